@@ -1,0 +1,114 @@
+"""Token vectors of real text for the late-interaction benchmark, made with the embedded model.
+
+    python benchmarks/late_vectors.py OUT SOURCE... [--passages N] [--whole TOKENS]
+
+A SOURCE is a folder in BEIR's format or a `.jsonl.gz` of {"_id", "text"}. OUT gets `tokens.npy`
+f16 [T, d], `offsets.npy` i64 [n + 1], `queries.npy` f32 [q, 32, d] and, for one BEIR folder,
+`ids.json`. The queries are the folders' own, joined until they fill 32 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.documents import chunk
+from retrieval.encoders import load_encoder
+from retrieval.types import Document, Encoder
+
+QUERY_TOKENS = 32
+
+
+def documents(source: Path) -> Iterator[Document]:
+    """The documents of a BEIR folder or a file of JSON lines."""
+    file = source / "corpus.jsonl" if source.is_dir() else source
+    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield Document(str(row["_id"]), row["text"], row.get("title") or "")
+
+
+def passages(source: Path, encoder: Encoder, whole: int | None) -> Iterator[str]:
+    """What is encoded: passages of at most 256 tokens, or each document cut at `whole`."""
+    for document in documents(source):
+        if whole is not None:
+            text = f"{document.title}\n{document.text}".strip()
+            spans = encoder.token_spans(text)
+            yield text if len(spans) <= whole - 2 else text[: spans[whole - 3, 1]]
+            continue
+        for passage in chunk(document, encoder.token_spans, max_tokens=256):
+            yield document.text[passage.start : passage.end]
+
+
+def query_texts(sources: list[Path], count: int) -> list[str]:
+    """Real queries, several to a text, in an order that does not depend on the machine."""
+    texts = [
+        json.loads(line)["text"]
+        for source in sources
+        if source.is_dir()
+        for line in (source / "queries.jsonl").read_text().splitlines()
+    ]
+    rng = random.Random(0)
+    return [" ".join(rng.sample(texts, 12)) for _ in range(count)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("sources", type=Path, nargs="+")
+    parser.add_argument("--passages", type=int, default=10**9)
+    parser.add_argument(
+        "--whole", type=int, help="a document is one passage, cut at so many tokens"
+    )
+    parser.add_argument("--queries", type=int, default=300)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    encoder = load_encoder()
+    vectors = np.stack(
+        [
+            encoder.encode_queries([text]).tokens[:QUERY_TOKENS]
+            for text in query_texts(given.sources, given.queries)
+        ]
+    )
+    np.save(given.out / "queries.npy", vectors)
+    if len(given.sources) == 1 and given.sources[0].is_dir():
+        ids = [document.id for document in documents(given.sources[0])]
+        (given.out / "ids.json").write_text(json.dumps(ids))
+
+    lengths: list[int] = []
+    started = time.monotonic()
+    with (given.out / "tokens.raw").open("wb") as file:
+
+        def texts() -> Iterator[str]:
+            made = 0
+            for source in given.sources:
+                for text in passages(source, encoder, given.whole):
+                    if made == given.passages:
+                        return
+                    made += 1
+                    yield text
+
+        for embeddings in encoder.stream_documents(texts()):
+            file.write(embeddings.tokens.astype(np.float16).tobytes())
+            lengths += np.diff(embeddings.offsets).tolist()
+            took = time.monotonic() - started
+            print(f"\r{len(lengths):,} passages, {sum(lengths) / took:,.0f} tokens/s", end="")
+    print()
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    raw = np.memmap(
+        given.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], vectors.shape[2])
+    )
+    np.save(given.out / "tokens.npy", raw)
+    (given.out / "tokens.raw").unlink()
+    np.save(given.out / "offsets.npy", offsets)
+
+
+if __name__ == "__main__":
+    main()

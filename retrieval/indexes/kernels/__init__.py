@@ -1,0 +1,214 @@
+"""The inner loops of late interaction: compiled where that can be, else in numpy.
+
+Each function allocates its result, cuts the work into parts and hands them to threads. What each
+computes is written, and to the bit defined, in `reference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes.kernels import reference, threads
+from retrieval.indexes.kernels.ragged import offsets_of, pieces, token_rows
+from retrieval.indexes.kernels.reference import LIST_BLOCK
+
+__all__ = [
+    "LIST_BLOCK",
+    "centroid_dots",
+    "centroid_max",
+    "decode",
+    "encode",
+    "list_sums",
+    "max_sim",
+    "max_sim_compressed",
+    "nearest",
+    "offsets_of",
+    "pieces",
+    "probe",
+    "quantise_table",
+    "token_rows",
+    "top",
+]
+
+_backend = reference
+LANES = 16
+"""Query tokens are padded to a multiple of this, the width of one vector register."""
+
+
+def max_sim(
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    query: NDArray[np.int8],
+    factors: NDArray[np.float32],
+    bounds: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """MaxSim of each query and each passage, f32 [B, r]; see `reference.max_sim`."""
+    out = np.empty((len(bounds) - 1, len(rows)), np.float32)
+
+    def work(first: int, last: int) -> None:
+        _backend.max_sim(codes, scales, offsets, rows, query, factors, bounds, out, first, last)
+
+    _spread(work, len(rows), _tokens(offsets, rows) * query.size)
+    return out
+
+
+def max_sim_compressed(
+    codes: NDArray[np.uint16],
+    residuals: NDArray[np.uint8],
+    centroids: NDArray[np.int8],
+    levels: NDArray[np.int8],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    query: NDArray[np.int8],
+    factors: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """MaxSim of the query and each decoded passage, f32 [r]; see the reference."""
+    out = np.empty(len(rows), np.float32)
+
+    def work(first: int, last: int) -> None:
+        _backend.max_sim_compressed(
+            codes, residuals, centroids, levels, offsets, rows, query, factors, out, first, last
+        )
+
+    _spread(work, len(rows), _tokens(offsets, rows) * (query.size + centroids.shape[1]))
+    return out
+
+
+def decode(
+    codes: NDArray[np.uint16],
+    residuals: NDArray[np.uint8],
+    centroids: NDArray[np.int8],
+    levels: NDArray[np.int8],
+) -> NDArray[np.int8]:
+    """The vectors of the tokens, i8 [T, d]; see `reference.decode`."""
+    out = np.empty((len(codes), centroids.shape[1]), np.int8)
+
+    def work(first: int, last: int) -> None:
+        _backend.decode(codes, residuals, centroids, levels, out, first, last)
+
+    _spread(work, len(codes), out.size)
+    return out
+
+
+def encode(
+    vectors: NDArray[np.int8],
+    codes: NDArray[np.uint16],
+    centroids: NDArray[np.int8],
+    table: NDArray[np.uint8],
+    bits: int,
+) -> NDArray[np.uint8]:
+    """The packed residuals of the tokens, u8 [T, d * bits / 8]; see `reference.encode`."""
+    out = np.empty((len(vectors), vectors.shape[1] * bits // 8), np.uint8)
+
+    def work(first: int, last: int) -> None:
+        _backend.encode(vectors, codes, centroids, table, bits, out, first, last)
+
+    _spread(work, len(vectors), vectors.size)
+    return out
+
+
+def nearest(
+    vectors: NDArray[np.int8], centroids: NDArray[np.int8], penalties: NDArray[np.int32]
+) -> NDArray[np.uint16]:
+    """The nearest centroid of each vector, u16 [T]; see `reference.nearest`."""
+    out = np.empty(len(vectors), np.uint16)
+
+    def work(first: int, last: int) -> None:
+        _backend.nearest(vectors, centroids, penalties, out, first, last)
+
+    _spread(work, len(vectors), len(vectors) * centroids.size)
+    return out
+
+
+def centroid_dots(centroids: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Each centroid's dot product with each query token, i32 [K, lanes], padded with 0."""
+    lanes = -(-len(query) // LANES) * LANES
+    out = np.empty((len(centroids), lanes), np.int32)
+
+    def work(first: int, last: int) -> None:
+        _backend.centroid_dots(centroids, query, out, first, last)
+
+    _spread(work, len(centroids), centroids.size * lanes)
+    return out
+
+
+def quantise_table(
+    dots: NDArray[np.int32], slopes: NDArray[np.float32], shifts: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The dot products as u8 [K, lanes]; see `reference.quantise_table`."""
+    out = np.empty(dots.shape, np.uint8)
+
+    def work(first: int, last: int) -> None:
+        _backend.quantise_table(dots, slopes, shifts, out, first, last)
+
+    _spread(work, len(dots), dots.size)
+    return out
+
+
+def centroid_max(
+    table: NDArray[np.uint8],
+    codes: NDArray[np.uint16],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """Sum over the query's tokens of each passage's best centroid, i32 [r]; -1 if it is empty."""
+    out = np.empty(len(rows), np.int32)
+
+    def work(first: int, last: int) -> None:
+        _backend.centroid_max(table, codes, offsets, rows, out, first, last)
+
+    _spread(work, len(rows), _tokens(offsets, rows) * table.shape[1] * 4)
+    return out
+
+
+def probe(table: NDArray[np.uint8], tokens: int, count: int) -> NDArray[np.int32]:
+    """The best `count` centroids of each of the query's `tokens`, i32 [tokens, count]."""
+    out = np.empty((tokens, min(count, len(table))), np.int32)
+
+    def work(first: int, last: int) -> None:
+        _backend.probe(table, out, first, last)
+
+    _spread(work, tokens, tokens * len(table) * 16)
+    return out
+
+
+def list_sums(
+    postings: NDArray[np.uint16],
+    starts: NDArray[np.int64],
+    probes: NDArray[np.int32],
+    values: NDArray[np.uint8],
+    imputed: NDArray[np.uint8],
+    passages: int,
+) -> NDArray[np.uint16]:
+    """What each passage has beyond the imputed score, u16 [passages]; see the reference."""
+    out = np.empty(passages, np.uint16)
+
+    def work(first: int, last: int) -> None:
+        for block in range(first, last):
+            part = out[block * LIST_BLOCK : (block + 1) * LIST_BLOCK]
+            _backend.list_sums(postings, starts, block, probes, values, imputed, part)
+
+    threads_here = threads.count()
+    blocks = len(starts)
+    threads.spread(work, list(range(blocks + 1)) if blocks > 1 else [0, blocks], threads_here)
+    return out
+
+
+def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
+    """Positions of the k largest scores, best first, equal ones by position: i64."""
+    return _backend.top(scores, k)
+
+
+def _spread(work: Callable[[int, int], object], size: int, weight: int) -> None:
+    count = threads.count()
+    threads.spread(work, threads.cut(size, weight, count), count)
+
+
+def _tokens(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
+    """About how many tokens the passages have, without counting them."""
+    return len(rows) * max(1, int(offsets[-1]) // max(1, len(offsets) - 1))

@@ -1,0 +1,73 @@
+"""Threads over the parts of one kernel call: the kernels release the interpreter's lock."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from retrieval.errors import InputError
+
+VARIABLE = "RETRIEVAL_THREADS"
+
+_PARTS_A_THREAD = 4  # so that one slow core does not hold up all
+
+_lock = threading.Lock()
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}  # by process, which a fork changes, and size
+
+
+def count() -> int:
+    """How many threads a call may use: RETRIEVAL_THREADS, or the cores of this process.
+
+    Raises:
+        InputError: the variable is no whole number of at least 1.
+    """
+    given = os.environ.get(VARIABLE)
+    if given is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores()
+    if not given.isdecimal() or int(given) < 1:
+        raise InputError(f"{VARIABLE}={given!r} is no number of threads; set a whole number from 1")
+    return int(given)
+
+
+def cut(size: int, weight: int, threads: int) -> list[int]:
+    """Bounds of the parts of `size` items that together cost `weight` multiplications or so."""
+    if threads == 1 or weight < 1 << 20 or size < 2:  # below 20 microseconds waking costs more
+        return [0, size]
+    parts = min(size, threads * _PARTS_A_THREAD)
+    return [size * part // parts for part in range(parts + 1)]
+
+
+def spread(work: Callable[[int, int], object], bounds: Sequence[int], threads: int) -> None:
+    """Call `work(first, last)` for each part, several at a time, in the caller's thread too."""
+    parts = list(itertools.pairwise(bounds))
+    helpers = min(threads, len(parts)) - 1
+    if helpers < 1:
+        for first, last in parts:
+            work(first, last)
+        return
+    turn = itertools.count()
+
+    def claim() -> None:
+        # next() on a count is one step under the interpreter's lock: no part is taken twice.
+        while (place := next(turn)) < len(parts):
+            work(*parts[place])
+
+    waiting = [_pool(helpers).submit(claim) for _ in range(helpers)]
+    claim()
+    for future in waiting:
+        future.result()
+
+
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), helpers)
+    with _lock:
+        if key not in _pools:
+            _pools[key] = ThreadPoolExecutor(helpers, thread_name_prefix="retrieval-kernel")
+        return _pools[key]
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
