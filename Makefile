@@ -10,7 +10,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v "$$python"; break; }; done)
 
-SOURCES := pyproject.toml $(shell find retrieval -type f -not -name '*.py[co]')
+NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc)
+SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
 .PHONY: help demo readme test lint types unit format clean
@@ -53,7 +54,7 @@ $(DEMO)/.installed: $(SOURCES) | $(DEMO)/bin/python
 	$(DEMO)/bin/python -m pip install --quiet .
 	touch $@
 
-$(TEST)/.installed: pyproject.toml constraints.txt | $(TEST)/bin/python
+$(TEST)/.installed: pyproject.toml constraints.txt $(NATIVE) | $(TEST)/bin/python
 	$(TEST)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
