@@ -3,13 +3,22 @@
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import RetrievalError
-from retrieval.types import Document, Embeddings, Hit, Passage
+from retrieval.types import Document, Embeddings, Hit, LateOptions, Passage
 
 if TYPE_CHECKING:
     from retrieval.index import Index
 
 __version__ = "0.1.0"
-__all__ = ["Document", "Embeddings", "Hit", "Index", "Passage", "RetrievalError", "__version__"]
+__all__ = [
+    "Document",
+    "Embeddings",
+    "Hit",
+    "Index",
+    "LateOptions",
+    "Passage",
+    "RetrievalError",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The values that travel through the package: frozen, slotted, without behaviour of their own."""
+"""The values that travel through the package: frozen, slotted, and no more than checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from retrieval.errors import InputError
 
 if TYPE_CHECKING:  # numpy takes longer to import than all the rest of `import retrieval`
     import numpy as np
@@ -77,6 +79,43 @@ class Embeddings:
         if self.dense is not None:
             return int(self.dense.shape[0])
         return 0 if self.offsets is None else int(self.offsets.shape[0]) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LateOptions:
+    """How an index keeps its token vectors; fixed when it is made.
+
+    Attributes:
+        exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
+            them are compared; beyond, they are compressed.
+        list_passages: beyond so many passages, inverted lists propose which ones are compared.
+        bits: of each component of a compressed vector: 2 or 4.
+        pooling: similar token vectors of a passage are merged until one in so many is left;
+            1 keeps all, 4 is the most.
+
+    Raises:
+        InputError: a value is none of these, or `list_passages` is below `exact_passages`.
+    """
+
+    exact_passages: int = 10_000
+    list_passages: int = 200_000
+    bits: Literal[2, 4] = 4
+    pooling: int = 1
+
+    def __post_init__(self) -> None:
+        for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):
+            value = getattr(self, name)
+            if not _is_whole(value) or value not in known:
+                raise InputError(f"{name}={value!r} cannot be used; choose from {_list(known)}")
+        for name in ("exact_passages", "list_passages"):
+            value = getattr(self, name)
+            if not _is_whole(value) or value < 0:
+                raise InputError(f"{name}={value!r} cannot be used; give a whole number from 0 on")
+        if self.list_passages < self.exact_passages:
+            raise InputError(
+                f"list_passages={self.list_passages} is below "
+                f"exact_passages={self.exact_passages}; give at least as many"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +192,11 @@ class Encoder(Protocol):
         self, texts: Iterable[str], *, progress: Progress | None = None
     ) -> Iterator[Embeddings]:
         """Embeddings of consecutive runs of texts, in order, in bounded memory."""
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _list(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))

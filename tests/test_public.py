@@ -21,6 +21,7 @@ def test_exported_names() -> None:
         "Embeddings",
         "Hit",
         "Index",
+        "LateOptions",
         "Passage",
         "RetrievalError",
         "__version__",

@@ -123,6 +123,38 @@ def index(
             help="Longest passage of a new index, in tokens; 256 if not given.",
         ),
     ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            "--bits",
+            metavar="N",
+            help="Bits of a component of a compressed token vector: 2 or 4; 4 if not given.",
+        ),
+    ] = None,
+    pooling: Annotated[
+        int | None,
+        typer.Option(
+            "--pooling",
+            metavar="N",
+            help="Merge token vectors until one in N is left, 1 to 4; 1 if not given.",
+        ),
+    ] = None,
+    exact_passages: Annotated[
+        int | None,
+        typer.Option(
+            "--exact-passages",
+            metavar="N",
+            help="Passages up to which token vectors stay uncompressed; 10000 if not given.",
+        ),
+    ] = None,
+    list_passages: Annotated[
+        int | None,
+        typer.Option(
+            "--list-passages",
+            metavar="N",
+            help="Passages beyond which inverted lists are used; 200000 if not given.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Index files and folders: read what is new or changed, forget what is gone.
@@ -137,6 +169,12 @@ def index(
         place.index_to_write(folder),
         encoder=encoder,
         passage_tokens=passage_tokens,
+        late={
+            "bits": bits,
+            "pooling": pooling,
+            "exact_passages": exact_passages,
+            "list_passages": list_passages,
+        },
         as_json=as_json,
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from retrieval.cli import render
 from retrieval.cli.document import plain_value, print_json
 from retrieval.cli.progress import indexing_bar
 from retrieval.errors import IndexNotFound, InputError
-from retrieval.index import Index
+from retrieval.index import Index, IndexStatus
 from retrieval.sync import SyncReport, sync
+from retrieval.types import LateOptions
 
 PASSAGE_TOKENS = 256
 """Longest passage of an index whose maker did not say."""
@@ -23,13 +26,19 @@ def run_index(
     *,
     encoder: str | None,
     passage_tokens: int | None,
+    late: Mapping[str, int | None],
     as_json: bool,
 ) -> None:
-    """Index `paths` into the index at `folder` and print the report."""
+    """Index `paths` into the index at `folder` and print the report.
+
+    Args:
+        passage_tokens: None is 256, or what the index has.
+        late: fields of LateOptions by name; None is the default, or what the index has.
+    """
     missing = [path for path in paths if not path.exists()]
     if missing:  # before an index is made that nothing goes into
         raise InputError(f"{missing[0]} does not exist; name a file or a folder that does")
-    with _opened(folder, encoder, passage_tokens) as index, indexing_bar() as bar:
+    with _opened(folder, encoder, passage_tokens, late) as index, indexing_bar() as bar:
         report = sync(index, paths, progress=bar)
     if as_json:
         print_json({"index": str(folder)} | plain_value(report))
@@ -37,20 +46,46 @@ def run_index(
     _print(report, paths, folder)
 
 
-def _opened(folder: Path, encoder: str | None, passage_tokens: int | None) -> Index:
+def _opened(
+    folder: Path,
+    encoder: str | None,
+    passage_tokens: int | None,
+    late: Mapping[str, int | None],
+) -> Index:
+    given: Any = {name: value for name, value in late.items() if value is not None}
     try:
         index = Index.open(folder, encoder=encoder)
     except IndexNotFound:
         length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
-        return Index.create(folder, encoder=encoder, passage_tokens=length)
-    built_with = index.status().passage_tokens
-    if passage_tokens not in (None, built_with):
+        options = LateOptions(**given)
+        return Index.create(folder, encoder=encoder, passage_tokens=length, late=options)
+    try:
+        status = index.status()
+        replace(status.late, **given)  # a value that no index has is refused as such
+        _check_fixed(folder, status, passage_tokens, given)
+    except BaseException:
         index.close()
+        raise
+    return index
+
+
+def _check_fixed(
+    folder: Path, status: IndexStatus, passage_tokens: int | None, late: Mapping[str, int]
+) -> None:
+    """Refuse what an index was not made with."""
+    if passage_tokens not in (None, status.passage_tokens):
         raise InputError(
-            f"the index at {folder} has passages of {built_with} tokens, "
+            f"the index at {folder} has passages of {status.passage_tokens} tokens, "
             f"not {passage_tokens}; leave --passage-tokens out, or make a new index"
         )
-    return index
+    for name, value in late.items():
+        built_with = getattr(status.late, name)
+        if value != built_with:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"the index at {folder} was made with {option} {built_with}, not {value}; "
+                f"leave {option} out, or make a new index"
+            )
 
 
 def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:

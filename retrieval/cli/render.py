@@ -15,7 +15,7 @@ from retrieval.documents.languages import CODE
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus
     from retrieval.sync import SyncReport
-    from retrieval.types import Hit
+    from retrieval.types import Hit, LateOptions
 
 _INDENT = 4
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -99,6 +99,7 @@ def status(report: IndexStatus) -> str:
     source = f" ({report.encoder_source})" if report.encoder_source else ""
     widths = {"dense": report.dense_dim, "token": report.token_dim}
     vectors = [f"{name} of {dim}" for name, dim in widths.items() if dim is not None]
+    ways = [f"{count(n, 'passage')} {name}" for name, n in report.regimes.items()]
     rows = {
         "index": f"{report.path} (format {report.format_version}, generation {report.generation})",
         "documents": f"{report.documents:,} from {count(report.files, 'file')}",
@@ -108,9 +109,20 @@ def status(report: IndexStatus) -> str:
         "size": size(report.bytes),
         "encoder": f"{report.encoder}{source}",
         "vectors": ", ".join(vectors),
+        "late": "; ".join([", ".join(ways), _late(report.late)] if ways else []),
         "fingerprint": report.fingerprint[:12],
     }
+    if not ways:
+        del rows["late"]
     return "".join(f"{name:<12} {safe(value)}\n" for name, value in rows.items())
+
+
+def _late(options: LateOptions) -> str:
+    pooled = f", pooling {options.pooling}" if options.pooling > 1 else ""
+    return (
+        f"{options.bits} bits beyond {options.exact_passages:,}, "
+        f"lists beyond {options.list_passages:,}{pooled}"
+    )
 
 
 def compacted(report: CompactReport) -> str:

@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
 from retrieval.store import Settings
-from retrieval.types import Encoder
+from retrieval.types import Encoder, LateOptions
 
 OBJECT = ""
 """The stored source of an encoder that was handed over as an object."""
@@ -21,13 +21,18 @@ def load(source: str | None) -> Encoder:
     return load_encoder(source)
 
 
-def remember(encoder: Encoder | str | None, passage_tokens: int) -> tuple[Encoder, Settings]:
+def remember(
+    encoder: Encoder | str | None, passage_tokens: int, late: LateOptions | None
+) -> tuple[Encoder, Settings]:
     """The encoder of a new index and what the index stores of it.
 
     Raises:
-        InputError: `passage_tokens` is not a length that the encoder reads.
+        InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
+            LateOptions.
         EncoderError: it cannot be loaded, or has neither a dense nor a token head.
     """
+    if late is not None and not isinstance(late, LateOptions):
+        raise InputError(f"late={late!r} cannot be used; give retrieval.LateOptions or None")
     if isinstance(encoder, str | Path):
         source: str | None = _absolute(str(encoder))
         loaded = load(source)
@@ -56,6 +61,7 @@ def remember(encoder: Encoder | str | None, passage_tokens: int) -> tuple[Encode
         dense_dim=loaded.dense_dim,
         token_dim=loaded.token_dim,
         passage_tokens=passage_tokens,
+        late=late or LateOptions(),
     )
 
 

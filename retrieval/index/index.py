@@ -17,10 +17,10 @@ from retrieval.index.hits import hits
 from retrieval.index.snapshot import Snapshot, open_newest
 from retrieval.index.values import CompactReport, IndexStatus
 from retrieval.index.writer import Writer, writing
-from retrieval.store import FORMAT_VERSION, Settings, WriterLock, schema
+from retrieval.store import Settings, WriterLock, schema
 from retrieval.store.files import folder_bytes, sync_directory
 from retrieval.store.guard import sqlite_errors
-from retrieval.types import Document, Encoder, Hit, Progress, Retriever
+from retrieval.types import Document, Encoder, Hit, LateOptions, Progress, Retriever
 
 _QUERIES_AT_ONCE = 256
 _OWN_NAMES = {
@@ -66,6 +66,7 @@ class Index:
         *,
         encoder: Encoder | str | None = None,
         passage_tokens: int = 256,
+        late: LateOptions | None = None,
     ) -> Index:
         """Make an empty index in the folder `path`, which is made if need be, and open it.
 
@@ -73,14 +74,16 @@ class Index:
             path: a folder that holds no index.
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
             passage_tokens: the longest passage.
+            late: how token vectors are kept; None is `LateOptions()`.
 
         Raises:
             StorageError: there is an index already, or the folder cannot be written.
             EncoderError: the encoder cannot be loaded or has no head.
-            InputError: `passage_tokens` is not a length that the encoder reads.
+            InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
+                LateOptions.
         """
         folder = Path(path)
-        loaded, settings = encoders.remember(encoder, passage_tokens)
+        loaded, settings = encoders.remember(encoder, passage_tokens, late)
         _make(folder, settings)
         return cls(folder, loaded)
 
@@ -284,7 +287,7 @@ class Index:
             counts, settings = snapshot.store.counts(), snapshot.store.settings
             return IndexStatus(
                 path=self.path,
-                format_version=FORMAT_VERSION,
+                format_version=snapshot.store.format_version,
                 generation=snapshot.generation,
                 documents=counts.documents,
                 passages=counts.passages,
@@ -298,6 +301,8 @@ class Index:
                 dense_dim=settings.dense_dim,
                 token_dim=settings.token_dim,
                 passage_tokens=settings.passage_tokens,
+                late=settings.late,
+                regimes=_regimes(snapshot),
             )
 
     def verify(self) -> list[str]:
@@ -326,6 +331,18 @@ class Index:
             yield snapshot
         finally:
             snapshot.release()
+
+
+def _regimes(snapshot: Snapshot) -> dict[str, int]:
+    """How many living passages late interaction searches in each way."""
+    alive = snapshot.allowed(None)
+    found: dict[str, int] = {}
+    for segment in snapshot.vectors:
+        if segment.late is not None:
+            living = len(segment.ids) if alive is None else int(alive[segment.ids].sum())
+            regime = getattr(segment.late, "regime", "exact")
+            found[regime] = found.get(regime, 0) + living
+    return found
 
 
 def _make(folder: Path, settings: Settings) -> None:

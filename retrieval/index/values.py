@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from retrieval.types import LateOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class IndexStatus:
         dense_dim: D of the dense vectors, or None.
         token_dim: d of the token vectors, or None.
         passage_tokens: the longest passage, in tokens.
+        late: how token vectors are kept.
+        regimes: how many passages late interaction searches in each way: `exact`, `compressed`,
+            `lists`; empty if the encoder has no token head.
     """
 
     path: Path
@@ -43,6 +49,8 @@ class IndexStatus:
     dense_dim: int | None
     token_dim: int | None
     passage_tokens: int
+    late: LateOptions
+    regimes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

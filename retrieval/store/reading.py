@@ -19,7 +19,7 @@ from retrieval.store import schema
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.schema import PassageRow, Settings, SourceRecord
-from retrieval.types import Document
+from retrieval.types import Document, LateOptions
 
 _VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
 
@@ -93,12 +93,13 @@ class Store:
             self._connection.close()
 
     def _load(self, database: sqlite3.Connection) -> None:
-        """Read the generation's number, settings and segments."""
+        """Read the generation's format, number, settings and segments."""
         try:
             meta = {
                 key: json.loads(value)
                 for key, value in database.execute("SELECT key, value FROM meta")
             }
+            (self.format_version,) = database.execute("PRAGMA user_version").fetchone()
             self.generation = int(meta["generation"])
             self.next_document = int(meta["next_document"])
             self.next_passage = int(meta["next_passage"])
@@ -110,6 +111,7 @@ class Store:
                 dense_dim=meta["dense_dim"],
                 token_dim=meta["token_dim"],
                 passage_tokens=int(meta["passage_tokens"]),
+                late=LateOptions(**(meta["late"] if self.format_version > 1 else {})),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(f"its table `meta` is not as it was written ({error!r})") from error

@@ -2,6 +2,9 @@
 
 The format version is the format's own: it changes when what is on disk changes its meaning, not
 with every release. It stands in SQLite's `user_version`, where every release can read it.
+
+1   `meta` has no `late`: the options of late interaction are the defaults
+2   `meta.late` holds them, and token vectors may be compressed
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound
+from retrieval.types import LateOptions
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DATABASE = "store.sqlite"
 SEGMENTS = "segments"
 LOCK = "lock"
@@ -72,6 +77,7 @@ class Settings:
         dense_dim: D of the dense vectors, or None.
         token_dim: d of the token vectors, or None.
         passage_tokens: the longest passage, in tokens.
+        late: how token vectors are kept.
     """
 
     encoder_name: str
@@ -80,6 +86,7 @@ class Settings:
     dense_dim: int | None
     token_dim: int | None
     passage_tokens: int
+    late: LateOptions = field(default_factory=LateOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,7 @@ def create(folder: Path, settings: Settings) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA.split(";\n"):
             connection.execute(statement)
-        values: dict[str, str | int | None] = {
+        values: dict[str, Any] = {
             "generation": 0,
             "next_document": 1,
             "next_passage": 0,
@@ -195,6 +202,7 @@ def create(folder: Path, settings: Settings) -> None:
             "dense_dim": settings.dense_dim,
             "token_dim": settings.token_dim,
             "passage_tokens": settings.passage_tokens,
+            "late": asdict(settings.late),
         }
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
-from retrieval.store.schema import BUSY_MS, PassageRow, SourceRecord, checksum
+from retrieval.store.schema import BUSY_MS, FORMAT_VERSION, PassageRow, SourceRecord, checksum
 from retrieval.types import Document
 
 
@@ -90,6 +90,7 @@ class StoreWriter(Store):
             database = self._connection
             database.execute("BEGIN IMMEDIATE")
             try:
+                self._raise_format()
                 self._delete(change.delete)
                 self._add(change.add)
                 for relabel in change.relabel:
@@ -127,6 +128,15 @@ class StoreWriter(Store):
             database.execute("PRAGMA busy_timeout = 0")  # a reader may take its time
             database.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})")
             database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+
+    def _raise_format(self) -> None:
+        """Bring an older format up to this release's, which writes what older ones cannot read."""
+        if self.format_version < FORMAT_VERSION:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('late', ?)",
+                (json.dumps(asdict(self.settings.late)),),
+            )
+            self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
     def _delete(self, numbers: Sequence[int]) -> None:
         keys = [(number,) for number in numbers]

@@ -69,6 +69,37 @@ def test_the_length_of_passages_is_set_once(retrieval_command: Retrieval) -> Non
     assert "has passages of 64 tokens, not 65" in refused.err
 
 
+LATE = {"bits": 2, "pooling": 3, "exact_passages": 5, "list_passages": 50}
+
+
+def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retrieval) -> None:
+    given = [part for name, n in LATE.items() for part in (f"--{name.replace('_', '-')}", n)]
+    assert retrieval_command("index", "docs", *given).code == 0
+    assert retrieval_command("index", "docs", *given).code == 0
+    assert retrieval_command("index", "docs").code == 0
+    status = json.loads(retrieval_command("status", "--json").out)
+    assert status["late"] == LATE
+    assert sum(status["regimes"].values()) == status["passages"] == 3
+    line = "2 bits beyond 5, lists beyond 50, pooling 3\n"
+    assert f"late         3 passages exact; {line}" in retrieval_command("status").out
+    for name, other in (("bits", 4), ("pooling", 1), ("exact_passages", 6), ("list_passages", 51)):
+        option = f"--{name.replace('_', '-')}"
+        refused = retrieval_command("index", "docs", option, other)
+        assert refused.code == 2
+        said = f"was made with {option} {LATE[name]}, not {other}; leave {option} out"
+        assert said in refused.err
+
+
+def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) -> None:
+    """A value that the defaults alone would not go with is fine where the index has it so."""
+    made = ("--exact-passages", 300_000, "--list-passages", 400_000)
+    assert retrieval_command("index", "docs", *made).code == 0
+    assert retrieval_command("index", "docs", *made[:2]).code == 0
+    wrong = retrieval_command("index", "docs", "--pooling", 9)
+    assert wrong.code == 2
+    assert "pooling=9 cannot be used; choose from 1, 2, 3, 4" in wrong.err
+
+
 def test_search_shows_place_score_title_finders_and_lines(indexed: Retrieval) -> None:
     found = indexed("search", "who", "comes", "second", "--retriever", "lexical")
     assert found.code == 0

@@ -14,6 +14,7 @@ import pytest
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound, StorageError
 from retrieval.index import Index
+from retrieval.store import FORMAT_VERSION
 from retrieval.types import RETRIEVERS, Document
 
 from .fake_encoder import FakeEncoder
@@ -232,14 +233,14 @@ def test_an_error_that_is_no_damage_stays_what_it_is(
 @pytest.fixture
 def newer(copy: Path) -> Iterator[Path]:
     database = sqlite3.connect(copy / "store.sqlite")
-    database.execute("PRAGMA user_version = 2")
+    database.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
     database.close()
     return copy
 
 
 def test_an_index_of_a_newer_format_is_refused(newer: Path) -> None:
     with pytest.raises(
-        IndexFormatError, match=r"has format 2, this release reads up to 1; install"
+        IndexFormatError, match=r"has format 3, this release reads up to 2; install"
     ):
         Index.open(newer)
     with pytest.raises(StorageError, match="already"):

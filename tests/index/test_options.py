@@ -1,0 +1,140 @@
+"""LateOptions: checked, kept, read back; and indexes of the format before there were any."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval import LateOptions
+from retrieval.errors import IndexCorrupted, InputError
+from retrieval.index import Index
+from retrieval.store import FORMAT_VERSION, Store
+
+from .fake_encoder import FakeEncoder
+from .samples import CAT, DOG, FOX, ids
+
+OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"bits": 3}, "bits=3 .* choose from 2, 4"),
+        ({"bits": 4.0}, r"bits=4\.0 .* choose from 2, 4"),
+        ({"bits": "4"}, "bits='4' .* choose from 2, 4"),
+        ({"pooling": 0}, "pooling=0 .* choose from 1, 2, 3, 4"),
+        ({"pooling": 5}, "pooling=5 .* choose from 1, 2, 3, 4"),
+        ({"pooling": True}, "pooling=True .* choose from 1, 2, 3, 4"),
+        ({"exact_passages": -1}, "exact_passages=-1 .* whole number from 0 on"),
+        ({"list_passages": 1.5}, r"list_passages=1\.5 .* whole number from 0 on"),
+        ({"list_passages": 9_999}, "list_passages=9999 is below exact_passages=10000"),
+    ],
+)
+def test_values_that_cannot_be_used(wrong: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        LateOptions(**wrong)
+
+
+def test_options_are_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
+    with Index.create(tmp_path / "i", encoder=encoder, late=OPTIONS) as index:
+        index.add([FOX])
+        assert index.status().late == OPTIONS
+    with Index.open(tmp_path / "i", encoder=encoder) as index:
+        index.add([DOG])
+        status = index.status()
+        assert status.late == OPTIONS
+        assert status.format_version == FORMAT_VERSION
+
+
+def test_options_must_be_options(tmp_path: Path, encoder: FakeEncoder) -> None:
+    wrong: Any = {"bits": 2}
+    with pytest.raises(InputError, match=r"late=.* give retrieval.LateOptions"):
+        Index.create(tmp_path / "i", encoder=encoder, late=wrong)
+    assert not (tmp_path / "i").exists()
+
+
+def test_status_counts_living_passages_by_regime(index: Index) -> None:
+    assert index.status().regimes == {}
+    index.add([FOX, DOG])
+    index.delete(["dog.txt"])
+    assert index.status().regimes == {"exact": 1}
+
+
+def test_an_encoder_without_token_vectors_has_no_regime(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "i", encoder=FakeEncoder(32, None)) as index:
+        index.add([FOX])
+        assert index.status().regimes == {}
+
+
+def database(folder: Path) -> sqlite3.Connection:
+    return sqlite3.connect(folder / "store.sqlite", isolation_level=None)
+
+
+@pytest.fixture
+def first_format(tmp_path: Path, encoder: FakeEncoder) -> Path:
+    """An index as the release before this format left it."""
+    folder = tmp_path / "i"
+    with Index.create(folder, encoder=encoder) as index:
+        index.add([FOX, DOG])
+    connection = database(folder)
+    connection.execute("DELETE FROM meta WHERE key = 'late'")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    return folder
+
+
+def test_the_first_format_is_read_and_stays_what_it_is(
+    first_format: Path, encoder: FakeEncoder
+) -> None:
+    with Index.open(first_format, encoder=encoder) as index:
+        assert index.status().late == LateOptions()
+        assert index.status().format_version == 1
+        assert ids(index.search("lazy dog", retriever="late"))[0] == "dog.txt"
+        assert index.verify() == []
+    store = Store(first_format)
+    assert store.format_version == 1
+    store.close()
+
+
+def test_the_first_write_raises_the_format(first_format: Path, encoder: FakeEncoder) -> None:
+    with Index.open(first_format, encoder=encoder) as old, Index.open(first_format) as index:
+        index.delete(["fox.txt"])
+        assert index.status().format_version == FORMAT_VERSION
+        assert old.status().format_version == 1  # it keeps its generation
+        assert ids(old.search("quick fox", retriever="late"))[0] == "fox.txt"
+        assert index.verify() == []
+    connection = database(first_format)
+    (value,) = connection.execute("SELECT value FROM meta WHERE key = 'late'").fetchone()
+    connection.close()
+    assert json.loads(value) == asdict(LateOptions())
+    with Index.open(first_format, encoder=encoder) as index:
+        index.add([CAT])
+        assert index.status().late == LateOptions()
+
+
+def test_a_failed_commit_leaves_the_first_format(
+    first_format: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("retrieval.store.writing.StoreWriter._name_segments", fail)
+    with Index.open(first_format, encoder=encoder) as index, pytest.raises(OSError, match="gone"):
+        index.add([CAT])
+    with Index.open(first_format) as index:
+        assert index.status().format_version == 1
+
+
+@pytest.mark.parametrize("value", ['{"bits": 3}', "[]", '{"colour": 1}', "7"])
+def test_options_that_are_damaged_on_disk(tmp_path: Path, encoder: FakeEncoder, value: str) -> None:
+    Index.create(tmp_path / "i", encoder=encoder).close()
+    connection = database(tmp_path / "i")
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'late'", (value,))
+    connection.close()
+    with pytest.raises(IndexCorrupted, match="`meta` is not as it was written"):
+        Index.open(tmp_path / "i")
