@@ -15,8 +15,9 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.prepare import Draft
 from retrieval.index.session import Session
 from retrieval.index.vectors import VectorBuffer
+from retrieval.indexes.pooling import pool
 from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
-from retrieval.types import Document, Progress
+from retrieval.types import Document, Embeddings, Progress
 
 BLOCK_CHARACTERS = 1 << 18
 """Text that is encoded in one call."""
@@ -80,6 +81,7 @@ class Writer:
         self._progress = progress
         settings = session.store.settings
         self._passage_tokens = settings.passage_tokens
+        self._pooling = settings.late.pooling
         self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
         self._first_number = self._next_number = session.store.next_document
         self._next_passage = session.store.next_passage
@@ -251,8 +253,16 @@ class Writer:
 
         embeddings = self._encoder.get().encode_documents(texts, progress=advance)
         self.passages = passages + len(texts)
-        self._buffer.append(np.array(ids, np.int64), embeddings)
+        self._buffer.append(np.array(ids, np.int64), _pooled(embeddings, self._pooling))
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._session.write_vectors(self._buffer)
             self._spilled = True
+
+
+def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
+    """The embeddings with similar token vectors merged; what cannot be stored is left as it is."""
+    tokens, offsets = embeddings.tokens, embeddings.offsets
+    if factor == 1 or tokens is None or offsets is None or not np.isfinite(tokens).all():
+        return embeddings
+    return Embeddings(embeddings.dense, *pool(tokens, offsets, factor))

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retrieval import LateOptions
-from retrieval.errors import IndexCorrupted, InputError
+from retrieval.errors import EncoderError, IndexCorrupted, InputError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION, Store
+from retrieval.types import Document, Embeddings, Progress
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -69,6 +71,60 @@ def test_an_encoder_without_token_vectors_has_no_regime(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", encoder=FakeEncoder(32, None)) as index:
         index.add([FOX])
         assert index.status().regimes == {}
+
+
+TEXTS = [
+    " ".join(f"{name}{n * 7 % 40} {name} of" for n in range(3, 3 + size))
+    for name, size in (("pear", 1), ("fig", 9), ("plum", 60))
+]
+
+
+def stored_tokens(folder: Path) -> list[int]:
+    """How many token vectors each passage has on disk."""
+    offsets = [np.load(file) for file in sorted(folder.rglob("late.offsets.npy"))]
+    return [int(length) for part in offsets for length in np.diff(part)]
+
+
+@pytest.mark.parametrize("pooling", [1, 2, 3, 4])
+def test_pooled_vectors_are_fewer_and_still_found(
+    tmp_path: Path, encoder: FakeEncoder, pooling: int
+) -> None:
+    documents = [Document(f"d{n}", text) for n, text in enumerate(TEXTS)]
+    with Index.create(tmp_path / "i", encoder=encoder, late=LateOptions(pooling=pooling)) as index:
+        index.add(documents)
+        lengths = [len(encoder.token_spans(text)) for text in TEXTS]
+        assert stored_tokens(tmp_path / "i") == [-(-length // pooling) for length in lengths]
+        for document in documents:
+            assert ids(index.search(document.text, 1, retriever="late")) == [document.id]
+        assert index.verify() == []
+
+
+def test_pooling_does_not_depend_on_batches(
+    tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = []
+    for place, size in enumerate((1, 1 << 18)):
+        monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", size)
+        late = LateOptions(pooling=3)
+        with Index.create(tmp_path / str(place), encoder=encoder, late=late) as index:
+            index.add([Document(f"d{n}", text) for n, text in enumerate(TEXTS)])
+            found = index.search("pear21 fig28 of", retriever="late")
+            scores.append([(hit.document_id, hit.score) for hit in found])
+    assert scores[0] == scores[1]
+
+
+def test_what_cannot_be_pooled_is_refused_as_ever(tmp_path: Path) -> None:
+    class Broken(FakeEncoder):
+        def encode_documents(self, texts: Any, *, progress: Progress | None = None) -> Embeddings:
+            good = super().encode_documents(texts)
+            assert good.tokens is not None
+            good.tokens[0, 0] = np.nan
+            return good
+
+    with Index.create(tmp_path / "i", encoder=Broken(), late=LateOptions(pooling=2)) as index:
+        with pytest.raises(EncoderError, match="NaN or infinity in a token vector"):
+            index.add([FOX])
+        assert index.status().documents == 0
 
 
 def database(folder: Path) -> sqlite3.Connection:
