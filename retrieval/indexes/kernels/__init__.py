@@ -1,7 +1,8 @@
 """The inner loops of late interaction: compiled where that can be, else in numpy.
 
 Each function allocates its result, cuts the work into parts and hands them to threads. What each
-computes is written, and to the bit defined, in `reference`.
+computes is written, and to the bit defined, in `reference`. RETRIEVAL_ISA and RETRIEVAL_THREADS
+choose an instruction set and the number of threads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.indexes.kernels import reference, threads
+from retrieval.indexes.kernels import threads
+from retrieval.indexes.kernels.backend import backend, isa
 from retrieval.indexes.kernels.ragged import offsets_of, pieces, token_rows
 from retrieval.indexes.kernels.reference import LIST_BLOCK
 
@@ -21,6 +23,7 @@ __all__ = [
     "centroid_max",
     "decode",
     "encode",
+    "isa",
     "list_sums",
     "max_sim",
     "max_sim_compressed",
@@ -33,7 +36,6 @@ __all__ = [
     "top",
 ]
 
-_backend = reference
 LANES = 16
 """Query tokens are padded to a multiple of this, the width of one vector register."""
 
@@ -49,9 +51,10 @@ def max_sim(
 ) -> NDArray[np.float32]:
     """MaxSim of each query and each passage, f32 [B, r]; see `reference.max_sim`."""
     out = np.empty((len(bounds) - 1, len(rows)), np.float32)
+    kernel = backend().max_sim
 
     def work(first: int, last: int) -> None:
-        _backend.max_sim(codes, scales, offsets, rows, query, factors, bounds, out, first, last)
+        kernel(codes, scales, offsets, rows, query, factors, bounds, out, first, last)
 
     _spread(work, len(rows), _tokens(offsets, rows) * query.size)
     return out
@@ -69,11 +72,10 @@ def max_sim_compressed(
 ) -> NDArray[np.float32]:
     """MaxSim of the query and each decoded passage, f32 [r]; see the reference."""
     out = np.empty(len(rows), np.float32)
+    kernel = backend().max_sim_compressed
 
     def work(first: int, last: int) -> None:
-        _backend.max_sim_compressed(
-            codes, residuals, centroids, levels, offsets, rows, query, factors, out, first, last
-        )
+        kernel(codes, residuals, centroids, levels, offsets, rows, query, factors, out, first, last)
 
     _spread(work, len(rows), _tokens(offsets, rows) * (query.size + centroids.shape[1]))
     return out
@@ -87,9 +89,10 @@ def decode(
 ) -> NDArray[np.int8]:
     """The vectors of the tokens, i8 [T, d]; see `reference.decode`."""
     out = np.empty((len(codes), centroids.shape[1]), np.int8)
+    kernel = backend().decode
 
     def work(first: int, last: int) -> None:
-        _backend.decode(codes, residuals, centroids, levels, out, first, last)
+        kernel(codes, residuals, centroids, levels, out, first, last)
 
     _spread(work, len(codes), out.size)
     return out
@@ -104,9 +107,10 @@ def encode(
 ) -> NDArray[np.uint8]:
     """The packed residuals of the tokens, u8 [T, d * bits / 8]; see `reference.encode`."""
     out = np.empty((len(vectors), vectors.shape[1] * bits // 8), np.uint8)
+    kernel = backend().encode
 
     def work(first: int, last: int) -> None:
-        _backend.encode(vectors, codes, centroids, table, bits, out, first, last)
+        kernel(vectors, codes, centroids, table, bits, out, first, last)
 
     _spread(work, len(vectors), vectors.size)
     return out
@@ -117,9 +121,10 @@ def nearest(
 ) -> NDArray[np.uint16]:
     """The nearest centroid of each vector, u16 [T]; see `reference.nearest`."""
     out = np.empty(len(vectors), np.uint16)
+    kernel = backend().nearest
 
     def work(first: int, last: int) -> None:
-        _backend.nearest(vectors, centroids, penalties, out, first, last)
+        kernel(vectors, centroids, penalties, out, first, last)
 
     _spread(work, len(vectors), len(vectors) * centroids.size)
     return out
@@ -129,9 +134,10 @@ def centroid_dots(centroids: NDArray[np.int8], query: NDArray[np.int8]) -> NDArr
     """Each centroid's dot product with each query token, i32 [K, lanes], padded with 0."""
     lanes = -(-len(query) // LANES) * LANES
     out = np.empty((len(centroids), lanes), np.int32)
+    kernel = backend().centroid_dots
 
     def work(first: int, last: int) -> None:
-        _backend.centroid_dots(centroids, query, out, first, last)
+        kernel(centroids, query, out, first, last)
 
     _spread(work, len(centroids), centroids.size * lanes)
     return out
@@ -142,9 +148,10 @@ def quantise_table(
 ) -> NDArray[np.uint8]:
     """The dot products as u8 [K, lanes]; see `reference.quantise_table`."""
     out = np.empty(dots.shape, np.uint8)
+    kernel = backend().quantise_table
 
     def work(first: int, last: int) -> None:
-        _backend.quantise_table(dots, slopes, shifts, out, first, last)
+        kernel(dots, slopes, shifts, out, first, last)
 
     _spread(work, len(dots), dots.size)
     return out
@@ -158,9 +165,10 @@ def centroid_max(
 ) -> NDArray[np.int32]:
     """Sum over the query's tokens of each passage's best centroid, i32 [r]; -1 if it is empty."""
     out = np.empty(len(rows), np.int32)
+    kernel = backend().centroid_max
 
     def work(first: int, last: int) -> None:
-        _backend.centroid_max(table, codes, offsets, rows, out, first, last)
+        kernel(table, codes, offsets, rows, out, first, last)
 
     _spread(work, len(rows), _tokens(offsets, rows) * table.shape[1] * 4)
     return out
@@ -169,11 +177,12 @@ def centroid_max(
 def probe(table: NDArray[np.uint8], tokens: int, count: int) -> NDArray[np.int32]:
     """The best `count` centroids of each of the query's `tokens`, i32 [tokens, count]."""
     out = np.empty((tokens, min(count, len(table))), np.int32)
+    kernel = backend().probe
 
     def work(first: int, last: int) -> None:
-        _backend.probe(table, out, first, last)
+        kernel(table, out, first, last)
 
-    _spread(work, tokens, tokens * len(table) * 16)
+    _spread(work, tokens, tokens * len(table) // 16)
     return out
 
 
@@ -187,11 +196,12 @@ def list_sums(
 ) -> NDArray[np.uint16]:
     """What each passage has beyond the imputed score, u16 [passages]; see the reference."""
     out = np.empty(passages, np.uint16)
+    kernel = backend().list_sums
 
     def work(first: int, last: int) -> None:
         for block in range(first, last):
             part = out[block * LIST_BLOCK : (block + 1) * LIST_BLOCK]
-            _backend.list_sums(postings, starts, block, probes, values, imputed, part)
+            kernel(postings, starts, block, probes, values, imputed, part)
 
     threads_here = threads.count()
     blocks = len(starts)
@@ -201,7 +211,8 @@ def list_sums(
 
 def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
     """Positions of the k largest scores, best first, equal ones by position: i64."""
-    return _backend.top(scores, k)
+    found: NDArray[np.int64] = backend().top(scores, k)
+    return found
 
 
 def _spread(work: Callable[[int, int], object], size: int, weight: int) -> None:

@@ -327,4 +327,5 @@ def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.in
 def weighted_sum(best: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum over the last axis of best * factors in f64, one after another, rounded to f32."""
     products = best.astype(np.float64) * factors.astype(np.float64)
-    return np.cumsum(products, axis=-1)[..., -1].astype(np.float32)
+    total = np.cumsum(products, axis=-1)[..., -1] + 0.0  # never -0.0
+    return total.astype(np.float32)

@@ -1,0 +1,65 @@
+"""Which kernels run: the compiled ones for this processor, or numpy's where there are none."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from types import ModuleType
+
+from retrieval.errors import InputError
+from retrieval.indexes.kernels import reference
+
+VARIABLE = "RETRIEVAL_ISA"
+
+_NO_NATIVE = (
+    "late interaction runs on numpy, many times slower than it could: this installation has no "
+    "compiled kernels (reinstall where there is a C compiler, or set RETRIEVAL_ISA=numpy)"
+)
+
+
+@functools.cache
+def backend() -> ModuleType:
+    """The module that has the kernels, chosen at the first call and said once if it is slow.
+
+    RETRIEVAL_ISA names another instruction set than the best one: see `available`.
+
+    Raises:
+        InputError: the variable names none that this installation and processor have.
+    """
+    wanted = os.environ.get(VARIABLE)
+    names = available()
+    if wanted is None:
+        if names == [reference.ISA]:
+            logging.getLogger(__name__).warning(_NO_NATIVE)
+        wanted = names[0]
+    if wanted not in names:
+        raise InputError(
+            f"{VARIABLE}={wanted!r} cannot be used here; set one of {', '.join(names)}, or nothing"
+        )
+    if wanted == reference.ISA:
+        return reference
+    compiled = _compiled()
+    assert compiled is not None
+    compiled.use(wanted)
+    return compiled
+
+
+def available() -> list[str]:
+    """The instruction sets that RETRIEVAL_ISA can name here, best first; the last is numpy."""
+    compiled = _compiled()
+    return [*(compiled.available() if compiled else []), reference.ISA]
+
+
+def isa() -> str:
+    """The instruction set that the kernels use: avx512, avx2, neon, portable or numpy."""
+    chosen = backend()
+    return reference.ISA if chosen is reference else str(chosen.isa())
+
+
+def _compiled() -> ModuleType | None:
+    try:
+        from retrieval.indexes.kernels import native
+    except ImportError:
+        return None
+    return native

@@ -1,0 +1,54 @@
+"""The compiled kernels under the names and signatures of `reference`.
+
+Importing it raises ImportError where the package was installed without a C compiler.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes.kernels._native import (
+    available,
+    centroid_dots,
+    centroid_max,
+    decode,
+    encode,
+    isa,
+    list_sums,
+    max_sim,
+    max_sim_compressed,
+    nearest,
+    probe,
+    quantise_table,
+    top_i32,
+    top_u16,
+    use,
+)
+
+__all__ = [
+    "available",
+    "centroid_dots",
+    "centroid_max",
+    "decode",
+    "encode",
+    "isa",
+    "list_sums",
+    "max_sim",
+    "max_sim_compressed",
+    "nearest",
+    "probe",
+    "quantise_table",
+    "top",
+    "use",
+]
+
+
+def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
+    """Positions of the k largest scores, descending, equal ones by position: i64 [min(k, n)]."""
+    out = np.empty(min(k, len(scores)), np.int64)
+    if scores.dtype == np.uint16:
+        top_u16(scores.astype(np.uint16, copy=False), out)
+    else:
+        top_i32(scores.astype(np.int32, copy=False), out)
+    return out
