@@ -180,22 +180,58 @@ static void best_tile(const char *tile, size_t tiles, int32_t number, const toke
         take_all(TILE, tile, 1, tokens, n, d, &to, NULL);
 }
 
-static void decode_token(const uint8_t *residual, const int8_t *centroid, const int8_t *levels,
-                         size_t width, unsigned bits, int8_t *out)
+/* Decode one token; `flip` is added without carry. Stores whole registers where `whole` is set:
+ * then up to 63 bytes beyond the token are written, for the next token to overwrite. */
+static ALWAYS_INLINE void decode_one(const uint8_t *residual, const int8_t *centroid,
+                                     __m512i table, size_t width, const unsigned bits,
+                                     const int whole, __m512i flip, int8_t *out)
 {
-    const __mmask16 known = bits == 4 ? 0xffff : 0xf;
-    const __m512i table = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(known, levels));
     const __m512i low = _mm512_set1_epi8((char)((1 << bits) - 1));
     for (size_t j = 0; j < width; j += 64) {
         __mmask64 mask = low64(width - j);
         __m512i packed = _mm512_maskz_loadu_epi8(mask, residual + j);
-        for (unsigned i = 0; i * bits < 8; i++) {
+        UNROLL for (unsigned i = 0; i < 8 / bits; i++) {
             __m512i code = _mm512_and_si512(_mm512_srli_epi16(packed, i * bits), low);
             __m512i base = _mm512_maskz_loadu_epi8(mask, centroid + i * width + j);
             __m512i value = _mm512_adds_epi8(base, _mm512_shuffle_epi8(table, code));
-            _mm512_mask_storeu_epi8(out + i * width + j, mask, value);
+            value = _mm512_xor_si512(value, flip);
+            if (whole && width <= 64)
+                _mm512_storeu_si512(out + i * width + j, value);
+            else
+                _mm512_mask_storeu_epi8(out + i * width + j, mask, value);
         }
     }
+}
+
+static ALWAYS_INLINE void decode_all(const struct compressed *c, size_t first, size_t n,
+                                     const unsigned bits, const int whole, __m512i flip,
+                                     int8_t *out)
+{
+    const __mmask16 known = bits == 4 ? 0xffff : 0xf;
+    const __m512i table = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(known, c->levels));
+    const size_t d = c->d, width = d * bits / 8;
+    for (size_t t = 0; t < n; t++)
+        decode_one(c->residuals + (first + t) * width, c->centroids + c->codes[first + t] * d,
+                   table, width, bits, whole, flip, out + t * d);
+}
+
+static void decode_tokens(const struct compressed *c, size_t first, size_t n, int8_t *out)
+{
+    const __m512i flip = _mm512_setzero_si512();
+    if (c->bits == 4)
+        decode_all(c, first, n, 4, 0, flip, out);
+    else
+        decode_all(c, first, n, 2, 0, flip, out);
+}
+
+/* Decode into a token buffer, which has a cache line to spare behind it. */
+static void fill(const struct compressed *c, size_t first, size_t n, token_t *buffer)
+{
+    const __m512i flip = _mm512_set1_epi8(-128);
+    if (c->bits == 4)
+        decode_all(c, first, n, 4, 1, flip, (int8_t *)buffer);
+    else
+        decode_all(c, first, n, 2, 1, flip, (int8_t *)buffer);
 }
 
 /* The sum over `lanes` <= 64 columns of the largest value in the rows that the codes name. */
@@ -251,4 +287,5 @@ static int32_t max_rows(const uint8_t *table, size_t lanes, const uint16_t *code
 #define KERNELS kernels_avx512
 #define NAME "avx512"
 #define HAVE_TILES
+#define OWN_DECODING
 #include "all.inc"

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LANES = 16, LIST_BLOCK = 1 << 16 };
+/* Products of 1,024 dimensions are below 2 ** 24: exact in f32, as scores are. */
+enum { LANES = 16, LIST_BLOCK = 1 << 16, MAX_DIMENSION = 1024 };
 
 /* What a kernel returns. */
 enum { KERNEL_OK = 0, KERNEL_RANGE = -1, KERNEL_MEMORY = -2 };

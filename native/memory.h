@@ -9,7 +9,7 @@
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Memory aligned to a cache line, or NULL; freed by free(). */
+/* Memory aligned to a cache line, with at least one more behind it, or NULL; freed by free(). */
 static inline void *line_alloc(size_t bytes)
 {
     return aligned_alloc(64, (bytes + 127) / 64 * 64);

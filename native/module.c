@@ -122,10 +122,9 @@ static PyObject *finish(struct call *call, int status)
 static const char SHAPES[] = "the shapes of the arrays do not fit together";
 static const char DIMENSION[] = "the dimension is not a multiple of 8 from 8 to 1024";
 
-/* The largest dimension whose products are exact in f32, as the scores are. */
 static int usable(size_t d)
 {
-    return d > 0 && d % 8 == 0 && d <= 1024;
+    return d > 0 && d % 8 == 0 && d <= MAX_DIMENSION;
 }
 
 static int rising(const int64_t *bounds, size_t count, size_t limit)

@@ -315,6 +315,8 @@ def list_sums(
 def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
     """Positions of the k largest scores, descending, equal ones by position: i64 [min(k, n)]."""
     found = np.arange(len(scores))
+    if k == 0:
+        return found[:0]
     if len(scores) > k:
         bound = np.partition(scores, len(scores) - k)[len(scores) - k]
         above = np.flatnonzero(scores > bound)
