@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import RetrievalError
-from retrieval.types import Document, Embeddings, Hit, LateOptions, Passage
+from retrieval.types import Document, Embeddings, Hit, LateOptions, Passage, TokenMatch
 
 if TYPE_CHECKING:
     from retrieval.index import Index
@@ -17,6 +17,7 @@ __all__ = [
     "LateOptions",
     "Passage",
     "RetrievalError",
+    "TokenMatch",
     "__version__",
 ]
 

@@ -19,6 +19,8 @@ Retriever = Literal["lexical", "dense", "late", "hybrid"]
 
 RETRIEVERS: tuple[Retriever, ...] = ("lexical", "dense", "late", "hybrid")
 
+EncoderSide = Literal["query", "document"]
+
 TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
 """Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
 
@@ -151,6 +153,29 @@ class Hit:
     metadata: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenMatch:
+    """One token of a query and the token of a passage that answers it best.
+
+    Attributes:
+        query_token: the query's text that the token stands for; "" for a special token.
+        query_span: where it is in the query, in characters; empty for a special token, None if
+            the encoder does not say.
+        passage_token: the text that the passage's token stands for, which may be in the title
+            that was read before the passage; "" if there is none or it is not known.
+        passage_span: where it is in the passage's text, in characters; empty for a special token
+            and one of the title, None if it is not known: the encoder does not say, or the index
+            merges token vectors.
+        score: their inner product; a passage's late score is the sum over the query's tokens.
+    """
+
+    query_token: str
+    query_span: tuple[int, int] | None
+    passage_token: str
+    passage_span: tuple[int, int] | None
+    score: float
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Text in, Embeddings out; knows the query and the document side."""
@@ -192,6 +217,18 @@ class Encoder(Protocol):
         self, texts: Iterable[str], *, progress: Progress | None = None
     ) -> Iterator[Embeddings]:
         """Embeddings of consecutive runs of texts, in order, in bounded memory."""
+
+
+@runtime_checkable
+class TokenTracer(Protocol):
+    """What an encoder may offer beside `Encoder`, so that matches of tokens can be shown."""
+
+    def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
+        """Characters of the text that each of its token vectors stands for: i64 [t, 2].
+
+        A row for each vector that the side's encoding gives, in order; special tokens, and any
+        other that stand for nothing in the text, have an empty span.
+        """
 
 
 def _is_whole(value: object) -> bool:

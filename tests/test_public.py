@@ -24,6 +24,7 @@ def test_exported_names() -> None:
         "LateOptions",
         "Passage",
         "RetrievalError",
+        "TokenMatch",
         "__version__",
     ]
     for name in retrieval.__all__:

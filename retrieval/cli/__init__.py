@@ -1,15 +1,16 @@
 """The `retrieval` command.
 
-    app       the commands and their options
-    models    the commands under `retrieval model`
-    run       one command line from start to exit code
-    errors    what a user sees when something goes wrong
-    place     where the index is, and what a path is called from here
-    render    results as text
-    snippet   the lines of a passage that answer the query
-    style     colours, and text that is safe on a terminal
-    document  results as one JSON document
-    progress  the bar of a long job
+    app          the commands and their options
+    models       the commands under `retrieval model`
+    run          one command line from start to exit code
+    errors       what a user sees when something goes wrong
+    place        where the index is, and what a path is called from here
+    render       results as text
+    explanation  what the tokens of a query matched
+    snippet      the lines of a passage that answer the query
+    style        colours, and text that is safe on a terminal
+    document     results as one JSON document
+    progress     the bar of a long job
 
 Nothing here is imported before it is needed: `retrieval --help` reads no index code.
 """

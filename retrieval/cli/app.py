@@ -197,26 +197,27 @@ def search(
             help="Search only documents that fulfil this, as in 'path glob \"src/**\"'.",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what each token of the query matched best."),
+    ] = False,
     folder: IndexFolder = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an index; best hits first, each with its place, score and the lines that match."""
-    from retrieval.index import Index
+    from retrieval.cli.searching import run_search
 
-    text = sys.stdin.read() if query == ["-"] else " ".join(query)
-    path = place.index_to_read(folder)
-    with Index.open(path, encoder=encoder) as opened:
-        found = opened.search(text, k, retriever=retriever.value, where=where)
-    if as_json:
-        _print_json(found)
-        return
-    from retrieval.cli import render
-    from retrieval.cli.style import Style
-
-    if not found:
-        sys.stderr.write("nothing found\n")
-    sys.stdout.write(render.hits(found, path, Style.of(sys.stdout)))
+    run_search(
+        sys.stdin.read() if query == ["-"] else " ".join(query),
+        place.index_to_read(folder),
+        k=k,
+        retriever=retriever.value,
+        where=where,
+        explain=explain,
+        encoder=encoder,
+        as_json=as_json,
+    )
 
 
 @app.command()

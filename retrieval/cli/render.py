@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.cli.explanation import matched, table
 from retrieval.cli.place import shown
 from retrieval.cli.snippet import snippet
 from retrieval.cli.style import Style, safe
@@ -15,29 +16,40 @@ from retrieval.documents.languages import CODE
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus
     from retrieval.sync import SyncReport
-    from retrieval.types import Hit, LateOptions
+    from retrieval.types import Hit, LateOptions, TokenMatch
 
 _INDENT = 4
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def hits(found: Sequence[Hit], index: Path, style: Style) -> str:
+def hits(
+    found: Sequence[Hit],
+    index: Path,
+    style: Style,
+    matches: Sequence[Sequence[TokenMatch]] | None = None,
+) -> str:
     """Search results: a line of where, score, title and who found it, then the snippet.
 
     Args:
         found: best first.
         index: the index folder, which paths are stored relative to.
         style: of the stream that this is for.
+        matches: for each hit what the query's tokens matched: shown below it, and marked in the
+            snippet instead of the query's words.
     """
     wide = len(str(len(found)))
-    return "\n".join(
-        _hit(f"{rank:{wide}}", hit, index, style) for rank, hit in enumerate(found, start=1)
-    )
+    parts = []
+    for place, hit in enumerate(found):
+        pairs = None if matches is None else matches[place]
+        marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
+        part = _hit(f"{place + 1:{wide}}", hit, marks, index, style)
+        parts.append(part if pairs is None else part + table(pairs, style))
+    return "\n".join(parts)
 
 
-def _hit(rank: str, hit: Hit, index: Path, style: Style) -> str:
+def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
     prose = hit.metadata.get("language") not in CODE
-    excerpt = snippet(hit.text, hit.highlights, style.width - _INDENT, prose=prose)
+    excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=prose)
     parts = [
         rank,
         style.dress("path", safe(_where(hit, index, excerpt.start))),

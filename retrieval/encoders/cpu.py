@@ -27,7 +27,7 @@ from retrieval.encoders.quantized import tensor_places
 from retrieval.encoders.sides import Side, SideReader, TokenSequence
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError, InputError
-from retrieval.types import Embeddings, Progress
+from retrieval.types import Embeddings, EncoderSide, Progress
 
 STREAM_TOKENS = 65_536
 """Tokens of one run of `stream_documents`; the next one is under way while a run is consumed."""
@@ -123,6 +123,11 @@ class CpuEncoder:
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
         return token_spans(self._tokenizer, text)
+
+    def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
+        """Characters that each token vector of the text stands for: i64 [t, 2]."""
+        reader = self._query if side == "query" else self._document
+        return reader.spans(leading(self._tokenizer, text, reader.side.max_tokens))
 
     def encode_documents(
         self, texts: Sequence[str], *, progress: Progress | None = None

@@ -110,6 +110,31 @@ class SideReader:
             prompted = [text.strip() for text in prompted]
         return [self._finish(content) for content in _encode(self._tokenizer, prompted)]
 
+    def spans(self, text: str) -> NDArray[np.int64]:
+        """Characters of the text that each kept token stands for: i64 [t, 2].
+
+        Empty for what is none of the text: special tokens, markers, the prompt, expansion.
+        """
+        side = self.side
+        prompted = side.prompt + text
+        shift = -len(side.prompt)
+        if side.strip:
+            shift += len(prompted) - len(prompted.lstrip())
+            prompted = prompted.strip()
+        encoding = encode(self._tokenizer, prompted)
+        sequence = self._finish(encoding.ids)
+        content = min(len(encoding.ids), self._room)
+        own = [*[-1] * len(self._before), *range(content), *[-1] * len(self._after)]
+        if side.marker is not None:
+            own.insert(1, -1)
+        rows = np.zeros((len(sequence.ids), 2), np.int64)
+        for place, token in enumerate(own):
+            if token >= 0:
+                rows[place] = encoding.offsets[token]
+                rows[place] = (rows[place] + shift).clip(0, len(text))
+        rows[rows[:, 0] >= rows[:, 1]] = 0
+        return rows[sequence.positions]
+
     def _finish(self, content: list[int]) -> TokenSequence:
         side = self.side
         ids = [*self._before, *content[: self._room], *self._after]

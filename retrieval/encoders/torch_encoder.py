@@ -16,7 +16,7 @@ from retrieval.encoders.packing import Tally, chunked, offsets_of, pack, rows_of
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.encoders.tokenization import leading, token_spans
 from retrieval.errors import EncoderError, InputError
-from retrieval.types import Embeddings, Progress
+from retrieval.types import Embeddings, EncoderSide, Progress
 
 CPU_BUDGET = 4_096
 """Tokens of a batch on a CPU, where a larger one only leaves the cache."""
@@ -98,6 +98,11 @@ class TorchEncoder:
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
         return token_spans(self._tokenizer, text)
+
+    def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
+        """Characters that each token vector of the text stands for: i64 [t, 2]."""
+        reader = self._query if side == "query" else self._document
+        return reader.spans(leading(self._tokenizer, text, reader.side.max_tokens))
 
     def encode_documents(
         self, texts: Sequence[str], *, progress: Progress | None = None

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from retrieval.errors import InputError, StorageError
 from retrieval.index import encoder as encoders
-from retrieval.index import search, verify
+from retrieval.index import explain, search, verify
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
 from retrieval.index.snapshot import Snapshot, open_newest
@@ -20,7 +20,7 @@ from retrieval.index.writer import Writer, writing
 from retrieval.store import Settings, WriterLock, schema
 from retrieval.store.files import folder_bytes, sync_directory
 from retrieval.store.guard import sqlite_errors
-from retrieval.types import Document, Encoder, Hit, LateOptions, Progress, Retriever
+from retrieval.types import Document, Encoder, Hit, LateOptions, Progress, Retriever, TokenMatch
 
 _QUERIES_AT_ONCE = 256
 _OWN_NAMES = {
@@ -275,6 +275,27 @@ class Index:
                     ranked = search.rank(snapshot, asked, k, retriever=retriever, allowed=allowed)
                     answers += hits(snapshot, texts, ranked, marked=highlights)
         return answers
+
+    def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
+        """Why late interaction scores hits as it does: what each token of the query matched best.
+
+        Args:
+            query: the query that was asked.
+            hits: hits of a search in this index, by whatever retriever.
+
+        Returns:
+            For each hit, a match for each token of the query, in the query's order; none for a
+            passage without token vectors. They are of the vectors as stored, compressed ones
+            included.
+
+        Raises:
+            InputError: the query is empty, or a hit's passage is not in the index any more.
+            EncoderError: the index has no token vectors.
+            EncoderMismatch: what the encoder's source holds now is not what built the index.
+        """
+        with self._using() as snapshot:
+            explain.check(snapshot, query, hits)
+            return explain.explain(snapshot, self._encoder, query, hits)
 
     def get(self, id: str) -> Document | None:
         """The document with this id, or None."""

@@ -53,7 +53,7 @@ def checked(document: Document) -> Document:
 
 def cut(document: Document, encoder: Encoder, passage_tokens: int) -> list[Passage]:
     """The document's passages, short enough for the encoder to read each with its title."""
-    title = len(encoder.token_spans(_title(document))) if document.title else 0
+    title = len(encoder.token_spans(_shown(document.title))) if document.title else 0
     room = max(encoder.max_tokens - title - _SPECIAL_TOKENS, _LEAST_TOKENS)
     return chunk(document, encoder.token_spans, max_tokens=min(passage_tokens, room))
 
@@ -101,14 +101,19 @@ class Draft:
         A passage taken from the middle of a document seldom says what the document is about;
         its title does. It is left out where the passage has it already.
         """
-        title = _title(self.document)
         for row in self.passages:
             text = self.document.text[row.start : row.end]
-            yield f"{title}\n{text}" if title and title not in text else text
+            yield before(self.document.title, text) + text
 
 
-def _title(document: Document) -> str:
-    return document.title[:TITLE_CHARACTERS].strip()
+def before(title: str, text: str) -> str:
+    """What is read before a passage of this text: its document's title and a line break, or ""."""
+    title = _shown(title)
+    return f"{title}\n" if title and title not in text else ""
+
+
+def _shown(title: str) -> str:
+    return title[:TITLE_CHARACTERS].strip()
 
 
 def _encodable(id: str, name: str, value: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import Hit, __version__
+from retrieval import Hit, TokenMatch, __version__
 from retrieval.index import CompactReport, IndexStatus
 from retrieval.sync import SyncReport
 from tests.cli.conftest import Retrieval
@@ -123,6 +123,28 @@ def test_every_retriever_answers(indexed: Retrieval, retriever: str) -> None:
     assert len(found) == (1 if retriever == "lexical" else 3)
     expected = {"lexical", "dense", "late"} if retriever == "hybrid" else {retriever}
     assert set(found[0]["ranks"]) == expected
+
+
+@pytest.mark.parametrize("retriever", ["late", "hybrid"])
+def test_search_explains(indexed: Retrieval, retriever: str) -> None:
+    arguments = ("search", "second refused", "-k", 2, "--retriever", retriever, "--explain")
+    shown = indexed(*arguments).out
+    assert " -> " in shown
+    hits = json.loads(indexed(*arguments, "--json").out)
+    for hit in hits:
+        assert len(hit["explain"]) == 2
+        assert set(hit["explain"][0]) == {field.name for field in fields(TokenMatch)}
+    plain = json.loads(indexed(*arguments[:-1], "--json").out)
+    assert [hit | {"explain": 0} for hit in plain] == [hit | {"explain": 0} for hit in hits]
+
+
+@pytest.mark.parametrize("retriever", ["lexical", "dense"])
+def test_only_late_interaction_explains(indexed: Retrieval, retriever: str) -> None:
+    refused = indexed("search", "second", "--explain", "--retriever", retriever)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert (
+        f"which '{retriever}' does not use; search with --retriever late or hybrid" in refused.err
+    )
 
 
 def test_search_as_json_lists_hits_with_every_field(indexed: Retrieval) -> None:

@@ -9,7 +9,7 @@ from retrieval.cli import place, render
 from retrieval.cli.document import print_json
 from retrieval.cli.style import Style
 from retrieval.errors import IndexNotFound
-from retrieval.types import Hit, Passage
+from retrieval.types import Hit, Passage, TokenMatch
 
 PLAIN = Style(colours=False, width=60)
 
@@ -38,6 +38,41 @@ def test_a_hit_is_a_line_of_facts_and_its_snippet(tmp_path: Path) -> None:
         "    A writer takes the lock.\n"
         "    Readers never do.\n"
     )
+
+
+def match(query: str, passage: str, at: int, score: float) -> TokenMatch:
+    return TokenMatch(query, (0, len(query)), passage, (at, at + len(passage)), score)
+
+
+SPECIAL = TokenMatch("", (0, 0), "lock", (19, 23), 0.5)
+UNKNOWN = TokenMatch("", None, "", None, -0.25)
+
+
+def test_matches_stand_below_the_snippet(tmp_path: Path) -> None:
+    matches = [
+        SPECIAL,
+        match("write", "writer", 2, 0.913),
+        match("lock\x1b", "lock", 19, 1),
+        UNKNOWN,
+    ]
+    assert render.hits([hit()], tmp_path, PLAIN, [matches]).splitlines()[3:] == [
+        "    (special) -> lock     0.50   lock\ufffd     -> lock     1.00",
+        "    write     -> writer   0.91   ?         -> ?       -0.25",
+    ]
+    narrow = render.hits([hit()], tmp_path, Style(colours=False, width=40), [matches])
+    assert len(narrow.splitlines()) == 3 + 4
+    assert render.hits([hit()], tmp_path, PLAIN, [()]) == render.hits([hit()], tmp_path, PLAIN)
+
+
+def test_matched_tokens_are_marked_instead_of_words(tmp_path: Path) -> None:
+    matches = [SPECIAL, match("write", "wri", 2, 1.0), match("r", "ter", 5, 1.0)]
+    shown = render.hits([hit()], tmp_path, Style(colours=True, width=60), [matches])
+    assert "A \x1b[1;33mwriter\x1b[0m takes the lock." in shown
+
+
+def test_a_long_token_is_cut(tmp_path: Path) -> None:
+    shown = render.hits([hit()], tmp_path, PLAIN, [[match("x" * 90, "lock", 19, 1.0)]])
+    assert "xxx… -> lock  1.00\n" in shown
 
 
 def test_colours_mark_the_words_that_match(tmp_path: Path) -> None:
