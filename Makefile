@@ -14,7 +14,7 @@ NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc)
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo readme test lint types unit format clean
+.PHONY: help demo readme test lint types unit sanitize format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -31,7 +31,7 @@ readme:
 	$(MAKE) --no-print-directory demo > build/demo.txt
 	$(PYTHON) tests/docs/readme.py < build/demo.txt
 
-test: lint types unit
+test: lint types unit sanitize
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check
@@ -42,6 +42,25 @@ types: $(TEST)/.installed
 
 unit: $(TEST)/.installed
 	$(TEST)/bin/python -m pytest
+
+# The tests of the kernels over a build of them that checks addresses and undefined behaviour. Leaks
+# are the interpreter's own.
+ASAN = $(shell $(CC) -print-file-name=libasan.so)
+KERNEL_TESTS := $(addprefix tests/indexes/kernels/test_,scoring.py selection.py edges.py)
+
+sanitize: $(TEST)/.installed
+ifeq ($(findstring /,$(ASAN)),)
+	@echo "sanitize: skipped, $(CC) has no libasan.so"
+else
+	@mkdir -p build
+	test build/sanitize/.installed -nt $(TEST)/.installed || { \
+		rm -rf build/sanitize && $(TEST)/bin/python -m pip install --quiet --no-deps \
+		--target build/sanitize --config-settings cmake.define.SANITIZE=ON . \
+		&& touch build/sanitize/.installed; }
+	LD_PRELOAD="$(ASAN)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(TEST)/bin/python tests/indexes/kernels/sanitized.py \
+		build/sanitize/retrieval/indexes/kernels/_native.abi3.so $(KERNEL_TESTS)
+endif
 
 format: $(TEST)/.installed
 	$(TEST)/bin/ruff check --fix

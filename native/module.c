@@ -73,6 +73,8 @@ static int take(struct call *call, const char *spec, PyObject *const *arguments,
             release(call);
             return 0;
         }
+        if ((uintptr_t)array->buf % (size_t)array->itemsize != 0)
+            return refuse(call, "an array is not aligned to its items");
         spec += written ? 3 : 2;
     }
     return at == count ? 1 : refuse(call, "too many arguments");

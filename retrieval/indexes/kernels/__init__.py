@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.kernels import threads
-from retrieval.indexes.kernels.backend import backend, isa
+from retrieval.indexes.kernels.backend import chosen, isa
 from retrieval.indexes.kernels.ragged import offsets_of, pieces, token_rows
 from retrieval.indexes.kernels.reference import LIST_BLOCK
 
@@ -51,7 +51,7 @@ def max_sim(
 ) -> NDArray[np.float32]:
     """MaxSim of each query and each passage, f32 [B, r]; see `reference.max_sim`."""
     out = np.empty((len(bounds) - 1, len(rows)), np.float32)
-    kernel = backend().max_sim
+    kernel = chosen().max_sim
 
     def work(first: int, last: int) -> None:
         kernel(codes, scales, offsets, rows, query, factors, bounds, out, first, last)
@@ -72,7 +72,7 @@ def max_sim_compressed(
 ) -> NDArray[np.float32]:
     """MaxSim of the query and each decoded passage, f32 [r]; see the reference."""
     out = np.empty(len(rows), np.float32)
-    kernel = backend().max_sim_compressed
+    kernel = chosen().max_sim_compressed
 
     def work(first: int, last: int) -> None:
         kernel(codes, residuals, centroids, levels, offsets, rows, query, factors, out, first, last)
@@ -89,7 +89,7 @@ def decode(
 ) -> NDArray[np.int8]:
     """The vectors of the tokens, i8 [T, d]; see `reference.decode`."""
     out = np.empty((len(codes), centroids.shape[1]), np.int8)
-    kernel = backend().decode
+    kernel = chosen().decode
 
     def work(first: int, last: int) -> None:
         kernel(codes, residuals, centroids, levels, out, first, last)
@@ -107,7 +107,7 @@ def encode(
 ) -> NDArray[np.uint8]:
     """The packed residuals of the tokens, u8 [T, d * bits / 8]; see `reference.encode`."""
     out = np.empty((len(vectors), vectors.shape[1] * bits // 8), np.uint8)
-    kernel = backend().encode
+    kernel = chosen().encode
 
     def work(first: int, last: int) -> None:
         kernel(vectors, codes, centroids, table, bits, out, first, last)
@@ -121,7 +121,7 @@ def nearest(
 ) -> NDArray[np.uint16]:
     """The nearest centroid of each vector, u16 [T]; see `reference.nearest`."""
     out = np.empty(len(vectors), np.uint16)
-    kernel = backend().nearest
+    kernel = chosen().nearest
 
     def work(first: int, last: int) -> None:
         kernel(vectors, centroids, penalties, out, first, last)
@@ -134,7 +134,7 @@ def centroid_dots(centroids: NDArray[np.int8], query: NDArray[np.int8]) -> NDArr
     """Each centroid's dot product with each query token, i32 [K, lanes], padded with 0."""
     lanes = -(-len(query) // LANES) * LANES
     out = np.empty((len(centroids), lanes), np.int32)
-    kernel = backend().centroid_dots
+    kernel = chosen().centroid_dots
 
     def work(first: int, last: int) -> None:
         kernel(centroids, query, out, first, last)
@@ -148,7 +148,7 @@ def quantise_table(
 ) -> NDArray[np.uint8]:
     """The dot products as u8 [K, lanes]; see `reference.quantise_table`."""
     out = np.empty(dots.shape, np.uint8)
-    kernel = backend().quantise_table
+    kernel = chosen().quantise_table
 
     def work(first: int, last: int) -> None:
         kernel(dots, slopes, shifts, out, first, last)
@@ -165,7 +165,7 @@ def centroid_max(
 ) -> NDArray[np.int32]:
     """Sum over the query's tokens of each passage's best centroid, i32 [r]; -1 if it is empty."""
     out = np.empty(len(rows), np.int32)
-    kernel = backend().centroid_max
+    kernel = chosen().centroid_max
 
     def work(first: int, last: int) -> None:
         kernel(table, codes, offsets, rows, out, first, last)
@@ -177,7 +177,7 @@ def centroid_max(
 def probe(table: NDArray[np.uint8], tokens: int, count: int) -> NDArray[np.int32]:
     """The best `count` centroids of each of the query's `tokens`, i32 [tokens, count]."""
     out = np.empty((tokens, min(count, len(table))), np.int32)
-    kernel = backend().probe
+    kernel = chosen().probe
 
     def work(first: int, last: int) -> None:
         kernel(table, out, first, last)
@@ -196,7 +196,7 @@ def list_sums(
 ) -> NDArray[np.uint16]:
     """What each passage has beyond the imputed score, u16 [passages]; see the reference."""
     out = np.empty(passages, np.uint16)
-    kernel = backend().list_sums
+    kernel = chosen().list_sums
 
     def work(first: int, last: int) -> None:
         for block in range(first, last):
@@ -211,7 +211,7 @@ def list_sums(
 
 def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
     """Positions of the k largest scores, best first, equal ones by position: i64."""
-    found: NDArray[np.int64] = backend().top(scores, k)
+    found: NDArray[np.int64] = chosen().top(scores, k)
     return found
 
 

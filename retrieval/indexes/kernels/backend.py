@@ -19,7 +19,7 @@ _NO_NATIVE = (
 
 
 @functools.cache
-def backend() -> ModuleType:
+def chosen() -> ModuleType:
     """The module that has the kernels, chosen at the first call and said once if it is slow.
 
     RETRIEVAL_ISA names another instruction set than the best one: see `available`.
@@ -53,8 +53,8 @@ def available() -> list[str]:
 
 def isa() -> str:
     """The instruction set that the kernels use: avx512, avx2, neon, portable or numpy."""
-    chosen = backend()
-    return reference.ISA if chosen is reference else str(chosen.isa())
+    module = chosen()
+    return reference.ISA if module is reference else str(module.isa())
 
 
 def _compiled() -> ModuleType | None:

@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+pytest.importorskip("retrieval.indexes.kernels._native", reason="built without a C compiler")
 
 from retrieval.indexes.kernels import native, offsets_of
 

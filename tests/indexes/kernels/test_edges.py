@@ -1,0 +1,208 @@
+"""No kernel touches a byte outside its arrays, and none takes arrays that do not fit together."""
+
+import ctypes
+import mmap
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from retrieval.indexes.kernels import native, offsets_of, reference
+from tests.indexes.kernels.cases import ISAS, signed, using
+
+PROT_NONE = 0
+PAGE = mmap.PAGESIZE
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+def guarded(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy whose last byte is the last before a page that nobody may read or write."""
+    size = -(-max(array.nbytes, 1) // PAGE) * PAGE
+    memory = mmap.mmap(-1, size + PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    assert _libc.mprotect(start + size, PAGE, PROT_NONE) == 0
+    copy = np.frombuffer(memory, array.dtype, array.size, size - array.nbytes).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any], tuple[int, ...]]]:
+    """A call of each kernel that takes `out`: name, arguments, out, bounds."""
+    random = np.random.default_rng(d * 1000 + tokens)
+    lengths = np.array([0, 1, tokens - 1])
+    offsets, rows = offsets_of(lengths), np.arange(3)
+    query, factors = signed(random, 19, d), np.ones(19, np.float32)
+    count = 37
+    centroids = signed(random, count, d)
+    codes = random.integers(0, count, tokens).astype(np.uint16)
+    codes[-1] = count - 1
+    vectors, scales = signed(random, tokens, d), np.ones(tokens, np.float32)
+    table = random.integers(0, 256, (count, 48), dtype=np.uint8)
+    dots = random.integers(-999, 999, (count, 48), dtype=np.int32)
+    result: list[tuple[str, tuple[Any, ...], NDArray[Any], tuple[int, ...]]] = [
+        (
+            "max_sim",
+            (vectors, scales, offsets, rows, query, factors, np.array([0, 3, 19])),
+            np.empty((2, 3), np.float32),
+            (0, 3),
+        ),
+        ("nearest", (vectors, centroids, np.zeros(count, np.int32)), codes.copy(), (0, tokens)),
+        ("centroid_dots", (centroids, query), np.empty((count, 32), np.int32), (0, count)),
+        (
+            "quantise_table",
+            (dots, np.ones(48, np.float32), np.ones(48, np.float32)),
+            np.empty((count, 48), np.uint8),
+            (0, count),
+        ),
+        ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
+        ("probe", (table,), np.empty((47, 5), np.int32), (0, 47)),
+        (
+            "list_sums",
+            (
+                np.array([0, 8, 3, 8], np.uint16),
+                np.array([[0, 2, 2, 4]]),
+                0,
+                np.array([[2, 0]], np.int32),
+                np.array([[9, 5]], np.uint8),
+                np.array([1], np.uint8),
+            ),
+            np.empty(9, np.uint16),
+            (),
+        ),
+    ]
+    for bits in (2, 4):
+        levels = signed(random, 2**bits)
+        residuals = random.integers(0, 256, (tokens, d * bits // 8), dtype=np.uint8)
+        packed = (codes, residuals, centroids, levels)
+        into = np.empty(3, np.float32)
+        result += [
+            ("max_sim_compressed", (*packed, offsets, rows, query, factors), into, (0, 3)),
+            ("decode", packed, np.empty_like(vectors), (0, tokens)),
+            (
+                "encode",
+                (vectors, codes, centroids, np.ones(511, np.uint8), bits),
+                np.empty_like(residuals),
+                (0, tokens),
+            ),
+        ]
+    return result
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("d", "tokens"), [(8, 2), (24, 9), (48, 14), (96, 71), (128, 5), (256, 66)]
+)
+def test_arrays_may_end_where_memory_ends(isa: str, d: int, tokens: int) -> None:
+    for name, arguments, out, bounds in calls(d, tokens):
+        expected = out.copy()
+        getattr(reference, name)(*arguments, expected, *bounds)
+        held = [guarded(x) if isinstance(x, np.ndarray) else x for x in arguments]
+        result = guarded(np.zeros_like(out))
+        with using(isa):
+            getattr(native, name)(*held, result, *bounds)
+        assert result.tobytes() == expected.tobytes(), name
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kind", [np.int32, np.uint16])
+def test_scores_may_end_where_memory_ends(isa: str, kind: type[np.generic]) -> None:
+    for n in (1, 31, 33, 1000):
+        scores = guarded(np.arange(n).astype(kind))
+        with using(isa):
+            assert native.top(scores, 2).tolist() == [n - 1, n - 2][:n]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_only_the_part_is_written(isa: str) -> None:
+    for name, arguments, out, bounds in calls(40, 30):
+        if not bounds or len(out) < 2:
+            continue
+        result = np.zeros_like(out)
+        result.view(np.uint8)[...] = 0xA5
+        before = result.copy()
+        with using(isa):
+            getattr(native, name)(*arguments, result, 1, 2)
+        kept = (slice(None), [0, 2]) if name == "max_sim" else np.r_[0, 2 : len(out)]
+        assert result[kept].tobytes() == before[kept].tobytes(), name
+
+
+WRONG = [
+    ("max_sim", 0, np.zeros((9, 12), np.int8), "multiple of 8"),
+    ("max_sim", 0, np.zeros((8, 16), np.int8), "do not fit"),
+    ("max_sim", 0, np.zeros((9, 16), np.uint8), "argument 1 has format B and 2 dimensions"),
+    ("max_sim", 1, np.zeros((9, 1), np.float32), "argument 2 has format f and 2 dimensions"),
+    ("max_sim", 0, np.zeros((9, 32), np.int8)[:, ::2], "contiguous"),
+    ("max_sim", 2, np.zeros(0, np.int64), "do not fit"),
+    ("max_sim", 2, np.array([0, 5, 4, 9]), "outside its array"),
+    ("max_sim", 2, np.array([0, 5, 9, 10]), "outside its array"),
+    ("max_sim", 2, np.array([-1, 0, 1, 2]), "outside its array"),
+    ("max_sim", 3, np.array([0, 1, 3]), "outside its array"),
+    ("max_sim", 3, np.array([0, 1, -1]), "outside its array"),
+    ("max_sim", 6, np.array([0, 3, 20]), "rising"),
+    ("max_sim", 6, np.array([0, 3, 2]), "rising"),
+    ("max_sim", 6, np.array([-1, 3, 9]), "rising"),
+    ("max_sim_compressed", 1, np.zeros((9, 7), np.uint8), "do not fit"),
+    ("max_sim_compressed", 3, np.zeros(8, np.int8), "do not fit"),
+    ("decode", 1, np.zeros((8, 4), np.uint8), "do not fit"),
+    ("encode", 3, np.zeros(510, np.uint8), "do not fit"),
+    ("encode", 4, 3, "do not fit"),
+    ("nearest", 1, np.zeros((0, 16), np.int8), "do not fit"),
+    ("nearest", 2, np.zeros(38, np.int32), "do not fit"),
+    ("centroid_dots", 1, np.zeros((33, 16), np.int8), "do not fit"),
+    ("quantise_table", 1, np.zeros(47, np.float32), "do not fit"),
+    ("centroid_max", 0, np.zeros((37, 40), np.uint8), "do not fit"),
+    ("centroid_max", 3, np.array([0, 1, 3]), "outside its array"),
+    ("probe", 0, np.zeros((4, 48), np.uint8), "do not fit"),
+    ("list_sums", 1, np.array([[2, 1, 2, 4]]), "outside its array"),
+    ("list_sums", 1, np.array([[0, 2, 2, 5]]), "outside its array"),
+    ("list_sums", 2, 1, "do not fit"),
+    ("list_sums", 3, np.array([[3, 0]], np.int32), "outside its array"),
+    ("list_sums", 3, np.array([[-1, 0]], np.int32), "outside its array"),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "value", "message"), WRONG)
+def test_what_does_not_fit_is_refused(name: str, place: int, value: Any, message: str) -> None:
+    arguments, out, bounds = next(call[1:] for call in calls(16, 9) if call[0] == name)
+    changed = [*arguments[:place], value, *arguments[place + 1 :]]
+    with pytest.raises((ValueError, BufferError), match=message):
+        getattr(native, name)(*changed, out, *bounds)
+    getattr(native, name)(*arguments, out, *bounds)
+
+
+def test_a_part_outside_the_result_is_refused() -> None:
+    for name, arguments, out, bounds in calls(16, 9):
+        if not bounds:
+            continue
+        for first, last in [(0, bounds[1] + 1), (2, 1)]:
+            with pytest.raises(ValueError, match="the part is not inside"):
+                getattr(native, name)(*arguments, out, first, last)
+        with pytest.raises(OverflowError):
+            getattr(native, name)(*arguments, out, -1, 1)
+        with pytest.raises(ValueError, match="too few"):
+            getattr(native, name)(*arguments, out)
+        with pytest.raises(ValueError, match="too many"):
+            getattr(native, name)(*arguments, out, 0, 1, 2)
+
+
+def test_a_result_that_cannot_be_written_is_refused() -> None:
+    for name, arguments, out, bounds in calls(16, 9):
+        out.flags.writeable = False
+        with pytest.raises((ValueError, BufferError), match=re.compile("read-?only|writ", re.I)):
+            getattr(native, name)(*arguments, out, *bounds)
+
+
+def test_an_array_at_an_odd_address_is_refused() -> None:
+    memory = np.zeros(2 * 16 * 4 + 1, np.uint8)
+    out = np.frombuffer(memory, np.int32, 32, 1).reshape(2, 16)
+    with pytest.raises(ValueError, match=r"aligned|format"):
+        native.probe(np.zeros((16, 16), np.uint8), out, 0, 2)
+
+
+def test_what_is_no_array_is_refused() -> None:
+    with pytest.raises(TypeError, match="bytes-like"):
+        native.probe([[1]], np.empty((1, 1), np.int32), 0, 1)  # type: ignore[arg-type]
