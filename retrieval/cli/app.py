@@ -238,6 +238,43 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command(short_help="Measure what approximation costs.")
+def measure(
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help="Queries: one a line, or .jsonl as in BEIR; drawn from the passages if not given.",
+        ),
+    ] = None,
+    qrels: Annotated[
+        Path | None,
+        typer.Option("--qrels", metavar="FILE", help="Judgements of the queries, as in BEIR."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits count.")] = 10,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", metavar="N", min=1, help="How many queries are drawn."),
+    ] = 100,
+    folder: IndexFolder = None,
+    encoder: EncoderSource = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what late interaction misses and takes on your own passages, next to exact search."""
+    from retrieval.cli.measuring import run_measure
+
+    run_measure(
+        place.index_to_read(folder),
+        queries=queries,
+        qrels=qrels,
+        k=k,
+        sample=sample,
+        encoder=encoder,
+        as_json=as_json,
+    )
+
+
 @app.command(short_help="Delete documents from an index.")
 def delete(
     ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of documents.")],

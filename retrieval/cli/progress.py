@@ -34,6 +34,26 @@ def indexing_bar() -> Iterator[Callable[[SyncProgress], None] | None]:
         yield show
 
 
+@contextmanager
+def measuring_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for `Index.measure`; None, and nothing shown, where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(what: str, done: int, of: int) -> None:
+            noun = "queries" if what == "searching" else "passages"
+            bar.update(task, description=f"{what} {noun}", total=of, completed=done)
+
+        yield show
+
+
 def describe(now: SyncProgress) -> str:
     """Files done, rates, time left: `12/80 files  410 passages/s  9,800 tokens/s  14 s left`."""
     parts = [f"{now.files:,}/{count(now.files_total, 'file')}"]

@@ -14,7 +14,7 @@ from retrieval.cli.style import Style, safe
 from retrieval.documents.languages import CODE
 
 if TYPE_CHECKING:
-    from retrieval.index import CompactReport, IndexStatus
+    from retrieval.index import CompactReport, IndexStatus, MeasureReport
     from retrieval.sync import SyncReport
     from retrieval.types import Hit, LateOptions, TokenMatch
 
@@ -135,6 +135,35 @@ def _late(options: LateOptions) -> str:
         f"{options.bits} bits beyond {options.exact_passages:,}, "
         f"lists beyond {options.list_passages:,}{pooled}"
     )
+
+
+def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:
+    """What `retrieval measure` found, one fact a line; `ndcg` by ranking."""
+    ways = ", ".join(f"{number:,} {name}" for name, number in report.regimes.items())
+    origin = "drawn from the passages" if report.drawn else "given"
+    k, depth = f"recall@{report.k}", f"recall@{report.depth}"
+    rows = [
+        ("queries", f"{report.queries:,} {origin}"),
+        ("passages", f"{report.passages:,} ({ways})"),
+        ("tokens", f"{report.tokens:,} of {report.bytes_per_token:.1f} bytes"),
+        (k, f"{report.recall_at_k:.3f} of an exhaustive search of the stored vectors"),
+    ]
+    if report.depth != report.k:
+        rows.append((depth, f"{report.recall_at_depth:.3f} of the same"))
+    rows.append(
+        (k, f"{report.float_recall_at_k:.3f} of exact vectors, for its {report.depth:,} best")
+    )
+    if ndcg is not None:
+        values = ", ".join(f"{name} {value:.4f}" for name, value in ndcg.items())
+        rows.append(("nDCG@10", values))
+    rows += [
+        ("search", f"{report.p50_ms:.1f} ms, 95 % within {report.p95_ms:.1f} ms"),
+        (
+            "exhaustive",
+            f"{report.exhaustive_p50_ms:.1f} ms, 95 % within {report.exhaustive_p95_ms:.1f} ms",
+        ),
+    ]
+    return "".join(f"{name:<12} {value}\n" for name, value in rows)
 
 
 def compacted(report: CompactReport) -> str:

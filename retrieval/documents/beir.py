@@ -17,6 +17,8 @@ from retrieval.types import Document
 
 TRAIN = "train"
 
+_FOLDER = "a folder in BEIR's format with corpus.jsonl, queries.jsonl and qrels/"
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -41,18 +43,31 @@ def documents(folder: Path) -> Iterator[Document]:
     Raises:
         InputError: the file is missing or a line cannot be read; both are named.
     """
-    return _rows(folder / "corpus.jsonl")
+    return _rows(folder / "corpus.jsonl", _FOLDER)
 
 
 def queries(folder: Path) -> Iterator[Document]:
     """Every query of the collection, in order; raises as `documents` does."""
-    return _rows(folder / "queries.jsonl")
+    return _rows(folder / "queries.jsonl", _FOLDER)
 
 
 def judgements(folder: Path, split: str = TRAIN) -> Iterator[Judgement]:
     """The judgements of one split; raises as `documents` does."""
-    path = folder / "qrels" / f"{split}.tsv"
-    for number, row in enumerate(csv.reader(_lines(path), delimiter="\t"), start=1):
+    return _judgements(folder / "qrels" / f"{split}.tsv", _FOLDER)
+
+
+def queries_of(file: Path) -> Iterator[Document]:
+    """Every query of a file like `queries.jsonl`, wherever it is; raises as `documents` does."""
+    return _rows(file, "a file in the form of BEIR's queries.jsonl")
+
+
+def judgements_of(file: Path) -> Iterator[Judgement]:
+    """The judgements of a file like `qrels/test.tsv`; raises as `documents` does."""
+    return _judgements(file, "a file in the form of BEIR's qrels/test.tsv")
+
+
+def _judgements(path: Path, expected: str) -> Iterator[Judgement]:
+    for number, row in enumerate(csv.reader(_lines(path, expected), delimiter="\t"), start=1):
         if not row or (number == 1 and row[0] == "query-id"):
             continue
         try:
@@ -80,8 +95,8 @@ def train_only(folder: Path) -> Ids:
     )
 
 
-def _rows(path: Path) -> Iterator[Document]:
-    for number, line in enumerate(_lines(path), start=1):
+def _rows(path: Path, expected: str) -> Iterator[Document]:
+    for number, line in enumerate(_lines(path, expected), start=1):
         try:
             row = json.loads(line)
             text, title = (str(row.get(key) or "") for key in ("text", "title"))
@@ -92,14 +107,11 @@ def _rows(path: Path) -> Iterator[Document]:
             ) from None
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, expected: str) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8") as lines:
             yield from lines
     except OSError as wrong:
-        raise InputError(
-            f"{path} cannot be read ({wrong.strerror}); expected a folder in BEIR's format with "
-            "corpus.jsonl, queries.jsonl and qrels/"
-        ) from None
+        raise InputError(f"{path} cannot be read ({wrong.strerror}); expected {expected}") from None
     except UnicodeDecodeError as wrong:
         raise InputError(f"{path} is not UTF-8 ({wrong}); expected UTF-8 text") from None

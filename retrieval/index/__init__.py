@@ -9,11 +9,14 @@ merge      which segments are rewritten as one
 snapshot   one generation, opened for searching
 search     candidates, MaxSim, fusion
 hits       passages with their texts, places and words
+explain    which token of a query matched which of a passage
+measure    what late interaction's approximations cost
 verify     everything held against what was committed
 encoder    the encoder that an index remembers
 """
 
 from retrieval.index.index import Index
+from retrieval.index.measure import MeasureReport
 from retrieval.index.values import CompactReport, IndexStatus
 
-__all__ = ["CompactReport", "Index", "IndexStatus"]
+__all__ = ["CompactReport", "Index", "IndexStatus", "MeasureReport"]

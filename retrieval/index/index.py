@@ -11,9 +11,10 @@ from types import TracebackType
 
 from retrieval.errors import InputError, StorageError
 from retrieval.index import encoder as encoders
-from retrieval.index import explain, search, verify
+from retrieval.index import explain, measure, search, verify
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
+from retrieval.index.measure import MeasureProgress, MeasureReport
 from retrieval.index.snapshot import Snapshot, open_newest
 from retrieval.index.values import CompactReport, IndexStatus
 from retrieval.index.writer import Writer, writing
@@ -297,6 +298,40 @@ class Index:
             explain.check(snapshot, query, hits)
             return explain.explain(snapshot, self._encoder, query, hits)
 
+    def measure(
+        self,
+        queries: Sequence[str] | None = None,
+        *,
+        k: int = 10,
+        sample: int = 100,
+        depth: int = 100,
+        progress: MeasureProgress | None = None,
+    ) -> MeasureReport:
+        """What late interaction's approximations cost on this index: what is missed, and time.
+
+        Args:
+            queries: what your users ask; None draws sentences from the passages, always the same.
+            k: how many hits are looked at.
+            sample: how many queries are drawn if none are given.
+            depth: how many of each query's best passages are encoded anew, to compare with exact
+                vectors; at least k. Most of the time goes into this.
+            progress: called as `progress(what, done, of)`, of "searching" and then "encoding".
+
+        Raises:
+            InputError: the index is empty, there is no query, or a number cannot be used.
+            EncoderError: the index has no token vectors.
+        """
+        with self._using() as snapshot:
+            return measure.measure(
+                snapshot,
+                self._encoder,
+                queries,
+                k=k,
+                sample=sample,
+                depth=depth,
+                progress=progress,
+            )
+
     def get(self, id: str) -> Document | None:
         """The document with this id, or None."""
         with self._using() as snapshot, snapshot.guarded():
@@ -323,7 +358,7 @@ class Index:
                 token_dim=settings.token_dim,
                 passage_tokens=settings.passage_tokens,
                 late=settings.late,
-                regimes=_regimes(snapshot),
+                regimes=measure.regimes(snapshot),
             )
 
     def verify(self) -> list[str]:
@@ -352,18 +387,6 @@ class Index:
             yield snapshot
         finally:
             snapshot.release()
-
-
-def _regimes(snapshot: Snapshot) -> dict[str, int]:
-    """How many living passages late interaction searches in each way."""
-    alive = snapshot.allowed(None)
-    found: dict[str, int] = {}
-    for segment in snapshot.vectors:
-        if segment.late is not None:
-            living = len(segment.ids) if alive is None else int(alive[segment.ids].sum())
-            regime = getattr(segment.late, "regime", "exact")
-            found[regime] = found.get(regime, 0) + living
-    return found
 
 
 def _make(folder: Path, settings: Settings) -> None:

@@ -1,0 +1,104 @@
+"""`retrieval measure`: what late interaction's approximations cost on an index."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from retrieval.cli import render
+from retrieval.cli.document import plain_value, print_json
+from retrieval.cli.progress import measuring_bar
+from retrieval.documents import beir
+from retrieval.errors import InputError
+from retrieval.index import Index
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Grade by document id, by query id."""
+
+MEASURE = "nDCG@10"
+
+
+def run_measure(
+    folder: Path,
+    *,
+    queries: Path | None,
+    qrels: Path | None,
+    k: int,
+    sample: int,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
+    """Measure the index at `folder` and print the report.
+
+    Args:
+        queries: a file of queries; None draws `sample` from the passages.
+        qrels: a file of judgements of these queries.
+        encoder: where the encoder is; None is where it was when the index was built.
+    """
+    if qrels is not None and (queries is None or queries.suffix != ".jsonl"):
+        raise InputError(
+            f"{qrels} judges queries by their ids; give those with --queries FILE.jsonl"
+        )
+    texts = None if queries is None else _queries(queries)
+    judged = {} if qrels is None else _judged(qrels)
+    if texts is not None and qrels is not None:
+        texts = {id: text for id, text in texts.items() if id in judged}
+        if not texts:
+            raise InputError(f"{qrels} judges none of the queries of {queries}; give their own")
+    with Index.open(folder, encoder=encoder) as index, measuring_bar() as bar:
+        if texts is not None and qrels is not None:
+            _check_documents(index, {id: judged[id] for id in texts}, qrels)
+        asked = None if texts is None else list(texts.values())
+        report = index.measure(asked, k=k, sample=sample, progress=bar)
+    values = None
+    if texts is not None and qrels is not None:
+        from retrieval.eval import judge
+
+        found = judge(report, list(texts), judged, [MEASURE])
+        values = {name: measured[MEASURE] for name, measured in found.items()}
+    if as_json:
+        facts = plain_value(report)
+        del facts["found"]
+        print_json(facts | {"ndcg_at_10": values})
+        return
+    sys.stdout.write(render.measured(report, values))
+
+
+def _queries(path: Path) -> dict[str, str]:
+    """Query text by id; of a file of plain lines, by number."""
+    if path.suffix == ".jsonl":
+        found = {query.id: query.text for query in beir.queries_of(path)}
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read ({error.strerror}); expected a file with a query a line"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 ({error}); expected UTF-8 text") from None
+        found = {str(number): line for number, line in enumerate(lines, 1) if line.strip()}
+    for id, text in found.items():
+        if not text.strip():
+            raise InputError(f"{path}: query {id!r} has no text; give it one, or take it out")
+    if not found:
+        raise InputError(f"{path} holds no query; give at least one")
+    return found
+
+
+def _judged(path: Path) -> dict[str, dict[str, int]]:
+    qrels: dict[str, dict[str, int]] = {}
+    for judgement in beir.judgements_of(path):
+        qrels.setdefault(judgement.query, {})[judgement.document] = judgement.grade
+    return qrels
+
+
+def _check_documents(index: Index, qrels: Qrels, path: Path) -> None:
+    """Refuse judgements of other documents than the index's: all would count as missed."""
+    ids = {id for grades in qrels.values() for id in grades}
+    if all(index.get(id) is None for id in ids):
+        raise InputError(
+            f"{path} judges none of the documents in the index; expected their ids, "
+            f"such as {min(ids)!r}, to be those of the index"
+        )
