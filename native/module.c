@@ -246,7 +246,7 @@ static PyObject *quantise_table(PyObject *self, PyObject *const *arguments, Py_s
 {
     enum { DOTS, SLOPES, SHIFTS, OUT };
     TAKE("quantise_table", "i2f1f1B2!nn");
-    REQUIRE(LENGTH(SLOPES) == WIDTH(DOTS) && LENGTH(SHIFTS) == WIDTH(DOTS) &&
+    REQUIRE(WIDTH(DOTS) % LANES == 0 && LENGTH(SLOPES) == WIDTH(DOTS) && LENGTH(SHIFTS) == WIDTH(DOTS) &&
                 LENGTH(OUT) == LENGTH(DOTS) && WIDTH(OUT) == WIDTH(DOTS),
             SHAPES);
     REQUIRE_PART(0, LENGTH(OUT));

@@ -5,6 +5,8 @@ Importing it raises ImportError where the package was installed without a C comp
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.in
     """Positions of the k largest scores, descending, equal ones by position: i64 [min(k, n)]."""
     out = np.empty(min(k, len(scores)), np.int64)
     if scores.dtype == np.uint16:
-        top_u16(scores.astype(np.uint16, copy=False), out)
+        top_u16(cast(NDArray[np.uint16], scores), out)
     else:
-        top_i32(scores.astype(np.int32, copy=False), out)
+        top_i32(cast(NDArray[np.int32], scores), out)
     return out

@@ -34,7 +34,7 @@ def count() -> int:
 
 def cut(size: int, weight: int, threads: int) -> list[int]:
     """Bounds of the parts of `size` items that together cost `weight` multiplications or so."""
-    if threads == 1 or weight < 1 << 20 or size < 2:  # below 20 microseconds waking costs more
+    if threads == 1 or weight < 1 << 23 or size < 2:  # below 40 microseconds waking costs more
         return [0, size]
     parts = min(size, threads * _PARTS_A_THREAD)
     return [size * part // parts for part in range(parts + 1)]
