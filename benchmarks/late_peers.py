@@ -60,56 +60,54 @@ class Engine(Protocol):
         """Remove one passage from the open index."""
 
 
-class Plaid:
+class _Plaid:
     """fast-plaid. Its own defaults where the command line says nothing."""
 
     distribution = "fast-plaid"
 
     def __init__(self, index: Path, given: argparse.Namespace) -> None:
         module = importlib.import_module("fast_plaid.search")
-        self.bits: int = given.bits
+        self.given = given
         self.chosen = {"n_ivf_probe": given.nprobe or 8, "n_full_scores": given.full_scores or 4096}
-        self.threads: int | None = given.threads
         self.engine: Any = module.FastPlaid(index=str(index), device="cpu")
 
     def build(self, passages: list[Any]) -> None:
-        """See Engine."""
-        self.engine.create(documents_embeddings=passages, nbits=self.bits)
+        if self.given.float32_products:
+            half_products_in_float32()
+        self.engine.create(
+            passages, nbits=self.given.bits, n_samples_kmeans=self.given.kmeans_passages
+        )
 
     def load(self) -> None:
         """Nothing to do: the constructor opened it."""
 
     def settings(self, queries: Any) -> Result:
-        """See Engine."""
-        return self.chosen | {"batch_processes": self.threads or "engine's default"}
+        return self.chosen | {"batch_processes": self.given.threads or "engine's default"}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        """See Engine."""
         found: list[Ranking] = self.engine.search(
             queries,
             top_k=TOP_K,
             show_progress=False,
-            n_processes=self.threads if batch else None,
+            n_processes=self.given.threads if batch else None,
             **self.chosen,
         )
         return found
 
     def add(self, passages: list[Any]) -> None:
-        """See Engine."""
         self.engine.update(passages)
 
     def delete(self, passage: int) -> None:
-        """See Engine."""
         self.engine.delete([passage])
 
 
-class Warp:
+class _Warp:
     """xtr-warp-rs. It derives its settings from the index where the command line says nothing."""
 
     distribution = "xtr-warp-rs"
 
     def __init__(self, index: Path, given: argparse.Namespace) -> None:
-        self.bits: int = given.bits
+        self.given = given
         self.asked = {
             "nprobe": given.nprobe,
             "bound": given.bound,
@@ -123,15 +121,18 @@ class Warp:
         self.engine: Any = importlib.import_module("xtr_warp").XTRWarp(str(index), device="cpu")
 
     def build(self, passages: list[Any]) -> None:
-        """See Engine."""
-        self.engine.create(passages, device="cpu", nbits=self.bits, show_progress=False)
+        self.engine.create(
+            passages,
+            device="cpu",
+            nbits=self.given.bits,
+            n_samples_kmeans=self.given.kmeans_passages,
+            show_progress=False,
+        )
 
     def load(self) -> None:
-        """See Engine."""
         self.engine.load("cpu")
 
     def settings(self, queries: Any) -> Result:
-        """See Engine."""
         bound, nprobe, threshold, candidates, t_prime = self.engine.optimize_hyperparams(
             TOP_K, queries[:1]
         )
@@ -146,7 +147,6 @@ class Warp:
         return derived | asked | {"threads": self.threads, "batch_threads": self.batch_threads}
 
     def search(self, queries: Any, *, batch: bool) -> list[Ranking]:
-        """See Engine."""
         found: list[Ranking] = self.engine.search(
             queries,
             top_k=TOP_K,
@@ -157,15 +157,35 @@ class Warp:
         return found
 
     def add(self, passages: list[Any]) -> None:
-        """See Engine."""
         self.engine.add(passages, show_progress=False)
 
     def delete(self, passage: int) -> None:
-        """See Engine."""
         self.engine.delete([passage])
 
 
-ENGINES: dict[str, type[Plaid] | type[Warp]] = {"plaid": Plaid, "warp": Warp}
+# Overrides of torch's functions, each of which holds for as long as its object lives.
+OVERRIDES: list[Any] = []
+
+ENGINES: dict[str, type[_Plaid] | type[_Warp]] = {"plaid": _Plaid, "warp": _Warp}
+
+
+def half_products_in_float32() -> None:
+    """Have torch multiply f16 matrices on the CPU in f32 and round, for the rest of this process.
+
+    Without AVX512-FP16 torch has no fast f16 product, and on such a machine fast-plaid's build
+    spends most of its time there. The index comes out the same to the bit; only its build time is
+    no longer the engine's own, so that `build.json` says that this was asked for.
+    """
+    torch = importlib.import_module("torch")
+    nothing = torch.zeros(())
+
+    def product(left: Any, right: Any) -> Any:
+        # Not `mm` itself, which would come back here.
+        return torch.addmm(nothing, left.float(), right.float(), beta=0).to(left.dtype)
+
+    library = torch.library.Library("aten", "IMPL")
+    library.impl("mm", product, "CPU")
+    OVERRIDES.append(library)
 
 
 def passage_vectors(vectors: Path, first: int, stop: int) -> list[Any]:
@@ -237,6 +257,10 @@ def build(given: argparse.Namespace) -> Result:
         "build_peak_rss_mb": memory_mb(),
         "bytes_on_disk": size,
         "bytes_per_token": round(size / tokens, 2),
+        "build_settings": {
+            "kmeans_passages": given.kmeans_passages or "engine's default",
+            "float32_products": given.float32_products,
+        },
     }
     record.write_text(json.dumps(result, indent=2) + "\n")
     return result
@@ -440,11 +464,18 @@ def parser() -> argparse.ArgumentParser:
         )
         one.add_argument("--stage", choices=STAGES, help="this stage only, in this process")
         one.add_argument("--bits", type=int, default=4)
+        one.add_argument("--kmeans-passages", type=int, help="passages that the centroids are of")
         one.add_argument("--nprobe", type=int, help="clusters probed for a query token")
         one.add_argument("--threads", type=int, help="(default: the engine's; all for a batch)")
         if name == "plaid":
             one.add_argument("--full-scores", type=int, help="passages scored in full")
+            one.add_argument(
+                "--float32-products",
+                action="store_true",
+                help="multiply matrices faster than the engine does: the same index, sooner",
+            )
         else:
+            one.set_defaults(float32_products=False)
             one.add_argument("--bound", type=int)
             one.add_argument("--t-prime", type=int)
             one.add_argument("--max-candidates", type=int)
