@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 FAN_IN = 8
@@ -14,11 +14,19 @@ SMALLEST = 1024
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A segment as the policy sees it: its name, passages in all, and passages still alive."""
+    """A segment as the policy sees it.
+
+    Attributes:
+        name: its name.
+        passages: how many it has in all.
+        alive: how many of them are not dead.
+        exact: whether its token vectors are kept exactly, not compressed.
+    """
 
     name: str
     passages: int
     alive: int
+    exact: bool = True
 
 
 def plan(segments: Sequence[Candidate]) -> list[list[str]]:
@@ -27,11 +35,11 @@ def plan(segments: Sequence[Candidate]) -> list[list[str]]:
     Segments are put in levels by their living passages, each level FAN_IN times the one below;
     a level of more than FAN_IN becomes one segment. So n passages stand in O(log n) segments
     and each is rewritten O(log n) times. A segment that is more than half dead is rewritten
-    alone; of one that is all dead nothing remains.
+    alone; of one that is all dead nothing remains. Exact and compressed segments do not mix.
     """
-    levels: dict[int, list[str]] = {}
+    levels: dict[tuple[bool, int], list[str]] = {}
     for segment in segments:
-        levels.setdefault(_level(segment.alive), []).append(segment.name)
+        levels.setdefault((segment.exact, _level(segment.alive)), []).append(segment.name)
     groups = [names for _, names in sorted(levels.items()) if len(names) > FAN_IN]
     merged = {name for group in groups for name in group}
     return groups + [
@@ -39,6 +47,14 @@ def plan(segments: Sequence[Candidate]) -> list[list[str]]:
         for segment in segments
         if segment.name not in merged and segment.alive * 2 < segment.passages
     ]
+
+
+def to_promote(segments: Iterable[Candidate], most: int) -> list[str]:
+    """The exact segments, if they hold more than `most` living passages together."""
+    exact = [segment for segment in segments if segment.exact]
+    if sum(segment.alive for segment in exact) <= most:
+        return []
+    return [segment.name for segment in exact]
 
 
 def _level(alive: int) -> int:

@@ -27,14 +27,11 @@ class Hybrid:
 
     Attributes:
         candidates: how many passages each retriever proposes, at least.
-        scan: up to so many passages late interaction proposes too, by scoring all of them; in a
-            larger index it scores what the others propose.
         method: of `indexes.fuse`.
         weights: of each retriever's run.
     """
 
     candidates: int = 100
-    scan: int = 10_000
     method: str = "minmax"
     weights: Mapping[str, float] = field(
         default_factory=lambda: {"lexical": 0.5, "dense": 1.0, "late": 1.0}
@@ -139,10 +136,7 @@ def _hybrid(
     proposals = {"lexical": _runs(snapshot, "lexical", queries, depth, allowed)}
     if settings.dense_dim is not None:
         proposals["dense"] = _runs(snapshot, "dense", queries, depth, allowed)
-    # Without a dense half nothing else finds what shares no word with the query.
-    if settings.token_dim is not None and (
-        snapshot.passages <= HYBRID.scan or settings.dense_dim is None
-    ):
+    if settings.token_dim is not None:
         proposals["late"] = _runs(snapshot, "late", queries, depth, allowed)
     heads = {"dense": settings.dense_dim, "late": settings.token_dim}
     names = ["lexical", *(name for name, dim in heads.items() if dim is not None)]
@@ -187,17 +181,8 @@ def _runs(
             _best([(ids[place], scores[place]) for ids, scores in found], k)
             for place in range(len(queries))
         ]
-    return [
-        _best(
-            [
-                segment.late.search(query.tokens, min(k, len(segment.ids)), allowed)
-                for segment in snapshot.vectors
-                if segment.late is not None and query.tokens is not None
-            ],
-            k,
-        )
-        for query in queries
-    ]
+    tokens = [query.tokens for query in queries if query.tokens is not None]
+    return [Run(*found) for found in snapshot.late.search(tokens, k, allowed)]
 
 
 def _score(snapshot: Snapshot, retriever: str, query: Query, ids: NDArray[np.int64]) -> Run:
@@ -206,10 +191,10 @@ def _score(snapshot: Snapshot, retriever: str, query: Query, ids: NDArray[np.int
         lexical = snapshot.lexical
         found = np.zeros(len(ids), np.float32)
         return _best([(ids, lexical.score(query.text, ids) if lexical else found)], len(ids))
+    if retriever == "late" and query.tokens is not None:
+        return _best([(ids, snapshot.late.score(query.tokens, ids))], len(ids))
     scores = np.full(len(ids), -np.inf, np.float32)
     for segment in snapshot.vectors:
-        if retriever == "late" and segment.late is not None and query.tokens is not None:
-            np.maximum(scores, segment.late.score(query.tokens, ids), out=scores)
         if retriever == "dense" and segment.dense is not None and query.dense is not None:
             np.maximum(scores, segment.dense.score(query.dense, ids), out=scores)
     return _best([(ids, scores)], len(ids))

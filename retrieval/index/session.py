@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from retrieval.errors import RetrievalError, StorageError
 from retrieval.index import vectors
-from retrieval.index.merge import Candidate, plan
+from retrieval.index.codecs import codec_for
+from retrieval.index.merge import Candidate, plan, to_promote
 from retrieval.index.prepare import Draft
-from retrieval.index.vectors import VectorBuffer, VectorSegment
-from retrieval.indexes import write_lexical
+from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
+from retrieval.indexes import LATE_MEMORY, write_lexical
 from retrieval.store import (
     Commit,
     FileRecord,
@@ -58,9 +59,26 @@ class Session:
 
     store: StoreWriter
 
-    def __init__(self, folder: Path, on_commit: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        on_commit: Callable[[], object],
+        *,
+        memory: int = LATE_MEMORY,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Name the index.
+
+        Args:
+            folder: the index's.
+            on_commit: called after every commit.
+            memory: bytes that compressing token vectors may take.
+            tell: called as `tell(done, of)` with numbers of tokens while they are compressed.
+        """
         self._folder = folder
         self._on_commit = on_commit
+        self._memory = memory
+        self._tell = tell
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> Session:
@@ -110,7 +128,11 @@ class Session:
         relabel: Sequence[Relabel],
         sources: Mapping[str, SourceRecord | None],
     ) -> None:
-        """Make the changes and the segments written since the last commit the next generation."""
+        """Make the changes and the segments written since the last commit the next generation.
+
+        Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
+        the changes are kept and the old segments serve.
+        """
         gone = self._passages_of(delete)
         merge = self._merge(gone)
         segments = self._vector_records(merge)
@@ -140,22 +162,24 @@ class Session:
                 next_segment=self._next_segment,
             )
         )
+        self._promote()
 
     def compact(self) -> int:
         """Write all segments anew as one of each kind, without the dead; how many of them went."""
         dead = self.store.counts().dead
-        merge = self._merge(np.empty(0, np.int64), everything=True)
-        segments = self._vector_records(merge)
+        segments, alive = self._living(np.empty(0, np.int64))
+        merge = self._rewrite([list(segments)] if segments else [], segments, alive)
+        records = self._vector_records(merge)
         dropped = list(merge.dropped)
         previous = self._lexical()
         if previous is not None:
             target = self._new_folder(LEXICAL)
             write_lexical(target, previous=None, add=self._stored_passages(), delete=())
-            segments.append(self._sealed(target, LEXICAL, self.store.counts().passages, None))
+            records.append(self._sealed(target, LEXICAL, self.store.counts().passages, None))
             dropped.append(previous.name)
         self._publish(
             Commit(
-                add_segments=segments,
+                add_segments=records,
                 drop_segments=dropped,
                 buried=merge.buried,
                 next_segment=self._next_segment,
@@ -164,6 +188,23 @@ class Session:
         self.store.vacuum()
         self._empty_log()
         return dead
+
+    def _promote(self) -> None:
+        """Compress the exact segments once they hold more than the index's options let stand."""
+        segments, alive = self._living(np.empty(0, np.int64))
+        candidates = self._candidates(segments, alive)
+        group = to_promote(candidates, self.store.settings.late.exact_passages)
+        if not group or self.store.settings.token_dim is None:
+            return
+        merge = self._rewrite([group], segments, alive)
+        self._publish(
+            Commit(
+                add_segments=self._vector_records(merge),
+                drop_segments=merge.dropped,
+                buried=merge.buried,
+                next_segment=self._next_segment,
+            )
+        )
 
     def _publish(self, commit: Commit) -> None:
         # The folders' own names must be on the disk before the database speaks of them.
@@ -190,13 +231,19 @@ class Session:
         sweep(self._folder / SEGMENTS, named)
         self._opened = {name: self._opened[name] for name in named & self._opened.keys()}
 
-    def _merge(self, gone: NDArray[np.int64], *, everything: bool = False) -> _Merge:
-        """Rewrite the vector segments that the policy says, or all of them, as fewer.
+    def _merge(self, gone: NDArray[np.int64]) -> _Merge:
+        """Rewrite the vector segments that the policy says as fewer.
 
         Args:
             gone: ids of the passages that the commit at hand deletes.
-            everything: merge all into one.
         """
+        segments, alive = self._living(gone)
+        return self._rewrite(plan(self._candidates(segments, alive)), segments, alive)
+
+    def _living(
+        self, gone: NDArray[np.int64]
+    ) -> tuple[dict[str, VectorSegment], NDArray[np.bool_]]:
+        """The vector segments by name, those of the next commit too; who lives, by passage id."""
         names = [s.name for s in self.store.of_kind(vectors.KIND)] + self._unnamed
         segments = {name: self._open(name) for name in names}
         first_unused = 1 + max(
@@ -205,15 +252,23 @@ class Session:
         alive = np.ones(first_unused, np.bool_)
         alive[self.store.dead()] = False
         alive[gone] = False
-        if everything:
-            groups = [names] if names else []
-        else:
-            groups = plan(
-                [
-                    Candidate(name, len(segment.ids), int(alive[segment.ids].sum()))
-                    for name, segment in segments.items()
-                ]
-            )
+        return segments, alive
+
+    def _candidates(
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
+    ) -> list[Candidate]:
+        return [
+            Candidate(name, len(segment.ids), int(alive[segment.ids].sum()), segment.exact)
+            for name, segment in segments.items()
+        ]
+
+    def _rewrite(
+        self,
+        groups: Sequence[Sequence[str]],
+        segments: Mapping[str, VectorSegment],
+        alive: NDArray[np.bool_],
+    ) -> _Merge:
+        """Write each group of segments as one, without the dead."""
         written: list[str] = []
         buried = [np.empty(0, np.int64)]
         for group in groups:
@@ -221,11 +276,34 @@ class Session:
             ids = np.concatenate([member.ids for member in members])
             buried.append(ids[~alive[ids]])
             if alive[ids].any():
+                others = [segment for name, segment in segments.items() if name not in group]
+                compression = self._compression(members, others, alive)
                 folder = self._new_folder(vectors.KIND)
-                vectors.merge_vectors(folder, members, alive)
+                vectors.merge_vectors(folder, members, alive, compression)
                 written.append(folder.name)
         dropped = [name for group in groups for name in group]
         return _Merge(written, dropped, np.concatenate(buried))
+
+    def _compression(
+        self,
+        members: Sequence[VectorSegment],
+        others: Sequence[VectorSegment],
+        alive: NDArray[np.bool_],
+    ) -> Compression | None:
+        """How a group of segments is to be written; None keeps token vectors exact."""
+        options = self.store.settings.late
+        group = [segment.late for segment in members if segment.late is not None]
+        living = sum(len(late.rows(alive)) for late in group)
+        tokens = sum(int(late.lengths[late.rows(alive)].sum()) for late in group)
+        if all(segment.exact for segment in members) and (
+            living <= options.exact_passages or tokens == 0
+        ):
+            return None
+        rest = [segment.late for segment in others if segment.late is not None]
+        codec = codec_for(group, rest, alive, bits=options.bits, memory=self._memory)
+        passages = living + sum(len(late.rows(alive)) for late in rest)
+        lists = passages > options.list_passages
+        return Compression(codec, lists, self._memory, self._tell)
 
     def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
         """Records of the new vector segments, less those that were merged at once."""

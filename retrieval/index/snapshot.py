@@ -15,7 +15,7 @@ from retrieval.index import vectors
 from retrieval.index.session import LEXICAL
 from retrieval.index.vectors import VectorSegment
 from retrieval.index.verify import problems_of
-from retrieval.indexes import LexicalIndex, parse_filter, register_functions
+from retrieval.indexes import LateSearcher, LexicalIndex, parse_filter, register_functions
 from retrieval.store import Store
 from retrieval.store.files import check_sizes
 
@@ -29,6 +29,7 @@ class Snapshot:
     Attributes:
         store: the database at that generation.
         vectors: the vector segments.
+        late: searches the vector segments' token halves, if they have such.
         lexical: the lexical index, or None while there is no passage.
         passages: how many passages can be found.
     """
@@ -52,6 +53,7 @@ class Snapshot:
             )
             for segment in store.of_kind(vectors.KIND)
         )
+        self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
         self.lexical: LexicalIndex | None = None
         for segment in store.of_kind(LEXICAL):
             self.lexical = LexicalIndex.open(store.segment_folder(segment.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from retrieval.errors import EncoderError, IndexCorrupted
 from retrieval.indexes import (
     DenseSegment,
+    LateCodec,
     LateSegment,
+    merge_compressed,
     merge_dense,
-    merge_late,
+    merge_exact,
+    open_late,
     write_dense,
     write_late,
 )
@@ -45,7 +48,7 @@ class VectorSegment:
     def open(cls, folder: Path, *, dense: bool, late: bool) -> VectorSegment:
         """Map the halves that there should be; IndexCorrupted names a damaged file."""
         first = DenseSegment.open(folder / DENSE) if dense else None
-        second = LateSegment.open(folder / LATE) if late else None
+        second = open_late(folder / LATE) if late else None
         halves: list[DenseSegment | LateSegment] = [h for h in (first, second) if h is not None]
         for half in halves[1:]:
             if not np.array_equal(half.ids, halves[0].ids):
@@ -54,6 +57,28 @@ class VectorSegment:
                     "copy the index back from a backup, or delete it and index again"
                 )
         return cls(folder.name, halves[0].ids, first, second)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing of it is compressed."""
+        return self.late is None or self.late.regime == "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How `merge_vectors` compresses the token vectors.
+
+    Attributes:
+        codec: what it writes them by.
+        lists: whether the segment gets inverted lists.
+        memory: bytes that may be taken.
+        tell: called as `tell(done, of)` with numbers of tokens.
+    """
+
+    codec: LateCodec
+    lists: bool
+    memory: int
+    tell: Callable[[int, int], None] | None = None
 
 
 class VectorBuffer:
@@ -114,24 +139,35 @@ class VectorBuffer:
 
 
 def merge_vectors(
-    folder: Path, segments: Sequence[VectorSegment], alive: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Write the living passages of several segments as one; returns their ids, i64 [n].
+    folder: Path,
+    segments: Sequence[VectorSegment],
+    alive: NDArray[np.bool_],
+    compression: Compression | None = None,
+) -> None:
+    """Write the living passages of several segments as one.
 
     Args:
         folder: a new folder.
         segments: at least one, in the order of their passages.
         alive: bool by passage id.
+        compression: of the token vectors; None copies them, which are all exact then.
     """
     dense = [segment.dense for segment in segments if segment.dense is not None]
     late = [segment.late for segment in segments if segment.late is not None]
     if dense:
         merge_dense(folder / DENSE, dense, alive)
-    if late:
-        merge_late(folder / LATE, late, alive)
-    ids = np.concatenate([segment.ids for segment in segments])
-    living: NDArray[np.int64] = ids[alive[ids]]
-    return living
+    if late and compression is None:
+        merge_exact(folder / LATE, late, alive)
+    elif late and compression is not None:
+        merge_compressed(
+            folder / LATE,
+            late,
+            compression.codec,
+            alive,
+            lists=compression.lists,
+            memory=compression.memory,
+            tell=compression.tell,
+        )
 
 
 def _checked(vectors: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | None:

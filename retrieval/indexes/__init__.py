@@ -6,23 +6,42 @@ Every module here is light to import; faiss and tantivy load on first use.
 from retrieval.indexes.dense import DenseSegment, merge_dense, write_dense
 from retrieval.indexes.filters import Filter, parse_filter, register_functions
 from retrieval.indexes.fusion import FUSIONS, fuse
-from retrieval.indexes.late import LateArrays, LateSegment, merge_late, write_late
+from retrieval.indexes.late import MEMORY as LATE_MEMORY
+from retrieval.indexes.late import Codec as LateCodec
+from retrieval.indexes.late import (
+    CompressedSegment,
+    LateSearcher,
+    LateSegment,
+    TokenMatches,
+    merge_compressed,
+    merge_exact,
+    open_late,
+    train_codec,
+    write_late,
+)
 from retrieval.indexes.lexical import LexicalIndex, write_lexical
 from retrieval.indexes.words import highlight
 
 __all__ = [
     "FUSIONS",
+    "LATE_MEMORY",
+    "CompressedSegment",
     "DenseSegment",
     "Filter",
-    "LateArrays",
+    "LateCodec",
+    "LateSearcher",
     "LateSegment",
     "LexicalIndex",
+    "TokenMatches",
     "fuse",
     "highlight",
+    "merge_compressed",
     "merge_dense",
-    "merge_late",
+    "merge_exact",
+    "open_late",
     "parse_filter",
     "register_functions",
+    "train_codec",
     "write_dense",
     "write_late",
     "write_lexical",

@@ -10,8 +10,10 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 
 _MAGIC = b"\x93NUMPY\x01\x00"
+_PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
 _HEADER = re.compile(
     rb"\{'descr': '([<|][fiu][1248])', 'fortran_order': False, "
     rb"'shape': \((\d{1,18}),(?: (\d{1,18}))?\), \} *\n"
 )
-_CURE = "restore it from a copy, or build the index again"
+CURE = "restore it from a copy, or build the index again"
 
 
 def write_array(
@@ -37,31 +40,93 @@ def write_array(
     Args:
         path: the file; its folder exists.
         dtype: numpy's name with byte order, such as "<f4".
-        shape: shape of the whole, known beforehand so that blocks can stream.
+        shape: shape of the whole, to hold the blocks against.
         blocks: arrays whose first axes add up to `shape[0]`.
 
     Raises:
         StorageError: the file cannot be written (disk full, no permission).
     """
-    try:
-        path.unlink(missing_ok=True)
-        with path.open("xb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": dtype, "fortran_order": False, "shape": shape}
-            )
-            start = file.tell()
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=dtype).data)
-            file.flush()
-            written = file.tell() - start
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
-    if written != _size(dtype, shape):
+    with ArrayWriter(path, dtype, shape[1:]) as file:
+        for block in blocks:
+            file.append(block)
+    written, expected = file.rows * _size(dtype, shape[1:]), _size(dtype, shape)
+    if written != expected:
         raise InputError(
             f"{path.name}: the blocks hold {written} bytes, shape {shape} of {dtype} takes"
-            f" {_size(dtype, shape)}"
+            f" {expected}"
         )
+
+
+class ArrayWriter:
+    """An array on its way to the disk, block by block; several can be written side by side.
+
+    Used as a context manager; the file is whole, and synced, once the block is left. One that is
+    left by an exception holds no rows.
+
+    Attributes:
+        rows: how many rows were appended.
+    """
+
+    def __init__(self, path: Path, dtype: str, row: tuple[int, ...] = ()) -> None:
+        """Args: the file; numpy's dtype with byte order; the shape of one row."""
+        self.rows = 0
+        self._path = path
+        self._dtype = np.dtype(dtype)
+        self._descr = dtype
+        self._row = row
+
+    def __enter__(self) -> ArrayWriter:
+        with self._naming():
+            self._path.unlink(missing_ok=True)
+            self._file = self._path.open("xb")
+        try:
+            self._header()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def append(self, block: NDArray[Any]) -> None:
+        """Write some more rows.
+
+        Raises:
+            StorageError: the disk is full or fails.
+        """
+        data = np.ascontiguousarray(block, dtype=self._dtype)
+        with self._naming():
+            self._file.write(data.data)
+        self.rows += len(block)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._naming(), self._file:
+            if error is None:
+                self._header()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def _header(self) -> None:
+        """Write the header over the one that stands there; of one size, however many rows."""
+        shape = ", ".join(str(size) for size in (self.rows, *self._row))
+        text = (
+            f"{{'descr': '{self._descr}', 'fortran_order': False, "
+            f"'shape': ({shape}{'' if self._row else ','}), }}"
+        )
+        with self._naming():
+            self._file.seek(0)
+            self._file.write(_MAGIC + (_PREAMBLE - 10).to_bytes(2, "little"))
+            self._file.write(text.ljust(_PREAMBLE - 11).encode() + b"\n")
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
 
 
 def open_array(path: Path, dtype: str, *, ndim: int) -> NDArray[Any]:
@@ -77,23 +142,23 @@ def open_array(path: Path, dtype: str, *, ndim: int) -> NDArray[Any]:
             length = int.from_bytes(preamble[8:], "little")
             match = _HEADER.fullmatch(file.read(length))
             if preamble[:8] != _MAGIC or match is None or (10 + length) % 64:
-                raise IndexCorrupted(f"{path} has no valid .npy header; {_CURE}")
+                raise IndexCorrupted(f"{path} has no valid .npy header; {CURE}")
             found = match[1].decode()
             shape = tuple(int(n) for n in match.groups()[1:] if n is not None)
             if found != dtype or len(shape) != ndim:
                 raise IndexCorrupted(
-                    f"{path} holds {len(shape)}-d {found}, expected {ndim}-d {dtype}; {_CURE}"
+                    f"{path} holds {len(shape)}-d {found}, expected {ndim}-d {dtype}; {CURE}"
                 )
             expected = 10 + length + _size(dtype, shape)
             if size != expected:
                 raise IndexCorrupted(
-                    f"{path} is {size} bytes, its header asks for {expected}; {_CURE}"
+                    f"{path} is {size} bytes, its header asks for {expected}; {CURE}"
                 )
             if _size(dtype, shape) == 0:
                 return np.empty(shape, dtype)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as error:
-        raise IndexCorrupted(f"{path} is missing; {_CURE}") from error
+        raise IndexCorrupted(f"{path} is missing; {CURE}") from error
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
     return np.frombuffer(mapped, dtype, offset=10 + length).reshape(shape)
@@ -215,7 +280,7 @@ class RowsById:
         self._order = None if rising else np.argsort(ids, kind="stable")
         ordered = ids if self._order is None else ids[self._order]
         if len(ids) and (ordered[0] < 0 or not (ordered[1:] > ordered[:-1]).all()):
-            raise IndexCorrupted(f"{path} holds negative or repeated passage ids; {_CURE}")
+            raise IndexCorrupted(f"{path} holds negative or repeated passage ids; {CURE}")
 
     def find(self, ids: ArrayLike) -> NDArray[np.int64]:
         """The row of each id, i64 [n]; -1 where the segment does not hold it."""
@@ -226,3 +291,11 @@ class RowsById:
         at = np.minimum(at, len(self.ids) - 1)
         rows = at if self._order is None else self._order[at]
         return np.where(self.ids[rows] == wanted, rows, -1)
+
+
+def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:
+    """The memory map that an array of `open_array` reads from; None if it holds no bytes."""
+    base: object = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base if isinstance(base, mmap.mmap) else None

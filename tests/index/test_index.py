@@ -72,12 +72,12 @@ def test_hybrid_hits_carry_what_each_retriever_said(index: Index) -> None:
     assert "lexical" not in hits[2].ranks  # no word in common with the query
 
 
-def test_a_large_index_reranks_instead_of_scanning(
+def test_hybrid_candidates_are_scored_by_every_retriever(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from retrieval.index import search
 
-    monkeypatch.setattr(search, "HYBRID", replace(search.HYBRID, scan=10, candidates=3))
+    monkeypatch.setattr(search, "HYBRID", replace(search.HYBRID, candidates=3))
     index.add(Document(f"d{n}", f"word{n} common " + "filler " * n) for n in range(40))
     hits = index.search("word7 common", k=3)
     assert ids(hits)[0] == "d7"
@@ -85,7 +85,7 @@ def test_a_large_index_reranks_instead_of_scanning(
         exact = {
             hit.document_id: hit.score for hit in index.search("word7 common", 40, retriever=name)
         }
-        for hit in hits:  # scored by each of them, whoever proposed it; late proposed nothing
+        for hit in hits:  # scored by each of them, whoever proposed it
             assert hit.scores[name] == pytest.approx(exact[hit.document_id], rel=1e-5)
 
 

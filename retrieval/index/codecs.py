@@ -1,0 +1,51 @@
+"""How the token vectors of a segment to be written are kept: copied, or compressed by a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_codec
+
+GROWTH = 16
+"""Times as many tokens as a codec was trained for: then it has too few centroids by far."""
+
+DRIFT = 0.2
+"""Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
+
+
+def codec_for(
+    group: Sequence[LateSegment],
+    others: Sequence[LateSegment],
+    alive: NDArray[np.bool_],
+    *,
+    bits: int,
+    memory: int,
+) -> LateCodec:
+    """The codec to write a group of segments by: one that is in use if it serves, else a new one.
+
+    Args:
+        group: the segments to be written as one: all exact ones have a living token among them.
+        others: the other segments of the index.
+        alive: bool by passage id.
+        bits: of a residual, if a codec is trained.
+        memory: bytes that training may take.
+    """
+    compressed = [s for s in (*group, *others) if isinstance(s, CompressedSegment)]
+    if compressed:
+        codec = max(compressed, key=lambda segment: segment.tokens).codec
+        tokens = sum(int(segment.lengths[segment.rows(alive)].sum()) for segment in group)
+        # Where others stay as they are, a codec that they share is worth more than a better one.
+        drifted = not others and _drifted(compressed, codec)
+        if tokens == 0 or (tokens < GROWTH * codec.trained_tokens and not drifted):
+            return codec
+    return train_codec(group, alive, bits=bits, memory=memory)
+
+
+def _drifted(segments: Sequence[CompressedSegment], codec: LateCodec) -> bool:
+    """Whether what is stored by the codec has become worse than what it was trained on."""
+    stored = [segment for segment in segments if segment.codec.key == codec.key]
+    error = sum(segment.error * segment.tokens for segment in stored)
+    return error > codec.trained_error * (1 + DRIFT) * sum(segment.tokens for segment in stored)

@@ -1,0 +1,34 @@
+"""The late-interaction index: one vector per token, searched by MaxSim.
+
+`exact` keeps int8 vectors and scores every passage; `compressed` keeps a centroid and a residual
+for each token (`codec`, trained by `training`), finds `candidates` by their centroids and, in
+large segments, by inverted `lists`. `merging` writes segments out of others and `search` answers
+over all of them.
+"""
+
+from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.compressed import CompressedSegment
+from retrieval.indexes.late.exact import ExactSegment, write_late
+from retrieval.indexes.late.merging import (
+    MEMORY,
+    merge_compressed,
+    merge_exact,
+    open_late,
+    train_codec,
+)
+from retrieval.indexes.late.search import LateSearcher, LateSegment, TokenMatches
+
+__all__ = [
+    "MEMORY",
+    "Codec",
+    "CompressedSegment",
+    "ExactSegment",
+    "LateSearcher",
+    "LateSegment",
+    "TokenMatches",
+    "merge_compressed",
+    "merge_exact",
+    "open_late",
+    "train_codec",
+    "write_late",
+]

@@ -1,0 +1,99 @@
+"""Candidates of a compressed segment: the passages that are worth decoding.
+
+Each query token's scores with the centroids become a table of u8. A passage's approximate score
+takes each token for its centroid: the sum over query tokens of the best table entry among the
+passage's codes. A segment with inverted lists is first narrowed to the passages that stand in the
+lists of each query token's best centroids; to one that stands in none of them the score of the
+worst probed centroid is imputed, as WARP does (Scheerer et al., 2025, arXiv:2501.17788).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes import kernels
+from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.compressed import CompressedSegment
+from retrieval.indexes.late.query import LateQuery
+
+PROBES = 32
+"""Centroids whose lists are read, for each query token."""
+
+LISTED = 4096
+"""Passages that the lists propose, at least; the table then orders them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A query's scores with the centroids of a codec, as u8.
+
+    Attributes:
+        values: u8 [K, lanes]; the lanes beyond the query's tokens are 0.
+        step: what one step of the values is worth in the score.
+        base: the score of a passage whose values sum to 0.
+        tokens: how many the query has.
+    """
+
+    values: NDArray[np.uint8]
+    step: float
+    base: float
+    tokens: int
+
+
+def table(query: LateQuery, codec: Codec) -> Table:
+    """The table of a query of at least one token.
+
+    The values of all tokens share one step, so that their sum orders passages; each token's start
+    at its mean over the centroids, below which no passage's best centroid lies.
+    """
+    turned = query.turned(codec.rotation)
+    dots = kernels.centroid_dots(codec.centroids, turned.codes)
+    size = len(query)
+    factors = turned.factors.astype(np.float64) * codec.unit
+    highest = dots.max(axis=0)[:size] * factors
+    lowest = dots[:, :size].mean(axis=0) * factors
+    steps = min(255, 65_535 // size)  # so that any sum fits a u16
+    step = max(float((highest - lowest).max()) / steps, 1e-30)
+    slopes, shifts = np.zeros((2, dots.shape[1]), np.float32)
+    slopes[:size] = factors / step
+    shifts[:size] = -lowest / step
+    values = kernels.quantise_table(dots, slopes, shifts)
+    return Table(values, step, float(codec.constant(query)) + float(lowest.sum()), size)
+
+
+def scan(
+    segment: CompressedSegment, found: Table, rows: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best `count` of these rows by approximate score, and those scores; none that is empty."""
+    sums = kernels.centroid_max(found.values, segment.codes, segment.offsets, rows)
+    best = kernels.top(sums, count)
+    best = best[sums[best] >= 0]
+    return rows[best], (sums[best] * found.step + found.base).astype(np.float32)
+
+
+def listed(
+    segment: CompressedSegment,
+    found: Table,
+    allowed: NDArray[np.bool_] | None,
+    count: int,
+) -> NDArray[np.int64]:
+    """The best `count` rows by the inverted lists, of those allowed, bool by row; None is all."""
+    lists = segment.lists
+    assert lists is not None
+    probes = kernels.probe(found.values, found.tokens, PROBES)
+    values = found.values[probes, np.arange(found.tokens)[:, None]]
+    sums = kernels.list_sums(
+        lists.postings,
+        lists.starts,
+        probes,
+        np.ascontiguousarray(values),
+        np.ascontiguousarray(values[:, -1]),
+        len(segment),
+    )
+    if allowed is not None:
+        sums *= allowed
+    best = kernels.top(sums, count)
+    return best[sums[best] > 0]

@@ -1,0 +1,208 @@
+"""Codec: token vectors as a centroid and a residual of 2 or 4 bits a dimension.
+
+    vector = mean + rotation @ (unit * (centroid + residual))
+
+The mean is subtracted since a trained encoder's token vectors share a large common part, which
+says nothing and would take up the range. What is left is turned at random, so that no dimension
+is much longer than another and one unit serves all, and measured in units, so that centroids and
+residual levels are int8 and a stored vector is rebuilt by one integer addition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted, StorageError
+from retrieval.indexes import kernels
+from retrieval.indexes.arrays import CURE, open_array, write_array
+from retrieval.indexes.late.query import LateQuery
+
+CENTROIDS = "late.centroids.npy"
+LEVELS = "late.levels.npy"
+MEAN = "late.mean.npy"
+ROTATION = "late.rotation.npy"
+CODEC = "late.codec.json"
+
+_NUMBERS = ("unit", "trained_error", "trained_tokens")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Codec:
+    """How a compressed segment stores vectors; equal keys mean equal codecs.
+
+    Attributes:
+        mean: f32 [d].
+        rotation: f32 [d, d], orthogonal.
+        unit: what one step of the integers is worth.
+        centroids: i8 [K, d], in units, K from 1 to 65,536.
+        levels: i8 [2 ** bits], rising: what each residual code stands for, in units.
+        trained_error: relative squared error on the vectors it was trained on, see `error`.
+        trained_tokens: how many tokens there were in all when it was trained.
+        key: hex digest of what decides the stored bytes.
+    """
+
+    mean: NDArray[np.float32]
+    rotation: NDArray[np.float32]
+    unit: float
+    centroids: NDArray[np.int8]
+    levels: NDArray[np.int8]
+    trained_error: float
+    trained_tokens: int
+    key: str
+
+    @classmethod
+    def of(
+        cls,
+        mean: NDArray[np.float32],
+        rotation: NDArray[np.float32],
+        unit: float,
+        centroids: NDArray[np.int8],
+        levels: NDArray[np.int8],
+        *,
+        trained_error: float = 0.0,
+        trained_tokens: int = 0,
+    ) -> Codec:
+        """A codec of these parts."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (mean, rotation, np.float64(unit), centroids, levels):
+            digest.update(array.tobytes())
+        key = digest.hexdigest()
+        return cls(mean, rotation, unit, centroids, levels, trained_error, trained_tokens, key)
+
+    @property
+    def dim(self) -> int:
+        """d of the vectors."""
+        return int(self.centroids.shape[1])
+
+    @property
+    def bits(self) -> int:
+        """Bits a dimension of a residual: 2 or 4."""
+        return len(self.levels).bit_length() - 1
+
+    def units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Vectors f32 [T, d] less the mean, turned, in whole units: i8 [T, d]."""
+        return in_units(np.matmul(vectors - self.mean, self.rotation), self.unit)
+
+    def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
+        units = self.units(vectors)
+        codes = kernels.nearest(units, self.centroids, penalties(self.centroids))
+        return codes, kernels.encode(
+            units, codes, self.centroids, nearest_level(self.levels), self.bits
+        )
+
+    def decode(
+        self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """The vectors that the codes stand for, f32 [T, d]."""
+        units = kernels.decode(codes, residuals, self.centroids, self.levels)
+        vectors: NDArray[np.float32] = np.matmul(units * np.float32(self.unit), self.rotation.T)
+        vectors += self.mean
+        return vectors
+
+    def constant(self, query: LateQuery) -> np.float32:
+        """What every passage's score has from the mean that was subtracted."""
+        return np.float32(query.weights @ (query.vectors @ self.mean))
+
+    def error(self, vectors: NDArray[np.float32]) -> float:
+        """Squared distance of vectors f32 [T, d] to what is stored of them, over their length's.
+
+        The lengths are those about the mean, so that the figure does not flatter an encoder whose
+        vectors are all alike; 0 for no vectors.
+        """
+        about = vectors - self.mean
+        total = float(np.square(about, dtype=np.float64).sum())
+        if total == 0:
+            return 0.0
+        lost = vectors - self.decode(*self.encode(vectors))
+        return float(np.square(lost, dtype=np.float64).sum()) / total
+
+    def write(self, folder: Path, error: float) -> None:
+        """Write the codec's files of a segment whose vectors it stores with this error."""
+        write_array(folder / CENTROIDS, "|i1", self.centroids.shape, [self.centroids])
+        write_array(folder / LEVELS, "|i1", self.levels.shape, [self.levels])
+        write_array(folder / MEAN, "<f4", self.mean.shape, [self.mean])
+        write_array(folder / ROTATION, "<f4", self.rotation.shape, [self.rotation])
+        numbers = {name: getattr(self, name) for name in _NUMBERS} | {"error": error}
+        try:
+            with (folder / CODEC).open("x", encoding="utf-8") as file:
+                json.dump(numbers, file)
+        except OSError as problem:
+            raise StorageError(f"cannot write {folder / CODEC}: {problem.strerror}") from problem
+
+
+def open_codec(folder: Path) -> tuple[Codec, float]:
+    """The codec of the segment in `folder` and the error of its vectors.
+
+    Raises:
+        IndexCorrupted: a file is missing or damaged.
+    """
+    centroids = open_array(folder / CENTROIDS, "|i1", ndim=2)
+    levels = open_array(folder / LEVELS, "|i1", ndim=1)
+    mean = open_array(folder / MEAN, "<f4", ndim=1)
+    rotation = open_array(folder / ROTATION, "<f4", ndim=2)
+    numbers = _numbers(folder / CODEC)
+    if not 1 <= len(centroids) <= 1 << 16:
+        raise IndexCorrupted(f"{folder / CENTROIDS} holds {len(centroids)} centroids; {CURE}")
+    if len(levels) not in (4, 16):
+        raise IndexCorrupted(f"{folder / LEVELS} holds {len(levels)} levels, not 4 or 16; {CURE}")
+    if mean.shape != centroids.shape[1:] or not np.isfinite(mean).all():
+        raise IndexCorrupted(f"{folder / MEAN} is no mean of the centroids' dimension; {CURE}")
+    if rotation.shape != (len(mean), len(mean)) or not np.isfinite(rotation).all():
+        raise IndexCorrupted(
+            f"{folder / ROTATION} is no rotation of the centroids' dimension; {CURE}"
+        )
+    codec = Codec.of(
+        mean,
+        rotation,
+        numbers["unit"],
+        centroids,
+        levels,
+        trained_error=numbers["trained_error"],
+        trained_tokens=int(numbers["trained_tokens"]),
+    )
+    return codec, numbers["error"]
+
+
+def in_units(vectors: NDArray[np.float32], unit: float) -> NDArray[np.int8]:
+    """vectors / unit, rounded and cut to -127..127: i8 [T, d]."""
+    scaled = vectors * np.float32(1 / unit)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -127, 127, out=scaled).astype(np.int8)
+
+
+def penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Half the squared length of each centroid: what makes the largest dot product the nearest."""
+    squares = np.square(centroids, dtype=np.int32).sum(axis=1, dtype=np.int32)
+    halves: NDArray[np.int32] = squares // np.int32(2)
+    return halves
+
+
+def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """The code of the nearest level for each difference from -255 to 255: u8 [511]."""
+    differences = np.arange(-255, 256)
+    distances = np.abs(differences[:, None] - levels.astype(np.int64))
+    codes: NDArray[np.uint8] = distances.argmin(axis=1).astype(np.uint8)
+    return codes
+
+
+def _numbers(path: Path) -> Mapping[str, float]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise IndexCorrupted(f"{path} is missing or cannot be read; {CURE}") from error
+    try:
+        numbers = json.loads(text)
+        found = {name: float(numbers[name]) for name in (*_NUMBERS, "error")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
+    if not (np.isfinite(list(found.values())).all() and found["unit"] > 0):
+        raise IndexCorrupted(f"{path} holds numbers that no codec has; {CURE}")
+    return found

@@ -1,0 +1,100 @@
+"""A compressed segment: a centroid and a residual of 2 or 4 bits a dimension for each token.
+
+Beside the ids and offsets of every late segment: `late.codes.npy` u16 [T], the centroid of each
+token; `late.residuals.npy` u8 [T, d * bits / 8]; the codec's files; and, in a large segment,
+inverted lists. That is 2 + d * bits / 8 bytes a token and what the centroids take.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted
+from retrieval.indexes import kernels
+from retrieval.indexes.arrays import CURE, mapping_of, open_array
+from retrieval.indexes.kernels.ragged import Tokens
+from retrieval.indexes.late.codec import open_codec
+from retrieval.indexes.late.lists import open_lists
+from retrieval.indexes.late.passages import Passages, open_passages
+from retrieval.indexes.late.query import LateQuery
+
+CODES = "late.codes.npy"
+RESIDUALS = "late.residuals.npy"
+
+_RESIDENT = 256 << 20  # bytes of residuals that searches may leave mapped
+_FAULT = 64 << 10  # bytes that the system maps around what is read
+
+
+class CompressedSegment(Passages):
+    """A memory-mapped compressed segment; any number of threads may read it at once.
+
+    Attributes:
+        codes: u16 [T], below the number of centroids.
+        residuals: u8 [T, d * bits / 8].
+        codec: how they are read.
+        error: relative squared error of the stored vectors, see `Codec.error`.
+        lists: inverted lists, or None in a segment that is scanned.
+    """
+
+    __slots__ = ("_mapped", "_read", "codec", "codes", "error", "lists", "residuals")
+
+    def __init__(self, folder: Path) -> None:
+        """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
+        self.codec, self.error = open_codec(folder)
+        self.codes: NDArray[np.uint16] = open_array(folder / CODES, "<u2", ndim=1)
+        self.residuals: NDArray[np.uint8] = open_array(folder / RESIDUALS, "|u1", ndim=2)
+        ids, offsets = open_passages(folder, len(self.codes))
+        shape = (len(self.codes), self.codec.dim * self.codec.bits // 8)
+        if self.residuals.shape != shape:
+            raise IndexCorrupted(
+                f"{folder / RESIDUALS} is {self.residuals.shape}, expected {shape}; {CURE}"
+            )
+        # A code is an address: the one check that no search makes again.
+        if len(self.codes) and int(self.codes.max()) >= len(self.codec.centroids):
+            raise IndexCorrupted(f"{folder / CODES} names centroids that there are not; {CURE}")
+        self.lists = open_lists(folder, len(ids), len(self.codec.centroids))
+        self._mapped = mapping_of(self.residuals)
+        self._read = 0
+        super().__init__(folder, ids, offsets, dim=self.codec.dim)
+
+    @property
+    def regime(self) -> Literal["compressed", "lists"]:
+        """How a search goes about it."""
+        return "compressed" if self.lists is None else "lists"
+
+    def max_sim(self, query: LateQuery, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """MaxSim of the query and each passage as stored, f32 [r]; -inf for an empty one."""
+        turned = query.turned(self.codec.rotation)
+        scores = kernels.max_sim_compressed(
+            self.codes,
+            self.residuals,
+            self.codec.centroids,
+            self.codec.levels,
+            self.offsets,
+            rows,
+            turned.codes,
+            turned.factors * np.float32(self.codec.unit),
+        )
+        self._count(rows)
+        return scores + self.codec.constant(query)
+
+    def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
+        """The stored vectors of these token rows, f32 [t, d]."""
+        return self.codec.decode(self.codes[tokens], self.residuals[tokens])
+
+    def _count(self, rows: NDArray[np.int64]) -> None:
+        """Give mapped pages back from time to time: else all that was ever read stays resident.
+
+        They stay in the system's cache, from where mapping them again is cheap.
+        """
+        if self._mapped is None or self.residuals.nbytes <= _RESIDENT:
+            return
+        self._read += len(rows) * _FAULT
+        if self._read > _RESIDENT:
+            self._read = 0
+            self._mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,108 @@
+"""What every late segment has, whatever its regime: passages, and the tokens that each owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted
+from retrieval.indexes import kernels
+from retrieval.indexes.arrays import CURE, RowsById, open_array, write_array
+from retrieval.indexes.kernels.ragged import Tokens
+
+IDS = "late.ids.npy"
+OFFSETS = "late.offsets.npy"
+
+
+class Passages:
+    """Ids and tokens of a segment's passages.
+
+    Attributes:
+        folder: where it is.
+        ids: i64 [n], the passage of each row, read-only.
+        offsets: i64 [n + 1]; row i owns tokens offsets[i]:offsets[i + 1].
+        lengths: i64 [n], each one's number of tokens.
+        dim: d.
+    """
+
+    __slots__ = ("_every", "_rows", "dim", "folder", "ids", "lengths", "offsets")
+
+    def __init__(
+        self, folder: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64], *, dim: int
+    ) -> None:
+        self.folder = folder
+        self.ids = ids
+        self.offsets = offsets
+        self.lengths = np.diff(offsets)
+        self.dim = dim
+        self._rows = RowsById(ids, folder / IDS)
+        self._every = np.arange(len(ids))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def tokens(self) -> int:
+        """T, the number of token vectors."""
+        return int(self.offsets[-1])
+
+    def rows(self, allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """The rows of the passages that are allowed, bool by passage id; None is all: i64."""
+        if allowed is None:
+            return self._every
+        if len(allowed) == 0:
+            return self._every[:0]
+        last = len(allowed) - 1
+        picked = allowed[np.minimum(self.ids, last)]
+        picked &= self.ids <= last  # an id beyond the end is not allowed
+        return np.flatnonzero(picked)
+
+    def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of each passage id, i64 [n]; -1 where it is not here."""
+        return self._rows.find(ids)
+
+    def blocks(self, rows: NDArray[np.int64], size: int) -> Iterator[Tokens]:
+        """The tokens of these passages, in order, about `size` at a time."""
+        for piece in kernels.pieces(self.lengths[rows], size):
+            yield kernels.token_rows(self.offsets, rows[piece])
+
+    def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
+        """The stored vectors of these token rows, f32 [t, d]."""
+        raise NotImplementedError
+
+    def vectors(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The stored vectors of these passages: f32 [t, d] and offsets i64 [r + 1]."""
+        offsets = kernels.offsets_of(self.lengths[rows])
+        if len(rows) == 0:
+            return np.empty((0, self.dim), np.float32), offsets
+        return self.vectors_of(kernels.token_rows(self.offsets, rows)), offsets
+
+
+def write_passages(folder: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
+    """Write the two files."""
+    write_array(folder / IDS, "<i8", ids.shape, [ids])
+    write_array(folder / OFFSETS, "<i8", offsets.shape, [offsets])
+
+
+def open_passages(folder: Path, tokens: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids and offsets, checked against the number of tokens; IndexCorrupted if they disagree."""
+    ids = open_array(folder / IDS, "<i8", ndim=1)
+    offsets = open_array(folder / OFFSETS, "<i8", ndim=1)
+    problem = offsets_problem(offsets, len(ids), tokens)
+    if problem is not None:
+        raise IndexCorrupted(f"{folder / OFFSETS}: {problem}; {CURE}")
+    return ids, offsets
+
+
+def offsets_problem(offsets: NDArray[np.int64], passages: int, tokens: int) -> str | None:
+    """What is wrong with the offsets of so many passages and tokens, or None."""
+    if offsets.shape != (passages + 1,):
+        return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
+    if offsets[0] != 0 or offsets[-1] != tokens:
+        return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {tokens}"
+    if (offsets[1:] < offsets[:-1]).any():
+        return "offsets descend, expected them to rise"
+    return None

@@ -1,0 +1,215 @@
+"""Training a codec: k-means on a sample of the tokens, and levels for what is left.
+
+The k-means are FAISS's, in two steps, since n vectors against K centroids cost n * K: a coarse
+one, then one inside each coarse cluster. A last step over the whole sample, with the kernel that
+encodes, mends what the borders between the coarse clusters did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes import kernels
+from retrieval.indexes.late.codec import Codec, in_units, penalties
+
+SAMPLE_A_CENTROID = 40
+"""Tokens of the sample for each centroid: FAISS advises 39 at least."""
+
+_BLOCK = 1 << 16
+_FLAT = 1024  # up to so many centroids, one step is fast enough
+_ROUNDS = 8
+_POLISH = 2
+_OUTLIERS = 1e-5  # of all components, that the range of the integers may cut off
+
+
+def centroids_for(tokens: int) -> int:
+    """How many centroids so many tokens get: a power of two near 4 * sqrt(tokens), to 65,536.
+
+    Half as many cost recall, twice as many cost time, at 1 to 15 million tokens (measured).
+    """
+    wanted = 4 * max(1, tokens) ** 0.5
+    return min(1 << 16, max(1, tokens), 1 << round(math.log2(wanted)))
+
+
+def train(
+    sample: NDArray[np.float32],
+    tokens: int,
+    *,
+    bits: int = 4,
+    progress: Callable[[str], None] | None = None,
+) -> Codec:
+    """A codec for vectors of which `sample` is a fair part.
+
+    Args:
+        sample: f32 [s, d], s >= 1, finite; at least `SAMPLE_A_CENTROID` for each centroid, unless
+            there are no more. It is overwritten.
+        tokens: how many there are in all.
+        bits: of a residual, 2 or 4.
+        progress: called with what is being done.
+    """
+    say = progress or (lambda _: None)
+    count = min(centroids_for(tokens), len(sample))
+    part = sample[:: max(1, len(sample) // (1 << 16))].copy()
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rotation = _rotation(sample.shape[1])
+    for start in range(0, len(sample), _BLOCK):
+        block = sample[start : start + _BLOCK]
+        block[...] = (block - mean) @ rotation
+    unit = _unit(sample)
+    units = in_units(sample, unit)
+    sample /= np.float32(unit)
+    say(f"k-means: {count:,} centroids of {len(sample):,} tokens")
+    centroids = _as_centroids(_k_means(sample, count))
+    for _ in range(_POLISH):
+        centroids = _moved(
+            centroids, sample, kernels.nearest(units, centroids, penalties(centroids))
+        )
+    codes = kernels.nearest(units, centroids, penalties(centroids))
+    levels = _levels(_histogram(units, centroids, codes), bits)
+    codec = Codec.of(mean, rotation, unit, centroids, levels)
+    return dataclasses.replace(codec, trained_error=codec.error(part), trained_tokens=tokens)
+
+
+def draw(
+    blocks: Iterable[NDArray[np.float32]], tokens: int, wanted: int, dim: int, seed: int = 0
+) -> NDArray[np.float32]:
+    """A random part of about `wanted` of the `tokens` vectors that come in blocks: f32 [s, dim]."""
+    rng = np.random.default_rng(seed)
+    taken = np.empty((min(wanted, tokens), dim), np.float32)
+    filled = seen = 0
+    for block in blocks:
+        # As many of each block as keep the share even; so every part of the corpus is in it.
+        seen += len(block)
+        due = round(len(taken) * seen / max(1, tokens)) - filled
+        chosen = rng.permutation(len(block))[: max(0, due)]
+        chosen.sort()
+        taken[filled : filled + len(chosen)] = block[chosen]
+        filled += len(chosen)
+    return taken[:filled]
+
+
+def _rotation(dim: int) -> NDArray[np.float32]:
+    """A random orthogonal matrix, the same for every codec of a dimension: f32 [dim, dim]."""
+    gaussian = np.random.default_rng(0).standard_normal((dim, dim))
+    return np.linalg.qr(gaussian)[0].astype(np.float32)
+
+
+def _unit(sample: NDArray[np.float32]) -> float:
+    part = np.abs(sample[:: max(1, len(sample) // (1 << 16))])
+    largest = float(np.quantile(part, 1 - _OUTLIERS))
+    # All-equal vectors have no range: any unit stores them exactly.
+    return largest / 120 if largest > 1e-12 else 1.0
+
+
+def _k_means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Centroids f32 [count, d] of the vectors."""
+    if count <= _FLAT:
+        return _faiss(vectors, count)[0]
+    groups = 1 << round(np.log2(count) / 2)
+    part = vectors[:: max(1, len(vectors) // (groups * 256))]
+    coarse, index = _faiss(np.ascontiguousarray(part), groups)
+    labels = np.concatenate(
+        [
+            index.search(vectors[s : s + (1 << 16)], 1)[1][:, 0]
+            for s in range(0, len(vectors), 1 << 16)
+        ]
+    )
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels, minlength=len(coarse))
+    found = []
+    for members, share in zip(
+        np.split(order, np.cumsum(sizes)[:-1]), _shares(sizes, count), strict=True
+    ):
+        if share:
+            found.append(_faiss(vectors[members], share)[0])
+    return np.concatenate(found)
+
+
+def _faiss(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], Any]:
+    import faiss
+
+    if len(vectors) <= count:
+        # No more vectors than centroids: each is its own, and the first stands for what lacks.
+        found = np.concatenate([vectors, np.repeat(vectors[:1], count - len(vectors), axis=0)])
+        index = faiss.IndexFlatL2(vectors.shape[1])
+        index.add(found)
+        return found, index
+    clustering = faiss.Kmeans(
+        vectors.shape[1],
+        count,
+        niter=_ROUNDS,
+        seed=0,
+        min_points_per_centroid=1,
+        max_points_per_centroid=1 << 20,
+    )
+    clustering.train(vectors)
+    return np.asarray(clustering.centroids), clustering.index
+
+
+def _shares(sizes: NDArray[np.int64], count: int) -> list[int]:
+    """How many of `count` each group gets: by its size, no more than it has members."""
+    exact = sizes / sizes.sum() * count
+    shares = np.minimum(np.floor(exact).astype(np.int64), sizes)
+    # What rounding left goes where it is missed most, and where there is room.
+    while (left := count - int(shares.sum())) > 0:
+        missing = np.where(shares < sizes, exact - shares, -np.inf)
+        shares[np.argsort(-missing, kind="stable")[:left]] += 1
+        shares = np.minimum(shares, sizes)
+    return [int(share) for share in shares]
+
+
+def _as_centroids(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
+    rounded: NDArray[np.int8] = np.clip(np.rint(vectors), -127, 127).astype(np.int8)
+    return rounded
+
+
+def _moved(
+    centroids: NDArray[np.int8], vectors: NDArray[np.float32], codes: NDArray[np.uint16]
+) -> NDArray[np.int8]:
+    """Each centroid at the mean of its vectors; one without any stays where it was."""
+    order = np.argsort(codes, kind="stable")
+    used, starts = np.unique(codes[order], return_index=True)
+    counts = np.diff(np.append(starts, len(order)))
+    moved = centroids.copy()
+    step = max(1, (1 << 24) // max(1, vectors.shape[1] * int(counts.max())))
+    for first in range(0, len(used), step):
+        part = slice(first, first + step)
+        begin = starts[first]
+        end = starts[first + step] if first + step < len(used) else len(order)
+        sums = np.add.reduceat(vectors[order[begin:end]], starts[part] - begin, axis=0)
+        moved[used[part]] = _as_centroids(sums / counts[part, None])
+    return moved
+
+
+def _histogram(
+    units: NDArray[np.int8], centroids: NDArray[np.int8], codes: NDArray[np.uint16]
+) -> NDArray[np.int64]:
+    """How often each difference from -255 to 255 stands between a vector and its centroid."""
+    counts = np.zeros(511, np.int64)
+    for start in range(0, min(len(units), 1 << 18), 1 << 14):
+        part = slice(start, start + (1 << 14))
+        difference = units[part].astype(np.int16) - centroids[codes[part]]
+        counts += np.bincount((difference + 255).ravel(), minlength=511)
+    return counts
+
+
+def _levels(counts: NDArray[np.int64], bits: int) -> NDArray[np.int8]:
+    """The 2 ** bits levels of least squared error for these differences: Lloyd's algorithm."""
+    values = np.arange(-255, 256)
+    size = 1 << bits
+    ends = np.cumsum(counts) / max(1, counts.sum())
+    levels = values[np.searchsorted(ends, (np.arange(size) + 0.5) / size)].astype(np.float64)
+    for _ in range(50):
+        nearest = np.abs(values[:, None] - levels).argmin(axis=1)
+        weights = np.bincount(nearest, counts, minlength=size)
+        sums = np.bincount(nearest, counts * values, minlength=size)
+        levels = np.where(weights > 0, sums / np.maximum(weights, 1), levels)
+        levels.sort()
+    rounded = np.clip(np.rint(levels), -127, 127).astype(np.int8)
+    return rounded
