@@ -4,8 +4,12 @@
 #include "bytes16.h"
 #include "memory.h"
 
-typedef int16_t tile_t, token_t;
-enum { GROUPED = 1, BIAS = 0, ROWS = 4 };
+#define UNROLL _Pragma("GCC unroll 4")
+
+/* Floats hold every sum of products of bytes exactly, and any processor multiplies them well. */
+typedef float tile_t, token_t;
+typedef float floats __attribute__((vector_size(16)));
+enum { GROUPED = 1, BIAS = 0, ROWS = 2, PARTS = LANES / 4 };
 
 static void widen(const int8_t *from, token_t *to, size_t n)
 {
@@ -13,22 +17,41 @@ static void widen(const int8_t *from, token_t *to, size_t n)
         to[i] = from[i];
 }
 
+/* The products of one tile and one or two tokens; `rows` is constant. */
+static ALWAYS_INLINE void tile_products(const char *tile, const token_t *tokens, const int rows,
+                                        size_t d, int32_t *out, size_t stride)
+{
+    const char *body = tile + LANES * sizeof(int32_t);
+    floats sums[ROWS][PARTS];
+    UNROLL for (int p = 0; p < PARTS; p++)
+        UNROLL for (int t = 0; t < rows; t++)
+            sums[t][p] = (floats){0};
+    for (size_t j = 0; j < d; j++)
+        UNROLL for (int p = 0; p < PARTS; p++) {
+            floats values;
+            memcpy(&values, body + (j * PARTS + (size_t)p) * sizeof values, sizeof values);
+            UNROLL for (int t = 0; t < rows; t++)
+                sums[t][p] += values * tokens[(size_t)t * d + j];
+        }
+    for (int t = 0; t < rows; t++) {
+        int32_t head[LANES];
+        float values[LANES];
+        memcpy(head, tile, sizeof head);
+        memcpy(values, sums[t], sizeof values);
+        for (int l = 0; l < LANES; l++)
+            out[(size_t)t * stride + (size_t)l] = head[l] + (int32_t)values[l];
+    }
+}
+
 static void products(const char *tile, size_t tiles, const token_t *tokens, size_t rows, size_t d,
                      int32_t *out)
 {
     size_t bytes = LANES * (sizeof(int32_t) + d * sizeof(tile_t));
-    for (size_t s = 0; s < tiles; s++) {
-        const int32_t *head = (const int32_t *)(const void *)(tile + s * bytes);
-        const tile_t *body = (const tile_t *)(const void *)(head + LANES);
-        for (size_t i = 0; i < rows; i++) {
-            int32_t sums[LANES];
-            memcpy(sums, head, sizeof sums);
-            for (size_t j = 0; j < d; j++)
-                for (size_t l = 0; l < LANES; l++)
-                    sums[l] += tokens[i * d + j] * body[j * LANES + l];
-            memcpy(out + (i * tiles + s) * LANES, sums, sizeof sums);
-        }
-    }
+    for (size_t s = 0; s < tiles; s++)
+        if (rows > 1)
+            tile_products(tile + s * bytes, tokens, ROWS, d, out + s * LANES, tiles * LANES);
+        else
+            tile_products(tile + s * bytes, tokens, 1, d, out + s * LANES, tiles * LANES);
 }
 
 static void decode_token(const uint8_t *residual, const int8_t *centroid, const int8_t *levels,
