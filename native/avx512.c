@@ -208,11 +208,14 @@ static ALWAYS_INLINE void decode_all(const struct compressed *c, size_t first, s
                                      int8_t *out)
 {
     const __mmask16 known = bits == 4 ? 0xffff : 0xf;
-    const __m512i table = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(known, c->levels));
     const size_t d = c->d, width = d * bits / 8;
-    for (size_t t = 0; t < n; t++)
-        decode_one(c->residuals + (first + t) * width, c->centroids + c->codes[first + t] * d,
-                   table, width, bits, whole, flip, out + t * d);
+    for (size_t t = 0; t < n; t++) {
+        const size_t code = c->codes[first + t];
+        const int8_t *levels = c->levels + ((size_t)c->classes[code] << bits);
+        const __m512i table = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(known, levels));
+        decode_one(c->residuals + (first + t) * width, c->centroids + code * d, table, width,
+                   bits, whole, flip, out + t * d);
+    }
 }
 
 static void decode_tokens(const struct compressed *c, size_t first, size_t n, int8_t *out)

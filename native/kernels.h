@@ -33,12 +33,16 @@ struct queries {
     size_t count;
 };
 
+/* Differences of two int8, from -255 to 255. */
+#define DIFFERENCES 511
+
 /* Tokens as a centroid and a packed residual. */
 struct compressed {
     const uint16_t *codes;    /* [tokens] */
     const uint8_t *residuals; /* [tokens, d * bits / 8] */
     const int8_t *centroids;  /* [K, d] */
-    const int8_t *levels;     /* [2 ** bits] */
+    const uint8_t *classes;   /* [K], each below the number of rows of levels */
+    const int8_t *levels;     /* [classes, 2 ** bits] */
     size_t d;
     unsigned bits;
 };
@@ -63,8 +67,8 @@ struct kernels {
                               const struct queries *, float *out);
     int (*decode)(const struct compressed *, int8_t *out, size_t first, size_t last);
     int (*encode)(const int8_t *vectors, const uint16_t *codes, const int8_t *centroids,
-                  const uint8_t *table, unsigned bits, size_t d, uint8_t *out, size_t first,
-                  size_t last);
+                  const uint8_t *classes, const uint8_t *tables, unsigned bits, size_t d,
+                  uint8_t *out, size_t first, size_t last);
     int (*nearest)(const int8_t *vectors, const int8_t *centroids, const int32_t *penalties,
                    size_t centroid_count, size_t d, uint16_t *out, size_t first, size_t last);
     int (*centroid_dots)(const int8_t *centroids, const int8_t *query, size_t query_count,

@@ -143,6 +143,14 @@ static unsigned bits_of(size_t levels)
     return levels == 16 ? 4 : levels == 4 ? 2 : 0;
 }
 
+static int below(const uint8_t *numbers, size_t count, size_t limit)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] >= limit)
+            return 0;
+    return 1;
+}
+
 static PyObject *max_sim(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     enum { CODES, SCALES, OFFSETS, ROWS, QUERY, FACTORS, BOUNDS, OUT };
@@ -164,18 +172,21 @@ static PyObject *max_sim(PyObject *self, PyObject *const *arguments, Py_ssize_t 
 
 static PyObject *max_sim_compressed(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    enum { CODES, RESIDUALS, CENTROIDS, LEVELS, OFFSETS, ROWS, QUERY, FACTORS, OUT };
-    TAKE("max_sim_compressed", "H1B2b2b1q1q1b2f1f1!nn");
+    enum { CODES, RESIDUALS, CENTROIDS, CLASSES, LEVELS, OFFSETS, ROWS, QUERY, FACTORS, OUT };
+    TAKE("max_sim_compressed", "H1B2b2B1b2q1q1b2f1f1!nn");
     size_t d = WIDTH(CENTROIDS);
-    unsigned bits = bits_of(LENGTH(LEVELS));
+    unsigned bits = bits_of(WIDTH(LEVELS));
     REQUIRE(usable(d), DIMENSION);
-    REQUIRE(bits != 0 && LENGTH(RESIDUALS) == LENGTH(CODES) && WIDTH(RESIDUALS) == d * bits / 8 &&
+    REQUIRE(bits != 0 && LENGTH(CLASSES) == LENGTH(CENTROIDS) &&
+                LENGTH(RESIDUALS) == LENGTH(CODES) && WIDTH(RESIDUALS) == d * bits / 8 &&
                 LENGTH(OFFSETS) > 0 && WIDTH(QUERY) == d && LENGTH(FACTORS) == LENGTH(QUERY) &&
                 LENGTH(OUT) == LENGTH(ROWS),
             SHAPES);
+    REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(LEVELS)), "a class has no row");
     REQUIRE_PART(0, LENGTH(ROWS));
-    struct compressed tokens = {DATA(CODES),  DATA(RESIDUALS), DATA(CENTROIDS),
-                                DATA(LEVELS), d,               bits};
+    struct compressed tokens = {DATA(CODES),   DATA(RESIDUALS), DATA(CENTROIDS),
+                                DATA(CLASSES), DATA(LEVELS),    d,
+                                bits};
     struct ragged passages = {DATA(OFFSETS), LENGTH(OFFSETS) - 1, LENGTH(CODES),
                               DATA(ROWS),    call.numbers[0],     call.numbers[1]};
     struct queries query = {DATA(QUERY), DATA(FACTORS), LENGTH(QUERY), d, NULL, 1};
@@ -184,34 +195,39 @@ static PyObject *max_sim_compressed(PyObject *self, PyObject *const *arguments, 
 
 static PyObject *decode(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    enum { CODES, RESIDUALS, CENTROIDS, LEVELS, OUT };
-    TAKE("decode", "H1B2b2b1b2!nn");
+    enum { CODES, RESIDUALS, CENTROIDS, CLASSES, LEVELS, OUT };
+    TAKE("decode", "H1B2b2B1b2b2!nn");
     size_t d = WIDTH(CENTROIDS);
-    unsigned bits = bits_of(LENGTH(LEVELS));
+    unsigned bits = bits_of(WIDTH(LEVELS));
     REQUIRE(usable(d), DIMENSION);
-    REQUIRE(bits != 0 && LENGTH(RESIDUALS) == LENGTH(CODES) && WIDTH(RESIDUALS) == d * bits / 8 &&
+    REQUIRE(bits != 0 && LENGTH(CLASSES) == LENGTH(CENTROIDS) &&
+                LENGTH(RESIDUALS) == LENGTH(CODES) && WIDTH(RESIDUALS) == d * bits / 8 &&
                 LENGTH(OUT) == LENGTH(CODES) && WIDTH(OUT) == d,
             SHAPES);
+    REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(LEVELS)), "a class has no row");
     REQUIRE_PART(0, LENGTH(OUT));
-    struct compressed tokens = {DATA(CODES),  DATA(RESIDUALS), DATA(CENTROIDS),
-                                DATA(LEVELS), d,               bits};
+    struct compressed tokens = {DATA(CODES),   DATA(RESIDUALS), DATA(CENTROIDS),
+                                DATA(CLASSES), DATA(LEVELS),    d,
+                                bits};
     RUN(decode(&tokens, DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
 static PyObject *encode(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    enum { VECTORS, CODES, CENTROIDS, TABLE, OUT };
-    TAKE("encode", "b2H1b2B1nB2!nn");
+    enum { VECTORS, CODES, CENTROIDS, CLASSES, TABLES, OUT };
+    TAKE("encode", "b2H1b2B1B2nB2!nn");
     size_t d = WIDTH(VECTORS);
     unsigned bits = (unsigned)call.numbers[0];
     REQUIRE(usable(d), DIMENSION);
     REQUIRE((call.numbers[0] == 2 || call.numbers[0] == 4) &&
                 LENGTH(CODES) == LENGTH(VECTORS) && WIDTH(CENTROIDS) == d &&
-                LENGTH(TABLE) == 511 && LENGTH(OUT) == LENGTH(VECTORS) &&
+                LENGTH(CLASSES) == LENGTH(CENTROIDS) &&
+                WIDTH(TABLES) == DIFFERENCES && LENGTH(OUT) == LENGTH(VECTORS) &&
                 WIDTH(OUT) == d * bits / 8,
             SHAPES);
+    REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(TABLES)), "a class has no row");
     REQUIRE_PART(1, LENGTH(OUT));
-    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), DATA(TABLE), bits, d, DATA(OUT),
+    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), DATA(CLASSES), DATA(TABLES), bits, d, DATA(OUT),
                call.numbers[1], call.numbers[2]));
 }
 

@@ -46,7 +46,7 @@ struct results {
 static void run(const struct kernels *k, size_t d, uint64_t seed, struct results *r)
 {
     static int8_t vectors[TOKENS * 256], centroids[CENTROIDS * 256], query[QUERY * 256];
-    static uint8_t residuals[TOKENS * 128], codes_table[511], table[CENTROIDS * LANES_USED];
+    static uint8_t residuals[TOKENS * 128], classes[CENTROIDS], codes_table[511], table[CENTROIDS * LANES_USED];
     static uint16_t codes[TOKENS], postings[CENTROIDS * 3];
     static float scales[TOKENS], factors[QUERY], slopes[LANES_USED], shifts[LANES_USED];
     static int32_t penalties[CENTROIDS], probes[QUERY * PROBED], scores[TOKENS];
@@ -54,7 +54,7 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     static int64_t starts[CENTROIDS + 1];
     int64_t offsets[PASSAGES + 1] = {0, 0, 1, 3, 50, 120, 121, 200, 299, TOKENS};
     int64_t rows[PASSAGES] = {8, 0, 2, 2, 7, 1, 5, 4, 3}, bounds[3] = {0, 5, QUERY};
-    int8_t levels[16];
+    int8_t levels[2 * 16];
 
     state = seed;
     memset(r, 0, sizeof *r);
@@ -99,10 +99,10 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     k->centroid_max(table, LANES_USED, codes, &passages, r->centroid_max);
     k->probe(table, CENTROIDS, LANES_USED, r->probed, PROBED, 0, LANES_USED);
     for (unsigned i = 0; i < 2; i++) {
-        struct compressed c = {codes, residuals, centroids, levels, d, i ? 2 : 4};
+        struct compressed c = {codes, residuals, centroids, classes, levels, d, i ? 2 : 4};
         k->max_sim_compressed(&c, &passages, &queries, r->compressed[i]);
         k->decode(&c, r->decoded[i], 0, TOKENS);
-        k->encode(vectors, codes, centroids, codes_table, c.bits, d, r->encoded[i], 0, TOKENS);
+        k->encode(vectors, codes, centroids, classes, codes_table, c.bits, d, r->encoded[i], 0, TOKENS);
     }
     struct lists lists = {postings, CENTROIDS * 3, starts,  CENTROIDS, probes,
                           values,   imputed,       QUERY, PROBED};

@@ -64,6 +64,7 @@ def max_sim_compressed(
     codes: NDArray[np.uint16],
     residuals: NDArray[np.uint8],
     centroids: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     levels: NDArray[np.int8],
     offsets: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -73,9 +74,10 @@ def max_sim_compressed(
     """MaxSim of the query and each decoded passage, f32 [r]; see the reference."""
     out = np.empty(len(rows), np.float32)
     kernel = chosen().max_sim_compressed
+    stored = codes, residuals, centroids, classes, levels
 
     def work(first: int, last: int) -> None:
-        kernel(codes, residuals, centroids, levels, offsets, rows, query, factors, out, first, last)
+        kernel(*stored, offsets, rows, query, factors, out, first, last)
 
     _spread(work, len(rows), _tokens(offsets, rows) * (query.size + centroids.shape[1]))
     return out
@@ -85,6 +87,7 @@ def decode(
     codes: NDArray[np.uint16],
     residuals: NDArray[np.uint8],
     centroids: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     levels: NDArray[np.int8],
 ) -> NDArray[np.int8]:
     """The vectors of the tokens, i8 [T, d]; see `reference.decode`."""
@@ -92,7 +95,7 @@ def decode(
     kernel = chosen().decode
 
     def work(first: int, last: int) -> None:
-        kernel(codes, residuals, centroids, levels, out, first, last)
+        kernel(codes, residuals, centroids, classes, levels, out, first, last)
 
     _spread(work, len(codes), out.size)
     return out
@@ -102,7 +105,8 @@ def encode(
     vectors: NDArray[np.int8],
     codes: NDArray[np.uint16],
     centroids: NDArray[np.int8],
-    table: NDArray[np.uint8],
+    classes: NDArray[np.uint8],
+    tables: NDArray[np.uint8],
     bits: int,
 ) -> NDArray[np.uint8]:
     """The packed residuals of the tokens, u8 [T, d * bits / 8]; see `reference.encode`."""
@@ -110,7 +114,7 @@ def encode(
     kernel = chosen().encode
 
     def work(first: int, last: int) -> None:
-        kernel(vectors, codes, centroids, table, bits, out, first, last)
+        kernel(vectors, codes, centroids, classes, tables, bits, out, first, last)
 
     _spread(work, len(vectors), vectors.size)
     return out

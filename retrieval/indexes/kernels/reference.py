@@ -66,6 +66,7 @@ def max_sim_compressed(
     codes: NDArray[np.uint16],
     residuals: NDArray[np.uint8],
     centroids: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     levels: NDArray[np.int8],
     offsets: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -84,7 +85,8 @@ def max_sim_compressed(
         codes: u16 [T], the centroid of each token.
         residuals: u8 [T, d * bits / 8], see `decode`.
         centroids: i8 [K, d].
-        levels: i8 [2 ** bits], bits 2 or 4.
+        classes: u8 [K], below C.
+        levels: i8 [C, 2 ** bits], bits 2 or 4.
         offsets: i64 [n + 1].
         rows: i64 [r].
         query: i8 [m, d], m >= 1.
@@ -94,8 +96,9 @@ def max_sim_compressed(
     """
     wide = query.astype(np.float32).T
     for part, tokens, starts, filled in runs(offsets, rows, first, last, _BLOCK):
-        vectors = np.empty((len(codes[tokens]), centroids.shape[1]), np.int8)
-        decode(codes[tokens], residuals[tokens], centroids, levels, vectors, 0, len(vectors))
+        packed = codes[tokens], residuals[tokens]
+        vectors = np.empty((len(packed[0]), centroids.shape[1]), np.int8)
+        decode(*packed, centroids, classes, levels, vectors, 0, len(vectors))
         best = np.maximum.reduceat(vectors.astype(np.float32) @ wide, starts, axis=0)
         out[part] = -np.inf
         out[part][filled] = weighted_sum(best, factors)
@@ -105,12 +108,15 @@ def decode(
     codes: NDArray[np.uint16],
     residuals: NDArray[np.uint8],
     centroids: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     levels: NDArray[np.int8],
     out: NDArray[np.int8],
     first: int,
     last: int,
 ) -> None:
-    """out[t] = centroids[codes[t]] + levels[residual codes of t], saturating, for t in first:last.
+    """out[t] = centroids[c] + levels[classes[c], residual codes of t], for t in first:last.
+
+    c is codes[t]; the sum saturates.
 
     With p = 8 / bits parts, byte j of a token holds dimension j + i * d / p in its bits
     i * bits to (i + 1) * bits, for i in 0..p: so the parts unpack to contiguous runs.
@@ -119,14 +125,17 @@ def decode(
         codes: u16 [T].
         residuals: u8 [T, d * bits / 8].
         centroids: i8 [K, d].
-        levels: i8 [2 ** bits].
+        classes: u8 [K], below C: centroids whose tokens are as far from them share levels.
+        levels: i8 [C, 2 ** bits].
         out: i8 [T, d].
         first, last: the tokens to decode.
     """
-    bits = len(levels).bit_length() - 1
+    size = levels.shape[1]
+    bits = size.bit_length() - 1
     packed = residuals[first:last]
+    rows = classes[codes[first:last]][:, None]
     found = np.concatenate(
-        [levels[(packed >> shift) & (len(levels) - 1)] for shift in range(0, 8, bits)], axis=1
+        [levels[rows, (packed >> shift) & (size - 1)] for shift in range(0, 8, bits)], axis=1
     )
     total = centroids[codes[first:last]].astype(np.int16) + found
     out[first:last] = np.clip(total, -128, 127)
@@ -136,7 +145,8 @@ def encode(
     vectors: NDArray[np.int8],
     codes: NDArray[np.uint16],
     centroids: NDArray[np.int8],
-    table: NDArray[np.uint8],
+    classes: NDArray[np.uint8],
+    tables: NDArray[np.uint8],
     bits: int,
     out: NDArray[np.uint8],
     first: int,
@@ -148,13 +158,14 @@ def encode(
         vectors: i8 [T, d].
         codes: u16 [T], the centroid of each.
         centroids: i8 [K, d].
-        table: u8 [511], the residual code of each difference from -255 to 255.
+        classes: u8 [K], below C.
+        tables: u8 [C, 511], each class's residual code of each difference from -255 to 255.
         bits: 2 or 4.
         out: u8 [T, d * bits / 8].
         first, last: the tokens to encode.
     """
     difference = vectors[first:last].astype(np.int16) - centroids[codes[first:last]]
-    found = table[difference + 255]
+    found = tables[classes[codes[first:last]][:, None], difference + 255]
     width = out.shape[1]
     packed = np.zeros((len(found), width), np.uint8)
     for part, shift in enumerate(range(0, 8, bits)):

@@ -5,7 +5,9 @@
 The mean is subtracted since a trained encoder's token vectors share a large common part, which
 says nothing and would take up the range. What is left is turned at random, so that no dimension
 is much longer than another and one unit serves all, and measured in units, so that centroids and
-residual levels are int8 and a stored vector is rebuilt by one integer addition.
+residual levels are int8 and a stored vector is rebuilt by one integer addition. Some centroids have
+their tokens closer about them than others: each is of a class, whose levels are as far apart as
+its tokens ask for.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from retrieval.indexes.arrays import CURE, open_array, write_array
 from retrieval.indexes.late.query import LateQuery
 
 CENTROIDS = "late.centroids.npy"
+CLASSES = "late.classes.npy"
 LEVELS = "late.levels.npy"
 MEAN = "late.mean.npy"
 ROTATION = "late.rotation.npy"
@@ -42,7 +45,8 @@ class Codec:
         rotation: f32 [d, d], orthogonal.
         unit: what one step of the integers is worth.
         centroids: i8 [K, d], in units, K from 1 to 65,536.
-        levels: i8 [2 ** bits], rising: what each residual code stands for, in units.
+        classes: u8 [K], the class of each centroid, below C.
+        levels: i8 [C, 2 ** bits], rows rising: what each residual code stands for, in units.
         trained_error: relative squared error on the vectors it was trained on, see `error`.
         trained_tokens: how many tokens there were in all when it was trained.
         key: hex digest of what decides the stored bytes.
@@ -52,6 +56,7 @@ class Codec:
     rotation: NDArray[np.float32]
     unit: float
     centroids: NDArray[np.int8]
+    classes: NDArray[np.uint8]
     levels: NDArray[np.int8]
     trained_error: float
     trained_tokens: int
@@ -64,6 +69,7 @@ class Codec:
         rotation: NDArray[np.float32],
         unit: float,
         centroids: NDArray[np.int8],
+        classes: NDArray[np.uint8],
         levels: NDArray[np.int8],
         *,
         trained_error: float = 0.0,
@@ -71,10 +77,11 @@ class Codec:
     ) -> Codec:
         """A codec of these parts."""
         digest = hashlib.blake2b(digest_size=16)
-        for array in (mean, rotation, np.float64(unit), centroids, levels):
+        for array in (mean, rotation, np.float64(unit), centroids, classes, levels):
             digest.update(array.tobytes())
         key = digest.hexdigest()
-        return cls(mean, rotation, unit, centroids, levels, trained_error, trained_tokens, key)
+        stored = (mean, rotation, unit, centroids, classes, levels)
+        return cls(*stored, trained_error, trained_tokens, key)
 
     @property
     def dim(self) -> int:
@@ -84,7 +91,7 @@ class Codec:
     @property
     def bits(self) -> int:
         """Bits a dimension of a residual: 2 or 4."""
-        return len(self.levels).bit_length() - 1
+        return int(self.levels.shape[1]).bit_length() - 1
 
     def units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
         """Vectors f32 [T, d] less the mean, turned, in whole units: i8 [T, d]."""
@@ -94,15 +101,14 @@ class Codec:
         """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
         units = self.units(vectors)
         codes = kernels.nearest(units, self.centroids, penalties(self.centroids))
-        return codes, kernels.encode(
-            units, codes, self.centroids, nearest_level(self.levels), self.bits
-        )
+        tables = nearest_level(self.levels)
+        return codes, kernels.encode(units, codes, self.centroids, self.classes, tables, self.bits)
 
     def decode(
         self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         """The vectors that the codes stand for, f32 [T, d]."""
-        units = kernels.decode(codes, residuals, self.centroids, self.levels)
+        units = kernels.decode(codes, residuals, self.centroids, self.classes, self.levels)
         vectors: NDArray[np.float32] = np.matmul(units * np.float32(self.unit), self.rotation.T)
         vectors += self.mean
         return vectors
@@ -127,6 +133,7 @@ class Codec:
     def write(self, folder: Path, error: float) -> None:
         """Write the codec's files of a segment whose vectors it stores with this error."""
         write_array(folder / CENTROIDS, "|i1", self.centroids.shape, [self.centroids])
+        write_array(folder / CLASSES, "|u1", self.classes.shape, [self.classes])
         write_array(folder / LEVELS, "|i1", self.levels.shape, [self.levels])
         write_array(folder / MEAN, "<f4", self.mean.shape, [self.mean])
         write_array(folder / ROTATION, "<f4", self.rotation.shape, [self.rotation])
@@ -145,14 +152,17 @@ def open_codec(folder: Path) -> tuple[Codec, float]:
         IndexCorrupted: a file is missing or damaged.
     """
     centroids = open_array(folder / CENTROIDS, "|i1", ndim=2)
-    levels = open_array(folder / LEVELS, "|i1", ndim=1)
+    classes = open_array(folder / CLASSES, "|u1", ndim=1)
+    levels = open_array(folder / LEVELS, "|i1", ndim=2)
     mean = open_array(folder / MEAN, "<f4", ndim=1)
     rotation = open_array(folder / ROTATION, "<f4", ndim=2)
     numbers = _numbers(folder / CODEC)
     if not 1 <= len(centroids) <= 1 << 16:
         raise IndexCorrupted(f"{folder / CENTROIDS} holds {len(centroids)} centroids; {CURE}")
-    if len(levels) not in (4, 16):
-        raise IndexCorrupted(f"{folder / LEVELS} holds {len(levels)} levels, not 4 or 16; {CURE}")
+    if levels.shape[1] not in (4, 16) or not len(levels):
+        raise IndexCorrupted(f"{folder / LEVELS} is {levels.shape}, not rows of 4 or 16; {CURE}")
+    if len(classes) != len(centroids) or int(classes.max()) >= len(levels):
+        raise IndexCorrupted(f"{folder / CLASSES} does not match centroids and levels; {CURE}")
     if mean.shape != centroids.shape[1:] or not np.isfinite(mean).all():
         raise IndexCorrupted(f"{folder / MEAN} is no mean of the centroids' dimension; {CURE}")
     if rotation.shape != (len(mean), len(mean)) or not np.isfinite(rotation).all():
@@ -164,6 +174,7 @@ def open_codec(folder: Path) -> tuple[Codec, float]:
         rotation,
         numbers["unit"],
         centroids,
+        classes,
         levels,
         trained_error=numbers["trained_error"],
         trained_tokens=int(numbers["trained_tokens"]),
@@ -186,10 +197,10 @@ def penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
 
 
 def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """The code of the nearest level for each difference from -255 to 255: u8 [511]."""
+    """Each class's code of the level nearest to each difference from -255 to 255: u8 [C, 511]."""
     differences = np.arange(-255, 256)
-    distances = np.abs(differences[:, None] - levels.astype(np.int64))
-    codes: NDArray[np.uint8] = distances.argmin(axis=1).astype(np.uint8)
+    distances = np.abs(differences[:, None] - levels[:, None, :].astype(np.int64))
+    codes: NDArray[np.uint8] = distances.argmin(axis=2).astype(np.uint8)
     return codes
 
 

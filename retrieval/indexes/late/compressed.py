@@ -74,6 +74,7 @@ class CompressedSegment(Passages):
             self.codes,
             self.residuals,
             self.codec.centroids,
+            self.codec.classes,
             self.codec.levels,
             self.offsets,
             rows,

@@ -137,7 +137,8 @@ def merge_compressed(
                 else:
                     vectors = segment.vectors_of(part)
                     found = codec.encode(vectors)
-                    errors.append((codec.error(vectors[:_MEASURED]), len(vectors)))
+                    step = max(1, len(vectors) // _MEASURED)
+                    errors.append((codec.error(vectors[::step]), len(vectors)))
                 codes.append(found[0])
                 residuals.append(found[1])
                 if tell is not None:

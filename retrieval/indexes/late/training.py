@@ -25,6 +25,9 @@ _BLOCK = 1 << 16
 _FLAT = 1024  # up to so many centroids, one step is fast enough
 _ROUNDS = 8
 _POLISH = 2
+_CLASSES = 16
+_PRIOR = 8
+_MEASURED = 1 << 19  # tokens of the sample that the levels are fitted to
 _OUTLIERS = 1e-5  # of all components, that the range of the integers may cut off
 
 
@@ -71,8 +74,8 @@ def train(
             centroids, sample, kernels.nearest(units, centroids, penalties(centroids))
         )
     codes = kernels.nearest(units, centroids, penalties(centroids))
-    levels = _levels(_histogram(units, centroids, codes), bits)
-    codec = Codec.of(mean, rotation, unit, centroids, levels)
+    classes, levels = _levels(units, centroids, codes, bits)
+    codec = Codec.of(mean, rotation, unit, centroids, classes, levels)
     return dataclasses.replace(codec, trained_error=codec.error(part), trained_tokens=tokens)
 
 
@@ -187,29 +190,60 @@ def _moved(
     return moved
 
 
-def _histogram(
+def _levels(
+    units: NDArray[np.int8], centroids: NDArray[np.int8], codes: NDArray[np.uint16], bits: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    """Each centroid's class u8 [K] and each class's levels i8 [C, 2 ** bits].
+
+    The classes are steps of the root mean square of the residuals, which tokens of one centroid
+    have in common more than tokens at large; within a class the levels are those of least squared
+    error.
+    """
+    chosen = slice(None, None, max(1, len(units) // _MEASURED))
+    part, owners = units[chosen], codes[chosen]
+    histograms = np.zeros((_CLASSES, 511), np.int64)
+    spread = _spread(part, centroids, owners)
+    lowest, highest = float(spread.min()), float(spread.max())
+    width = max(highest - lowest, 1e-9) / _CLASSES
+    classes = np.minimum((spread - lowest) / width, _CLASSES - 1).astype(np.uint8)
+    for start in range(0, len(part), 1 << 14):
+        rows = slice(start, start + (1 << 14))
+        difference = part[rows].astype(np.int32) - centroids[owners[rows]]
+        place = difference + (255 + 511 * classes[owners[rows]].astype(np.int32)[:, None])
+        histograms += np.bincount(place.ravel(), minlength=histograms.size).reshape(-1, 511)
+    shared = _lloyd(histograms.sum(axis=0), bits)
+    levels = np.stack([_lloyd(row, bits) if row.any() else shared for row in histograms])
+    return classes, levels
+
+
+def _spread(
     units: NDArray[np.int8], centroids: NDArray[np.int8], codes: NDArray[np.uint16]
-) -> NDArray[np.int64]:
-    """How often each difference from -255 to 255 stands between a vector and its centroid."""
-    counts = np.zeros(511, np.int64)
-    for start in range(0, min(len(units), 1 << 18), 1 << 14):
-        part = slice(start, start + (1 << 14))
-        difference = units[part].astype(np.int16) - centroids[codes[part]]
-        counts += np.bincount((difference + 255).ravel(), minlength=511)
-    return counts
+) -> NDArray[np.float64]:
+    """Root mean square of the residuals of each centroid's tokens, in units: f64 [K]."""
+    squares = np.empty(len(units))
+    for start in range(0, len(units), 1 << 14):
+        rows = slice(start, start + (1 << 14))
+        difference = units[rows].astype(np.float32) - centroids[codes[rows]]
+        squares[rows] = np.square(difference).mean(axis=1)
+    counts = np.bincount(codes, minlength=len(centroids))
+    sums = np.bincount(codes, squares, minlength=len(centroids))
+    # A few tokens say little: some of the common value is mixed in.
+    typical = squares.mean() if len(squares) else 1.0
+    return np.sqrt((sums + _PRIOR * typical) / (counts + _PRIOR))
 
 
-def _levels(counts: NDArray[np.int64], bits: int) -> NDArray[np.int8]:
+def _lloyd(counts: NDArray[np.int64], bits: int) -> NDArray[np.int8]:
     """The 2 ** bits levels of least squared error for these differences: Lloyd's algorithm."""
     values = np.arange(-255, 256)
     size = 1 << bits
-    ends = np.cumsum(counts) / max(1, counts.sum())
-    levels = values[np.searchsorted(ends, (np.arange(size) + 0.5) / size)].astype(np.float64)
-    for _ in range(50):
+    deviation = np.sqrt((counts * values**2).sum() / max(1, counts.sum()))
+    # From evenly spaced levels it converges fast; from quantiles the tails take very long.
+    levels = np.linspace(-3, 3, size) * deviation
+    for _ in range(200):
         nearest = np.abs(values[:, None] - levels).argmin(axis=1)
         weights = np.bincount(nearest, counts, minlength=size)
         sums = np.bincount(nearest, counts * values, minlength=size)
         levels = np.where(weights > 0, sums / np.maximum(weights, 1), levels)
         levels.sort()
-    rounded = np.clip(np.rint(levels), -127, 127).astype(np.int8)
+    rounded: NDArray[np.int8] = np.clip(np.rint(levels), -127, 127).astype(np.int8)
     return rounded

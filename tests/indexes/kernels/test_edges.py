@@ -75,16 +75,17 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
         ),
     ]
     for bits in (2, 4):
-        levels = signed(random, 2**bits)
+        classes = random.integers(0, 3, len(centroids), dtype=np.uint8)
+        levels = signed(random, 3, 2**bits)
         residuals = random.integers(0, 256, (tokens, d * bits // 8), dtype=np.uint8)
-        packed = (codes, residuals, centroids, levels)
+        packed = (codes, residuals, centroids, classes, levels)
         into = np.empty(3, np.float32)
         result += [
             ("max_sim_compressed", (*packed, offsets, rows, query, factors), into, (0, 3)),
             ("decode", packed, np.empty_like(vectors), (0, tokens)),
             (
                 "encode",
-                (vectors, codes, centroids, np.ones(511, np.uint8), bits),
+                (vectors, codes, centroids, classes, np.ones((3, 511), np.uint8), bits),
                 np.empty_like(residuals),
                 (0, tokens),
             ),
@@ -146,10 +147,11 @@ WRONG = [
     ("max_sim", 6, np.array([0, 3, 2]), "rising"),
     ("max_sim", 6, np.array([-1, 3, 9]), "rising"),
     ("max_sim_compressed", 1, np.zeros((9, 7), np.uint8), "do not fit"),
-    ("max_sim_compressed", 3, np.zeros(8, np.int8), "do not fit"),
+    ("max_sim_compressed", 3, np.full(38, 3, np.uint8), "do not fit"),
+    ("max_sim_compressed", 4, np.zeros((3, 8), np.int8), "do not fit"),
     ("decode", 1, np.zeros((8, 4), np.uint8), "do not fit"),
-    ("encode", 3, np.zeros(510, np.uint8), "do not fit"),
-    ("encode", 4, 3, "do not fit"),
+    ("encode", 4, np.zeros((3, 510), np.uint8), "do not fit"),
+    ("encode", 5, 3, "do not fit"),
     ("nearest", 1, np.zeros((0, 16), np.int8), "do not fit"),
     ("nearest", 2, np.zeros(38, np.int32), "do not fit"),
     ("centroid_dots", 1, np.zeros((33, 16), np.int8), "do not fit"),

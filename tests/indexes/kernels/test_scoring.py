@@ -62,7 +62,8 @@ def test_max_sim_compressed(random: np.random.Generator, d: int, m: int, bits: i
         random.integers(0, count, tokens).astype(np.uint16),
         random.integers(0, 256, (tokens, d * bits // 8), dtype=np.uint8),
         signed(random, count, d),
-        signed(random, 2**bits),
+        random.integers(0, 5, count, dtype=np.uint8),
+        signed(random, 5, 2**bits),
         offsets,
         rows,
         signed(random, m, d),
@@ -81,12 +82,14 @@ def test_decode_and_encode(random: np.random.Generator, d: int, tokens: int, bit
     centroids = signed(random, count, d)
     bounds = part(random, tokens)
     out = np.full((tokens, d), 7, np.int8)
-    agree("decode", (codes, residuals, centroids, signed(random, 2**bits)), out, *bounds)
+    classes = random.integers(0, 5, count, dtype=np.uint8)
+    levels = signed(random, 5, 2**bits)
+    agree("decode", (codes, residuals, centroids, classes, levels), out, *bounds)
 
-    table = random.integers(0, 2**bits, 511, dtype=np.uint8)
+    tables = random.integers(0, 2**bits, (5, 511), dtype=np.uint8)
     packed = np.full_like(residuals, 7)
     vectors = signed(random, tokens, d)
-    agree("encode", (vectors, codes, centroids, table, bits), packed, *bounds)
+    agree("encode", (vectors, codes, centroids, classes, tables, bits), packed, *bounds)
 
 
 @settings(max_examples=60, deadline=None)
