@@ -10,8 +10,8 @@ import pytest
 
 from retrieval.errors import InputError
 from retrieval.indexes import kernels
-from retrieval.indexes.kernels import backend, native, offsets_of, reference
-from tests.indexes.kernels.cases import ISAS, signed
+from retrieval.indexes.kernels import backend, offsets_of, reference
+from tests.indexes.kernels.cases import ISAS, native, signed
 
 CALL = """
 import numpy as np

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.indexes.kernels import native, offsets_of, reference
-from tests.indexes.kernels.cases import ISAS, signed, using
+from retrieval.indexes.kernels import offsets_of, reference
+from tests.indexes.kernels.cases import ISAS, native, signed, using
 
 PROT_NONE = 0
 PAGE = mmap.PAGESIZE

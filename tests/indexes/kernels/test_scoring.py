@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.indexes.kernels import native, reference
+from retrieval.indexes.kernels import reference
 from tests.indexes.kernels.cases import (
     ISAS,
     dimensions,
     each_isa,
     generators,
+    native,
     part,
     passages,
     signed,

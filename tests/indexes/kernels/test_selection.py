@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.indexes.kernels import native, reference
-from tests.indexes.kernels.cases import ISAS, each_isa, generators, part, passages, using
+from retrieval.indexes.kernels import reference
+from tests.indexes.kernels.cases import ISAS, each_isa, generators, native, part, passages, using
 from tests.indexes.kernels.test_scoring import agree
 
 
