@@ -29,6 +29,8 @@ class SyncProgress:
         passages: passages encoded.
         tokens: their tokens.
         seconds: since the first of them was read.
+        compressed: token vectors compressed so far; 0 while none are.
+        compress_total: how many are being compressed.
     """
 
     files: int
@@ -38,6 +40,8 @@ class SyncProgress:
     passages: int
     tokens: int
     seconds: float
+    compressed: int = 0
+    compress_total: int = 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -111,7 +115,7 @@ def sync(
     discovery = discover(paths, base, exclude=[index.path, *exclude], max_bytes=max_bytes)
     files = list(discovery)
     run = _Run(progress)
-    with index.writing(progress=run.encoded) as writer:
+    with index.writing(progress=run.encoded, compressing=run.compressing) as writer:
         run.forget(writer, _gone(writer, discovery, files))
         run.read_all(writer, files)
     return SyncReport(
@@ -136,11 +140,17 @@ class _Run:
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
         self._passages = self._tokens = 0
+        self._compressed = self._compress_total = 0
         self._started = time.monotonic()
 
     def encoded(self, passages: int, tokens: int) -> None:
         """Take note of a batch of the encoder."""
         self._passages, self._tokens = passages, tokens
+        self._report()
+
+    def compressing(self, done: int, of: int) -> None:
+        """Take note of token vectors that were compressed."""
+        self._compressed, self._compress_total = (done, of) if done < of else (0, 0)
         self._report()
 
     def forget(self, writer: Writer, paths: Iterable[str]) -> None:
@@ -249,6 +259,8 @@ class _Run:
                     passages=self._passages,
                     tokens=self._tokens,
                     seconds=time.monotonic() - self._started,
+                    compressed=self._compressed,
+                    compress_total=self._compress_total,
                 )
             )
 

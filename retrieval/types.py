@@ -24,6 +24,9 @@ EncoderSide = Literal["query", "document"]
 TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
 """Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
 
+Compressing = Callable[[int, int], None]
+"""Called as `compressing(done, of)`, in tokens, while token vectors are compressed."""
+
 Progress = Callable[[int, int], None]
 """Called as `progress(done, tokens)` after every batch: texts and tokens since the start."""
 

@@ -67,6 +67,13 @@ _NEAREST = "the nearest .retrieval in this folder or one above it"
 _INDEX_HELP = f"Folder of the index; {_NEAREST} if not given."
 IndexFolder = Annotated[Path | None, typer.Option("--index", metavar="DIR", help=_INDEX_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DEFAULT_MEMORY = 2048
+Memory = Annotated[
+    int,
+    typer.Option(
+        "--memory", metavar="MB", min=64, help="Memory that compressing token vectors may take."
+    ),
+]
 EncoderSource = Annotated[
     str | None,
     typer.Option(
@@ -155,6 +162,7 @@ def index(
             help="Passages beyond which inverted lists are used; 200000 if not given.",
         ),
     ] = None,
+    memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
     """Index files and folders: read what is new or changed, forget what is gone.
@@ -175,6 +183,7 @@ def index(
             "exact_passages": exact_passages,
             "list_passages": list_passages,
         },
+        memory=memory << 20,
         as_json=as_json,
     )
 
@@ -299,13 +308,19 @@ def delete(
 
 
 @app.command(short_help="Merge segments, free space.")
-def compact(folder: IndexFolder = None, as_json: AsJson = False) -> None:
+def compact(
+    folder: IndexFolder = None, memory: Memory = DEFAULT_MEMORY, as_json: AsJson = False
+) -> None:
     """Merge an index's segments and give the space of deleted passages back."""
     from retrieval.cli import render
+    from retrieval.cli.progress import compacting_bar
     from retrieval.index import Index
 
-    with Index.open(place.index_to_read(folder)) as opened:
-        report = opened.compact()
+    with (
+        Index.open(place.index_to_read(folder), memory=memory << 20) as opened,
+        compacting_bar() as bar,
+    ):
+        report = opened.compact(compressing=bar)
     if as_json:
         _print_json(report)
     else:

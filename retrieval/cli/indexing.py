@@ -27,6 +27,7 @@ def run_index(
     encoder: str | None,
     passage_tokens: int | None,
     late: Mapping[str, int | None],
+    memory: int,
     as_json: bool,
 ) -> None:
     """Index `paths` into the index at `folder` and print the report.
@@ -34,11 +35,12 @@ def run_index(
     Args:
         passage_tokens: None is 256, or what the index has.
         late: fields of LateOptions by name; None is the default, or what the index has.
+        memory: bytes that compressing token vectors may take.
     """
     missing = [path for path in paths if not path.exists()]
     if missing:  # before an index is made that nothing goes into
         raise InputError(f"{missing[0]} does not exist; name a file or a folder that does")
-    with _opened(folder, encoder, passage_tokens, late) as index, indexing_bar() as bar:
+    with _opened(folder, encoder, passage_tokens, late, memory) as index, indexing_bar() as bar:
         report = sync(index, paths, progress=bar)
     if as_json:
         print_json({"index": str(folder)} | plain_value(report))
@@ -51,14 +53,17 @@ def _opened(
     encoder: str | None,
     passage_tokens: int | None,
     late: Mapping[str, int | None],
+    memory: int,
 ) -> Index:
     given: Any = {name: value for name, value in late.items() if value is not None}
     try:
-        index = Index.open(folder, encoder=encoder)
+        index = Index.open(folder, encoder=encoder, memory=memory)
     except IndexNotFound:
         length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
         options = LateOptions(**given)
-        return Index.create(folder, encoder=encoder, passage_tokens=length, late=options)
+        return Index.create(
+            folder, encoder=encoder, passage_tokens=length, late=options, memory=memory
+        )
     try:
         status = index.status()
         replace(status.late, **given)  # a value that no index has is refused as such

@@ -12,10 +12,42 @@ from retrieval.cli.render import count, duration
 if TYPE_CHECKING:
     from retrieval.sync import SyncProgress
 
+_NOUNS = {"searching": "queries", "encoding": "passages"}
+
 
 @contextmanager
 def indexing_bar() -> Iterator[Callable[[SyncProgress], None] | None]:
     """A bar for `sync`; None, and nothing shown, where standard error is no terminal."""
+    with _bar("looking for changes") as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda now: show(describe(now), now.bytes, now.bytes_total)
+
+
+@contextmanager
+def measuring_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for `Index.measure`; None, and nothing shown, where standard error is no terminal."""
+    with _bar("reading") as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda what, done, of: show(f"{what} {done:,}/{of:,} {_NOUNS[what]}", done, of)
+
+
+@contextmanager
+def compacting_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for `Index.compact`; None, and nothing shown, where standard error is no terminal."""
+    with _bar("merging segments") as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda done, of: show(compressing(done, of), done, of)
+
+
+@contextmanager
+def _bar(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar that is told what is going on, how much of it is done, and of how much."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -24,39 +56,22 @@ def indexing_bar() -> Iterator[Callable[[SyncProgress], None] | None]:
 
     columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("looking for changes", total=None)
-
-        def show(now: SyncProgress) -> None:
-            bar.update(
-                task, description=describe(now), total=now.bytes_total or None, completed=now.bytes
-            )
-
-        yield show
+        task = bar.add_task(first, total=None)
+        yield lambda what, done, of: bar.update(
+            task, description=what, total=of or None, completed=done
+        )
 
 
-@contextmanager
-def measuring_bar() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar for `Index.measure`; None, and nothing shown, where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(what: str, done: int, of: int) -> None:
-            noun = "queries" if what == "searching" else "passages"
-            bar.update(task, description=f"{what} {noun}", total=of, completed=done)
-
-        yield show
+def compressing(done: int, of: int) -> str:
+    """`compressing 1,000/5,000 token vectors`."""
+    return f"compressing {done:,}/{count(of, 'token vector')}"
 
 
 def describe(now: SyncProgress) -> str:
     """Files done, rates, time left: `12/80 files  410 passages/s  9,800 tokens/s  14 s left`."""
     parts = [f"{now.files:,}/{count(now.files_total, 'file')}"]
+    if now.compress_total:
+        return "  ".join([*parts, compressing(now.compressed, now.compress_total)])
     if now.tokens and now.seconds > 0:
         parts.append(f"{now.passages / now.seconds:,.0f} passages/s")
         parts.append(f"{now.tokens / now.seconds:,.0f} tokens/s")

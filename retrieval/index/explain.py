@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,8 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.prepare import before
 from retrieval.index.search import QUERY_CHARACTERS
 from retrieval.index.snapshot import Snapshot
+from retrieval.indexes import TokenMatches
 from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, TokenTracer
-
-if TYPE_CHECKING:
-    from retrieval.indexes import TokenMatches
 
 Spans = NDArray[np.int64]
 """Start and end of the characters that each token vector stands for, [t, 2]."""
@@ -51,7 +48,7 @@ def explain(
         InputError: a hit's passage is not in the index any more.
     """
     (asked,) = search.prepare(slot, [query], "late")
-    if asked.tokens is None or snapshot.late is None or not hits:
+    if asked.tokens is None or not hits:
         return [() for _ in hits]
     encoder = slot.get()
     with snapshot.guarded():

@@ -18,10 +18,23 @@ from retrieval.index.measure import MeasureProgress, MeasureReport
 from retrieval.index.snapshot import Snapshot, open_newest
 from retrieval.index.values import CompactReport, IndexStatus
 from retrieval.index.writer import Writer, writing
+from retrieval.indexes import LATE_MEMORY
 from retrieval.store import Settings, WriterLock, schema
 from retrieval.store.files import folder_bytes, sync_directory
 from retrieval.store.guard import sqlite_errors
-from retrieval.types import Document, Encoder, Hit, LateOptions, Progress, Retriever, TokenMatch
+from retrieval.types import (
+    Compressing,
+    Document,
+    Encoder,
+    Hit,
+    LateOptions,
+    Progress,
+    Retriever,
+    TokenMatch,
+)
+
+LEAST_MEMORY = 64 << 20
+"""Bytes; with less, compressing is no longer bounded by what it is given."""
 
 _QUERIES_AT_ONCE = 256
 _OWN_NAMES = {
@@ -46,10 +59,13 @@ class Index:
 
     Attributes:
         path: its folder, absolute.
+        memory: bytes that compressing token vectors may take, whatever the index's size.
     """
 
-    def __init__(self, path: Path, encoder: Encoder | str | None) -> None:
+    def __init__(self, path: Path, encoder: Encoder | str | None, memory: int) -> None:
+        _check_memory(memory)
         self.path = path.absolute()  # the same folder after a chdir, too
+        self.memory = memory
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = threading.Lock()  # held by the call that writes
@@ -68,6 +84,7 @@ class Index:
         encoder: Encoder | str | None = None,
         passage_tokens: int = 256,
         late: LateOptions | None = None,
+        memory: int = LATE_MEMORY,
     ) -> Index:
         """Make an empty index in the folder `path`, which is made if need be, and open it.
 
@@ -76,33 +93,43 @@ class Index:
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
             passage_tokens: the longest passage.
             late: how token vectors are kept; None is `LateOptions()`.
+            memory: bytes that compressing token vectors may take.
 
         Raises:
             StorageError: there is an index already, or the folder cannot be written.
             EncoderError: the encoder cannot be loaded or has no head.
-            InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
-                LateOptions.
+            InputError: `passage_tokens` is not a length that the encoder reads, `late` is no
+                LateOptions, or `memory` is too little.
         """
+        _check_memory(memory)
         folder = Path(path)
         loaded, settings = encoders.remember(encoder, passage_tokens, late)
         _make(folder, settings)
-        return cls(folder, loaded)
+        return cls(folder, loaded, memory)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, encoder: Encoder | str | None = None) -> Index:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        encoder: Encoder | str | None = None,
+        memory: int = LATE_MEMORY,
+    ) -> Index:
         """Open the index in the folder `path` at its newest generation.
 
         Args:
             path: the index's folder.
             encoder: an Encoder, a folder or a Hub id; None is the one the index was built with,
                 which is loaded when first needed.
+            memory: bytes that compressing token vectors may take.
 
         Raises:
             IndexNotFound: there is none.
             IndexFormatError: a newer release wrote it.
             EncoderMismatch: it was built by another encoder.
+            InputError: `memory` is too little.
         """
-        return cls(Path(path), encoder)
+        return cls(Path(path), encoder, memory)
 
     def __enter__(self) -> Index:
         return self
@@ -196,10 +223,14 @@ class Index:
                     deleted += 1
         return deleted
 
-    def compact(self) -> CompactReport:
-        """Merge all segments, drop deleted passages and give their space back."""
+    def compact(self, *, compressing: Compressing | None = None) -> CompactReport:
+        """Merge all segments, drop deleted passages and give their space back.
+
+        Args:
+            compressing: called as `compressing(done, of)`, in tokens, as they are compressed.
+        """
         before = self.status()
-        with self.writing() as writer:
+        with self.writing(compressing=compressing) as writer:
             dropped = writer.compact()
         after = self.status()
         return CompactReport(
@@ -211,13 +242,22 @@ class Index:
         )
 
     @contextmanager
-    def writing(self, *, progress: Progress | None = None) -> Iterator[Writer]:
+    def writing(
+        self, *, progress: Progress | None = None, compressing: Compressing | None = None
+    ) -> Iterator[Writer]:
         """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
         with self._using():  # raises if the index was closed
             pass
         with (
             self._writers,
-            writing(self.path, self._encoder, on_commit=self._reopen, progress=progress) as writer,
+            writing(
+                self.path,
+                self._encoder,
+                on_commit=self._reopen,
+                progress=progress,
+                compressing=compressing,
+                memory=self.memory,
+            ) as writer,
         ):
             yield writer
 
@@ -387,6 +427,14 @@ class Index:
             yield snapshot
         finally:
             snapshot.release()
+
+
+def _check_memory(memory: int) -> None:
+    if isinstance(memory, bool) or not isinstance(memory, int) or memory < LEAST_MEMORY:
+        raise InputError(
+            f"memory={memory!r} is too little to compress token vectors in; "
+            f"give {LEAST_MEMORY} bytes or more"
+        )
 
 
 def _make(folder: Path, settings: Settings) -> None:

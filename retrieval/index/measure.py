@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +21,10 @@ from retrieval.index import search, vectors
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.prepare import before
 from retrieval.index.snapshot import Snapshot
+from retrieval.indexes import LateSearcher
 from retrieval.store import PassageRow
 from retrieval.store.files import folder_bytes
 from retrieval.types import Encoder
-
-if TYPE_CHECKING:
-    from retrieval.indexes import LateSearcher
 
 MeasureProgress = Callable[[str, int, int], object]
 """Called as `progress(what, done, of)`: "searching" queries, then "encoding" passages."""
@@ -115,8 +112,7 @@ def measure(
     if isinstance(queries, str):
         raise InputError(f"one query, {queries!r}, was given; give a list of them")
     search.check(snapshot, queries or (), k, "late")
-    late = snapshot.late
-    if not snapshot.passages or late is None:
+    if not snapshot.passages:
         raise InputError(f"the index at {snapshot.store.folder} is empty; add documents first")
     drawn = queries is None
     with snapshot.guarded():
@@ -129,7 +125,7 @@ def measure(
     tell = progress or (lambda what, done, of: None)
     depth = max(k, depth)
     with snapshot.guarded():
-        answers = _ask(late, snapshot.allowed(None), tokens, k, depth, tell)
+        answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, tell)
         exact = _exact(snapshot, slot.get(), tokens, [a.exhaustive[0] for a in answers], tell)
         documents = _documents(snapshot, answers)
     rankings = {
@@ -172,8 +168,7 @@ def regimes(snapshot: Snapshot) -> dict[str, int]:
     for segment in snapshot.vectors:
         if segment.late is not None:
             living = len(segment.ids) if alive is None else int(alive[segment.ids].sum())
-            regime = getattr(segment.late, "regime", "exact")
-            found[regime] = found.get(regime, 0) + living
+            found[segment.late.regime] = found.get(segment.late.regime, 0) + living
     return found
 
 

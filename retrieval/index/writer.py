@@ -15,9 +15,10 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.prepare import Draft
 from retrieval.index.session import Session
 from retrieval.index.vectors import VectorBuffer
+from retrieval.indexes import LATE_MEMORY
 from retrieval.indexes.pooling import pool
 from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
-from retrieval.types import Document, Embeddings, Progress
+from retrieval.types import Compressing, Document, Embeddings, Progress
 
 BLOCK_CHARACTERS = 1 << 18
 """Text that is encoded in one call."""
@@ -42,6 +43,8 @@ def writing(
     *,
     on_commit: Callable[[], object] = lambda: None,
     progress: Progress | None = None,
+    compressing: Compressing | None = None,
+    memory: int = LATE_MEMORY,
 ) -> Iterator[Writer]:
     """One writing call on the index at `folder`: holds its lock, commits the rest at the end.
 
@@ -52,12 +55,14 @@ def writing(
         encoder: asked for only once there is something to encode.
         on_commit: called after every commit.
         progress: called after every batch of the encoder.
+        compressing: called while token vectors are compressed.
+        memory: bytes that this may take.
 
     Raises:
         IndexLocked: another writer is at work.
         StorageError: the disk is full or cannot be written; earlier commits are kept.
     """
-    with Session(folder, on_commit) as session:
+    with Session(folder, on_commit, memory=memory, tell=compressing) as session:
         writer = Writer(session, encoder, progress)
         yield writer
         writer.commit()

@@ -27,6 +27,11 @@ def test_when_all_is_read_the_rest_is_being_encoded() -> None:
     assert shown.endswith("4,000 tokens/s  encoding the rest")
 
 
+def test_compressing_goes_before_all_else() -> None:
+    now = progress(compressed=1000, compress_total=5000)
+    assert describe(now) == "10/1,200 files  compressing 1,000/5,000 token vectors"
+
+
 def test_there_is_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     assert not sys.stderr.isatty()
     with indexing_bar() as show:

@@ -68,6 +68,18 @@ def test_matches_are_the_best_tokens(
             )
 
 
+def test_matches_are_of_the_vectors_as_stored(tmp_path: Path, encoder: FakeEncoder) -> None:
+    documents = [Document(f"d{n}", f"word{n} word{n + 1} word{n + 2}") for n in range(30)]
+    late = LateOptions(exact_passages=5, bits=2)
+    with Index.create(tmp_path / "i", encoder=encoder, late=late) as index:
+        index.add(documents)
+        assert index.status().regimes == {"compressed": 30}
+        hit = index.search("word11 word9", 1, retriever="late")[0]
+        (matches,) = index.explain("word11 word9", [hit])
+        assert [match.passage_token for match in matches] == ["word11", "word9"]
+        assert sum(match.score for match in matches) == pytest.approx(hit.score, abs=0.02)
+
+
 def test_a_token_of_the_title_is_none_of_the_passage(index: Index) -> None:
     index.add([FOX])
     (hit,) = index.search("foxes", retriever="late")

@@ -82,6 +82,20 @@ def test_the_exact_ranking_knows_no_pooling(tmp_path: Path, encoder: FakeEncoder
             same(found, brute_force(encoder, query), 40)
 
 
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_compressed_index(tmp_path: Path, encoder: FakeEncoder, bits: Any) -> None:
+    late = LateOptions(exact_passages=0, bits=bits)
+    with Index.create(tmp_path / "i", encoder=encoder, late=late) as index:
+        index.add(DOCUMENTS)
+        report = index.measure(QUERIES, k=5)
+        assert report.regimes == {"compressed": 40}
+        assert report.tokens == 40 * 13
+        assert 0.5 < report.recall_at_k <= 1
+        assert report.recall_at_depth == 1
+        for query, found in zip(QUERIES, report.found["float"], strict=True):
+            same(found, brute_force(encoder, query), 40)
+
+
 def search_that(change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the search that is not exhaustive return something else."""
     real = LateSearcher.search

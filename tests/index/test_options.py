@@ -67,6 +67,38 @@ def test_status_counts_living_passages_by_regime(index: Index) -> None:
     assert index.status().regimes == {"exact": 1}
 
 
+def test_the_index_is_compressed_as_its_options_say(tmp_path: Path, encoder: FakeEncoder) -> None:
+    documents = [Document(f"d{n}", f"word{n} word{n + 1} word{n + 2}") for n in range(30)]
+    calls: list[tuple[int, int]] = []
+    with Index.create(
+        tmp_path / "i", encoder=encoder, late=LateOptions(exact_passages=20, bits=2)
+    ) as index:
+        index.add(documents[:20])
+        assert index.status().regimes == {"exact": 20}
+        with index.writing(compressing=lambda *now: calls.append(now)) as writer:
+            for document in documents[20:]:
+                writer.put(document)
+        assert index.status().regimes == {"compressed": 30}
+        assert calls[-1] == (90, 90)
+        calls.clear()
+        index.delete(["d3"])
+        index.compact(compressing=lambda *now: calls.append(now))
+        assert index.status().regimes == {"compressed": 29}
+        assert calls[-1] == (87, 87)
+        assert ids(index.search("word7 word8 word9", 1, retriever="late")) == ["d7"]
+        assert index.verify() == []
+
+
+@pytest.mark.parametrize("memory", [0, True, 1.5, (64 << 20) - 1])
+def test_memory_that_cannot_be_used(tmp_path: Path, encoder: FakeEncoder, memory: Any) -> None:
+    with pytest.raises(InputError, match=r"memory=.* is too little .* give 67108864 bytes"):
+        Index.create(tmp_path / "i", encoder=encoder, memory=memory)
+    assert not (tmp_path / "i").exists()
+    Index.create(tmp_path / "i", encoder=encoder, memory=64 << 20).close()
+    with pytest.raises(InputError, match=r"memory=.* is too little"):
+        Index.open(tmp_path / "i", encoder=encoder, memory=memory)
+
+
 def test_an_encoder_without_token_vectors_has_no_regime(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", encoder=FakeEncoder(32, None)) as index:
         index.add([FOX])

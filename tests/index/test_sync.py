@@ -359,6 +359,14 @@ def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
     assert seen == []  # nothing to do
 
 
+def test_progress_tells_of_compression() -> None:
+    seen: list[SyncProgress] = []
+    run = retrieval.sync._Run(seen.append)
+    run.compressing(3, 9)
+    run.compressing(9, 9)
+    assert [(now.compressed, now.compress_total) for now in seen] == [(3, 9), (0, 0)]
+
+
 def test_time_left() -> None:
     now = SyncProgress(1, 4, 250, 1000, 5, 50, 2.0)
     assert now.seconds_left == 6.0
