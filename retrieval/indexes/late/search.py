@@ -104,11 +104,10 @@ class LateSearcher:
         for place, answer in self._exact([asked[p] for p in filled], allowed):
             found[filled[place]].append(answer)
         for place in filled:
-            depth = max(k, candidates)
             answers = (
                 self._every(asked[place], allowed)
                 if exhaustive
-                else self._narrowed(asked[place], depth, allowed)
+                else self._narrowed(asked[place], k, max(k, candidates), allowed)
             )
             found[place].extend(answers)
         return [
@@ -181,7 +180,7 @@ class LateSearcher:
                 yield segment.ids[rows], segment.max_sim(query, rows)
 
     def _narrowed(
-        self, query: LateQuery, depth: int, allowed: NDArray[np.bool_] | None
+        self, query: LateQuery, k: int, depth: int, allowed: NDArray[np.bool_] | None
     ) -> Iterator[Found]:
         """The best `depth` candidates of all compressed segments together, scored exactly."""
         tables: dict[str, Table] = {}  # segments that share a codec share its table
@@ -201,8 +200,9 @@ class LateSearcher:
                 if len(rows) < len(segment):
                     mask = np.zeros(len(segment), np.bool_)
                     mask[rows] = True
-                rows = listed(segment, tables[key], mask, max(LISTED, 4 * depth))
-                rows.sort()
+                proposed = listed(segment, tables[key], mask, max(LISTED, 4 * depth))
+                if len(proposed) >= k:  # else the lists that were read name too few
+                    rows = np.sort(proposed)
             parts.append((segment, *scan(segment, tables[key], rows, depth)))
         if not parts:
             return
