@@ -227,8 +227,8 @@ static PyObject *encode(PyObject *self, PyObject *const *arguments, Py_ssize_t c
             SHAPES);
     REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(TABLES)), "a class has no row");
     REQUIRE_PART(1, LENGTH(OUT));
-    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), DATA(CLASSES), DATA(TABLES), bits, d, DATA(OUT),
-               call.numbers[1], call.numbers[2]));
+    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), DATA(CLASSES), DATA(TABLES), bits, d,
+               DATA(OUT), call.numbers[1], call.numbers[2]));
 }
 
 static PyObject *nearest(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
@@ -262,8 +262,9 @@ static PyObject *quantise_table(PyObject *self, PyObject *const *arguments, Py_s
 {
     enum { DOTS, SLOPES, SHIFTS, OUT };
     TAKE("quantise_table", "i2f1f1B2!nn");
-    REQUIRE(WIDTH(DOTS) % LANES == 0 && LENGTH(SLOPES) == WIDTH(DOTS) && LENGTH(SHIFTS) == WIDTH(DOTS) &&
-                LENGTH(OUT) == LENGTH(DOTS) && WIDTH(OUT) == WIDTH(DOTS),
+    REQUIRE(WIDTH(DOTS) % LANES == 0 && LENGTH(SLOPES) == WIDTH(DOTS) &&
+                LENGTH(SHIFTS) == WIDTH(DOTS) && LENGTH(OUT) == LENGTH(DOTS) &&
+                WIDTH(OUT) == WIDTH(DOTS),
             SHAPES);
     REQUIRE_PART(0, LENGTH(OUT));
     RUN(quantise_table(DATA(DOTS), DATA(SLOPES), DATA(SHIFTS), WIDTH(DOTS), DATA(OUT),
@@ -348,7 +349,8 @@ static PyObject *use(PyObject *self, PyObject *wanted)
 {
     (void)self;
     for (const struct kernels *const *found = kernels_available(); *found != NULL; found++)
-        if (PyUnicode_Check(wanted) && PyUnicode_CompareWithASCIIString(wanted, (*found)->name) == 0) {
+        if (PyUnicode_Check(wanted) &&
+            PyUnicode_CompareWithASCIIString(wanted, (*found)->name) == 0) {
             active = *found;
             Py_RETURN_NONE;
         }

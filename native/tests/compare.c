@@ -46,7 +46,8 @@ struct results {
 static void run(const struct kernels *k, size_t d, uint64_t seed, struct results *r)
 {
     static int8_t vectors[TOKENS * 256], centroids[CENTROIDS * 256], query[QUERY * 256];
-    static uint8_t residuals[TOKENS * 128], classes[CENTROIDS], codes_table[511], table[CENTROIDS * LANES_USED];
+    static uint8_t residuals[TOKENS * 128], classes[CENTROIDS], codes_tables[2 * DIFFERENCES];
+    static uint8_t table[CENTROIDS * LANES_USED];
     static uint16_t codes[TOKENS], postings[CENTROIDS * 3];
     static float scales[TOKENS], factors[QUERY], slopes[LANES_USED], shifts[LANES_USED];
     static int32_t penalties[CENTROIDS], probes[QUERY * PROBED], scores[TOKENS];
@@ -65,8 +66,8 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     fill(table, sizeof table);
     fill(levels, sizeof levels);
     fill(imputed, sizeof imputed);
-    for (size_t i = 0; i < 511; i++)
-        codes_table[i] = next() % 16;
+    for (size_t i = 0; i < 2 * DIFFERENCES; i++)
+        codes_tables[i] = next() % 16;
     for (size_t t = 0; t < TOKENS; t++) {
         codes[t] = (uint16_t)(next() % CENTROIDS);
         scales[t] = (float)(next() % 1000) / 999.0f;
@@ -80,6 +81,7 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
         }
     }
     for (size_t c = 0; c < CENTROIDS; c++) {
+        classes[c] = next() % 2;
         penalties[c] = (int32_t)(next() % (1 << 20));
         starts[c + 1] = starts[c] + 3;
         for (size_t i = 0; i < 3; i++)
@@ -102,7 +104,8 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
         struct compressed c = {codes, residuals, centroids, classes, levels, d, i ? 2 : 4};
         k->max_sim_compressed(&c, &passages, &queries, r->compressed[i]);
         k->decode(&c, r->decoded[i], 0, TOKENS);
-        k->encode(vectors, codes, centroids, classes, codes_table, c.bits, d, r->encoded[i], 0, TOKENS);
+        k->encode(vectors, codes, centroids, classes, codes_tables, c.bits, d, r->encoded[i], 0,
+                  TOKENS);
     }
     struct lists lists = {postings, CENTROIDS * 3, starts,  CENTROIDS, probes,
                           values,   imputed,       QUERY, PROBED};
