@@ -15,7 +15,7 @@ from retrieval.errors import InputError
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
 from retrieval.indexes.late import training
-from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.codec import CENTROIDS, Codec
 from retrieval.indexes.late.compressed import CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, copy_exact
 from retrieval.indexes.late.lists import write_lists
@@ -34,7 +34,8 @@ _COPIES = 6  # of a block or sample in f32 stand in memory at once, about
 
 def open_late(folder: Path) -> LateSegment:
     """Map the segment in `folder`; IndexCorrupted names a file that is missing or damaged."""
-    if (folder / RESIDUALS).exists():
+    # Two files tell, so that one that is missing is missed, and not another.
+    if (folder / RESIDUALS).exists() or (folder / CENTROIDS).exists():
         return CompressedSegment(folder)
     return ExactSegment(folder)
 
