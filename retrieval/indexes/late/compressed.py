@@ -18,9 +18,9 @@ from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, mapping_of, open_array
 from retrieval.indexes.kernels.ragged import Tokens
-from retrieval.indexes.late.codec import open_codec
+from retrieval.indexes.late.codec import CENTROIDS, open_codec
 from retrieval.indexes.late.lists import open_lists
-from retrieval.indexes.late.passages import Passages, open_passages
+from retrieval.indexes.late.passages import Passages, dim_problem, open_passages
 from retrieval.indexes.late.query import LateQuery
 
 CODES = "late.codes.npy"
@@ -46,6 +46,9 @@ class CompressedSegment(Passages):
     def __init__(self, folder: Path) -> None:
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
         self.codec, self.error = open_codec(folder)
+        problem = dim_problem(self.codec.dim)
+        if problem is not None:
+            raise IndexCorrupted(f"{folder / CENTROIDS}: {problem}; {CURE}")
         self.codes: NDArray[np.uint16] = open_array(folder / CODES, "<u2", ndim=1)
         self.residuals: NDArray[np.uint8] = open_array(folder / RESIDUALS, "|u1", ndim=2)
         ids, offsets = open_passages(folder, len(self.codes))

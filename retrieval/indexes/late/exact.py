@@ -30,6 +30,7 @@ from retrieval.indexes.arrays import (
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.passages import (
     Passages,
+    dim_problem,
     offsets_problem,
     open_passages,
     write_passages,
@@ -40,14 +41,6 @@ CODES = "late.codes.npy"
 SCALES = "late.scales.npy"
 
 _COPY_TOKENS = 1 << 16
-
-
-def check_dim(dim: int) -> None:
-    """InputError unless token vectors of so many dimensions can be stored."""
-    if not 16 <= dim <= 256 or dim % 8:
-        raise InputError(
-            f"token vectors have {dim} dimensions; expected a multiple of 8 from 16 to 256"
-        )
 
 
 def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLike) -> None:
@@ -65,9 +58,8 @@ def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLi
     """
     names = check_ids(ids)
     rows = check_vectors(tokens, "token vectors")
-    check_dim(rows.shape[1])
     bounds = np.asarray(offsets, dtype=np.int64)
-    problem = offsets_problem(bounds, len(names), len(rows))
+    problem = dim_problem(rows.shape[1]) or offsets_problem(bounds, len(names), len(rows))
     if problem is not None:
         raise InputError(problem)
     bad = first_bad_row(rows)
@@ -126,6 +118,9 @@ class ExactSegment(Passages):
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
         codes = open_array(folder / CODES, "|i1", ndim=2)
         self.codes: NDArray[np.int8] = codes
+        problem = dim_problem(codes.shape[1])
+        if problem is not None:
+            raise IndexCorrupted(f"{folder / CODES}: {problem}; {CURE}")
         self.scales: NDArray[np.float32] = open_array(folder / SCALES, "<f4", ndim=1)
         ids, offsets = open_passages(folder, len(codes))
         if len(self.scales) != len(codes):

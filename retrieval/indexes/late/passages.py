@@ -81,6 +81,13 @@ class Passages:
         return self.vectors_of(kernels.token_rows(self.offsets, rows)), offsets
 
 
+def dim_problem(dim: int) -> str | None:
+    """Why token vectors of so many dimensions cannot be stored and compared, or None."""
+    if 16 <= dim <= 256 and dim % 8 == 0:
+        return None
+    return f"token vectors have {dim} dimensions; expected a multiple of 8 from 16 to 256"
+
+
 def write_passages(folder: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
     """Write the two files."""
     write_array(folder / IDS, "<i8", ids.shape, [ids])
