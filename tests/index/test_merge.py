@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.merge import FAN_IN, SMALLEST, Candidate, plan
+from retrieval.index.merge import FAN_IN, SMALLEST, Candidate, plan, to_promote
 
 
 def test_few_segments_stay() -> None:
@@ -31,12 +31,41 @@ def test_the_dead_are_dropped_once_they_are_the_most() -> None:
     assert plan(segments) == [["most"], ["all"]]
 
 
-@given(st.lists(st.integers(0, SMALLEST * 50), max_size=60), st.integers(0, 3))
-def test_groups_do_not_overlap(sizes: list[int], dead: int) -> None:
-    segments = [Candidate(str(n), size + dead, size) for n, size in enumerate(sizes)]
-    names = [name for group in plan(segments) for name in group]
+def test_exact_and_compressed_do_not_mix() -> None:
+    exact = [Candidate(f"e{n}", 10, 10) for n in range(FAN_IN)]
+    compressed = [Candidate(f"c{n}", 10, 10, exact=False) for n in range(FAN_IN)]
+    mixed = [segment for pair in zip(exact, compressed, strict=True) for segment in pair]
+    assert plan(mixed) == []
+    one = Candidate("one", 10, 10, exact=False)
+    assert plan([*mixed, one]) == [[segment.name for segment in [*compressed, one]]]
+    dead = Candidate("dead", 10, 4, exact=False)
+    assert plan([*exact, dead]) == [["dead"]]
+
+
+def test_exact_segments_are_promoted_together_once_they_hold_too_many() -> None:
+    exact = [Candidate("a", 10, 4), Candidate("b", 10, 10), Candidate("c", 3, 0)]
+    compressed = Candidate("large", 1000, 1000, exact=False)
+    assert to_promote([*exact, compressed], 14) == []
+    assert to_promote([exact[0], compressed, *exact[1:]], 13) == ["a", "b", "c"]
+    assert to_promote([compressed], 0) == []
+    assert to_promote([Candidate("dead", 10, 0)], 0) == []
+    assert to_promote([], 0) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, SMALLEST * 50), st.booleans()), max_size=60),
+    st.integers(0, 3),
+)
+def test_groups_do_not_overlap(sizes: list[tuple[int, bool]], dead: int) -> None:
+    segments = [
+        Candidate(str(n), size + dead, size, exact) for n, (size, exact) in enumerate(sizes)
+    ]
+    exact = {segment.name for segment in segments if segment.exact}
+    groups = plan(segments)
+    names = [name for group in groups for name in group]
     assert len(set(names)) == len(names)
     assert set(names) <= {segment.name for segment in segments}
+    assert all(set(group) <= exact or exact.isdisjoint(group) for group in groups)
 
 
 def test_segments_and_rewrites_stay_logarithmic() -> None:

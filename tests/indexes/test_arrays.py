@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
-from retrieval.indexes.arrays import RowsById, chosen, open_array, top_k, write_array
+from retrieval.indexes.arrays import (
+    ArrayWriter,
+    RowsById,
+    chosen,
+    mapping_of,
+    open_array,
+    top_k,
+    write_array,
+)
 
 
 def test_round_trip_in_blocks_and_numpy_reads_it(tmp_path: Path) -> None:
@@ -28,7 +38,7 @@ def test_round_trip_in_blocks_and_numpy_reads_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(0,), (0, 7), (3, 0)])
 def test_empty_arrays(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    write_array(tmp_path / "a.npy", "<i8", shape, [])
+    write_array(tmp_path / "a.npy", "<i8", shape, [np.empty(shape)])
     assert open_array(tmp_path / "a.npy", "<i8", ndim=len(shape)).shape == shape
 
 
@@ -114,6 +124,85 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.Monk
 def test_blocks_that_do_not_fill_the_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="16 bytes"):
         write_array(tmp_path / "a.npy", "<i8", (3,), [np.arange(2)])
+
+
+@given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from([(), (3,), (0,)]))
+def test_an_array_grows_to_what_is_appended(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], row: tuple[int, ...]
+) -> None:
+    folder = tmp_path_factory.mktemp("writer")
+    blocks = [np.full((size, *row), n) for n, size in enumerate(sizes)]
+    with (
+        ArrayWriter(folder / "a.npy", "<u2", row) as one,
+        ArrayWriter(folder / "b.npy", "<f4", row) as other,
+    ):
+        for block in blocks:
+            one.append(block)
+            other.append(block)
+        assert one.rows == other.rows == sum(sizes)
+    whole = np.concatenate([np.empty((0, *row)), *blocks])
+    for name, dtype in (("a.npy", "<u2"), ("b.npy", "<f4")):
+        opened = open_array(folder / name, dtype, ndim=1 + len(row))
+        assert opened.shape == (sum(sizes), *row)
+        assert np.array_equal(opened, whole)
+        assert np.array_equal(np.load(folder / name), whole)
+        write_array(folder / "whole.npy", dtype, whole.shape, [whole])
+        assert (folder / "whole.npy").read_bytes() == (folder / name).read_bytes()
+
+
+def test_an_array_left_by_an_error_does_not_open(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    with pytest.raises(RuntimeError, match="stop"), ArrayWriter(path, "<i8") as writer:
+        writer.append(np.arange(5000))
+        raise RuntimeError("stop")
+    with pytest.raises(IndexCorrupted, match=r"a\.npy"):
+        open_array(path, "<i8", ndim=1)
+    with ArrayWriter(path, "<i8") as writer:  # and is written over
+        writer.append(np.arange(3))
+    assert open_array(path, "<i8", ndim=1).tolist() == [0, 1, 2]
+
+
+def test_growing_an_array_leaves_earlier_readers_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    write_array(path, "<i8", (3,), [np.arange(3)])
+    before = open_array(path, "<i8", ndim=1)
+    with ArrayWriter(path, "<i8") as writer:
+        writer.append(np.arange(3) + 10)
+        assert before.tolist() == [0, 1, 2]
+    assert before.tolist() == [0, 1, 2]
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process may grow beyond 100,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def append_for_ever(path: Path) -> None:
+    with ArrayWriter(path, "<i8") as writer:
+        while True:
+            writer.append(np.arange(1000))
+
+
+def test_a_write_that_fails_is_named(tmp_path: Path, small_files: None) -> None:
+    with pytest.raises(StorageError, match=r"cannot write .*a\.npy: File too large"):
+        append_for_ever(tmp_path / "a.npy")
+
+
+def test_the_mapping_of_an_array_and_of_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    write_array(path, "<i8", (4, 3), [np.arange(12).reshape(4, 3)])
+    opened = open_array(path, "<i8", ndim=2)
+    mapping = mapping_of(opened)
+    assert mapping is not None
+    assert len(mapping) == path.stat().st_size
+    assert mapping_of(opened[1:, 0]) is mapping
+    assert mapping_of(opened.copy()) is None
+    write_array(path, "<i8", (0, 3), [])
+    assert mapping_of(open_array(path, "<i8", ndim=2)) is None
 
 
 @given(st.lists(st.integers(0, 60), unique=True), st.lists(st.integers(-5, 70)))
