@@ -192,9 +192,8 @@ class Session:
     def _promote(self) -> None:
         """Compress the exact segments once they hold more than the index's options let stand."""
         segments, alive = self._living(np.empty(0, np.int64))
-        candidates = self._candidates(segments, alive)
-        group = to_promote(candidates, self.store.settings.late.exact_passages)
-        if not group or self.store.settings.token_dim is None:
+        group = self._outgrown(self._candidates(segments, alive))
+        if not group:
             return
         merge = self._rewrite([group], segments, alive)
         self._publish(
@@ -238,7 +237,18 @@ class Session:
             gone: ids of the passages that the commit at hand deletes.
         """
         segments, alive = self._living(gone)
-        return self._rewrite(plan(self._candidates(segments, alive)), segments, alive)
+        candidates = self._candidates(segments, alive)
+        # What is about to be promoted waits for that, which may fail and take no change with it.
+        waiting = set(self._outgrown(candidates))
+        groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
+        return self._rewrite(groups, segments, alive)
+
+    def _outgrown(self, candidates: Sequence[Candidate]) -> list[str]:
+        """The segments that are to be promoted, if there are token vectors to compress."""
+        settings = self.store.settings
+        if settings.token_dim is None:
+            return []
+        return to_promote(candidates, settings.late.exact_passages)
 
     def _living(
         self, gone: NDArray[np.int64]
