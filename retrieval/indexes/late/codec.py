@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, open_array, write_array
+from retrieval.indexes.late.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
 
 CENTROIDS = "late.centroids.npy"
@@ -97,13 +98,6 @@ class Codec:
         """Vectors f32 [T, d] less the mean, turned, in whole units: i8 [T, d]."""
         return in_units(np.matmul(vectors - self.mean, self.rotation), self.unit)
 
-    def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-        """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
-        units = self.units(vectors)
-        codes = kernels.nearest(units, self.centroids, penalties(self.centroids))
-        tables = nearest_level(self.levels)
-        return codes, kernels.encode(units, codes, self.centroids, self.classes, tables, self.bits)
-
     def decode(
         self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
@@ -123,12 +117,7 @@ class Codec:
         The lengths are those about the mean, so that the figure does not flatter an encoder whose
         vectors are all alike; 0 for no vectors.
         """
-        about = vectors - self.mean
-        total = float(np.square(about, dtype=np.float64).sum())
-        if total == 0:
-            return 0.0
-        lost = vectors - self.decode(*self.encode(vectors))
-        return float(np.square(lost, dtype=np.float64).sum()) / total
+        return Compressor(self).error(vectors)
 
     def write(self, folder: Path, error: float) -> None:
         """Write the codec's files of a segment whose vectors it stores with this error."""
@@ -143,6 +132,39 @@ class Codec:
                 json.dump(numbers, file)
         except OSError as problem:
             raise StorageError(f"cannot write {folder / CODEC}: {problem.strerror}") from problem
+
+
+class Compressor:
+    """Stores vectors by a codec; made once for many blocks of them.
+
+    Attributes:
+        codec: the codec.
+    """
+
+    __slots__ = ("_assign", "_tables", "codec")
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self._assign = Assigner(codec.centroids)
+        self._tables = nearest_level(codec.levels)
+
+    def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
+        codec = self.codec
+        units = codec.units(vectors)
+        codes = self._assign(units)
+        return codes, kernels.encode(
+            units, codes, codec.centroids, codec.classes, self._tables, codec.bits
+        )
+
+    def error(self, vectors: NDArray[np.float32]) -> float:
+        """As `Codec.error`."""
+        about = vectors - self.codec.mean
+        total = float(np.square(about, dtype=np.float64).sum())
+        if total == 0:
+            return 0.0
+        lost = vectors - self.codec.decode(*self.encode(vectors))
+        return float(np.square(lost, dtype=np.float64).sum()) / total
 
 
 def open_codec(folder: Path) -> tuple[Codec, float]:
@@ -187,13 +209,6 @@ def in_units(vectors: NDArray[np.float32], unit: float) -> NDArray[np.int8]:
     scaled = vectors * np.float32(1 / unit)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, -127, 127, out=scaled).astype(np.int8)
-
-
-def penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
-    """Half the squared length of each centroid: what makes the largest dot product the nearest."""
-    squares = np.square(centroids, dtype=np.int32).sum(axis=1, dtype=np.int32)
-    halves: NDArray[np.int32] = squares // np.int32(2)
-    return halves
 
 
 def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from retrieval.errors import InputError
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
 from retrieval.indexes.late import training
-from retrieval.indexes.late.codec import CENTROIDS, Codec
+from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
 from retrieval.indexes.late.compressed import CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, copy_exact
 from retrieval.indexes.late.lists import write_lists
@@ -123,6 +123,7 @@ def merge_compressed(
     ids = check_ids(np.concatenate([segment.ids[rows] for segment, rows in pairs]))
     offsets = kernels.offsets_of(np.concatenate([s.lengths[rows] for s, rows in pairs]))
     total = int(offsets[-1])
+    compressor = Compressor(codec)
     errors: list[tuple[float, int]] = []
     make_folder(folder)
     write_passages(folder, ids, offsets)
@@ -137,9 +138,9 @@ def merge_compressed(
                     errors.append((segment.error, len(found[0])))
                 else:
                     vectors = segment.vectors_of(part)
-                    found = codec.encode(vectors)
+                    found = compressor.encode(vectors)
                     step = max(1, len(vectors) // _MEASURED)
-                    errors.append((codec.error(vectors[::step]), len(vectors)))
+                    errors.append((compressor.error(vectors[::step]), len(vectors)))
                 codes.append(found[0])
                 residuals.append(found[1])
                 if tell is not None:

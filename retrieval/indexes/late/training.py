@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.indexes import kernels
-from retrieval.indexes.late.codec import Codec, in_units, penalties
+from retrieval.indexes.late.assignment import Assigner
+from retrieval.indexes.late.codec import Codec, Compressor, in_units
 
 SAMPLE_A_CENTROID = 40
 """Tokens of the sample for each centroid: FAISS advises 39 at least."""
@@ -70,13 +70,13 @@ def train(
     say(f"k-means: {count:,} centroids of {len(sample):,} tokens")
     centroids = _as_centroids(_k_means(sample, count))
     for _ in range(_POLISH):
-        centroids = _moved(
-            centroids, sample, kernels.nearest(units, centroids, penalties(centroids))
-        )
-    codes = kernels.nearest(units, centroids, penalties(centroids))
+        centroids = _moved(centroids, sample, Assigner(centroids)(units))
+    codes = Assigner(centroids)(units)
     classes, levels = _levels(units, centroids, codes, bits)
     codec = Codec.of(mean, rotation, unit, centroids, classes, levels)
-    return dataclasses.replace(codec, trained_error=codec.error(part), trained_tokens=tokens)
+    return dataclasses.replace(
+        codec, trained_error=Compressor(codec).error(part), trained_tokens=tokens
+    )
 
 
 def draw(

@@ -1,0 +1,75 @@
+"""The nearest centroid of each token; for many centroids, among those that can be near.
+
+One token against K centroids costs K * d multiplications, most of what compressing costs. From
+some thousands of centroids on these are put in groups, and a token is compared with the groups'
+centres, then with the eighth of all centroids that lies nearest to its group's. That finds the
+nearest in 99.7 % of cases at 16,384 centroids, and else one almost as near, in two fifths of the
+time (measured).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes import kernels
+
+_FLAT = 4096  # up to so many centroids, all are compared
+_SHARE = 8
+
+
+class Assigner:
+    """Finds nearest centroids.
+
+    Attributes:
+        centroids: i8 [K, d], K from 1 to 65,536.
+    """
+
+    __slots__ = ("_centres", "_near", "centroids")
+
+    def __init__(self, centroids: NDArray[np.int8]) -> None:
+        self.centroids = centroids
+        self._centres: NDArray[np.int8] | None = None
+        self._near: NDArray[np.uint16] = np.empty((0, 0), np.uint16)
+        if len(centroids) > _FLAT:
+            self._centres, self._near = _groups(centroids)
+
+    def __call__(self, units: NDArray[np.int8]) -> NDArray[np.uint16]:
+        """The centroid of each vector i8 [T, d]: u16 [T]."""
+        if self._centres is None:
+            return _nearest(units, self.centroids)
+        groups = _nearest(units, self._centres)
+        order = np.argsort(groups, kind="stable")
+        ends = np.cumsum(np.bincount(groups, minlength=len(self._centres)))
+        codes = np.empty(len(units), np.uint16)
+        for near, members in zip(self._near, np.split(order, ends[:-1]), strict=True):
+            if len(members):
+                codes[members] = near[_nearest(units[members], self.centroids[near])]
+        return codes
+
+
+def _nearest(units: NDArray[np.int8], centroids: NDArray[np.int8]) -> NDArray[np.uint16]:
+    """As all are int8, the nearest has the largest dot product less half its squared length."""
+    squares = np.square(centroids, dtype=np.int32).sum(axis=1, dtype=np.int32)
+    return kernels.nearest(units, centroids, squares // np.int32(2))
+
+
+def _groups(centroids: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
+    """Centres of groups i8 [G, d], and the centroids nearest to each u16 [G, K / 8], rising."""
+    import faiss
+
+    vectors = centroids.astype(np.float32)
+    count = 2 * round(len(centroids) ** 0.5)
+    clustering = faiss.Kmeans(vectors.shape[1], count, niter=8, seed=0, min_points_per_centroid=1)
+    clustering.train(vectors)
+    found: Any = clustering.centroids
+    centres = np.clip(np.rint(found), -127, 127)
+    squares = np.square(vectors).sum(axis=1)
+    kept = len(centroids) // _SHARE
+    near = np.empty((count, kept), np.uint16)
+    for row, centre in zip(near, centres, strict=True):
+        distances = squares - 2 * (vectors @ centre)
+        row[:] = np.sort(np.argpartition(distances, kept)[:kept])
+    return centres.astype(np.int8), near
