@@ -1,0 +1,85 @@
+"""Collections by name, through ir-datasets, which downloads them and checks their checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from retrieval.errors import InputError, MissingDependency
+from retrieval.eval.datasets.collection import Collection, Judgement, assemble
+from retrieval.types import Document
+
+
+def load_named(name: str, split: str | None) -> list[Collection]:
+    """A collection that ir-datasets knows, such as `beir/scifact/test`.
+
+    Args:
+        split: added to a name that has no judgements of its own; `test` if not given.
+
+    Raises:
+        InputError: the name is not known or has no judgements, or it cannot be fetched.
+        MissingDependency: ir-datasets is not installed.
+    """
+    dataset, full = _find(name, split)
+    for part in ("docs", "queries", "qrels"):
+        if not getattr(dataset, f"has_{part}")():
+            raise InputError(f"{full} of ir-datasets has no {part}; choose one of its splits")
+
+    def documents() -> Iterator[Document]:
+        for found in _fetching(full, dataset.docs_iter):
+            title = getattr(found, "title", "") or ""
+            text = getattr(found, "text", None)
+            yield Document(str(found.doc_id), text or str(found.default_text()), str(title))
+
+    queries = (
+        (str(found.query_id), _query_text(found)) for found in _fetching(full, dataset.queries_iter)
+    )
+    judged: Iterator[Judgement] = (
+        (str(found.query_id), str(found.doc_id), int(found.relevance))
+        for found in _fetching(full, dataset.qrels_iter)
+    )
+    last = full.rsplit("/", 1)[-1]
+    return [assemble(full, split or last, documents, queries, judged, "through ir-datasets")]
+
+
+def _find(name: str, split: str | None) -> tuple[Any, str]:
+    try:
+        import ir_datasets
+    except ImportError:
+        raise MissingDependency(
+            f"{name} is no folder, and fetching it by name needs ir-datasets: "
+            "pip install 'modernbert-retrieval[eval]'"
+        ) from None
+    wanted = split or "test"
+    tried = [f"{name}/{wanted}", name] if split or not name.endswith("/test") else [name]
+    for full in tried:
+        try:
+            dataset = ir_datasets.load(full)
+        except KeyError:
+            continue
+        if dataset.has_qrels() and (split is None or full.endswith(f"/{wanted}")):
+            return dataset, full
+    raise InputError(
+        f"{name}{'' if split is None else f' with split {split!r}'} is neither a folder here nor "
+        "a judged collection of ir-datasets; give a folder, or a name such as beir/scifact/test"
+    )
+
+
+def _fetching(name: str, rows: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """Iterate; a download that fails becomes one clear line."""
+    try:
+        yield from rows()
+    except (OSError, RuntimeError) as wrong:
+        reason = " ".join(str(wrong).split())[:200] or type(wrong).__name__
+        raise InputError(
+            f"{name} cannot be fetched ({reason}); connect to the network, or give a local "
+            "folder of it"
+        ) from wrong
+
+
+def _query_text(query: Any) -> str:
+    for name in ("text", "title", "query"):
+        value = getattr(query, name, None)
+        if isinstance(value, str):
+            return value
+    return str(query.default_text())

@@ -1,0 +1,135 @@
+"""Rows of a file: JSON lines, plain or gzipped, a JSON list, parquet; errors name the line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import InputError, MissingDependency
+
+Row = Mapping[str, Any]
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+
+
+def lines(path: Path, expected: str = "a text file in UTF-8") -> Iterator[str]:
+    """The lines of a text file, unzipped if its name ends in `.gz`, without their ends.
+
+    Raises:
+        InputError: it cannot be read, is damaged, or is not UTF-8.
+    """
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8") as unzipped:
+                for line in unzipped:
+                    yield line.rstrip("\r\n")
+        else:
+            with path.open(encoding="utf-8") as plain:
+                for line in plain:
+                    yield line.rstrip("\r\n")
+    except UnicodeDecodeError as wrong:
+        raise InputError(f"{path} is not UTF-8 ({wrong}); expected {expected}") from None
+    except (OSError, EOFError, zlib.error) as wrong:
+        reason = getattr(wrong, "strerror", None) or wrong
+        raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The objects of a `.jsonl`, `.jsonl.gz`, `.json` (a list) or `.parquet` file.
+
+    Raises:
+        InputError: the file or a line cannot be read; both are named.
+        MissingDependency: parquet without pyarrow.
+    """
+    if path.suffix == ".parquet":
+        yield from _parquet(path)
+    elif path.suffix == ".json":
+        yield from _json(path)
+    else:
+        for number, line in enumerate(lines(path), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as wrong:
+                raise InputError(f"{path}:{number}: {wrong}; expected a JSON object") from None
+            yield _object(row, path, number)
+
+
+def first_row(path: Path) -> Row:
+    """The first row of a file, or nothing if it has none; raises as `rows` does."""
+    return next(islice(rows(path), 1), {})
+
+
+def field(row: Row, *names: str, path: Path) -> str:
+    """The first of these fields that the row has, as text.
+
+    Raises:
+        InputError: it has none of them; the file and the fields that it has are named.
+    """
+    for name in names:
+        if row.get(name) is not None:
+            return str(row[name])
+    raise InputError(
+        f"{path}: a row has {', '.join(map(repr, row)) or 'no fields'}; expected {names[0]!r}"
+    )
+
+
+def grade(value: object, path: Path) -> int:
+    """A grade as a whole number.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        number = float(str(value))
+        whole = int(number)
+    except (ValueError, OverflowError):
+        whole, number = 0, 0.5
+    if whole != number:
+        raise InputError(f"{path}: grade {value!r}; expected a whole number")
+    return whole
+
+
+def named(folder: Path, stem: str) -> Path | None:
+    """The file of this name in a folder, with any of the suffixes that can be read, or None."""
+    found = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in found if path.is_file()), None)
+
+
+def _json(path: Path) -> Iterator[Row]:
+    try:
+        found = json.loads("\n".join(lines(path)))
+    except ValueError as wrong:
+        raise InputError(f"{path}: {wrong}; expected a JSON list of objects") from None
+    if not isinstance(found, list):
+        raise InputError(f"{path} holds a {type(found).__name__}; expected a JSON list of objects")
+    for number, row in enumerate(found, start=1):
+        yield _object(row, path, number)
+
+
+def _object(row: object, path: Path, number: int) -> Row:
+    if not isinstance(row, dict):
+        raise InputError(f"{path}:{number}: {type(row).__name__}; expected a JSON object")
+    return row
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingDependency(
+            f"{path} is parquet, which needs pyarrow: pip install pyarrow, or give .jsonl files"
+        ) from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    except (OSError, pyarrow.ArrowException) as wrong:
+        raise InputError(f"{path} cannot be read ({wrong}); expected parquet") from None

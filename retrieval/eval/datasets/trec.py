@@ -1,0 +1,209 @@
+"""TREC's files: topics, judgements (qrels), runs, and documents between <DOC> tags.
+
+A folder holds `topics*` or `queries*` (SGML topics, or id and text between tabs), `qrels*`
+(query, iteration, document, grade) and documents: `corpus.jsonl`, `collection.tsv` (id, text), or
+files `*.trec`, `*.sgml` of <DOC> with <DOCNO>. A split is the part of the name of the qrels before
+or after it, `qrels.dev.tsv` or `dev.qrels`; without one, `test`.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from retrieval.errors import InputError
+from retrieval.eval.datasets.collection import Collection, Judgement, assemble
+from retrieval.eval.datasets.folders import choose
+from retrieval.eval.datasets.rows import field, lines, named, rows
+from retrieval.types import Document
+
+_NAME = re.compile(r"^(?:(?P<before>\w+)\.)?qrels(?:[._-](?P<after>\w+))??(?:\.\w+)?$")
+_TOP = re.compile(r"<top>(.*?)</top>", re.S | re.I)
+_PART = re.compile(
+    r"<(?P<tag>num|title|desc|narr)>(?P<text>.*?)(?=<(?:num|title|desc|narr)>|</|$)", re.S | re.I
+)
+_LABEL = re.compile(r"^\s*(?:number|topic|description|narrative)\s*:\s*", re.I)
+_DOC_START, _DOC_END = re.compile(r"<DOC\b", re.I), re.compile(r"</DOC>", re.I)
+_DOCNO = re.compile(r"<DOCNO>\s*(.*?)\s*</DOCNO>", re.S | re.I)
+_TITLE = re.compile(r"<(TITLE|HEADLINE|HL)>(.*?)</\1>", re.S | re.I)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def is_trec(folder: Path) -> bool:
+    """Whether it holds topics, TREC's judgements and documents."""
+    return bool(_topics_file(folder) and _qrels(folder) and _corpus(folder))
+
+
+def load_trec(folder: Path, split: str | None) -> list[Collection]:
+    """The collection of a folder of TREC's files; raises as `load_folder` does."""
+    judgements = _qrels(folder)
+    chosen = choose(split, list(judgements), folder)
+    asked = _topics_file(folder)
+    if asked is None:
+        raise InputError(f"{folder} has no topics; expected a file named topics* or queries*")
+    corpus = _corpus(folder)
+
+    def documents() -> Iterator[Document]:
+        for path in corpus:
+            yield from _documents(path)
+
+    judged = qrels(judgements[chosen])
+    return [assemble(folder.name, chosen, documents, topics(asked), judged, "query: title")]
+
+
+def topics(path: Path) -> Iterator[tuple[str, str]]:
+    """Id and title of each topic of an SGML file, or of lines of id, tab, text.
+
+    Raises:
+        InputError: the file or a line cannot be read.
+    """
+    read = list(lines(path))
+    text = "\n".join(read)
+    if "<top>" in text.lower():
+        for match in _TOP.finditer(text):
+            parts = {m["tag"].lower(): _plain(m["text"]) for m in _PART.finditer(match[1])}
+            if "num" not in parts:
+                raise InputError(f"{path}: a topic has no <num>; expected one in each <top>")
+            yield parts["num"], parts.get("title") or parts.get("desc", "")
+        return
+    for number, line in enumerate(read, start=1):
+        if line.strip():
+            id, tab, query = line.partition("\t")
+            if not tab:
+                raise InputError(f"{path}:{number}: {line[:40]!r}; expected id, tab, text")
+            yield id.strip(), query.strip()
+
+
+def qrels(path: Path) -> Iterator[Judgement]:
+    """The judgements of a file of query, iteration, document, grade.
+
+    Raises:
+        InputError: the file or a line cannot be read; both are named.
+    """
+    for number, line in enumerate(lines(path), start=1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            query, _, document, given = parts
+            yield query, document, int(given)
+        except ValueError:
+            raise InputError(
+                f"{path}:{number}: {line[:60]!r}; expected query, iteration, document and a whole "
+                "number"
+            ) from None
+
+
+def read_run(path: Path) -> dict[str, dict[str, float]]:
+    """A run file of query, Q0, document, rank, score, tag: score by document, by query.
+
+    Ranks are not looked at, as in trec_eval.
+
+    Raises:
+        InputError: a line cannot be read, a score is no finite number, a document is given twice
+            for a query, or there is no line.
+    """
+    run: dict[str, dict[str, float]] = {}
+    for number, line in enumerate(lines(path, "a TREC run file"), start=1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            query, _, document, _, given = parts[:5]
+            score = float(given)
+        except ValueError:
+            raise InputError(
+                f"{path}:{number}: {line[:60]!r}; expected query, Q0, document, rank, score, tag"
+            ) from None
+        if not math.isfinite(score):
+            raise InputError(f"{path}:{number}: score {given}; expected a finite number")
+        if document in run.setdefault(query, {}):
+            raise InputError(
+                f"{path}:{number}: document {document!r} is there twice for query {query!r}; "
+                "keep one, as trec_eval demands"
+            )
+        run[query][document] = score
+    if not run:
+        raise InputError(f"{path} is empty; expected a TREC run file")
+    return run
+
+
+def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str) -> None:
+    """Write a run file, best first, in trec_eval's order; whole or not at all."""
+    name = re.sub(r"\s+", "_", tag)
+    scratch = path.with_name(path.name + ".part")
+    with scratch.open("w", encoding="utf-8") as out:
+        for query, scores in run.items():
+            ordered = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
+            for rank, (document, score) in enumerate(ordered, start=1):
+                out.write(f"{query} Q0 {document} {rank} {score!r} {name}\n")
+    scratch.replace(path)
+
+
+def _documents(path: Path) -> Iterator[Document]:
+    if path.name.startswith("corpus."):
+        for row in rows(path):
+            id = field(row, "_id", "id", "docid", "doc_id", path=path)
+            yield Document(id, str(row.get("text") or ""), str(row.get("title") or ""))
+    elif path.name.startswith("collection.tsv"):
+        for number, line in enumerate(lines(path), start=1):
+            id, tab, text = line.partition("\t")
+            if not tab:
+                raise InputError(f"{path}:{number}: {line[:40]!r}; expected id, tab, text")
+            yield Document(id, text)
+    else:
+        yield from _tagged(path)
+
+
+def _tagged(path: Path) -> Iterator[Document]:
+    """Documents between <DOC> and </DOC>, one in memory at a time."""
+    held: list[str] = []
+    inside = False
+    for number, line in enumerate(lines(path), start=1):
+        inside = inside or bool(_DOC_START.search(line))
+        if not inside:
+            continue
+        held.append(line)
+        if _DOC_END.search(line):
+            body = "\n".join(held)
+            id = _DOCNO.search(body)
+            if id is None:
+                raise InputError(f"{path}:{number}: a <DOC> without <DOCNO>; expected one in each")
+            title = _TITLE.search(body)
+            rest = _TITLE.sub("", _DOCNO.sub("", body), count=1)
+            yield Document(id[1], _plain(rest), _plain(title[2]) if title else "")
+            held, inside = [], False
+    if held:
+        raise InputError(f"{path}: the last <DOC> has no </DOC>; the file is cut off")
+
+
+def _plain(text: str) -> str:
+    stripped = html.unescape(_TAG.sub(" ", text))
+    return " ".join(_LABEL.sub("", stripped).split())
+
+
+def _topics_file(folder: Path) -> Path | None:
+    found = (path for name in ("topics*", "queries*") for path in sorted(folder.glob(name)))
+    return next((p for p in found if p.is_file() and not p.name.endswith(".jsonl")), None)
+
+
+def _qrels(folder: Path) -> dict[str, Path]:
+    found = {}
+    for path in sorted(folder.glob("*qrels*")):
+        match = _NAME.match(path.name.removesuffix(".gz"))
+        if path.is_file() and match and not path.name.endswith(".jsonl"):
+            after = match["after"]
+            split = match["before"] or (after if after not in ("txt", "tsv", "trec") else None)
+            found[split or "test"] = path
+    return found
+
+
+def _corpus(folder: Path) -> list[Path]:
+    single = named(folder, "corpus") or next(iter(sorted(folder.glob("collection.tsv*"))), None)
+    if single is not None:
+        return [single]
+    tagged = {path for end in ("trec", "sgml") for path in folder.glob(f"*.{end}*")}
+    return sorted(p for p in tagged if not p.name.startswith(("topics", "queries", "qrels")))
