@@ -15,6 +15,8 @@ GROWTH = 16
 DRIFT = 0.2
 """Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
 
+_MEASURED = 256  # passages of a segment whose error is measured
+
 
 def codec_for(
     group: Sequence[LateSegment],
@@ -38,14 +40,21 @@ def codec_for(
         codec = max(compressed, key=lambda segment: segment.tokens).codec
         tokens = sum(int(segment.lengths[segment.rows(alive)].sum()) for segment in group)
         # Where others stay as they are, a codec that they share is worth more than a better one.
-        drifted = not others and _drifted(compressed, codec)
+        drifted = not others and _drifted(group, codec, alive)
         if tokens == 0 or (tokens < GROWTH * codec.trained_tokens and not drifted):
             return codec
     return train_codec(group, alive, bits=bits, memory=memory)
 
 
-def _drifted(segments: Sequence[CompressedSegment], codec: LateCodec) -> bool:
-    """Whether what is stored by the codec has become worse than what it was trained on."""
-    stored = [segment for segment in segments if segment.codec.key == codec.key]
-    error = sum(segment.error * segment.tokens for segment in stored)
-    return error > codec.trained_error * (1 + DRIFT) * sum(segment.tokens for segment in stored)
+def _drifted(segments: Sequence[LateSegment], codec: LateCodec, alive: NDArray[np.bool_]) -> bool:
+    """Whether what the codec stores, or is about to, is worse than what it was trained on."""
+    error = sum(_error(segment, codec, alive) * segment.tokens for segment in segments)
+    return error > codec.trained_error * (1 + DRIFT) * sum(segment.tokens for segment in segments)
+
+
+def _error(segment: LateSegment, codec: LateCodec, alive: NDArray[np.bool_]) -> float:
+    """The error of a segment's vectors by this codec: known if it stores them, else of a sample."""
+    if isinstance(segment, CompressedSegment) and segment.codec.key == codec.key:
+        return segment.error
+    rows = segment.rows(alive)
+    return codec.error(segment.vectors(rows[:: max(1, len(rows) // _MEASURED)])[0])
