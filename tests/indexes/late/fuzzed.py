@@ -13,7 +13,7 @@ import numpy as np
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import LateSearcher, late, open_late
 
-ROUNDS = 60
+ROUNDS = 50
 
 
 def damage(rng: random.Random, folder: Path) -> None:

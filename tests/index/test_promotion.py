@@ -1,0 +1,363 @@
+"""Promotion: token vectors are compressed by themselves, and nothing of it is to be noticed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retrieval import LateOptions
+from retrieval.errors import InputError, StorageError
+from retrieval.index import Index
+from retrieval.index.merge import FAN_IN
+from retrieval.index.session import Session
+from retrieval.indexes.arrays import ArrayWriter
+from retrieval.types import Document
+
+from .fake_encoder import FakeEncoder
+from .promoted import (
+    EARLY,
+    check,
+    check_swept,
+    create,
+    documents,
+    folder_in_memory,
+    late_segments,
+    truth,
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with folder_in_memory() as place:
+        yield place
+
+
+@pytest.fixture
+def early(folder: Path) -> Iterator[Index]:
+    with create(folder) as index:
+        yield index
+
+
+@pytest.fixture(autouse=True)
+def lists_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few passages there are."""
+    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
+
+
+def test_regimes_follow_the_number_of_passages(early: Index) -> None:
+    early.add(documents(0, 20))
+    assert (early.status().regimes, early.status().generation) == ({"exact": 20}, 1)
+    early.add(documents(20, 21))
+    assert (early.status().regimes, early.status().generation) == ({"compressed": 21}, 3)
+    early.add(documents(21, 40))
+    assert early.status().regimes == {"compressed": 21, "exact": 19}
+    early.add(documents(40, 65))
+    assert early.status().regimes == {"compressed": 21, "lists": 44}
+    check(early, documents(0, 20) + documents(20, 21) + documents(21, 40) + documents(40, 65))
+    early.compact()
+    assert early.status().regimes == {"lists": 65}
+    check(early, documents(0, 20) + documents(20, 21) + documents(21, 40) + documents(40, 65))
+    check_swept(early)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_scores_and_ranks_before_and_after(folder: Path, bits: Any) -> None:
+    """They are those of the encoder's own vectors, up to what compression costs."""
+    docs = documents(0, 60)
+    queries = [" ".join(document.text.split()[2:6]) for document in docs[:12]]
+    late = LateOptions(exact_passages=60, list_passages=60, bits=bits)
+    slack = {2: 0.4, 4: 0.1}[bits]
+    with create(folder, late) as index:
+        index.add(docs)
+        for regime, more in (("exact", []), ("lists", documents(60, 61))):
+            index.add(more)
+            docs += more
+            assert index.status().regimes == {regime: len(docs)}
+            kept = []
+            for query, hits in zip(
+                queries, index.search_batch(queries, 10, retriever="late"), strict=True
+            ):
+                exactly = truth(index, query, docs)
+                assert len(hits) == 10
+                for hit in hits:
+                    assert abs(hit.score - exactly[hit.document_id]) < slack
+                best = sorted(exactly, key=lambda id: -exactly[id])[:10]
+                kept.append(len({hit.document_id for hit in hits} & set(best)) / 10)
+            assert np.mean(kept) >= {"exact": 0.97, "lists": {2: 0.7, 4: 0.9}[bits]}[regime]
+        report = index.measure(queries, k=10)
+        assert report.recall_at_k >= 0.95
+        assert report.regimes == {"lists": 61}
+
+
+def test_documents_change_after_promotion(early: Index) -> None:
+    first = documents(0, 30)
+    early.add(first)
+    early.delete([document.id for document in first[:10]])
+    check(early, first[10:])
+    changed = documents(10, 15, seed=1)
+    early.add(changed)
+    now = changed + first[15:]
+    check(early, now)
+    assert early.status().regimes == {"compressed": 15, "exact": 5}
+    assert not early.search("own0x12", 1, retriever="lexical")
+    hits = early.search("shared", 100, retriever="late", where="third == 1 and seed == 0")
+    assert {hit.document_id for hit in hits} == {f"d{n}" for n in range(15, 30) if n % 3 == 1}
+    assert early.search("shared", 100, retriever="late", where="third == 7") == []
+    early.compact()
+    assert early.status().regimes == {"compressed": 20}
+    assert early.status().dead_passages == 0
+    check(early, now)
+    early.delete([document.id for document in now])
+    early.compact()
+    assert early.status().regimes == {}
+    assert early.search("shared", 10, retriever="late") == []
+    early.add(documents(0, 21, seed=2))
+    check(early, documents(0, 21, seed=2))
+    check_swept(early)
+
+
+def test_everything_is_compressed_where_nothing_may_be_exact(folder: Path) -> None:
+    with create(folder, LateOptions(exact_passages=0, list_passages=0)) as index:
+        for n in range(4):
+            index.add(documents(n, n + 1))
+            assert index.status().regimes == {"lists": n + 1}
+            # The first one's tokens made the codec, which is poor: but none is missing.
+            hits = index.search("shared own0x0", 10, retriever="late")
+            assert {hit.document_id for hit in hits} == {f"d{m}" for m in range(n + 1)}
+        assert index.search("shared own0x0 own0x0", 1, retriever="late")[0].document_id == "d0"
+        index.compact()
+        assert index.status().regimes == {"lists": 4}
+        assert index.verify() == []
+
+
+def test_without_token_vectors_there_is_nothing_to_promote(folder: Path) -> None:
+    encoder = FakeEncoder(32, None)
+    with Index.create(folder, encoder=encoder, late=EARLY) as index:
+        for n in range(FAN_IN + 2):
+            index.add(documents(5 * n, 5 * n + 5))
+        status = index.status()
+        assert status.regimes == {}
+        assert status.generation == FAN_IN + 2
+        assert status.segments == 3  # merged as ever, one more, and the lexical one
+        assert index.verify() == []
+
+
+def test_token_vectors_that_no_kernel_knows(folder: Path) -> None:
+    with Index.create(folder, encoder=FakeEncoder(32, 20)) as index:
+        with pytest.raises(InputError, match="20 dimensions; expected a multiple of 8 from 16"):
+            index.add(documents(0, 3))
+        assert index.status().documents == 0
+        check_swept(index)
+
+
+def test_a_reader_keeps_what_it_opened(early: Index) -> None:
+    first = documents(0, 20)
+    early.add(first)
+    with Index.open(early.path, encoder=FakeEncoder()) as reader:
+        before = reader.search_batch(["own0x7 word3", "shared"], 30, retriever="late")
+        early.add(documents(20, 40))
+        early.compact()
+        check_swept(early)
+        assert reader.status().regimes == {"exact": 20}
+        assert reader.search_batch(["own0x7 word3", "shared"], 30, retriever="late") == before
+        assert reader.refresh()
+        assert reader.status().regimes == {"compressed": 40}
+        check(reader, first + documents(20, 40))
+
+
+def test_segments_share_a_codec_until_it_is_outgrown(early: Index) -> None:
+    early.add(documents(0, 30))
+    (first,) = late_segments(early.path)
+    for n in range(3):
+        early.add(documents(100 * n + 30, 100 * n + 130))
+    segments = late_segments(early.path)
+    assert len(segments) == 4
+    assert {segment.codec.key for segment in segments} == {first.codec.key}
+    assert first.codec.trained_tokens == 30 * 9
+    early.add(documents(400, 530))
+    early.compact()
+    (last,) = late_segments(early.path)
+    assert last.tokens == 460 * 9
+    if last.tokens >= 16 * 30 * 9:
+        raise AssertionError("the test is to stay below the growth that trains anew")
+    assert last.codec.trained_tokens in (first.codec.trained_tokens, last.tokens)
+    early.add(documents(530, 560))
+    early.compact()
+    (last,) = late_segments(early.path)
+    assert last.tokens == 490 * 9 >= 16 * first.codec.trained_tokens
+    assert last.codec.key != first.codec.key
+    assert last.codec.trained_tokens == last.tokens
+
+
+@pytest.mark.parametrize("others", [30, 15])
+def test_compact_trains_anew_what_has_drifted(early: Index, others: int) -> None:
+    """Whether what came later is compressed by now, or exact still."""
+    early.add(documents(0, 40))
+    (first,) = late_segments(early.path)
+    early.compact()
+    (same,) = late_segments(early.path)
+    assert same.codec.key == first.codec.key
+    assert same.error == pytest.approx(first.error)
+    early.add(documents(40, 40 + others, words="elsewhere"))
+    regime = "compressed" if others > 20 else "exact"
+    assert early.status().regimes.get(regime, 0) >= others
+    segments = late_segments(early.path)
+    assert {segment.codec.key for segment in segments} == {first.codec.key}
+    if others > 20:
+        assert min(segment.error for segment in segments) < 0.7 * max(
+            segment.error for segment in segments
+        )
+    early.compact()
+    (anew,) = late_segments(early.path)
+    assert anew.codec.key != first.codec.key
+    assert anew.codec.trained_tokens == anew.tokens
+    assert anew.error <= 1.2 * anew.codec.trained_error
+    check(early, documents(0, 40) + documents(40, 40 + others, words="elsewhere"))
+    early.compact()
+    assert late_segments(early.path)[0].codec.key == anew.codec.key
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def failing_from(nth: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    calls = 0
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return no_space() if calls >= nth else function(*arguments, **options)
+
+    return call
+
+
+def no_space_to_promote(patch: pytest.MonkeyPatch, owner: Any, name: str, nth: int) -> None:
+    """The nth call of this function fails, counted from the moment when promotion begins."""
+    real = Session._promote
+
+    def promote(session: Session) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(owner, name, failing_from(nth, getattr(owner, name)))
+            real(session)
+
+    patch.setattr(Session, "_promote", promote)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "name", "nth"),
+    [
+        *((os, "fsync", nth) for nth in (1, 5, 14)),
+        (os, "mkdir", 1),
+        (os, "mkdir", 2),
+        (ArrayWriter, "append", 1),
+        (ArrayWriter, "append", 4),
+    ],
+)
+def test_a_disk_that_fills_during_promotion(
+    early: Index, owner: Any, name: str, nth: int, several: bool
+) -> None:
+    """What was added is kept and searched as before; the next commit promotes."""
+    first = []
+    if several:  # as many segments as are merged anyway with the next
+        for n in range(FAN_IN):
+            first += documents(2 * n, 2 * n + 2)
+            early.add(first[-2:])
+    more = documents(16 if several else 0, 25)
+    with pytest.MonkeyPatch.context() as patch:
+        no_space_to_promote(patch, owner, name, nth)
+        with pytest.raises(StorageError, match=r"(?i)no space left") as caught:
+            early.add(more)
+    assert "\n" not in str(caught.value)
+    assert early.status().regimes == {"exact": 25}
+    check(early, first + more)
+    check_swept(early)
+    early.add(documents(25, 26))
+    assert early.status().regimes == {"compressed": 26}
+    check(early, first + more + documents(25, 26))
+    check_swept(early)
+
+
+def test_an_interrupted_promotion_is_made_up_for(early: Index) -> None:
+    def interrupt(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        early.writing(compressing=interrupt) as writer,
+    ):
+        for document in documents(0, 25):
+            writer.put(document)
+    check_swept(early)
+    assert early.status().regimes == {"exact": 25}
+    check(early, documents(0, 25))
+    with pytest.raises(KeyboardInterrupt):
+        early.compact(compressing=interrupt)
+    assert early.status().regimes == {"exact": 25}
+    check_swept(early)
+    early.delete(["d0"])
+    assert early.status().regimes == {"compressed": 24}
+    check(early, documents(0, 25)[1:])
+
+
+def test_searches_go_on_all_the_while(folder: Path) -> None:
+    """Every search sees all documents of one generation, none twice, none that is gone."""
+    late = LateOptions(exact_passages=5, list_passages=24)
+    size = 12
+
+    def generation(number: int) -> list[Document]:
+        return [
+            Document(f"d{n}", f"round{number} own{n} own{n} shared", metadata={"n": n})
+            for n in range(size)
+        ]
+
+    done = threading.Event()
+    seen: set[int] = set()
+
+    def search(index: Index, where: str | None) -> int:
+        searches = 0
+        wanted = {f"d{n}" for n in range(size if where is None else size // 2)}
+        while not done.is_set():
+            index.refresh()
+            for retriever in ("late", "hybrid"):
+                hits = index.search("shared own3", 100, retriever=retriever, where=where)  # type: ignore[arg-type]
+                assert {hit.document_id for hit in hits} == wanted
+                assert len(hits) == len(wanted)
+                rounds = {hit.text.split()[0] for hit in hits}
+                assert len(rounds) == 1
+                seen.add(int(rounds.pop().removeprefix("round")))
+                if retriever == "late":
+                    assert hits[0].document_id == "d3"
+            searches += 1
+        return searches
+
+    with create(folder, late) as index, ThreadPoolExecutor(3) as pool:
+        index.add(generation(0))
+        other = Index.open(index.path, encoder=FakeEncoder())
+        jobs = [
+            pool.submit(search, index, None),
+            pool.submit(search, index, "n < 6"),
+            pool.submit(search, other, None),
+        ]
+        try:
+            for number in range(1, 9):
+                index.add(generation(number))
+                if number % 4 == 0:
+                    index.compact()
+        finally:
+            done.set()
+        assert all(job.result(60) > 3 for job in jobs)
+        other.close()
+        assert len(seen) > 2
+        assert "exact" not in index.status().regimes
+        assert index.verify() == []
+        check_swept(index)
