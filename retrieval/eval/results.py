@@ -274,6 +274,39 @@ def read_texts(folder: Path, collection: str) -> Texts | None:
     return _guarded(path, Texts, data, "texts")
 
 
+def read_run(
+    folder: Path, collection: str, system: str, depth: int
+) -> dict[str, list[tuple[str, float]]]:
+    """The best documents of each query of a run, ordered as trec_eval orders them.
+
+    Returns:
+        Up to `depth` pairs of document id and score, best first, by query id; empty where the
+        folder has no such run.
+
+    Raises:
+        InputError: a line is not `query Q0 document rank score name`.
+    """
+    path = run_path(folder, collection, system)
+    if not path.is_file():
+        return {}
+    found: dict[str, list[tuple[str, float]]] = {}
+    with path.open(encoding="utf-8", errors="surrogatepass") as lines:
+        for number, line in enumerate(lines, 1):
+            parts = line.split()
+            try:
+                query, _, document, _, score, _ = parts
+                found.setdefault(query, []).append((document, float(score)))
+            except ValueError:
+                raise InputError(
+                    f"{path}:{number}: expected `query Q0 document rank score name`, "
+                    f"found {line.strip()[:80]!r}"
+                ) from None
+    for ranked in found.values():
+        ranked.sort(key=lambda pair: (pair[1], pair[0]), reverse=True)
+        del ranked[depth:]
+    return found
+
+
 def _texts_path(folder: Path, collection: str) -> Path:
     return folder / "texts" / f"{file_name(collection)}.json"
 

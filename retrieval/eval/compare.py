@@ -1,0 +1,425 @@
+"""Is A really better than B: two systems on the same queries, on each collection."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.errors import InputError
+from retrieval.eval.results import (
+    Results,
+    comparable,
+    read_results,
+    read_run,
+    read_texts,
+    settings_that_differ,
+)
+from retrieval.eval.statistics import (
+    Floats,
+    bootstrap_interval,
+    effect_size,
+    holm,
+    paired_test,
+    paired_tests,
+    queries_needed,
+    wins_ties_losses,
+)
+
+LEVEL = 0.05
+MOST = 5
+"""How many queries that differ most are named, of each collection."""
+
+_EXCERPT = 160  # characters of a text that is shown
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDifference:
+    """A query on which two systems differ; a text is None where none was kept.
+
+    Attributes:
+        a, b: the measure's value of either system.
+        text: of the query.
+        first_a, first_b: the document that either system ranks first.
+        first_text_a, first_text_b: the beginning of its text.
+    """
+
+    query: str
+    a: float
+    b: float
+    text: str | None = None
+    first_a: str | None = None
+    first_b: str | None = None
+    first_text_a: str | None = None
+    first_text_b: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two systems on one collection.
+
+    Attributes:
+        queries: those that both have values for; every figure is of them.
+        difference: mean of a less mean of b; low and high are the ends of its 95 % interval.
+        p: of the randomisation test.
+        corrected: p after Holm's correction over all that was compared together.
+        effect: Cohen's d of the differences; None where it is not defined.
+        needed: queries it takes to see a difference of 0.01; None where that cannot be said.
+        differ_most: the largest difference first.
+        notes: worth knowing, no bar to the comparison.
+    """
+
+    collection: str
+    a: str
+    b: str
+    queries: int
+    mean_a: float
+    mean_b: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    corrected: float
+    effect: float | None
+    needed: int | None
+    wins: int
+    ties: int
+    losses: int
+    differ_most: tuple[QueryDifference, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sets of results by one measure.
+
+    Attributes:
+        a, b: the folders.
+        refused: why a collection was not compared, by collection.
+    """
+
+    measure: str
+    a: str
+    b: str
+    compared: tuple[Compared, ...]
+    refused: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One system of one folder."""
+
+    folder: Path
+    results: Results
+    system: str
+
+    def values(self, collection: str, measure: str) -> dict[str, float]:
+        """Value by query id; empty where there is none."""
+        queries = self.results.per_query.get(collection, {}).get(self.system, {})
+        return {query: found[measure] for query, found in queries.items() if measure in found}
+
+
+def compare_folders(
+    a: Path,
+    b: Path,
+    measure: str = "nDCG@10",
+    *,
+    systems: tuple[str, str] | None = None,
+    most: int = MOST,
+) -> Comparison:
+    """Compare what two evaluations found, on each collection that both have.
+
+    Args:
+        a, b: folders of results; the same folder twice compares two of its systems.
+        systems: the system of either folder. If not given, those of the same name are compared,
+            or the only one of each folder.
+        most: how many queries that differ most are given for each collection.
+
+    Raises:
+        InputError: a folder cannot be read, or a system or measure is not in it.
+    """
+    of_a, of_b = read_results(a), read_results(b)
+    for folder, results in ((a, of_a), (b, of_b)):
+        if measure not in results.measures:
+            raise InputError(
+                f"{folder} has no {measure}: expected one of {', '.join(results.measures)}"
+            )
+    pairs = [(_Side(a, of_a, x), _Side(b, of_b, y)) for x, y in _pairs(a, of_a, b, of_b, systems)]
+    compared: list[Compared] = []
+    refused: dict[str, tuple[str, ...]] = {}
+    for collection in dict.fromkeys([*of_a.collections, *of_b.collections]):
+        reasons = _reasons(of_a, of_b, collection)
+        if reasons:
+            refused[collection] = tuple(reasons)
+            continue
+        for x, y in pairs:
+            reasons = _missing(x, y, collection, measure)
+            if reasons:
+                refused[collection] = refused.get(collection, ()) + tuple(reasons)
+            else:
+                compared.append(_compared(x, y, collection, measure, most))
+    return Comparison(measure, str(a), str(b), tuple(_corrected(compared)), refused)
+
+
+def _pairs(
+    a: Path, of_a: Results, b: Path, of_b: Results, systems: tuple[str, str] | None
+) -> list[tuple[str, str]]:
+    if systems is not None:
+        for folder, results, system in ((a, of_a, systems[0]), (b, of_b, systems[1])):
+            if system not in results.systems:
+                raise InputError(
+                    f"{folder} has no system {system}: expected one of {', '.join(results.systems)}"
+                )
+        return [systems]
+    both = [system for system in of_a.systems if system in of_b.systems]
+    same = a.resolve() == b.resolve()
+    if both and not same:
+        return [(system, system) for system in both]
+    if len(of_a.systems) == len(of_b.systems) == 1 and not same:
+        return [(of_a.systems[0], of_b.systems[0])]
+    if same and len(both) == 2:
+        return [(both[0], both[1])]
+    raise InputError(
+        f"{a} has {', '.join(of_a.systems)} and {b} has {', '.join(of_b.systems)}: "
+        "name the two systems that are to be compared"
+    )
+
+
+def _reasons(a: Results, b: Results, collection: str) -> list[str]:
+    """Why a collection's figures cannot be compared."""
+    for results, side in ((a, "A"), (b, "B")):
+        if collection not in results.collections:
+            failure = results.failed.get(collection)
+            return [f"{side} has no results on it{f': {failure}' if failure else ''}"]
+    one, other = a.protocol(collection), b.protocol(collection)
+    if one is None or other is None:
+        return ["its protocol was not kept"]
+    return comparable(one, other)
+
+
+def _missing(x: _Side, y: _Side, collection: str, measure: str) -> list[str]:
+    one, other = x.values(collection, measure), y.values(collection, measure)
+    for side, values in ((x, one), (y, other)):
+        if not values:
+            return [f"{side.system} of {side.folder} has no values of {measure} by query"]
+    if one.keys() != other.keys():
+        return [
+            f"{x.system} and {y.system} answered different queries: "
+            f"{len(one):,} and {len(other):,}, {len(one.keys() & other.keys()):,} of them shared"
+        ]
+    return []
+
+
+def _compared(x: _Side, y: _Side, collection: str, measure: str, most: int) -> Compared:
+    """Everything but the correction, which needs all the others."""
+    one, other = x.values(collection, measure), y.values(collection, measure)
+    a, b = np.array(list(one.values())), np.array([other[query] for query in one])
+    low, high = bootstrap_interval(a - b)
+    wins, ties, losses = wins_ties_losses(a, b)
+    p = paired_test(a, b)
+    of_x, of_y = x.results.protocol(collection), y.results.protocol(collection)
+    notes = settings_that_differ(of_x, of_y) if of_x and of_y else []
+    return Compared(
+        collection=collection,
+        a=x.system,
+        b=y.system,
+        queries=len(one),
+        mean_a=float(a.mean()),
+        mean_b=float(b.mean()),
+        difference=float((a - b).mean()),
+        low=low,
+        high=high,
+        p=p,
+        corrected=p,
+        effect=effect_size(a, b),
+        needed=queries_needed(a, b),
+        wins=wins,
+        ties=ties,
+        losses=losses,
+        differ_most=tuple(_differ_most(x, y, collection, one, other, most)),
+        notes=tuple(notes),
+    )
+
+
+def _corrected(compared: Sequence[Compared]) -> list[Compared]:
+    corrected = holm([item.p for item in compared])
+    return [replace(item, corrected=p) for item, p in zip(compared, corrected, strict=True)]
+
+
+def _differ_most(
+    x: _Side,
+    y: _Side,
+    collection: str,
+    one: Mapping[str, float],
+    other: Mapping[str, float],
+    most: int,
+) -> list[QueryDifference]:
+    apart = sorted(one, key=lambda query: (-abs(one[query] - other[query]), query))
+    chosen = [query for query in apart[:most] if abs(one[query] - other[query]) > 1e-9]
+    kept = [read_texts(side.folder, collection) for side in (x, y)]
+    texts = {query: text for side in kept if side for query, text in side.queries.items()}
+    documents = {id: text for side in kept if side for id, text in side.documents.items()}
+    runs = [read_run(side.folder, collection, side.system, 1) for side in (x, y)]
+    found = []
+    for query in chosen:
+        first = [run[query][0][0] if run.get(query) else None for run in runs]
+        shown = [_excerpt(documents.get(document or "")) for document in first]
+        found.append(
+            QueryDifference(
+                query, one[query], other[query], texts.get(query), first[0], first[1], *shown
+            )
+        )
+    return found
+
+
+def _excerpt(text: str | None) -> str | None:
+    return None if text is None else " ".join(text.split())[:_EXCERPT]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two systems of one evaluation by one measure on one collection; corrected by nobody yet."""
+
+    difference: float
+    p: float
+
+
+def pairwise(results: Results, collection: str) -> dict[tuple[str, str, str], Pair]:
+    """Every two systems on a collection, by every measure: keys are (measure, a, b), both ways.
+
+    Two systems are left out of each other's comparison where they answered different queries.
+    """
+    columns: dict[int, list[Floats]] = {}
+    places: dict[int, list[tuple[str, str, str]]] = {}
+    values = results.per_query.get(collection, {})
+    for measure in results.measures:
+        for a, b in combinations([s for s in results.systems if s in values], 2):
+            shared = [q for q, found in values[a].items() if measure in found]
+            others = {q for q, found in values[b].items() if measure in found}
+            if not shared or set(shared) != others:
+                continue
+            column = np.array([values[a][q][measure] - values[b][q][measure] for q in shared])
+            columns.setdefault(len(shared), []).append(column)
+            places.setdefault(len(shared), []).append((measure, a, b))
+    found: dict[tuple[str, str, str], Pair] = {}
+    for size, keys in places.items():
+        table = np.stack(columns[size], axis=1)
+        for key, mean, p in zip(keys, table.mean(axis=0), paired_tests(table), strict=True):
+            measure, a, b = key
+            found[measure, a, b] = Pair(float(mean), float(p))
+            found[measure, b, a] = Pair(-float(mean), float(p))
+    return found
+
+
+def _plain(style: str, text: str) -> str:
+    return text
+
+
+def render_comparison_text(
+    comparison: Comparison,
+    *,
+    width: int = 100,
+    dress: Callable[[str, str], str] = _plain,
+) -> str:
+    """A comparison for a terminal.
+
+    Args:
+        width: columns; longer texts are folded or cut.
+        dress: takes a style's name (title, mark, faint, wrong) and a text, as `Style.dress` does.
+    """
+    lines = [
+        dress("title", f"{comparison.measure}, A less B"),
+        f"A  {_safe(comparison.a)}",
+        f"B  {_safe(comparison.b)}",
+        "",
+    ]
+    lines += _table(comparison.compared, dress)
+    for collection, reasons in comparison.refused.items():
+        lines.append("")
+        lines.append(dress("wrong", f"{_safe(collection)}: not compared"))
+        lines += _folded((f"- {_safe(reason)}" for reason in reasons), width)
+    for item in comparison.compared:
+        lines += _details(item, width, dress)
+    return "\n".join(lines) + "\n"
+
+
+def _table(compared: Sequence[Compared], dress: Callable[[str, str], str]) -> list[str]:
+    if not compared:
+        return ["nothing could be compared"]
+    head = ("collection", "A", "B", "mean A", "mean B", "A - B", "95 % interval")
+    rows = [(*head, "p", "", "d", "W/T/L", "queries", "needed")]
+    for item in compared:
+        rows.append(
+            (
+                _safe(item.collection),
+                _safe(item.a),
+                _safe(item.b),
+                f"{item.mean_a:.4f}",
+                f"{item.mean_b:.4f}",
+                f"{item.difference:+.4f}",
+                f"[{item.low:+.4f}, {item.high:+.4f}]",
+                shown_p(item.corrected),
+                "*" if item.corrected <= LEVEL else "",
+                "" if item.effect is None else f"{item.effect:+.2f}",
+                f"{item.wins}/{item.ties}/{item.losses}",
+                f"{item.queries:,}",
+                "" if item.needed is None else f"{item.needed:,}",
+            )
+        )
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        sides = [str.ljust] * 3 + [str.rjust] * (len(row) - 3)
+        cells = [side(cell, wide) for side, cell, wide in zip(sides, row, widths, strict=True)]
+        line = "  ".join(cells).rstrip()
+        lines.append(dress("faint", line) if number == 0 else line)
+    lines.append("")
+    lines.append(
+        dress("faint", f"p: randomisation test, Holm-corrected over {len(compared)}; * p <= 0.05;")
+    )
+    lines.append(
+        dress("faint", "needed: queries to see a difference of 0.01 (80 % power, 5 % level)")
+    )
+    return lines
+
+
+def _details(item: Compared, width: int, dress: Callable[[str, str], str]) -> list[str]:
+    lines: list[str] = []
+    if item.notes or item.differ_most:
+        title = f"{item.collection}: {item.a} and {item.b}"
+        lines += ["", dress("title", _safe(title))]
+    lines += _folded((f"- {_safe(note)}" for note in item.notes), width)
+    for query in item.differ_most:
+        text = f"  {query.text}" if query.text else ""
+        lines.append(_cut(f"{query.a:.3f}  {query.b:.3f}  {query.query}{text}", width))
+        for side, first, shown in (
+            ("A", query.first_a, query.first_text_a),
+            ("B", query.first_b, query.first_text_b),
+        ):
+            if first is not None:
+                said = f"{' ' * 14}{side}: {first}{f'  {shown}' if shown else ''}"
+                lines.append(dress("faint", _cut(said, width)))
+    return lines
+
+
+def shown_p(p: float) -> str:
+    """`0.031`, or `<0.001`."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _folded(lines: Iterable[str], width: int) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
+
+
+def _cut(text: str, width: int) -> str:
+    text = _safe(text)
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _safe(text: str) -> str:
+    """On one line, and without what could move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
