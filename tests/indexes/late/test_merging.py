@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,30 @@ def test_memory_bounds_the_sample_and_the_blocks(tmp_path: Path) -> None:
         assert (few / name).read_bytes() == (many / name).read_bytes()
     errors = [open_late(folder).error for folder in (few, many)]  # type: ignore[union-attr]
     assert errors[0] == pytest.approx(errors[1], rel=0.1)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
+    memory = 4 << 20
+    made = clustered(np.random.default_rng(13), 4000, 64)
+    assert made.tokens.nbytes > 4 * memory
+    source = exact(tmp_path / "a", made)
+    del made
+    assert peak_bytes(lambda: train_codec([source], memory=memory)) < 2 * memory
+    codec = train_codec([source], memory=memory)
+
+    def merge() -> None:
+        merge_compressed(tmp_path / "b", [source], codec, lists=True, memory=memory)
+
+    assert peak_bytes(merge) < 2 * memory
 
 
 def test_the_error_is_that_of_the_stored_vectors(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def slack_of(
 @settings(max_examples=40, deadline=None)
 @given(
     chosen=st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True),
-    m=st.sampled_from([1, 2, 16, 31, 33, 100]),
+    m=st.sampled_from([1, 2, 16, 31, 33, 100, 400]),
     k=st.sampled_from([1, 3, 10, 1000]),
     share=st.sampled_from([None, 0.0, 0.05, 0.5, 1.0]),
     weighted=st.booleans(),
@@ -275,6 +276,22 @@ def test_no_segment_at_all() -> None:
     assert searcher.score(query, [1, 2]).tolist() == [-np.inf] * 2
     with pytest.raises(InputError, match="passage 1 is in no late segment"):
         searcher.explain(query, [1])
+
+
+def test_mapped_pages_can_be_given_back(
+    mixed: list[LateSegment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every search, and beside others: what they read is read again."""
+    searcher = LateSearcher(mixed)
+    queries = [unit(np.random.default_rng(n), 20, DIM) for n in range(20)]
+    before = searcher.search(queries, 30)
+    monkeypatch.setattr("retrieval.indexes.late.compressed._RESIDENT", 0)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(searcher.search, queries, 30) for _ in range(8)]
+        for job in jobs:
+            for (ids, scores), (same, values) in zip(job.result(60), before, strict=True):
+                assert ids.tolist() == same.tolist()
+                assert scores.tolist() == values.tolist()
 
 
 def test_nothing_asked(mixed: list[LateSegment]) -> None:
