@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from environment import environment
 
-from retrieval.eval import Dataset, evaluate, load_beir, run_index
+from retrieval.eval import Dataset, load_beir, means, run_index
 from retrieval.index import Index
 from retrieval.types import RETRIEVERS
 
@@ -150,7 +150,7 @@ def minilm(dataset: Dataset, folder: Path) -> dict[str, Any]:
 
 def row(dataset: Dataset, system: str, run: dict[str, dict[str, float]]) -> dict[str, Any]:
     """The measures of one system on one collection."""
-    measured = evaluate(dataset.qrels, run, MEASURES)
+    measured = means(dataset.qrels, run, MEASURES)
     return {
         "collection": dataset.name,
         "system": system,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from retrieval.eval.measures import evaluate
+from retrieval.eval.measures import means
 from retrieval.index import MeasureReport
 
 
@@ -31,6 +31,6 @@ def judge(
     """
     asked = {id: qrels[id] for id in ids if id in qrels}
     return {
-        name: evaluate(asked, dict(zip(ids, found, strict=True)), measures)
+        name: means(asked, dict(zip(ids, found, strict=True)), measures)
         for name, found in report.found.items()
     }

@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from retrieval.errors import InputError, MissingDependency
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Grade by document id, by query id."""
 
 Run = Mapping[str, Mapping[str, float]]
 """Score by document id, by query id."""
 
+MEASURES = ("nDCG@10", "AP", "RR@10", "R@100", "P@10", "Success@5", "Judged@10")
 
-def evaluate(
-    qrels: Mapping[str, Mapping[str, int]], run: Run, measures: Sequence[str] = ("nDCG@10",)
-) -> dict[str, float]:
-    """Means over the judged queries; a judged query that the run lacks counts as 0.
+TIES = "by score in single precision, then by document id, descending, as in trec_eval"
+
+_NOBODY = "\x00"
+"""A document that no collection holds: what stands for an empty answer."""
+
+
+def per_query(
+    qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES
+) -> dict[str, dict[str, float]]:
+    """The value of each measure for each judged query.
+
+    A judged query that the run lacks counts as 0; queries of the run that are not judged do not
+    count. A document that is not judged is not relevant, and neither is one of a grade below 1.
 
     Args:
         measures: names as ir-measures writes them, e.g. `nDCG@10`, `R@100`, `RR@10`.
 
+    Returns:
+        Value by measure, by query id, both in the order given.
+
     Raises:
         MissingDependency: ir-measures is not installed.
-        InputError: a measure's name is not known.
+        InputError: a measure's name is not known, or a score is NaN.
     """
+    ir_measures, parsed = _parsed(measures)
+    graded = {query: dict(grades) for query, grades in qrels.items()}
+    ranked = {query: _ranked(run.get(query, {}), query) for query in qrels}
+    values = {query: dict.fromkeys(measures, 0.0) for query in qrels}
+    for found in ir_measures.iter_calc(list(parsed.values()), graded, ranked):
+        for name, measure in parsed.items():
+            if measure == found.measure:
+                values[found.query_id][name] = float(found.value)
+    return values
+
+
+def means(qrels: Qrels, run: Run, measures: Sequence[str] = ("nDCG@10",)) -> dict[str, float]:
+    """Means over the judged queries; arguments and errors are those of `per_query`."""
+    values = per_query(qrels, run, measures)
+    return {
+        name: math.fsum(one[name] for one in values.values()) / max(1, len(values))
+        for name in measures
+    }
+
+
+def check_measures(measures: Sequence[str]) -> None:
+    """Refuse what cannot be measured, before anything is run; raises as `per_query` does."""
+    _parsed(measures)
+
+
+def _parsed(measures: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     try:
         import ir_measures
     except ImportError:
@@ -29,11 +75,22 @@ def evaluate(
             "measuring needs ir-measures: pip install 'modernbert-retrieval[eval]'"
         ) from None
     try:
-        parsed = [ir_measures.parse_measure(name) for name in measures]
+        return ir_measures, {name: ir_measures.parse_measure(name) for name in measures}
     except (NameError, ValueError) as wrong:
         raise InputError(f"{wrong}: expected measures such as nDCG@10, R@100 or RR@10") from None
-    # trec_eval averages over the queries that both sides hold; an empty answer must count.
-    complete = {query: dict(run.get(query, {})) or {"": 0.0} for query in qrels}
-    graded = {query: dict(grades) for query, grades in qrels.items()}
-    found = ir_measures.calc_aggregate(parsed, graded, complete)
-    return {str(measure): float(value) for measure, value in found.items()}
+
+
+def _ranked(scores: Mapping[str, float], query: str) -> dict[str, float]:
+    """The documents with scores that fall from rank to rank, in trec_eval's order.
+
+    The providers behind ir-measures break ties differently; without ties they all agree.
+    """
+    unusable = sum(math.isnan(score) for score in scores.values())
+    if unusable:
+        raise InputError(
+            f"{unusable} of {len(scores)} scores of query {query!r} are NaN; expected numbers"
+        )
+    single = zip(scores, np.array(list(scores.values()), np.float32).tolist(), strict=True)
+    ordered = sorted(single, key=lambda pair: (pair[1], pair[0]), reverse=True)
+    ranked = {document: -float(rank) for rank, (document, _) in enumerate(ordered)}
+    return ranked or {_NOBODY: 0.0}

@@ -10,7 +10,7 @@ import pytest
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets import load_beir
-from retrieval.eval.measures import evaluate
+from retrieval.eval.measures import means
 
 
 def _collection(folder: Path) -> Path:
@@ -64,9 +64,9 @@ def test_ndcg_is_the_formula() -> None:
     ideal = 2 + 1 / math.log2(3)
     gained = 1 + 2 / math.log2(4)
     # q2 has no answer and counts as 0.
-    assert evaluate(qrels, run)["nDCG@10"] == pytest.approx(gained / ideal / 2)
+    assert means(qrels, run)["nDCG@10"] == pytest.approx(gained / ideal / 2)
 
 
 def test_an_unknown_measure_is_refused() -> None:
     with pytest.raises(InputError, match="nDCG@10"):
-        evaluate({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["nonsense@@"])
+        means({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["nonsense@@"])

@@ -1,0 +1,135 @@
+"""Measures against what can be worked out by hand, and against ranx where it is installed."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.errors import InputError
+from retrieval.eval.measures import MEASURES, means, per_query
+
+QRELS = {"q": {"a": 3, "b": 1, "c": 0, "gone": 1}}
+RUN = {"q": {"x": 9.0, "b": 8.0, "c": 7.0, "a": 6.0}}
+
+
+def test_each_measure_by_hand() -> None:
+    ideal = 3 + 1 / math.log2(3) + 1 / math.log2(4)
+    expected = {
+        "nDCG@10": (1 / math.log2(3) + 3 / math.log2(5)) / ideal,
+        "AP": (1 / 2 + 2 / 4) / 3,
+        "RR@10": 1 / 2,
+        "R@100": 2 / 3,
+        "P@10": 2 / 10,
+        "Success@5": 1.0,
+        "Judged@10": 3 / 4,
+    }
+    assert per_query(QRELS, RUN)["q"] == pytest.approx(expected)
+    assert list(per_query(QRELS, RUN)["q"]) == list(MEASURES)
+
+
+def test_cut_offs() -> None:
+    run = {"q": {f"x{n}": 200.0 - n for n in range(5)} | {"a": 100.0}}
+    found = per_query({"q": {"a": 1}}, run, ["Success@5", "RR@10", "P@10"])["q"]
+    assert found == pytest.approx({"Success@5": 0.0, "RR@10": 1 / 6, "P@10": 0.1})
+    late = {"q": {f"x{n}": 200.0 - n for n in range(10)} | {"a": 100.0}}
+    found = per_query({"q": {"a": 1}}, late, ["RR@10", "nDCG@10", "R@100"])["q"]
+    assert found == pytest.approx({"RR@10": 0.0, "nDCG@10": 0.0, "R@100": 1.0})
+
+
+@pytest.mark.parametrize("run", [{}, {"q2": {}}])
+def test_a_query_without_an_answer_counts_as_0(run: dict[str, dict[str, float]]) -> None:
+    qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
+    found = per_query(qrels, {"q1": {"a": 1.0}} | run)
+    assert found["q2"] == dict.fromkeys(MEASURES, 0.0)
+    assert means(qrels, {"q1": {"a": 1.0}} | run) == {"nDCG@10": 0.5}
+
+
+def test_queries_that_are_not_judged_do_not_count() -> None:
+    assert list(per_query({"q": {"a": 1}}, {"q": {"a": 1.0}, "other": {"a": 1.0}})) == ["q"]
+
+
+def test_queries_without_a_relevant_document_count_as_0() -> None:
+    found = per_query({"q": {"a": 0, "b": -1}}, {"q": {"a": 2.0, "b": 1.0}})["q"]
+    assert found.pop("Judged@10") == 1.0
+    assert set(found.values()) == {0.0}
+
+
+def test_negative_grades_are_as_not_relevant_as_zero() -> None:
+    run = {"q": {"bad": 3.0, "a": 2.0, "b": 1.0}}
+    below = per_query({"q": {"a": 2, "b": 1, "bad": -2}}, run)
+    assert below == per_query({"q": {"a": 2, "b": 1, "bad": 0}}, run)
+
+
+@pytest.mark.parametrize(("relevant", "rank"), [("c", 1), ("b", 2), ("a", 3)])
+def test_ties_are_broken_by_id_descending(relevant: str, rank: int) -> None:
+    run = {"q": {"b": 1.0, "a": 1.0, "c": 1.0}}
+    found = per_query({"q": {relevant: 1}}, run, ["RR@10", "AP", "nDCG@10"])["q"]
+    expected = {"RR@10": 1 / rank, "AP": 1 / rank, "nDCG@10": 1 / math.log2(rank + 1)}
+    assert found == pytest.approx(expected)
+
+
+def test_scores_that_differ_less_than_single_precision_are_ties() -> None:
+    run = {"q": {"a": 1.0 + 1e-12, "b": 1.0}}
+    assert per_query({"q": {"b": 1}}, run, ["RR@10"]) == {"q": {"RR@10": 1.0}}
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(InputError, match="1 of 2 scores of query 'q' are NaN"):
+        per_query({"q": {"a": 1}}, {"q": {"a": math.nan, "b": 1.0}})
+
+
+def test_an_unknown_measure_is_refused() -> None:
+    with pytest.raises(InputError, match="expected measures such as nDCG@10"):
+        per_query({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["nonsense@@"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    grades=st.dictionaries(st.sampled_from("abcdefgh"), st.integers(-1, 3), min_size=1),
+    scores=st.dictionaries(st.sampled_from("abcdefghxyz"), st.integers(0, 4).map(float)),
+)
+def test_ndcg_and_ap_are_the_formulas(grades: dict[str, int], scores: dict[str, float]) -> None:
+    ranked = sorted(scores, key=lambda id: (scores[id], id), reverse=True)
+    gains = [max(0, grades.get(id, 0)) for id in ranked]
+    ideal = sorted((max(0, grade) for grade in grades.values()), reverse=True)
+    discount = 1 / np.log2(np.arange(2, 13))
+    best = float(np.dot(ideal[:10], discount[: len(ideal[:10])]))
+    ndcg = float(np.dot(gains[:10], discount[: len(gains[:10])])) / best if best else 0.0
+    relevant = sum(grade > 0 for grade in grades.values())
+    hits = np.cumsum(np.array(gains) > 0) if gains else np.zeros(0)
+    precisions = [hits[at] / (at + 1) for at, gain in enumerate(gains) if gain > 0]
+    ap = float(sum(precisions)) / relevant if relevant else 0.0
+    found = per_query({"q": grades}, {"q": scores}, ["nDCG@10", "AP"])["q"]
+    assert found == pytest.approx({"nDCG@10": ndcg, "AP": ap})
+
+
+def test_against_ranx() -> None:
+    ranx = pytest.importorskip("ranx")
+    drawn = random.Random(5)
+    ids = [f"d{n}" for n in range(60)]
+    qrels = {f"q{n}": {d: drawn.randint(0, 3) for d in drawn.sample(ids, 8)} for n in range(20)}
+    for grades in qrels.values():
+        grades["d0"] = 1
+    # No two scores are equal, as ranx orders ties its own way.
+    run = {
+        query: dict(
+            zip(drawn.sample(ids, 30), map(float, drawn.sample(range(99), 30)), strict=True)
+        )
+        for query in qrels
+    }
+    names = {
+        "nDCG@10": "ndcg@10",
+        "AP": "map",
+        "RR@10": "mrr@10",
+        "R@100": "recall@100",
+        "P@10": "precision@10",
+        "Success@5": "hit_rate@5",
+    }
+    theirs = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(run), list(names.values()))
+    ours = means(qrels, run, list(names))
+    assert ours == pytest.approx({name: theirs[their] for name, their in names.items()})
