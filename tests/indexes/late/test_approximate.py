@@ -80,6 +80,23 @@ def test_recall_next_to_float64(
     assert recall_of(searcher, truths, candidates=10) < recall_of(searcher, truths, candidates=200)
 
 
+def test_recall_over_segments_of_several_codecs(
+    tmp_path: Path, passages: Passages, codecs: dict[int, LateCodec], truths: Any
+) -> None:
+    """Candidates of all segments compete, though each codec has a table and a step of its own."""
+    segments = []
+    for number, codec in enumerate([codecs[4], codecs[4], None, codecs[2]]):
+        rows = np.arange(len(passages) // 4 * number, len(passages) // 4 * (number + 1))
+        offsets = passages.offsets[rows[0] : rows[-1] + 2]
+        part = Passages(rows, passages.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
+        segments.append(compressed(tmp_path / str(number), part, codec=codec))
+    assert len({segment.codec.key for segment in segments}) == 3  # type: ignore[union-attr]
+    searcher = LateSearcher(segments)
+    best = recall_of(searcher, truths, exhaustive=True)
+    assert best >= 0.8
+    assert recall_of(searcher, truths, candidates=100) >= best - 0.03
+
+
 def test_dimensions_and_bits_take_the_bytes_they_should(tmp_path: Path, passages: Passages) -> None:
     few = Passages(
         passages.ids[:50], passages.tokens[: passages.offsets[50]], passages.offsets[:51]
