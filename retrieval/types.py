@@ -103,7 +103,7 @@ class LateOptions:
     """
 
     exact_passages: int = 10_000
-    list_passages: int = 200_000
+    list_passages: int = 50_000
     bits: Literal[2, 4] = 4
     pooling: int = 1
 

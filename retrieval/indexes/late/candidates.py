@@ -9,6 +9,7 @@ worst probed centroid is imputed, as WARP does (Scheerer et al., 2025, arXiv:250
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,7 @@ from retrieval.indexes.late.query import LateQuery
 PROBES = 32
 """Centroids whose lists are read, for each query token."""
 
-LISTED = 4096
-"""Passages that the lists propose, at least; the table then orders them."""
+_SHARED_TOKENS = 1 << 20  # whose codes stay in a cache while every query of a batch reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,27 @@ def table(query: LateQuery, codec: Codec) -> Table:
 
 
 def scan(
-    segment: CompressedSegment, found: Table, rows: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The best `count` of these rows by approximate score, and those scores; none that is empty."""
-    sums = kernels.centroid_max(found.values, segment.codes, segment.offsets, rows)
-    best = kernels.top(sums, count)
-    best = best[sums[best] >= 0]
-    return rows[best], (sums[best] * found.step + found.base).astype(np.float32)
+    segment: CompressedSegment, tables: Sequence[Table], rows: NDArray[np.int64], count: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """For each table, the best `count` of these rows by approximate score, and those scores.
+
+    A passage without tokens is never among them. All tables share one pass over the codes.
+    """
+    sums = np.empty((len(tables), len(rows)), np.int32)
+    parts = [slice(0, len(rows))]
+    if len(tables) > 1:
+        parts = list(kernels.pieces(segment.lengths[rows], _SHARED_TOKENS))
+    for part in parts:
+        for place, one in enumerate(tables):
+            sums[place, part] = kernels.centroid_max(
+                one.values, segment.codes, segment.offsets, rows[part]
+            )
+    found = []
+    for one, scores in zip(tables, sums, strict=True):
+        best = kernels.top(scores, count)
+        best = best[scores[best] >= 0]
+        found.append((rows[best], (scores[best] * one.step + one.base).astype(np.float32)))
+    return found
 
 
 def listed(

@@ -15,20 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_k, top_k
-from retrieval.indexes.late.candidates import LISTED, Table, listed, scan, table
 from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment
+from retrieval.indexes.late.narrowing import Found, narrow
 from retrieval.indexes.late.query import LateQuery, prepare
 
 LateSegment = ExactSegment | CompressedSegment
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Passage ids i64 [h] and scores f32 [h], best first."""
-
 CANDIDATES = 512
-"""Passages that are decoded and scored exactly, at least, over all segments."""
-
-SCANNED = 200_000
-"""Of so many allowed passages every one's centroids are looked at, even where there are lists."""
+"""Compressed passages that are scored exactly, at least; and 8 for each that is asked for."""
 
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of scores: queries times passages
 
@@ -60,7 +54,13 @@ class LateSearcher:
         if len(dims) > 1:
             raise InputError(f"late segments have dimensions {sorted(dims)}; expected one")
         self.segments = tuple(segments)
+        self._compressed = [s for s in segments if isinstance(s, CompressedSegment)]
         self._dim = dims.pop() if dims else None
+
+    @property
+    def passages(self) -> int:
+        """How many passages the segments hold, dead ones too."""
+        return sum(map(len, self.segments))
 
     def search(
         self,
@@ -69,7 +69,7 @@ class LateSearcher:
         allowed: NDArray[np.bool_] | None = None,
         *,
         weights: Sequence[ArrayLike] | None = None,
-        candidates: int = CANDIDATES,
+        candidates: int | None = None,
         exhaustive: bool = False,
     ) -> list[Found]:
         """The k allowed passages of largest MaxSim for each query.
@@ -79,7 +79,8 @@ class LateSearcher:
             k: at least 1; may exceed what there is.
             allowed: bool by passage id; what it forbids is not looked at. None allows all.
             weights: for each query f32 [m], what its tokens count; None is 1 for all.
-            candidates: compressed passages to score exactly, at least k.
+            candidates: compressed passages to score exactly, at least k; None is 512, or 8 * k
+                if that is more.
             exhaustive: score every passage exactly, whatever it costs.
 
         Returns:
@@ -101,15 +102,14 @@ class LateSearcher:
         # A query without tokens has nothing to compare; the kernels take it that each has some.
         filled = [place for place, query in enumerate(asked) if len(query)]
         found: list[list[Found]] = [[] for _ in queries]
-        for place, answer in self._exact([asked[p] for p in filled], allowed):
+        some = [asked[place] for place in filled]
+        for place, answer in self._exact(some, allowed):
             found[filled[place]].append(answer)
-        for place in filled:
-            answers = (
-                self._every(asked[place], allowed)
-                if exhaustive
-                else self._narrowed(asked[place], k, max(k, candidates), allowed)
-            )
-            found[place].extend(answers)
+        depth = max(CANDIDATES, 8 * k) if candidates is None else max(k, candidates)
+        if exhaustive:
+            depth = self.passages
+        for place, answer in narrow(self._compressed, some, k, depth, allowed):
+            found[filled[place]].append(answer)
         return [
             top_k(np.concatenate([i for i, _ in f]), np.concatenate([s for _, s in f]), k)
             if f
@@ -172,49 +172,6 @@ class LateSearcher:
                 scores = segment.max_sim(queries[first : first + at_once], rows)
                 for place, row in enumerate(scores, first):
                     yield place, (segment.ids[rows], row)
-
-    def _every(self, query: LateQuery, allowed: NDArray[np.bool_] | None) -> Iterator[Found]:
-        for segment in self.segments:
-            if isinstance(segment, CompressedSegment):
-                rows = segment.rows(allowed)
-                yield segment.ids[rows], segment.max_sim(query, rows)
-
-    def _narrowed(
-        self, query: LateQuery, k: int, depth: int, allowed: NDArray[np.bool_] | None
-    ) -> Iterator[Found]:
-        """The best `depth` candidates of all compressed segments together, scored exactly."""
-        tables: dict[str, Table] = {}  # segments that share a codec share its table
-        parts: list[tuple[CompressedSegment, NDArray[np.int64], NDArray[np.float32]]] = []
-        for segment in self.segments:
-            if not isinstance(segment, CompressedSegment):
-                continue
-            rows = segment.rows(allowed)
-            if len(rows) <= depth and len(self.segments) == 1:
-                yield segment.ids[rows], segment.max_sim(query, rows)
-                return
-            key = segment.codec.key
-            if key not in tables:
-                tables[key] = table(query, segment.codec)
-            if segment.lists is not None and len(rows) > SCANNED:
-                mask = None
-                if len(rows) < len(segment):
-                    mask = np.zeros(len(segment), np.bool_)
-                    mask[rows] = True
-                proposed = listed(segment, tables[key], mask, max(LISTED, 4 * depth))
-                if len(proposed) >= k:  # else the lists that were read name too few
-                    rows = np.sort(proposed)
-            parts.append((segment, *scan(segment, tables[key], rows, depth)))
-        if not parts:
-            return
-        scores = np.concatenate([scores for _, _, scores in parts])
-        bound = (
-            np.partition(scores, len(scores) - depth)[len(scores) - depth]
-            if (len(scores) > depth)
-            else -np.inf
-        )
-        for segment, rows, approximate in parts:
-            best = np.sort(rows[approximate >= bound])
-            yield segment.ids[best], segment.max_sim(query, best)
 
 
 _NONE: Found = (np.empty(0, np.int64), np.empty(0, np.float32))

@@ -45,7 +45,7 @@ def search(folder: Path) -> None:
 def main() -> None:
     good, place = map(Path, sys.argv[1:])
     warnings.simplefilter("ignore")  # numbers that are none overflow
-    late.search.SCANNED = 0
+    late.narrowing.SCANNED = 0
     rng = random.Random(7)
     refused = searched = 0
     for _ in range(ROUNDS):

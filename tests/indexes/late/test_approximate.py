@@ -68,8 +68,8 @@ def test_recall_next_to_float64(
     error: float,
     lists: bool,
 ) -> None:
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
-    monkeypatch.setattr("retrieval.indexes.late.search.LISTED", 800)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.LISTED", 800)
     segment = compressed(tmp_path / "a", passages, codec=codecs[bits], lists=lists)
     assert segment.regime == ("lists" if lists else "compressed")
     assert 0 < segment.error < error  # type: ignore[union-attr]
@@ -140,9 +140,9 @@ def test_all_lists_read_are_a_scan(
     """With every centroid probed, no passage can be missed."""
     rng = np.random.default_rng(6)
     plain, listed = pair
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
     monkeypatch.setattr("retrieval.indexes.late.candidates.PROBES", 1 << 16)
-    monkeypatch.setattr("retrieval.indexes.late.search.LISTED", 600)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.LISTED", 600)
     for size in (1, 2, 17, 40):
         query = unit(rng, size, 16)
         for allowed in (None, rng.random(1800) < 0.6):
@@ -160,7 +160,7 @@ def test_lists_do_not_lose_hits(
 ) -> None:
     """As many passages as are asked for come back, even if few stand in the lists that are read."""
     rng = np.random.default_rng(7)
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
     monkeypatch.setattr("retrieval.indexes.late.candidates.PROBES", 2)
     _, listed = pair
     searcher = LateSearcher([listed])
@@ -193,7 +193,7 @@ def test_several_blocks_of_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             first, last = segment.lists.starts[block, centroid : centroid + 2]
             rows = segment.lists.postings[first:last].astype(np.int64) + block * LIST_BLOCK
             assert rows.tolist() == own[own // LIST_BLOCK == block].tolist()
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 1000)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 1000)
     searcher = LateSearcher([segment])
     for row in (5, LIST_BLOCK - 1, LIST_BLOCK, count - 1):
         row = int(np.flatnonzero(lengths[: row + 1])[-1])
@@ -214,7 +214,7 @@ def test_a_filter_costs_no_hit(
 ) -> None:
     """One in a hundred allowed: found is what the exhaustive search finds among these."""
     rng = np.random.default_rng(9)
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 200)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 200)
     for lists in (False, True):
         segment = compressed(tmp_path / f"{lists}", passages, codec=codecs[4], lists=lists)
         searcher = LateSearcher([segment])

@@ -270,7 +270,7 @@ def test_odd_vectors(
     tokens = ODD[name].astype(np.float32)
     count = len(tokens)
     made = Passages(np.arange(count + 1), tokens, offsets_of([1] * count + [0]))
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
     segment: Any = compressed(tmp_path / "a", made, bits=bits, lists=lists)
     assert 0 <= segment.error < 0.3
     stored, _ = segment.vectors(np.arange(count))

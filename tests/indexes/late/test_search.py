@@ -106,7 +106,7 @@ def test_all_regimes_together(
     truth = max_sim(query, vectors, offsets, weights)
     given_weights = None if weights is None else [weights]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retrieval.indexes.late.search.SCANNED", scanned)
+        patch.setattr("retrieval.indexes.late.narrowing.SCANNED", scanned)
         ((found, scores),) = searcher.search([query], k, allowed, weights=given_weights)
         ((every, full),) = searcher.search(
             [query], k, allowed, weights=given_weights, exhaustive=True

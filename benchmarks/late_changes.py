@@ -1,0 +1,112 @@
+"""What adding and deleting cost in a whole index: store, lexical, dense and late, with fsync.
+
+    python benchmarks/late_changes.py VECTORS --work FOLDER --passages 100000
+
+The token vectors are those of VECTORS (see `late_vectors.py`); the encoder looks them up, so that
+the figures are the index's and not the network's. Texts are words drawn by Zipf's law.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from late_engine import Vectors, peak_mb
+from numpy.typing import NDArray
+
+from retrieval.index import Index
+from retrieval.types import Document, Embeddings, Progress
+
+DENSE = 384
+REPEATS = 15
+
+
+class Lookup:
+    """An encoder of texts that begin with the number of a passage whose vectors are known."""
+
+    name, fingerprint, max_tokens, dense_dim = "lookup", "0" * 64, 512, DENSE
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        self.token_dim = int(vectors.tokens.shape[1])
+
+    def token_spans(self, text: str) -> NDArray[np.int64]:
+        return np.array([[0, len(text)]])
+
+    def encode_documents(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> Embeddings:
+        numbers = [int(text.split(maxsplit=1)[0]) for text in texts]
+        parts = [self._vectors.part(n, n + 1)[0] for n in numbers]
+        dense = np.stack([np.resize(part[1:].mean(axis=0), DENSE) for part in parts])
+        dense /= np.linalg.norm(dense, axis=1, keepdims=True)
+        offsets = np.cumsum([0, *map(len, parts)])
+        return Embeddings(dense.astype(np.float32), np.concatenate(parts), offsets)
+
+    encode_queries = encode_documents
+
+    def stream_documents(
+        self, texts: Iterable[str], *, progress: Progress | None = None
+    ) -> Iterator[Embeddings]:
+        for text in texts:
+            yield self.encode_documents([text])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("vectors", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--passages", type=int, default=100_000)
+    given = parser.parse_args()
+    vectors = Vectors(given.vectors)
+    known = len(vectors.offsets) - 1
+    words = np.array([f"w{n}" for n in range(50_000)])
+    rng = np.random.default_rng(0)
+
+    def documents(first: int, last: int) -> Iterator[Document]:
+        for number in range(first, last):
+            drawn = words[np.minimum(rng.zipf(1.3, 120), len(words)) - 1]
+            yield Document(f"d{number}", f"{number % known} {' '.join(drawn)}")
+
+    shutil.rmtree(given.work, ignore_errors=True)
+    with Index.create(given.work, encoder=Lookup(vectors)) as index:
+        took = _seconds(lambda: index.add(documents(0, given.passages)))
+        count = given.passages
+        adds, deletes = [], []
+        for _ in range(REPEATS):
+            batch = list(documents(count, count + 100))
+            count += 100
+            adds.append(_seconds(lambda batch=batch: index.add(batch)))
+        for number in range(REPEATS):
+            deletes.append(_seconds(lambda name=f"d{number * 7}": index.delete([name])))
+        status = index.status()
+    print(
+        json.dumps(
+            {
+                "passages": given.passages,
+                "index_s": took,
+                "add_100_s": float(np.median(adds)),
+                "add_100_s_most": max(adds),
+                "delete_one_ms": float(np.median(deletes)) * 1e3,
+                "delete_one_ms_most": max(deletes) * 1e3,
+                "regimes": dict(status.regimes),
+                "segments": status.segments,
+                "peak_rss_mb": peak_mb(),
+            }
+        )
+    )
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

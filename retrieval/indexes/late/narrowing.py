@@ -1,0 +1,110 @@
+"""From all allowed passages of the compressed segments to the few that are scored exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes.late.candidates import Table, listed, scan, table
+from retrieval.indexes.late.compressed import CompressedSegment
+from retrieval.indexes.late.query import LateQuery
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Passage ids i64 [h] and scores f32 [h]."""
+
+SCANNED = 50_000
+"""Of so many allowed passages every one's centroids are looked at, even where there are lists:
+at twice as many the lists take a third of the time (measured)."""
+
+LISTED = 4096
+"""Passages that a segment's lists propose, at least."""
+
+_TOGETHER = 16  # queries that share a pass over the codes; each has a table of up to 2 MB
+
+
+def narrow(
+    segments: Sequence[CompressedSegment],
+    queries: Sequence[LateQuery],
+    k: int,
+    depth: int,
+    allowed: NDArray[np.bool_] | None,
+) -> Iterator[tuple[int, Found]]:
+    """The best `depth` candidates of all segments together, scored exactly, by query's place.
+
+    Args:
+        segments: of one dimension.
+        queries: each of at least one token.
+        k: how many are asked for; where lists propose fewer, all are looked at.
+        depth: how many are scored exactly, at least k.
+        allowed: bool by passage id; None allows all.
+    """
+    chosen = [(segment, segment.rows(allowed)) for segment in segments]
+    chosen = [(segment, rows) for segment, rows in chosen if len(rows)]
+    total = sum(len(rows) for _, rows in chosen)
+    if total <= depth:
+        for place, query in enumerate(queries):
+            for segment, rows in chosen:
+                yield place, (segment.ids[rows], segment.max_sim(query, rows))
+        return
+    for first in range(0, len(queries), _TOGETHER):
+        part = queries[first : first + _TOGETHER]
+        proposals = _proposals(chosen, part, k, depth, lists=total > SCANNED)
+        for place, (query, proposed) in enumerate(zip(part, proposals, strict=True), first):
+            for segment, rows in _best(proposed, depth):
+                yield place, (segment.ids[rows], segment.max_sim(query, rows))
+
+
+_Proposal = tuple[CompressedSegment, NDArray[np.int64], NDArray[np.float32]]
+"""A segment, rows of it i64 [r] and their approximate scores f32 [r]."""
+
+
+def _proposals(
+    chosen: Sequence[tuple[CompressedSegment, NDArray[np.int64]]],
+    queries: Sequence[LateQuery],
+    k: int,
+    depth: int,
+    *,
+    lists: bool,
+) -> list[list[_Proposal]]:
+    """For each query, each segment's best `depth` rows by approximate score."""
+    tables: dict[str, list[Table]] = {}  # segments that share a codec share its tables
+    found: list[list[_Proposal]] = [[] for _ in queries]
+    for segment, rows in chosen:
+        key = segment.codec.key
+        if key not in tables:
+            tables[key] = [table(query, segment.codec) for query in queries]
+        if lists and segment.lists is not None:
+            mask = _mask(segment, rows)
+            for place, one in enumerate(tables[key]):
+                proposed = listed(segment, one, mask, max(LISTED, 4 * depth))
+                # Lists that name too few say nothing of the others.
+                looked_at = np.sort(proposed) if len(proposed) >= k else rows
+                found[place] += [
+                    (segment, *best) for best in scan(segment, [one], looked_at, depth)
+                ]
+        else:
+            for place, (best, scores) in enumerate(scan(segment, tables[key], rows, depth)):
+                found[place].append((segment, best, scores))
+    return found
+
+
+def _best(
+    proposals: Sequence[_Proposal], depth: int
+) -> Iterator[tuple[CompressedSegment, NDArray[np.int64]]]:
+    """The rows of the best `depth` proposals of all segments, rising in each."""
+    scores = np.concatenate([scores for _, _, scores in proposals])
+    bound = -np.inf
+    if len(scores) > depth:
+        bound = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+    for segment, rows, approximate in proposals:
+        yield segment, np.sort(rows[approximate >= bound])
+
+
+def _mask(segment: CompressedSegment, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    if len(rows) == len(segment):
+        return None
+    mask = np.zeros(len(segment), np.bool_)
+    mask[rows] = True
+    return mask
