@@ -36,11 +36,13 @@ class Lookup:
         self.token_dim = int(vectors.tokens.shape[1])
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
+        """One token: a text is one passage."""
         return np.array([[0, len(text)]])
 
     def encode_documents(
         self, texts: Sequence[str], *, progress: Progress | None = None
     ) -> Embeddings:
+        """The known vectors, and their mean as the dense one."""
         numbers = [int(text.split(maxsplit=1)[0]) for text in texts]
         parts = [self._vectors.part(n, n + 1)[0] for n in numbers]
         dense = np.stack([np.resize(part[1:].mean(axis=0), DENSE) for part in parts])
@@ -53,11 +55,13 @@ class Lookup:
     def stream_documents(
         self, texts: Iterable[str], *, progress: Progress | None = None
     ) -> Iterator[Embeddings]:
+        """A text at a time."""
         for text in texts:
             yield self.encode_documents([text])
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--work", type=Path, required=True)

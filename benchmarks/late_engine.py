@@ -239,6 +239,7 @@ def peak_mb() -> float:
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     stages = {
         "build": build,

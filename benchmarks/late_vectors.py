@@ -60,6 +60,7 @@ def query_texts(sources: list[Path], count: int) -> list[str]:
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("sources", type=Path, nargs="+")

@@ -1,0 +1,119 @@
+"""What each regime of late interaction costs in quality: nDCG@10 and recall next to exact floats.
+
+    python benchmarks/late_quality.py COLLECTION --work FOLDER --out FILE.json
+
+COLLECTION is a folder in BEIR's format. Passages of 230 tokens, titles before them, by the
+embedded model; a document scores as its best passage. `float` is MaxSim in float32 over the
+vectors as the encoder returned them; pooled rows are token pooling by that factor, exact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from environment import environment
+from numpy.typing import NDArray
+
+from retrieval.documents import chunk
+from retrieval.encoders import load_encoder
+from retrieval.eval import evaluate, load_beir
+from retrieval.indexes.late import (
+    LateSearcher,
+    merge_compressed,
+    open_late,
+    train_codec,
+    write_late,
+)
+from retrieval.indexes.pooling import pool
+
+DEPTH = 100
+Vectors = NDArray[np.float32]
+Top = list[tuple[NDArray[np.int64], Vectors]]
+
+
+def exact_floats(tokens: Vectors, offsets: NDArray[np.int64], queries: Sequence[Vectors]) -> Top:
+    """The DEPTH best passages for each query by MaxSim in float32."""
+    best = []
+    for query in queries:
+        scores = np.empty(len(offsets) - 1, np.float32)
+        for first in range(0, len(scores), 500):
+            bounds = offsets[first : first + 501]
+            peaks = np.maximum.reduceat(
+                tokens[bounds[0] : bounds[-1]] @ query.T, bounds[:-1] - bounds[0], axis=0
+            )
+            scores[first : first + 500] = peaks.sum(axis=1)
+        order = np.argsort(-scores)[:DEPTH]
+        best.append((order, scores[order]))
+    return best
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collection", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    data = load_beir(given.collection)
+    encoder = load_encoder()
+    owners: list[str] = []
+    texts: list[str] = []
+    for document in data.documents:
+        for passage in chunk(document, encoder.token_spans, max_tokens=230):
+            owners.append(document.id)
+            texts.append(f"{document.title}\n{document.text[passage.start : passage.end]}")
+    embedded = encoder.encode_documents(texts)
+    tokens, offsets = embedded.tokens, embedded.offsets
+    queries = [encoder.encode_queries([text]).tokens for text in data.queries.values()]
+    numbers = np.arange(len(owners))
+    given.work.mkdir(parents=True)
+
+    rows: list[dict[str, Any]] = []
+    truth = exact_floats(tokens, offsets, queries)
+
+    def judge(name: str, found: Top, size: float) -> None:
+        run: dict[str, dict[str, float]] = {}
+        for query, (ids, scores) in zip(data.queries, found, strict=True):
+            best: dict[str, float] = {}
+            for number, score in zip(ids.tolist(), scores.tolist(), strict=True):
+                best.setdefault(owners[number], score)
+            run[query] = best
+        kept = [
+            len(set(a[:10].tolist()) & set(b[:10].tolist())) / 10
+            for (a, _), (b, _) in zip(truth, found, strict=True)
+        ]
+        rows.append(
+            {"name": name, "bytes_per_token": size, "recall_at_10": float(np.mean(kept))}
+            | evaluate(data.qrels, run, ("nDCG@10",))
+        )
+        print(rows[-1], flush=True)
+
+    def store(name: str, write: Callable[[Path], None]) -> None:
+        folder = given.work / name.replace(" ", "-")
+        write(folder)
+        size = sum(file.stat().st_size for file in folder.iterdir()) / len(tokens)
+        judge(name, LateSearcher([open_late(folder)]).search(queries, DEPTH), size)
+
+    judge("float", truth, 4.0 * tokens.shape[1])
+    store("exact", lambda folder: write_late(folder, numbers, tokens, offsets))
+    exact = open_late(given.work / "exact")
+    for bits in (4, 2):
+        codec = train_codec([exact], bits=bits)
+        for lists in (False, True):
+            name = f"{'lists' if lists else 'compressed'} {bits} bits"
+            store(name, lambda f, c=codec, li=lists: merge_compressed(f, [exact], c, lists=li))
+    for factor in (2, 3, 4):
+        pooled = pool(tokens, offsets, factor)
+        store(f"exact pooled {factor}", lambda f, p=pooled: write_late(f, numbers, *p))
+    result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "ir-measures"))
+    result |= {"collection": data.name, "passages": len(owners), "tokens": len(tokens)}
+    given.out.write_text(json.dumps(result | {"rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
