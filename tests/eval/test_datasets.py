@@ -237,8 +237,12 @@ def test_codesearchnet_annotated(tmp_path: Path) -> None:
         "Language,Query,GitHubUrl,Relevance,Notes\n" + "\n".join(rows),
     )
     found = only(tmp_path, "annotated")
-    assert found.judgements["convert int to string"] == {url: 2}
-    assert set(found.queries) == {"convert int to string", "sort, by key", "sort string list"}
+    assert found.judgements["convert_int_to_string"] == {url: 2}
+    assert found.queries == {
+        "convert_int_to_string": "convert int to string",
+        "sort,_by_key": "sort, by key",
+        "sort_string_list": "sort string list",
+    }
     assert [warning.split()[0] for warning in found.warnings] == ["1", "1", "1"]
     assert "annotated twice; the last counts" in found.warnings[0]
     assert "not in the corpus" in found.warnings[1]

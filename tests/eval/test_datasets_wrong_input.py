@@ -155,7 +155,7 @@ def test_a_run_is_written_as_it_is_read(tmp_path: Path) -> None:
     write_run(tmp_path / "run.trec", run, "my system")
     assert read_run(tmp_path / "run.trec") == run
     first = (tmp_path / "run.trec").read_text().splitlines()[0].split()
-    assert first == ["q1", "Q0", "c", "1", "0.3333333333333333", "my_system"]
+    assert first == ["q1", "Q0", "c", "1", "0.3333333333333333", "my%20system"]
 
 
 def test_documents_stream(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _annotated(folder: Path, paths: list[Path]) -> list[Collection]:
     for row in reader:
         language = row["Language"].lower()
         grades = by_language.setdefault(language, {})
-        key = (row["Query"].lower(), row["GitHubUrl"])
+        key = (row["Query"].lower(), str(row["GitHubUrl"]))
         repeated[language] = repeated.get(language, 0) + (key in grades)
         grades[key] = grade(row["Relevance"], file)
     return [
@@ -120,8 +120,10 @@ def _annotated_language(
         for row in _functions(paths, language):
             yield Document(field(row, *_URL, path=paths[0]), _code(row, paths[0]))
 
-    queries = {query: query for query, _ in grades}
-    judged: list[Judgement] = [(query, url, given) for (query, url), given in grades.items()]
+    # Run files are cut at white space, which an id can therefore not hold.
+    ids = {query: "_".join(query.split()) for query, _ in grades}
+    queries = {id: query for query, id in ids.items()}
+    judged: list[Judgement] = [(ids[query], url, given) for (query, url), given in grades.items()]
     warnings = [
         f"{repeated} pairs are annotated twice; the last counts, as in the published evaluation"
     ]

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
@@ -132,15 +133,23 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
 
 
 def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str) -> None:
-    """Write a run file, best first, in trec_eval's order; whole or not at all."""
-    name = re.sub(r"\s+", "_", tag)
+    """Write a run file, best first, in trec_eval's order; whole or not at all.
+
+    White space in an id or the tag becomes `%20` and the like: the format is cut at it.
+    """
+    name = _word(tag)
     scratch = path.with_name(path.name + ".part")
     with scratch.open("w", encoding="utf-8") as out:
         for query, scores in run.items():
             ordered = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             for rank, (document, score) in enumerate(ordered, start=1):
-                out.write(f"{query} Q0 {document} {rank} {score!r} {name}\n")
+                parts = (_word(query), "Q0", _word(document), str(rank), repr(score), name)
+                out.write(" ".join(parts) + "\n")
     scratch.replace(path)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"\s", lambda match: quote(match[0], errors="surrogatepass"), text)
 
 
 def _documents(path: Path) -> Iterator[Document]:

@@ -1,0 +1,248 @@
+"""What our retrievers are compared with: BM25, sentence-transformers models, run files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import InputError, MissingDependency
+from retrieval.eval.building import (
+    Cost,
+    Indexing,
+    Ranked,
+    Settings,
+    counted,
+    joined,
+    read_built,
+    short_digest,
+    write_built,
+)
+from retrieval.eval.datasets import Collection, read_run
+
+_QUERIES_AT_ONCE = 64
+
+
+class Bm25s:
+    """BM25 by bm25s: Lucene's variant, k1 1.2, b 0.75, English stemmer and stop words."""
+
+    name = "bm25s"
+    timed = True
+
+    def __init__(self) -> None:
+        try:
+            import bm25s
+            import Stemmer
+        except ImportError:
+            raise MissingDependency(
+                "the baseline bm25s needs bm25s and PyStemmer: "
+                "pip install 'modernbert-retrieval[eval]'"
+            ) from None
+        self._bm25s = bm25s
+        self._options = {
+            "stopwords": "en",
+            "stemmer": Stemmer.Stemmer("english"),
+            "show_progress": False,
+        }
+        self._index: Any = None
+        self._ids: list[str] = []
+
+    def identity(self) -> str:
+        """The package's version and the parameters."""
+        return f"bm25s {self._bm25s.__version__} lucene 1.2 0.75 english"
+
+    def settings(self) -> Settings:
+        """Whole documents."""
+        return Settings()
+
+    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+        """Index whole documents; it is quick, so that only what is done is kept."""
+        self._ids, texts = [], []
+        started = time.perf_counter()
+        for document in counted(collection, indexing):
+            self._ids.append(document.id)
+            texts.append(joined(document))
+        self._index = self._bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+        words = self._bm25s.tokenize(texts, **self._options)
+        self._index.index(words, show_progress=False)
+        seconds = time.perf_counter() - started
+        place = folder / "bm25s"
+        self._index.save(place)
+        size = sum(path.stat().st_size for path in place.rglob("*"))
+        return Cost(seconds, None, size)
+
+    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
+        """The k best documents for each query that share a word with it."""
+        words = self._bm25s.tokenize(list(queries.values()), **self._options, return_ids=False)
+        run: Ranked = {}
+        for query, asked in zip(queries, words, strict=True):
+            known = [word for word in asked if word in self._index.vocab_dict]
+            run[query] = self._best(known, k) if known else {}
+        return run
+
+    def _best(self, words: list[str], k: int) -> dict[str, float]:
+        found, scores = self._index.retrieve([words], k=min(k, len(self._ids)), show_progress=False)
+        pairs = zip(found[0].tolist(), scores[0].tolist(), strict=True)
+        return {self._ids[at]: score for at, score in pairs if score > 0}
+
+    def close(self) -> None:
+        """Forget the collection."""
+        self._index, self._ids = None, []
+
+
+class SentenceTransformerSystem:
+    """A sentence-transformers model; whole documents, cut off where the model stops reading."""
+
+    timed = True
+
+    def __init__(self, source: str) -> None:
+        try:
+            import sentence_transformers
+        except ImportError:
+            raise MissingDependency(
+                f"st:{source} needs sentence-transformers: pip install 'modernbert-retrieval[st]'"
+            ) from None
+        try:
+            self._model = sentence_transformers.SentenceTransformer(source)
+        except (OSError, ValueError) as wrong:
+            reason = " ".join(str(wrong).split())[:200]
+            raise InputError(
+                f"st:{source} cannot be loaded ({reason}); give a folder or Hub id of a "
+                "sentence-transformers model"
+            ) from wrong
+        self.name = Path(source).name if Path(source).exists() else source
+        self._identity = f"{sentence_transformers.__version__} {source} {_weights(source)}"
+        self._ids: list[str] = []
+        self._vectors: NDArray[np.float32] = np.empty((0, 0), np.float32)
+
+    def identity(self) -> str:
+        """The package's version, the model's source and its files' sizes."""
+        return f"{self._identity} {self._model.max_seq_length}"
+
+    def settings(self) -> Settings:
+        """The model's own limit and prompts."""
+        limit = self._model.max_seq_length
+        prompts = {name: text for name, text in self._model.prompts.items() if text}
+        return Settings(max_tokens=None if limit is None else int(limit), prompts=prompts)
+
+    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+        """Encode whole documents; the vectors are kept in the folder."""
+        key = f"{self.identity()} {collection.sha256}"
+        place = folder / f"vectors-{short_digest(self.identity())}"
+        done = read_built(place, key)
+        if done is not None:
+            self._ids = [document.id for document in collection.documents]
+            self._vectors = np.load(place / "vectors.npy", allow_pickle=False)
+            return done
+        self._model.encode_document(["warm up"])
+        self._ids, blocks, texts = [], [], []
+        started = time.perf_counter()
+        for document in counted(collection, indexing):
+            self._ids.append(document.id)
+            texts.append(joined(document))
+            if len(texts) == 1024:
+                blocks.append(self._encode(texts))
+                texts = []
+        if texts:
+            blocks.append(self._encode(texts))
+        self._vectors = np.concatenate(blocks)
+        seconds = time.perf_counter() - started
+        place.mkdir(parents=True, exist_ok=True)
+        np.save(place / "vectors.npy", self._vectors, allow_pickle=False)
+        cost = Cost(seconds, None, self._vectors.nbytes)
+        write_built(place, key, cost)
+        return cost
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        found = self._model.encode_document(
+            texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(found, np.float32)
+
+    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
+        """The k documents nearest to each query, by cosine; all are compared."""
+        ids = list(queries)
+        run: Ranked = {}
+        for first in range(0, len(ids), _QUERIES_AT_ONCE):
+            some = ids[first : first + _QUERIES_AT_ONCE]
+            vectors = self._model.encode_query(
+                [queries[id] for id in some], normalize_embeddings=True, show_progress_bar=False
+            )
+            scores = np.asarray(vectors, np.float32) @ self._vectors.T
+            _check_finite(scores, self.name)
+            for id, row in zip(some, scores, strict=True):
+                best = _largest(row, k)
+                run[id] = {self._ids[at]: float(row[at]) for at in best.tolist()}
+        return run
+
+    def close(self) -> None:
+        """Forget the collection."""
+        self._ids, self._vectors = [], np.empty((0, 0), np.float32)
+
+
+class RunFile:
+    """Another system's answers, from a TREC run file."""
+
+    timed = False
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.name = name or path.stem
+        self._run = read_run(path)
+        self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def identity(self) -> str:
+        """The file's digest."""
+        return self._digest
+
+    def settings(self) -> Settings:
+        """Not known."""
+        return Settings()
+
+    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+        """Nothing to do."""
+        return Cost()
+
+    def answers(self, collection: Collection) -> bool:
+        """Whether the file has any of the collection's queries."""
+        return not self._run.keys().isdisjoint(collection.queries)
+
+    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
+        """The k best of what the file holds; queries that it lacks have no answer."""
+        found = {}
+        for query in queries:
+            scores = self._run.get(query, {})
+            best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
+            found[query] = dict(best[:k])
+        return found
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Places of the k largest, best first."""
+    some = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
+    return np.asarray(some[np.argsort(-scores[some], kind="stable")], np.int64)
+
+
+def _check_finite(scores: NDArray[np.float32], name: str) -> None:
+    unusable = int(np.count_nonzero(~np.isfinite(scores)))
+    if unusable:
+        raise InputError(
+            f"{unusable} of {scores.size} scores of {name} are NaN or infinite; the model is broken"
+        )
+
+
+def _weights(source: str) -> str:
+    folder = Path(source)
+    if not folder.is_dir():
+        return ""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    facts = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    return short_digest(json.dumps(facts))

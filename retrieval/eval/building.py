@@ -1,0 +1,119 @@
+"""What every system shares: how texts are joined, what building cost, what is kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from retrieval.eval.datasets import Collection
+from retrieval.types import Document
+
+Indexing = Callable[[int, int], None]
+"""Called as `indexing(documents, of)` while a collection is read."""
+
+Ranked = dict[str, dict[str, float]]
+"""Score by document id, by query id."""
+
+TEXT = "title, line break, text"
+
+_BUILT = "built.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What it took to make a system ready for a collection; None where it was not measured.
+
+    Attributes:
+        build_s: seconds to encode and index; None also where an earlier run had begun it.
+        tokens_per_s: tokens encoded a second while building.
+        index_bytes: of the files that are searched, texts included where they are in them.
+    """
+
+    build_s: float | None = None
+    tokens_per_s: float | None = None
+    index_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A system's own choices, for the protocol.
+
+    Attributes:
+        passage_tokens: the length that documents were cut to; None where they were not cut.
+        max_tokens: the length beyond which text is dropped; None where nothing is.
+        prompts: what is put before a text, by `query` or `document`.
+    """
+
+    passage_tokens: int | None = None
+    max_tokens: int | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+
+
+class System(Protocol):
+    """Something that ranks the documents of a collection.
+
+    Attributes:
+        name: in tables and file names.
+        timed: whether the time of its searches means anything.
+    """
+
+    name: str
+    timed: bool
+
+    def identity(self) -> str:
+        """All that decides its answers, besides the collection."""
+
+    def settings(self) -> Settings:
+        """Its own choices; asked after `index`."""
+
+    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+        """Make it ready for a collection.
+
+        Args:
+            folder: its own, for what is kept from one run to the next.
+        """
+
+    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
+        """The k best documents for each query; none of the queries is blank."""
+
+    def close(self) -> None:
+        """Let go of the collection."""
+
+
+def joined(document: Document) -> str:
+    """A document's title and text as one; what `TEXT` says."""
+    return f"{document.title}\n{document.text}" if document.title else document.text
+
+
+def counted(collection: Collection, indexing: Indexing | None) -> Iterator[Document]:
+    """The documents, telling how many of them went by."""
+    of = len(collection.documents)
+    for number, document in enumerate(collection.documents, start=1):
+        yield document
+        if indexing is not None:
+            indexing(number, of)
+
+
+def short_digest(text: str) -> str:
+    """Twelve hexadecimal digits for a name of a folder."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_built(place: Path, key: str) -> Cost | None:
+    """What building cost, if it was finished for this key; anything else is built again."""
+    try:
+        found = json.loads((place / _BUILT).read_text(encoding="utf-8"))
+        return Cost(**found["cost"]) if found["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_built(place: Path, key: str, cost: Cost) -> None:
+    """Say that building is finished, for `read_built`."""
+    scratch = place / f"{_BUILT}.part"
+    scratch.write_text(json.dumps({"key": key, "cost": asdict(cost)}), encoding="utf-8")
+    scratch.replace(place / _BUILT)

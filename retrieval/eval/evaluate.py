@@ -1,0 +1,455 @@
+"""An evaluation: every system on every collection, resumed where it was stopped."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.errors import InputError, RetrievalError
+from retrieval.eval.baselines import RunFile
+from retrieval.eval.building import TEXT, Cost, Ranked, Settings, System, joined
+from retrieval.eval.datasets import Collection, load, write_run
+from retrieval.eval.machine import forget_peak, machine, peak_rss_mb, versions
+from retrieval.eval.measures import MEASURES, TIES, check_measures, per_query
+from retrieval.eval.results import (
+    Efficiency,
+    Protocol,
+    Results,
+    Row,
+    Texts,
+    file_name,
+    read_run,
+    run_path,
+    write_results,
+    write_texts,
+)
+from retrieval.eval.statistics import bootstrap_intervals
+
+DEPTH = 100
+TIMED_QUERIES = 100
+"""So many queries are timed one by one, for their k best."""
+
+TIMED_K = 10
+SHOWN = 10
+"""So many documents of each ranking are kept for reports, and this many characters of each."""
+
+SHOWN_CHARACTERS = 4000
+
+_INDEXES, _STATE = "indexes", "state"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateProgress:
+    """Where an evaluation is.
+
+    Attributes:
+        what: the collection, the system and what it is doing.
+        done: documents indexed and queries answered, over all collections and systems.
+        of: how many there are.
+        seconds_left: at the rate so far; None while nothing is known.
+    """
+
+    what: str
+    done: int
+    of: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one system did on one collection."""
+
+    values: Mapping[str, Mapping[str, float]]
+    cost: Efficiency
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+class _Meter:
+    """Counts documents and queries, and how long they take."""
+
+    def __init__(self, of: int, show: Callable[[EvaluateProgress], None] | None) -> None:
+        self._of = of
+        self._show = show
+        self._done = 0
+        self._skipped = 0  # was done before, and took no time now
+        self._started = time.monotonic()
+
+    def tell(self, what: str, part: int = 0) -> None:
+        """Say what is going on, `part` units into it."""
+        if self._show is None:
+            return
+        done = self._done + part
+        worked, spent = done - self._skipped, time.monotonic() - self._started
+        left = spent / worked * (self._of - done) if worked and spent > 1 else None
+        self._show(EvaluateProgress(what, done, self._of, left))
+
+    def add(self, units: int, *, skipped: bool = False) -> None:
+        """So much is done."""
+        self._done += units
+        self._skipped += units if skipped else 0
+
+
+def evaluate(
+    sources: Sequence[str],
+    systems: Sequence[System],
+    out: Path,
+    *,
+    split: str | None = None,
+    measures: Sequence[str] = MEASURES,
+    k: int = DEPTH,
+    keep_texts: bool = True,
+    progress: Callable[[EvaluateProgress], None] | None = None,
+) -> Results:
+    """Run every system on every collection and measure it.
+
+    What is done is written to `out` at once: run it again after an interruption, and it goes on;
+    what was done under another protocol is done again. A collection or a system that fails is
+    named in `failed`, and the others go on.
+
+    Args:
+        sources: folders, or names that ir-datasets knows.
+        systems: their names differ.
+        out: the folder of results, made if need be.
+        split: of the judgements; None is each collection's own.
+        measures: as ir-measures names them.
+        k: how many documents are retrieved for each query.
+        keep_texts: keep texts of queries and documents beside the results, for reports.
+
+    Raises:
+        InputError: nothing is to be done, a measure is not known, or every collection failed.
+        MissingDependency: ir-measures is not installed.
+    """
+    _check(sources, systems, measures, k)
+    out.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
+    collections = _load(sources, split, failed)
+    pairs = _pairs(collections, systems)
+    meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
+    found: dict[str, dict[str, _Found]] = {}
+    results = None
+    for collection in collections:
+        work = _Work(collection, out, tuple(measures), k, meter)
+        found[collection.name] = {}
+        own = [system for of, system in pairs if of is collection]
+        for system in own:
+            try:
+                found[collection.name][system.name] = work.run(system)
+            except Exception as wrong:  # whatever it is, the others are not to be lost
+                before = [failed[collection.name]] if collection.name in failed else []
+                failed[collection.name] = "; ".join([*before, f"{system.name}: {_line(wrong)}"])
+                meter.add(_units(collection))
+        for system in own:
+            system.close()
+        if keep_texts and found[collection.name]:
+            _keep_texts(collection, out, found[collection.name])
+        results = _results(collections, found, measures, k, failed)
+        write_results(out, results)
+    if results is None or not results.rows:
+        raise InputError("nothing could be measured: " + "; ".join(_failures(failed)))
+    return results
+
+
+def _check(
+    sources: Sequence[str], systems: Sequence[System], measures: Sequence[str], k: int
+) -> None:
+    if not sources:
+        raise InputError("no collection was given; give a folder or a name")
+    if not systems:
+        raise InputError("no system was given; give a retriever or a system")
+    if not measures:
+        raise InputError("no measure was given; give one such as nDCG@10")
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InputError(f"k={k!r} retrieves no document; give a whole number of at least 1")
+    check_measures(measures)
+
+
+def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> list[Collection]:
+    found: dict[str, Collection] = {}
+    for source in sources:
+        try:
+            for collection in load(source, split):
+                if collection.name in found:
+                    raise InputError(
+                        f"two collections are named {collection.name!r}; rename a folder, or "
+                        "evaluate them into different folders"
+                    )
+                found[collection.name] = collection
+        except (RetrievalError, OSError) as wrong:
+            failed[source] = _line(wrong)
+    return list(found.values())
+
+
+def _pairs(
+    collections: Sequence[Collection], systems: Sequence[System]
+) -> list[tuple[Collection, System]]:
+    """What is to be run: a run file only where it has answers."""
+    pairs = []
+    for system in systems:
+        fit = [c for c in collections if not isinstance(system, RunFile) or system.answers(c)]
+        if collections and not fit:
+            names = ", ".join(collection.name for collection in collections)
+            raise InputError(
+                f"run {system.name!r} answers no query of {names}; "
+                "give the run of one of these collections"
+            )
+        pairs += [(collection, system) for collection in fit]
+    return pairs
+
+
+def _units(collection: Collection) -> int:
+    return len(collection.documents) + len(collection.queries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One collection, and how it is measured."""
+
+    collection: Collection
+    out: Path
+    measures: tuple[str, ...]
+    k: int
+    meter: _Meter
+
+    def run(self, system: System) -> _Found:
+        """Index, search, measure; or what was found before under the same protocol."""
+        key = self._key(system)
+        known = self._read(system, key)
+        if known is None:
+            known = self._run(system)
+            self._write(system, key, known)
+            self.meter.add(_units(self.collection))
+        else:
+            self.meter.add(_units(self.collection), skipped=True)
+        return known
+
+    def _run(self, system: System) -> _Found:
+        label, documents = f"{self.collection.name}: {system.name}", len(self.collection.documents)
+        fresh = forget_peak()
+        self.meter.tell(f"{label}, indexing")
+        folder = self.out / _INDEXES / file_name(self.collection.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        cost = system.index(
+            self.collection,
+            folder,
+            lambda done, of: self.meter.tell(f"{label}, indexing {done:,}/{of:,}", done),
+        )
+        self.meter.tell(f"{label}, searching", documents)
+        asked = {id: text for id, text in self.collection.queries.items() if text.strip()}
+        run = self._search(system, asked, label)
+        values = per_query(self.collection.judgements, run, self.measures)
+        times = _times(system, asked) if system.timed else []
+        peak = peak_rss_mb() if fresh and system.timed else None
+        path = self._run_path(system)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_run(path, run, system.name)
+        return _Found(
+            values,
+            _efficiency(self.collection, system.name, cost, times, peak),
+            system.settings(),
+            _warnings(self, system, run, asked),
+        )
+
+    def _search(self, system: System, asked: Mapping[str, str], label: str) -> Ranked:
+        ids: list[str] = list(asked)
+        run: Ranked = {}
+        documents = len(self.collection.documents)
+        for first in range(0, len(ids), 256):
+            run |= system.search({id: asked[id] for id in ids[first : first + 256]}, self.k)
+            self.meter.tell(f"{label}, searching {len(run):,}/{len(ids):,}", documents + len(run))
+        return run
+
+    def _key(self, system: System) -> str:
+        parts = [self.collection.sha256, self.collection.split, self.collection.name]
+        parts += [system.name, system.identity(), str(self.k), *self.measures]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _state(self, system: System) -> Path:
+        name = f"{file_name(self.collection.name)}.{file_name(system.name, dots=True)}.json"
+        return self.out / _STATE / name
+
+    def _read(self, system: System, key: str) -> _Found | None:
+        """What was found before; None if nothing was, or under another protocol, or no run is."""
+        try:
+            state = json.loads(self._state(system).read_text(encoding="utf-8"))
+            if state["key"] != key or not self._run_path(system).is_file():
+                return None
+            return _Found(
+                state["values"],
+                Efficiency(**state["cost"]),
+                Settings(**state["settings"]),
+                tuple(state["warnings"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _run_path(self, system: System) -> Path:
+        return run_path(self.out, self.collection.name, system.name)
+
+    def _write(self, system: System, key: str, found: _Found) -> None:
+        path = self._state(system)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f"{path.name}.part")
+        state: dict[str, Any] = {"key": key, "values": found.values}
+        state |= {"cost": asdict(found.cost), "settings": asdict(found.settings)}
+        state |= {"warnings": found.warnings}
+        scratch.write_text(json.dumps(state), encoding="utf-8")
+        scratch.replace(path)
+
+
+def _warnings(
+    work: _Work, system: System, run: Ranked, asked: Mapping[str, str]
+) -> tuple[str, ...]:
+    said = []
+    silent = sum(not run.get(query) for query in asked)
+    if silent:
+        said.append(f"{system.name} has no answer to {silent} queries; they count as 0")
+    limit = system.settings().max_tokens
+    if limit is not None:
+        said.append(f"{system.name} reads {limit} tokens of a document; the rest is dropped")
+    if not system.timed:
+        ids = {document.id for document in work.collection.documents}
+        strange = {document for scores in run.values() for document in scores} - ids
+        if strange:
+            said.append(
+                f"{system.name} names {len(strange)} documents that are not in the corpus (such "
+                f"as {min(strange)!r}); they count as not relevant, unless they are judged"
+            )
+    return tuple(said)
+
+
+def _times(system: System, queries: Mapping[str, str]) -> list[float]:
+    """Milliseconds of each of the first queries, asked one by one."""
+    times = []
+    for number, (id, text) in enumerate(list(queries.items())[:TIMED_QUERIES]):
+        if number == 0:
+            system.search({id: text}, TIMED_K)  # the first pays for what is loaded once
+        started = time.perf_counter()
+        system.search({id: text}, TIMED_K)
+        times.append(1e3 * (time.perf_counter() - started))
+    return times
+
+
+def _efficiency(
+    collection: Collection, system: str, cost: Cost, times: list[float], peak: float | None
+) -> Efficiency:
+    p50, p95, p99 = np.percentile(times, [50, 95, 99]).tolist() if times else (None, None, None)
+    size = cost.index_bytes
+    return Efficiency(
+        collection=collection.name,
+        system=system,
+        build_s=cost.build_s,
+        tokens_per_s=cost.tokens_per_s,
+        index_bytes_per_document=None if size is None else size / len(collection.documents),
+        qps=1e3 * len(times) / sum(times) if times else None,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        peak_rss_mb=peak,
+    )
+
+
+def _results(
+    collections: Sequence[Collection],
+    found: Mapping[str, Mapping[str, _Found]],
+    measures: Sequence[str],
+    k: int,
+    failed: Mapping[str, str],
+) -> Results:
+    done = [collection for collection in collections if found.get(collection.name)]
+    return Results(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine=machine(),
+        versions=versions(),
+        rows=tuple(row for one in done for row in _rows(one, found[one.name], measures)),
+        efficiency=tuple(f.cost for one in done for f in found[one.name].values()),
+        protocols=tuple(_protocol(one, found[one.name], k) for one in done),
+        per_query={
+            one.name: {name: f.values for name, f in found[one.name].items()} for one in done
+        },
+        failed=dict(failed),
+    )
+
+
+def _rows(
+    collection: Collection, found: Mapping[str, _Found], measures: Sequence[str]
+) -> list[Row]:
+    rows = []
+    for system, one in found.items():
+        table = np.array([[values[m] for m in measures] for values in one.values.values()])
+        lows, highs = bootstrap_intervals(table)
+        for place, measure in enumerate(measures):
+            value = math.fsum(table[:, place]) / len(table)
+            low, high = float(lows[place]), float(highs[place])
+            known = math.isfinite(low) and math.isfinite(high)
+            rows.append(
+                Row(
+                    collection.name,
+                    collection.split,
+                    system,
+                    measure,
+                    value,
+                    low if known else None,
+                    high if known else None,
+                    len(table),
+                )
+            )
+    return rows
+
+
+def _protocol(collection: Collection, found: Mapping[str, _Found], k: int) -> Protocol:
+    cut = {one.settings.passage_tokens for one in found.values()} - {None}
+    limits = {one.settings.max_tokens for one in found.values()} - {None}
+    prompts = {
+        f"{system} {name}": text
+        for system, one in found.items()
+        for name, text in one.settings.prompts.items()
+    }
+    asked = len(collection.queries)
+    return Protocol(
+        collection=collection.name,
+        split=collection.split,
+        documents=len(collection.documents),
+        queries=asked,
+        judged_queries=asked,
+        text=TEXT + (f"; {collection.notes}" if collection.notes else ""),
+        passage_tokens=cut.pop() if len(cut) == 1 else None,
+        max_tokens=limits.pop() if len(limits) == 1 else None,
+        prompts=prompts,
+        aggregation=f"MaxP, {k} documents a query",
+        ties=TIES,
+        unjudged=f"{collection.unjudged} queries without judgements are not asked",
+        dataset_sha256=collection.sha256,
+        warnings=collection.warnings + tuple(w for one in found.values() for w in one.warnings),
+    )
+
+
+def _keep_texts(collection: Collection, out: Path, found: Mapping[str, _Found]) -> None:
+    """The texts of the queries, and of the documents that a system ranks high or that answer."""
+    shown = {d for grades in collection.judgements.values() for d, g in grades.items() if g > 0}
+    for system in found:
+        for best in read_run(out, collection.name, system, SHOWN).values():
+            shown.update(document for document, _ in best)
+    documents = {}
+    for document in collection.documents:
+        if document.id in shown:
+            documents[document.id] = joined(document)[:SHOWN_CHARACTERS]
+    write_texts(out, collection.name, Texts(collection.queries, documents, collection.judgements))
+
+
+def _failures(failed: Mapping[str, str]) -> list[str]:
+    return [f"{name} ({message})" for name, message in failed.items()]
+
+
+def _line(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return said if isinstance(error, RetrievalError) else f"{type(error).__name__}: {said}"

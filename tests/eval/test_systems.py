@@ -1,0 +1,216 @@
+"""Each system ranks a small collection as it should, and keeps what it has built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import retrieval.encoders
+from retrieval.errors import InputError
+from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
+from retrieval.eval.building import System
+from retrieval.eval.datasets import Collection, assemble
+from retrieval.eval.runs import run_documents
+from retrieval.eval.systems import Engine, IndexSystem, make_systems
+from retrieval.index import Index
+from retrieval.types import RETRIEVERS, Document
+from tests.index.fake_encoder import FakeEncoder
+
+DOCUMENTS = (
+    Document("cats", "Cats purr and sleep in the sun.", "Cats"),
+    Document("dogs", "Dogs bark at every stranger.", "Dogs"),
+    Document("fish", "Fish swim in silence.", ""),
+)
+QUERIES = {
+    "q1": "Cats purr and sleep",
+    "q2": "bark at every stranger",
+    "q3": "Fish swim in silence",
+}
+
+
+def collection(documents: tuple[Document, ...] = DOCUMENTS) -> Collection:
+    judged = [("q1", "cats", 1), ("q2", "dogs", 1), ("q3", "fish", 1)]
+    return assemble("animals", "test", lambda: iter(documents), QUERIES.items(), judged)
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEncoder]:
+    found = FakeEncoder()
+    monkeypatch.setattr(retrieval.encoders, "load_encoder", lambda source=None: found)
+    yield found
+
+
+def best(run: dict[str, dict[str, float]]) -> list[str]:
+    return [max(scores, key=scores.__getitem__) for scores in run.values()]
+
+
+def check(system: System, folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    cost = system.index(collection(), folder, lambda done, of: seen.append((done, of)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert cost.build_s is not None and cost.build_s > 0
+    assert cost.index_bytes is not None and cost.index_bytes > 0
+    run = system.search(QUERIES, 2)
+    assert best(run) == ["cats", "dogs", "fish"]
+    assert all(len(scores) <= 2 for scores in run.values())
+    system.close()
+
+
+@pytest.mark.parametrize("retriever", RETRIEVERS)
+def test_ours(retriever: Any, tmp_path: Path, encoder: FakeEncoder) -> None:
+    check(IndexSystem(Engine(), retriever), tmp_path)
+
+
+def test_bm25s(tmp_path: Path) -> None:
+    pytest.importorskip("bm25s")
+    check(Bm25s(), tmp_path)
+
+
+def test_bm25s_without_a_known_word_finds_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("bm25s")
+    system = Bm25s()
+    system.index(collection(), tmp_path, None)
+    assert system.search({"a": "the", "b": "zebra", "c": "?!"}, 10) == {"a": {}, "b": {}, "c": {}}
+
+
+def test_retrievers_share_one_index(tmp_path: Path, encoder: FakeEncoder) -> None:
+    engine = Engine()
+    first, second = IndexSystem(engine, "dense"), IndexSystem(engine, "late")
+    cost = first.index(collection(), tmp_path, None)
+    assert second.index(collection(), tmp_path, None) == cost
+    assert len(encoder.encoded) == 3
+
+
+def test_an_index_is_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
+    cost = IndexSystem(Engine(), "dense").index(collection(), tmp_path, None)
+    again = IndexSystem(Engine(), "dense")
+    assert again.index(collection(), tmp_path, None) == cost
+    assert len(encoder.encoded) == 3
+    assert best(again.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
+
+
+def test_an_index_that_was_interrupted_goes_on(tmp_path: Path, encoder: FakeEncoder) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        IndexSystem(Engine(), "dense").index(collection(), tmp_path, stop)
+    system = IndexSystem(Engine(), "dense")
+    cost = system.index(collection(), tmp_path, None)
+    assert cost.build_s is None, "what was built before was not timed"
+    assert best(system.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
+
+
+def test_other_documents_get_another_index(tmp_path: Path, encoder: FakeEncoder) -> None:
+    IndexSystem(Engine(), "dense").index(collection(), tmp_path, None)
+    changed = (*DOCUMENTS[:2], Document("fish", "Fish are silent. Silence is theirs."))
+    system = IndexSystem(Engine(), "lexical")
+    system.index(collection(changed), tmp_path, None)
+    assert [hit.text for hit in system._engine.index.search("theirs", retriever="lexical")] == [
+        changed[2].text
+    ]
+
+
+def test_documents_score_as_their_best_passage_and_there_are_k_of_them(tmp_path: Path) -> None:
+    much = " ".join(f"cats number {n} purr ." for n in range(60))
+    documents = (Document("long", much), Document("short", "cats sleep ."), *DOCUMENTS[1:])
+    with Index.create(tmp_path / "i", encoder=FakeEncoder(), passage_tokens=16) as index:
+        index.add(documents)
+        assert index.status().passages > 12
+        for retriever in RETRIEVERS:
+            hits = index.search("cats purr", 3, retriever=retriever)
+            assert {hit.document_id for hit in hits} == {"long"}
+            run = run_documents(index, {"q": "cats purr"}, retriever=retriever, k=3)["q"]
+            assert next(iter(run)) == "long"
+            assert run["long"] == hits[0].score
+            expected = 2 if retriever == "lexical" else 3
+            assert len(run) == expected
+            assert list(run.values()) == sorted(run.values(), reverse=True)
+
+
+class FakeModel:
+    """As much of SentenceTransformer as is used; a word has a direction of its own."""
+
+    max_seq_length = 4
+    prompts: ClassVar = {"query": "query: ", "document": ""}
+
+    def __init__(self, source: str) -> None:
+        self.encoder = FakeEncoder()
+        if source == "missing":
+            raise OSError("missing is not a local folder")
+
+    def encode_document(self, texts: list[str], **options: Any) -> Any:
+        return self.encoder.encode_documents(texts).dense
+
+    encode_query = encode_document
+
+
+def test_sentence_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(package, "SentenceTransformer", FakeModel)
+    system = SentenceTransformerSystem("org/model")
+    check(system, tmp_path)
+    assert system.name == "org/model"
+    assert system.settings().max_tokens == 4
+    assert system.settings().prompts == {"query": "query: "}
+    again = SentenceTransformerSystem("org/model")
+    again.index(collection(), tmp_path, None)
+    assert again._model.encoder.encoded == [], "the vectors were kept"
+    assert best(again.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
+    again._vectors[1, 0] = np.nan
+    with pytest.raises(InputError, match="3 of 9 scores of org/model are NaN"):
+        again.search(QUERIES, 2)
+    with pytest.raises(InputError, match="st:missing cannot be loaded"):
+        SentenceTransformerSystem("missing")
+
+
+def test_a_run_file(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.trec"
+    path.write_text("q1 Q0 dogs 1 2.0 t\nq1 Q0 fish 2 2.0 t\nq1 Q0 cats 3 1.0 t\n")
+    system = RunFile(path)
+    system.index(collection(), tmp_path, None)
+    assert system.name == "theirs"
+    assert system.answers(collection())
+    assert system.search(QUERIES, 2) == {"q1": {"fish": 2.0, "dogs": 2.0}, "q2": {}, "q3": {}}
+
+
+def test_a_run_of_another_collection_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.trec"
+    path.write_text("301 Q0 dogs 1 2.0 t\n")
+    assert not RunFile(path).answers(collection())
+
+
+def test_specifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "r.trec").write_text("q1 Q0 dogs 1 2.0 t\n")
+    monkeypatch.setattr(
+        retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder(token_dim=None)
+    )
+    specs = ["bm25s", "encoder:org/other", f"run:{tmp_path}/r.trec", f"run:b={tmp_path}/r.trec"]
+    found = make_systems(["lexical", "late"], specs)
+    assert [one.name for one in found] == [
+        "lexical",
+        "late",
+        "bm25s",
+        "org/other/lexical",
+        "r",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        (["bm26"], "system 'bm26' is unknown; give bm25s, st:NAME"),
+        (["st:"], "system 'st:' is unknown"),
+        (["bm25s", "bm25s"], "two systems are named 'bm25s'"),
+        (["run:nowhere.trec"], "nowhere.trec cannot be read"),
+    ],
+)
+def test_specifications_that_cannot_be_used(specs: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make_systems([], specs)
