@@ -26,7 +26,7 @@ from retrieval.indexes.late.query import LateQuery
 CODES = "late.codes.npy"
 RESIDUALS = "late.residuals.npy"
 
-_RESIDENT = 256 << 20  # bytes of residuals that searches may leave mapped
+_RESIDENT = 1 << 30  # bytes of residuals that searches may leave mapped
 _FAULT = 64 << 10  # bytes that the system maps around what is read
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,7 @@ def centroids_for(tokens: int) -> int:
     return min(1 << 16, max(1, tokens), 1 << round(math.log2(wanted)))
 
 
-def train(
-    sample: NDArray[np.float32],
-    tokens: int,
-    *,
-    bits: int = 4,
-    progress: Callable[[str], None] | None = None,
-) -> Codec:
+def train(sample: NDArray[np.float32], tokens: int, *, bits: int = 4) -> Codec:
     """A codec for vectors of which `sample` is a fair part.
 
     Args:
@@ -54,9 +48,7 @@ def train(
             there are no more. It is overwritten.
         tokens: how many there are in all.
         bits: of a residual, 2 or 4.
-        progress: called with what is being done.
     """
-    say = progress or (lambda _: None)
     count = min(centroids_for(tokens), len(sample))
     part = sample[:: max(1, len(sample) // (1 << 16))].copy()
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -67,7 +59,6 @@ def train(
     unit = _unit(sample)
     units = in_units(sample, unit)
     sample /= np.float32(unit)
-    say(f"k-means: {count:,} centroids of {len(sample):,} tokens")
     centroids = _as_centroids(_k_means(sample, count))
     for _ in range(_POLISH):
         centroids = _moved(centroids, sample, Assigner(centroids)(units))
