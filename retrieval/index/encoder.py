@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
+from retrieval.indexes import token_dim_problem
 from retrieval.store import Settings
 from retrieval.types import Encoder, LateOptions
 
@@ -29,7 +30,8 @@ def remember(
     Raises:
         InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
             LateOptions.
-        EncoderError: it cannot be loaded, or has neither a dense nor a token head.
+        EncoderError: it cannot be loaded, has neither a dense nor a token head, or token vectors
+            of a dimension that cannot be stored.
     """
     if late is not None and not isinstance(late, LateOptions):
         raise InputError(f"late={late!r} cannot be used; give retrieval.LateOptions or None")
@@ -49,6 +51,9 @@ def remember(
             f"encoder {loaded.name!r} has neither a dense nor a token head; "
             "an index needs one that has at least one of them"
         )
+    problem = None if loaded.token_dim is None else token_dim_problem(loaded.token_dim)
+    if problem is not None:
+        raise EncoderError(f"encoder {loaded.name!r}: {problem}; choose another encoder")
     if not isinstance(passage_tokens, int) or not 1 <= passage_tokens <= loaded.max_tokens:
         raise InputError(
             f"passage_tokens={passage_tokens!r} does not fit encoder {loaded.name!r}; "

@@ -19,6 +19,7 @@ from retrieval.indexes.late import (
     train_codec,
     write_late,
 )
+from retrieval.indexes.late import dim_problem as token_dim_problem
 from retrieval.indexes.lexical import LexicalIndex, write_lexical
 from retrieval.indexes.words import highlight
 
@@ -41,6 +42,7 @@ __all__ = [
     "open_late",
     "parse_filter",
     "register_functions",
+    "token_dim_problem",
     "train_codec",
     "write_dense",
     "write_late",

@@ -81,6 +81,13 @@ def test_an_encoder_with_no_head(tmp_path: Path) -> None:
         Index.open(tmp_path / "i")
 
 
+@pytest.mark.parametrize("dim", [8, 20, 264])
+def test_token_vectors_that_cannot_be_stored_are_refused_at_once(tmp_path: Path, dim: int) -> None:
+    with pytest.raises(EncoderError, match=rf"{dim} dimensions; expected a multiple of 8"):
+        Index.create(tmp_path / "index", encoder=FakeEncoder(token_dim=dim))
+    assert not (tmp_path / "index").exists()
+
+
 def test_another_encoder_is_refused(tmp_path: Path, encoder: FakeEncoder) -> None:
     Index.create(tmp_path / "i", encoder=encoder).close()
     with pytest.raises(EncoderMismatch, match=r"'fake-words' .* not by 'other' "):

@@ -16,6 +16,7 @@ from retrieval.indexes.late.merging import (
     open_late,
     train_codec,
 )
+from retrieval.indexes.late.passages import dim_problem
 from retrieval.indexes.late.search import LateSearcher, LateSegment, TokenMatches
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "LateSearcher",
     "LateSegment",
     "TokenMatches",
+    "dim_problem",
     "merge_compressed",
     "merge_exact",
     "open_late",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,8 @@ class Codec:
         try:
             with (folder / CODEC).open("x", encoding="utf-8") as file:
                 json.dump(numbers, file)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as problem:
             raise StorageError(f"cannot write {folder / CODEC}: {problem.strerror}") from problem
 
@@ -227,7 +230,7 @@ def _numbers(path: Path) -> Mapping[str, float]:
     try:
         numbers = json.loads(text)
         found = {name: float(numbers[name]) for name in (*_NUMBERS, "error")}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
     if not (np.isfinite(list(found.values())).all() and found["unit"] > 0):
         raise IndexCorrupted(f"{path} holds numbers that no codec has; {CURE}")

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_query
 
+MOST_TOKENS = (1 << 16) - 1
+"""Of a query: a passage's approximate score, a sum over them, is a u16."""
+
 
 @dataclass(frozen=True, slots=True)
 class LateQuery:
@@ -50,9 +53,11 @@ def prepare(vectors: ArrayLike, dim: int, weights: ArrayLike | None = None) -> L
         weights: f32 [m], not negative; None is 1 for each.
 
     Raises:
-        InputError: another shape, NaN or infinity, or a negative weight.
+        InputError: another shape, too many tokens, NaN or infinity, or a negative weight.
     """
     rows = check_query(vectors, "query token vectors", dim=dim)
+    if len(rows) > MOST_TOKENS:
+        raise InputError(f"the query has {len(rows):,} tokens; give at most {MOST_TOKENS:,}")
     counts = np.ones(len(rows), np.float32)
     if weights is not None:
         counts = np.ascontiguousarray(weights, dtype=np.float32)

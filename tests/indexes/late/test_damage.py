@@ -202,6 +202,8 @@ def test_repeated_ids(segment: Path) -> None:
                 ('"trained_tokens": 9', '"trained_tokens": Infinity'),
                 ('"trained_error": 0', '"trained_error": null'),
                 ('"error": 0}', '"error": NaN}'),
+                ('"trained_tokens": 9', '"trained_tokens": ' + "9" * 400),
+                ('"unit": 1', '"unit": ' + "[" * 100_000),
             )
         ),
     ],

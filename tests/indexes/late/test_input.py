@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InputError
-from retrieval.indexes import write_late
+from retrieval.indexes import LateSearcher, open_late, write_late
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -41,3 +41,10 @@ def test_wrong_ids(tmp_path: Path, ids: list[int]) -> None:
     with pytest.raises(InputError, match="id"):
         write_late(tmp_path, ids, np.ones((2, 16)), [0, 1, 2])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_query_of_more_tokens_than_a_sum_can_take(tmp_path: Path) -> None:
+    write_late(tmp_path, [1], np.ones((2, 16)), [0, 2])
+    searcher = LateSearcher([open_late(tmp_path)])
+    with pytest.raises(InputError, match="65,536 tokens; give at most 65,535"):
+        searcher.search([np.ones((65_536, 16))], 1)
