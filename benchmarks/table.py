@@ -50,16 +50,21 @@ def render(result: Mapping[str, Any]) -> str:
         ]
         for row in costs
     ]
+    return f"\n{table(head + body)}\n{table(cost_head + cost_body)}\n{where(result)}\n\n"
+
+
+def where(result: Mapping[str, Any]) -> str:
+    """Date, commit, machine and versions, in a line."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return (
-        f"\n{_table(head + body)}\n{_table(cost_head + cost_body)}\n"
         f"{result['date'][:10]}, commit {result['commit'][:10]}, {machine['cores']} cores of "
-        f"{machine['cpu']}, {machine['memory_gb']} GB; {versions}.\n\n"
+        f"{machine['cpu']}, {machine['memory_gb']} GB; {versions}."
     )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows as Markdown."""
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
