@@ -5,6 +5,7 @@ prepare    a document checked, cut into passages, put before the encoder
 writer     documents in, commits out
 session    the disk's side of a writing call: lock, segments, commits, sweeping
 vectors    a dense and a late folder as one segment
+opened     what is open already is not opened again
 merge      which segments are rewritten as one
 snapshot   one generation, opened for searching
 search     candidates, MaxSim, fusion

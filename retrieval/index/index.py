@@ -15,6 +15,7 @@ from retrieval.index import explain, measure, search, verify
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
 from retrieval.index.measure import MeasureProgress, MeasureReport
+from retrieval.index.opened import OpenedSegments
 from retrieval.index.snapshot import Snapshot, open_newest
 from retrieval.index.values import CompactReport, IndexStatus
 from retrieval.index.writer import Writer, writing
@@ -69,7 +70,8 @@ class Index:
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = threading.Lock()  # held by the call that writes
-        self._snapshot: Snapshot | None = open_newest(path)
+        self._opened = OpenedSegments()
+        self._snapshot: Snapshot | None = open_newest(path, self._opened)
         try:
             self._encoder = EncoderSlot(path, self._snapshot.store.settings, encoder)
         except BaseException:
@@ -167,7 +169,7 @@ class Index:
 
     def _reopen(self) -> int:
         """Open the newest generation in place of the current one; returns its number."""
-        newest = open_newest(self.path)
+        newest = open_newest(self.path, self._opened)
         with self._state:
             current = self._snapshot
             moves = current is not None and current.generation <= newest.generation
@@ -253,6 +255,7 @@ class Index:
             writing(
                 self.path,
                 self._encoder,
+                opened=self._opened,
                 on_commit=self._reopen,
                 progress=progress,
                 compressing=compressing,

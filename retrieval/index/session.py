@@ -11,10 +11,11 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import RetrievalError, StorageError
+from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
 from retrieval.index import vectors
 from retrieval.index.codecs import codec_for
 from retrieval.index.merge import Candidate, plan, to_promote
+from retrieval.index.opened import LEXICAL, Opened, OpenedSegments, living, open_vectors
 from retrieval.index.prepare import Draft
 from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
 from retrieval.indexes import LATE_MEMORY, write_lexical
@@ -32,8 +33,11 @@ from retrieval.store.files import seal, sweep, sync_directory
 from retrieval.store.guard import is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 
-LEXICAL = "lexical"
+WAITING_SHARE = 16
+WAITING_MOST = 1000
+"""So many deleted passages, or one in so many, the lexical index keeps without being rewritten."""
 
+_NO_IDS = np.empty(0, np.int64)
 _DOCUMENTS_AT_ONCE = 256
 _LOG_BYTES = 32 << 20
 
@@ -64,6 +68,7 @@ class Session:
         folder: Path,
         on_commit: Callable[[], object],
         *,
+        opened: OpenedSegments | None = None,
         memory: int = LATE_MEMORY,
         tell: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -72,11 +77,13 @@ class Session:
         Args:
             folder: the index's.
             on_commit: called after every commit.
+            opened: takes over what is open already.
             memory: bytes that compressing token vectors may take.
             tell: called as `tell(done, of)` with numbers of tokens while they are compressed.
         """
         self._folder = folder
         self._on_commit = on_commit
+        self._shared = opened or OpenedSegments()
         self._memory = memory
         self._tell = tell
         self._exit = contextlib.ExitStack()
@@ -89,6 +96,7 @@ class Session:
             self._next_segment = self.store.next_segment
             self._unnamed: list[str] = []  # vector segments that wait for their commit
             self._opened: dict[str, VectorSegment] = {}
+            self._kept: dict[str, Opened[VectorSegment]] = {}  # of these, what can be shared
             self._sweep()
             self._exit = stack.pop_all()
         return self
@@ -135,29 +143,15 @@ class Session:
         """
         gone = self._passages_of(delete)
         merge = self._merge(gone)
-        segments = self._vector_records(merge)
-        dropped = list(merge.dropped)
-        passages = sum(len(draft.passages) for draft in add)
-        if passages or len(gone):
-            previous = self._lexical()
-            rest = previous.passages if previous else 0
-            target = self._new_folder(LEXICAL)
-            write_lexical(
-                target,
-                previous=self.store.segment_folder(previous.name) if previous else None,
-                add=_passages(add),
-                delete=gone,
-            )
-            segments.append(self._sealed(target, LEXICAL, rest + passages - len(gone), previous))
-            dropped += [previous.name] if previous else []
+        written, left = self._write_lexical(add, gone, merge.buried)
         self._publish(
             Commit(
                 delete=delete,
                 add=[NewDocument(d.number, d.document, d.source, d.passages) for d in add],
                 relabel=relabel,
                 sources=sources,
-                add_segments=segments,
-                drop_segments=dropped,
+                add_segments=[*self._vector_records(merge), *written],
+                drop_segments=[*merge.dropped, *left],
                 buried=merge.buried,
                 next_segment=self._next_segment,
             )
@@ -196,21 +190,24 @@ class Session:
         if not group:
             return
         merge = self._rewrite([group], segments, alive)
+        written, left = self._write_lexical((), _NO_IDS, merge.buried)
         self._publish(
             Commit(
-                add_segments=self._vector_records(merge),
-                drop_segments=merge.dropped,
+                add_segments=[*self._vector_records(merge), *written],
+                drop_segments=[*merge.dropped, *left],
                 buried=merge.buried,
                 next_segment=self._next_segment,
             )
         )
 
     def _publish(self, commit: Commit) -> None:
-        # The folders' own names must be on the disk before the database speaks of them.
-        sync_directory(self._folder / SEGMENTS)
+        if commit.add_segments:
+            # The folders' own names must be on the disk before the database speaks of them.
+            sync_directory(self._folder / SEGMENTS)
         self.store.commit(commit)
         self._unnamed = []
-        self._sweep()
+        if commit.drop_segments:
+            self._sweep()
         self._on_commit()
         if self.store.log_bytes() > _LOG_BYTES:
             self._empty_log()
@@ -229,6 +226,41 @@ class Session:
         named = {segment.name for segment in self.store.segments} | set(self._unnamed)
         sweep(self._folder / SEGMENTS, named)
         self._opened = {name: self._opened[name] for name in named & self._opened.keys()}
+        self._kept = {name: self._kept[name] for name in named & self._kept.keys()}
+
+    def _write_lexical(
+        self, add: Sequence[Draft], gone: NDArray[np.int64], buried: NDArray[np.int64]
+    ) -> tuple[list[SegmentRecord], list[str]]:
+        """Write the next lexical index if need be: its record, and the name of the one that goes.
+
+        Deleted passages may wait in the one there is, where searches pass over all that is
+        `dead`: a deletion need not write it anew. They leave with the next that is written, which
+        is when there is something to add, when they are many, or when they stand in no vector
+        segment any longer and so are `dead` no more.
+
+        Args:
+            add: documents that come.
+            gone: ids of the passages that the commit at hand deletes.
+            buried: ids of the passages that it drops from the vector segments.
+        """
+        previous = self._lexical()
+        before = living(self.store)
+        waiting = previous.passages - before if previous else 0
+        coming = sum(len(draft.passages) for draft in add)
+        leaving = waiting + len(gone)
+        after = before + coming - len(gone)
+        may_wait = not len(buried) and leaving <= min(WAITING_MOST, after // WAITING_SHARE)
+        if not coming and (not leaving or may_wait):
+            return [], []
+        target = self._new_folder(LEXICAL)
+        write_lexical(
+            target,
+            previous=self.store.segment_folder(previous.name) if previous else None,
+            add=_passages(add),
+            delete=np.concatenate([self.store.dead(), gone]) if waiting else gone,
+        )
+        record = self._sealed(target, LEXICAL, after, previous)
+        return [record], [previous.name] if previous else []
 
     def _merge(self, gone: NDArray[np.int64]) -> _Merge:
         """Rewrite the vector segments that the policy says as fewer.
@@ -254,6 +286,8 @@ class Session:
         self, gone: NDArray[np.int64]
     ) -> tuple[dict[str, VectorSegment], NDArray[np.bool_]]:
         """The vector segments by name, those of the next commit too; who lives, by passage id."""
+        for record in self.store.of_kind(vectors.KIND):
+            self._take(record)
         names = [s.name for s in self.store.of_kind(vectors.KIND)] + self._unnamed
         segments = {name: self._open(name) for name in names}
         first_unused = 1 + max(
@@ -318,12 +352,13 @@ class Session:
     def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
         """Records of the new vector segments, less those that were merged at once."""
         names = [name for name in self._unnamed if name not in merge.dropped]
-        return [
-            self._sealed(
-                self.store.segment_folder(name), vectors.KIND, len(self._open(name).ids), None
-            )
-            for name in [*names, *merge.written]
-        ]
+        records = []
+        for name in [*names, *merge.written]:
+            segment = self._open(name)
+            folder = self.store.segment_folder(name)
+            records.append(self._sealed(folder, vectors.KIND, len(segment.ids), None))
+            self._kept[name] = self._shared.put(records[-1], segment)
+        return records
 
     def _sealed(
         self, folder: Path, kind: str, passages: int, previous: SegmentRecord | None
@@ -344,13 +379,21 @@ class Session:
 
     def _open(self, name: str) -> VectorSegment:
         if name not in self._opened:
-            settings = self.store.settings
-            self._opened[name] = VectorSegment.open(
-                self.store.segment_folder(name),
-                dense=settings.dense_dim is not None,
-                late=settings.token_dim is not None,
-            )
+            self._opened[name] = open_vectors(self.store, name)
         return self._opened[name]
+
+    def _take(self, record: SegmentRecord) -> None:
+        """Have a segment of the store opened."""
+        if record.name in self._opened:
+            return
+        try:
+            self._kept[record.name] = self._shared.vectors(self.store, record)
+        except FileNotFoundError as error:
+            raise IndexCorrupted(
+                f"{error.filename} is missing; copy the index back from a backup, "
+                f"or delete {self._folder} and index again"
+            ) from error
+        self._opened[record.name] = self._kept[record.name].segment
 
     def _lexical(self) -> SegmentRecord | None:
         return next(iter(self.store.of_kind(LEXICAL)), None)

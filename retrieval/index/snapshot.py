@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, RetrievalError
 from retrieval.index import vectors
-from retrieval.index.session import LEXICAL
-from retrieval.index.vectors import VectorSegment
+from retrieval.index.opened import LEXICAL, OpenedSegments, living
 from retrieval.index.verify import problems_of
-from retrieval.indexes import LateSearcher, LexicalIndex, parse_filter, register_functions
+from retrieval.indexes import LateSearcher, parse_filter, register_functions
 from retrieval.store import Store
-from retrieval.store.files import check_sizes
 
 
 class Snapshot:
@@ -34,32 +32,26 @@ class Snapshot:
         passages: how many passages can be found.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, opened: OpenedSegments) -> None:
         """Open what `store` names; use `open_newest`, which outlives a sweep.
+
+        Args:
+            store: the database; the snapshot closes it.
+            opened: takes over what is open already.
 
         Raises:
             FileNotFoundError: a file is not there.
             IndexCorrupted: a file is not what it was.
         """
         self.store = store
-        settings = store.settings
-        for segment in store.segments:
-            check_sizes(store.segment_folder(segment.name), segment)
-        self.vectors = tuple(
-            VectorSegment.open(
-                store.segment_folder(segment.name),
-                dense=settings.dense_dim is not None,
-                late=settings.token_dim is not None,
-            )
-            for segment in store.of_kind(vectors.KIND)
-        )
+        self._vectors = [opened.vectors(store, s) for s in store.of_kind(vectors.KIND)]
+        self._lexical = [opened.lexical(store, s) for s in store.of_kind(LEXICAL)]
+        self.vectors = tuple(held.segment for held in self._vectors)
         self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
-        self.lexical: LexicalIndex | None = None
-        for segment in store.of_kind(LEXICAL):
-            self.lexical = LexicalIndex.open(store.segment_folder(segment.name))
-        counts = store.counts()
-        self.passages = counts.passages
-        self._alive = self._mask(store.dead(), value=False) if counts.dead else None
+        self.lexical = self._lexical[0].segment if self._lexical else None
+        self.passages = living(store)
+        dead = store.dead()
+        self._alive = self._mask(dead, value=False) if len(dead) else None
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
@@ -128,8 +120,8 @@ class Snapshot:
         return mask
 
 
-def open_newest(folder: Path) -> Snapshot:
-    """Open the newest generation of the index at `folder`.
+def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
+    """Open the newest generation of the index at `folder`, less what is `opened` already.
 
     A writer may commit and sweep between our reading what a generation names and our opening
     it. Then there is a newer one; only what fails twice at one generation is damaged.
@@ -138,7 +130,7 @@ def open_newest(folder: Path) -> Snapshot:
     while True:
         store = Store(folder, prepare=register_functions)
         try:
-            return Snapshot(store)
+            return Snapshot(store, opened)
         except Exception as error:
             with closing(store):
                 if store.generation != failed:

@@ -10,8 +10,7 @@ import numpy as np
 
 from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError
 from retrieval.index import vectors
-from retrieval.index.session import LEXICAL
-from retrieval.index.vectors import VectorSegment
+from retrieval.index.opened import LEXICAL, open_vectors
 from retrieval.indexes import LexicalIndex
 from retrieval.store import PassageRow, SegmentRecord, Store, StoredDocument
 from retrieval.store.files import damage
@@ -117,16 +116,22 @@ def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
     """A segment that holds another number of passages than it should."""
     folder = store.segment_folder(segment.name)
     if segment.kind == LEXICAL:
-        held, expected = len(LexicalIndex.open(folder)), store.counts().passages
+        held, counts = len(LexicalIndex.open(folder)), store.counts()
+        # Besides the living there are those who died since it was written, and they only.
+        if not counts.passages <= segment.passages <= counts.passages + counts.dead:
+            yield (
+                f"{store.path} is damaged: {segment.passages} passages in {folder} cannot be "
+                f"{counts.passages} living and at most {counts.dead} dead ones; {_CURE}"
+            )
     else:
-        held, expected = len(_open(store, segment).ids), segment.passages
-    if held != expected:
-        yield f"{folder} holds {held} passages instead of {expected}; {_CURE}"
+        held = len(open_vectors(store, segment.name).ids)
+    if held != segment.passages:
+        yield f"{folder} holds {held} passages instead of {segment.passages}; {_CURE}"
 
 
 def _coverage(store: Store) -> Iterator[str]:
     """Passages that stand in no vector segment, and those that stand there and should not."""
-    ids = [_open(store, segment).ids for segment in store.of_kind(vectors.KIND)]
+    ids = [open_vectors(store, segment.name).ids for segment in store.of_kind(vectors.KIND)]
     held = np.concatenate([np.empty(0, np.int64), *ids])
     expected = np.union1d(store.passage_ids(), store.dead())
     if not np.array_equal(np.sort(held), expected):
@@ -134,12 +139,3 @@ def _coverage(store: Store) -> Iterator[str]:
             f"{store.segment_folder('')} holds {len(held)} passages' vectors, {store.path} names "
             f"{len(expected)}, and they are not the same; {_CURE}"
         )
-
-
-def _open(store: Store, segment: SegmentRecord) -> VectorSegment:
-    settings = store.settings
-    return VectorSegment.open(
-        store.segment_folder(segment.name),
-        dense=settings.dense_dim is not None,
-        late=settings.token_dim is not None,
-    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from retrieval.index import prepare
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.opened import OpenedSegments
 from retrieval.index.prepare import Draft
 from retrieval.index.session import Session
 from retrieval.index.vectors import VectorBuffer
@@ -41,6 +42,7 @@ def writing(
     folder: Path,
     encoder: EncoderSlot,
     *,
+    opened: OpenedSegments | None = None,
     on_commit: Callable[[], object] = lambda: None,
     progress: Progress | None = None,
     compressing: Compressing | None = None,
@@ -53,6 +55,7 @@ def writing(
     Args:
         folder: the index.
         encoder: asked for only once there is something to encode.
+        opened: takes over what is open already.
         on_commit: called after every commit.
         progress: called after every batch of the encoder.
         compressing: called while token vectors are compressed.
@@ -62,7 +65,7 @@ def writing(
         IndexLocked: another writer is at work.
         StorageError: the disk is full or cannot be written; earlier commits are kept.
     """
-    with Session(folder, on_commit, memory=memory, tell=compressing) as session:
+    with Session(folder, on_commit, opened=opened, memory=memory, tell=compressing) as session:
         writer = Writer(session, encoder, progress)
         yield writer
         writer.commit()

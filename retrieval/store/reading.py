@@ -94,6 +94,7 @@ class Store:
 
     def _load(self, database: sqlite3.Connection) -> None:
         """Read the generation's format, number, settings and segments."""
+        self._dead: NDArray[np.int64] | None = None  # read when asked for
         try:
             meta = {
                 key: json.loads(value)
@@ -151,8 +152,12 @@ class Store:
             )
 
     def dead(self) -> NDArray[np.int64]:
-        """Ids of the deleted passages that still stand in segments, ascending."""
-        return self._column("SELECT passage FROM dead ORDER BY passage")
+        """Ids of the deleted passages that still stand in segments, ascending; read-only."""
+        with self._lock:
+            if self._dead is None:
+                self._dead = self._column("SELECT passage FROM dead ORDER BY passage")
+                self._dead.flags.writeable = False
+            return self._dead
 
     def passage_ids(self) -> NDArray[np.int64]:
         """Ids of all passages, ascending."""

@@ -165,21 +165,21 @@ def test_refresh_moves_on_and_says_so(folder: Path) -> None:
 
 def test_opening_outlives_a_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit and its sweep between a reader's look at the store and at the files."""
-    from retrieval.index import snapshot
+    from retrieval.index import opened
 
     races = iter(range(1, 4))
-    real = snapshot.check_sizes
+    real = opened.check_sizes
 
     def check_sizes(*arguments: object) -> None:
         number = next(races, None)
         if number is not None:
             with monkeypatch.context() as patch:
-                patch.setattr(snapshot, "check_sizes", real)
+                patch.setattr(opened, "check_sizes", real)
                 with Index.open(folder, encoder=FakeEncoder()) as writer:
                     writer.add(generation(number))
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(snapshot, "check_sizes", check_sizes)
+    monkeypatch.setattr(opened, "check_sizes", check_sizes)
     with Index.open(folder, encoder=FakeEncoder()) as reader:
         assert check_one_generation(reader) == 3
 
