@@ -1,0 +1,28 @@
+"""Reports of an evaluation: one page that opens offline, and Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retrieval.eval.report.data import gathered
+from retrieval.eval.report.markdown import markdown
+from retrieval.eval.report.page import page
+from retrieval.eval.results import Results
+
+__all__ = ["markdown", "page", "write_report"]
+
+
+def write_report(folder: Path, results: Results, *, texts: bool = True) -> None:
+    """Write `report.html` and `report.md` into a folder of results.
+
+    Args:
+        folder: where the runs are, and the texts if any were kept.
+        texts: show queries and passages; False for a page that may be published where the
+            collections' texts may not.
+
+    Raises:
+        InputError: a run or the texts are damaged.
+    """
+    data = gathered(folder, results, texts=texts)
+    (folder / "report.md").write_text(markdown(results, data.marks), encoding="utf-8")
+    (folder / "report.html").write_text(page(results, data), encoding="utf-8")
