@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from retrieval import __version__
 from retrieval.cli import place
+from retrieval.cli.evaluations import evaluations
 from retrieval.cli.models import models
 
 
@@ -62,6 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models, name="model")
+app.add_typer(evaluations, name="eval")
 
 _NEAREST = "the nearest .retrieval in this folder or one above it"
 _INDEX_HELP = f"Folder of the index; {_NEAREST} if not given."
@@ -159,7 +161,7 @@ def index(
         typer.Option(
             "--list-passages",
             metavar="N",
-            help="Passages beyond which inverted lists are used; 200000 if not given.",
+            help="Passages beyond which inverted lists are used; 50000 if not given.",
         ),
     ] = None,
     memory: Memory = DEFAULT_MEMORY,
