@@ -205,7 +205,9 @@ def _missing(x: _Side, y: _Side, collection: str, measure: str) -> list[str]:
     one, other = x.values(collection, measure), y.values(collection, measure)
     for side, values in ((x, one), (y, other)):
         if not values:
-            return [f"{side.system} of {side.folder} has no values of {measure} by query"]
+            why = side.results.failed.get(collection)
+            said = f"{side.system} of {side.folder} has no values of {measure} by query"
+            return [f"{said}: {why}" if why else said]
     if one.keys() != other.keys():
         return [
             f"{x.system} and {y.system} answered different queries: "

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from retrieval.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -302,7 +304,8 @@ def read_run(
                     f"found {line.strip()[:80]!r}"
                 ) from None
     for ranked in found.values():
-        ranked.sort(key=lambda pair: (pair[1], pair[0]), reverse=True)
+        # trec_eval holds scores in single precision: what is equal there is a tie.
+        ranked.sort(key=lambda pair: (np.float32(pair[1]), pair[0]), reverse=True)
         del ranked[depth:]
     return found
 

@@ -99,6 +99,23 @@ def test_a_collection_that_failed_says_why(folder: Path, tmp_path: Path) -> None
     }
 
 
+def test_a_system_that_failed_on_a_collection_says_why(folder: Path, tmp_path: Path) -> None:
+    sample = results()
+    per_query = {
+        c: {name: v for name, v in s.items() if (c, name) != ("scifact", "bm25")}
+        for c, s in sample.per_query.items()
+    }
+    b = _changed(
+        tmp_path,
+        dataclasses.replace(sample, per_query=per_query, failed={"scifact": "bm25: no memory"}),
+    )
+    comparison = compare_folders(folder, b)
+    assert comparison.refused == {
+        "scifact": (f"bm25 of {b} has no values of nDCG@10 by query: bm25: no memory",)
+    }
+    assert len(comparison.compared) == 5
+
+
 def test_other_queries_are_refused_with_counts(folder: Path, tmp_path: Path) -> None:
     sample = results()
     fewer = {

@@ -198,7 +198,9 @@ def test_a_plain_name_stays() -> None:
 def test_a_run_is_read_in_the_order_of_trec_eval(tmp_path: Path) -> None:
     path = run_path(tmp_path, "tiny", "bm25")
     path.parent.mkdir()
-    path.write_text("q1 Q0 a 1 1.5 x\nq1 Q0 b 2 1.5 x\nq1 Q0 c 3 2.5 x\nq2\tQ0\ta\t1\t1\tx\n")
+    path.write_text(
+        "q1 Q0 a 1 1.500000001 x\nq1 Q0 b 2 1.5 x\nq1 Q0 c 3 2.5 x\nq2\tQ0\ta\t1\t1\tx\n"
+    )
     found = read_run(tmp_path, "tiny", "bm25", 2)
     assert found == {"q1": [("c", 2.5), ("b", 1.5)], "q2": [("a", 1.0)]}
     assert read_run(tmp_path, "tiny", "dense", 2) == {}
