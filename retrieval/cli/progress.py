@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from retrieval.cli.render import count, duration
 
 if TYPE_CHECKING:
+    from retrieval.eval import EvaluateProgress
     from retrieval.sync import SyncProgress
 
 _NOUNS = {"searching": "queries", "encoding": "passages"}
@@ -46,6 +47,16 @@ def compacting_bar() -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
+def evaluating_bar() -> Iterator[Callable[[EvaluateProgress], None] | None]:
+    """A bar for `evaluate`; None, and nothing shown, where standard error is no terminal."""
+    with _bar("reading the collections") as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda now: show(evaluating(now), now.done, now.of)
+
+
+@contextmanager
 def _bar(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar that is told what is going on, how much of it is done, and of how much."""
     if not sys.stderr.isatty():
@@ -65,6 +76,12 @@ def _bar(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
 def compressing(done: int, of: int) -> str:
     """`compressing 1,000/5,000 token vectors`."""
     return f"compressing {done:,}/{count(of, 'token vector')}"
+
+
+def evaluating(now: EvaluateProgress) -> str:
+    """`scifact: late, indexing 120/5,183  4 min left`."""
+    left = now.seconds_left
+    return now.what if left is None else f"{now.what}  {duration(left)} left"
 
 
 def describe(now: SyncProgress) -> str:
