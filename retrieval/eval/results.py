@@ -296,17 +296,21 @@ def read_run(
         for number, line in enumerate(lines, 1):
             parts = line.split()
             try:
-                query, _, document, _, score, _ = parts
-                found.setdefault(query, []).append((document, float(score)))
+                query, _, document, _, said, _ = parts
+                score = float(said)
+                if math.isnan(score):
+                    raise ValueError
+                found.setdefault(query, []).append((document, score))
             except ValueError:
                 raise InputError(
                     f"{path}:{number}: expected `query Q0 document rank score name`, "
                     f"found {line.strip()[:80]!r}"
                 ) from None
-    for ranked in found.values():
-        # trec_eval holds scores in single precision: what is equal there is a tie.
-        ranked.sort(key=lambda pair: (np.float32(pair[1]), pair[0]), reverse=True)
-        del ranked[depth:]
+    # trec_eval holds scores in single precision: what is equal there is a tie.
+    with np.errstate(over="ignore"):
+        for ranked in found.values():
+            ranked.sort(key=lambda pair: (np.float32(pair[1]), pair[0]), reverse=True)
+            del ranked[depth:]
     return found
 
 

@@ -18,7 +18,11 @@ from retrieval.eval.results import (
 )
 from retrieval.eval.statistics import bootstrap_interval
 
-SYSTEMS = {"bm25": 0.0, "all-MiniLM-L6-v2": 0.002, "embedded late": 0.15}
+SYSTEMS = {
+    "bm25": 0.0,
+    "sentence-transformers/all-MiniLM-L6-v2, 128 tokens": 0.002,
+    "embedded late": 0.15,
+}
 COLLECTIONS = {"scifact": 60, "beir/nfcorpus": 40}
 MEASURES = ("nDCG@10", "R@100")
 HOSTILE = "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt=2'>\u2028"

@@ -132,7 +132,9 @@ def test_systems_that_answered_other_queries_get_no_mark() -> None:
     }
     marks = marks_of(dataclasses.replace(sample, per_query=per_query))
     assert marks["bm25"]["nDCG@10"] == {}
-    assert set(marks["embedded late"]["nDCG@10"]["scifact"]) == {"all-MiniLM-L6-v2"}
+    assert set(marks["embedded late"]["nDCG@10"]["scifact"]) == {
+        "sentence-transformers/all-MiniLM-L6-v2, 128 tokens"
+    }
 
 
 def test_markdown_reads_as_the_tables_it_is_meant_to_be() -> None:

@@ -158,7 +158,11 @@ def test_the_reference_can_be_changed(opened: Any) -> None:
 
 def test_it_draws_quality_against_cost(opened: Any) -> None:
     for plot in ("latency", "size"):
-        assert _texts(opened, f"#{plot} .name") == ["embedded late", "bm25", "all-MiniLM-L6-v2"]
+        assert _texts(opened, f"#{plot} .name") == [
+            "bm25",
+            "sentence-transformers/all-MiniLM-L6-v2, 128 tokens",
+            "embedded late",
+        ]
         xs = opened.execute_script(
             f"return [...document.querySelectorAll('#{plot} circle')].map(e => e.cx.baseVal.value)"
         )
@@ -173,7 +177,11 @@ def test_it_drills_down_to_passages_side_by_side(opened: Any) -> None:
     _click(opened, "#more")
     assert len(_texts(opened, "#drill tbody tr")) == 50
     _click(opened, "#drill tbody button")
-    assert _texts(opened, ".sides h3") == ["bm25", "all-MiniLM-L6-v2", "embedded late"]
+    assert _texts(opened, ".sides h3") == [
+        "bm25",
+        "sentence-transformers/all-MiniLM-L6-v2, 128 tokens",
+        "embedded late",
+    ]
     tops = opened.execute_script(
         "return [...document.querySelectorAll('.sides h3')].map(e => e.getBoundingClientRect().top)"
     )

@@ -199,14 +199,16 @@ def test_a_run_is_read_in_the_order_of_trec_eval(tmp_path: Path) -> None:
     path = run_path(tmp_path, "tiny", "bm25")
     path.parent.mkdir()
     path.write_text(
-        "q1 Q0 a 1 1.500000001 x\nq1 Q0 b 2 1.5 x\nq1 Q0 c 3 2.5 x\nq2\tQ0\ta\t1\t1\tx\n"
+        "q1 Q0 a 1 1.500000001 x\nq1 Q0 b 2 1.5 x\nq1 Q0 c 3 1e300 x\nq2\tQ0\ta\t1\t1\tx\n"
     )
     found = read_run(tmp_path, "tiny", "bm25", 2)
-    assert found == {"q1": [("c", 2.5), ("b", 1.5)], "q2": [("a", 1.0)]}
+    assert found == {"q1": [("c", 1e300), ("b", 1.5)], "q2": [("a", 1.0)]}
     assert read_run(tmp_path, "tiny", "dense", 2) == {}
 
 
-@pytest.mark.parametrize("line", ["q1 Q0 a 1 high x", "q1 a 1", "q1 Q0 a b 1 2 x"])
+@pytest.mark.parametrize(
+    "line", ["q1 Q0 a 1 high x", "q1 Q0 a 1 nan x", "q1 a 1", "q1 Q0 a b 1 2 x"]
+)
 def test_a_broken_line_of_a_run_is_named(tmp_path: Path, line: str) -> None:
     path = run_path(tmp_path, "tiny", "bm25")
     path.parent.mkdir()

@@ -186,29 +186,32 @@
       }
       svg.append(draw("circle", { class: colour(point.system), cx: x, cy: y, r: 5 }));
     }
-    svg.append(...labels(points, atX, atY, width, height - bottom));
+    svg.append(...labels(points, atX, atY, width));
     fill(id, svg);
   }
-  // Names beside their points, pushed down where two would lie on each other.
-  function labels(points, atX, atY, width, floor) {
-    const placed = [];
-    const byHeight = [...points].sort((a, b) => b.row.value - a.row.value);
-    return byHeight.map((point) => {
-      const x = atX(point.x);
-      const before = x > width / 2;
+  // Names where there is room: beside, above or below their points.
+  function labels(points, atX, atY, width) {
+    const taken = points.map((p) => {
+      const [x, y] = [atX(p.x), atY(p.row.value)];
+      return { left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 };
+    });
+    const clash = (a) => taken.reduce((sum, b) => sum
+      + Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
+      * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)), 0)
+      + 100 * (Math.max(0, 2 - a.left) + Math.max(0, a.right - width + 2));
+    return points.map((point) => {
+      const [x, y] = [atX(point.x), atY(point.row.value)];
       const long = point.system.length * 6.6;
-      const start = before ? x - 9 - long : x + 9;
-      let y = atY(point.row.value) + 4;
-      const meets = (other) => start < other.end && start + long > other.start
-        && Math.abs(y - other.y) < 13;
-      for (let tries = 0; tries < 20; tries++) {
-        const other = placed.find(meets);
-        if (!other || y > floor - 4) break;
-        y = other.y + 13;
+      const boxes = [];
+      for (const down of [0, -16, 16, -30, 30, -44, 44]) {
+        for (const left of [x + 9, x - 9 - long, x - long / 2]) {
+          boxes.push({ left, right: left + long, top: y + down - 8, bottom: y + down + 6 });
+        }
       }
-      placed.push({ start, end: start + long, y });
-      return draw("text", { class: "name", x: before ? x - 9 : x + 9, y,
-        "text-anchor": before ? "end" : "start" }, point.system);
+      const found = boxes.reduce((best, box) => (clash(box) < clash(best) - 0.5 ? box : best));
+      taken.push(found);
+      return draw("text", { class: "name", x: (found.left + found.right) / 2, y: found.top + 12,
+        "text-anchor": "middle" }, point.system);
     });
   }
   const COSTS = [["build_s", "build, s", 1], ["tokens_per_s", "tokens/s", 0],
