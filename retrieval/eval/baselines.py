@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.building import (
+    ASKED,
+    Ask,
     Cost,
     Indexing,
     Ranked,
@@ -33,7 +35,6 @@ class Bm25s:
     """BM25 by bm25s: Lucene's variant, k1 1.2, b 0.75, English stemmer and stop words."""
 
     name = "bm25s"
-    timed = True
 
     def __init__(self) -> None:
         try:
@@ -91,6 +92,10 @@ class Bm25s:
         pairs = zip(found[0].tolist(), scores[0].tolist(), strict=True)
         return {self._ids[at]: score for at, score in pairs if score > 0}
 
+    def asking(self) -> Ask:
+        """One query, for the best documents."""
+        return lambda text: self.search({"": text}, ASKED)
+
     def close(self) -> None:
         """Forget the collection."""
         self._index, self._ids = None, []
@@ -98,8 +103,6 @@ class Bm25s:
 
 class SentenceTransformerSystem:
     """A sentence-transformers model; whole documents, cut off where the model stops reading."""
-
-    timed = True
 
     def __init__(self, source: str) -> None:
         try:
@@ -181,6 +184,10 @@ class SentenceTransformerSystem:
                 run[id] = {self._ids[at]: float(row[at]) for at in best.tolist()}
         return run
 
+    def asking(self) -> Ask:
+        """One query, for the best documents."""
+        return lambda text: self.search({"": text}, ASKED)
+
     def close(self) -> None:
         """Forget the collection."""
         self._ids, self._vectors = [], np.empty((0, 0), np.float32)
@@ -188,8 +195,6 @@ class SentenceTransformerSystem:
 
 class RunFile:
     """Another system's answers, from a TREC run file."""
-
-    timed = False
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or path.stem
@@ -220,6 +225,9 @@ class RunFile:
             best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             found[query] = dict(best[:k])
         return found
+
+    def asking(self) -> None:
+        """Nobody knows how long the system took."""
 
     def close(self) -> None:
         """Nothing to let go of."""

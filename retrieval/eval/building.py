@@ -18,6 +18,11 @@ Indexing = Callable[[int, int], None]
 Ranked = dict[str, dict[str, float]]
 """Score by document id, by query id."""
 
+Ask = Callable[[str], object]
+"""Answers one query, with `ASKED` hits."""
+
+ASKED = 10
+
 TEXT = "title, line break, text"
 
 _BUILT = "built.json"
@@ -58,11 +63,9 @@ class System(Protocol):
 
     Attributes:
         name: in tables and file names.
-        timed: whether the time of its searches means anything.
     """
 
     name: str
-    timed: bool
 
     def identity(self) -> str:
         """All that decides its answers, besides the collection."""
@@ -79,6 +82,9 @@ class System(Protocol):
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best documents for each query; none of the queries is blank."""
+
+    def asking(self) -> Ask | None:
+        """What is timed: one query as a user asks it; None where its time means nothing."""
 
     def close(self) -> None:
         """Let go of the collection."""

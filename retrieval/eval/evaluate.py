@@ -16,7 +16,7 @@ import numpy as np
 
 from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.baselines import RunFile
-from retrieval.eval.building import TEXT, Cost, Ranked, Settings, System, joined
+from retrieval.eval.building import TEXT, Ask, Cost, Ranked, Settings, System, joined
 from retrieval.eval.datasets import Collection, load, write_run
 from retrieval.eval.machine import forget_peak, machine, peak_rss_mb, versions
 from retrieval.eval.measures import MEASURES, TIES, check_measures, per_query
@@ -36,9 +36,8 @@ from retrieval.eval.statistics import bootstrap_intervals
 
 DEPTH = 100
 TIMED_QUERIES = 100
-"""So many queries are timed one by one, for their k best."""
+"""So many queries are timed, one by one."""
 
-TIMED_K = 10
 SHOWN = 10
 """So many documents of each ranking are kept for reports, and this many characters of each."""
 
@@ -247,8 +246,9 @@ class _Work:
         asked = {id: text for id, text in self.collection.queries.items() if text.strip()}
         run = self._search(system, asked, label)
         values = per_query(self.collection.judgements, run, self.measures)
-        times = _times(system, asked) if system.timed else []
-        peak = peak_rss_mb() if fresh and system.timed else None
+        ask = system.asking()
+        times = [] if ask is None else _times(ask, list(asked.values()))
+        peak = peak_rss_mb() if fresh and ask is not None else None
         path = self._run_path(system)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_run(path, run, system.name)
@@ -316,7 +316,7 @@ def _warnings(
     limit = system.settings().max_tokens
     if limit is not None:
         said.append(f"{system.name} reads {limit} tokens of a document; the rest is dropped")
-    if not system.timed:
+    if isinstance(system, RunFile):
         ids = {document.id for document in work.collection.documents}
         strange = {document for scores in run.values() for document in scores} - ids
         if strange:
@@ -327,14 +327,14 @@ def _warnings(
     return tuple(said)
 
 
-def _times(system: System, queries: Mapping[str, str]) -> list[float]:
+def _times(ask: Ask, queries: Sequence[str]) -> list[float]:
     """Milliseconds of each of the first queries, asked one by one."""
     times = []
-    for number, (id, text) in enumerate(list(queries.items())[:TIMED_QUERIES]):
-        if number == 0:
-            system.search({id: text}, TIMED_K)  # the first pays for what is loaded once
+    for text in queries[:1]:
+        ask(text)  # the first pays for what is loaded once
+    for text in queries[:TIMED_QUERIES]:
         started = time.perf_counter()
-        system.search({id: text}, TIMED_K)
+        ask(text)
         times.append(1e3 * (time.perf_counter() - started))
     return times
 

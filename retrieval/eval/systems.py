@@ -11,6 +11,8 @@ from retrieval import __version__
 from retrieval.errors import InputError
 from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
 from retrieval.eval.building import (
+    ASKED,
+    Ask,
     Cost,
     Indexing,
     Ranked,
@@ -119,8 +121,6 @@ class Engine:
 class IndexSystem:
     """One retriever of our index; a document scores as its best passage (MaxP)."""
 
-    timed = True
-
     def __init__(self, engine: Engine, retriever: Retriever, name: str | None = None) -> None:
         self.name = name or retriever
         self._engine = engine
@@ -141,6 +141,11 @@ class IndexSystem:
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best documents for each query."""
         return run_documents(self._engine.index, queries, retriever=self._retriever, k=k)
+
+    def asking(self) -> Ask:
+        """One search, for the best passages, without highlights."""
+        index, retriever = self._engine.index, self._retriever
+        return lambda text: index.search(text, ASKED, retriever=retriever, highlights=False)
 
     def close(self) -> None:
         """Let go of the index."""

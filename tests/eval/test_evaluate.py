@@ -11,7 +11,7 @@ import pytest
 
 from retrieval.errors import EncoderError, InputError
 from retrieval.eval.baselines import RunFile
-from retrieval.eval.building import Cost, Indexing, Ranked, Settings
+from retrieval.eval.building import Ask, Cost, Indexing, Ranked, Settings
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.evaluate import EvaluateProgress, evaluate
 from retrieval.eval.results import read_results, read_texts, run_path
@@ -19,8 +19,6 @@ from retrieval.eval.results import read_results, read_texts, run_path
 
 class Words:
     """Ranks by how many of the query's words a document has."""
-
-    timed = True
 
     def __init__(self, name: str = "words", *, breaks: str = "", error: Any = None) -> None:
         self.name = name
@@ -54,6 +52,9 @@ class Words:
             best = sorted(scores, key=lambda d: (scores[d], d), reverse=True)[:k]
             run[id] = {document: scores[document] for document in best if scores[document]}
         return run
+
+    def asking(self) -> Ask:
+        return lambda text: self.search({"": text}, 10)
 
     def close(self) -> None:
         self.documents = {}
