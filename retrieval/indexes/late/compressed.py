@@ -7,7 +7,6 @@ inverted lists. That is 2 + d * bits / 8 bytes a token and what the centroids ta
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, mapping_of, open_array
+from retrieval.indexes.arrays import CURE, open_array
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.codec import CENTROIDS, open_codec
 from retrieval.indexes.late.lists import open_lists
@@ -41,7 +40,7 @@ class CompressedSegment(Passages):
         lists: inverted lists, or None in a segment that is scanned.
     """
 
-    __slots__ = ("_mapped", "_read", "codec", "codes", "error", "lists", "residuals")
+    __slots__ = ("_read", "codec", "codes", "error", "lists", "residuals")
 
     def __init__(self, folder: Path) -> None:
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
@@ -61,9 +60,9 @@ class CompressedSegment(Passages):
         if len(self.codes) and int(self.codes.max()) >= len(self.codec.centroids):
             raise IndexCorrupted(f"{folder / CODES} names centroids that there are not; {CURE}")
         self.lists = open_lists(folder, len(ids), len(self.codec.centroids))
-        self._mapped = mapping_of(self.residuals)
         self._read = 0
-        super().__init__(folder, ids, offsets, dim=self.codec.dim)
+        stored = (self.codes, self.residuals)
+        super().__init__(folder, ids, offsets, dim=self.codec.dim, tokens=stored)
 
     @property
     def regime(self) -> Literal["compressed", "lists"]:
@@ -96,9 +95,9 @@ class CompressedSegment(Passages):
 
         They stay in the system's cache, from where mapping them again is cheap.
         """
-        if self._mapped is None or self.residuals.nbytes <= _RESIDENT:
+        if self.residuals.nbytes <= _RESIDENT:
             return
         self._read += len(rows) * _FAULT
         if self._read > _RESIDENT:
             self._read = 0
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+            self.release()

@@ -132,7 +132,7 @@ class ExactSegment(Passages):
             raise IndexCorrupted(
                 f"{folder / SCALES} holds NaN, infinity or a negative scale; {CURE}"
             )
-        super().__init__(folder, ids, offsets, dim=codes.shape[1])
+        super().__init__(folder, ids, offsets, dim=codes.shape[1], tokens=(codes, self.scales))
 
     def max_sim(self, queries: Sequence[LateQuery], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """MaxSim of each query and each of the passages, f32 [queries, rows].

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrieval.errors import InputError
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
+from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
 from retrieval.indexes.late.compressed import CODES, RESIDUALS, CompressedSegment
@@ -81,11 +82,10 @@ def train_codec(
     if tokens == 0:
         raise InputError("there is no token vector to train centroids on; add passages first")
     wanted = training.centroids_for(tokens) * training.SAMPLE_A_CENTROID
-    size = _block(dim, memory)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         for segment, rows in zip(segments, kept, strict=True):
-            for part in segment.blocks(rows, size):
+            for part in _parts(segment, rows, memory):
                 yield segment.vectors_of(part)
 
     sample = training.draw(blocks(), tokens, min(wanted, memory // (4 * dim * _COPIES)), dim)
@@ -132,7 +132,7 @@ def merge_compressed(
         ArrayWriter(folder / RESIDUALS, "|u1", (dim * codec.bits // 8,)) as residuals,
     ):
         for segment, rows in pairs:
-            for part in segment.blocks(rows, _block(dim, memory)):
+            for part in _parts(segment, rows, memory):
                 if isinstance(segment, CompressedSegment) and segment.codec.key == codec.key:
                     found = segment.codes[part], segment.residuals[part]
                     errors.append((segment.error, len(found[0])))
@@ -160,6 +160,14 @@ def _check(segments: Sequence[LateSegment]) -> int:
     return dims.pop()
 
 
-def _block(dim: int, memory: int) -> int:
-    """Tokens that are in work at once: their copies stay in a cache, and within the memory."""
-    return max(256, min(1 << 16, memory // (4 * dim * _COPIES)))
+def _parts(segment: LateSegment, rows: NDArray[np.int64], memory: int) -> Iterator[Tokens]:
+    """The tokens of these passages in blocks; pages that were read are given back on the way."""
+    size = max(256, min(1 << 16, memory // (4 * segment.dim * _COPIES)))
+    read = 0
+    for part in segment.blocks(rows, size):
+        yield part
+        read += size * segment.dim
+        if read > memory // 8:
+            segment.release()
+            read = 0
+    segment.release()

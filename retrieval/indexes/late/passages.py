@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, RowsById, open_array, write_array
+from retrieval.indexes.arrays import CURE, RowsById, mapping_of, open_array, write_array
 from retrieval.indexes.kernels.ragged import Tokens
 
 IDS = "late.ids.npy"
@@ -28,11 +30,18 @@ class Passages:
         dim: d.
     """
 
-    __slots__ = ("_every", "_rows", "dim", "folder", "ids", "lengths", "offsets")
+    __slots__ = ("_every", "_mapped", "_rows", "dim", "folder", "ids", "lengths", "offsets")
 
     def __init__(
-        self, folder: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64], *, dim: int
+        self,
+        folder: Path,
+        ids: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        *,
+        dim: int,
+        tokens: Sequence[NDArray[Any]],
     ) -> None:
+        """Take what was opened in `folder`; `tokens` are its large arrays, a row a token."""
         self.folder = folder
         self.ids = ids
         self.offsets = offsets
@@ -40,6 +49,8 @@ class Passages:
         self.dim = dim
         self._rows = RowsById(ids, folder / IDS)
         self._every = np.arange(len(ids))
+        maps = [mapping_of(array) for array in tokens]
+        self._mapped = tuple(mapped for mapped in maps if mapped is not None)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,6 +79,14 @@ class Passages:
         """The tokens of these passages, in order, about `size` at a time."""
         for piece in kernels.pieces(self.lengths[rows], size):
             yield kernels.token_rows(self.offsets, rows[piece])
+
+    def release(self) -> None:
+        """Let go of the pages that were read; what is read again is mapped again.
+
+        They stay in the system's cache, from where that is cheap. A search under way goes on.
+        """
+        for mapped in self._mapped:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
         """The stored vectors of these token rows, f32 [t, d]."""
