@@ -10,6 +10,8 @@ from types import TracebackType
 
 from retrieval.errors import IndexLocked, StorageError
 
+_DIGITS = 10  # of a process's number; 2 ** 22 is the most that Linux gives out
+
 
 class WriterLock:
     """Holds `flock` on a file for as long as the `with` block runs.
@@ -47,8 +49,8 @@ class WriterLock:
                 "keep the index on a file system with file locks"
             ) from error
         with contextlib.suppress(OSError):  # the number is a courtesy: a full disk may refuse it
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            # Over the old one, not after a truncation, which some file systems force to the disk.
+            os.pwrite(descriptor, f"{os.getpid():<{_DIGITS}}\n".encode("ascii"), 0)
         self._descriptor = descriptor
         return self
 

@@ -53,7 +53,7 @@ CREATE TABLE passages (
     last_line INTEGER NOT NULL
 );
 CREATE INDEX passages_document ON passages (document);
--- Passages that were deleted and still stand in a vector segment.
+-- Passages that were deleted and still stand in a vector segment, some in the lexical one too.
 CREATE TABLE dead (passage INTEGER PRIMARY KEY);
 CREATE TABLE sources (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL

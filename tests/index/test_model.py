@@ -39,9 +39,13 @@ steps = st.lists(
 
 
 @settings(max_examples=50, deadline=None)
-@given(steps=steps, query=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))
+@given(
+    steps=steps,
+    query=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3),
+    waiting=st.sampled_from([1, 3, 16]),
+)
 def test_any_history_ends_in_what_brute_force_says(
-    steps: list[tuple[str, Any]], query: list[str]
+    steps: list[tuple[str, Any]], query: list[str], waiting: int
 ) -> None:
     encoder = FakeEncoder()
     model: Model = {}
@@ -50,6 +54,7 @@ def test_any_history_ends_in_what_brute_force_says(
         tempfile.TemporaryDirectory() as folder,
         patch("retrieval.index.merge.FAN_IN", 2),
         patch("retrieval.index.merge.SMALLEST", 4),
+        patch("retrieval.index.session.WAITING_SHARE", waiting),
         patch("retrieval.index.writer.COMMIT_CHANGES", 5),
         patch("retrieval.index.writer.BLOCK_CHARACTERS", 60),
     ):
@@ -68,7 +73,8 @@ def test_any_history_ends_in_what_brute_force_says(
                 else:
                     index.close()
                     index = Index.open(Path(folder) / "i", encoder=encoder)
-            assert index.verify() == []
+                assert index.verify() == []
+                assert index.status().passages == sum(bool(d.text) for d in model.values())
             check(index, model, " ".join(query), encoder)
         finally:
             index.close()
