@@ -135,8 +135,12 @@ def _drill(folder: Path, results: Results, collection: str, with_texts: bool) ->
         text = texts.queries.get(query) if texts else None
         queries.append(Query(query, text, values[query], ranked))
     needed = {r.document for query in queries for found in query.ranked.values() for r in found}
-    documents = {id: text[:CHARACTERS] for id, text in texts.documents.items()} if texts else {}
+    documents = {id: _cut(text) for id, text in texts.documents.items()} if texts else {}
     return Drill(len(every), tuple(queries), {id: t for id, t in documents.items() if id in needed})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
 
 
 def _spread(values: Mapping[str, Mapping[str, float]], measure: str) -> float:

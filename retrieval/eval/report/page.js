@@ -232,12 +232,28 @@
           cost[name] === null ? "–" : number(cost[name], digits)))))));
   }
 
+  const WORD = /([\p{L}\p{N}]+)/u;
+  const common = new Map();
+  // Words in more than a third of a collection's passages tell nothing: "the", "der", "what".
+  function commonWords(drill) {
+    if (!common.has(drill)) {
+      const texts = Object.values(drill.documents);
+      const counts = new Map();
+      for (const text of texts) {
+        for (const word of new Set(text.toLowerCase().split(WORD))) {
+          counts.set(word, (counts.get(word) || 0) + 1);
+        }
+      }
+      common.set(drill, new Set(texts.length < 20 ? []
+        : [...counts].filter(([, n]) => n > texts.length / 3).map(([word]) => word)));
+    }
+    return common.get(drill);
+  }
   // The words of a query, whole, in any case.
-  function highlighted(text, query) {
-    const words = (query || "").match(/[\p{L}\p{N}]{3,}/gu) || [];
-    if (!words.length) return [text];
-    const known = new Set(words.map((word) => word.toLowerCase()));
-    return text.split(/([\p{L}\p{N}]+)/u).map((part) =>
+  function highlighted(text, query, drill) {
+    const words = (query || "").toLowerCase().match(/[\p{L}\p{N}]{2,}/gu) || [];
+    const known = new Set(words.filter((word) => !commonWords(drill).has(word)));
+    return text.split(WORD).map((part) =>
       (known.has(part.toLowerCase()) ? make("mark", {}, part) : part));
   }
   function passages(query, drill) {
@@ -250,7 +266,7 @@
               found.grade > 0 ? "  ✓ relevant (" + found.grade + ")" : "  judged not relevant"));
           }
           const text = drill.documents[found.document];
-          return make("li", {}, head, ...(text ? highlighted(text, query.text) : []));
+          return make("li", {}, head, ...(text ? highlighted(text, query.text, drill) : []));
         }))));
     return sides.length ? make("div", { class: "sides" }, ...sides)
       : make("p", { class: "faint" }, "no ranking was kept for this query");
