@@ -217,3 +217,35 @@ def test_specifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_specifications_that_cannot_be_used(specs: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         make_systems([], specs)
+
+
+def test_a_real_sentence_transformers_model(tmp_path: Path) -> None:
+    package = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from transformers import BertConfig, BertModel
+
+    from tests.encoders.random_models import randomise, wordpiece
+
+    sizes = {"vocab_size": 400, "hidden_size": 32, "intermediate_size": 48}
+    layers = {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 64}
+    bert = BertModel(BertConfig(**sizes, **layers))
+    randomise(bert)
+    bert.save_pretrained(tmp_path / "bert")
+    wordpiece().save_pretrained(tmp_path / "bert")
+    modules = [Transformer(str(tmp_path / "bert")), Pooling(32, "mean")]
+    model = package.SentenceTransformer(modules=modules, device="cpu", prompts={"query": "find "})
+    model.save_pretrained(str(tmp_path / "saved"))
+
+    system = SentenceTransformerSystem(str(tmp_path / "saved"))
+    assert system.name == "saved"
+    cost = system.index(collection(), tmp_path, None)
+    assert cost.index_bytes == 3 * 32 * 4
+    assert system.settings().prompts == {"query": "find "}
+    run = system.search(QUERIES, 3)
+    texts = [f"{d.title}\n{d.text}" if d.title else d.text for d in DOCUMENTS]
+    vectors = model.encode_document(texts, normalize_embeddings=True)
+    asked = model.encode_query(list(QUERIES.values()), normalize_embeddings=True)
+    for scores, expected in zip(run.values(), asked @ vectors.T, strict=True):
+        found = [scores[document.id] for document in DOCUMENTS]
+        assert found == pytest.approx(expected.tolist(), abs=1e-5)
