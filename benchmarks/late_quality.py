@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from retrieval.documents import chunk
 from retrieval.encoders import load_encoder
-from retrieval.eval import evaluate, load_beir
+from retrieval.eval import load_beir, means
 from retrieval.indexes.late import (
     LateSearcher,
     merge_compressed,
@@ -89,7 +89,7 @@ def main() -> None:
         ]
         rows.append(
             {"name": name, "bytes_per_token": size, "recall_at_10": float(np.mean(kept))}
-            | evaluate(data.qrels, run, ("nDCG@10",))
+            | means(data.qrels, run, ("nDCG@10",))
         )
         print(rows[-1], flush=True)
 
