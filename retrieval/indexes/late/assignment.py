@@ -27,10 +27,11 @@ class Assigner:
         centroids: i8 [K, d], K from 1 to 65,536.
     """
 
-    __slots__ = ("_centres", "_near", "centroids")
+    __slots__ = ("_centres", "_near", "_penalties", "centroids")
 
     def __init__(self, centroids: NDArray[np.int8]) -> None:
         self.centroids = centroids
+        self._penalties = _penalties(centroids)
         self._centres: NDArray[np.int8] | None = None
         self._near: NDArray[np.uint16] = np.empty((0, 0), np.uint16)
         if len(centroids) > _FLAT:
@@ -39,21 +40,23 @@ class Assigner:
     def __call__(self, units: NDArray[np.int8]) -> NDArray[np.uint16]:
         """The centroid of each vector i8 [T, d]: u16 [T]."""
         if self._centres is None:
-            return _nearest(units, self.centroids)
-        groups = _nearest(units, self._centres)
+            return kernels.nearest(units, self.centroids, self._penalties)
+        groups = kernels.nearest(units, self._centres, _penalties(self._centres))
         order = np.argsort(groups, kind="stable")
         ends = np.cumsum(np.bincount(groups, minlength=len(self._centres)))
         codes = np.empty(len(units), np.uint16)
         for near, members in zip(self._near, np.split(order, ends[:-1]), strict=True):
             if len(members):
-                codes[members] = near[_nearest(units[members], self.centroids[near])]
+                found = kernels.nearest(units[members], self.centroids[near], self._penalties[near])
+                codes[members] = near[found]
         return codes
 
 
-def _nearest(units: NDArray[np.int8], centroids: NDArray[np.int8]) -> NDArray[np.uint16]:
-    """As all are int8, the nearest has the largest dot product less half its squared length."""
+def _penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Half the squared lengths: the nearest has the largest dot product less this. i32 [K]."""
     squares = np.square(centroids, dtype=np.int32).sum(axis=1, dtype=np.int32)
-    return kernels.nearest(units, centroids, squares // np.int32(2))
+    halves: NDArray[np.int32] = squares // np.int32(2)
+    return halves
 
 
 def _groups(centroids: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:

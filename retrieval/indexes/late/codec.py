@@ -118,7 +118,20 @@ class Codec:
         The lengths are those about the mean, so that the figure does not flatter an encoder whose
         vectors are all alike; 0 for no vectors.
         """
-        return Compressor(self).error(vectors)
+        return self.lost(vectors, *Compressor(self).encode(vectors))
+
+    def lost(
+        self,
+        vectors: NDArray[np.float32],
+        codes: NDArray[np.uint16],
+        residuals: NDArray[np.uint8],
+    ) -> float:
+        """The error of vectors f32 [T, d] that are stored as these codes and residuals."""
+        total = float(np.square(vectors - self.mean, dtype=np.float64).sum())
+        if total == 0:
+            return 0.0
+        lost = vectors - self.decode(codes, residuals)
+        return float(np.square(lost, dtype=np.float64).sum()) / total
 
     def write(self, folder: Path, error: float) -> None:
         """Write the codec's files of a segment whose vectors it stores with this error."""
@@ -159,15 +172,6 @@ class Compressor:
         return codes, kernels.encode(
             units, codes, codec.centroids, codec.classes, self._tables, codec.bits
         )
-
-    def error(self, vectors: NDArray[np.float32]) -> float:
-        """As `Codec.error`."""
-        about = vectors - self.codec.mean
-        total = float(np.square(about, dtype=np.float64).sum())
-        if total == 0:
-            return 0.0
-        lost = vectors - self.codec.decode(*self.encode(vectors))
-        return float(np.square(lost, dtype=np.float64).sum()) / total
 
 
 def open_codec(folder: Path) -> tuple[Codec, float]:

@@ -29,6 +29,7 @@ Tell = Callable[[int, int], None]
 MEMORY = 2 << 30
 """Bytes that training and encoding may take, by default, whatever the size of the corpus."""
 
+_BLOCK = 1 << 18  # tokens at a time: enough that each group of centroids gets some hundreds
 _MEASURED = 1 << 12  # tokens of each block whose error is measured
 _COPIES = 6  # of a block or sample in f32 stand in memory at once, about
 
@@ -139,8 +140,9 @@ def merge_compressed(
                 else:
                     vectors = segment.vectors_of(part)
                     found = compressor.encode(vectors)
-                    step = max(1, len(vectors) // _MEASURED)
-                    errors.append((compressor.error(vectors[::step]), len(vectors)))
+                    some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
+                    lost = codec.lost(vectors[some], found[0][some], found[1][some])
+                    errors.append((lost, len(vectors)))
                 codes.append(found[0])
                 residuals.append(found[1])
                 if tell is not None:
@@ -162,7 +164,7 @@ def _check(segments: Sequence[LateSegment]) -> int:
 
 def _parts(segment: LateSegment, rows: NDArray[np.int64], memory: int) -> Iterator[Tokens]:
     """The tokens of these passages in blocks; pages that were read are given back on the way."""
-    size = max(256, min(1 << 16, memory // (4 * segment.dim * _COPIES)))
+    size = max(256, min(_BLOCK, memory // (4 * segment.dim * _COPIES)))
     read = 0
     for part in segment.blocks(rows, size):
         yield part

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.late.assignment import Assigner
-from retrieval.indexes.late.codec import Codec, Compressor, in_units
+from retrieval.indexes.late.codec import Codec, in_units
 
 SAMPLE_A_CENTROID = 40
 """Tokens of the sample for each centroid: FAISS advises 39 at least."""
@@ -65,9 +65,7 @@ def train(sample: NDArray[np.float32], tokens: int, *, bits: int = 4) -> Codec:
     codes = Assigner(centroids)(units)
     classes, levels = _levels(units, centroids, codes, bits)
     codec = Codec.of(mean, rotation, unit, centroids, classes, levels)
-    return dataclasses.replace(
-        codec, trained_error=Compressor(codec).error(part), trained_tokens=tokens
-    )
+    return dataclasses.replace(codec, trained_error=codec.error(part), trained_tokens=tokens)
 
 
 def draw(
