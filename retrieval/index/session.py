@@ -344,6 +344,8 @@ class Session:
         ):
             return None
         rest = [segment.late for segment in others if segment.late is not None]
+        if self._tell is not None:  # training the codec comes first, and may take a minute
+            self._tell(0, tokens)
         codec = codec_for(group, rest, alive, bits=options.bits, memory=self._memory)
         passages = living + sum(len(late.rows(alive)) for late in rest)
         lists = passages > options.list_passages

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from retrieval import LateOptions
-from retrieval.errors import InputError, StorageError
+from retrieval.errors import StorageError
 from retrieval.index import Index
 from retrieval.index.merge import FAN_IN
 from retrieval.index.session import Session
@@ -49,7 +49,7 @@ def early(folder: Path) -> Iterator[Index]:
 @pytest.fixture(autouse=True)
 def lists_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few passages there are."""
-    monkeypatch.setattr("retrieval.indexes.late.search.SCANNED", 0)
+    monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
 
 
 def test_regimes_follow_the_number_of_passages(early: Index) -> None:
@@ -148,14 +148,6 @@ def test_without_token_vectors_there_is_nothing_to_promote(folder: Path) -> None
         assert status.generation == FAN_IN + 2
         assert status.segments == 3  # merged as ever, one more, and the lexical one
         assert index.verify() == []
-
-
-def test_token_vectors_that_no_kernel_knows(folder: Path) -> None:
-    with Index.create(folder, encoder=FakeEncoder(32, 20)) as index:
-        with pytest.raises(InputError, match="20 dimensions; expected a multiple of 8 from 16"):
-            index.add(documents(0, 3))
-        assert index.status().documents == 0
-        check_swept(index)
 
 
 def test_a_reader_keeps_what_it_opened(early: Index) -> None:
