@@ -33,7 +33,7 @@ class Lookup:
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
-        self.token_dim = int(vectors.tokens.shape[1])
+        self.token_dim = vectors.dim
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """One token: a text is one passage."""

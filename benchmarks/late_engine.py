@@ -44,14 +44,16 @@ class Vectors:
     """Token vectors of real text, mapped."""
 
     def __init__(self, folder: Path) -> None:
-        self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        self._file = folder / "tokens.npy"
+        self.dim = int(np.load(self._file, mmap_mode="r").shape[1])
         self.offsets = np.load(folder / "offsets.npy")
         self.queries = np.load(folder / "queries.npy")
 
     def part(self, first: int, last: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The tokens of passages first:last and their offsets."""
         bounds = self.offsets[first : last + 1]
-        return self.tokens[bounds[0] : bounds[-1]].astype(np.float32), bounds - bounds[0]
+        mapped = np.load(self._file, mmap_mode="r")  # let go of at once: not ours to be measured
+        return mapped[bounds[0] : bounds[-1]].astype(np.float32), bounds - bounds[0]
 
 
 def build(given: argparse.Namespace) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def synthetic(given: argparse.Namespace) -> dict[str, Any]:
     vectors = Vectors(given.vectors)
     real = len(vectors.offsets) - 1
     rng = np.random.default_rng(0)
-    dim = vectors.tokens.shape[1]
+    dim = vectors.dim
     pool = rng.standard_normal((1 << 20, dim), dtype=np.float32) * np.float32(NOISE / dim**0.5)
     shutil.rmtree(given.work, ignore_errors=True)
     shards, tokens_made = [], 0
