@@ -48,7 +48,7 @@ def engines(result: Mapping[str, Any]) -> str:
             f"{row['passages']:,}",
             f"{row['tokens'] / 1e6:.1f}",
             str(row["bits"]),
-            f"{row['build_s']:,.1f}",
+            f"{row['build_s']:,.1f}" if "build_s" in row else "",
             f"{row['p50_ms']:.1f}",
             f"{row['p95_ms']:.1f}",
             f"{row['qps']:,.0f}",

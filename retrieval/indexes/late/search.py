@@ -21,9 +21,6 @@ from retrieval.indexes.late.narrowing import Found, narrow
 from retrieval.indexes.late.query import LateQuery, prepare
 
 LateSegment = ExactSegment | CompressedSegment
-CANDIDATES = 512
-"""Compressed passages that are scored exactly, at least; and 8 for each that is asked for."""
-
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of scores: queries times passages
 
 
@@ -79,8 +76,8 @@ class LateSearcher:
             k: at least 1; may exceed what there is.
             allowed: bool by passage id; what it forbids is not looked at. None allows all.
             weights: for each query f32 [m], what its tokens count; None is 1 for all.
-            candidates: compressed passages to score exactly, at least k; None is 512, or 8 * k
-                if that is more.
+            candidates: compressed passages to score exactly, at least k; None is 512, fewer where
+                a filter leaves few, and at least 8 * k.
             exhaustive: score every passage exactly, whatever it costs.
 
         Returns:
@@ -105,9 +102,7 @@ class LateSearcher:
         some = [asked[place] for place in filled]
         for place, answer in self._exact(some, allowed):
             found[filled[place]].append(answer)
-        depth = max(CANDIDATES, 8 * k) if candidates is None else max(k, candidates)
-        if exhaustive:
-            depth = self.passages
+        depth = self.passages if exhaustive else candidates
         for place, answer in narrow(self._compressed, some, k, depth, allowed):
             found[filled[place]].append(answer)
         return [
