@@ -80,9 +80,12 @@ def filters(result: Mapping[str, Any]) -> str:
 
 def changes(result: Mapping[str, Any]) -> str:
     """Adding and deleting in a whole index."""
+    rows = result.get("changes", [])
+    if not rows:
+        return ""
     body = [
         [f"{row['passages']:,}", f"{row['add_100_s']:.2f}", f"{row['delete_one_ms']:.1f}"]
-        for row in result.get("changes", [])
+        for row in rows
     ]
     head = ["a whole index of passages", "add 100, s", "delete one, ms"]
     return table([head, ["---"] * len(head), *body])
