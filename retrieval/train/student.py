@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,7 +15,16 @@ from torch import Tensor, nn
 from retrieval.encoders.attention import Layout
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.heads import DenseHead, TokenHead
+from retrieval.encoders.model_folder import (
+    CONFIG_FILE,
+    DENSE_HEAD,
+    TOKEN_HEAD,
+    WEIGHTS_FILE,
+    read_config,
+)
 from retrieval.encoders.modernbert import ModernBert
+from retrieval.encoders.quantized import read_weights
+from retrieval.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,34 @@ class Student(nn.Module):
         self.trunk = ModernBert(config)
         self.dense_head = DenseHead(config.hidden_size, dense_dim)
         self.token_head = TokenHead(config.hidden_size, config.hidden_size // 2, token_dim)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """A model folder of this package, its weights in f32, to go on training it.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or the model lacks one of the two heads.
+        """
+        config = ModernBertConfig.from_dict(read_config(folder))
+        weights = read_weights(folder / WEIGHTS_FILE)
+        missing = [name for name in (DENSE_HEAD, *TOKEN_HEAD) if name not in weights]
+        if missing:
+            raise CheckpointError(
+                f"{folder / WEIGHTS_FILE} has no {missing[0]}, expected a model with a dense head "
+                "and a token head of this package"
+            )
+        dims = (weights[DENSE_HEAD].shape[0], weights[TOKEN_HEAD[0]].shape[0])
+        student = cls(config, dense_dim=dims[0], token_dim=dims[1])
+        names = {name.removeprefix("trunk."): name for name in student.state_dict()}
+        state = {names.get(name, name): torch.from_numpy(w) for name, w in weights.items()}
+        try:
+            student.load_state_dict(state)
+        except RuntimeError as wrong:
+            raise CheckpointError(
+                f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} "
+                f"({str(wrong).splitlines()[-1].strip()}): export the model again"
+            ) from None
+        return student
 
     def forward(self, ids: Tensor, layout: Layout) -> Output:
         """Ids i64 [T] of the layout's sequences, to all that the losses need."""
