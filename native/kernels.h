@@ -71,10 +71,9 @@ struct kernels {
                   uint8_t *out, size_t first, size_t last);
     int (*nearest)(const int8_t *vectors, const int8_t *centroids, const int32_t *penalties,
                    size_t centroid_count, size_t d, uint16_t *out, size_t first, size_t last);
-    int (*centroid_dots)(const int8_t *centroids, const int8_t *query, size_t query_count,
-                         size_t d, int32_t *out, size_t first, size_t last);
-    int (*quantise_table)(const int32_t *dots, const float *slopes, const float *shifts,
-                          size_t lanes, uint8_t *out, size_t first, size_t last);
+    int (*centroid_table)(const int8_t *centroids, const int8_t *query, size_t query_count,
+                          size_t d, const float *slopes, const float *shifts, uint8_t *out,
+                          size_t first, size_t last);
     int (*centroid_max)(const uint8_t *table, size_t lanes, const uint16_t *codes,
                         const struct ragged *, int32_t *out);
     int (*probe)(const uint8_t *table, size_t centroid_count, size_t lanes, int32_t *out,

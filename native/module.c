@@ -245,30 +245,18 @@ static PyObject *nearest(PyObject *self, PyObject *const *arguments, Py_ssize_t 
                 WIDTH(VECTORS), DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
-static PyObject *centroid_dots(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *centroid_table(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    enum { CENTROIDS, QUERY, OUT };
-    TAKE("centroid_dots", "b2b2i2!nn");
+    enum { CENTROIDS, QUERY, SLOPES, SHIFTS, OUT };
+    TAKE("centroid_table", "b2b2f1f1B2!nn");
     REQUIRE(usable(WIDTH(CENTROIDS)), DIMENSION);
     REQUIRE(WIDTH(QUERY) == WIDTH(CENTROIDS) && LENGTH(OUT) == LENGTH(CENTROIDS) &&
-                WIDTH(OUT) == (LENGTH(QUERY) + LANES - 1) / LANES * LANES,
+                WIDTH(OUT) == (LENGTH(QUERY) + LANES - 1) / LANES * LANES &&
+                LENGTH(SLOPES) == WIDTH(OUT) && LENGTH(SHIFTS) == WIDTH(OUT),
             SHAPES);
     REQUIRE_PART(0, LENGTH(OUT));
-    RUN(centroid_dots(DATA(CENTROIDS), DATA(QUERY), LENGTH(QUERY), WIDTH(QUERY), DATA(OUT),
-                      call.numbers[0], call.numbers[1]));
-}
-
-static PyObject *quantise_table(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    enum { DOTS, SLOPES, SHIFTS, OUT };
-    TAKE("quantise_table", "i2f1f1B2!nn");
-    REQUIRE(WIDTH(DOTS) % LANES == 0 && LENGTH(SLOPES) == WIDTH(DOTS) &&
-                LENGTH(SHIFTS) == WIDTH(DOTS) && LENGTH(OUT) == LENGTH(DOTS) &&
-                WIDTH(OUT) == WIDTH(DOTS),
-            SHAPES);
-    REQUIRE_PART(0, LENGTH(OUT));
-    RUN(quantise_table(DATA(DOTS), DATA(SLOPES), DATA(SHIFTS), WIDTH(DOTS), DATA(OUT),
-                       call.numbers[0], call.numbers[1]));
+    RUN(centroid_table(DATA(CENTROIDS), DATA(QUERY), LENGTH(QUERY), WIDTH(QUERY), DATA(SLOPES),
+                       DATA(SHIFTS), DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
 static PyObject *centroid_max(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
@@ -370,8 +358,7 @@ static PyMethodDef methods[] = {
     KERNEL(decode),
     KERNEL(encode),
     KERNEL(nearest),
-    KERNEL(centroid_dots),
-    KERNEL(quantise_table),
+    KERNEL(centroid_table),
     KERNEL(centroid_max),
     KERNEL(probe),
     KERNEL(list_sums),

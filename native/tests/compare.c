@@ -37,7 +37,7 @@ struct results {
     int8_t decoded[2][TOKENS * 256];
     uint8_t encoded[2][TOKENS * 128];
     uint16_t nearest[TOKENS];
-    int32_t dots[CENTROIDS * LANES_USED], centroid_max[PASSAGES], probed[LANES_USED * PROBED];
+    int32_t centroid_max[PASSAGES], probed[LANES_USED * PROBED];
     uint8_t table[CENTROIDS * LANES_USED];
     uint16_t sums[PASSAGES];
     int64_t top[2][TOKENS / 3];
@@ -96,8 +96,7 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     struct queries queries = {query, factors, QUERY, d, bounds, 2};
     k->max_sim(vectors, scales, &passages, &queries, r->max_sim, PASSAGES);
     k->nearest(vectors, centroids, penalties, CENTROIDS, d, r->nearest, 0, TOKENS);
-    k->centroid_dots(centroids, query, QUERY, d, r->dots, 0, CENTROIDS);
-    k->quantise_table(r->dots, slopes, shifts, LANES_USED, r->table, 0, CENTROIDS);
+    k->centroid_table(centroids, query, QUERY, d, slopes, shifts, r->table, 0, CENTROIDS);
     k->centroid_max(table, LANES_USED, codes, &passages, r->centroid_max);
     k->probe(table, CENTROIDS, LANES_USED, r->probed, PROBED, 0, LANES_USED);
     for (unsigned i = 0; i < 2; i++) {

@@ -19,8 +19,8 @@ from retrieval.indexes.kernels.reference import LIST_BLOCK
 
 __all__ = [
     "LIST_BLOCK",
-    "centroid_dots",
     "centroid_max",
+    "centroid_table",
     "decode",
     "encode",
     "isa",
@@ -31,7 +31,6 @@ __all__ = [
     "offsets_of",
     "pieces",
     "probe",
-    "quantise_table",
     "token_rows",
     "top",
 ]
@@ -134,30 +133,25 @@ def nearest(
     return out
 
 
-def centroid_dots(centroids: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.int32]:
-    """Each centroid's dot product with each query token, i32 [K, lanes], padded with 0."""
-    lanes = -(-len(query) // LANES) * LANES
-    out = np.empty((len(centroids), lanes), np.int32)
-    kernel = chosen().centroid_dots
-
-    def work(first: int, last: int) -> None:
-        kernel(centroids, query, out, first, last)
-
-    _spread(work, len(centroids), centroids.size * lanes)
-    return out
-
-
-def quantise_table(
-    dots: NDArray[np.int32], slopes: NDArray[np.float32], shifts: NDArray[np.float32]
+def centroid_table(
+    centroids: NDArray[np.int8],
+    query: NDArray[np.int8],
+    slopes: NDArray[np.float32],
+    shifts: NDArray[np.float32],
 ) -> NDArray[np.uint8]:
-    """The dot products as u8 [K, lanes]; see `reference.quantise_table`."""
-    out = np.empty(dots.shape, np.uint8)
-    kernel = chosen().quantise_table
+    """The centroids' dot products with the query's tokens as u8 [K, lanes], the padding 0.
+
+    See `reference.centroid_table`; slopes and shifts are f32 [m] here, without padding.
+    """
+    padded = np.zeros((2, -(-len(query) // LANES) * LANES), np.float32)
+    padded[:, : len(query)] = slopes, shifts
+    out = np.empty((len(centroids), padded.shape[1]), np.uint8)
+    kernel = chosen().centroid_table
 
     def work(first: int, last: int) -> None:
-        kernel(dots, slopes, shifts, out, first, last)
+        kernel(centroids, query, padded[0], padded[1], out, first, last)
 
-    _spread(work, len(dots), dots.size)
+    _spread(work, len(centroids), centroids.shape[1] * out.size)
     return out
 
 

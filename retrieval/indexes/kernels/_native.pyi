@@ -6,8 +6,8 @@ Every function raises ValueError where a shape, a format or a position does not 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.indexes.kernels.reference import centroid_dots as centroid_dots
 from retrieval.indexes.kernels.reference import centroid_max as centroid_max
+from retrieval.indexes.kernels.reference import centroid_table as centroid_table
 from retrieval.indexes.kernels.reference import decode as decode
 from retrieval.indexes.kernels.reference import encode as encode
 from retrieval.indexes.kernels.reference import list_sums as list_sums
@@ -15,7 +15,6 @@ from retrieval.indexes.kernels.reference import max_sim as max_sim
 from retrieval.indexes.kernels.reference import max_sim_compressed as max_sim_compressed
 from retrieval.indexes.kernels.reference import nearest as nearest
 from retrieval.indexes.kernels.reference import probe as probe
-from retrieval.indexes.kernels.reference import quantise_table as quantise_table
 
 def top_i32(scores: NDArray[np.int32], out: NDArray[np.int64]) -> None: ...
 def top_u16(scores: NDArray[np.uint16], out: NDArray[np.int64]) -> None: ...

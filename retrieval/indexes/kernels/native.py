@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from retrieval.indexes.kernels._native import (
     available,
-    centroid_dots,
     centroid_max,
+    centroid_table,
     decode,
     encode,
     isa,
@@ -22,7 +22,6 @@ from retrieval.indexes.kernels._native import (
     max_sim_compressed,
     nearest,
     probe,
-    quantise_table,
     top_i32,
     top_u16,
     use,
@@ -30,8 +29,8 @@ from retrieval.indexes.kernels._native import (
 
 __all__ = [
     "available",
-    "centroid_dots",
     "centroid_max",
+    "centroid_table",
     "decode",
     "encode",
     "isa",
@@ -40,7 +39,6 @@ __all__ = [
     "max_sim_compressed",
     "nearest",
     "probe",
-    "quantise_table",
     "top",
     "use",
 ]

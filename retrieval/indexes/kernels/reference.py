@@ -200,45 +200,34 @@ def nearest(
         out[part] = scores.argmax(axis=1)
 
 
-def centroid_dots(
+def centroid_table(
     centroids: NDArray[np.int8],
     query: NDArray[np.int8],
-    out: NDArray[np.int32],
-    first: int,
-    last: int,
-) -> None:
-    """out[k, q] = dot(centroids[k], query[q]) for k in first:last, 0 in the padding.
-
-    Args:
-        centroids: i8 [K, d].
-        query: i8 [m, d].
-        out: i32 [K, lanes], lanes >= m a multiple of 16.
-        first, last: the centroids.
-    """
-    out[first:last] = 0
-    wide = query.astype(np.float32).T
-    out[first:last, : len(query)] = centroids[first:last].astype(np.float32) @ wide
-
-
-def quantise_table(
-    dots: NDArray[np.int32],
     slopes: NDArray[np.float32],
     shifts: NDArray[np.float32],
     out: NDArray[np.uint8],
     first: int,
     last: int,
 ) -> None:
-    """out[k, q] = rint(f32(dots[k, q]) * slopes[q] + shifts[q]) cut to 0..255, k in first:last.
+    """out[k, q] = rint(f32(dot(centroids[k], query[q])) * slopes[q] + shifts[q]) cut to 0..255.
+
+    For k in first:last; 0 in the padding.
 
     Args:
-        dots: i32 [K, lanes], below 2 ** 24.
+        centroids: i8 [K, d].
+        query: i8 [m, d].
         slopes: f32 [lanes], 0 in the padding.
         shifts: f32 [lanes], 0 in the padding.
-        out: u8 [K, lanes].
+        out: u8 [K, lanes], lanes the next multiple of 16 from m on.
         first, last: the centroids.
     """
-    values = dots[first:last].astype(np.float32) * slopes + shifts
-    out[first:last] = np.clip(np.rint(values), 0, 255)
+    tokens = len(query)
+    wide = query.astype(np.float32).T
+    out[first:last] = 0
+    for start in range(first, last, _BLOCK):
+        part = slice(start, min(start + _BLOCK, last))
+        values = (centroids[part].astype(np.float32) @ wide) * slopes[:tokens] + shifts[:tokens]
+        out[part, :tokens] = np.clip(np.rint(values), 0, 255)
 
 
 def centroid_max(

@@ -47,20 +47,20 @@ def table(query: LateQuery, codec: Codec) -> Table:
     """The table of a query of at least one token.
 
     The values of all tokens share one step, so that their sum orders passages; each token's start
-    at its mean over the centroids, below which no passage's best centroid lies.
+    at its mean over the centroids, below which no passage's best centroid lies, and reach what a
+    centroid of the greatest length could give it. The best one gives nearly as much (a step grows
+    by 8 to 16 %, measured), so that it need not be looked for before the table is made.
     """
     turned = query.turned(codec.rotation)
-    dots = kernels.centroid_dots(codec.centroids, turned.codes)
     size = len(query)
+    codes = turned.codes.astype(np.int64)
     factors = turned.factors.astype(np.float64) * codec.unit
-    highest = dots.max(axis=0)[:size] * factors
-    lowest = dots[:, :size].mean(axis=0) * factors
+    highest = np.sqrt(np.square(codes).sum(axis=1)) * codec.longest * factors
+    lowest = codes @ codec.total / len(codec.centroids) * factors
     steps = min(255, 65_535 // size)  # so that any sum fits a u16
     step = max(float((highest - lowest).max()) / steps, 1e-30)
-    slopes, shifts = np.zeros((2, dots.shape[1]), np.float32)
-    slopes[:size] = factors / step
-    shifts[:size] = -lowest / step
-    values = kernels.quantise_table(dots, slopes, shifts)
+    slopes, shifts = (factors / step).astype(np.float32), (-lowest / step).astype(np.float32)
+    values = kernels.centroid_table(codec.centroids, turned.codes, slopes, shifts)
     return Table(values, step, float(codec.constant(query)) + float(lowest.sum()), size)
 
 

@@ -52,6 +52,8 @@ class Codec:
         trained_error: relative squared error on the vectors it was trained on, see `error`.
         trained_tokens: how many tokens there were in all when it was trained.
         key: hex digest of what decides the stored bytes.
+        total: i64 [d], the sum of the centroids.
+        longest: the length of the longest centroid, in units.
     """
 
     mean: NDArray[np.float32]
@@ -63,6 +65,8 @@ class Codec:
     trained_error: float
     trained_tokens: int
     key: str
+    total: NDArray[np.int64]
+    longest: float
 
     @classmethod
     def of(
@@ -83,7 +87,10 @@ class Codec:
             digest.update(array.tobytes())
         key = digest.hexdigest()
         stored = (mean, rotation, unit, centroids, classes, levels)
-        return cls(*stored, trained_error, trained_tokens, key)
+        total = centroids.sum(axis=0, dtype=np.int64)
+        squares = np.einsum("kd,kd->k", centroids, centroids, dtype=np.int32)
+        longest = float(squares.max(initial=0)) ** 0.5
+        return cls(*stored, trained_error, trained_tokens, key, total, longest)
 
     @property
     def dim(self) -> int:

@@ -109,7 +109,7 @@ def test_a_number_of_threads_that_is_none_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("RETRIEVAL_THREADS", count)
     with pytest.raises(InputError, match="set a whole number from 1"):
-        kernels.centroid_dots(np.zeros((3, 16), np.int8), np.zeros((1, 16), np.int8))
+        kernels.nearest(*np.zeros((2, 3, 16), np.int8), np.zeros(3, np.int32))
 
 
 def test_a_fork_has_threads_of_its_own() -> None:

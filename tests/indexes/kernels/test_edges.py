@@ -42,7 +42,6 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
     codes[-1] = count - 1
     vectors, scales = signed(random, tokens, d), np.ones(tokens, np.float32)
     table = random.integers(0, 256, (count, 48), dtype=np.uint8)
-    dots = random.integers(-999, 999, (count, 48), dtype=np.int32)
     result: list[tuple[str, tuple[Any, ...], NDArray[Any], tuple[int, ...]]] = [
         (
             "max_sim",
@@ -51,11 +50,10 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
             (0, 3),
         ),
         ("nearest", (vectors, centroids, np.zeros(count, np.int32)), codes.copy(), (0, tokens)),
-        ("centroid_dots", (centroids, query), np.empty((count, 32), np.int32), (0, count)),
         (
-            "quantise_table",
-            (dots, np.ones(48, np.float32), np.ones(48, np.float32)),
-            np.empty((count, 48), np.uint8),
+            "centroid_table",
+            (centroids, query, *np.tile((np.arange(32) < len(query)).astype(np.float32), (2, 1))),
+            np.empty((count, 32), np.uint8),
             (0, count),
         ),
         ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
@@ -154,8 +152,10 @@ WRONG = [
     ("encode", 5, 3, "do not fit"),
     ("nearest", 1, np.zeros((0, 16), np.int8), "do not fit"),
     ("nearest", 2, np.zeros(38, np.int32), "do not fit"),
-    ("centroid_dots", 1, np.zeros((33, 16), np.int8), "do not fit"),
-    ("quantise_table", 1, np.zeros(47, np.float32), "do not fit"),
+    ("centroid_table", 1, np.zeros((33, 16), np.int8), "do not fit"),
+    ("centroid_table", 1, np.zeros((16, 16), np.int8), "do not fit"),
+    ("centroid_table", 2, np.zeros(31, np.float32), "do not fit"),
+    ("centroid_table", 3, np.zeros(33, np.float32), "do not fit"),
     ("centroid_max", 0, np.zeros((37, 40), np.uint8), "do not fit"),
     ("centroid_max", 3, np.array([0, 1, 3]), "outside its array"),
     ("probe", 0, np.zeros((4, 48), np.uint8), "do not fit"),
