@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from retrieval.eval.building import (
 from retrieval.eval.datasets import Collection, read_run
 
 _QUERIES_AT_ONCE = 64
+_TEXTS_AT_ONCE = 1024
+_COUNTED_AT_ONCE = 32
+_MODEL_FILES = {".safetensors", ".bin", ".json", ".txt", ".model"}
 
 
 class Bm25s:
@@ -60,7 +63,8 @@ class Bm25s:
 
     def settings(self) -> Settings:
         """Whole documents."""
-        return Settings()
+        said = "whole documents; Lucene's BM25, k1 1.2, b 0.75, English stemmer and stop words"
+        return Settings(said=said)
 
     def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
         """Index whole documents; it is quick, so that only what is done is kept."""
@@ -104,7 +108,8 @@ class Bm25s:
 class SentenceTransformerSystem:
     """A sentence-transformers model; whole documents, cut off where the model stops reading."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, name: str) -> None:
+        """Load the model at a folder or Hub id; the name is for tables."""
         try:
             import sentence_transformers
         except ImportError:
@@ -119,20 +124,25 @@ class SentenceTransformerSystem:
                 f"st:{source} cannot be loaded ({reason}); give a folder or Hub id of a "
                 "sentence-transformers model"
             ) from wrong
-        self.name = Path(source).name if Path(source).exists() else source
-        self._identity = f"{sentence_transformers.__version__} {source} {_weights(source)}"
+        self.name = name
+        # By what is in its files: a folder may be moved, and another one may have its name.
+        self._weights = _digest(Path(source)) if Path(source).is_dir() else source
+        self._identity = f"{sentence_transformers.__version__} {self._weights}"
         self._ids: list[str] = []
         self._vectors: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
     def identity(self) -> str:
-        """The package's version, the model's source and its files' sizes."""
+        """The package's version and the digest of the model's files, or its Hub id."""
         return f"{self._identity} {self._model.max_seq_length}"
 
     def settings(self) -> Settings:
         """The model's own limit and prompts."""
         limit = self._model.max_seq_length
         prompts = {name: text for name, text in self._model.prompts.items() if text}
-        return Settings(max_tokens=None if limit is None else int(limit), prompts=prompts)
+        most = None if limit is None else int(limit)
+        cut = "whole documents" if most is None else f"documents cut off at {most:,} tokens"
+        said = f"{cut}; model {self._weights[:12]}, {self._vectors.shape[1]} dimensions"
+        return Settings(max_tokens=most, prompts=prompts, said=said)
 
     def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
         """Encode whole documents; the vectors are kept in the folder."""
@@ -144,23 +154,31 @@ class SentenceTransformerSystem:
             self._vectors = np.load(place / "vectors.npy", allow_pickle=False)
             return done
         self._model.encode_document(["warm up"])
-        self._ids, blocks, texts = [], [], []
-        started = time.perf_counter()
-        for document in counted(collection, indexing):
-            self._ids.append(document.id)
-            texts.append(joined(document))
-            if len(texts) == 1024:
-                blocks.append(self._encode(texts))
-                texts = []
-        if texts:
+        self._ids, blocks, seconds, tokens = [], [], 0.0, 0
+        for texts in _batches(self._take(collection, indexing), _TEXTS_AT_ONCE):
+            started = time.perf_counter()
             blocks.append(self._encode(texts))
+            seconds += time.perf_counter() - started
+            tokens += self._tokens(texts)
         self._vectors = np.concatenate(blocks)
-        seconds = time.perf_counter() - started
         place.mkdir(parents=True, exist_ok=True)
         np.save(place / "vectors.npy", self._vectors, allow_pickle=False)
-        cost = Cost(seconds, None, self._vectors.nbytes)
+        cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
         write_built(place, key, cost)
         return cost
+
+    def _take(self, collection: Collection, indexing: Indexing | None) -> Iterator[str]:
+        for document in counted(collection, indexing):
+            self._ids.append(document.id)
+            yield joined(document)
+
+    def _tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the model reads of them; 0 if it does not say."""
+        found = 0
+        for some in _batches(texts, _COUNTED_AT_ONCE):
+            mask = self._model.preprocess(some).get("attention_mask")
+            found += 0 if mask is None else int(mask.sum())
+        return found
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         found = self._model.encode_document(
@@ -247,10 +265,19 @@ def _check_finite(scores: NDArray[np.float32], name: str) -> None:
         )
 
 
-def _weights(source: str) -> str:
-    folder = Path(source)
-    if not folder.is_dir():
-        return ""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    facts = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    return short_digest(json.dumps(facts))
+def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Consecutive lists of `size` texts; the last may be shorter."""
+    left = iter(texts)
+    while batch := list(itertools.islice(left, size)):
+        yield batch
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of a model's weights, tokenizer and configuration, as 64 hexadecimal digits."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _MODEL_FILES and path.is_file():
+            with path.open("rb") as file:
+                own = hashlib.file_digest(file, "sha256").hexdigest()
+            found.update(f"{path.relative_to(folder).as_posix()} {own}\n".encode())
+    return found.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -33,8 +33,9 @@ class Cost:
     """What it took to make a system ready for a collection; None where it was not measured.
 
     Attributes:
-        build_s: seconds to encode and index; None also where an earlier run had begun it.
-        tokens_per_s: tokens encoded a second while building.
+        build_s: seconds to encode and index; None also where an earlier run had begun it, or
+            had done it: what another run measured is not said to be of this one.
+        tokens_per_s: tokens encoded a second while building; None where build_s is.
         index_bytes: of the files that are searched, texts included where they are in them.
     """
 
@@ -51,11 +52,13 @@ class Settings:
         passage_tokens: the length that documents were cut to; None where they were not cut.
         max_tokens: the length beyond which text is dropped; None where nothing is.
         prompts: what is put before a text, by `query` or `document`.
+        said: all of it in words; two results of a system are of one kind if it is the same.
     """
 
     passage_tokens: int | None = None
     max_tokens: int | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
 
 
 class System(Protocol):
@@ -110,10 +113,10 @@ def short_digest(text: str) -> str:
 
 
 def read_built(place: Path, key: str) -> Cost | None:
-    """What building cost, if it was finished for this key; anything else is built again."""
+    """The bytes of what was built, if it was finished for this key; else it is built again."""
     try:
         found = json.loads((place / _BUILT).read_text(encoding="utf-8"))
-        return Cost(**found["cost"]) if found["key"] == key else None
+        return Cost(index_bytes=int(found["bytes"])) if found["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -121,5 +124,5 @@ def read_built(place: Path, key: str) -> Cost | None:
 def write_built(place: Path, key: str, cost: Cost) -> None:
     """Say that building is finished, for `read_built`."""
     scratch = place / f"{_BUILT}.part"
-    scratch.write_text(json.dumps({"key": key, "cost": asdict(cost)}), encoding="utf-8")
+    scratch.write_text(json.dumps({"key": key, "bytes": cost.index_bytes}), encoding="utf-8")
     scratch.replace(place / _BUILT)

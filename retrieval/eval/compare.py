@@ -225,6 +225,9 @@ def _compared(x: _Side, y: _Side, collection: str, measure: str, most: int) -> C
     p = paired_test(a, b)
     of_x, of_y = x.results.protocol(collection), y.results.protocol(collection)
     notes = settings_that_differ(of_x, of_y) if of_x and of_y else []
+    said = [of.systems.get(side.system) if of else None for of, side in ((of_x, x), (of_y, y))]
+    if x.system == y.system and all(said) and said[0] != said[1]:
+        notes.append(f"the settings of {x.system} differ: {said[0]}, and {said[1]}")
     return Compared(
         collection=collection,
         a=x.system,

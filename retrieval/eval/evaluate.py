@@ -32,6 +32,7 @@ from retrieval.eval.results import (
     write_results,
     write_texts,
 )
+from retrieval.eval.sampling import sampled
 from retrieval.eval.statistics import bootstrap_intervals
 
 DEPTH = 100
@@ -106,6 +107,7 @@ def evaluate(
     split: str | None = None,
     measures: Sequence[str] = MEASURES,
     k: int = DEPTH,
+    queries: int | None = None,
     keep_texts: bool = True,
     progress: Callable[[EvaluateProgress], None] | None = None,
 ) -> Results:
@@ -122,16 +124,17 @@ def evaluate(
         split: of the judgements; None is each collection's own.
         measures: as ir-measures names them.
         k: how many documents are retrieved for each query.
+        queries: of each collection at most so many are asked, always the same; None is all.
         keep_texts: keep texts of queries and documents beside the results, for reports.
 
     Raises:
         InputError: nothing is to be done, a measure is not known, or every collection failed.
         MissingDependency: ir-measures is not installed.
     """
-    _check(sources, systems, measures, k)
+    _check(sources, systems, measures, k, queries)
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
-    collections = _load(sources, split, failed)
+    collections = [sampled(one, queries) for one in _load(sources, split, failed)]
     pairs = _pairs(collections, systems)
     meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
     found: dict[str, dict[str, _Found]] = {}
@@ -159,7 +162,11 @@ def evaluate(
 
 
 def _check(
-    sources: Sequence[str], systems: Sequence[System], measures: Sequence[str], k: int
+    sources: Sequence[str],
+    systems: Sequence[System],
+    measures: Sequence[str],
+    k: int,
+    queries: int | None,
 ) -> None:
     if not sources:
         raise InputError("no collection was given; give a folder or a name")
@@ -169,6 +176,8 @@ def _check(
         raise InputError("no measure was given; give one such as nDCG@10")
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k={k!r} retrieves no document; give a whole number of at least 1")
+    if queries is not None and (not isinstance(queries, int) or queries < 1):
+        raise InputError(f"queries={queries!r} asks none; give a whole number of at least 1")
     check_measures(measures)
 
 
@@ -271,6 +280,7 @@ class _Work:
     def _key(self, system: System) -> str:
         parts = [self.collection.sha256, self.collection.split, self.collection.name]
         parts += [system.name, system.identity(), str(self.k), *self.measures]
+        parts += list(self.collection.queries)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _state(self, system: System) -> Path:
@@ -285,7 +295,7 @@ class _Work:
                 return None
             return _Found(
                 state["values"],
-                Efficiency(**state["cost"]),
+                _here(Efficiency(**state["cost"]), state["machine"]),
                 Settings(**state["settings"]),
                 tuple(state["warnings"]),
             )
@@ -301,7 +311,7 @@ class _Work:
         scratch = path.with_name(f"{path.name}.part")
         state: dict[str, Any] = {"key": key, "values": found.values}
         state |= {"cost": asdict(found.cost), "settings": asdict(found.settings)}
-        state |= {"warnings": found.warnings}
+        state |= {"warnings": found.warnings, "machine": machine()}
         scratch.write_text(json.dumps(state), encoding="utf-8")
         scratch.replace(path)
 
@@ -355,6 +365,15 @@ def _efficiency(
         p95_ms=p95,
         p99_ms=p99,
         peak_rss_mb=peak,
+    )
+
+
+def _here(cost: Efficiency, measured_on: Mapping[str, str]) -> Efficiency:
+    """What holds on this machine: of what was measured on another, the size alone."""
+    if measured_on == machine():
+        return cost
+    return Efficiency(
+        cost.collection, cost.system, index_bytes_per_document=cost.index_bytes_per_document
     )
 
 
@@ -429,6 +448,7 @@ def _protocol(collection: Collection, found: Mapping[str, _Found], k: int) -> Pr
         ties=TIES,
         unjudged=f"{collection.unjudged} queries without judgements are not asked",
         dataset_sha256=collection.sha256,
+        systems={name: one.settings.said for name, one in found.items() if one.settings.said},
         warnings=collection.warnings + tuple(w for one in found.values() for w in one.warnings),
     )
 

@@ -57,8 +57,8 @@ class Efficiency:
     """What a system cost on a collection; None where it does not apply or was not measured.
 
     Attributes:
-        build_s: seconds to encode and index the collection.
-        tokens_per_s: tokens encoded a second while building.
+        build_s: seconds to encode and index the collection; None where that was there already.
+        tokens_per_s: tokens encoded a second while building; None where build_s is.
         qps: queries answered a second, one after the other unless the protocol says otherwise.
         p50_ms: median time of one query, in milliseconds.
         peak_rss_mb: largest resident memory of the process, in megabytes.
@@ -91,6 +91,7 @@ class Protocol:
         ties: how documents of equal score were ordered.
         unjudged: what was done with queries that have no judgements.
         dataset_sha256: over documents, queries and judgements as they were read.
+        systems: what each system did, in words, by its name.
     """
 
     collection: str
@@ -107,6 +108,7 @@ class Protocol:
     unjudged: str
     dataset_sha256: str
     warnings: tuple[str, ...] = ()
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

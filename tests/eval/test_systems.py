@@ -12,12 +12,13 @@ import pytest
 import retrieval.encoders
 from retrieval.errors import InputError
 from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
-from retrieval.eval.building import System
+from retrieval.eval.building import Cost, System
 from retrieval.eval.datasets import Collection, assemble
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems import Engine, IndexSystem, make_systems
+from retrieval.eval.variants import Variant
 from retrieval.index import Index
-from retrieval.types import RETRIEVERS, Document
+from retrieval.types import RETRIEVERS, Document, Retriever
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = (
@@ -48,6 +49,11 @@ def best(run: dict[str, dict[str, float]]) -> list[str]:
     return [max(scores, key=scores.__getitem__) for scores in run.values()]
 
 
+def ours(encoder: FakeEncoder, retriever: Retriever) -> IndexSystem:
+    """A retriever of an index that it shares with nobody."""
+    return IndexSystem(Engine(encoder), Variant(retriever))
+
+
 def check(system: System, folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     cost = system.index(collection(), folder, lambda done, of: seen.append((done, of)))
@@ -64,8 +70,8 @@ def check(system: System, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("retriever", RETRIEVERS)
-def test_ours(retriever: Any, tmp_path: Path, encoder: FakeEncoder) -> None:
-    check(IndexSystem(Engine(), retriever), tmp_path)
+def test_ours(retriever: Any, tmp_path: Path) -> None:
+    check(ours(FakeEncoder(), retriever), tmp_path)
 
 
 def test_bm25s(tmp_path: Path) -> None:
@@ -81,17 +87,18 @@ def test_bm25s_without_a_known_word_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_retrievers_share_one_index(tmp_path: Path, encoder: FakeEncoder) -> None:
-    engine = Engine()
-    first, second = IndexSystem(engine, "dense"), IndexSystem(engine, "late")
+    engine = Engine(encoder)
+    first, second = IndexSystem(engine, Variant("dense")), IndexSystem(engine, Variant("late"))
     cost = first.index(collection(), tmp_path, None)
     assert second.index(collection(), tmp_path, None) == cost
     assert len(encoder.encoded) == 3
 
 
 def test_an_index_is_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
-    cost = IndexSystem(Engine(), "dense").index(collection(), tmp_path, None)
-    again = IndexSystem(Engine(), "dense")
-    assert again.index(collection(), tmp_path, None) == cost
+    cost = ours(encoder, "dense").index(collection(), tmp_path, None)
+    again = ours(encoder, "dense")
+    found = again.index(collection(), tmp_path, None)
+    assert found == Cost(index_bytes=cost.index_bytes), "what was not built was not timed"
     assert len(encoder.encoded) == 3
     assert best(again.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
 
@@ -102,17 +109,17 @@ def test_an_index_that_was_interrupted_goes_on(tmp_path: Path, encoder: FakeEnco
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        IndexSystem(Engine(), "dense").index(collection(), tmp_path, stop)
-    system = IndexSystem(Engine(), "dense")
+        ours(encoder, "dense").index(collection(), tmp_path, stop)
+    system = ours(encoder, "dense")
     cost = system.index(collection(), tmp_path, None)
     assert cost.build_s is None, "what was built before was not timed"
     assert best(system.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
 
 
 def test_other_documents_get_another_index(tmp_path: Path, encoder: FakeEncoder) -> None:
-    IndexSystem(Engine(), "dense").index(collection(), tmp_path, None)
+    ours(encoder, "dense").index(collection(), tmp_path, None)
     changed = (*DOCUMENTS[:2], Document("fish", "Fish are silent. Silence is theirs."))
-    system = IndexSystem(Engine(), "lexical")
+    system = ours(encoder, "lexical")
     system.index(collection(changed), tmp_path, None)
     assert [hit.text for hit in system._engine.index.search("theirs", retriever="lexical")] == [
         changed[2].text
@@ -152,24 +159,28 @@ class FakeModel:
 
     encode_query = encode_document
 
+    def preprocess(self, texts: list[str]) -> dict[str, Any]:
+        return {"attention_mask": np.ones((len(texts), 4))}
+
 
 def test_sentence_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(package, "SentenceTransformer", FakeModel)
-    system = SentenceTransformerSystem("org/model")
+    system = SentenceTransformerSystem("org/model", "org/model")
     check(system, tmp_path)
     assert system.name == "org/model"
     assert system.settings().max_tokens == 4
     assert system.settings().prompts == {"query": "query: "}
-    again = SentenceTransformerSystem("org/model")
-    again.index(collection(), tmp_path, None)
+    again = SentenceTransformerSystem("org/model", "org/model")
+    found = again.index(collection(), tmp_path, None)
+    assert found == Cost(index_bytes=3 * 32 * 4), "what was not encoded was not timed"
     assert again._model.encoder.encoded == [], "the vectors were kept"
     assert best(again.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
     again._vectors[1, 0] = np.nan
     with pytest.raises(InputError, match="3 of 9 scores of org/model are NaN"):
         again.search(QUERIES, 2)
     with pytest.raises(InputError, match="st:missing cannot be loaded"):
-        SentenceTransformerSystem("missing")
+        SentenceTransformerSystem("missing", "missing")
 
 
 def test_a_run_file(tmp_path: Path) -> None:
@@ -190,9 +201,11 @@ def test_a_run_of_another_collection_is_told_apart(tmp_path: Path) -> None:
 
 def test_specifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "r.trec").write_text("q1 Q0 dogs 1 2.0 t\n")
-    monkeypatch.setattr(
-        retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder(token_dim=None)
-    )
+
+    def load(source: str | None = None) -> FakeEncoder:
+        return FakeEncoder(token_dim=16 if source is None else None)
+
+    monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
     specs = ["bm25s", "encoder:org/other", f"run:{tmp_path}/r.trec", f"run:b={tmp_path}/r.trec"]
     found = make_systems(["lexical", "late"], specs)
     assert [one.name for one in found] == [
@@ -237,13 +250,16 @@ def test_a_real_sentence_transformers_model(tmp_path: Path) -> None:
     model = package.SentenceTransformer(modules=modules, device="cpu", prompts={"query": "find "})
     model.save_pretrained(str(tmp_path / "saved"))
 
-    system = SentenceTransformerSystem(str(tmp_path / "saved"))
+    (system,) = make_systems([], [f"st:{tmp_path / 'saved'}"])
     assert system.name == "saved"
     cost = system.index(collection(), tmp_path, None)
     assert cost.index_bytes == 3 * 32 * 4
+    texts = [f"{d.title}\n{d.text}" if d.title else d.text for d in DOCUMENTS]
+    read = sum(min(len(ids), 64) for ids in model.tokenizer(texts)["input_ids"])
+    assert cost.tokens_per_s is not None and cost.build_s is not None
+    assert cost.tokens_per_s * cost.build_s == pytest.approx(read)
     assert system.settings().prompts == {"query": "find "}
     run = system.search(QUERIES, 3)
-    texts = [f"{d.title}\n{d.text}" if d.title else d.text for d in DOCUMENTS]
     vectors = model.encode_document(texts, normalize_embeddings=True)
     asked = model.encode_query(list(QUERIES.values()), normalize_embeddings=True)
     for scores, expected in zip(run.values(), asked @ vectors.T, strict=True):

@@ -120,13 +120,17 @@ def protocol_facts(protocol: Protocol) -> list[tuple[str, str]]:
         return "no limit" if number is None else f"{number:,} tokens"
 
     prompts = "; ".join(f"{name}: {text!r}" for name, text in protocol.prompts.items())
+    # Lengths are a system's own where each says what it did.
+    lengths = [(f"system {name}", said) for name, said in protocol.systems.items()] or [
+        ("passages", tokens(protocol.passage_tokens)),
+        ("maximum length", tokens(protocol.max_tokens)),
+    ]
     return [
         ("split", protocol.split),
         ("documents", f"{protocol.documents:,}"),
         ("queries", f"{protocol.queries:,}, {protocol.judged_queries:,} of them judged"),
         ("text", protocol.text),
-        ("passages", tokens(protocol.passage_tokens)),
-        ("maximum length", tokens(protocol.max_tokens)),
+        *lengths,
         ("prompts", prompts or "none"),
         ("passages to documents", protocol.aggregation),
         ("ties", protocol.ties),
