@@ -1,0 +1,343 @@
+"""Fine-tuning: a student learns which of several candidates answers a query, with both heads.
+
+Each query of a step comes with a passage that answers it and hard negatives. Both heads are held to
+put the answer before all texts of the step (contrast), the token head also to spread its MaxSim
+scores over the query's candidates as the teacher does (distillation). What a step reads depends on
+its number and the seed alone, so a run that goes on from a checkpoint is the run that was stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retrieval.encoders.sides import SideReader, TokenSequence
+from retrieval.errors import CheckpointError
+from retrieval.train.losses import maxsim_matrix
+from retrieval.train.ranking import (
+    anchor_loss,
+    ranking_contrastive_loss,
+    ranking_distillation_loss,
+)
+from retrieval.train.schedule import warmup_stable_decay
+from retrieval.train.student import Student, flatten
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneConfig:
+    """How long and how fast to learn.
+
+    Attributes:
+        steps: of the optimiser, in all.
+        batch: queries of a step.
+        negatives: hard negatives of each query in a step.
+        rate: peak learning rate of AdamW.
+        distil_weight: of the divergence from the teacher's scores.
+        anchor_weight: of the distances to the vectors of the model that training began with.
+        dense_temperature: of the softmax over cosines.
+        late_temperature: of the softmax over MaxSim, averaged over a query's tokens.
+        teacher_temperature: of the softmax over the teacher's scores, which go from 0 to 1.
+        checkpoint_seconds: time between two checkpoints.
+    """
+
+    steps: int
+    batch: int = 16
+    negatives: int = 3
+    rate: float = 2e-4
+    distil_weight: float = 1.0
+    anchor_weight: float = 0.0
+    dense_temperature: float = 0.05
+    late_temperature: float = 0.02
+    teacher_temperature: float = 0.25
+    seed: int = 0
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query and its candidates, as numbers of texts.
+
+    Attributes:
+        scores: f32 [positives + negatives], the teacher's, from 0 to 1.
+    """
+
+    query: str
+    positives: tuple[int, ...]
+    negatives: tuple[int, ...]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step reads: n queries with c candidates each.
+
+    Attributes:
+        texts: i64 [n, c], numbers of texts; the first of each row answers the query.
+        scores: f32 [n, c], the teacher's.
+        allowed: bool [n, n * c], which texts of the step may count as negatives of a query.
+    """
+
+    queries: list[str]
+    texts: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    allowed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that is done: its number from 1 on, of how many, its losses, the time left."""
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    seconds_left: float
+
+
+class Examples:
+    """The examples, and the batch of every step."""
+
+    def __init__(self, rows: Sequence[Example], texts: Sequence[str]) -> None:
+        self.rows, self.texts = rows, texts
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, step: int, config: FinetuneConfig) -> Batch:
+        """The batch of a step, counted from 0; an epoch has each query at most once."""
+        size = min(config.batch, len(self.rows))
+        epoch, place = divmod(step, len(self.rows) // size)
+        order = np.random.default_rng([config.seed, epoch]).permutation(len(self.rows))
+        rng = np.random.default_rng([config.seed, epoch, place])
+        chosen = [self.rows[int(at)] for at in order[place * size : (place + 1) * size]]
+        texts = np.zeros((size, 1 + config.negatives), np.int64)
+        scores = np.zeros(texts.shape, np.float32)
+        for number, row in enumerate(chosen):
+            own = int(rng.integers(len(row.positives)))
+            few = len(row.negatives) < config.negatives
+            others = rng.choice(len(row.negatives), config.negatives, replace=few)
+            texts[number] = [row.positives[own], *(row.negatives[int(at)] for at in others)]
+            scores[number] = row.scores[[own, *(len(row.positives) + others)]]
+        answers = [np.array(row.positives) for row in chosen]
+        allowed = np.stack([~np.isin(texts.ravel(), own) for own in answers])
+        return Batch([row.query for row in chosen], texts, scores, allowed)
+
+
+class Finetuner:
+    """One student, its optimiser, and what they learn from."""
+
+    def __init__(
+        self,
+        student: Student,
+        examples: Examples,
+        config: FinetuneConfig,
+        *,
+        query: SideReader,
+        document: SideReader,
+    ) -> None:
+        self.student, self.examples, self.config = student, examples, config
+        self._query, self._document = query, document
+        self._device = next(student.parameters()).device
+        # A few thousand queries would move the frequent words and leave the rare ones behind.
+        student.trunk.embeddings.tok_embeddings.weight.requires_grad_(False)
+        self._before = None
+        if config.anchor_weight:
+            self._before = copy.deepcopy(student).eval().requires_grad_(False)
+        self._learnt = [p for p in student.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(self._learnt, lr=config.rate, weight_decay=0.01)
+        self._step = 0
+
+    def seconds_per_step(self, probes: int = 3) -> float:
+        """How long a step takes: gradients are computed and thrown away."""
+        took = []
+        for step in range(probes):
+            started = time.monotonic()
+            self._gradients(self.examples.batch(step, self.config))
+            self._optimiser.zero_grad(set_to_none=True)
+            took.append(time.monotonic() - started)
+        return float(np.median(took))
+
+    def run(
+        self,
+        checkpoint: Path,
+        *,
+        told: Callable[[Step], None] | None = None,
+    ) -> Student:
+        """Take all steps that are not taken yet, from the checkpoint on if there is one.
+
+        Ctrl-C leaves a checkpoint of the last whole step.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged or of another run.
+        """
+        self._resume(checkpoint)
+        self.student.train()
+        started, first = time.monotonic(), self._step
+        saved = started
+        with _interrupted() as interrupted:
+            while self._step < self.config.steps:
+                losses = self._take()
+                now = time.monotonic()
+                left = self.config.steps - self._step
+                if told is not None:
+                    pace = (now - started) / (self._step - first)
+                    told(Step(self._step, self.config.steps, losses, pace * left))
+                if interrupted() or now - saved >= self.config.checkpoint_seconds or not left:
+                    self._save(checkpoint)
+                    saved = now
+                if interrupted():
+                    raise KeyboardInterrupt
+        return self.student.eval()
+
+    def _take(self) -> dict[str, float]:
+        """One step; its losses."""
+        factor = warmup_stable_decay(self._step / self.config.steps, warmup=0.1, decay=0.5)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.rate * factor
+        losses = self._gradients(self.examples.batch(self._step, self.config))
+        torch.nn.utils.clip_grad_norm_(self._learnt, 1.0)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self._step += 1
+        return losses
+
+    def _gradients(self, batch: Batch) -> dict[str, float]:
+        """Gradients of one batch; its losses by name."""
+        config = self.config
+        queries = self._query.read(batch.queries)
+        texts = self._document.read([self.examples.texts[int(at)] for at in batch.texts.ravel()])
+        ids, layout = flatten([text.ids for text in (*queries, *texts)], self._device)
+        with torch.autocast(
+            self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)
+        ):
+            out = self.student(ids, layout)
+            before = None
+            if self._before is not None:
+                with torch.no_grad():
+                    before = self._before(ids, layout)
+        dense, vectors = out.dense.float(), torch.split(out.tokens.float(), list(layout.lengths))
+        count = len(queries)
+        cosines = dense[:count] @ dense[count:].T
+        maxsim = maxsim_matrix(vectors[:count], _kept(vectors[count:], texts))
+        width = batch.texts.shape[1]
+        own = torch.arange(count, device=self._device) * width
+        allowed = torch.from_numpy(batch.allowed).to(self._device)
+        candidates = own[:, None] + torch.arange(width, device=self._device)
+        parts = {
+            "dense": ranking_contrastive_loss(
+                cosines, own, allowed, temperature=config.dense_temperature
+            ),
+            "late": ranking_contrastive_loss(
+                maxsim, own, allowed, temperature=config.late_temperature
+            ),
+            "teacher": ranking_distillation_loss(
+                maxsim.gather(1, candidates),
+                torch.from_numpy(batch.scores).to(self._device),
+                temperature=config.late_temperature,
+                teacher_temperature=config.teacher_temperature,
+            ),
+        }
+        loss = parts["dense"] + parts["late"] + config.distil_weight * parts["teacher"]
+        if before is not None:
+            parts["anchor"] = anchor_loss(
+                dense, out.tokens.float(), before.dense.float(), before.tokens.float()
+            )
+            loss = loss + config.anchor_weight * parts["anchor"]
+        torch.autograd.backward(loss)
+        return {name: float(part.detach()) for name, part in parts.items()}
+
+    def _save(self, path: Path) -> None:
+        """Write the state aside and rename it: a run that is killed here keeps the one before."""
+        from safetensors.torch import save_file
+
+        tensors = {f"student.{name}": t for name, t in self.student.state_dict().items()}
+        for number, own in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": t for name, t in own.items()}
+        part = path.with_suffix(".part")
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, part, metadata={"step": str(self._step)})
+        part.replace(path)
+
+    def _resume(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        if not path.exists():
+            return
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                step = int(file.metadata()["step"])
+            self.student.load_state_dict(
+                {
+                    name.removeprefix("student."): tensor
+                    for name, tensor in tensors.items()
+                    if name.startswith("student.")
+                }
+            )
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in tensors.items():
+                if name.startswith("optimiser."):
+                    _, number, key = name.split(".")
+                    state.setdefault(int(number), {})[key] = tensor
+            groups = self._optimiser.state_dict()["param_groups"]
+            self._optimiser.load_state_dict({"state": state, "param_groups": groups})
+        except (SafetensorError, RuntimeError, KeyError, ValueError, OSError) as wrong:
+            raise CheckpointError(
+                f"{path} does not fit this run ({str(wrong).splitlines()[0]}): expected a "
+                "checkpoint of the same model; remove it, or choose another folder"
+            ) from None
+        self._step = step
+
+
+@contextlib.contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Tells whether Ctrl-C was pressed, which ends nothing by itself: a step is taken whole.
+
+    A second Ctrl-C ends everything at once. Off the main thread, signals are as they were.
+    """
+    pressed = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: pressed
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return re.search(r"\b(avx512_bf16|amx_bf16)\b", flags) is not None
+
+
+def _kept(vectors: Sequence[Tensor], texts: Sequence[TokenSequence]) -> list[Tensor]:
+    """Each document's token vectors without those that an index leaves out."""
+    return [
+        own if text.kept is None else own[torch.from_numpy(text.kept).to(own.device)]
+        for own, text in zip(vectors, texts, strict=True)
+    ]

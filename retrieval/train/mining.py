@@ -1,0 +1,198 @@
+"""Candidates of training queries, mined with an index of the task's documents.
+
+Every retriever proposes passages: by words, by pooled vectors, by token vectors. What is judged
+to answer the query, what stands in the same document, and what nearly repeats an answer are no
+negatives. Candidates are written to a file line by line, so that a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from retrieval.index import Index
+from retrieval.index.prepare import before
+from retrieval.train.task import Task
+from retrieval.types import Document, Hit
+
+DEPTH = 100
+"""Passages of the fused ranking that are looked at for each query."""
+
+REPEATS = 0.8
+"""A passage that shares so much of its words with an answer repeats it (Jaccard)."""
+
+_AT_ONCE = 32
+_WORD = re.compile(r"\w+")
+
+Told = Callable[[int, int], None]
+"""Called as `told(done, of)`, in queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage, and what each retriever of the starting model scores it for the query.
+
+    Attributes:
+        document: its place among the task's documents.
+        start: first character in the document's text.
+        end: one past the last.
+        lexical: 0 where no word of the query is in it.
+    """
+
+    document: int
+    start: int
+    end: int
+    lexical: float
+    dense: float
+    late: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A query with what answers it and what seems to.
+
+    Attributes:
+        query: its id.
+        positives: the best passage of each document that is judged to answer it; at least one.
+        negatives: best first.
+    """
+
+    query: str
+    positives: tuple[Candidate, ...]
+    negatives: tuple[Candidate, ...]
+
+
+def text_of(candidate: Candidate, documents: Sequence[Document]) -> str:
+    """The passage as the encoder reads it in an index: under its document's title."""
+    document = documents[candidate.document]
+    text = document.text[candidate.start : candidate.end]
+    return before(document.title, text) + text
+
+
+def mine(
+    index: Index, task: Task, path: Path, *, negatives: int, told: Told | None = None
+) -> list[Mined]:
+    """The candidates of every train query that has a passage that answers it.
+
+    Args:
+        index: of the task's documents.
+        path: where they are written, and read again; of one task and one encoder.
+        negatives: at most so many for each query.
+    """
+    task_queries = list(task.train)
+    found = _read(path)[: len(task_queries)]
+    places = {document.id: place for place, document in enumerate(task.documents)}
+    with path.open("a", encoding="utf-8") as file:
+        for first in range(len(found), len(task_queries), _AT_ONCE):
+            chosen = task_queries[first : first + _AT_ONCE]
+            texts = [task.queries[query] for query in chosen]
+            answers = index.search_batch(texts, DEPTH, highlights=False)
+            for query, hits in zip(chosen, answers, strict=True):
+                mined = _one(index, task, query, hits, places, negatives)
+                file.write(json.dumps(_plain(mined)) + "\n")
+                found.append(mined)
+            file.flush()
+            if told is not None:
+                told(len(found), len(task_queries))
+    return [mined for mined in found if mined.positives]
+
+
+def repeats(text: str, others: Sequence[str], share: float = REPEATS) -> bool:
+    """Whether the text has nearly the same words as one of the others."""
+    words = set(_WORD.findall(text.lower()))
+    for other in others:
+        theirs = set(_WORD.findall(other.lower()))
+        both = len(words & theirs)
+        if both >= share * (len(words) + len(theirs) - both):
+            return True
+    return False
+
+
+def _one(
+    index: Index,
+    task: Task,
+    query: str,
+    hits: Sequence[Hit],
+    places: Mapping[str, int],
+    most: int,
+) -> Mined:
+    judged, scored = task.train[query], task.scores.get(query, {})
+    best = _best(index, task.queries[query], hits, {*judged, *scored})
+    positives = [best[document] for document in judged if document in best]
+    answers = [hit.text for hit in positives]
+    # Where a teacher scored documents, these are the candidates: it says nothing of others.
+    others: Sequence[Hit] = hits
+    if scored:
+        named = sorted(scored, key=lambda document: -scored[document])
+        others = [best[document] for document in named if document in best]
+    negatives: list[Hit] = []
+    for hit in others:
+        if len(negatives) == most:
+            break
+        if hit.document_id not in judged and not repeats(hit.text, answers):
+            negatives.append(hit)
+    return Mined(
+        query,
+        tuple(_candidate(hit, places) for hit in positives),
+        tuple(_candidate(hit, places) for hit in negatives),
+    )
+
+
+def _best(index: Index, query: str, hits: Sequence[Hit], wanted: set[str]) -> dict[str, Hit]:
+    """The best passage of each wanted document, from the hits or by asking for it."""
+    found: dict[str, Hit] = {}
+    for hit in hits:
+        found.setdefault(hit.document_id, hit)
+    missing = sorted(wanted - set(found))
+    if missing:
+        listed = ", ".join(_quoted(document) for document in missing)
+        asked = index.search(query, DEPTH, where=f"id in [{listed}]", highlights=False)
+        for hit in asked:
+            found.setdefault(hit.document_id, hit)
+    return {document: found[document] for document in wanted if document in found}
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _candidate(hit: Hit, places: Mapping[str, int]) -> Candidate:
+    lexical, dense, late = (hit.scores.get(name, 0.0) for name in ("lexical", "dense", "late"))
+    span = hit.passage
+    return Candidate(places[hit.document_id], span.start, span.end, lexical, dense, late)
+
+
+def _plain(mined: Mined) -> list[object]:
+    return [
+        mined.query,
+        [astuple(c) for c in mined.positives],
+        [astuple(c) for c in mined.negatives],
+    ]
+
+
+def _read(path: Path) -> list[Mined]:
+    """What was written before; a line that was cut off is taken away."""
+    if not path.exists():
+        return []
+    found: list[Mined] = []
+    whole = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            query, positives, negatives = json.loads(line)
+            found.append(
+                Mined(
+                    query,
+                    tuple(Candidate(*values) for values in positives),
+                    tuple(Candidate(*values) for values in negatives),
+                )
+            )
+            whole += len(line)
+    with path.open("r+b") as file:
+        file.truncate(whole)
+    return found

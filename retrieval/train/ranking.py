@@ -1,0 +1,62 @@
+"""Losses over rankings: be like a teacher's, and put what is judged first.
+
+All take similarities of n queries to texts, as the heads give them: cosines of pooled vectors, or
+MaxSim averaged over a query's tokens.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def min_max(scores: Tensor) -> Tensor:
+    """Each row [n, c] moved to the range from 0 to 1; a row of equal scores becomes 0."""
+    low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
+    return (scores - low) / (high - low).clamp_min(1e-6)
+
+
+def ranking_distillation_loss(
+    scores: Tensor, teacher: Tensor, *, temperature: float, teacher_temperature: float
+) -> Tensor:
+    """KL divergence of the student's distribution over candidates from the teacher's.
+
+    Args:
+        scores: f32 [n, c], the student's of each query's own candidates.
+        teacher: f32 [n, c], the teacher's, between 0 and 1 (`min_max`).
+        temperature: of the student's softmax.
+        teacher_temperature: of the teacher's.
+
+    Returns:
+        The mean over the queries.
+    """
+    wanted = F.softmax(teacher / teacher_temperature, 1)
+    return F.kl_div(F.log_softmax(scores / temperature, 1), wanted, reduction="batchmean")
+
+
+def ranking_contrastive_loss(
+    scores: Tensor, own: Tensor, allowed: Tensor, *, temperature: float
+) -> Tensor:
+    """Cross-entropy of each query's own text against hard negatives and the batch's other texts.
+
+    Args:
+        scores: f32 [n, m].
+        own: i64 [n], the column of each query's text.
+        allowed: bool [n, m], False for what must not count as a negative: other texts that are
+            judged to answer the query too. A query's own text counts in any case.
+    """
+    allowed = allowed.scatter(1, own[:, None], True)
+    return F.cross_entropy((scores / temperature).masked_fill(~allowed, -1e30), own)
+
+
+def anchor_loss(
+    dense: Tensor, tokens: Tensor, dense_before: Tensor, tokens_before: Tensor
+) -> Tensor:
+    """Cosine distances to the vectors of the model that training began with, of both heads.
+
+    Args:
+        dense, dense_before: f32 [n, D], unit length.
+        tokens, tokens_before: f32 [T, d], unit length.
+    """
+    moved = (dense * dense_before).sum(1), (tokens * tokens_before).sum(1)
+    return 2 - moved[0].mean() - moved[1].mean()
