@@ -41,6 +41,7 @@ def run_eval(
     systems: Sequence[str],
     split: str | None,
     k: int,
+    queries: int | None,
     keep_texts: bool,
     as_json: bool,
 ) -> None:
@@ -49,11 +50,19 @@ def run_eval(
     Args:
         retrievers: of the embedded model; None is all, `none` is none.
         systems: specifications of the others.
+        queries: how many of each collection are asked, at most; None is all.
     """
     chosen = make_systems(_retrievers(retrievers), systems)
     with evaluating_bar() as bar:
         results = evaluate(
-            datasets, chosen, out, split=split, k=k, keep_texts=keep_texts, progress=bar
+            datasets,
+            chosen,
+            out,
+            split=split,
+            k=k,
+            queries=queries,
+            keep_texts=keep_texts,
+            progress=bar,
         )
     write_report(out, results, texts=keep_texts)
     if as_json:

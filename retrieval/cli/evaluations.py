@@ -53,8 +53,8 @@ def run(
         typer.Option(
             "--system",
             metavar="SPEC",
-            help="Also bm25s, st:NAME, encoder:NAME, run:FILE or run:NAME=FILE; give it more than "
-            "once.",
+            help="Also bm25s, st:NAME, encoder:NAME, run:FILE, or a variant such as late:bits=2; "
+            "give it more than once.",
         ),
     ] = None,
     split: Annotated[
@@ -64,6 +64,12 @@ def run(
     k: Annotated[
         int, typer.Option("-k", metavar="N", min=1, help="How many documents for each query.")
     ] = 100,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            "--queries", metavar="N", min=1, help="Ask at most N of each collection's queries."
+        ),
+    ] = None,
     no_texts: Annotated[
         bool,
         typer.Option("--no-texts", help="Keep no text of the collections in the results."),
@@ -83,6 +89,7 @@ def run(
         systems=system or [],
         split=split,
         k=k,
+        queries=queries,
         keep_texts=not no_texts,
         as_json=as_json,
     )

@@ -56,6 +56,14 @@ def test_a_table_and_a_folder(birds: Path, retrieval_command: Retrieval) -> None
     assert {"results.json", "report.html", "report.md", "runs", "texts"} <= names
 
 
+def test_fewer_queries(birds: Path, retrieval_command: Retrieval) -> None:
+    arguments = ("eval", birds, "--retriever", "lexical", "--out", "out", "--queries")
+    found = retrieval_command(*arguments, "2")
+    assert found.out.splitlines()[0] == "birds (test, 3 documents, 2 queries)"
+    assert len(read_results(Path("out")).per_query["birds"]["lexical"]) == 2
+    assert retrieval_command(*arguments, "0").code == 2
+
+
 def test_systems_and_json(birds: Path, retrieval_command: Retrieval) -> None:
     pytest.importorskip("bm25s")
     Path("theirs.trec").write_text("q1 Q0 d1 1 1.0 t\n")
