@@ -16,6 +16,7 @@ from retrieval import __version__
 from retrieval.cli import place
 from retrieval.cli.evaluations import evaluations
 from retrieval.cli.models import models
+from retrieval.cli.training import train
 
 
 class HeldError(Exception):
@@ -327,6 +328,9 @@ def compact(
         _print_json(report)
     else:
         sys.stdout.write(render.compacted(report))
+
+
+app.command("train", short_help="Train a model further on your own data.")(train)
 
 
 def _print_json(value: Any) -> None:
