@@ -11,17 +11,16 @@ for, are records without a query.
 
 from __future__ import annotations
 
-import ast
 import math
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from retrieval.documents import beir, markdown, rst
+from retrieval.documents import asking, beir, markdown, rst
+from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Function
 from retrieval.errors import DocumentError
 from retrieval.train.corpus import Record
 
@@ -31,23 +30,8 @@ _LONG_PARAGRAPH = 2500
 """Characters beyond which a paragraph is cut at sentences."""
 _CODE = range(80, LONGEST + 1)
 """Characters of a function that is neither trivial nor too long to be read whole."""
-_QUERY_CHARS = 400
 
-_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“(])")
-_NEWLINE = re.compile(r"\r\n?")
-_ROLE = re.compile(r":[a-z:]+:`~?([^`<]*?)\s*(?:<[^`]*>)?`")
-_FIELDS = re.compile(
-    r"\n\s*(?::param|:return|:rtype|:raise|@param|>>>|---|===|Parameters\b|Args:|Arguments:|Returns)"
-)
-_MARKDOWN_HEADING = re.compile(
-    r"\s*(?: {0,3}#{1,6}[ \t]+(?P<atx>[^\n]*?)[ \t]*#*[ \t]*(?:\n|\Z)"
-    r"|(?P<setext>\S[^\n]*)\n {0,3}(?:=+|-+)[ \t]*(?:\n|\Z))"
-)
-_RST_HEADING = re.compile(
-    r"\s*(?:([!-/:-@\[-`{-~])\1+[ \t]*\n)?(?P<title>[^\n]*\w[^\n]*)\n"
-    r"([!-/:-@\[-`{-~])\3+[ \t]*(?:\n|\Z)"
-)
 _CONTENT_WORD = re.compile(r"\w{4,}")
 
 _ASIDE = frozenset(
@@ -89,19 +73,13 @@ def functions(source: str) -> Iterator[Record]:
     or with one that is no good as a query, gives a record without a query. Functions within
     functions stay part of them. Source that does not parse gives none.
     """
-    source = _NEWLINE.sub("\n", source)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes are the author's own concern
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+    source = asking.newlines(source)
     lines = source.split("\n")
-    for node in _outer_functions(tree):
-        docstring = ast.get_docstring(node)
-        code = _without_docstring(node, lines) if docstring else _code(node, lines)
+    for found in asking.documented(source):
+        node = found.node
+        code = _without_docstring(node, lines) if found.end else _code(node, lines)
         if code is not None and len(code) in _CODE:
-            yield Record(code, node.name, _docstring_query(docstring or ""))
+            yield Record(code, node.name, found.query)
 
 
 def sections(
@@ -112,18 +90,12 @@ def sections(
     Args:
         title: of the document; None takes its own.
     """
-    kind, heading = (markdown, _MARKDOWN_HEADING) if language == "markdown" else (rst, _RST_HEADING)
-    text = _NEWLINE.sub("\n", text)
-    title = kind.title(text) if title is None else title
-    outline = kind.outline(text).sections
-    ends = [*(section.start for section in outline[1:]), len(text)]
-    for section, end in zip(outline, ends, strict=True):
-        start, names = section.start, []
-        # A heading that another one follows at once shares a section with it.
-        while section.level and (found := heading.match(text, start, end)):
-            names.append(kind.title(found[0].strip() + "\n"))
-            start = found.end()
-        yield from _section(title, names[-1] if names else "", text[start:end].strip())
+    text = asking.newlines(text)
+    if title is None:
+        title = (markdown if language == "markdown" else rst).title(text)
+    for part in asking.headed(text, language):
+        heading = part.names[-1] if part.names else ""
+        yield from _section(title, heading, text[part.body : part.end].strip())
 
 
 def xml_sections(data: bytes) -> Iterator[Record]:
@@ -175,7 +147,7 @@ def train_pairs(folder: Path) -> Iterator[Record]:
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """(what stands before it, a paragraph or a part of a long one) to join windows from."""
-    for paragraph in _BLANK_LINES.split(_NEWLINE.sub("\n", text)):
+    for paragraph in BLANK_LINES.split(asking.newlines(text)):
         paragraph = paragraph.strip()
         border = "\n\n"
         long = len(paragraph) > _LONG_PARAGRAPH
@@ -190,25 +162,12 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
             border = " "
 
 
-def _outer_functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
-        else:
-            inner = (ast.stmt, ast.excepthandler, ast.match_case)
-            waiting += [c for c in ast.iter_child_nodes(node) if isinstance(c, inner)][::-1]
-
-
-def _code(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]) -> str:
+def _code(node: Function, lines: Sequence[str]) -> str:
     """The function's source without its decorators, at the left margin."""
     return _at_margin(lines[node.lineno - 1 : node.end_lineno], node.col_offset)
 
 
-def _without_docstring(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[str]
-) -> str | None:
+def _without_docstring(node: Function, lines: Sequence[str]) -> str | None:
     """`_code` without the docstring, or None if nothing is left below the signature."""
     docstring = node.body[0]
     if len(node.body) == 1 or docstring.end_lineno is None:
@@ -228,21 +187,13 @@ def _at_margin(lines: Sequence[str], indent: int) -> str:
     return "\n".join([first[indent:], *cut]).rstrip()
 
 
-def _docstring_query(docstring: str) -> str:
-    """The first paragraph as one line, or "" if it is too short or too long to be asked."""
-    paragraph = _BLANK_LINES.split(docstring.strip())[0]
-    paragraph = _FIELDS.split(paragraph)[0]
-    query = " ".join(_ROLE.sub(r"\1", paragraph).replace("`", "").split())
-    return query if len(query.split()) >= 4 and len(query) <= _QUERY_CHARS else ""
-
-
 def _section(title: str, heading: str, body: str) -> Iterator[Record]:
     """The first window with the heading as its query, the others under it."""
     named = ": ".join(dict.fromkeys(part for part in (title, heading) if part))
     # A heading of one word ("Usage") says nothing without the title before it.
     query = heading if len(heading.split()) > 1 else named
     for at, window in enumerate(windows(body)):
-        if at == 0 and len(query.split()) > 1 and len(query) <= _QUERY_CHARS:
+        if at == 0 and len(query.split()) > 1 and len(query) <= QUERY_CHARS:
             yield Record(window, title, query)
         else:
             yield Record(window, named)
