@@ -14,7 +14,8 @@ from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Indexing, Ranked, Settings
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.evaluate import EvaluateProgress, evaluate
-from retrieval.eval.results import read_results, read_texts, run_path
+from retrieval.eval.report.markdown import protocol_facts
+from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
 
 
 class Words:
@@ -266,3 +267,43 @@ def test_two_collections_of_one_name_are_refused(tmp_path: Path) -> None:
     sources = [str(collection(tmp_path / name / "same")) for name in ("a", "b")]
     found = evaluate(sources, [Words()], tmp_path / "out")
     assert "two collections are named 'same'" in found.failed[sources[1]]
+
+
+def test_fewer_queries_are_always_the_same(tmp_path: Path) -> None:
+    source = collection(tmp_path / "birds")
+    words = Words()
+    found = evaluate([str(source)], [words], tmp_path / "out", queries=2)
+    assert found.protocols[0].queries == 2
+    assert "2 of 3 queries, the first of a shuffle by seed 0" in found.protocols[0].text
+    asked = set(found.per_query["birds"]["words"])
+    one = evaluate([str(source)], [words], tmp_path / "out", queries=1)
+    assert set(one.per_query["birds"]["words"]) < asked
+    whole = evaluate([str(source)], [words], tmp_path / "out", queries=3)
+    assert "shuffle" not in whole.protocols[0].text
+    assert whole.protocols[0].dataset_sha256 == one.protocols[0].dataset_sha256
+    assert comparable(whole.protocols[0], one.protocols[0])
+    with pytest.raises(InputError, match="queries=0 asks none"):
+        evaluate([str(source)], [words], tmp_path / "out", queries=0)
+
+
+def test_what_was_timed_on_another_machine_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(tmp_path / "birds"), tmp_path / "out"
+    first = evaluate([str(source)], [Words()], out)
+    assert evaluate([str(source)], [Words()], out).efficiency == first.efficiency
+    monkeypatch.setattr("retrieval.eval.machine._cpu", lambda: "another")
+    words = Words()
+    (found,) = evaluate([str(source)], [words], out).efficiency
+    assert words.indexed == []
+    assert found == Efficiency("birds", "words", index_bytes_per_document=100)
+
+
+def test_the_protocol_says_what_each_system_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = collection(tmp_path / "birds")
+    monkeypatch.setattr(Words, "settings", lambda self: Settings(said="words are counted"))
+    found = evaluate([str(source)], [Words()], tmp_path / "out")
+    assert read_results(tmp_path / "out").protocols[0].systems == {"words": "words are counted"}
+    assert ("system words", "words are counted") in protocol_facts(found.protocols[0])

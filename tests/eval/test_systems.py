@@ -265,3 +265,21 @@ def test_a_real_sentence_transformers_model(tmp_path: Path) -> None:
     for scores, expected in zip(run.values(), asked @ vectors.T, strict=True):
         found = [scores[document.id] for document in DOCUMENTS]
         assert found == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(package, "SentenceTransformer", FakeModel)
+    for place, weights in (("a", "1"), ("b", "2"), ("c", "1")):
+        folder = tmp_path / place / "model"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_text(weights)
+    specs = [f"st:{tmp_path}/{place}/model" for place in "abc"]
+    one, other, copy = (make_systems([], [spec])[0] for spec in specs)
+    assert one.name == other.name == "model"
+    assert one.identity() != other.identity()
+    assert one.identity() == copy.identity(), "a folder that was moved is the same model"
+    with pytest.raises(InputError, match=r"two systems are named 'model'; .*st:LABEL=NAME"):
+        make_systems([], specs)
+    (named,) = make_systems([], [f"st:MiniLM={tmp_path}/a/model"])
+    assert (named.name, named.identity()) == ("MiniLM", one.identity())
