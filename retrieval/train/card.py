@@ -31,8 +31,8 @@ def write_card(report: AdaptReport, options: AdaptOptions) -> Path:
     lines += [
         "",
         f"Held out: {report.held_out:,} {report.measured_on}, over {report.documents:,} documents. "
-        "None of them was trained on. They decided between the model before and the model after, "
-        "which makes the better figures a little too good.",
+        "None of these queries was trained on. They decided between the model before and the "
+        "model after, which makes the better figures a little too good.",
         "",
         table(report.before, report.after),
         "",

@@ -17,7 +17,7 @@ from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.onnx_graph import export
 from retrieval.train.student import Student
 
-NOTIONS = 40
+NOTIONS = 24
 TOLD = [f"zo{number}" for number in range(NOTIONS)]
 ASKED = [f"qua{number}" for number in range(NOTIONS)]
 FILLERS = [f"um{number}" for number in range(30)]
@@ -62,7 +62,7 @@ def write_start(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
 
 
 def write_collection(
-    folder: Path, *, documents: int = 240, train: int = 160, dev: int = 40, seed: int = 0
+    folder: Path, *, documents: int = 160, train: int = 112, dev: int = 32, seed: int = 0
 ) -> Path:
     """A folder in BEIR's format: each query asks for two of the three notions of a document."""
     rng = np.random.default_rng(seed)
