@@ -19,6 +19,7 @@ from retrieval.errors import IndexCorrupted, InputError
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import (
     CURE,
+    ArrayWriter,
     check_ids,
     check_vectors,
     first_bad_row,
@@ -88,17 +89,16 @@ def copy_exact(
     ids = check_ids(np.concatenate([s.ids[rows] for s, rows in zip(segments, kept, strict=True)]))
     lengths = [s.lengths[rows] for s, rows in zip(segments, kept, strict=True)]
     offsets = kernels.offsets_of(np.concatenate(lengths))
-    shape = (int(offsets[-1]), segments[0].dim)
-
-    def parts() -> Iterator[tuple[NDArray[np.int8], NDArray[np.float32]]]:
-        for segment, rows in zip(segments, kept, strict=True):
-            for tokens in segment.blocks(rows, _COPY_TOKENS):
-                yield segment.codes[tokens], segment.scales[tokens]
-
     make_folder(folder)
     write_passages(folder, ids, offsets)
-    write_array(folder / CODES, "|i1", shape, (codes for codes, _ in parts()))
-    write_array(folder / SCALES, "<f4", shape[:1], (scales for _, scales in parts()))
+    with (
+        ArrayWriter(folder / CODES, "|i1", (segments[0].dim,)) as codes,
+        ArrayWriter(folder / SCALES, "<f4") as scales,
+    ):
+        for segment, rows in zip(segments, kept, strict=True):
+            for tokens in segment.blocks(rows, _COPY_TOKENS):
+                codes.append(segment.codes[tokens])
+                scales.append(segment.scales[tokens])
     sync_folder(folder)
 
 

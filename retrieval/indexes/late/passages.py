@@ -30,7 +30,17 @@ class Passages:
         dim: d.
     """
 
-    __slots__ = ("_every", "_mapped", "_rows", "dim", "folder", "ids", "lengths", "offsets")
+    __slots__ = (
+        "_consecutive",
+        "_every",
+        "_mapped",
+        "_rows",
+        "dim",
+        "folder",
+        "ids",
+        "lengths",
+        "offsets",
+    )
 
     def __init__(
         self,
@@ -49,6 +59,7 @@ class Passages:
         self.dim = dim
         self._rows = RowsById(ids, folder / IDS)
         self._every = np.arange(len(ids))
+        self._consecutive = len(ids) > 0 and bool((ids == self._every + ids[0]).all())
         maps = [mapping_of(array) for array in tokens]
         self._mapped = tuple(mapped for mapped in maps if mapped is not None)
 
@@ -64,11 +75,12 @@ class Passages:
         """The rows of the passages that are allowed, bool by passage id; None is all: i64."""
         if allowed is None:
             return self._every
+        if self._consecutive:  # four times as fast, and every query with a filter asks
+            return np.flatnonzero(allowed[self.ids[0] :][: len(self)])
         if len(allowed) == 0:
             return self._every[:0]
-        last = len(allowed) - 1
-        picked = allowed[np.minimum(self.ids, last)]
-        picked &= self.ids <= last  # an id beyond the end is not allowed
+        picked = allowed.take(self.ids, mode="clip")
+        picked &= self.ids < len(allowed)  # an id beyond the end is not allowed
         return np.flatnonzero(picked)
 
     def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

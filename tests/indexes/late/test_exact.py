@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,18 @@ def test_stored_vectors_are_within_half_a_step(
         own = tokens[made.offsets[row] : made.offsets[row + 1]].astype(np.float64)
         off = np.abs(stored[offsets[place] : offsets[place + 1]] - own)
         assert (off <= half_steps(own)[:, None] * 1.0002 + 2e-43).all()
+
+
+@pytest.mark.parametrize("ids", [range(8), range(5, 13), [0, 2, 3, 9], [4, 3, 2], [6], []], ids=str)
+def test_rows_of_what_is_allowed(tmp_path: Path, ids: Sequence[int]) -> None:
+    """Whether ids follow each other or not, and wherever the bitmap ends."""
+    tokens, offsets = unit(np.random.default_rng(0), len(ids), 16), np.arange(len(ids) + 1)
+    segment = exact(tmp_path, Passages(np.array(ids, np.int64), tokens, offsets))
+    assert segment.rows(None).tolist() == list(range(len(ids)))
+    for size in range(16):
+        for bitmap in (np.ones(size, np.bool_), np.arange(size) % 3 == 0):
+            wanted = [row for row, id in enumerate(ids) if id < size and bitmap[id]]
+            assert segment.rows(bitmap).tolist() == wanted
 
 
 def test_equal_passages_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
