@@ -1,0 +1,119 @@
+"""What a pretraining run leaves on the disk: the state it goes on from, and the model's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from retrieval.encoders.quantized import write_tensors
+from retrieval.errors import CheckpointError
+from retrieval.store.files import sync_directory
+from retrieval.train.masking import MaskedLM, special_ids
+
+STATE_FILE = "state.pt"
+
+
+def save_state(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write the state of a run; one that is killed here keeps the state before.
+
+    Args:
+        settings: plain values that a run must share to go on from this state.
+        state: tensors, numbers, strings, and lists, tuples and dictionaries of them.
+    """
+    part = folder / f"{STATE_FILE}.part"
+    with part.open("wb") as file:
+        torch.save({"settings": json.dumps(settings, sort_keys=True), **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / STATE_FILE)
+    sync_directory(folder)
+
+
+def load_state(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state of the run in a folder, with tensors on the CPU, or None if there is none yet.
+
+    Only tensors and plain values are read; a pickle that holds anything else is refused.
+
+    Raises:
+        CheckpointError: the file is damaged, or the run there has other settings.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        found = json.loads(state["settings"])
+    except Exception as wrong:  # torch raises whatever the damage leads to
+        reason = (str(wrong).splitlines() or [repr(wrong)])[0]
+        raise CheckpointError(
+            f"{path} cannot be read ({reason[:120]}): remove it to begin anew"
+        ) from None
+    if difference := _difference(found, json.loads(json.dumps(settings)), ""):
+        raise CheckpointError(
+            f"{path} is of a run with other settings ({difference}): "
+            "start it with those, or choose another folder"
+        )
+    assert isinstance(state, dict)
+    return state
+
+
+def _difference(found: Any, given: Any, at: str) -> str | None:
+    """The first place where two values of JSON differ, in words."""
+    if isinstance(found, dict) and isinstance(given, dict) and found.keys() == given.keys():
+        pairs = [(f"{at}.{key}", found[key], given[key]) for key in found]
+    elif isinstance(found, list) and isinstance(given, list) and len(found) == len(given):
+        pairs = [(f"{at}[{i}]", *both) for i, both in enumerate(zip(found, given, strict=True))]
+    elif found == given:
+        return None
+    else:
+        return f"{at.lstrip('.')} is {json.dumps(found)} there, {json.dumps(given)} here"
+    return next((said for name, a, b in pairs if (said := _difference(a, b, name))), None)
+
+
+def write_masked_lm(folder: Path, model: MaskedLM, tokenizer: Tokenizer) -> None:
+    """Write a model folder that this package and transformers read (`ModernBertForMaskedLM`).
+
+    Raises:
+        CheckpointError: the tokenizer lacks a token that the model needs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.trunk.config
+    ids = special_ids(tokenizer.get_vocab())
+    roles = {"cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]", "pad": "[PAD]", "unk": "[UNK]"}
+    words = {f"{role}_token": word for role, word in roles.items() if word in ids}
+    contents = config.to_dict() | {
+        "architectures": ["ModernBertForMaskedLM"],
+        "tie_word_embeddings": model.tied,
+        "bos_token_id": ids["[CLS]"],
+        "cls_token_id": ids["[CLS]"],
+        "eos_token_id": ids["[SEP]"],
+        "sep_token_id": ids["[SEP]"],
+    }
+    weights = {
+        name: tensor.detach().float().cpu().numpy()
+        for name, tensor in model.named_weights().items()
+    }
+    write_tensors(folder / "model.safetensors", weights)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    _write_json(folder / "special_tokens_map.json", words)
+    _write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": config.max_positions,
+            "model_input_names": ["input_ids", "attention_mask"],
+            **words,
+        },
+    )
+    # Last, because a folder without it is no model.
+    _write_json(folder / "config.json", contents)
+
+
+def _write_json(path: Path, contents: Any) -> None:
+    path.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,106 @@
+"""Several processes train one model: each works on its share of a step, gradients are summed.
+
+`torchrun` starts the processes and tells each its rank; without it there is one. Every process
+holds the whole model and makes the same update, so the weights stay the same without being sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+BUCKET = 1 << 25
+"""Numbers that are summed over the processes at once: 128 MiB of f32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among those of the run.
+
+    Attributes:
+        rank: of this process, from 0.
+        count: of processes.
+        device: on which this process computes.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes, logs and talks for all."""
+        return self.rank == 0
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, in place."""
+        if self.count > 1:
+            dist.all_reduce(value)
+        return value
+
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Give every process the sum of all processes' gradients.
+
+        Args:
+            parameters: the same ones in the same order everywhere; a gradient that is missing
+                here, because this process had no share in the step, counts as zeros.
+        """
+        if self.count == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        for bucket in _buckets(parameters):
+            flat = self.sum(torch.cat([p.grad.reshape(-1) for p in bucket if p.grad is not None]))
+            for parameter, part in zip(
+                bucket, torch.split(flat, [p.numel() for p in bucket]), strict=True
+            ):
+                parameter.grad = part.view_as(parameter)
+
+    def wait(self) -> None:
+        """Go on when every process has come here."""
+        if self.count > 1:
+            dist.barrier()
+
+
+@contextlib.contextmanager
+def ranks(device: str | None = None) -> Iterator[Ranks]:
+    """Join the run that `torchrun` started, or be the only process.
+
+    Args:
+        device: "cpu" or "cuda"; None is CUDA where there is one. Each process takes the GPU of its
+            local rank.
+    """
+    cuda = torch.cuda.is_available() if device is None else device.startswith("cuda")
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if count == 1:
+        yield Ranks(device=torch.device(device or ("cuda" if cuda else "cpu")))
+        return
+    own = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), count, own)
+    finally:
+        dist.destroy_process_group()
+
+
+def _buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
+    size = 0
+    for parameter in parameters:
+        if bucket and size + parameter.numel() > BUCKET:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(parameter)
+        size += parameter.numel()
+    if bucket:
+        yield bucket
