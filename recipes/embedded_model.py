@@ -17,6 +17,7 @@ import glob
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,10 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--text", action="append", required=True, help="a glob; may be repeated")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=DistillConfig.tokens)
+    parser.add_argument("--start", type=Path, help="a model folder to go on from")
+    parser.add_argument("--tokens", type=int, default=9_000_000)
+    parser.add_argument("--muon", type=float, default=1e-2, help="its peak rate")
+    parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
     parser.add_argument("--export", type=Path, help="write the model folder here at the end")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -58,9 +62,14 @@ def main() -> None:
     print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
 
     teacher = Teacher(arguments.teacher)
-    student = Student(config(tokenizer), dense_dim=HIDDEN, token_dim=TOKEN_DIM)
-    student.initialise(seed=0)
-    teacher.initialise(student, attention=True)
+    settings = DistillConfig(tokens=arguments.tokens, muon=arguments.muon, decay=arguments.decay)
+    if arguments.start:
+        student = Student.from_folder(arguments.start)
+        settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
+    else:
+        student = Student(config(tokenizer), dense_dim=HIDDEN, token_dim=TOKEN_DIM)
+        student.initialise(seed=0)
+        teacher.initialise(student, attention=True)
     log = (arguments.out / "log.jsonl").open("a", buffering=1)
 
     def write(figures: dict[str, Any]) -> None:
@@ -69,7 +78,6 @@ def main() -> None:
         print(line, flush=True)
 
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
-    settings = DistillConfig(tokens=arguments.tokens)
     distill(student, teacher, corpus, settings, arguments.out, log=write, deadline=deadline)
     if arguments.export:
         export(

@@ -155,6 +155,30 @@ def batches(
                 yield found[at]
 
 
+def pair_batches(
+    corpus: TokenCorpus, size: int, *, seed: int, region: int = 2048
+) -> Iterator[NDArray[np.int64]] | None:
+    """Pairs i64 [size, 2] for ever, those of a batch from one region of the corpus; None if few.
+
+    Neighbours in a corpus come from one source, and so are harder to tell apart than pairs at
+    large. An epoch has each pair at most once.
+    """
+    if size < 2 or len(corpus.pairs) < size:
+        return None
+
+    def forever() -> Iterator[NDArray[np.int64]]:
+        rng = np.random.default_rng(seed)
+        while True:
+            shift = int(rng.integers(region))
+            places = (np.arange(len(corpus.pairs)) + shift) // region
+            order = np.lexsort((rng.random(len(places)), places))
+            starts = np.arange(0, len(order) - size + 1, size)
+            for start in rng.permutation(starts):
+                yield corpus.pairs[order[start : start + size]]
+
+    return forever()
+
+
 def _batched(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
     batch: list[Record] = []
     for record in records:

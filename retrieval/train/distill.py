@@ -1,9 +1,9 @@
 """Distillation: a student ModernBERT learns a teacher's token and pooled vectors, then pairs.
 
-Every position is a target, so a small model learns from few texts. Optionally pairs of query and
-text are mixed in, with in-batch negatives for both heads while the distillation goes on, so that
-neither head drifts. A checkpoint is written every few minutes; a run that is started again goes on
-from the last one.
+Every position is a target, so a small model learns from few texts. Pairs of query and text are
+mixed in, with in-batch negatives for both heads while the distillation goes on, so that neither
+head drifts; and long texts, of which the teacher reads a window at a time. A checkpoint is written
+every few minutes; a run that is started again goes on from the last one as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,15 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.errors import CheckpointError
-from retrieval.train.corpus import TokenCorpus, batches
-from retrieval.train.losses import (
-    dense_contrastive_loss,
-    distillation_loss,
-    late_contrastive_loss,
-)
+from retrieval.train.corpus import TokenCorpus, batches, pair_batches
+from retrieval.train.joined import join, runs_of_texts
+from retrieval.train.losses import distillation_loss, pair_losses
 from retrieval.train.schedule import warmup_stable_decay
 from retrieval.train.student import Student, flatten
-from retrieval.train.teacher import Teacher
+from retrieval.train.teacher import Targets, Teacher, fitted_axes
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -42,10 +40,16 @@ class DistillConfig:
         tokens: tokens of text to see in all, pairs included.
         batch_tokens: tokens of one step.
         pairs: query and text pairs added to a step, once `pairs_from` of the run is over.
+        pair_weight: weight of the contrast between the pairs.
+        rank_weight: weight of the teacher's ranking of a batch's texts for each of its queries.
+        long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
+            for none.
         muon: peak learning rate of the trunk's matrices, which Muon updates.
         adam: peak learning rate of everything else, which AdamW updates.
         embedding: factor on `adam` for the embedding table; 0 keeps it as the teacher has it.
         layerwise: weight of the inner layers' distances, until half of the run is over.
+        axes: what the token head learns: the teacher's `principal` axes, from which it then
+            begins, or those nearest to what a student that has learnt already does (`fitted`).
         checkpoint_seconds: time between two checkpoints.
     """
 
@@ -54,10 +58,13 @@ class DistillConfig:
     pairs: int = 32
     pairs_from: float = 0.5
     pair_weight: float = 0.1
+    rank_weight: float = 0.2
+    long_every: int = 8
     muon: float = 1e-2
     adam: float = 1.5e-3
     embedding: float = 0.0
     layerwise: float = 0.3
+    axes: Literal["principal", "fitted"] = "principal"
     decay: float = 0.4
     seed: int = 0
     checkpoint_seconds: float = 300.0
@@ -83,90 +90,168 @@ def distill(
         The same student, trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    device = next(student.parameters()).device
-    sample = batches(corpus, config.batch_tokens, seed=config.seed + 2)
-    axes = teacher.principal_axes(
-        [[corpus[int(i)] for i in next(sample)] for _ in range(12)],
-        student.token_head.skip.out_features,
-    ).to(device)
-    if not (folder / "state.pt").exists():
-        with torch.no_grad():
-            student.token_head.skip.weight.copy_(axes)
-    optimisers = _optimisers(student, config)
-    peaks = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
-    step, seen = _resume(folder, student, optimisers, config)
-    stream = batches(corpus, config.batch_tokens, seed=config.seed + step)
-    pairs = _pair_batches(corpus, config.pairs, config.seed + step)
-    started, first, saved = time.monotonic(), seen, time.monotonic()
+    run = _Run(student, teacher, corpus, config, folder)
+    started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
-    while seen < config.tokens:
-        done = seen / config.tokens
-        factor = warmup_stable_decay(done, decay=config.decay)
-        for optimiser, rates in zip(optimisers, peaks, strict=True):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-        chosen = [corpus[int(i)] for i in next(stream)]
-        pair = next(pairs) if pairs is not None and done >= config.pairs_from else None
-        figures = _step(
-            student, teacher, chosen, pair, corpus, axes, config,
-            layerwise=config.layerwise if done < 0.5 else 0.0,
-        )  # fmt: skip
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        step += 1
-        seen += int(figures.pop("tokens"))
+    while run.seen < config.tokens:
+        figures = run.step()
         now = time.monotonic()
-        if log is not None and step % 10 == 0:
-            rate = (seen - first) / (now - started)
-            log({"step": step, "seen": seen, "tokens_per_s": round(rate), "lr": factor} | figures)
+        if log is not None and run.steps % 10 == 0:
+            rate = (run.seen - first) / (now - started)
+            log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
         stop = deadline is not None and now >= deadline
-        if stop or now - saved >= config.checkpoint_seconds or seen >= config.tokens:
-            _save(folder, student, optimisers, config, step, seen)
+        if stop or now - saved >= config.checkpoint_seconds or run.seen >= config.tokens:
+            run.save()
             saved = now
         if stop:
             break
     return student.eval()
 
 
-def _step(
-    student: Student,
-    teacher: Teacher,
-    chosen: list[NDArray[Any]],
-    pair: NDArray[np.int64] | None,
-    corpus: TokenCorpus,
-    axes: Tensor,
-    config: DistillConfig,
-    *,
-    layerwise: float,
-) -> dict[str, float]:
-    """Gradients of one batch; its figures."""
-    device = axes.device
-    ids, layout = flatten(chosen, device)
-    targets = teacher(chosen)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
-        out = student(ids, layout)
-    loss, parts = distillation_loss(out, targets, layout, axes, layerwise=layerwise)
-    torch.autograd.backward(loss)
-    tokens = layout.total
-    if pair is not None:
-        both = [corpus[int(i)] for i in pair.T.ravel()]
-        ids, layout = flatten(both, device)
-        targets = teacher(both)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            out = student(ids, layout)
-        vectors = torch.split(out.tokens, list(layout.lengths))
-        count = len(pair)
-        parts["pair_dense"] = dense_contrastive_loss(out.dense[:count], out.dense[count:])
-        parts["pair_late"] = late_contrastive_loss(vectors[:count], vectors[count:])
-        anchor, _ = distillation_loss(out, targets, layout, axes)
-        wanted = parts["pair_dense"] + parts["pair_late"]
-        torch.autograd.backward(config.pair_weight * wanted + 0.5 * anchor)
-        tokens += layout.total
-    return {name: round(float(part.detach()), 4) for name, part in parts.items()} | {
-        "tokens": tokens
-    }
+class _Run:
+    """What a run consists of, and its checkpoint."""
+
+    def __init__(
+        self,
+        student: Student,
+        teacher: Teacher,
+        corpus: TokenCorpus,
+        config: DistillConfig,
+        folder: Path,
+    ) -> None:
+        self.student, self.teacher, self.corpus, self.config = student, teacher, corpus, config
+        self.folder = folder
+        self.optimisers = _optimisers(student, config)
+        self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
+        self.steps = self.seen = 0
+        self._drawn = {"text": 0, "pair": 0, "long": 0}
+        if (folder / "state.pt").exists():
+            self._load()
+        else:
+            self.axes = self._axes()
+        self._streams: dict[str, Iterator[Any] | None] = {
+            "text": batches(corpus, config.batch_tokens, seed=config.seed),
+            "pair": pair_batches(corpus, config.pairs, seed=config.seed),
+            "long": runs_of_texts(corpus, config.batch_tokens, seed=config.seed),
+        }
+        for name, count in self._drawn.items():
+            stream = self._streams[name]
+            if stream is not None:
+                next(islice(stream, count, count), None)
+
+    def step(self) -> dict[str, float]:
+        """One update; its figures."""
+        done, config = self.seen / self.config.tokens, self.config
+        factor = warmup_stable_decay(done, decay=config.decay)
+        for optimiser, rates in zip(self.optimisers, self._peaks, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+        mixed = done >= config.pairs_from
+        self.steps += 1
+        if mixed and config.long_every and self.steps % config.long_every == 0:
+            figures = self._on_long(self._next("long"))
+        else:
+            figures = self._on_texts(self._next("text"), config.layerwise if done < 0.5 else 0.0)
+            if mixed and self._streams["pair"] is not None:
+                figures |= self._on_pairs(self._next("pair"))
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        return {"lr": round(factor, 4)} | figures
+
+    def _next(self, name: str) -> Any:
+        stream = self._streams[name]
+        assert stream is not None
+        self._drawn[name] += 1
+        return next(stream)
+
+    def _on_texts(self, chosen: NDArray[np.int64], layerwise: float) -> dict[str, float]:
+        texts = [self.corpus[int(text)] for text in chosen]
+        return self._distilled(texts, self.teacher(texts), layerwise)
+
+    def _on_long(self, runs: list[NDArray[np.int64]]) -> dict[str, float]:
+        joined = join(self.corpus, runs)
+        figures = self._distilled(joined.texts, joined.targets(self.teacher), 0.0)
+        return {f"long_{name}": value for name, value in figures.items()}
+
+    def _distilled(
+        self, texts: list[NDArray[Any]], targets: Targets, layerwise: float
+    ) -> dict[str, float]:
+        ids, layout = flatten(texts, self.axes.device)
+        with torch.autocast(self.axes.device.type, dtype=torch.bfloat16):
+            out = self.student(ids, layout)
+        loss, parts = distillation_loss(out, targets, layout, self.axes, layerwise=layerwise)
+        torch.autograd.backward(loss)
+        self.seen += layout.total
+        return _rounded(parts)
+
+    def _on_pairs(self, pairs: NDArray[np.int64]) -> dict[str, float]:
+        queries, answers = ([self.corpus[int(text)] for text in side] for side in pairs.T)
+        both = [*queries, *answers]
+        # Apart, since the teacher pads: queries to the length of texts would be most of its work.
+        targets = self.teacher(queries).followed_by(self.teacher(answers))
+        ids, layout = flatten(both, self.axes.device)
+        with torch.autocast(self.axes.device.type, dtype=torch.bfloat16):
+            out = self.student(ids, layout)
+        contrast, ranking = pair_losses(out, targets, layout, len(pairs))
+        anchor, _ = distillation_loss(out, targets, layout, self.axes)
+        loss = 0.5 * anchor
+        loss = loss + self.config.pair_weight * torch.stack(list(contrast.values())).sum()
+        loss = loss + self.config.rank_weight * torch.stack(list(ranking.values())).sum()
+        torch.autograd.backward(loss)
+        self.seen += layout.total
+        return _rounded(contrast | ranking)
+
+    def _axes(self) -> Tensor:
+        """The token head's targets, from texts of their own order."""
+        config, head = self.config, self.student.token_head
+        sample = batches(self.corpus, config.batch_tokens, seed=config.seed + 1)
+        texts = [[self.corpus[int(i)] for i in next(sample)] for _ in range(12)]
+        device = next(self.student.parameters()).device
+        if config.axes == "fitted":
+            return fitted_axes(self.student, self.teacher, texts).to(device)
+        axes = self.teacher.principal_axes(texts, head.skip.out_features).to(device)
+        with torch.no_grad():
+            head.skip.weight.copy_(axes)
+        return axes
+
+    def save(self) -> None:
+        """Write the checkpoint; one that is killed here leaves the checkpoint before."""
+        state = {
+            "student": self.student.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "axes": self.axes,
+            "steps": self.steps,
+            "seen": self.seen,
+            "drawn": self._drawn,
+        }
+        part = self.folder / "state.pt.part"
+        torch.save(state, part)
+        part.replace(self.folder / "state.pt")
+        text = json.dumps(asdict(self.config), indent=2)
+        (self.folder / "config.json").write_text(text + "\n")
+
+    def _load(self) -> None:
+        path = self.folder / "state.pt"
+        device = next(self.student.parameters()).device
+        try:
+            state = torch.load(path, weights_only=True, map_location=device)
+            self.student.load_state_dict(state["student"])
+            for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(own)
+            self.axes = state["axes"]
+            self.steps, self.seen = int(state["steps"]), int(state["seen"])
+            self._drawn = dict(state["drawn"])
+        except (RuntimeError, KeyError, ValueError, EOFError) as wrong:
+            raise CheckpointError(
+                f"{path} does not fit this run ({str(wrong).splitlines()[0]}): "
+                "expected a checkpoint of the same shape; choose another folder or remove it"
+            ) from None
+
+
+def _rounded(parts: dict[str, Tensor]) -> dict[str, float]:
+    return {name: round(float(part.detach()), 4) for name, part in parts.items()}
 
 
 def _optimisers(student: Student, config: DistillConfig) -> list[torch.optim.Optimizer]:
@@ -185,61 +270,3 @@ def _optimisers(student: Student, config: DistillConfig) -> list[torch.optim.Opt
         ),
         torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-
-
-def _pair_batches(corpus: TokenCorpus, size: int, seed: int) -> Iterator[NDArray[np.int64]] | None:
-    """Pairs [size, 2] in random order, for ever; an epoch has each pair at most once."""
-    if size < 2 or len(corpus.pairs) < size:
-        return None
-
-    def forever() -> Iterator[NDArray[np.int64]]:
-        rng = np.random.default_rng(seed)
-        while True:
-            order = rng.permutation(corpus.pairs)
-            for start in range(0, len(order) - size + 1, size):
-                yield order[start : start + size]
-
-    return forever()
-
-
-def _save(
-    folder: Path,
-    student: Student,
-    optimisers: list[torch.optim.Optimizer],
-    config: DistillConfig,
-    step: int,
-    seen: int,
-) -> None:
-    state = {
-        "student": student.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "step": step,
-        "seen": seen,
-    }
-    # A run that is killed here keeps the checkpoint before.
-    part = folder / "state.pt.part"
-    torch.save(state, part)
-    part.replace(folder / "state.pt")
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-
-
-def _resume(
-    folder: Path,
-    student: Student,
-    optimisers: list[torch.optim.Optimizer],
-    config: DistillConfig,
-) -> tuple[int, int]:
-    path = folder / "state.pt"
-    if not path.exists():
-        return 0, 0
-    try:
-        state = torch.load(path, weights_only=True)
-        student.load_state_dict(state["student"])
-        for optimiser, own in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(own)
-        return int(state["step"]), int(state["seen"])
-    except (RuntimeError, KeyError, ValueError, EOFError) as wrong:
-        raise CheckpointError(
-            f"{path} does not fit this run ({str(wrong).splitlines()[0]}): "
-            "expected a checkpoint of the same shape; choose another folder or remove it"
-        ) from None

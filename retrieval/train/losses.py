@@ -13,6 +13,9 @@ from retrieval.encoders.heads import mean_pool
 from retrieval.train.student import Output
 from retrieval.train.teacher import Targets
 
+DENSE_TEMPERATURE = 0.05
+LATE_TEMPERATURE = 0.02
+
 
 def distillation_loss(
     out: Output, targets: Targets, layout: Layout, axes: Tensor, *, layerwise: float = 0.0
@@ -43,24 +46,64 @@ def distillation_loss(
     return loss, parts
 
 
-def dense_contrastive_loss(queries: Tensor, texts: Tensor, *, temperature: float = 0.05) -> Tensor:
-    """Cross-entropy of each query's own text [n, D] against the batch's others, both ways."""
-    scores = queries @ texts.T / temperature
-    own = torch.arange(len(scores), device=scores.device)
-    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+def pair_losses(
+    out: Output, targets: Targets, layout: Layout, count: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Losses of `count` queries followed by the `count` texts that answer them.
+
+    Returns:
+        The contrast with the batch's other texts, for each head, and the distance from the
+        teacher's ranking of them; the teacher ranks by the sum of its pooled and token similarity.
+    """
+    lengths = list(layout.lengths)
+    own = torch.split(out.tokens, lengths)
+    hidden = torch.split(F.normalize(targets.hidden, dim=-1), lengths)
+    pooled = F.normalize(mean_pool(targets.hidden, layout), dim=-1)
+    with torch.no_grad():
+        wanted = spread(pooled[:count] @ pooled[count:].T)
+        wanted = wanted + spread(maxsim_matrix(hidden[:count], hidden[count:]))
+    dense = out.dense[:count] @ out.dense[count:].T
+    late = maxsim_matrix(own[:count], own[count:])
+    contrast = {
+        "pair_dense": symmetric_contrast(dense / DENSE_TEMPERATURE),
+        "pair_late": contrast_of(late / LATE_TEMPERATURE),
+    }
+    ranking = {
+        "rank_dense": ranking_loss(dense, wanted, temperature=DENSE_TEMPERATURE),
+        "rank_late": ranking_loss(late, wanted, temperature=LATE_TEMPERATURE),
+    }
+    return contrast, ranking
 
 
-def late_contrastive_loss(
-    queries: Sequence[Tensor], texts: Sequence[Tensor], *, temperature: float = 0.02
-) -> Tensor:
-    """The same over MaxSim, averaged over the query's tokens.
+def spread(scores: Tensor) -> Tensor:
+    """Each row of [n, m] moved to the range from 0 to 1."""
+    low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
+    return (scores - low) / (high - low).clamp_min(1e-6)
+
+
+def contrast_of(scores: Tensor) -> Tensor:
+    """Cross-entropy of each query's own text against the batch's others: [n, n] to a scalar."""
+    return F.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
+
+
+def symmetric_contrast(scores: Tensor) -> Tensor:
+    """The same both ways: each text's own query against the others as well."""
+    return (contrast_of(scores) + contrast_of(scores.T)) / 2
+
+
+def ranking_loss(scores: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
+    """KL divergence of each query's distribution over the batch's texts from the teacher's.
 
     Args:
-        queries, texts: n of [tokens, d] each, unit vectors.
+        scores: [n, m], the student's similarities.
+        teacher: f32 [n, m], the teacher's. Each row is brought to the range of the student's, since
+            the teacher's sums and the student's similarities share no scale: what is learnt is the
+            order and the relative distances, and the contrast decides how far they are spread.
     """
-    scores = maxsim_matrix(queries, texts) / temperature
-    own = torch.arange(len(queries), device=scores.device)
-    return F.cross_entropy(scores, own)
+    with torch.no_grad():
+        width = scores.amax(1, keepdim=True) - scores.amin(1, keepdim=True)
+        wanted = F.softmax(spread(teacher) * width / temperature, 1)
+    return F.kl_div(F.log_softmax(scores / temperature, 1), wanted, reduction="batchmean")
 
 
 def maxsim_matrix(queries: Sequence[Tensor], texts: Sequence[Tensor]) -> Tensor:

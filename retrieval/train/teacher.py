@@ -14,7 +14,7 @@ from torch import Tensor
 
 from retrieval.encoders.modernbert import Layer
 from retrieval.errors import MissingDependency
-from retrieval.train.student import Student
+from retrieval.train.student import Student, flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,13 @@ class Targets:
 
     hidden: Tensor
     states: list[Tensor]
+
+    def followed_by(self, other: Targets) -> Targets:
+        """These texts' targets and then the other's."""
+        both = zip(self.states, other.states, strict=True)
+        return Targets(
+            torch.cat([self.hidden, other.hidden]), [torch.cat(states) for states in both]
+        )
 
 
 class Teacher:
@@ -110,3 +117,22 @@ class Teacher:
             moment += unit.T @ unit
         vectors: Tensor = torch.linalg.eigh(moment).eigenvectors
         return vectors.flip(-1)[:, :dim].T.contiguous()
+
+
+@torch.no_grad()
+def fitted_axes(
+    student: Student, teacher: Teacher, batches: Sequence[Sequence[NDArray[Any]]]
+) -> Tensor:
+    """f32 [d, D]: orthonormal axes onto which the teacher's vectors come nearest to the student's.
+
+    For a student that has learnt already: its token space stays what it is. Orthogonal Procrustes
+    (Schönemann, "A generalized solution of the orthogonal Procrustes problem", 1966).
+    """
+    moment = torch.zeros(())
+    for texts in batches:
+        unit = torch.nn.functional.normalize(teacher(texts).hidden, dim=-1).cpu()
+        own = student(*flatten(texts, next(student.parameters()).device)).tokens.float().cpu()
+        moment = moment + own.T @ unit
+    left, _, right = torch.linalg.svd(moment, full_matrices=False)
+    axes: Tensor = left @ right
+    return axes
