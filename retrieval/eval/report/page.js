@@ -178,6 +178,9 @@
       svg.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: atY(y), y2: atY(y) }),
         draw("text", { x: left - 6, y: atY(y) + 4, "text-anchor": "end" }, y.toFixed(2)));
     }
+    const named = labels(points, (p) => p.system, atX, atY, width, height - bottom);
+    const placed = named.clear ? named
+      : labels(points, (p) => String(ordinal(p.system)), atX, atY, width, height - bottom);
     for (const point of points) {
       const [x, y] = [atX(point.x), atY(point.row.value)];
       if (point.row.low !== null && point.row.high !== null) {
@@ -186,11 +189,20 @@
       }
       svg.append(draw("circle", { class: colour(point.system), cx: x, cy: y, r: 5 }));
     }
-    svg.append(...labels(points, atX, atY, width));
-    fill(id, svg);
+    svg.append(...placed.drawn);
+    fill(id, svg, ...(named.clear ? [] : [legend(points)]));
   }
-  // Names where there is room: beside, above or below their points.
-  function labels(points, atX, atY, width) {
+  const ordinal = (system) => data.systems.indexOf(system) + 1;
+  // What the numbers stand for, best first.
+  function legend(points) {
+    const best = [...points].sort((a, b) => b.row.value - a.row.value);
+    return make("ol", { class: "key" }, ...best.map(({ system }) =>
+      make("li", { value: String(ordinal(system)), class: colour(system) },
+        make("span", {}, system))));
+  }
+  // Names where there is room: beside, above or below their points, with a line to those far off.
+  // They are clear where none covers another or a point; else numbers are put in their place.
+  function labels(points, text, atX, atY, width, floor) {
     const taken = points.map((p) => {
       const [x, y] = [atX(p.x), atY(p.row.value)];
       return { left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 };
@@ -198,21 +210,32 @@
     const clash = (a) => taken.reduce((sum, b) => sum
       + Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
       * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)), 0)
-      + 100 * (Math.max(0, 2 - a.left) + Math.max(0, a.right - width + 2));
-    return points.map((point) => {
+      + 100 * (Math.max(0, 2 - a.left) + Math.max(0, a.right - width + 2)
+        + Math.max(0, 2 - a.top) + Math.max(0, a.bottom - floor));
+    let clear = true;
+    const [lines, names] = [[], []];
+    for (const point of points) {
       const [x, y] = [atX(point.x), atY(point.row.value)];
-      const long = point.system.length * 6.6;
+      const long = text(point).length * 6.6;
       const boxes = [];
-      for (const down of [0, -16, 16, -30, 30, -44, 44]) {
-        for (const left of [x + 9, x - 9 - long, x - long / 2]) {
-          boxes.push({ left, right: left + long, top: y + down - 8, bottom: y + down + 6 });
+      for (const down of [0, -16, 16, -30, 30, -44, 44, -58, 58]) {
+        for (const aside of [9, 24, 40]) {
+          for (const left of [x + aside, x - aside - long, x - long / 2]) {
+            boxes.push({ left, right: left + long, top: y + down - 8, bottom: y + down + 6 });
+          }
         }
       }
       const found = boxes.reduce((best, box) => (clash(box) < clash(best) - 0.5 ? box : best));
+      clear = clear && clash(found) < 12;
       taken.push(found);
-      return draw("text", { class: "name", x: (found.left + found.right) / 2, y: found.top + 12,
-        "text-anchor": "middle" }, point.system);
-    });
+      const middle = [(found.left + found.right) / 2, found.top + 7];
+      if (Math.abs(middle[1] - y) > 18 || Math.abs(middle[0] - x) > long / 2 + 12) {
+        lines.push(draw("line", { class: "leader", x1: x, y1: y, x2: middle[0], y2: middle[1] }));
+      }
+      names.push(draw("text", { class: "name", x: middle[0], y: found.top + 12,
+        "text-anchor": "middle" }, text(point)));
+    }
+    return { clear, drawn: [...lines, ...names] };
   }
   const COSTS = [["build_s", "build, s", 1], ["tokens_per_s", "tokens/s", 0],
     ["index_bytes_per_document", "bytes/document", 0], ["qps", "queries/s", 1],
@@ -259,13 +282,13 @@
   function passages(query, drill) {
     const sides = shownSystems().filter((system) => query.ranked[system]).map((system) =>
       make("div", {}, make("h3", {}, system), make("ol", {},
-        ...query.ranked[system].map((found) => {
-          const head = make("div", { class: "head" }, found.document + "  " + number(found.score, 3));
-          if (found.grade !== null) {
-            head.append(make("span", { class: found.grade > 0 ? "relevant" : "" },
-              found.grade > 0 ? "  ✓ relevant (" + found.grade + ")" : "  judged not relevant"));
+        ...query.ranked[system].map(([id, score, grade]) => {
+          const head = make("div", { class: "head" }, id + "  " + number(score, 3));
+          if (grade !== null) {
+            head.append(make("span", { class: grade > 0 ? "relevant" : "" },
+              grade > 0 ? "  ✓ relevant (" + grade + ")" : "  judged not relevant"));
           }
-          const text = drill.documents[found.document];
+          const text = drill.documents[id];
           return make("li", {}, head, ...(text ? highlighted(text, query.text, drill) : []));
         }))));
     return sides.length ? make("div", { class: "sides" }, ...sides)
@@ -276,7 +299,9 @@
     if (!drill) return;
     const systems = shownSystems();
     const wanted = state.find.trim().toLowerCase();
-    const values = (query) => systems.map((s) => (query.values[s] || {})[state.measure]);
+    const at = data.measures.indexOf(state.measure);
+    const values = (query) => systems.map((s) =>
+      (query.values[data.systems.indexOf(s)] || [])[at]);
     const spread = (query) => {
       const found = values(query).filter((value) => value !== undefined);
       return found.length ? Math.max(...found) - Math.min(...found) : 0;

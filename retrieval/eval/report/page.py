@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from retrieval.eval.report.data import QUERIES, WITH_PASSAGES, Gathered
+from retrieval.eval.report.data import QUERIES, WITH_PASSAGES, Drill, Gathered, Query
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Results
 
@@ -70,6 +70,39 @@ def _payload(results: Results, data: Gathered) -> dict[str, Any]:
         "efficiency": [dataclasses.asdict(cost) for cost in results.efficiency],
         "protocols": {p.collection: protocol_facts(p) for p in results.protocols},
         "failed": dict(results.failed),
-        "drills": {name: dataclasses.asdict(drill) for name, drill in data.drills.items()},
+        "drills": {name: _drill(results, drill) for name, drill in data.drills.items()},
         "limits": {"queries": QUERIES, "passages": WITH_PASSAGES},
     }
+
+
+def _drill(results: Results, drill: Drill) -> dict[str, Any]:
+    """A drill in few bytes: values by the places of systems and measures, to four digits."""
+
+    def values(query: Query) -> list[list[float | None] | None]:
+        found = []
+        for system in results.systems:
+            own = query.values.get(system)
+            row = own and [_short(own.get(measure)) for measure in results.measures]
+            found.append(row or None)
+        return found
+
+    return {
+        "total": drill.total,
+        "queries": [
+            {
+                "id": query.id,
+                "text": query.text,
+                "values": values(query),
+                "ranked": {
+                    system: [(r.document, _short(r.score), r.grade) for r in ranked]
+                    for system, ranked in query.ranked.items()
+                },
+            }
+            for query in drill.queries
+        ],
+        "documents": dict(drill.documents),
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
