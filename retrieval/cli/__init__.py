@@ -3,6 +3,7 @@
     app          the commands and their options
     models       the commands under `retrieval model`
     run          one command line from start to exit code
+    interrupting Ctrl-C, raised again where a library swallowed it
     errors       what a user sees when something goes wrong
     place        where the index is, and what a path is called from here
     render       results as text

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from retrieval.cli.errors import DEBUG, INTERRUPTED, PIPE_CLOSED, Failure, describe
+from retrieval.cli.interrupting import lasting_interrupts
 from retrieval.cli.style import Style, safe
 
 
@@ -18,13 +19,14 @@ def run(arguments: Sequence[str]) -> int:
         with suppress(AttributeError, ValueError):  # a stream that a caller put in its place
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        from retrieval.cli.app import HeldError, app
+        with lasting_interrupts():
+            from retrieval.cli.app import HeldError, app
 
-        try:
-            code = app(args=list(arguments), prog_name="retrieval", standalone_mode=False)
-        except HeldError as held:
-            raise held.error from None
-        sys.stdout.flush()
+            try:
+                code = app(args=list(arguments), prog_name="retrieval", standalone_mode=False)
+            except HeldError as held:
+                raise held.error from None
+            sys.stdout.flush()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except BaseException as error:
