@@ -22,6 +22,7 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 import numpy as np
 
 from retrieval.errors import InputError
+from retrieval.eval.datasets.trec import unword
 
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
@@ -285,7 +286,7 @@ def read_run(
 
     Returns:
         Up to `depth` pairs of document id and score, best first, by query id; empty where the
-        folder has no such run.
+        folder has no such run. Ids are those of the collection, white space included.
 
     Raises:
         InputError: a line is not `query Q0 document rank score name`.
@@ -299,6 +300,7 @@ def read_run(
             parts = line.split()
             try:
                 query, _, document, _, said, _ = parts
+                query, document = unword(query), unword(document)
                 score = float(said)
                 if math.isnan(score):
                     raise ValueError

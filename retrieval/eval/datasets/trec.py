@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
@@ -31,6 +31,8 @@ _DOC_START, _DOC_END = re.compile(r"<DOC\b", re.I), re.compile(r"</DOC>", re.I)
 _DOCNO = re.compile(r"<DOCNO>\s*(.*?)\s*</DOCNO>", re.S | re.I)
 _TITLE = re.compile(r"<(TITLE|HEADLINE|HL)>(.*?)</\1>", re.S | re.I)
 _TAG = re.compile(r"<[^>]*>")
+_CODES = "|".join(quote(chr(at))[1:] for at in range(0x3001) if chr(at).isspace()) + "|25"
+_ESCAPES, _ESCAPED = re.compile(f"%(?:{_CODES})"), re.compile(rf"\s|%(?={_CODES})")
 
 
 def is_trec(folder: Path) -> bool:
@@ -135,21 +137,31 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
 def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str) -> None:
     """Write a run file, best first, in trec_eval's order; whole or not at all.
 
-    White space in an id or the tag becomes `%20` and the like: the format is cut at it.
+    White space in an id or the tag becomes `%20` and the like: the format is cut at it. See `word`.
     """
-    name = _word(tag)
+    name = word(tag)
     scratch = path.with_name(path.name + ".part")
     with scratch.open("w", encoding="utf-8") as out:
         for query, scores in run.items():
             ordered = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             for rank, (document, score) in enumerate(ordered, start=1):
-                parts = (_word(query), "Q0", _word(document), str(rank), repr(score), name)
+                parts = (word(query), "Q0", word(document), str(rank), repr(score), name)
                 out.write(" ".join(parts) + "\n")
     scratch.replace(path)
 
 
-def _word(text: str) -> str:
-    return re.sub(r"\s", lambda match: quote(match[0], errors="surrogatepass"), text)
+def word(text: str) -> str:
+    """An id as one word of a run file: white space as `%20` and the like, all else as it is.
+
+    A `%` that could be taken for the beginning of such becomes `%25`, so that `unword` gives back
+    every id. Most ids with `%` stay as they are, as other programs expect them.
+    """
+    return _ESCAPED.sub(lambda match: quote(match[0]), text)
+
+
+def unword(text: str) -> str:
+    """The id that `word` made a word of."""
+    return _ESCAPES.sub(lambda match: unquote(match[0]), text)
 
 
 def _documents(path: Path) -> Iterator[Document]:
