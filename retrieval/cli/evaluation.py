@@ -15,6 +15,7 @@ from retrieval.cli.style import Style, columns, safe
 from retrieval.errors import InputError
 from retrieval.eval import evaluate, make_systems
 from retrieval.eval.compare import compare_folders, render_comparison_text
+from retrieval.eval.measures import MEASURES, check_measures
 from retrieval.eval.report import write_report
 from retrieval.eval.results import Efficiency, Results
 from retrieval.types import RETRIEVERS, Retriever
@@ -40,6 +41,7 @@ def run_eval(
     retrievers: Sequence[str] | None,
     systems: Sequence[str],
     split: str | None,
+    measures: Sequence[str] | None,
     k: int,
     queries: int | None,
     keep_texts: bool,
@@ -50,8 +52,11 @@ def run_eval(
     Args:
         retrievers: of the embedded model; None is all, `none` is none.
         systems: specifications of the others.
+        measures: as ir-measures names them; None is the usual ones.
         queries: how many of each collection are asked, at most; None is all.
     """
+    asked = list(dict.fromkeys(measures or MEASURES))
+    check_measures(asked)  # before an encoder is loaded
     chosen = make_systems(_retrievers(retrievers), systems)
     with evaluating_bar() as bar:
         results = evaluate(
@@ -59,6 +64,7 @@ def run_eval(
             chosen,
             out,
             split=split,
+            measures=asked,
             k=k,
             queries=queries,
             keep_texts=keep_texts,

@@ -61,6 +61,15 @@ def run(
         str | None,
         typer.Option("--split", metavar="NAME", help="Judgements; test if not given."),
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="As ir-measures writes it, such as nDCG@10 or R@100; give it more than once. The "
+            "seven usual ones if not given.",
+        ),
+    ] = None,
     k: Annotated[
         int, typer.Option("-k", metavar="N", min=1, help="How many documents for each query.")
     ] = 100,
@@ -88,6 +97,7 @@ def run(
         retrievers=retriever,
         systems=system or [],
         split=split,
+        measures=measure,
         k=k,
         queries=queries,
         keep_texts=not no_texts,
@@ -116,3 +126,100 @@ def compare(
     from retrieval.cli.evaluation import run_compare
 
     run_compare(a, b, measure=measure, systems=systems, as_json=as_json)
+
+
+@evaluations.command("make", short_help="Make a test set of your own from an index.")
+def make(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of the test set; made if need be.")
+    ],
+    query: Annotated[
+        list[str] | None,
+        typer.Option("--query", metavar="TEXT", help="A query; give it more than once."),
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries", metavar="FILE", help="Queries, one a line; - reads standard input."
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log", metavar="FILE", help="Search log as CSV or JSONL: query, document, count."
+        ),
+    ] = None,
+    min_clicks: Annotated[
+        int,
+        typer.Option(
+            "--min-clicks", metavar="N", min=1, help="Clicks that make a document relevant."
+        ),
+    ] = 1,
+    propose: Annotated[
+        int | None,
+        typer.Option(
+            "--propose",
+            metavar="N",
+            min=1,
+            help="Take N queries from headings, titles and docstrings of the documents.",
+        ),
+    ] = None,
+    judge: Annotated[
+        bool,
+        typer.Option("--judge", help="Judge what the retrievers find, here in the terminal."),
+    ] = False,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", metavar="N", min=1, help="Documents of each retriever that are judged."
+        ),
+    ] = 10,
+    retriever: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--retriever",
+            metavar="NAME",
+            help="Whose documents are judged; give it more than once. All that the index has if "
+            "not given.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", metavar="N", help="Decides what is proposed, and orders pools."),
+    ] = 0,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "--index",
+            metavar="DIR",
+            help="Folder of the index; the nearest .retrieval in this folder or one above it if "
+            "not given.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="SRC",
+            help="Folder or Hub id of the encoder; the one the index was built with if not given.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a test set of your own: queries, what is relevant to them, and the index's documents.
+
+    Run it again to add queries or to go on judging. Without any option it asks for queries.
+    """
+    from retrieval.cli import place
+    from retrieval.cli.eval_making import Sources, run_make
+
+    run_make(
+        folder,
+        place.index_to_read(index),
+        Sources(query or [], queries, log, min_clicks, propose, seed),
+        judge=judge,
+        depth=depth,
+        retrievers=retriever,
+        encoder=encoder,
+        as_json=as_json,
+    )

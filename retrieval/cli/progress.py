@@ -57,6 +57,16 @@ def evaluating_bar() -> Iterator[Callable[[EvaluateProgress], None] | None]:
 
 
 @contextmanager
+def counting_bar(doing: str, noun: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for what is counted; None, and nothing shown, where standard error is no terminal."""
+    with _bar(doing) as show:
+        if show is None:
+            yield None
+        else:
+            yield lambda done, of: show(f"{doing} {done:,}/{count(of, noun)}", done, of)
+
+
+@contextmanager
 def _bar(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar that is told what is going on, how much of it is done, and of how much."""
     if not sys.stderr.isatty():

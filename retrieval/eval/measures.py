@@ -24,6 +24,10 @@ _NOBODY = "\x00"
 """A document that no collection holds: what stands for an empty answer."""
 
 
+_TRIED_QRELS = {"q": {"a": 1, "b": 0}}
+_TRIED_RUN = {"q": {"a": 2.0, "b": 1.0}}
+
+
 def per_query(
     qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES
 ) -> dict[str, dict[str, float]]:
@@ -63,8 +67,24 @@ def means(qrels: Qrels, run: Run, measures: Sequence[str] = ("nDCG@10",)) -> dic
 
 
 def check_measures(measures: Sequence[str]) -> None:
-    """Refuse what cannot be measured, before anything is run; raises as `per_query` does."""
-    _parsed(measures)
+    """Refuse what cannot be measured, before anything is run; raises as `per_query` does.
+
+    Some names can be parsed and not computed: a package or a cutoff is missing. A cutoff of 0 would
+    end the process in trec_eval's own code.
+    """
+    ir_measures, parsed = _parsed(measures)
+    for name, measure in parsed.items():
+        cutoff = measure["cutoff"] if "cutoff" in measure.SUPPORTED_PARAMS else None
+        if isinstance(cutoff, bool) or (isinstance(cutoff, int | float) and cutoff < 1):
+            raise InputError(f"measure {name!r}: cutoff {cutoff}; give one of at least 1")
+        try:
+            list(ir_measures.iter_calc([measure], _TRIED_QRELS, _TRIED_RUN))
+        except Exception as wrong:  # each provider has errors of its own
+            said = " ".join(str(wrong).split())[:120] or type(wrong).__name__
+            raise InputError(
+                f"measure {name!r} cannot be computed ({said}): expected measures such as nDCG@10, "
+                "R@100 or RR@10"
+            ) from None
 
 
 def _parsed(measures: Sequence[str]) -> tuple[Any, dict[str, Any]]:
