@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from retrieval.encoders.checkpoints.folder import Folder, NotNative
+from retrieval.encoders.checkpoints.transformers import read_masked_lm
 from retrieval.encoders.quantized import write_tensors
 from retrieval.errors import CheckpointError
 from retrieval.store.files import sync_directory
@@ -113,6 +115,23 @@ def write_masked_lm(folder: Path, model: MaskedLM, tokenizer: Tokenizer) -> None
     )
     # Last, because a folder without it is no model.
     _write_json(folder / "config.json", contents)
+
+
+def load_masked_lm(folder: Path) -> MaskedLM:
+    """A ModernBERT with its prediction head, as transformers and `write_masked_lm` save it.
+
+    Raises:
+        CheckpointError: there is none, or it is broken.
+    """
+    try:
+        trunk, head = read_masked_lm(Folder(folder, str(folder)))
+    except NotNative as reason:
+        raise CheckpointError(f"{folder}: {reason}: expected a ModernBERT") from None
+    tied = torch.equal(head.decoder.weight, trunk.embeddings.tok_embeddings.weight)
+    model = MaskedLM(trunk.config, tied=tied)
+    model.trunk.load_state_dict(trunk.state_dict())
+    model.lm_head.load_state_dict(head.state_dict())
+    return model
 
 
 def _write_json(path: Path, contents: Any) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -86,7 +87,9 @@ def ranks(device: str | None = None) -> Iterator[Ranks]:
     own = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    # Long, for the leading process may be preparing text while the others wait for it; if one
+    # dies, torchrun ends the others at once.
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
     try:
         yield Ranks(dist.get_rank(), count, own)
     finally:
