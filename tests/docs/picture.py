@@ -1,4 +1,4 @@
-"""The picture of a report in docs/reading-reports.md: sections of these pages, searched and measured.
+"""The picture of a report in docs/reading-reports.md: these pages, searched.
 
 python -m tests.docs.picture docs/report.png
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from retrieval.eval.report import write_report
-from retrieval.eval.results import Results
+from retrieval.eval.results import Efficiency, Results, Row
 from tests.eval.samples_of_results import write_sample
 
 webdriver: Any = pytest.importorskip("selenium.webdriver", reason="needs selenium")
@@ -233,3 +233,32 @@ def test_a_page_of_nothing_has_no_errors(browser: Any, tmp_path: Path) -> None:
     browser.get((tmp_path / "report.html").as_uri())
     assert _texts(browser, "#failed li") == ["scifact failed: no such folder"]
     assert browser.get_log("browser") == []
+
+
+NAMES = "return [...document.querySelectorAll('#latency .name, #latency .key li')]" + (
+    ".map(e => [e.textContent, e.value || 0, ...Object.values(e.getBoundingClientRect().toJSON())])"
+)
+
+
+def test_many_systems_are_numbered_and_no_number_covers_another(
+    browser: Any, tmp_path: Path
+) -> None:
+    systems = [f"late:dims={8 * n},bits=2" for n in range(2, 16)]
+    rows = tuple(
+        Row("birds", "test", name, "nDCG@10", 0.4 + at / 500, 0.3, 0.5, 9)
+        for at, name in enumerate(systems)
+    )
+    costs = tuple(Efficiency("birds", name, p50_ms=5 + at / 20) for at, name in enumerate(systems))
+    write_report(tmp_path, Results("", {}, {}, rows, costs, (), {}))
+    _resize(browser, 1200)
+    browser.get((tmp_path / "report.html").as_uri())
+    found = browser.execute_script(NAMES)
+    drawn, legend = found[: len(systems)], found[len(systems) :]
+    assert [name for name, *_ in drawn] == [str(n) for n in range(1, 15)]
+    best_first = [(name, 14 - at) for at, name in enumerate(reversed(systems))]
+    assert [(name, number) for name, number, *_ in legend] == best_first
+    boxes = [(x, y, x + width, y + height) for _, _, x, y, width, height, *_ in drawn]
+    for at, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[:at]:
+            apart = other[0] >= right or other[2] <= left or other[1] >= bottom - 6
+            assert apart or other[3] - 6 <= top

@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const LEVEL = 0.05;
   const PAGE = 25;
+  const NAMED = 10; // so many points of a picture can have their names beside them
   const state = {
     measure: data.measures[0], reference: data.systems[0], collection: data.collections[0],
     collections: new Set(data.collections), systems: new Set(data.systems),
@@ -146,7 +147,8 @@
     if (value >= 1e6) return value / 1e6 + "M";
     return value >= 1e3 ? value / 1e3 + "k" : String(+value.toPrecision(3));
   }
-  function plot(id, field) {
+  // A crowd of points goes by numbers and without intervals, which leaves it more room.
+  function plot(id, field, crowded = false) {
     const points = [];
     for (const system of shownSystems()) {
       const row = cell(state.collection, system);
@@ -160,7 +162,8 @@
     }
     const [width, height, left, right, top, bottom] = [440, 280, 44, 12, 12, 28];
     const xs = points.map((p) => p.x);
-    const ends = points.flatMap(({ row }) => [row.low ?? row.value, row.high ?? row.value]);
+    const ends = points.flatMap(({ row }) => (crowded ? [row.value]
+      : [row.low ?? row.value, row.high ?? row.value]));
     const [x0, x1] = [Math.min(...xs) / 1.6, Math.max(...xs) * 1.6];
     const pad = Math.max(0.01, (Math.max(...ends) - Math.min(...ends)) * 0.08);
     const [y0, y1] = [Math.min(...ends) - pad, Math.max(...ends) + pad];
@@ -178,19 +181,22 @@
       svg.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: atY(y), y2: atY(y) }),
         draw("text", { x: left - 6, y: atY(y) + 4, "text-anchor": "end" }, y.toFixed(2)));
     }
-    const named = labels(points, (p) => p.system, atX, atY, width, height - bottom);
-    const placed = named.clear ? named
-      : labels(points, (p) => String(ordinal(p.system)), atX, atY, width, height - bottom);
+    const text = (point) => (crowded ? String(ordinal(point.system)) : point.system);
+    const placed = labels(points, text, atX, atY, width, height - bottom);
+    if (!crowded && (!placed.clear || points.length > NAMED)) {
+      plot(id, field, true);
+      return;
+    }
     for (const point of points) {
       const [x, y] = [atX(point.x), atY(point.row.value)];
-      if (point.row.low !== null && point.row.high !== null) {
+      if (!crowded && point.row.low !== null && point.row.high !== null) {
         svg.append(draw("line", { class: "whisker " + colour(point.system), x1: x, x2: x,
           y1: atY(point.row.low), y2: atY(point.row.high) }));
       }
       svg.append(draw("circle", { class: colour(point.system), cx: x, cy: y, r: 5 }));
     }
     svg.append(...placed.drawn);
-    fill(id, svg, ...(named.clear ? [] : [legend(points)]));
+    fill(id, svg, ...(crowded ? [legend(points)] : []));
   }
   const ordinal = (system) => data.systems.indexOf(system) + 1;
   // What the numbers stand for, best first.
@@ -216,7 +222,7 @@
     const [lines, names] = [[], []];
     for (const point of points) {
       const [x, y] = [atX(point.x), atY(point.row.value)];
-      const long = text(point).length * 6.6;
+      const long = text(point).length * 6.6 + 3;
       const boxes = [];
       for (const down of [0, -16, 16, -30, 30, -44, 44, -58, 58]) {
         for (const aside of [9, 24, 40]) {
@@ -230,17 +236,18 @@
       taken.push(found);
       const middle = [(found.left + found.right) / 2, found.top + 7];
       if (Math.abs(middle[1] - y) > 18 || Math.abs(middle[0] - x) > long / 2 + 12) {
-        lines.push(draw("line", { class: "leader", x1: x, y1: y, x2: middle[0], y2: middle[1] }));
+        const end = Math.min(Math.max(x, found.left), found.right);
+        lines.push(draw("line", { class: "leader", x1: x, y1: y, x2: end, y2: middle[1] }));
       }
       names.push(draw("text", { class: "name", x: middle[0], y: found.top + 12,
         "text-anchor": "middle" }, text(point)));
     }
     return { clear, drawn: [...lines, ...names] };
   }
-  const COSTS = [["build_s", "build, s", 1], ["tokens_per_s", "tokens/s", 0],
+  const COSTS = [["build_s", "build s", 1], ["tokens_per_s", "tokens/s", 0],
     ["index_bytes_per_document", "bytes/document", 0], ["qps", "queries/s", 1],
-    ["p50_ms", "p50, ms", 1], ["p95_ms", "p95, ms", 1], ["p99_ms", "p99, ms", 1],
-    ["peak_rss_mb", "peak memory, MB", 0]];
+    ["p50_ms", "p50 ms", 1], ["p95_ms", "p95 ms", 1], ["p99_ms", "p99 ms", 1],
+    ["peak_rss_mb", "peak MB", 0]];
   function renderCost() {
     plot("latency", "p50_ms");
     plot("size", "index_bytes_per_document");
