@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from retrieval.indexes import LateCodec, LateSearcher, LateSegment, train_codec
 from retrieval.indexes.kernels import LIST_BLOCK
+from retrieval.indexes.late.candidates import table
+from retrieval.indexes.late.query import prepare
 
 from .made import (
     Passages,
@@ -152,6 +154,29 @@ def test_all_lists_read_are_a_scan(
             ]
             assert answers[0][0].tolist() == answers[1][0].tolist()
             assert answers[0][1].tolist() == answers[1][1].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 16, 33, 300])
+def test_a_table_says_what_each_centroid_is_worth(
+    pair: tuple[LateSegment, LateSegment], size: int
+) -> None:
+    """To half a step, above the mean; the best there can be is not cut, and few steps lie idle."""
+    rng = np.random.default_rng(size)
+    codec = pair[0].codec  # type: ignore[union-attr]
+    vectors = unit(rng, size, 16)
+    longest = codec.centroids[np.square(codec.centroids, dtype=np.int32).sum(axis=1).argmax()]
+    vectors[0] = codec.rotation @ (longest / np.linalg.norm(longest))
+    query = prepare(vectors, 16, np.r_[1, rng.random(size - 1)])
+    found = table(query, codec)
+    turned = query.turned(codec.rotation)
+    dots = codec.centroids.astype(np.float64) @ turned.codes.T
+    worth = dots * turned.factors * codec.unit
+    lowest = worth.mean(axis=0)
+    steps = np.maximum(worth - lowest, 0) / found.step
+    assert np.abs(found.values[:, :size] - steps).max() <= 0.5001
+    assert 128 <= found.values.max() <= min(255, 65_535 // size)
+    assert not found.values[:, size:].any()
+    assert found.base == pytest.approx(float(codec.constant(query)) + lowest.sum(), abs=1e-3)
 
 
 @pytest.mark.parametrize("share", [None, 0.5])
