@@ -13,6 +13,7 @@ from retrieval.cli import render
 from retrieval.cli.document import print_json
 from retrieval.cli.progress import _bar
 from retrieval.cli.style import Style, safe
+from retrieval.encoders.embedded import embedded_folder
 from retrieval.errors import InputError, MissingDependency
 from retrieval.index.encoder import OBJECT
 
@@ -60,6 +61,9 @@ def run_train(
     from retrieval.train.task import read_task
 
     given = {name: value for name, value in choices.items() if value is not None}
+    given["teachers"] = tuple(
+        str(embedded_folder()) if source == EMBEDDED else source for source in choices["teachers"]
+    )
     options = AdaptOptions(**given)
     limits = {"most_documents": documents, "most_held_out": held_out, "seed": options.seed}
     if index is None:
@@ -150,6 +154,6 @@ def _training_bar() -> Iterator[Callable[[str, int, int, float | None], None] | 
 
 
 def described(what: str, done: int, of: int, left: float | None) -> str:
-    """`training: dense 0.412  late 0.388  120/600  4 min left`."""
+    """`training: dense 0.412  late 0.388  120/600  4 min 0 s left`."""
     time = "" if left is None else f"  {render.duration(left)} left"
     return f"{what}  {done:,}/{of:,}{time}"
