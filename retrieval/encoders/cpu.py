@@ -23,8 +23,8 @@ from retrieval.encoders import model_folder
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.model_folder import ModelSettings
 from retrieval.encoders.packing import Indices, Tally, chunked, offsets_of, pack, windows
-from retrieval.encoders.quantized import tensor_places
-from retrieval.encoders.sides import Side, SideReader, TokenSequence
+from retrieval.encoders.quantized import read_tensor, tensor_places
+from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Embeddings, EncoderSide, Progress
@@ -80,7 +80,12 @@ class CpuEncoder:
             Side(settings.max_tokens, settings.document_prefix, skipped=skipped),
         )
         self._query = SideReader(
-            self._tokenizer, Side(settings.query_max_tokens, settings.query_prefix)
+            self._tokenizer,
+            Side(
+                settings.query_max_tokens,
+                settings.query_prefix,
+                weights=_query_weights(self._folder, config.vocab_size),
+            ),
         )
         self._session = _session(self._folder / model_folder.GRAPH_FILE)
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -246,6 +251,15 @@ class _Run:
                 vectors = made["tokens"]
                 rows = slice(self._offsets[i], self._offsets[i + 1])
                 self._tokens[rows] = vectors if text.kept is None else vectors[text.kept]
+                if text.weights is not None:
+                    self._tokens[rows] *= text.weights[:, None]
+
+
+def _query_weights(folder: Path, vocabulary: int) -> NDArray[np.float32] | None:
+    """What each token counts in a query, if the model says so."""
+    path = folder / model_folder.WEIGHTS_FILE
+    weights = read_tensor(path, model_folder.QUERY_WEIGHTS)
+    return None if weights is None else check_weights(weights, vocabulary, str(path))
 
 
 def _session(graph: Path) -> Any:

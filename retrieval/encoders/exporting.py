@@ -19,6 +19,7 @@ from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
+    QUERY_WEIGHTS,
     SECTION,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
@@ -33,7 +34,7 @@ ExportFormat = Literal["own", "sentence-transformers"]
 
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("own", "sentence-transformers")
 
-_HEADS = ("dense_head.", "token_head.")
+_OWN = ("dense_head.", "token_head.", QUERY_WEIGHTS)
 _SPECIAL = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 _MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 
@@ -74,7 +75,7 @@ def _sentence_transformers(source: Path, raw: dict[str, Any], target: Path) -> N
     target.mkdir(parents=True, exist_ok=True)
     write_tensors(
         target / WEIGHTS_FILE,
-        {name: tensor for name, tensor in weights.items() if not name.startswith(_HEADS)},
+        {name: tensor for name, tensor in weights.items() if not name.startswith(_OWN)},
     )
     shutil.copyfile(source / TOKENIZER_FILE, target / TOKENIZER_FILE)
     tokenizer = load_tokenizer(source / TOKENIZER_FILE)

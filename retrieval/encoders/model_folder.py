@@ -28,6 +28,9 @@ SECTION = "retrieval"
 DENSE_HEAD = "dense_head.weight"
 TOKEN_HEAD = ("token_head.skip.weight", "token_head.up.weight", "token_head.down.weight")
 
+QUERY_WEIGHTS = "query_token_weights"
+"""f32 [vocabulary]: what a query token counts next to the others. A model may go without."""
+
 # What decides the vectors. The graph does not: it computes what the configuration says.
 _DECISIVE = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
 

@@ -30,6 +30,7 @@ from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
     GRAPH_FILE,
+    QUERY_WEIGHTS,
     SECTION,
     TOKEN_HEAD,
     TOKENIZER_FILE,
@@ -43,6 +44,7 @@ from retrieval.encoders.quantized import (
     tensor_places,
     write_tensors,
 )
+from retrieval.encoders.sides import check_weights
 from retrieval.errors import CheckpointError
 
 # Large enough to silence a key, small enough to stay finite when a score is added to it.
@@ -68,7 +70,8 @@ def export(
         config: the contents of a ModernBERT `config.json`.
         state: f32 tensors under the names of `ModernBertModel`, with `dense_head.weight` [D, H],
             `token_head.skip.weight` [d, H], `token_head.up.weight` [u, H] and
-            `token_head.down.weight` [d, u], or with one of the two heads only.
+            `token_head.down.weight` [d, u], or with one of the two heads only; and, where the
+            model has them, `query_token_weights` [V].
         tokenizer_json: path of a `tokenizer.json`.
         retrieval_config: the "retrieval" section of `config.json`, with the keys of
             `ModelSettings`; others are kept as they are.
@@ -133,6 +136,8 @@ def _check_state(config: ModernBertConfig, state: Mapping[str, NDArray[np.float3
             raise CheckpointError(
                 f"{name} is {'missing' if found is None else found.shape}, expected {shape}"
             )
+    if QUERY_WEIGHTS in state:
+        check_weights(state[QUERY_WEIGHTS], config.vocab_size, "the model to export")
     heads = [name for name in TOKEN_HEAD if name in state]
     if heads and len(heads) < len(TOKEN_HEAD):
         missing = next(name for name in TOKEN_HEAD if name not in state)

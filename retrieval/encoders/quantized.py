@@ -111,6 +111,22 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
+def read_tensor(path: Path, name: str) -> NDArray[np.float32] | None:
+    """One f32 tensor of a safetensors file, without reading the others; None if it has none such.
+
+    Raises:
+        CheckpointError: there is no such file, it is truncated or not safetensors, or the tensor
+            is not f32.
+    """
+    place = tensor_places(path).get(name)
+    if place is None:
+        return None
+    if place.dtype != "F32":
+        raise CheckpointError(f"{path}: {name} is {place.dtype}, expected F32")
+    count = place.size // 4
+    return np.fromfile(path, "<f4", count, offset=place.offset).reshape(place.shape)
+
+
 def tensor_places(path: Path) -> dict[str, TensorPlace]:
     """Read a safetensors header and check it against the file, without reading the tensors.
 

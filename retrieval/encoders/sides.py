@@ -45,6 +45,8 @@ class Side:
         expansion: how short texts are filled up.
         skipped: ids of tokens that are read, but whose vectors are left out of `tokens`.
         strip: whether white space around a text (and its prompt) is taken away.
+        weights: f32 [vocabulary], what a token's vector counts next to the text's others: the
+            vectors of a text are scaled by it, by 1 on average; None is 1 for each.
     """
 
     max_tokens: int
@@ -53,6 +55,7 @@ class Side:
     expansion: Expansion | None = None
     skipped: tuple[int, ...] = ()
     strip: bool = False
+    weights: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +66,13 @@ class TokenSequence:
         ids: i64 [t], at least one.
         visible: leading tokens that may be attended to; the others are unattended expansion.
         kept: i64 positions whose token vectors are returned, or None for all.
+        weights: f32, what the kept token vectors are scaled by; None is 1 for each.
     """
 
     ids: NDArray[np.int64]
     visible: int
     kept: NDArray[np.int64] | None = None
+    weights: NDArray[np.float32] | None = None
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -151,7 +156,29 @@ class SideReader:
         if len(self._skipped):
             keep = ~np.isin(array, self._skipped)
             kept = None if keep.all() else np.flatnonzero(keep)
-        return TokenSequence(array, visible or 1, kept)
+        weights = None
+        if side.weights is not None:
+            weights = side.weights[array if kept is None else array[kept]]
+            mean = weights.mean() if len(weights) else 0.0
+            weights = weights / mean if mean > 0 else None
+        return TokenSequence(array, visible or 1, kept, weights)
+
+
+def check_weights(weights: NDArray[np.float32], vocabulary: int, where: str) -> NDArray[np.float32]:
+    """Weights of a side, if they are one for each token of the vocabulary.
+
+    Raises:
+        CheckpointError: there are more or fewer, or one is negative, NaN or infinite.
+    """
+    if weights.shape != (vocabulary,):
+        raise CheckpointError(
+            f"{where}: the weights of query tokens are {weights.shape}, expected ({vocabulary},)"
+        )
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise CheckpointError(
+            f"{where}: a query token's weight is negative, NaN or infinite, expected 0 or more"
+        )
+    return weights
 
 
 def special_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:

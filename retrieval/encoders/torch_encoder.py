@@ -197,6 +197,10 @@ class _Output:
         if token_dim is not None:
             self._offsets = offsets_of([len(sequence.positions) for sequence in sequences])
             self._tokens = np.zeros((int(self._offsets[-1]), token_dim), np.float32)
+        # All texts of a side have weights, or none has; a text whose weights are all 0 has none.
+        self._weights = None
+        if any(sequence.weights is not None for sequence in sequences):
+            self._weights = np.concatenate([_weights(sequence) for sequence in sequences])
 
     def put(
         self,
@@ -207,11 +211,20 @@ class _Output:
         if self._dense is not None and dense is not None:
             self._dense[batch] = dense
         if self._tokens is not None and self._offsets is not None and vectors is not None:
-            self._tokens[rows_of(self._offsets, batch)] = vectors
+            rows = rows_of(self._offsets, batch)
+            weights = None if self._weights is None else self._weights[rows, None]
+            self._tokens[rows] = vectors if weights is None else vectors * weights
 
     @property
     def embeddings(self) -> Embeddings:
         return Embeddings(self._dense, self._tokens, self._offsets)
+
+
+def _weights(sequence: TokenSequence) -> NDArray[np.float32]:
+    """What each kept token vector is scaled by."""
+    if sequence.weights is not None:
+        return sequence.weights
+    return np.ones(len(sequence.positions), np.float32)
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:

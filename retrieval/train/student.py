@@ -18,6 +18,7 @@ from retrieval.encoders.heads import DenseHead, TokenHead
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
+    QUERY_WEIGHTS,
     TOKEN_HEAD,
     WEIGHTS_FILE,
     read_config,
@@ -45,14 +46,31 @@ class Output:
 
 
 class Student(nn.Module):
-    """One trunk, two heads; a single pass gives both kinds of vectors."""
+    """One trunk, two heads; a single pass gives both kinds of vectors.
 
-    def __init__(self, config: ModernBertConfig, *, dense_dim: int, token_dim: int) -> None:
+    Attributes:
+        query_token_weights: f32 [V], what a query token counts next to the query's others when
+            MaxSim is summed; None is 1 for each. It is kept, not trained.
+    """
+
+    query_token_weights: Tensor | None
+
+    def __init__(
+        self,
+        config: ModernBertConfig,
+        *,
+        dense_dim: int,
+        token_dim: int,
+        token_inner: int | None = None,
+    ) -> None:
+        """Make an untrained student; `token_inner` is the width inside the token head."""
         super().__init__()
         self.config = config
         self.trunk = ModernBert(config)
         self.dense_head = DenseHead(config.hidden_size, dense_dim)
-        self.token_head = TokenHead(config.hidden_size, config.hidden_size // 2, token_dim)
+        inner = token_inner or config.hidden_size // 2
+        self.token_head = TokenHead(config.hidden_size, inner, token_dim)
+        self.register_buffer(QUERY_WEIGHTS, None)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -69,8 +87,14 @@ class Student(nn.Module):
                 f"{folder / WEIGHTS_FILE} has no {missing[0]}, expected a model with a dense head "
                 "and a token head of this package"
             )
-        dims = (weights[DENSE_HEAD].shape[0], weights[TOKEN_HEAD[0]].shape[0])
-        student = cls(config, dense_dim=dims[0], token_dim=dims[1])
+        student = cls(
+            config,
+            dense_dim=weights[DENSE_HEAD].shape[0],
+            token_dim=weights[TOKEN_HEAD[0]].shape[0],
+            token_inner=weights[TOKEN_HEAD[1]].shape[0],
+        )
+        if QUERY_WEIGHTS in weights:
+            student.query_token_weights = torch.from_numpy(weights[QUERY_WEIGHTS])
         names = {name.removeprefix("trunk."): name for name in student.state_dict()}
         state = {names.get(name, name): torch.from_numpy(w) for name, w in weights.items()}
         try:

@@ -16,6 +16,7 @@ from retrieval.encoders.checkpoints.weights import fill
 from retrieval.encoders.heads import DenseHead, TokenHead
 from retrieval.encoders.model_folder import (
     DENSE_HEAD,
+    QUERY_WEIGHTS,
     SECTION,
     TOKEN_HEAD,
     WEIGHTS_FILE,
@@ -24,7 +25,7 @@ from retrieval.encoders.model_folder import (
 )
 from retrieval.encoders.network import Checkpoint, Network
 from retrieval.encoders.quantized import read_weights
-from retrieval.encoders.sides import Side
+from retrieval.encoders.sides import Side, check_weights
 from retrieval.errors import CheckpointError
 
 
@@ -39,6 +40,7 @@ def read(folder: Folder) -> Checkpoint:
     section = folder.object("config.json")[SECTION]
     settings = ModelSettings.from_dict(section, max_positions=config.max_positions)
     weights = read_weights(folder.path / WEIGHTS_FILE)
+    query_weights = weights.pop(QUERY_WEIGHTS, None)
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
     tokenizer, vocabulary = read_tokenizer(folder, config.vocab_size)
 
@@ -68,6 +70,12 @@ def read(folder: Folder) -> Checkpoint:
             prompt=settings.document_prefix,
             skipped=token_ids(tokenizer, settings.token_skiplist),
         ),
-        query=Side(settings.query_max_tokens, prompt=settings.query_prefix),
+        query=Side(
+            settings.query_max_tokens,
+            prompt=settings.query_prefix,
+            weights=None
+            if query_weights is None
+            else check_weights(query_weights, config.vocab_size, folder.name),
+        ),
         fingerprint=fingerprint(folder.path),
     )
