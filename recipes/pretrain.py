@@ -58,6 +58,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
+    usual = OptimiserSettings()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,8 +80,8 @@ def _arguments() -> argparse.Namespace:
     course.add_argument("--short", type=int, default=1024, help="longest text, first phase")
     course.add_argument("--long", type=int, default=8192, help="longest text, later phases")
     course.add_argument("--share", type=float, default=0.3, help="of the tokens to guess")
-    course.add_argument("--adam", type=float, default=OptimiserSettings.adam, help="peak rate")
-    course.add_argument("--muon", type=float, default=OptimiserSettings.muon, help="peak rate")
+    course.add_argument("--adam", type=float, default=usual.adam, help="peak rate")
+    course.add_argument("--muon", type=float, default=usual.muon, help="peak rate")
     course.add_argument("--no-muon", dest="muon", action="store_const", const=None)
     course.add_argument("--weight-decay", type=float, default=1e-5)
     course.add_argument("--seed", type=int, default=0)

@@ -5,11 +5,13 @@ Initialization", after the Phi models): the small matrix stands in the middle of
 whose margins repeat it as if it went on round the edges. Layer i of N is layer i · n / N of the
 small model, rounded, as Gopher models grow deeper (Rae et al., 2021).
 
-Two things are done that are not in that recipe. A unit that stands k times counts k times wherever
-it is summed, so the weights that read it are divided by k (Chen et al., "Net2Net", 2016): with as
-many layers, and all widths multiples, the large model computes just what the small one does. And
-copies of a unit get the same gradient, so without dropout they would stay copies for ever: noise
-sets them apart.
+Copies of a unit get the same gradient, so without dropout, which ModernBERT had and this network
+has not, they would stay copies for ever: noise sets them apart.
+
+A unit that stands k times counts k times wherever it is summed. If asked, the weights that read it
+are divided by k (Chen et al., "Net2Net", 2016): with as many layers, and all widths multiples, the
+large model then computes just what the small one does. It begins with a lower loss, but in small
+trials learnt more slowly from there, so it is not the default.
 
 Whole heads are repeated, not pieces of them, since a dimension's rotation depends on its place in
 the head.
@@ -46,36 +48,46 @@ def layer_sources(small: int, large: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """Which unit of the small model stands at each place, and how often it does: i64 [large]."""
+    """Which unit of the small model stands at each place, and what its readers are divided by.
+
+    Both are i64 [large].
+    """
 
     source: Tensor
-    copies: Tensor
+    divisor: Tensor
 
     @classmethod
-    def of(cls, small: int, large: int, block: int = 1) -> _Axis:
+    def of(cls, small: int, large: int, *, preserve: bool, block: int = 1) -> _Axis:
         """Units in blocks that stay whole: `small` and `large` count blocks."""
         blocks = around_the_middle(small, large)
         source = (blocks[:, None] * block + torch.arange(block)).flatten()
-        return cls(source, torch.bincount(source)[source])
+        copies = torch.bincount(source)[source]
+        return cls(source, copies if preserve else torch.ones_like(copies))
 
     def written(self, tensor: Tensor, parts: int = 1) -> Tensor:
         """Repeat along axis 0, which holds `parts` fused matrices one below the other."""
         return torch.cat([part[self.source] for part in tensor.chunk(parts)])
 
     def read(self, matrix: Tensor) -> Tensor:
-        """Repeat columns, each divided by the number of its copies."""
-        return matrix[:, self.source] / self.copies
+        """Repeat columns, divided by the divisor."""
+        return matrix[:, self.source] / self.divisor
 
 
 @torch.no_grad()
 def tile(
-    small: MaskedLM, config: ModernBertConfig, *, noise: float = 0.01, seed: int = 0
+    small: MaskedLM,
+    config: ModernBertConfig,
+    *,
+    noise: float = 0.1,
+    preserve: bool = False,
+    seed: int = 0,
 ) -> MaskedLM:
     """A model of the larger shape that begins with the small one's weights.
 
     Args:
         config: with the same vocabulary and size of a head, and nothing smaller.
         noise: added to every matrix: normal, of this share of the matrix's standard deviation.
+        preserve: divide what reads repeated units by the number of their copies.
         seed: of the noise.
 
     Raises:
@@ -84,7 +96,7 @@ def tile(
     _check(small.trunk.config, config)
     large = MaskedLM(config, tied=small.tied)
     given, wanted = small.state_dict(), large.state_dict()
-    hidden, inner, heads = _axes(small.trunk.config, config)
+    hidden, inner, heads = _axes(small.trunk.config, config, preserve=preserve)
     layers = layer_sources(small.trunk.config.num_layers, config.num_layers)
     generator = torch.Generator().manual_seed(seed)
     for name, target in wanted.items():
@@ -124,15 +136,17 @@ def _tiled(
         return columns.read(out)
     if tied and name.startswith("lm_head.head.norm."):
         # The decoder that reads this is the embedding table, which cannot be divided.
-        return out / hidden.copies
+        return out / hidden.divisor
     return out
 
 
-def _axes(small: ModernBertConfig, large: ModernBertConfig) -> tuple[_Axis, _Axis, _Axis]:
+def _axes(
+    small: ModernBertConfig, large: ModernBertConfig, *, preserve: bool
+) -> tuple[_Axis, _Axis, _Axis]:
     return (
-        _Axis.of(small.hidden_size, large.hidden_size),
-        _Axis.of(small.intermediate_size, large.intermediate_size),
-        _Axis.of(small.num_heads, large.num_heads, large.head_dim),
+        _Axis.of(small.hidden_size, large.hidden_size, preserve=preserve),
+        _Axis.of(small.intermediate_size, large.intermediate_size, preserve=preserve),
+        _Axis.of(small.num_heads, large.num_heads, preserve=preserve, block=large.head_dim),
     )
 
 

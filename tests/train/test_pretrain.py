@@ -116,7 +116,7 @@ def script(*arguments: str, launcher: tuple[str, ...] = ()) -> Iterator[subproce
         try:
             yield child
         finally:
-            child.kill()
+            child.terminate()  # torchrun ends its processes first
 
 
 def test_a_deadline_stops_a_run_and_it_goes_on(whole: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -145,11 +145,12 @@ def test_what_was_logged_after_the_checkpoint_goes(
     assert losses(run(tmp_path)) == pytest.approx(losses(whole), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_sum_what_one_would(tmp_path: Path) -> None:
     """Three packs: rank 0 has two of them, rank 1 one."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     with script(str(tmp_path), "gradients", launcher=launcher) as child:
-        assert child.wait(120) == 0
+        assert child.wait(600) == 0
     shared = torch.load(tmp_path / "g0.pt", weights_only=True)
     alone = samples.first_gradients(tmp_path / "alone")
     assert len(shared) == len(alone) == len(list(samples.model().parameters()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,11 +115,14 @@ def test_wrong_input_is_said_in_one_line(
     assert message in said[-1] and "Traceback" not in "".join(said)
 
 
+@pytest.mark.slow
 def test_torchs_launcher_runs_it_on_two_processes(given: list[object], tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     own = [*COURSE, *SHAPE, "--out", tmp_path / "run", "--export", tmp_path / "model"]
     command = [*launcher, RECIPE, *given, *own, "--threads", 1]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    said = {"capture_output": True, "text": True, "check": False}
+    done = subprocess.run(list(map(str, command)), env=one, **said)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
     steps = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert steps[-1]["seen"] == sum(step["tokens"] for step in steps) >= 3000

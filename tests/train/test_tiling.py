@@ -49,13 +49,15 @@ def logits(model: MaskedLM) -> Tensor:
 @pytest.mark.parametrize("tied", [True, False])
 def test_all_widths_doubled_the_model_says_the_same(tied: bool) -> None:
     model = small(tied=tied)
-    wide = tile(model, shape(hidden_size=64, num_heads=4, intermediate_size=96), noise=0.0)
+    wide = tile(
+        model, shape(hidden_size=64, num_heads=4, intermediate_size=96), noise=0.0, preserve=True
+    )
     torch.testing.assert_close(logits(wide), logits(model), atol=2e-4, rtol=1e-3)
 
 
 def test_all_widths_grown_by_a_part_the_model_stays_near() -> None:
     model = small()
-    wide = tile(model, shape(**LARGER), noise=0.0)
+    wide = tile(model, shape(**LARGER), noise=0.0, preserve=True)
     assert wide.trunk.layers[3].attn.Wqkv.weight.shape == (144, 48)  # type: ignore[union-attr]
     before, after = logits(model), logits(wide)
     likeness = torch.cosine_similarity(before.flatten(), after.flatten(), dim=0)
@@ -77,15 +79,13 @@ def test_every_weight_of_the_small_model_is_there() -> None:
             assert parts[2:] == ["0", "attn_norm", "weight"] and (tensor == 1).all()
             ones += 1
             continue
-        # What stands twice may be divided by 2.
-        found = torch.unique(torch.cat([tensor.flatten(), 2 * tensor.flatten()]))
-        assert torch.isin(given, found).all(), name
+        assert torch.isin(given, tensor).all() and torch.isin(tensor, given).all(), name
     assert ones == 1  # the second layer is begun from the first, too
 
 
 def test_the_residual_stream_keeps_its_scale() -> None:
     model = small()
-    large = tile(model, shape(num_layers=7, **LARGER))
+    large = tile(model, shape(num_layers=7, **LARGER), noise=0.01, preserve=True)
     ids, layout = torch.arange(5, 55), Layout.of([50])
     sizes = []
     for trunk in (model.trunk, large.trunk):
@@ -106,7 +106,7 @@ def test_noise_sets_copies_apart_and_is_decided_by_its_seed() -> None:
     noisy = tile(model, wide, seed=1)
     table = noisy.trunk.embeddings.tok_embeddings.weight.detach()
     assert not torch.equal(table[:, 0], table[:, 32])
-    assert float((table - exact).std() / exact.std()) == pytest.approx(0.01, rel=0.1)
+    assert float((table - exact).std() / exact.std()) == pytest.approx(0.1, rel=0.1)
     again, other = (tile(model, wide, seed=seed).state_dict() for seed in (1, 2))
     for name, tensor in noisy.state_dict().items():
         assert torch.equal(tensor, again[name])
