@@ -213,14 +213,15 @@ def test_the_last_judgement_counts_and_a_person_before_a_log(tmp_path: Path) -> 
 
 def test_a_line_that_was_cut_off_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    Journal(path).add_all([("q1", "a", 1), ("q1", "ä", 2)], "judge")
+    Journal(path).add_all([("q1", "a", 1), ("q1", "ä" * 200, 2)], "judge")
     data = path.read_bytes()
     second = data.index(b"\n") + 1
-    for cut in range(second, len(data)):
+    for cut in [*range(second, len(data), 61), len(data) - 1]:
         path.write_bytes(data[:cut])
         assert Journal(path).grades() == {"q1": {"a": 1}}
         Journal(path).add("q2", "b", 3, "judge")
         assert Journal(path).grades() == {"q1": {"a": 1}, "q2": {"b": 3}}
+        assert path.read_bytes().endswith(b"\n")
 
 
 @pytest.mark.parametrize("line", ["{}", "[1]", "x", '{"query": "q", "document": "d"}'])
