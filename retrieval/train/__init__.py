@@ -9,5 +9,18 @@
     schedule        the course of the learning rate
     distill         the run: resumable, checkpointed
 
-From `student` on they need torch; import the modules themselves, as `recipes/` does.
+Pretraining, with masked language modelling alone, as ModernBERT was trained:
+
+    tokens          whole texts as token ids on the disk
+    packing         flat batches of whole sequences
+    masking         what is hidden; the network that guesses it
+    phases          short texts, long texts, decay
+    optimisers      Muon and AdamW
+    tiling          a larger model begun from a smaller one
+    distributed     several processes
+    checkpoint      the state of a run, and the model's folder
+    pretrain        the run
+
+From `student` on, and for pretraining, they need torch; import the modules themselves, as
+`recipes/` does.
 """
