@@ -1,0 +1,178 @@
+"""Long documents: whole ones as one vector set each, cut ones, and a fact hidden at every depth.
+
+    python benchmarks/long_documents.py COLLECTION... --hay COLLECTION --work FOLDER --out FILE.json
+
+A COLLECTION of long documents, in BEIR's format, is searched by the embedded model in three ways:
+as one passage of up to 8,192 tokens a document (`whole`), as the same passage cut at 512 tokens
+(`cut`), and as `retrieval index` does it, in passages of 256 tokens of which the best one counts
+(`passages`). For the depths, made-up facts are put into texts of
+8,192 tokens of `--hay`, one fact each, as one passage; each is asked for among all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from environment import environment
+
+from retrieval import Document, Index
+from retrieval.encoders import load_encoder
+from retrieval.eval import load_beir, means
+from retrieval.eval.datasets import Dataset
+from retrieval.types import RETRIEVERS, Encoder, Hit
+
+LONGEST, SHORT = 8192, 512
+DEPTH = 100
+DEPTHS = 10
+
+COLOURS = (
+    "amber", "brown", "crimson", "grey", "ivory",
+    "olive", "purple", "scarlet", "silver", "turquoise",
+)  # fmt: skip
+ANIMALS = (
+    "badger", "crane", "falcon", "heron", "lynx",
+    "otter", "raven", "salmon", "tortoise", "weasel",
+)  # fmt: skip
+CITIES = (
+    "Aarhus", "Bergen", "Cork", "Dresden", "Lille",
+    "Porto", "Seville", "Tampere", "Utrecht", "Zadar",
+)  # fmt: skip
+FACTS = (
+    ("The access code of the {0} {1} warehouse in {2} is {3}.",
+     "What is the access code of the {0} {1} warehouse in {2}?"),
+    ("The night train to {2} carries {3} crates of {0} {1} figures.",
+     "How many crates of {0} {1} figures does the night train to {2} carry?"),
+    ("Nobody in {2} owned more than {3} paintings of a {0} {1}.",
+     "How many paintings of a {0} {1} did one own in {2} at most?"),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collections", nargs="+", type=Path)
+    parser.add_argument("--hay", type=Path, required=True, help="texts to hide facts in")
+    parser.add_argument("--texts", type=int, default=200, help="of them, each with one fact")
+    parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    encoder = load_encoder()
+    rows = [
+        row
+        for folder in given.collections
+        for row in long(folder, given.queries, encoder, given.work)
+    ]
+    result = {
+        **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
+        "model": encoder.name,
+        "rows": rows,
+        "facts": hidden(given.hay, given.texts, encoder, given.work),
+    }
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def long(folder: Path, queries: int, encoder: Encoder, work: Path) -> Iterator[dict[str, Any]]:
+    """nDCG@10 of every retriever and way on one collection."""
+    data = load_beir(folder, max_queries=queries)
+    documents = data.documents
+    cut = [Document(d.id, d.text[: _end(encoder, d, SHORT)], title=d.title) for d in documents]
+    ways = {"whole": (documents, LONGEST), "cut": (cut, SHORT), "passages": (documents, 256)}
+    for way, (texts, most) in ways.items():
+        with _index(work / f"{folder.name}-{way}", texts, encoder, most) as index:
+            for retriever in RETRIEVERS:
+                asked = list(data.queries.values())
+                answers = index.search_batch(asked, k=DEPTH, retriever=retriever)
+                run = dict(zip(data.queries, map(_best, answers), strict=True))
+                yield _row(folder, way, retriever, data, run)
+
+
+def hidden(folder: Path, count: int, encoder: Encoder, work: Path) -> dict[str, Any]:
+    """Share of facts whose text is found first, by retriever and depth."""
+    draw = random.Random(0)
+    names = list(itertools.product(COLOURS, ANIMALS, CITIES))
+    draw.shuffle(names)
+    hay = itertools.cycle(sorted(load_beir(folder).documents, key=lambda d: d.id))
+    texts, questions, depths = [], {}, {}
+    for number, name in enumerate(names[:count]):
+        fact, question = FACTS[number % len(FACTS)]
+        depth = number % DEPTHS
+        id_, told = f"text-{number}", (*name, draw.randrange(1000, 9999))
+        texts.append(Document(id_, _put(hay, fact.format(*told), depth / (DEPTHS - 1), encoder)))
+        questions[id_], depths[id_] = question.format(*told), depth
+    found: dict[str, dict[int, list[bool]]] = {r: defaultdict(list) for r in RETRIEVERS}
+    with _index(work / "facts", texts, encoder, LONGEST) as index:
+        for retriever, (id_, question) in itertools.product(RETRIEVERS, questions.items()):
+            hits = index.search(question, k=1, retriever=retriever)
+            found[retriever][depths[id_]].append(bool(hits) and hits[0].document_id == id_)
+    return {
+        "texts": count,
+        "tokens": LONGEST,
+        "found_first": {
+            retriever: {
+                f"{depth / (DEPTHS - 1):.2f}": round(sum(hits) / len(hits), 3)
+                for depth, hits in sorted(by_depth.items())
+            }
+            for retriever, by_depth in found.items()
+        },
+    }
+
+
+def _put(hay: Iterator[Document], fact: str, depth: float, encoder: Encoder) -> str:
+    """Text of LONGEST tokens with the fact between two of its lines."""
+    lines: list[str] = []
+    room = LONGEST - 16 - len(encoder.token_spans(fact))
+    while room > 0:
+        for line in next(hay).text.splitlines():
+            spans = encoder.token_spans(line)
+            if len(spans) > room and spans[:room].size:
+                line = line[: spans[:room][-1][1]]
+            lines.append(line)
+            room -= len(spans)
+            if room <= 0:
+                break
+    lines.insert(round(depth * len(lines)), fact)
+    return "\n".join(lines)
+
+
+def _end(encoder: Encoder, document: Document, tokens: int) -> int:
+    """Where the text has to end, so that it and its title are of so many tokens."""
+    room = tokens - 2 - len(encoder.token_spans(document.title))
+    spans = encoder.token_spans(document.text)
+    return len(document.text) if len(spans) <= room else int(spans[room - 1][1])
+
+
+def _index(path: Path, documents: Sequence[Document], encoder: Encoder, tokens: int) -> Index:
+    shutil.rmtree(path, ignore_errors=True)
+    index = Index.create(path, encoder=encoder, passage_tokens=tokens)
+    index.add(documents)
+    return index
+
+
+def _best(hits: Sequence[Hit]) -> dict[str, float]:
+    best: dict[str, float] = {}
+    for hit in hits:
+        best.setdefault(hit.document_id, hit.score)
+    return best
+
+
+def _row(
+    folder: Path, way: str, retriever: str, data: Dataset, run: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    value = means(data.qrels, run, ["nDCG@10"])["nDCG@10"]
+    row: dict[str, Any] = {"collection": folder.name, "text": way, "retriever": retriever}
+    row |= {"nDCG@10": round(value, 4), "queries": len(data.queries)}
+    print(row, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()
