@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import RetrievalError
-from retrieval.types import Document, Embeddings, Hit, LateOptions, Passage, TokenMatch
+from retrieval.types import Document, Embeddings, Hit, Hybrid, LateOptions, Passage, TokenMatch
 
 if TYPE_CHECKING:
     from retrieval.index import Index
@@ -13,6 +13,7 @@ __all__ = [
     "Document",
     "Embeddings",
     "Hit",
+    "Hybrid",
     "Index",
     "LateOptions",
     "Passage",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -121,6 +122,49 @@ class LateOptions:
                 f"list_passages={self.list_passages} is below "
                 f"exact_passages={self.exact_passages}; give at least as many"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Hybrid:
+    """How `hybrid` makes one ranking of several retrievers'.
+
+    Attributes:
+        candidates: how many passages each retriever proposes, at least; all of them score what was
+            proposed.
+        fusion: `minmax` adds scores that were moved to the range from 0 to 1, `zscore` scores in
+            standard deviations from their mean, `rrf` the reciprocals of 60 + rank.
+        lexical, dense, late: what each retriever's part counts; 0 leaves it out of the sum.
+
+    Raises:
+        InputError: a value is none of these, or no part counts.
+    """
+
+    candidates: int = 100
+    fusion: Literal["minmax", "rrf", "zscore"] = "minmax"
+    lexical: float = 0.5
+    dense: float = 1.0
+    late: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.candidates) or self.candidates < 1:
+            raise InputError(
+                f"candidates={self.candidates!r} cannot be used; give a whole number from 1 on"
+            )
+        known = ("minmax", "rrf", "zscore")
+        if self.fusion not in known:
+            raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(known)}")
+        for name, weight in self.weights.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float):
+                raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
+        if not any(self.weights.values()):
+            raise InputError("every retriever's weight is 0; give one of them more")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each retriever's part counts, by the retriever's name."""
+        return {"lexical": self.lexical, "dense": self.dense, "late": self.late}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ def test_exported_names() -> None:
         "Document",
         "Embeddings",
         "Hit",
+        "Hybrid",
         "Index",
         "LateOptions",
         "Passage",

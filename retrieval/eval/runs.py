@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from retrieval.index import Index
-from retrieval.types import Hit, Retriever
+from retrieval.types import Hit, Hybrid, Retriever
 
 DEEPEST = 16
 """How many times as many passages as documents are asked for, at most."""
@@ -14,7 +14,12 @@ _STEP = 1e-3
 
 
 def run_index(
-    index: Index, queries: Mapping[str, str], *, retriever: Retriever, depth: int = 100
+    index: Index,
+    queries: Mapping[str, str],
+    *,
+    retriever: Retriever,
+    depth: int = 100,
+    hybrid: Hybrid | None = None,
 ) -> dict[str, dict[str, float]]:
     """Search every query; a document scores as its best passage (MaxP).
 
@@ -25,13 +30,18 @@ def run_index(
         Score by document id, by query id.
     """
     answers = index.search_batch(
-        list(queries.values()), depth, retriever=retriever, highlights=False
+        list(queries.values()), depth, retriever=retriever, highlights=False, hybrid=hybrid
     )
     return {query: max_passage(hits) for query, hits in zip(queries, answers, strict=True)}
 
 
 def run_documents(
-    index: Index, queries: Mapping[str, str], *, retriever: Retriever, k: int
+    index: Index,
+    queries: Mapping[str, str],
+    *,
+    retriever: Retriever,
+    k: int,
+    hybrid: Hybrid | None = None,
 ) -> dict[str, dict[str, float]]:
     """As `run_index`, with k documents for each query where there are so many.
 
@@ -43,14 +53,18 @@ def run_documents(
         queries: none of them blank.
         k: documents wanted.
     """
-    run = run_index(index, queries, retriever=retriever, depth=k)
+
+    def ask(some: Mapping[str, str], depth: int) -> dict[str, dict[str, float]]:
+        return run_index(index, some, retriever=retriever, depth=depth, hybrid=hybrid)
+
+    run = ask(queries, k)
     passages, depth = index.status().passages, k
     while depth < min(passages, DEEPEST * k):
         short = {query: text for query, text in queries.items() if len(run[query]) < k}
         if not short:
             break
         depth *= 4
-        for query, deeper in run_index(index, short, retriever=retriever, depth=depth).items():
+        for query, deeper in ask(short, depth).items():
             _extend(run[query], deeper, k)
     return run
 

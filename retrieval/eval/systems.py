@@ -30,14 +30,12 @@ from retrieval.eval.variants import (
     PASSAGE_TOKENS,
     Build,
     Variant,
-    fused_as,
     labelled,
     parse_variant,
     shortened,
 )
 from retrieval.index import Index
-from retrieval.index.search import HYBRID
-from retrieval.types import RETRIEVERS, Encoder, Retriever
+from retrieval.types import RETRIEVERS, Encoder, Hybrid, Retriever
 
 __all__ = ["Engine", "IndexSystem", "System", "make_systems"]
 
@@ -144,9 +142,9 @@ class IndexSystem:
         if self._retriever in ("late", "hybrid") and encoder.token_dim is not None:
             said.append(f"token vectors of {encoder.token_dim} components, {build.said()}")
         if self._retriever == "hybrid":
-            how = self._hybrid or HYBRID
+            how = self._hybrid or Hybrid()
             weights = ", ".join(f"{name} {weight:g}" for name, weight in how.weights.items())
-            said.append(f"{how.method} of {how.candidates} candidates each, weights {weights}")
+            said.append(f"{how.fusion} of {how.candidates} candidates each, weights {weights}")
         return Settings(passage_tokens=build.passage_tokens, said="; ".join(said))
 
     def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
@@ -155,16 +153,15 @@ class IndexSystem:
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best documents for each query."""
-        with fused_as(self._hybrid):
-            return run_documents(self._engine.index, queries, retriever=self._retriever, k=k)
+        index, retriever = self._engine.index, self._retriever
+        return run_documents(index, queries, retriever=retriever, k=k, hybrid=self._hybrid)
 
     def asking(self) -> Ask:
         """One search, for the best passages, without highlights."""
-        index, retriever = self._engine.index, self._retriever
+        index, retriever, hybrid = self._engine.index, self._retriever, self._hybrid
 
         def ask(text: str) -> object:
-            with fused_as(self._hybrid):
-                return index.search(text, ASKED, retriever=retriever, highlights=False)
+            return index.search(text, ASKED, retriever=retriever, highlights=False, hybrid=hybrid)
 
         return ask
 

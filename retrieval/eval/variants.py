@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.index import search
-from retrieval.index.search import HYBRID, Hybrid
 from retrieval.indexes import FUSIONS, token_dim_problem
 from retrieval.types import (
     RETRIEVERS,
     Embeddings,
     Encoder,
+    Hybrid,
     LateOptions,
     Progress,
     Retriever,
@@ -76,14 +74,10 @@ class Variant:
     @property
     def hybrid(self) -> Hybrid | None:
         """How hybrid works; None where that is the default."""
-        own = {name: getattr(self, name) for name in HYBRID.weights}
-        chosen = {name: weight for name, weight in own.items() if weight is not None}
-        found = Hybrid(
-            candidates=self.candidates or HYBRID.candidates,
-            method=self.fusion or HYBRID.method,
-            weights={**HYBRID.weights, **chosen},
-        )
-        return None if found == HYBRID else found
+        keys = ("candidates", "fusion", "lexical", "dense", "late")
+        said = {key: value for key in keys if (value := getattr(self, key)) is not None}
+        found = Hybrid(**said)
+        return None if found == Hybrid() else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +184,9 @@ class Shortened:
     def _cut(self, found: Embeddings) -> Embeddings:
         assert found.tokens is not None
         tokens = np.ascontiguousarray(found.tokens[:, : self.dims])
-        lengths = np.linalg.norm(tokens, axis=1, keepdims=True)
-        tokens /= np.where(lengths > 0, lengths, 1)
+        left = np.linalg.norm(tokens, axis=1, keepdims=True)
+        # A vector is as long as before: of a query's, the length says what the token counts.
+        tokens *= np.linalg.norm(found.tokens, axis=1, keepdims=True) / np.where(left > 0, left, 1)
         return replace(found, tokens=tokens)
 
 
@@ -210,17 +205,6 @@ def shortened(encoder: Encoder, dims: int | None) -> Encoder:
     if problem is not None:
         raise InputError(f"dims={dims} cannot be used: {problem}")
     return Shortened(encoder, dims)
-
-
-@contextmanager
-def fused_as(hybrid: Hybrid | None) -> Iterator[None]:
-    """Within, hybrid works so; None changes nothing. For one thread at a time."""
-    usual = search.HYBRID
-    search.HYBRID = hybrid or usual
-    try:
-        yield
-    finally:
-        search.HYBRID = usual
 
 
 def labelled(text: str) -> tuple[str, str]:
@@ -257,8 +241,10 @@ def parse_variant(spec: str) -> Variant | None:
                 f"system {spec!r}: {name}={value} cannot be used; give {name}={key.takes}"
             ) from None
     found = Variant(retriever, **given)
-    if found.hybrid is not None and not any(found.hybrid.weights.values()):
-        raise InputError(f"system {spec!r}: all weights are 0; give one that is not")
+    try:
+        _ = found.hybrid
+    except InputError as wrong:
+        raise InputError(f"system {spec!r}: {wrong}") from None
     return found
 
 

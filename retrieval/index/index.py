@@ -28,6 +28,7 @@ from retrieval.types import (
     Document,
     Encoder,
     Hit,
+    Hybrid,
     LateOptions,
     Progress,
     Retriever,
@@ -272,6 +273,7 @@ class Index:
         retriever: Retriever = "hybrid",
         where: str | None = None,
         highlights: bool = True,
+        hybrid: Hybrid | None = None,
     ) -> list[Hit]:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
@@ -282,6 +284,7 @@ class Index:
             where: an expression over metadata, `id` and `title` that a hit's document fulfils,
                 such as `lang == "python" and path glob "src/**"`.
             highlights: mark the query's words in the hits; without, long lists come faster.
+            hybrid: how `hybrid` fuses; None is `Hybrid()`.
 
         Raises:
             InputError: the query is empty, or k or the retriever cannot be used.
@@ -290,7 +293,7 @@ class Index:
             EncoderMismatch: what the encoder's source holds now is not what built the index.
         """
         return self.search_batch(
-            [query], k, retriever=retriever, where=where, highlights=highlights
+            [query], k, retriever=retriever, where=where, highlights=highlights, hybrid=hybrid
         )[0]
 
     def search_batch(
@@ -301,6 +304,7 @@ class Index:
         retriever: Retriever = "hybrid",
         where: str | None = None,
         highlights: bool = True,
+        hybrid: Hybrid | None = None,
     ) -> list[list[Hit]]:
         """As `search`, for many queries, which are encoded together and see one generation."""
         if isinstance(queries, str):
@@ -316,7 +320,9 @@ class Index:
                 texts = queries[first : first + _QUERIES_AT_ONCE]
                 asked = search.prepare(self._encoder, texts, retriever)
                 with snapshot.guarded():
-                    ranked = search.rank(snapshot, asked, k, retriever=retriever, allowed=allowed)
+                    ranked = search.rank(
+                        snapshot, asked, k, retriever=retriever, allowed=allowed, hybrid=hybrid
+                    )
                     answers += hits(snapshot, texts, ranked, marked=highlights)
         return answers
 

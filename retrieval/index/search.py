@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from retrieval.errors import EncoderError, InputError
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.snapshot import Snapshot
 from retrieval.indexes import fuse
-from retrieval.types import RETRIEVERS, Embeddings, Retriever
+from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Retriever
 
 QUERY_CHARACTERS = 1 << 15
 """Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
@@ -21,24 +21,8 @@ _NO_IDS = np.empty(0, np.int64)
 _NO_SCORES = np.empty(0, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Hybrid:
-    """How `hybrid` works; the one place where its defaults stand.
-
-    Attributes:
-        candidates: how many passages each retriever proposes, at least.
-        method: of `indexes.fuse`.
-        weights: of each retriever's run.
-    """
-
-    candidates: int = 100
-    method: str = "minmax"
-    weights: Mapping[str, float] = field(
-        default_factory=lambda: {"lexical": 0.5, "dense": 1.0, "late": 1.0}
-    )
-
-
 HYBRID = Hybrid()
+"""What hybrid search does if it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +102,26 @@ def rank(
     *,
     retriever: Retriever,
     allowed: NDArray[np.bool_] | None,
+    hybrid: Hybrid | None = None,
 ) -> list[Ranking]:
     """The k best passages for each query, of those allowed, bool by passage id; None is all."""
     k = min(k, snapshot.passages)
     if retriever == "hybrid":
-        return _hybrid(snapshot, queries, k, allowed)
+        return _hybrid(snapshot, queries, k, allowed, hybrid or HYBRID)
     runs = _runs(snapshot, retriever, queries, k, allowed)
     return [Ranking(run, {retriever: run}) for run in runs]
 
 
 def _hybrid(
-    snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: NDArray[np.bool_] | None
+    snapshot: Snapshot,
+    queries: Sequence[Query],
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    hybrid: Hybrid,
 ) -> list[Ranking]:
     """All retrievers' candidates, each scored by every retriever, in one ranking."""
     settings = snapshot.store.settings
-    depth = min(max(k, HYBRID.candidates), snapshot.passages)
+    depth = min(max(k, hybrid.candidates), snapshot.passages)
     proposals = {"lexical": _runs(snapshot, "lexical", queries, depth, allowed)}
     if settings.dense_dim is not None:
         proposals["dense"] = _runs(snapshot, "dense", queries, depth, allowed)
@@ -146,8 +135,8 @@ def _hybrid(
         runs = {name: _score(snapshot, name, query, union) for name in names}
         ids, scores = fuse(
             {name: (run.ids, run.scores) for name, run in runs.items()},
-            method=HYBRID.method,
-            weights=HYBRID.weights,
+            method=hybrid.fusion,
+            weights=hybrid.weights,
         )
         # A passage without a word of the query is none that the lexical retriever found.
         lexical = runs["lexical"]

@@ -101,7 +101,7 @@ def test_every_retriever_is_explained(retriever: str) -> None:
 def test_hybrid_works_as_the_page_says() -> None:
     text = (ROOT / "docs" / "retrievers.md").read_text(encoding="utf-8")
     assert f"their {HYBRID.candidates} best passages each" in text
-    assert f"(`{HYBRID.method}`) and added" in text
+    assert f"(`{HYBRID.fusion}`) and added" in text
     assert HYBRID.weights == {"lexical": 0.5, "dense": 1.0, "late": 1.0}
     assert "lexical with half the weight of the others" in text
 
