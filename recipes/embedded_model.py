@@ -29,6 +29,7 @@ from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.onnx_graph import export
 from retrieval.train.corpus import TokenCorpus, read_records, tokenise
 from retrieval.train.distill import DistillConfig, distill
+from retrieval.train.query_weights import document_frequencies, query_weights
 from retrieval.train.student import Student
 from retrieval.train.teacher import Teacher
 
@@ -80,6 +81,9 @@ def main() -> None:
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     distill(student, teacher, corpus, settings, arguments.out, log=write, deadline=deadline)
     if arguments.export:
+        marks = tuple(tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
+        counted = document_frequencies(corpus, student.config.vocab_size)
+        student.query_token_weights = torch.from_numpy(query_weights(*counted, special=marks))
         export(
             arguments.export,
             config=student.config.to_dict(),
