@@ -25,6 +25,13 @@ from retrieval.errors import CheckpointError
 from retrieval.train.corpus import TokenCorpus, batches, pair_batches
 from retrieval.train.joined import join, runs_of_texts
 from retrieval.train.losses import distillation_loss, pair_losses
+from retrieval.train.optimisers import (
+    OptimiserSettings,
+    optimisers,
+    peak_rates,
+    set_rates,
+    update,
+)
 from retrieval.train.schedule import warmup_stable_decay
 from retrieval.train.student import Student, flatten
 from retrieval.train.teacher import Targets, Teacher, fitted_axes
@@ -121,8 +128,9 @@ class _Run:
     ) -> None:
         self.student, self.teacher, self.corpus, self.config = student, teacher, corpus, config
         self.folder = folder
-        self.optimisers = _optimisers(student, config)
-        self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
+        rates = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=config.embedding)
+        self.optimisers = optimisers(student, student.trunk, rates)
+        self._peaks = peak_rates(self.optimisers)
         self.steps = self.seen = 0
         self._drawn = {"text": 0, "pair": 0, "long": 0}
         if (folder / "state.pt").exists():
@@ -143,9 +151,7 @@ class _Run:
         """One update; its figures."""
         done, config = self.seen / self.config.tokens, self.config
         factor = warmup_stable_decay(done, decay=config.decay)
-        for optimiser, rates in zip(self.optimisers, self._peaks, strict=True):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
+        set_rates(self.optimisers, self._peaks, factor)
         mixed = done >= config.pairs_from
         self.steps += 1
         if mixed and config.long_every and self.steps % config.long_every == 0:
@@ -154,10 +160,7 @@ class _Run:
             figures = self._on_texts(self._next("text"), config.layerwise if done < 0.5 else 0.0)
             if mixed and self._streams["pair"] is not None:
                 figures |= self._on_pairs(self._next("pair"))
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        update(self.optimisers, list(self.student.parameters()), 1.0)
         return {"lr": round(factor, 4)} | figures
 
     def _next(self, name: str) -> Any:
@@ -252,21 +255,3 @@ class _Run:
 
 def _rounded(parts: dict[str, Tensor]) -> dict[str, float]:
     return {name: round(float(part.detach()), 4) for name, part in parts.items()}
-
-
-def _optimisers(student: Student, config: DistillConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, AdamW for norms, heads and, if it learns, the table."""
-    table = student.trunk.embeddings.tok_embeddings.weight
-    table.requires_grad_(config.embedding > 0)
-    matrices = [p for p in student.trunk.layers.parameters() if p.ndim == 2]
-    known = {id(p) for p in matrices} | {id(table)}
-    rest = [p for p in student.parameters() if id(p) not in known]
-    groups: list[dict[str, Any]] = [{"params": rest, "lr": config.adam}]
-    if config.embedding > 0:
-        groups.append({"params": [table], "lr": config.adam * config.embedding})
-    return [
-        torch.optim.Muon(
-            matrices, lr=config.muon, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-        ),
-        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
