@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval.cli import render
 from retrieval.cli.document import print_json
-from retrieval.cli.progress import _bar
+from retrieval.cli.progress import bar_of
 from retrieval.cli.style import Style, safe
 from retrieval.encoders.embedded import embedded_folder
 from retrieval.errors import InputError, MissingDependency
@@ -73,13 +73,9 @@ def run_train(
         model = _model_of(index, start)
         task = read_index(index, **limits)
     with _training_bar() as told:
-        try:
-            report = adapt(
-                task, out, start=model, options=options, device=device, cache=cache, told=told
-            )
-        except KeyboardInterrupt:
-            sys.stderr.write("what is done is kept, run the same command to go on\n")
-            raise
+        report = adapt(
+            task, out, start=model, options=options, device=device, cache=cache, told=told
+        )
     if as_json:
         print_json(report)
     else:
@@ -146,7 +142,7 @@ def _check(choices: Mapping[str, Any]) -> None:
 @contextmanager
 def _training_bar() -> Iterator[Callable[[str, int, int, float | None], None] | None]:
     """A bar for `adapt`; None, and nothing shown, where standard error is no terminal."""
-    with _bar("reading the data") as show:
+    with bar_of("reading the data") as show:
         if show is None:
             yield None
         else:

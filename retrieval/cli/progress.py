@@ -19,7 +19,7 @@ _NOUNS = {"searching": "queries", "encoding": "passages"}
 @contextmanager
 def indexing_bar() -> Iterator[Callable[[SyncProgress], None] | None]:
     """A bar for `sync`; None, and nothing shown, where standard error is no terminal."""
-    with _bar("looking for changes") as show:
+    with bar_of("looking for changes") as show:
         if show is None:
             yield None
         else:
@@ -29,7 +29,7 @@ def indexing_bar() -> Iterator[Callable[[SyncProgress], None] | None]:
 @contextmanager
 def measuring_bar() -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar for `Index.measure`; None, and nothing shown, where standard error is no terminal."""
-    with _bar("reading") as show:
+    with bar_of("reading") as show:
         if show is None:
             yield None
         else:
@@ -39,7 +39,7 @@ def measuring_bar() -> Iterator[Callable[[str, int, int], None] | None]:
 @contextmanager
 def compacting_bar() -> Iterator[Callable[[int, int], None] | None]:
     """A bar for `Index.compact`; None, and nothing shown, where standard error is no terminal."""
-    with _bar("merging segments") as show:
+    with bar_of("merging segments") as show:
         if show is None:
             yield None
         else:
@@ -49,7 +49,7 @@ def compacting_bar() -> Iterator[Callable[[int, int], None] | None]:
 @contextmanager
 def evaluating_bar() -> Iterator[Callable[[EvaluateProgress], None] | None]:
     """A bar for `evaluate`; None, and nothing shown, where standard error is no terminal."""
-    with _bar("reading the collections") as show:
+    with bar_of("reading the collections") as show:
         if show is None:
             yield None
         else:
@@ -59,7 +59,7 @@ def evaluating_bar() -> Iterator[Callable[[EvaluateProgress], None] | None]:
 @contextmanager
 def counting_bar(doing: str, noun: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar for what is counted; None, and nothing shown, where standard error is no terminal."""
-    with _bar(doing) as show:
+    with bar_of(doing) as show:
         if show is None:
             yield None
         else:
@@ -67,7 +67,7 @@ def counting_bar(doing: str, noun: str) -> Iterator[Callable[[int, int], None] |
 
 
 @contextmanager
-def _bar(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
+def bar_of(first: str) -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar that is told what is going on, how much of it is done, and of how much."""
     if not sys.stderr.isatty():
         yield None

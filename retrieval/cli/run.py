@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _show(error: BaseException, arguments: Sequence[str]) -> int:
-    resumable = arguments[0] in ("index", "eval") if arguments else False
+    resumable = arguments[0] in ("index", "eval", "train") if arguments else False
     failure = describe(error, resumable=resumable)
     if failure.code == PIPE_CLOSED:
         _forget_output()

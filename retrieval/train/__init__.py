@@ -9,6 +9,22 @@
     schedule        the course of the learning rate
     distill         the run: resumable, checkpointed
 
+    joined          long texts, of which the teacher reads a window at a time
+    query_weights   what a token counts in a query
+
+Fine-tuning, `retrieval train`:
+
+    task            queries with and without labels; what is held out
+    pseudo          an index's own titles, headings and docstrings as queries
+    mining          texts that a search mistakes for the answer
+    candidates      what teachers think of them
+    teacher_cache   their vectors, kept on the disk
+    ranking         losses over candidates
+    finetune        the run
+    heldout         figures before and after
+    adapt           all of it in order
+    card            the README of what came out
+
 Pretraining, with masked language modelling alone, as ModernBERT was trained:
 
     tokens          whole texts as token ids on the disk

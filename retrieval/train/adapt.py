@@ -335,7 +335,7 @@ class _Run:
         student = Student.from_folder(self.start).to(self.device)
         raw = read_config(self.start)
         settings = ModelSettings.from_dict(raw[SECTION], max_positions=student.config.max_positions)
-        readers = self._readers(settings)
+        readers = self._readers(settings, student)
         plan = self.work / "steps.json"
         if not plan.exists():
             _write_json(plan, self._steps(student, examples, readers))
@@ -360,10 +360,15 @@ class _Run:
         _write_json(done, {"steps": config.steps, "losses": last})
         return model, config.steps, last
 
-    def _readers(self, settings: ModelSettings) -> tuple[SideReader, SideReader]:
+    def _readers(self, settings: ModelSettings, student: Student) -> tuple[SideReader, SideReader]:
         tokenizer = load_tokenizer(self.start / TOKENIZER_FILE)
         skipped = token_ids(tokenizer, settings.token_skiplist)
-        query = Side(settings.query_max_tokens, settings.query_prefix)
+        counts = student.query_token_weights
+        query = Side(
+            settings.query_max_tokens,
+            settings.query_prefix,
+            weights=None if counts is None else counts.cpu().numpy(),
+        )
         document = Side(settings.max_tokens, settings.document_prefix, skipped=skipped)
         return SideReader(tokenizer, query), SideReader(tokenizer, document)
 

@@ -229,7 +229,8 @@ class Finetuner:
         dense, vectors = out.dense.float(), torch.split(out.tokens.float(), list(layout.lengths))
         count = len(queries)
         cosines = dense[:count] @ dense[count:].T
-        maxsim = maxsim_matrix(vectors[:count], _kept(vectors[count:], texts))
+        asked = _weighted(vectors[:count], queries)
+        maxsim = maxsim_matrix(asked, _kept(vectors[count:], texts))
         width = batch.texts.shape[1]
         own = torch.arange(count, device=self._device) * width
         allowed = torch.from_numpy(batch.allowed).to(self._device)
@@ -333,6 +334,14 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     except OSError:
         return False
     return re.search(r"\b(avx512_bf16|amx_bf16)\b", flags) is not None
+
+
+def _weighted(vectors: Sequence[Tensor], queries: Sequence[TokenSequence]) -> list[Tensor]:
+    """Each query's token vectors, scaled by what the model says that they count."""
+    return [
+        own if query.weights is None else own * torch.from_numpy(query.weights).to(own)[:, None]
+        for own, query in zip(vectors, queries, strict=True)
+    ]
 
 
 def _kept(vectors: Sequence[Tensor], texts: Sequence[TokenSequence]) -> list[Tensor]:

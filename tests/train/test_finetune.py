@@ -169,3 +169,22 @@ def test_the_pace_is_measured_without_learning(start: Path) -> None:
     assert one.seconds_per_step() > 0
     for name, weights in one.student.state_dict().items():
         assert torch.equal(weights, before[name])
+
+
+def test_what_query_tokens_count_is_heeded(start: Path) -> None:
+    size = made_up.tokenizer().get_vocab_size()
+    uneven = np.random.default_rng(0).uniform(0.1, 4, size).astype(np.float32)
+
+    def losses(weights: np.ndarray | None) -> dict[str, float]:
+        query = SideReader(made_up.tokenizer(), Side(64, weights=weights))
+        document = SideReader(made_up.tokenizer(), Side(64))
+        config = FinetuneConfig(steps=STEPS, batch=6, negatives=2)
+        one = Finetuner(
+            Student.from_folder(start), examples(), config, query=query, document=document
+        )
+        return one._take()
+
+    plain, even, other = losses(None), losses(np.full(size, 7, np.float32)), losses(uneven)
+    assert even == pytest.approx(plain, rel=1e-4)
+    assert other["dense"] == pytest.approx(plain["dense"], rel=1e-6)
+    assert other["late"] != pytest.approx(plain["late"], rel=1e-3)
