@@ -27,6 +27,7 @@ from tokenizers import Tokenizer
 
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.onnx_graph import export
+from retrieval.train.averaging import average
 from retrieval.train.corpus import TokenCorpus, read_records, tokenise
 from retrieval.train.distill import DistillConfig, distill
 from retrieval.train.query_weights import document_frequencies, query_weights
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--text", action="append", required=True, help="a glob; may be repeated")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="a model folder to go on from")
+    parser.add_argument(
+        "--average", type=float, default=1.0, help="at the end: this share of the new weights"
+    )
     parser.add_argument("--tokens", type=int, default=9_000_000)
     parser.add_argument("--muon", type=float, default=1e-2, help="its peak rate")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
@@ -81,6 +85,8 @@ def main() -> None:
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     distill(student, teacher, corpus, settings, arguments.out, log=write, deadline=deadline)
     if arguments.export:
+        if arguments.start:
+            average(student, Student.from_folder(arguments.start), arguments.average)
         marks = tuple(tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
         counted = document_frequencies(corpus, student.config.vocab_size)
         student.query_token_weights = torch.from_numpy(query_weights(*counted, special=marks))

@@ -10,6 +10,7 @@
     distill         the run: resumable, checkpointed
 
     joined          long texts, of which the teacher reads a window at a time
+    averaging       the mean of the weights before and after
     query_weights   what a token counts in a query
 
 Fine-tuning, `retrieval train`:
