@@ -27,6 +27,7 @@ from retrieval.eval.building import (
     write_built,
 )
 from retrieval.eval.datasets import Collection, read_run
+from retrieval.eval.datasets.trec import word
 
 _QUERIES_AT_ONCE = 64
 _TEXTS_AT_ONCE = 1024
@@ -217,6 +218,7 @@ class RunFile:
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or path.stem
         self._run = read_run(path)
+        self._spelled: dict[str, str] = {}
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def identity(self) -> str:
@@ -228,18 +230,21 @@ class RunFile:
         return Settings()
 
     def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
-        """Nothing to do."""
+        """See which documents stand in a run file under another spelling, for white space."""
+        ids = (document.id for document in collection.documents)
+        self._spelled = {spelled: id for id in ids if (spelled := word(id)) != id}
         return Cost()
 
     def answers(self, collection: Collection) -> bool:
         """Whether the file has any of the collection's queries."""
-        return not self._run.keys().isdisjoint(collection.queries)
+        return any(query in self._run or word(query) in self._run for query in collection.queries)
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best of what the file holds; queries that it lacks have no answer."""
         found = {}
         for query in queries:
-            scores = self._run.get(query, {})
+            told = self._run.get(query) or self._run.get(word(query), {})
+            scores = {self._spelled.get(id, id): score for id, score in told.items()}
             best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             found[query] = dict(best[:k])
         return found

@@ -193,6 +193,19 @@ def test_a_run_file(tmp_path: Path) -> None:
     assert system.search(QUERIES, 2) == {"q1": {"fish": 2.0, "dogs": 2.0}, "q2": {}, "q3": {}}
 
 
+def test_ids_with_white_space_are_found_in_a_run_file(tmp_path: Path) -> None:
+    spaced = assemble(
+        "spaced", "test", lambda: iter([Document("the cats", "Cats.")]),
+        {"query one": "cats"}.items(), [("query one", "the cats", 1)],
+    )  # fmt: skip
+    path = tmp_path / "theirs.trec"
+    path.write_text("query%20one Q0 the%20cats 1 2.0 t\nquery%20one Q0 50%25 2 1.0 t\n")
+    system = RunFile(path)
+    assert system.answers(spaced)
+    system.index(spaced, tmp_path, None)
+    assert system.search(spaced.queries, 2) == {"query one": {"the cats": 2.0, "50%25": 1.0}}
+
+
 def test_a_run_of_another_collection_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "theirs.trec"
     path.write_text("301 Q0 dogs 1 2.0 t\n")
