@@ -21,8 +21,8 @@ help:
 
 demo: $(DEMO)/.installed
 	$(DEMO)/bin/retrieval index docs
-	$(DEMO)/bin/retrieval search -k 3 "how are the results of the retrievers combined"
-	$(DEMO)/bin/retrieval search -k 2 "what survives if the power fails"
+	$(DEMO)/bin/retrieval search -k 3 "how does hybrid search fuse the retrievers"
+	$(DEMO)/bin/retrieval search -k 2 "what happens to the index if the power fails"
 	$(DEMO)/bin/retrieval search -k 2 --retriever lexical --where 'path glob "docs/*.md"' EncoderMismatch
 
 readme:
