@@ -58,7 +58,7 @@ FACTS = (
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("collections", nargs="+", type=Path)
+    parser.add_argument("collections", nargs="*", type=Path)
     parser.add_argument("--hay", type=Path, required=True, help="texts to hide facts in")
     parser.add_argument("--texts", type=int, default=200, help="of them, each with one fact")
     parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
