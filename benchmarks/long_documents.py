@@ -6,7 +6,8 @@ A COLLECTION of long documents, in BEIR's format, is searched by the embedded mo
 as one passage of up to 8,192 tokens a document (`whole`), as the same passage cut at 512 tokens
 (`cut`), and as `retrieval index` does it, in passages of 256 tokens of which the best one counts
 (`passages`). For the depths, made-up facts are put into texts of
-8,192 tokens of `--hay`, one fact each, as one passage; each is asked for among all of them.
+8,192 tokens of `--hay`, one fact each; each is asked for among all of them, which are indexed whole
+and in passages.
 """
 
 from __future__ import annotations
@@ -108,22 +109,37 @@ def hidden(folder: Path, count: int, encoder: Encoder, work: Path) -> dict[str, 
         id_, told = f"text-{number}", (*name, draw.randrange(1000, 9999))
         texts.append(Document(id_, _put(hay, fact.format(*told), depth / (DEPTHS - 1), encoder)))
         questions[id_], depths[id_] = question.format(*told), depth
-    found: dict[str, dict[int, list[bool]]] = {r: defaultdict(list) for r in RETRIEVERS}
-    with _index(work / "facts", texts, encoder, LONGEST) as index:
-        for retriever, (id_, question) in itertools.product(RETRIEVERS, questions.items()):
-            hits = index.search(question, k=1, retriever=retriever)
-            found[retriever][depths[id_]].append(bool(hits) and hits[0].document_id == id_)
     return {
         "texts": count,
         "tokens": LONGEST,
         "found_first": {
-            retriever: {
-                f"{depth / (DEPTHS - 1):.2f}": round(sum(hits) / len(hits), 3)
-                for depth, hits in sorted(by_depth.items())
-            }
-            for retriever, by_depth in found.items()
+            way: _found(texts, questions, depths, encoder, work / f"facts-{way}", most)
+            for way, most in (("whole", LONGEST), ("passages", 256))
         },
     }
+
+
+def _found(
+    texts: Sequence[Document],
+    questions: Mapping[str, str],
+    depths: Mapping[str, int],
+    encoder: Encoder,
+    work: Path,
+    most: int,
+) -> dict[str, dict[str, float]]:
+    """Share of questions whose text is first, by retriever and depth (0 to 1)."""
+    shares: dict[str, dict[str, float]] = {}
+    with _index(work, texts, encoder, most) as index:
+        for retriever in RETRIEVERS:
+            hits: dict[int, list[bool]] = defaultdict(list)
+            for id_, question in questions.items():
+                best = index.search(question, k=1, retriever=retriever)
+                hits[depths[id_]].append(bool(best) and best[0].document_id == id_)
+            shares[retriever] = {
+                f"{depth / (DEPTHS - 1):.2f}": round(sum(found) / len(found), 3)
+                for depth, found in sorted(hits.items())
+            }
+    return shares
 
 
 def _put(hay: Iterator[Document], fact: str, depth: float, encoder: Encoder) -> str:
