@@ -16,7 +16,9 @@ import argparse
 import glob
 import json
 import os
+import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,8 @@ from retrieval.train.query_weights import document_frequencies, query_weights
 from retrieval.train.student import Student
 from retrieval.train.teacher import Teacher
 
-LAYERS, HIDDEN, HEADS, INTERMEDIATE, TOKEN_DIM = 6, 384, 6, 768, 96
+LAYERS, HIDDEN, TOKEN_DIM = 6, 384, 96
+HEAD_DIM, WIDENING = 64, 2
 QUERY_TOKENS = 256
 
 
@@ -59,12 +62,8 @@ def main() -> None:
     torch.manual_seed(0)
     arguments.out.mkdir(parents=True, exist_ok=True)
 
-    tokenizer = Tokenizer.from_file(str(arguments.teacher / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    files = sorted({Path(name) for pattern in arguments.text for name in glob.glob(pattern)})
-    corpus = cached_corpus(arguments.out / "corpus.npz", files, tokenizer)
-    print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
+    tokenizer = read_tokenizer(arguments.teacher)
+    corpus = cached_corpus(arguments.out / "corpus.npz", arguments.text, tokenizer)
 
     teacher = Teacher(arguments.teacher)
     settings = DistillConfig(tokens=arguments.tokens, muon=arguments.muon, decay=arguments.decay)
@@ -72,57 +71,102 @@ def main() -> None:
         student = Student.from_folder(arguments.start)
         settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
     else:
-        student = Student(config(tokenizer), dense_dim=HIDDEN, token_dim=TOKEN_DIM)
-        student.initialise(seed=0)
-        teacher.initialise(student, attention=True)
-    log = (arguments.out / "log.jsonl").open("a", buffering=1)
-
-    def write(figures: dict[str, Any]) -> None:
-        line = json.dumps(figures)
-        log.write(line + "\n")
-        print(line, flush=True)
-
+        student = begun(teacher, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
+    write = logged(arguments.out / "log.jsonl")
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     distill(student, teacher, corpus, settings, arguments.out, log=write, deadline=deadline)
     if arguments.export:
         if arguments.start:
             average(student, Student.from_folder(arguments.start), arguments.average)
-        marks = tuple(tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
-        counted = document_frequencies(corpus, student.config.vocab_size)
-        student.query_token_weights = torch.from_numpy(query_weights(*counted, special=marks))
-        export(
-            arguments.export,
-            config=student.config.to_dict(),
-            state=student.arrays(),
-            tokenizer_json=arguments.teacher / "tokenizer.json",
-            retrieval_config={
-                "name": arguments.export.name,
-                "max_tokens": student.config.max_positions,
-                "query_max_tokens": QUERY_TOKENS,
-            },
-        )
+        student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
+        write_model(arguments.export, student, arguments.teacher, arguments.export.name)
 
 
-def config(tokenizer: Tokenizer) -> ModernBertConfig:
-    """The embedded model's shape."""
+def read_tokenizer(teacher: Path) -> Tokenizer:
+    """The teacher's tokenizer, which cuts and pads nothing."""
+    tokenizer = Tokenizer.from_file(str(teacher / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def number(tokenizer: Tokenizer, token: str) -> int:
+    """The token's id."""
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        sys.exit(f"the teacher's tokenizer has no {token}")
+    return int(found)
+
+
+def config(tokenizer: Tokenizer, *, layers: int, hidden: int) -> ModernBertConfig:
+    """The embedded model's shape, with so many layers of that width."""
     return ModernBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=HIDDEN,
-        intermediate_size=INTERMEDIATE,
-        num_layers=LAYERS,
-        num_heads=HEADS,
-        layer_kinds=tuple("local" if layer % 3 else "global" for layer in range(LAYERS)),
-        pad_token_id=tokenizer.token_to_id("[PAD]"),
+        hidden_size=hidden,
+        intermediate_size=WIDENING * hidden,
+        num_layers=layers,
+        num_heads=hidden // HEAD_DIM,
+        layer_kinds=tuple("local" if layer % 3 else "global" for layer in range(layers)),
+        pad_token_id=number(tokenizer, "[PAD]"),
     )
 
 
-def cached_corpus(path: Path, files: list[Path], tokenizer: Tokenizer) -> TokenCorpus:
-    """The files' text as token ids; read once, kept beside the checkpoints."""
+def begun(teacher: Teacher, shape: ModernBertConfig) -> Student:
+    """A student that has learnt nothing yet, but has what it can take from its teacher."""
+    student = Student(shape, dense_dim=teacher.width, token_dim=TOKEN_DIM)
+    student.initialise(seed=0)
+    teacher.initialise(student, attention=True)
+    return student
+
+
+def cached_corpus(path: Path, patterns: Sequence[str], tokenizer: Tokenizer) -> TokenCorpus:
+    """The text of the files that match, as token ids; read once, and then from `path`."""
     if not path.exists():
+        files = sorted({Path(name) for pattern in patterns for name in glob.glob(pattern)})
+        if not files:
+            sys.exit(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
         corpus = tokenise(read_records(files), tokenizer)
-        np.savez(path, ids=corpus.ids, offsets=corpus.offsets, pairs=corpus.pairs)
+        part = path.with_name(f"{path.name}.part.npz")
+        np.savez(part, ids=corpus.ids, offsets=corpus.offsets, pairs=corpus.pairs)
+        part.replace(path)
     with np.load(path) as arrays:
-        return TokenCorpus(arrays["ids"], arrays["offsets"], arrays["pairs"])
+        corpus = TokenCorpus(arrays["ids"], arrays["offsets"], arrays["pairs"])
+    print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
+    return corpus
+
+
+def logged(path: Path) -> Callable[[dict[str, Any]], None]:
+    """Write figures as a line of JSON, to the file and to standard output."""
+    file = path.open("a", buffering=1)
+
+    def write(figures: dict[str, Any]) -> None:
+        line = json.dumps(figures)
+        file.write(line + "\n")
+        print(line, flush=True)
+
+    return write
+
+
+def weights_of_query_tokens(corpus: TokenCorpus, tokenizer: Tokenizer) -> torch.Tensor:
+    """What each token counts in a query, f32 [V], from the text that was learnt from."""
+    marks = tuple(number(tokenizer, mark) for mark in ("[CLS]", "[SEP]"))
+    counted = document_frequencies(corpus, tokenizer.get_vocab_size())
+    return torch.from_numpy(query_weights(*counted, special=marks))
+
+
+def write_model(folder: Path, student: Student, teacher: Path, name: str) -> None:
+    """The model folder: weights, graph, configuration and the teacher's tokenizer."""
+    export(
+        folder,
+        config=student.config.to_dict(),
+        state=student.arrays(),
+        tokenizer_json=teacher / "tokenizer.json",
+        retrieval_config={
+            "name": name,
+            "max_tokens": student.config.max_positions,
+            "query_max_tokens": QUERY_TOKENS,
+        },
+    )
 
 
 if __name__ == "__main__":

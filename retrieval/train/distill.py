@@ -86,12 +86,14 @@ def distill(
     *,
     log: Log | None = None,
     deadline: float | None = None,
+    until: int | None = None,
 ) -> Student:
     """Train the student, or go on training it from the checkpoint in `folder`.
 
     Args:
         log: called with the step's figures, every ten steps.
         deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not.
+        until: tokens seen at which to do so; None is all of them.
 
     Returns:
         The same student, trained.
@@ -100,19 +102,25 @@ def distill(
     run = _Run(student, teacher, corpus, config, folder)
     started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
-    while run.seen < config.tokens:
+    end = config.tokens if until is None else min(until, config.tokens)
+    while run.seen < end:
         figures = run.step()
         now = time.monotonic()
         if log is not None and run.steps % 10 == 0:
             rate = (run.seen - first) / (now - started)
             log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
         stop = deadline is not None and now >= deadline
-        if stop or now - saved >= config.checkpoint_seconds or run.seen >= config.tokens:
+        if stop or now - saved >= config.checkpoint_seconds or run.seen >= end:
             run.save()
             saved = now
         if stop:
             break
     return student.eval()
+
+
+def tokens_seen(folder: Path) -> int:
+    """Tokens that the run in `folder` had seen at its last checkpoint."""
+    return int(torch.load(folder / "state.pt", weights_only=True, mmap=True)["seen"])
 
 
 class _Run:
@@ -216,7 +224,7 @@ class _Run:
             return fitted_axes(self.student, self.teacher, texts).to(device)
         axes = self.teacher.principal_axes(texts, head.skip.out_features).to(device)
         with torch.no_grad():
-            head.skip.weight.copy_(axes)
+            head.skip.weight.copy_(axes @ self.student.dense_head.weight)
         return axes
 
     def save(self) -> None:

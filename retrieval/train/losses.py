@@ -24,7 +24,8 @@ def distillation_loss(
 
     Args:
         axes: f32 [d, D], the teacher's principal axes: the token head learns its projection.
-        layerwise: weight of the distance between each hidden layer and the teacher's.
+        layerwise: weight of the distance between hidden layers and the teacher's at the same
+            depth; without effect where the two are of other widths.
 
     Returns:
         The loss, and its parts for the log.
@@ -37,13 +38,25 @@ def distillation_loss(
         "late": 1 - F.cosine_similarity(out.tokens, unit @ axes.T).mean(),
     }
     loss = parts["token"] + 2 * parts["pooled"] + 0.5 * parts["late"]
-    if layerwise and len(targets.states) == len(out.states):
-        inner = list(zip(out.states, targets.states, strict=True))[:-1]
+    pairs = matched_layers(len(out.states), len(targets.states))
+    if layerwise and pairs and out.states[0].shape[1] == targets.states[0].shape[1]:
         distances = [
-            1 - F.cosine_similarity(own.float(), other.float()).mean() for own, other in inner
+            1 - F.cosine_similarity(out.states[own].float(), targets.states[other].float()).mean()
+            for own, other in pairs
         ]
         loss = loss + layerwise * torch.stack(distances).sum()
     return loss, parts
+
+
+def matched_layers(own: int, teacher: int) -> list[tuple[int, int]]:
+    """Inner layers at the same depth of a student of `own` layers and of its teacher.
+
+    As many as the shallower one has, without the last, whose output has losses of its own.
+    """
+    depth = min(own, teacher)
+    return [
+        (round(own * at / depth) - 1, round(teacher * at / depth) - 1) for at in range(1, depth)
+    ]
 
 
 def pair_losses(

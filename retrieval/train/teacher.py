@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.encoders.modernbert import Layer
-from retrieval.errors import MissingDependency
+from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.train.student import Student, flatten
+from retrieval.train.tiling import layer_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class Teacher:
         """How many layers it has."""
         return int(self.model.config.num_hidden_layers)
 
+    @property
+    def width(self) -> int:
+        """Dimensions of its vectors."""
+        return int(self.model.config.hidden_size)
+
     @torch.no_grad()
     def __call__(self, texts: Sequence[NDArray[Any]]) -> Targets:
         """Token ids of n texts, special tokens included, to their targets, flat."""
@@ -79,39 +85,62 @@ class Teacher:
 
     @torch.no_grad()
     def initialise(self, student: Student, *, attention: bool) -> None:
-        """Copy what fits: the embedding table, and the attention of as many layers.
+        """Copy what fits: the embedding table, and each layer's attention.
 
         The table gets the first token type's vector added, as every input of the teacher does. An
-        attention copied from a post-norm network with biases is a starting point, no more.
+        attention copied from a post-norm network with biases is a starting point, no more. A
+        student with another number of layers takes each from the teacher's at the same depth; a
+        narrower one takes the table on its principal axes, which its dense head leads back, and
+        no attention.
+
+        Raises:
+            CheckpointError: the student is wider than the teacher.
         """
         weights = {name: tensor.float() for name, tensor in self.model.state_dict().items()}
-        trunk = student.trunk
-        trunk.embeddings.tok_embeddings.weight.copy_(
+        trunk, width = student.trunk, student.config.hidden_size
+        table = (
             weights["embeddings.word_embeddings.weight"]
             + weights["embeddings.token_type_embeddings.weight"][0]
         )
+        if width != self.width:
+            self._project(student, table, weights["embeddings.LayerNorm.weight"])
+            return
+        trunk.embeddings.tok_embeddings.weight.copy_(table)
         trunk.embeddings.norm.weight.copy_(weights["embeddings.LayerNorm.weight"])
         if not attention:
             return
-        for index, layer in enumerate(trunk.layers):
-            if index >= self.layers:
-                break
+        sources = layer_sources(self.layers, len(trunk.layers))
+        for index, (source, layer) in enumerate(zip(sources, trunk.layers, strict=True)):
             assert isinstance(layer, Layer)
-            own = f"encoder.layer.{index}.attention"
+            own = f"encoder.layer.{source}.attention"
             parts = [weights[f"{own}.self.{name}.weight"] for name in ("query", "key", "value")]
             layer.attn.Wqkv.weight.copy_(torch.cat(parts))
             layer.attn.Wo.weight.copy_(weights[f"{own}.output.dense.weight"])
             layer.mlp_norm.weight.copy_(weights[f"{own}.output.LayerNorm.weight"])
             if index:
-                below = f"encoder.layer.{index - 1}.output.LayerNorm.weight"
+                below = f"encoder.layer.{source - 1}.output" if source else "embeddings"
                 assert isinstance(layer.attn_norm, torch.nn.LayerNorm)
-                layer.attn_norm.weight.copy_(weights[below])
+                layer.attn_norm.weight.copy_(weights[f"{below}.LayerNorm.weight"])
+
+    def _project(self, student: Student, table: Tensor, gain: Tensor) -> None:
+        """Begin a narrower student from the table's principal axes."""
+        width = student.config.hidden_size
+        if width > self.width:
+            raise CheckpointError(
+                f"a student of {width} dimensions cannot begin from a teacher of {self.width}: "
+                f"give at most {self.width}"
+            )
+        # What the teacher's first layer reads; a gain for each dimension has none on other axes.
+        seen = torch.nn.functional.layer_norm(table, (self.width,)) * gain
+        seen = seen - seen.mean(0)
+        axes = torch.linalg.eigh(seen.T @ seen).eigenvectors.flip(-1)[:, :width]
+        student.trunk.embeddings.tok_embeddings.weight.copy_(seen @ axes)
+        student.dense_head.weight.copy_(axes)
 
     @torch.no_grad()
     def principal_axes(self, batches: Sequence[Sequence[NDArray[Any]]], dim: int) -> Tensor:
         """f32 [dim, D]: the directions that keep most of its unit token vectors' dot products."""
-        size = int(self.model.config.hidden_size)
-        moment = torch.zeros(size, size)
+        moment = torch.zeros(self.width, self.width)
         for texts in batches:
             unit = torch.nn.functional.normalize(self(texts).hidden, dim=-1)
             moment += unit.T @ unit

@@ -1,0 +1,134 @@
+"""Train the embedded model in several sizes, each as far as the others.
+
+    python recipes/model_sizes.py --teacher FOLDER --text 'text/*.jsonl' --out runs/sizes \\
+        --shapes 7x256 6x384 10x384 --tokens 9000000
+
+Teacher, text and settings are those of `embedded_model.py`; only layers and width differ. The
+shapes take turns: all are trained to the first share of the tokens, then all to the next, so that
+they can be compared however early this is stopped. At each share a model folder is written,
+`OUT/SHAPE/TOKENS`, with `training.json`: the tokens that it has seen, and whether the learning rate
+had decayed, which it does at the end only. A run that is stopped goes on from its last checkpoint
+when it is started again with the same arguments. `benchmarks/model_sizes.py` measures the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from embedded_model import (
+    HEAD_DIM,
+    begun,
+    cached_corpus,
+    config,
+    logged,
+    read_tokenizer,
+    weights_of_query_tokens,
+    write_model,
+)
+from tokenizers import Tokenizer
+
+from retrieval.errors import RetrievalError
+from retrieval.train.corpus import TokenCorpus
+from retrieval.train.distill import DistillConfig, distill, tokens_seen
+from retrieval.train.teacher import Teacher
+
+FACTS = "training.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train every shape; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--text", action="append", default=[], help="a glob; may be repeated")
+    parser.add_argument("--corpus-cache", type=Path, help="the text as token ids; OUT/corpus.npz")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shapes", type=Shape.parse, nargs="+", required=True, metavar="LxH")
+    parser.add_argument("--tokens", type=int, default=9_000_000, help="that each shape sees")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="where to keep a model"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    given = parser.parse_args(arguments)
+    if given.tokens < 1 or not all(0 < share <= 1 for share in given.shares):
+        parser.error("give --tokens of at least 1 and --shares above 0 and up to 1")
+    torch.set_num_threads(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    try:
+        tokenizer = read_tokenizer(given.teacher)
+        cache = given.corpus_cache or given.out / "corpus.npz"
+        corpus = cached_corpus(cache, given.text, tokenizer)
+        run = Sizes(given.out, given.teacher, Teacher(given.teacher), tokenizer, corpus)
+        for share in sorted(given.shares):
+            for shape in given.shapes:
+                run.train(shape, DistillConfig(tokens=given.tokens), round(share * given.tokens))
+    except RetrievalError as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How deep and how wide a model is."""
+
+    layers: int
+    hidden: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shape:
+        """`6x384`."""
+        layers, _, hidden = text.partition("x")
+        shape = cls(int(layers), int(hidden))
+        if shape.layers < 1 or shape.hidden < 1 or shape.hidden % HEAD_DIM:
+            raise ValueError(f"{text}: expected layers x a multiple of {HEAD_DIM}")
+        return shape
+
+    def __str__(self) -> str:
+        return f"{self.layers}x{self.hidden}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What all shapes have in common."""
+
+    out: Path
+    folder: Path
+    teacher: Teacher
+    tokenizer: Tokenizer
+    corpus: TokenCorpus
+
+    def train(self, shape: Shape, settings: DistillConfig, until: int) -> None:
+        """Bring the shape to so many tokens, and write its model folder."""
+        place = self.out / str(shape)
+        model, part, run = place / f"{until}", place / f"{until}.part", place / "run"
+        if (model / FACTS).exists():
+            return
+        print(f"{shape}: to {until:,} of {settings.tokens:,} tokens", flush=True)
+        wanted = config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
+        student = begun(self.teacher, wanted)
+        run.mkdir(parents=True, exist_ok=True)
+        log = logged(place / "log.jsonl")
+        distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)
+        student.query_token_weights = weights_of_query_tokens(self.corpus, self.tokenizer)
+        shutil.rmtree(part, ignore_errors=True)
+        write_model(part, student, self.folder, f"modernbert-{shape}")
+        seen = tokens_seen(run)
+        facts = {"tokens": seen, "decayed": seen >= settings.tokens}
+        (part / FACTS).write_text(json.dumps(facts) + "\n")
+        part.replace(model)
+        print(f"{shape}: {seen:,} tokens, {model}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
