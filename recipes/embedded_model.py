@@ -18,7 +18,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,9 @@ def main() -> None:
         settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
     else:
         student = begun(teacher, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
-    write = logged(arguments.out / "log.jsonl")
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
-    distill(student, teacher, corpus, settings, arguments.out, log=write, deadline=deadline)
+    with logged(arguments.out / "log.jsonl") as log:
+        distill(student, teacher, corpus, settings, arguments.out, log=log, deadline=deadline)
     if arguments.export:
         if arguments.start:
             average(student, Student.from_folder(arguments.start), arguments.average)
@@ -135,16 +136,17 @@ def cached_corpus(path: Path, patterns: Sequence[str], tokenizer: Tokenizer) -> 
     return corpus
 
 
-def logged(path: Path) -> Callable[[dict[str, Any]], None]:
-    """Write figures as a line of JSON, to the file and to standard output."""
-    file = path.open("a", buffering=1)
+@contextmanager
+def logged(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Writes figures as a line of JSON, to the file and to standard output."""
+    with path.open("a", buffering=1) as file:
 
-    def write(figures: dict[str, Any]) -> None:
-        line = json.dumps(figures)
-        file.write(line + "\n")
-        print(line, flush=True)
+        def write(figures: dict[str, Any]) -> None:
+            line = json.dumps(figures)
+            file.write(line + "\n")
+            print(line, flush=True)
 
-    return write
+        yield write
 
 
 def weights_of_query_tokens(corpus: TokenCorpus, tokenizer: Tokenizer) -> torch.Tensor:

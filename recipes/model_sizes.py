@@ -118,8 +118,8 @@ class Sizes:
         wanted = config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
         student = begun(self.teacher, wanted)
         run.mkdir(parents=True, exist_ok=True)
-        log = logged(place / "log.jsonl")
-        distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)
+        with logged(place / "log.jsonl") as log:
+            distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)
         student.query_token_weights = weights_of_query_tokens(self.corpus, self.tokenizer)
         shutil.rmtree(part, ignore_errors=True)
         write_model(part, student, self.folder, f"modernbert-{shape}")
