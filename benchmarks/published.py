@@ -15,7 +15,7 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,6 @@ from retrieval.eval.report.data import marks_of
 from retrieval.types import RETRIEVERS
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "collections.json"
-PAGE, REPORT = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.html"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 MEASURES = ("nDCG@10", "RR@10", "R@100", "Judged@10")
@@ -65,8 +63,21 @@ Holm-corrected over all collections and systems. Bold: the highest value.
 """
 
 
-def main() -> None:
-    """Measure, and write all three."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Places:
+    """What is written: the figures as JSON, the page with their tables, and the report."""
+
+    results: Path = ROOT / "benchmarks" / "results" / "collections.json"
+    page: Path = ROOT / "docs" / "benchmarks.md"
+    report: Path = ROOT / "docs" / "benchmarks.html"
+
+
+def main(arguments: Sequence[str] | None = None, places: Places = Places()) -> None:
+    """Measure, and write all three.
+
+    Args:
+        arguments: of the command line; None is that of the process.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="*")
     parser.add_argument("--minilm", type=Path, help="folder of all-MiniLM-L6-v2")
@@ -74,20 +85,21 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000, help="of a collection, at most")
     parser.add_argument("--anew", action="store_true", help="measure again what was measured")
     parser.add_argument("--tables", action="store_true", help="only write the tables again")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if not given.tables:
         if not (given.collections and given.minilm and given.work):
             parser.error("give collections, --minilm and --work, or --tables")
         if given.anew:
             forget(given.work)
-        RESULTS.write_text(json.dumps(measured(given), indent=1, ensure_ascii=False) + "\n")
-    text = PAGE.read_text(encoding="utf-8")
+        found = measured(given, places.report)
+        places.results.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    text = places.page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
-        sys.exit(f"{PAGE} lacks the line {BEGIN} or {END}")
-    tables = render(json.loads(RESULTS.read_text(encoding="utf-8")))
-    PAGE.write_text(f"{before}{BEGIN}\n{SAID}\n{tables}\n{END}{after}", encoding="utf-8")
+        sys.exit(f"{places.page} lacks the line {BEGIN} or {END}")
+    tables = render(json.loads(places.results.read_text(encoding="utf-8")))
+    places.page.write_text(f"{before}{BEGIN}\n{SAID}\n{tables}\n{END}{after}", encoding="utf-8")
 
 
 def forget(work: Path) -> None:
@@ -97,7 +109,7 @@ def forget(work: Path) -> None:
         shutil.rmtree(folder)
 
 
-def measured(given: argparse.Namespace) -> dict[str, Any]:
+def measured(given: argparse.Namespace, report: Path) -> dict[str, Any]:
     """Evaluate, write the report, and return what is to be committed."""
     systems = make_systems([], ["bm25s", f"st:MiniLM={given.minilm}", *RETRIEVERS])
     results = evaluate(
@@ -115,7 +127,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     size = (given.work / "report.html").stat().st_size
     if size > MOST_BYTES:
         sys.exit(f"the report has {size:,} bytes, more than {MOST_BYTES:,}; give fewer queries")
-    shutil.copyfile(given.work / "report.html", REPORT)
+    shutil.copyfile(given.work / "report.html", report)
     marks = marks_of(results)
     facts = dataclasses.asdict(results)
     del facts["per_query"]

@@ -13,6 +13,7 @@ from retrieval.cli.eval_judging import judge_in_terminal
 from retrieval.cli.progress import counting_bar
 from retrieval.cli.style import Style, safe
 from retrieval.errors import InputError
+from retrieval.eval.claiming import claimed
 from retrieval.eval.making import (
     Judging,
     Log,
@@ -20,12 +21,14 @@ from retrieval.eval.making import (
     TestSet,
     Wanted,
     Written,
+    check_folder,
     pools,
     propose,
     read_log,
     read_queries,
     typed,
 )
+from retrieval.eval.wording import amount
 from retrieval.index import Index, IndexStatus
 from retrieval.types import RETRIEVERS, Retriever
 
@@ -88,15 +91,17 @@ def run_make(
     done = _Outcome()
     with Index.open(index, encoder=encoder) as opened:
         chosen = _retrievers(retrievers, opened.status())
-        made = TestSet(folder, opened)
-        added = made.add(_wanted(made, opened, sources, done, ask=not judge))
-        done.new, done.known = len(added.new), added.known
-        options = plain_value(sources) | {"judge": judge, "depth": depth, "retrievers": chosen}
-        with counting_bar("writing", "document") as bar:
-            written = made.write(options, progress=bar)
-        done.warnings += _about_documents(written)
-        if judge:
-            _judge(made, opened, chosen, depth, sources.seed, done)
+        check_folder(folder)  # before a lock is put into what is somebody else's
+        with claimed(folder):
+            made = TestSet(folder, opened)
+            added = made.add(_wanted(made, opened, sources, done, ask=not judge))
+            done.new, done.known = len(added.new), added.known
+            options = plain_value(sources) | {"judge": judge, "depth": depth, "retrievers": chosen}
+            with counting_bar("writing", "document") as bar:
+                written = made.write(options, progress=bar)
+            done.warnings += _about_documents(written)
+            if judge:
+                _judge(made, opened, chosen, depth, sources.seed, done)
         _print(made, written, done, as_json)
 
 
@@ -184,13 +189,19 @@ def _about_log(log: Log, least: int) -> list[str]:
     said = []
     if log.unknown:
         said.append(
-            f"{len(log.unknown)} documents that were clicked are not in the index (such as "
-            f"{log.unknown[0]!r}); their clicks do not count"
+            amount(
+                len(log.unknown),
+                "document that was clicked is not in the index",
+                "documents that were clicked are not in the index",
+            )
+            + f" (such as {log.unknown[0]!r}); such clicks do not count"
         )
     if log.rare:
-        said.append(f"{log.rare} pairs have fewer than {least} clicks and are not judged")
+        pairs = amount(log.rare, "pair has", "pairs have")
+        said.append(f"{pairs} fewer than {least} clicks, without a judgement")
     if log.left_out:
-        said.append(f"{log.left_out} queries of the log have no click that counts; left out")
+        queries = amount(log.left_out, "query of the log has", "queries of the log have")
+        said.append(f"{queries} no click that counts; left out")
     return said
 
 
@@ -198,12 +209,14 @@ def _about_documents(written: Written) -> list[str]:
     said = []
     if written.added or written.changed or written.gone:
         said.append(
-            f"the index has changed since: {written.added} documents added, {written.changed} "
-            f"changed, {written.gone} gone; results from before cannot be compared"
+            f"the index has changed since: {amount(written.added, 'document', 'documents')} added, "
+            f"{written.changed:,} changed, {written.gone:,} gone; results from before cannot be "
+            "compared"
         )
     if written.judged_gone:
         said.append(
-            f"{written.judged_gone} judged documents are gone; the relevant ones count as not found"
+            amount(written.judged_gone, "judged document is gone", "judged documents are gone")
+            + "; what is relevant and gone counts as not found"
         )
     return said
 
@@ -252,12 +265,14 @@ def _print(made: TestSet, written: Written, done: _Outcome, as_json: bool) -> No
 def _summary(facts: dict[str, Any], unjudged: int, style: Style) -> str:
     folder = safe(str(facts["folder"]))
     counts = (
-        f"{facts['queries']:,} queries ({facts['added']:,} new), {facts['judgements']:,} "
-        f"judgements, {facts['documents']:,} documents"
+        f"{amount(facts['queries'], 'query', 'queries')} ({facts['added']:,} new), "
+        f"{amount(facts['judgements'], 'judgement', 'judgements')}, "
+        f"{amount(facts['documents'], 'document', 'documents')}"
     )
     lines = [f"{style.dress('title', folder)}: {counts}"]
     if unjudged:
-        lines.append(f"{unjudged:,} queries have no judgement and would not be asked: --judge")
+        queries = amount(unjudged, "query has", "queries have")
+        lines.append(f"{queries} no judgement and would not be asked: --judge")
     if facts["queries_with_relevant"]:
         lines.append(f"measure with: retrieval eval {folder} --out results")
     return "".join(f"{line}\n" for line in lines)

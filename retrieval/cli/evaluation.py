@@ -18,6 +18,7 @@ from retrieval.eval.compare import compare_folders, render_comparison_text
 from retrieval.eval.measures import MEASURES, check_measures
 from retrieval.eval.report import write_report
 from retrieval.eval.results import Efficiency, Results
+from retrieval.eval.wording import amount
 from retrieval.types import RETRIEVERS, Retriever
 
 NONE = "none"
@@ -113,7 +114,7 @@ def results_table(results: Results, style: Style) -> str:
             (
                 protocol.split,
                 render.count(protocol.documents, "document"),
-                f"{protocol.judged_queries:,} queries",
+                amount(protocol.judged_queries, "query", "queries"),
             )
         )
         title = f"{style.dress('title', safe(name))} ({safe(facts)})\n"

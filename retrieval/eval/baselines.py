@@ -239,6 +239,11 @@ class RunFile:
         """Whether the file has any of the collection's queries."""
         return any(query in self._run or word(query) in self._run for query in collection.queries)
 
+    def unasked(self, collection: Collection) -> list[str]:
+        """The file's queries that are not among the collection's, in the file's order."""
+        asked = {spelled for query in collection.queries for spelled in (query, word(query))}
+        return [query for query in self._run if query not in asked]
+
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best of what the file holds; queries that it lacks have no answer."""
         found = {}

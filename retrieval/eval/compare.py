@@ -64,7 +64,8 @@ class Compared:
 
     Attributes:
         queries: those that both have values for; every figure is of them.
-        difference: mean of a less mean of b; low and high are the ends of its 95 % interval.
+        difference: mean of a less mean of b; low and high are the ends of its 95 % interval, None
+            where one query alone was asked.
         p: of the randomisation test.
         corrected: p after Holm's correction over all that was compared together.
         effect: Cohen's d of the differences; None where it is not defined.
@@ -80,8 +81,8 @@ class Compared:
     mean_a: float
     mean_b: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
     corrected: float
     effect: float | None
@@ -100,6 +101,8 @@ class Comparison:
     Attributes:
         a, b: the folders.
         refused: why a collection was not compared, by collection.
+        left_out: systems without one of the same name in the other folder, as `dense of A`; empty
+            where two were named.
     """
 
     measure: str
@@ -107,6 +110,7 @@ class Comparison:
     b: str
     compared: tuple[Compared, ...]
     refused: Mapping[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def compare_folders(
             raise InputError(
                 f"{folder} has no {measure}: expected one of {', '.join(results.measures)}"
             )
-    pairs = [(_Side(a, of_a, x), _Side(b, of_b, y)) for x, y in _pairs(a, of_a, b, of_b, systems)]
+    names = _pairs(a, of_a, b, of_b, systems)
+    pairs = [(_Side(a, of_a, x), _Side(b, of_b, y)) for x, y in names]
     compared: list[Compared] = []
     refused: dict[str, tuple[str, ...]] = {}
     for collection in dict.fromkeys([*of_a.collections, *of_b.collections]):
@@ -162,7 +167,8 @@ def compare_folders(
                 refused[collection] = refused.get(collection, ()) + tuple(reasons)
             else:
                 compared.append(_compared(x, y, collection, measure, most))
-    return Comparison(measure, str(a), str(b), tuple(_corrected(compared)), refused)
+    left = () if systems else _left_out(of_a, of_b, names)
+    return Comparison(measure, str(a), str(b), tuple(_corrected(compared)), refused, left)
 
 
 def _pairs(
@@ -185,8 +191,14 @@ def _pairs(
         return [(both[0], both[1])]
     raise InputError(
         f"{a} has {', '.join(of_a.systems)} and {b} has {', '.join(of_b.systems)}: "
-        "name the two systems that are to be compared"
+        f"name the two to be compared, as in --systems {of_a.systems[0]},{of_b.systems[-1]}"
     )
+
+
+def _left_out(of_a: Results, of_b: Results, names: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    chosen = {name for pair in names for name in pair}
+    sides = ((of_a, "A"), (of_b, "B"))
+    return tuple(f"{s} of {side}" for of, side in sides for s in of.systems if s not in chosen)
 
 
 def _reasons(a: Results, b: Results, collection: str) -> list[str]:
@@ -220,7 +232,7 @@ def _compared(x: _Side, y: _Side, collection: str, measure: str, most: int) -> C
     """Everything but the correction, which needs all the others."""
     one, other = x.values(collection, measure), y.values(collection, measure)
     a, b = np.array(list(one.values())), np.array([other[query] for query in one])
-    low, high = bootstrap_interval(a - b)
+    low, high = bootstrap_interval(a - b) if len(a) > 1 else (None, None)
     wins, ties, losses = wins_ties_losses(a, b)
     p = paired_test(a, b)
     of_x, of_y = x.results.protocol(collection), y.results.protocol(collection)
@@ -347,6 +359,10 @@ def render_comparison_text(
         lines.append("")
         lines.append(dress("wrong", f"{_safe(collection)}: not compared"))
         lines += _folded((f"- {_safe(reason)}" for reason in reasons), width)
+    if comparison.left_out:
+        said = ", ".join(_safe(system) for system in comparison.left_out)
+        wanted = "the other folder has none of that name; --systems X,Y takes any two"
+        lines += ["", *_folded([f"not compared: {said} ({wanted})"], width)]
     for item in comparison.compared:
         lines += _details(item, width, dress)
     return "\n".join(lines) + "\n"
@@ -366,7 +382,7 @@ def _table(compared: Sequence[Compared], dress: Callable[[str, str], str]) -> li
                 f"{item.mean_a:.4f}",
                 f"{item.mean_b:.4f}",
                 f"{item.difference:+.4f}",
-                f"[{item.low:+.4f}, {item.high:+.4f}]",
+                "" if item.low is None else f"[{item.low:+.4f}, {item.high:+.4f}]",
                 shown_p(item.corrected),
                 "*" if item.corrected <= LEVEL else "",
                 "" if item.effect is None else f"{item.effect:+.2f}",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,24 +14,25 @@ import numpy as np
 
 from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.baselines import RunFile
-from retrieval.eval.building import TEXT, Ask, Cost, Ranked, Settings, System, joined
+from retrieval.eval.building import Ask, Cost, Ranked, Settings, System, joined
+from retrieval.eval.claiming import claimed
 from retrieval.eval.datasets import Collection, load, write_run
-from retrieval.eval.machine import forget_peak, machine, peak_rss_mb, versions
-from retrieval.eval.measures import MEASURES, TIES, check_measures, per_query
+from retrieval.eval.found import Found, gathered
+from retrieval.eval.machine import forget_peak, machine, peak_rss_mb
+from retrieval.eval.measures import MEASURES, check_measures, per_query
 from retrieval.eval.results import (
     Efficiency,
-    Protocol,
     Results,
-    Row,
     Texts,
     file_name,
+    forget_texts,
     read_run,
     run_path,
     write_results,
     write_texts,
 )
 from retrieval.eval.sampling import sampled
-from retrieval.eval.statistics import bootstrap_intervals
+from retrieval.eval.wording import amount
 
 DEPTH = 100
 TIMED_QUERIES = 100
@@ -62,16 +61,6 @@ class EvaluateProgress:
     done: int
     of: int
     seconds_left: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What one system did on one collection."""
-
-    values: Mapping[str, Mapping[str, float]]
-    cost: Efficiency
-    settings: Settings
-    warnings: tuple[str, ...]
 
 
 class _Meter:
@@ -125,40 +114,46 @@ def evaluate(
         measures: as ir-measures names them.
         k: how many documents are retrieved for each query.
         queries: of each collection at most so many are asked, always the same; None is all.
-        keep_texts: keep texts of queries and documents beside the results, for reports.
+        keep_texts: keep texts of queries and documents beside the results, for reports; if not,
+            those that were kept before go.
 
     Raises:
         InputError: nothing is to be done, a measure is not known, or every collection failed.
+        IndexLocked: another process evaluates into the same folder.
         MissingDependency: ir-measures is not installed.
     """
     _check(sources, systems, measures, k, queries)
-    out.mkdir(parents=True, exist_ok=True)
-    failed: dict[str, str] = {}
-    collections = [sampled(one, queries) for one in _load(sources, split, failed)]
-    pairs = _pairs(collections, systems)
-    meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
-    found: dict[str, dict[str, _Found]] = {}
-    results = None
-    for collection in collections:
-        work = _Work(collection, out, tuple(measures), k, meter)
-        found[collection.name] = {}
-        own = [system for of, system in pairs if of is collection]
-        for system in own:
+    with claimed(out):
+        failed: dict[str, str] = {}
+        collections = [sampled(one, queries) for one in _load(sources, split, failed)]
+        pairs = _pairs(collections, systems)
+        meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
+        found: dict[str, dict[str, Found]] = {}
+        results = None
+        for collection in collections:
+            work = _Work(collection, out, tuple(measures), k, meter)
+            found[collection.name] = {}
+            own = [system for of, system in pairs if of is collection]
+            for system in own:
+                try:
+                    found[collection.name][system.name] = work.run(system)
+                except Exception as wrong:  # whatever it is, the others are not to be lost
+                    _fail(failed, collection.name, f"{system.name}: {_line(wrong)}")
+                    meter.add(_units(collection))
+            for system in own:
+                system.close()
             try:
-                found[collection.name][system.name] = work.run(system)
-            except Exception as wrong:  # whatever it is, the others are not to be lost
-                before = [failed[collection.name]] if collection.name in failed else []
-                failed[collection.name] = "; ".join([*before, f"{system.name}: {_line(wrong)}"])
-                meter.add(_units(collection))
-        for system in own:
-            system.close()
-        if keep_texts and found[collection.name]:
-            _keep_texts(collection, out, found[collection.name])
-        results = _results(collections, found, measures, k, failed)
-        write_results(out, results)
-    if results is None or not results.rows:
-        raise InputError("nothing could be measured: " + "; ".join(_failures(failed)))
-    return results
+                if not keep_texts:
+                    forget_texts(out, collection.name)
+                elif found[collection.name]:
+                    _keep_texts(collection, out, found[collection.name])
+            except (RetrievalError, OSError) as wrong:
+                _fail(failed, collection.name, f"texts for the report: {_line(wrong)}")
+            results = gathered(collections, found, measures, k, failed)
+            write_results(out, results)
+        if results is None or not results.rows:
+            raise InputError("nothing could be measured: " + "; ".join(_failures(failed)))
+        return results
 
 
 def _check(
@@ -192,7 +187,7 @@ def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> 
                         "evaluate them into different folders"
                     )
                 found[collection.name] = collection
-        except (RetrievalError, OSError) as wrong:
+        except Exception as wrong:  # whatever it is, the others are not to be lost
             failed[source] = _line(wrong)
     return list(found.values())
 
@@ -228,7 +223,7 @@ class _Work:
     k: int
     meter: _Meter
 
-    def run(self, system: System) -> _Found:
+    def run(self, system: System) -> Found:
         """Index, search, measure; or what was found before under the same protocol."""
         key = self._key(system)
         known = self._read(system, key)
@@ -240,7 +235,7 @@ class _Work:
             self.meter.add(_units(self.collection), skipped=True)
         return known
 
-    def _run(self, system: System) -> _Found:
+    def _run(self, system: System) -> Found:
         label, documents = f"{self.collection.name}: {system.name}", len(self.collection.documents)
         fresh = forget_peak()
         self.meter.tell(f"{label}, indexing")
@@ -261,7 +256,7 @@ class _Work:
         path = self._run_path(system)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_run(path, run, system.name)
-        return _Found(
+        return Found(
             values,
             _efficiency(self.collection, system.name, cost, times, peak),
             system.settings(),
@@ -287,13 +282,13 @@ class _Work:
         name = f"{file_name(self.collection.name)}.{file_name(system.name, dots=True)}.json"
         return self.out / _STATE / name
 
-    def _read(self, system: System, key: str) -> _Found | None:
+    def _read(self, system: System, key: str) -> Found | None:
         """What was found before; None if nothing was, or under another protocol, or no run is."""
         try:
             state = json.loads(self._state(system).read_text(encoding="utf-8"))
             if state["key"] != key or not self._run_path(system).is_file():
                 return None
-            return _Found(
+            return Found(
                 state["values"],
                 _here(Efficiency(**state["cost"]), state["machine"]),
                 Settings(**state["settings"]),
@@ -305,7 +300,7 @@ class _Work:
     def _run_path(self, system: System) -> Path:
         return run_path(self.out, self.collection.name, system.name)
 
-    def _write(self, system: System, key: str, found: _Found) -> None:
+    def _write(self, system: System, key: str, found: Found) -> None:
         path = self._state(system)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f"{path.name}.part")
@@ -322,7 +317,8 @@ def _warnings(
     said = []
     silent = sum(not run.get(query) for query in asked)
     if silent:
-        said.append(f"{system.name} has no answer to {silent} queries; they count as 0")
+        queries = amount(silent, "query, which counts", "queries, which count")
+        said.append(f"{system.name} has no answer to {queries} as 0")
     limit = system.settings().max_tokens
     if limit is not None:
         said.append(f"{system.name} reads {limit} tokens of a document; the rest is dropped")
@@ -330,9 +326,17 @@ def _warnings(
         ids = {document.id for document in work.collection.documents}
         strange = {document for scores in run.values() for document in scores} - ids
         if strange:
+            documents = amount(len(strange), "document that is", "documents that are")
             said.append(
-                f"{system.name} names {len(strange)} documents that are not in the corpus (such "
-                f"as {min(strange)!r}); they count as not relevant, unless they are judged"
+                f"{system.name} names {documents} not in the corpus (such as {min(strange)!r}); "
+                "what is not judged counts as not relevant"
+            )
+        unasked = system.unasked(work.collection)
+        if unasked:
+            queries = amount(len(unasked), "query that is", "queries that are")
+            said.append(
+                f"{system.name} answers {queries} not asked here (such as {unasked[0]!r}); such "
+                "answers do not count"
             )
     return tuple(said)
 
@@ -377,83 +381,7 @@ def _here(cost: Efficiency, measured_on: Mapping[str, str]) -> Efficiency:
     )
 
 
-def _results(
-    collections: Sequence[Collection],
-    found: Mapping[str, Mapping[str, _Found]],
-    measures: Sequence[str],
-    k: int,
-    failed: Mapping[str, str],
-) -> Results:
-    done = [collection for collection in collections if found.get(collection.name)]
-    return Results(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        machine=machine(),
-        versions=versions(),
-        rows=tuple(row for one in done for row in _rows(one, found[one.name], measures)),
-        efficiency=tuple(f.cost for one in done for f in found[one.name].values()),
-        protocols=tuple(_protocol(one, found[one.name], k) for one in done),
-        per_query={
-            one.name: {name: f.values for name, f in found[one.name].items()} for one in done
-        },
-        failed=dict(failed),
-    )
-
-
-def _rows(
-    collection: Collection, found: Mapping[str, _Found], measures: Sequence[str]
-) -> list[Row]:
-    rows = []
-    for system, one in found.items():
-        table = np.array([[values[m] for m in measures] for values in one.values.values()])
-        lows, highs = bootstrap_intervals(table)
-        for place, measure in enumerate(measures):
-            value = math.fsum(table[:, place]) / len(table)
-            low, high = float(lows[place]), float(highs[place])
-            known = math.isfinite(low) and math.isfinite(high)
-            rows.append(
-                Row(
-                    collection.name,
-                    collection.split,
-                    system,
-                    measure,
-                    value,
-                    low if known else None,
-                    high if known else None,
-                    len(table),
-                )
-            )
-    return rows
-
-
-def _protocol(collection: Collection, found: Mapping[str, _Found], k: int) -> Protocol:
-    cut = {one.settings.passage_tokens for one in found.values()} - {None}
-    limits = {one.settings.max_tokens for one in found.values()} - {None}
-    prompts = {
-        f"{system} {name}": text
-        for system, one in found.items()
-        for name, text in one.settings.prompts.items()
-    }
-    asked = len(collection.queries)
-    return Protocol(
-        collection=collection.name,
-        split=collection.split,
-        documents=len(collection.documents),
-        queries=asked,
-        judged_queries=asked,
-        text=TEXT + (f"; {collection.notes}" if collection.notes else ""),
-        passage_tokens=cut.pop() if len(cut) == 1 else None,
-        max_tokens=limits.pop() if len(limits) == 1 else None,
-        prompts=prompts,
-        aggregation=f"MaxP, {k} documents a query",
-        ties=TIES,
-        unjudged=f"{collection.unjudged} queries without judgements are not asked",
-        dataset_sha256=collection.sha256,
-        systems={name: one.settings.said for name, one in found.items() if one.settings.said},
-        warnings=collection.warnings + tuple(w for one in found.values() for w in one.warnings),
-    )
-
-
-def _keep_texts(collection: Collection, out: Path, found: Mapping[str, _Found]) -> None:
+def _keep_texts(collection: Collection, out: Path, found: Mapping[str, Found]) -> None:
     """The texts of the queries, and of the documents that a system ranks high or that answer."""
     shown = {d for grades in collection.judgements.values() for d, g in grades.items() if g > 0}
     for system in found:
@@ -464,6 +392,11 @@ def _keep_texts(collection: Collection, out: Path, found: Mapping[str, _Found]) 
         if document.id in shown:
             documents[document.id] = joined(document)[:SHOWN_CHARACTERS]
     write_texts(out, collection.name, Texts(collection.queries, documents, collection.judgements))
+
+
+def _fail(failed: dict[str, str], name: str, why: str) -> None:
+    """Put one more reason to those that the collection has."""
+    failed[name] = f"{failed[name]}; {why}" if name in failed else why
 
 
 def _failures(failed: Mapping[str, str]) -> list[str]:

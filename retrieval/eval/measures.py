@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,9 @@ Run = Mapping[str, Mapping[str, float]]
 """Score by document id, by query id."""
 
 MEASURES = ("nDCG@10", "AP", "RR@10", "R@100", "P@10", "Success@5", "Judged@10")
+
+KNOWN = ("AP", "Bpref", "Judged@k", "nDCG@k", "P@k", "R@k", "RPrec", "RR@k", "SetF", "Success@k")
+"""What is named to who gives an unknown measure; ir-measures knows more."""
 
 TIES = "by score in single precision, then by document id, descending, as in trec_eval"
 
@@ -44,9 +50,12 @@ def per_query(
 
     Raises:
         MissingDependency: ir-measures is not installed.
-        InputError: a measure's name is not known, or a score is NaN.
+        InputError: a measure's name is not known, a score is NaN, or an id cannot be measured.
     """
     ir_measures, parsed = _parsed(measures)
+    _check_ids("query", qrels)
+    for query, grades in qrels.items():
+        _check_ids("document", (*grades, *run.get(query, ())))
     graded = {query: dict(grades) for query, grades in qrels.items()}
     ranked = {query: _ranked(run.get(query, {}), query) for query in qrels}
     values = {query: dict.fromkeys(measures, 0.0) for query in qrels}
@@ -74,17 +83,26 @@ def check_measures(measures: Sequence[str]) -> None:
     """
     ir_measures, parsed = _parsed(measures)
     for name, measure in parsed.items():
-        cutoff = measure["cutoff"] if "cutoff" in measure.SUPPORTED_PARAMS else None
-        if isinstance(cutoff, bool) or (isinstance(cutoff, int | float) and cutoff < 1):
-            raise InputError(f"measure {name!r}: cutoff {cutoff}; give one of at least 1")
+        _check_cutoff(name, measure)
         try:
             list(ir_measures.iter_calc([measure], _TRIED_QRELS, _TRIED_RUN))
         except Exception as wrong:  # each provider has errors of its own
             said = " ".join(str(wrong).split())[:120] or type(wrong).__name__
             raise InputError(
-                f"measure {name!r} cannot be computed ({said}): expected measures such as nDCG@10, "
-                "R@100 or RR@10"
+                f"measure {name!r} cannot be computed here ({said}): {_expected()}"
             ) from None
+
+
+def _check_cutoff(name: str, measure: Any) -> None:
+    asked = measure.SUPPORTED_PARAMS.get("cutoff")
+    if asked is None:
+        return
+    cutoff = measure["cutoff"] if "cutoff" in measure.params else None
+    if cutoff is None:
+        if asked.required:
+            raise InputError(f"measure {name!r} has no cutoff; give one, as in {name.strip()}@10")
+    elif isinstance(cutoff, bool) or not isinstance(cutoff, int) or cutoff < 1:
+        raise InputError(f"measure {name!r}: cutoff {cutoff}; give a whole number of at least 1")
 
 
 def _parsed(measures: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -94,10 +112,50 @@ def _parsed(measures: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         raise MissingDependency(
             "measuring needs ir-measures: pip install 'modernbert-retrieval[eval]'"
         ) from None
-    try:
-        return ir_measures, {name: ir_measures.parse_measure(name) for name in measures}
-    except (NameError, ValueError) as wrong:
-        raise InputError(f"{wrong}: expected measures such as nDCG@10, R@100 or RR@10") from None
+    found = {}
+    for name in measures:
+        try:
+            found[name] = ir_measures.parse_measure(name)
+        except (NameError, ValueError):
+            raise InputError(_unreadable(name, list(ir_measures.measures.registry))) from None
+    return ir_measures, found
+
+
+def _unreadable(name: str, registry: Sequence[str]) -> str:
+    """What is wrong with a measure's name, and which one may have been meant."""
+    if re.split(r"[@(]", name.strip())[0] in registry:
+        return f"measure {name!r} cannot be read; {_expected()}"
+    meant = ""
+    plain = re.fullmatch(r"\s*([^\W\d]+)[\s@]*(\d*)\s*", name)
+    if plain is not None:
+        word, cutoff = plain[1].casefold(), plain[2]
+        usual = [known.partition("@")[0] for known in KNOWN]
+        spelled = {known.casefold(): known for known in [*registry, *usual]}
+        near = [known for known in spelled if len(word) > 2 and known.startswith(word)]
+        near = near or difflib.get_close_matches(word, spelled, n=1)
+        if near:
+            meant = f"did you mean {spelled[near[0]]}{f'@{cutoff}' if cutoff else ''}? "
+    return f"measure {name!r} is unknown; {meant}{_expected()}"
+
+
+def _expected() -> str:
+    return f"expected measures such as {', '.join(KNOWN)}, with a number for k"
+
+
+def _check_ids(kind: str, ids: Iterable[str]) -> None:
+    """Refuse what trec_eval's code cannot hold: it ends the process at one, and cuts at the other.
+
+    A lone surrogate is half of a pair of UTF-16, which JSON lets through.
+    """
+    every = list(ids)
+    with contextlib.suppress(UnicodeEncodeError):
+        if b"\0" not in "".join(every).encode():
+            return
+    for id in every:
+        for letter in id:
+            if letter == "\0" or "\ud800" <= letter <= "\udfff":
+                what = "a NUL character" if letter == "\0" else "a lone surrogate, half a character"
+                raise InputError(f"{kind} id {id!r} has {what}; give it another id")
 
 
 def _ranked(scores: Mapping[str, float], query: str) -> dict[str, float]:

@@ -266,6 +266,11 @@ def write_texts(folder: Path, collection: str, texts: Texts) -> None:
     _write(_texts_path(folder, collection), dataclasses.asdict(texts))
 
 
+def forget_texts(folder: Path, collection: str) -> None:
+    """Take away what an earlier evaluation kept of the collection's texts."""
+    _texts_path(folder, collection).unlink(missing_ok=True)
+
+
 def read_texts(folder: Path, collection: str) -> Texts | None:
     """The texts of a collection, or None where none were kept.
 

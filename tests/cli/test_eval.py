@@ -93,7 +93,7 @@ def test_a_failure_is_told_and_the_rest_is_there(birds: Path, retrieval_command:
     found = retrieval_command("eval", birds, "docs", "--retriever", "lexical", "--out", "out")
     assert found.code == 1
     assert "birds (test" in found.out
-    assert "failed: docs: docs is in no format that is known" in found.err
+    assert "failed: docs: " in found.err and "docs is in no format that is known" in found.err
     assert read_results(Path("out")).collections == ("birds",)
 
 
@@ -156,25 +156,66 @@ def test_what_cannot_be_compared_says_why(birds: Path, retrieval_command: Retrie
     assert "aggregation of passages differs" in found.out
 
 
-def test_interrupted_it_goes_on(birds: Path) -> None:
-    environment = os.environ | {"FAKE_DELAY": "30"}
-    arguments = [*COMMAND, "eval", "birds", "--retriever", "dense", "--out", "out"]
+@pytest.mark.parametrize(
+    ("sent", "code", "said"),
+    [(signal.SIGINT, 130, "run the same command to go on"), (signal.SIGKILL, -signal.SIGKILL, "")],
+)
+def test_stopped_it_goes_on(birds: Path, sent: int, code: int, said: str) -> None:
+    collection(birds.with_name("geese"))
+    options = ["--retriever", "dense", "--out", "out"]
+    first = subprocess.run([*COMMAND, "eval", "birds", *options], check=True, timeout=60)
+    assert first.returncode == 0
+    (before,) = read_results(Path("out")).efficiency
+    arguments = [*COMMAND, "eval", "birds", "geese", *options]
     process = subprocess.Popen(
-        arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        arguments, env=os.environ | {"FAKE_DELAY": "30"}, stderr=subprocess.PIPE, text=True
     )
     try:
-        while process.poll() is None and not list(Path("out").glob("indexes/*/*/begun")):
+        while process.poll() is None and not list(Path("out").glob("indexes/geese/*/begun")):
             time.sleep(0.05)
         time.sleep(1)  # it is in the middle of encoding then
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
-    assert "run the same command to go on" in err
+    assert process.returncode == code
+    assert said in err
+    assert read_results(Path("out")).collections == ("birds",)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "birds (test" in done.stdout
+    assert "birds (test" in done.stdout and "geese (test" in done.stdout
+    after = read_results(Path("out")).efficiency
+    assert after[0] == before, "what was done is not done again"
+    assert after[1].build_s is None, "what another process began is not timed"
+
+
+def test_one_evaluation_at_a_time_in_a_folder(birds: Path, retrieval_command: Retrieval) -> None:
+    arguments = ["eval", "birds", "--retriever", "dense", "--out", "out"]
+    process = subprocess.Popen([*COMMAND, *arguments], env=os.environ | {"FAKE_DELAY": "30"})
+    try:
+        while process.poll() is None and not list(Path("out").glob("indexes/*/*/begun")):
+            time.sleep(0.05)
+        found = retrieval_command(*arguments)
+    finally:
+        process.kill()
+        process.wait()
+    assert (found.code, found.out, found.err.count("\n")) == (1, "", 1)
+    assert f"another writer (process {process.pid}) holds out/lock" in found.err
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(
+    birds: Path, retrieval_command: Retrieval
+) -> None:
+    options = ["--retriever", "lexical", "--out", birds / "corpus.jsonl" / "out"]
+    found = retrieval_command("eval", birds, *options)
+    assert (found.code, found.out, found.err.count("\n")) == (2, "", 1)
+    assert "out cannot be written to (Not a directory); give a folder" in found.err
+
+
+def test_one_query_is_said_as_one(birds: Path, retrieval_command: Retrieval) -> None:
+    options = ["--retriever", "lexical", "--out", "out", "--queries", "1"]
+    found = retrieval_command("eval", birds, *options)
+    assert found.out.splitlines()[0] == "birds (test, 3 documents, 1 query)"
 
 
 def test_the_best_is_marked(birds: Path, retrieval_command: Retrieval) -> None:

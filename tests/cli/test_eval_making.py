@@ -107,7 +107,7 @@ def test_a_changed_index_is_said(made: Retrieval) -> None:
     Path("docs/more.md").write_text("One more.\n")
     assert made("index", "docs").code == 0
     found = made("eval", "make", "t", "--query", "more")
-    assert "the index has changed since: 1 documents added, 0 changed, 0 gone" in found.err
+    assert "the index has changed since: 1 document added, 0 changed, 0 gone" in found.err
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,54 @@ def test_wrong_options(
     assert (found.code, found.out, found.err.count("\n")) == (2, "", 1)
     assert said in found.err
     assert not Path("t").exists()
+
+
+def test_one_of_anything_is_said_as_one(made: Retrieval) -> None:
+    Path("log.csv").write_text("query,document\nlock,docs/locks.md\nlock,gone.md\nhens,gone.md\n")
+    found = made("eval", "make", "t", "--log", "log.csv", "--query", "who waits")
+    assert found.out.splitlines()[:2] == [
+        "t: 2 queries (2 new), 1 judgement, 2 documents",
+        "1 query has no judgement and would not be asked: --judge",
+    ]
+    assert found.err.splitlines() == [
+        "1 document that was clicked is not in the index (such as 'gone.md'); "
+        "such clicks do not count",
+        "1 query of the log has no click that counts; left out",
+    ]
+
+
+@pytest.mark.parametrize("place", ["docs/locks.md/t", "docs/locks.md"])
+def test_a_folder_that_cannot_be_made_says_what_to_do(made: Retrieval, place: str) -> None:
+    found = made("eval", "make", place, *QUERIES)
+    assert (found.code, found.out, found.err.count("\n")) == (2, "", 1)
+    assert place in found.err
+    assert "; give " in found.err
+
+
+def test_a_folder_of_something_else_stays_as_it_is(made: Retrieval) -> None:
+    found = made("eval", "make", "docs", *QUERIES)
+    assert (found.code, "docs holds something else" in found.err) == (2, True)
+    assert sorted(path.name for path in Path("docs").iterdir()) == ["locks.md", "readers.md"]
+
+
+def test_while_one_judges_another_is_refused(made: Retrieval, process: Process) -> None:
+    assert made("eval", "make", "t", *QUERIES).code == 0
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = process("eval", "make", "t", "--judge", **pipes)
+    assert running.stdin is not None
+    running.stdin.write("3\n")
+    running.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not Path("t/judgements.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    before = Path("t/made.json").read_bytes()
+    found = made("eval", "make", "t", "--query", "a third")
+    assert (found.code, found.out, found.err.count("\n")) == (1, "", 1)
+    assert f"another writer (process {running.pid}) holds t/lock" in found.err
+    assert Path("t/made.json").read_bytes() == before
+    running.kill()  # the lock goes with its holder
+    running.communicate()
+    assert "3 queries (1 new)" in made("eval", "make", "t", "--query", "a third").out
 
 
 def test_an_answer_that_is_none_is_named_and_those_before_it_stay(
@@ -171,7 +219,7 @@ def test_at_a_terminal_it_asks(made: Retrieval, process: Process) -> None:
     os.write(ours, b"takes the lock\n\n")
     out, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (0, "query (empty to end): " * 2)
-    assert "1 queries (1 new)" in out
+    assert "1 query (1 new)" in out
     options = {"stdin": theirs, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = process("eval", "make", "t", "--judge", "--depth", "1", **options)
     os.write(ours, b"what?\n2\nq\n")
@@ -187,10 +235,10 @@ def test_at_a_terminal_it_asks(made: Retrieval, process: Process) -> None:
     ("name", "said"),
     [
         ("nDCG@ten", "expected measures such as"),
-        ("quality", "measure not found: quality"),
-        ("R", "measure 'R' cannot be computed"),
+        ("quality", "measure 'quality' is unknown; expected"),
+        ("ndcg@10", "measure 'ndcg@10' is unknown; did you mean nDCG@10?"),
         ("P@0", "cutoff 0"),
-        ("nDCG@10.5", "cannot be computed"),
+        ("R", "measure 'R' has no cutoff; give one, as in R@10"),
         ("Judged@0", "cutoff 0"),
     ],
 )

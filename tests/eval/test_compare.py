@@ -65,6 +65,16 @@ def test_two_folders_compare_systems_of_one_name(folder: Path, tmp_path: Path) -
     assert all(item.differ_most == () and item.effect == 0.0 for item in comparison.compared)
 
 
+def test_systems_that_one_folder_alone_has_are_named(folder: Path, tmp_path: Path) -> None:
+    sample = results()
+    rows = tuple(row for row in sample.rows if row.system != "embedded late")
+    b = _changed(tmp_path, dataclasses.replace(sample, rows=rows))
+    comparison = compare_folders(folder, b)
+    assert comparison.left_out == ("embedded late of A",)
+    assert "not compared: embedded late of A" in render_comparison_text(comparison)
+    assert compare_folders(folder, b, systems=("bm25", "bm25")).left_out == ()
+
+
 def test_another_task_is_refused_with_its_reasons(folder: Path, tmp_path: Path) -> None:
     sample = results()
     first, second = sample.protocols
@@ -138,7 +148,7 @@ def test_other_queries_are_refused_with_counts(folder: Path, tmp_path: Path) -> 
     [
         ("AP", None, "no AP: expected one of nDCG@10, R@100"),
         ("nDCG@10", ("bm25", "nothing"), "no system nothing: expected one of bm25"),
-        ("nDCG@10", None, "name the two systems"),
+        ("nDCG@10", None, "name the two to be compared, as in --systems bm25,embedded late"),
     ],
 )
 def test_what_is_not_there_is_named(

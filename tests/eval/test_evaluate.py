@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from retrieval.errors import EncoderError, InputError
+from retrieval.errors import EncoderError, IndexLocked, InputError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Indexing, Ranked, Settings
-from retrieval.eval.datasets import Collection, read_run
+from retrieval.eval.claiming import claimed
+from retrieval.eval.compare import compare_folders, render_comparison_text
+from retrieval.eval.datasets import Collection, load, read_run
 from retrieval.eval.evaluate import EvaluateProgress, evaluate
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
@@ -102,7 +106,7 @@ def test_the_protocol_is_pinned(tmp_path: Path) -> None:
     (protocol,) = found.protocols
     assert (protocol.collection, protocol.split, protocol.documents) == ("birds", "test", 3)
     assert (protocol.queries, protocol.judged_queries) == (3, 3)
-    assert protocol.unjudged == "1 queries without judgements are not asked"
+    assert protocol.unjudged == "1 query without judgements is not asked"
     assert (protocol.passage_tokens, protocol.max_tokens) == (64, 8)
     assert protocol.prompts == {"words query": "q: "}
     assert protocol.aggregation == "MaxP, 20 documents a query"
@@ -131,8 +135,8 @@ def test_texts_are_kept_or_not(tmp_path: Path) -> None:
     assert kept is not None
     assert kept.queries["q1"] == "red fox"
     assert kept.documents == {"d1": "red fox", "d2": "red hen", "d3": "grey goose"}
-    evaluate([source], [Words()], tmp_path / "other", keep_texts=False)
-    assert read_texts(tmp_path / "other", "birds") is None
+    evaluate([source], [Words()], tmp_path / "out", keep_texts=False)
+    assert read_texts(tmp_path / "out", "birds") is None, "not even those of before"
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -195,6 +199,70 @@ def test_one_failure_does_not_lose_the_others(tmp_path: Path, error: Exception) 
     assert str(error.args[0]) in found.failed["a"]
 
 
+def test_a_collection_that_breaks_its_loader_does_not_lose_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from retrieval.eval import evaluate as module
+
+    def broken(source: str, split: str | None) -> Any:
+        if source.endswith("b"):
+            raise RecursionError("too deep")
+        return load(source, split)
+
+    monkeypatch.setattr(sys.modules[module.__module__], "load", broken)
+    sources = [str(collection(tmp_path / name)) for name in ("a", "b")]
+    found = evaluate(sources, [Words()], tmp_path / "out")
+    assert found.collections == ("a",)
+    assert found.failed == {sources[1]: "RecursionError: too deep"}
+
+
+def test_texts_that_cannot_be_kept_do_not_lose_the_figures(tmp_path: Path) -> None:
+    sources = [str(collection(tmp_path / name)) for name in ("a", "b")]
+    (tmp_path / "out" / "texts" / "a.json").mkdir(parents=True)
+    found = evaluate(sources, [Words()], tmp_path / "out")
+    assert found.collections == ("a", "b")
+    assert set(found.failed) == {"a"}
+    assert found.failed["a"].startswith("texts for the report: ")
+
+
+def test_one_evaluation_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    source, out = str(collection(tmp_path / "a")), tmp_path / "out"
+    with claimed(out), pytest.raises(IndexLocked, match=f"process {os.getpid()}"):
+        evaluate([source], [Words()], out)
+    assert not out.exists()  # nothing was written
+    assert evaluate([source], [Words()], out).failed == {}
+
+
+@pytest.mark.parametrize("place", ["file", "file/out"])
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"{place} .*; give "):
+        evaluate([str(collection(tmp_path / "a"))], [Words()], tmp_path / place)
+
+
+def test_an_id_that_no_file_can_hold_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    sources = [collection(tmp_path / name) for name in ("a", "b", "c")]
+    for source, name, id in zip(sources, ("corpus", "queries"), ("d2", "q1"), strict=False):
+        path = source / f"{name}.jsonl"
+        path.write_text(path.read_text().replace(f'"{id}"', f'"{id}\\ud800"'))
+    (sources[1] / "qrels" / "test.tsv").unlink()
+    row = {"query-id": "q1\ud800", "corpus-id": "d2", "score": 1}  # JSON alone can write it
+    (sources[1] / "qrels" / "test.jsonl").write_text(json.dumps(row) + "\n")
+    found = evaluate([str(source) for source in sources], [Words()], tmp_path / "out")
+    assert found.collections == ("c",)
+    assert r"words: document id 'd2\ud800' has a lone surrogate" in found.failed["a"]
+    assert r"words: query id 'q1\ud800' has a lone surrogate" in found.failed["b"]
+
+
+def test_one_query_has_no_interval(tmp_path: Path) -> None:
+    source, out = str(collection(tmp_path / "a")), tmp_path / "out"
+    found = evaluate([source], [Words("x"), Words("y")], out, queries=1)
+    assert {(row.low, row.high) for row in found.rows} == {(None, None)}
+    comparison = compare_folders(out, out)
+    assert (comparison.compared[0].low, comparison.compared[0].high) == (None, None)
+    assert "[" not in render_comparison_text(comparison)
+
+
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     source, out = str(collection(tmp_path / "a")), tmp_path / "out"
     evaluate([source], [Words("x", breaks="a"), Words("y")], out)
@@ -228,8 +296,12 @@ def test_runs_are_judged_where_they_belong(tmp_path: Path) -> None:
     }
     assert "theirs" not in found.per_query["b"]
     (protocol,) = (one for one in found.protocols if one.collection == "a")
-    assert any("theirs has no answer to 1 queries" in warning for warning in protocol.warnings)
-    assert any("1 documents that are not in the corpus" in one for one in protocol.warnings)
+    assert protocol.warnings[-4:-1] == (
+        "theirs has no answer to 1 query, which counts as 0",
+        "theirs names 1 document that is not in the corpus (such as 'odd'); what is not judged "
+        "counts as not relevant",
+        "theirs answers 1 query that is not asked here (such as 'q9'); such answers do not count",
+    )
     assert found.efficiency[0].p50_ms is None
     run.write_text("q9 Q0 d2 1 1.0 t\n")
     with pytest.raises(InputError, match="run 'theirs' answers no query of a, b"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import InputError
-from retrieval.eval.measures import MEASURES, means, per_query
+from retrieval.eval.measures import KNOWN, MEASURES, check_measures, means, per_query
 
 QRELS = {"q": {"a": 3, "b": 1, "c": 0, "gone": 1}}
 RUN = {"q": {"x": 9.0, "b": 8.0, "c": 7.0, "a": 6.0}}
@@ -83,9 +84,47 @@ def test_nan_is_refused() -> None:
         per_query({"q": {"a": 1}}, {"q": {"a": math.nan, "b": 1.0}})
 
 
-def test_an_unknown_measure_is_refused() -> None:
-    with pytest.raises(InputError, match="expected measures such as nDCG@10"):
-        per_query({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["nonsense@@"])
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ("foo", "measure 'foo' is unknown; expected measures such as AP, "),
+        ("nDGC@10", "measure 'nDGC@10' is unknown; did you mean nDCG@10? expected"),
+        ("ndcg10", "did you mean nDCG@10? expected"),
+        ("recall@100", "did you mean Recall@100? expected"),
+        ("prec@5", "did you mean Precision@5? expected"),
+        ("nonsense@@", "is unknown; expected measures such as"),
+        ("", "measure '' is unknown; expected"),
+        ("nDCG@ten", "measure 'nDCG@ten' cannot be read; expected measures such as"),
+        ("nDCG@10 P@5", "cannot be read; expected measures such as"),
+        ("AP(rel=x)", "measure 'AP(rel=x)' cannot be read"),
+        ("P", "measure 'P' has no cutoff; give one, as in P@10"),
+        ("P@0", "measure 'P@0': cutoff 0; give a whole number of at least 1"),
+        ("nDCG@10.5", "measure 'nDCG@10.5': cutoff 10.5; give a whole number"),
+    ],
+)
+def test_a_measure_that_cannot_be_computed_is_refused_in_one_line(measure: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_measures([measure])
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("qrels", "run", "said"),
+    [
+        ({"q\ud800": {"a": 1}}, {}, r"query id 'q\\ud800' has a lone surrogate"),
+        ({"q": {"\udc00a": 1}}, {}, r"document id '\\udc00a' has a lone surrogate"),
+        ({"q": {"a": 1}}, {"q": {"b\ud83d": 1.0}}, r"document id 'b\\ud83d' has a lone"),
+        ({"q": {"a": 1}}, {"q": {"a\0b": 1.0}}, r"document id 'a\\x00b' has a NUL character"),
+    ],
+)
+def test_ids_that_cannot_be_measured_are_named(qrels: Any, run: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        per_query(qrels, run)
+
+
+def test_what_is_named_as_known_can_be_computed() -> None:
+    check_measures([name.replace("@k", "@10") for name in KNOWN])
 
 
 @settings(max_examples=50, deadline=None)

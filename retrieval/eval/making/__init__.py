@@ -8,7 +8,7 @@ judging    the walk through the pools: grade, skip, back
 folder     the folder: its queries, judgements and documents as an evaluation reads them
 """
 
-from retrieval.eval.making.folder import Added, TestSet, Written
+from retrieval.eval.making.folder import Added, TestSet, Written, check_folder
 from retrieval.eval.making.journal import Journal, Judgement
 from retrieval.eval.making.judging import GRADES, Judging
 from retrieval.eval.making.pooling import Candidate, Pool, pools
@@ -28,6 +28,7 @@ __all__ = [
     "TestSet",
     "Wanted",
     "Written",
+    "check_folder",
     "pools",
     "propose",
     "read_log",

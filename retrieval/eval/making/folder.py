@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from retrieval.documents import beir
 from retrieval.errors import InputError
+from retrieval.eval.claiming import LOCK
 from retrieval.eval.making.journal import Journal
 from retrieval.eval.making.proposing import without
 from retrieval.eval.making.sources import Source, Wanted, query_key
@@ -274,11 +275,7 @@ class TestSet:
                 int(query.id[1:])
                 self.queries[query.id] = query
         except FileNotFoundError:
-            if self.folder.is_dir() and any(self.folder.iterdir()):
-                raise InputError(
-                    f"{self.folder} holds something else (there is no {MADE} in it); "
-                    "give a new folder, or one that `retrieval eval make` made"
-                ) from None
+            check_folder(self.folder)
             return {"schema_version": SCHEMA_VERSION}
         except (OSError, ValueError, KeyError, TypeError) as wrong:
             raise InputError(
@@ -296,6 +293,21 @@ class TestSet:
         self._made["queries"] = [asdict(query) for query in self.queries.values()]
         text = json.dumps(self._made, ensure_ascii=False, indent=1) + "\n"
         _write(self.folder / MADE, lambda out: out.write(text))
+
+
+def check_folder(folder: Path) -> None:
+    """See that the folder is a test set, or free for one.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if not folder.is_dir() or (folder / MADE).exists():
+        return
+    if any(path.name != LOCK for path in folder.iterdir()):
+        raise InputError(
+            f"{folder} holds something else (there is no {MADE} in it); "
+            "give a new folder, or one that `retrieval eval make` made"
+        )
 
 
 def _now() -> str:

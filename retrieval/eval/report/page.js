@@ -113,7 +113,7 @@
       const title = make("th", { scope: "row" }, name);
       if (queries.length) {
         title.append(make("span", { class: "interval" },
-          number(Math.max(...queries), 0) + " queries"));
+          number(Math.max(...queries), 0) + (Math.max(...queries) === 1 ? " query" : " queries")));
       }
       return make("tr", {}, title, ...systems.map((system) => quality(name, system, best)));
     }));
