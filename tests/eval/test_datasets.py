@@ -1,44 +1,24 @@
-"""Each loader on a small file in the exact published format."""
+"""BEIR, MTEB, CoIR and names of ir-datasets: each loader on a small file in the published format.
+
+The formats are those of: BEIR, beir/datasets/data_loader.py and data_loader_hf.py, and the dataset
+card of BeIR/scifact; MTEB, mteb/abstasks/retrieval_dataset_loaders.py and retrieval.py (which
+pushes them), and the tree of CoIR-Retrieval/CodeSearchNet; CoIR, coir/data_loader.py and the
+dataset cards of CoIR-Retrieval/CodeSearchNet-python-queries-corpus and -qrels; ir-datasets,
+ir_datasets/datasets/codesearchnet.py and its other document classes.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from retrieval.errors import InputError, MissingDependency
-from retrieval.eval.datasets import Collection, load, recognise
-
-
-def write(path: Path, content: str | Iterable[Mapping[str, Any]]) -> Path:
-    """A text, or rows as JSON lines; zipped where the name says so."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(content, str):
-        content = "".join(json.dumps(row) + "\n" for row in content)
-    data = content.encode()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return path
-
-
-def only(source: Path, split: str | None = None) -> Collection:
-    (found,) = load(str(source), split)
-    return found
-
-
-def texts(collection: Collection) -> dict[str, str]:
-    return {document.id: document.text for document in collection.documents}
-
-
-def format_of(folder: Path) -> str:
-    found = recognise(folder)
-    assert found is not None
-    return found[0]
+from retrieval.eval.datasets import load
+from tests.eval.dataset_files import format_of, only, texts, write, write_parquet
 
 
 def beir(folder: Path, qrels: str = "q1\td1\t2\nq1\td2\t0\n", split: str = "test") -> Path:
@@ -89,25 +69,38 @@ def test_the_digest_follows_what_decides_a_result(tmp_path: Path) -> None:
     assert only(beir(tmp_path / "c", "q1\td1\t1\nq1\td2\t0\n")).sha256 != first.sha256
 
 
+def test_beir_as_on_a_hub(tmp_path: Path) -> None:
+    rows = [{"_id": "4983", "title": "T", "text": "one"}]
+    write_parquet(tmp_path / "scifact/corpus/corpus-00000-of-00001.parquet", rows)
+    rows = [{"_id": "0", "title": "", "text": "first"}, {"_id": "2", "title": "", "text": "2nd"}]
+    write_parquet(tmp_path / "scifact/queries/queries-00000-of-00001.parquet", rows)
+    for split in ("train", "test"):
+        write(tmp_path / f"scifact-qrels/{split}.tsv", "query-id\tcorpus-id\tscore\n0\t4983\t1\n")
+    assert only(tmp_path / "scifact").judgements == {"0": {"4983": 1}}
+    assert [one.name for one in load(str(tmp_path))] == ["scifact"]
+
+
 @pytest.mark.parametrize("place", ["qrels/test.jsonl", "qrels.jsonl"])
 def test_mteb_as_json_lines(tmp_path: Path, place: str) -> None:
-    write(tmp_path / "corpus.jsonl.gz", [{"_id": "d1", "title": "T", "text": "one"}])
+    write(tmp_path / "corpus.jsonl.gz", [{"_id": 7, "title": "T", "text": "one"}])
     write(tmp_path / "queries.jsonl", [{"_id": "q1", "text": "first"}])
-    write(tmp_path / place, [{"query-id": "q1", "corpus-id": "d1", "score": 1.0}])
+    write(tmp_path / place, [{"query-id": "q1", "corpus-id": 7, "score": 1.0}])
     found = only(tmp_path)
     assert format_of(tmp_path) == "BEIR, MTEB or CoIR"
-    assert (texts(found), found.queries) == ({"d1": "one"}, {"q1": "first"})
-    assert found.judgements == {"q1": {"d1": 1}}
+    assert (texts(found), found.queries) == ({"7": "one"}, {"q1": "first"})
+    assert found.judgements == {"q1": {"7": 1}}
+
+
+def test_a_split_in_two_forms_is_read_once(tmp_path: Path) -> None:
+    beir(tmp_path)
+    rows = [{"query-id": "q1", "corpus-id": "d1", "score": 1}]
+    write(tmp_path / "qrels/test.jsonl", rows)
+    found = only(tmp_path)
+    assert (found.judgements, found.warnings) == ({"q1": {"d1": 1}}, ())
 
 
 def test_mteb_as_parquet_in_shards(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    def put(path: Path, rows: list[dict[str, Any]]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-
+    put = write_parquet
     put(tmp_path / "corpus/corpus-00000-of-00002.parquet", [{"_id": "d1", "text": "one"}])
     put(tmp_path / "corpus/corpus-00001-of-00002.parquet", [{"_id": "d2", "text": "two"}])
     put(tmp_path / "queries/queries-00000-of-00001.parquet", [{"_id": "q1", "text": "first"}])
@@ -116,6 +109,44 @@ def test_mteb_as_parquet_in_shards(tmp_path: Path) -> None:
     found = only(tmp_path)
     assert texts(found) == {"d1": "one", "d2": "two"}
     assert found.judgements == {"q1": {"d2": 1}}
+
+
+def test_mteb_with_a_corpus_for_each_split(tmp_path: Path) -> None:
+    for split in ("dev", "test"):
+        rows = [{"id": "d1", "text": f"of {split}", "title": ""}]
+        write(tmp_path / f"corpus/{split}-00000-of-00001.jsonl", rows)
+        write(tmp_path / f"queries/{split}-00000-of-00001.jsonl", [{"id": "q1", "text": split}])
+    qrels = [{"query-id": "q1", "corpus-id": "d1", "score": 1}]
+    write(tmp_path / "qrels/test/0000.jsonl", qrels)
+    write(tmp_path / "qrels/dev/0000.jsonl", qrels)
+    write(tmp_path / "qrels/train/0000.jsonl", qrels)
+    assert texts(only(tmp_path)) == {"d1": "of test"}
+    found = only(tmp_path, "dev")
+    assert (texts(found), found.queries) == ({"d1": "of dev"}, {"q1": "dev"})
+    with pytest.raises(InputError, match="splits dev, test, and the judgements are of 'train'"):
+        load(str(tmp_path), "train")
+
+
+def test_mteb_of_several_languages(tmp_path: Path) -> None:
+    folder = tmp_path / "MultiLongDocRetrieval"
+    for language in ("de", "en"):
+        text = f"text in {language}"
+        write(
+            folder / f"{language}-corpus/test-00000-of-00001.jsonl", [{"_id": "d1", "text": text}]
+        )
+        write(
+            folder / f"{language}-queries/test-00000-of-00001.jsonl", [{"_id": "q1", "text": "?"}]
+        )
+        qrels = [{"query-id": "q1", "corpus-id": "d1", "score": 1}]
+        write(folder / f"{language}-qrels/test-00000-of-00001.jsonl", qrels)
+    # CoIR-Retrieval/CodeSearchNet-ccr has such a corpus beside those of the languages.
+    write(folder / "corpus/corpus.jsonl", [{"_id": "d1", "text": "of none"}])
+    write(folder / "de-top_ranked/test-00000-of-00001.jsonl", [{"query-id": "q1"}])
+    german, english = load(str(folder))
+    assert (german.name, english.name) == ("MultiLongDocRetrieval-de", "MultiLongDocRetrieval-en")
+    assert (texts(german), texts(english)) == ({"d1": "text in de"}, {"d1": "text in en"})
+    assert english.warnings == ()
+    assert german.warnings[0].startswith("top_ranked, the documents to rerank, is not read")
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -128,207 +159,34 @@ def test_parquet_without_pyarrow_says_what_to_install(
         load(str(tmp_path))
 
 
-def test_coir(tmp_path: Path) -> None:
-    shared = {"partition": "test", "title": "", "language": "python", "meta_information": {}}
-    write(tmp_path / "corpus" / "corpus.jsonl", [shared | {"_id": "d1", "text": "def f(): ..."}])
-    write(tmp_path / "queries" / "queries.jsonl", [shared | {"_id": "q1", "text": "a function"}])
-    write(tmp_path / "qrels" / "test.jsonl", [{"query_id": "q1", "corpus_id": "d1", "score": 1}])
-    found = only(tmp_path)
-    assert texts(found) == {"d1": "def f(): ..."}
-    assert (found.queries, found.judgements) == ({"q1": "a function"}, {"q1": {"d1": 1}})
-
-
-def test_mldr(tmp_path: Path) -> None:
-    folder = tmp_path / "mldr-v1.0-en"
-    long = [{"docid": f"doc-en-{n}", "text": f"long text {n}"} for n in (1, 2, 3)]
-    write(folder / "corpus.jsonl.gz", long)
-    query = {"query_id": "q-en-1", "query": "what?"}
-    passages = {"positive_passages": [long[0]], "negative_passages": [long[1]]}
-    write(folder / "test.jsonl.gz", [query | passages])
-    write(folder / "dev.jsonl.gz", [query | passages | {"query_id": "q-en-2"}])
-    assert format_of(folder) == "MLDR"
-    found = only(folder)
-    assert (found.name, found.queries) == ("mldr-v1.0-en", {"q-en-1": "what?"})
-    assert found.judgements == {"q-en-1": {"doc-en-1": 1, "doc-en-2": 0}}
-    assert len(found.documents) == 3
-    assert list(only(folder, "dev").queries) == ["q-en-2"]
-    assert [one.name for one in load(str(tmp_path))] == ["mldr-v1.0-en"], "all the languages"
-
-
-def test_longembed(tmp_path: Path) -> None:
-    folder = tmp_path / "narrativeqa"
-    write(folder / "corpus.jsonl", [{"doc_id": "d1", "text": "a tale"}])
-    write(folder / "queries.jsonl", [{"qid": "q1", "text": "who?"}])
-    write(folder / "qrels.jsonl", [{"qid": "q1", "doc_id": "d1"}])
-    assert format_of(folder) == "LongEmbed"
-    found = only(folder)
-    assert (texts(found), found.judgements) == ({"d1": "a tale"}, {"q1": {"d1": 1}})
-
-
-def test_longembed_of_several_lengths(tmp_path: Path) -> None:
-    folder = tmp_path / "passkey"
-    lengths = (256, 512)
-    own = [{"context_length": length, "text": f"key {length}"} for length in lengths]
-    write(folder / "corpus.jsonl", [r | {"doc_id": f"d{r['context_length']}"} for r in own])
-    write(folder / "queries.jsonl", [r | {"qid": f"q{r['context_length']}"} for r in own])
-    write(folder / "qrels.jsonl", [{"qid": f"q{n}", "doc_id": f"d{n}"} for n in lengths])
-    found = load(str(folder))
-    assert [(one.name, one.split) for one in found] == [
-        ("passkey_256", "test_256"),
-        ("passkey_512", "test_512"),
-    ]
-    assert [list(texts(one)) for one in found] == [["d256"], ["d512"]]
-    assert [one.warnings for one in found] == [(), ()]
-    assert only(folder, "test_512").name == "passkey_512"
-
-
-def function(name: str, language: str = "python") -> dict[str, Any]:
-    """A line of CodeSearchNet."""
-    return {
-        "repo": "o/r",
-        "path": "m.py",
-        "func_name": name,
-        "original_string": f'def {name}():\n    """Does {name}."""\n    pass',
-        "language": language,
-        "code": f'def {name}():\n    """Does {name}."""\n    pass',
-        "code_tokens": ["def", name, "(", ")", ":", "pass"],
-        "docstring": f"Does {name}.",
-        "docstring_tokens": ["Does", name, "."],
-        "sha": "0" * 40,
-        "url": f"https://github.com/o/r/blob/0/m.py#{name}",
-        "partition": "test",
-    }
-
-
-def test_codesearchnet(tmp_path: Path) -> None:
-    for language in ("python", "go"):
-        place = tmp_path / "csn" / language / "final" / "jsonl" / "test"
-        rows = [function(f"{language}_{n}", language) for n in range(2)]
-        write(place / f"{language}_test_0.jsonl.gz", rows)
-    assert format_of(tmp_path / "csn") == "CodeSearchNet"
-    found = load(str(tmp_path / "csn"))
-    assert [one.name for one in found] == ["csn-go", "csn-python"]
-    python = found[1]
-    url = function("python_0")["url"]
-    assert python.queries[url] == "Does python_0 ."
-    assert texts(python)[url] == 'def python_0():\n    """"""\n    pass'
-    assert python.judgements[url] == {url: 1}
-
-
-def test_codesearchnet_searched_in_a_codebase(tmp_path: Path) -> None:
-    write(tmp_path / "test.jsonl", [function("f")])
-    write(tmp_path / "codebase.jsonl", [function("f"), function("g")])
-    found = only(tmp_path)
-    assert (len(found.queries), len(found.documents)) == (1, 2)
-
-
-def test_codesearchnet_annotated(tmp_path: Path) -> None:
-    write(tmp_path / "python/final/jsonl/test/python_test_0.jsonl.gz", [function("f")])
-    url = function("f")["url"]
+def coir(folder: Path, ending: str = "parquet") -> Path:
+    """CoIR's two folders, of texts and of judgements."""
+    put = write_parquet if ending == "parquet" else write
+    shared = {"title": "", "language": "python", "meta_information": {"resource": ""}}
+    texts = folder / "cosqa-queries-corpus" / "data"
+    rows = [shared | {"_id": "d1", "partition": "test", "text": "def f(): ..."}]
+    put(texts / f"corpus-00000-of-00001-279bc28cd351fa67.{ending}", rows)
     rows = [
-        f"Python,Convert int to string,{url},3,",
-        f'Python,"sort, by key",{url},0,"not it, at all"',
-        "Python,sort string list,https://github.com/o/r/blob/0/gone.py#L1-L2,2,",
-        f"Python,convert int to string,{url},2,again",
-        f"Go,priority queue,{url},1,",
+        shared | {"_id": f"q{n}", "partition": split, "text": f"function {n}"}
+        for n, split in enumerate(("test", "train"))
     ]
-    write(
-        tmp_path / "annotationStore.csv",
-        "Language,Query,GitHubUrl,Relevance,Notes\n" + "\n".join(rows),
-    )
-    found = only(tmp_path, "annotated")
-    assert found.judgements["convert_int_to_string"] == {url: 2}
-    assert found.queries == {
-        "convert_int_to_string": "convert int to string",
-        "sort,_by_key": "sort, by key",
-        "sort_string_list": "sort string list",
-    }
-    assert [warning.split()[0] for warning in found.warnings] == ["1", "1", "1"]
-    assert "annotated twice; the last counts" in found.warnings[0]
-    assert "not in the corpus" in found.warnings[1]
+    put(texts / f"queries-00000-of-00001-37cf369ef664f0a0.{ending}", rows)
+    for n, split in enumerate(("test", "train")):
+        rows = [{"query_id": f"q{n}", "corpus_id": "d1", "score": 1}]
+        put(folder / f"cosqa-qrels/data/{split}-00000-of-00001-832c77cf909fcbbc.{ending}", rows)
+    return folder / "cosqa-queries-corpus"
 
 
-def test_cosqa(tmp_path: Path) -> None:
-    codes = {"def f(): pass": 0, "def g(): pass": 1}
-    write(tmp_path / "code_idx_map.txt", json.dumps(codes))
-    pair = {
-        "idx": "cosqa-train-15300",
-        "doc": "python g function",
-        "code": "def g(): pass",
-        "code_tokens": "def g ( ) : pass",
-        "docstring_tokens": "",
-        "label": 1,
-        "retrieval_idx": 1,
-    }
-    write(tmp_path / "cosqa-retrieval-test-500.json", json.dumps([pair]))
-    assert format_of(tmp_path) == "CoSQA"
-    found = only(tmp_path)
-    assert texts(found) == {"0": "def f(): pass", "1": "def g(): pass"}
-    assert found.queries == {"cosqa-train-15300": "python g function"}
-    assert found.judgements == {"cosqa-train-15300": {"1": 1}}
-
-
-def test_advtest(tmp_path: Path) -> None:
-    row = function("f") | {"idx": 7, "function_tokens": ["def", "Func", "(", "arg_0", ")", ":"]}
-    write(tmp_path / "test.jsonl", [row])
-    assert format_of(tmp_path) == "AdvTest"
-    found = only(tmp_path)
-    assert texts(found) == {"7": "def Func ( arg_0 ) :"}
-    assert found.queries == {"7": "Does f ."}
-
-
-TOPICS = """<top>
-<num> Number: 301
-<title> International Organized Crime
-
-<desc> Description:
-Identify organizations.
-
-<narr> Narrative:
-Any.
-</top>
-<top>
-<num>302</num><title>Poliomyelitis &amp; Post-Polio</title>
-</top>
-"""
-DOCUMENTS = """<DOC>
-<DOCNO> FT911-1 </DOCNO>
-<HEADLINE>FT  14 MAY 91</HEADLINE>
-<TEXT>
-Crime &amp; order.
-</TEXT>
-</DOC>
-<DOC><DOCNO>FT911-2</DOCNO><TEXT>Polio.</TEXT></DOC>
-"""
-
-
-def test_trec(tmp_path: Path) -> None:
-    write(tmp_path / "topics.txt", TOPICS)
-    write(tmp_path / "qrels.txt", "301 0 FT911-1 1\n302 0 FT911-2 -1\n302 0 FT911-1 1\n")
-    write(tmp_path / "ft.trec.gz", DOCUMENTS)
-    assert format_of(tmp_path) == "TREC"
-    found = only(tmp_path)
-    assert found.queries == {
-        "301": "International Organized Crime",
-        "302": "Poliomyelitis & Post-Polio",
-    }
-    assert [(d.id, d.title, d.text) for d in found.documents] == [
-        ("FT911-1", "FT 14 MAY 91", "Crime & order."),
-        ("FT911-2", "", "Polio."),
-    ]
-    assert found.judgements["302"] == {"FT911-2": -1, "FT911-1": 1}
-
-
-def test_trec_as_ms_marco_lays_it_out(tmp_path: Path) -> None:
-    write(tmp_path / "queries.dev.tsv", "2\twho?\n")
-    write(tmp_path / "collection.tsv", "7\ta passage\n8\tanother\n")
-    write(tmp_path / "qrels.dev.tsv", "2\t0\t7\t1\n")
-    found = only(tmp_path)
-    assert (found.split, found.queries, texts(found)) == (
-        "dev",
-        {"2": "who?"},
-        {"7": "a passage", "8": "another"},
-    )
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_coir(tmp_path: Path, ending: str) -> None:
+    folder = coir(tmp_path, ending)
+    assert format_of(folder) == "BEIR, MTEB or CoIR"
+    found = only(folder)
+    assert (found.name, found.split, found.unjudged) == ("cosqa", "test", 1)
+    assert texts(found) == {"d1": "def f(): ..."}
+    assert (found.queries, found.judgements) == ({"q0": "function 0"}, {"q0": {"d1": 1}})
+    assert only(folder, "train").queries == {"q1": "function 1"}
+    assert [one.name for one in load(str(tmp_path))] == ["cosqa"], "all tasks of a folder"
 
 
 def test_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,6 +219,45 @@ def test_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         load("beir/far/test")
     with pytest.raises(InputError, match="neither a folder here nor"):
         load("beir/unheard")
+
+
+def test_by_name_with_several_annotations_of_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `codesearchnet/challenge`: no text and no default text, grades that are words."""
+    grades = [("f", "0"), ("f", "3"), ("g", "2")]
+    dataset = SimpleNamespace(
+        has_docs=lambda: True,
+        has_queries=lambda: True,
+        has_qrels=lambda: True,
+        docs_iter=lambda: [SimpleNamespace(doc_id=id, code=f"def {id}") for id in "fg"],
+        queries_iter=lambda: [SimpleNamespace(query_id="1", text="find it")],
+        qrels_iter=lambda: [
+            SimpleNamespace(query_id="1", doc_id=id, relevance=given, note="")
+            for id, given in grades
+        ],
+    )
+    module = SimpleNamespace(load={"codesearchnet/challenge": dataset}.__getitem__)
+    monkeypatch.setitem(sys.modules, "ir_datasets", module)  # type: ignore[arg-type]
+    (found,) = load("codesearchnet/challenge")
+    assert texts(found) == {"f": "def f", "g": "def g"}
+    assert found.judgements == {"1": {"f": 2, "g": 2}}
+    assert found.warnings[0].startswith("1 pairs are annotated several times, 1 of them")
+
+
+def test_by_name_a_title_is_not_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `msmarco-document`, whose default text begins with the title."""
+    document = SimpleNamespace(doc_id="d1", title="T", body="b", default_text=lambda: "T b")
+    dataset = SimpleNamespace(
+        has_docs=lambda: True,
+        has_queries=lambda: True,
+        has_qrels=lambda: True,
+        docs_iter=lambda: [document],
+        queries_iter=lambda: [SimpleNamespace(query_id="1", title="t")],
+        qrels_iter=lambda: [SimpleNamespace(query_id="1", doc_id="d1", relevance=1)],
+    )
+    module = SimpleNamespace(load={"far/test": dataset}.__getitem__)
+    monkeypatch.setitem(sys.modules, "ir_datasets", module)  # type: ignore[arg-type]
+    (found,) = load("far")
+    assert [(one.title, one.text) for one in found.documents] == [("", "T b")]
 
 
 def test_the_names_of_ir_datasets_are_found_without_a_network() -> None:

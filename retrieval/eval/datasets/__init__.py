@@ -22,7 +22,9 @@ from retrieval.eval.datasets.collection import Collection, Documents, Judgement,
 from retrieval.eval.datasets.folders import Dataset, is_folder, load_beir, load_folder
 from retrieval.eval.datasets.long import is_longembed, is_mldr, load_longembed, load_mldr
 from retrieval.eval.datasets.named import load_named
+from retrieval.eval.datasets.rows import entries
 from retrieval.eval.datasets.trec import is_trec, load_trec, read_run, write_run
+from retrieval.eval.datasets.unknown import explain
 
 __all__ = [
     "Collection",
@@ -67,14 +69,14 @@ def load(source: str, split: str | None = None) -> list[Collection]:
         return load_named(source, split)
     if not folder.is_dir():
         raise InputError(f"{source} is a file; give the folder of the collection")
+    folder = folder.resolve()
     own = recognise(folder)
     if own is not None:
-        return own[1](folder.resolve(), split)
-    parts = [(path, found) for path in sorted(folder.iterdir()) if (found := recognise(path))]
+        return own[1](folder, split)
+    parts = [(path, found) for path in entries(folder) if (found := recognise(path))]
     if not parts:
-        names = ", ".join(name for name, _, _ in _FORMATS)
-        raise InputError(f"{source} is in no format that is known; expected one of: {names}")
-    return [one for path, found in parts for one in found[1](path.resolve(), split)]
+        raise InputError(explain(folder, [name for name, _, _ in _FORMATS], _format_of))
+    return [one for path, found in parts for one in found[1](path, split)]
 
 
 def recognise(folder: Path) -> tuple[str, Loader] | None:
@@ -82,3 +84,8 @@ def recognise(folder: Path) -> tuple[str, Loader] | None:
     if not folder.is_dir():
         return None
     return next(((name, loader) for name, fits, loader in _FORMATS if fits(folder)), None)
+
+
+def _format_of(folder: Path) -> str | None:
+    found = recognise(folder)
+    return None if found is None else found[0]

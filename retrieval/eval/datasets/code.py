@@ -1,12 +1,15 @@
 """Collections of code: CodeSearchNet, its annotated queries, CoSQA, AdvTest.
 
-CodeSearchNet   LANG/final/jsonl/SPLIT/LANG_SPLIT_0.jsonl.gz, or SPLIT.jsonl(.gz): one function a
-                line with `code`, `docstring`, `url`, `language`; a codebase.jsonl beside a split
-                holds what it is searched in
-annotated       annotationStore.csv beside such files: Language, Query, GitHubUrl, Relevance, Notes
+CodeSearchNet   LANG/final/jsonl/SPLIT/LANG_SPLIT_0.jsonl.gz, or SPLIT.jsonl(.gz), or
+                SPLIT-00000-of-00001.parquet: one function a line with `code`, `docstring`, `url`,
+                `language` (or `func_code_string` and so on); a codebase.jsonl beside a split holds
+                what it is searched in
+annotated       annotationStore.csv: Language, Query, GitHubUrl, Relevance, Notes; beside such
+                files, or over `data/` with them, as the repository has it
 CoSQA           cosqa-retrieval-SPLIT-500.json (a list of `idx`, `doc`, `retrieval_idx`) and
                 code_idx_map.txt (one JSON object: code to number)
 AdvTest         SPLIT.jsonl with `function_tokens` or `code_tokens`, `docstring_tokens`, `idx`
+                (or `id`)
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.folders import choose
-from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, named, rows
+from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, named, rows, shards
 from retrieval.types import Document
 
 ANNOTATIONS = "annotationStore.csv"
@@ -29,7 +33,10 @@ ANNOTATED = "annotated"
 _CODE = ("code", "func_code_string", "original_string", "whole_func_string", "function")
 _TEXT = ("docstring", "func_documentation_string")
 _URL = ("url", "func_code_url")
-_SPLITS = ("train", "valid", "test")
+_CODE_TOKENS = ("code_tokens", "function_tokens", "func_code_tokens")
+_TEXT_TOKENS = ("docstring_tokens", "func_documentation_tokens")
+_NUMBER = ("idx", "id")
+_SPLITS = ("train", "valid", "validation", "test")
 _CODES = "code_idx_map.txt"
 _COSQA = re.compile(r"^cosqa-(?:retrieval-)?(?P<split>train|dev|test).*\.json$")
 
@@ -46,21 +53,45 @@ def load_codesearchnet(folder: Path, split: str | None) -> list[Collection]:
     Raises:
         InputError: the split is not there, or a line cannot be read.
     """
-    found = _splits(folder)
-    there = [*found, *([ANNOTATED] if (folder / ANNOTATIONS).is_file() else [])]
-    chosen = choose(split, there, folder)
-    if chosen == ANNOTATED:
-        return _annotated(folder, [path for paths in found.values() for path in paths])
+    found, annotations = _splits(folder), annotations_of(folder)
+    chosen = choose(split, [*found, *([ANNOTATED] if annotations else [])], folder)
+    if annotations and chosen == ANNOTATED:
+        paths = [path for paths in found.values() for path in paths]
+        return _annotated(folder.name, annotations, _by_language(paths))
     codebase = named(folder, "codebase")
-    paths = found[chosen]
-    languages = _languages(paths)
+    by_language = _by_language(found[chosen])
     collections = []
-    for language in languages:
-        name = folder.name if len(languages) == 1 else f"{folder.name}-{language}"
+    for language, paths in by_language.items():
+        name = folder.name if len(by_language) == 1 else f"{folder.name}-{language}"
         functions = list(_functions(paths, language))
         searched = [codebase] if codebase else paths
         collections.append(_docstrings(name, chosen, functions, searched, language))
     return collections
+
+
+def annotations_of(folder: Path) -> Path | None:
+    """The annotations of a folder: in it, or where the repository has them."""
+    over = [folder.parent] if folder.name == "data" else []
+    places = (place / ANNOTATIONS for place in (folder, folder / "resources", *over))
+    return next((path for path in places if path.is_file()), None)
+
+
+def averaged(judgements: Iterable[Judgement]) -> tuple[list[Judgement], tuple[str, ...]]:
+    """Several annotations of one pair become their mean, rounded half up, and are counted."""
+    grades: dict[tuple[str, str], list[int]] = {}
+    for query, document, given in judgements:
+        grades.setdefault((query, document), []).append(given)
+    several = Counter(len(set(given)) > 1 for given in grades.values() if len(given) > 1)
+    said = (
+        f"{several.total()} pairs are annotated several times, {several[True]} of them with "
+        "different grades; their mean counts, rounded half up (the published evaluation does not "
+        "round)"
+    )
+    means = [
+        (query, document, (2 * sum(given) + len(given)) // (2 * len(given)))
+        for (query, document), given in grades.items()
+    ]
+    return means, (said,) if several else ()
 
 
 def _docstrings(
@@ -68,73 +99,46 @@ def _docstrings(
 ) -> Collection:
     """The docstring of each function asks for its code, among all functions of the split."""
     path = searched[0]
-
-    def documents() -> Iterator[Document]:
-        for row in _functions(searched, language):
-            yield Document(field(row, *_URL, path=path), _code(row, path))
-
     urls = [field(row, *_URL, path=path) for row in functions]
     queries = [(url, _docstring(row, path)) for url, row in zip(urls, functions, strict=True)]
     judged = [(url, url, 1) for url in urls]
     notes = "query: docstring; document: the function's code with its docstring taken out"
-    return assemble(name, split, documents, queries, judged, notes)
+    return assemble(name, split, lambda: _codes(searched, language), queries, judged, notes)
 
 
-def _annotated(folder: Path, paths: list[Path]) -> list[Collection]:
+def _annotated(name: str, file: Path, by_language: Mapping[str, list[Path]]) -> list[Collection]:
     """The annotated queries, a collection for each language, among all functions found."""
-    file = folder / ANNOTATIONS
     reader = csv.DictReader(lines(file))
     needed = {"Language", "Query", "GitHubUrl", "Relevance"}
     if not needed <= set(reader.fieldnames or ()):
         raise InputError(f"{file} has the columns {reader.fieldnames}; expected {sorted(needed)}")
-    by_language: dict[str, dict[tuple[str, str], int]] = {}
-    repeated: dict[str, int] = {}
+    judged: dict[str, list[Judgement]] = {}
     for row in reader:
-        language = row["Language"].lower()
-        grades = by_language.setdefault(language, {})
-        key = (row["Query"].lower(), str(row["GitHubUrl"]))
-        repeated[language] = repeated.get(language, 0) + (key in grades)
-        grades[key] = grade(row["Relevance"], file)
-    return [
-        _annotated_language(folder.name, language, grades, repeated[language], paths)
-        for language, grades in sorted(by_language.items())
-        if language in _languages(paths)
-    ] or _no_language(file, by_language)
-
-
-def _no_language(file: Path, found: Iterable[str]) -> list[Collection]:
-    raise InputError(
-        f"{file} judges {', '.join(sorted(found)) or 'nothing'}, and there are no functions of "
-        "these languages beside it; put their .jsonl.gz files there"
-    )
+        one = (str(row["Query"]).lower(), str(row["GitHubUrl"]), grade(row["Relevance"], file))
+        judged.setdefault(str(row["Language"]).lower(), []).append(one)
+    found = [
+        _annotated_language(f"{name}-{language}", language, own, by_language[language])
+        for language, own in sorted(judged.items())
+        if language in by_language
+    ]
+    if not found:
+        raise InputError(
+            f"{file} judges {', '.join(sorted(judged)) or 'nothing'}, and there are no functions "
+            "of these languages beside it; put their .jsonl.gz files there"
+        )
+    return found
 
 
 def _annotated_language(
-    name: str,
-    language: str,
-    grades: dict[tuple[str, str], int],
-    repeated: int,
-    paths: list[Path],
+    name: str, language: str, judgements: list[Judgement], paths: list[Path]
 ) -> Collection:
-    def documents() -> Iterator[Document]:
-        for row in _functions(paths, language):
-            yield Document(field(row, *_URL, path=paths[0]), _code(row, paths[0]))
-
     # Run files are cut at white space, which an id can therefore not hold.
-    ids = {query: "_".join(query.split()) for query, _ in grades}
-    queries = {id: query for query, id in ids.items()}
-    judged: list[Judgement] = [(ids[query], url, given) for (query, url), given in grades.items()]
-    warnings = [
-        f"{repeated} pairs are annotated twice; the last counts, as in the published evaluation"
-    ]
+    ids = {query: "_".join(query.split()) for query, _, _ in judgements}
+    judged, warnings = averaged((ids[query], url, given) for query, url, given in judgements)
+    queries = [(id, query) for query, id in ids.items()]
+    notes = "query: as annotated, in lower case; document: the function's code; grade 0 to 3"
     return assemble(
-        f"{name}-{language}",
-        ANNOTATED,
-        documents,
-        queries.items(),
-        judged,
-        "query: as annotated, in lower case; document: the function's code; grade 0 to 3",
-        warnings if repeated else (),
+        name, ANNOTATED, lambda: _codes(paths, language), queries, judged, notes, warnings
     )
 
 
@@ -188,59 +192,66 @@ def _cosqa_codes(path: Path) -> dict[str, int]:
 
 def is_advtest(folder: Path) -> bool:
     """Whether its functions are numbered and cut into tokens, as AdvTest's are."""
-    found = _advtest_splits(folder)
-    if not found:
+    found = _flat(folder)
+    if not found or named(folder, "codebase"):
         return False
-    row = first_row(next(reversed(found.values())))
-    return _has(row, ("function_tokens", "code_tokens"), ("docstring_tokens",), ("idx",))
+    row = first_row(found.get("test", next(iter(found.values())))[0])
+    return _has(row, _CODE_TOKENS, _TEXT_TOKENS, _NUMBER)
 
 
 def load_advtest(folder: Path, split: str | None) -> list[Collection]:
     """AdvTest: docstrings to Python functions whose names were replaced."""
-    splits = _advtest_splits(folder)
+    splits = _flat(folder)
     chosen = choose(split, list(splits), folder)
-    path = splits[chosen]
+    paths = splits[chosen]
 
     def documents() -> Iterator[Document]:
-        for row in rows(path):
-            yield Document(field(row, "idx", "url", path=path), _tokens(row, path))
+        for path in paths:
+            for row in rows(path):
+                code = _tokens(row, *_CODE_TOKENS) or field(row, *_CODE, path=path)
+                yield Document(field(row, *_NUMBER, path=path), code)
 
-    queries = [(field(r, "idx", "url", path=path), _docstring(r, path)) for r in rows(path)]
+    queries = [
+        (field(row, *_NUMBER, path=path), _docstring(row, path))
+        for path in paths
+        for row in rows(path)
+    ]
     judged = [(id, id, 1) for id, _ in queries]
     notes = "query: docstring_tokens; document: function_tokens, both joined by spaces"
     return [assemble(folder.name, chosen, documents, queries, judged, notes)]
 
 
-def _advtest_splits(folder: Path) -> dict[str, Path]:
-    found = {split: named(folder, split) for split in _SPLITS}
-    return {split: path for split, path in found.items() if path is not None}
-
-
-def _tokens(row: Row, path: Path) -> str:
-    tokens = row.get("function_tokens") or row.get("code_tokens")
-    if isinstance(tokens, list):
-        return " ".join(map(str, tokens))
-    return field(row, *_CODE, path=path)
-
-
 def _splits(folder: Path) -> dict[str, list[Path]]:
     """Files by split: flat (test.jsonl), or as CodeSearchNet's archives unpack."""
+    flat = _flat(folder)
+    if flat:
+        return flat
     found: dict[str, list[Path]] = {}
     for split in _SPLITS:
-        flat = named(folder, split)
-        nested = sorted(
-            {
-                path
-                for pattern in (f"{split}", f"final/jsonl/{split}", f"*/final/jsonl/{split}")
-                for place in folder.glob(pattern)
-                if place.is_dir()
-                for path in place.glob("*.jsonl*")
-            }
-        )
-        paths = [flat] if flat else nested
+        patterns = [f"final/jsonl/{split}"]
+        patterns += [f"{over}*/final/jsonl/{split}" for over in ("", "data/", "resources/data/")]
+        places = {place for pattern in patterns for place in folder.glob(pattern)}
+        paths = sorted(path for place in places for path in place.glob("*.jsonl*"))
         if paths:
             found[split] = paths
     return found
+
+
+def _flat(folder: Path) -> dict[str, list[Path]]:
+    found = shards(folder)
+    found = found if found.keys() & set(_SPLITS) else shards(folder / "data")
+    return {split: found[split] for split in _SPLITS if split in found}
+
+
+def _by_language(paths: list[Path]) -> dict[str, list[Path]]:
+    """The files that hold functions of each language; the archives' files hold one language."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        of_one = path.parent.parent.name == "jsonl"
+        some = [first_row(path)] if of_one else rows(path)
+        for language in {str(row.get("language") or "").lower() for row in some}:
+            found.setdefault(language, []).append(path)
+    return dict(sorted(found.items()))
 
 
 def _functions(paths: list[Path], language: str) -> Iterator[Row]:
@@ -250,8 +261,9 @@ def _functions(paths: list[Path], language: str) -> Iterator[Row]:
                 yield row
 
 
-def _languages(paths: list[Path]) -> list[str]:
-    return sorted({str(row.get("language") or "").lower() for path in paths for row in rows(path)})
+def _codes(paths: list[Path], language: str) -> Iterator[Document]:
+    for row in _functions(paths, language):
+        yield Document(field(row, *_URL, path=paths[0]), _code(row, paths[0]))
 
 
 def _code(row: Row, path: Path) -> str:
@@ -261,10 +273,12 @@ def _code(row: Row, path: Path) -> str:
 
 
 def _docstring(row: Row, path: Path) -> str:
-    tokens = row.get("docstring_tokens")
-    if isinstance(tokens, list):
-        return " ".join(map(str, tokens))
-    return field(row, *_TEXT, path=path)
+    return _tokens(row, *_TEXT_TOKENS) or field(row, *_TEXT, path=path)
+
+
+def _tokens(row: Row, *names: str) -> str:
+    found = (row[name] for name in names if isinstance(row.get(name), list))
+    return " ".join(map(str, next(found, ())))
 
 
 def _has(row: Row, *groups: tuple[str, ...]) -> bool:

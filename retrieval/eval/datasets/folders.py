@@ -2,8 +2,11 @@
 
 BEIR    corpus.jsonl  queries.jsonl  qrels/SPLIT.tsv
 MTEB    corpus, queries and qrels, each a file (corpus.jsonl) or a folder of them
-        (corpus/test-00000-of-00001.parquet); judgements by split, in qrels/, default/ or data/
-CoIR    the same with `query_id`, `corpus_id`; the queries and corpus may be apart from the qrels
+        (corpus/test-00000-of-00001.parquet); judgements by split, in qrels/, default/ or data/;
+        of several languages LANG-corpus, LANG-queries, LANG-qrels
+CoIR    NAME-queries-corpus/data/{corpus,queries}-*.parquet, and beside it
+        NAME-qrels/data/SPLIT-*.parquet with `query_id`, `corpus_id`; or as MTEB
+BEIR on a hub   NAME/{corpus,queries}/ and beside it NAME-qrels/SPLIT.tsv
 """
 
 from __future__ import annotations
@@ -16,11 +19,31 @@ from pathlib import Path
 from retrieval.documents import beir
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
-from retrieval.eval.datasets.rows import SUFFIXES, field, grade, lines, named, rows
+from retrieval.eval.datasets.rows import (
+    SUFFIXES,
+    entries,
+    field,
+    grade,
+    lines,
+    named,
+    rows,
+    shards,
+    text_of,
+)
 from retrieval.types import Document
 
-# test, test-00000-of-00001, 0000 (a shard of a folder that is named for its split)
-_SHARD = re.compile(r"^(?P<split>.+?)(-\d{5}-of-\d{5})?$")
+Files = dict[str, list[Path]]
+"""Files by split."""
+
+_JUDGED = (*SUFFIXES, ".tsv")
+_TEXTS = ("corpus", "queries")
+_BESIDE = "-queries-corpus"
+# `en-queries`, a folder or a file, is of the language `en`.
+_SUBSET = re.compile(r"^(?P<name>.+)-queries(?:\..+)?$")
+_UNREAD = {
+    "top_ranked": "top_ranked, the documents to rerank, is not read: the whole corpus is searched",
+    "instruction": "instruction is not read: queries are asked without",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,17 @@ class Dataset:
     documents: tuple[Document, ...]
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The files of one collection: of a folder, or of one language in it."""
+
+    name: str
+    corpus: Files
+    queries: Files
+    qrels: Files
+    warnings: tuple[str, ...] = ()
 
 
 def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = None) -> Dataset:
@@ -59,32 +93,16 @@ def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = No
 
 def is_folder(folder: Path) -> bool:
     """Whether it holds a corpus, queries and judgements under their usual names."""
-    return bool(_files(folder, "corpus") and _files(folder, "queries") and _splits(folder))
+    return bool(_parts(folder))
 
 
 def load_folder(folder: Path, split: str | None) -> list[Collection]:
-    """The collection in a folder of BEIR's, MTEB's or CoIR's format.
+    """The collections in a folder of BEIR's, MTEB's or CoIR's format: one for each language.
 
     Raises:
         InputError: the split is not there, or a line cannot be read; both are named.
     """
-    splits = _splits(folder)
-    chosen = choose(split, list(splits), folder)
-    corpus, queries = _files(folder, "corpus"), _files(folder, "queries")
-
-    def documents() -> Iterator[Document]:
-        for path in corpus:
-            for row in rows(path):
-                id = field(row, "_id", "id", "corpus-id", path=path)
-                yield Document(id, str(row.get("text") or ""), str(row.get("title") or ""))
-
-    asked = (
-        (field(row, "_id", "id", "query-id", path=path), str(row.get("text") or ""))
-        for path in queries
-        for row in rows(path)
-    )
-    judged = (found for path in splits[chosen] for found in _judgements(path))
-    return [assemble(folder.name, chosen, documents, asked, judged)]
+    return [_load(part, folder, split) for part in _parts(folder)]
 
 
 def choose(split: str | None, there: list[str], where: Path) -> str:
@@ -100,34 +118,96 @@ def choose(split: str | None, there: list[str], where: Path) -> str:
     return wanted
 
 
-def _files(folder: Path, part: str) -> list[Path]:
-    """The files of the corpus or of the queries, in order of name."""
+def texts_of(folder: Path) -> tuple[Files, Files]:
+    """The files of the corpus and of the queries, in their own folders or both in `data/`."""
+    data = shards(folder / "data")
+    corpus, queries = (
+        _of(folder, name) or {split: paths for split, paths in data.items() if split == name}
+        for name in _TEXTS
+    )
+    return corpus, queries or _of(folder, "query")
+
+
+def beside(folder: Path) -> Path:
+    """Where judgements are that are published apart from their corpus and queries."""
+    return folder.parent / (folder.name.removesuffix(_BESIDE) + "-qrels")
+
+
+def _load(part: _Part, folder: Path, split: str | None) -> Collection:
+    chosen = choose(split, list(part.qrels), folder)
+    corpus = _pick(part.corpus, chosen, f"corpus of {part.name}")
+    queries = _pick(part.queries, chosen, f"queries of {part.name}")
+
+    def documents() -> Iterator[Document]:
+        for path in corpus:
+            for row in rows(path):
+                id = field(row, "_id", "id", "corpus-id", path=path)
+                yield Document(id, text_of(row), str(row.get("title") or ""))
+
+    asked = (
+        (field(row, "_id", "id", "query-id", path=path), text_of(row))
+        for path in queries
+        for row in rows(path)
+    )
+    judged = (found for path in part.qrels[chosen] for found in _judgements(path))
+    return assemble(part.name, chosen, documents, asked, judged, warnings=part.warnings)
+
+
+def _pick(files: Files, split: str, what: str) -> list[Path]:
+    """The files of the judgements' split, or of the only one: a corpus is often not divided."""
+    if split in files:
+        return files[split]
+    if len(files) == 1:
+        return next(iter(files.values()))
+    raise InputError(
+        f"the {what} has the splits {', '.join(sorted(files))}, and the judgements are of "
+        f"{split!r}; expected that split, or one for all"
+    )
+
+
+def _parts(folder: Path) -> list[_Part]:
+    corpus, queries = texts_of(folder)
+    if corpus and queries:
+        qrels = _qrels(folder) or _apart(beside(folder))
+        name = folder.name.removesuffix(_BESIDE)
+        if qrels:
+            return [_Part(name, corpus, queries, qrels, _unread(folder, ""))]
+    names = {found["name"] for path in entries(folder) if (found := _SUBSET.match(path.name))}
+    parts = [
+        _Part(
+            f"{folder.name}-{name}",
+            _of(folder, f"{name}-corpus"),
+            _of(folder, f"{name}-queries"),
+            _of(folder, f"{name}-qrels", _JUDGED),
+            _unread(folder, f"{name}-"),
+        )
+        for name in sorted(names)
+    ]
+    return [part for part in parts if part.corpus and part.queries and part.qrels]
+
+
+def _of(folder: Path, part: str, suffixes: tuple[str, ...] = SUFFIXES) -> Files:
+    """The files of the corpus or of the queries: one of that name, or a folder of them."""
     single = named(folder, part)
-    if single is not None:
-        return [single]
-    return _inside(folder / part)
+    return {"test": [single]} if single else shards(folder / part, suffixes)
 
 
-def _inside(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES))
-
-
-def _splits(folder: Path) -> dict[str, list[Path]]:
-    """The files of judgements by split."""
-    splits: dict[str, list[Path]] = {}
+def _qrels(folder: Path) -> Files:
     for name in ("qrels", "default", "data"):
-        place = folder / name
-        found = _inside(place) + (sorted(place.glob("*.tsv")) if place.is_dir() else [])
-        for path in found:
-            match = _SHARD.match(path.name.split(".")[0])
-            if match:
-                splits.setdefault(match["split"], []).append(path)
-        if splits:
-            return splits
-    single = named(folder, "qrels")
-    return {} if single is None else {"test": [single]}
+        found = shards(folder / name, _JUDGED)
+        judged = {split: paths for split, paths in found.items() if split not in _TEXTS}
+        if judged:
+            return judged
+    return _of(folder, "qrels")
+
+
+def _apart(folder: Path) -> Files:
+    return _qrels(folder) or shards(folder, _JUDGED)
+
+
+def _unread(folder: Path, prefix: str) -> tuple[str, ...]:
+    there = {path.name.split(".")[0] for path in entries(folder)}
+    return tuple(said for name, said in _UNREAD.items() if prefix + name in there)
 
 
 def _judgements(path: Path) -> Iterator[Judgement]:

@@ -3,7 +3,8 @@
 MLDR        mldr-v1.0-LANG/: corpus.jsonl.gz of `docid`, `text`; SPLIT.jsonl.gz of `query_id`,
             `query`, `positive_passages` and `negative_passages` (of `docid`, `text`)
 LongEmbed   TASK/: corpus.jsonl of `doc_id`, `text`; queries.jsonl of `qid`, `text`; qrels.jsonl of
-            `qid`, `doc_id`. Needle and passkey have a `context_length`: each is its own split.
+            `qid`, `doc_id`. All rows of needle and passkey have a `context_length`: each is its
+            own split, `test_256` to `test_32768`.
 """
 
 from __future__ import annotations
@@ -101,19 +102,16 @@ def _longembed(name: str, split: str, paths: dict[str, Path], length: int | None
         (field(row, "qid", path=paths["queries"]), str(row.get("text") or ""))
         for row in of_length(paths["queries"])
     ]
-    asked = {id for id, _ in queries}
     judged = (
         (
             field(row, "qid", path=paths["qrels"]),
             field(row, "doc_id", path=paths["qrels"]),
             grade(row.get("score", 1), paths["qrels"]),
         )
-        for row in rows(paths["qrels"])
+        for row in of_length(paths["qrels"])
     )
-    # The judgements of all lengths are in one file; those of the others are not this collection's.
-    own = (one for one in judged if length is None or one[0] in asked)
     notes = "" if length is None else f"documents and queries of context length {length}"
-    return assemble(name, split, documents, queries, own, notes)
+    return assemble(name, split, documents, queries, judged, notes)
 
 
 def _length(row: Row) -> int | None:

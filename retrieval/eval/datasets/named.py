@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from retrieval.errors import InputError, MissingDependency
+from retrieval.eval.datasets.code import averaged
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.types import Document
+
+# The annotated queries of CodeSearchNet, several annotations of a pair as they were given.
+_ANNOTATED = "codesearchnet/challenge"
 
 
 def load_named(name: str, split: str | None) -> list[Collection]:
@@ -27,9 +31,7 @@ def load_named(name: str, split: str | None) -> list[Collection]:
 
     def documents() -> Iterator[Document]:
         for found in _fetching(full, dataset.docs_iter):
-            title = getattr(found, "title", "") or ""
-            text = getattr(found, "text", None)
-            yield Document(str(found.doc_id), text or str(found.default_text()), str(title))
+            yield _document(found)
 
     queries = (
         (str(found.query_id), _query_text(found)) for found in _fetching(full, dataset.queries_iter)
@@ -39,7 +41,21 @@ def load_named(name: str, split: str | None) -> list[Collection]:
         for found in _fetching(full, dataset.qrels_iter)
     )
     last = full.rsplit("/", 1)[-1]
-    return [assemble(full, split or last, documents, queries, judged, "through ir-datasets")]
+    warnings: tuple[str, ...] = ()
+    if full == _ANNOTATED:
+        own, warnings = averaged(judged)
+        judged = iter(own)
+    notes = "through ir-datasets"
+    return [assemble(full, split or last, documents, queries, judged, notes, warnings)]
+
+
+def _document(found: Any) -> Document:
+    """Title and text apart where they are so; else what ir-datasets calls the default text."""
+    id, text = str(found.doc_id), getattr(found, "text", None)
+    if isinstance(text, str):
+        return Document(id, text, str(getattr(found, "title", "") or ""))
+    whole = found.default_text() if hasattr(found, "default_text") else found.code
+    return Document(id, str(whole))
 
 
 def _find(name: str, split: str | None) -> tuple[Any, str]:

@@ -1,9 +1,13 @@
-"""Rows of a file: JSON lines, plain or gzipped, a JSON list, parquet; errors name the line."""
+"""Rows of a file: JSON lines, plain or gzipped, a JSON list, parquet; errors name the line.
+
+And which files of a folder make up a split.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -15,6 +19,9 @@ from retrieval.errors import InputError, MissingDependency
 Row = Mapping[str, Any]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+
+# test, test-00000-of-00001, and with a digest: test-00000-of-00001-832c77cf909fcbbc
+_SHARD = re.compile(r"^(?P<split>.+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?$")
 
 
 def lines(path: Path, expected: str = "a text file in UTF-8") -> Iterator[str]:
@@ -80,6 +87,11 @@ def field(row: Row, *names: str, path: Path) -> str:
     )
 
 
+def text_of(row: Row) -> str:
+    """The text of a document or query, which may be blank; Anserini calls it `contents`."""
+    return str(row.get("text") or row.get("contents") or "")
+
+
 def grade(value: object, path: Path) -> int:
     """A grade as a whole number.
 
@@ -100,6 +112,36 @@ def named(folder: Path, stem: str) -> Path | None:
     """The file of this name in a folder, with any of the suffixes that can be read, or None."""
     found = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
     return next((path for path in found if path.is_file()), None)
+
+
+def shards(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, list[Path]]:
+    """The files of a folder by split, in order: none if there is no such folder.
+
+    The split is the file's name without `-00000-of-00002`, or the name of the folder that it is
+    in, as in `test/0000.parquet`. Of a split in several forms the first of `suffixes` counts.
+    """
+    found: dict[str, dict[str, list[Path]]] = {}
+    for path in entries(folder):
+        for file in entries(path) if path.is_dir() else [path]:
+            suffix = next((end for end in suffixes if file.name.endswith(end)), None)
+            if suffix is None or not file.is_file():
+                continue
+            match = _SHARD.match(file.name.removesuffix(suffix))
+            if path.is_dir() or match:
+                split = path.name if path.is_dir() or match is None else match["split"]
+                found.setdefault(split, {}).setdefault(suffix, []).append(file)
+    return {
+        split: next(forms[end] for end in suffixes if end in forms)
+        for split, forms in found.items()
+    }
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, in order of name; nothing if it is none or cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _json(path: Path) -> Iterator[Row]:

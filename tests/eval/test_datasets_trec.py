@@ -1,0 +1,130 @@
+"""TREC's topics, judgements, documents and runs, each in the published format.
+
+The formats are those of: trec_eval, get_qrels.c, get_trec_results.c, test/qrels.test and
+test/results.test; ir-datasets, ir_datasets/formats/trec.py (topics, documents and which of their
+parts are text) and the file names in ir_datasets/etc/downloads.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retrieval.errors import InputError
+from retrieval.eval.datasets import load, read_run
+from retrieval.eval.datasets.trec import qrels_of
+from tests.eval.dataset_files import format_of, only, texts, write
+
+TOPICS = """<top>
+
+<num> Number: 301
+<title> International Organized Crime
+
+<desc> Description:
+Identify organizations.
+
+<narr> Narrative:
+Any.
+</top>
+<top>
+<num>302</num><title>Poliomyelitis &amp; Post-Polio</title>
+</top>
+"""
+DOCUMENTS = """<DOC>
+<DOCNO> FT911-1 </DOCNO>
+<PROFILE>_AN-BEOA7AAIFT</PROFILE>
+<DATE>910514
+</DATE>
+<HEADLINE>FT  14 MAY 91</HEADLINE>
+<TEXT>
+Crime &amp; order.
+</TEXT>
+<PUB>The Financial Times
+</PUB>
+</DOC>
+<DOC><DOCNO>FT911-2</DOCNO><TEXT>Polio.</TEXT></DOC>
+"""
+
+
+def test_trec(tmp_path: Path) -> None:
+    write(tmp_path / "topics.301-350", TOPICS)
+    write(
+        tmp_path / "qrels.trec6.adhoc.parts1-5",
+        "301 0 FT911-1 1\n302 0 FT911-2 -1\n302 0 FT911-1 1\n",
+    )
+    write(tmp_path / "ft.trec.gz", DOCUMENTS)
+    assert format_of(tmp_path) == "TREC"
+    found = only(tmp_path)
+    assert found.queries == {
+        "301": "International Organized Crime",
+        "302": "Poliomyelitis & Post-Polio",
+    }
+    assert [(d.id, d.title, d.text) for d in found.documents] == [
+        ("FT911-1", "FT 14 MAY 91", "910514 Crime & order."),
+        ("FT911-2", "", "Polio."),
+    ]
+    assert found.judgements["302"] == {"FT911-2": -1, "FT911-1": 1}
+
+
+def test_trec_as_ms_marco_lays_it_out(tmp_path: Path) -> None:
+    write(tmp_path / "queries.dev.tsv", "2\twho?\n3\twhere?\n")
+    write(tmp_path / "queries.dev.small.tsv", "2\twho?\n")
+    write(tmp_path / "queries.train.tsv", "4\twhen?\n")
+    write(tmp_path / "collection.tsv", "7\ta passage\n8\tanother\n")
+    write(tmp_path / "qrels.dev.small.tsv", "2\t0\t7\t1\n")
+    write(tmp_path / "qrels.train.tsv", "4\t0\t8\t1\n")
+    found = only(tmp_path, "dev.small")
+    assert (found.split, found.queries, texts(found)) == (
+        "dev.small",
+        {"2": "who?"},
+        {"7": "a passage", "8": "another"},
+    )
+    assert only(tmp_path, "train").queries == {"4": "when?"}
+    with pytest.raises(InputError, match=r"no split 'test'; choose from: dev\.small, train"):
+        load(str(tmp_path))
+    (tmp_path / "queries.train.tsv").unlink()
+    with pytest.raises(InputError, match=r"judgements are of 'train'; .*queries\.train\.tsv"):
+        load(str(tmp_path), "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("qrels.txt", "test"),
+        ("dev.qrels", "dev"),
+        ("2019qrels-pass.txt", "2019-pass"),
+        ("qrels.robust2004.txt", "robust2004"),
+        ("qrels-covid_d5_j0.5-5.txt", "covid_d5_j0.5-5"),
+        ("qrels.mldr-v1.0-en-dev.tsv.gz", "mldr-v1.0-en-dev"),
+    ],
+)
+def test_the_split_of_trec_is_the_rest_of_the_name(tmp_path: Path, name: str, split: str) -> None:
+    write(tmp_path / name, "1 0 d1 1\n")
+    assert list(qrels_of(tmp_path)) == [split]
+
+
+@pytest.mark.parametrize(
+    "topics",
+    [
+        '<topics task="COVIDSearch"><topic number="1"><query>virus origin</query>'
+        "<question>what is the origin</question><narrative>n</narrative></topic></topics>",
+        '<webtrack2009><topic number="1" type="faceted"><query>virus origin</query>'
+        '<description>d</description><subtopic number="1" type="inf">s</subtopic></topic>'
+        "</webtrack2009>",
+        '<topics><topic number="1">\n virus origin\n</topic></topics>',
+        "<topics><topic><number> 1 </number><title>virus\norigin</title></topic></topics>",
+    ],
+)
+def test_topics_of_xml(tmp_path: Path, topics: str) -> None:
+    write(tmp_path / "topics-rnd5.xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{topics}')
+    write(tmp_path / "qrels-rnd5.txt", "1 4.5 d1 2\n")
+    write(tmp_path / "corpus.jsonl", [{"id": "d1", "contents": "text"}])
+    found = only(tmp_path)
+    assert (found.queries, texts(found)) == ({"1": "virus origin"}, {"d1": "text"})
+
+
+def test_a_run_as_trec_eval_has_it(tmp_path: Path) -> None:
+    run = "301\tQ0\tFR94-2-00150\t104\t  2.129133\tSTANDARD\n301 Q0 FR94-2-00151 3 2 STANDARD\n"
+    found = read_run(write(tmp_path / "results.test", run))
+    assert found == {"301": {"FR94-2-00150": 2.129133, "FR94-2-00151": 2.0}}
