@@ -3,6 +3,7 @@
     python benchmarks/late_engine.py build VECTORS --work FOLDER --passages N --regime exact
     python benchmarks/late_engine.py search VECTORS --work FOLDER --out rankings.npz
     python benchmarks/late_engine.py truth VECTORS --out truth.npz --sizes 1000 10000
+    python benchmarks/late_engine.py cut VECTORS --out FOLDER --passages N --tokens 40
     python benchmarks/late_engine.py synthetic VECTORS --work FOLDER --passages 1000000
     python benchmarks/late_engine.py kernels --dims 48 96 128
 
@@ -56,6 +57,23 @@ class Vectors:
         return mapped[bounds[0] : bounds[-1]].astype(np.float32), bounds - bounds[0]
 
 
+def cut(given: argparse.Namespace) -> dict[str, Any]:
+    """Write the first vectors of each of the first N passages, and the queries, as VECTORS."""
+    offsets = np.load(given.vectors / "offsets.npy")[: given.passages + 1]
+    tokens = np.load(given.vectors / "tokens.npy", mmap_mode="r")
+    lengths = np.minimum(np.diff(offsets), given.tokens)
+    given.out.mkdir(parents=True, exist_ok=True)
+    shutil.copy(given.vectors / "queries.npy", given.out)
+    starts = kernels.offsets_of(lengths)
+    shape = (int(starts[-1]), tokens.shape[1])
+    kept = np.lib.format.open_memmap(given.out / "tokens.npy", "w+", tokens.dtype, shape)
+    for row, length in enumerate(lengths.tolist()):
+        kept[starts[row] : starts[row] + length] = tokens[offsets[row] : offsets[row] + length]
+    kept.flush()
+    np.save(given.out / "offsets.npy", starts)  # last: a folder that has it is whole
+    return {"passages": len(lengths), "tokens": shape[0]}
+
+
 def build(given: argparse.Namespace) -> dict[str, Any]:
     """Write exact segments as commits would, then one segment of the regime."""
     vectors = Vectors(given.vectors)
@@ -71,6 +89,8 @@ def build(given: argparse.Namespace) -> dict[str, Any]:
         write_late(folder, np.arange(first, last), tokens, offsets)
         seconds += time.perf_counter() - started
         shards.append(folder)
+        del tokens  # ours, and not to be measured with what follows
+    forget_peak()
     started = time.perf_counter()
     trained = promote([open_late(shard) for shard in shards], given.work / "index", given)
     seconds += time.perf_counter() - started
@@ -232,8 +252,13 @@ def _least(call: Any) -> float:
     return float(np.median(list(times())))
 
 
+def forget_peak() -> None:
+    """Begin to count anew for `peak_mb`."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mb() -> float:
-    """The most memory that this process had resident."""
+    """The most memory that this process had resident since it began, or since `forget_peak`."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
@@ -247,6 +272,7 @@ def main() -> None:
         "build": build,
         "search": search,
         "truth": truth,
+        "cut": cut,
         "synthetic": synthetic,
         "kernels": kernel_speeds,
     }

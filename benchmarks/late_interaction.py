@@ -8,6 +8,10 @@ VECTORS are folders of `late_vectors.py`; PYTHON is that of an environment with 
 another. Recall@10 is against exact float32 MaxSim over the same vectors; at a million passages,
 which are synthetic, against exact int8 MaxSim. What a `--work` folder holds already is not built
 again. The result is written after every step.
+
+`--steps short` takes the first `--peer-tokens` vectors of each of `--peer-passages` passages of the
+mix, few enough for the peers to build an index of, and measures ours and theirs on these, with the
+same queries and the same exact ranking. Its rows say in `text` where passages were cut.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ class Benchmark:
         self._given = given
         self._work: Path = given.work
         self._work.mkdir(parents=True, exist_ok=True)
+        self._texts: dict[str, str] = {}  # what rows call a set of vectors, where not by its name
         self._result: Json = environment(PACKAGES) | {"rows": [], "kernels": [], "changes": []}
         if given.out.exists() and given.keep:
             self._result |= {
@@ -92,6 +97,23 @@ class Benchmark:
             built.write_text(json.dumps(found))
         truth = np.load(self._work / "million-truth.npz")
         self._search("mix", folder, json.loads(built.read_text()), truth[truth.files[0]])
+
+    def short(self, passages: int, tokens: int) -> None:
+        """Ours and the peers' on the same short passages, one after the other."""
+        data = f"mix{tokens}"
+        folder = self._work / f"{data}-{passages}-vectors"
+        if not (folder / "offsets.npy").exists():
+            call(
+                sys.executable, "late_engine.py", "cut", self._given.mix,
+                "--out", folder, "--passages", passages, "--tokens", tokens,
+            )  # fmt: skip
+        setattr(self._given, data, folder)
+        self._texts[data] = f"mix, cut at {tokens} tokens"
+        self.ours(data, passages, "compressed")
+        self.ours(data, passages, "lists")
+        for name in ("plaid", "warp"):
+            if self._given.peers:
+                self.peer(name, data, passages)
 
     def filters(self, data: str, passages: int, regime: str) -> None:
         """What a filter that keeps 1 % and 10 % costs."""
@@ -150,18 +172,22 @@ class Benchmark:
             "p50_ms", "p95_ms", "qps", "bytes_per_token", "peak_rss_mb", "build_peak_rss_mb",
         )  # fmt: skip
         row = {name: found[name] for name in names if name in found}
-        row |= {"recall_at_10": recall, "text": "synthetic" if truth is not None else data}
-        self._result["rows"].append(row)
+        text = "synthetic" if truth is not None else self._texts.get(data, data)
+        row |= {"recall_at_10": recall, "text": text}
+        # Measured again after an interruption, it takes the place of what was measured before.
+        others = [other for other in self._result["rows"] if _key(other) != _key(row)]
+        self._result["rows"] = [*others, row]
         print(json.dumps(row), flush=True)
         self._write()
 
     def _truth(self, data: str, passages: int) -> np.ndarray[Any, Any]:
         file = self._work / f"{data}-truth.npz"
         if not file.exists() or f"top_{passages}" not in np.load(file).files:
+            sizes = sorted({passages, *self._given.sizes})
             call(
                 sys.executable, "late_engine.py", "truth", getattr(self._given, data),
                 "--out", file, "--queries", self._queries(data),
-                "--sizes", *self._given.sizes,
+                "--sizes", *sizes,
             )  # fmt: skip
         return np.load(file)[f"top_{passages}"]
 
@@ -175,6 +201,11 @@ class Benchmark:
         self._given.out.write_text(json.dumps(self._result, indent=1) + "\n")
 
 
+def _key(row: Json) -> tuple[Any, ...]:
+    """What tells rows apart."""
+    return tuple(row.get(name) for name in ("engine", "regime", "passages", "tokens", "bits"))
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -185,6 +216,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--keep", action="store_true", help="add to what --out holds")
     parser.add_argument("--steps", nargs="+", default=["kernels", "ours", "peers", "million"])
+    parser.add_argument("--peer-passages", type=int, default=100_000)
+    parser.add_argument("--peer-tokens", type=int, default=40, help="of each passage, in `short`")
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[1000, 5183, 10_000, 20_000, 100_000]
     )
@@ -212,6 +245,8 @@ def main() -> None:
     if "peers" in given.steps and given.peers:
         for name in ("plaid", "warp"):
             run.peer(name, "scifact", 5183)
+    if "short" in given.steps:
+        run.short(given.peer_passages, given.peer_tokens)
     if "more-peers" in given.steps and given.peers:
         for name in ("plaid", "warp"):
             run.peer(name, "mix", 20_000)

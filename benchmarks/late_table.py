@@ -44,7 +44,7 @@ def engines(result: Mapping[str, Any]) -> str:
     body = [
         [
             row["engine"],
-            f"{row['regime']}, synthetic" if row["text"] == "synthetic" else row["regime"],
+            ", ".join(filter(None, [row["regime"], _unlike(row)])),
             f"{row['passages']:,}",
             f"{row['tokens'] / 1e6:.1f}",
             str(row["bits"]),
@@ -61,9 +61,19 @@ def engines(result: Mapping[str, Any]) -> str:
     return table([head, ["---"] * len(head), *body])
 
 
+def _unlike(row: Mapping[str, Any]) -> str:
+    """What sets a row's passages apart from whole ones of real text, or nothing."""
+    text: str = row["text"]
+    return text if text == "synthetic" else text.partition(", ")[2]
+
+
 def filters(result: Mapping[str, Any]) -> str:
     """What a filter saves."""
-    plain = {(row["regime"], row["passages"]): row for row in result["rows"] if row["bits"] != 2}
+    plain = {
+        (row["regime"], row["passages"]): row
+        for row in result["rows"]
+        if row["bits"] != 2 and not _unlike(row)
+    }
     body = [
         [
             row["regime"],
