@@ -9,7 +9,7 @@ tokens do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, ArrayWriter, open_array, write_array
+from retrieval.indexes.arrays import CURE, ArrayWriter, mapping_of, open_array, write_array
 
 POSTINGS = "late.postings.npy"
 STARTS = "late.starts.npy"
+
+_A_TOKEN = 32  # bytes that stand in memory for each token whose posting is made, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,40 @@ class Lists:
 
 
 def write_lists(
-    folder: Path, codes: NDArray[np.uint16], offsets: NDArray[np.int64], centroids: int
+    folder: Path,
+    codes: NDArray[np.uint16],
+    offsets: NDArray[np.int64],
+    centroids: int,
+    memory: int,
 ) -> None:
     """Write the lists of the passages whose tokens have these codes; a block at a time.
+
+    Where memory is too little for all tokens of a block, the lists of some centroids are made
+    after those of others, for which its codes are read again.
 
     Args:
         folder: the segment's.
         codes: u16 [T].
         offsets: i64 [n + 1].
         centroids: K.
+        memory: bytes that may be taken.
     """
+    at_once = max(256, memory // _A_TOKEN)
+    mapped = mapping_of(codes)
     starts: list[NDArray[np.int64]] = []
     with ArrayWriter(folder / POSTINGS, "<u2") as postings:
-        for rows, ends in _blocks(codes, offsets, centroids):
-            starts.append(postings.rows + ends)
-            postings.append(rows)
+        for first in range(0, len(offsets) - 1, kernels.LIST_BLOCK):
+            ends = offsets[first : first + kernels.LIST_BLOCK + 1]
+            begins = np.empty(centroids + 1, np.int64)
+            for some in _parts(codes, ends, centroids, at_once):
+                pairs = _pairs(codes, ends, some, at_once)
+                lists = np.arange(some.start, some.stop, dtype=np.uint32) << np.uint32(16)
+                begins[some] = postings.rows + np.searchsorted(pairs, lists)
+                postings.append((pairs & np.uint32(0xFFFF)).astype(np.uint16))
+            begins[-1] = postings.rows
+            starts.append(begins)
+            if mapped is not None:
+                mapped.madvise(mmap.MADV_DONTNEED)
     table = np.stack(starts) if starts else np.zeros((0, centroids + 1), np.int64)
     write_array(folder / STARTS, "<i8", table.shape, [table])
 
@@ -80,17 +101,34 @@ def open_lists(folder: Path, passages: int, centroids: int) -> Lists | None:
     return Lists(postings, starts)
 
 
-def _blocks(
-    codes: NDArray[np.uint16], offsets: NDArray[np.int64], centroids: int
-) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.int64]]]:
-    """Each block's postings, and where each centroid's begin and end among them: i64 [K + 1]."""
-    for first in range(0, len(offsets) - 1, kernels.LIST_BLOCK):
-        ends = offsets[first : first + kernels.LIST_BLOCK + 1]
-        owners = np.repeat(np.arange(len(ends) - 1, dtype=np.uint32), np.diff(ends))
-        pairs = codes[ends[0] : ends[-1]].astype(np.uint32) << np.uint32(16)
-        pairs |= owners
+def _parts(
+    codes: NDArray[np.uint16], ends: NDArray[np.int64], centroids: int, at_once: int
+) -> list[slice]:
+    """All centroids, cut so that those of one part have about `at_once` of the block's tokens."""
+    if ends[-1] - ends[0] <= at_once:
+        return [slice(0, centroids)]
+    sizes = np.zeros(centroids, np.int64)
+    for start in range(int(ends[0]), int(ends[-1]), at_once):
+        part = codes[start : min(start + at_once, int(ends[-1]))]
+        sizes += np.bincount(part, minlength=centroids)
+    return list(kernels.pieces(sizes, at_once))
+
+
+def _pairs(
+    codes: NDArray[np.uint16], ends: NDArray[np.int64], some: slice, at_once: int
+) -> NDArray[np.uint32]:
+    """These centroids and the block's passages that have them, u32 centroid << 16 | row, rising."""
+    found: list[NDArray[np.uint32]] = []
+    for piece in kernels.pieces(np.diff(ends), at_once):
+        bounds = ends[piece.start : piece.stop + 1]
+        part = codes[bounds[0] : bounds[-1]]
+        pairs = np.repeat(np.arange(piece.start, piece.stop, dtype=np.uint32), np.diff(bounds))
+        pairs |= part.astype(np.uint32) << np.uint32(16)
+        pairs = pairs[(part >= some.start) & (part < some.stop)]
         pairs.sort()
-        if len(pairs):
-            pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])]
-        sizes = np.bincount(pairs >> np.uint32(16), minlength=centroids)
-        yield (pairs & np.uint32(0xFFFF)).astype(np.uint16), kernels.offsets_of(sizes)
+        found.append(pairs[np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]])
+    if len(found) == 1:
+        return found[0]
+    together = np.concatenate(found)
+    together.sort()
+    return together

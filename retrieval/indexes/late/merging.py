@@ -89,7 +89,8 @@ def train_codec(
             for part in _parts(segment, rows, memory):
                 yield segment.vectors_of(part)
 
-    sample = training.draw(blocks(), tokens, min(wanted, memory // (4 * dim * _COPIES)), dim)
+    fit = max(1, memory // (4 * dim * _COPIES))
+    sample = training.draw(blocks(), tokens, min(wanted, fit), dim)
     return training.train(sample, tokens, bits=bits)
 
 
@@ -151,7 +152,7 @@ def merge_compressed(
     codec.write(folder, error)
     if lists:
         written = open_array(folder / CODES, "<u2", ndim=1)
-        write_lists(folder, written, offsets, len(codec.centroids))
+        write_lists(folder, written, offsets, len(codec.centroids), memory)
     sync_folder(folder)
 
 

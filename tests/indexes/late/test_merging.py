@@ -23,6 +23,7 @@ from retrieval.indexes import (
     open_late,
     train_codec,
 )
+from retrieval.indexes.late.lists import open_lists, write_lists
 
 from .made import (
     Generator,
@@ -196,6 +197,62 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
         merge_compressed(tmp_path / "b", [source], codec, lists=True, memory=memory)
 
     assert peak_bytes(merge) < 2 * memory
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=st.lists(st.sampled_from([0, 1, 2, 60, 700]), min_size=1, max_size=40),
+    centroids=st.sampled_from([1, 2, 30, 1 << 16]),
+    memory=st.sampled_from([1, 1 << 14, 1 << 30]),
+    rng=generators,
+)
+def test_lists_do_not_depend_on_memory(
+    tmp_path_factory: pytest.TempPathFactory,
+    lengths: list[int],
+    centroids: int,
+    memory: int,
+    rng: Generator,
+) -> None:
+    """Each list has the rows of its block whose tokens have its centroid, once, rising."""
+    folder = tmp_path_factory.mktemp("lists")
+    offsets = offsets_of(lengths)
+    codes = rng.integers(0, centroids, int(offsets[-1])).astype(np.uint16)
+    codes[rng.random(len(codes)) < 0.3] = centroids - 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retrieval.indexes.kernels.LIST_BLOCK", 16)
+        write_lists(folder, codes, offsets, centroids, memory)
+        found = open_lists(folder, len(lengths), centroids)
+    assert found is not None
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    wanted = {(row // 16, code, row % 16) for row, code in zip(owners, codes, strict=True)}
+    for block, starts in enumerate(found.starts):
+        pairs = [pair[1:] for pair in sorted(wanted) if pair[0] == block]
+        assert found.postings[starts[0] : starts[-1]].tolist() == [row for _, row in pairs]
+        assert (
+            np.diff(starts).tolist()
+            == np.bincount([code for code, _ in pairs], minlength=centroids).tolist()
+        )
+
+
+def test_lists_keep_to_their_memory(tmp_path: Path) -> None:
+    memory = 2 << 20
+    codes = np.random.default_rng(14).integers(0, 2000, 1_200_000).astype(np.uint16)
+    offsets = np.arange(0, len(codes) + 1, 40)
+
+    def write() -> None:
+        write_lists(tmp_path, codes, offsets, 2000, memory)
+
+    assert peak_bytes(write) < 2 * memory < 4 * len(codes)
+
+
+def test_memory_for_not_one_vector_trains_on_one(tmp_path: Path) -> None:
+    made = uniform(np.random.default_rng(15), [5] * 20, DIM)
+    source = exact(tmp_path / "a", made)
+    codec = train_codec([source], memory=1)
+    assert len(codec.centroids) == 1
+    merge_compressed(tmp_path / "b", [source], codec, lists=True, memory=1)
+    ((ids, _),) = LateSearcher([open_late(tmp_path / "b")]).search([made.of(0)], 1000)
+    assert sorted(ids.tolist()) == sorted(made.ids.tolist())
 
 
 def test_the_error_is_that_of_the_stored_vectors(tmp_path: Path) -> None:
