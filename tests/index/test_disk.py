@@ -21,18 +21,6 @@ from .fake_encoder import FakeEncoder
 KEPT = [Document(f"kept{n}", f"word{n} of what is kept") for n in range(10)]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB of its own, where the system lets us have one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no right to mount a file system")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def check_kept(index: Index, others: int) -> None:
     """The documents of earlier commits, and so many more, are there, whole, without garbage."""
     assert index.status().documents == len(KEPT) + others

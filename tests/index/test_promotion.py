@@ -279,6 +279,51 @@ def test_a_disk_that_fills_during_promotion(
     check_swept(early)
 
 
+def fill(file: Path, left: int) -> None:
+    """Let so many bytes be free on the disk of this file."""
+    with file.open("wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+        ballast.truncate(ballast.tell() - left)
+
+
+def test_a_small_disk_is_full_at_every_step(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real one: with a page more free each time, until promotion goes through."""
+    ballast, failed = small_disk / "ballast", 0
+    real = Session._promote
+
+    def promote(session: Session) -> None:
+        fill(ballast, 4096 * failed)
+        real(session)
+
+    with create(small_disk / "index") as index:
+        index.add(documents(0, 20))
+        monkeypatch.setattr(Session, "_promote", promote)
+        for failed in range(200):
+            more = [document for n in range(failed + 1) for document in documents(20 + n, 21 + n)]
+            try:
+                index.add(more[-1:])
+            except StorageError as error:
+                assert "no space left" in str(error).lower()
+                assert "\n" not in str(error)
+                assert index.status().regimes == {"exact": 20 + len(more)}
+                ballast.unlink()
+                check(index, documents(0, 20) + more, "late")
+                check_swept(index)
+            else:
+                break
+        assert failed > 10
+        assert "exact" not in index.status().regimes
+        ballast.unlink()
+        check(index, documents(0, 20) + more)
+        check_swept(index)
+
+
 def test_an_interrupted_promotion_is_made_up_for(early: Index) -> None:
     def interrupt(done: int, of: int) -> None:
         raise KeyboardInterrupt
