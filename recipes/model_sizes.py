@@ -29,13 +29,15 @@ from embedded_model import (
     cached_corpus,
     config,
     logged,
-    read_tokenizer,
+    told,
     weights_of_query_tokens,
     write_model,
 )
 from tokenizers import Tokenizer
 
-from retrieval.errors import RetrievalError
+from retrieval.encoders.model_folder import TOKENIZER_FILE
+from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.encoders.torch_encoder import choose_device
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.distill import DistillConfig, distill, tokens_seen
 from retrieval.train.teacher import Teacher
@@ -56,26 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--shares", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="where to keep a model"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
     given = parser.parse_args(arguments)
     if given.tokens < 1 or not all(0 < share <= 1 for share in given.shares):
         parser.error("give --tokens of at least 1 and --shares above 0 and up to 1")
     torch.set_num_threads(given.threads)
+    return told(lambda: train(given))
+
+
+def train(given: argparse.Namespace) -> None:
+    """Every shape to every share."""
     given.out.mkdir(parents=True, exist_ok=True)
-    try:
-        tokenizer = read_tokenizer(given.teacher)
-        cache = given.corpus_cache or given.out / "corpus.npz"
-        corpus = cached_corpus(cache, given.text, tokenizer)
-        run = Sizes(given.out, given.teacher, Teacher(given.teacher), tokenizer, corpus)
-        for share in sorted(given.shares):
-            for shape in given.shapes:
-                run.train(shape, DistillConfig(tokens=given.tokens), round(share * given.tokens))
-    except RetrievalError as wrong:
-        print(wrong, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    tokenizer = load_tokenizer(given.teacher / TOKENIZER_FILE)
+    cache = given.corpus_cache or given.out / "corpus.npz"
+    corpus = cached_corpus(cache, given.text, tokenizer)
+    teacher = Teacher(given.teacher, choose_device(given.device))
+    run = Sizes(given.out, given.teacher, teacher, tokenizer, corpus)
+    for share in sorted(given.shares):
+        for shape in given.shapes:
+            run.train(shape, DistillConfig(tokens=given.tokens), round(share * given.tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Sizes:
             return
         print(f"{shape}: to {until:,} of {settings.tokens:,} tokens", flush=True)
         wanted = config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
-        student = begun(self.teacher, wanted)
+        student = begun(self.teacher, wanted).to(self.teacher.device)
         run.mkdir(parents=True, exist_ok=True)
         with logged(place / "log.jsonl") as log:
             distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)

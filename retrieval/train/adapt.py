@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +45,7 @@ from retrieval.errors import CheckpointError, IndexNotFound, InputError
 from retrieval.index import Index
 from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
+from retrieval.train.distributed import check_alone
 from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
 from retrieval.train.heldout import Figures, measure, score
 from retrieval.train.mining import Mined, mine, text_of
@@ -149,11 +149,7 @@ def adapt(
         CheckpointError: the starting model or a teacher cannot be used.
     """
     began = time.monotonic()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(
-            f"{os.environ['WORLD_SIZE']} processes were started, fine-tuning runs in one: start it "
-            "without torchrun"
-        )
+    check_alone("fine-tuning")
     _check_task(task)
     run = _Run(task, out, start, options, device, cache, told)
     report = run.run()

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from retrieval.errors import CheckpointError
 from retrieval.train.corpus import TokenCorpus, batches, pair_batches
+from retrieval.train.distributed import check_alone
+from retrieval.train.interruption import interrupted
 from retrieval.train.joined import join, runs_of_texts
 from retrieval.train.losses import distillation_loss, pair_losses
 from retrieval.train.optimisers import (
@@ -90,6 +92,8 @@ def distill(
 ) -> Student:
     """Train the student, or go on training it from the checkpoint in `folder`.
 
+    Ctrl-C leaves a checkpoint of the last whole step.
+
     Args:
         log: called with the step's figures, every ten steps.
         deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not.
@@ -97,24 +101,32 @@ def distill(
 
     Returns:
         The same student, trained.
+
+    Raises:
+        CheckpointError: the checkpoint in `folder` is damaged or of another shape.
+        InputError: `torchrun` started several processes.
     """
+    check_alone("distillation")
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(student, teacher, corpus, config, folder)
     started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
     end = config.tokens if until is None else min(until, config.tokens)
-    while run.seen < end:
-        figures = run.step()
-        now = time.monotonic()
-        if log is not None and run.steps % 10 == 0:
-            rate = (run.seen - first) / (now - started)
-            log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
-        stop = deadline is not None and now >= deadline
-        if stop or now - saved >= config.checkpoint_seconds or run.seen >= end:
-            run.save()
-            saved = now
-        if stop:
-            break
+    with interrupted() as pressed:
+        while run.seen < end:
+            figures = run.step()
+            now = time.monotonic()
+            if log is not None and run.steps % 10 == 0:
+                rate = (run.seen - first) / (now - started)
+                log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
+            stop = pressed() or (deadline is not None and now >= deadline)
+            if stop or now - saved >= config.checkpoint_seconds or run.seen >= end:
+                run.save()
+                saved = now
+            if pressed():
+                raise KeyboardInterrupt
+            if stop:
+                break
     return student.eval()
 
 

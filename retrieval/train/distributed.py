@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from retrieval.errors import InputError
+
 BUCKET = 1 << 25
 """Numbers that are summed over the processes at once: 128 MiB of f32."""
 
@@ -68,6 +70,15 @@ class Ranks:
         """Go on when every process has come here."""
         if self.count > 1:
             dist.barrier()
+
+
+def check_alone(what: str) -> None:
+    """Raise InputError if `torchrun` started several processes, where one is to run."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1:
+        raise InputError(
+            f"{count} processes were started, {what} runs in one: start it without torchrun"
+        )
 
 
 @contextlib.contextmanager

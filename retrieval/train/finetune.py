@@ -8,13 +8,10 @@ its number and the seed alone, so a run that goes on from a checkpoint is the ru
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from torch import Tensor
 
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.errors import CheckpointError
+from retrieval.train.interruption import interrupted
 from retrieval.train.losses import maxsim_matrix
 from retrieval.train.ranking import (
     anchor_loss,
@@ -185,7 +183,7 @@ class Finetuner:
         self.student.train()
         started, first = time.monotonic(), self._step
         saved = started
-        with _interrupted() as interrupted:
+        with interrupted() as pressed:
             while self._step < self.config.steps:
                 losses = self._take()
                 now = time.monotonic()
@@ -193,10 +191,10 @@ class Finetuner:
                 if told is not None:
                     pace = (now - started) / (self._step - first)
                     told(Step(self._step, self.config.steps, losses, pace * left))
-                if interrupted() or now - saved >= self.config.checkpoint_seconds or not left:
+                if pressed() or now - saved >= self.config.checkpoint_seconds or not left:
                     self._save(checkpoint)
                     saved = now
-                if interrupted():
+                if pressed():
                     raise KeyboardInterrupt
         return self.student.eval()
 
@@ -299,30 +297,6 @@ class Finetuner:
                 "checkpoint of the same model; remove it, or choose another folder"
             ) from None
         self._step = step
-
-
-@contextlib.contextmanager
-def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Tells whether Ctrl-C was pressed, which ends nothing by itself: a step is taken whole.
-
-    A second Ctrl-C ends everything at once. Off the main thread, signals are as they were.
-    """
-    pressed = False
-
-    def note(number: int, frame: object) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: pressed
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from retrieval.encoders.attention import Layout
 from retrieval.encoders.heads import mean_pool
+from retrieval.train.ranking import min_max, ranking_distillation_loss
 from retrieval.train.student import Output
 from retrieval.train.teacher import Targets
 
@@ -73,8 +74,8 @@ def pair_losses(
     hidden = torch.split(F.normalize(targets.hidden, dim=-1), lengths)
     pooled = F.normalize(mean_pool(targets.hidden, layout), dim=-1)
     with torch.no_grad():
-        wanted = spread(pooled[:count] @ pooled[count:].T)
-        wanted = wanted + spread(maxsim_matrix(hidden[:count], hidden[count:]))
+        wanted = min_max(pooled[:count] @ pooled[count:].T)
+        wanted = wanted + min_max(maxsim_matrix(hidden[:count], hidden[count:]))
     dense = out.dense[:count] @ out.dense[count:].T
     late = maxsim_matrix(own[:count], own[count:])
     contrast = {
@@ -82,16 +83,18 @@ def pair_losses(
         "pair_late": contrast_of(late / LATE_TEMPERATURE),
     }
     ranking = {
-        "rank_dense": ranking_loss(dense, wanted, temperature=DENSE_TEMPERATURE),
-        "rank_late": ranking_loss(late, wanted, temperature=LATE_TEMPERATURE),
+        name: ranking_distillation_loss(
+            scores,
+            in_range_of(scores, wanted),
+            temperature=temperature,
+            teacher_temperature=temperature,
+        )
+        for name, scores, temperature in (
+            ("rank_dense", dense, DENSE_TEMPERATURE),
+            ("rank_late", late, LATE_TEMPERATURE),
+        )
     }
     return contrast, ranking
-
-
-def spread(scores: Tensor) -> Tensor:
-    """Each row of [n, m] moved to the range from 0 to 1."""
-    low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
-    return (scores - low) / (high - low).clamp_min(1e-6)
 
 
 def contrast_of(scores: Tensor) -> Tensor:
@@ -104,19 +107,14 @@ def symmetric_contrast(scores: Tensor) -> Tensor:
     return (contrast_of(scores) + contrast_of(scores.T)) / 2
 
 
-def ranking_loss(scores: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
-    """KL divergence of each query's distribution over the batch's texts from the teacher's.
+def in_range_of(scores: Tensor, teacher: Tensor) -> Tensor:
+    """The teacher's similarities [n, m], each row as far apart as the student's own.
 
-    Args:
-        scores: [n, m], the student's similarities.
-        teacher: f32 [n, m], the teacher's. Each row is brought to the range of the student's, since
-            the teacher's sums and the student's similarities share no scale: what is learnt is the
-            order and the relative distances, and the contrast decides how far they are spread.
+    A teacher's sums and a student's similarities share no scale: what is learnt then is the order
+    and the relative distances, and the contrast decides how far they are apart.
     """
-    with torch.no_grad():
-        width = scores.amax(1, keepdim=True) - scores.amin(1, keepdim=True)
-        wanted = F.softmax(spread(teacher) * width / temperature, 1)
-    return F.kl_div(F.log_softmax(scores / temperature, 1), wanted, reduction="batchmean")
+    own = scores.detach()
+    return min_max(teacher) * (own.amax(1, keepdim=True) - own.amin(1, keepdim=True))
 
 
 def maxsim_matrix(queries: Sequence[Tensor], texts: Sequence[Tensor]) -> Tensor:

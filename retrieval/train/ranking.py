@@ -23,7 +23,7 @@ def ranking_distillation_loss(
 
     Args:
         scores: f32 [n, c], the student's of each query's own candidates.
-        teacher: f32 [n, c], the teacher's, between 0 and 1 (`min_max`).
+        teacher: f32 [n, c], the teacher's, on a scale of their own, such as `min_max`'s.
         temperature: of the student's softmax.
         teacher_temperature: of the teacher's.
 

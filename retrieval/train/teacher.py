@@ -142,7 +142,7 @@ class Teacher:
         """f32 [dim, D]: the directions that keep most of its unit token vectors' dot products."""
         moment = torch.zeros(self.width, self.width)
         for texts in batches:
-            unit = torch.nn.functional.normalize(self(texts).hidden, dim=-1)
+            unit = torch.nn.functional.normalize(self(texts).hidden, dim=-1).cpu()
             moment += unit.T @ unit
         vectors: Tensor = torch.linalg.eigh(moment).eigenvectors
         return vectors.flip(-1)[:, :dim].T.contiguous()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from pathlib import Path
 
@@ -12,18 +13,20 @@ import pytest
 import torch
 
 from retrieval.encoders.config import ModernBertConfig
-from retrieval.errors import CheckpointError
+from retrieval.errors import CheckpointError, InputError
 from retrieval.train.corpus import TokenCorpus
-from retrieval.train.distill import DistillConfig, distill
+from retrieval.train.distill import DistillConfig, distill, tokens_seen
 from retrieval.train.losses import (
     contrast_of,
+    distillation_loss,
+    in_range_of,
+    matched_layers,
     maxsim_matrix,
-    ranking_loss,
-    spread,
     symmetric_contrast,
 )
+from retrieval.train.ranking import ranking_distillation_loss
 from retrieval.train.schedule import warmup_stable_decay
-from retrieval.train.student import Output, Student
+from retrieval.train.student import Output, Student, flatten
 from retrieval.train.teacher import Teacher, fitted_axes
 
 VOCABULARY, HIDDEN = 60, 32
@@ -48,14 +51,14 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
     return Teacher(folder)
 
 
-def _student(layers: int = 2) -> Student:
+def _student(layers: int = 2, hidden: int = HIDDEN) -> Student:
     config = ModernBertConfig(
         vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
+        hidden_size=hidden,
         intermediate_size=48,
         num_layers=layers,
         num_heads=2,
-        layer_kinds=("global", "local", "global")[:layers],  # type: ignore[arg-type]
+        layer_kinds=tuple("local" if layer % 2 else "global" for layer in range(layers)),
     )
     student = Student(config, dense_dim=HIDDEN, token_dim=16)
     student.initialise(seed=0)
@@ -147,10 +150,16 @@ def test_contrastive_losses_are_cross_entropies() -> None:
     assert float(contrast_of(lopsided)) != pytest.approx(float(symmetric_contrast(lopsided)))
 
 
-def test_the_ranking_loss_is_a_divergence_from_the_teachers_order() -> None:
+def test_a_teachers_ranking_is_spread_as_far_as_the_students() -> None:
     torch.manual_seed(0)
     scores, teacher = torch.rand(3, 5), torch.rand(3, 5) * 40 - 7
-    found = ranking_loss(scores, teacher, temperature=0.1)
+
+    def loss(teacher: torch.Tensor) -> float:
+        wanted = in_range_of(scores, teacher)
+        return float(
+            ranking_distillation_loss(scores, wanted, temperature=0.1, teacher_temperature=0.1)
+        )
+
     even = teacher.double().numpy()
     even = (even - even.min(1, keepdims=True)) / np.ptp(even, axis=1, keepdims=True)
     own = scores.double().numpy()
@@ -159,12 +168,101 @@ def test_the_ranking_loss_is_a_divergence_from_the_teachers_order() -> None:
     given = np.exp(own / 0.1)
     given /= given.sum(1, keepdims=True)
     expected = (wanted * np.log(wanted / given)).sum(1).mean()
-    assert float(found) == pytest.approx(expected, rel=1e-4)
+    assert loss(teacher) == pytest.approx(expected, rel=1e-4)
     # The teacher's own order, on any scale, costs nothing.
-    assert float(ranking_loss(scores, 3 * scores + 2, temperature=0.1)) == pytest.approx(
-        0, abs=1e-6
-    )
-    assert torch.equal(spread(torch.ones(2, 3)), torch.zeros(2, 3))
+    assert loss(3 * scores + 2) == pytest.approx(0, abs=1e-6)
+    assert not in_range_of(scores.requires_grad_(), teacher).requires_grad
+
+
+def test_layers_at_the_same_depth_are_matched() -> None:
+    assert matched_layers(6, 6) == [(n, n) for n in range(5)]
+    assert matched_layers(10, 6) == [(1, 0), (2, 1), (4, 2), (6, 3), (7, 4)]
+    assert matched_layers(3, 6) == [(0, 1), (1, 3)]
+    assert matched_layers(1, 6) == []
+
+
+@pytest.mark.parametrize(("layers", "hidden"), [(2, 32), (5, 32), (1, 32), (2, 16), (4, 16)])
+def test_students_of_other_shapes_begin_from_the_teacher_and_learn(
+    teacher: Teacher, tmp_path: Path, layers: int, hidden: int
+) -> None:
+    student, log = _student(layers, hidden), []
+    teacher.initialise(student, attention=True)
+    distill(student, teacher, _corpus(), _config(24_000), tmp_path, log=log.append)
+    assert log[-1]["token"] < 0.8 * log[0]["token"]
+    assert log[-1]["late"] < 0.8 * log[0]["late"]
+
+
+def test_deeper_students_take_attention_from_the_same_depth(teacher: Teacher) -> None:
+    student = _student(layers=4)
+    teacher.initialise(student, attention=True)
+    own = [layer.attn.Wo.weight for layer in student.trunk.layers]
+    theirs = [layer.attention.output.dense.weight for layer in teacher.model.encoder.layer]
+    for at, source in enumerate((0, 1, 1, 1)):
+        torch.testing.assert_close(own[at], theirs[source].float())
+
+
+def test_a_narrower_student_begins_with_what_the_teachers_table_says(teacher: Teacher) -> None:
+    student = _student(hidden=HIDDEN // 2)
+    teacher.initialise(student, attention=True)
+    embeddings = teacher.model.embeddings
+    table = embeddings.word_embeddings.weight + embeddings.token_type_embeddings.weight[0]
+    seen = torch.nn.functional.layer_norm(table.float(), (HIDDEN,))
+    seen = seen - seen.mean(0)
+    left, values, right = torch.linalg.svd(seen)
+    values[HIDDEN // 2 :] = 0
+    # Through the dense head, the table is the best approximation of its rank.
+    found = student.trunk.embeddings.tok_embeddings.weight @ student.dense_head.weight.T
+    expected = left[:, :HIDDEN] * values @ right
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    with pytest.raises(CheckpointError, match="cannot begin from a teacher of 32"):
+        teacher.initialise(_student(hidden=2 * HIDDEN), attention=False)
+
+
+def test_a_run_stops_at_the_tokens_asked_for_and_goes_on(teacher: Teacher, tmp_path: Path) -> None:
+    distill(_student(), teacher, _corpus(), _config(4000), tmp_path, until=1000)
+    assert 1000 <= tokens_seen(tmp_path) < 2000
+    distill(_student(), teacher, _corpus(), _config(4000), tmp_path, until=9000)
+    assert 4000 <= tokens_seen(tmp_path) < 5000
+
+
+def test_after_ctrl_c_the_last_whole_step_is_kept(teacher: Teacher, tmp_path: Path) -> None:
+    def press(_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        distill(_student(), teacher, _corpus(), _config(60_000), tmp_path, log=press)
+    assert 10 * 300 < tokens_seen(tmp_path) < 10 * 500  # figures come every ten steps
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_several_processes_are_refused(
+    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="2 processes were started, distillation runs in one"):
+        distill(_student(), teacher, _corpus(), _config(400), tmp_path)
+
+
+def test_inner_layers_count_where_they_have_the_teachers_width(teacher: Teacher) -> None:
+    texts = [_corpus()[n] for n in range(5)]
+    targets = teacher(texts)
+    for shape, counts in (((4, HIDDEN), True), ((2, 16), False)):
+        student = _student(*shape)
+        out = student(*flatten(texts))
+        layout = flatten(texts)[1]
+        axes = torch.eye(16, HIDDEN)
+        without, _ = distillation_loss(out, targets, layout, axes)
+        loss, _ = distillation_loss(out, targets, layout, axes, layerwise=0.5)
+        inner = (
+            1
+            - torch.nn.functional.cosine_similarity(
+                out.states[1].float(), targets.states[0].float()
+            )
+            if counts
+            else torch.zeros(1)
+        )
+        assert float(loss) == pytest.approx(float(without + 0.5 * inner.mean()), rel=1e-5)
 
 
 def test_fitted_axes_are_those_the_student_has_learnt(teacher: Teacher) -> None:

@@ -1,0 +1,176 @@
+"""Line charts as SVG: panels side by side, a logarithmic x axis, a legend below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as Xml
+
+WIDTH, HEIGHT = 380, 300
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 46
+ROW = 20
+COLOURS = 6
+STYLE = """
+svg { background: #fff; color: #1c1d1f; font: 12px system-ui, sans-serif; }
+text { fill: currentColor; } .faint { fill: #62666d; } .grid { stroke: #d9dadc; }
+.c0 { color: #2b6cb0; } .c1 { color: #c2410c; } .c2 { color: #15803d; }
+.c3 { color: #7e22ce; } .c4 { color: #be185d; } .c5 { color: #0e7490; }
+.mark { stroke: currentColor; stroke-width: 2; fill: #fff; } .filled { fill: currentColor; }
+polyline { stroke: currentColor; stroke-width: 2; fill: none; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value; a hollow mark says that it is of another kind than the filled ones."""
+
+    x: float
+    y: float
+    filled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one name, joined by a line in the order of x."""
+
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One coordinate system. Panels of a chart share the scales and the names' colours."""
+
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series]
+
+
+def drawn(panels: Sequence[Panel], *, note: str = "") -> str:
+    """The SVG document.
+
+    Args:
+        panels: their x are above 0.
+        note: a line below the legend.
+
+    Raises:
+        ValueError: no panel has a point.
+    """
+    points = [point for panel in panels for series in panel.series for point in series.points]
+    if not points:
+        raise ValueError("there is nothing to draw: no panel has a point")
+    names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
+    scale = Scale.of(points)
+    height = HEIGHT + ROW * (len(names) + bool(note))
+    svg = Xml.Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "viewBox": f"0 0 {WIDTH * len(panels)} {height}",
+            "role": "img",
+        },
+    )
+    Xml.SubElement(svg, "title").text = "; ".join(_said(panel) for panel in panels)
+    Xml.SubElement(svg, "style").text = STYLE
+    for at, panel in enumerate(panels):
+        _draw(Xml.SubElement(svg, "g", transform=f"translate({WIDTH * at} 0)"), panel, scale, names)
+    for at, name in enumerate(names):
+        row = Xml.SubElement(svg, "g", {"class": f"c{at % COLOURS}"})
+        _mark(row, LEFT + 6, HEIGHT + ROW * at + 4, filled=True)
+        _text(svg, LEFT + 18, HEIGHT + ROW * at + 8, name)
+    if note:
+        _text(svg, LEFT, height - 8, note, kind="faint")
+    Xml.indent(svg)
+    return Xml.tostring(svg, encoding="unicode") + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where a value stands in a panel: x by its logarithm, y evenly."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+
+    @classmethod
+    def of(cls, points: Sequence[Point]) -> Scale:
+        """With some room around all points."""
+        xs, ys = [point.x for point in points], [point.y for point in points]
+        pad = max(0.01, 0.08 * (max(ys) - min(ys)))
+        return cls(min(xs) / 1.3, max(xs) * 1.3, min(ys) - pad, max(ys) + pad)
+
+    def x(self, value: float) -> float:
+        """Pixels from the panel's left."""
+        share = math.log(value / self.x0) / math.log(self.x1 / self.x0)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        """Pixels from the panel's top."""
+        share = (value - self.y0) / (self.y1 - self.y0)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+    def x_ticks(self) -> list[float]:
+        """1, 2 and 5 times the powers of ten within."""
+        powers = range(math.floor(math.log10(self.x0)), math.ceil(math.log10(self.x1)) + 1)
+        ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+        return [tick for tick in ticks if self.x0 <= tick <= self.x1]
+
+    def y_ticks(self) -> list[float]:
+        """At most six, evenly."""
+        steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+        step = next((step for step in steps if (self.y1 - self.y0) / step <= 6), 1.0)
+        first, last = math.ceil(self.y0 / step), math.floor(self.y1 / step)
+        return [round(step * at, 2) for at in range(first, last + 1)]
+
+
+def _text(
+    parent: Xml.Element, x: float, y: float, text: str, *, anchor: str = "start", kind: str = ""
+) -> None:
+    """Put text where its `anchor` (start, middle, end) is at x."""
+    place = {"x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}
+    Xml.SubElement(parent, "text", place | ({"class": kind} if kind else {})).text = text
+
+
+def _draw(group: Xml.Element, panel: Panel, scale: Scale, names: Sequence[str]) -> None:
+    floor, end = HEIGHT - BOTTOM, WIDTH - RIGHT
+    _text(group, LEFT, TOP - 12, panel.title)
+    for tick in scale.x_ticks():
+        _line(group, scale.x(tick), TOP, scale.x(tick), floor)
+        _text(group, scale.x(tick), floor + 16, f"{tick:g}", anchor="middle", kind="faint")
+    for tick in scale.y_ticks():
+        _line(group, LEFT, scale.y(tick), end, scale.y(tick))
+        _text(group, LEFT - 6, scale.y(tick) + 4, f"{tick:.2f}", anchor="end", kind="faint")
+    _text(group, (LEFT + end) / 2, floor + 34, panel.x, anchor="middle", kind="faint")
+    _text(group, end, TOP - 12, panel.y, anchor="end", kind="faint")
+    for series in panel.series:
+        own = Xml.SubElement(group, "g", {"class": f"c{names.index(series.name) % COLOURS}"})
+        points = sorted(series.points, key=lambda point: point.x)
+        places = [(scale.x(point.x), scale.y(point.y)) for point in points]
+        if len(places) > 1:
+            Xml.SubElement(own, "polyline", points=" ".join(f"{x:g},{y:g}" for x, y in places))
+        for (x, y), point in zip(places, points, strict=True):
+            _mark(own, x, y, filled=point.filled)
+
+
+def _mark(parent: Xml.Element, x: float, y: float, *, filled: bool) -> None:
+    kind = "mark filled" if filled else "mark"
+    Xml.SubElement(parent, "circle", {"class": kind, "cx": f"{x:g}", "cy": f"{y:g}", "r": "4"})
+
+
+def _line(parent: Xml.Element, x1: float, y1: float, x2: float, y2: float) -> None:
+    places: Iterable[tuple[str, float]] = (("x1", x1), ("y1", y1), ("x2", x2), ("y2", y2))
+    attributes = {"class": "grid"} | {name: f"{value:g}" for name, value in places}
+    Xml.SubElement(parent, "line", attributes)
+
+
+def _said(panel: Panel) -> str:
+    """What the panel shows, in words, for readers who do not see it."""
+    values = ", ".join(
+        f"{series.name} {point.y:.3f} at {point.x:.3g}"
+        for series in panel.series
+        for point in series.points
+    )
+    return f"{panel.title}, {panel.y} by {panel.x}: {values}"

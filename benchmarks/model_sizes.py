@@ -1,0 +1,250 @@
+"""What a model's size and its training cost and bring: nDCG@10, tokens seen, tokens a second.
+
+    python benchmarks/model_sizes.py evaluate draw --runs RUNS --work FOLDER \\
+        --collections COLLECTION... --also MODEL=TOKENS
+
+RUNS is what `recipes/model_sizes.py` wrote; `--also` names a model folder and the tokens that it
+has seen in all. `evaluate` indexes and searches the collections as `retrieval eval` does, with the
+int8 graph on the CPU, and writes `benchmarks/results/model_sizes.json`. It goes on where it was
+stopped; on another, silent FOLDER it measures anew. `draw` makes `docs/model-learning.svg` and
+`docs/model-speed.svg` of that JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from chart import Panel, Point, Series, drawn
+from environment import environment
+from published import told
+
+from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model_folder import QUERY_WEIGHTS, WEIGHTS_FILE, read_config
+from retrieval.encoders.quantized import SCALE, tensor_places
+from retrieval.errors import RetrievalError
+from retrieval.eval import evaluate, make_systems
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "model_sizes.json"
+PICTURES = ROOT / "docs"
+LEARNING, SPEED = "model-learning.svg", "model-speed.svg"
+MEASURE, RETRIEVERS = "nDCG@10", ("dense", "late")
+PACKAGES = ("modernbert-retrieval", "onnxruntime", "faiss-cpu", "tokenizers", "numpy")
+FACTS, PART = "training.json", ".part"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do the steps that were asked for; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("steps", nargs="+", choices=("evaluate", "draw"))
+    parser.add_argument("--runs", type=Path, help="folder that recipes/model_sizes.py wrote")
+    parser.add_argument("--also", nargs="+", default=[], metavar="MODEL=TOKENS")
+    parser.add_argument("--collections", nargs="+", default=[], help="folders in BEIR's format")
+    parser.add_argument("--work", type=Path, help="folder for indexes and runs")
+    parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder for the pictures")
+    given = parser.parse_args(arguments)
+    try:
+        if "evaluate" in given.steps:
+            models = found(given.runs) if given.runs else []
+            models += [Model.seen_from_outside(named) for named in given.also]
+            if not (models and given.collections and given.work):
+                parser.error("give --collections, --work, and models by --runs or --also")
+            result = measured(models, given.collections, given.work, given.queries)
+            given.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        if "draw" in given.steps:
+            rows = json.loads(given.results.read_text(encoding="utf-8"))["rows"]
+            (given.pictures / LEARNING).write_text(learning(rows), encoding="utf-8")
+            (given.pictures / SPEED).write_text(speed(rows), encoding="utf-8")
+    except (RetrievalError, OSError) as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model folder and how it came about.
+
+    Attributes:
+        name: of its line in the pictures; models of one name were one run at several times.
+        shape: layers x hidden.
+        parameters: of the trunk with its embedding table, and of the heads.
+        bytes: of the folder's files.
+        tokens_seen: in training.
+        decayed: whether the learning rate had come down when it was written.
+    """
+
+    folder: Path
+    name: str
+    shape: str
+    layers: int
+    hidden: int
+    parameters: int
+    bytes: int
+    tokens_seen: int
+    decayed: bool
+
+    @classmethod
+    def of(cls, folder: Path, tokens_seen: int, *, decayed: bool, name: str | None = None) -> Model:
+        """The model in the folder; its name is its shape unless another is given.
+
+        Raises:
+            CheckpointError: it is no model folder.
+        """
+        config = ModernBertConfig.from_dict(read_config(folder))
+        places = tensor_places(folder / WEIGHTS_FILE)
+        shape = f"{config.num_layers}x{config.hidden_size}"
+        return cls(
+            folder=folder,
+            name=name or shape,
+            shape=shape,
+            layers=config.num_layers,
+            hidden=config.hidden_size,
+            parameters=sum(
+                math.prod(place.shape)
+                for tensor, place in places.items()
+                if not tensor.endswith(SCALE) and tensor != QUERY_WEIGHTS
+            ),
+            bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+            tokens_seen=tokens_seen,
+            decayed=decayed,
+        )
+
+    @classmethod
+    def seen_from_outside(cls, named: str) -> Model:
+        """`MODEL=TOKENS`: a finished model of its own name."""
+        folder, _, tokens = named.rpartition("=")
+        if not folder or not tokens.replace("_", "").isdigit():
+            sys.exit(f"--also {named}: expected MODEL=TOKENS, such as models/mine=9000000")
+        path = Path(folder)
+        return cls.of(path, int(tokens), decayed=True, name=path.resolve().name)
+
+    @property
+    def label(self) -> str:
+        """Its own among the systems."""
+        return f"{self.name}@{self.tokens_seen}"
+
+
+def found(runs: Path) -> list[Model]:
+    """The models of every shape in the folder, by shape and tokens."""
+    models = []
+    for facts in runs.glob(f"*/*/{FACTS}"):
+        if facts.parent.suffix != PART:
+            said = json.loads(facts.read_text(encoding="utf-8"))
+            models.append(Model.of(facts.parent, said["tokens"], decayed=said["decayed"]))
+    if not models:
+        sys.exit(f"{runs} has no model: expected {runs}/SHAPE/TOKENS/{FACTS}")
+    return sorted(models, key=lambda model: (model.layers * model.hidden, model.tokens_seen))
+
+
+def measured(
+    models: Sequence[Model], collections: Sequence[str], work: Path, queries: int
+) -> dict[str, Any]:
+    """Evaluate each model; what is to be committed."""
+    specs = [
+        f"{retriever}:encoder={model.label}={model.folder.resolve()}"
+        for model in models
+        for retriever in RETRIEVERS
+    ]
+    results = evaluate(
+        collections,
+        make_systems([], specs),
+        work,
+        measures=[MEASURE],
+        queries=queries,
+        keep_texts=False,
+        progress=told(),
+    )
+    if results.failed:
+        sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))
+    by_label = {model.label: model for model in models}
+    costs = {(cost.collection, cost.system): cost for cost in results.efficiency}
+    rows = []
+    for row in results.rows:
+        label, _, retriever = row.system.rpartition("/")
+        facts = asdict(by_label[label])
+        del facts["folder"]
+        rows.append(
+            facts
+            | {"collection": row.collection, "queries": row.queries, "retriever": retriever}
+            | {"ndcg_at_10": round(row.value, 4)}
+            | {"tokens_per_s": _rounded(costs[row.collection, row.system].tokens_per_s)}
+        )
+    return environment(PACKAGES) | {"rows": rows}
+
+
+def _rounded(rate: float | None) -> int | None:
+    return None if rate is None else round(rate)
+
+
+def learning(rows: Sequence[Mapping[str, Any]]) -> str:
+    """nDCG@10 against tokens seen, a line for each size."""
+    return drawn(
+        [
+            Panel(retriever, "million tokens seen in training", MEASURE, lines)
+            for retriever, lines in _lines(rows, lambda row: row["tokens_seen"] / 1e6).items()
+        ],
+        note=f"mean of {_collections(rows)}; hollow: the learning rate had not decayed yet",
+    )
+
+
+def speed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """nDCG@10 against tokens a second, a point for each size as it was in the end."""
+    last = {
+        row["name"]: max(r["tokens_seen"] for r in rows if r["name"] == row["name"]) for row in rows
+    }
+    timed = [r for r in rows if r["tokens_seen"] == last[r["name"]] and r["tokens_per_s"]]
+    if not timed:
+        sys.exit(
+            "no speed was measured; evaluate with another --work, where nothing is indexed yet"
+        )
+    return drawn(
+        [
+            Panel(retriever, "thousand tokens a second on the CPU", MEASURE, points)
+            for retriever, points in _lines(timed, lambda row: row["tokens_per_s"] / 1e3).items()
+        ],
+        note=f"both are means of {_collections(rows)}; the tokens are encoded and indexed",
+    )
+
+
+def _collections(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(dict.fromkeys(row["collection"] for row in rows))
+
+
+def _lines(
+    rows: Sequence[Mapping[str, Any]], across: Callable[[Mapping[str, Any]], float]
+) -> dict[str, list[Series]]:
+    """By retriever, a series for each name, of the means over the collections."""
+    models = {(row["name"], row["tokens_seen"]): row["decayed"] for row in rows}
+    names = list(dict.fromkeys(name for name, _ in models))
+    panels: dict[str, list[Series]] = {}
+    for retriever in RETRIEVERS:
+        panels[retriever] = []
+        for name in names:
+            points = []
+            for (of, seen), decayed in sorted(models.items()):
+                own = [
+                    row
+                    for row in rows
+                    if (row["name"], row["tokens_seen"], row["retriever"])
+                    == (name, seen, retriever)
+                ]
+                if of == name and own:
+                    x, y = fmean(map(across, own)), fmean(row["ndcg_at_10"] for row in own)
+                    points.append(Point(x, y, filled=decayed))
+            panels[retriever].append(Series(name, points))
+    return panels
+
+
+if __name__ == "__main__":
+    sys.exit(main())
