@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.building import (
     ASKED,
+    BUILT,
     Ask,
     Cost,
     Indexing,
     Ranked,
     Settings,
     counted,
+    forget_built,
     joined,
     read_built,
     short_digest,
@@ -146,7 +148,7 @@ class SentenceTransformerSystem:
         return Settings(max_tokens=most, prompts=prompts, said=said)
 
     def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
-        """Encode whole documents; the vectors are kept in the folder."""
+        """Encode whole documents; the vectors are kept in the folder, by the texts' digests."""
         key = f"{self.identity()} {collection.sha256}"
         place = folder / f"vectors-{short_digest(self.identity())}"
         done = read_built(place, key)
@@ -154,17 +156,26 @@ class SentenceTransformerSystem:
             self._ids = [document.id for document in collection.documents]
             self._vectors = np.load(place / "vectors.npy", allow_pickle=False)
             return done
+        known = _kept(place)
         self._model.encode_document(["warm up"])
-        self._ids, blocks, seconds, tokens = [], [], 0.0, 0
+        self._ids, blocks, digests, seconds, tokens = [], [], [], 0.0, 0
         for texts in _batches(self._take(collection, indexing), _TEXTS_AT_ONCE):
+            own = [_text_digest(text) for text in texts]
+            new = [text for text, digest in zip(texts, own, strict=True) if digest not in known]
             started = time.perf_counter()
-            blocks.append(self._encode(texts))
+            vectors = iter(self._encode(new) if new else ())
             seconds += time.perf_counter() - started
-            tokens += self._tokens(texts)
+            tokens += self._tokens(new)
+            blocks.append(np.stack([known[d] if d in known else next(vectors) for d in own]))
+            digests += own
         self._vectors = np.concatenate(blocks)
         place.mkdir(parents=True, exist_ok=True)
+        forget_built(place)
         np.save(place / "vectors.npy", self._vectors, allow_pickle=False)
+        np.save(place / "texts.npy", np.array(digests, np.uint64), allow_pickle=False)
         cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
+        if known:
+            cost = Cost(index_bytes=cost.index_bytes)
         write_built(place, key, cost)
         return cost
 
@@ -259,6 +270,20 @@ class RunFile:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _text_digest(text: str) -> int:
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
+
+
+def _kept(place: Path) -> dict[int, NDArray[np.float32]]:
+    """Vectors of another version of the collection, by the digests of their texts."""
+    if not (place / BUILT).is_file() or not (place / "texts.npy").is_file():
+        return {}
+    digests = np.load(place / "texts.npy", allow_pickle=False)
+    vectors = np.load(place / "vectors.npy", allow_pickle=False)
+    return dict(zip(digests.tolist(), vectors, strict=True))
 
 
 def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

@@ -25,7 +25,8 @@ ASKED = 10
 
 TEXT = "title, line break, text"
 
-_BUILT = "built.json"
+BUILT = "built.json"
+"""Says that building is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +116,19 @@ def short_digest(text: str) -> str:
 def read_built(place: Path, key: str) -> Cost | None:
     """The bytes of what was built, if it was finished for this key; else it is built again."""
     try:
-        found = json.loads((place / _BUILT).read_text(encoding="utf-8"))
+        found = json.loads((place / BUILT).read_text(encoding="utf-8"))
         return Cost(index_bytes=int(found["bytes"])) if found["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
+def forget_built(place: Path) -> None:
+    """Take back that building is finished, before anything is written."""
+    (place / BUILT).unlink(missing_ok=True)
+
+
 def write_built(place: Path, key: str, cost: Cost) -> None:
     """Say that building is finished, for `read_built`."""
-    scratch = place / f"{_BUILT}.part"
+    scratch = place / f"{BUILT}.part"
     scratch.write_text(json.dumps({"key": key, "bytes": cost.index_bytes}), encoding="utf-8")
-    scratch.replace(place / _BUILT)
+    scratch.replace(place / BUILT)

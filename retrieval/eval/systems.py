@@ -20,6 +20,7 @@ from retrieval.eval.building import (
     Settings,
     System,
     counted,
+    forget_built,
     read_built,
     short_digest,
     write_built,
@@ -35,6 +36,7 @@ from retrieval.eval.variants import (
     shortened,
 )
 from retrieval.index import Index
+from retrieval.store import Store
 from retrieval.types import RETRIEVERS, Encoder, Hybrid, Retriever
 
 __all__ = ["Engine", "IndexSystem", "System", "make_systems"]
@@ -56,7 +58,11 @@ class Engine:
         return f"{__version__} {self.encoder.fingerprint} {self.build}"
 
     def open(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
-        """Build the collection's index in the folder, go on with it, or open it as it is."""
+        """Build the collection's index in the folder, go on with it, or open it as it is.
+
+        What was encoded for another version of the collection is not encoded again where a
+        document is the same.
+        """
         if self._index is not None and self._of == collection.sha256:
             return self._cost
         self.close()
@@ -73,11 +79,14 @@ class Engine:
         self, collection: Collection, place: Path, key: str, indexing: Indexing | None
     ) -> Cost:
         fresh = not (place / "index").exists()
-        if not fresh and _begun_as(place) != key:
-            shutil.rmtree(place)
+        same = _begun_as(place) == key
+        if not fresh and not same and self.build.compressed:
+            shutil.rmtree(place)  # the codec was trained on other documents
             fresh = True
         place.mkdir(parents=True, exist_ok=True)
-        (place / "begun").write_text(key, encoding="utf-8")
+        forget_built(place)
+        # Nobody's until it is done: what is there is of two versions of the collection.
+        (place / "begun").write_text(key if fresh or same else "", encoding="utf-8")
         tokens = 0
 
         def encoded(_: int, so_far: int) -> None:
@@ -97,11 +106,15 @@ class Engine:
             )
         ) as index:
             index.add(counted(collection, indexing), progress=encoded)
+            if not fresh and not same:  # of another version of the collection: texts decide
+                index.delete(_strange(place / "index", collection))
+                index.compact()
             if self.build.compressed:
                 index.compact()  # what came after the codec was trained is compressed, too
             seconds = time.perf_counter() - started
             size = index.status().bytes
         cost = Cost(seconds, tokens / seconds, size) if fresh else Cost(index_bytes=size)
+        (place / "begun").write_text(key, encoding="utf-8")
         write_built(place, key, cost)
         return cost
 
@@ -266,6 +279,18 @@ def _system(spec: str, retrievers: Sequence[Retriever], engines: _Engines) -> Se
         f"system {spec!r} is unknown; give bm25s, st:NAME, encoder:NAME, run:FILE, run:LABEL=FILE, "
         f"or a retriever ({', '.join(RETRIEVERS)}) with settings, as in late:bits=2"
     )
+
+
+def _strange(index: Path, collection: Collection) -> list[str]:
+    """Ids of documents that the index has and the collection lacks."""
+    store = Store(index)
+    try:
+        numbers = store.numbers().tolist()
+        ids = [row.id for row in store.documents(numbers).values()]
+    finally:
+        store.close()
+    known = {document.id for document in collection.documents}
+    return [id for id in ids if id not in known]
 
 
 def _begun_as(place: Path) -> str:

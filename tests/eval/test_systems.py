@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from retrieval.eval.building import Cost, System
 from retrieval.eval.datasets import Collection, assemble
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems import Engine, IndexSystem, make_systems
-from retrieval.eval.variants import Variant
+from retrieval.eval.variants import Build, Variant
 from retrieval.index import Index
 from retrieval.types import RETRIEVERS, Document, Retriever
 from tests.index.fake_encoder import FakeEncoder
@@ -126,6 +127,58 @@ def test_other_documents_get_another_index(tmp_path: Path, encoder: FakeEncoder)
     ]
 
 
+def test_what_is_the_same_in_other_documents_is_not_encoded_again(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    ours(encoder, "dense").index(collection(), tmp_path, None)
+    fish = Document("fish", "Fish are silent. Silence is theirs.")
+    changed = collection((DOCUMENTS[1], fish, Document("hens", "Hens sit.")))
+    encoder.encoded.clear()
+    system = ours(encoder, "dense")
+    cost = system.index(changed, tmp_path, None)
+    assert sorted(encoder.encoded) == [fish.text, "Hens sit."]
+    assert cost.build_s is None and cost.tokens_per_s is None, "not all of it was built"
+    fresh = ours(encoder, "dense")
+    fresh.index(changed, tmp_path / "other", None)
+    assert system.search(QUERIES, 9) == fresh.search(QUERIES, 9)
+    assert set(system.search(QUERIES, 9)["q1"]) == {"dogs", "fish", "hens"}
+    again = replace(changed, sha256="as if it were judged otherwise")
+    system.close()
+    encoder.encoded.clear()
+    ours(encoder, "dense").index(again, tmp_path, None)
+    assert encoder.encoded == []
+
+
+def test_a_change_of_documents_that_was_stopped_leaves_none_of_the_old(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    def stop(done: int, of: int) -> None:
+        if done == of:
+            raise KeyboardInterrupt
+
+    ours(encoder, "dense").index(collection(), tmp_path, None)
+    changed = collection((DOCUMENTS[1], Document("hens", "Hens sit.")))
+    with pytest.raises(KeyboardInterrupt):
+        ours(encoder, "dense").index(changed, tmp_path, stop)
+    for version, ids in ((changed, {"dogs", "hens"}), (collection(), {"cats", "dogs", "fish"})):
+        system = ours(encoder, "dense")
+        system.index(version, tmp_path, None)
+        assert set(system.search(QUERIES, 9)["q1"]) == ids
+        system.close()
+
+
+def test_a_codec_of_other_documents_is_not_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
+    def compressed() -> IndexSystem:
+        return IndexSystem(Engine(encoder, Build(bits=4)), Variant("late", bits=4))
+
+    compressed().index(collection(), tmp_path, None)
+    encoder.encoded.clear()
+    changed = collection((*DOCUMENTS[:2], Document("fish", "Silence.")))
+    cost = compressed().index(changed, tmp_path, None)
+    assert len(encoder.encoded) == 3
+    assert cost.build_s is not None
+
+
 def test_documents_score_as_their_best_passage_and_there_are_k_of_them(tmp_path: Path) -> None:
     much = " ".join(f"cats number {n} purr ." for n in range(60))
     documents = (Document("long", much), Document("short", "cats sleep ."), *DOCUMENTS[1:])
@@ -176,6 +229,14 @@ def test_sentence_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found == Cost(index_bytes=3 * 32 * 4), "what was not encoded was not timed"
     assert again._model.encoder.encoded == [], "the vectors were kept"
     assert best(again.search(QUERIES, 2)) == ["cats", "dogs", "fish"]
+    changed = collection((*DOCUMENTS[1:], Document("hens", "Hens sit.")))
+    other = SentenceTransformerSystem("org/model", "org/model")
+    cost = other.index(changed, tmp_path, None)
+    assert other._model.encoder.encoded == ["warm up", "Hens sit."], "by the text, not the place"
+    assert cost == Cost(index_bytes=3 * 32 * 4)
+    fresh = SentenceTransformerSystem("org/model", "org/model")
+    fresh.index(changed, tmp_path / "other", None)
+    assert other.search(QUERIES, 3) == fresh.search(QUERIES, 3)
     again._vectors[1, 0] = np.nan
     with pytest.raises(InputError, match="3 of 9 scores of org/model are NaN"):
         again.search(QUERIES, 2)
