@@ -175,7 +175,7 @@ def _plain(mined: Mined) -> list[object]:
 
 
 def _read(path: Path) -> list[Mined]:
-    """What was written before; a line that was cut off is taken away."""
+    """What was written before; from a line on that was cut off or damaged, it is taken away."""
     if not path.exists():
         return []
     found: list[Mined] = []
@@ -184,14 +184,14 @@ def _read(path: Path) -> list[Mined]:
         for line in lines:
             if not line.endswith(b"\n"):
                 break
-            query, positives, negatives = json.loads(line)
-            found.append(
-                Mined(
-                    query,
-                    tuple(Candidate(*values) for values in positives),
-                    tuple(Candidate(*values) for values in negatives),
-                )
-            )
+            try:
+                query, positives, negatives = json.loads(line)
+                candidates = [
+                    tuple(Candidate(*row) for row in own) for own in (positives, negatives)
+                ]
+            except (ValueError, TypeError):
+                break
+            found.append(Mined(query, *candidates))
             whole += len(line)
     with path.open("r+b") as file:
         file.truncate(whole)

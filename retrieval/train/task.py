@@ -254,7 +254,7 @@ def _scores(path: Path, train: Grades) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     if not path.is_file():
         return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         row = line.split("\t")
         if not line or (number == 1 and row[0] == "query-id"):
             continue
@@ -270,6 +270,13 @@ def _scores(path: Path, train: Grades) -> dict[str, dict[str, float]]:
         if query in train:
             found.setdefault(query, {})[document] = score
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as wrong:
+        raise InputError(f"{path} is not UTF-8 ({wrong}); expected UTF-8 text") from None
 
 
 def _sample(grades: Grades, most: int, rng: np.random.Generator) -> dict[str, Mapping[str, int]]:

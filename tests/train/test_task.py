@@ -125,3 +125,6 @@ def test_wrong_data_are_named(tmp_path: Path) -> None:
     (folder / "scores.tsv").write_text("q0\td1\tnan\n")
     with pytest.raises(InputError, match=r"scores\.tsv:1"):
         read_task(folder)
+    (folder / "scores.tsv").write_bytes("q0\td\xe9\t1\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"scores\.tsv is not UTF-8"):
+        read_task(folder)
