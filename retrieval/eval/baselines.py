@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.building import (
     ASKED,
-    BUILT,
     Ask,
     Cost,
     Indexing,
     Ranked,
     Settings,
     counted,
-    forget_built,
     joined,
     read_built,
     short_digest,
@@ -30,6 +28,17 @@ from retrieval.eval.building import (
 )
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.datasets.trec import word
+from retrieval.eval.vectors import (
+    Vector,
+    kept_vectors,
+    read_vectors,
+    text_digest,
+    write_part,
+    write_vectors,
+)
+
+SAVE_SECONDS = 60.0
+"""So often what a model has encoded is put on the disk."""
 
 _QUERIES_AT_ONCE = 64
 _TEXTS_AT_ONCE = 1024
@@ -154,25 +163,31 @@ class SentenceTransformerSystem:
         done = read_built(place, key)
         if done is not None:
             self._ids = [document.id for document in collection.documents]
-            self._vectors = np.load(place / "vectors.npy", allow_pickle=False)
+            self._vectors = read_vectors(place)
             return done
-        known = _kept(place)
+        known = kept_vectors(place)
         self._model.encode_document(["warm up"])
         self._ids, blocks, digests, seconds, tokens = [], [], [], 0.0, 0
+        unsaved: dict[int, Vector] = {}
+        saved = time.monotonic()
         for texts in _batches(self._take(collection, indexing), _TEXTS_AT_ONCE):
-            own = [_text_digest(text) for text in texts]
-            new = [text for text, digest in zip(texts, own, strict=True) if digest not in known]
-            started = time.perf_counter()
-            vectors = iter(self._encode(new) if new else ())
-            seconds += time.perf_counter() - started
-            tokens += self._tokens(new)
-            blocks.append(np.stack([known[d] if d in known else next(vectors) for d in own]))
+            own = [text_digest(text) for text in texts]
+            new = {d: text for d, text in zip(own, texts, strict=True) if d not in known}
+            here: dict[int, Vector] = {}
+            if new:
+                started = time.perf_counter()
+                vectors = self._encode(list(new.values()))
+                seconds += time.perf_counter() - started
+                tokens += self._tokens(list(new.values()))
+                here = dict(zip(new, vectors, strict=True))
+            blocks.append(np.stack([here[d] if d in here else known[d] for d in own]))
             digests += own
+            unsaved |= here
+            if unsaved and time.monotonic() - saved > SAVE_SECONDS:
+                write_part(place, unsaved)
+                unsaved, saved = {}, time.monotonic()
         self._vectors = np.concatenate(blocks)
-        place.mkdir(parents=True, exist_ok=True)
-        forget_built(place)
-        np.save(place / "vectors.npy", self._vectors, allow_pickle=False)
-        np.save(place / "texts.npy", np.array(digests, np.uint64), allow_pickle=False)
+        write_vectors(place, digests, self._vectors)
         cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
         if known:
             cost = Cost(index_bytes=cost.index_bytes)
@@ -270,20 +285,6 @@ class RunFile:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-
-def _text_digest(text: str) -> int:
-    data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
-
-
-def _kept(place: Path) -> dict[int, NDArray[np.float32]]:
-    """Vectors of another version of the collection, by the digests of their texts."""
-    if not (place / BUILT).is_file() or not (place / "texts.npy").is_file():
-        return {}
-    digests = np.load(place / "texts.npy", allow_pickle=False)
-    vectors = np.load(place / "vectors.npy", allow_pickle=False)
-    return dict(zip(digests.tolist(), vectors, strict=True))
 
 
 def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

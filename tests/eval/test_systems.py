@@ -12,6 +12,7 @@ import pytest
 
 import retrieval.encoders
 from retrieval.errors import InputError
+from retrieval.eval import baselines
 from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
 from retrieval.eval.building import Cost, System
 from retrieval.eval.datasets import Collection, assemble
@@ -339,6 +340,34 @@ def test_a_real_sentence_transformers_model(tmp_path: Path) -> None:
     for scores, expected in zip(run.values(), asked @ vectors.T, strict=True):
         found = [scores[document.id] for document in DOCUMENTS]
         assert found == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_what_a_model_encoded_before_it_was_stopped_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(package, "SentenceTransformer", FakeModel)
+    monkeypatch.setattr(baselines, "_TEXTS_AT_ONCE", 1)
+    monkeypatch.setattr(baselines, "SAVE_SECONDS", -1.0)
+
+    def stop(done: int, of: int) -> None:
+        if done == of - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SentenceTransformerSystem("m", "m").index(collection(), tmp_path, stop)
+    parts = sorted(tmp_path.rglob("*.npz"))
+    assert len(parts) == 2
+    parts[1].write_bytes(parts[1].read_bytes()[:40])  # as a full disk leaves it
+    again = SentenceTransformerSystem("m", "m")
+    cost = again.index(collection(), tmp_path, None)
+    assert cost == Cost(index_bytes=3 * 32 * 4)
+    encoded = again._model.encoder.encoded
+    assert encoded == ["warm up", "Dogs\nDogs bark at every stranger.", "Fish swim in silence."]
+    fresh = SentenceTransformerSystem("m", "m")
+    fresh.index(collection(), tmp_path / "other", None)
+    assert again.search(QUERIES, 3) == fresh.search(QUERIES, 3)
+    assert list(tmp_path.rglob("*.npz")) == []
 
 
 def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
