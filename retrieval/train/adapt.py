@@ -45,6 +45,7 @@ from retrieval.errors import CheckpointError, IndexNotFound, InputError
 from retrieval.index import Index
 from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
+from retrieval.train.checkpoint import replacing
 from retrieval.train.distributed import check_alone
 from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
 from retrieval.train.heldout import Figures, measure, score
@@ -446,9 +447,8 @@ def _difference(known: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
 def _plain(report: AdaptReport) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from tokenizers import Tokenizer
@@ -21,6 +22,20 @@ from retrieval.train.masking import MaskedLM, special_ids
 STATE_FILE = "state.pt"
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once it is written whole and lies on the disk.
+
+    After a crash or a power cut `path` is what it was before, or what was to be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
 def save_state(folder: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write the state of a run; one that is killed here keeps the state before.
 
@@ -28,12 +43,8 @@ def save_state(folder: Path, settings: Mapping[str, Any], state: Mapping[str, An
         settings: plain values that a run must share to go on from this state.
         state: tensors, numbers, strings, and lists, tuples and dictionaries of them.
     """
-    part = folder / f"{STATE_FILE}.part"
-    with part.open("wb") as file:
+    with replacing(folder / STATE_FILE) as file:
         torch.save({"settings": json.dumps(settings, sort_keys=True), **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / STATE_FILE)
     sync_directory(folder)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.errors import CheckpointError
+from retrieval.train.checkpoint import replacing
 from retrieval.train.corpus import TokenCorpus, batches, pair_batches
 from retrieval.train.distributed import check_alone
 from retrieval.train.interruption import interrupted
@@ -249,9 +250,8 @@ class _Run:
             "seen": self.seen,
             "drawn": self._drawn,
         }
-        part = self.folder / "state.pt.part"
-        torch.save(state, part)
-        part.replace(self.folder / "state.pt")
+        with replacing(self.folder / "state.pt") as file:
+            torch.save(state, file)
         text = json.dumps(asdict(self.config), indent=2)
         (self.folder / "config.json").write_text(text + "\n")
 

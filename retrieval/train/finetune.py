@@ -22,6 +22,7 @@ from torch import Tensor
 
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.errors import CheckpointError
+from retrieval.train.checkpoint import replacing
 from retrieval.train.interruption import interrupted
 from retrieval.train.losses import maxsim_matrix
 from retrieval.train.ranking import (
@@ -258,15 +259,14 @@ class Finetuner:
 
     def _save(self, path: Path) -> None:
         """Write the state aside and rename it: a run that is killed here keeps the one before."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = {f"student.{name}": t for name, t in self.student.state_dict().items()}
         for number, own in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": t for name, t in own.items()}
-        part = path.with_suffix(".part")
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, part, metadata={"step": str(self._step)})
-        part.replace(path)
+        with replacing(path) as file:
+            file.write(save(plain, metadata={"step": str(self._step)}))
 
     def _resume(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
