@@ -75,11 +75,17 @@ class Embeddings:
         dense: f32 [n, D], unit length; None if the encoder has no dense head.
         tokens: f32 [T, d], unit length; None if the encoder has no token head.
         offsets: i64 [n + 1]; text i owns `tokens[offsets[i]:offsets[i + 1]]`.
+        windows: f32 [w, D], unit length: dense vectors of parts of each text, for an index to keep
+            in the place of `dense`; None if the encoder makes none.
+        window_offsets: i64 [n + 1]; text i owns `windows[window_offsets[i]:window_offsets[i + 1]]`,
+            at least one.
     """
 
     dense: NDArray[np.float32] | None
     tokens: NDArray[np.float32] | None
     offsets: NDArray[np.int64] | None
+    windows: NDArray[np.float32] | None = None
+    window_offsets: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         if self.dense is not None:

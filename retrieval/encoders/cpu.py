@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from retrieval.encoders import model_folder
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.model_folder import ModelSettings
-from retrieval.encoders.packing import Indices, Tally, chunked, offsets_of, pack, windows
+from retrieval.encoders.packing import (
+    Indices,
+    Tally,
+    chunked,
+    offsets_of,
+    pack,
+    window_lengths,
+    windows,
+)
 from retrieval.encoders.quantized import read_tensor, tensor_places
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
@@ -77,7 +85,12 @@ class CpuEncoder:
         skipped = tuple(sorted({word for word in words if word is not None}))
         self._document = SideReader(
             self._tokenizer,
-            Side(settings.max_tokens, settings.document_prefix, skipped=skipped),
+            Side(
+                settings.max_tokens,
+                settings.document_prefix,
+                skipped=skipped,
+                window=settings.dense_window,
+            ),
         )
         self._query = SideReader(
             self._tokenizer,
@@ -159,7 +172,7 @@ class CpuEncoder:
         started: _Run | None = None
         try:
             for window in windows(sequences, lambda text: len(text.ids), STREAM_TOKENS):
-                started = self._start(window)
+                started = self._start(self._document, window)
                 if waiting is not None:
                     yield waiting.finish(report)
                 waiting = started
@@ -173,7 +186,7 @@ class CpuEncoder:
     def _encode(
         self, reader: SideReader, texts: Sequence[str], progress: Progress | None
     ) -> Embeddings:
-        run = self._start(list(self._read(reader, texts)))
+        run = self._start(reader, list(self._read(reader, texts)))
         try:
             return run.finish(Tally(progress))
         finally:
@@ -184,17 +197,17 @@ class CpuEncoder:
         for run in chunked(texts, _READ_AT_ONCE):
             yield from reader.read([leading(self._tokenizer, text, longest) for text in run])
 
-    def _start(self, texts: Sequence[TokenSequence]) -> _Run:
+    def _start(self, reader: SideReader, texts: Sequence[TokenSequence]) -> _Run:
         """Hand texts to the threads; a single one waits to be run by the caller's own."""
         lengths = [len(text.ids) for text in texts]
         share = sum(lengths) // (4 * self._threads)
-        run = _Run(texts, self._dense_dim, self._token_dim, self._forward)
+        run = _Run(texts, self._dense_dim, self._token_dim, reader.side.window, self._forward)
         for task in pack(lengths, max(1, min(share, _TASK_TOKENS))):
             run.add(task, None if len(texts) == 1 else self._pool)
         return run
 
     def _forward(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """One text's ids i64 [L] to `dense` f32 [1, D] and `tokens` f32 [L, d]."""
+        """One text's ids i64 [L] to `dense` f32 [1, D], `tokens` [L, d], `windows` [w, D]."""
         return dict(zip(self._outputs, self._session.run(None, {"ids": ids}), strict=True))
 
 
@@ -206,14 +219,20 @@ class _Run:
         texts: Sequence[TokenSequence],
         dense_dim: int | None,
         token_dim: int | None,
+        window: int | None,
         forward: Callable[[NDArray[np.int64]], dict[str, NDArray[np.float32]]],
     ) -> None:
         self._texts = texts
         self._forward = forward
         self._tasks: dict[Future[None], Indices] = {}
         self._dense = self._tokens = self._offsets = None
+        self._windows = self._window_offsets = None
         if dense_dim is not None:
             self._dense = np.zeros((len(texts), dense_dim), np.float32)
+        if dense_dim is not None and window is not None:
+            counts = [len(window_lengths(len(text.ids), window)) for text in texts]
+            self._window_offsets = offsets_of(counts)
+            self._windows = np.zeros((int(self._window_offsets[-1]), dense_dim), np.float32)
         if token_dim is not None:
             self._offsets = offsets_of([len(text.positions) for text in texts])
             self._tokens = np.zeros((int(self._offsets[-1]), token_dim), np.float32)
@@ -234,7 +253,9 @@ class _Run:
             future.result()
             task = self._tasks[future]
             counter.add(len(task), sum(len(self._texts[i].ids) for i in task))
-        return Embeddings(self._dense, self._tokens, self._offsets)
+        return Embeddings(
+            self._dense, self._tokens, self._offsets, self._windows, self._window_offsets
+        )
 
     def cancel(self) -> None:
         """Take back what has not begun; nothing to do after `finish`."""
@@ -247,6 +268,9 @@ class _Run:
             made = self._forward(text.ids)
             if self._dense is not None:
                 self._dense[i] = made["dense"][0]
+            if self._windows is not None and self._window_offsets is not None:
+                rows = slice(self._window_offsets[i], self._window_offsets[i + 1])
+                self._windows[rows] = made["windows"]
             if self._tokens is not None and self._offsets is not None:
                 vectors = made["tokens"]
                 rows = slice(self._offsets[i], self._offsets[i + 1])

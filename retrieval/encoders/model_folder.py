@@ -47,6 +47,8 @@ class ModelSettings:
         query_prefix: put before every query.
         token_skiplist: words of one token each, such as punctuation; a document's tokens of these
             words are read, but left out of its token vectors.
+        dense_window: a document gets one dense vector for each run of at most so many of its
+            tokens, all of them read in the context of the whole; None: one for all.
     """
 
     name: str = ""
@@ -55,6 +57,7 @@ class ModelSettings:
     document_prefix: str = ""
     query_prefix: str = ""
     token_skiplist: tuple[str, ...] = ()
+    dense_window: int | None = None
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], *, max_positions: int) -> ModelSettings:
@@ -78,7 +81,12 @@ class ModelSettings:
         skiplist = raw.get("token_skiplist", ())
         if not isinstance(skiplist, list | tuple) or not all(isinstance(w, str) for w in skiplist):
             raise CheckpointError(f"{_at('token_skiplist')} is no list of strings, expected one")
-        return cls(**values, token_skiplist=tuple(skiplist))
+        window = raw.get("dense_window")
+        if window is not None and (type(window) is not int or window < 1):
+            raise CheckpointError(
+                f"{_at('dense_window')} is {window!r}, expected a number from 1 on, or null"
+            )
+        return cls(**values, token_skiplist=tuple(skiplist), dense_window=window)
 
     def to_dict(self) -> dict[str, Any]:
         """The section as it is written."""

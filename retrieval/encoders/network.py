@@ -29,22 +29,36 @@ class Network(nn.Module):
         self.trunk, self.dense, self.tokens = trunk, dense, tokens
 
     def forward(
-        self, ids: Tensor, layout: Layout, prompt_tokens: int = 0
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Ids i64 [T] to f32 [n, D] and f32 [T, d], of unit length; None for a head not there."""
+        self,
+        ids: Tensor,
+        layout: Layout,
+        prompt_tokens: int = 0,
+        *,
+        windows: Layout | None = None,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """All vectors of a batch, of unit length; None for a head that is not there.
+
+        Args:
+            ids: i64 [T], of the layout's n sequences.
+            windows: w parts of the sequences, in order, that are to have dense vectors too.
+
+        Returns:
+            dense f32 [n, D], tokens f32 [T, d], and the windows' dense vectors f32 [w, D].
+        """
         # The heads run in float32: they are small, and what they lose shows in the scores.
         hidden = self.trunk(ids, layout).float()
-        dense = None
+        dense = parts = None
         if isinstance(self.dense, PooledHead):
             dense = self.dense(hidden, layout, prompt_tokens)
         elif self.dense is not None:
             dense = self.dense(hidden, layout)
-        return dense, None if self.tokens is None else self.tokens(hidden)
+            parts = None if windows is None else self.dense(hidden, windows)
+        return dense, None if self.tokens is None else self.tokens(hidden), parts
 
     @torch.inference_mode()
     def dims(self) -> tuple[int | None, int | None]:
         """Dimensions of the dense and of the token vectors, found by running one token."""
-        dense, tokens = self(torch.zeros(1, dtype=torch.long), Layout.of([1]))
+        dense, tokens, _ = self(torch.zeros(1, dtype=torch.long), Layout.of([1]))
         return (
             None if dense is None else int(dense.shape[1]),
             None if tokens is None else int(tokens.shape[1]),

@@ -89,7 +89,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = quantize_state(state, exact=(DENSE_HEAD,)) if quantize else state
     write_tensors(folder / WEIGHTS_FILE, tensors)
-    graph = build_graph(shape, tensor_places(folder / WEIGHTS_FILE))
+    graph = build_graph(shape, tensor_places(folder / WEIGHTS_FILE), settings.dense_window)
     (folder / GRAPH_FILE).write_bytes(graph)
     shutil.copyfile(tokenizer_json, folder / TOKENIZER_FILE)
     contents = {**config, SECTION: {**retrieval_config, **settings.to_dict()}}
@@ -97,14 +97,17 @@ def export(
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
-def build_graph(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bytes:
+def build_graph(
+    config: ModernBertConfig, places: Mapping[str, TensorPlace], dense_window: int | None = None
+) -> bytes:
     """The serialised graph: `ids` i64 [L] to `dense` f32 [1, D] and `tokens` f32 [L, d].
 
     Args:
         config: the network's shape.
         places: where each tensor lies in `model.safetensors`; matrices of f32 give a float graph.
+        dense_window: adds `windows` f32 [w, D], as `packing.window_lengths` cuts the text.
     """
-    network = _Network(config, GraphBuilder(places))
+    network = _Network(config, GraphBuilder(places), dense_window)
     return network.build()
 
 
@@ -172,8 +175,11 @@ class _Blocks:
 class _Network:
     """Lays the network out in a builder. Activations are [L, H] throughout: one text."""
 
-    def __init__(self, config: ModernBertConfig, builder: GraphBuilder) -> None:
+    def __init__(
+        self, config: ModernBertConfig, builder: GraphBuilder, dense_window: int | None
+    ) -> None:
         self.config = config
+        self.dense_window = dense_window
         self.g = g = builder
         self.quantized = any(place.dtype == "I8" for place in g.places.values())
         self.length = g.op("Shape", "ids")
@@ -227,6 +233,10 @@ class _Network:
             mean = g.op("ReduceMean", hidden, g.constant([0]), keepdims=1)
             self._unit(self._linear(DENSE_HEAD, _Rows(mean, None)), "dense")
             shapes["dense"] = (1, g.places[DENSE_HEAD].shape[0])
+            if self.dense_window is not None:
+                sums = self._window_sums(hidden, self.dense_window)
+                self._unit(self._linear(DENSE_HEAD, _Rows(sums, None)), "windows")
+                shapes["windows"] = ("windows", g.places[DENSE_HEAD].shape[0])
         skip, up, down = TOKEN_HEAD
         if skip in g.places:
             read = self._read(hidden)
@@ -234,6 +244,23 @@ class _Network:
             self._unit(g.op("Add", self._linear(skip, read), self._linear(down, inner)), "tokens")
             shapes["tokens"] = ("length", g.places[skip].shape[0])
         return shapes
+
+    def _window_sums(self, hidden: str, most: int) -> str:
+        """Sums over the windows of `packing.window_lengths`: [L, H] to [w, H]."""
+        g, length = self.g, self.length
+
+        def over(dividend: str, divisor: str) -> str:
+            """Divide i64 [1] by i64 [1], rounded up."""
+            above = g.op("Add", dividend, g.op("Sub", divisor, g.constant([1])))
+            return g.op("Div", above, divisor)
+
+        count = over(length, g.constant([most]))
+        each = over(length, count)
+        beyond = g.op("Sub", g.op("Mul", count, each), length)
+        zero = g.constant([0])
+        padded = g.op("Pad", hidden, g.op("Concat", zero, zero, beyond, zero, axis=0))
+        shape = g.op("Concat", count, each, g.constant([self.config.hidden_size]), axis=0)
+        return g.op("ReduceSum", g.op("Reshape", padded, shape), g.constant([1]), keepdims=0)
 
     def _unit(self, vectors: str, name: str) -> None:
         """Rows scaled to unit length, as the graph's output of that name."""

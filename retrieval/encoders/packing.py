@@ -79,6 +79,18 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return offsets
 
 
+def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
+    """Lengths of the windows that a text is cut into: i64 [w], at most `most` tokens each.
+
+    As few as can be, all of one length but for the last, which is shorter by less than w tokens.
+    """
+    count = -(-tokens // most)
+    length = -(-tokens // count)
+    lengths = np.full(count, length, dtype=np.int64)
+    lengths[-1] = tokens - (count - 1) * length
+    return lengths
+
+
 def rows_of(offsets: NDArray[np.int64], texts: Indices) -> NDArray[np.int64]:
     """The rows that these texts own, text after text: i64 [rows]."""
     starts, stops = offsets[texts], offsets[texts + 1]

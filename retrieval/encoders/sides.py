@@ -47,6 +47,8 @@ class Side:
         strip: whether white space around a text (and its prompt) is taken away.
         weights: f32 [vocabulary], what a token's vector counts next to the text's others: the
             vectors of a text are scaled by it, by 1 on average; None is 1 for each.
+        window: beside its one dense vector a text gets one for each window of at most so many
+            tokens; None for none.
     """
 
     max_tokens: int
@@ -56,6 +58,7 @@ class Side:
     skipped: tuple[int, ...] = ()
     strip: bool = False
     weights: NDArray[np.float32] | None = None
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from retrieval.encoders.attention import Layout
 from retrieval.encoders.network import Checkpoint, fingerprint_of
-from retrieval.encoders.packing import Tally, chunked, offsets_of, pack, rows_of, windows
+from retrieval.encoders.packing import (
+    Tally,
+    chunked,
+    offsets_of,
+    pack,
+    rows_of,
+    window_lengths,
+    windows,
+)
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.encoders.tokenization import leading, token_spans
 from retrieval.errors import EncoderError, InputError
@@ -138,7 +146,8 @@ class TorchEncoder:
         self, reader: SideReader, sequences: Sequence[TokenSequence], tally: Tally
     ) -> Embeddings:
         """Run sequences through the network in batches by length; results in the order given."""
-        out = _Output(sequences, self._dense_dim, self._token_dim)
+        window = reader.side.window
+        out = _Output(sequences, self._dense_dim, self._token_dim, window)
         waiting = list(pack([len(sequence.ids) for sequence in sequences], self._budget))[::-1]
         while waiting:
             batch = waiting.pop()
@@ -146,7 +155,7 @@ class TorchEncoder:
             lengths = [len(sequence.ids) for sequence in chosen]
             made = None
             with contextlib.suppress(torch.OutOfMemoryError):
-                made = self._forward(chosen, reader.prompt_tokens)
+                made = self._forward(chosen, reader.prompt_tokens, window)
             if made is None:  # only here has the failed pass let go of its memory
                 self._shrink(lengths)
                 waiting += [batch[part] for part in pack(lengths, self._budget)][::-1]
@@ -157,21 +166,22 @@ class TorchEncoder:
 
     @torch.inference_mode()
     def _forward(
-        self, batch: Sequence[TokenSequence], prompt_tokens: int
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """One batch's dense vectors [n, D] and those of its kept tokens, text after text."""
+        self, batch: Sequence[TokenSequence], prompt_tokens: int, window: int | None
+    ) -> tuple[NDArray[np.float32] | None, ...]:
+        """A batch's dense vectors [n, D], its kept tokens' and its windows', text after text."""
         ids = torch.from_numpy(np.concatenate([sequence.ids for sequence in batch]))
         layout = Layout.of(
             [len(sequence.ids) for sequence in batch],
             self._device,
             key_lengths=[sequence.visible for sequence in batch],
         )
-        dense, vectors = self._network(ids.to(self._device), layout, prompt_tokens)
+        told = {} if window is None else {"windows": _windows(layout, window)}
+        dense, vectors, parts = self._network(ids.to(self._device), layout, prompt_tokens, **told)
         if vectors is not None and any(sequence.kept is not None for sequence in batch):
             starts = offsets_of(layout.lengths)[:-1]
             rows = [start + text.positions for start, text in zip(starts, batch, strict=True)]
             vectors = vectors[torch.from_numpy(np.concatenate(rows)).to(self._device)]
-        return _array(dense), _array(vectors)
+        return _array(dense), _array(vectors), _array(parts)
 
     def _shrink(self, lengths: Sequence[int]) -> None:
         """Halve the budget, after the GPU's memory did not suffice for texts of these lengths."""
@@ -189,11 +199,20 @@ class _Output:
     """The arrays of one run, filled batch by batch."""
 
     def __init__(
-        self, sequences: Sequence[TokenSequence], dense_dim: int | None, token_dim: int | None
+        self,
+        sequences: Sequence[TokenSequence],
+        dense_dim: int | None,
+        token_dim: int | None,
+        window: int | None,
     ) -> None:
         self._dense = self._tokens = self._offsets = None
+        self._windows = self._window_offsets = None
         if dense_dim is not None:
             self._dense = np.zeros((len(sequences), dense_dim), np.float32)
+        if dense_dim is not None and window is not None:
+            counts = [len(window_lengths(len(text.ids), window)) for text in sequences]
+            self._window_offsets = offsets_of(counts)
+            self._windows = np.zeros((int(self._window_offsets[-1]), dense_dim), np.float32)
         if token_dim is not None:
             self._offsets = offsets_of([len(sequence.positions) for sequence in sequences])
             self._tokens = np.zeros((int(self._offsets[-1]), token_dim), np.float32)
@@ -207,7 +226,10 @@ class _Output:
         batch: NDArray[np.int64],
         dense: NDArray[np.float32] | None,
         vectors: NDArray[np.float32] | None,
+        windows: NDArray[np.float32] | None,
     ) -> None:
+        if self._windows is not None and self._window_offsets is not None and windows is not None:
+            self._windows[rows_of(self._window_offsets, batch)] = windows
         if self._dense is not None and dense is not None:
             self._dense[batch] = dense
         if self._tokens is not None and self._offsets is not None and vectors is not None:
@@ -217,7 +239,15 @@ class _Output:
 
     @property
     def embeddings(self) -> Embeddings:
-        return Embeddings(self._dense, self._tokens, self._offsets)
+        return Embeddings(
+            self._dense, self._tokens, self._offsets, self._windows, self._window_offsets
+        )
+
+
+def _windows(layout: Layout, most: int) -> Layout:
+    """The windows of a layout's sequences, one after the other."""
+    cut = [window_lengths(length, most) for length in layout.lengths]
+    return Layout.of(np.concatenate(cut).tolist(), layout.cu_seqlens.device)
 
 
 def _weights(sequence: TokenSequence) -> NDArray[np.float32]:

@@ -105,7 +105,8 @@ class VectorBuffer:
                 holds NaN or infinity.
         """
         dense_dim, token_dim = self._dims
-        dense, tokens = _checked(embeddings.dense, "dense"), _checked(embeddings.tokens, "token")
+        windows = embeddings.dense if embeddings.windows is None else embeddings.windows
+        dense, tokens = _checked(windows, "dense"), _checked(embeddings.tokens, "token")
         found = (
             len(embeddings),
             None if dense is None else dense.shape[1],
@@ -123,13 +124,14 @@ class VectorBuffer:
     def write(self, folder: Path) -> None:
         """Write all that waits into `folder` and forget it."""
         ids = np.concatenate(self._ids)
-        dense = [e.dense for e in self._embeddings if e.dense is not None]
+        dense = [_dense_of(e) for e in self._embeddings if e.dense is not None]
         tokens = [e.tokens for e in self._embeddings if e.tokens is not None]
         lengths = [np.diff(e.offsets) for e in self._embeddings if e.offsets is not None]
         if dense:
-            write_dense(folder / DENSE, ids, np.concatenate(dense))
+            vectors, counts = (np.concatenate(part) for part in zip(*dense, strict=True))
+            write_dense(folder / DENSE, ids, vectors, _offsets(counts))
         if tokens:
-            offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+            offsets = _offsets(np.concatenate(lengths))
             write_late(folder / LATE, ids, np.concatenate(tokens), offsets)
         self.clear()
 
@@ -168,6 +170,19 @@ def merge_vectors(
             memory=compression.memory,
             tell=compression.tell,
         )
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each run of so many rows begins, and the last one's end: i64 [n + 1]."""
+    return np.append(0, np.cumsum(lengths))
+
+
+def _dense_of(embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The dense vectors to keep, f32 [r, D], and how many each text has, i64 [n]."""
+    if embeddings.windows is not None and embeddings.window_offsets is not None:
+        return embeddings.windows, np.diff(embeddings.window_offsets)
+    assert embeddings.dense is not None
+    return embeddings.dense, np.ones(len(embeddings), np.int64)
 
 
 def _checked(vectors: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -273,4 +274,5 @@ def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
     tokens, offsets = embeddings.tokens, embeddings.offsets
     if factor == 1 or tokens is None or offsets is None or not np.isfinite(tokens).all():
         return embeddings
-    return Embeddings(embeddings.dense, *pool(tokens, offsets, factor))
+    merged, bounds = pool(tokens, offsets, factor)
+    return replace(embeddings, tokens=merged, offsets=bounds)

@@ -1,6 +1,8 @@
-"""The dense index: one vector per passage, exact inner product through FAISS.
+"""The dense index: one vector a passage or one a window of it, exact inner product through FAISS.
 
-A segment is two memory-mapped files, `dense.ids.npy` i64 [n] and `dense.vectors.npy` f32 [n, D].
+A segment is memory-mapped files: `dense.ids.npy` i64 [n], `dense.vectors.npy` f32 [r, D] and, where
+passages have several vectors, `dense.offsets.npy` i64 [n + 1]: passage i owns rows
+offsets[i]:offsets[i + 1] and scores as the best of them; without the file there is one row each.
 Plain arrays rather than a FAISS file: opening costs two small headers at any size, what is opened
 is checked to the byte (FAISS's reader was not written for hostile files), and a merge copies rows
 without change. f32 rather than f16 because FAISS can then search the mapped pages as they lie;
@@ -10,7 +12,7 @@ directly. Beside the token vectors the doubled size is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError
 from retrieval.indexes.arrays import (
+    CURE,
     RowsById,
     check_ids,
     check_k,
@@ -33,17 +36,22 @@ from retrieval.indexes.arrays import (
 
 IDS = "dense.ids.npy"
 VECTORS = "dense.vectors.npy"
+OFFSETS = "dense.offsets.npy"
 
-_MERGE_ROWS = 1 << 14
+_MERGE_PASSAGES = 1 << 13
 
 
-def write_dense(folder: Path, ids: ArrayLike, vectors: ArrayLike) -> None:
+def write_dense(
+    folder: Path, ids: ArrayLike, vectors: ArrayLike, offsets: ArrayLike | None = None
+) -> None:
     """Write a segment into `folder` (made if need be) and fsync it.
 
     Args:
-        folder: where the two files go.
+        folder: where the files go.
         ids: i64 [n], not negative, all different.
-        vectors: f32 [n, D], unit length as encoders return them.
+        vectors: f32 [r, D], unit length as encoders return them.
+        offsets: i64 [n + 1]; passage i owns vectors[offsets[i]:offsets[i + 1]], at least one.
+            None: one each.
 
     Raises:
         InputError: shapes disagree, or a vector holds NaN or infinity (its passage is named).
@@ -51,15 +59,18 @@ def write_dense(folder: Path, ids: ArrayLike, vectors: ArrayLike) -> None:
     """
     names = check_ids(ids)
     rows = check_vectors(vectors, "dense vectors")
-    if len(names) != len(rows):
+    bounds = np.arange(len(names) + 1) if offsets is None else np.asarray(offsets, np.int64)
+    if offsets is None and len(names) != len(rows):
         raise InputError(f"{len(names)} passage ids for {len(rows)} dense vectors")
+    problem = _offsets_problem(bounds, len(names), len(rows))
+    if problem:
+        raise InputError(f"dense vectors: {problem}")
     bad = first_bad_row(rows)
     if bad is not None:
-        raise InputError(f"the dense vector of passage {names[bad]} holds NaN or infinity")
+        passage = names[np.searchsorted(bounds, bad, "right") - 1]
+        raise InputError(f"the dense vector of passage {passage} holds NaN or infinity")
     make_folder(folder)
-    write_array(folder / IDS, "<i8", names.shape, [names])
-    write_array(folder / VECTORS, "<f4", rows.shape, [rows])
-    sync_folder(folder)
+    _write(folder, names, bounds, rows.shape, [rows])
 
 
 def merge_dense(
@@ -76,32 +87,66 @@ def merge_dense(
     if len(dims) != 1:
         raise InputError(f"cannot merge dense segments of dimensions {sorted(dims)}; expected one")
     kept = [np.flatnonzero(chosen(segment.ids, allowed)) for segment in segments]
-    ids = check_ids(np.concatenate([s.ids[rows] for s, rows in zip(segments, kept, strict=True)]))
+    pairs = list(zip(segments, kept, strict=True))
+    ids = check_ids(np.concatenate([segment.ids[places] for segment, places in pairs]))
+    counts = np.concatenate([np.diff(segment.offsets)[places] for segment, places in pairs])
+    offsets = np.concatenate([[0], np.cumsum(counts)])
 
     def blocks() -> Iterator[NDArray[np.float32]]:
-        for segment, rows in zip(segments, kept, strict=True):
-            for start in range(0, len(rows), _MERGE_ROWS):
-                yield segment.vectors(segment.ids[rows[start : start + _MERGE_ROWS]])
+        for segment, places in pairs:
+            for start in range(0, len(places), _MERGE_PASSAGES):
+                yield segment.vectors(segment.ids[places[start : start + _MERGE_PASSAGES]])
 
     make_folder(folder)
+    _write(folder, ids, offsets, (int(offsets[-1]), dims.pop()), blocks())
+
+
+def _write(
+    folder: Path,
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    shape: tuple[int, ...],
+    vectors: Iterable[NDArray[np.float32]],
+) -> None:
     write_array(folder / IDS, "<i8", ids.shape, [ids])
-    write_array(folder / VECTORS, "<f4", (len(ids), dims.pop()), blocks())
+    write_array(folder / VECTORS, "<f4", shape, vectors)
+    if shape[0] != len(ids):
+        write_array(folder / OFFSETS, "<i8", offsets.shape, [offsets])
     sync_folder(folder)
+
+
+def _offsets_problem(offsets: NDArray[np.int64], passages: int, rows: int) -> str | None:
+    if offsets.shape != (passages + 1,):
+        return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
+    if offsets[0] != 0 or offsets[-1] != rows:
+        return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {rows}"
+    if not (offsets[1:] > offsets[:-1]).all():
+        return "offsets leave a passage without a vector, expected at least one each"
+    return None
 
 
 class DenseSegment:
     """A memory-mapped dense segment; any number of threads may read it at once.
 
     Attributes:
-        ids: i64 [n], the passage of each row, read-only.
+        ids: i64 [n], its passages, read-only.
+        offsets: i64 [n + 1]; passage i owns rows offsets[i]:offsets[i + 1].
         dim: D.
     """
 
-    __slots__ = ("_rows", "_vectors", "dim", "ids")
+    __slots__ = ("_owners", "_rows", "_vectors", "dim", "ids", "offsets")
 
-    def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], rows: RowsById):
+    def __init__(
+        self,
+        ids: NDArray[np.int64],
+        vectors: NDArray[np.float32],
+        offsets: NDArray[np.int64] | None,
+        rows: RowsById,
+    ):
         self.ids = ids
         self.dim = int(vectors.shape[1])
+        self.offsets = np.arange(len(ids) + 1) if offsets is None else offsets
+        self._owners = None if offsets is None else np.repeat(ids, np.diff(offsets))
         self._vectors = vectors
         self._rows = rows
 
@@ -110,12 +155,17 @@ class DenseSegment:
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
         ids = open_array(folder / IDS, "<i8", ndim=1)
         vectors = open_array(folder / VECTORS, "<f4", ndim=2)
-        if len(ids) != len(vectors):
+        offsets = None
+        if (folder / OFFSETS).exists():
+            offsets = open_array(folder / OFFSETS, "<i8", ndim=1)
+            problem = _offsets_problem(offsets, len(ids), len(vectors))
+            if problem:
+                raise IndexCorrupted(f"{folder / OFFSETS}: {problem}; {CURE}")
+        elif len(ids) != len(vectors):
             raise IndexCorrupted(
-                f"{folder / VECTORS} has {len(vectors)} rows for {len(ids)} passage ids;"
-                " restore the segment from a copy, or build the index again"
+                f"{folder / VECTORS} has {len(vectors)} rows for {len(ids)} passage ids; {CURE}"
             )
-        return cls(ids, vectors, RowsById(ids, folder / IDS))
+        return cls(ids, vectors, offsets, RowsById(ids, folder / IDS))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -134,22 +184,47 @@ class DenseSegment:
             ids i64 [q, k] padded with -1, and scores f32 [q, k] padded with -inf; scores descend,
             equal ones by ascending id.
         """
-        rows = check_query(queries, "dense query vectors", dim=self.dim)
-        ids = np.full((len(rows), check_k(k)), -1, dtype=np.int64)
-        scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
+        asked = check_query(queries, "dense query vectors", dim=self.dim)
+        ids = np.full((len(asked), check_k(k)), -1, dtype=np.int64)
+        scores = np.full((len(asked), k), -np.inf, dtype=np.float32)
         mask = None if allowed is None else chosen(self.ids, allowed)
         found = min(k, len(self.ids) if mask is None else int(mask.sum()))
-        if found == 0 or len(rows) == 0:
+        if found == 0 or len(asked) == 0:
             return ids, scores
-        at, best = _nearest(rows, self._vectors, found, mask)
-        # A damaged file may hold NaN, which FAISS never returns: fewer than `found` rows then.
-        missing = at < 0
-        names = np.where(missing, -1, self.ids[at])
-        best[missing] = -np.inf
+        names, best = self._best(asked, found, mask)
         order = np.lexsort((names, -best), axis=1)
         ids[:, :found] = np.take_along_axis(names, order, axis=1)
         scores[:, :found] = np.take_along_axis(best, order, axis=1)
         return ids, scores
+
+    def _best(
+        self, queries: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The k best passages, of at least so many: ids i64 [q, k], and scores."""
+        if self._owners is None:
+            at, best = _nearest(queries, self._vectors, k, mask)
+            # A damaged file may hold NaN, which FAISS never returns: fewer than k rows then.
+            return np.where(at < 0, -1, self.ids[at]), np.where(at < 0, -np.inf, best)
+        counts = np.diff(self.offsets)
+        if mask is not None:
+            mask = np.repeat(mask, counts)
+        rows = len(self._vectors) if mask is None else int(mask.sum())
+        # A passage's rows are seldom far apart in rank: few more rows than passages will do.
+        wide = min(rows, 2 * k + int(counts.max()))
+        while True:
+            at, best = _nearest(queries, self._vectors, wide, mask)
+            owners = np.where(at < 0, -1, self._owners[at])
+            firsts = [np.unique(own[own >= 0], return_index=True) for own in owners]
+            if wide == rows or min(len(names) for names, _ in firsts) >= k:
+                break
+            wide = min(rows, 4 * wide)
+        names = np.full((len(queries), k), -1, dtype=np.int64)
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        for query, (_, first) in enumerate(firsts):
+            places = np.sort(first)[:k]
+            names[query, : len(places)] = owners[query, places]
+            scores[query, : len(places)] = best[query, places]
+        return names, scores
 
     def score(self, query: ArrayLike, ids: ArrayLike) -> NDArray[np.float32]:
         """Inner product of one query f32 [D] with each passage, f32 [n]; -inf for unknown ids."""
@@ -157,16 +232,30 @@ class DenseSegment:
         at = self._rows.find(ids)
         scores = np.full(len(at), -np.inf, dtype=np.float32)
         known = at >= 0
-        scores[known] = self._vectors[at[known]] @ row[0]
+        if known.any():
+            rows, starts = self._rows_of(at[known])
+            scores[known] = np.maximum.reduceat(self._vectors[rows] @ row[0], starts)
         return scores
 
     def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """Copies of the passages' vectors, f32 [n, D]; InputError for an id not in the segment."""
+        """Copies of the passages' vectors, f32 [r, D], passage after passage.
+
+        Raises:
+            InputError: an id is not in the segment.
+        """
         at = self._rows.find(ids)
         if (at < 0).any():
             missing = np.asarray(ids)[at < 0][0]
             raise InputError(f"passage {missing} is not in this segment")
-        return self._vectors[at]
+        return self._vectors[self._rows_of(at)[0]]
+
+    def _rows_of(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of these passages, one passage's after another's, and where each begins."""
+        if self._owners is None:
+            return places, np.arange(len(places))
+        starts, counts = self.offsets[places], np.diff(self.offsets)[places]
+        begins = np.cumsum(counts) - counts
+        return np.repeat(starts - begins, counts) + np.arange(int(counts.sum())), begins
 
 
 def _nearest(

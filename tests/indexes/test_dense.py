@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, InputError
 from retrieval.indexes import DenseSegment, merge_dense, write_dense
+from retrieval.indexes.arrays import write_array
 
 
 def unit(rng: np.random.Generator, n: int, dim: int) -> NDArray[np.float32]:
@@ -66,6 +67,87 @@ def test_search_is_brute_force(
         np.testing.assert_allclose(scores[query, :expected], products[query][rows], atol=1e-6)
         pairs = list(zip((-scores[query, :expected]).tolist(), best.tolist(), strict=True))
         assert pairs == sorted(pairs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    k=st.integers(1, 50),
+    share=st.sampled_from([None, 0.0, 0.1, 0.5]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_passage_counts_as_the_best_of_its_vectors(
+    tmp_path_factory: pytest.TempPathFactory,
+    counts: list[int],
+    k: int,
+    share: float | None,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    n, offsets = len(counts), np.cumsum([0, *counts])
+    ids = rng.permutation(3 * n)[:n]
+    centres = unit(rng, n, 6)  # a passage's vectors lie close together, as windows of a text do
+    vectors = np.repeat(centres, counts, axis=0) + 0.1 * unit(rng, int(offsets[-1]), 6)
+    queries = unit(rng, 5, 6)
+    allowed = None if share is None else rng.random(3 * n) < share
+    folder = tmp_path_factory.mktemp("dense")
+    write_dense(folder, ids, vectors, offsets)
+    segment = DenseSegment.open(folder)
+    found, scores = segment.search(queries, k, allowed)
+    best = np.maximum.reduceat(queries.astype(np.float64) @ vectors.T, offsets[:-1], axis=1)
+    for query in range(5):
+        row = segment.score(queries[query], ids)
+        np.testing.assert_allclose(row, best[query], atol=1e-6)
+        inside = np.flatnonzero(allowed[ids]) if allowed is not None else np.arange(n)
+        expected = inside[np.argsort(-best[query][inside])][:k]
+        assert found[query, : len(expected)].tolist() == ids[expected].tolist()
+        assert (found[query, len(expected) :] == -1).all()
+        np.testing.assert_allclose(scores[query, : len(expected)], best[query][expected], atol=1e-6)
+
+
+def test_several_vectors_a_passage_are_merged_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    a, b = unit(rng, 5, 3), unit(rng, 2, 3)
+    write_dense(tmp_path / "a", [5, 1, 8], a, [0, 2, 3, 5])
+    write_dense(tmp_path / "b", [3, 0], b)
+    segments = [DenseSegment.open(tmp_path / name) for name in "ab"]
+    allowed = np.ones(10, dtype=np.bool_)
+    allowed[1] = False
+    merge_dense(tmp_path / "c", segments, allowed)
+    merged = DenseSegment.open(tmp_path / "c")
+    assert merged.ids.tolist() == [5, 8, 3, 0]
+    assert merged.offsets.tolist() == [0, 2, 4, 5, 6]
+    assert np.array_equal(merged.vectors([8, 3]), np.concatenate([a[3:], b[:1]]))
+    allowed[[5, 8]] = False
+    merge_dense(tmp_path / "d", segments, allowed)
+    assert not (tmp_path / "d" / "dense.offsets.npy").exists()
+    assert np.array_equal(DenseSegment.open(tmp_path / "d").vectors([3, 0]), b)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([0, 2], "2 passages"),
+        ([0, 1, 2], "0 to 3"),
+        ([1, 2, 3], "0 to 3"),
+        ([0, 3, 3], "without a vector"),
+        ([0, 4, 3], "without a vector"),
+    ],
+)
+def test_wrong_offsets(tmp_path: Path, offsets: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write_dense(tmp_path / "a", [1, 2], np.ones((3, 2)), offsets)
+    write_dense(tmp_path / "b", [1, 2], np.ones((3, 2)), [0, 1, 3])
+    write_array(tmp_path / "b" / "dense.offsets.npy", "<i8", (len(offsets),), [np.array(offsets)])
+    with pytest.raises(IndexCorrupted, match=r"dense\.offsets.*" + message):
+        DenseSegment.open(tmp_path / "b")
+
+
+def test_lost_offsets_are_noticed(tmp_path: Path) -> None:
+    write_dense(tmp_path, [1, 2], np.ones((3, 2)), [0, 1, 3])
+    (tmp_path / "dense.offsets.npy").unlink()
+    with pytest.raises(IndexCorrupted, match="3 rows for 2 passage ids"):
+        DenseSegment.open(tmp_path)
 
 
 def test_vectors_and_scores_of_given_passages(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def read(folder: Folder) -> Checkpoint:
             settings.max_tokens,
             prompt=settings.document_prefix,
             skipped=token_ids(tokenizer, settings.token_skiplist),
+            window=settings.dense_window,
         ),
         query=Side(
             settings.query_max_tokens,
