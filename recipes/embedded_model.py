@@ -43,7 +43,7 @@ from retrieval.train.teacher import Teacher
 
 LAYERS, HIDDEN, TOKEN_DIM = 6, 384, 96
 HEAD_DIM, WIDENING = 64, 2
-QUERY_TOKENS = 256
+QUERY_TOKENS, DENSE_WINDOW = 256, 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,6 +184,7 @@ def write_model(folder: Path, student: Student, teacher: Path, name: str) -> Non
             "name": name,
             "max_tokens": student.config.max_positions,
             "query_max_tokens": QUERY_TOKENS,
+            "dense_window": DENSE_WINDOW,
         },
     )
 

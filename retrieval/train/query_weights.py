@@ -25,8 +25,8 @@ def query_weights(
     texts: int,
     *,
     special: tuple[int, ...],
-    power: float = 0.5,
-    special_weight: float = 2.0,
+    power: float = 1.0,
+    special_weight: float = 1.0,
 ) -> NDArray[np.float32]:
     """f32 [vocabulary]: inverse document frequency, by BM25's formula, to a power.
 
