@@ -167,6 +167,26 @@ class SentenceTransformerSystem:
             return done
         known = kept_vectors(place)
         self._model.encode_document(["warm up"])
+        digests, seconds, tokens = self._encode_all(collection, indexing, place, known)
+        write_vectors(place, digests, self._vectors)
+        cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
+        if known:
+            cost = Cost(index_bytes=cost.index_bytes)
+        write_built(place, key, cost)
+        return cost
+
+    def _encode_all(
+        self,
+        collection: Collection,
+        indexing: Indexing | None,
+        place: Path,
+        known: Mapping[int, Vector],
+    ) -> tuple[list[int], float, int]:
+        """Take the ids and vectors of all documents; what is not known is encoded, and kept.
+
+        Returns:
+            The digest of each text, the seconds that encoding took, and the tokens encoded.
+        """
         self._ids, blocks, digests, seconds, tokens = [], [], [], 0.0, 0
         unsaved: dict[int, Vector] = {}
         saved = time.monotonic()
@@ -187,12 +207,7 @@ class SentenceTransformerSystem:
                 write_part(place, unsaved)
                 unsaved, saved = {}, time.monotonic()
         self._vectors = np.concatenate(blocks)
-        write_vectors(place, digests, self._vectors)
-        cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
-        if known:
-            cost = Cost(index_bytes=cost.index_bytes)
-        write_built(place, key, cost)
-        return cost
+        return digests, seconds, tokens
 
     def _take(self, collection: Collection, indexing: Indexing | None) -> Iterator[str]:
         for document in counted(collection, indexing):
