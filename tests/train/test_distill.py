@@ -181,7 +181,7 @@ def test_layers_at_the_same_depth_are_matched() -> None:
     assert matched_layers(1, 6) == []
 
 
-@pytest.mark.parametrize(("layers", "hidden"), [(2, 32), (5, 32), (1, 32), (2, 16), (4, 16)])
+@pytest.mark.parametrize(("layers", "hidden"), [(5, 32), (4, 16)])
 def test_students_of_other_shapes_begin_from_the_teacher_and_learn(
     teacher: Teacher, tmp_path: Path, layers: int, hidden: int
 ) -> None:
@@ -205,8 +205,8 @@ def test_a_narrower_student_begins_with_what_the_teachers_table_says(teacher: Te
     student = _student(hidden=HIDDEN // 2)
     teacher.initialise(student, attention=True)
     embeddings = teacher.model.embeddings
-    table = embeddings.word_embeddings.weight + embeddings.token_type_embeddings.weight[0]
-    seen = torch.nn.functional.layer_norm(table.float(), (HIDDEN,))
+    words, kinds = embeddings.word_embeddings.weight, embeddings.token_type_embeddings.weight
+    seen = torch.nn.functional.layer_norm(words.float() + kinds[0].float(), (HIDDEN,))
     seen = seen - seen.mean(0)
     left, values, right = torch.linalg.svd(seen)
     values[HIDDEN // 2 :] = 0
