@@ -33,6 +33,7 @@ from retrieval.types import RETRIEVERS, Encoder, Hit
 LONGEST, SHORT = 8192, 512
 DEPTH = 100
 DEPTHS = 10
+WAYS = ("whole", "cut", "passages")
 
 COLOURS = (
     "amber", "brown", "crimson", "grey", "ivory",
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--hay", type=Path, required=True, help="texts to hide facts in")
     parser.add_argument("--texts", type=int, default=200, help="of them, each with one fact")
     parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -70,24 +72,27 @@ def main() -> None:
     rows = [
         row
         for folder in given.collections
-        for row in long(folder, given.queries, encoder, given.work)
+        for row in long(folder, given.queries, given.ways, encoder, given.work)
     ]
     result = {
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": encoder.name,
         "rows": rows,
-        "facts": hidden(given.hay, given.texts, encoder, given.work),
+        "facts": hidden(given.hay, given.texts, given.ways, encoder, given.work),
     }
     given.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def long(folder: Path, queries: int, encoder: Encoder, work: Path) -> Iterator[dict[str, Any]]:
-    """nDCG@10 of every retriever and way on one collection."""
+def long(
+    folder: Path, queries: int, chosen: Sequence[str], encoder: Encoder, work: Path
+) -> Iterator[dict[str, Any]]:
+    """nDCG@10 of every retriever and chosen way on one collection."""
     data = load_beir(folder, max_queries=queries)
     documents = data.documents
     cut = [Document(d.id, d.text[: _end(encoder, d, SHORT)], title=d.title) for d in documents]
     ways = {"whole": (documents, LONGEST), "cut": (cut, SHORT), "passages": (documents, 256)}
-    for way, (texts, most) in ways.items():
+    for way in chosen:
+        texts, most = ways[way]
         with _index(work / f"{folder.name}-{way}", texts, encoder, most) as index:
             for retriever in RETRIEVERS:
                 asked = list(data.queries.values())
@@ -96,7 +101,9 @@ def long(folder: Path, queries: int, encoder: Encoder, work: Path) -> Iterator[d
                 yield _row(folder, way, retriever, data, run)
 
 
-def hidden(folder: Path, count: int, encoder: Encoder, work: Path) -> dict[str, Any]:
+def hidden(
+    folder: Path, count: int, chosen: Sequence[str], encoder: Encoder, work: Path
+) -> dict[str, Any]:
     """Share of facts whose text is found first, by retriever and depth."""
     draw = random.Random(0)
     names = list(itertools.product(COLOURS, ANIMALS, CITIES))
@@ -115,6 +122,7 @@ def hidden(folder: Path, count: int, encoder: Encoder, work: Path) -> dict[str, 
         "found_first": {
             way: _found(texts, questions, depths, encoder, work / f"facts-{way}", most)
             for way, most in (("whole", LONGEST), ("passages", 256))
+            if way in chosen
         },
     }
 

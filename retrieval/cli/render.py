@@ -121,12 +121,22 @@ def status(report: IndexStatus) -> str:
         "size": size(report.bytes),
         "encoder": f"{report.encoder}{source}",
         "vectors": ", ".join(vectors),
-        "late": "; ".join([", ".join(ways), _late(report.late)] if ways else []),
+        "late": "; ".join([", ".join(ways), _late(report.late), *_loss(report)] if ways else []),
         "fingerprint": report.fingerprint[:12],
     }
     if not ways:
         del rows["late"]
     return "".join(f"{name:<12} {safe(value)}\n" for name, value in rows.items())
+
+
+def _loss(report: IndexStatus) -> list[str]:
+    """What compression loses, if anything is compressed."""
+    if report.late_error is None or report.late_trained_error is None:
+        return []
+    return [
+        f"error {report.late_error:.1%} of the squared length, {report.late_trained_error:.1%} "
+        "when the centroids were trained"
+    ]
 
 
 def _late(options: LateOptions) -> str:

@@ -46,6 +46,21 @@ def codec_for(
     return train_codec(group, alive, bits=bits, memory=memory)
 
 
+def errors(segments: Sequence[LateSegment]) -> tuple[float | None, float | None]:
+    """What compression loses, now and when the codecs were trained; None if nothing is compressed.
+
+    Both are means over the compressed segments' tokens.
+    """
+    compressed = [s for s in segments if isinstance(s, CompressedSegment) and s.tokens]
+    tokens = sum(segment.tokens for segment in compressed)
+    if not tokens:
+        return None, None
+    return (
+        sum(segment.error * segment.tokens for segment in compressed) / tokens,
+        sum(segment.codec.trained_error * segment.tokens for segment in compressed) / tokens,
+    )
+
+
 def _drifted(segments: Sequence[LateSegment], codec: LateCodec, alive: NDArray[np.bool_]) -> bool:
     """Whether what the codec stores, or is about to, is worse than what it was trained on."""
     error = sum(_error(segment, codec, alive) * segment.tokens for segment in segments)

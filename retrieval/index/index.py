@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from retrieval.errors import InputError, StorageError
+from retrieval.index import codecs, explain, measure, search, verify
 from retrieval.index import encoder as encoders
-from retrieval.index import explain, measure, search, verify
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
 from retrieval.index.measure import MeasureProgress, MeasureReport
@@ -390,6 +390,7 @@ class Index:
         """What the index holds; the encoder is not loaded for it."""
         with self._using() as snapshot, snapshot.guarded():
             counts, settings = snapshot.store.counts(), snapshot.store.settings
+            late_error, late_trained_error = codecs.errors(snapshot.late.segments)
             return IndexStatus(
                 path=self.path,
                 format_version=snapshot.store.format_version,
@@ -408,6 +409,8 @@ class Index:
                 passage_tokens=settings.passage_tokens,
                 late=settings.late,
                 regimes=measure.regimes(snapshot),
+                late_error=late_error,
+                late_trained_error=late_trained_error,
             )
 
     def verify(self) -> list[str]:

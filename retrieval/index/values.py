@@ -32,6 +32,10 @@ class IndexStatus:
         late: how token vectors are kept.
         regimes: how many passages late interaction searches in each way: `exact`, `compressed`,
             `lists`; empty if the encoder has no token head.
+        late_error: squared distance of the compressed token vectors from the true ones, relative to
+            their squared length, as measured when they were written; None if none is compressed.
+        late_trained_error: the same when the centroids in use were trained. `compact` trains new
+            ones once `late_error` has risen a fifth above it.
     """
 
     path: Path
@@ -51,6 +55,8 @@ class IndexStatus:
     passage_tokens: int
     late: LateOptions
     regimes: Mapping[str, int]
+    late_error: float | None = None
+    late_trained_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from retrieval.indexes import (
     write_dense,
     write_late,
 )
+from retrieval.indexes.arrays import first_bad_row
 from retrieval.types import Embeddings
 
 KIND = "vectors"
@@ -97,16 +98,21 @@ class VectorBuffer:
     def __len__(self) -> int:
         return sum(map(len, self._ids))
 
-    def append(self, ids: NDArray[np.int64], embeddings: Embeddings) -> None:
+    def append(self, ids: NDArray[np.int64], embeddings: Embeddings, names: Sequence[str]) -> None:
         """Take the embeddings of these passages.
+
+        Args:
+            ids: i64 [n].
+            embeddings: of n texts.
+            names: the passages' documents, to be named in an error.
 
         Raises:
             EncoderError: they are not those of so many passages and such dimensions, or one
                 holds NaN or infinity.
         """
         dense_dim, token_dim = self._dims
-        windows = embeddings.dense if embeddings.windows is None else embeddings.windows
-        dense, tokens = _checked(windows, "dense"), _checked(embeddings.tokens, "token")
+        dense = embeddings.dense if embeddings.windows is None else embeddings.windows
+        tokens = embeddings.tokens
         found = (
             len(embeddings),
             None if dense is None else dense.shape[1],
@@ -117,6 +123,8 @@ class VectorBuffer:
                 f"the encoder returned {found[0]} embeddings of dimensions {found[1:]} for "
                 f"{len(ids)} texts, where {self._dims} were expected"
             )
+        _check_finite(dense, embeddings.window_offsets, "dense", names)
+        _check_finite(tokens, embeddings.offsets, "token", names)
         self._ids.append(ids)
         self._embeddings.append(embeddings)
         self.floats += sum(array.size for array in (dense, tokens) if array is not None)
@@ -185,10 +193,18 @@ def _dense_of(embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.i
     return embeddings.dense, np.ones(len(embeddings), np.int64)
 
 
-def _checked(vectors: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | None:
-    if vectors is not None and not np.isfinite(vectors).all():
-        raise EncoderError(
-            f"the encoder returned NaN or infinity in a {what} vector; "
-            "check its weights; nothing of this batch was stored"
-        )
-    return vectors
+def _check_finite(
+    vectors: NDArray[np.float32] | None,
+    offsets: NDArray[np.int64] | None,
+    what: str,
+    names: Sequence[str],
+) -> None:
+    """Refuse NaN and infinity; without offsets each text has one vector."""
+    bad = None if vectors is None else first_bad_row(vectors)
+    if bad is None:
+        return
+    text = bad if offsets is None else int(np.searchsorted(offsets, bad, "right")) - 1
+    raise EncoderError(
+        f"the encoder returned NaN or infinity in a {what} vector of document {names[text]!r}; "
+        "check its weights; nothing of this batch was stored"
+    )

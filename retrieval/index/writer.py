@@ -235,22 +235,24 @@ class Writer:
         drafts = list(self._waiting.values())
         ids: list[int] = []
         texts: list[str] = []
+        names: list[str] = []
         size = 0
         for draft in drafts:
             for row, text in zip(draft.passages, draft.texts(), strict=True):
                 ids.append(row.id)
                 texts.append(text)
+                names.append(draft.document.id)
                 size += len(text)
                 if size >= BLOCK_CHARACTERS:
-                    self._encode_block(ids, texts)
-                    ids, texts, size = [], [], 0
-        self._encode_block(ids, texts)
+                    self._encode_block(ids, texts, names)
+                    ids, texts, names, size = [], [], [], 0
+        self._encode_block(ids, texts, names)
         self._encoded += drafts
         self._touched |= {draft.document.id: draft.source for draft in drafts}
         self._characters += self._waiting_characters
         self._waiting, self._waiting_characters = {}, 0
 
-    def _encode_block(self, ids: list[int], texts: list[str]) -> None:
+    def _encode_block(self, ids: list[int], texts: list[str], names: list[str]) -> None:
         if not texts:
             return
         passages, tokens = self.passages, self.tokens
@@ -262,7 +264,7 @@ class Writer:
 
         embeddings = self._encoder.get().encode_documents(texts, progress=advance)
         self.passages = passages + len(texts)
-        self._buffer.append(np.array(ids, np.int64), _pooled(embeddings, self._pooling))
+        self._buffer.append(np.array(ids, np.int64), _pooled(embeddings, self._pooling), names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._session.write_vectors(self._buffer)

@@ -102,7 +102,7 @@ def test_warnings_are_told(birds: Path, retrieval_command: Retrieval) -> None:
         more.write("q1\td9\t1\n")
     found = retrieval_command("eval", birds, "--retriever", "lexical", "--out", "out")
     assert found.code == 0
-    assert "birds: 1 judged documents are not in the corpus" in found.err
+    assert "birds: 1 judged document is not in the corpus" in found.err
 
 
 @pytest.mark.parametrize(

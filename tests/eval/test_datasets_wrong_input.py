@@ -37,11 +37,11 @@ GOOD: list[Judgement] = [("q1", "d1", 1)]
 @pytest.mark.parametrize(
     ("judgements", "said"),
     [
-        ([("q9", "d1", 1)], "1 judged queries have no text"),
-        ([("q1", "d9", 1)], "1 judged documents are not in the corpus"),
-        ([("q1", "d2", -2)], "1 judgements are below 0"),
-        ([("q2", "d2", 0)], "1 queries have no relevant document; they count as 0"),
-        ([("q1", "d1", 1)], "1 judgements are there twice"),
+        ([("q9", "d1", 1)], "1 judged query has no text"),
+        ([("q1", "d9", 1)], "1 judged document is not in the corpus"),
+        ([("q1", "d2", -2)], "1 judgement is below 0"),
+        ([("q2", "d2", 0)], "1 query has no relevant document; it counts as 0"),
+        ([("q1", "d1", 1)], "1 judgement is there twice"),
     ],
 )
 def test_odd_judgements_are_counted(judgements: list[Judgement], said: str) -> None:
@@ -59,13 +59,13 @@ def test_repeated_documents_are_given_once_and_counted() -> None:
     found = make(GOOD, documents=(*CORPUS, Document("d1", "one")))
     assert [d.id for d in found.documents] == [d.id for d in found.documents] == ["d1", "d2"]
     assert len(found.documents) == 2
-    assert "1 documents are there twice" in found.warnings[0]
+    assert "1 document is there twice" in found.warnings[0]
 
 
 def test_blank_queries_and_documents_are_counted() -> None:
     found = make(GOOD, documents=(*CORPUS, Document("d3", " ")), queries=(("q1", ""),))
-    assert "1 judged queries are empty" in found.warnings[0]
-    assert "1 documents have neither title nor text" in found.warnings[1]
+    assert "1 judged query is empty" in found.warnings[0]
+    assert "1 document has neither title nor text" in found.warnings[1]
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ def test_the_protocol_is_pinned(tmp_path: Path) -> None:
     assert protocol.prompts == {"words query": "q: "}
     assert protocol.aggregation == "MaxP, 20 documents a query"
     assert [warning.split(";")[0] for warning in protocol.warnings] == [
-        "1 judged queries are empty",
-        "1 judged documents are not in the corpus",
+        "1 judged query is empty",
+        "1 judged document is not in the corpus",
         "words reads 8 tokens of a document",
     ]
 

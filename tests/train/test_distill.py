@@ -262,7 +262,8 @@ def test_inner_layers_count_where_they_have_the_teachers_width(teacher: Teacher)
             if counts
             else torch.zeros(1)
         )
-        assert float(loss) == pytest.approx(float(without + 0.5 * inner.mean()), rel=1e-5)
+        expected = without + 0.5 * inner.mean()
+        torch.testing.assert_close(loss, expected)
 
 
 def test_fitted_axes_are_those_the_student_has_learnt(teacher: Teacher) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.errors import InputError
+from retrieval.eval.wording import amount
 from retrieval.types import Document
 
 Judgement = tuple[str, str, int]
@@ -121,7 +122,12 @@ def _texts(queries: Iterable[tuple[str, str]], where: str, said: list[str]) -> d
         if texts.setdefault(id, text) != text:
             raise InputError(f"{where}: query {id!r} is there with two texts; give each one id")
         repeated += 1
-    _warn(said, repeated - len(texts), "queries are there twice, word for word; one is asked")
+    _warn(
+        said,
+        repeated - len(texts),
+        "query is there twice, word for word; one is asked",
+        "queries are there twice, word for word; one is asked",
+    )
     return texts
 
 
@@ -140,6 +146,7 @@ def _grades(
     _warn(
         said,
         read - sum(map(len, grades.values())),
+        "judgement is there twice, with the same grade; it counts once",
         "judgements are there twice, with the same grade; they count once",
     )
     return grades
@@ -169,8 +176,18 @@ def _scan(
         extra += 1
     if not seen:
         raise InputError(f"{where}: no documents; a collection needs at least one")
-    _warn(said, extra, "documents are there twice, word for word; they are indexed once")
-    _warn(said, blank, "documents have neither title nor text and cannot be found")
+    _warn(
+        said,
+        extra,
+        "document is there twice, word for word; it is indexed once",
+        "documents are there twice, word for word; they are indexed once",
+    )
+    _warn(
+        said,
+        blank,
+        "document has neither title nor text and cannot be found",
+        "documents have neither title nor text and cannot be found",
+    )
     return Documents(source, len(seen), frozenset(repeated)), set(seen)
 
 
@@ -181,11 +198,18 @@ def _report_queries(
     _warn(
         said,
         len(missing),
+        "judged query has no text; it cannot be asked and does not count",
         "judged queries have no text; they cannot be asked and do not count",
         missing,
     )
     blank = [id for id, text in asked.items() if not text.strip()]
-    _warn(said, len(blank), "judged queries are empty; nothing is found and they count as 0", blank)
+    _warn(
+        said,
+        len(blank),
+        "judged query is empty; nothing is found and it counts as 0",
+        "judged queries are empty; nothing is found and they count as 0",
+        blank,
+    )
 
 
 def _report_grades(
@@ -203,20 +227,34 @@ def _report_grades(
     _warn(
         said,
         len(unknown),
+        "judged document is not in the corpus; if it is relevant it counts as not found, "
+        "as in trec_eval",
         "judged documents are not in the corpus; the relevant ones count as not found, "
         "as in trec_eval",
         sorted(unknown),
     )
     negative = sum(grade < 0 for grades in judged.values() for grade in grades.values())
-    _warn(said, negative, "judgements are below 0; they count as not relevant, as in trec_eval")
+    _warn(
+        said,
+        negative,
+        "judgement is below 0; it counts as not relevant, as in trec_eval",
+        "judgements are below 0; they count as not relevant, as in trec_eval",
+    )
     hopeless = [id for id, grades in judged.items() if max(grades.values()) <= 0]
-    _warn(said, len(hopeless), "queries have no relevant document; they count as 0", hopeless)
+    _warn(
+        said,
+        len(hopeless),
+        "query has no relevant document; it counts as 0",
+        "queries have no relevant document; they count as 0",
+        hopeless,
+    )
 
 
-def _warn(said: list[str], count: int, what: str, examples: Iterable[str] = ()) -> None:
+def _warn(said: list[str], count: int, one: str, many: str, examples: Iterable[str] = ()) -> None:
+    """Say how many there are, if any, and one of them by name."""
     if count:
         first = next(iter(examples), None)
-        said.append(f"{count} {what}" + ("" if first is None else f" (such as {first!r})"))
+        said.append(amount(count, one, many) + ("" if first is None else f" (such as {first!r})"))
 
 
 def _feed(digest: hashlib._Hash, *parts: str) -> None:
