@@ -96,7 +96,9 @@ def long(
         with _index(work / f"{folder.name}-{way}", texts, encoder, most) as index:
             for retriever in RETRIEVERS:
                 asked = list(data.queries.values())
-                answers = index.search_batch(asked, k=DEPTH, retriever=retriever)
+                # Whole and cut, a document is one passage, and ten are measured.
+                k = DEPTH if way == "passages" else 10
+                answers = index.search_batch(asked, k=k, retriever=retriever)
                 run = dict(zip(data.queries, map(_best, answers), strict=True))
                 yield _row(folder, way, retriever, data, run)
 

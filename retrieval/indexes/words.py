@@ -91,6 +91,8 @@ def highlight(query: str, text: str) -> tuple[tuple[int, int], ...]:
 def _identifier_words(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, word) of what the analyser does not see: snake wholes and camel parts."""
     for run in _RUN.finditer(text):
+        if _plain(run[0]):
+            continue
         segments = list(_SEGMENT.finditer(text, *run.span()))
         if len(segments) > 1:
             whole = "".join(segment[0] for segment in segments)
@@ -104,6 +106,11 @@ def _identifier_words(text: str) -> Iterator[tuple[int, int, str]]:
                 for part in parts:
                     if len(part[0]) > 1:  # the m of mRNA is noise
                         yield part.start(), part.end(), part[0]
+
+
+def _plain(run: str) -> bool:
+    """Whether a run is one word that the analyser sees by itself, as nearly all of a text are."""
+    return run.isalpha() and (run.islower() or run.isupper() or run[1:].islower())
 
 
 def _encodable(text: str) -> str:
