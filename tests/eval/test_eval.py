@@ -68,5 +68,5 @@ def test_ndcg_is_the_formula() -> None:
 
 
 def test_an_unknown_measure_is_refused() -> None:
-    with pytest.raises(InputError, match="nDCG@10"):
+    with pytest.raises(InputError, match="nDCG@k"):
         means({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["nonsense@@"])
