@@ -18,6 +18,10 @@ CANDIDATES = 512
 """Passages that are scored exactly: these at most, unless more are asked for. Of no more than
 these, all; of a few times as many, as a filter may leave, an eighth."""
 
+CANDIDATE_TOKENS = 1 << 14
+"""Short passages are closer to each other and cheaper to score: of them as many more as have so
+many tokens together."""
+
 _LEAST = 128
 
 SCANNED = 50_000
@@ -50,7 +54,10 @@ def narrow(
     chosen = [(segment, rows) for segment, rows in chosen if len(rows)]
     total = sum(len(rows) for _, rows in chosen)
     if depth is None:
-        depth = max(8 * k, _LEAST, min(CANDIDATES, total // 8))
+        tokens = sum(segment.tokens for segment in segments)
+        passages = sum(len(segment.ids) for segment in segments)
+        most = max(CANDIDATES, CANDIDATE_TOKENS * passages // max(tokens, 1))
+        depth = max(8 * k, _LEAST, min(most, total // 8))
         depth = total if total <= CANDIDATES else depth
     depth = max(k, depth)
     if total <= depth:
