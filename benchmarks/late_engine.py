@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.eval.machine import forget_peak
 from retrieval.indexes import kernels
 from retrieval.indexes.late import (
     LateSearcher,
@@ -250,11 +251,6 @@ def _least(call: Any) -> float:
             yield time.perf_counter() - started
 
     return float(np.median(list(times())))
-
-
-def forget_peak() -> None:
-    """Begin to count anew for `peak_mb`."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mb() -> float:

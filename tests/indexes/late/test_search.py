@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes import LateSearcher, LateSegment, train_codec
+from retrieval.indexes.late import narrowing
+from retrieval.indexes.late.compressed import CompressedSegment
 
 from .made import (
     Generator,
@@ -300,3 +302,23 @@ def test_nothing_asked(mixed: list[LateSegment]) -> None:
     assert searcher.score(np.ones((1, DIM)), np.empty(0, np.int64)).tolist() == []
     assert searcher.explain(np.ones((1, DIM)), []) == []
     assert np.isneginf(searcher.score(np.empty((0, DIM)), mixed[0].ids)).all()
+
+
+@pytest.mark.parametrize(("length", "scored"), [(4, 512), (8, 256), (64, 128)])
+def test_more_of_short_passages_are_scored_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, scored: int
+) -> None:
+    rng = np.random.default_rng(3)
+    monkeypatch.setattr(narrowing, "CANDIDATES", 64)
+    monkeypatch.setattr(narrowing, "CANDIDATE_TOKENS", 2048)
+    segment = compressed(tmp_path / "s", uniform(rng, [length] * 4200, 16))
+    seen: list[int] = []
+    exactly = CompressedSegment.max_sim
+
+    def counting(self: CompressedSegment, query: Any, rows: NDArray[np.int64]) -> Any:
+        seen.append(len(rows))
+        return exactly(self, query, rows)
+
+    monkeypatch.setattr(CompressedSegment, "max_sim", counting)
+    LateSearcher([segment]).search([unit(rng, 3, 16)], 5)
+    assert sum(seen) == scored
