@@ -1,13 +1,16 @@
 """What a model's size and its training cost and bring: nDCG@10, tokens seen, tokens a second.
 
-    python benchmarks/model_sizes.py evaluate draw --runs RUNS --work FOLDER \\
+    python benchmarks/model_sizes.py evaluate --runs RUNS --work FOLDER \\
+        --collections COLLECTION... --also MODEL=TOKENS
+    python benchmarks/model_sizes.py speed draw --runs RUNS \\
         --collections COLLECTION... --also MODEL=TOKENS
 
 RUNS is what `recipes/model_sizes.py` wrote; `--also` names a model folder and the tokens that it
 has seen in all. `evaluate` indexes and searches the collections as `retrieval eval` does, with the
 int8 graph on the CPU, and writes `benchmarks/results/model_sizes.json`. It goes on where it was
-stopped; on another, silent FOLDER it measures anew. `draw` makes `docs/model-learning.svg` and
-`docs/model-speed.svg` of that JSON.
+stopped, and the machine may be busy. `speed` needs a silent one: it encodes the same passages of
+the collections with each size in turn, as it was in the end, and puts tokens a second into that
+JSON. `draw` makes `docs/model-learning.svg` and `docs/model-speed.svg` of it.
 """
 
 from __future__ import annotations
@@ -16,21 +19,28 @@ import argparse
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
+import numpy as np
 from chart import Panel, Point, Series, drawn
 from environment import environment
 from published import told
 
+from retrieval.documents import chunk
 from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.loading import load_encoder
 from retrieval.encoders.model_folder import QUERY_WEIGHTS, WEIGHTS_FILE, read_config
 from retrieval.encoders.quantized import SCALE, tensor_places
 from retrieval.errors import RetrievalError
-from retrieval.eval import evaluate, make_systems
+from retrieval.eval import evaluate, load, make_systems
+from retrieval.eval.building import joined
+from retrieval.eval.variants import PASSAGE_TOKENS
+from retrieval.types import Document, Encoder
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "model_sizes.json"
@@ -44,27 +54,35 @@ FACTS, PART = "training.json", ".part"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do the steps that were asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("steps", nargs="+", choices=("evaluate", "draw"))
+    parser.add_argument("steps", nargs="+", choices=("evaluate", "speed", "draw"))
     parser.add_argument("--runs", type=Path, help="folder that recipes/model_sizes.py wrote")
     parser.add_argument("--also", nargs="+", default=[], metavar="MODEL=TOKENS")
     parser.add_argument("--collections", nargs="+", default=[], help="folders in BEIR's format")
     parser.add_argument("--work", type=Path, help="folder for indexes and runs")
     parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
+    parser.add_argument("--tokens", type=int, default=40_000, help="of the passages for speed")
+    parser.add_argument("--rounds", type=int, default=3, help="speed is the median of so many")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder for the pictures")
     given = parser.parse_args(arguments)
+    if {"evaluate", "speed"} & set(given.steps):
+        if not (given.collections and (given.runs or given.also)):
+            parser.error("give --collections, and models by --runs or --also")
+        if "evaluate" in given.steps and not given.work:
+            parser.error("give --work, a folder for indexes and runs")
+        if given.tokens < 1 or given.rounds < 1:
+            parser.error("give --tokens and --rounds of at least 1")
     try:
         if "evaluate" in given.steps:
-            models = found(given.runs) if given.runs else []
-            models += [Model.seen_from_outside(named) for named in given.also]
-            if not (models and given.collections and given.work):
-                parser.error("give --collections, --work, and models by --runs or --also")
-            result = measured(models, given.collections, given.work, given.queries)
-            given.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            result = measured(models_of(given), given.collections, given.work, given.queries)
+            written(given.results, result)
+        if "speed" in given.steps:
+            sample = Sample(tuple(given.collections), given.tokens, given.rounds)
+            written(given.results, {"speed": timed(models_of(given), sample)})
         if "draw" in given.steps:
-            rows = json.loads(given.results.read_text(encoding="utf-8"))["rows"]
-            (given.pictures / LEARNING).write_text(learning(rows), encoding="utf-8")
-            (given.pictures / SPEED).write_text(speed(rows), encoding="utf-8")
+            result = json.loads(given.results.read_text(encoding="utf-8"))
+            (given.pictures / LEARNING).write_text(learning(result["rows"]), encoding="utf-8")
+            (given.pictures / SPEED).write_text(speed(result), encoding="utf-8")
     except (RetrievalError, OSError) as wrong:
         print(wrong, file=sys.stderr)
         return 1
@@ -147,6 +165,18 @@ def found(runs: Path) -> list[Model]:
     return sorted(models, key=lambda model: (model.layers * model.hidden, model.tokens_seen))
 
 
+def models_of(given: argparse.Namespace) -> list[Model]:
+    """Those of `--runs`, then those of `--also`."""
+    models = found(given.runs) if given.runs else []
+    return models + [Model.seen_from_outside(named) for named in given.also]
+
+
+def written(results: Path, new: Mapping[str, Any]) -> None:
+    """Put what was measured into the JSON, and leave what the other step measured there."""
+    known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    results.write_text(json.dumps(known | new, indent=1) + "\n", encoding="utf-8")
+
+
 def measured(
     models: Sequence[Model], collections: Sequence[str], work: Path, queries: int
 ) -> dict[str, Any]:
@@ -168,7 +198,6 @@ def measured(
     if results.failed:
         sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))
     by_label = {model.label: model for model in models}
-    costs = {(cost.collection, cost.system): cost for cost in results.efficiency}
     rows = []
     for row in results.rows:
         label, _, retriever = row.system.rpartition("/")
@@ -178,13 +207,81 @@ def measured(
             facts
             | {"collection": row.collection, "queries": row.queries, "retriever": retriever}
             | {"ndcg_at_10": round(row.value, 4)}
-            | {"tokens_per_s": _rounded(costs[row.collection, row.system].tokens_per_s)}
         )
     return environment(PACKAGES) | {"rows": rows}
 
 
-def _rounded(rate: float | None) -> int | None:
-    return None if rate is None else round(rate)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What speed is measured on.
+
+    Attributes:
+        tokens: of the passages, at least, as the first model's tokenizer counts them.
+        rounds: each model encodes the passages so often.
+    """
+
+    collections: tuple[str, ...]
+    tokens: int
+    rounds: int
+
+    def passages(self, encoder: Encoder) -> list[str]:
+        """Passages of documents drawn from all the collections, always the same ones."""
+        documents = [
+            joined(document)
+            for source in self.collections
+            for collection in load(source)
+            for document in collection.documents
+        ]
+        taken: list[str] = []
+        tokens = 0
+        for at in np.random.default_rng(0).permutation(len(documents)):
+            text = documents[at]
+            for passage in chunk(
+                Document("", text), encoder.token_spans, max_tokens=PASSAGE_TOKENS
+            ):
+                part = text[passage.start : passage.end]
+                taken.append(part)
+                tokens += len(encoder.token_spans(part))
+            if tokens >= self.tokens:
+                break
+        return taken
+
+
+def timed(models: Sequence[Model], sample: Sample) -> dict[str, Any]:
+    """Tokens that each name's last model encodes a second, heads included; nothing is indexed.
+
+    The models take turns, so that what else the machine does for a while meets them all.
+    """
+    last = {model.name: model for model in models}  # a name's models come in order of tokens
+    encoders = {name: load_encoder(model.folder, device="cpu") for name, model in last.items()}
+    passages = sample.passages(next(iter(encoders.values())))
+    for encoder in encoders.values():
+        _rate(encoder, passages[:20])  # the first run pays for what is loaded once
+    rates: dict[str, list[float]] = {name: [] for name in last}
+    for number in range(sample.rounds):
+        for name, encoder in encoders.items():
+            rates[name].append(_rate(encoder, passages))
+            said = f"{name}: {rates[name][-1]:,.0f} tokens/s"
+            print(f"round {number + 1}/{sample.rounds}, {said}", file=sys.stderr, flush=True)
+    rows = [
+        {"name": name, "shape": model.shape, "tokens_seen": model.tokens_seen}
+        | {"tokens_per_s": round(median(rates[name])), "rounds": [*map(round, rates[name])]}
+        for name, model in last.items()
+    ]
+    names = [collection.name for source in sample.collections for collection in load(source)]
+    return environment(PACKAGES) | {"passages_of": names, "passages": len(passages), "rows": rows}
+
+
+def _rate(encoder: Encoder, passages: Sequence[str]) -> float:
+    tokens = 0
+
+    def count(_: int, so_far: int) -> None:
+        nonlocal tokens
+        tokens = so_far
+
+    started = time.perf_counter()
+    encoder.encode_documents(passages, progress=count)
+    return tokens / (time.perf_counter() - started)
 
 
 def learning(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -198,22 +295,23 @@ def learning(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def speed(rows: Sequence[Mapping[str, Any]]) -> str:
+def speed(result: Mapping[str, Any]) -> str:
     """nDCG@10 against tokens a second, a point for each size as it was in the end."""
-    last = {
-        row["name"]: max(r["tokens_seen"] for r in rows if r["name"] == row["name"]) for row in rows
-    }
-    timed = [r for r in rows if r["tokens_seen"] == last[r["name"]] and r["tokens_per_s"]]
-    if not timed:
-        sys.exit(
-            "no speed was measured; evaluate with another --work, where nothing is indexed yet"
-        )
+    if "speed" not in result:
+        sys.exit("no speed was measured; take the step speed on a silent machine first")
+    known = {row["name"]: row for row in result["speed"]["rows"]}
+    rows = [
+        row
+        for row in result["rows"]
+        if row["tokens_seen"] == known.get(row["name"], {}).get("tokens_seen")
+    ]
+    across = _lines(rows, lambda row: known[row["name"]]["tokens_per_s"] / 1e3)
     return drawn(
         [
             Panel(retriever, "thousand tokens a second on the CPU", MEASURE, points)
-            for retriever, points in _lines(timed, lambda row: row["tokens_per_s"] / 1e3).items()
+            for retriever, points in across.items()
         ],
-        note=f"both are means of {_collections(rows)}; the tokens are encoded and indexed",
+        note=f"mean of {_collections(rows)}; speed of encoding their passages",
     )
 
 

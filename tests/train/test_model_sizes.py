@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from retrieval.encoders.loading import load_encoder
 from retrieval.eval import evaluate, make_systems
 from retrieval.train.student import Student
 from tests.train.made_up import ASKED, FILLERS, TOLD, tokenizer, write_collection, write_start
@@ -101,15 +102,30 @@ def test_models_are_measured_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path
     results, work = tmp_path / "results.json", tmp_path / "work"
     given = ["--results", str(results), "--pictures", str(tmp_path), "--work", str(work)]
     given += ["--runs", str(tmp_path / "runs"), "--also", f"{other}=3000", "--queries", "5"]
-    assert benchmark.main(["evaluate", "draw", *given, "--collections", str(collection)]) == 0
+    given += ["--collections", str(collection), "--tokens", "300", "--rounds", "2"]
+    assert benchmark.main(["speed", *given]) == 0
+    timed = json.loads(results.read_text())["speed"]
+    assert benchmark.main(["evaluate", *given]) == 0
+    assert json.loads(results.read_text())["speed"] == timed
+    assert benchmark.main(["draw", *given]) == 0
 
     said = json.loads(results.read_text())
+    assert {"machine", "versions", "commit"} <= timed.keys()
+    assert timed["passages_of"] == ["made-up"] and timed["passages"] > 1
+    # Speed is a size's, whatever it has learnt: the last model of each name is timed.
+    assert [(r["name"], r["tokens_seen"]) for r in timed["rows"]] == [
+        ("2x64", 1000),
+        ("other", 3000),
+    ]
+    for row in timed["rows"]:
+        assert len(row["rounds"]) == 2 and min(row["rounds"]) > 0
+        assert min(row["rounds"]) <= row["tokens_per_s"] <= max(row["rounds"])
     assert {"machine", "versions", "commit"} <= said.keys()
     rows = {(r["name"], r["tokens_seen"], r["retriever"]): r for r in said["rows"]}
     assert len(rows) == len(said["rows"]) == 6
     one = rows["2x64", 500, "late"]
     assert (one["shape"], one["layers"], one["hidden"], one["decayed"]) == ("2x64", 2, 64, False)
-    assert one["queries"] == 5 and one["collection"] == "made-up" and one["tokens_per_s"] > 0
+    assert one["queries"] == 5 and one["collection"] == "made-up" and "tokens_per_s" not in one
     student = Student.from_folder(other)
     assert rows["other", 3000, "dense"]["parameters"] == sum(
         parameter.numel() for parameter in student.parameters()
@@ -129,6 +145,30 @@ def test_models_are_measured_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert len(circles) == marks
         hollow = [circle for circle in circles if circle.get("class") == "mark"]
         assert len(hollow) == (2 if "learning" in name else 0)
+
+
+def test_speeds_are_asked_for_where_there_are_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    benchmark = imported(monkeypatch, "benchmarks")
+    facts = {"name": "2x64", "tokens_seen": 500, "decayed": True, "collection": "made-up"}
+    rows = [facts | {"retriever": "late", "ndcg_at_10": 0.5}]
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"rows": rows}))
+    with pytest.raises(SystemExit, match="take the step speed"):
+        benchmark.main(["draw", "--results", str(results), "--pictures", str(tmp_path)])
+
+
+def test_a_speed_is_tokens_by_the_time_they_took(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    benchmark = imported(monkeypatch, "benchmarks")
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
+    encoder = load_encoder(write_start(tmp_path / "model"))
+    texts = [f"{TOLD[0]} {FILLERS[0]}", FILLERS[1]]
+    tokens = sum(len(encoder.token_spans(text)) + 2 for text in texts)  # marks around each
+    assert benchmark._rate(encoder, texts) == pytest.approx(tokens / 2)
 
 
 def test_a_chart_puts_values_where_its_scales_say(monkeypatch: pytest.MonkeyPatch) -> None:
