@@ -125,8 +125,9 @@ def _wanted(
     if sources.propose is not None:
         with counting_bar("reading", "document") as bar:
             of = index.status().documents
-            told = None if bar is None else _until(bar, of)
-            proposed = propose(made.documents(), sources.propose, seed=sources.seed, progress=told)
+            proposed = propose(
+                made.documents(), sources.propose, seed=sources.seed, progress=_until(bar, of)
+            )
         done.proposed = proposed
         found += proposed.queries
         if len(proposed.queries) < sources.propose:

@@ -140,13 +140,10 @@ def _check(choices: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _training_bar() -> Iterator[Callable[[str, int, int, float | None], None] | None]:
-    """A bar for `adapt`; None, and nothing shown, where standard error is no terminal."""
+def _training_bar() -> Iterator[Callable[[str, int, int, float | None], None]]:
+    """A bar for `adapt`."""
     with bar_of("reading the data") as show:
-        if show is None:
-            yield None
-        else:
-            yield lambda what, done, of, left: show(described(what, done, of, left), done, of)
+        yield lambda what, done, of, left: show(described(what, done, of, left), done, of)
 
 
 def described(what: str, done: int, of: int, left: float | None) -> str:

@@ -126,20 +126,12 @@ def test_an_index_that_is_empty_or_not_there(retrieval_command: Retrieval, folde
     assert "is empty; add documents first" in failed.err
 
 
-def test_there_is_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not sys.stderr.isatty()
-    with measuring_bar() as show:
-        assert show is None
-    assert capsys.readouterr() == ("", "")
-
-
 def test_the_bar_says_what_is_going_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     with measuring_bar() as show:
-        assert show is not None
         show("searching", 1, 3)
         show("encoding", 256, 700)
     assert capsys.readouterr().out == ""
