@@ -174,7 +174,7 @@ def models_of(given: argparse.Namespace) -> list[Model]:
 def written(results: Path, new: Mapping[str, Any]) -> None:
     """Put what was measured into the JSON, and leave what the other step measured there."""
     known = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    results.write_text(json.dumps(known | new, indent=1) + "\n", encoding="utf-8")
+    results.write_text(json.dumps({**known, **new}, indent=1) + "\n", encoding="utf-8")
 
 
 def measured(
