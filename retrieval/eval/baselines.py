@@ -27,6 +27,7 @@ from retrieval.eval.building import (
     write_built,
 )
 from retrieval.eval.datasets import Collection, read_run
+from retrieval.eval.datasets.rows import Guessed, said_of
 from retrieval.eval.datasets.trec import word
 from retrieval.eval.vectors import (
     Vector,
@@ -254,11 +255,17 @@ class SentenceTransformerSystem:
 
 
 class RunFile:
-    """Another system's answers, from a TREC run file."""
+    """Another system's answers, from a TREC run file.
+
+    Attributes:
+        warnings: what is odd about the file.
+    """
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or path.stem
-        self._run = read_run(path)
+        guessed: Guessed = {}
+        self._run = read_run(path, guessed)
+        self.warnings = tuple(said_of(guessed))
         self._spelled: dict[str, str] = {}
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -323,6 +323,7 @@ def _warnings(
     if limit is not None:
         said.append(f"{system.name} reads {limit} tokens of a document; the rest is dropped")
     if isinstance(system, RunFile):
+        said += system.warnings
         ids = {document.id for document in work.collection.documents}
         strange = {document for scores in run.values() for document in scores} - ids
         if strange:

@@ -21,8 +21,18 @@ Run = Mapping[str, Mapping[str, float]]
 
 MEASURES = ("nDCG@10", "AP", "RR@10", "R@100", "P@10", "Success@5", "Judged@10")
 
-KNOWN = ("AP", "Bpref", "Judged@k", "nDCG@k", "P@k", "R@k", "RPrec", "RR@k", "SetF", "Success@k")
-"""What is named to who gives an unknown measure; ir-measures knows more."""
+_WITH_CUTOFF = ("nDCG", "AP", "RR", "R", "P", "Success", "Judged", "Accuracy")
+_WITHOUT = (
+    *("AP", "RPrec", "Bpref", "infAP", "Compat", "SetP", "SetR", "SetF", "SetAP"),
+    *("NumRel", "NumRet"),
+)
+KNOWN = (*(f"{name}@k" for name in _WITH_CUTOFF), *_WITHOUT)
+"""What can be computed, for who gives another measure. k may be left out but of R, P and Success;
+there are further parameters, as in `AP(rel=2)@10`."""
+
+_ABSENT = re.compile(r"invalid param (\w+)=<object object at \w+>")
+_UNFIT = frozenset({"gdeval"})
+"""Providers that cannot be used: this one runs perl, and takes numbers alone as ids of queries."""
 
 TIES = "by score in single precision, then by document id, descending, as in trec_eval"
 
@@ -85,12 +95,24 @@ def check_measures(measures: Sequence[str]) -> None:
     for name, measure in parsed.items():
         _check_cutoff(name, measure)
         try:
+            _check_provider(ir_measures, measure)
             list(ir_measures.iter_calc([measure], _TRIED_QRELS, _TRIED_RUN))
         except Exception as wrong:  # each provider has errors of its own
             said = " ".join(str(wrong).split())[:120] or type(wrong).__name__
+            said = _ABSENT.sub(r"its parameter \1 is missing", said)
             raise InputError(
                 f"measure {name!r} cannot be computed here ({said}): {_expected()}"
             ) from None
+
+
+def _check_provider(ir_measures: Any, measure: Any) -> None:
+    """Refuse what only a provider computes that is not there, or that is unfit."""
+    can = [one for one in ir_measures.DefaultPipeline.providers if one.supports(measure)]
+    if not can:
+        raise ValueError("no provider of ir-measures does, with these parameters")
+    if not any(one.is_available() and one.NAME not in _UNFIT for one in can):
+        names = " or ".join(one.NAME for one in can)
+        raise ValueError(f"it needs {names}, which is not used here")
 
 
 def _check_cutoff(name: str, measure: Any) -> None:
@@ -139,7 +161,7 @@ def _unreadable(name: str, registry: Sequence[str]) -> str:
 
 
 def _expected() -> str:
-    return f"expected measures such as {', '.join(KNOWN)}, with a number for k"
+    return f"expected one of {', '.join(KNOWN)}, with a number for k"
 
 
 def _check_ids(kind: str, ids: Iterable[str]) -> None:

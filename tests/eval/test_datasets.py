@@ -243,6 +243,25 @@ def test_by_name_with_several_annotations_of_a_pair(monkeypatch: pytest.MonkeyPa
     assert found.warnings[0].startswith("1 pairs are annotated several times, 1 of them")
 
 
+def test_by_name_functions_of_one_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `codesearchnet/test`, whose ids are URLs."""
+    dataset = SimpleNamespace(
+        has_docs=lambda: True,
+        has_queries=lambda: True,
+        has_qrels=lambda: True,
+        docs_iter=lambda: [SimpleNamespace(doc_id="u", code=f"{name} = 1") for name in "ab"],
+        queries_iter=lambda: [SimpleNamespace(query_id="u", text=f"sets {name}") for name in "ab"],
+        qrels_iter=lambda: 2 * [SimpleNamespace(query_id="u", doc_id="u", relevance="1")],
+    )
+    module = SimpleNamespace(load={"codesearchnet/test": dataset}.__getitem__)
+    monkeypatch.setitem(sys.modules, "ir_datasets", module)  # type: ignore[arg-type]
+    (found,) = load("codesearchnet")
+    assert texts(found) == {"u": "a = 1", "u~2": "b = 1"}
+    assert found.queries == {"u": "sets a", "u~2": "sets b"}
+    assert found.judgements == {id: {"u": 1, "u~2": 1} for id in ("u", "u~2")}
+    assert found.warnings[0].startswith("2 different functions share 1 URL")
+
+
 def test_by_name_a_title_is_not_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of `msmarco-document`, whose default text begins with the title."""
     document = SimpleNamespace(doc_id="d1", title="T", body="b", default_text=lambda: "T b")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from retrieval.errors import InputError
 from retrieval.eval.datasets import load
 from retrieval.eval.datasets.code import averaged
+from retrieval.eval.datasets.shared_urls import Ids
 from tests.eval.dataset_files import format_of, only, texts, write, write_parquet
 
 BLOB = "https://github.com/o/r/blob/0123456789abcdef0123456789abcdef01234567"
@@ -93,6 +94,74 @@ def test_codesearchnet_searched_in_a_codebase(tmp_path: Path) -> None:
     write(tmp_path / "codebase.jsonl", [function("f"), function("g")])
     found = only(tmp_path)
     assert (len(found.queries), len(found.documents)) == (1, 2)
+
+
+def sharing(*rows: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """Lines of code, docstring and URL."""
+    return [
+        function("f")
+        | {"code": code, "docstring": asked, "docstring_tokens": asked.split(), "url": url}
+        for code, asked, url in rows
+    ]
+
+
+SHARING = sharing(
+    ("a = 1", "sets a", "u"),
+    ("c = 1", "sets c", "v"),
+    ("b = 1", "sets b", "u"),
+    ("d = 1", "sets b", "u"),
+    ("b = 1", "sets b", "u"),
+    ("b = 1", "is b", "u"),
+)
+
+
+def test_functions_of_one_url_are_each_their_own(tmp_path: Path) -> None:
+    """As in MrrSearchTester of the repository's model_test.py, where a pair is a line."""
+    write(tmp_path / "test.jsonl", SHARING)
+    found = only(tmp_path)
+    assert texts(found) == {"u": "a = 1", "v": "c = 1", "u~2": "b = 1", "u~3": "d = 1"}
+    pairs = {
+        (found.queries[query], document)
+        for query, grades in found.judgements.items()
+        for document in grades
+    }
+    assert pairs == {
+        ("sets a", "u"), ("sets c", "v"), ("sets b", "u~2"), ("sets b", "u~3"), ("is b", "u~2")
+    }  # fmt: skip
+    assert (len(found.queries), found.unjudged) == (5, 0)
+    assert found.warnings[0].startswith("3 different functions share 1 URL (such as 'u'); they")
+    assert [warning.split(" ", 1)[0] for warning in found.warnings[1:]] == ["1", "1", "2"]
+    assert texts(found) == texts(found), "ids are the same each time"
+
+
+def test_functions_of_one_url_in_a_codebase(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", sharing(("b = 1", "sets b", "u"), ("e = 1", "sets e", "u")))
+    write(tmp_path / "codebase.jsonl", SHARING)
+    found = only(tmp_path)
+    grades = {found.queries[id]: set(own) for id, own in found.judgements.items()}
+    assert grades == {"sets b": {"u~2"}, "sets e": {"u", "u~2", "u~3"}}
+
+
+def test_an_annotation_of_a_shared_url_counts_for_each_function(tmp_path: Path) -> None:
+    write(tmp_path / "python/final/jsonl/test/python_test_0.jsonl.gz", SHARING)
+    rows = "Language,Query,GitHubUrl,Relevance,Notes\nPython,set,u,2,\nPython,set,v,0,\n"
+    write(tmp_path / "annotationStore.csv", rows)
+    found = only(tmp_path, "annotated")
+    assert found.judgements == {"set": {"u": 2, "u~2": 2, "u~3": 2, "v": 0}}
+    assert "a judgement of their URL counts for each of them" in found.warnings[0]
+
+
+@given(st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from("abcd"))))
+def test_ids_tell_apart_what_differs(pairs: list[tuple[str, str]]) -> None:
+    ids = Ids(iter(pairs))
+    named = {pair: ids.of(*pair) for pair in pairs}
+    assert len(set(named.values())) == len(named)
+    for url in {url for url, _ in pairs}:
+        own = [id for pair, id in named.items() if pair[0] == url]
+        assert url in own
+        assert sorted(ids.meant(url)) == sorted(own)
+        assert all(ids.meant(*pair) == [id] for pair, id in named.items() if pair[0] == url)
+    assert len(list(ids.said(""))) == (len({u for u, _ in named}) < len(named))
 
 
 def test_codesearchnet_annotated(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import InputError
+from retrieval.eval.baselines import RunFile
 from retrieval.eval.datasets import load, read_run
 from retrieval.eval.datasets.trec import qrels_of
 from tests.eval.dataset_files import format_of, only, texts, write
@@ -128,3 +129,49 @@ def test_a_run_as_trec_eval_has_it(tmp_path: Path) -> None:
     run = "301\tQ0\tFR94-2-00150\t104\t  2.129133\tSTANDARD\n301 Q0 FR94-2-00151 3 2 STANDARD\n"
     found = read_run(write(tmp_path / "results.test", run))
     assert found == {"301": {"FR94-2-00150": 2.129133, "FR94-2-00151": 2.0}}
+
+
+def latin_1(folder: Path, name: str = "A-1") -> Path:
+    """A collection whose files are as TREC's old ones, with `name` for a document."""
+    topics = "<top>\n<num> Number: 1\n<title> caf\xe9\n</top>\n"
+    body = f"<DOC><DOCNO>{name}</DOCNO><TEXT>\x93caf\xe9\x94</TEXT></DOC>\n"
+    (folder / "topics.1").write_bytes(topics.encode("latin-1"))
+    (folder / "qrels.txt").write_bytes(f"1 0 {name} 1\n".encode("latin-1"))
+    (folder / "docs.trec").write_bytes(
+        body.encode("latin-1") + "<DOC><DOCNO>2</DOCNO>é</DOC>".encode()
+    )
+    return folder
+
+
+def test_files_of_trec_that_are_not_utf_8_are_read_and_told(tmp_path: Path) -> None:
+    found = only(latin_1(tmp_path))
+    assert found.queries == {"1": "café"}
+    assert texts(found) == {"A-1": "“café”", "2": "é"}, "what is UTF-8 stays so"
+    assert [warning.split(";")[0] for warning in found.warnings] == [
+        "docs.trec has 1 line that is not UTF-8",
+        "topics.1 has 1 line that is not UTF-8",
+    ]
+
+
+def test_an_id_in_another_encoding_is_the_same_id(tmp_path: Path) -> None:
+    found = only(latin_1(tmp_path, "Å-1"))
+    assert found.judgements == {"1": {"Å-1": 1}}
+    assert any(warning.startswith("qrels.txt has 1 line") for warning in found.warnings)
+    run = tmp_path / "run.trec"
+    run.write_bytes("1 Q0 Å-1 1 2.5 x\n".encode("latin-1"))
+    system = RunFile(run)
+    assert system.search({"1": "café"}, 10) == {"1": {"Å-1": 2.5}}
+    assert system.warnings[0].startswith("run.trec has 1 line that is not UTF-8")
+
+
+def test_utf_16_is_no_latin_1(tmp_path: Path) -> None:
+    latin_1(tmp_path)
+    (tmp_path / "qrels.txt").write_bytes("1 0 A-1 1\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"qrels\.txt is no text, or UTF-16; expected .* iconv"):
+        load(str(tmp_path))
+
+
+def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path) -> None:
+    latin_1(tmp_path)
+    (tmp_path / "qrels.txt").write_bytes("\ufeff1 0 A-1 1\n".encode())
+    assert only(tmp_path).judgements == {"1": {"A-1": 1}}

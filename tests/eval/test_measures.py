@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -87,17 +89,25 @@ def test_nan_is_refused() -> None:
 @pytest.mark.parametrize(
     ("measure", "said"),
     [
-        ("foo", "measure 'foo' is unknown; expected measures such as AP, "),
+        ("foo", "measure 'foo' is unknown; expected one of nDCG@k, AP@k, "),
         ("nDGC@10", "measure 'nDGC@10' is unknown; did you mean nDCG@10? expected"),
         ("ndcg10", "did you mean nDCG@10? expected"),
         ("recall@100", "did you mean Recall@100? expected"),
         ("prec@5", "did you mean Precision@5? expected"),
-        ("nonsense@@", "is unknown; expected measures such as"),
+        ("nonsense@@", "is unknown; expected one of nDCG@k"),
         ("", "measure '' is unknown; expected"),
-        ("nDCG@ten", "measure 'nDCG@ten' cannot be read; expected measures such as"),
-        ("nDCG@10 P@5", "cannot be read; expected measures such as"),
+        ("nDCG@ten", "measure 'nDCG@ten' cannot be read; expected one of nDCG@k"),
+        ("nDCG@10 P@5", "cannot be read; expected one of nDCG@k"),
         ("AP(rel=x)", "measure 'AP(rel=x)' cannot be read"),
         ("P", "measure 'P' has no cutoff; give one, as in P@10"),
+        (
+            "ERR@10",
+            "cannot be computed here (it needs gdeval, which is not used here)",
+        ),
+        ("ERR@10", "expected one of nDCG@k, AP@k, RR@k, R@k, P@k"),
+        ("alpha_nDCG@10", "it needs pyndeval, which is not used here): expected one of nDCG@k"),
+        ("IPrec", "cannot be computed here (its parameter recall is missing): expected one of"),
+        ("nDCG(rel=2)@10", "measure 'nDCG(rel=2)@10' cannot be computed here"),
         ("P@0", "measure 'P@0': cutoff 0; give a whole number of at least 1"),
         ("nDCG@10.5", "measure 'nDCG@10.5': cutoff 10.5; give a whole number"),
     ],
@@ -125,6 +135,26 @@ def test_ids_that_cannot_be_measured_are_named(qrels: Any, run: Any, said: str) 
 
 def test_what_is_named_as_known_can_be_computed() -> None:
     check_measures([name.replace("@k", "@10") for name in KNOWN])
+
+
+def test_what_can_be_computed_is_named_as_known(capfd: pytest.CaptureFixture[str]) -> None:
+    """Every measure of ir-measures, as it is and cut off at 10; NumQ is a fact of the qrels."""
+    ir_measures = pytest.importorskip("ir_measures")
+    more = {"cwl_eval", "pyndeval", "ranx"}
+    if any(
+        one.NAME in more and one.is_available() for one in ir_measures.DefaultPipeline.providers
+    ):
+        pytest.skip("another provider is installed")
+    families = {name.partition("@")[0].casefold() for name in KNOWN} | {"numq"}
+    computed = set()
+    for name in ir_measures.measures.registry:
+        for asked in (name, f"{name}@10"):
+            with contextlib.suppress(InputError):
+                check_measures([asked])
+                spelled = str(ir_measures.parse_measure(asked))
+                computed.add(re.split("[@(]", spelled)[0].casefold())
+    assert computed == families
+    assert capfd.readouterr() == ("", ""), "no provider writes anything"
 
 
 @settings(max_examples=50, deadline=None)

@@ -25,6 +25,7 @@ from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.folders import choose
 from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, named, rows, shards
+from retrieval.eval.datasets.shared_urls import EACH, Ids
 from retrieval.types import Document
 
 ANNOTATIONS = "annotationStore.csv"
@@ -99,11 +100,24 @@ def _docstrings(
 ) -> Collection:
     """The docstring of each function asks for its code, among all functions of the split."""
     path = searched[0]
-    urls = [field(row, *_URL, path=path) for row in functions]
-    queries = [(url, _docstring(row, path)) for url, row in zip(urls, functions, strict=True)]
-    judged = [(url, url, 1) for url in urls]
-    notes = "query: docstring; document: the function's code with its docstring taken out"
-    return assemble(name, split, lambda: _codes(searched, language), queries, judged, notes)
+    ids = Ids(_codes(searched, language))
+    pairs = [(field(row, *_URL, path=path), _docstring(row, path)) for row in functions]
+    meant = [
+        ids.meant(url, _code(row, path)) for (url, _), row in zip(pairs, functions, strict=True)
+    ]
+    # The same words may ask for two functions of one URL, each of which is a query of its own.
+    asked = [(url, f"{text}\0{found}") for (url, text), found in zip(pairs, meant, strict=True)]
+    query_ids = Ids(asked)
+    own = [query_ids.of(url, key) for url, key in asked]
+    return assemble(
+        name,
+        split,
+        lambda: _documents(searched, language, ids),
+        [(id, text) for id, (_, text) in zip(own, pairs, strict=True)],
+        [(id, document, 1) for id, found in zip(own, meant, strict=True) for document in found],
+        "query: docstring; document: the function's code with its docstring taken out",
+        ids.said("each docstring asks for its own, as in the published evaluation"),
+    )
 
 
 def _annotated(name: str, file: Path, by_language: Mapping[str, list[Path]]) -> list[Collection]:
@@ -133,12 +147,17 @@ def _annotated_language(
     name: str, language: str, judgements: list[Judgement], paths: list[Path]
 ) -> Collection:
     # Run files are cut at white space, which an id can therefore not hold.
-    ids = {query: "_".join(query.split()) for query, _, _ in judgements}
-    judged, warnings = averaged((ids[query], url, given) for query, url, given in judgements)
-    queries = [(id, query) for query, id in ids.items()]
-    notes = "query: as annotated, in lower case; document: the function's code; grade 0 to 3"
+    words = {query: "_".join(query.split()) for query, _, _ in judgements}
+    judged, warnings = averaged((words[query], url, given) for query, url, given in judgements)
+    ids = Ids(_codes(paths, language))
     return assemble(
-        name, ANNOTATED, lambda: _codes(paths, language), queries, judged, notes, warnings
+        name,
+        ANNOTATED,
+        lambda: _documents(paths, language, ids),
+        [(id, query) for query, id in words.items()],
+        [(query, id, given) for query, url, given in judged for id in ids.meant(url)],
+        "query: as annotated, in lower case; document: the function's code; grade 0 to 3",
+        [*warnings, *ids.said(EACH)],
     )
 
 
@@ -261,9 +280,15 @@ def _functions(paths: list[Path], language: str) -> Iterator[Row]:
                 yield row
 
 
-def _codes(paths: list[Path], language: str) -> Iterator[Document]:
+def _codes(paths: list[Path], language: str) -> Iterator[tuple[str, str]]:
+    """URL and text of each function."""
     for row in _functions(paths, language):
-        yield Document(field(row, *_URL, path=paths[0]), _code(row, paths[0]))
+        yield field(row, *_URL, path=paths[0]), _code(row, paths[0])
+
+
+def _documents(paths: list[Path], language: str, ids: Ids) -> Iterator[Document]:
+    for url, code in _codes(paths, language):
+        yield Document(ids.of(url, code), code)
 
 
 def _code(row: Row, path: Path) -> str:

@@ -78,10 +78,13 @@ def assemble(
 ) -> Collection:
     """Check the parts of a collection against each other and put them together.
 
+    Args:
+        warnings: what the loader has to say; asked for when all else was read.
+
     Raises:
         InputError: nothing is left to measure, or one id stands for two different things.
     """
-    said = list(warnings)
+    said: list[str] = []
     where = f"collection {name!r}, split {split!r}"
     texts = _texts(queries, where, said)
     grades = _grades(judgements, where, said)
@@ -110,7 +113,7 @@ def assemble(
         judged,
         len(texts) - len(asked),
         notes,
-        tuple(said),
+        (*warnings, *said),
         digest.hexdigest(),
     )
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.datasets.code import averaged
-from retrieval.eval.datasets.collection import Collection, Judgement, assemble
+from retrieval.eval.datasets.collection import Collection, Judgement, Source, assemble
+from retrieval.eval.datasets.shared_urls import EACH, Ids
 from retrieval.types import Document
 
 # The annotated queries of CodeSearchNet, several annotations of a pair as they were given.
 _ANNOTATED = "codesearchnet/challenge"
+
+_SHARING = "codesearchnet/"
+"""Collections whose ids are URLs, which several functions may share."""
 
 
 def load_named(name: str, split: str | None) -> list[Collection]:
@@ -33,20 +38,44 @@ def load_named(name: str, split: str | None) -> list[Collection]:
         for found in _fetching(full, dataset.docs_iter):
             yield _document(found)
 
-    queries = (
+    queries: Iterable[tuple[str, str]] = (
         (str(found.query_id), _query_text(found)) for found in _fetching(full, dataset.queries_iter)
     )
-    judged: Iterator[Judgement] = (
+    judged: Iterable[Judgement] = (
         (str(found.query_id), str(found.doc_id), int(found.relevance))
         for found in _fetching(full, dataset.qrels_iter)
     )
     last = full.rsplit("/", 1)[-1]
-    warnings: tuple[str, ...] = ()
+    source: Source = documents
+    warnings: list[str] = []
     if full == _ANNOTATED:
-        own, warnings = averaged(judged)
-        judged = iter(own)
+        judged, said = averaged(judged)
+        warnings += said
+    if full.startswith(_SHARING):
+        source, queries, judged, said = _apart(documents, list(queries), judged)
+        warnings += said
     notes = "through ir-datasets"
-    return [assemble(full, split or last, documents, queries, judged, notes, warnings)]
+    return [assemble(full, split or last, source, queries, judged, notes, warnings)]
+
+
+def _apart(
+    documents: Source, queries: list[tuple[str, str]], judged: Iterable[Judgement]
+) -> tuple[Source, list[tuple[str, str]], list[Judgement], tuple[str, ...]]:
+    """Functions and docstrings that share a URL get ids of their own; what is said about them."""
+    ids, query_ids = Ids((one.id, one.text) for one in documents()), Ids(queries)
+
+    def source() -> Iterator[Document]:
+        for one in documents():
+            yield replace(one, id=ids.of(one.id, one.text))
+
+    asked = [(query_ids.of(url, text), text) for url, text in queries]
+    every = [
+        (query, document, given)
+        for query_url, url, given in judged
+        for query in query_ids.meant(query_url)
+        for document in ids.meant(url)
+    ]
+    return source, asked, every, tuple(ids.said(EACH))
 
 
 def _document(found: Any) -> Document:

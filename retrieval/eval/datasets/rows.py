@@ -9,41 +9,71 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from retrieval.documents.encoding import decode
 from retrieval.errors import InputError, MissingDependency
+from retrieval.eval.wording import amount
 
 Row = Mapping[str, Any]
 
+Guessed = dict[Path, int]
+"""By file, how many of its lines are not UTF-8."""
+
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+
+# A byte that does not fit UTF-8, as surrogateescape holds it.
+_MISFIT = re.compile("[\udc80-\udcff]")
 
 # test, test-00000-of-00001, and with a digest: test-00000-of-00001-832c77cf909fcbbc
 _SHARD = re.compile(r"^(?P<split>.+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?$")
 
 
-def lines(path: Path, expected: str = "a text file in UTF-8") -> Iterator[str]:
+def lines(
+    path: Path, expected: str = "a text file in UTF-8", guessed: Guessed | None = None
+) -> Iterator[str]:
     """The lines of a text file, unzipped if its name ends in `.gz`, without their ends.
+
+    UTF-8's byte order mark is no part of the first line.
+
+    Args:
+        guessed: if given, what does not fit UTF-8 is read as Windows-1252, as in documents that
+            are indexed, and such lines are counted here.
 
     Raises:
         InputError: it cannot be read, is damaged, or is not UTF-8.
     """
+    errors = "strict" if guessed is None else "surrogateescape"
+    opened: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
+    count = 0
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8") as unzipped:
-                for line in unzipped:
-                    yield line.rstrip("\r\n")
-        else:
-            with path.open(encoding="utf-8") as plain:
-                for line in plain:
-                    yield line.rstrip("\r\n")
+        with opened(path, "rt", encoding="utf-8-sig", errors=errors) as text:
+            for line in text:
+                if guessed is not None and _MISFIT.search(line):
+                    line = _guess(line, path, expected)
+                    count += 1
+                    guessed[path] = max(count, guessed.get(path, 0))
+                yield line.rstrip("\r\n")
     except UnicodeDecodeError as wrong:
-        raise InputError(f"{path} is not UTF-8 ({wrong}); expected {expected}") from None
+        raise InputError(
+            f"{path} is not UTF-8 ({wrong}); expected {expected}: convert it, as by iconv"
+        ) from None
     except (OSError, EOFError, zlib.error) as wrong:
         reason = getattr(wrong, "strerror", None) or wrong
         raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
+
+
+def said_of(guessed: Guessed) -> Iterator[str]:
+    """A warning for each file that is not UTF-8."""
+    for path, count in sorted(guessed.items()):
+        what = amount(count, "line that is", "lines that are")
+        yield (
+            f"{path.name} has {what} not UTF-8; what does not fit was read as Windows-1252 "
+            "(convert the file if that is wrong)"
+        )
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -134,6 +164,16 @@ def shards(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, list
         split: next(forms[end] for end in suffixes if end in forms)
         for split, forms in found.items()
     }
+
+
+def _guess(line: str, path: Path, expected: str) -> str:
+    """A line with escaped bytes, read as the text of a document is."""
+    data = line.encode("utf-8", "surrogateescape")
+    if b"\0" in data:
+        raise InputError(
+            f"{path} is no text, or UTF-16; expected {expected}: convert it, as by iconv"
+        )
+    return decode(data)[0]
 
 
 def entries(folder: Path) -> list[Path]:

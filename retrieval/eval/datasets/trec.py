@@ -5,6 +5,9 @@ between tabs), with `qrels` (query, iteration, document, grade), and documents: 
 `collection.tsv` (id, text), or files `*.trec`, `*.sgml` of <DOC> with <DOCNO>. The rest of the name
 of a file of qrels is its split, `dev.small` of `qrels.dev.small.tsv`; without one, `test`. Of
 several files of topics that with the same rest is asked.
+
+trec_eval looks at bytes alone, and the topics and documents of TREC's first decades are Latin-1:
+what does not fit UTF-8 is read as Windows-1252, and counted.
 """
 
 from __future__ import annotations
@@ -19,7 +22,16 @@ from urllib.parse import quote, unquote
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.folders import choose
-from retrieval.eval.datasets.rows import entries, field, lines, named, rows, text_of
+from retrieval.eval.datasets.rows import (
+    Guessed,
+    entries,
+    field,
+    lines,
+    named,
+    rows,
+    said_of,
+    text_of,
+)
 from retrieval.types import Document
 
 # What says nothing about the split, at the end of a name: 2019qrels-pass.txt, qrels.dev.small.tsv
@@ -52,22 +64,28 @@ def load_trec(folder: Path, split: str | None) -> list[Collection]:
     chosen = choose(split, list(judgements), folder)
     asked = _topics_of(folder, chosen)
     corpus = _corpus(folder)
+    guessed: Guessed = {}
 
     def documents() -> Iterator[Document]:
         for path in corpus:
-            yield from _documents(path)
+            yield from _documents(path, guessed)
 
-    judged = qrels(judgements[chosen])
-    return [assemble(folder.name, chosen, documents, topics(asked), judged, "query: title")]
+    judged = qrels(judgements[chosen], guessed)
+    queries, notes = topics(asked, guessed), "query: title"
+    warnings = said_of(guessed)
+    return [assemble(folder.name, chosen, documents, queries, judged, notes, warnings)]
 
 
-def topics(path: Path) -> Iterator[tuple[str, str]]:
+def topics(path: Path, guessed: Guessed) -> Iterator[tuple[str, str]]:
     """Id and title of each topic of an SGML or XML file, or of lines of id, tab, text.
+
+    Args:
+        guessed: see `lines`.
 
     Raises:
         InputError: the file or a line cannot be read.
     """
-    read = list(lines(path))
+    read = list(lines(path, guessed=guessed))
     text = "\n".join(read)
     if "<top>" in text.lower():
         for match in _TOP.finditer(text):
@@ -103,13 +121,16 @@ def _xml_topics(text: str, path: Path) -> Iterator[tuple[str, str]]:
         yield number, _plain(match["inside"]) if asked is None else asked
 
 
-def qrels(path: Path) -> Iterator[Judgement]:
+def qrels(path: Path, guessed: Guessed) -> Iterator[Judgement]:
     """The judgements of a file of query, iteration, document, grade.
+
+    Args:
+        guessed: see `lines`.
 
     Raises:
         InputError: the file or a line cannot be read; both are named.
     """
-    for number, line in enumerate(lines(path), start=1):
+    for number, line in enumerate(lines(path, guessed=guessed), start=1):
         parts = line.split()
         if not parts:
             continue
@@ -123,17 +144,20 @@ def qrels(path: Path) -> Iterator[Judgement]:
             ) from None
 
 
-def read_run(path: Path) -> dict[str, dict[str, float]]:
+def read_run(path: Path, guessed: Guessed | None = None) -> dict[str, dict[str, float]]:
     """A run file of query, Q0, document, rank, score, tag: score by document, by query.
 
     Ranks are not looked at, as in trec_eval.
+
+    Args:
+        guessed: see `lines`; without it, a file that is not UTF-8 is refused.
 
     Raises:
         InputError: a line cannot be read, a score is no finite number, a document is given twice
             for a query, or there is no line.
     """
     run: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(lines(path, "a TREC run file"), start=1):
+    for number, line in enumerate(lines(path, "a TREC run file", guessed), start=1):
         parts = line.split()
         if not parts:
             continue
@@ -187,26 +211,26 @@ def unword(text: str) -> str:
     return _ESCAPES.sub(lambda match: unquote(match[0]), text)
 
 
-def _documents(path: Path) -> Iterator[Document]:
+def _documents(path: Path, guessed: Guessed) -> Iterator[Document]:
     if path.name.startswith("corpus."):
         for row in rows(path):
             id = field(row, "_id", "id", "docid", "doc_id", path=path)
             yield Document(id, text_of(row), str(row.get("title") or ""))
     elif path.name.startswith("collection.tsv"):
-        for number, line in enumerate(lines(path), start=1):
+        for number, line in enumerate(lines(path, guessed=guessed), start=1):
             id, tab, text = line.partition("\t")
             if not tab:
                 raise InputError(f"{path}:{number}: {line[:40]!r}; expected id, tab, text")
             yield Document(id, text)
     else:
-        yield from _tagged(path)
+        yield from _tagged(path, guessed)
 
 
-def _tagged(path: Path) -> Iterator[Document]:
+def _tagged(path: Path, guessed: Guessed) -> Iterator[Document]:
     """Documents between <DOC> and </DOC>, one in memory at a time."""
     held: list[str] = []
     inside = False
-    for number, line in enumerate(lines(path), start=1):
+    for number, line in enumerate(lines(path, guessed=guessed), start=1):
         inside = inside or bool(_DOC_START.search(line))
         if not inside:
             continue
