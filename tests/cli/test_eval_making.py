@@ -234,7 +234,7 @@ def test_at_a_terminal_it_asks(made: Retrieval, process: Process) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nDCG@ten", "expected measures such as"),
+        ("nDCG@ten", "expected one of nDCG@k"),
         ("quality", "measure 'quality' is unknown; expected"),
         ("ndcg@10", "measure 'ndcg@10' is unknown; did you mean nDCG@10?"),
         ("P@0", "cutoff 0"),
