@@ -85,13 +85,7 @@ def run_eval(
 
 def run_compare(a: Path, b: Path, *, measure: str, systems: str | None, as_json: bool) -> None:
     """Print the comparison of two folders of results; exit 1 if nothing could be compared."""
-    pair = None
-    if systems is not None:
-        first, comma, second = systems.partition(",")
-        if not comma:
-            raise InputError(f"--systems {systems}: expected two names, as in dense,hybrid")
-        pair = (first.strip(), second.strip())
-    found = compare_folders(a, b, measure, systems=pair)
+    found = compare_folders(a, b, measure, systems=systems)
     if as_json:
         print_json(found)
     else:

@@ -132,15 +132,15 @@ def compare_folders(
     b: Path,
     measure: str = "nDCG@10",
     *,
-    systems: tuple[str, str] | None = None,
+    systems: tuple[str, str] | str | None = None,
     most: int = MOST,
 ) -> Comparison:
     """Compare what two evaluations found, on each collection that both have.
 
     Args:
         a, b: folders of results; the same folder twice compares two of its systems.
-        systems: the system of either folder. If not given, those of the same name are compared,
-            or the only one of each folder.
+        systems: the system of either folder, as a pair or as text with a comma between them. If not
+            given, those of the same name are compared, or the only one of each folder.
         most: how many queries that differ most are given for each collection.
 
     Raises:
@@ -152,6 +152,8 @@ def compare_folders(
             raise InputError(
                 f"{folder} has no {measure}: expected one of {', '.join(results.measures)}"
             )
+    if isinstance(systems, str):
+        systems = _named(systems, of_a, of_b)
     names = _pairs(a, of_a, b, of_b, systems)
     pairs = [(_Side(a, of_a, x), _Side(b, of_b, y)) for x, y in names]
     compared: list[Compared] = []
@@ -169,6 +171,18 @@ def compare_folders(
                 compared.append(_compared(x, y, collection, measure, most))
     left = () if systems else _left_out(of_a, of_b, names)
     return Comparison(measure, str(a), str(b), tuple(_corrected(compared)), refused, left)
+
+
+def _named(systems: str, of_a: Results, of_b: Results) -> tuple[str, str]:
+    """The two of `X,Y`; names such as `late:dims=48,bits=2` have commas of their own."""
+    parts = systems.split(",")
+    pairs = [
+        (",".join(parts[:at]).strip(), ",".join(parts[at:]).strip()) for at in range(1, len(parts))
+    ]
+    if not pairs:
+        raise InputError(f"systems {systems!r}: expected two names, as in dense,hybrid")
+    known = [pair for pair in pairs if pair[0] in of_a.systems and pair[1] in of_b.systems]
+    return (known or pairs)[0]
 
 
 def _pairs(

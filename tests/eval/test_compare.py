@@ -57,6 +57,31 @@ def test_the_queries_that_differ_most_come_with_their_texts(folder: Path) -> Non
     assert query.first_text_a is not None and query.first_text_a.startswith(HOSTILE[:20])
 
 
+def test_systems_whose_names_have_commas_can_be_named(tmp_path: Path) -> None:
+    given = results()
+    variant = "late:dims=48,bits=2"
+    first, second = SYSTEMS
+    values = {
+        collection: {variant if name == second else name: own for name, own in systems.items()}
+        for collection, systems in given.per_query.items()
+    }
+    rows = tuple(
+        dataclasses.replace(r, system=variant) if r.system == second else r for r in given.rows
+    )
+    write_results(tmp_path, dataclasses.replace(given, rows=rows, per_query=values))
+    for named, pair in (
+        (f"{variant},{first}", (variant, first)),
+        (f"{first}, {variant}", (first, variant)),
+        (f"{variant},{variant}", (variant, variant)),
+    ):
+        compared = compare_folders(tmp_path, tmp_path, systems=named).compared
+        assert {(one.a, one.b) for one in compared} == {pair}
+    with pytest.raises(InputError, match="has no system a: expected one of"):
+        compare_folders(tmp_path, tmp_path, systems="a,b")
+    with pytest.raises(InputError, match="systems 'late': expected two names"):
+        compare_folders(tmp_path, tmp_path, systems="late")
+
+
 def test_two_folders_compare_systems_of_one_name(folder: Path, tmp_path: Path) -> None:
     comparison = compare_folders(folder, _changed(tmp_path, results()), "R@100")
     assert len(comparison.compared) == 6

@@ -105,7 +105,24 @@ def test_an_empty_file_of_judgements_is_refused(tmp_path: Path) -> None:
     [
         ("corpus.jsonl", b'{"_id": "d1", "text": "one"}\n{broken\n', r"corpus\.jsonl:2"),
         ("corpus.jsonl", b'{"id_": "d1"}\n', "a row has 'id_'; expected '_id'"),
-        ("corpus.jsonl", b'{"_id": "\xff"}\n', "is not UTF-8"),
+        (
+            "corpus.jsonl",
+            b'{"_id": null, "text": "one"}\n',
+            "a row has '_id' \\(null\\), 'text'; exp",
+        ),
+        ("corpus.jsonl", b'{"_id": ["d1"]}\n', r"corpus\.jsonl: a row has \['d1'\] as '_id'; exp"),
+        ("corpus.jsonl", b'{"_id": "d1", "text": ["one"]}\n', r"has \['one'\] as 'text'; expected"),
+        (
+            "corpus.jsonl",
+            b'{"_id": "d1", "title": {"a": 1}}\n',
+            "has {'a': 1} as 'title'; expected",
+        ),
+        (
+            "queries.jsonl",
+            b'{"_id": "q1", "text": NaN}\n',
+            "a row has nan as 'text'; expected a text",
+        ),
+        ("corpus.jsonl", b'{"_id": "\xff"}\n', "is not UTF-8 .* convert it, as by iconv"),
         ("queries.jsonl", b'["q1"]\n', r"queries\.jsonl:1: list; expected a JSON object"),
         ("qrels/test.tsv", b"q1\td1\n", r"test\.tsv:1"),
         ("qrels/test.tsv", b"q1\t0\td1\t1\n", r"four columns, as in TREC"),

@@ -26,6 +26,7 @@ from retrieval.eval.datasets.rows import (
     grade,
     lines,
     named,
+    optional,
     rows,
     shards,
     text_of,
@@ -142,10 +143,10 @@ def _load(part: _Part, folder: Path, split: str | None) -> Collection:
         for path in corpus:
             for row in rows(path):
                 id = field(row, "_id", "id", "corpus-id", path=path)
-                yield Document(id, text_of(row), str(row.get("title") or ""))
+                yield Document(id, text_of(row, path), optional(row, "title", path))
 
     asked = (
-        (field(row, "_id", "id", "query-id", path=path), text_of(row))
+        (field(row, "_id", "id", "query-id", path=path), text_of(row, path))
         for path in queries
         for row in rows(path)
     )

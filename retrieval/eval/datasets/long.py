@@ -15,7 +15,7 @@ from pathlib import Path
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.folders import choose
-from retrieval.eval.datasets.rows import Row, field, first_row, grade, named, rows
+from retrieval.eval.datasets.rows import Row, field, first_row, grade, named, optional, rows
 from retrieval.types import Document
 
 _MLDR_SPLITS = ("train", "dev", "test")
@@ -41,7 +41,7 @@ def load_mldr(folder: Path, split: str | None) -> list[Collection]:
 
     def documents() -> Iterator[Document]:
         for row in rows(corpus):
-            yield Document(field(row, "docid", path=corpus), str(row.get("text") or ""))
+            yield Document(field(row, "docid", path=corpus), optional(row, "text", corpus))
 
     found = list(rows(asked))
     queries = [(field(r, "query_id", path=asked), field(r, "query", path=asked)) for r in found]
@@ -96,10 +96,12 @@ def _longembed(name: str, split: str, paths: dict[str, Path], length: int | None
 
     def documents() -> Iterator[Document]:
         for row in of_length(paths["corpus"]):
-            yield Document(field(row, "doc_id", path=paths["corpus"]), str(row.get("text") or ""))
+            yield Document(
+                field(row, "doc_id", path=paths["corpus"]), optional(row, "text", paths["corpus"])
+            )
 
     queries = [
-        (field(row, "qid", path=paths["queries"]), str(row.get("text") or ""))
+        (field(row, "qid", path=paths["queries"]), optional(row, "text", paths["queries"]))
         for row in of_length(paths["queries"])
     ]
     judged = (

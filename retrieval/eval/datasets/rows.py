@@ -107,19 +107,39 @@ def field(row: Row, *names: str, path: Path) -> str:
     """The first of these fields that the row has, as text.
 
     Raises:
-        InputError: it has none of them; the file and the fields that it has are named.
+        InputError: it has none of them, or the first holds neither text nor a number; the file and
+            the fields that it has are named.
     """
     for name in names:
         if row.get(name) is not None:
-            return str(row[name])
-    raise InputError(
-        f"{path}: a row has {', '.join(map(repr, row)) or 'no fields'}; expected {names[0]!r}"
-    )
+            return _text(row[name], name, path)
+    there = ", ".join(f"{name!r}{' (null)' if row[name] is None else ''}" for name in row)
+    raise InputError(f"{path}: a row has {there or 'no fields'}; expected {names[0]!r}")
 
 
-def text_of(row: Row) -> str:
-    """The text of a document or query, which may be blank; Anserini calls it `contents`."""
-    return str(row.get("text") or row.get("contents") or "")
+def text_of(row: Row, path: Path) -> str:
+    """The text of a document or query, which may be blank; Anserini calls it `contents`.
+
+    Raises:
+        InputError: it is neither text nor a number.
+    """
+    return optional(row, "text", path) or optional(row, "contents", path)
+
+
+def optional(row: Row, name: str, path: Path) -> str:
+    """A field as text, "" where it is not there or null; raises as `text_of` does."""
+    value = row.get(name)
+    return "" if value is None else _text(value, name, path)
+
+
+def _text(value: object, name: str, path: Path) -> str:
+    if isinstance(value, str):
+        return value
+    # A number is an id in many files; NaN is what pandas writes where a text is missing.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        shown = " ".join(repr(value).split())[:40]
+        raise InputError(f"{path}: a row has {shown} as {name!r}; expected a text")
+    return str(value)
 
 
 def grade(value: object, path: Path) -> int:

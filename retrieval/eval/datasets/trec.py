@@ -28,6 +28,7 @@ from retrieval.eval.datasets.rows import (
     field,
     lines,
     named,
+    optional,
     rows,
     said_of,
     text_of,
@@ -215,7 +216,7 @@ def _documents(path: Path, guessed: Guessed) -> Iterator[Document]:
     if path.name.startswith("corpus."):
         for row in rows(path):
             id = field(row, "_id", "id", "docid", "doc_id", path=path)
-            yield Document(id, text_of(row), str(row.get("title") or ""))
+            yield Document(id, text_of(row, path), optional(row, "title", path))
     elif path.name.startswith("collection.tsv"):
         for number, line in enumerate(lines(path, guessed=guessed), start=1):
             id, tab, text = line.partition("\t")
