@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v "$$python"; break; }; done)
 
-NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc)
+NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*.[ch])
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
@@ -43,10 +43,11 @@ types: $(TEST)/.installed
 unit: $(TEST)/.installed
 	$(TEST)/bin/python -m pytest
 
-# The tests of the kernels over a build of them that checks addresses and undefined behaviour. Leaks
-# are the interpreter's own.
+# The tests of the compiled modules over a build of them that checks addresses and undefined
+# behaviour. Leaks are the interpreter's own.
 ASAN = $(shell $(CC) -print-file-name=libasan.so)
-KERNEL_TESTS := $(addprefix tests/indexes/kernels/test_,scoring.py selection.py edges.py)
+NATIVE_TESTS := $(addprefix tests/indexes/kernels/test_,scoring.py selection.py edges.py) \
+	tests/encoders/test_compiled.py
 
 sanitize: $(TEST)/.installed
 ifeq ($(findstring /,$(ASAN)),)
@@ -58,8 +59,7 @@ else
 		--target build/sanitize --config-settings cmake.define.SANITIZE=ON . \
 		&& touch build/sanitize/.installed; }
 	LD_PRELOAD="$(ASAN)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-		$(TEST)/bin/python tests/indexes/kernels/sanitized.py \
-		build/sanitize/retrieval/indexes/kernels/_native.abi3.so $(KERNEL_TESTS)
+		$(TEST)/bin/python tests/sanitized.py build/sanitize $(NATIVE_TESTS)
 endif
 
 format: $(TEST)/.installed

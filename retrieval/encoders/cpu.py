@@ -1,27 +1,26 @@
-"""The CPU runtime: a model folder as an Encoder, by ONNX Runtime, without torch.
+"""The CPU runtime: a model folder as an Encoder, without torch.
 
-One text is one run of the graph on one core, and texts run side by side on all of them. A batch
+One text is one run of the network on one core, and texts run side by side on all of them. A batch
 would gain nothing (see `retrieval.encoders.onnx_graph`), and so no text is ever padded, and a
-text's vectors are the same to the bit whatever it is encoded with.
+text's vectors are the same to the bit whatever it is encoded with. The network is the compiled one
+where the processor has its instructions, else ONNX Runtime's.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.encoders import model_folder
+from retrieval.encoders import compiled, model_folder
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.model_folder import ModelSettings
+from retrieval.encoders.onnx_network import OnnxNetwork
 from retrieval.encoders.packing import (
     Indices,
     Tally,
@@ -31,7 +30,7 @@ from retrieval.encoders.packing import (
     window_lengths,
     windows,
 )
-from retrieval.encoders.quantized import read_tensor, tensor_places
+from retrieval.encoders.quantized import TensorPlace, read_tensor, tensor_places
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError, InputError
@@ -43,6 +42,9 @@ STREAM_TOKENS = 65_536
 # Tokens of texts that one thread takes at a time: few enough that all threads end together.
 _TASK_TOKENS = 2_048
 _READ_AT_ONCE = 256
+
+Network = Callable[[NDArray[np.int64]], Mapping[str, NDArray[np.float32]]]
+"""One text's ids i64 [L] to `dense` f32 [1, D], `windows` [w, D] and `tokens` [L, d]."""
 
 
 class CpuEncoder:
@@ -100,8 +102,7 @@ class CpuEncoder:
                 weights=_query_weights(self._folder, config.vocab_size),
             ),
         )
-        self._session = _session(self._folder / model_folder.GRAPH_FILE)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._forward = _network(self._folder, config, places, settings.dense_window)
         self._fingerprint: str | None = None
         self._threads = threads or usable_cores()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="retrieval-encode")
@@ -206,10 +207,6 @@ class CpuEncoder:
             run.add(task, None if len(texts) == 1 else self._pool)
         return run
 
-    def _forward(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """One text's ids i64 [L] to `dense` f32 [1, D], `tokens` [L, d], `windows` [w, D]."""
-        return dict(zip(self._outputs, self._session.run(None, {"ids": ids}), strict=True))
-
 
 class _Run:
     """Texts under way, and the arrays that their vectors are written to."""
@@ -220,7 +217,7 @@ class _Run:
         dense_dim: int | None,
         token_dim: int | None,
         window: int | None,
-        forward: Callable[[NDArray[np.int64]], dict[str, NDArray[np.float32]]],
+        forward: Network,
     ) -> None:
         self._texts = texts
         self._forward = forward
@@ -286,41 +283,16 @@ def _query_weights(folder: Path, vocabulary: int) -> NDArray[np.float32] | None:
     return None if weights is None else check_weights(weights, vocabulary, str(path))
 
 
-def _session(graph: Path) -> Any:
-    """Open a graph for runs on one core each, any number of them at the same time."""
-    import onnxruntime
-
-    if not graph.is_file():
-        raise CheckpointError(f"{graph}: not there: is this a whole model folder?")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # A pattern would be kept for every length of text ever met, and saves no time.
-    options.enable_mem_pattern = False
-    if int8_overflows():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes have no base of their own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"{graph}: ONNX Runtime {onnxruntime.__version__} cannot load it ({reason}): "
-            "update onnxruntime (1.25 or newer is needed), or fetch the model again"
-        ) from None
-
-
-def int8_overflows() -> bool:
-    """Whether this CPU's fast product of u8 by int8 adds pairs in 16 bits, which overflow.
-
-    So it is on x86 without VNNI; ONNX Runtime has slower kernels that are right there.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return True
-    return re.search(r"\bavx(512)?_vnni\b", flags) is None
+def _network(
+    folder: Path,
+    config: ModernBertConfig,
+    places: Mapping[str, TensorPlace],
+    dense_window: int | None,
+) -> Network:
+    """The compiled network where this processor and the model's shape allow it, else the graph."""
+    if compiled.runs(config, places):
+        return compiled.CompiledNetwork(folder, config, places, dense_window)
+    return OnnxNetwork(folder)
 
 
 def usable_cores() -> int:

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from retrieval.encoders import cpu, load_encoder
+from retrieval.encoders import cpu, load_encoder, onnx_network
 from retrieval.encoders.cpu import CpuEncoder, usable_cores
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Encoder
@@ -225,7 +225,7 @@ def test_an_error_in_a_thread_reaches_the_caller(encoder, monkeypatch):
 
 
 def test_cpus_on_which_int8_overflows_get_the_same_vectors(folder, encoder, monkeypatch):
-    monkeypatch.setattr(cpu, "int8_overflows", lambda: True)
+    monkeypatch.setattr(onnx_network, "int8_overflows", lambda: True)
     careful = CpuEncoder(folder)
     made, expected = careful.encode_documents(TEXTS), encoder.encode_documents(TEXTS)
     np.testing.assert_allclose(made.dense, expected.dense, atol=1e-6)

@@ -1,0 +1,182 @@
+"""The compiled network against numpy, on random weights of every shape that it takes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from retrieval.encoders import compiled
+from retrieval.encoders.compiled import CompiledNetwork
+from retrieval.encoders.model_folder import WEIGHTS_FILE
+from retrieval.encoders.quantized import tensor_places, write_tensors
+from retrieval.errors import CheckpointError
+
+from .quantized_network import VOCABULARY, config, forward, save
+
+pytestmark = pytest.mark.skipif(
+    compiled._network is None, reason="no compiled network for this processor"
+)
+
+# Both sides of every edge: of steps of 6 and 12 rows, blocks of 96, registers of 16, windows.
+LENGTHS = (1, 2, 5, 6, 7, 12, 13, 16, 17, 32, 33, 34, 63, 64, 65, 95, 96, 97, 150, 193, 600)
+SHAPES = {
+    "small": {},
+    "one head": {"hidden": 128, "heads": 1, "inner": 192},
+    "heads of 96": {"hidden": 192, "heads": 2},
+    "as shipped": {"hidden": 384, "heads": 6, "inner": 768, "window": 64},
+    "narrow window": {"window": 1},
+    "window of 13": {"window": 13, "kinds": ("local", "global")},
+    "all global": {"kinds": ("global",) * 4},
+    "one layer": {"kinds": ("local",)},
+}
+HEADS = {
+    "both": {},
+    "no dense": {"dense": 0},
+    "no tokens": {"tokens": 0},
+    "wide": {"dense": 100, "tokens": 130, "up": 208},
+    "whole groups": {"tokens": 64, "up": 64},
+}
+
+
+def ids_of(length, seed=0):
+    return np.random.default_rng([length, seed]).integers(0, VOCABULARY, length)
+
+
+def network(folder, shape, dense_window=None):
+    places = tensor_places(folder / WEIGHTS_FILE)
+    assert compiled.runs(shape, places)
+    return CompiledNetwork(folder, shape, places, dense_window)
+
+
+def assert_same(run, shape, stored, length, dense_window):
+    """The same to float rounding in one draw of ids, and near it in all that came before.
+
+    A sum that lies between two codes may be rounded to either, and what follows differs by that:
+    seldom in short texts and few layers, nearly always in long ones, which need only be near.
+    """
+    sure = length <= (200 if shape.num_layers == 1 else 34)
+    for seed in range(20):
+        ids = ids_of(length, seed)
+        made, expected = run(ids), forward(shape, stored, ids, dense_window)
+        apart = 0.0
+        for name, wanted in expected.items():
+            assert made[name].shape == wanted.shape
+            cosines = (made[name] * wanted).sum(-1)
+            assert cosines.min() > 0.99 and cosines.mean() > 0.998, name
+            apart = max(apart, np.abs(made[name] - wanted).max())
+        if apart < 1e-6 or not sure:
+            return
+    raise AssertionError(f"{length} tokens: the last was {apart} apart")
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_shape_and_length(tmp_path, shape):
+    shape = config(**shape)
+    stored = save(tmp_path, shape)
+    run = network(tmp_path, shape, 7)
+    for length in LENGTHS:
+        assert_same(run, shape, stored, length, 7)
+
+
+@pytest.mark.parametrize("heads", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("window", [None, 1, 64])
+def test_every_head(tmp_path, heads, window):
+    shape = config(kinds=("local",))
+    stored = save(tmp_path, shape, **heads)
+    run = network(tmp_path, shape, window)
+    for length in (1, 65, 100):
+        assert_same(run, shape, stored, length, window)
+
+
+def test_texts_side_by_side_are_the_same_to_the_bit(tmp_path):
+    shape = config(hidden=128)
+    save(tmp_path, shape)
+    run = network(tmp_path, shape, 16)
+    texts = [ids_of(length) for length in (*LENGTHS, 700, 1100) * 4]
+    alone = [run(ids) for ids in texts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(network(tmp_path, shape, 16), texts))
+    for one, other in zip(alone, together, strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_unlike_sizes_of_a_row_cost_no_other_its_precision(tmp_path):
+    shape = config(kinds=("global",))
+    stored = save(tmp_path, shape)
+    stored["embeddings.norm.weight"][:] = 0
+    stored["layers.0.mlp_norm.weight"][:] = 0
+    write_tensors(tmp_path / WEIGHTS_FILE, stored)
+    made = network(tmp_path, shape)(ids_of(5))  # nothing but zeros: no direction, and no NaN
+    assert not made["tokens"].any() and not made["dense"].any()
+
+
+@pytest.mark.parametrize("wrong", [-1, VOCABULARY, 1 << 40, -(1 << 63)])
+def test_an_id_outside_the_vocabulary_is_refused(tmp_path, wrong):
+    shape = config()
+    save(tmp_path, shape)
+    with pytest.raises(ValueError, match=f"an id is not below {VOCABULARY}"):
+        network(tmp_path, shape)(np.array([1, wrong, 2]))
+
+
+def test_a_text_of_no_tokens_is_refused(tmp_path):
+    shape = config()
+    save(tmp_path, shape)
+    with pytest.raises(ValueError, match="at least one token"):
+        network(tmp_path, shape)(np.array([], np.int64))
+
+
+def test_arrays_of_another_size_or_kind_are_refused(tmp_path):
+    shape = config()
+    save(tmp_path, shape)
+    run = network(tmp_path, shape)
+    ids, angles = ids_of(3), np.zeros((3, 16), np.float32)
+    outputs = [np.zeros((1, 24), np.float32), np.zeros((0, 24), np.float32)]
+    tokens = np.zeros((3, 24), np.float32)
+
+    def call(ids, angles, tokens):
+        compiled._network.forward(run._network, ids, *[angles] * 4, *outputs, tokens)
+
+    call(ids, angles, tokens)
+    read_only = tokens.copy()
+    read_only.flags.writeable = False
+    for arguments in (
+        (ids.astype(np.int32), angles, tokens),
+        (ids, angles[:2], tokens),
+        (ids, angles.astype(np.float64), tokens),
+        (ids, angles, tokens[:2]),
+        (ids, angles, tokens.T),
+        (ids, angles, read_only),
+    ):
+        with pytest.raises((ValueError, BufferError)):
+            call(*arguments)
+
+
+@pytest.mark.parametrize("change", ["missing", "shorter", "wider", "float"])
+def test_tensors_that_are_not_the_configurations_are_refused(tmp_path, change):
+    shape = config()
+    stored = save(tmp_path, shape)
+    name = "layers.1.mlp.Wo.weight"
+    if change == "missing":
+        del stored[name + "_scale"]
+    elif change == "shorter":
+        stored[name] = stored[name][:-1]
+    elif change == "wider":
+        stored["final_norm.weight"] = np.ones(65, np.float32)
+    else:
+        stored[name] = stored[name].astype(np.float32)
+    write_tensors(tmp_path / WEIGHTS_FILE, stored)
+    with pytest.raises(CheckpointError, match="its tensors are not those") as caught:
+        network(tmp_path, shape)
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_other_shapes_and_instruction_sets_are_left_to_the_graph(tmp_path, monkeypatch):
+    shape = config()
+    save(tmp_path, shape)
+    places = tensor_places(tmp_path / WEIGHTS_FILE)
+    assert compiled.runs(shape, places)
+    for other in ({"hidden": 96, "heads": 3}, {"inner": 72}, {"heads": 4}):
+        assert not compiled.runs(config(**other), places)
+    monkeypatch.setenv("RETRIEVAL_ISA", "avx2")
+    assert not compiled.runs(shape, places)
