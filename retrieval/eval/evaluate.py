@@ -16,7 +16,7 @@ from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Ranked, Settings, System, joined
 from retrieval.eval.claiming import claimed
-from retrieval.eval.datasets import Collection, load, write_run
+from retrieval.eval.datasets import Collection, load, parts, write_run
 from retrieval.eval.found import Found, gathered
 from retrieval.eval.machine import forget_peak, machine, peak_rss_mb
 from retrieval.eval.measures import MEASURES, check_measures, per_query
@@ -126,7 +126,7 @@ def evaluate(
     with claimed(out):
         failed: dict[str, str] = {}
         collections = [sampled(one, queries) for one in _load(sources, split, failed)]
-        pairs = _pairs(collections, systems)
+        pairs = _pairs(collections, systems, failed)
         meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
         found: dict[str, dict[str, Found]] = {}
         results = None
@@ -178,7 +178,7 @@ def _check(
 
 def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> list[Collection]:
     found: dict[str, Collection] = {}
-    for source in sources:
+    for source in [part for source in sources for part in parts(source)]:
         try:
             for collection in load(source, split):
                 if collection.name in found:
@@ -193,18 +193,23 @@ def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> 
 
 
 def _pairs(
-    collections: Sequence[Collection], systems: Sequence[System]
+    collections: Sequence[Collection], systems: Sequence[System], failed: dict[str, str]
 ) -> list[tuple[Collection, System]]:
-    """What is to be run: a run file only where it has answers."""
+    """What is to be run: a run file only where it has answers.
+
+    Raises:
+        InputError: a run file has none. Where a collection failed, it may be that one's, and is
+            named among what failed.
+    """
     pairs = []
     for system in systems:
         fit = [c for c in collections if not isinstance(system, RunFile) or system.answers(c)]
         if collections and not fit:
             names = ", ".join(collection.name for collection in collections)
-            raise InputError(
-                f"run {system.name!r} answers no query of {names}; "
-                "give the run of one of these collections"
-            )
+            said = f"run {system.name!r} answers no query of {names}"
+            if not failed:
+                raise InputError(f"{said}; give the run of one of these collections")
+            _fail(failed, system.name, said)
         pairs += [(collection, system) for collection in fit]
     return pairs
 

@@ -263,6 +263,23 @@ def test_one_query_has_no_interval(tmp_path: Path) -> None:
     assert "[" not in render_comparison_text(comparison)
 
 
+def test_a_broken_collection_of_a_folder_does_not_lose_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        collection(tmp_path / "all" / name)
+    (tmp_path / "all" / "a" / "corpus.jsonl").write_text("{broken")
+    (tmp_path / "all" / "b" / "qrels" / "test.tsv").write_text("q1\td2\thigh\n")
+    run = tmp_path / "of_b.trec"
+    run.write_text("other Q0 d1 1 1.0 x\n")
+    systems = [Words(), RunFile(run)]
+    found = evaluate([str(tmp_path / "all")], systems, tmp_path / "out")
+    assert found.collections == ("c",)
+    broken = [str(tmp_path / "all" / name) for name in ("a", "b")]
+    assert list(found.failed) == [*broken, "of_b"]
+    assert "corpus.jsonl:1: Expecting" in found.failed[broken[0]]
+    assert "test.tsv:1: " in found.failed[broken[1]]
+    assert found.failed["of_b"] == "run 'of_b' answers no query of c"
+
+
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     source, out = str(collection(tmp_path / "a")), tmp_path / "out"
     evaluate([source], [Words("x", breaks="a"), Words("y")], out)

@@ -106,6 +106,7 @@ def test_a_jsonl_log(tmp_path: Path) -> None:
         ("l.csv", "query,document\nq,\n", "has no click"),
         ("l.csv", "query,document,count\nq,geese,many\n", "l.csv:2: count 'many'"),
         ("l.csv", b"query,document\nq\xff,geese\n", "is not UTF-8"),
+        ("l.jsonl", '{"query": 1, "document": "d"}\n', "query 1; expected a text"),
         ("l.jsonl", "{}\n", "a line has nothing; expected 'query'"),
         ("l.jsonl", '{"query": "q"}\n', "a line has 'query'; expected 'document'"),
         ("l.jsonl", '{"query": "q", "clicks": 3}\n', "clicks 3; expected a list"),

@@ -34,6 +34,7 @@ __all__ = [
     "assemble",
     "load",
     "load_beir",
+    "parts",
     "read_run",
     "recognise",
     "write_run",
@@ -73,10 +74,21 @@ def load(source: str, split: str | None = None) -> list[Collection]:
     own = recognise(folder)
     if own is not None:
         return own[1](folder, split)
-    parts = [(path, found) for path in entries(folder) if (found := recognise(path))]
-    if not parts:
+    inside = [path for path in entries(folder) if _may_be(path)]
+    if not inside:
         raise InputError(explain(folder, [name for name, _, _ in _FORMATS], _format_of))
-    return [one for path, found in parts for one in found[1](path, split)]
+    return [one for path in inside for one in load(str(path), split)]
+
+
+def parts(source: str) -> list[str]:
+    """The folders of collections where the source is a folder over them; else the source alone.
+
+    To load them one by one, so that one that is broken does not lose the others.
+    """
+    folder = Path(source).expanduser()
+    if not folder.is_dir() or _may_be(folder):
+        return [source]
+    return [str(path) for path in entries(folder.resolve()) if _may_be(path)] or [source]
 
 
 def recognise(folder: Path) -> tuple[str, Loader] | None:
@@ -84,6 +96,14 @@ def recognise(folder: Path) -> tuple[str, Loader] | None:
     if not folder.is_dir():
         return None
     return next(((name, loader) for name, fits, loader in _FORMATS if fits(folder)), None)
+
+
+def _may_be(folder: Path) -> bool:
+    """Whether it is a collection, or so much like one that its files were looked at in vain."""
+    try:
+        return recognise(folder) is not None
+    except InputError:
+        return True
 
 
 def _format_of(folder: Path) -> str | None:

@@ -160,8 +160,10 @@ def _clicks(path: Path) -> Iterator[tuple[str, str | None, int]]:
         yield from _csv(path)
     elif path.name.endswith((".jsonl", ".jsonl.gz")):
         for row in rows(path):
-            if not isinstance(row.get("query"), str):
+            if row.get("query") is None:
                 raise InputError(_lacking(path, row, "query"))
+            if not isinstance(row["query"], str):
+                raise InputError(f"{path}: query {json.dumps(row['query'])}; expected a text")
             yield from _of_row(path, row)
     else:
         raise InputError(f"{path}: expected a search log as .csv or .jsonl")
