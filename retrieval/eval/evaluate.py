@@ -178,7 +178,7 @@ def _check(
 
 def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> list[Collection]:
     found: dict[str, Collection] = {}
-    for source in [part for source in sources for part in parts(source)]:
+    for source in (part for given in sources for part in parts(given)):
         try:
             for collection in load(source, split):
                 if collection.name in found:

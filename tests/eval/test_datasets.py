@@ -111,6 +111,45 @@ def test_mteb_as_parquet_in_shards(tmp_path: Path) -> None:
     assert found.judgements == {"q1": {"d2": 1}}
 
 
+@pytest.mark.parametrize("place", ["qrels", "default", "data"])
+def test_every_shard_and_every_grade_is_read(tmp_path: Path, place: str) -> None:
+    """Grades as retrieval.py of MTEB pushes them; without a score a pair is relevant."""
+    grades = [{"score": 2}, {"score": 0}, {"score": 1.0}, {}]
+    for n in range(2):
+        shard = f"{n:05}-of-00002.jsonl"
+        rows = [{"_id": f"d{2 * n + m}", "text": "t", "title": f"T{n}"} for m in range(2)]
+        write(tmp_path / f"corpus/corpus-{shard}", rows)
+        write(tmp_path / f"queries/queries-{shard}", [{"_id": f"q{n}", "text": "?", "title": "no"}])
+        rows = [
+            {"query-id": f"q{n}", "corpus-id": f"d{at}"} | grades[at] for at in (2 * n, 2 * n + 1)
+        ]
+        write(tmp_path / f"{place}/test-{shard}", rows)
+    found = only(tmp_path)
+    assert found.judgements == {"q0": {"d0": 2, "d1": 0}, "q1": {"d2": 1, "d3": 1}}
+    assert found.queries == {"q0": "?", "q1": "?"}, "a query's title is no part of it"
+    assert [(d.id, d.title) for d in found.documents] == [
+        ("d0", "T0"), ("d1", "T0"), ("d2", "T1"), ("d3", "T1")
+    ]  # fmt: skip
+
+
+def test_queries_in_a_folder_of_another_name_and_parts_that_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "corpus/test.jsonl", [{"_id": "d1", "text": "one"}])
+    write(tmp_path / "query/test.jsonl", [{"_id": "q1", "text": "first"}])
+    write(tmp_path / "qrels/test.jsonl", [{"query-id": "q1", "corpus-id": "d1", "score": 1}])
+    write(tmp_path / "top_ranked/test.jsonl", [{"query-id": "q1"}])
+    write(tmp_path / "instruction/test.jsonl", [{"query-id": "q1", "instruction": "find"}])
+    found = only(tmp_path)
+    assert found.queries == {"q1": "first"}
+    assert [warning.split()[0] for warning in found.warnings] == ["top_ranked,", "instruction"]
+
+
+def test_judgements_of_a_language_between_tabs(tmp_path: Path) -> None:
+    write(tmp_path / "de-corpus.jsonl", [{"_id": "d1", "text": "one"}])
+    write(tmp_path / "de-queries.jsonl", [{"_id": "q1", "text": "first"}])
+    write(tmp_path / "de-qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t3\n")
+    assert only(tmp_path).judgements == {"q1": {"d1": 3}}
+
+
 def test_mteb_with_a_corpus_for_each_split(tmp_path: Path) -> None:
     for split in ("dev", "test"):
         rows = [{"id": "d1", "text": f"of {split}", "title": ""}]

@@ -96,6 +96,30 @@ def test_codesearchnet_searched_in_a_codebase(tmp_path: Path) -> None:
     assert (len(found.queries), len(found.documents)) == (1, 2)
 
 
+def test_only_the_docstring_itself_is_taken_out(tmp_path: Path) -> None:
+    rows = [
+        function("f") | {"code": '"""Says hi."""\nprint("Says hi.")', "docstring": "Says hi."},
+        function("g") | {"code": "a  b", "docstring": "  "},
+    ]
+    write(tmp_path / "test.jsonl", rows)
+    assert list(texts(only(tmp_path)).values()) == ['""""""\nprint("Says hi.")', "a  b"]
+
+
+def test_a_docstring_that_is_not_cut_into_tokens_is_asked_as_it_is(tmp_path: Path) -> None:
+    row = function("f")
+    del row["docstring_tokens"], row["code_tokens"]
+    write(tmp_path / "csn" / "test.jsonl", [row])
+    assert list(only(tmp_path / "csn").queries.values()) == ["Does f."]
+
+
+def test_languages_of_one_file_are_collections_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path / "all" / "test.jsonl", [function("f"), function("g", "Go"), function("h")])
+    go, python = load(str(tmp_path / "all"))
+    assert (go.name, python.name) == ("all-go", "all-python")
+    assert set(texts(go)) == set(go.queries) == {function("g")["url"]}
+    assert set(texts(python)) == set(python.queries) == {function(n)["url"] for n in "fh"}
+
+
 def sharing(*rows: tuple[str, str, str]) -> list[dict[str, Any]]:
     """Lines of code, docstring and URL."""
     return [
