@@ -49,7 +49,7 @@ def main() -> None:
                     break
                 index.add(batch)
             passages = index.status().passages
-        command = [sys.executable, "-m", "retrieval.cli"]
+        command = [sys.executable, "-m", "retrieval"]
         rows = [
             timed(
                 f"retrieval search --retriever {retriever}",

@@ -20,6 +20,7 @@ LEVELS = (
     {"sync"},
     {"eval", "train"},
     {"cli"},
+    {"__main__"},
 )
 """Lowest first. A unit imports itself and what stands on lower levels, nothing beside it."""
 

@@ -1,8 +1,8 @@
 """Encoders: text in, dense vectors and token vectors out.
 
 `load_encoder` is the way in: the embedded model, a folder, or a Hub id. What it returns is a
-`CpuEncoder` (ONNX Runtime, no torch), a `TorchEncoder` (any ModernBERT checkpoint), or a
-`SentenceTransformersEncoder` (everything else); all three are `retrieval.types.Encoder`s.
+`CpuEncoder` (compiled or by ONNX Runtime, no torch), a `TorchEncoder` (any ModernBERT checkpoint),
+or a `SentenceTransformersEncoder` (everything else); all are `retrieval.types.Encoder`s.
 """
 
 from retrieval.encoders.loading import load_encoder

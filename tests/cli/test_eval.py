@@ -236,7 +236,7 @@ def test_time_left_is_shown() -> None:
 
 def test_help_is_quick_and_names_both_commands() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "retrieval.cli", "eval", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "retrieval", "eval", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -154,6 +154,6 @@ def test_help_imports_nothing_that_is_slow() -> None:
 
 
 def test_python_dash_m_is_the_command() -> None:
-    command = [sys.executable, "-m", "retrieval.cli", "--version"]
+    command = [sys.executable, "-m", "retrieval", "--version"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout[:10]) == (0, "retrieval ")

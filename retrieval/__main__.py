@@ -1,0 +1,5 @@
+"""`python -m retrieval` is `retrieval`."""
+
+from retrieval.cli import main
+
+main()

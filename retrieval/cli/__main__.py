@@ -1,5 +1,0 @@
-"""`python -m retrieval.cli` is `retrieval`."""
-
-from retrieval.cli import main
-
-main()
