@@ -28,6 +28,9 @@ from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, na
 from retrieval.eval.datasets.shared_urls import EACH, Ids
 from retrieval.types import Document
 
+Function = tuple[Path, Row]
+"""A function, and the file that it stands in."""
+
 ANNOTATIONS = "annotationStore.csv"
 ANNOTATED = "annotated"
 
@@ -96,14 +99,14 @@ def averaged(judgements: Iterable[Judgement]) -> tuple[list[Judgement], tuple[st
 
 
 def _docstrings(
-    name: str, split: str, functions: list[Row], searched: list[Path], language: str
+    name: str, split: str, functions: list[Function], searched: list[Path], language: str
 ) -> Collection:
     """The docstring of each function asks for its code, among all functions of the split."""
-    path = searched[0]
     ids = Ids(_codes(searched, language))
-    pairs = [(field(row, *_URL, path=path), _docstring(row, path)) for row in functions]
+    pairs = [(field(row, *_URL, path=path), _docstring(row, path)) for path, row in functions]
     meant = [
-        ids.meant(url, _code(row, path)) for (url, _), row in zip(pairs, functions, strict=True)
+        ids.meant(url, _code(row, path))
+        for (url, _), (path, row) in zip(pairs, functions, strict=True)
     ]
     # The same words may ask for two functions of one URL, each of which is a query of its own.
     asked = [(url, f"{text}\0{found}") for (url, text), found in zip(pairs, meant, strict=True)]
@@ -273,17 +276,17 @@ def _by_language(paths: list[Path]) -> dict[str, list[Path]]:
     return dict(sorted(found.items()))
 
 
-def _functions(paths: list[Path], language: str) -> Iterator[Row]:
+def _functions(paths: list[Path], language: str) -> Iterator[Function]:
     for path in paths:
         for row in rows(path):
             if str(row.get("language") or "").lower() == language:
-                yield row
+                yield path, row
 
 
 def _codes(paths: list[Path], language: str) -> Iterator[tuple[str, str]]:
     """URL and text of each function."""
-    for row in _functions(paths, language):
-        yield field(row, *_URL, path=paths[0]), _code(row, paths[0])
+    for path, row in _functions(paths, language):
+        yield field(row, *_URL, path=path), _code(row, path)
 
 
 def _documents(paths: list[Path], language: str, ids: Ids) -> Iterator[Document]:

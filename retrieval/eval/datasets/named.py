@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from textwrap import shorten
 from typing import Any
 
 from retrieval.errors import InputError, MissingDependency
@@ -115,7 +116,7 @@ def _fetching(name: str, rows: Callable[[], Iterable[Any]]) -> Iterator[Any]:
     try:
         yield from rows()
     except (OSError, RuntimeError) as wrong:
-        reason = " ".join(str(wrong).split())[:200] or type(wrong).__name__
+        reason = shorten(str(wrong), 200, placeholder=" ...") or type(wrong).__name__
         raise InputError(
             f"{name} cannot be fetched ({reason}); connect to the network, or give a local "
             "folder of it"
