@@ -1,4 +1,4 @@
-"""What a pretraining run leaves on the disk: the state it goes on from, and the model's folder."""
+"""What a run leaves on the disk: the state it goes on from, and a pretrained model's folder."""
 
 from __future__ import annotations
 
@@ -56,24 +56,47 @@ def load_state(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | No
     Raises:
         CheckpointError: the file is damaged, or the run there has other settings.
     """
+    state = read_state(folder)
+    if state is not None:
+        check_settings(folder, state, settings)
+    return state
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """The same, whatever the run's settings are.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
     path = folder / STATE_FILE
     if not path.exists():
         return None
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-        found = json.loads(state["settings"])
     except Exception as wrong:  # torch raises whatever the damage leads to
-        reason = (str(wrong).splitlines() or [repr(wrong)])[0]
-        raise CheckpointError(
-            f"{path} cannot be read ({reason[:120]}): remove it to begin anew"
-        ) from None
+        raise _unreadable(path, wrong) from None
+    if not isinstance(state, dict):
+        raise _unreadable(path, TypeError(f"a {type(state).__name__}, expected a dictionary"))
+    return state
+
+
+def check_settings(folder: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise CheckpointError, with what differs, if the state is of a run with other settings."""
+    path = folder / STATE_FILE
+    try:
+        found = json.loads(state["settings"])
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise _unreadable(path, wrong) from None
     if difference := _difference(found, json.loads(json.dumps(settings)), ""):
         raise CheckpointError(
             f"{path} is of a run with other settings ({difference}): "
             "start it with those, or choose another folder"
         )
-    assert isinstance(state, dict)
-    return state
+
+
+def _unreadable(path: Path, wrong: Exception) -> CheckpointError:
+    reason = (str(wrong).splitlines() or [repr(wrong)])[0]
+    return CheckpointError(f"{path} cannot be read ({reason[:120]}): remove it to begin anew")
 
 
 def _difference(found: Any, given: Any, at: str) -> str | None:

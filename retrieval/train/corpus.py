@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,10 @@ from retrieval.errors import CheckpointError, DocumentError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+
+_Cut = tuple[list[int], list[tuple[int, int]]]
+"""A text's token ids, and where each token is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,16 @@ class TokenCorpus:
         ids: u16 or i32 [T].
         offsets: i64 [n + 1]; text i owns ids[offsets[i]:offsets[i + 1]].
         pairs: i64 [p, 2]; (query, answering text), as numbers of texts.
+        text: u8 [B], what the ids were made of, in UTF-8, for those who read other tokens; empty if
+            it was not kept.
+        text_offsets: i64 [n + 1]; text i owns text[text_offsets[i]:text_offsets[i + 1]].
     """
 
     ids: NDArray[Any]
     offsets: NDArray[np.int64]
     pairs: NDArray[np.int64]
+    text: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    text_offsets: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,6 +60,16 @@ class TokenCorpus:
 
     def __getitem__(self, text: int) -> NDArray[Any]:
         return self.ids[self.offsets[text] : self.offsets[text + 1]]
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text was kept."""
+        return len(self.text_offsets) == len(self.offsets)
+
+    def text_of(self, text: int) -> str:
+        """What the ids of a text were made of, special tokens apart."""
+        start, end = self.text_offsets[text], self.text_offsets[text + 1]
+        return self.text[start:end].tobytes().decode("utf-8", "replace")
 
 
 def read_records(paths: Iterable[Path]) -> Iterator[Record]:
@@ -79,6 +98,7 @@ def tokenise(
     max_tokens: int = 256,
     short_share: float = 0.3,
     seed: int = 0,
+    keep_text: bool = False,
 ) -> TokenCorpus:
     """Cut every text into windows of at most `max_tokens` tokens, special tokens included.
 
@@ -95,37 +115,46 @@ def tokenise(
     room = max_tokens - 2
     border = min(64, room)
     rows: list[list[int]] = []
+    kept: list[bytes] = []
     pairs: list[tuple[int, int]] = []
 
-    def put(ids: Sequence[int]) -> int:
-        rows.append([cls_id, *ids, sep_id])
+    def put(source: str, cut: _Cut, start: int, end: int) -> int:
+        ids, spans = cut
+        rows.append([cls_id, *ids[start:end], sep_id])
+        if keep_text:
+            first, last = spans[start], spans[min(end, len(spans)) - 1]
+            kept.append(source[first[0] : last[1]].encode("utf-8", "replace"))
         return len(rows) - 1
+
+    def cut(texts: Sequence[str]) -> list[_Cut]:
+        encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [(one.ids, one.offsets if keep_text else []) for one in encoded]
 
     for batch in _batched(records, 2048):
         texts = [f"{r.title}\n{r.text}" if r.title else r.text for r in batch]
-        encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
-        queries = tokenizer.encode_batch([r.query for r in batch], add_special_tokens=False)
-        titles = tokenizer.encode_batch([r.title for r in batch], add_special_tokens=False)
-        for text, query, title in zip(encoded, queries, titles, strict=True):
-            ids = text.ids
-            if query.ids and ids:
-                pairs.append((put(query.ids[:64]), put(ids[:room])))
-                ids = ids[room:]
-            elif title.ids:
-                put(title.ids[:64])
-            start = 0
-            while start < len(ids):
+        sides = (texts, [r.query for r in batch], [r.title for r in batch])
+        for record, source, text, query, title in zip(batch, texts, *map(cut, sides), strict=True):
+            start, count = 0, len(text[0])
+            if query[0] and count:
+                pairs.append((put(record.query, query, 0, 64), put(source, text, 0, room)))
+                start = room
+            elif title[0]:
+                put(record.title, title, 0, 64)
+            while start < count:
                 short = rng.random() < short_share
                 low, high = (min(6, border), border) if short else (border, room)
                 size = int(rng.integers(low, high + 1))
-                if len(ids) - start >= 4:
-                    put(ids[start : start + size])
+                if count - start >= 4:
+                    put(source, text, start, start + size)
                 start += size
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.int32
     flat = np.fromiter((i for row in rows for i in row), dtype, int(lengths.sum()))
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    return TokenCorpus(flat, offsets, np.array(pairs, np.int64).reshape(-1, 2))
+    ends = np.cumsum([0, *map(len, kept)], dtype=np.int64)
+    characters = np.frombuffer(b"".join(kept), np.uint8)
+    paired = np.array(pairs, np.int64).reshape(-1, 2)
+    return TokenCorpus(flat, offsets, paired, characters, ends)
 
 
 def batches(

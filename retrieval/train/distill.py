@@ -1,16 +1,20 @@
-"""Distillation: a student ModernBERT learns a teacher's token and pooled vectors, then pairs.
+"""Distillation: a student ModernBERT learns teachers' token and pooled vectors, then pairs.
 
 Every position is a target, so a small model learns from few texts. Pairs of query and text are
 mixed in, with in-batch negatives for both heads while the distillation goes on, so that neither
-head drifts; and long texts, of which the teacher reads a window at a time. A checkpoint is written
+head drifts; and long texts, of which a teacher reads a window at a time. A checkpoint is written
 every few minutes; a run that is started again goes on from the last one as if it had not stopped.
+
+Several processes share each step: rank r of n works on texts r, r + n, and so on of the batch, and
+gradients are summed. Negatives are the whole batch's, so the vectors of pairs are gathered first.
+What a step reads is the same on any number of processes, and so is its loss, to rounding.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,15 +23,19 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from retrieval.encoders.attention import Layout
 from retrieval.errors import CheckpointError
-from retrieval.train.checkpoint import replacing
+from retrieval.train.checkpoint import check_settings, read_state, save_state
 from retrieval.train.corpus import TokenCorpus, batches, pair_batches
-from retrieval.train.distributed import check_alone
+from retrieval.train.distributed import Ranks, check_alone
+from retrieval.train.gather import Gather
+from retrieval.train.goals import Goal
 from retrieval.train.interruption import interrupted
-from retrieval.train.joined import join, runs_of_texts
-from retrieval.train.losses import distillation_loss, pair_losses
+from retrieval.train.joined import runs_of_texts
+from retrieval.train.lessons import Lesson, Lessons
+from retrieval.train.losses import WHOLE, Share, pair_losses, teachers_loss, teachers_ranking
 from retrieval.train.optimisers import (
     OptimiserSettings,
     optimisers,
@@ -36,8 +44,8 @@ from retrieval.train.optimisers import (
     update,
 )
 from retrieval.train.schedule import warmup_stable_decay
-from retrieval.train.student import Student, flatten
-from retrieval.train.teacher import Targets, Teacher, fitted_axes
+from retrieval.train.student import Output, Student, flatten
+from retrieval.train.teacher import Teacher, fitted_axes, principal_axes
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -51,14 +59,15 @@ class DistillConfig:
         batch_tokens: tokens of one step.
         pairs: query and text pairs added to a step, once `pairs_from` of the run is over.
         pair_weight: weight of the contrast between the pairs.
-        rank_weight: weight of the teacher's ranking of a batch's texts for each of its queries.
+        rank_weight: weight of the teachers' ranking of a batch's texts for each of its queries.
         long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
             for none.
         muon: peak learning rate of the trunk's matrices, which Muon updates.
         adam: peak learning rate of everything else, which AdamW updates.
         embedding: factor on `adam` for the embedding table; 0 keeps it as the teacher has it.
-        layerwise: weight of the inner layers' distances, until half of the run is over.
-        axes: what the token head learns: the teacher's `principal` axes, from which it then
+        layerwise: weight of the inner layers' distances to the first teacher's, until half of the
+            run is over.
+        axes: what the token head learns: the first teacher's `principal` axes, from which it then
             begins, or those nearest to what a student that has learnt already does (`fitted`).
         checkpoint_seconds: time between two checkpoints.
     """
@@ -82,11 +91,13 @@ class DistillConfig:
 
 def distill(
     student: Student,
-    teacher: Teacher,
+    teachers: Teacher | Sequence[Lesson],
     corpus: TokenCorpus,
     config: DistillConfig,
     folder: Path,
     *,
+    vectors: Path | None = None,
+    ranks: Ranks | None = None,
     log: Log | None = None,
     deadline: float | None = None,
     until: int | None = None,
@@ -96,20 +107,33 @@ def distill(
     Ctrl-C leaves a checkpoint of the last whole step.
 
     Args:
-        log: called with the step's figures, every ten steps.
-        deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not.
+        student: on the device of `ranks`, the same on every rank.
+        teachers: one, whose tokens and pooled vectors are learnt; or several, the losses being
+            added by their weights. The first is a `Teacher`, whose tokens the token head learns.
+        vectors: a folder for what the teachers encode, so that no run encodes it again; None keeps
+            nothing. It takes 2 bytes a dimension: for each token of a `Teacher`, as often again
+            as it has layers where `config.layerwise` asks for them; for each text of an encoder.
+        ranks: the processes that train together; this one alone if None.
+        log: called on the leading rank with the step's figures, every ten steps.
+        deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not; the
+            leading rank's counts.
         until: tokens seen at which to do so; None is all of them.
 
     Returns:
         The same student, trained.
 
     Raises:
-        CheckpointError: the checkpoint in `folder` is damaged or of another shape.
-        InputError: `torchrun` started several processes.
+        CheckpointError: the checkpoint in `folder` is damaged, of another shape or other teachers.
+        InputError: a teacher cannot be learnt from; or `torchrun` started several processes, and
+            `ranks` is None.
     """
-    check_alone("distillation")
+    if ranks is None:
+        check_alone("distillation without ranks")
+        ranks = Ranks(device=next(student.parameters()).device)
+    given = [Lesson(teachers)] if isinstance(teachers, Teacher) else teachers
+    lessons = Lessons(given, corpus, kept=vectors)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(student, teacher, corpus, config, folder)
+    run = _Run(student, lessons, corpus, config, folder, ranks)
     started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
     end = config.tokens if until is None else min(until, config.tokens)
@@ -117,17 +141,19 @@ def distill(
         while run.seen < end:
             figures = run.step()
             now = time.monotonic()
-            if log is not None and run.steps % 10 == 0:
+            if log is not None and ranks.leads and run.steps % 10 == 0:
                 rate = (run.seen - first) / (now - started)
                 log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
-            stop = pressed() or (deadline is not None and now >= deadline)
-            if stop or now - saved >= config.checkpoint_seconds or run.seen >= end:
+            late = ranks.leads and deadline is not None and now >= deadline
+            stop, late = ranks.any(pressed(), late)
+            if stop or late or now - saved >= config.checkpoint_seconds or run.seen >= end:
                 run.save()
                 saved = now
-            if pressed():
-                raise KeyboardInterrupt
             if stop:
+                raise KeyboardInterrupt
+            if late:
                 break
+    ranks.wait()
     return student.eval()
 
 
@@ -142,22 +168,35 @@ class _Run:
     def __init__(
         self,
         student: Student,
-        teacher: Teacher,
+        lessons: Lessons,
         corpus: TokenCorpus,
         config: DistillConfig,
         folder: Path,
+        ranks: Ranks,
     ) -> None:
-        self.student, self.teacher, self.corpus, self.config = student, teacher, corpus, config
-        self.folder = folder
+        self.student, self.lessons, self.corpus, self.config = student, lessons, corpus, config
+        self.folder, self.ranks = folder, ranks
+        self.projections = nn.ParameterDict(
+            {
+                str(number): nn.Parameter(projection.to(ranks.device))
+                for number, projection in enumerate(
+                    lessons.projections(student.dense_head.weight.shape[0])
+                )
+                if projection is not None
+            }
+        )
         rates = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=config.embedding)
-        self.optimisers = optimisers(student, student.trunk, rates)
+        learning = nn.ModuleList([student, self.projections])
+        self.optimisers = optimisers(learning, student.trunk, rates)
+        self.parameters: list[Tensor] = [p for p in learning.parameters() if p.requires_grad]
         self._peaks = peak_rates(self.optimisers)
         self.steps = self.seen = 0
         self._drawn = {"text": 0, "pair": 0, "long": 0}
-        if (folder / "state.pt").exists():
-            self._load()
-        else:
+        state = read_state(folder)
+        if state is None:
             self.axes = self._axes()
+        else:
+            self._load(state)
         self._streams: dict[str, Iterator[Any] | None] = {
             "text": batches(corpus, config.batch_tokens, seed=config.seed),
             "pair": pair_batches(corpus, config.pairs, seed=config.seed),
@@ -181,7 +220,8 @@ class _Run:
             figures = self._on_texts(self._next("text"), config.layerwise if done < 0.5 else 0.0)
             if mixed and self._streams["pair"] is not None:
                 figures |= self._on_pairs(self._next("pair"))
-        update(self.optimisers, list(self.student.parameters()), 1.0)
+        self.ranks.sum_gradients(self.parameters)
+        update(self.optimisers, self.parameters, 1.0)
         return {"lr": round(factor, 4)} | figures
 
     def _next(self, name: str) -> Any:
@@ -191,84 +231,152 @@ class _Run:
         return next(stream)
 
     def _on_texts(self, chosen: NDArray[np.int64], layerwise: float) -> dict[str, float]:
-        texts = [self.corpus[int(text)] for text in chosen]
-        return self._distilled(texts, self.teacher(texts), layerwise)
+        own, share = self._own(self.corpus.lengths[chosen])
+        goals = self.lessons.of_texts(chosen[own], states=layerwise > 0)
+        texts = [self.corpus[int(text)] for text in chosen[own]]
+        self.seen += int(self.corpus.lengths[chosen].sum())
+        return self._distilled(texts, goals, layerwise, share)
 
     def _on_long(self, runs: list[NDArray[np.int64]]) -> dict[str, float]:
-        joined = join(self.corpus, runs)
-        figures = self._distilled(joined.texts, joined.targets(self.teacher), 0.0)
+        # Of each window but a run's last, [SEP] goes, and [CLS] of each but the first.
+        lengths = np.array([self.corpus.lengths[run].sum() - 2 * (len(run) - 1) for run in runs])
+        own, share = self._own(lengths)
+        joined, goals = self.lessons.of_long([runs[number] for number in own])
+        self.seen += int(lengths.sum())
+        figures = self._distilled(joined.texts, goals, 0.0, share)
         return {f"long_{name}": value for name, value in figures.items()}
 
+    def _own(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Share]:
+        """Numbers of the texts that this process reads, and what part of the step they are.
+
+        A process without a share reads the first text, and it counts nothing: so every process
+        has the same figures to add up.
+        """
+        if self.ranks.count == 1:
+            return np.arange(len(lengths)), WHOLE
+        own = self.ranks.share(len(lengths))
+        if not len(own):
+            return np.zeros(1, np.int64), Share(0.0, 0.0)
+        return own, Share(float(lengths[own].sum() / lengths.sum()), len(own) / len(lengths))
+
     def _distilled(
-        self, texts: list[NDArray[Any]], targets: Targets, layerwise: float
+        self, texts: list[NDArray[Any]], goals: list[Goal], layerwise: float, share: Share
     ) -> dict[str, float]:
-        ids, layout = flatten(texts, self.axes.device)
-        with torch.autocast(self.axes.device.type, dtype=torch.bfloat16):
-            out = self.student(ids, layout)
-        loss, parts = distillation_loss(out, targets, layout, self.axes, layerwise=layerwise)
+        ids, layout = flatten(texts, self.ranks.device)
+        loss, parts = self._distance(self._output(ids, layout), goals, layout, layerwise, share)
         torch.autograd.backward(loss)
-        self.seen += layout.total
-        return _rounded(parts)
+        return self._summed(parts)
+
+    def _output(self, ids: Tensor, layout: Layout) -> Output:
+        with torch.autocast(self.ranks.device.type, dtype=torch.bfloat16):
+            out: Output = self.student(ids, layout)
+        return out
+
+    def _distance(
+        self, out: Output, goals: list[Goal], layout: Layout, layerwise: float, share: Share
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        projections = [self.projections.get(str(number), None) for number in range(len(goals))]
+        return teachers_loss(
+            out,
+            goals,
+            [lesson.weight for lesson in self.lessons.lessons],
+            projections,
+            layout,
+            self.axes,
+            layerwise=layerwise,
+            share=share,
+        )
 
     def _on_pairs(self, pairs: NDArray[np.int64]) -> dict[str, float]:
-        queries, answers = ([self.corpus[int(text)] for text in side] for side in pairs.T)
-        both = [*queries, *answers]
-        # Apart, since the teacher pads: queries to the length of texts would be most of its work.
-        targets = self.teacher(queries).followed_by(self.teacher(answers))
-        ids, layout = flatten(both, self.axes.device)
-        with torch.autocast(self.axes.device.type, dtype=torch.bfloat16):
-            out = self.student(ids, layout)
-        contrast, ranking = pair_losses(out, targets, layout, len(pairs))
-        anchor, _ = distillation_loss(out, targets, layout, self.axes)
+        count, both = len(pairs), pairs.T.reshape(-1)
+        lengths = self.corpus.lengths[both]
+        own, share = self._own(lengths[:count] + lengths[count:])
+        # Apart, since a teacher pads: queries to the length of texts would be most of its work.
+        halves = (self.lessons.of_texts(side[own]) for side in pairs.T)
+        goals = [query.followed_by(answer) for query, answer in zip(*halves, strict=True)]
+        read = np.concatenate([own, own + count])
+        ids, layout = flatten([self.corpus[int(text)] for text in both[read]], self.ranks.device)
+        out = self._output(ids, layout)
+        anchor, _ = self._distance(out, goals, layout, 0.0, share)
+
+        mine = read if share.texts else read[:0]
+        whole = Layout.of(lengths.tolist(), self.ranks.device)
+        gather = Gather(self.ranks, mine, lengths)
+        weights = [lesson.weight for lesson in self.lessons.lessons]
+        with torch.no_grad():
+            known = [gather.goal(goal) for goal in goals]
+            wanted = teachers_ranking(known, weights, whole, count)
+        contrast, ranking = pair_losses(
+            gather.texts(out.dense), gather.tokens(out.tokens), wanted, whole
+        )
         loss = 0.5 * anchor
         loss = loss + self.config.pair_weight * torch.stack(list(contrast.values())).sum()
         loss = loss + self.config.rank_weight * torch.stack(list(ranking.values())).sum()
         torch.autograd.backward(loss)
-        self.seen += layout.total
+        self.seen += int(lengths.sum())
         return _rounded(contrast | ranking)
 
+    def _summed(self, parts: dict[str, Tensor]) -> dict[str, float]:
+        """Figures of the whole step from this process's part of them."""
+        summed = self.ranks.sum(torch.stack([part.detach() for part in parts.values()]))
+        return _rounded(dict(zip(parts, summed, strict=True)))
+
     def _axes(self) -> Tensor:
-        """The token head's targets, from texts of their own order."""
+        """The token head's targets, from texts of their own order; the leading rank finds them."""
         config, head = self.config, self.student.token_head
         sample = batches(self.corpus, config.batch_tokens, seed=config.seed + 1)
         texts = [[self.corpus[int(i)] for i in next(sample)] for _ in range(12)]
-        device = next(self.student.parameters()).device
-        if config.axes == "fitted":
-            return fitted_axes(self.student, self.teacher, texts).to(device)
-        axes = self.teacher.principal_axes(texts, head.skip.out_features).to(device)
-        with torch.no_grad():
-            head.skip.weight.copy_(axes @ self.student.dense_head.weight)
+        width, teacher = head.skip.out_features, self.lessons.first
+        axes = torch.zeros(width, self.lessons.lessons[0].width, device=self.ranks.device)
+        if self.ranks.leads and config.axes == "fitted":
+            axes += fitted_axes(self.student, teacher, texts).to(axes.device)
+        elif self.ranks.leads:
+            axes += principal_axes(teacher, texts, width).to(axes.device)
+        self.ranks.sum(axes)
+        if config.axes == "principal":
+            with torch.no_grad():
+                led = self.projections.get("0", None)
+                own = axes if led is None else axes @ led
+                head.skip.weight.copy_(own @ self.student.dense_head.weight)
         return axes
 
     def save(self) -> None:
         """Write the checkpoint; one that is killed here leaves the checkpoint before."""
+        self.lessons.commit()
+        if not self.ranks.leads:
+            return
         state = {
             "student": self.student.state_dict(),
+            "projections": self.projections.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "axes": self.axes,
             "steps": self.steps,
             "seen": self.seen,
             "drawn": self._drawn,
         }
-        with replacing(self.folder / "state.pt") as file:
-            torch.save(state, file)
+        save_state(self.folder, self._settings(), state)
         text = json.dumps(asdict(self.config), indent=2)
         (self.folder / "config.json").write_text(text + "\n")
 
-    def _load(self) -> None:
-        path = self.folder / "state.pt"
-        device = next(self.student.parameters()).device
+    def _settings(self) -> dict[str, Any]:
+        return {"teachers": self.lessons.settings()}
+
+    def _load(self, state: dict[str, Any]) -> None:
+        # States from before there were several teachers do not say of which one they are.
+        if "settings" in state:
+            check_settings(self.folder, state, self._settings())
         try:
-            state = torch.load(path, weights_only=True, map_location=device)
             self.student.load_state_dict(state["student"])
+            self.projections.load_state_dict(state.get("projections", {}))
             for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(own)
-            self.axes = state["axes"]
+            self.axes = state["axes"].to(self.ranks.device)
             self.steps, self.seen = int(state["steps"]), int(state["seen"])
             self._drawn = dict(state["drawn"])
         except (RuntimeError, KeyError, ValueError, EOFError) as wrong:
             raise CheckpointError(
-                f"{path} does not fit this run ({str(wrong).splitlines()[0]}): "
+                f"{self.folder / 'state.pt'} does not fit this run "
+                f"({str(wrong).splitlines()[0]}): "
                 "expected a checkpoint of the same shape; choose another folder or remove it"
             ) from None
 

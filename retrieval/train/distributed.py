@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.errors import InputError
@@ -46,6 +48,34 @@ class Ranks:
         if self.count > 1:
             dist.all_reduce(value)
         return value
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Of each flag, whether it is set on any process."""
+        if self.count == 1:
+            return list(flags)
+        raised = torch.tensor([float(flag) for flag in flags], device=self.device)
+        return [value > 0 for value in self.sum(raised).tolist()]
+
+    def share(self, count: int) -> NDArray[np.int64]:
+        """Which of the things numbered from 0 to `count` this process works on, perhaps none."""
+        return np.arange(self.rank, count, self.count)
+
+    def gathered(self, own: Tensor, rows: NDArray[np.int64], total: int) -> Tensor:
+        """Rows [total, ...] of all processes; gradients flow into this one's.
+
+        A loss of them all, computed on every process and differentiated on each for its own rows,
+        has as its gradient the sum over the processes, which `sum_gradients` makes.
+
+        Args:
+            own: [r, ...], the rows that this process made.
+            rows: i64 [r], where they belong; each row of the whole belongs to one process.
+        """
+        if self.count == 1:
+            return own
+        at = torch.from_numpy(rows).to(own.device)
+        whole = own.new_zeros(total, *own.shape[1:], dtype=torch.float32)
+        whole[at] = own.detach().float()
+        return self.sum(whole).to(own.dtype).index_copy(0, at, own)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Give every process the sum of all processes' gradients.

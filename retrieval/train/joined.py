@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from retrieval.train.corpus import TokenCorpus
-from retrieval.train.teacher import Targets, Teacher
+from retrieval.train.teacher import Targets, TokenTeacher
 
 LENGTHS = (512, 1024, 2048, 4096, 8192)
 """Tokens of a long text; the next shorter one is drawn twice as often."""
@@ -36,11 +36,11 @@ class Joined:
     windows: list[NDArray[Any]]
     kept: NDArray[np.bool_]
 
-    def targets(self, teacher: Teacher) -> Targets:
+    def targets(self, teacher: TokenTeacher) -> Targets:
         """What the teacher makes of the windows, token by token of the long texts."""
         seen = teacher(self.windows)
         kept = torch.from_numpy(self.kept).to(seen.hidden.device)
-        return Targets(seen.hidden[kept], [state[kept] for state in seen.states])
+        return Targets(seen.hidden[kept], [])
 
 
 def join(corpus: TokenCorpus, runs: Sequence[NDArray[np.int64]]) -> Joined:

@@ -1,52 +1,126 @@
-"""What the student is pulled towards: the teacher's vectors, and the answers of known pairs."""
+"""What the student is pulled towards: the teachers' vectors, and the answers of known pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from retrieval.encoders.attention import Layout
-from retrieval.encoders.heads import mean_pool
+from retrieval.train.goals import Goal
 from retrieval.train.ranking import min_max, ranking_distillation_loss
 from retrieval.train.student import Output
-from retrieval.train.teacher import Targets
 
 DENSE_TEMPERATURE = 0.05
 LATE_TEMPERATURE = 0.02
 
+TOKEN, POOLED, LATE = 1.0, 2.0, 0.5
+"""What each distance counts in a teacher's loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What part of a step's tokens and texts a batch has, where processes share the step."""
+
+    tokens: float = 1.0
+    texts: float = 1.0
+
+
+WHOLE = Share()
+
+
+def teachers_loss(
+    out: Output,
+    goals: Sequence[Goal],
+    weights: Sequence[float],
+    projections: Sequence[Tensor | None],
+    layout: Layout,
+    axes: Tensor,
+    *,
+    layerwise: float = 0.0,
+    share: Share = WHOLE,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of the teachers' losses, each by its weight.
+
+    The token head and the inner layers learn from the first teacher alone.
+
+    Returns:
+        The loss, and its parts for the log; from the second teacher on with the teacher's number.
+    """
+    losses: list[Tensor] = []
+    named: dict[str, Tensor] = {}
+    for number, (goal, weight, projection) in enumerate(
+        zip(goals, weights, projections, strict=True), start=1
+    ):
+        loss, parts = distillation_loss(
+            out,
+            goal,
+            layout,
+            axes if number == 1 else None,
+            projection=projection,
+            layerwise=layerwise,
+            share=share,
+        )
+        losses.append(weight * loss)
+        suffix = "" if number == 1 else f"_{number}"
+        named |= {f"{part}{suffix}": value for part, value in parts.items()}
+    return torch.stack(losses).sum(), named
+
 
 def distillation_loss(
-    out: Output, targets: Targets, layout: Layout, axes: Tensor, *, layerwise: float = 0.0
+    out: Output,
+    goal: Goal,
+    layout: Layout,
+    axes: Tensor | None = None,
+    *,
+    projection: Tensor | None = None,
+    layerwise: float = 0.0,
+    share: Share = WHOLE,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Cosine distances to the teacher: token by token, pooled, and of the token head.
+    """Cosine distances to one teacher: token by token, pooled, and of the token head.
 
     Args:
-        axes: f32 [d, D], the teacher's principal axes: the token head learns its projection.
+        axes: f32 [d, D], the teacher's principal axes: the token head learns its projection. None
+            leaves the token head out.
+        projection: f32 [D, E], from the student's vectors to the teacher's space; None is none.
         layerwise: weight of the distance between hidden layers and the teacher's at the same
             depth; without effect where the two are of other widths.
+        share: of the step; a mean over the batch counts as the batch's part of the step's mean.
 
     Returns:
         The loss, and its parts for the log.
     """
-    unit = F.normalize(targets.hidden, dim=-1)
-    parts = {
-        "token": 1 - F.cosine_similarity(out.hidden.float(), targets.hidden).mean(),
-        "pooled": 1
-        - F.cosine_similarity(out.dense, mean_pool(targets.hidden, layout), dim=-1).mean(),
-        "late": 1 - F.cosine_similarity(out.tokens, unit @ axes.T).mean(),
-    }
-    loss = parts["token"] + 2 * parts["pooled"] + 0.5 * parts["late"]
-    pairs = matched_layers(len(out.states), len(targets.states))
-    if layerwise and pairs and out.states[0].shape[1] == targets.states[0].shape[1]:
+    parts: dict[str, Tensor] = {}
+    loss = out.dense.new_zeros(())
+    if goal.hidden is not None:
+        own = _projected(out.hidden.float(), projection)
+        parts["token"] = share.tokens * _distance(own, goal.hidden)
+        loss = loss + TOKEN * parts["token"]
+    if goal.pooled is not None:
+        parts["pooled"] = share.texts * _distance(_projected(out.dense, projection), goal.pooled)
+        loss = loss + POOLED * parts["pooled"]
+    if goal.hidden is not None and axes is not None:
+        unit = F.normalize(goal.hidden, dim=-1)
+        parts["late"] = share.tokens * _distance(out.tokens, unit @ axes.T)
+        loss = loss + LATE * parts["late"]
+    pairs = matched_layers(len(out.states), len(goal.states))
+    if layerwise and pairs and out.states[0].shape[1] == goal.states[0].shape[1]:
         distances = [
-            1 - F.cosine_similarity(out.states[own].float(), targets.states[other].float()).mean()
-            for own, other in pairs
+            _distance(out.states[own].float(), goal.states[other].float()) for own, other in pairs
         ]
-        loss = loss + layerwise * torch.stack(distances).sum()
+        loss = loss + layerwise * share.tokens * torch.stack(distances).sum()
     return loss, parts
+
+
+def _distance(own: Tensor, wanted: Tensor) -> Tensor:
+    return 1 - F.cosine_similarity(own, wanted, dim=-1).mean()
+
+
+def _projected(vectors: Tensor, projection: Tensor | None) -> Tensor:
+    return vectors if projection is None else F.linear(vectors.float(), projection)
 
 
 def matched_layers(own: int, teacher: int) -> list[tuple[int, int]]:
@@ -60,23 +134,46 @@ def matched_layers(own: int, teacher: int) -> list[tuple[int, int]]:
     ]
 
 
+def teachers_ranking(
+    goals: Sequence[Goal], weights: Sequence[float], layout: Layout, count: int
+) -> Tensor:
+    """What teachers think of texts for queries: f32 [count, count], higher is better.
+
+    Each similarity, of a teacher's pooled vectors and of its tokens, is moved to the range from 0
+    to 1, query by query; they are added by the teachers' weights.
+
+    Args:
+        goals: of `count` queries followed by `count` texts.
+    """
+    lengths = list(layout.lengths)
+    scores: list[Tensor] = []
+    for goal, weight in zip(goals, weights, strict=True):
+        if goal.pooled is not None:
+            pooled = F.normalize(goal.pooled, dim=-1)
+            scores.append(weight * min_max(pooled[:count] @ pooled[count:].T))
+        if goal.hidden is not None:
+            hidden = torch.split(F.normalize(goal.hidden, dim=-1), lengths)
+            scores.append(weight * min_max(maxsim_matrix(hidden[:count], hidden[count:])))
+    return torch.stack(scores).sum(0)
+
+
 def pair_losses(
-    out: Output, targets: Targets, layout: Layout, count: int
+    pooled: Tensor, tokens: Tensor, wanted: Tensor, layout: Layout
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Losses of `count` queries followed by the `count` texts that answer them.
+    """Losses of queries followed by as many texts that answer them.
+
+    Args:
+        pooled: f32 [2 n, D], the student's dense vectors.
+        tokens: f32 [T, d], its token vectors.
+        wanted: f32 [n, n], the teachers' ranking.
 
     Returns:
         The contrast with the batch's other texts, for each head, and the distance from the
-        teacher's ranking of them; the teacher ranks by the sum of its pooled and token similarity.
+        teachers' ranking of them.
     """
-    lengths = list(layout.lengths)
-    own = torch.split(out.tokens, lengths)
-    hidden = torch.split(F.normalize(targets.hidden, dim=-1), lengths)
-    pooled = F.normalize(mean_pool(targets.hidden, layout), dim=-1)
-    with torch.no_grad():
-        wanted = min_max(pooled[:count] @ pooled[count:].T)
-        wanted = wanted + min_max(maxsim_matrix(hidden[:count], hidden[count:]))
-    dense = out.dense[:count] @ out.dense[count:].T
+    count = len(wanted)
+    own = torch.split(tokens, list(layout.lengths))
+    dense = pooled[:count] @ pooled[count:].T
     late = maxsim_matrix(own[:count], own[count:])
     contrast = {
         "pair_dense": symmetric_contrast(dense / DENSE_TEMPERATURE),

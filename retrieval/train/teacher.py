@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,18 +26,18 @@ class Targets:
 
     Attributes:
         hidden: f32 [T, D], its last hidden states; their mean over a text is its pooled vector.
-        states: each layer's output [T, D], the last one included.
+        states: each layer's output bf16 [T, D], the last one included; none if not asked for.
     """
 
     hidden: Tensor
     states: list[Tensor]
 
-    def followed_by(self, other: Targets) -> Targets:
-        """These texts' targets and then the other's."""
-        both = zip(self.states, other.states, strict=True)
-        return Targets(
-            torch.cat([self.hidden, other.hidden]), [torch.cat(states) for states in both]
-        )
+
+class TokenTeacher(Protocol):
+    """What makes targets of token ids: a `Teacher`, or one whose vectors are kept."""
+
+    def __call__(self, texts: Sequence[NDArray[Any]], *, states: bool = False) -> Targets:
+        """Token ids of n texts, special tokens included, to their targets, flat."""
 
 
 class Teacher:
@@ -49,7 +51,7 @@ class Teacher:
                 "a BERT teacher runs through transformers, which is not installed: "
                 "pip install transformers"
             ) from None
-        self.device = torch.device(device)
+        self.folder, self.device = folder, torch.device(device)
         loaded = BertModel.from_pretrained(
             folder, attn_implementation="sdpa", use_safetensors=True, dtype=torch.bfloat16
         )
@@ -67,8 +69,40 @@ class Teacher:
         """Dimensions of its vectors."""
         return int(self.model.config.hidden_size)
 
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
+
+    def fingerprint(self) -> str:
+        """Hex digest of all that decides its vectors."""
+        digest = hashlib.blake2b(b"BERT in bfloat16", digest_size=16)
+        for path in sorted([self.folder / "config.json", *self.folder.glob("*.safetensors")]):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    def tokenizer(self) -> str | None:
+        """Hex digest of how it cuts text into tokens and numbers them; None if it does not say."""
+        path = self.folder / "tokenizer.json"
+        if not path.exists():
+            return None
+        raw = _json(path)
+        decisive = {name: raw.get(name) for name in ("normalizer", "pre_tokenizer", "model")}
+        added = sorted((token["id"], token["content"]) for token in raw.get("added_tokens", ()))
+        text = json.dumps([decisive, added], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def pools_by_mean(self) -> bool:
+        """Whether the mean over a text is its pooled vector, as far as its folder says."""
+        path = self.folder / "1_Pooling" / "config.json"
+        if not path.exists():
+            return True
+        raw = _json(path)
+        return raw.get("pooling_mode") == "mean" or raw.get("pooling_mode_mean_tokens") is True
+
     @torch.no_grad()
-    def __call__(self, texts: Sequence[NDArray[Any]]) -> Targets:
+    def __call__(self, texts: Sequence[NDArray[Any]], *, states: bool = False) -> Targets:
         """Token ids of n texts, special tokens included, to their targets, flat."""
         longest = max(len(text) for text in texts)
         ids = np.zeros((len(texts), longest), np.int64)
@@ -77,11 +111,10 @@ class Teacher:
             ids[row, : len(text)] = text
             mask[row, : len(text)] = 1
         ids_on, mask_on = (torch.from_numpy(x).to(self.device) for x in (ids, mask))
-        out = self.model(input_ids=ids_on, attention_mask=mask_on, output_hidden_states=True)
+        out = self.model(input_ids=ids_on, attention_mask=mask_on, output_hidden_states=states)
         real = mask_on.bool()
-        return Targets(
-            out.last_hidden_state[real].float(), [state[real] for state in out.hidden_states[1:]]
-        )
+        inner = out.hidden_states[1:] if states else ()
+        return Targets(out.last_hidden_state[real].float(), [state[real] for state in inner])
 
     @torch.no_grad()
     def initialise(self, student: Student, *, attention: bool) -> None:
@@ -137,20 +170,23 @@ class Teacher:
         student.trunk.embeddings.tok_embeddings.weight.copy_(seen @ axes)
         student.dense_head.weight.copy_(axes)
 
-    @torch.no_grad()
-    def principal_axes(self, batches: Sequence[Sequence[NDArray[Any]]], dim: int) -> Tensor:
-        """f32 [dim, D]: the directions that keep most of its unit token vectors' dot products."""
-        moment = torch.zeros(self.width, self.width)
-        for texts in batches:
-            unit = torch.nn.functional.normalize(self(texts).hidden, dim=-1).cpu()
-            moment += unit.T @ unit
-        vectors: Tensor = torch.linalg.eigh(moment).eigenvectors
-        return vectors.flip(-1)[:, :dim].T.contiguous()
+
+@torch.no_grad()
+def principal_axes(
+    teacher: TokenTeacher, batches: Sequence[Sequence[NDArray[Any]]], dim: int
+) -> Tensor:
+    """f32 [dim, D]: the directions that keep most of its unit token vectors' dot products."""
+    moment = torch.zeros(())
+    for texts in batches:
+        unit = torch.nn.functional.normalize(teacher(texts).hidden, dim=-1).cpu()
+        moment = moment + unit.T @ unit
+    vectors: Tensor = torch.linalg.eigh(moment).eigenvectors
+    return vectors.flip(-1)[:, :dim].T.contiguous()
 
 
 @torch.no_grad()
 def fitted_axes(
-    student: Student, teacher: Teacher, batches: Sequence[Sequence[NDArray[Any]]]
+    student: Student, teacher: TokenTeacher, batches: Sequence[Sequence[NDArray[Any]]]
 ) -> Tensor:
     """f32 [d, D]: orthonormal axes onto which the teacher's vectors come nearest to the student's.
 
@@ -165,3 +201,13 @@ def fitted_axes(
     left, _, right = torch.linalg.svd(moment, full_matrices=False)
     axes: Tensor = left @ right
     return axes
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise CheckpointError(f"{path} cannot be read ({wrong}): fetch the model again") from None
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} holds no JSON object: fetch the model again")
+    return raw
