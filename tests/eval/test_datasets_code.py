@@ -294,6 +294,14 @@ def test_advtest(tmp_path: Path) -> None:
     assert texts(only(tmp_path, "train")) == {"0": "def f ( ) : return 1"}
 
 
+def test_advtest_in_shards(tmp_path: Path) -> None:
+    for n in range(2):
+        write(tmp_path / f"data/test-{n:05}-of-00002.jsonl", [adversarial(n)])
+    found = only(tmp_path)
+    assert format_of(tmp_path) == "AdvTest"
+    assert list(texts(found)) == list(found.queries) == ["0", "1"]
+
+
 def test_advtest_as_parquet(tmp_path: Path) -> None:
     row = adversarial(0)
     renamed = {"function": "code", "function_tokens": "code_tokens", "idx": "id"}

@@ -68,6 +68,26 @@ def test_trec(tmp_path: Path) -> None:
     assert found.judgements["302"] == {"FT911-2": -1, "FT911-1": 1}
 
 
+def test_a_topic_without_a_title_asks_its_description(tmp_path: Path) -> None:
+    topics = "<top>\n<num> Number: 7\n<desc> Description:\nWho flies\nsouth?\n</top>\n"
+    write(tmp_path / "topics.txt", topics)
+    write(tmp_path / "qrels.txt", "7 0 FT911-2 1\n")
+    write(tmp_path / "docs.sgml", DOCUMENTS)
+    assert only(tmp_path).queries == {"7": "Who flies south?"}
+
+
+def test_titles_and_all_files_of_documents(tmp_path: Path) -> None:
+    write(tmp_path / "topics.txt", "1\tbirds\n")
+    write(tmp_path / "qrels.txt", "1 0 a 1\n")
+    write(tmp_path / "a.trec", "<DOC><DOCNO>a</DOCNO><TITLE>Hens</TITLE>They\nsit.</DOC>")
+    write(tmp_path / "b.trec", "<DOC>\n<DOCNO>b</DOCNO><TEXT>Geese.</TEXT>\n</DOC>\n")
+    found = [(d.id, d.title, d.text) for d in only(tmp_path).documents]
+    assert found == [("a", "Hens", "They sit."), ("b", "", "Geese.")]
+    write(tmp_path / "corpus.jsonl", [{"id": "a", "title": "Hens", "text": "They sit."}])
+    found = [(d.id, d.title, d.text) for d in only(tmp_path).documents]
+    assert found == [("a", "Hens", "They sit.")]
+
+
 def test_trec_as_ms_marco_lays_it_out(tmp_path: Path) -> None:
     write(tmp_path / "queries.dev.tsv", "2\twho?\n3\twhere?\n")
     write(tmp_path / "queries.dev.small.tsv", "2\twho?\n")
