@@ -11,7 +11,7 @@
     snippet      the lines of a passage that answer the query
     style        colours, and text that is safe on a terminal
     document     results as one JSON document
-    progress     the bar of a long job
+    progress     the bar of a long job, or its lines in a log
 
 Nothing here is imported before it is needed: `retrieval --help` reads no index code.
 """

@@ -69,6 +69,30 @@ def test_the_digest_follows_what_decides_a_result(tmp_path: Path) -> None:
     assert only(beir(tmp_path / "c", "q1\td1\t1\nq1\td2\t0\n")).sha256 != first.sha256
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("corpus.jsonl", '"one"', '"two"'),
+        ("corpus.jsonl", '"T"', '"U"'),
+        ("corpus.jsonl", '"title": "T", "text": "one"', '"title": "To", "text": "ne"'),
+        ("corpus.jsonl", '"d2"', '"d3"'),
+        ("queries.jsonl", '"first"', '"1st"'),
+        ("queries.jsonl", '"q1"', '"q3"'),
+        ("qrels/test.tsv", "d2\t0", "d3\t0"),
+    ],
+)
+def test_whatever_decides_a_result_is_in_the_digest(
+    tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    before = only(beir(tmp_path)).sha256
+    if new == '"q3"':
+        write(tmp_path / "qrels/test.tsv", "q3\td1\t2\nq3\td2\t0\n")
+    path = tmp_path / file
+    assert old in path.read_text()
+    write(path, path.read_text().replace(old, new, 1))
+    assert only(tmp_path).sha256 != before
+
+
 def test_beir_as_on_a_hub(tmp_path: Path) -> None:
     rows = [{"_id": "4983", "title": "T", "text": "one"}]
     write_parquet(tmp_path / "scifact/corpus/corpus-00000-of-00001.parquet", rows)
@@ -258,6 +282,53 @@ def test_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         load("beir/far/test")
     with pytest.raises(InputError, match="neither a folder here nor"):
         load("beir/unheard")
+
+
+def named(grade: int, *, corpus: bool = True, broken: bool = False) -> SimpleNamespace:
+    """As much of a collection of ir-datasets as is used."""
+
+    def documents() -> list[SimpleNamespace]:
+        if broken:  # what ir_datasets raises where a download fails
+            raise RuntimeError("download failed")
+        return [SimpleNamespace(doc_id="d1", text="one", title="T")]
+
+    return SimpleNamespace(
+        has_docs=lambda: corpus,
+        has_queries=lambda: True,
+        has_qrels=lambda: grade > 0,
+        docs_iter=documents,
+        queries_iter=lambda: [SimpleNamespace(query_id="q1", query="first")],
+        qrels_iter=lambda: [SimpleNamespace(query_id="q1", doc_id="d1", relevance=grade)],
+    )
+
+
+def test_by_name_the_split_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "far": named(0), "far/test": named(1), "far/dev": named(2), "whole": named(3),
+        "bare/test": named(1, corpus=False), "torn": named(1, broken=True),
+    }  # fmt: skip
+    module = SimpleNamespace(load=names.__getitem__)
+    monkeypatch.setitem(sys.modules, "ir_datasets", module)  # type: ignore[arg-type]
+    found = {
+        (given, split): [(one.name, one.split, one.judgements["q1"]["d1"])]
+        for given, split in (("far", None), ("far", "dev"), ("far/dev", "dev"), ("whole", None))
+        for one in load(given, split)
+    }
+    assert found == {
+        ("far", None): [("far/test", "test", 1)],
+        ("far", "dev"): [("far/dev", "dev", 2)],
+        ("far/dev", "dev"): [("far/dev", "dev", 2)],
+        ("whole", None): [("whole", "whole", 3)],
+    }
+    (whole,) = load("whole")
+    assert [(one.title, one.text) for one in whole.documents] == [("T", "one")]
+    assert whole.queries == {"q1": "first"}
+    with pytest.raises(InputError, match="far/test with split 'dev' is neither a folder"):
+        load("far/test", "dev")
+    with pytest.raises(InputError, match="bare/test of ir-datasets has no docs; choose one"):
+        load("bare")
+    with pytest.raises(InputError, match=r"torn cannot be fetched \(download failed\)"):
+        load("torn")
 
 
 def test_by_name_with_several_annotations_of_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:

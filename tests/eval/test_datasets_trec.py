@@ -77,12 +77,19 @@ def test_a_topic_without_a_title_asks_its_description(tmp_path: Path) -> None:
 
 
 def test_titles_and_all_files_of_documents(tmp_path: Path) -> None:
-    write(tmp_path / "topics.txt", "1\tbirds\n")
+    write(tmp_path / "topics.txt", " 1 \t birds \n\n")
     write(tmp_path / "qrels.txt", "1 0 a 1\n")
     write(tmp_path / "a.trec", "<DOC><DOCNO>a</DOCNO><TITLE>Hens</TITLE>They\nsit.</DOC>")
     write(tmp_path / "b.trec", "<DOC>\n<DOCNO>b</DOCNO><TEXT>Geese.</TEXT>\n</DOC>\n")
+    assert only(tmp_path).queries == {"1": "birds"}
     found = [(d.id, d.title, d.text) for d in only(tmp_path).documents]
     assert found == [("a", "Hens", "They sit."), ("b", "", "Geese.")]
+    write(tmp_path / "c.trec", "<DOC>\n<DOCNO>c</DOCNO><TEXT>Du")
+    with pytest.raises(InputError, match=r"c\.trec: the last <DOC> has no </DOC>; .* cut off"):
+        load(str(tmp_path))
+    write(tmp_path / "c.trec", "<DOC>\n<TEXT>Ducks.</TEXT>\n</DOC>\n")
+    with pytest.raises(InputError, match=r"c\.trec:3: a <DOC> without <DOCNO>"):
+        load(str(tmp_path))
     write(tmp_path / "corpus.jsonl", [{"id": "a", "title": "Hens", "text": "They sit."}])
     found = [(d.id, d.title, d.text) for d in only(tmp_path).documents]
     assert found == [("a", "Hens", "They sit.")]
