@@ -18,6 +18,7 @@ import pytest
 
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.datasets import load
+from retrieval.eval.datasets.rows import rows
 from tests.eval.dataset_files import format_of, only, texts, write, write_parquet
 
 
@@ -210,6 +211,16 @@ def test_mteb_of_several_languages(tmp_path: Path) -> None:
     assert (texts(german), texts(english)) == ({"d1": "text in de"}, {"d1": "text in en"})
     assert english.warnings == ()
     assert german.warnings[0].startswith("top_ranked, the documents to rerank, is not read")
+
+
+def test_all_of_a_long_parquet_file_is_read(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "corpus.parquet", [{"_id": n} for n in range(70_000)])
+    assert [row["_id"] for row in rows(path)] == list(range(70_000))
+
+
+def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    write(beir(tmp_path) / "corpus.jsonl", '\n{"_id": "d1", "text": "one"}\n  \n{"_id": "d2"}\n\n')
+    assert texts(only(tmp_path)) == {"d1": "one", "d2": ""}
 
 
 def test_parquet_without_pyarrow_says_what_to_install(

@@ -160,7 +160,7 @@ def test_a_run_as_trec_eval_has_it(tmp_path: Path) -> None:
 
 def latin_1(folder: Path, name: str = "A-1") -> Path:
     """A collection whose files are as TREC's old ones, with `name` for a document."""
-    topics = "<top>\n<num> Number: 1\n<title> caf\xe9\n</top>\n"
+    topics = "<top>\n<num> Number: 1\n<title> caf\xe9\n<desc> caf\xe9s\n</top>\n"
     body = f"<DOC><DOCNO>{name}</DOCNO><TEXT>\x93caf\xe9\x94</TEXT></DOC>\n"
     (folder / "topics.1").write_bytes(topics.encode("latin-1"))
     (folder / "qrels.txt").write_bytes(f"1 0 {name} 1\n".encode("latin-1"))
@@ -176,7 +176,7 @@ def test_files_of_trec_that_are_not_utf_8_are_read_and_told(tmp_path: Path) -> N
     assert texts(found) == {"A-1": "“café”", "2": "é"}, "what is UTF-8 stays so"
     assert [warning.split(";")[0] for warning in found.warnings] == [
         "docs.trec has 1 line that is not UTF-8",
-        "topics.1 has 1 line that is not UTF-8",
+        "topics.1 has 2 lines that are not UTF-8",
     ]
 
 

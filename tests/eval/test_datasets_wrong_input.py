@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from retrieval.eval.datasets import (
     read_run,
     write_run,
 )
+from retrieval.eval.datasets.rows import grade
 from retrieval.types import Document
 
 CORPUS = (Document("d1", "one"), Document("d2", "two"))
@@ -140,6 +142,17 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, said:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=said):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0, 0), (-2, -2), (3.0, 3), ("2", 2), ("1.0", 1)])
+def test_a_grade_is_a_whole_number(given: object, expected: int) -> None:
+    assert grade(given, Path("qrels")) == expected
+
+
+def test_other_grades_are_refused() -> None:
+    for wrong in (0.5, "1.5", "nan", math.inf, "high", None, [1]):
+        with pytest.raises(InputError, match=r"qrels: grade .*; expected a whole number"):
+            grade(wrong, Path("qrels"))
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
