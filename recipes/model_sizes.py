@@ -40,6 +40,7 @@ from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.encoders.torch_encoder import choose_device
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.distill import DistillConfig, distill, tokens_seen
+from retrieval.train.distributed import check_alone
 from retrieval.train.teacher import Teacher
 
 FACTS = "training.json"
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(given: argparse.Namespace) -> None:
     """Every shape to every share."""
+    check_alone("training several sizes")
     given.out.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(given.teacher / TOKENIZER_FILE)
     cache = given.corpus_cache or given.out / "corpus.npz"

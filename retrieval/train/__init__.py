@@ -1,13 +1,17 @@
-"""Training: distillation of a small ModernBERT from a teacher, with pairs of query and text.
+"""Training: distillation of a small ModernBERT from teachers, with pairs of query and text.
 
     pairs           queries and texts out of source code, headings, train splits
     decontaminate   keep test collections out of what is learnt
     corpus          text as windows of token ids
     student         the network that learns: a trunk, a dense head, a token head
     teacher         whose vectors it learns
-    losses          distances to the teacher, and contrast between pairs
+    lessons         what is learnt of each of several teachers
+    goals           what one teacher makes of a batch
+    kept_vectors    the same on the disk, made once
+    losses          distances to the teachers, and contrast between pairs
     schedule        the course of the learning rate
-    distill         the run: resumable, checkpointed
+    distill         the run: resumable, checkpointed, in one process or several
+    gather          a batch that several processes have read
 
     joined          long texts, of which the teacher reads a window at a time
     averaging       the mean of the weights before and after
@@ -34,7 +38,7 @@ Pretraining, with masked language modelling alone, as ModernBERT was trained:
     phases          short texts, long texts, decay
     optimisers      Muon and AdamW
     tiling          a larger model begun from a smaller one
-    distributed     several processes
+    distributed     several processes, here and in distillation
     checkpoint      the state of a run, and the model's folder
     pretrain        the run
 

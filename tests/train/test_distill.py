@@ -14,6 +14,7 @@ import torch
 
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.errors import CheckpointError, InputError
+from retrieval.train import interruption
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.distill import DistillConfig, distill, tokens_seen
 from retrieval.train.goals import Goal
@@ -235,6 +236,20 @@ def test_after_ctrl_c_the_last_whole_step_is_kept(teacher: Teacher, tmp_path: Pa
         distill(_student(), teacher, _corpus(), _config(60_000), tmp_path, log=press)
     assert 10 * 300 < tokens_seen(tmp_path) < 10 * 500  # figures come every ten steps
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_twice_ends_at_once_but_an_echo_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now[0])
+    with interruption.interrupted() as pressed:
+        assert not pressed()
+        signal.raise_signal(signal.SIGINT)
+        now[0] += 0.5
+        signal.raise_signal(signal.SIGINT)
+        assert pressed()
+        now[0] += 0.6
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_several_processes_are_refused(
