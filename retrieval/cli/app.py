@@ -213,6 +213,15 @@ def search(
         bool,
         typer.Option("--explain", help="Show what each token of the query matched best."),
     ] = False,
+    rescore: Annotated[
+        int,
+        typer.Option(
+            "--rescore",
+            metavar="N",
+            min=0,
+            help="With --retriever late: encode the N best again, order them uncompressed.",
+        ),
+    ] = 0,
     folder: IndexFolder = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
@@ -227,6 +236,7 @@ def search(
         retriever=retriever.value,
         where=where,
         explain=explain,
+        rescore=rescore,
         encoder=encoder,
         as_json=as_json,
     )

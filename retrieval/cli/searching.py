@@ -21,6 +21,7 @@ def run_search(
     retriever: Retriever,
     where: str | None,
     explain: bool,
+    rescore: int,
     encoder: str | None,
     as_json: bool,
 ) -> None:
@@ -28,6 +29,7 @@ def run_search(
 
     Args:
         explain: whether to add what each token of the query matched; of late interaction only.
+        rescore: how many of the best are encoded again; of late interaction only.
         encoder: where the encoder is; None is where it was when the index was built.
     """
     if explain and retriever not in ("late", "hybrid"):
@@ -36,7 +38,7 @@ def run_search(
             "search with --retriever late or hybrid"
         )
     with Index.open(folder, encoder=encoder) as index:
-        found = index.search(query, k, retriever=retriever, where=where)
+        found = index.search(query, k, retriever=retriever, where=where, rescore=rescore)
         matches = index.explain(query, found) if explain else None
     if as_json:
         hits = plain_value(found)

@@ -103,13 +103,14 @@ def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
     if config.norm_bias or config.attention_bias or config.mlp_bias:
         return False
     wide = config.hidden_size % 64 == 0 and config.intermediate_size % 64 == 0
-    up = places.get(TOKEN_HEAD[1])
+    up, table = places.get(TOKEN_HEAD[1]), places.get("embeddings.tok_embeddings.weight")
     return (
         wide
         and config.head_dim in (32, 64, 96, 128)
         and (up is None or up.shape[0] % 16 == 0)
         and config.activation == "gelu"
-        and places["embeddings.tok_embeddings.weight"].dtype == "I8"
+        and table is not None
+        and table.dtype == "I8"
     )
 
 

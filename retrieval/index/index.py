@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from retrieval.errors import InputError, StorageError
-from retrieval.index import codecs, explain, measure, search, verify
+from retrieval.index import codecs, explain, fresh, measure, search, verify
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
@@ -274,6 +274,7 @@ class Index:
         where: str | None = None,
         highlights: bool = True,
         hybrid: Hybrid | None = None,
+        rescore: int = 0,
     ) -> list[Hit]:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
@@ -285,15 +286,23 @@ class Index:
                 such as `lang == "python" and path glob "src/**"`.
             highlights: mark the query's words in the hits; without, long lists come faster.
             hybrid: how `hybrid` fuses; None is `Hybrid()`.
+            rescore: of `late`, how many of the best are encoded anew and ordered by uncompressed
+                vectors.
 
         Raises:
-            InputError: the query is empty, or k or the retriever cannot be used.
+            InputError: the query is empty, or k, the retriever or `rescore` cannot be used.
             FilterError: `where` cannot be parsed.
             EncoderError: the index's encoder lacks the head that the retriever needs.
             EncoderMismatch: what the encoder's source holds now is not what built the index.
         """
         return self.search_batch(
-            [query], k, retriever=retriever, where=where, highlights=highlights, hybrid=hybrid
+            [query],
+            k,
+            retriever=retriever,
+            where=where,
+            highlights=highlights,
+            hybrid=hybrid,
+            rescore=rescore,
         )[0]
 
     def search_batch(
@@ -305,13 +314,14 @@ class Index:
         where: str | None = None,
         highlights: bool = True,
         hybrid: Hybrid | None = None,
+        rescore: int = 0,
     ) -> list[list[Hit]]:
         """As `search`, for many queries, which are encoded together and see one generation."""
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
         answers: list[list[Hit]] = []
         with self._using() as snapshot:
-            search.check(snapshot, queries, k, retriever)
+            search.check(snapshot, queries, k, retriever, rescore)
             with snapshot.guarded():
                 allowed = snapshot.allowed(where)
             if not snapshot.passages:
@@ -321,8 +331,15 @@ class Index:
                 asked = search.prepare(self._encoder, texts, retriever)
                 with snapshot.guarded():
                     ranked = search.rank(
-                        snapshot, asked, k, retriever=retriever, allowed=allowed, hybrid=hybrid
+                        snapshot,
+                        asked,
+                        max(k, rescore),
+                        retriever=retriever,
+                        allowed=allowed,
+                        hybrid=hybrid,
                     )
+                    if rescore:
+                        ranked = fresh.rescored(snapshot, self._encoder, asked, ranked, k, rescore)
                     answers += hits(snapshot, texts, ranked, marked=highlights)
         return answers
 

@@ -12,19 +12,17 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.index import search, vectors
+from retrieval.index import fresh, search, vectors
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.prepare import before
 from retrieval.index.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
-from retrieval.store import PassageRow
 from retrieval.store.files import folder_bytes
-from retrieval.types import Encoder
 
 MeasureProgress = Callable[[str, int, int], object]
 """Called as `progress(what, done, of)`: "searching" queries, then "encoding" passages."""
@@ -33,7 +31,6 @@ QUERY_WORDS = 32
 """Of a sentence that serves as a query only so many words are taken."""
 
 _SEED = 0
-_ENCODED_AT_ONCE = 256
 _SAME = 1e-5  # by which equal scores may differ when they are computed in another order
 _SENTENCE = re.compile(r"[^.!?\n]*\w[^.!?\n]*[.!?]?")
 
@@ -126,7 +123,10 @@ def measure(
     depth = max(k, depth)
     with snapshot.guarded():
         answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, tell)
-        exact = _exact(snapshot, slot.get(), tokens, [a.exhaustive[0] for a in answers], tell)
+        candidates = [a.exhaustive[0] for a in answers]
+        encoding = partial(tell, "encoding")
+        scores = fresh.scores(snapshot, slot.get(), tokens, candidates, encoding)
+        exact = [_sorted(*found) for found in zip(candidates, scores, strict=True)]
         documents = _documents(snapshot, answers)
     rankings = {
         "search": [a.deep for a in answers],
@@ -180,7 +180,7 @@ def _drawn(snapshot: Snapshot, count: int) -> list[str]:
     rng = random.Random(_SEED)
     ids = snapshot.store.passage_ids().tolist()
     chosen = rng.sample(ids, min(count, len(ids)))
-    texts = _texts(snapshot, snapshot.store.passages(chosen))
+    texts = fresh.texts(snapshot, snapshot.store.passages(chosen))
     queries = []
     for id in chosen:
         _, text = texts[id]
@@ -214,48 +214,6 @@ def _ask(
         answers.append(_Answers(best, deep, every, (searched - started, ended - searched)))
     tell("searching", len(queries), len(queries))
     return answers
-
-
-def _exact(
-    snapshot: Snapshot,
-    encoder: Encoder,
-    queries: Sequence[Vectors],
-    candidates: Sequence[NDArray[np.int64]],
-    tell: MeasureProgress,
-) -> list[Found]:
-    """Each query's candidates by MaxSim with vectors fresh from the encoder.
-
-    A passage is encoded once, whichever queries it is a candidate of.
-    """
-    wanted = np.unique(np.concatenate(candidates))
-    places = [np.searchsorted(wanted, ids) for ids in candidates]
-    scores = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
-    for first in range(0, len(wanted), _ENCODED_AT_ONCE):
-        tell("encoding", first, len(wanted))
-        ids = wanted[first : first + _ENCODED_AT_ONCE]
-        texts = _texts(snapshot, snapshot.store.passages(ids.tolist()))
-        made = encoder.encode_documents(["".join(texts[id]) for id in ids.tolist()])
-        if made.tokens is None or made.offsets is None:
-            break
-        for query, own, found in zip(queries, places, scores, strict=True):
-            for at in np.flatnonzero((own >= first) & (own < first + len(ids))):
-                row = own[at] - first
-                stored = made.tokens[made.offsets[row] : made.offsets[row + 1]]
-                if len(stored):
-                    found[at] = (query @ stored.T).max(axis=1).sum()
-    tell("encoding", len(wanted), len(wanted))
-    return [_sorted(ids, found) for ids, found in zip(candidates, scores, strict=True)]
-
-
-def _texts(snapshot: Snapshot, rows: Mapping[int, PassageRow]) -> dict[int, tuple[str, str]]:
-    """By passage id, what the encoder reads before the passage, and the passage's text."""
-    numbers = sorted({row.document for row in rows.values()})
-    documents, texts = snapshot.store.documents(numbers), snapshot.store.texts(numbers)
-    found = {}
-    for id, row in rows.items():
-        text = texts[row.document][row.start : row.end]
-        found[id] = before(documents[row.document].title, text), text
-    return found
 
 
 def _documents(snapshot: Snapshot, answers: Sequence[_Answers]) -> dict[int, str]:

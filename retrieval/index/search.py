@@ -53,17 +53,26 @@ class Query:
     tokens: NDArray[np.float32] | None = None
 
 
-def check(snapshot: Snapshot, queries: Sequence[str], k: int, retriever: str) -> None:
+def check(
+    snapshot: Snapshot, queries: Sequence[str], k: int, retriever: str, rescore: int = 0
+) -> None:
     """Refuse what cannot be asked.
 
     Raises:
-        InputError: k, the retriever or a query cannot be used.
+        InputError: k, the retriever, a query or `rescore` cannot be used.
         EncoderError: the retriever needs a head that the index's encoder lacks.
     """
     if retriever not in RETRIEVERS:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InputError(f"k={k!r} asks for no passage; give a whole number of at least 1")
+    if isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0:
+        raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
+    if rescore and retriever != "late":
+        raise InputError(
+            f"rescore={rescore} is for late interaction, and {retriever!r} was asked; search with "
+            "the retriever late"
+        )
     for query in queries:
         if not isinstance(query, str):
             raise InputError(f"query {query!r} is not a text; give a str")

@@ -138,6 +138,19 @@ def test_search_explains(indexed: Retrieval, retriever: str) -> None:
     assert [hit | {"explain": 0} for hit in plain] == [hit | {"explain": 0} for hit in hits]
 
 
+def test_search_rescores(indexed: Retrieval) -> None:
+    arguments = ("search", "second refused", "--retriever", "late", "--json")
+    plain = json.loads(indexed(*arguments).out)
+    rescored = json.loads(indexed(*arguments, "--rescore", 2).out)
+    assert {hit["document_id"] for hit in rescored} == {hit["document_id"] for hit in plain}
+    assert rescored[0]["score"] == pytest.approx(plain[0]["score"], rel=0.02)
+    assert rescored[0]["score"] != plain[0]["score"]  # of vectors that were not rounded
+    assert rescored[2] == plain[2]
+    refused = indexed("search", "second", "--rescore", 2)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "is for late interaction" in refused.err
+
+
 @pytest.mark.parametrize("retriever", ["lexical", "dense"])
 def test_only_late_interaction_explains(indexed: Retrieval, retriever: str) -> None:
     refused = indexed("search", "second", "--explain", "--retriever", retriever)
