@@ -112,6 +112,7 @@ def test_an_empty_file_of_judgements_is_refused(tmp_path: Path) -> None:
             b'{"_id": null, "text": "one"}\n',
             "a row has '_id' \\(null\\), 'text'; exp",
         ),
+        ("corpus.jsonl", b'{"_id": true}\n', "a row has True as '_id'; expected a text"),
         ("corpus.jsonl", b'{"_id": ["d1"]}\n', r"corpus\.jsonl: a row has \['d1'\] as '_id'; exp"),
         ("corpus.jsonl", b'{"_id": "d1", "text": ["one"]}\n', r"has \['one'\] as 'text'; expected"),
         (

@@ -56,7 +56,7 @@ def load_named(name: str, split: str | None) -> list[Collection]:
         source, queries, judged, said = _apart(documents, list(queries), judged)
         warnings += said
     notes = "through ir-datasets"
-    return [assemble(full, split or last, source, queries, judged, notes, warnings)]
+    return [assemble(full, last, source, queries, judged, notes, warnings)]
 
 
 def _apart(
