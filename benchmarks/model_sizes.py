@@ -253,7 +253,7 @@ def timed(models: Sequence[Model], sample: Sample) -> dict[str, Any]:
     The models take turns, so that what else the machine does for a while meets them all.
     """
     last = {model.name: model for model in models}  # a name's models come in order of tokens
-    encoders = {name: load_encoder(model.folder, device="cpu") for name, model in last.items()}
+    encoders = {name: load_encoder(model.folder) for name, model in last.items()}
     passages = sample.passages(next(iter(encoders.values())))
     for encoder in encoders.values():
         _rate(encoder, passages[:20])  # the first run pays for what is loaded once
