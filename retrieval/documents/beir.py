@@ -109,7 +109,7 @@ def _rows(path: Path, expected: str) -> Iterator[Document]:
 
 def _lines(path: Path, expected: str) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             yield from lines
     except OSError as wrong:
         raise InputError(f"{path} cannot be read ({wrong.strerror}); expected {expected}") from None

@@ -48,6 +48,15 @@ def test_beir(tmp_path: Path) -> None:
     assert found.warnings == ()
 
 
+def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:
+    plain, marked = only(beir(tmp_path / "plain")), beir(tmp_path / "marked")
+    for file in marked.rglob("*.*"):
+        file.write_text(file.read_text(), encoding="utf-8-sig")
+    found = only(marked)
+    assert texts(found) == texts(plain)
+    assert (found.queries, found.judgements) == (plain.queries, plain.judgements)
+
+
 def test_the_split_is_test_or_the_only_one_or_asked_for(tmp_path: Path) -> None:
     folder = beir(tmp_path / "tiny", split="dev")
     assert only(folder).split == "dev"
