@@ -137,6 +137,7 @@ def distill(
     started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
     end = config.tokens if until is None else min(until, config.tokens)
+    stop = False
     with interrupted() as pressed:
         while run.seen < end:
             figures = run.step()
@@ -149,11 +150,12 @@ def distill(
             if stop or late or now - saved >= config.checkpoint_seconds or run.seen >= end:
                 run.save()
                 saved = now
-            if stop:
-                raise KeyboardInterrupt
-            if late:
+            if stop or late:
                 break
-    ranks.wait()
+        # Whoever ends before the checkpoint is written may take the others along.
+        ranks.wait()
+        if stop:
+            raise KeyboardInterrupt
     return student.eval()
 
 
