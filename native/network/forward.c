@@ -100,7 +100,7 @@ static void attention(const struct network *n, const struct layer *layer, const 
                 norm(n, layer->attn_norm, row, s->rows);
                 row = s->rows;
             }
-            read_row(&s->codes, r, row, 1.0f);
+            read_row(&s->codes, r, row);
         }
         linear(&layer->qkv, &s->codes, rows, s->qkv + at * 3 * hidden, 3 * hidden, 0);
     }
@@ -124,16 +124,16 @@ static void mix(const struct network *n, const struct layer *layer, size_t lengt
         float *residual = s->residual + at * hidden;
         s->codes.width = hidden;
         for (size_t r = 0; r < rows; r++)
-            read_row(&s->codes, r, s->mixed + (at + r) * hidden, 1.0f);
+            read_row(&s->codes, r, s->mixed + (at + r) * hidden);
         linear(&layer->attn_out, &s->codes, rows, residual, hidden, 1);
         for (size_t r = 0; r < rows; r++) {
             norm(n, layer->mlp_norm, residual + r * hidden, s->rows);
-            read_row(&s->codes, r, s->rows, 1.0f);
+            read_row(&s->codes, r, s->rows);
         }
         gated(&layer->gate_value, &s->codes, rows, s->rows);
         s->codes.width = inner;
         for (size_t r = 0; r < rows; r++)
-            read_row(&s->codes, r, s->rows + r * inner, 1.0f);
+            read_row(&s->codes, r, s->rows + r * inner);
         linear(&layer->mlp_out, &s->codes, rows, residual, hidden, 1);
     }
 }
@@ -183,14 +183,14 @@ static void token_head(const struct network *n, const struct text *t, struct scr
         float *out = t->tokens + at * dim;
         s->codes.width = n->hidden;
         for (size_t r = 0; r < rows; r++)
-            read_row(&s->codes, r, s->mixed + (at + r) * n->hidden, 1.0f);
+            read_row(&s->codes, r, s->mixed + (at + r) * n->hidden);
         linear(&n->skip, &s->codes, rows, out, dim, 0);
         linear(&n->up, &s->codes, rows, s->rows, inner, 0);
         for (size_t i = 0; i < rows * inner; i += LANES)
             store(s->rows + i, gelu(load(s->rows + i)));
         s->codes.width = inner;
         for (size_t r = 0; r < rows; r++)
-            read_row(&s->codes, r, s->rows + r * inner, 1.0f);
+            read_row(&s->codes, r, s->rows + r * inner);
         linear(&n->down, &s->codes, rows, out, dim, 1);
         for (size_t r = 0; r < rows; r++)
             unit(out + r * dim, dim);

@@ -16,8 +16,8 @@ struct codes {
     size_t width;
 };
 
-/* Round row `at` to codes with a scale of its own, times `factor`. */
-static inline void read_row(const struct codes *to, size_t at, const float *row, float factor)
+/* Round row `at` to codes with a scale of its own. */
+static inline void read_row(const struct codes *to, size_t at, const float *row)
 {
     const size_t n = to->width;
     floats peak = _mm512_setzero_ps();
@@ -33,7 +33,7 @@ static inline void read_row(const struct codes *to, size_t at, const float *row,
         code = _mm512_max_epi32(_mm512_add_epi32(code, zero), _mm512_setzero_si512());
         _mm_storeu_si128((void *)(values + i), _mm512_cvtusepi32_epi8(code));
     }
-    to->scales[at] = step * factor;
+    to->scales[at] = step;
 }
 
 /* out[r, 0:GROUP] = (or += where `add` is set) the rows from `at` times one group of a matrix's rows,

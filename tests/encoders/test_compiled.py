@@ -101,13 +101,13 @@ def test_texts_side_by_side_are_the_same_to_the_bit(tmp_path):
             np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_unlike_sizes_of_a_row_cost_no_other_its_precision(tmp_path):
+def test_rows_of_zeros_have_no_direction_and_no_nan(tmp_path):
     shape = config(kinds=("global",))
     stored = save(tmp_path, shape)
     stored["embeddings.norm.weight"][:] = 0
     stored["layers.0.mlp_norm.weight"][:] = 0
     write_tensors(tmp_path / WEIGHTS_FILE, stored)
-    made = network(tmp_path, shape)(ids_of(5))  # nothing but zeros: no direction, and no NaN
+    made = network(tmp_path, shape)(ids_of(5))
     assert not made["tokens"].any() and not made["dense"].any()
 
 
