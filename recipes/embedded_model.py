@@ -43,6 +43,7 @@ from retrieval.train.corpus import TokenCorpus, read_records, tokenise
 from retrieval.train.distill import DistillConfig, distill
 from retrieval.train.distributed import Ranks, ranks
 from retrieval.train.lessons import Kind, Lesson
+from retrieval.train.needles import Words
 from retrieval.train.query_weights import document_frequencies, query_weights
 from retrieval.train.student import Student
 from retrieval.train.teacher import Teacher
@@ -76,6 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--average", type=float, default=1.0, help="at the end: this share of the new weights"
     )
     parser.add_argument("--tokens", type=int, default=9_000_000)
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="of a step, pairs apart")
+    parser.add_argument(
+        "--long-every", type=int, default=8, help="one step of so many is on long texts"
+    )
     parser.add_argument("--muon", type=float, default=1e-2, help="its peak rate")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
@@ -119,7 +124,6 @@ def train(arguments: argparse.Namespace) -> None:
         if arguments.export and own.leads:
             if arguments.start:
                 average(student, Student.from_folder(arguments.start), arguments.average)
-            student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
             write_model(arguments.export, student, arguments.teacher, arguments.export.name)
 
 
@@ -131,7 +135,13 @@ def trained(
     own: Ranks,
 ) -> Student:
     """The student, as far as it was to be trained."""
-    settings = DistillConfig(tokens=arguments.tokens, muon=arguments.muon, decay=arguments.decay)
+    settings = DistillConfig(
+        tokens=arguments.tokens,
+        batch_tokens=arguments.batch_tokens,
+        long_every=arguments.long_every,
+        muon=arguments.muon,
+        decay=arguments.decay,
+    )
     if arguments.start:
         student = Student.from_folder(arguments.start)
         settings = replace(settings, pairs_from=0.0, layerwise=0.0, axes="fitted")
@@ -139,6 +149,9 @@ def trained(
         first = lessons[0].teacher
         assert isinstance(first, Teacher)
         student = begun(first, config(tokenizer, layers=LAYERS, hidden=HIDDEN))
+    # As in a search, when passages of long texts are told apart.
+    student.query_token_weights = weights_of_query_tokens(corpus, tokenizer)
+    table = student.trunk.embeddings.tok_embeddings.weight.detach().numpy()
     deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     with logged(arguments.out / "log.jsonl") as log:
         return distill(
@@ -148,6 +161,7 @@ def trained(
             settings,
             arguments.out,
             vectors=arguments.vectors,
+            words=Words.of(tokenizer, corpus, table),
             ranks=own,
             log=log,
             deadline=deadline,

@@ -141,12 +141,13 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None)
 def plain_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None) -> Tensor:
     """`attention` on any device and in any precision, through torch's own kernels."""
     parts = []
-    for row, length, count, first in layout.runs:
-        rows = slice(row, row + length * count)
+    # Cut all at once: the gradient of a slice is as large as the whole, for each run.
+    sizes = [length * count for _, length, count, _ in layout.runs]
+    runs = zip(*(torch.split(x, sizes) for x in (q, k, v)), strict=True)
+    for (_, length, count, first), run in zip(layout.runs, runs, strict=True):
         key_lengths = (
             None if layout.key_lengths is None else layout.key_lengths[first : first + count]
         )
-        run = (q[rows], k[rows], v[rows])
         if window is None or length <= window + 1:
             parts.append(_dense(*run, count, None, key_lengths))
         elif length <= SHORT or key_lengths is not None:
@@ -177,7 +178,7 @@ def _dense(
         visible = at < torch.tensor(key_lengths, device=q.device)[:, None]
         keys = visible[:, None, None, :]
         mask = keys if mask is None else keys & mask
-    if not q.is_cuda and q.dtype == torch.bfloat16 and length <= SHORT:
+    if _better_apart(q) and length <= SHORT:
         out = _by_matmul(qh, kh, vh, mask)
     else:
         out = F.scaled_dot_product_attention(qh, kh, vh, attn_mask=mask)
@@ -185,6 +186,11 @@ def _dense(
         seen = mask.expand(count, 1, length, length).any(-1, keepdim=True)
         out = torch.where(seen, out, torch.zeros((), dtype=out.dtype, device=out.device))
     return out.transpose(1, 2).reshape(q.shape)
+
+
+def _better_apart(q: Tensor) -> bool:
+    """Whether two matrix products beat the fused kernel where a query sees few keys."""
+    return not q.is_cuda and q.dtype == torch.bfloat16
 
 
 def _by_matmul(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -219,7 +225,10 @@ def _blocked(q: Tensor, k: Tensor, v: Tensor, count: int, window: int) -> Tensor
     inside = ((at >= 0) & (at < length))[:, None, None, :]
     # The last block's padding queries may see no key; they are cut off below.
     mask = (inside & _band(BLOCK, span, window, window, q.device)).repeat(count, 1, 1, 1)
-    out = F.scaled_dot_product_attention(qb, keys(k), keys(v), attn_mask=mask)
+    if _better_apart(q):
+        out = _by_matmul(qb, keys(k), keys(v), mask)
+    else:
+        out = F.scaled_dot_product_attention(qb, keys(k), keys(v), attn_mask=mask)
     out = out.transpose(1, 2).reshape(count, blocks * BLOCK, heads, dim)[:, :length]
     return out.reshape(q.shape)
 

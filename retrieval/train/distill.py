@@ -12,6 +12,7 @@ What a step reads is the same on any number of processes, and so is its loss, to
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +34,17 @@ from retrieval.train.distributed import Ranks, check_alone
 from retrieval.train.gather import Gather
 from retrieval.train.goals import Goal
 from retrieval.train.interruption import interrupted
-from retrieval.train.joined import runs_of_texts
+from retrieval.train.joined import join, runs_of_texts
 from retrieval.train.lessons import Lesson, Lessons
-from retrieval.train.losses import WHOLE, Share, pair_losses, teachers_loss, teachers_ranking
+from retrieval.train.losses import (
+    WHOLE,
+    Share,
+    needle_loss,
+    pair_losses,
+    teachers_loss,
+    teachers_ranking,
+)
+from retrieval.train.needles import Needles, Words, hide
 from retrieval.train.optimisers import (
     OptimiserSettings,
     optimisers,
@@ -60,6 +69,8 @@ class DistillConfig:
         pairs: query and text pairs added to a step, once `pairs_from` of the run is over.
         pair_weight: weight of the contrast between the pairs.
         rank_weight: weight of the teachers' ranking of a batch's texts for each of its queries.
+        needle_weight: weight of telling passages of long texts from the same with a word changed,
+            where `distill` is given the words; 0 leaves it out.
         long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
             for none.
         muon: peak learning rate of the trunk's matrices, which Muon updates.
@@ -78,6 +89,7 @@ class DistillConfig:
     pairs_from: float = 0.5
     pair_weight: float = 0.1
     rank_weight: float = 0.2
+    needle_weight: float = 0.5
     long_every: int = 8
     muon: float = 1e-2
     adam: float = 1.5e-3
@@ -97,6 +109,7 @@ def distill(
     folder: Path,
     *,
     vectors: Path | None = None,
+    words: Words | None = None,
     ranks: Ranks | None = None,
     log: Log | None = None,
     deadline: float | None = None,
@@ -113,6 +126,7 @@ def distill(
         vectors: a folder for what the teachers encode, so that no run encodes it again; None keeps
             nothing. It takes 2 bytes a dimension: for each token of a `Teacher`, as often again
             as it has layers where `config.layerwise` asks for them; for each text of an encoder.
+        words: of the tokenizer, for passages of long texts to be told apart; None leaves that out.
         ranks: the processes that train together; this one alone if None.
         log: called on the leading rank with the step's figures, every ten steps.
         deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not; the
@@ -133,7 +147,7 @@ def distill(
     given = [Lesson(teachers)] if isinstance(teachers, Teacher) else teachers
     lessons = Lessons(given, corpus, kept=vectors)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(student, lessons, corpus, config, folder, ranks)
+    run = _Run(student, lessons, corpus, config, folder, ranks, words)
     started, first, saved = time.monotonic(), run.seen, time.monotonic()
     student.train()
     end = config.tokens if until is None else min(until, config.tokens)
@@ -175,9 +189,11 @@ class _Run:
         config: DistillConfig,
         folder: Path,
         ranks: Ranks,
+        words: Words | None,
     ) -> None:
         self.student, self.lessons, self.corpus, self.config = student, lessons, corpus, config
         self.folder, self.ranks = folder, ranks
+        self.words = words if config.needle_weight > 0 else None
         self.projections = nn.ParameterDict(
             {
                 str(number): nn.Parameter(projection.to(ranks.device))
@@ -243,10 +259,61 @@ class _Run:
         # Of each window but a run's last, [SEP] goes, and [CLS] of each but the first.
         lengths = np.array([self.corpus.lengths[run].sum() - 2 * (len(run) - 1) for run in runs])
         own, share = self._own(lengths)
-        joined, goals = self.lessons.of_long([runs[number] for number in own])
-        self.seen += int(lengths.sum())
-        figures = self._distilled(joined.texts, goals, 0.0, share)
+        config = self.config
+        mine = [runs[number] for number in own]
+        if self.words is None:
+            joined, goals = self.lessons.of_long(mine)
+            self.seen += int(lengths.sum())
+            figures = self._distilled(joined.texts, goals, 0.0, share)
+        else:
+            # A run's passages are the same whichever process reads it.
+            hidden = [
+                hide(self.corpus, runs[number], self.words, [config.seed, self.steps, number])
+                for number in own.tolist()
+            ]
+            figures = self._with_needles(mine, hidden, share)
+            self.seen += 2 * int(lengths.sum())
         return {f"long_{name}": value for name, value in figures.items()}
+
+    def _with_needles(
+        self, runs: list[NDArray[np.int64]], hidden: list[Needles], share: Share
+    ) -> dict[str, float]:
+        """Long texts, learnt from as others are, and their passages told from changed ones."""
+        joined, goals = self.lessons.of_long(runs, [needles.own for needles in hidden])
+        changed = join([needles.changed for needles in hidden]).texts
+        queries = [needles.queries for needles in hidden]
+        texts = [*joined.texts, *changed, *itertools.chain.from_iterable(queries)]
+        out = self._output(*flatten(texts, self.ranks.device))
+        count, rows = len(joined.texts), sum(map(len, joined.texts))
+        first = Output(out.hidden[:rows], out.dense[:count], out.tokens[:rows], [])
+        layout = Layout.of([len(text) for text in joined.texts], self.ranks.device)
+        # Of the whole step, which passages have made longer, and not every text alike.
+        asked, told = (sum(map(len, queries)), rows) if share.texts else (0, 0)
+        totals = torch.tensor([asked, told], device=self.ranks.device)
+        every, everything = self.ranks.sum(totals).tolist()
+        share = Share(told / everything, share.texts)
+        loss, parts = self._distance(first, goals, layout, 0.0, share)
+        needle = ahead = loss.new_zeros(())
+        if asked:
+            vectors = torch.split(out.tokens.float(), [len(text) for text in texts])
+            asking = iter(vectors[2 * count :])
+            needle, ahead = needle_loss(
+                [list(islice(asking, len(own))) for own in queries],
+                [[self._query_weights(query) for query in own] for own in queries],
+                vectors[:count],
+                vectors[count : 2 * count],
+            )
+            loss = loss + self.config.needle_weight * asked / every * needle
+            needle, ahead = asked / every * needle, asked / every * ahead
+        torch.autograd.backward(loss)
+        return self._summed(parts | {"needle": needle, "ahead": ahead})
+
+    def _query_weights(self, query: NDArray[Any]) -> Tensor:
+        """What each token of a query counts in a search: f32 [l], 1 on average."""
+        if self.student.query_token_weights is None:
+            return torch.ones(len(query), device=self.ranks.device)
+        weights = self.student.query_token_weights[torch.from_numpy(query.astype(np.int64))]
+        return weights / weights.mean()
 
     def _own(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Share]:
         """Numbers of the texts that this process reads, and what part of the step they are.

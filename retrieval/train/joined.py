@@ -43,14 +43,13 @@ class Joined:
         return Targets(seen.hidden[kept], [])
 
 
-def join(corpus: TokenCorpus, runs: Sequence[NDArray[np.int64]]) -> Joined:
-    """Make one long text of each run of text numbers, none of which is empty.
+def join(runs: Sequence[Sequence[NDArray[Any]]]) -> Joined:
+    """Make one long text of each run of windows, none of which is empty.
 
     The first window's [CLS] and the last one's [SEP] stay, those between go.
     """
     texts, windows, kept = [], [], []
-    for run in runs:
-        parts = [corpus[int(text)] for text in run]
+    for parts in runs:
         inner = [part[1:-1] for part in parts]
         texts.append(np.concatenate([parts[0][:1], *inner, parts[-1][-1:]]))
         windows += parts

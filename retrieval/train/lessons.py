@@ -139,9 +139,20 @@ class Lessons:
             for number, reader in enumerate(self._readers)
         ]
 
-    def of_long(self, runs: Sequence[NDArray[np.int64]]) -> tuple[Joined, list[Goal]]:
-        """Runs of texts as long ones, and what each teacher makes of them, window by window."""
-        joined = join(self.corpus, runs)
+    def of_long(
+        self,
+        runs: Sequence[NDArray[np.int64]],
+        windows: Sequence[Sequence[NDArray[Any]]] | None = None,
+    ) -> tuple[Joined, list[Goal]]:
+        """Runs of texts as long ones, and what each teacher makes of them, window by window.
+
+        Args:
+            windows: what teachers of tokens read in the place of each text; None is the text. A
+                teacher that reads text of its own reads it unchanged.
+        """
+        if windows is None:
+            windows = [[self.corpus[int(text)] for text in run] for run in runs]
+        joined = join(windows)
         return joined, [reader.of_long(joined, runs) for reader in self._readers]
 
     def commit(self) -> None:

@@ -194,6 +194,38 @@ def pair_losses(
     return contrast, ranking
 
 
+def needle_loss(
+    queries: Sequence[Sequence[Tensor]],
+    weights: Sequence[Sequence[Tensor]],
+    own: Sequence[Tensor],
+    changed: Sequence[Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the text that says what is asked for against the same with a word changed.
+
+    Args:
+        queries: f32 [l, d] of each query, by text; there is one at least. Every first one asks for
+            what stands in `own`, every second one for what stands in `changed`.
+        weights: f32 [l], what each of their tokens counts; 1 on average.
+        own: f32 [L, d] of each text.
+        changed: the same of each with some words changed.
+
+    Returns:
+        The mean loss, and the share of queries for which the right text is ahead.
+    """
+    ahead: list[Tensor] = []
+    for asked, counts, text, other in zip(queries, weights, own, changed, strict=True):
+        if not asked:
+            continue
+        tokens, count = torch.cat(list(asked)), torch.cat(list(counts))
+        by = (tokens @ text.T).amax(1) - (tokens @ other.T).amax(1)
+        parts = torch.split(count * by, [len(query) for query in asked])
+        means = torch.stack([part.mean() for part in parts])
+        sign = 1 - 2 * (torch.arange(len(means), device=means.device) % 2)
+        ahead.append(sign * means)
+    by_query = torch.cat(ahead)
+    return F.softplus(-by_query / LATE_TEMPERATURE).mean(), (by_query > 0).float().mean()
+
+
 def contrast_of(scores: Tensor) -> Tensor:
     """Cross-entropy of each query's own text against the batch's others: [n, n] to a scalar."""
     return F.cross_entropy(scores, torch.arange(len(scores), device=scores.device))

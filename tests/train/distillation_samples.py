@@ -45,14 +45,21 @@ class CountingTeacher(Teacher):
         return super().__call__(texts, states=states)
 
 
-def write_teacher(folder: Path, *, width: int = WIDTH, seed: int = 0, layers: int = 2) -> Path:
-    """A BERT with random weights and the made-up language's tokenizer."""
+def write_teacher(
+    folder: Path,
+    *,
+    width: int = WIDTH,
+    seed: int = 0,
+    layers: int = 2,
+    vocabulary: int | None = None,
+) -> Path:
+    """A BERT with random weights and the made-up language's tokenizer and vocabulary, if any."""
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(seed)
     own = tokenizer()
     shape = BertConfig(
-        vocab_size=own.get_vocab_size(),
+        vocab_size=vocabulary or own.get_vocab_size(),
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=2,

@@ -62,6 +62,7 @@ def test_three_teachers_and_what_they_made_is_kept(
     log = lines(out)
     assert {"token", "pooled", "pooled_2", "token_3", "pooled_3", "rank_late"} <= log[-1].keys()
     assert "token_2" not in log[-1]
+    assert any("long_needle" in row for row in log) == any("long_token" in row for row in log)
     assert load_encoder(model).encode_documents(["zo1 um2"]).dense.shape == (1, 128)  # type: ignore[union-attr]
 
     kept = {path: path.stat().st_size for path in (tmp_path / "vectors").rglob("*.rows")}

@@ -34,7 +34,7 @@ class _Echo:
 
 def test_windows_join_without_the_marks_between() -> None:
     corpus = _corpus([5, 4, 6, 3])
-    joined = join(corpus, [np.array([0, 1, 2]), np.array([3])])
+    joined = join([[corpus[0], corpus[1], corpus[2]], [corpus[3]]])
     words = list(range(10, 19))
     assert [list(text) for text in joined.texts] == [[CLS, *words, SEP], [CLS, 19, SEP]]
     targets = joined.targets(_Echo())  # type: ignore[arg-type]
