@@ -1,13 +1,14 @@
 """Long documents: whole ones as one vector set each, cut ones, and a fact hidden at every depth.
 
-    python benchmarks/long_documents.py COLLECTION... --hay COLLECTION --work FOLDER --out FILE.json
+    python benchmarks/long_documents.py COLLECTION... --hay COLLECTION... \\
+        --work FOLDER --out FILE.json
 
 A COLLECTION of long documents, in BEIR's format, is searched by the embedded model in three ways:
 as one passage of up to 8,192 tokens a document (`whole`), as the same passage cut at 512 tokens
 (`cut`), and as `retrieval index` does it, in passages of 256 tokens of which the best one counts
 (`passages`). For the depths, made-up facts are put into texts of
-8,192 tokens of `--hay`, one fact each; each is asked for among all of them, which are indexed whole
-and in passages.
+8,192 tokens of each `--hay`, one fact each; each is asked for among all of them, which are indexed
+whole and in passages.
 """
 
 from __future__ import annotations
@@ -61,14 +62,17 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="*", type=Path)
-    parser.add_argument("--hay", type=Path, required=True, help="texts to hide facts in")
+    parser.add_argument(
+        "--hay", nargs="+", type=Path, default=[], help="collections of texts to hide facts in"
+    )
     parser.add_argument("--texts", type=int, default=200, help="of them, each with one fact")
     parser.add_argument("--queries", type=int, default=300, help="of a collection, at most")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--encoder", help="a model folder; the embedded one if not given")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    encoder = load_encoder()
+    encoder = load_encoder(given.encoder) if given.encoder else load_encoder()
     rows = [
         row
         for folder in given.collections
@@ -78,7 +82,9 @@ def main() -> None:
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": encoder.name,
         "rows": rows,
-        "facts": hidden(given.hay, given.texts, given.ways, encoder, given.work),
+        "facts": [
+            hidden(folder, given.texts, given.ways, encoder, given.work) for folder in given.hay
+        ],
     }
     given.out.write_text(json.dumps(result, indent=1) + "\n")
 
@@ -118,15 +124,14 @@ def hidden(
         id_, told = f"text-{number}", (*name, draw.randrange(1000, 9999))
         texts.append(Document(id_, _put(hay, fact.format(*told), depth / (DEPTHS - 1), encoder)))
         questions[id_], depths[id_] = question.format(*told), depth
-    return {
-        "texts": count,
-        "tokens": LONGEST,
-        "found_first": {
-            way: _found(texts, questions, depths, encoder, work / f"facts-{way}", most)
-            for way, most in (("whole", LONGEST), ("passages", 256))
-            if way in chosen
-        },
+    result: dict[str, Any] = {"hay": folder.name, "texts": count, "tokens": LONGEST}
+    result["found_first"] = {
+        way: _found(texts, questions, depths, encoder, work / f"facts-{folder.name}-{way}", most)
+        for way, most in (("whole", LONGEST), ("passages", 256))
+        if way in chosen
     }
+    print(result, flush=True)
+    return result
 
 
 def _found(

@@ -143,18 +143,18 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int
     parts = []
     # Cut all at once: the gradient of a slice is as large as the whole, for each run.
     sizes = [length * count for _, length, count, _ in layout.runs]
-    runs = zip(*(torch.split(x, sizes) for x in (q, k, v)), strict=True)
-    for (_, length, count, first), run in zip(layout.runs, runs, strict=True):
+    cut = (torch.split(x, sizes) for x in (q, k, v))
+    for (_, length, count, first), qs, ks, vs in zip(layout.runs, *cut, strict=True):
         key_lengths = (
             None if layout.key_lengths is None else layout.key_lengths[first : first + count]
         )
         if window is None or length <= window + 1:
-            parts.append(_dense(*run, count, None, key_lengths))
+            parts.append(_dense(qs, ks, vs, count, None, key_lengths))
         elif length <= SHORT or key_lengths is not None:
             # So short that skipping keys saves less than gathering them costs.
-            parts.append(_dense(*run, count, window, key_lengths))
+            parts.append(_dense(qs, ks, vs, count, window, key_lengths))
         else:
-            parts.append(_blocked(*run, count, window))
+            parts.append(_blocked(qs, ks, vs, count, window))
     return torch.cat(parts) if len(parts) != 1 else parts[0]
 
 

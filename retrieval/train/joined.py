@@ -48,7 +48,9 @@ def join(runs: Sequence[Sequence[NDArray[Any]]]) -> Joined:
 
     The first window's [CLS] and the last one's [SEP] stay, those between go.
     """
-    texts, windows, kept = [], [], []
+    texts: list[NDArray[Any]] = []
+    windows: list[NDArray[Any]] = []
+    kept: list[NDArray[np.bool_]] = []
     for parts in runs:
         inner = [part[1:-1] for part in parts]
         texts.append(np.concatenate([parts[0][:1], *inner, parts[-1][-1:]]))

@@ -197,7 +197,8 @@ def _thinned(ids: NDArray[Any], words: Words, rng: np.random.Generator) -> NDArr
         return ids
     word = np.cumsum(words.begins[ids])
     kept = rng.random(int(word.max()) + 1) >= DROPPED
-    return ids[kept[word]]
+    thinned: NDArray[Any] = ids[kept[word]]
+    return thinned
 
 
 def _nearest(

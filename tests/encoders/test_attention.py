@@ -51,7 +51,7 @@ def test_cpu_back_ends_match_the_definition(lengths, window):
     exact = reference_attention(*(x.float() for x in half), layout, window)
     rough = attention(*half, layout, window)
     assert rough.dtype == torch.bfloat16
-    torch.testing.assert_close(rough.float(), exact, atol=0.03, rtol=0)
+    torch.testing.assert_close(rough.float(), exact, atol=0.04, rtol=0)
 
 
 @pytest.mark.parametrize("path", ["_dense", "_blocked", "_by_matmul"])
