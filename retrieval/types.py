@@ -284,6 +284,27 @@ class TokenTracer(Protocol):
         """
 
 
+class Started(Protocol):
+    """Texts that are being encoded while their caller does other work."""
+
+    def finish(self, progress: Progress | None = None) -> Embeddings:
+        """Wait for them; `progress` is called by the caller's own thread."""
+
+    def cancel(self) -> None:
+        """Leave undone what has not begun."""
+
+
+@runtime_checkable
+class EncodesAhead(Protocol):
+    """What an encoder may offer beside `Encoder`, so that an index cuts while it encodes.
+
+    `Encoder.token_spans` is called meanwhile.
+    """
+
+    def start_documents(self, texts: Sequence[str]) -> Started:
+        """Begin to encode texts of the document side."""
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

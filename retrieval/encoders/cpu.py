@@ -34,7 +34,7 @@ from retrieval.encoders.quantized import TensorPlace, read_tensor, tensor_places
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError, InputError
-from retrieval.types import Embeddings, EncoderSide, Progress
+from retrieval.types import Embeddings, EncoderSide, Progress, Started
 
 STREAM_TOKENS = 65_536
 """Tokens of one run of `stream_documents`; the next one is under way while a run is consumed."""
@@ -154,6 +154,10 @@ class CpuEncoder:
         """Embeddings of the document side, in the order given."""
         return self._encode(self._document, texts, progress)
 
+    def start_documents(self, texts: Sequence[str]) -> Started:
+        """Begin to encode texts of the document side on this encoder's own threads."""
+        return self._start(self._document, list(self._read(self._document, texts)))
+
     def encode_queries(
         self, texts: Sequence[str], *, progress: Progress | None = None
     ) -> Embeddings:
@@ -175,10 +179,10 @@ class CpuEncoder:
             for window in windows(sequences, lambda text: len(text.ids), STREAM_TOKENS):
                 started = self._start(self._document, window)
                 if waiting is not None:
-                    yield waiting.finish(report)
+                    yield waiting.tallied(report)
                 waiting = started
             if waiting is not None:
-                yield waiting.finish(report)
+                yield waiting.tallied(report)
         finally:
             for run in (waiting, started):
                 if run is not None:
@@ -189,7 +193,7 @@ class CpuEncoder:
     ) -> Embeddings:
         run = self._start(reader, list(self._read(reader, texts)))
         try:
-            return run.finish(Tally(progress))
+            return run.finish(progress)
         finally:
             run.cancel()
 
@@ -244,8 +248,12 @@ class _Run:
         done.set_result(None)
         self._tasks[done] = task
 
-    def finish(self, counter: Tally) -> Embeddings:
+    def finish(self, progress: Progress | None = None) -> Embeddings:
         """Wait for all texts."""
+        return self.tallied(Tally(progress))
+
+    def tallied(self, counter: Tally) -> Embeddings:
+        """Wait for all texts, which are counted beside those of other runs."""
         for future in as_completed(self._tasks):
             future.result()
             task = self._tasks[future]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,15 @@ from retrieval.index.vectors import VectorBuffer
 from retrieval.indexes import LATE_MEMORY
 from retrieval.indexes.pooling import pool
 from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
-from retrieval.types import Compressing, Document, Embeddings, Progress
+from retrieval.types import (
+    Compressing,
+    Document,
+    Embeddings,
+    Encoder,
+    EncodesAhead,
+    Progress,
+    Started,
+)
 
 BLOCK_CHARACTERS = 1 << 18
 """Text that is encoded in one call."""
@@ -68,8 +76,11 @@ def writing(
     """
     with Session(folder, on_commit, opened=opened, memory=memory, tell=compressing) as session:
         writer = Writer(session, encoder, progress)
-        yield writer
-        writer.commit()
+        try:
+            yield writer
+            writer.commit()
+        finally:
+            writer.cancel()
 
 
 class Writer:
@@ -85,6 +96,7 @@ class Writer:
     def __init__(self, session: Session, encoder: EncoderSlot, progress: Progress | None) -> None:
         self.passages = 0
         self.tokens = 0
+        self._started: Block | None = None
         self._session = session
         self._encoder = encoder
         self._progress = progress
@@ -148,9 +160,15 @@ class Writer:
         self._sources[path] = source
         self._commit_if_due()
 
+    def cancel(self) -> None:
+        """Stop encoding what is under way; a commit has left nothing."""
+        if self._started is not None:
+            self._started.encoding.cancel()
+
     def commit(self) -> None:
         """Make everything up to here durable and visible in one step, if there is anything."""
         self._encode()
+        self._gather()
         if len(self._buffer):
             self._session.write_vectors(self._buffer)
         if self._encoded or self._relabel or self._deleted or self._sources:
@@ -253,7 +271,27 @@ class Writer:
         self._waiting, self._waiting_characters = {}, 0
 
     def _encode_block(self, ids: list[int], texts: list[str], names: list[str]) -> None:
+        """Begin to encode a block; what the block before came to is gathered meanwhile."""
         if not texts:
+            return
+        encoder = self._encoder.get()
+        if not isinstance(encoder, EncodesAhead):
+            self._gather()
+            self._started = Block(ids, names, InTurn(encoder, texts))
+            self._gather()
+            return
+        started = Block(ids, names, encoder.start_documents(texts))
+        try:
+            self._gather()
+        except BaseException:
+            started.encoding.cancel()
+            raise
+        self._started = started
+
+    def _gather(self) -> None:
+        """Wait for the block that is being encoded, and keep its vectors."""
+        block = self._started
+        if block is None:
             return
         passages, tokens = self.passages, self.tokens
 
@@ -262,13 +300,39 @@ class Writer:
             if self._progress is not None:
                 self._progress(self.passages, self.tokens)
 
-        embeddings = self._encoder.get().encode_documents(texts, progress=advance)
-        self.passages = passages + len(texts)
-        self._buffer.append(np.array(ids, np.int64), _pooled(embeddings, self._pooling), names)
+        embeddings = block.encoding.finish(advance)
+        self._started = None
+        self.passages = passages + len(block.ids)
+        ids = np.array(block.ids, np.int64)
+        self._buffer.append(ids, _pooled(embeddings, self._pooling), block.names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._session.write_vectors(self._buffer)
             self._spilled = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Passages under way: their ids, their documents' names, and their encoding."""
+
+    ids: list[int]
+    names: list[str]
+    encoding: Started
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Texts of an encoder that does nothing ahead: encoded when they are waited for."""
+
+    encoder: Encoder
+    texts: list[str]
+
+    def finish(self, progress: Progress | None = None) -> Embeddings:
+        """As `Started.finish`."""
+        return self.encoder.encode_documents(self.texts, progress=progress)
+
+    def cancel(self) -> None:
+        """Nothing has begun."""
 
 
 def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
