@@ -1,4 +1,4 @@
-"""An encoder that works ahead: a block is encoded while the next is cut, and nothing else differs."""
+"""An encoder that works ahead encodes a block while the next is cut; nothing else differs."""
 
 from __future__ import annotations
 
