@@ -259,7 +259,6 @@ class _Run:
         # Of each window but a run's last, [SEP] goes, and [CLS] of each but the first.
         lengths = np.array([self.corpus.lengths[run].sum() - 2 * (len(run) - 1) for run in runs])
         own, share = self._own(lengths)
-        config = self.config
         mine = [runs[number] for number in own]
         if self.words is None:
             joined, goals = self.lessons.of_long(mine)
@@ -268,7 +267,7 @@ class _Run:
         else:
             # A run's passages are the same whichever process reads it.
             hidden = [
-                hide(self.corpus, runs[number], self.words, [config.seed, self.steps, number])
+                hide(self.corpus, runs[number], self.words, [self.config.seed, self.steps, number])
                 for number in own.tolist()
             ]
             figures = self._with_needles(mine, hidden, share)
