@@ -72,6 +72,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    if not (given.collections or given.hay):
+        parser.error("nothing to measure: name a COLLECTION, or collections after --hay")
     encoder = load_encoder(given.encoder) if given.encoder else load_encoder()
     rows = [
         row

@@ -81,6 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--long-every", type=int, default=8, help="one step of so many is on long texts"
     )
+    parser.add_argument(
+        "--long-odds",
+        type=float,
+        default=0.5,
+        help="a length of long texts is drawn this many times as often as the one half as long",
+    )
     parser.add_argument("--muon", type=float, default=1e-2, help="its peak rate")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the run")
     parser.add_argument("--minutes", type=float, help="stop with a checkpoint after this long")
@@ -139,6 +145,7 @@ def trained(
         tokens=arguments.tokens,
         batch_tokens=arguments.batch_tokens,
         long_every=arguments.long_every,
+        long_odds=arguments.long_odds,
         muon=arguments.muon,
         decay=arguments.decay,
     )

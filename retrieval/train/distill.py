@@ -73,6 +73,8 @@ class DistillConfig:
             where `distill` is given the words; 0 leaves it out.
         long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
             for none.
+        long_odds: how many times as often a length of long texts (512, 1,024 and so on to 8,192
+            tokens) is drawn as the one half as long.
         muon: peak learning rate of the trunk's matrices, which Muon updates.
         adam: peak learning rate of everything else, which AdamW updates.
         embedding: factor on `adam` for the embedding table; 0 keeps it as the teacher has it.
@@ -91,6 +93,7 @@ class DistillConfig:
     rank_weight: float = 0.2
     needle_weight: float = 0.5
     long_every: int = 8
+    long_odds: float = 0.5
     muon: float = 1e-2
     adam: float = 1.5e-3
     embedding: float = 0.0
@@ -218,7 +221,9 @@ class _Run:
         self._streams: dict[str, Iterator[Any] | None] = {
             "text": batches(corpus, config.batch_tokens, seed=config.seed),
             "pair": pair_batches(corpus, config.pairs, seed=config.seed),
-            "long": runs_of_texts(corpus, config.batch_tokens, seed=config.seed),
+            "long": runs_of_texts(
+                corpus, config.batch_tokens, seed=config.seed, odds=config.long_odds
+            ),
         }
         for name, count in self._drawn.items():
             stream = self._streams[name]

@@ -19,7 +19,7 @@ from retrieval.train.corpus import TokenCorpus
 from retrieval.train.teacher import Targets, TokenTeacher
 
 LENGTHS = (512, 1024, 2048, 4096, 8192)
-"""Tokens of a long text; the next shorter one is drawn twice as often."""
+"""Tokens of a long text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,18 @@ def runs_of_texts(
     *,
     seed: int,
     lengths: Sequence[int] = LENGTHS,
+    odds: float = 0.5,
 ) -> Iterator[list[NDArray[np.int64]]]:
     """Runs of neighbouring text numbers, about `budget` tokens a batch, for ever.
 
-    A length longer than the budget makes a batch of one. A run ends with the corpus.
+    A batch is of one length, which is drawn `odds` times as often as the one before it. A length
+    longer than the budget makes a batch of one. A run ends with the corpus.
     """
     rng = np.random.default_rng(seed)
-    odds = 0.5 ** np.arange(len(lengths))
-    odds /= odds.sum()
+    weights = odds ** np.arange(len(lengths))
+    weights /= weights.sum()
     while True:
-        length = int(rng.choice(lengths, p=odds))
+        length = int(rng.choice(lengths, p=weights))
         count = max(1, budget // length)
         starts = rng.integers(0, len(corpus), count)
         yield [_run(corpus, int(start), length) for start in starts]

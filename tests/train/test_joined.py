@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,15 @@ def test_runs_are_neighbours_of_the_length_asked_for() -> None:
     for _ in range(5):
         for one, two in zip(next(again), next(other), strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("odds", "shares"), [(2.0, (1, 2, 4)), (1.0, (1, 1, 1)), (0.5, (4, 2, 1))])
+def test_how_often_each_length_is_drawn(odds: float, shares: tuple[int, ...]) -> None:
+    stream = runs_of_texts(_corpus([4] * 400), 256, seed=0, lengths=(64, 128, 256), odds=odds)
+    drawn = Counter(len(next(stream)) for _ in range(1400))
+    expected = 1400 * np.array(shares) / sum(shares)
+    # Four standard deviations of a binomial are less than 80.
+    np.testing.assert_allclose([drawn[4], drawn[2], drawn[1]], expected, atol=80)
 
 
 def test_pairs_of_a_batch_are_neighbours_and_come_once_an_epoch() -> None:
