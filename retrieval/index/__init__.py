@@ -1,6 +1,9 @@
 """Index: documents, passages and the three searchable indexes under one commit.
 
 index      Index, the façade
+making     an empty index, whole or not at all
+turn       one writing call at a time
+pace       how much text is encoded at once
 prepare    a document checked, cut into passages, put before the encoder
 writer     documents in, commits out
 session    the disk's side of a writing call: lock, segments, commits, sweeping

@@ -86,9 +86,9 @@ def scores(
 def texts(snapshot: Snapshot, rows: Mapping[int, PassageRow]) -> dict[int, tuple[str, str]]:
     """By passage id, what the encoder reads before the passage, and the passage's text."""
     numbers = sorted({row.document for row in rows.values()})
-    documents, stored = snapshot.store.documents(numbers), snapshot.store.texts(numbers)
-    found = {}
-    for id, row in rows.items():
-        text = stored[row.document][row.start : row.end]
-        found[id] = before(documents[row.document].title, text), text
-    return found
+    documents = snapshot.store.documents(numbers)
+    stored = snapshot.store.passage_texts(rows.values())
+    return {
+        id: (before(documents[row.document].title, stored[id]), stored[id])
+        for id, row in rows.items()
+    }

@@ -23,18 +23,18 @@ def hits(
     rows = snapshot.store.passages(wanted)
     numbers = sorted({row.document for row in rows.values()})
     documents = snapshot.store.documents(numbers)
-    texts = snapshot.store.texts(numbers)
+    texts = snapshot.store.passage_texts(rows.values())
     answers = []
     for query, ranking in zip(queries, rankings, strict=True):
         places = _places(ranking)
         answer = []
         for id, score in zip(ranking.run.ids.tolist(), ranking.run.scores.tolist(), strict=True):
             row = rows.get(id)
-            if row is None or row.document not in documents or row.document not in texts:
+            if row is None or row.document not in documents or id not in texts:
                 raise snapshot.corrupted(f"a search found passage {id}, which is not stored")
-            text = texts[row.document]
-            marks = highlight(query, text[row.start : row.end]) if marked else ()
-            answer.append(_hit(row, documents[row.document], text, score, places[id], marks))
+            marks = highlight(query, texts[id]) if marked else ()
+            document = documents[row.document]
+            answer.append(_hit(row, document, texts[id], score, places[id], marks))
         answers.append(answer)
     return answers
 
@@ -62,7 +62,7 @@ def _hit(
     return Hit(
         document_id=document.id,
         passage=Passage(document.id, row.ordinal, row.start, row.end),
-        text=text[row.start : row.end],
+        text=text,
         title=document.title,
         path=path if isinstance(path, str) else None,
         start_line=row.first_line,

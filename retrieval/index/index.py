@@ -14,15 +14,15 @@ from retrieval.index import codecs, explain, fresh, measure, search, verify
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.hits import hits
+from retrieval.index.making import make
 from retrieval.index.measure import MeasureProgress, MeasureReport
 from retrieval.index.opened import OpenedSegments
 from retrieval.index.snapshot import Snapshot, open_newest
+from retrieval.index.turn import Turn
 from retrieval.index.values import CompactReport, IndexStatus
 from retrieval.index.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
-from retrieval.store import Settings, WriterLock, schema
-from retrieval.store.files import folder_bytes, sync_directory
-from retrieval.store.guard import sqlite_errors
+from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Compressing,
     Document,
@@ -39,12 +39,6 @@ LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 _QUERIES_AT_ONCE = 256
-_OWN_NAMES = {
-    ".gitignore",
-    schema.LOCK,
-    schema.SEGMENTS,
-    *(schema.DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
-}
 
 
 class Index:
@@ -70,7 +64,7 @@ class Index:
         self.memory = memory
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
-        self._writers = threading.Lock()  # held by the call that writes
+        self._writers = Turn()
         self._opened = OpenedSegments()
         self._snapshot: Snapshot | None = open_newest(path, self._opened)
         try:
@@ -107,7 +101,7 @@ class Index:
         _check_memory(memory)
         folder = Path(path)
         loaded, settings = encoders.remember(encoder, passage_tokens, late)
-        _make(folder, settings)
+        make(folder, settings)
         return cls(folder, loaded, memory)
 
     @classmethod
@@ -202,6 +196,8 @@ class Index:
         """
         if isinstance(documents, Document):
             raise InputError("one Document was given; give a list of them")
+        if not isinstance(documents, Iterable):
+            raise InputError(f"{documents!r} was given; give Documents")
         changed = 0
         with self.writing(progress=progress) as writer:
             for document in documents:
@@ -215,14 +211,19 @@ class Index:
         """
         if isinstance(ids, str):
             raise InputError(f"one id, {ids!r}, was given; give a list of them")
+        if not isinstance(ids, Iterable):
+            raise InputError(f"{ids!r} was given; give a list of ids")
         deleted = 0
         with self.writing() as writer:
             for id in dict.fromkeys(ids):
+                if not isinstance(id, str):
+                    raise InputError(f"id {id!r} is not a text; ids are str")
                 stored = writer.store.find(id)
                 if stored is not None:
-                    writer.delete(stored.number)
+                    # First: a deletion may be committed at once, and sync is to bring it back.
                     if stored.source is not None:
                         writer.note_source(stored.source, None)
+                    writer.delete(stored.number)
                     deleted += 1
         return deleted
 
@@ -252,7 +253,7 @@ class Index:
         with self._using():  # raises if the index was closed
             pass
         with (
-            self._writers,
+            self._writers.held(),
             writing(
                 self.path,
                 self._encoder,
@@ -321,7 +322,7 @@ class Index:
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
         answers: list[list[Hit]] = []
         with self._using() as snapshot:
-            search.check(snapshot, queries, k, retriever, rescore)
+            search.check(snapshot, queries, k, retriever, rescore=rescore, hybrid=hybrid)
             with snapshot.guarded():
                 allowed = snapshot.allowed(where)
             if not snapshot.passages:
@@ -464,27 +465,3 @@ def _check_memory(memory: int) -> None:
             f"memory={memory!r} is too little to compress token vectors in; "
             f"give {LEAST_MEMORY} bytes or more"
         )
-
-
-def _make(folder: Path, settings: Settings) -> None:
-    """Lay down an empty index: from one moment to the next there is one, or there is none."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not {entry.name for entry in folder.iterdir()} <= _OWN_NAMES:
-            raise StorageError(f"{folder} holds other files; choose a folder that is new or empty")
-        with WriterLock(folder / schema.LOCK), sqlite_errors(folder / schema.DATABASE):
-            if schema.exists(folder):
-                raise StorageError(
-                    f"there is an index at {folder} already; open it, or delete it first"
-                )
-            (folder / schema.SEGMENTS).mkdir(exist_ok=True)
-            # An index is made from other files and can be made again: no repository wants it.
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-            schema.create(folder, settings)
-            sync_directory(folder)
-            sync_directory(folder.absolute().parent)
-    except OSError as error:
-        raise StorageError(
-            f"no index can be made at {folder} ({error.strerror or error}); "
-            "choose a folder that can be written, on a disk that is not full"
-        ) from error

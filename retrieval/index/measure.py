@@ -22,7 +22,6 @@ from retrieval.index import fresh, search, vectors
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
-from retrieval.store.files import folder_bytes
 
 MeasureProgress = Callable[[str, int, int], object]
 """Called as `progress(what, done, of)`: "searching" queries, then "encoding" passages."""
@@ -232,7 +231,10 @@ def _stored(snapshot: Snapshot) -> tuple[int, int]:
     for segment in snapshot.vectors:
         if segment.late is not None:
             tokens += segment.late.tokens
-            size += folder_bytes(snapshot.store.segment_folder(segment.name) / vectors.LATE)
+    # As recorded: a writer may have swept a segment of this snapshot meanwhile.
+    for record in snapshot.store.of_kind(vectors.KIND):
+        named = record.files.items()
+        size += sum(file.size for path, file in named if path.startswith(f"{vectors.LATE}/"))
     return tokens, size
 
 

@@ -54,12 +54,18 @@ class Query:
 
 
 def check(
-    snapshot: Snapshot, queries: Sequence[str], k: int, retriever: str, rescore: int = 0
+    snapshot: Snapshot,
+    queries: Sequence[str],
+    k: int,
+    retriever: str,
+    *,
+    rescore: int = 0,
+    hybrid: Hybrid | None = None,
 ) -> None:
     """Refuse what cannot be asked.
 
     Raises:
-        InputError: k, the retriever, a query or `rescore` cannot be used.
+        InputError: k, the retriever, a query, `rescore` or `hybrid` cannot be used.
         EncoderError: the retriever needs a head that the index's encoder lacks.
     """
     if retriever not in RETRIEVERS:
@@ -73,6 +79,8 @@ def check(
             f"rescore={rescore} is for late interaction, and {retriever!r} was asked; search with "
             "the retriever late"
         )
+    if hybrid is not None and not isinstance(hybrid, Hybrid):
+        raise InputError(f"hybrid={hybrid!r} is not what hybrid search takes; give a Hybrid")
     for query in queries:
         if not isinstance(query, str):
             raise InputError(f"query {query!r} is not a text; give a str")

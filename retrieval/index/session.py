@@ -29,7 +29,7 @@ from retrieval.store import (
     StoreWriter,
     WriterLock,
 )
-from retrieval.store.files import seal, sweep, sync_directory
+from retrieval.store.files import damage, seal, sweep, sync_directory
 from retrieval.store.guard import is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 
@@ -316,6 +316,7 @@ class Session:
         written: list[str] = []
         buried = [np.empty(0, np.int64)]
         for group in groups:
+            self._check_sound(group)
             members = [segments[name] for name in group]
             ids = np.concatenate([member.ids for member in members])
             buried.append(ids[~alive[ids]])
@@ -327,6 +328,17 @@ class Session:
                 written.append(folder.name)
         dropped = [name for group in groups for name in group]
         return _Merge(written, dropped, np.concatenate(buried))
+
+    def _check_sound(self, names: Sequence[str]) -> None:
+        """Raise IndexCorrupted if a committed segment is not what it was.
+
+        What is written from it would have checksums of its own, and hide the damage.
+        """
+        committed = {record.name: record for record in self.store.of_kind(vectors.KIND)}
+        for name in names:
+            if name in committed:
+                for line in damage(self.store.segment_folder(name), committed[name]):
+                    raise IndexCorrupted(line)
 
     def _compression(
         self,

@@ -55,7 +55,7 @@ class VectorSegment:
             if not np.array_equal(half.ids, halves[0].ids):
                 raise IndexCorrupted(
                     f"{folder} is damaged: its dense and late parts hold different passages; "
-                    "copy the index back from a backup, or delete it and index again"
+                    "copy the index back from a backup, or delete the index and build it again"
                 )
         return cls(folder.name, halves[0].ids, first, second)
 

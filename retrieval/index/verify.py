@@ -17,7 +17,7 @@ from retrieval.store.files import damage
 from retrieval.store.schema import checksum
 from retrieval.types import Document
 
-_CURE = "copy the index back from a backup, or delete it and index again"
+_CURE = "copy the index back from a backup, or delete the index and build it again"
 _ATTEMPTS = 10
 _DOCUMENTS_AT_ONCE = 256
 

@@ -102,6 +102,8 @@ def parse_filter(text: str) -> Filter:
     Raises:
         FilterError: it says what was found, in which column, and what was expected there.
     """
+    if not isinstance(text, str):
+        raise FilterError(f"the filter {text!r} is not a text; give one such as 'year > 2020'")
     if len(text) > _MAX_CHARACTERS:
         raise FilterError(
             f"the filter has {len(text)} characters; expected at most {_MAX_CHARACTERS}"
@@ -221,7 +223,8 @@ class _Parser:
         return value
 
     def _number(self, token: _Token) -> int | float:
-        if len(token.text) < 20 and token.text.lstrip("-").isdigit():
+        digits = token.text.lstrip("-")
+        if digits.isdigit() and len(digits) < 20:
             value = int(token.text)
             if -(2**63) <= value < 2**63:
                 return value

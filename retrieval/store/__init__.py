@@ -1,6 +1,7 @@
 """What an index holds, in SQLite, and the commit that changes it.
 
 schema   the tables, the format version
+unlocked reading where nothing can be locked
 reading  Store: one generation, held as long as it is open
 writing  StoreWriter: the one transaction of a commit
 files    segment folders: durable, checked, swept

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
 
-_CURE = "copy the index back from a backup, or delete it and index again"
+_CURE = "copy the index back from a backup, or delete the index and build it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +117,12 @@ def sweep(folder: Path, named: set[str]) -> None:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder, counting a file with several links once."""
     seen = {}
-    for file in _files(folder):
-        try:
-            stat = file.stat()
-        except FileNotFoundError:  # a writer may be sweeping beside us
-            continue
-        seen[stat.st_dev, stat.st_ino] = stat.st_size
+    # A writer may be sweeping beside us: `os.walk` passes over a folder that has gone.
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                stat = Path(parent, name).stat()
+                seen[stat.st_dev, stat.st_ino] = stat.st_size
     return sum(seen.values())
 
 

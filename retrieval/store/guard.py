@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError
+
+_BESIDE = 1 << 16
+"""Bytes: the `-shm` file has 32 KiB at least, and a page or two of the log come to it."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGE_WORDS = ("no such table", "no such column", "malformed JSON")
@@ -34,7 +38,7 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
         if "decode" in str(error):
             return IndexCorrupted(
                 f"{path} is damaged: it holds text that is not UTF-8; "
-                "copy the index back from a backup, or delete it and index again"
+                "copy the index back from a backup, or delete the index and build it again"
             )
         return None
     if code == sqlite3.SQLITE_IOERR_SHORT_READ:
@@ -52,15 +56,25 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
             return StorageError(f"{path} cannot be written; make it and its folder writable")
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return StorageError(f"{path} cannot be opened; check the rights of it and its folder")
+        case sqlite3.SQLITE_IOERR if _is_full(path.parent):
+            return StorageError(f"no space left to open {path}; free some and run it again")
         case sqlite3.SQLITE_IOERR:
             return StorageError(f"{path} cannot be read or written ({error}); check the disk")
     return None
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether the disk has no room for what SQLite keeps beside a database that is open."""
+    try:
+        return shutil.disk_usage(folder).free < _BESIDE
+    except OSError:
+        return False
+
+
 def _damaged(path: Path, error: sqlite3.Error) -> IndexCorrupted:
     return IndexCorrupted(
         f"{path} is damaged ({error}); "
-        "copy the index back from a backup, or delete it and index again"
+        "copy the index back from a backup, or delete the index and build it again"
     )
 
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Store:
         self._lock = threading.RLock()
         self._closed = False
         with sqlite_errors(self.path):
-            self._connection = schema.connect(folder)
+            self._connection, self._unlocked = schema.connect(folder)
             prepare(self._connection)
         try:
             with self._reading() as database:
@@ -203,6 +203,21 @@ class Store:
         """The texts of the documents with these numbers, by number."""
         return dict(self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers))
 
+    def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
+        """The texts of these passages, by id; those whose document is not there are left out."""
+        of: dict[int, list[PassageRow]] = {}
+        for row in rows:
+            of.setdefault(row.document, []).append(row)
+        found: dict[int, str] = {}
+        with self._reading() as database:
+            for keys, marks in _chosen(list(of)):
+                # One text at a time: a document may have megabytes, its passages are short.
+                for document, text in database.execute(
+                    f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
+                ):
+                    found |= {row.id: text[row.start : row.end] for row in of[document]}
+        return found
+
     def find(self, id: str) -> StoredDocument | None:
         """The row of the document with this id, if there is one."""
         with self._reading() as database:
@@ -270,7 +285,8 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, sqlite_errors(self.path):
+        checked = self._unlocked.reading() if self._unlocked else nullcontext()
+        with self._lock, checked, sqlite_errors(self.path):
             if self._closed:
                 raise StorageError(f"the index at {self.folder} was closed; open it again")
             yield self._connection
@@ -283,9 +299,7 @@ class Store:
     def _by_keys(self, statement: str, keys: Sequence[int]) -> Iterable[Any]:
         rows: list[Any] = []
         with self._reading() as database:
-            for first in range(0, len(keys), _VARIABLES):
-                chosen = [int(key) for key in keys[first : first + _VARIABLES]]
-                marks = ",".join("?" * len(chosen))
+            for chosen, marks in _chosen(keys):
                 rows += database.execute(f"{statement} ({marks})", chosen).fetchall()
         return rows
 
@@ -302,3 +316,10 @@ class Store:
             f"{self.path} is damaged: {what}; copy the index back from a backup, "
             f"or delete {self.folder} and index again"
         )
+
+
+def _chosen(keys: Sequence[int]) -> Iterator[tuple[list[int], str]]:
+    """The keys, as many at a time as a statement takes, and the marks that stand for them."""
+    for first in range(0, len(keys), _VARIABLES):
+        chosen = [int(key) for key in keys[first : first + _VARIABLES]]
+        yield chosen, ",".join("?" * len(chosen))

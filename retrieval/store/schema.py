@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound
+from retrieval.store.unlocked import Unlocked
 from retrieval.types import LateOptions
 
 FORMAT_VERSION = 2
@@ -56,7 +57,9 @@ CREATE INDEX passages_document ON passages (document);
 -- Passages that were deleted and still stand in a vector segment, some in the lexical one too.
 CREATE TABLE dead (passage INTEGER PRIMARY KEY);
 CREATE TABLE sources (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,   -- SourceRecord.times
+    hash TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE segments (name TEXT PRIMARY KEY, kind TEXT NOT NULL, passages INTEGER NOT NULL);
 CREATE TABLE files (
@@ -112,11 +115,18 @@ class PassageRow:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """A file as it was when its documents were read: bytes, time of change, content hash."""
+    """A file as it was when its documents were read.
+
+    Attributes:
+        path: as its documents name it.
+        size: bytes.
+        times: a number that its times of change make; -1 if they tell nothing.
+        hash: of its content.
+    """
 
     path: str
     size: int
-    mtime_ns: int
+    times: int
     hash: str
 
 
@@ -129,8 +139,10 @@ def checksum(id: str, content_hash: str, source: str | None, passages: Iterable[
     return hashlib.blake2b(parts.encode("utf-8"), digest_size=16).hexdigest()
 
 
-def connect(folder: Path) -> sqlite3.Connection:
+def connect(folder: Path) -> tuple[sqlite3.Connection, Unlocked | None]:
     """A connection to the database of an index that exists, in autocommit mode.
+
+    The second is there if nothing can be locked: reading is done in its blocks then.
 
     Raises:
         IndexNotFound: there is none, or only one whose making was cut short.
@@ -145,7 +157,11 @@ def connect(folder: Path) -> sqlite3.Connection:
                 f"or delete {folder} and index again"
             )
         raise not_found(folder)
-    connection = _connect(path, "rw" if os.access(folder, os.W_OK) else "ro")
+    writable = os.access(folder, os.W_OK)
+    # Without a write-ahead log, SQLite has to be told that it cannot make one here.
+    frozen = not writable and not path.with_name(f"{path.name}-wal").exists()
+    unlocked = Unlocked(path) if frozen else None
+    connection = _connect(path, "rw" if writable else f"ro{'&immutable=1' if frozen else ''}")
     try:
         if not _is_made(connection):
             if _has_segments(folder):
@@ -174,7 +190,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, unlocked
 
 
 def not_found(folder: Path) -> IndexNotFound:
@@ -233,9 +249,7 @@ def _is_made(connection: sqlite3.Connection) -> bool:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    # A folder that cannot be written, without a write-ahead log, cannot change under a reader.
-    frozen = mode == "ro" and not path.with_name(f"{path.name}-wal").exists()
-    uri = f"{path.resolve().as_uri()}?mode={mode}{'&immutable=1' if frozen else ''}"
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return connection

@@ -198,7 +198,7 @@ class StoreWriter(Store):
         )
         self._connection.executemany(
             "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-            [(s.path, s.size, s.mtime_ns, s.hash) for s in sources.values() if s is not None],
+            [(s.path, s.size, s.times, s.hash) for s in sources.values() if s is not None],
         )
 
     def _name_segments(self, change: Commit) -> None:

@@ -7,14 +7,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
 
-from retrieval.errors import IndexLocked, StorageError
+from retrieval.errors import IndexLocked, InputError, StorageError
 from retrieval.index import Index
 from retrieval.types import Document
 
@@ -143,6 +143,67 @@ def test_writing_threads_of_one_index_wait_for_each_other(index: Index) -> None:
         assert [job.result(60) for job in jobs] == [1] * 12
     assert index.status().documents == 12
     assert index.verify() == []
+
+
+def test_a_writing_call_cannot_wait_for_itself(index: Index) -> None:
+    def documents() -> Iterator[Document]:
+        yield Document("a", "word")
+        index.delete(["b"])
+        yield Document("never", "word")
+
+    for nested in (
+        lambda: index.add(documents()),
+        lambda: index.add([Document("c", "word")], progress=lambda *_: index.compact()),
+    ):
+        with pytest.raises(InputError, match="from within a call that is changing it"):
+            nested()
+    assert index.add([Document("d", "word")]) == 1
+    assert index.get("never") is None
+
+
+def test_status_beside_a_writer_that_sweeps(folder: Path) -> None:
+    with Index.open(folder, encoder=FakeEncoder()) as reader, ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write_rounds, folder, count=12)
+        while not writing.done():
+            assert reader.status().bytes > 0
+        writing.result()
+
+
+def test_status_when_a_folder_goes_while_it_is_walked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, gone = os.scandir, []
+
+    def scandir(path: str) -> object:
+        if isinstance(path, str) and Path(path).parent.name == "segments" and not gone:
+            gone.append(path)
+            shutil.rmtree(path)
+        return real(path)
+
+    with Index.open(folder, encoder=FakeEncoder()) as reader:
+        whole = reader.status().bytes
+        monkeypatch.setattr(os, "scandir", scandir)
+        assert 0 < reader.status().bytes < whole
+    assert gone
+
+
+def test_a_reader_without_rights_is_told_of_another_s_commit(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be locked in a folder that is not writable; who owns it may write."""
+    told = r"store\.sqlite has changed since it was opened"
+    index.close()  # and with it the write-ahead log goes
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.store.schema.os.access", lambda *_: False)
+        reader = Index.open(folder, encoder=FakeEncoder())
+    with reader:
+        assert check_one_generation(reader) == 0
+        write_rounds(folder, count=1)
+        for ask in (lambda: reader.search("shared"), lambda: reader.get("d0"), reader.status):
+            with pytest.raises(StorageError, match=told):
+                ask()
+        assert reader.refresh()
+        assert check_one_generation(reader) == 1
 
 
 def test_a_reader_keeps_its_generation_whatever_is_swept(folder: Path) -> None:

@@ -244,3 +244,15 @@ def test_an_index_of_a_newer_format_is_refused(newer: Path) -> None:
         Index.open(newer)
     with pytest.raises(StorageError, match="already"):
         Index.create(newer, encoder=FakeEncoder())
+
+
+def test_a_merge_does_not_hide_damage(copy: Path) -> None:
+    """What it wrote would have checksums of its own."""
+    file = next(iter(sorted(copy.glob("segments/*/dense/dense.vectors.npy"))))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with Index.open(copy, encoder=FakeEncoder()) as index:
+        with pytest.raises(IndexCorrupted, match=r"dense\.vectors\.npy is damaged: its checksum"):
+            index.compact()
+        assert any("its checksum" in line for line in index.verify())

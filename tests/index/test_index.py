@@ -132,6 +132,20 @@ def test_wrong_questions(index: Index) -> None:
         index.search_batch("fox")
     with pytest.raises(InputError, match="not a text"):
         index.search(None)  # type: ignore[arg-type]
+    with pytest.raises(FilterError, match="is not a text"):
+        index.search("fox", where={"year": 1})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="give a Hybrid"):
+        index.search("fox", hybrid={"lexical": 0})  # type: ignore[arg-type]
+
+
+def test_wrong_documents_and_ids(index: Index) -> None:
+    with pytest.raises(InputError, match="None was given; give Documents"):
+        index.add(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="None was given; give a list of ids"):
+        index.delete(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="id 1 is not a text"):
+        index.delete([1])  # type: ignore[list-item]
+    assert index.status().generation == 0
 
 
 @pytest.mark.parametrize("retriever", RETRIEVERS)

@@ -82,6 +82,15 @@ def test_the_exact_ranking_knows_no_pooling(tmp_path: Path, encoder: FakeEncoder
             same(found, brute_force(encoder, query), 40)
 
 
+def test_sizes_are_of_the_generation_that_is_measured(filled: Index, encoder: FakeEncoder) -> None:
+    with Index.open(filled.path, encoder=encoder) as reader:
+        before = reader.measure(QUERIES).bytes_per_token
+        filled.add([Document("more", "word1 word2")])
+        filled.compact()
+        assert before > 0
+        assert reader.measure(QUERIES).bytes_per_token == before
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_a_compressed_index(tmp_path: Path, encoder: FakeEncoder, bits: Any) -> None:
     late = LateOptions(exact_passages=0, bits=bits)

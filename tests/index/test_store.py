@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,12 @@ def test_what_sqlite_says_in_a_user_s_words(
         raise error
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_named_when_nothing_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=4096))
+    said = translate(error_of(sqlite3.SQLITE_IOERR_SHMSIZE), Path("x.db"))
+    assert "no space left" in str(said)
 
 
 def test_a_mistake_in_a_statement_stays_one() -> None:

@@ -67,7 +67,9 @@ names = st.sampled_from(["a", "b", "tags", "id", "title", "odd key", "é", 'q"u'
 names |= st.text(SQLITE_TEXT, max_size=3).filter(lambda name: "`" not in name)
 strings = st.sampled_from(["", "a", "b", "B", "src/a.py", "é", "1", "true", "'", '"', "\\", "%"])
 strings |= st.text(SQLITE_TEXT, max_size=4)
-integers = st.integers(-3, 3) | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, -(2**63)])
+integers = st.integers(-3, 3) | st.sampled_from(
+    [2**53, 2**53 + 1, 2**63 - 1, -(2**63), 1 - 10**18, -(10**18)]
+)
 floats = st.sampled_from([0.0, 1.0, 0.1, 0.30000000000000004, -2.5, 1e300, 5e-324, 2.0**53])
 floats |= st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | integers | floats | strings
