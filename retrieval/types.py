@@ -251,7 +251,7 @@ class Encoder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """The longest document side that is read, in tokens; what is beyond is cut off."""
+        """The longest document that is read, in tokens, special ones included, a prompt not."""
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""

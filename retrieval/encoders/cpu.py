@@ -70,7 +70,6 @@ class CpuEncoder:
             raw[model_folder.SECTION], max_positions=config.max_positions
         )
         self._name = settings.name or self._folder.resolve().name
-        self._max_tokens = settings.max_tokens
         places = tensor_places(self._folder / model_folder.WEIGHTS_FILE)
         dense = places.get(model_folder.DENSE_HEAD)
         tokens = places.get(model_folder.TOKEN_HEAD[0])
@@ -131,8 +130,8 @@ class CpuEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included."""
-        return self._max_tokens
+        """The longest document that is read, in tokens, special ones included, a prompt not."""
+        return self._document.text_tokens
 
     @property
     def threads(self) -> int:

@@ -41,10 +41,17 @@ class SentenceTransformersEncoder:
         Args:
             model: a `SentenceTransformer`, or a `MultiVectorEncoder` if `late`.
         """
+        from retrieval.encoders.checkpoints.modules import side_prompts
+
         self._model, self._name, self._fingerprint, self._late = model, name, fingerprint, late
         self._tokenizer = _own_tokenizer(model, name)
         self._lock = threading.Lock()  # its tokenizer keeps state between calls
         self._budget = CUDA_BUDGET if model.device.type == "cuda" else CPU_BUDGET
+        own = getattr(model[0], "document_length", None) if late else None
+        self._limit = int(own or model.max_seq_length or 512)
+        settings = {"prompts": model.prompts, "default_prompt_name": model.default_prompt_name}
+        _, prompt = side_prompts(settings)
+        self._prompt_tokens = len(self.token_spans(prompt)) if prompt else 0
         width = int(self._vectors(["a"], query=False)[0].shape[-1])
         self._dense_dim = None if late else width
         self._token_dim = width if late else None
@@ -71,9 +78,8 @@ class SentenceTransformersEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included."""
-        own = getattr(self._model[0], "document_length", None) if self._late else None
-        return int(own or self._model.max_seq_length or 512)
+        """The longest document that is read, in tokens, special ones included, a prompt not."""
+        return max(0, self._limit - self._prompt_tokens)
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
@@ -103,7 +109,7 @@ class SentenceTransformersEncoder:
 
     def _encode(self, texts: Sequence[str], *, query: bool, tally: Tally) -> Embeddings:
         texts = self._readable(texts)
-        lengths = np.minimum(self._lengths(texts), self.max_tokens)
+        lengths = np.minimum(self._lengths(texts), self._limit)
         batches = list(pack(lengths, self._budget))
         made: list[list[NDArray[np.float32]]] = []
         for batch in batches:
@@ -141,7 +147,7 @@ class SentenceTransformersEncoder:
         from retrieval.encoders.sides import clean
         from retrieval.encoders.tokenization import leading
 
-        return [clean(leading(self._tokenizer, text, self.max_tokens)) for text in texts]
+        return [clean(leading(self._tokenizer, text, self._limit)) for text in texts]
 
     def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special ones included; at least 1."""

@@ -89,6 +89,8 @@ class SideReader:
     Attributes:
         prompt_tokens: leading tokens of every sequence that belong to the prompt, the special ones
             before it included; 0 without a prompt.
+        text_tokens: the most tokens of a text that are read, special ones included: those that the
+            prompt leaves.
     """
 
     def __init__(self, tokenizer: Tokenizer, side: Side) -> None:
@@ -104,11 +106,12 @@ class SideReader:
             )
         self._room = side.max_tokens - taken
         self._skipped = np.array(sorted(set(side.skipped)), np.int64)
-        self.prompt_tokens = 0
+        self.prompt_tokens, self.text_tokens = 0, side.max_tokens
         if side.prompt:
             # Counted as sentence-transformers does: the prompt alone, without what ends a text.
             content = _encode(tokenizer, [side.prompt])[0]
             self.prompt_tokens = len(self._before) + len(content)
+            self.text_tokens = max(0, side.max_tokens - len(content))
 
     def read(self, texts: Sequence[str]) -> list[TokenSequence]:
         """Token ids of texts."""

@@ -95,8 +95,8 @@ class TorchEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included."""
-        return self._document.side.max_tokens
+        """The longest document that is read, in tokens, special ones included, a prompt not."""
+        return self._document.text_tokens
 
     @property
     def device(self) -> torch.device:

@@ -194,6 +194,16 @@ def test_prefixes_and_skiplist(tmp_path, encoder):
     assert other.fingerprint != encoder.fingerprint
 
 
+def test_a_text_of_max_tokens_is_read_whole_beside_a_prompt(tmp_path):
+    save(tmp_path / "m", settings={"document_prefix": "the lazy dog "})
+    encoder = CpuEncoder(tmp_path / "m")
+    assert encoder.max_tokens == 253
+    whole = " ".join(["fox"] * (253 - 2))  # and the special tokens
+    made = encoder.encode_documents([whole, whole + " fox", whole.removesuffix(" fox")])
+    np.testing.assert_array_equal(made.dense[0], made.dense[1])
+    assert np.diff(made.offsets).tolist() == [256, 256, 255]
+
+
 def test_many_threads_share_one_encoder(encoder):
     texts = random_texts(12, 40)
     expected = encoder.encode_queries(texts).dense

@@ -75,7 +75,7 @@ def load(folder) -> SentenceTransformersEncoder:
 def test_dense(dense):
     encoder, model = load(dense), SentenceTransformer(str(dense), device="cpu")
     assert (encoder.name, encoder.dense_dim, encoder.token_dim) == (str(dense), 16, None)
-    assert encoder.max_tokens == 64
+    assert encoder.max_tokens == 63  # and one of the prompt
     seen = []
     made = encoder.encode_documents(TEXTS, progress=lambda *counts: seen.append(counts))
     assert seen[-1][0] == len(TEXTS)

@@ -56,7 +56,7 @@ def alone(encoder):
 def test_it_is_an_encoder(encoder):
     assert isinstance(encoder, Encoder)
     assert (encoder.name, encoder.dense_dim, encoder.token_dim) == ("tiny", 12, 8)
-    assert encoder.max_tokens == 300
+    assert encoder.max_tokens == 299  # and one of the prompt
     assert encoder.device == torch.device("cpu")
 
 
