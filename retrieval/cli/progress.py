@@ -145,8 +145,8 @@ def describe(now: SyncProgress) -> str:
     if now.tokens and now.seconds > 0:
         parts.append(f"{now.passages / now.seconds:,.0f} passages/s")
         parts.append(f"{now.tokens / now.seconds:,.0f} tokens/s")
-    if now.files == now.files_total:
-        parts.append("encoding the rest")
+    if now.bytes == now.bytes_total:
+        parts.append("writing")
     elif now.seconds_left is not None and now.tokens:
         parts.append(f"{duration(now.seconds_left)} left")
     return "  ".join(parts)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from retrieval.cli.errors import DEBUG, INTERRUPTED, PIPE_CLOSED, Failure, describe
 from retrieval.cli.interrupting import lasting_interrupts
@@ -15,6 +16,7 @@ from retrieval.cli.style import Style, safe
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; every error has been shown by then."""
+    _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # a stream that a caller put in its place
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -32,6 +34,14 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         return _show(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _reopen_closed() -> None:
+    """Let a standard stream that was closed lead nowhere: a file would take its number, and what
+    is printed would be written into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- until the end
 
 
 def _show(error: BaseException, arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from retrieval.errors import IndexNotFound
 from retrieval.index import Index
+
+from .conftest import COMMAND
 
 Process = Callable[..., subprocess.Popen[str]]
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -157,3 +160,18 @@ def test_python_dash_m_is_the_command() -> None:
     command = [sys.executable, "-m", "retrieval", "--version"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout[:10]) == (0, "retrieval ")
+
+
+@pytest.mark.parametrize(("closed", "code"), [("0<&-", 2), ("1>&-", 0), ("2>&-", 0)])
+def test_a_standard_stream_that_is_closed(
+    process: Process, folder: Path, closed: str, code: int
+) -> None:
+    """A file that is opened must not take its number: what is printed would go there."""
+    finish(process("index", "docs", **PIPES))
+    words = "-" if closed.startswith("0") else "refused"
+    command = f"exec {shlex.join([*COMMAND, 'search', words])} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode == code

@@ -26,9 +26,9 @@ def test_nothing_is_foretold_before_anything_is_encoded() -> None:
     assert describe(progress(passages=0, tokens=0)) == "10/1,200 files"
 
 
-def test_when_all_is_read_the_rest_is_being_encoded() -> None:
-    shown = describe(progress(files=1200, bytes=1000))
-    assert shown.endswith("4,000 tokens/s  encoding the rest")
+def test_when_all_is_read_the_rest_is_being_encoded_then_written() -> None:
+    assert describe(progress(files=1200, bytes=500)).endswith("4,000 tokens/s  2.0 s left")
+    assert describe(progress(files=1200, bytes=1000)).endswith("4,000 tokens/s  writing")
 
 
 def test_compressing_goes_before_all_else() -> None:
