@@ -24,8 +24,8 @@ class SyncProgress:
     Attributes:
         files: files read so far.
         files_total: files that are new or seem changed; the others are not read.
-        bytes: their bytes.
-        bytes_total: bytes of all of them.
+        bytes: their bytes, less those of text that is still to be encoded.
+        bytes_total: bytes of all files that are new or seem changed.
         passages: passages encoded.
         tokens: their tokens.
         seconds: since the first of them was read.
@@ -88,7 +88,7 @@ def sync(
 ) -> SyncReport:
     """Bring the files under `paths` into the index, and out of it what is gone from there.
 
-    A file whose size and time of change are known is not read; one whose content hash is known
+    A file whose size and times of change are known is not read; one whose content hash is known
     is not encoded; of one that changed, only the documents that changed are. Commits come every
     few seconds: after an interruption the next run goes on from there.
 
@@ -116,6 +116,7 @@ def sync(
     files = list(discovery)
     run = _Run(progress)
     with index.writing(progress=run.encoded, compressing=run.compressing) as writer:
+        run.writer = writer
         run.forget(writer, _gone(writer, discovery, files))
         run.read_all(writer, files)
     return SyncReport(
@@ -131,6 +132,21 @@ def sync(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Documents of a file that were not put, since their ids were another file's.
+
+    Attributes:
+        file: the file.
+        content_hash: of what was read.
+        ids: of the documents.
+    """
+
+    file: SourceFile
+    content_hash: str
+    ids: set[str]
+
+
 class _Run:
     """One sync under way: its counts, and what it does with each file."""
 
@@ -139,6 +155,8 @@ class _Run:
         self.problems: list[str] = []
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
+        self._unput = self._done = 0
+        self.writer: Writer | None = None
         self._passages = self._tokens = 0
         self._compressed = self._compress_total = 0
         self._started = time.monotonic()
@@ -156,67 +174,75 @@ class _Run:
     def forget(self, writer: Writer, paths: Iterable[str]) -> None:
         """Delete the documents of these files."""
         for path in paths:
+            # First: deletions may be committed on the way, and the file then counts as not read.
+            writer.note_source(path, None)
             for number in writer.store.ids_of_source(path).values():
                 writer.delete(number)
                 self.deleted += 1
-            writer.note_source(path, None)
 
     def read_all(self, writer: Writer, files: Iterable[SourceFile]) -> None:
         """Read and put every file that is not as it was."""
         changed = []
         for file in files:
             known = writer.store.source(file.id)
-            if known and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+            if known and (known.size, known.times) == (file.size, _times(file)):
                 self.unchanged += writer.store.count_of_source(file.id)
             else:
                 changed.append(file)
         self._files_total = len(changed)
         self._bytes_total = sum(file.size for file in changed)
         self._started = time.monotonic()
-        refused: list[tuple[SourceFile, set[str]]] = []
+        refused: list[_Refused] = []
         for file in changed:
-            ids = self._read(writer, file)
-            if ids:
-                refused.append((file, ids))
+            refused += self._read(writer, file)
             self._files += 1
-            self._bytes += file.size
+            self._unput = 0
             self._report()
         # An id that was another file's may be free now that the other was read, too.
-        for file, ids in refused:
-            self._read_again(writer, file, ids)
+        for one in refused:
+            self._read_again(writer, one)
 
-    def _read(self, writer: Writer, file: SourceFile) -> set[str]:
-        """Put a file's documents and delete those it lost; the ids that are another file's."""
+    def _read(self, writer: Writer, file: SourceFile) -> list[_Refused]:
+        """Put a file's documents and delete those it lost; what was refused of it, if anything."""
         read_ns = time.time_ns()
         try:
             result = read(file)
         except DocumentError as error:
             self.problems.append(str(error))
             self.forget(writer, [file.id])
-            return set()
+            return []
+        finally:
+            self._bytes += file.size
+        self._unput = min(file.size, sum(len(document.text) for document in result.documents))
         known = writer.store.source(file.id)
         if known is not None and known.hash == result.content_hash:
             self.unchanged += writer.store.count_of_source(file.id)
             writer.note_source(file.id, _record(file, result, read_ns))
-            return set()
+            return []
         self.problems += result.problems
+        # Commits may fall due on the way: what was known of the file holds no longer.
+        writer.note_source(file.id, None)
         kept, refused = self._put(writer, file, result, only=None)
         for id, number in writer.store.ids_of_source(file.id).items():
             if id not in kept:
                 writer.delete(number)
                 self.deleted += 1
-        writer.note_source(file.id, None if refused else _record(file, result, read_ns))
-        return refused
+        if refused:
+            return [_Refused(file, result.content_hash, refused)]
+        writer.note_source(file.id, _record(file, result, read_ns))
+        return []
 
-    def _read_again(self, writer: Writer, file: SourceFile, ids: set[str]) -> None:
+    def _read_again(self, writer: Writer, one: _Refused) -> None:
         """Put those documents of a file that were refused, where nobody has their id now."""
-        read_ns = time.time_ns()
+        file, read_ns = one.file, time.time_ns()
         try:
             result = read(file)
         except DocumentError as error:  # it went in a moment ago: the next sync looks into it
             self.problems.append(str(error))
             return
-        _, refused = self._put(writer, file, result, only=ids)
+        if result.content_hash != one.content_hash:  # the next sync reads it whole
+            return
+        _, refused = self._put(writer, file, result, only=one.ids)
         for id in sorted(refused):
             self.problems.append(
                 f"{file.id}: document id {id!r} is already that of a document from "
@@ -234,6 +260,7 @@ class _Run:
         for document in result.documents:
             if only is not None and document.id not in only:
                 continue
+            self._unput = max(0, self._unput - len(document.text))
             if writer.owner(document.id) not in (None, file.id):
                 refused.add(document.id)
                 continue
@@ -249,12 +276,14 @@ class _Run:
         return kept, refused
 
     def _report(self) -> None:
+        pending = self._unput + (self.writer.pending if self.writer else 0)
+        self._done = max(self._done, self._bytes - pending)
         if self._progress is not None:
             self._progress(
                 SyncProgress(
                     files=self._files,
                     files_total=self._files_total,
-                    bytes=self._bytes,
+                    bytes=self._done,
                     bytes_total=self._bytes_total,
                     passages=self._passages,
                     tokens=self._tokens,
@@ -286,4 +315,10 @@ def _is_under(path: str, root: str) -> bool:
 def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:
     """What is known of a file; without a time if that cannot tell the next change from this."""
     racy = read_ns - file.mtime_ns < _RACY_NS
-    return SourceRecord(file.id, file.size, -1 if racy else file.mtime_ns, result.content_hash)
+    times = -1 if racy else _times(file)
+    return SourceRecord(file.id, file.size, times, result.content_hash)
+
+
+def _times(file: SourceFile) -> int:
+    """Both times of change as one number: a program that writes may set the first as it likes."""
+    return (31 * file.mtime_ns + file.ctime_ns) % 2**63

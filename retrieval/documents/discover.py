@@ -31,12 +31,14 @@ class SourceFile:
         id: its posix path relative to the base folder, with `..` where it lies outside.
         size: bytes.
         mtime_ns: time of its last change, nanoseconds since 1970.
+        ctime_ns: the same of its inode, where the system keeps one: a time that no program can set.
     """
 
     path: Path
     id: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ class Discovery:
             return _Skipped("too large", f"{sizes}; split it or raise the limit")
         if is_binary(_head(path)):
             return _Skipped("binary")
-        return SourceFile(Path(path), id, status.st_size, status.st_mtime_ns)
+        return SourceFile(Path(path), id, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def discover(

@@ -95,6 +95,11 @@ class Draft:
     passages: Sequence[PassageRow]
     replaces: int | None = None
 
+    @property
+    def characters(self) -> int:
+        """Of all its passages."""
+        return sum(row.end - row.start for row in self.passages)
+
     def texts(self) -> Iterator[str]:
         """What the encoder reads of each passage: the title, a line break, the passage.
 

@@ -14,12 +14,13 @@ import numpy as np
 from retrieval.index import prepare
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.opened import OpenedSegments
+from retrieval.index.pace import Pace
 from retrieval.index.prepare import Draft
 from retrieval.index.session import Session
 from retrieval.index.vectors import VectorBuffer
 from retrieval.indexes import LATE_MEMORY
 from retrieval.indexes.pooling import pool
-from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.types import (
     Compressing,
     Document,
@@ -31,7 +32,7 @@ from retrieval.types import (
 )
 
 BLOCK_CHARACTERS = 1 << 18
-"""Text that is encoded in one call."""
+"""Text that is encoded in one call, at most."""
 
 SPILL_FLOATS = 1 << 24
 """Numbers held in memory before they are written as a segment: 64 MiB of f32."""
@@ -91,11 +92,14 @@ class Writer:
     Attributes:
         passages: how many passages were encoded.
         tokens: how many tokens they have, as the encoder counts.
+        pending: characters of passages that are still to be encoded.
     """
 
     def __init__(self, session: Session, encoder: EncoderSlot, progress: Progress | None) -> None:
         self.passages = 0
         self.tokens = 0
+        self.pending = 0
+        self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Block | None = None
         self._session = session
         self._encoder = encoder
@@ -204,6 +208,7 @@ class Writer:
         if draft is None:
             return False
         self._waiting_characters -= len(draft.document.text)
+        self.pending -= draft.characters
         if draft.replaces is not None:
             self._deleted.discard(draft.replaces)
         return True
@@ -227,7 +232,8 @@ class Writer:
         self._next_passage += len(rows)
         self._waiting[document.id] = draft
         self._waiting_characters += len(document.text)
-        if self._waiting_characters >= BLOCK_CHARACTERS:
+        self.pending += draft.characters
+        if self._waiting_characters >= self._pace.characters:
             self._encode()
 
     def _has_same_passages(self, draft: Draft, stored: StoredDocument) -> bool:
@@ -251,36 +257,35 @@ class Writer:
     def _encode(self) -> None:
         """Encode the documents that wait, a block at a time."""
         drafts = list(self._waiting.values())
-        ids: list[int] = []
-        texts: list[str] = []
+        chosen: list[tuple[PassageRow, str]] = []
         names: list[str] = []
         size = 0
         for draft in drafts:
             for row, text in zip(draft.passages, draft.texts(), strict=True):
-                ids.append(row.id)
-                texts.append(text)
+                chosen.append((row, text))
                 names.append(draft.document.id)
                 size += len(text)
-                if size >= BLOCK_CHARACTERS:
-                    self._encode_block(ids, texts, names)
-                    ids, texts, names, size = [], [], [], 0
-        self._encode_block(ids, texts, names)
+                if size >= self._pace.characters:
+                    self._encode_block(chosen, names)
+                    chosen, names, size = [], [], 0
+        self._encode_block(chosen, names)
         self._encoded += drafts
         self._touched |= {draft.document.id: draft.source for draft in drafts}
         self._characters += self._waiting_characters
         self._waiting, self._waiting_characters = {}, 0
 
-    def _encode_block(self, ids: list[int], texts: list[str], names: list[str]) -> None:
+    def _encode_block(self, chosen: list[tuple[PassageRow, str]], names: list[str]) -> None:
         """Begin to encode a block; what the block before came to is gathered meanwhile."""
-        if not texts:
+        if not chosen:
             return
+        rows, texts = [row for row, _ in chosen], [text for _, text in chosen]
         encoder = self._encoder.get()
         if not isinstance(encoder, EncodesAhead):
             self._gather()
-            self._started = Block(ids, names, InTurn(encoder, texts))
+            self._started = Block(rows, names, InTurn(encoder, texts), time.monotonic())
             self._gather()
             return
-        started = Block(ids, names, encoder.start_documents(texts))
+        started = Block(rows, names, encoder.start_documents(texts), time.monotonic())
         try:
             self._gather()
         except BaseException:
@@ -293,17 +298,20 @@ class Writer:
         block = self._started
         if block is None:
             return
-        passages, tokens = self.passages, self.tokens
+        passages, tokens, pending = self.passages, self.tokens, self.pending
+        characters = sum(row.end - row.start for row in block.rows)
 
         def advance(done: int, encoded: int) -> None:
             self.passages, self.tokens = passages + done, tokens + encoded
+            self.pending = pending - characters * done // len(block.rows)
             if self._progress is not None:
                 self._progress(self.passages, self.tokens)
 
         embeddings = block.encoding.finish(advance)
         self._started = None
-        self.passages = passages + len(block.ids)
-        ids = np.array(block.ids, np.int64)
+        self._pace.note(characters, time.monotonic() - block.since)
+        self.passages, self.pending = passages + len(block.rows), pending - characters
+        ids = np.array([row.id for row in block.rows], np.int64)
         self._buffer.append(ids, _pooled(embeddings, self._pooling), block.names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
@@ -313,11 +321,12 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Passages under way: their ids, their documents' names, and their encoding."""
+    """Passages under way: their documents' names, their encoding, and when it began (seconds)."""
 
-    ids: list[int]
+    rows: list[PassageRow]
     names: list[str]
     encoding: Started
+    since: float
 
 
 @dataclass(frozen=True, slots=True)

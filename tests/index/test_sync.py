@@ -14,6 +14,7 @@ import pytest
 import retrieval.sync
 from retrieval.errors import IndexLocked, InputError
 from retrieval.index import Index
+from retrieval.index.writer import Writer
 from retrieval.sync import SyncProgress, SyncReport, sync
 
 from .fake_encoder import FakeEncoder
@@ -110,6 +111,17 @@ def test_the_same_size_and_another_time_is_read(
     write(docs / "b.txt", "about batatas", age=1)
     assert counts(sync(index, [docs])) == (0, 1, 2, 0)
     assert read_files == ["docs/b.txt"]
+
+
+def test_a_change_that_hides_its_time_is_seen(index: Index, docs: Path) -> None:
+    """As `cp -p`, `rsync -t` or unpacking do; a file may also take another's place."""
+    sync(index, [docs])
+    write(docs / "b.txt", "about batatas")
+    assert counts(sync(index, [docs])) == (0, 1, 2, 0)
+    (docs / "a.md").rename(docs / "old.md")
+    write(docs / "new.md", "# Apricot\n\nabout apricot").rename(docs / "a.md")
+    (docs / "old.md").unlink()
+    assert counts(sync(index, [docs])) == (0, 1, 2, 0)
 
 
 def test_a_file_that_was_just_written_is_looked_at_again(
@@ -301,6 +313,90 @@ def test_a_deleted_document_comes_back_with_its_file(index: Index, docs: Path) -
     assert index.get("docs/a.md") is not None
 
 
+def test_a_file_changed_back_after_an_interruption_is_read(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 5)
+
+    def records(version: int) -> list[dict[str, object]]:
+        return [{"_id": f"d{n}", "text": f"version {version}"} for n in range(20)]
+
+    jsonl(tmp_path / "a.jsonl", records(1))
+    sync(index, [tmp_path])
+    jsonl(tmp_path / "a.jsonl", records(2), age=1)
+
+    def interrupt(now: SyncProgress) -> None:
+        if now.passages >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(index, [tmp_path], progress=interrupt)
+    texts = {document.text for n in range(20) if (document := index.get(f"d{n}"))}
+    assert texts == {"version 1", "version 2"}
+    jsonl(tmp_path / "a.jsonl", records(1), age=2)
+    assert counts(sync(index, [tmp_path]))[1] > 0
+    texts = {document.text for n in range(20) if (document := index.get(f"d{n}"))}
+    assert texts == {"version 1"}
+
+
+@pytest.mark.parametrize("how", ["delete", "gone"])
+def test_a_deletion_cut_short_is_made_good(
+    index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Every change is a commit here, and the one after the deletion does not come."""
+    sync(index, [docs])
+    kept = docs / "a.md", (docs / "a.md").read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.index.writer.COMMIT_CHANGES", 1)
+        real = Writer.delete
+
+        def delete(writer: Writer, number: int) -> None:
+            real(writer, number)
+            raise KeyboardInterrupt
+
+        patch.setattr(Writer, "delete", delete)
+        with pytest.raises(KeyboardInterrupt):
+            if how == "delete":
+                index.delete(["docs/a.md"])
+            else:
+                kept[0].unlink()
+                sync(index, [docs])
+    assert index.get("docs/a.md") is None
+    write(*kept)
+    assert counts(sync(index, [docs])) == (1, 0, 2, 0)
+    assert index.get("docs/a.md") is not None
+
+
+def test_a_file_edited_between_its_two_readings_is_read_whole(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = {"_id": "x", "text": "the x"}
+    jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "old"}])
+    jsonl(tmp_path / "b.jsonl", [x])
+    sync(index, [tmp_path])
+    # x moves to the file that is read before the one that has it.
+    jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "old"}, x], age=1)
+    jsonl(tmp_path / "b.jsonl", [{"_id": "z", "text": "the z"}], age=1)
+    real, readings = retrieval.sync.read, []
+
+    def read(source: retrieval.sync.SourceFile) -> retrieval.sync.ReadResult:
+        readings.append(source.id)
+        if readings.count("a.jsonl") == 2:
+            jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "new"}, x], age=2)
+        return real(source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retrieval.sync, "read", read)
+        sync(index, [tmp_path])
+    assert readings.count("a.jsonl") == 2
+    sync(index, [tmp_path])
+    for id, text in (("x", "the x"), ("y", "new"), ("z", "the z")):
+        document = index.get(id)
+        assert document is not None
+        assert document.text == text
+    assert counts(sync(index, [tmp_path])) == (0, 0, 3, 0)
+
+
 def test_what_was_added_by_hand_is_left_alone(index: Index, docs: Path, tmp_path: Path) -> None:
     from retrieval.types import Document
 
@@ -357,6 +453,25 @@ def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
     seen.clear()
     sync(index, [docs], progress=seen.append)
     assert seen == []  # nothing to do
+
+
+@pytest.mark.parametrize("records", [1, 40])
+def test_progress_is_of_what_is_encoded(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    """Not of what is read, which is a moment for one long text, and for many short ones."""
+    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 4000)
+    words = [f"word{n}" for n in range(8000)]
+    texts = [" ".join(words[n::records]) for n in range(records)]
+    jsonl(tmp_path / "docs" / "a.jsonl", [{"text": text} for text in texts])
+    seen: list[SyncProgress] = []
+    sync(index, [tmp_path / "docs"], progress=seen.append)
+    assert len(seen) > 8
+    total, passages = seen[-1].bytes_total, seen[-1].passages
+    for now in seen:
+        assert now.bytes / total == pytest.approx(now.passages / passages, abs=0.15)
+    assert seen[-1].bytes == total
+    assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
 
 
 def test_progress_tells_of_compression() -> None:
