@@ -95,6 +95,8 @@ def _of_system(error: OSError) -> str:
     named = f"{os.fsdecode(where)}: " if isinstance(where, str | bytes) and where else ""
     if error.errno in _FULL:
         return f"{named}no space left; free some and run it again"
+    if isinstance(error, PermissionError):
+        return f"{named}{error.strerror}; check the rights of it and its folder"
     return f"{named}{error.strerror or _line(error) or type(error).__name__}"
 
 

@@ -27,7 +27,8 @@ def test_a_filter_error_names_the_option() -> None:
 
 def test_system_errors_name_the_file_and_the_reason() -> None:
     error = PermissionError(errno.EACCES, "Permission denied", "/etc/shadow")
-    assert describe(error) == Failure("PermissionError", "/etc/shadow: Permission denied", FAILED)
+    said = "/etc/shadow: Permission denied; check the rights of it and its folder"
+    assert describe(error) == Failure("PermissionError", said, FAILED)
     full = OSError(errno.ENOSPC, "No space left on device", b"/data/x")
     assert describe(full).message == "/data/x: no space left; free some and run it again"
     assert describe(OSError("odd")).message == "odd"

@@ -284,7 +284,10 @@ def test_a_full_disk(indexed: Retrieval, folder: Path, monkeypatch: pytest.Monke
     [
         (MemoryError(), "out of memory; what was committed is kept"),
         (RuntimeError("odd\nthing"), "unexpected RuntimeError: odd thing; run it again with"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            "/x: Permission denied; check the rights of it and its folder",
+        ),
     ],
 )
 def test_no_traceback_reaches_the_user(
