@@ -28,7 +28,7 @@ NEIGHBOURS = 16
 COMMON = 0.05
 """A word that stands in a larger share of the texts tells nothing apart."""
 
-SHARE, FOREIGN = 0.4, 0.5
+SHARE, FOREIGN = 0.7, 0.5
 """Share of windows with a changed passage, and of these with one of another text put there."""
 
 BEFORE, AFTER = 8, 8
