@@ -2,8 +2,9 @@
 
     python recipes/mean.py --out FOLDER MODEL=SHARE MODEL=SHARE...
 
-Shares are relative: `a=1 b=1` is the plain mean. The tokenizer and the settings are the first
-model's. Models are read as they are stored: the mean of rounded ones is rounded once more.
+Shares are relative: `a=1 b=1` is the plain mean. The tokenizer, the settings and what a token
+counts in a query are the first model's. Models are read as they are stored: the mean of rounded
+ones is rounded once more.
 """
 
 from __future__ import annotations

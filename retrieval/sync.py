@@ -116,7 +116,6 @@ def sync(
     files = list(discovery)
     run = _Run(progress)
     with index.writing(progress=run.encoded, compressing=run.compressing) as writer:
-        run.writer = writer
         run.forget(writer, _gone(writer, discovery, files))
         run.read_all(writer, files)
     return SyncReport(
@@ -155,8 +154,8 @@ class _Run:
         self.problems: list[str] = []
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
-        self._unput = self._done = 0
-        self.writer: Writer | None = None
+        self._unput = self._done = 0  # characters read, not put; bytes shown as done
+        self._writer: Writer | None = None
         self._passages = self._tokens = 0
         self._compressed = self._compress_total = 0
         self._started = time.monotonic()
@@ -191,6 +190,7 @@ class _Run:
                 changed.append(file)
         self._files_total = len(changed)
         self._bytes_total = sum(file.size for file in changed)
+        self._writer = writer
         self._started = time.monotonic()
         refused: list[_Refused] = []
         for file in changed:
@@ -276,7 +276,7 @@ class _Run:
         return kept, refused
 
     def _report(self) -> None:
-        pending = self._unput + (self.writer.pending if self.writer else 0)
+        pending = self._unput + (self._writer.pending if self._writer else 0)
         self._done = max(self._done, self._bytes - pending)
         if self._progress is not None:
             self._progress(

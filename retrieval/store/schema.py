@@ -161,7 +161,9 @@ def connect(folder: Path) -> tuple[sqlite3.Connection, Unlocked | None]:
     # Without a write-ahead log, SQLite has to be told that it cannot make one here.
     frozen = not writable and not path.with_name(f"{path.name}-wal").exists()
     unlocked = Unlocked(path) if frozen else None
-    connection = _connect(path, "rw" if writable else f"ro{'&immutable=1' if frozen else ''}")
+    connection = _connect(
+        path, "mode=rw" if writable else "mode=ro&immutable=1" if frozen else "mode=ro"
+    )
     try:
         if not _is_made(connection):
             if _has_segments(folder):
@@ -248,8 +250,8 @@ def _is_made(connection: sqlite3.Connection) -> bool:
     return bool(tables)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={mode}"
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return connection

@@ -10,6 +10,7 @@ import pytest
 from retrieval.index import Index
 
 from .fake_encoder import FakeEncoder
+from .source_files import write
 
 
 @pytest.fixture
@@ -22,6 +23,15 @@ def index(tmp_path: Path, encoder: FakeEncoder) -> Iterator[Index]:
     """An empty index in `tmp_path / "index"`."""
     with Index.create(tmp_path / "index", encoder=encoder) as made:
         yield made
+
+
+@pytest.fixture
+def docs(tmp_path: Path, index: Index) -> Path:
+    """Three files beside the index."""
+    write(tmp_path / "docs" / "a.md", "# Apples\n\nabout apples")
+    write(tmp_path / "docs" / "b.txt", "about bananas")
+    write(tmp_path / "docs" / "sub" / "c.py", "cherries = 1\n")
+    return tmp_path / "docs"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -14,37 +13,10 @@ import pytest
 import retrieval.sync
 from retrieval.errors import IndexLocked, InputError
 from retrieval.index import Index
-from retrieval.index.writer import Writer
-from retrieval.sync import SyncProgress, SyncReport, sync
+from retrieval.sync import sync
 
 from .fake_encoder import FakeEncoder
-
-LONG_AGO = 1_600_000_000
-
-
-def write(path: Path, text: str | bytes, *, age: int = 0) -> Path:
-    """A file whose time of change is long past, so that it counts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    os.utime(path, (LONG_AGO - age, LONG_AGO - age))
-    return path
-
-
-def jsonl(path: Path, records: list[dict[str, object]], *, age: int = 0) -> Path:
-    return write(path, "".join(f"{json.dumps(record)}\n" for record in records), age=age)
-
-
-def counts(report: SyncReport) -> tuple[int, int, int, int]:
-    return report.added, report.updated, report.unchanged, report.deleted
-
-
-@pytest.fixture
-def docs(tmp_path: Path, index: Index) -> Path:
-    """Three files beside the index."""
-    write(tmp_path / "docs" / "a.md", "# Apples\n\nabout apples")
-    write(tmp_path / "docs" / "b.txt", "about bananas")
-    write(tmp_path / "docs" / "sub" / "c.py", "cherries = 1\n")
-    return tmp_path / "docs"
+from .source_files import counts, jsonl, write
 
 
 @pytest.fixture
@@ -313,90 +285,6 @@ def test_a_deleted_document_comes_back_with_its_file(index: Index, docs: Path) -
     assert index.get("docs/a.md") is not None
 
 
-def test_a_file_changed_back_after_an_interruption_is_read(
-    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 5)
-
-    def records(version: int) -> list[dict[str, object]]:
-        return [{"_id": f"d{n}", "text": f"version {version}"} for n in range(20)]
-
-    jsonl(tmp_path / "a.jsonl", records(1))
-    sync(index, [tmp_path])
-    jsonl(tmp_path / "a.jsonl", records(2), age=1)
-
-    def interrupt(now: SyncProgress) -> None:
-        if now.passages >= 10:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        sync(index, [tmp_path], progress=interrupt)
-    texts = {document.text for n in range(20) if (document := index.get(f"d{n}"))}
-    assert texts == {"version 1", "version 2"}
-    jsonl(tmp_path / "a.jsonl", records(1), age=2)
-    assert counts(sync(index, [tmp_path]))[1] > 0
-    texts = {document.text for n in range(20) if (document := index.get(f"d{n}"))}
-    assert texts == {"version 1"}
-
-
-@pytest.mark.parametrize("how", ["delete", "gone"])
-def test_a_deletion_cut_short_is_made_good(
-    index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    """Every change is a commit here, and the one after the deletion does not come."""
-    sync(index, [docs])
-    kept = docs / "a.md", (docs / "a.md").read_text()
-    with monkeypatch.context() as patch:
-        patch.setattr("retrieval.index.writer.COMMIT_CHANGES", 1)
-        real = Writer.delete
-
-        def delete(writer: Writer, number: int) -> None:
-            real(writer, number)
-            raise KeyboardInterrupt
-
-        patch.setattr(Writer, "delete", delete)
-        with pytest.raises(KeyboardInterrupt):
-            if how == "delete":
-                index.delete(["docs/a.md"])
-            else:
-                kept[0].unlink()
-                sync(index, [docs])
-    assert index.get("docs/a.md") is None
-    write(*kept)
-    assert counts(sync(index, [docs])) == (1, 0, 2, 0)
-    assert index.get("docs/a.md") is not None
-
-
-def test_a_file_edited_between_its_two_readings_is_read_whole(
-    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x = {"_id": "x", "text": "the x"}
-    jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "old"}])
-    jsonl(tmp_path / "b.jsonl", [x])
-    sync(index, [tmp_path])
-    # x moves to the file that is read before the one that has it.
-    jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "old"}, x], age=1)
-    jsonl(tmp_path / "b.jsonl", [{"_id": "z", "text": "the z"}], age=1)
-    real, readings = retrieval.sync.read, []
-
-    def read(source: retrieval.sync.SourceFile) -> retrieval.sync.ReadResult:
-        readings.append(source.id)
-        if readings.count("a.jsonl") == 2:
-            jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "new"}, x], age=2)
-        return real(source)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(retrieval.sync, "read", read)
-        sync(index, [tmp_path])
-    assert readings.count("a.jsonl") == 2
-    sync(index, [tmp_path])
-    for id, text in (("x", "the x"), ("y", "new"), ("z", "the z")):
-        document = index.get(id)
-        assert document is not None
-        assert document.text == text
-    assert counts(sync(index, [tmp_path])) == (0, 0, 3, 0)
-
-
 def test_what_was_added_by_hand_is_left_alone(index: Index, docs: Path, tmp_path: Path) -> None:
     from retrieval.types import Document
 
@@ -405,87 +293,6 @@ def test_what_was_added_by_hand_is_left_alone(index: Index, docs: Path, tmp_path
     (docs / "b.txt").unlink()
     assert counts(sync(index, [tmp_path])) == (0, 0, 2, 1)
     assert index.get("docs/by hand") == Document("docs/by hand", "mine")
-
-
-def test_an_interrupted_sync_goes_on_where_it_was(
-    index: Index, tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 10)
-    for n in range(40):
-        write(tmp_path / "docs" / f"{n:02}.txt", f"text{n}")
-    jsonl(tmp_path / "docs" / "z.jsonl", [{"text": f"record{n}"} for n in range(40)])
-
-    def interrupt_at(passages: int) -> Callable[[SyncProgress], None]:
-        def interrupt(now: SyncProgress) -> None:
-            if now.passages >= passages:
-                raise KeyboardInterrupt
-
-        return interrupt
-
-    done = 0
-    for passages in (15, 12, 18):
-        with pytest.raises(KeyboardInterrupt):
-            sync(index, [tmp_path / "docs"], progress=interrupt_at(passages))
-        assert index.status().documents >= done
-        assert index.verify() == []
-        done = index.status().documents
-    assert done > 20
-    encoder.encoded.clear()
-    report = sync(index, [tmp_path / "docs"])
-    assert len(encoder.encoded) == report.added == 80 - done
-    assert report.unchanged == done
-    assert index.status().documents == 80
-
-
-def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
-    seen: list[SyncProgress] = []
-    sync(index, [docs], progress=seen.append)
-    assert seen[0].files_total == 3
-    assert seen[-1].files == 3
-    assert (
-        seen[-1].bytes
-        == seen[-1].bytes_total
-        == sum(file.stat().st_size for file in docs.rglob("*") if file.is_file())
-    )
-    assert seen[-1].passages == 3
-    assert seen[-1].tokens > 0
-    assert [now.files for now in seen] == sorted(now.files for now in seen)
-    seen.clear()
-    sync(index, [docs], progress=seen.append)
-    assert seen == []  # nothing to do
-
-
-@pytest.mark.parametrize("records", [1, 40])
-def test_progress_is_of_what_is_encoded(
-    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
-) -> None:
-    """Not of what is read, which is a moment for one long text, and for many short ones."""
-    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 4000)
-    words = [f"word{n}" for n in range(8000)]
-    texts = [" ".join(words[n::records]) for n in range(records)]
-    jsonl(tmp_path / "docs" / "a.jsonl", [{"text": text} for text in texts])
-    seen: list[SyncProgress] = []
-    sync(index, [tmp_path / "docs"], progress=seen.append)
-    assert len(seen) > 8
-    total, passages = seen[-1].bytes_total, seen[-1].passages
-    for now in seen:
-        assert now.bytes / total == pytest.approx(now.passages / passages, abs=0.15)
-    assert seen[-1].bytes == total
-    assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
-
-
-def test_progress_tells_of_compression() -> None:
-    seen: list[SyncProgress] = []
-    run = retrieval.sync._Run(seen.append)
-    run.compressing(3, 9)
-    run.compressing(9, 9)
-    assert [(now.compressed, now.compress_total) for now in seen] == [(3, 9), (0, 0)]
-
-
-def test_time_left() -> None:
-    now = SyncProgress(1, 4, 250, 1000, 5, 50, 2.0)
-    assert now.seconds_left == 6.0
-    assert SyncProgress(0, 4, 0, 1000, 0, 0, 2.0).seconds_left is None
 
 
 def test_wrong_paths(index: Index, tmp_path: Path) -> None:

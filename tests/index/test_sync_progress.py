@@ -1,0 +1,64 @@
+"""sync: what it shows while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import retrieval.sync
+from retrieval.index import Index
+from retrieval.sync import SyncProgress, sync
+
+from .source_files import jsonl
+
+
+def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
+    seen: list[SyncProgress] = []
+    sync(index, [docs], progress=seen.append)
+    assert seen[0].files_total == 3
+    assert seen[-1].files == 3
+    assert (
+        seen[-1].bytes
+        == seen[-1].bytes_total
+        == sum(file.stat().st_size for file in docs.rglob("*") if file.is_file())
+    )
+    assert seen[-1].passages == 3
+    assert seen[-1].tokens > 0
+    assert [now.files for now in seen] == sorted(now.files for now in seen)
+    seen.clear()
+    sync(index, [docs], progress=seen.append)
+    assert seen == []  # nothing to do
+
+
+@pytest.mark.parametrize("records", [1, 40])
+def test_progress_is_of_what_is_encoded(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    """Not of what is read, which is a moment for one long text, and for many short ones."""
+    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 4000)
+    words = [f"word{n}" for n in range(8000)]
+    texts = [" ".join(words[n::records]) for n in range(records)]
+    jsonl(tmp_path / "docs" / "a.jsonl", [{"text": text} for text in texts])
+    seen: list[SyncProgress] = []
+    sync(index, [tmp_path / "docs"], progress=seen.append)
+    assert len(seen) > 8
+    total, passages = seen[-1].bytes_total, seen[-1].passages
+    for now in seen:
+        assert now.bytes / total == pytest.approx(now.passages / passages, abs=0.15)
+    assert seen[-1].bytes == total
+    assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
+
+
+def test_progress_tells_of_compression() -> None:
+    seen: list[SyncProgress] = []
+    run = retrieval.sync._Run(seen.append)
+    run.compressing(3, 9)
+    run.compressing(9, 9)
+    assert [(now.compressed, now.compress_total) for now in seen] == [(3, 9), (0, 0)]
+
+
+def test_time_left() -> None:
+    now = SyncProgress(1, 4, 250, 1000, 5, 50, 2.0)
+    assert now.seconds_left == 6.0
+    assert SyncProgress(0, 4, 0, 1000, 0, 0, 2.0).seconds_left is None
