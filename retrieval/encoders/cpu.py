@@ -302,6 +302,21 @@ def _network(
     return OnnxNetwork(folder)
 
 
+def network_of(folder: Path) -> Network:
+    """The network of a model folder, to be run on token ids.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    raw = model_folder.read_config(folder)
+    config = ModernBertConfig.from_dict(raw)
+    settings = ModelSettings.from_dict(
+        raw[model_folder.SECTION], max_positions=config.max_positions
+    )
+    places = tensor_places(folder / model_folder.WEIGHTS_FILE)
+    return _network(folder, config, places, settings.dense_window)
+
+
 def usable_cores() -> int:
     """Physical cores that this process may use, within its share of a container's CPU time."""
     try:

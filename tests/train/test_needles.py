@@ -16,11 +16,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from retrieval.encoders.config import ModernBertConfig
 from retrieval.train import distill as distilling
-from retrieval.train.corpus import Record, TokenCorpus, tokenise
+from retrieval.train.corpus import Record, tokenise
 from retrieval.train.distill import DistillConfig, distill
 from retrieval.train.distributed import Ranks
 from retrieval.train.joined import join
@@ -29,35 +28,11 @@ from retrieval.train.needles import AFTER, BEFORE, NEIGHBOURS, SHARE, Needles, W
 from retrieval.train.student import Student, flatten
 from retrieval.train.teacher import Teacher
 from tests.train import distillation_samples as samples
+from tests.train.names import COMMON, NAMES, corpus, table, tokenizer, words_of
 
-SYLLABLES = ["ba", "do", "ki", "lu", "mesa", "nor", "pif", "tur"]
-NAMES = ["".join(parts) for parts in itertools.product(SYLLABLES, repeat=3)]
-COMMON = ["the", "and", "with"]
-
-
-def _tokenizer() -> Tokenizer:
-    """WordPiece: some names are one token, others are two."""
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "?", "what", "who", *COMMON, *NAMES[::2]]
-    pieces += [*SYLLABLES, *(f"##{piece}" for piece in SYLLABLES)]
-    known = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    made = Tokenizer(models.WordPiece(known, unk_token="[UNK]"))
-    made.normalizer = normalizers.Lowercase()
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    return made
-
-
-def _corpus(seed: int = 0, texts: int = 150) -> TokenCorpus:
-    rng = np.random.default_rng(seed)
-    records = []
-    for _ in range(texts):
-        names = rng.choice(NAMES, 60)
-        records.append(Record(" ".join(w for n in names for w in (rng.choice(COMMON), n))))
-    return tokenise(records, _tokenizer(), max_tokens=128)
-
-
-CORPUS, TOKENIZER = _corpus(), _tokenizer()
-TABLE = np.random.default_rng(1).normal(size=(TOKENIZER.get_vocab_size(), 8)).astype(np.float32)
-WORDS = Words.of(TOKENIZER, CORPUS, TABLE)
+CORPUS, TOKENIZER = corpus(), tokenizer()
+WORDS = words_of(CORPUS)
+TABLE = table()
 
 
 def _words(ids: NDArray[Any]) -> list[str]:

@@ -1,0 +1,147 @@
+"""Train a model's token head further, on a trunk that stays as it is: which text says it?
+
+    python recipes/token_head.py --start FOLDER --corpus runs/embedded/corpus.npz \\
+        --out runs/head --export models/next
+
+The corpus is the one that `embedded_model.py` keeps in its output folder. Texts are encoded once
+and kept in the output folder, 0.8 KB a token; a run that is killed goes on when it is started again
+with the same arguments. Dense vectors stay what they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from embedded_model import logged, told
+
+from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
+from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.errors import CheckpointError, InputError
+from retrieval.train.corpus import TokenCorpus
+from retrieval.train.hidden import Trunk
+from retrieval.train.needles import Words
+from retrieval.train.statements import FAMILY, Placing, Writer
+from retrieval.train.student import Student
+from retrieval.train.token_head import Asked, HeadConfig, Paired, fit_token_head, widen
+
+PLACINGS = (
+    (Placing(8192, 390, 20), 0.45),
+    (Placing(4096, 200, 8), 0.13),
+    (Placing(2048, 800, 5), 0.2),
+    (Placing(512, 2200, 2, edge=0.2), 0.15),
+    (Placing(256, 9000, 2, edge=0.3), 0.25),
+)
+"""Texts with statements in them, and the share of steps that is on each kind."""
+
+NEIGHBOURS = 64
+"""Pairs that are taken from one place of the corpus."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--start", type=Path, required=True, help="the model folder to go on from")
+    parser.add_argument("--corpus", type=Path, required=True, help="token ids, `corpus.npz`")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--export", type=Path, help="write the model folder here")
+    parser.add_argument("--steps", type=int, default=HeadConfig().steps)
+    parser.add_argument("--inner", type=int, default=768, help="width inside the token head")
+    parser.add_argument("--pairs", type=int, default=16_384, help="of queries and texts, at most")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="so many times the texts with statements"
+    )
+    given = parser.parse_args(arguments)
+    return told(lambda: train(given))
+
+
+def train(given: argparse.Namespace) -> None:
+    """Encode what is not encoded yet, train, write the model."""
+    if given.steps < 1 or not 0 < given.scale < float("inf"):
+        raise InputError(f"--steps {given.steps} --scale {given.scale}, expected numbers above 0")
+    student = Student.from_folder(given.start)
+    if student.query_token_weights is None:
+        raise CheckpointError(f"{given.start} has no weights of query tokens, which are trained")
+    given.out.mkdir(parents=True, exist_ok=True)
+    widen(student, given.inner)
+    config = HeadConfig(steps=given.steps)
+    trunk = Trunk(student, given.start / TOKENIZER_FILE)
+    try:
+        asked, paired = encoded(given, student, trunk)
+    finally:
+        trunk.close()
+    with logged(given.out / "log.jsonl") as log:
+        fit_token_head(student, asked, paired, config, given.out, log=log)
+    if given.export:
+        export(
+            given.export,
+            config=student.config.to_dict(),
+            state=student.arrays(),
+            tokenizer_json=given.start / TOKENIZER_FILE,
+            retrieval_config={
+                **read_config(given.start)[SECTION],
+                "name": given.export.resolve().name,
+            },
+        )
+
+
+def encoded(
+    given: argparse.Namespace, student: Student, trunk: Trunk
+) -> tuple[list[Asked], Paired]:
+    """Hidden vectors of texts with statements and of pairs."""
+    try:
+        with np.load(given.corpus) as arrays:
+            corpus = TokenCorpus(**arrays)
+    except (OSError, ValueError, TypeError) as wrong:
+        raise CheckpointError(f"{given.corpus} is no corpus of token ids ({wrong})") from None
+    tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
+    table = student.trunk.embeddings.tok_embeddings.weight.detach().numpy()
+    marks = [tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", ".")]
+    if None in marks:
+        raise CheckpointError(f"{given.start}: its tokenizer lacks [CLS], [SEP] or a full stop")
+    writer = Writer(corpus, Words.of(tokenizer, corpus, table), tuple(marks), seed=0)
+    asked: list[Asked] = []
+    for rule, share in PLACINGS:
+        texts = max(FAMILY, round(rule.texts * given.scale))
+        placed = writer.place(Placing(rule.length, texts, rule.each, rule.edge))
+        queries = trunk.encode(placed.queries, given.out)
+        said = f"texts of {rule.length} tokens"
+        vectors = trunk.encode(placed.texts, given.out, progress(said))
+        asked.append(Asked(queries, vectors, placed.hosts, share))
+    pairs = neighbours(corpus, given.pairs)
+    sides = [[corpus[int(text)] for text in side] for side in pairs.T]
+    queries = trunk.encode(sides[0], given.out)
+    texts_of = trunk.encode(sides[1], given.out, progress("texts of pairs"))
+    return asked, Paired(queries, texts_of)
+
+
+def neighbours(corpus: TokenCorpus, most: int) -> np.ndarray[Any, Any]:
+    """Pairs i64 [p, 2], in stretches of neighbours drawn from all over the corpus."""
+    stretches = len(corpus.pairs) // NEIGHBOURS
+    chosen = np.random.default_rng(1).permutation(stretches)[: most // NEIGHBOURS]
+    starts = np.sort(chosen)[:, None] * NEIGHBOURS
+    return corpus.pairs[(starts + np.arange(NEIGHBOURS)).ravel()]
+
+
+def progress(said: str) -> Any:
+    """A line for every tenth of the tokens."""
+    shown = 0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal shown
+        if done * 10 // of > shown:
+            shown = done * 10 // of
+            print(f"{said}: {done:,} of {of:,} tokens", flush=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The token head alone: what it is trained on, what it learns, what it leaves as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from retrieval.errors import CheckpointError, InputError
+from retrieval.train.hidden import Hidden, Trunk, full_length, rows_of
+from retrieval.train.statements import Placing, Writer
+from retrieval.train.student import Student, flatten
+from retrieval.train.token_head import (
+    KEPT,
+    Asked,
+    Candidates,
+    HeadConfig,
+    Paired,
+    fit_token_head,
+    widen,
+)
+from tests.train.names import corpus, tokenizer, untrained, words_of
+
+CORPUS = corpus(sentences=True)
+CONFIG = HeadConfig(steps=60, queries=12, pairs=8, rate=3e-3, checkpoint_seconds=1e9)
+
+
+def _student() -> Student:
+    return untrained(CORPUS)
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokenizer().save(str(path))
+    made = Trunk(_student(), path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def learnt_from(
+    trunk: Trunk, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Asked, Asked, Paired]:
+    """Statements to learn from, others to be measured on, and pairs."""
+    folder = tmp_path_factory.mktemp("hidden")
+    marks: Any = tuple(tokenizer().token_to_id(mark) for mark in ("[CLS]", "[SEP]", "."))
+    asked = []
+    for seed in (0, 1):
+        placed = Writer(CORPUS, words_of(CORPUS), marks, seed).place(Placing(100, 120, 2))
+        sides = [trunk.encode(texts, folder) for texts in (placed.queries, placed.texts)]
+        asked.append(Asked(*sides, placed.hosts))
+    pairs = [[CORPUS[int(text)] for text in side] for side in CORPUS.pairs.T]
+    return asked[0], asked[1], Paired(*(trunk.encode(side, folder) for side in pairs))
+
+
+def _first(student: Student, asked: Asked) -> float:
+    """Share of queries whose own text is first among all texts, by plain MaxSim."""
+    counts = student.query_token_weights
+    assert counts is not None
+    with torch.no_grad():
+        gain = student.trunk.final_norm.weight
+
+        def vectors(side: Hidden, number: int) -> torch.Tensor:
+            return student.token_head(rows_of(side, side.rows([number]), gain))  # type: ignore[no-any-return]
+
+        texts = [vectors(asked.texts, number) for number in range(len(asked.texts))]
+        right = 0
+        for number, hosts in enumerate(asked.hosts):
+            query = vectors(asked.queries, number)
+            weight = counts[torch.from_numpy(asked.queries.ids[asked.queries.rows([number])])]
+            sums = [float((weight * (query @ text.T).amax(1)).sum()) for text in texts]
+            right += int(np.argmax(sums)) == hosts[0]
+    return right / len(asked.hosts)
+
+
+def test_hidden_vectors_are_the_trunks(trunk: Trunk, tmp_path: Path) -> None:
+    student = _student()
+    texts = [CORPUS[number] for number in range(5)]
+    hidden = trunk.encode(texts, tmp_path)
+    gain = student.trunk.final_norm.weight.detach()
+    made = rows_of(hidden, hidden.rows(range(5)), gain)
+    with torch.no_grad():
+        expected = student.trunk(*flatten(texts))
+    assert made.shape == expected.shape
+    # The trunk here is of int8.
+    assert torch.nn.functional.cosine_similarity(made, expected, dim=1).min() > 0.99
+    torch.testing.assert_close(made.norm(dim=1), expected.norm(dim=1), rtol=0.02, atol=0.0)
+
+
+def test_the_length_that_a_norm_gives_comes_back() -> None:
+    torch.manual_seed(0)
+    norm = torch.nn.LayerNorm(64, bias=False)
+    torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    made = norm(torch.randn(20, 64) * 3).detach()
+    unit = torch.nn.functional.normalize(made, dim=1)
+    torch.testing.assert_close(full_length(unit, norm.weight.detach()), made, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_encoded_is_kept_and_damage_is_said(trunk: Trunk, tmp_path: Path) -> None:
+    texts = [CORPUS[number] for number in range(3)]
+    told: list[tuple[int, int]] = []
+    trunk.encode(texts, tmp_path, lambda done, of: told.append((done, of)))
+    total = sum(map(len, texts))
+    assert told[-1] == (total, total)
+    told.clear()
+    trunk.encode(texts, tmp_path, lambda done, of: told.append((done, of)))
+    assert told == []
+    trunk.encode(texts[:2], tmp_path, lambda done, of: told.append((done, of)))
+    assert told
+    for path in tmp_path.glob("*.npy"):
+        path.write_bytes(b"\x93NUMPY")
+    with pytest.raises(CheckpointError, match="remove it, and it is made again"):
+        trunk.encode(texts, tmp_path)
+
+
+def test_statements_are_told_apart_and_the_rest_stays(
+    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+) -> None:
+    asked, others, paired = learnt_from
+    student = _student()
+    before = {name: weight.clone() for name, weight in student.state_dict().items()}
+    had = _first(student, others)
+    rows: list[dict[str, float]] = []
+    config = replace(CONFIG, steps=400, anchor_weight=0.0, order_weight=0.0)
+    fit_token_head(student, [asked], paired, config, tmp_path, log=rows.append)
+    assert _first(student, others) > had + 0.1
+    assert rows[-1]["step"] == config.steps
+    assert {"statements", "first"} <= rows[-1].keys()
+    after = student.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {
+        "query_token_weights",
+        *(f"token_head.{part}.weight" for part in ("skip", "up", "down")),
+    }
+    assert bool((after["query_token_weights"] > 0).all())
+
+
+def test_a_run_goes_on_where_it_was_killed(
+    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+) -> None:
+    asked, _, paired = learnt_from
+    config = replace(CONFIG, steps=20, checkpoint_seconds=0.0)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(figures: dict[str, Any]) -> None:
+        if figures["step"] == 10:
+            raise KilledError
+
+    whole = fit_token_head(_student(), [asked], paired, config, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        fit_token_head(_student(), [asked], paired, config, tmp_path / "killed", log=kill)
+    again = fit_token_head(_student(), [asked], paired, config, tmp_path / "killed")
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-5, atol=1e-6)
+    with pytest.raises(CheckpointError, match="rate is"):
+        other = replace(config, rate=1.0)
+        fit_token_head(_student(), [asked], paired, other, tmp_path / "killed")
+
+
+def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Paired]) -> None:
+    asked, _, _ = learnt_from
+    student = _student()
+    gain = student.trunk.final_norm.weight.detach()
+    with torch.no_grad():
+        found = Candidates(asked, student.token_head, gain, np.random.default_rng(0))
+        every = student.token_head(rows_of(asked.texts, np.arange(len(asked.texts.ids)), gain))
+        for number in (0, 7, 31):
+            assert found.texts[number, 0] == asked.hosts[number, 0]
+            assert asked.hosts[number, 0] not in found.texts[number, 1:]
+            tokens = asked.queries.rows([number])
+            query = student.token_head(rows_of(asked.queries, tokens, gain))
+            for column, text in enumerate(found.texts[number]):
+                rows = asked.texts.rows([text])
+                nearest = (query @ every[rows].T).topk(KEPT, 1).values
+                kept = torch.from_numpy(found.rows[tokens, column])
+                mine = torch.einsum("rd,rkd->rk", query, every[kept])
+                torch.testing.assert_close(mine.sort(1, descending=True).values, nearest)
+
+
+def test_a_wider_head_gives_the_same_vectors() -> None:
+    student, wide = _student(), _student()
+    widen(wide, 128)
+    assert wide.token_head.up.weight.shape == (128, 64)
+    ids: list[NDArray[Any]] = [CORPUS[0], CORPUS[1]]
+    with torch.no_grad():
+        torch.testing.assert_close(wide(*flatten(ids)).tokens, student(*flatten(ids)).tokens)
+    with pytest.raises(InputError, match="a width of 16 inside the token head, it has 128"):
+        widen(wide, 16)
+
+
+def test_too_few_pairs(learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path) -> None:
+    asked, _, paired = learnt_from
+    with pytest.raises(InputError, match=r"\d+ pairs, expected at least the 9999 of a step"):
+        fit_token_head(_student(), [asked], paired, replace(CONFIG, pairs=9999), tmp_path)
