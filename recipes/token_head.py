@@ -15,10 +15,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from embedded_model import logged, told
+from tokenizers import Tokenizer
 
 from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
 from retrieval.encoders.onnx_graph import export
@@ -32,11 +34,11 @@ from retrieval.train.student import Student
 from retrieval.train.token_head import Asked, HeadConfig, Paired, fit_token_head, widen
 
 PLACINGS = (
-    (Placing(8192, 390, 20), 0.45),
-    (Placing(4096, 200, 8), 0.13),
-    (Placing(2048, 800, 5), 0.2),
-    (Placing(512, 2200, 2, edge=0.2), 0.15),
-    (Placing(256, 9000, 2, edge=0.3), 0.25),
+    (Placing(8192, 500, 19), 0.38),
+    (Placing(4096, 200, 8), 0.10),
+    (Placing(2048, 800, 5), 0.19),
+    (Placing(512, 2200, 2, edge=0.2), 0.14),
+    (Placing(256, 9000, 2, edge=0.3), 0.19),
 )
 """Texts with statements in them, and the share of steps that is on each kind."""
 
@@ -70,10 +72,18 @@ def train(given: argparse.Namespace) -> None:
         raise CheckpointError(f"{given.start} has no weights of query tokens, which are trained")
     given.out.mkdir(parents=True, exist_ok=True)
     widen(student, given.inner)
-    config = HeadConfig(steps=given.steps)
+    config = HeadConfig(steps=given.steps, pairs=NEIGHBOURS)
+    tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
+    corpus = read_corpus(given.corpus, tokenizer)
+    have = min(given.pairs, len(corpus.pairs))
+    if have < NEIGHBOURS:
+        raise InputError(
+            f"--pairs {given.pairs} of the {len(corpus.pairs)} pairs of {given.corpus}, expected "
+            f"at least {NEIGHBOURS}: make the corpus of records with a `query`"
+        )
     trunk = Trunk(student, given.start / TOKENIZER_FILE)
     try:
-        asked, paired = encoded(given, student, trunk)
+        asked, paired = encoded(given, student, trunk, corpus, tokenizer)
     finally:
         trunk.close()
     with logged(given.out / "log.jsonl") as log:
@@ -91,16 +101,34 @@ def train(given: argparse.Namespace) -> None:
         )
 
 
+def read_corpus(path: Path, tokenizer: Tokenizer) -> TokenCorpus:
+    """Token ids of the model's own tokenizer.
+
+    Raises:
+        CheckpointError: the file is damaged, or of another tokenizer.
+    """
+    expected = "expected the corpus.npz that embedded_model.py leaves with the model's tokenizer"
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            corpus = TokenCorpus(**arrays)
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as wrong:
+        raise CheckpointError(f"{path} cannot be read ({wrong}), {expected}") from None
+    marks = {tokenizer.token_to_id("[CLS]")}, {tokenizer.token_to_id("[SEP]")}
+    ends = set(corpus.ids[corpus.offsets[:-1]]), set(corpus.ids[corpus.offsets[1:] - 1])
+    largest = int(corpus.ids.max(initial=0))
+    if ends != marks or largest >= tokenizer.get_vocab_size():
+        raise CheckpointError(f"{path} has ids of another tokenizer, {expected}")
+    return corpus
+
+
 def encoded(
-    given: argparse.Namespace, student: Student, trunk: Trunk
+    given: argparse.Namespace,
+    student: Student,
+    trunk: Trunk,
+    corpus: TokenCorpus,
+    tokenizer: Tokenizer,
 ) -> tuple[list[Asked], Paired]:
     """Hidden vectors of texts with statements and of pairs."""
-    try:
-        with np.load(given.corpus) as arrays:
-            corpus = TokenCorpus(**arrays)
-    except (OSError, ValueError, TypeError) as wrong:
-        raise CheckpointError(f"{given.corpus} is no corpus of token ids ({wrong})") from None
-    tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
     table = student.trunk.embeddings.tok_embeddings.weight.detach().numpy()
     marks = [tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", ".")]
     if None in marks:

@@ -100,7 +100,7 @@ class Trunk:
 
         Args:
             folder: where they are kept, by what was encoded and by which trunk: what is there
-                already is read.
+                already is read. What is begun and not finished is begun again.
         """
         offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         ids = np.concatenate(texts).astype(np.int64)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.errors import InputError
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.needles import Words
 
@@ -37,8 +38,11 @@ TOGETHER = 0.6
 ALIKE = 0.6
 """Share of places that take words like the form's own; others take any telling words."""
 
-LONGEST = 4
-"""Tokens of a word that is put into a place, at most."""
+LONGEST, FORM_TOKENS = 4, 48
+"""Tokens of a word that is put into a place, and of a form, at most."""
+
+TRIES = 10_000
+"""Passages that are looked at for one that serves as a form, or for a word, before giving up."""
 
 DROPPED, TURNED = 0.45, 0.5
 """Share of a form's other words that a query does not repeat; of queries that change the order."""
@@ -105,11 +109,20 @@ class Writer:
     _uses: dict[int, NDArray[np.int64]] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not (self.corpus.lengths > 2).any():
+            raise InputError("a corpus without a word, expected text to make statements of")
         self._rng = np.random.default_rng(self.seed)
         self._uses = _uses(self.corpus, self.words, self._rng)
 
     def place(self, rule: Placing) -> Placed:
-        """Texts of the corpus's own words with families of statements in them."""
+        """Texts of the corpus's own words with families of statements in them.
+
+        Raises:
+            InputError: the corpus is too small or has no passage to make a statement of, or a text
+                has no room for the statements.
+        """
+        if rule.texts < FAMILY:
+            raise InputError(f"{rule.texts} texts, expected at least a family's {FAMILY}")
         inserted: list[list[_Ids]] = [[] for _ in range(rule.texts)]
         queries: list[_Ids] = []
         statements: list[_Ids] = []
@@ -129,7 +142,7 @@ class Writer:
 
     def family(self) -> list[tuple[_Ids, _Ids, _Ids | None]]:
         """Statements of one form, each with its query and a passage with a word that it lacks."""
-        while True:
+        for _ in range(TRIES):
             form, places = self._form()
             options = [self._options(form[place]) for place in places]
             if not all(options):
@@ -138,6 +151,7 @@ class Writer:
             while len(combinations) < FAMILY:
                 combinations.add(tuple(self._rng.integers(0, OPTIONS, len(places)).tolist()))
             return [self._member(form, places, options, chosen) for chosen in sorted(combinations)]
+        raise self._too_little()
 
     def _member(
         self,
@@ -158,7 +172,7 @@ class Writer:
 
     def _form(self) -> tuple[list[_Ids], list[int]]:
         """Words of a passage, and the numbers of those that others may take the place of."""
-        while True:
+        for _ in range(TRIES):
             text = self._any_text()
             starts, ends, telling = self.words.within(text)
             size = int(self._rng.integers(FORM[0], FORM[1] + 1))
@@ -167,7 +181,8 @@ class Writer:
             first = int(self._rng.integers(0, len(starts) - size + 1))
             span = slice(first, first + size)
             may = np.flatnonzero(telling[span] & (ends[span] - starts[span] <= LONGEST))
-            if len(may) < PLACES[0]:
+            tokens = int(ends[span][-1] - starts[span][0])
+            if len(may) < PLACES[0] or tokens > FORM_TOKENS:
                 continue
             count = min(len(may), int(self._rng.integers(PLACES[0], PLACES[1] + 1)))
             if self._rng.random() < TOGETHER:
@@ -177,6 +192,7 @@ class Writer:
                 places = np.sort(self._rng.choice(may, count, replace=False))
             pairs = zip(starts[span], ends[span], strict=True)
             return [text[start:end] for start, end in pairs], places.tolist()
+        raise self._too_little()
 
     def _options(self, word: _Ids) -> list[_Ids]:
         """The word and others for its place; none if they are not all different."""
@@ -217,7 +233,10 @@ class Writer:
         """Neighbouring texts of the corpus with the parts at all depths."""
         room = rule.length - 2 - sum(map(len, parts))
         if room < 0:
-            raise ValueError(f"{len(parts)} parts leave no room in {rule.length} tokens")
+            raise InputError(
+                f"{len(parts)} statements and passages of {sum(map(len, parts))} tokens, expected "
+                f"fewer than the text's {rule.length}: make the texts longer"
+            )
         text = self._hay(room)
         sentences = np.flatnonzero(text == self.marks[2]) + 1
         begins = np.flatnonzero(self.words.begins[text])
@@ -241,13 +260,13 @@ class Writer:
         return int(allowed[np.abs(allowed - anywhere).argmin()]) if len(allowed) else anywhere
 
     def _hay(self, room: int) -> _Ids:
-        """So many tokens of neighbouring texts, or all to the corpus's end."""
+        """So many tokens of neighbouring texts; after the corpus's last comes its first."""
         start = int(self._rng.integers(len(self.corpus)))
         parts: list[_Ids] = []
-        while room > 0 and start < len(self.corpus):
+        while room > 0:
             part = self.corpus[start][1:-1][:room].astype(np.int64)
             parts.append(part)
-            room, start = room - len(part), start + 1
+            room, start = room - len(part), (start + 1) % len(self.corpus)
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     def _any_text(self) -> _Ids:
@@ -255,13 +274,20 @@ class Writer:
         return text
 
     def _any_word(self) -> _Ids:
-        while True:
+        for _ in range(TRIES):
             text = self._any_text()
             starts, ends, telling = self.words.within(text)
             chosen = np.flatnonzero(telling & (ends - starts <= LONGEST))
             if len(chosen):
                 at = int(self._rng.choice(chosen))
                 return text[starts[at] : ends[at]]
+        raise self._too_little()
+
+    def _too_little(self) -> InputError:
+        return InputError(
+            f"a corpus of {len(self.corpus):,} texts, expected passages of {FORM[0]} words of "
+            f"which {PLACES[0]} are rare: give more text"
+        )
 
     def _from_word(self, ids: _Ids) -> _Ids | None:
         begins = np.flatnonzero(self.words.begins[ids])

@@ -50,7 +50,7 @@ class Student(nn.Module):
 
     Attributes:
         query_token_weights: f32 [V], what a query token counts next to the query's others when
-            MaxSim is summed; None is 1 for each. It is kept, not trained.
+            MaxSim is summed; None is 1 for each. Distillation keeps it, `token_head` trains it.
     """
 
     query_token_weights: Tensor | None

@@ -8,6 +8,7 @@ and the vectors that it began with, so that it forgets nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +37,12 @@ OTHERS = 6
 KEPT = 8
 """Tokens of a candidate that are kept for each of a query's, the nearest before training."""
 
+INNER_STEP = 16
+"""The compiled network runs heads whose inner width is a multiple of it."""
+
+AT_ONCE = 16_384
+"""Vectors that are projected at a time where all of them are."""
+
 WARMUP = 0.02
 """Share of the steps in which the rate rises."""
 
@@ -51,14 +58,15 @@ class HeadConfig:
         pairs_every: one step of so many has pairs; they count as often as if each had.
         rate: peak learning rate of the head.
         weight_rate: the same of the logarithms of what query tokens count.
-        weight_decay: of those logarithms, towards what the tokens counted before.
+        weight_decay: of the squares of those logarithms, as a part of the loss: AdamW's steps are
+            of one size, so a token that is not met for long goes back to what it counted.
         contrast_weight: of telling pairs apart.
         order_weight: of the distance to the order of the pairs' texts before.
         anchor_weight: of the cosine distance to the token vectors before.
         checkpoint_seconds: time between two checkpoints.
     """
 
-    steps: int = 2500
+    steps: int = 6500
     queries: int = 12
     pairs: int = 64
     pairs_every: int = 3
@@ -89,7 +97,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Queries and as many texts that answer them, neighbours from one region of a corpus."""
+    """Queries and as many texts that answer them; those of a step are neighbours."""
 
     queries: Hidden
     texts: Hidden
@@ -99,12 +107,15 @@ def widen(student: Student, inner: int, seed: int = 0) -> None:
     """Give the token head more room inside; its vectors stay what they are.
 
     Raises:
-        InputError: it is wider already.
+        InputError: it is wider already, or the compiled network could not run it.
     """
     head = student.token_head
     have, hidden = head.up.weight.shape
-    if inner < have:
-        raise InputError(f"a width of {inner} inside the token head, it has {have} already")
+    if inner < have or inner % INNER_STEP:
+        raise InputError(
+            f"a width of {inner} inside the token head, expected a multiple of {INNER_STEP} that "
+            f"is not below the {have} that it has"
+        )
     generator = torch.Generator().manual_seed(seed)
     wide = TokenHead(hidden, inner, head.skip.weight.shape[0])
     with torch.no_grad():
@@ -135,9 +146,12 @@ def fit_token_head(
         log: called with the step's figures, every ten steps.
 
     Raises:
-        CheckpointError: the checkpoint in `folder` is damaged or of other settings.
-        InputError: there are fewer pairs than a step has.
+        CheckpointError: the checkpoint in `folder` is damaged, or of other settings, another
+            student or other texts.
+        InputError: there are fewer pairs than a step has, or the student has no query weights.
     """
+    if student.query_token_weights is None:
+        raise InputError("a student without weights of query tokens, expected one that has them")
     if len(paired.texts) < config.pairs:
         raise InputError(
             f"{len(paired.texts)} pairs, expected at least the {config.pairs} of a step"
@@ -174,8 +188,10 @@ class Candidates:
         drawn[own] = asked.hosts[own[0], 1]
         self.texts = np.concatenate([asked.hosts, drawn], 1)
         width = FAMILY + OTHERS
-        self.rows = np.zeros((len(asked.queries.vectors), width, KEPT), np.int64)
-        queries = _vectors(head, asked.queries, np.arange(len(asked.queries.vectors)), gain)
+        total = len(asked.queries.ids)
+        self.rows = np.zeros((total, width, KEPT), np.int32)
+        runs = (np.arange(at, min(at + AT_ONCE, total)) for at in range(0, total, AT_ONCE))
+        queries = torch.cat([_vectors(head, asked.queries, run, gain) for run in runs])
         order = np.argsort(self.texts, axis=None, kind="stable")
         ends = np.searchsorted(self.texts.ravel()[order], np.arange(texts + 1))
         for text in range(texts):
@@ -205,7 +221,7 @@ class _Run:
         config: HeadConfig,
         folder: Path,
     ) -> None:
-        assert student.query_token_weights is not None
+        assert student.query_token_weights is not None  # `fit_token_head` has looked
         self.student, self.paired, self.config, self.folder = student, paired, config, folder
         self.gain = student.trunk.final_norm.weight.detach().clone()
         self.head = student.token_head
@@ -214,9 +230,6 @@ class _Run:
         self.before.load_state_dict(self.head.state_dict())
         self.counted = student.query_token_weights.clone()
         self.logs = nn.Parameter(torch.zeros_like(self.counted))
-        rng = np.random.default_rng(config.seed)
-        with torch.no_grad():
-            self.candidates = [Candidates(one, self.head, self.gain, rng) for one in asked]
         shares = np.array([one.share for one in asked])
         self.shares = shares / shares.sum()
         groups = [
@@ -230,8 +243,21 @@ class _Run:
         settings = asdict(config)
         settings.pop("checkpoint_seconds")
         settings["inner"] = inner
+        settings["student"] = _digest(*student.arrays().values())
+        settings["texts"] = _digest(
+            *(
+                array
+                for one in asked
+                for array in (one.queries.ids, one.texts.ids, one.hosts, np.array(one.share))
+            ),
+            paired.queries.ids,
+            paired.texts.ids,
+        )
         self.settings = settings
         state = load_state(folder, settings)
+        rng = np.random.default_rng(config.seed)
+        with torch.no_grad():
+            self.candidates = [Candidates(one, self.head, self.gain, rng) for one in asked]
         if state is not None:
             self.head.load_state_dict(state["head"])
             self.before.load_state_dict(state["before"])
@@ -299,8 +325,9 @@ class _Run:
 
     def _pairs(self, rng: np.random.Generator) -> dict[str, Tensor]:
         """Losses of neighbouring pairs: contrast, order as before, vectors as before."""
-        start = int(rng.integers(len(self.paired.texts) - self.config.pairs + 1))
-        chosen = np.arange(start, start + self.config.pairs)
+        count = self.config.pairs
+        start = int(rng.integers(len(self.paired.texts) // count)) * count
+        chosen = np.arange(start, start + count)
         queries, texts = self.paired.queries, self.paired.texts
         asked, told = queries.rows(chosen), texts.rows(chosen)
         sides = ((queries, asked), (texts, told))
@@ -332,7 +359,7 @@ class _Run:
             counts = counts * logs[ids].exp()
         lengths = queries.lengths(chosen)
         parts = zip(torch.split(best, lengths), torch.split(counts, lengths), strict=True)
-        return torch.stack([(own * (c / c.mean())[:, None]).mean(0) for own, c in parts])
+        return torch.stack([(c @ own) / c.sum().clamp_min(1e-12) for own, c in parts])
 
 
 def _best(queries: Tensor, texts: Tensor, lengths: list[int]) -> Tensor:
@@ -344,3 +371,11 @@ def _vectors(head: TokenHead, hidden: Hidden, rows: NDArray[Any], gain: Tensor) 
     """Token vectors f32 [r, d] of some rows."""
     out: Tensor = head(rows_of(hidden, rows, gain))
     return out
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:24]

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from retrieval.errors import InputError
+from retrieval.train.corpus import Record, tokenise
 from retrieval.train.statements import FAMILY, FORM, Placed, Placing, Writer
 from tests.train.names import corpus, tokenizer, words_of
 
@@ -34,7 +36,7 @@ def test_a_statement_stands_in_the_text_that_answers(seed: int, edge: float) -> 
     assert len(placed.texts) == 7
     assert len(placed.queries) == 7 * 3 // FAMILY * FAMILY
     for text in placed.texts:
-        assert len(text) <= 300
+        assert len(text) == 300
         assert (text[0], text[-1]) == MARKS[:2]
         assert not np.isin(text[1:-1], MARKS[:2]).any()
     for statement, hosts in zip(placed.statements, placed.hosts, strict=True):
@@ -94,5 +96,17 @@ def test_at_the_edge() -> None:
 
 
 def test_more_than_a_text_holds() -> None:
-    with pytest.raises(ValueError, match="parts leave no room in 40 tokens"):
+    with pytest.raises(InputError, match="expected fewer than the text's 40: make"):
         _placed(0, Placing(40, 6, 4))
+    with pytest.raises(InputError, match="5 texts, expected at least a family's 6"):
+        _placed(0, Placing(300, 5, 2))
+
+
+@pytest.mark.parametrize("text", ["the and with the", "the and with " * 30])
+def test_a_corpus_to_make_no_statements_of(text: str) -> None:
+    plain = tokenise([Record(text) for _ in range(5)], TOKENIZER, max_tokens=64)
+    with pytest.raises(InputError, match="expected passages of 8 words of which 2 are rare"):
+        Writer(plain, words_of(plain), MARKS, 0).place(Placing(300, 6, 2))
+    nothing = tokenise([], TOKENIZER)
+    with pytest.raises(InputError, match="a corpus without a word"):
+        Writer(nothing, WORDS, MARKS, 0)

@@ -129,7 +129,7 @@ def test_statements_are_told_apart_and_the_rest_stays(
     rows: list[dict[str, float]] = []
     config = replace(CONFIG, steps=400, anchor_weight=0.0, order_weight=0.0)
     fit_token_head(student, [asked], paired, config, tmp_path, log=rows.append)
-    assert _first(student, others) > had + 0.1
+    assert _first(student, others) > 1.25 * had
     assert rows[-1]["step"] == config.steps
     assert {"statements", "first"} <= rows[-1].keys()
     after = student.state_dict()
@@ -159,7 +159,7 @@ def test_a_run_goes_on_where_it_was_killed(
         fit_token_head(_student(), [asked], paired, config, tmp_path / "killed", log=kill)
     again = fit_token_head(_student(), [asked], paired, config, tmp_path / "killed")
     for name, weight in whole.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
     with pytest.raises(CheckpointError, match="rate is"):
         other = replace(config, rate=1.0)
         fit_token_head(_student(), [asked], paired, other, tmp_path / "killed")
@@ -171,10 +171,10 @@ def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Pair
     gain = student.trunk.final_norm.weight.detach()
     with torch.no_grad():
         found = Candidates(asked, student.token_head, gain, np.random.default_rng(0))
+        assert (found.texts[:, 1:] != found.texts[:, :1]).all()
         every = student.token_head(rows_of(asked.texts, np.arange(len(asked.texts.ids)), gain))
         for number in (0, 7, 31):
             assert found.texts[number, 0] == asked.hosts[number, 0]
-            assert asked.hosts[number, 0] not in found.texts[number, 1:]
             tokens = asked.queries.rows([number])
             query = student.token_head(rows_of(asked.queries, tokens, gain))
             for column, text in enumerate(found.texts[number]):
@@ -192,11 +192,53 @@ def test_a_wider_head_gives_the_same_vectors() -> None:
     ids: list[NDArray[Any]] = [CORPUS[0], CORPUS[1]]
     with torch.no_grad():
         torch.testing.assert_close(wide(*flatten(ids)).tokens, student(*flatten(ids)).tokens)
-    with pytest.raises(InputError, match="a width of 16 inside the token head, it has 128"):
+    with pytest.raises(InputError, match="a width of 16 inside the token head, expected"):
         widen(wide, 16)
+    with pytest.raises(InputError, match="a width of 130 inside the token head"):
+        widen(wide, 130)
 
 
 def test_too_few_pairs(learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path) -> None:
     asked, _, paired = learnt_from
     with pytest.raises(InputError, match=r"\d+ pairs, expected at least the 9999 of a step"):
         fit_token_head(_student(), [asked], paired, replace(CONFIG, pairs=9999), tmp_path)
+
+
+def test_a_checkpoint_is_of_one_student_and_its_texts(
+    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+) -> None:
+    asked, others, paired = learnt_from
+    config = replace(CONFIG, steps=1)
+    fit_token_head(_student(), [asked], paired, config, tmp_path)
+    with pytest.raises(CheckpointError, match="texts is"):
+        fit_token_head(_student(), [others], paired, config, tmp_path)
+    moved = _student()
+    with torch.no_grad():
+        moved.trunk.final_norm.weight.add_(0.1)
+    with pytest.raises(CheckpointError, match="student is"):
+        fit_token_head(moved, [asked], paired, config, tmp_path)
+
+
+def test_a_student_without_query_weights(
+    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+) -> None:
+    asked, _, paired = learnt_from
+    plain = untrained(CORPUS, weighted=False)
+    with pytest.raises(InputError, match="a student without weights of query tokens"):
+        fit_token_head(plain, [asked], paired, CONFIG, tmp_path)
+
+
+def test_texts_of_few_tokens(trunk: Trunk, tmp_path: Path) -> None:
+    """The last token of a text of fewer than are kept stands for those that it has not."""
+    texts = [CORPUS[1][: 3 + number] for number in range(6)]
+    sides = trunk.encode([CORPUS[1][:4]] * 6, tmp_path), trunk.encode(texts, tmp_path)
+    hosts = np.array([np.roll(np.arange(6), -at) for at in range(6)])
+    student = _student()
+    gain = student.trunk.final_norm.weight.detach()
+    with torch.no_grad():
+        found = Candidates(Asked(*sides, hosts), student.token_head, gain, np.random.default_rng(0))
+    for number, candidates in enumerate(found.texts):
+        for column, text in enumerate(candidates):
+            rows = found.rows[sides[0].rows([number]), column]
+            assert np.isin(rows, sides[1].rows([text])).all()
+            assert all(len(set(kept)) == 3 + text for kept in rows.tolist())

@@ -54,10 +54,14 @@ def test_a_run_that_is_over_is_not_begun_again(
     recipe: ModuleType, given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert recipe.main([*given, "--steps", "2"]) == 0
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npy")}
-    assert len(kept) == 2 * (len(recipe.PLACINGS) + 1)
+    kept = {
+        path: path.stat().st_mtime_ns
+        for path in (tmp_path / "run").iterdir()
+        if path.name != "log.jsonl"
+    }
+    assert len(kept) == 2 * (len(recipe.PLACINGS) + 1) + 1
     assert recipe.main([*given, "--steps", "2"]) == 0
-    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npy")}
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert recipe.main([*given, "--steps", "3"]) == 1
     assert "of a run with other settings (steps is 2 there, 3 here)" in capsys.readouterr().err
 
@@ -67,8 +71,13 @@ def test_a_run_that_is_over_is_not_begun_again(
     [
         (["--steps", "0"], "--steps 0 --scale 0.001, expected numbers above 0"),
         (["--scale", "nan"], "expected numbers above 0"),
-        (["--inner", "8"], "a width of 8 inside the token head, it has 32 already"),
-        (["--corpus", "nowhere.npz"], "nowhere.npz is no corpus of token ids"),
+        (
+            ["--inner", "8"],
+            "a width of 8 inside the token head, expected a multiple of 16 that is not",
+        ),
+        (["--corpus", "nowhere.npz"], "nowhere.npz cannot be read"),
+        (["--pairs", "-1"], "--pairs -1 of the 150 pairs of"),
+        (["--pairs", "63"], "expected at least 64: make the corpus of records with a `query`"),
         (["--start", "nowhere"], "nowhere"),
     ],
 )
@@ -91,3 +100,27 @@ def test_a_model_without_query_weights(
     plain = write_model(tmp_path / "plain", corpus(sentences=True), weighted=False)
     assert recipe.main([*given, "--start", str(plain)]) == 1
     assert "plain has no weights of query tokens, which are trained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+def test_a_corpus_that_is_none(
+    recipe: ModuleType,
+    given: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
+) -> None:
+    path = tmp_path / "corpus.npz"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-500])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        with np.load(path) as arrays:
+            changed = {**arrays, "ids": arrays["ids"] + 1}
+        np.savez(path, **changed)
+    assert recipe.main(given) == 1
+    said = capsys.readouterr().err
+    assert "expected the corpus.npz that embedded_model.py leaves" in said
+    assert said.count("\n") == 1
+    assert not list((tmp_path / "run").glob("*.npy"))
