@@ -129,13 +129,17 @@ class Trunk:
         def one(text: int) -> tuple[int, NDArray[np.float32]]:
             return text, self._network(ids[offsets[text] : offsets[text + 1]])["tokens"]
 
-        with ThreadPoolExecutor(usable_cores()) as pool:
+        pool = ThreadPoolExecutor(usable_cores())
+        try:
             for text, vectors in pool.map(one, range(count)):
                 if rows is None:
                     rows = open_memmap(path, "w+", np.float16, (len(ids), vectors.shape[1]))
                 rows[offsets[text] : offsets[text + 1]] = vectors
                 if told is not None:
                     told(int(offsets[text + 1]), len(ids))
+        finally:
+            # After Ctrl-C nobody waits for the texts that have not begun.
+            pool.shutdown(cancel_futures=True)
         if rows is not None:
             rows.flush()
 

@@ -260,9 +260,7 @@ class _Run:
             self.candidates = [Candidates(one, self.head, self.gain, rng) for one in asked]
         if state is not None:
             self.head.load_state_dict(state["head"])
-            self.before.load_state_dict(state["before"])
             self.logs.data.copy_(state["logs"])
-            self.counted.copy_(state["counted"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
 
@@ -272,9 +270,7 @@ class _Run:
             self.settings,
             {
                 "head": self.head.state_dict(),
-                "before": self.before.state_dict(),
                 "logs": self.logs.detach(),
-                "counted": self.counted,
                 "optimiser": self.optimiser.state_dict(),
                 "step": self.step,
             },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,24 @@ def test_texts_of_few_tokens(trunk: Trunk, tmp_path: Path) -> None:
             rows = found.rows[sides[0].rows([number]), column]
             assert np.isin(rows, sides[1].rows([text])).all()
             assert all(len(set(kept)) == 3 + text for kept in rows.tolist())
+
+
+def test_an_interruption_does_not_wait_for_what_is_left(
+    trunk: Trunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, run = trunk._network, []
+
+    def counted(ids: NDArray[np.int64]) -> Any:
+        run.append(len(ids))
+        time.sleep(0.01)
+        return network(ids)
+
+    def interrupt(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trunk, "_network", counted)
+    texts = [CORPUS[number] for number in range(200)]
+    with pytest.raises(KeyboardInterrupt):
+        trunk.encode(texts, tmp_path, interrupt)
+    assert len(run) < 150
+    assert not list(tmp_path.glob("*.npy"))
