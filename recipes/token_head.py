@@ -111,8 +111,12 @@ def read_corpus(path: Path, tokenizer: Tokenizer) -> TokenCorpus:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             corpus = TokenCorpus(**arrays)
-    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as wrong:
-        raise CheckpointError(f"{path} cannot be read ({wrong}), {expected}") from None
+    except OSError as wrong:
+        raise CheckpointError(
+            f"{path} cannot be read ({wrong.strerror or wrong}), {expected}"
+        ) from None
+    except (ValueError, TypeError, EOFError, BadZipFile):
+        raise CheckpointError(f"{path} is damaged or no corpus of token ids, {expected}") from None
     marks = {tokenizer.token_to_id("[CLS]")}, {tokenizer.token_to_id("[SEP]")}
     ends = set(corpus.ids[corpus.offsets[:-1]]), set(corpus.ids[corpus.offsets[1:] - 1])
     largest = int(corpus.ids.max(initial=0))

@@ -114,9 +114,9 @@ class Trunk:
             part.replace(path)
         try:
             vectors = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as wrong:
+        except (OSError, ValueError, EOFError):
             raise CheckpointError(
-                f"{path} cannot be read ({wrong}): remove it, and it is made again"
+                f"{path} is damaged or cannot be read: remove it, and it is made again"
             ) from None
         return Hidden(vectors, offsets, ids)
 
@@ -129,17 +129,13 @@ class Trunk:
         def one(text: int) -> tuple[int, NDArray[np.float32]]:
             return text, self._network(ids[offsets[text] : offsets[text + 1]])["tokens"]
 
-        pool = ThreadPoolExecutor(usable_cores())
-        try:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             for text, vectors in pool.map(one, range(count)):
                 if rows is None:
                     rows = open_memmap(path, "w+", np.float16, (len(ids), vectors.shape[1]))
                 rows[offsets[text] : offsets[text + 1]] = vectors
                 if told is not None:
                     told(int(offsets[text + 1]), len(ids))
-        finally:
-            # After Ctrl-C nobody waits for the texts that have not begun.
-            pool.shutdown(cancel_futures=True)
         if rows is not None:
             rows.flush()
 
