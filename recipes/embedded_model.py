@@ -226,7 +226,7 @@ def config(tokenizer: Tokenizer, *, layers: int, hidden: int) -> ModernBertConfi
 
 def begun(teacher: Teacher, shape: ModernBertConfig) -> Student:
     """A student that has learnt nothing yet, but has what it can take from its teacher."""
-    student = Student(shape, dense_dim=teacher.width, token_dim=TOKEN_DIM)
+    student = Student(shape, dense_dim=teacher.width, tokens=TOKEN_DIM)
     student.initialise(seed=0)
     teacher.initialise(student, attention=True)
     return student

@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--export", type=Path, help="write the model folder here")
     parser.add_argument("--steps", type=int, default=HeadConfig().steps)
     parser.add_argument("--inner", type=int, default=768, help="width inside the token head")
+    parser.add_argument(
+        "--near", type=int, default=64, help="numbers to read of each neighbour's embedding"
+    )
+    parser.add_argument("--reach", type=int, default=3, help="neighbours to each side")
     parser.add_argument("--pairs", type=int, default=16_384, help="of queries and texts, at most")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="so many times the texts with statements"
@@ -71,7 +75,7 @@ def train(given: argparse.Namespace) -> None:
     if student.query_token_weights is None:
         raise CheckpointError(f"{given.start} has no weights of query tokens, which are trained")
     given.out.mkdir(parents=True, exist_ok=True)
-    widen(student, given.inner)
+    widen(student, given.inner, near=given.near, reach=given.reach)
     config = HeadConfig(steps=given.steps, pairs=NEIGHBOURS)
     tokenizer = load_tokenizer(given.start / TOKENIZER_FILE)
     corpus = read_corpus(given.corpus, tokenizer)

@@ -21,7 +21,8 @@ static size_t larger(size_t a, size_t b)
 
 static int prepare(const struct network *n, size_t length, struct scratch *s)
 {
-    const size_t widest = larger(larger(n->inner, n->hidden), larger(n->up.out, GROUP));
+    const size_t widest =
+        larger(larger(n->inner, n->hidden), larger(larger(n->up.in, n->up.out), GROUP));
     const size_t dim = n->hidden / n->heads, panels = panel_count(length);
     const size_t sizes[] = {
         length * n->hidden,    length * 3 * n->hidden,          length * n->hidden,
@@ -175,15 +176,53 @@ static void dense_head(const struct network *n, const struct text *t, struct scr
     }
 }
 
+/* What the token head reads of every token's embedding: [length, n->near.out], in s->qkv. The
+ * residual, which nothing reads any more, takes the embeddings. */
+static void read_embeddings(const struct network *n, const struct text *t, struct scratch *s)
+{
+    embed(n, t, s->residual); /* the ids were in range before */
+    s->codes.width = n->hidden;
+    for (size_t at = 0; at < t->length; at += BLOCK) {
+        const size_t rows = block_rows(at, t->length);
+        for (size_t r = 0; r < rows; r++)
+            read_row(&s->codes, r, s->residual + (at + r) * n->hidden);
+        linear(&n->near, &s->codes, rows, s->qkv + at * n->near.out, n->near.out, 0);
+    }
+}
+
+/* A token's hidden vector, and beside it what was read of its neighbours; 0 beyond the text. */
+static void put_beside(const struct network *n, const struct text *t, const struct scratch *s,
+                       size_t at, float *row)
+{
+    const size_t near = n->near.out;
+    memcpy(row, s->mixed + at * n->hidden, n->hidden * sizeof(float));
+    row += n->hidden;
+    for (size_t step = 0; step <= 2 * n->reach; step++, row += near) {
+        const size_t from = at + step; /* and `reach` back */
+        if (from < n->reach || from - n->reach >= t->length)
+            memset(row, 0, near * sizeof(float));
+        else
+            memcpy(row, s->qkv + (from - n->reach) * near, near * sizeof(float));
+    }
+}
+
 static void token_head(const struct network *n, const struct text *t, struct scratch *s)
 {
     const size_t inner = n->up.out, dim = n->token_dim;
+    if (n->near.out > 0)
+        read_embeddings(n, t, s);
     for (size_t at = 0; at < t->length; at += BLOCK) {
         const size_t rows = block_rows(at, t->length);
         float *out = t->tokens + at * dim;
-        s->codes.width = n->hidden;
-        for (size_t r = 0; r < rows; r++)
-            read_row(&s->codes, r, s->mixed + (at + r) * n->hidden);
+        s->codes.width = n->up.in;
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = s->mixed + (at + r) * n->hidden;
+            if (n->near.out > 0) {
+                put_beside(n, t, s, at + r, s->rows);
+                row = s->rows;
+            }
+            read_row(&s->codes, r, row);
+        }
         linear(&n->skip, &s->codes, rows, out, dim, 0);
         linear(&n->up, &s->codes, rows, s->rows, inner, 0);
         for (size_t i = 0; i < rows * inner; i += LANES)

@@ -49,6 +49,7 @@ static void model_free(struct model *model)
     matrix_free(&n->skip);
     matrix_free(&n->up);
     matrix_free(&n->down);
+    matrix_free(&n->near);
     PyBuffer_Release(&model->embeddings);
     PyBuffer_Release(&model->embedding_scales);
     free(model);
@@ -136,7 +137,7 @@ static void next_layer(struct reader *r, const struct network *n, struct layer *
 }
 
 /* What the loops take for granted. */
-static const char *misfit(const struct network *n, size_t token_inner)
+static const char *misfit(const struct network *n, size_t token_inner, size_t near)
 {
     if (n->hidden == 0 || n->hidden % GROUP != 0 || n->hidden > MAX_SIDE)
         return "the hidden size is not a multiple of 64";
@@ -152,10 +153,14 @@ static const char *misfit(const struct network *n, size_t token_inner)
     if (n->token_dim > 0 &&
         (token_inner == 0 || token_inner % LANES != 0 || token_inner > MAX_SIDE))
         return "the token head's inner size is not a multiple of 16";
+    if (near % LANES != 0 || near > n->hidden || n->reach > MAX_SIDE ||
+        n->hidden + near * (2 * n->reach + 1) > MAX_SIDE)
+        return "what the token head reads of its neighbours is not a multiple of 16, or too much";
     return NULL;
 }
 
-static void fill(struct model *model, struct reader *r, size_t token_inner, const uint8_t *local)
+static void fill(struct model *model, struct reader *r, size_t token_inner, size_t near,
+                 const uint8_t *local)
 {
     struct network *n = &model->network;
     if (next_array(r, 'b', n->vocabulary * n->hidden, &model->embeddings))
@@ -171,9 +176,12 @@ static void fill(struct model *model, struct reader *r, size_t token_inner, cons
     if (n->dense_dim > 0)
         n->dense = next_floats(r, n->dense_dim * n->hidden);
     if (n->token_dim > 0) {
-        next_matrix(r, &n->skip, n->token_dim, n->hidden);
-        next_matrix(r, &n->up, token_inner, n->hidden);
+        const size_t inputs = n->hidden + near * (2 * n->reach + 1);
+        next_matrix(r, &n->skip, n->token_dim, inputs);
+        next_matrix(r, &n->up, token_inner, inputs);
         next_matrix(r, &n->down, n->token_dim, token_inner);
+        if (near > 0)
+            next_matrix(r, &n->near, near, n->hidden);
     }
     if (!r->failed && r->at != PyTuple_Size(r->tensors)) {
         r->failed = 1;
@@ -184,14 +192,14 @@ static void fill(struct model *model, struct reader *r, size_t token_inner, cons
 static PyObject *network(PyObject *self, PyObject *arguments)
 {
     (void)self;
-    unsigned long long sizes[9];
+    unsigned long long sizes[11];
     double epsilon;
     const char *local;
     Py_ssize_t layers;
     PyObject *tensors;
-    if (!PyArg_ParseTuple(arguments, "(KKKKKKKKK)dy#O!", &sizes[0], &sizes[1], &sizes[2],
+    if (!PyArg_ParseTuple(arguments, "(KKKKKKKKKKK)dy#O!", &sizes[0], &sizes[1], &sizes[2],
                           &sizes[3], &sizes[4], &sizes[5], &sizes[6], &sizes[7], &sizes[8],
-                          &epsilon, &local, &layers, &PyTuple_Type, &tensors))
+                          &sizes[9], &sizes[10], &epsilon, &local, &layers, &PyTuple_Type, &tensors))
         return NULL;
     struct model *model = calloc(1, sizeof *model);
     struct layer *all = calloc((size_t)layers + 1, sizeof *all);
@@ -203,15 +211,15 @@ static PyObject *network(PyObject *self, PyObject *arguments)
     model->network = (struct network){
         .vocabulary = sizes[0], .hidden = sizes[1], .heads = sizes[2], .inner = sizes[3],
         .window = sizes[4], .dense_dim = sizes[5], .dense_window = sizes[6],
-        .token_dim = sizes[7], .layer_count = (size_t)layers, .epsilon = (float)epsilon,
-        .layers = all,
+        .token_dim = sizes[7], .reach = sizes[10], .layer_count = (size_t)layers,
+        .epsilon = (float)epsilon, .layers = all,
     };
-    const char *reason = misfit(&model->network, sizes[8]);
+    const char *reason = misfit(&model->network, sizes[8], sizes[9]);
     struct reader reader = {.tensors = tensors};
     if (reason != NULL)
         PyErr_Format(PyExc_ValueError, "network: %s", reason);
     else
-        fill(model, &reader, sizes[8], (const uint8_t *)local);
+        fill(model, &reader, sizes[8], sizes[9], (const uint8_t *)local);
     PyObject *capsule = NULL;
     if (reason == NULL && !reader.failed)
         capsule = PyCapsule_New(model, CAPSULE, capsule_free);

@@ -49,6 +49,10 @@ struct network {
     float *dense;                   /* [dense_dim, hidden] */
     size_t token_dim;               /* 0: no such head */
     struct matrix skip, up, down;
+    /* [n, hidden]: what the token head reads of each embedding up to `reach` tokens to each side,
+     * beside the token's own hidden vector; n is 0 where it reads none */
+    struct matrix near;
+    size_t reach;
 };
 
 /* A text, and where its vectors go. */

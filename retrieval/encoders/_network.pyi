@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 class _Network: ...
 
 def network(
-    sizes: tuple[int, int, int, int, int, int, int, int, int],
+    sizes: tuple[int, int, int, int, int, int, int, int, int, int, int],
     epsilon: float,
     local: bytes,
     tensors: tuple[NDArray[Any], ...],

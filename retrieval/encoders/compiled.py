@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from retrieval.encoders import model_folder
 from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.model_folder import DENSE_HEAD, TOKEN_HEAD
+from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD
 from retrieval.encoders.quantized import SCALE, TensorPlace
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 try:
@@ -30,6 +31,8 @@ ISA = "avx512"
 """What RETRIEVAL_ISA calls these instructions; with another name there the network is not used."""
 
 _FIRST_ANGLES = 512
+# Products of that many bytes cannot overflow 32 bits.
+_LONGEST = 1 << 15
 
 
 class CompiledNetwork:
@@ -53,9 +56,9 @@ class CompiledNetwork:
         Raises:
             CheckpointError: a tensor is missing, or has another size than `config` says.
         """
-        dense, skip = places.get(DENSE_HEAD), places.get(TOKEN_HEAD[0])
+        dense, tokens = places.get(DENSE_HEAD), _token_head(config, places)
         self._dense_dim = dense.shape[0] if dense else 0
-        self._token_dim = skip.shape[0] if skip else 0
+        self._token_dim = tokens.dim if tokens else 0
         self._window = dense_window or 0
         self._rotations = [
             _Rotation(theta, config.head_dim) for theta in (config.global_theta, config.local_theta)
@@ -71,10 +74,12 @@ class CompiledNetwork:
             self._dense_dim,
             self._window if dense else 0,
             self._token_dim,
-            places[TOKEN_HEAD[1]].shape[0] if skip else 0,
+            tokens.inner if tokens else 0,
+            tokens.near if tokens else 0,
+            tokens.reach if tokens else 0,
         )
         local = bytes(kind == "local" for kind in config.layer_kinds)
-        names = list(_names(config.num_layers, bool(dense), bool(skip)))
+        names = list(_names(config.num_layers, bool(dense), tokens))
         try:
             tensors = tuple(_tensor(stored, places[name]) for name in names)
             self._network = _network.network(sizes, config.norm_eps, local, tensors)
@@ -103,11 +108,13 @@ def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
     if config.norm_bias or config.attention_bias or config.mlp_bias:
         return False
     wide = config.hidden_size % 64 == 0 and config.intermediate_size % 64 == 0
-    up, table = places.get(TOKEN_HEAD[1]), places.get("embeddings.tok_embeddings.weight")
+    table = places.get("embeddings.tok_embeddings.weight")
+    inside = [places[name].shape for name in (TOKEN_HEAD[1], NEAR) if name in places]
     return (
         wide
         and config.head_dim in (32, 64, 96, 128)
-        and (up is None or up.shape[0] % 16 == 0)
+        and all(rows % 16 == 0 and columns <= _LONGEST for rows, columns in inside)
+        and (NEAR not in places or places[NEAR].shape[0] <= config.hidden_size)
         and config.activation == "gelu"
         and table is not None
         and table.dtype == "I8"
@@ -134,7 +141,14 @@ class _Rotation:
         return np.cos(angles), np.sin(angles)
 
 
-def _names(layers: int, dense: bool, tokens: bool) -> Iterator[str]:
+def _token_head(
+    config: ModernBertConfig, places: Mapping[str, TensorPlace]
+) -> TokenHeadShape | None:
+    shapes = {name: place.shape for name, place in places.items()}
+    return TokenHeadShape.of(shapes, config.hidden_size)
+
+
+def _names(layers: int, dense: bool, tokens: TokenHeadShape | None) -> Iterator[str]:
     """The tensors in the order in which native/network/module.c takes them."""
     yield from _matrix("embeddings.tok_embeddings.weight")
     yield "embeddings.norm.weight"
@@ -150,8 +164,8 @@ def _names(layers: int, dense: bool, tokens: bool) -> Iterator[str]:
     yield "final_norm.weight"
     if dense:
         yield DENSE_HEAD
-    if tokens:
-        for name in TOKEN_HEAD:
+    if tokens is not None:
+        for name in (*TOKEN_HEAD, NEAR) if tokens.near else TOKEN_HEAD:
             yield from _matrix(name)
 
 

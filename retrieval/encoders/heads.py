@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from retrieval.encoders.attention import Layout
+from retrieval.encoders.modernbert import ModernBert
+from retrieval.encoders.token_head_shape import TokenHeadShape
 
 POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 """The ways of `pool`, under the names that sentence-transformers gives them."""
@@ -75,18 +77,67 @@ class DenseHead(nn.Module):
 
 
 class TokenHead(nn.Module):
-    """One vector a token: a linear map, plus two layers that correct it."""
+    """One vector a token: a linear map, plus two layers that correct it.
 
-    def __init__(self, hidden: int, inner: int, dim: int) -> None:
+    A hidden vector has a little of the whole text in it, and the more the longer the text. A head
+    with `near` reads beside it what the words just before and after are, each by itself: a few
+    numbers of every neighbour's embedding, which no text around it changes.
+    """
+
+    def __init__(self, hidden: int, shape: TokenHeadShape) -> None:
         super().__init__()
-        self.skip = nn.Linear(hidden, dim, bias=False)
-        self.up = nn.Linear(hidden, inner, bias=False)
-        self.down = nn.Linear(inner, dim, bias=False)
+        self.shape = shape
+        inputs = hidden + shape.beside
+        self.skip = nn.Linear(inputs, shape.dim, bias=False)
+        self.up = nn.Linear(inputs, shape.inner, bias=False)
+        self.down = nn.Linear(shape.inner, shape.dim, bias=False)
+        self.near = nn.Linear(hidden, shape.near, bias=False) if shape.near else None
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """[T, H] to f32 [T, d], unit length."""
+    def forward(
+        self, hidden: Tensor, embedded: Tensor | None = None, around: Tensor | None = None
+    ) -> Tensor:
+        """Hidden vectors to token vectors.
+
+        Args:
+            hidden: [T, H].
+            embedded: [E, H], embeddings after their norm, for a head with `near`.
+            around: i64 [T, 2 reach + 1], of each token the rows of `embedded` that are its
+                neighbours and its own, in the order of the text; E where the text has ended.
+
+        Returns:
+            f32 [T, d], unit length.
+        """
+        if self.near is not None:
+            if embedded is None or around is None:
+                raise TypeError("this token head reads the embeddings too")
+            rows = F.pad(self.near(embedded), (0, 0, 0, 1))
+            hidden = torch.cat([hidden, rows[around].flatten(1)], dim=1)
         out = self.skip(hidden) + self.down(F.gelu(self.up(hidden)))
         return F.normalize(out.float(), dim=-1)
+
+
+def neighbours(layout: Layout, reach: int) -> Tensor:
+    """`around` of a batch's tokens, for embeddings of the batch itself: i64 [T, 2 reach + 1]."""
+    device = layout.cu_seqlens.device
+    steps = torch.arange(-reach, reach + 1, device=device)
+    lengths = torch.tensor(layout.lengths, device=device)
+    lengths = lengths.repeat_interleave(lengths, output_size=layout.total)
+    places = layout.positions[:, None] + steps
+    inside = (places >= 0) & (places < lengths[:, None])
+    rows = torch.arange(layout.total, device=device)[:, None] + steps
+    return rows.masked_fill(~inside, layout.total)
+
+
+def token_vectors(
+    head: TokenHead, trunk: ModernBert, hidden: Tensor, ids: Tensor, layout: Layout
+) -> Tensor:
+    """The head on a trunk's own batch: ids i64 [T] and hidden [T, H] to f32 [T, d]."""
+    embedded = around = None
+    if head.near is not None:
+        embedded = trunk.embeddings(ids).to(hidden.dtype)
+        around = neighbours(layout, head.shape.reach)
+    vectors: Tensor = head(hidden, embedded, around)
+    return vectors
 
 
 class Projection(nn.Module):

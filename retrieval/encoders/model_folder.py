@@ -27,6 +27,8 @@ SECTION = "retrieval"
 
 DENSE_HEAD = "dense_head.weight"
 TOKEN_HEAD = ("token_head.skip.weight", "token_head.up.weight", "token_head.down.weight")
+NEAR = "token_head.near.weight"
+"""What the token head reads of the neighbours' embeddings. A model may go without."""
 
 QUERY_WEIGHTS = "query_token_weights"
 """f32 [vocabulary]: what a query token counts next to the others. A model may go without."""

@@ -11,7 +11,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from retrieval.encoders.attention import Layout
-from retrieval.encoders.heads import DenseHead, PooledHead, ProjectedTokens, TokenHead
+from retrieval.encoders.heads import (
+    DenseHead,
+    PooledHead,
+    ProjectedTokens,
+    TokenHead,
+    token_vectors,
+)
 from retrieval.encoders.modernbert import ModernBert
 from retrieval.encoders.sides import Side
 
@@ -53,7 +59,12 @@ class Network(nn.Module):
         elif self.dense is not None:
             dense = self.dense(hidden, layout)
             parts = None if windows is None else self.dense(hidden, windows)
-        return dense, None if self.tokens is None else self.tokens(hidden), parts
+        tokens = None
+        if isinstance(self.tokens, TokenHead):
+            tokens = token_vectors(self.tokens, self.trunk, hidden, ids, layout)
+        elif self.tokens is not None:
+            tokens = self.tokens(hidden)
+        return dense, tokens, parts
 
     @torch.inference_mode()
     def dims(self) -> tuple[int | None, int | None]:

@@ -30,6 +30,7 @@ from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
     GRAPH_FILE,
+    NEAR,
     QUERY_WEIGHTS,
     SECTION,
     TOKEN_HEAD,
@@ -45,6 +46,7 @@ from retrieval.encoders.quantized import (
     write_tensors,
 )
 from retrieval.encoders.sides import check_weights
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 # Large enough to silence a key, small enough to stay finite when a score is added to it.
@@ -70,8 +72,9 @@ def export(
         config: the contents of a ModernBERT `config.json`.
         state: f32 tensors under the names of `ModernBertModel`, with `dense_head.weight` [D, H],
             `token_head.skip.weight` [d, H], `token_head.up.weight` [u, H] and
-            `token_head.down.weight` [d, u], or with one of the two heads only; and, where the
-            model has them, `query_token_weights` [V].
+            `token_head.down.weight` [d, u], or with one of the two heads only; where the token
+            head reads neighbours, `token_head.near.weight` [n, H] and so many more columns of
+            `skip` and `up`; and, where the model has them, `query_token_weights` [V].
         tokenizer_json: path of a `tokenizer.json`.
         retrieval_config: the "retrieval" section of `config.json`, with the keys of
             `ModelSettings`; others are kept as they are.
@@ -141,11 +144,8 @@ def _check_state(config: ModernBertConfig, state: Mapping[str, NDArray[np.float3
             )
     if QUERY_WEIGHTS in state:
         check_weights(state[QUERY_WEIGHTS], config.vocab_size, "the model to export")
-    heads = [name for name in TOKEN_HEAD if name in state]
-    if heads and len(heads) < len(TOKEN_HEAD):
-        missing = next(name for name in TOKEN_HEAD if name not in state)
-        raise CheckpointError(f"{missing} is missing, expected the whole token head or none of it")
-    if not heads and DENSE_HEAD not in state:
+    head = TokenHeadShape.of({name: tensor.shape for name, tensor in state.items()}, hidden)
+    if head is None and DENSE_HEAD not in state:
         raise CheckpointError("there is no dense head and no token head, expected one of them")
 
 
@@ -181,6 +181,8 @@ class _Network:
         self.config = config
         self.dense_window = dense_window
         self.g = g = builder
+        shapes = {name: place.shape for name, place in g.places.items()}
+        self.tokens = TokenHeadShape.of(shapes, config.hidden_size)
         self.quantized = any(place.dtype == "I8" for place in g.places.values())
         self.length = g.op("Shape", "ids")
         self.centres = g.op("Expand", g.constant(_CENTRE), self.length)
@@ -192,7 +194,7 @@ class _Network:
 
     def build(self) -> bytes:
         """The whole graph, serialised."""
-        residual = normed = self._norm(self._embed(), "embeddings.norm.weight")
+        embedded = residual = normed = self._norm(self._embed(), "embeddings.norm.weight")
         for layer, kind in enumerate(self.config.layer_kinds):
             name = f"layers.{layer}"
             residual = self.g.op("Add", residual, self._attention(name, kind, normed))
@@ -201,7 +203,7 @@ class _Network:
             last = layer + 1 == self.config.num_layers
             following = "final_norm.weight" if last else f"layers.{layer + 1}.attn_norm.weight"
             normed = self._norm(residual, following)
-        return self.g.model(ids=("length",), outputs=self._heads(normed))
+        return self.g.model(ids=("length",), outputs=self._heads(normed, embedded))
 
     def _embed(self) -> str:
         g, name = self.g, "embeddings.tok_embeddings.weight"
@@ -225,7 +227,7 @@ class _Network:
         gated = self._read(g.op("Mul", gate, value), scale=read.scale)
         return self._linear(f"{name}.mlp.Wo.weight", gated)
 
-    def _heads(self, hidden: str) -> dict[str, Sequence[int | str]]:
+    def _heads(self, hidden: str, embedded: str) -> dict[str, Sequence[int | str]]:
         """Add the heads that there are; the shapes of their outputs by name."""
         g = self.g
         shapes: dict[str, Sequence[int | str]] = {}
@@ -238,12 +240,26 @@ class _Network:
                 self._unit(self._linear(DENSE_HEAD, _Rows(sums, None)), "windows")
                 shapes["windows"] = ("windows", g.places[DENSE_HEAD].shape[0])
         skip, up, down = TOKEN_HEAD
-        if skip in g.places:
-            read = self._read(hidden)
+        if self.tokens is not None:
+            beside = self._neighbours(embedded, self.tokens)
+            read = self._read(g.op("Concat", hidden, *beside, axis=1) if beside else hidden)
             inner = self._read(g.op("Gelu", self._linear(up, read)))
             self._unit(g.op("Add", self._linear(skip, read), self._linear(down, inner)), "tokens")
-            shapes["tokens"] = ("length", g.places[skip].shape[0])
+            shapes["tokens"] = ("length", self.tokens.dim)
         return shapes
+
+    def _neighbours(self, embedded: str, head: TokenHeadShape) -> list[str]:
+        """What the token head reads beside the hidden vectors: f32 [L, n] for each step."""
+        if not head.near:
+            return []
+        g, reach = self.g, head.reach
+        rows = self._linear(NEAR, self._read(embedded))
+        padded = g.op("Pad", rows, g.constant([reach, 0, reach, 0]))
+        zero, made = g.constant([0]), []
+        for step in range(2 * reach + 1):
+            start = g.constant([step])
+            made.append(g.op("Slice", padded, start, g.op("Add", start, self.length), zero))
+        return made
 
     def _window_sums(self, hidden: str, most: int) -> str:
         """Sums over the windows of `packing.window_lengths`: [L, H] to [w, H]."""

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from retrieval.encoders import model_folder
 from retrieval.encoders.cpu import Network, network_of, usable_cores
-from retrieval.encoders.model_folder import DENSE_HEAD, QUERY_WEIGHTS, TOKEN_HEAD
+from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, QUERY_WEIGHTS, TOKEN_HEAD
 from retrieval.encoders.onnx_graph import export
 from retrieval.errors import CheckpointError
 from retrieval.train.student import Student
@@ -62,6 +62,19 @@ class Hidden:
         """Tokens of these texts."""
         return [int(self.offsets[text + 1] - self.offsets[text]) for text in texts]
 
+    def around(self, rows: NDArray[Any], reach: int, beyond: int) -> NDArray[np.int64]:
+        """Tokens around these rows and their own, in the order of the text.
+
+        Returns:
+            i64 [r, 2 reach + 1]: ids; `beyond` where the text has ended.
+        """
+        text = np.searchsorted(self.offsets, rows, side="right") - 1
+        places = np.asarray(rows)[:, None] + np.arange(-reach, reach + 1)
+        inside = (places >= self.offsets[text][:, None]) & (
+            places < self.offsets[text + 1][:, None]
+        )
+        return np.where(inside, self.ids[np.where(inside, places, 0)], beyond)
+
 
 class Trunk:
     """A student's trunk on the CPU; `close` when all is encoded."""
@@ -73,7 +86,7 @@ class Trunk:
         state = {
             name: weights
             for name, weights in student.arrays().items()
-            if name not in (DENSE_HEAD, QUERY_WEIGHTS)
+            if name not in (DENSE_HEAD, NEAR, QUERY_WEIGHTS)
         }
         skip, up, down = TOKEN_HEAD
         state[skip] = np.eye(hidden, dtype=np.float32)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from retrieval.encoders.attention import Layout
 from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.heads import DenseHead, TokenHead
+from retrieval.encoders.heads import DenseHead, TokenHead, token_vectors
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
@@ -25,6 +25,7 @@ from retrieval.encoders.model_folder import (
 )
 from retrieval.encoders.modernbert import ModernBert
 from retrieval.encoders.quantized import read_weights
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 
@@ -60,16 +61,21 @@ class Student(nn.Module):
         config: ModernBertConfig,
         *,
         dense_dim: int,
-        token_dim: int,
-        token_inner: int | None = None,
+        tokens: TokenHeadShape | int,
     ) -> None:
-        """Make an untrained student; `token_inner` is the width inside the token head."""
+        """Make an untrained student.
+
+        Args:
+            tokens: of the token head; or the dimensions of one that is half as wide inside as the
+                trunk and reads no neighbours.
+        """
         super().__init__()
         self.config = config
         self.trunk = ModernBert(config)
         self.dense_head = DenseHead(config.hidden_size, dense_dim)
-        inner = token_inner or config.hidden_size // 2
-        self.token_head = TokenHead(config.hidden_size, inner, token_dim)
+        if isinstance(tokens, int):
+            tokens = TokenHeadShape(tokens, config.hidden_size // 2)
+        self.token_head = TokenHead(config.hidden_size, tokens)
         self.register_buffer(QUERY_WEIGHTS, None)
 
     @classmethod
@@ -82,7 +88,9 @@ class Student(nn.Module):
         config = ModernBertConfig.from_dict(read_config(folder))
         weights = read_weights(folder / WEIGHTS_FILE)
         missing = [name for name in (DENSE_HEAD, *TOKEN_HEAD) if name not in weights]
-        if missing:
+        shapes = {name: tensor.shape for name, tensor in weights.items()}
+        tokens = None if missing else TokenHeadShape.of(shapes, config.hidden_size)
+        if tokens is None:
             raise CheckpointError(
                 f"{folder / WEIGHTS_FILE} has no {missing[0]}, expected a model with a dense head "
                 "and a token head of this package"
@@ -90,8 +98,7 @@ class Student(nn.Module):
         student = cls(
             config,
             dense_dim=weights[DENSE_HEAD].shape[0],
-            token_dim=weights[TOKEN_HEAD[0]].shape[0],
-            token_inner=weights[TOKEN_HEAD[1]].shape[0],
+            tokens=tokens,
         )
         if QUERY_WEIGHTS in weights:
             student.query_token_weights = torch.from_numpy(weights[QUERY_WEIGHTS])
@@ -111,7 +118,8 @@ class Student(nn.Module):
         states: list[Tensor] = []
         hidden = self.trunk(ids, layout, states=states)
         projected = nn.functional.linear(hidden, self.dense_head.weight)
-        return Output(projected, self.dense_head(hidden, layout), self.token_head(hidden), states)
+        tokens = token_vectors(self.token_head, self.trunk, hidden, ids, layout)
+        return Output(projected, self.dense_head(hidden, layout), tokens, states)
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
@@ -122,6 +130,12 @@ class Student(nn.Module):
         nn.init.orthogonal_(self.token_head.skip.weight, generator=generator)
         nn.init.normal_(self.token_head.up.weight, std=0.02, generator=generator)
         nn.init.zeros_(self.token_head.down.weight)
+        if self.token_head.near is not None:
+            nn.init.normal_(
+                self.token_head.near.weight,
+                std=self.config.hidden_size**-0.5,
+                generator=generator,
+            )
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The weights as f32 arrays, under the names that a model folder uses."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from retrieval.encoders.heads import TokenHead
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import InputError
 from retrieval.train.checkpoint import load_state, save_state
 from retrieval.train.hidden import Hidden, rows_of
@@ -103,28 +104,51 @@ class Paired:
     texts: Hidden
 
 
-def widen(student: Student, inner: int, seed: int = 0) -> None:
-    """Give the token head more room inside; its vectors stay what they are.
+def widen(student: Student, inner: int, *, near: int = 0, reach: int = 0, seed: int = 0) -> None:
+    """Give the token head more room inside, or neighbours to read; its vectors stay what they are.
+
+    Args:
+        near: numbers to read of each neighbour's embedding, where it reads none yet; 0: as it is.
+        reach: neighbours to each side.
 
     Raises:
-        InputError: it is wider already, or the compiled network could not run it.
+        InputError: it is wider already or reads neighbours of another kind, or the compiled
+            network could not run it.
     """
     head = student.token_head
-    have, hidden = head.up.weight.shape
-    if inner < have or inner % INNER_STEP:
+    have, hidden = head.shape, student.config.hidden_size
+    if inner < have.inner or inner % INNER_STEP:
         raise InputError(
             f"a width of {inner} inside the token head, expected a multiple of {INNER_STEP} that "
-            f"is not below the {have} that it has"
+            f"is not below the {have.inner} that it has"
+        )
+    if near % INNER_STEP or not 0 <= near <= hidden or reach < 0:
+        raise InputError(
+            f"{near} numbers of each of {reach} neighbours, expected a multiple of {INNER_STEP} "
+            f"up to {hidden}, and a reach from 0 on"
+        )
+    if not near:
+        near, reach = have.near, have.reach
+    if have.near and (near, reach) != (have.near, have.reach):
+        raise InputError(
+            f"{near} numbers of each of {reach} neighbours, expected the {have.near} of each of "
+            f"{have.reach} that the token head reads already"
         )
     generator = torch.Generator().manual_seed(seed)
-    wide = TokenHead(hidden, inner, head.skip.weight.shape[0])
+    wide = TokenHead(hidden, TokenHeadShape(have.dim, inner, near, reach))
     with torch.no_grad():
-        wide.skip.weight.copy_(head.skip.weight)
+        wide.skip.weight.zero_()
+        wide.skip.weight[:, : head.skip.in_features] = head.skip.weight
         spread = float(head.up.weight.std())
-        wide.up.weight.copy_(torch.randn(inner, hidden, generator=generator) * spread)
-        wide.up.weight[:have] = head.up.weight
+        wide.up.weight.zero_()
+        wide.up.weight[:, :hidden] = torch.randn(inner, hidden, generator=generator) * spread
+        wide.up.weight[: have.inner, : head.up.in_features] = head.up.weight
         wide.down.weight.zero_()
-        wide.down.weight[:, :have] = head.down.weight
+        wide.down.weight[:, : have.inner] = head.down.weight
+        if wide.near is not None and head.near is not None:
+            wide.near.weight.copy_(head.near.weight)
+        elif wide.near is not None:
+            wide.near.weight.copy_(torch.randn(near, hidden, generator=generator) / hidden**0.5)
     student.token_head = wide
 
 
@@ -175,10 +199,39 @@ def fit_token_head(
     return student.eval()
 
 
+class Reader:
+    """Token vectors of hidden vectors that were kept."""
+
+    def __init__(self, student: Student) -> None:
+        """Take what does not change from the student's trunk."""
+        self.gain = student.trunk.final_norm.weight.detach().clone()
+        with torch.no_grad():
+            every = torch.arange(student.config.vocab_size)
+            self.embedded = student.trunk.embeddings(every).clone()
+
+    def __call__(self, head: TokenHead, hidden: Hidden, rows: NDArray[Any]) -> Tensor:
+        """Vectors f32 [r, d] of these rows."""
+        embedded = around = None
+        if head.near is not None:
+            embedded, around = self._around(hidden, rows, head.shape.reach)
+        vectors: Tensor = head(rows_of(hidden, rows, self.gain), embedded, around)
+        return vectors
+
+    def _around(self, hidden: Hidden, rows: NDArray[Any], reach: int) -> tuple[Tensor, Tensor]:
+        """What a head with `near` reads besides: embeddings, and their rows around each."""
+        ids = hidden.around(rows, reach, beyond=len(self.embedded))
+        met, places = np.unique(ids, return_inverse=True)
+        # Sorted, "beyond" is the last one and numbers the row after those of the tokens.
+        embedded = self.embedded[torch.from_numpy(met[met < len(self.embedded)])]
+        return embedded, torch.from_numpy(places.reshape(ids.shape))
+
+
 class Candidates:
     """For each query's token, the nearest tokens of the query's candidates."""
 
-    def __init__(self, asked: Asked, head: TokenHead, gain: Tensor, rng: np.random.Generator):
+    def __init__(
+        self, asked: Asked, head: TokenHead, reader: Reader, rng: np.random.Generator
+    ) -> None:
         """Look for them with the head as it is."""
         self.asked = asked
         count, texts = len(asked.hosts), len(asked.texts)
@@ -191,7 +244,7 @@ class Candidates:
         total = len(asked.queries.ids)
         self.rows = np.zeros((total, width, KEPT), np.int32)
         runs = (np.arange(at, min(at + AT_ONCE, total)) for at in range(0, total, AT_ONCE))
-        queries = torch.cat([_vectors(head, asked.queries, run, gain) for run in runs])
+        queries = torch.cat([reader(head, asked.queries, run) for run in runs])
         order = np.argsort(self.texts, axis=None, kind="stable")
         ends = np.searchsorted(self.texts.ravel()[order], np.arange(texts + 1))
         for text in range(texts):
@@ -199,7 +252,7 @@ class Candidates:
             if not len(places):
                 continue
             rows = asked.texts.rows([text])
-            vectors = _vectors(head, asked.texts, rows, gain)
+            vectors = reader(head, asked.texts, rows)
             askers, columns = places // width, places % width
             tokens = asked.queries.rows(askers)
             kept = min(KEPT, len(rows))
@@ -223,10 +276,9 @@ class _Run:
     ) -> None:
         assert student.query_token_weights is not None  # `fit_token_head` has looked
         self.student, self.paired, self.config, self.folder = student, paired, config, folder
-        self.gain = student.trunk.final_norm.weight.detach().clone()
         self.head = student.token_head
-        inner = self.head.up.weight.shape[0]
-        self.before = TokenHead(self.gain.shape[0], inner, self.head.skip.weight.shape[0])
+        self.reader = Reader(student)
+        self.before = TokenHead(student.config.hidden_size, self.head.shape)
         self.before.load_state_dict(self.head.state_dict())
         self.counted = student.query_token_weights.clone()
         self.logs = nn.Parameter(torch.zeros_like(self.counted))
@@ -242,7 +294,7 @@ class _Run:
         self.step = 0
         settings = asdict(config)
         settings.pop("checkpoint_seconds")
-        settings["inner"] = inner
+        settings["head"] = asdict(self.head.shape)
         settings["student"] = _digest(*student.arrays().values())
         settings["texts"] = _digest(
             *(
@@ -257,7 +309,7 @@ class _Run:
         state = load_state(folder, settings)
         rng = np.random.default_rng(config.seed)
         with torch.no_grad():
-            self.candidates = [Candidates(one, self.head, self.gain, rng) for one in asked]
+            self.candidates = [Candidates(one, self.head, self.reader, rng) for one in asked]
         if state is not None:
             self.head.load_state_dict(state["head"])
             self.logs.data.copy_(state["logs"])
@@ -310,9 +362,9 @@ class _Run:
         chosen = rng.choice(len(asked.hosts), count, replace=False)
         tokens = asked.queries.rows(chosen)
         needed, places = np.unique(among.rows[tokens], return_inverse=True)
-        vectors = _vectors(self.head, asked.texts, needed, self.gain)
+        vectors = self.reader(self.head, asked.texts, needed)
         texts = vectors[torch.from_numpy(places.reshape(len(tokens), -1, KEPT))]
-        queries = _vectors(self.head, asked.queries, tokens, self.gain)
+        queries = self.reader(self.head, asked.queries, tokens)
         best = torch.einsum("rd,rckd->rck", queries, texts).amax(2)
         scores = self._sums(best, asked.queries, chosen, self.logs)
         right = torch.zeros(count, dtype=torch.long)
@@ -327,9 +379,9 @@ class _Run:
         queries, texts = self.paired.queries, self.paired.texts
         asked, told = queries.rows(chosen), texts.rows(chosen)
         sides = ((queries, asked), (texts, told))
-        own = [_vectors(self.head, side, rows, self.gain) for side, rows in sides]
+        own = [self.reader(self.head, side, rows) for side, rows in sides]
         with torch.no_grad():
-            before = [_vectors(self.before, side, rows, self.gain) for side, rows in sides]
+            before = [self.reader(self.before, side, rows) for side, rows in sides]
         lengths = texts.lengths(chosen)
         scores = self._sums(_best(own[0], own[1], lengths), queries, chosen, self.logs)
         ordered = self._sums(_best(before[0], before[1], lengths), queries, chosen, None)
@@ -361,12 +413,6 @@ class _Run:
 def _best(queries: Tensor, texts: Tensor, lengths: list[int]) -> Tensor:
     """The best similarity of each query token [R] with each text's tokens: [R, n]."""
     return torch.stack([part.amax(1) for part in torch.split(queries @ texts.T, lengths, 1)], 1)
-
-
-def _vectors(head: TokenHead, hidden: Hidden, rows: NDArray[Any], gain: Tensor) -> Tensor:
-    """Token vectors f32 [r, d] of some rows."""
-    out: Tensor = head(rows_of(hidden, rows, gain))
-    return out
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

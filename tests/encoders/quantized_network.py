@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.model_folder import DENSE_HEAD, TOKEN_HEAD, WEIGHTS_FILE
+from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD, WEIGHTS_FILE
 from retrieval.encoders.quantized import SCALE, quantize_state, write_tensors
+from retrieval.encoders.token_head_shape import TokenHeadShape
 
 VOCABULARY = 50
 
@@ -37,7 +38,7 @@ def config(*, hidden=64, heads=2, inner=64, window=16, kinds=("global", "local",
     )
 
 
-def save(folder, shape, *, dense=24, tokens=24, up=48, seed=0):
+def save(folder, shape, *, dense=24, tokens=24, up=48, near=0, reach=0, seed=0):
     """Write random weights; a head of no dimensions is left out. Returns them as stored."""
     random = np.random.default_rng(seed)
     hidden, inner = shape.hidden_size, shape.intermediate_size
@@ -53,7 +54,7 @@ def save(folder, shape, *, dense=24, tokens=24, up=48, seed=0):
     if dense:
         sizes[DENSE_HEAD] = (dense, hidden)
     if tokens:
-        sizes |= dict(zip(TOKEN_HEAD, [(tokens, hidden), (up, hidden), (tokens, up)], strict=True))
+        sizes |= TokenHeadShape(tokens, up, near, reach).sizes(hidden)
     state = {
         name: random.normal(0, 1.5 / math.sqrt(size[1]), size).astype(np.float32)
         for name, size in sizes.items()
@@ -108,7 +109,7 @@ def forward(shape, stored, ids, dense_window=None):
 
     table = stored["embeddings.tok_embeddings.weight"].astype(np.float64)
     scales = stored["embeddings.tok_embeddings.weight" + SCALE]
-    x = norm("embeddings.norm.weight", table[ids] * scales[ids][:, None])
+    embedded = x = norm("embeddings.norm.weight", table[ids] * scales[ids][:, None])
     for layer, kind in enumerate(shape.layer_kinds):
         name = f"layers.{layer}"
         x = x + attention(name, kind, norm(f"{name}.attn_norm.weight", x) if layer else x)
@@ -122,6 +123,11 @@ def forward(shape, stored, ids, dense_window=None):
             sums = np.stack([x[at : at + each].sum(0) for at in range(0, len(x), each)])
             made["windows"] = unit(sums @ stored[DENSE_HEAD].T)
     skip, up, down = TOKEN_HEAD
+    if NEAR in stored:
+        near = linear(NEAR, embedded)
+        count = (stored[skip].shape[1] - x.shape[1]) // near.shape[1]
+        padded = np.pad(near, [(count // 2, count // 2), (0, 0)])
+        x = np.concatenate([x, *(padded[step : step + len(x)] for step in range(count))], 1)
     if skip in stored:
         made["tokens"] = unit(linear(skip, x) + linear(down, gelu(linear(up, x))))
     return made

@@ -35,6 +35,9 @@ HEADS = {
     "no tokens": {"tokens": 0},
     "wide": {"dense": 100, "tokens": 130, "up": 208},
     "whole groups": {"tokens": 64, "up": 64},
+    "neighbours": {"near": 16, "reach": 3},
+    "as wide as the trunk": {"near": 64, "reach": 40},
+    "itself alone": {"near": 48, "reach": 0},
 }
 
 

@@ -15,7 +15,7 @@ from retrieval.encoders.cpu import CpuEncoder, usable_cores
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Encoder
 
-from .cpu_models import DENSE_DIM, TOKEN_DIM, save
+from .cpu_models import DENSE_DIM, TOKENS, save
 from .random_models import TEXTS, WORDS, wordpiece
 
 
@@ -43,7 +43,7 @@ def rows(embeddings, i):
 def test_it_is_an_encoder(encoder, folder):
     assert isinstance(encoder, Encoder)
     assert (encoder.name, encoder.max_tokens) == ("tiny", 256)
-    assert (encoder.dense_dim, encoder.token_dim) == (DENSE_DIM, TOKEN_DIM)
+    assert (encoder.dense_dim, encoder.token_dim) == (DENSE_DIM, TOKENS.dim)
     assert encoder.fingerprint == CpuEncoder(folder, threads=1).fingerprint
 
 
@@ -152,7 +152,7 @@ def test_progress_counts_texts_and_tokens(encoder, monkeypatch):
 def test_no_texts_and_empty_texts(encoder):
     none = encoder.encode_documents([])
     assert none.dense.shape == (0, DENSE_DIM)
-    assert none.tokens.shape == (0, TOKEN_DIM)
+    assert none.tokens.shape == (0, TOKENS.dim)
     assert none.offsets.tolist() == [0]
     assert list(encoder.stream_documents([])) == []
     empty = encoder.encode_queries(["", " \n"])

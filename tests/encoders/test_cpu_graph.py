@@ -12,13 +12,13 @@ import torch
 
 from retrieval.encoders.attention import Layout
 from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.heads import DenseHead, TokenHead
+from retrieval.encoders.heads import DenseHead, TokenHead, token_vectors
 from retrieval.encoders.modernbert import ModernBert
 from retrieval.encoders.onnx_graph import export
 from retrieval.encoders.quantized import read_weights
 from retrieval.errors import CheckpointError
 
-from .cpu_models import DENSE_DIM, TOKEN_DIM, UP, random_state, save
+from .cpu_models import DENSE_DIM, PLAIN_TOKENS, TOKENS, random_state, save
 from .random_models import modernbert, modernbert_config
 
 # One token, both sides of every edge of a window or a block, and long enough for many blocks.
@@ -61,7 +61,7 @@ def test_float_graph_computes_what_transformers_computes(exact):
     for ids, made in zip(texts, run(folder, texts), strict=True):
         expected = reference(ids)
         assert made["dense"].shape == (1, DENSE_DIM)
-        assert made["tokens"].shape == (len(ids), TOKEN_DIM)
+        assert made["tokens"].shape == (len(ids), TOKENS.dim)
         for name in ("dense", "tokens"):
             np.testing.assert_allclose(made[name], expected[name], atol=2e-6, err_msg=f"{len(ids)}")
 
@@ -92,6 +92,15 @@ def test_every_shape_computes_what_transformers_computes(changes, tmp_path):
         expected = reference(ids)
         for name in ("dense", "tokens"):
             np.testing.assert_allclose(made[name], expected[name], atol=2e-6, err_msg=f"{len(ids)}")
+
+
+@pytest.mark.parametrize("quantize", [False, True])
+def test_a_token_head_may_read_no_neighbours(quantize, tmp_path):
+    reference = save(tmp_path / "m", quantize=quantize, tokens=PLAIN_TOKENS)
+    for length in (1, 2, 131):
+        ids = random_ids(length)
+        near = cosines(run(tmp_path / "m", ids)["tokens"], reference(ids)["tokens"])
+        assert near.min() > (0.99 if quantize else 0.999999)
 
 
 def test_int8_graph_stays_close_to_the_float_network(int8):
@@ -134,7 +143,7 @@ class OwnNetwork:
     def __init__(self, config, state):
         self.trunk = ModernBert(ModernBertConfig.from_dict(config))
         hidden = self.trunk.config.hidden_size
-        self.heads = DenseHead(hidden, DENSE_DIM), TokenHead(hidden, UP, TOKEN_DIM)
+        self.heads = DenseHead(hidden, DENSE_DIM), TokenHead(hidden, TOKENS)
         tensors = {name: torch.from_numpy(array) for name, array in state.items()}
         self.trunk.load_state_dict({k: v for k, v in tensors.items() if "_head." not in k})
         for head, prefix in zip(self.heads, ("dense_head.", "token_head."), strict=True):
@@ -147,7 +156,8 @@ class OwnNetwork:
         layout = Layout.of([len(ids)])
         hidden = self.trunk(torch.from_numpy(ids), layout)
         dense, tokens = self.heads
-        return {"dense": dense(hidden, layout).numpy(), "tokens": tokens(hidden).numpy()}
+        made = token_vectors(tokens, self.trunk, hidden, torch.from_numpy(ids), layout)
+        return {"dense": dense(hidden, layout).numpy(), "tokens": made.numpy()}
 
 
 def test_float_graph_computes_what_our_network_computes(exact):
@@ -255,6 +265,14 @@ def test_export_is_the_same_every_time(int8, tmp_path):
             r"final_norm.weight is \(5,\), expected \(32,\)",
         ),
         (lambda s: s.pop("token_head.up.weight"), "token_head.up.weight is missing"),
+        (
+            lambda s: s.pop("token_head.near.weight"),
+            r"token_head.skip.weight is \(16, 72\), expected \(16, 32\)",
+        ),
+        (
+            lambda s: s.update({"token_head.near.weight": np.ones((9, 32), np.float32)}),
+            r"token_head.skip.weight is \(16, 72\), expected \(16, 59\)",
+        ),
         (
             lambda s: [s.pop(name) for name in list(s) if "_head." in name],
             "no dense head and no token head",

@@ -13,6 +13,7 @@ from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.heads import DenseHead, PooledHead, TokenHead, UnitLength, pool
 from retrieval.encoders.network import Checkpoint, Network
 from retrieval.encoders.sides import Expansion, Side
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.encoders.torch_encoder import TorchEncoder
 from retrieval.errors import CheckpointError, EncoderError, InputError
 from retrieval.types import Encoder
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
 def both_heads(folder, **changes) -> Checkpoint:
     """A checkpoint with a dense head and a token head."""
     read = read_checkpoint(open_folder(folder))
-    dense, tokens = DenseHead(32, 12), TokenHead(32, 16, 8)
+    dense, tokens = DenseHead(32, 12), TokenHead(32, TokenHeadShape(8, 16, near=4, reach=3))
     randomise(dense), randomise(tokens)
     network = Network(read.network.trunk, dense, tokens)
     parts = {"name": "tiny", "network": network, **SIDES, **changes}

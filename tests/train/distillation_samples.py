@@ -81,7 +81,7 @@ def student(*, hidden: int = WIDTH) -> Student:
         num_heads=2,
         layer_kinds=("global", "local"),
     )
-    made = Student(config, dense_dim=WIDTH, token_dim=16)
+    made = Student(config, dense_dim=WIDTH, tokens=16)
     made.initialise(seed=0)
     return made
 

@@ -47,7 +47,7 @@ def write_start(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
         layer_kinds=("global", "local", "global")[:layers],  # type: ignore[arg-type]
         max_positions=512,
     )
-    student = Student(config, dense_dim=64, token_dim=32)
+    student = Student(config, dense_dim=64, tokens=32)
     student.initialise(seed)
     path = folder.parent / f"{folder.name}-tokenizer.json"
     own.save(str(path))

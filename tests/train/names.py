@@ -70,7 +70,7 @@ def untrained(texts: TokenCorpus, *, weighted: bool = True) -> Student:
         num_heads=2,
         layer_kinds=("global", "local"),
     )
-    made = Student(config, dense_dim=32, token_dim=32)
+    made = Student(config, dense_dim=32, tokens=32)
     made.initialise(seed=0)
     if weighted:
         marks = tuple(own.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))

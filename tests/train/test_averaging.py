@@ -20,7 +20,7 @@ def _student(seed: int, layers: int = 2) -> Student:
         num_heads=2,
         layer_kinds=("global",) * layers,
     )
-    student = Student(config, dense_dim=16, token_dim=8)
+    student = Student(config, dense_dim=16, tokens=8)
     student.initialise(seed)
     return student
 

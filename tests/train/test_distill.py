@@ -62,7 +62,7 @@ def _student(layers: int = 2, hidden: int = HIDDEN) -> Student:
         num_heads=2,
         layer_kinds=tuple("local" if layer % 2 else "global" for layer in range(layers)),
     )
-    student = Student(config, dense_dim=HIDDEN, token_dim=16)
+    student = Student(config, dense_dim=HIDDEN, tokens=16)
     student.initialise(seed=0)
     return student
 

@@ -172,7 +172,7 @@ def _student() -> Student:
         num_heads=2,
         layer_kinds=("global", "local"),
     )
-    made = Student(config, dense_dim=32, token_dim=16)
+    made = Student(config, dense_dim=32, tokens=16)
     made.initialise(seed=0)
     return made
 

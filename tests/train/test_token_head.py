@@ -12,6 +12,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from retrieval.encoders.attention import Layout
+from retrieval.encoders.heads import token_vectors
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train.hidden import Hidden, Trunk, full_length, rows_of
 from retrieval.train.statements import Placing, Writer
@@ -22,6 +25,7 @@ from retrieval.train.token_head import (
     Candidates,
     HeadConfig,
     Paired,
+    Reader,
     fit_token_head,
     widen,
 )
@@ -32,7 +36,10 @@ CONFIG = HeadConfig(steps=60, queries=12, pairs=8, rate=3e-3, checkpoint_seconds
 
 
 def _student() -> Student:
-    return untrained(CORPUS)
+    """One whose token head reads neighbours."""
+    made = untrained(CORPUS)
+    widen(made, 32, near=16, reach=2)
+    return made.eval()
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +72,10 @@ def _first(student: Student, asked: Asked) -> float:
     counts = student.query_token_weights
     assert counts is not None
     with torch.no_grad():
-        gain = student.trunk.final_norm.weight
+        reader = Reader(student)
 
         def vectors(side: Hidden, number: int) -> torch.Tensor:
-            return student.token_head(rows_of(side, side.rows([number]), gain))  # type: ignore[no-any-return]
+            return reader(student.token_head, side, side.rows([number]))
 
         texts = [vectors(asked.texts, number) for number in range(len(asked.texts))]
         right = 0
@@ -137,7 +144,7 @@ def test_statements_are_told_apart_and_the_rest_stays(
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {
         "query_token_weights",
-        *(f"token_head.{part}.weight" for part in ("skip", "up", "down")),
+        *(f"token_head.{part}.weight" for part in ("skip", "up", "down", "near")),
     }
     assert bool((after["query_token_weights"] > 0).all())
 
@@ -169,15 +176,15 @@ def test_a_run_goes_on_where_it_was_killed(
 def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Paired]) -> None:
     asked, _, _ = learnt_from
     student = _student()
-    gain = student.trunk.final_norm.weight.detach()
+    reader = Reader(student)
     with torch.no_grad():
-        found = Candidates(asked, student.token_head, gain, np.random.default_rng(0))
+        found = Candidates(asked, student.token_head, reader, np.random.default_rng(0))
         assert (found.texts[:, 1:] != found.texts[:, :1]).all()
-        every = student.token_head(rows_of(asked.texts, np.arange(len(asked.texts.ids)), gain))
+        every = reader(student.token_head, asked.texts, np.arange(len(asked.texts.ids)))
         for number in (0, 7, 31):
             assert found.texts[number, 0] == asked.hosts[number, 0]
             tokens = asked.queries.rows([number])
-            query = student.token_head(rows_of(asked.queries, tokens, gain))
+            query = reader(student.token_head, asked.queries, tokens)
             for column, text in enumerate(found.texts[number]):
                 rows = asked.texts.rows([text])
                 nearest = (query @ every[rows].T).topk(KEPT, 1).values
@@ -186,10 +193,52 @@ def test_candidates_are_the_nearest_tokens(learnt_from: tuple[Asked, Asked, Pair
                 torch.testing.assert_close(mine.sort(1, descending=True).values, nearest)
 
 
+@pytest.mark.parametrize("near", [0, 16])
+def test_kept_vectors_give_what_the_whole_network_gives(
+    trunk: Trunk, tmp_path: Path, near: int
+) -> None:
+    student = _student() if near else untrained(CORPUS)
+    if near:
+        with torch.no_grad():
+            torch.nn.init.normal_(student.token_head.up.weight, std=0.2)
+            torch.nn.init.normal_(student.token_head.skip.weight, std=0.2)
+    texts = [CORPUS[number][: 3 + number] for number in range(5)]
+    hidden = trunk.encode(texts, tmp_path)
+    with torch.no_grad():
+        made = Reader(student)(student.token_head, hidden, hidden.rows([0, 3, 1, 2, 4]))
+        expected = student(*flatten([texts[number] for number in (0, 3, 1, 2, 4)])).tokens
+    # The trunk that made what was kept is of int8.
+    assert (made * expected).sum(1).min() > 0.99
+
+
+def test_a_head_that_reads_neighbours_tells_them_apart() -> None:
+    """The same trunk's vector, another word three before it, or four."""
+    student = untrained(CORPUS)
+    widen(student, 32, near=16, reach=3)
+    torch.nn.init.normal_(student.token_head.skip.weight, std=0.2)
+    hidden = torch.randn(9, 64)
+    ids = torch.arange(10, 19)
+    with torch.no_grad():
+
+        def vectors(ids: torch.Tensor) -> torch.Tensor:
+            layout = Layout.of([9])
+            return token_vectors(student.token_head, student.trunk, hidden, ids, layout)
+
+        before, after = vectors(ids), vectors(torch.cat([ids[:2], ids[:1], ids[3:]]))
+    moved = [at for at in range(9) if not torch.equal(before[at], after[at])]
+    assert moved == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_wider_head_gives_the_same_vectors() -> None:
-    student, wide = _student(), _student()
-    widen(wide, 128)
-    assert wide.token_head.up.weight.shape == (128, 64)
+    student, wide = untrained(CORPUS), untrained(CORPUS)
+    widen(wide, 128, near=32, reach=4)
+    assert wide.token_head.up.weight.shape == (128, 64 + 9 * 32)
+    widen(wide, 144)
+    assert wide.token_head.shape == TokenHeadShape(32, 144, 32, 4)
+    with pytest.raises(InputError, match="expected the 32 of each of 4 that the token head reads"):
+        widen(wide, 144, near=32, reach=3)
+    with pytest.raises(InputError, match="20 numbers of each of 1 neighbours, expected a multiple"):
+        widen(student, 32, near=20, reach=1)
     ids: list[NDArray[Any]] = [CORPUS[0], CORPUS[1]]
     with torch.no_grad():
         torch.testing.assert_close(wide(*flatten(ids)).tokens, student(*flatten(ids)).tokens)
@@ -235,9 +284,9 @@ def test_texts_of_few_tokens(trunk: Trunk, tmp_path: Path) -> None:
     sides = trunk.encode([CORPUS[1][:4]] * 6, tmp_path), trunk.encode(texts, tmp_path)
     hosts = np.array([np.roll(np.arange(6), -at) for at in range(6)])
     student = _student()
-    gain = student.trunk.final_norm.weight.detach()
+    asked, draw = Asked(*sides, hosts), np.random.default_rng(0)
     with torch.no_grad():
-        found = Candidates(Asked(*sides, hosts), student.token_head, gain, np.random.default_rng(0))
+        found = Candidates(asked, student.token_head, Reader(student), draw)
     for number, candidates in enumerate(found.texts):
         for column, text in enumerate(candidates):
             rows = found.rows[sides[0].rows([number]), column]

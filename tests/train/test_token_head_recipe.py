@@ -31,6 +31,7 @@ def given(tmp_path: Path) -> list[str]:
     np.savez(tmp_path / "corpus.npz", **arrays)
     start = write_model(tmp_path / "start", texts)
     out = ["--out", str(tmp_path / "run"), "--inner", "64", "--scale", "0.001"]
+    out += ["--near", "16", "--reach", "2"]
     return ["--start", str(start), "--corpus", str(tmp_path / "corpus.npz"), *out]
 
 
@@ -39,10 +40,10 @@ def test_the_trunk_stays_and_the_head_is_new(
 ) -> None:
     assert recipe.main([*given, "--steps", "2", "--export", str(tmp_path / "next")]) == 0
     old, new = (read_weights(tmp_path / name / "model.safetensors") for name in ("start", "next"))
-    moved = {name for name in new if not np.array_equal(old[name], new[name])}
-    heads = {f"token_head.{part}.weight" for part in ("skip", "up", "down")}
+    moved = {name for name in new if name not in old or not np.array_equal(old[name], new[name])}
+    heads = {f"token_head.{part}.weight" for part in ("skip", "up", "down", "near")}
     assert moved == heads | {"query_token_weights"}
-    assert new["token_head.up.weight"].shape == (64, 64)
+    assert new["token_head.up.weight"].shape == (64, 64 + 5 * 16)
     encoder = load_encoder(tmp_path / "next")
     assert encoder.name == "next"
     name = tokenizer().decode([40])

@@ -18,7 +18,6 @@ from retrieval.encoders.model_folder import (
     DENSE_HEAD,
     QUERY_WEIGHTS,
     SECTION,
-    TOKEN_HEAD,
     WEIGHTS_FILE,
     ModelSettings,
     fingerprint,
@@ -26,6 +25,7 @@ from retrieval.encoders.model_folder import (
 from retrieval.encoders.network import Checkpoint, Network
 from retrieval.encoders.quantized import read_weights
 from retrieval.encoders.sides import Side, check_weights
+from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 
@@ -45,15 +45,20 @@ def read(folder: Folder) -> Checkpoint:
     tokenizer, vocabulary = read_tokenizer(folder, config.vocab_size)
 
     dense = tokens = None
+    try:
+        shape = TokenHeadShape.of(
+            {name: tuple(tensor.shape) for name, tensor in tensors.items()}, config.hidden_size
+        )
+    except CheckpointError as wrong:
+        raise CheckpointError(f"{folder.name}: {wrong}") from None
     with torch.device("meta"):
         if DENSE_HEAD in tensors:
             dense = DenseHead(config.hidden_size, tensors[DENSE_HEAD].shape[0])
-        if TOKEN_HEAD[0] in tensors:
-            inner = tensors[TOKEN_HEAD[1]].shape[0] if TOKEN_HEAD[1] in tensors else 1
-            tokens = TokenHead(config.hidden_size, inner, tensors[TOKEN_HEAD[0]].shape[0])
+        if shape is not None:
+            tokens = TokenHead(config.hidden_size, shape)
     if dense is None and tokens is None:
         raise CheckpointError(
-            f"{folder.name}: {WEIGHTS_FILE} has neither {DENSE_HEAD} nor {TOKEN_HEAD[0]}; "
+            f"{folder.name}: {WEIGHTS_FILE} has neither {DENSE_HEAD} nor a token head; "
             "a model needs one of them"
         )
     for head, prefix in ((dense, "dense_head."), (tokens, "token_head.")):
