@@ -56,14 +56,19 @@ class CompiledNetwork:
         Raises:
             CheckpointError: a tensor is missing, or has another size than `config` says.
         """
-        dense, tokens = places.get(DENSE_HEAD), _token_head(config, places)
+        file = folder / model_folder.WEIGHTS_FILE
+        shapes = {name: place.shape for name, place in places.items()}
+        try:
+            tokens = TokenHeadShape.of(shapes, config.hidden_size)
+        except CheckpointError as wrong:
+            raise _misfit(file, wrong) from None
+        dense = places.get(DENSE_HEAD)
         self._dense_dim = dense.shape[0] if dense else 0
         self._token_dim = tokens.dim if tokens else 0
         self._window = dense_window or 0
         self._rotations = [
             _Rotation(theta, config.head_dim) for theta in (config.global_theta, config.local_theta)
         ]
-        file = folder / model_folder.WEIGHTS_FILE
         stored = np.memmap(file, np.uint8, "r")
         sizes = (
             config.vocab_size,
@@ -84,10 +89,7 @@ class CompiledNetwork:
             tensors = tuple(_tensor(stored, places[name]) for name in names)
             self._network = _network.network(sizes, config.norm_eps, local, tensors)
         except (KeyError, ValueError) as wrong:
-            raise CheckpointError(
-                f"{file}: its tensors are not those of its configuration ({wrong}): "
-                "fetch or export the model again"
-            ) from None
+            raise _misfit(file, wrong) from None
 
     def __call__(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """One text's ids i64 [L] to `dense` f32 [1, D], `windows` [w, D], `tokens` [L, d]."""
@@ -110,10 +112,12 @@ def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
     wide = config.hidden_size % 64 == 0 and config.intermediate_size % 64 == 0
     table = places.get("embeddings.tok_embeddings.weight")
     inside = [places[name].shape for name in (TOKEN_HEAD[1], NEAR) if name in places]
+    if not all(inside):  # no dimension at all
+        return False
     return (
         wide
         and config.head_dim in (32, 64, 96, 128)
-        and all(rows % 16 == 0 and columns <= _LONGEST for rows, columns in inside)
+        and all(shape[0] % 16 == 0 and shape[-1] <= _LONGEST for shape in inside)
         and (NEAR not in places or places[NEAR].shape[0] <= config.hidden_size)
         and config.activation == "gelu"
         and table is not None
@@ -141,11 +145,11 @@ class _Rotation:
         return np.cos(angles), np.sin(angles)
 
 
-def _token_head(
-    config: ModernBertConfig, places: Mapping[str, TensorPlace]
-) -> TokenHeadShape | None:
-    shapes = {name: place.shape for name, place in places.items()}
-    return TokenHeadShape.of(shapes, config.hidden_size)
+def _misfit(file: Path, wrong: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{file}: its tensors are not those of its configuration ({wrong}): "
+        "fetch or export the model again"
+    )
 
 
 def _names(layers: int, dense: bool, tokens: TokenHeadShape | None) -> Iterator[str]:

@@ -56,12 +56,15 @@ class TokenHeadShape:
             raise CheckpointError(
                 f"{missing[0]} is missing, expected the whole token head or none of it"
             )
+        for name, shape in found.items():
+            if len(shape) != 2 or 0 in shape:
+                raise CheckpointError(f"{name} is {tuple(shape)}, expected a matrix")
         skip, up, _ = TOKEN_HEAD
         dim, inputs = found[skip]
         near = found[NEAR][0] if NEAR in found else 0
         sides = (inputs - hidden) // near - 1 if near else 0
         head = cls(dim, found[up][0], near, max(sides, 0) // 2)
         for name, expected in head.sizes(hidden).items():
-            if found[name] != expected:
-                raise CheckpointError(f"{name} is {found[name]}, expected {expected}")
+            if tuple(found[name]) != expected:
+                raise CheckpointError(f"{name} is {tuple(found[name])}, expected {expected}")
         return head
