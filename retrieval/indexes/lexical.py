@@ -16,6 +16,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -105,7 +106,8 @@ class LexicalIndex:
             place = folder
             if not os.access(folder, os.W_OK):
                 # Opening takes a lock, for which tantivy makes a file: elsewhere, then.
-                place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                place = Path(tempfile.mkdtemp())
+                stack.callback(_discard, place)
                 for file in _files(folder):
                     if file.suffix != ".lock":
                         (place / file.name).symlink_to(file.absolute())
@@ -217,6 +219,20 @@ def _create(folder: Path) -> Any:
     index = tantivy.Index(builder.build(), str(folder))
     index.register_tokenizer(_ANALYZER, analyzer())
     return index
+
+
+def _discard(place: Path) -> None:
+    """Remove a folder in which an index was opened a moment ago.
+
+    On a thread of its own tantivy then looks once for a newer version, and for that takes its lock:
+    a file may come and go while the folder is emptied.
+    """
+    for pause in (0.0, 0.01, 0.1):
+        time.sleep(pause)
+        with suppress(OSError):
+            shutil.rmtree(place)
+            return
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _open(folder: Path, *, origin: Path | None = None) -> Any:

@@ -374,6 +374,28 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 # --- damage and threads --------------------------------------------------------------------------
 
 
+def test_a_lock_that_comes_while_a_copy_of_links_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the folder cannot be written it is opened by links elsewhere, and tantivy has threads."""
+    build(tmp_path / "index", {3: ("", "kax")})
+    (tmp_path / "elsewhere").mkdir()
+    remove, refused = shutil.rmtree, []
+
+    def removed(folder: Path, ignore_errors: bool = False) -> None:
+        if len(refused) < 2:
+            refused.append(folder)
+            raise OSError(errno.ENOTEMPTY, "a lock has come")
+        remove(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(lexical.tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(lexical.os, "access", lambda folder, mode: False)
+    monkeypatch.setattr(lexical.shutil, "rmtree", removed)
+    opened = LexicalIndex.open(tmp_path / "index")
+    assert matches(opened, "kax") == [3]
+    assert len(refused) == 2 and not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_damaged_files_are_corruption_or_harmless(tmp_path: Path) -> None:
     docs = {i: ("kax bol", "tir " * i + "muv") for i in range(300)}
     build(tmp_path / "1", docs)

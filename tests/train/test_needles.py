@@ -270,7 +270,10 @@ def test_processes_together_tell_apart_what_one_does(
         logs = list(pool.map(work, samples.Together.of(2)))
     assert logs[1] == [] and len(logs[0]) == len(alone) >= 1
     for one, other in zip(alone, logs[0], strict=True):
-        # Sums in another order, over ten steps: 0.0011 at most was seen.
+        # Sums in another order, over ten steps: 0.0011 at most was seen. Of the 18 passages that
+        # are counted one that is nearly even may fall to either side.
+        ahead, others = one.pop("long_ahead"), other.pop("long_ahead")
+        assert ahead == pytest.approx(others, abs=1.01 / 18)
         assert one == pytest.approx(other, abs=4e-3)
 
 
