@@ -377,7 +377,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_lock_that_comes_while_a_copy_of_links_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the folder cannot be written it is opened by links elsewhere, and tantivy has threads."""
+    """A folder that cannot be written is opened by links elsewhere, and tantivy has threads."""
     build(tmp_path / "index", {3: ("", "kax")})
     (tmp_path / "elsewhere").mkdir()
     remove, refused = shutil.rmtree, []
