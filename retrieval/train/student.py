@@ -89,7 +89,13 @@ class Student(nn.Module):
         weights = read_weights(folder / WEIGHTS_FILE)
         missing = [name for name in (DENSE_HEAD, *TOKEN_HEAD) if name not in weights]
         shapes = {name: tensor.shape for name, tensor in weights.items()}
-        tokens = None if missing else TokenHeadShape.of(shapes, config.hidden_size)
+        try:
+            tokens = None if missing else TokenHeadShape.of(shapes, config.hidden_size)
+        except CheckpointError as wrong:
+            raise CheckpointError(
+                f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} ({wrong}): "
+                "export the model again"
+            ) from None
         if tokens is None:
             raise CheckpointError(
                 f"{folder / WEIGHTS_FILE} has no {missing[0]}, expected a model with a dense head "

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.quantized import read_weights
+from retrieval.encoders.quantized import read_weights, write_tensors
 from tests.train.names import corpus, tokenizer, write_model
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -65,6 +65,18 @@ def test_a_run_that_is_over_is_not_begun_again(
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert recipe.main([*given, "--steps", "3"]) == 1
     assert "of a run with other settings (steps is 2 there, 3 here)" in capsys.readouterr().err
+
+
+def test_a_start_whose_head_is_not_whole(
+    recipe: ModuleType, given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "start" / "model.safetensors"
+    weights = read_weights(file)
+    weights["token_head.up.weight"] = weights["token_head.up.weight"][:, 1:].copy()
+    write_tensors(file, weights)
+    assert recipe.main([*given, "--steps", "2"]) == 1
+    told = capsys.readouterr().err
+    assert f"{file} does not fit config.json (token_head.up.weight is (32, 63)" in told
 
 
 @pytest.mark.parametrize(
