@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from command import as_command
 from environment import environment
 
 from retrieval.eval import load_beir
@@ -90,4 +91,4 @@ def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

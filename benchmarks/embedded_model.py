@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from command import as_command
 from environment import environment
+from long_documents import DEPTH, best_passages
 
 from retrieval import Index
 from retrieval.encoders import load_encoder
@@ -27,7 +29,6 @@ from retrieval.eval import load_beir, means
 from retrieval.eval.datasets import Dataset
 from retrieval.types import RETRIEVERS, Encoder
 
-DEPTH = 100
 WARM = 20
 
 
@@ -42,6 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     data = [load_beir(folder, max_queries=given.queries) for folder in given.collections]
     own = load_encoder()
+    exact = load_encoder(given.exact) if given.exact else None
     result: dict[str, Any] = {
         **environment(("modernbert-retrieval", "onnxruntime", "numpy")),
         "model": own.name,
@@ -49,16 +51,16 @@ def main() -> None:
         "queries": [_timed(own, one) for one in data],
         "rounding": [],
     }
-    if given.exact:
+    if exact is not None:
         for one in data:
             values = [
                 _searched(encoder, one, given.work / f"{one.name}-{name}")
-                for name, encoder in (("int8", own), ("f32", load_encoder(given.exact)))
+                for name, encoder in (("int8", own), ("f32", exact))
             ]
             for retriever in RETRIEVERS:
-                rounded, exact = (value[retriever] for value in values)
+                rounded, float_ = (value[retriever] for value in values)
                 row = {"collection": one.name, "retriever": retriever}
-                row |= {"int8": rounded, "f32": exact, "lost": round(exact - rounded, 4)}
+                row |= {"int8": rounded, "f32": float_, "lost": round(float_ - rounded, 4)}
                 print(row, flush=True)
                 result["rounding"].append(row)
     given.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -94,15 +96,11 @@ def _searched(encoder: Encoder, data: Dataset, work: Path) -> dict[str, float]:
         index.add(data.documents)
         values = {}
         for retriever in RETRIEVERS:
-            run: dict[str, dict[str, float]] = {}
             answers = index.search_batch(list(data.queries.values()), k=DEPTH, retriever=retriever)
-            for query, hits in zip(data.queries, answers, strict=True):
-                best = run.setdefault(query, {})
-                for hit in hits:
-                    best.setdefault(hit.document_id, hit.score)
+            run = dict(zip(data.queries, map(best_passages, answers), strict=True))
             values[retriever] = round(means(data.qrels, run, ["nDCG@10"])["nDCG@10"], 4)
     return values
 
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from command import as_command
 from environment import environment
 
 from retrieval import Document, Index
@@ -107,7 +108,7 @@ def long(
                 # Whole and cut, a document is one passage, and ten are measured.
                 k = DEPTH if way == "passages" else 10
                 answers = index.search_batch(asked, k=k, retriever=retriever)
-                run = dict(zip(data.queries, map(_best, answers), strict=True))
+                run = dict(zip(data.queries, map(best_passages, answers), strict=True))
                 yield _row(folder, way, retriever, data, run)
 
 
@@ -190,7 +191,8 @@ def _index(path: Path, documents: Sequence[Document], encoder: Encoder, tokens: 
     return index
 
 
-def _best(hits: Sequence[Hit]) -> dict[str, float]:
+def best_passages(hits: Sequence[Hit]) -> dict[str, float]:
+    """The score of each document's best passage."""
     best: dict[str, float] = {}
     for hit in hits:
         best.setdefault(hit.document_id, hit.score)
@@ -208,4 +210,4 @@ def _row(
 
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

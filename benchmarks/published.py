@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from command import as_command
 from environment import environment
 from table import table, where
 
@@ -225,4 +226,4 @@ def _marks(marks: Mapping[str, Any], collection: str, system: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

@@ -34,11 +34,11 @@ from retrieval.train.student import Student
 from retrieval.train.token_head import Asked, HeadConfig, Paired, fit_token_head, widen
 
 PLACINGS = (
-    (Placing(8192, 500, 19), 0.38),
-    (Placing(4096, 200, 8), 0.10),
-    (Placing(2048, 800, 5), 0.19),
-    (Placing(512, 2200, 2, edge=0.2), 0.14),
-    (Placing(256, 9000, 2, edge=0.3), 0.19),
+    (Placing(8192, 610, 20), 0.46),
+    (Placing(4096, 200, 8), 0.09),
+    (Placing(2048, 800, 5), 0.17),
+    (Placing(512, 2200, 2, edge=0.2), 0.12),
+    (Placing(256, 9000, 2, edge=0.3), 0.16),
 )
 """Texts with statements in them, and the share of steps that is on each kind."""
 

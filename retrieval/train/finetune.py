@@ -9,7 +9,6 @@ its number and the seed alone, so a run that goes on from a checkpoint is the ru
 from __future__ import annotations
 
 import copy
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from retrieval.errors import CheckpointError
 from retrieval.train.checkpoint import replacing
 from retrieval.train.interruption import interrupted
 from retrieval.train.losses import maxsim_matrix
+from retrieval.train.precision import autocast
 from retrieval.train.ranking import (
     anchor_loss,
     ranking_contrastive_loss,
@@ -217,9 +217,7 @@ class Finetuner:
         queries = self._query.read(batch.queries)
         texts = self._document.read([self.examples.texts[int(at)] for at in batch.texts.ravel()])
         ids, layout = flatten([text.ids for text in (*queries, *texts)], self._device)
-        with torch.autocast(
-            self._device.type, torch.bfloat16, enabled=computes_in_bfloat16(self._device)
-        ):
+        with autocast(self._device):
             out = self.student(ids, layout)
             before = None
             if self._before is not None:
@@ -297,17 +295,6 @@ class Finetuner:
                 "checkpoint of the same model; remove it, or choose another folder"
             ) from None
         self._step = step
-
-
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies in bfloat16 faster than in float32."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return re.search(r"\b(avx512_bf16|amx_bf16)\b", flags) is not None
 
 
 def _weighted(vectors: Sequence[Tensor], queries: Sequence[TokenSequence]) -> list[Tensor]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from retrieval.train.checkpoint import load_state, save_state
 from retrieval.train.hidden import Hidden, rows_of
 from retrieval.train.interruption import interrupted
 from retrieval.train.losses import LATE_TEMPERATURE
+from retrieval.train.precision import autocast
 from retrieval.train.ranking import ranking_distillation_loss
 from retrieval.train.statements import FAMILY
 from retrieval.train.student import Student
@@ -57,6 +59,7 @@ class HeadConfig:
         queries: of a step, each with its candidates.
         pairs: query and text pairs of a step that has them, which are each other's negatives.
         pairs_every: one step of so many has pairs; they count as often as if each had.
+        looks: how often candidates are looked for, evenly over the run: what is near changes.
         rate: peak learning rate of the head.
         weight_rate: the same of the logarithms of what query tokens count.
         weight_decay: of the squares of those logarithms, as a part of the loss: AdamW's steps are
@@ -67,10 +70,11 @@ class HeadConfig:
         checkpoint_seconds: time between two checkpoints.
     """
 
-    steps: int = 6500
+    steps: int = 9100
     queries: int = 12
     pairs: int = 64
     pairs_every: int = 3
+    looks: int = 2
     rate: float = 7e-4
     weight_rate: float = 5e-3
     weight_decay: float = 1e-3
@@ -202,8 +206,13 @@ def fit_token_head(
 class Reader:
     """Token vectors of hidden vectors that were kept."""
 
-    def __init__(self, student: Student) -> None:
-        """Take what does not change from the student's trunk."""
+    def __init__(self, student: Student, *, rounded: bool = False) -> None:
+        """Take what does not change from the student's trunk.
+
+        Args:
+            rounded: multiply in bfloat16 where that is faster.
+        """
+        self.rounded = rounded
         self.gain = student.trunk.final_norm.weight.detach().clone()
         with torch.no_grad():
             every = torch.arange(student.config.vocab_size)
@@ -214,7 +223,9 @@ class Reader:
         embedded = around = None
         if head.near is not None:
             embedded, around = self._around(hidden, rows, head.shape.reach)
-        vectors: Tensor = head(rows_of(hidden, rows, self.gain), embedded, around)
+        read = rows_of(hidden, rows, self.gain)
+        with autocast(read.device) if self.rounded else nullcontext():
+            vectors: Tensor = head(read, embedded, around)
         return vectors
 
     def _around(self, hidden: Hidden, rows: NDArray[Any], reach: int) -> tuple[Tensor, Tensor]:
@@ -277,7 +288,7 @@ class _Run:
         assert student.query_token_weights is not None  # `fit_token_head` has looked
         self.student, self.paired, self.config, self.folder = student, paired, config, folder
         self.head = student.token_head
-        self.reader = Reader(student)
+        self.reader = Reader(student, rounded=True)
         self.before = TokenHead(student.config.hidden_size, self.head.shape)
         self.before.load_state_dict(self.head.state_dict())
         self.counted = student.query_token_weights.clone()
@@ -306,21 +317,33 @@ class _Run:
             paired.texts.ids,
         )
         self.settings = settings
+        self.asked = asked
         state = load_state(folder, settings)
-        rng = np.random.default_rng(config.seed)
-        with torch.no_grad():
-            self.candidates = [Candidates(one, self.head, self.reader, rng) for one in asked]
-        if state is not None:
+        if state is None:
+            self._look(0)
+        else:
+            self.head.load_state_dict(state["looked_with"])
+            self._look(state["look"])
             self.head.load_state_dict(state["head"])
             self.logs.data.copy_(state["logs"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
+
+    def _look(self, number: int) -> None:
+        """Look for candidates with the head as it is."""
+        self.look = number
+        self.looked_with = {name: part.clone() for name, part in self.head.state_dict().items()}
+        rng = np.random.default_rng([self.config.seed, self.config.steps, number])
+        with torch.no_grad():
+            self.candidates = [Candidates(one, self.head, self.reader, rng) for one in self.asked]
 
     def save(self) -> None:
         save_state(
             self.folder,
             self.settings,
             {
+                "look": self.look,
+                "looked_with": self.looked_with,
                 "head": self.head.state_dict(),
                 "logs": self.logs.detach(),
                 "optimiser": self.optimiser.state_dict(),
@@ -336,6 +359,9 @@ class _Run:
         """One update; its figures."""
         config = self.config
         done = self.step / config.steps
+        due = self.step * config.looks // config.steps
+        if due > self.look:
+            self._look(due)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * min((done + 1e-3) / WARMUP, 1.0) * (1 - done)
         rng = np.random.default_rng([config.seed, self.step])

@@ -149,17 +149,19 @@ def test_statements_are_told_apart_and_the_rest_stays(
     assert bool((after["query_token_weights"] > 0).all())
 
 
+@pytest.mark.parametrize("killed_at", [10, 20])
 def test_a_run_goes_on_where_it_was_killed(
-    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path
+    learnt_from: tuple[Asked, Asked, Paired], tmp_path: Path, killed_at: int
 ) -> None:
+    """Before candidates are looked for anew, and after."""
     asked, _, paired = learnt_from
-    config = replace(CONFIG, steps=20, checkpoint_seconds=0.0)
+    config = replace(CONFIG, steps=30, looks=2, checkpoint_seconds=0.0)
 
     class KilledError(Exception):
         pass
 
     def kill(figures: dict[str, Any]) -> None:
-        if figures["step"] == 10:
+        if figures["step"] == killed_at:
             raise KilledError
 
     whole = fit_token_head(_student(), [asked], paired, config, tmp_path / "whole")
