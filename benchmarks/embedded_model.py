@@ -4,7 +4,7 @@
 
 Queries of each COLLECTION, in BEIR's format, are encoded one at a time, each on one core, from
 text to dense and token vectors. FOLDER is a model of the same weights in float32, as
-`retrieval.encoders.onnx_graph.export(quantize=False)` writes it of a training run's weights; the
+`retrieval.encoders.export.onnx_graph.export(quantize=False)` writes it of a training run; the
 embedded model's own are rounded already. Both are searched with every retriever.
 """
 

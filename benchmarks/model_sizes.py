@@ -32,10 +32,10 @@ from environment import environment
 from published import told
 
 from retrieval.documents import chunk
-from retrieval.encoders.config import ModernBertConfig
 from retrieval.encoders.loading import load_encoder
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.quantized import SCALE, tensor_places
 from retrieval.encoders.model_folder import QUERY_WEIGHTS, WEIGHTS_FILE, read_config
-from retrieval.encoders.quantized import SCALE, tensor_places
 from retrieval.errors import RetrievalError
 from retrieval.eval import evaluate, load, make_systems
 from retrieval.eval.building import joined

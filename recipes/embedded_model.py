@@ -32,11 +32,11 @@ import torch
 from tokenizers import Tokenizer
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model_folder import TOKENIZER_FILE
-from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.tokenization import load_tokenizer
-from retrieval.encoders.torch_encoder import choose_device
 from retrieval.errors import CheckpointError, InputError, RetrievalError
 from retrieval.train.averaging import average
 from retrieval.train.corpus import TokenCorpus, read_records, tokenise

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from embedded_model import told
 
+from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
-from retrieval.encoders.onnx_graph import export
 from retrieval.errors import InputError
 from retrieval.train.averaging import average
 from retrieval.train.student import Student

@@ -36,8 +36,8 @@ from embedded_model import (
 from tokenizers import Tokenizer
 
 from retrieval.encoders.model_folder import TOKENIZER_FILE
+from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.tokenization import load_tokenizer
-from retrieval.encoders.torch_encoder import choose_device
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.distill import DistillConfig, distill, tokens_seen
 from retrieval.train.distributed import check_alone

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from tokenizers import Tokenizer
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import InputError, RetrievalError
 from retrieval.train.checkpoint import load_masked_lm, write_masked_lm

@@ -22,8 +22,8 @@ import torch
 from embedded_model import logged, told
 from tokenizers import Tokenizer
 
+from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
-from retrieval.encoders.onnx_graph import export
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train.corpus import TokenCorpus

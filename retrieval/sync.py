@@ -10,7 +10,7 @@ from pathlib import Path
 from retrieval.documents import MAX_BYTES, Discovery, ReadResult, SourceFile, discover, read
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
-from retrieval.index.writer import Writer
+from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
 
 _RACY_NS = 2_000_000_000

@@ -1,6 +1,6 @@
 /* ModernBERT in int8 on one core: a text's token ids in, its vectors out.
  *
- * It computes what the graph of retrieval/encoders/onnx_graph.py computes: linear layers multiply u8
+ * It computes what the graph of retrieval/encoders/export/onnx_graph.py computes: linear layers multiply u8
  * activations (a scale a token) by int8 weights (a scale an output channel), all else is f32. */
 #ifndef RETRIEVAL_NETWORK_H
 #define RETRIEVAL_NETWORK_H

@@ -24,7 +24,7 @@ import sys
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
     try:
-        from retrieval.cli.run import run
+        from retrieval.cli.entry import run
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before there was anything to stop

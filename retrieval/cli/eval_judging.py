@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from retrieval.cli.style import Style, safe
 from retrieval.errors import InputError
-from retrieval.eval.making import GRADES, Judging
-from retrieval.eval.making.judging import Shown
+from retrieval.eval.testset import GRADES, Judging
+from retrieval.eval.testset.judging import Shown
 
 _INDENT = "    "
 _KEYS = ", ".join(f"{grade} {meaning}" for grade, meaning in GRADES.items())

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retrieval.cli.document import plain_value, print_json
 from retrieval.cli.eval_judging import judge_in_terminal
+from retrieval.cli.json_output import plain_value, print_json
 from retrieval.cli.progress import counting_bar
 from retrieval.cli.style import Style, safe
 from retrieval.errors import InputError
-from retrieval.eval.claiming import claimed
-from retrieval.eval.making import (
+from retrieval.eval.testset import (
     Judging,
     Log,
     Proposed,
@@ -29,6 +28,7 @@ from retrieval.eval.making import (
     typed,
 )
 from retrieval.eval.wording import amount
+from retrieval.files.claim import claimed
 from retrieval.index import Index, IndexStatus
 from retrieval.types import RETRIEVERS, Retriever
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.cli import render
-from retrieval.cli.document import plain_value, print_json
+from retrieval.cli.json_output import plain_value, print_json
 from retrieval.cli.progress import indexing_bar
 from retrieval.errors import IndexNotFound, InputError
 from retrieval.index import Index, IndexStatus

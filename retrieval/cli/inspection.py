@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from retrieval.cli import render
-from retrieval.cli.document import plain_value, print_json
+from retrieval.cli.json_output import plain_value, print_json
 from retrieval.errors import IndexCorrupted
 from retrieval.index import Index, IndexStatus
-from retrieval.index.verify import problems as find_problems
+from retrieval.index.reading.verify import problems as find_problems
 
 
 def run_status(folder: Path, *, verify: bool, as_json: bool) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrieval.cli import render
-from retrieval.cli.document import plain_value, print_json
+from retrieval.cli.json_output import plain_value, print_json
 from retrieval.cli.progress import measuring_bar
-from retrieval.documents import beir
 from retrieval.errors import InputError
+from retrieval.eval.datasets import beir
 from retrieval.index import Index
 
 Qrels = Mapping[str, Mapping[str, int]]

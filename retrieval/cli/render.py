@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.cli.explanation import matched, table
-from retrieval.cli.place import shown
 from retrieval.cli.snippet import snippet
 from retrieval.cli.style import Style, safe
-from retrieval.documents.languages import CODE
+from retrieval.documents.formats.languages import CODE
+from retrieval.service.location import shown
 
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus, MeasureReport

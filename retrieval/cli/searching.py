@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from retrieval.cli import render
-from retrieval.cli.document import plain_value, print_json
+from retrieval.cli.json_output import plain_value, print_json
 from retrieval.cli.style import Style
 from retrieval.errors import InputError
 from retrieval.index import Index

@@ -4,10 +4,10 @@
 passages whose spans of its text are the passages.
 """
 
-from retrieval.documents.chunk import MAX_TOKENS, chunk
-from retrieval.documents.discover import MAX_BYTES, Discovery, SourceFile, discover
 from retrieval.documents.naming import source_id
-from retrieval.documents.readers import ReadResult, read
+from retrieval.documents.passages import MAX_TOKENS, chunk
+from retrieval.documents.reading import ReadResult, read
+from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, SourceFile, discover
 
 __all__ = [
     "MAX_BYTES",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from retrieval.documents import markdown, rst
+from retrieval.documents.formats import markdown, rst
 
 QUERY_CHARS = 400
 """Beyond this nobody would ask it."""

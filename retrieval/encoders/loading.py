@@ -31,7 +31,7 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
     folder = open_folder(source)
     kind = detect(folder)
     if kind == "own" and device is None and folder.has("model.onnx"):
-        from retrieval.encoders.cpu import CpuEncoder
+        from retrieval.encoders.runtimes.cpu import CpuEncoder
 
         return CpuEncoder(folder.path)
     if importlib.util.find_spec("torch") is None:
@@ -42,9 +42,9 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
     try:
         checkpoint = read_checkpoint(folder)
     except NotNative as reason:
-        from retrieval.encoders import sentence_transformers
+        from retrieval.encoders.runtimes import sentence_transformers
 
         return sentence_transformers.load(folder, kind, str(reason), device=device)
-    from retrieval.encoders.torch_encoder import TorchEncoder
+    from retrieval.encoders.runtimes.torch import TorchEncoder
 
     return TorchEncoder(checkpoint, device=device)

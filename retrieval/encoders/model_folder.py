@@ -2,7 +2,7 @@
 
 config.json         a ModernBERT's configuration, and a section "retrieval" (`ModelSettings`)
 tokenizer.json      a fast tokenizer
-model.safetensors   the weights, int8 or f32 (`retrieval.encoders.quantized`)
+model.safetensors   the weights, int8 or f32 (`retrieval.encoders.model.quantized`)
 model.onnx          the network for the CPU runtime; it holds no weights of its own
 """
 

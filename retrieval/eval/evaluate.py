@@ -15,9 +15,8 @@ import numpy as np
 from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Ranked, Settings, System, joined
-from retrieval.eval.claiming import claimed
 from retrieval.eval.datasets import Collection, load, parts, write_run
-from retrieval.eval.found import Found, gathered
+from retrieval.eval.gather import Found, gathered
 from retrieval.eval.machine import forget_peak, machine, peak_rss_mb
 from retrieval.eval.measures import MEASURES, check_measures, per_query
 from retrieval.eval.results import (
@@ -33,6 +32,7 @@ from retrieval.eval.results import (
 )
 from retrieval.eval.sampling import sampled
 from retrieval.eval.wording import amount
+from retrieval.files.claim import claimed
 
 DEPTH = 100
 TIMED_QUERIES = 100

@@ -20,7 +20,7 @@ encoder    the encoder that an index remembers
 """
 
 from retrieval.index.index import Index
-from retrieval.index.measure import MeasureReport
-from retrieval.index.values import CompactReport, IndexStatus
+from retrieval.index.reading.measure import MeasureReport
+from retrieval.index.reports import CompactReport, IndexStatus
 
 __all__ = ["CompactReport", "Index", "IndexStatus", "MeasureReport"]

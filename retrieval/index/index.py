@@ -10,17 +10,18 @@ from pathlib import Path
 from types import TracebackType
 
 from retrieval.errors import InputError, StorageError
-from retrieval.index import codecs, explain, fresh, measure, search, verify
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.hits import hits
-from retrieval.index.making import make
-from retrieval.index.measure import MeasureProgress, MeasureReport
-from retrieval.index.opened import OpenedSegments
-from retrieval.index.snapshot import Snapshot, open_newest
-from retrieval.index.turn import Turn
-from retrieval.index.values import CompactReport, IndexStatus
-from retrieval.index.writer import Writer, writing
+from retrieval.index.reading import explain, measure, rescoring, search, verify
+from retrieval.index.reading.hits import hits
+from retrieval.index.reading.measure import MeasureProgress, MeasureReport
+from retrieval.index.reading.snapshot import Snapshot, open_newest
+from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.segments import OpenedSegments
+from retrieval.index.writing import codecs
+from retrieval.index.writing.create import make
+from retrieval.index.writing.exclusive import Turn
+from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
@@ -340,7 +341,9 @@ class Index:
                         hybrid=hybrid,
                     )
                     if rescore:
-                        ranked = fresh.rescored(snapshot, self._encoder, asked, ranked, k, rescore)
+                        ranked = rescoring.rescored(
+                            snapshot, self._encoder, asked, ranked, k, rescore
+                        )
                     answers += hits(snapshot, texts, ranked, marked=highlights)
         return answers
 

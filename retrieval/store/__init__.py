@@ -9,8 +9,8 @@ lock     one writer at a time
 guard    errors of SQLite and of a full disk in a user's words
 """
 
+from retrieval.files.lock import WriterLock
 from retrieval.store.files import FileRecord, SegmentRecord
-from retrieval.store.lock import WriterLock
 from retrieval.store.reading import Counts, Store, StoredDocument
 from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter

@@ -27,6 +27,7 @@ from retrieval.encoders import load_encoder
 from retrieval.encoders.checkpoints import detect, open_folder
 from retrieval.encoders.checkpoints.tokenizer import token_ids
 from retrieval.encoders.embedded import embedded_folder
+from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     GRAPH_FILE,
@@ -37,10 +38,9 @@ from retrieval.encoders.model_folder import (
     fingerprint,
     read_config,
 )
-from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.sides import Side, SideReader
 from retrieval.encoders.tokenization import load_tokenizer
-from retrieval.encoders.torch_encoder import choose_device
 from retrieval.errors import CheckpointError, IndexNotFound, InputError
 from retrieval.index import Index
 from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores

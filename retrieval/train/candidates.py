@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.index.search import HYBRID
+from retrieval.index.reading.search import HYBRID
 from retrieval.train.mining import Mined, text_of
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import TeacherCache, TextVectors

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.transformers import read_masked_lm
-from retrieval.encoders.quantized import write_tensors
+from retrieval.encoders.model.quantized import write_tensors
 from retrieval.errors import CheckpointError
 from retrieval.store.files import sync_directory
 from retrieval.train.masking import MaskedLM, special_ids

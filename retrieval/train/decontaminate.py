@@ -30,7 +30,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.documents import beir
+from retrieval.eval.datasets import beir
 from retrieval.train.corpus import Record
 
 RUN = 13

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import CheckpointError
 from retrieval.train.checkpoint import check_settings, read_state, save_state
 from retrieval.train.corpus import TokenCorpus, batches, pair_batches

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.heads import mean_pool
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.heads import mean_pool
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.joined import Joined
 from retrieval.train.kept_vectors import KeptVectors, Rows

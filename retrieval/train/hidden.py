@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.encoders import model_folder
-from retrieval.encoders.cpu import Network, network_of, usable_cores
+from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, QUERY_WEIGHTS, TOKEN_HEAD
-from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.runtimes.cpu import Network, network_of, usable_cores
 from retrieval.errors import CheckpointError
 from retrieval.train.student import Student
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.train.goals import Goal
 from retrieval.train.ranking import min_max, ranking_distillation_loss
 from retrieval.train.student import Output

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.modernbert import MaskedLMHead, ModernBert
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.modernbert import MaskedLMHead, ModernBert
 from retrieval.errors import CheckpointError, InputError
 
 

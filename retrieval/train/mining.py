@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from retrieval.index import Index
-from retrieval.index.prepare import before
+from retrieval.index.writing.drafts import before
 from retrieval.train.task import Task
 from retrieval.types import Document, Hit
 

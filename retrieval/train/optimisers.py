@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from retrieval.encoders.modernbert import ModernBert
+from retrieval.encoders.model.modernbert import ModernBert
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from retrieval.documents import asking, beir, markdown, rst
+from retrieval.documents import asking
 from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Function
+from retrieval.documents.formats import markdown, rst
 from retrieval.errors import DocumentError
+from retrieval.eval.datasets import beir
 from retrieval.train.corpus import Record
 
 SHORTEST, TARGET, LONGEST = 200, 1500, 4000

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.encoders.modernbert import ModernBert, Rotary
+from retrieval.encoders.model.modernbert import ModernBert, Rotary
 from retrieval.errors import InputError
 from retrieval.train.schedule import growing_batch, warmup_stable_decay
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import CheckpointError, EncoderError
 from retrieval.train.checkpoint import load_state, save_state
 from retrieval.train.distributed import Ranks

@@ -12,9 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.heads import DenseHead, TokenHead, token_vectors
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.heads import DenseHead, TokenHead, token_vectors
+from retrieval.encoders.model.modernbert import ModernBert
+from retrieval.encoders.model.quantized import read_weights
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
@@ -23,9 +26,6 @@ from retrieval.encoders.model_folder import (
     WEIGHTS_FILE,
     read_config,
 )
-from retrieval.encoders.modernbert import ModernBert
-from retrieval.encoders.quantized import read_weights
-from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.documents import beir
 from retrieval.errors import InputError
+from retrieval.eval.datasets import beir
 from retrieval.types import Document
 
 DEVELOPMENT = ("dev", "valid", "validation")

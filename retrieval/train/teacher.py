@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.encoders.modernbert import Layer
+from retrieval.encoders.model.modernbert import Layer
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.train.student import Student, flatten
 from retrieval.train.tiling import layer_sources

@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.encoders.heads import TokenHead
-from retrieval.encoders.token_head_shape import TokenHeadShape
+from retrieval.encoders.model.heads import TokenHead
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.errors import InputError
 from retrieval.train.checkpoint import load_state, save_state
 from retrieval.train.hidden import Hidden, rows_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import retrieval.encoders
-from retrieval.cli.run import run
+from retrieval.cli.entry import run
 from tests.index.fake_encoder import FakeEncoder
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("with_fake_encoder.py")))

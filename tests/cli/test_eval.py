@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.cli.evaluation import results_table
+from retrieval.cli.eval_runs import results_table
 from retrieval.cli.progress import evaluating
 from retrieval.cli.style import Style
 from retrieval.eval import EvaluateProgress

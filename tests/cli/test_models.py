@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import retrieval.cli.modelling
+import retrieval.cli.model_runs
 import retrieval.encoders.embedded
-from retrieval.cli.run import run
-from retrieval.encoders.exporting import export_model
-from retrieval.encoders.onnx_graph import export
+from retrieval.cli.entry import run
+from retrieval.encoders.export.exporting import export_model
+from retrieval.encoders.export.onnx_graph import export
 from retrieval.errors import CheckpointError, InputError
 from tests.encoders import random_models
 
@@ -58,7 +58,7 @@ def command(
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
     """`retrieval model` where the tiny model is the embedded one and the Hub's cache is empty."""
-    for module in (retrieval.encoders.embedded, retrieval.cli.modelling):
+    for module in (retrieval.encoders.embedded, retrieval.cli.model_runs):
         monkeypatch.setattr(module, "available_models", lambda: {"tiny": model})
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(

@@ -146,7 +146,7 @@ def test_progress_is_silent_when_piped(process: Process) -> None:
 def test_help_imports_nothing_that_is_slow() -> None:
     program = (
         "import sys\n"
-        "from retrieval.cli.run import run\n"
+        "from retrieval.cli.entry import run\n"
         "assert run(['--help']) == 0\n"
         "slow = {'numpy', 'rich', 'sqlite3', 'torch', 'onnxruntime', 'faiss', 'tantivy',"
         " 'transformers', 'tokenizers', 'markdown_it', 'retrieval.index', 'retrieval.documents'}\n"

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.cli import place, render
-from retrieval.cli.document import print_json
+from retrieval.cli import render
+from retrieval.cli.json_output import print_json
 from retrieval.cli.style import Style
 from retrieval.errors import IndexNotFound
+from retrieval.service import location
 from retrieval.types import Hit, Passage, TokenMatch
 
 PLAIN = Style(colours=False, width=60)
@@ -165,10 +166,10 @@ def test_the_nearest_index_upwards_is_found(
     deep.mkdir(parents=True)
     monkeypatch.chdir(deep)
     with pytest.raises(IndexNotFound, match=r"no index in .*/a/b or in a folder above it; make"):
-        place.index_to_read(None)
+        location.index_to_read(None)
     (tmp_path / ".retrieval").mkdir()
-    assert place.index_to_read(None) == tmp_path / ".retrieval"
+    assert location.index_to_read(None) == tmp_path / ".retrieval"
     (tmp_path / "a" / ".retrieval").mkdir()
-    assert place.index_to_read(None) == tmp_path / "a" / ".retrieval"
-    assert place.index_to_read(Path("given")) == Path("given")
-    assert place.index_to_write(None) == Path(".retrieval")
+    assert location.index_to_read(None) == tmp_path / "a" / ".retrieval"
+    assert location.index_to_read(Path("given")) == Path("given")
+    assert location.index_to_write(None) == Path(".retrieval")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from retrieval import Document, Index
-from retrieval.cli.fitting import described
-from retrieval.cli.run import run
+from retrieval.cli.entry import run
+from retrieval.cli.train_runs import described
 from tests.index.fake_encoder import FakeEncoder
 from tests.train import made_up
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import retrieval.encoders
 from retrieval.cli import main
-from retrieval.index import writer
+from retrieval.index.writing import writer
 from retrieval.types import Embeddings, Progress
 from tests.index.fake_encoder import FakeEncoder
 

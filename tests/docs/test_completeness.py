@@ -9,9 +9,9 @@ import pytest
 import typer.main
 
 from retrieval import Hit, LateOptions, TokenMatch, errors
-from retrieval.cli.app import app
+from retrieval.cli.commands import app
 from retrieval.index import CompactReport, IndexStatus, MeasureReport
-from retrieval.index.search import HYBRID
+from retrieval.index.reading.search import HYBRID
 from retrieval.types import RETRIEVERS
 from tests.docs.pages import PAGES, ROOT, name
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.cli.run import run
+from retrieval.cli.entry import run
 from tests.cli.test_models import write_model
 from tests.docs.pages import PAGES, ROOT, Command, blocks, commands, name
 
@@ -35,7 +35,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model in the place of the embedded one, and no others."""
     model = write_model(tmp_path / "tiny")
     monkeypatch.setattr("retrieval.encoders.embedded.available_models", lambda: {"tiny": model})
-    monkeypatch.setattr("retrieval.cli.modelling.available_models", lambda: {"tiny": model})
+    monkeypatch.setattr("retrieval.cli.model_runs.available_models", lambda: {"tiny": model})
     monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.documents import discover
-from retrieval.documents.gitignore import GitIgnore
+from retrieval.documents.walk.gitignore import GitIgnore
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.documents.html_text import extract
+from retrieval.documents.formats.html import extract
 
 PAGE = """\
 <!DOCTYPE html>

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.documents.jsonl import parse
+from retrieval.documents.formats.jsonl import parse
 from retrieval.types import Document
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from retrieval.documents import code, markdown, rst
-from retrieval.documents.languages import CODE, language_of
+from retrieval.documents.formats import code, markdown, rst
+from retrieval.documents.formats.languages import CODE, language_of
 from retrieval.documents.outline import Outline
 
 

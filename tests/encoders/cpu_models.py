@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR
-from retrieval.encoders.onnx_graph import export
-from retrieval.encoders.token_head_shape import TokenHeadShape
 
 from .random_models import modernbert, modernbert_config, wordpiece
 

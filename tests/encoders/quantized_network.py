@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.quantized import SCALE, quantize_state, write_tensors
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD, WEIGHTS_FILE
-from retrieval.encoders.quantized import SCALE, quantize_state, write_tensors
-from retrieval.encoders.token_head_shape import TokenHeadShape
 
 VOCABULARY = 50
 

@@ -6,8 +6,8 @@ import itertools
 import pytest
 import torch
 
-from retrieval.encoders import attention as module
-from retrieval.encoders.attention import BLOCK, SHORT, Layout, attention, plain_attention
+from retrieval.encoders.model import attention as module
+from retrieval.encoders.model.attention import BLOCK, SHORT, Layout, attention, plain_attention
 
 HEADS, DIM = 2, 8
 LENGTHS = {

@@ -18,8 +18,8 @@ from transformers import ModernBertForMaskedLM
 from retrieval.encoders import load_encoder
 from retrieval.encoders.checkpoints import detect, open_folder, read_checkpoint
 from retrieval.encoders.checkpoints.transformers import read_masked_lm
-from retrieval.encoders.cpu import CpuEncoder
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.cpu import CpuEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.errors import CheckpointError, MissingDependency
 
 from . import cpu_models

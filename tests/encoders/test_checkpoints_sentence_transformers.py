@@ -12,7 +12,7 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
 
 from retrieval.encoders.checkpoints import NotNative, open_folder, read_checkpoint
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.errors import CheckpointError
 
 from .random_models import TEXTS, byte_bpe, randomise, save_trunk, wordpiece

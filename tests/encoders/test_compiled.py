@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from retrieval.encoders import compiled
-from retrieval.encoders.compiled import CompiledNetwork
+from retrieval.encoders.model.quantized import tensor_places, write_tensors
 from retrieval.encoders.model_folder import WEIGHTS_FILE
-from retrieval.encoders.quantized import tensor_places, write_tensors
+from retrieval.encoders.runtimes import compiled
+from retrieval.encoders.runtimes.compiled import CompiledNetwork
 from retrieval.errors import CheckpointError
 
 from .quantized_network import VOCABULARY, config, forward, save

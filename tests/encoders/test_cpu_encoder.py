@@ -10,8 +10,9 @@ import threading
 import numpy as np
 import pytest
 
-from retrieval.encoders import cpu, load_encoder, onnx_network
-from retrieval.encoders.cpu import CpuEncoder, usable_cores
+from retrieval.encoders import load_encoder
+from retrieval.encoders.runtimes import cpu, onnx
+from retrieval.encoders.runtimes.cpu import CpuEncoder, usable_cores
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Encoder
 
@@ -235,7 +236,7 @@ def test_an_error_in_a_thread_reaches_the_caller(encoder, monkeypatch):
 
 
 def test_cpus_on_which_int8_overflows_get_the_same_vectors(folder, encoder, monkeypatch):
-    monkeypatch.setattr(onnx_network, "int8_overflows", lambda: True)
+    monkeypatch.setattr(onnx, "int8_overflows", lambda: True)
     careful = CpuEncoder(folder)
     made, expected = careful.encode_documents(TEXTS), encoder.encode_documents(TEXTS)
     np.testing.assert_allclose(made.dense, expected.dense, atol=1e-6)
@@ -270,7 +271,7 @@ def test_torch_runs_the_same_folder_under_the_same_fingerprint(folder, encoder):
 
 def test_neither_torch_nor_onnx_is_imported(folder):
     code = (
-        "import sys; from retrieval.encoders.cpu import CpuEncoder;"
+        "import sys; from retrieval.encoders.runtimes.cpu import CpuEncoder;"
         f"CpuEncoder({str(folder)!r}).encode_queries(['fox']);"
         "bad = {'torch', 'transformers', 'onnx', 'faiss'} & set(sys.modules); assert not bad, bad"
     )

@@ -10,12 +10,12 @@ import onnxruntime
 import pytest
 import torch
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.heads import DenseHead, TokenHead, token_vectors
-from retrieval.encoders.modernbert import ModernBert
-from retrieval.encoders.onnx_graph import export
-from retrieval.encoders.quantized import read_weights
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.heads import DenseHead, TokenHead, token_vectors
+from retrieval.encoders.model.modernbert import ModernBert
+from retrieval.encoders.model.quantized import read_weights
 from retrieval.errors import CheckpointError
 
 from .cpu_models import DENSE_DIM, PLAIN_TOKENS, TOKENS, random_state, save

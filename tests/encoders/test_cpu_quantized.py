@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file, save_file
 
-from retrieval.encoders.quantized import (
+from retrieval.encoders.model.quantized import (
     dequantize_rows,
     quantize_rows,
     quantize_state,

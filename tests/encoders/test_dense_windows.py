@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
-from retrieval.encoders.cpu import CpuEncoder
 from retrieval.encoders.model_folder import CONFIG_FILE
 from retrieval.encoders.packing import window_lengths
+from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.errors import CheckpointError
 
 from .cpu_models import Reference, save

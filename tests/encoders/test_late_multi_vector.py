@@ -13,7 +13,7 @@ from sentence_transformers.multi_vector_encoder.modules import (
 )
 
 from retrieval.encoders.checkpoints import NotNative, detect, open_folder, read_checkpoint
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.errors import CheckpointError
 
 from .random_models import TEXTS, byte_bpe, randomise, save_trunk, wordpiece

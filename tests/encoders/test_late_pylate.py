@@ -11,7 +11,7 @@ from sentence_transformers import MultiVectorEncoder
 from transformers import AutoModel, AutoTokenizer
 
 from retrieval.encoders.checkpoints import detect, open_folder, read_checkpoint
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.errors import CheckpointError
 
 from .random_models import TEXTS, byte_bpe, save_trunk, wordpiece

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from retrieval.encoders.checkpoints import NotNative, detect, open_folder, read_checkpoint
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.errors import CheckpointError
 
 from .random_models import TEXTS, byte_bpe, modernbert, wordpiece

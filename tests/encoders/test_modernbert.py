@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import ModernBertForMaskedLM
 
-from retrieval.encoders.attention import Layout
 from retrieval.encoders.checkpoints.folder import Folder
 from retrieval.encoders.checkpoints.transformers import read_masked_lm, read_trunk
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.modernbert import ModernBert
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.modernbert import ModernBert
 
 from .random_models import modernbert
 

@@ -10,17 +10,17 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.cpu import CpuEncoder
-from retrieval.encoders.exporting import export_model
-from retrieval.encoders.model_folder import GRAPH_FILE, QUERY_WEIGHTS, WEIGHTS_FILE, read_config
-from retrieval.encoders.onnx_graph import build_graph
-from retrieval.encoders.quantized import (
+from retrieval.encoders.export.exporting import export_model
+from retrieval.encoders.export.onnx_graph import build_graph
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.quantized import (
     read_tensor,
     read_weights,
     tensor_places,
     write_tensors,
 )
+from retrieval.encoders.model_folder import GRAPH_FILE, QUERY_WEIGHTS, WEIGHTS_FILE, read_config
+from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.errors import CheckpointError
 from retrieval.train.student import Student
 

@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import BertConfig, BertModel
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.sentence_transformers import SentenceTransformersEncoder
+from retrieval.encoders.runtimes.sentence_transformers import SentenceTransformersEncoder
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.types import Encoder
 
@@ -119,7 +119,7 @@ def test_stanford_colbert_on_bert(bert, tmp_path):
 @pytest.mark.parametrize("kind", ["dense", "late"])
 def test_order_and_streams_change_nothing(kind, request, monkeypatch):
     encoder = load(request.getfixturevalue(kind))
-    monkeypatch.setattr("retrieval.encoders.sentence_transformers._STREAM_TEXTS", 3)
+    monkeypatch.setattr("retrieval.encoders.runtimes.sentence_transformers._STREAM_TEXTS", 3)
     whole, seen = encoder.encode_documents(TEXTS), []
     encoder._budget = 20
     runs = list(encoder.stream_documents(iter(TEXTS), progress=lambda *counts: seen.append(counts)))

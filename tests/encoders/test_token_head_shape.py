@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD
-from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 SKIP, UP, DOWN = TOKEN_HEAD

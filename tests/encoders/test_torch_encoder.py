@@ -8,13 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.encoders import load_encoder, torch_encoder
+from retrieval.encoders import load_encoder
 from retrieval.encoders.checkpoints import open_folder, read_checkpoint
-from retrieval.encoders.heads import DenseHead, PooledHead, TokenHead, UnitLength, pool
-from retrieval.encoders.network import Checkpoint, Network
+from retrieval.encoders.model.heads import DenseHead, PooledHead, TokenHead, UnitLength, pool
+from retrieval.encoders.model.network import Checkpoint, Network
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
+from retrieval.encoders.runtimes import torch as torch_runtime
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.encoders.sides import Expansion, Side
-from retrieval.encoders.token_head_shape import TokenHeadShape
-from retrieval.encoders.torch_encoder import TorchEncoder
 from retrieval.errors import CheckpointError, EncoderError, InputError
 from retrieval.types import Encoder
 
@@ -135,8 +136,8 @@ def test_progress(encoder):
 
 
 def test_stream(encoder, alone, monkeypatch):
-    monkeypatch.setattr(torch_encoder, "STREAM_TOKENS", 60)
-    monkeypatch.setattr(torch_encoder, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(torch_runtime, "STREAM_TOKENS", 60)
+    monkeypatch.setattr(torch_runtime, "_READ_AT_ONCE", 2)
     read, seen = [], []
 
     def texts():
@@ -260,7 +261,7 @@ def test_on_a_gpu(folder, encoder):
 
 def test_pooling_by_definition():
     hidden = torch.arange(12, dtype=torch.float32).reshape(6, 2)
-    from retrieval.encoders.attention import Layout
+    from retrieval.encoders.model.attention import Layout
 
     layout = Layout.of([4, 2])
     expected = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.cpu import CpuEncoder
+from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.encoders.sides import Expansion, Side, SideReader
 from retrieval.types import TokenTracer
 

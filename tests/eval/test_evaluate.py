@@ -14,12 +14,12 @@ import pytest
 from retrieval.errors import EncoderError, IndexLocked, InputError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Indexing, Ranked, Settings
-from retrieval.eval.claiming import claimed
 from retrieval.eval.compare import compare_folders, render_comparison_text
 from retrieval.eval.datasets import Collection, load, read_run
 from retrieval.eval.evaluate import EvaluateProgress, evaluate
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
+from retrieval.files.claim import claimed
 
 
 class Words:

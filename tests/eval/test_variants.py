@@ -16,8 +16,8 @@ from retrieval.eval.datasets import Collection, assemble
 from retrieval.eval.results import file_name
 from retrieval.eval.systems import Engine, IndexSystem, make_systems
 from retrieval.eval.variants import Build, Variant, parse_variant, shortened
-from retrieval.index import writer
-from retrieval.index.search import HYBRID
+from retrieval.index.reading.search import HYBRID
+from retrieval.index.writing import writer
 from retrieval.indexes import FUSIONS
 from retrieval.types import Document
 from tests.index.fake_encoder import FakeEncoder

@@ -20,7 +20,7 @@ import faiss  # before the fork, once for all writers
 import tantivy
 
 from retrieval.index import Index
-from retrieval.index.session import Session
+from retrieval.index.writing.session import Session
 from retrieval.store import Commit, StoreWriter
 
 from .fake_encoder import FakeEncoder

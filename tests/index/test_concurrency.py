@@ -226,21 +226,21 @@ def test_refresh_moves_on_and_says_so(folder: Path) -> None:
 
 def test_opening_outlives_a_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit and its sweep between a reader's look at the store and at the files."""
-    from retrieval.index import opened
+    from retrieval.index import segments
 
     races = iter(range(1, 4))
-    real = opened.check_sizes
+    real = segments.check_sizes
 
     def check_sizes(*arguments: object) -> None:
         number = next(races, None)
         if number is not None:
             with monkeypatch.context() as patch:
-                patch.setattr(opened, "check_sizes", real)
+                patch.setattr(segments, "check_sizes", real)
                 with Index.open(folder, encoder=FakeEncoder()) as writer:
                     writer.add(generation(number))
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(opened, "check_sizes", check_sizes)
+    monkeypatch.setattr(segments, "check_sizes", check_sizes)
     with Index.open(folder, encoder=FakeEncoder()) as reader:
         assert check_one_generation(reader) == 3
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.index import Index, session
-from retrieval.index.opened import Opened, OpenedSegments
+from retrieval.index import Index
+from retrieval.index.segments import Opened, OpenedSegments
 from retrieval.index.vectors import VectorSegment
+from retrieval.index.writing import session
 from retrieval.store import SegmentRecord, Store
 from retrieval.store.files import check_sizes
 from retrieval.types import Document
@@ -117,7 +118,7 @@ def test_a_commit_opens_only_what_it_wrote(index: Index, monkeypatch: pytest.Mon
         checked.append(segment.kind)
         check_sizes(folder, segment)
 
-    monkeypatch.setattr("retrieval.index.opened.check_sizes", check)
+    monkeypatch.setattr("retrieval.index.segments.check_sizes", check)
     index.delete(["d3"])
     assert checked == []
     index.add([document(3)])

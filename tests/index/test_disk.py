@@ -38,7 +38,7 @@ def check_swept(index: Index) -> None:
 
 
 def test_a_disk_fills_up_and_is_freed(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 40)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 40)
     rng = random.Random(3)
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(2_000_000))

@@ -75,7 +75,7 @@ def test_hybrid_hits_carry_what_each_retriever_said(index: Index) -> None:
 def test_hybrid_candidates_are_scored_by_every_retriever(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from retrieval.index import search
+    from retrieval.index.reading import search
 
     monkeypatch.setattr(search, "HYBRID", replace(search.HYBRID, candidates=3))
     index.add(Document(f"d{n}", f"word{n} common " + "filler " * n) for n in range(40))
@@ -191,7 +191,7 @@ def test_of_an_id_given_twice_the_last_wins(index: Index, monkeypatch: pytest.Mo
     versions = [Document("a", f"version{n} of it") for n in range(9)]
     assert index.add([*versions[:5], DOG]) == 2
     assert index.get("a") == versions[4]
-    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 1)  # encoded when given
+    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 1)  # encoded when given
     assert index.add(versions[5:]) == 1
     assert index.get("a") == versions[8]
     assert ids(index.search("version8", retriever="lexical")) == ["a"]
@@ -443,7 +443,7 @@ def test_many_small_commits_leave_few_segments(index: Index) -> None:
 
 
 def test_progress_counts_up(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 40)
+    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 40)
     seen: list[tuple[int, int]] = []
     documents = [Document(f"d{n}", "five words are in here") for n in range(7)]
     index.add(documents, progress=lambda passages, tokens: seen.append((passages, tokens)))
@@ -455,7 +455,7 @@ def test_progress_counts_up(index: Index, monkeypatch: pytest.MonkeyPatch) -> No
 def test_documents_stream_and_commits_come_on_the_way(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 5)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 5)
     seen = []
 
     def documents() -> Iterator[Document]:
@@ -476,8 +476,8 @@ def test_documents_stream_and_commits_come_on_the_way(
 def test_a_document_larger_than_memory_allows_is_still_one_commit(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 1000)
-    monkeypatch.setattr("retrieval.index.writer.SPILL_FLOATS", 5000)
+    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 1000)
+    monkeypatch.setattr("retrieval.index.writing.writer.SPILL_FLOATS", 5000)
     text = " ".join(f"word{n}" for n in range(5000))
     index.add([DOG, Document("huge", text), FOX])
     assert index.status().generation <= 2

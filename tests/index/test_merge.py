@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.merge import FAN_IN, SMALLEST, Candidate, plan, to_promote
+from retrieval.index.writing.merge_policy import FAN_IN, SMALLEST, Candidate, plan, to_promote
 
 
 def test_few_segments_stay() -> None:

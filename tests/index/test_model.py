@@ -52,11 +52,11 @@ def test_any_history_ends_in_what_brute_force_says(
     # Few passages must be enough to merge segments and to commit in the middle of a call.
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch("retrieval.index.merge.FAN_IN", 2),
-        patch("retrieval.index.merge.SMALLEST", 4),
-        patch("retrieval.index.session.WAITING_SHARE", waiting),
-        patch("retrieval.index.writer.COMMIT_CHANGES", 5),
-        patch("retrieval.index.writer.BLOCK_CHARACTERS", 60),
+        patch("retrieval.index.writing.merge_policy.FAN_IN", 2),
+        patch("retrieval.index.writing.merge_policy.SMALLEST", 4),
+        patch("retrieval.index.writing.session.WAITING_SHARE", waiting),
+        patch("retrieval.index.writing.writer.COMMIT_CHANGES", 5),
+        patch("retrieval.index.writing.writer.BLOCK_CHARACTERS", 60),
     ):
         index = Index.create(Path(folder) / "i", encoder=encoder)
         try:

@@ -16,8 +16,8 @@ import pytest
 from retrieval import LateOptions
 from retrieval.errors import StorageError
 from retrieval.index import Index
-from retrieval.index.merge import FAN_IN
-from retrieval.index.session import Session
+from retrieval.index.writing.merge_policy import FAN_IN
+from retrieval.index.writing.session import Session
 from retrieval.indexes.arrays import ArrayWriter
 from retrieval.types import Document
 

@@ -169,7 +169,7 @@ def test_numbers_are_never_used_twice(index: Index) -> None:
 
 
 def test_the_log_does_not_grow_without_end(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.session._LOG_BYTES", 200_000)
+    monkeypatch.setattr("retrieval.index.writing.session._LOG_BYTES", 200_000)
     sizes = []
     for n in range(12):
         index.add([Document(f"d{n}", f"word{n} " * 10_000)])  # 70 kB each

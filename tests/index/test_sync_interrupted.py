@@ -9,7 +9,7 @@ import pytest
 
 import retrieval.sync
 from retrieval.index import Index
-from retrieval.index.writer import Writer
+from retrieval.index.writing.writer import Writer
 from retrieval.sync import SyncProgress, sync
 
 from .fake_encoder import FakeEncoder
@@ -19,7 +19,7 @@ from .source_files import counts, jsonl, write
 def test_a_file_changed_back_after_an_interruption_is_read(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 5)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 5)
 
     def records(version: int) -> list[dict[str, object]]:
         return [{"_id": f"d{n}", "text": f"version {version}"} for n in range(20)]
@@ -50,7 +50,7 @@ def test_a_deletion_cut_short_is_made_good(
     sync(index, [docs])
     kept = docs / "a.md", (docs / "a.md").read_text()
     with monkeypatch.context() as patch:
-        patch.setattr("retrieval.index.writer.COMMIT_CHANGES", 1)
+        patch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 1)
         real = Writer.delete
 
         def delete(writer: Writer, number: int) -> None:
@@ -103,7 +103,7 @@ def test_a_file_edited_between_its_two_readings_is_read_whole(
 def test_an_interrupted_sync_goes_on_where_it_was(
     index: Index, tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writer.COMMIT_CHANGES", 10)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
     for n in range(40):
         write(tmp_path / "docs" / f"{n:02}.txt", f"text{n}")
     jsonl(tmp_path / "docs" / "z.jsonl", [{"text": f"record{n}"} for n in range(40)])

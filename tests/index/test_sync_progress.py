@@ -36,7 +36,7 @@ def test_progress_is_of_what_is_encoded(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
 ) -> None:
     """Not of what is read, which is a moment for one long text, and for many short ones."""
-    monkeypatch.setattr("retrieval.index.writer.BLOCK_CHARACTERS", 4000)
+    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 4000)
     words = [f"word{n}" for n in range(8000)]
     texts = [" ".join(words[n::records]) for n in range(records)]
     jsonl(tmp_path / "docs" / "a.jsonl", [{"text": text} for text in texts])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train.corpus import Record, TokenCorpus, tokenise
 from retrieval.train.distill import DistillConfig, distill
 from retrieval.train.distributed import Ranks, ranks

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train.student import Student
 
 NOTIONS = 24

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.onnx_graph import export
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train.corpus import Record, TokenCorpus, tokenise
 from retrieval.train.needles import Words
 from retrieval.train.query_weights import document_frequencies, query_weights

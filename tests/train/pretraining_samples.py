@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train.distributed import ranks
 from retrieval.train.masking import MaskedLM, Masking
 from retrieval.train.optimisers import OptimiserSettings

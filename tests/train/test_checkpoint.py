@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.attention import Layout
 from retrieval.encoders.checkpoints.folder import Folder
 from retrieval.encoders.checkpoints.transformers import read_masked_lm
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import CheckpointError
 from retrieval.train.checkpoint import load_state, save_state, write_masked_lm
 from retrieval.train.masking import MaskedLM

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.documents import beir
 from retrieval.errors import InputError
+from retrieval.eval.datasets import beir
 from retrieval.train.corpus import Record
 from retrieval.train.decontaminate import CODE_RUN, RUN, Protected, protect
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train import interruption
 from retrieval.train.corpus import TokenCorpus

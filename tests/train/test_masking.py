@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train.masking import Masked, Masking, masked_lm_loss, special_ids
 

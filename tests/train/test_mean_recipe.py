@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.quantized import read_weights
+from retrieval.encoders.model.quantized import read_weights
 from tests.train.made_up import write_start
 
 RECIPES = Path(__file__).parents[2] / "recipes"

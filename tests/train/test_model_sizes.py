@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from retrieval.encoders.loading import load_encoder
-from retrieval.encoders.torch_encoder import TorchEncoder
+from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.eval import evaluate, make_systems
 from retrieval.train.student import Student
 from tests.train.made_up import ASKED, FILLERS, TOLD, tokenizer, write_collection, write_start

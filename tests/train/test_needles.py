@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.train import distill as distilling
 from retrieval.train.corpus import Record, tokenise
 from retrieval.train.distill import DistillConfig, distill

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import InputError
 from retrieval.train.packing import Packer, Place, cut
 from retrieval.train.tokens import Documents

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.errors import InputError
 from retrieval.train.phases import Phase, check, enter, modernbert_phases
 from retrieval.train.schedule import growing_batch

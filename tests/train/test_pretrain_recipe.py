@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from retrieval.encoders.attention import Layout
+from retrieval.encoders.model.attention import Layout
 from retrieval.train.checkpoint import load_masked_lm
 from tests.encoders.random_models import wordpiece
 

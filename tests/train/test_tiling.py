@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.config import ModernBertConfig
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.errors import InputError
 from retrieval.train.masking import MaskedLM
 from retrieval.train.tiling import around_the_middle, layer_sources, tile

@@ -12,9 +12,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from retrieval.encoders.attention import Layout
-from retrieval.encoders.heads import token_vectors
-from retrieval.encoders.token_head_shape import TokenHeadShape
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.heads import token_vectors
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train.hidden import Hidden, Trunk, full_length, rows_of
 from retrieval.train.statements import Placing, Writer

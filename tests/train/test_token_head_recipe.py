@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.quantized import read_weights, write_tensors
+from retrieval.encoders.model.quantized import read_weights, write_tensors
 from tests.train.names import corpus, tokenizer, write_model
 
 RECIPES = Path(__file__).parents[2] / "recipes"

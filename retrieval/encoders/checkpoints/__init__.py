@@ -13,7 +13,7 @@ from retrieval.encoders.checkpoints.detect import Format, detect
 from retrieval.encoders.checkpoints.folder import Folder, NotNative, open_folder
 
 if TYPE_CHECKING:
-    from retrieval.encoders.network import Checkpoint
+    from retrieval.encoders.model.network import Checkpoint
 
 __all__ = ["Folder", "Format", "NotNative", "detect", "open_folder", "read_checkpoint"]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.weights import fill, read_tensors
-from retrieval.encoders.heads import POOLINGS, Projection
+from retrieval.encoders.model.heads import POOLINGS, Projection
 from retrieval.errors import CheckpointError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {

@@ -32,8 +32,8 @@ from retrieval.encoders.checkpoints.tokenizer import (
     token_ids,
 )
 from retrieval.encoders.checkpoints.transformers import read_config, read_trunk
-from retrieval.encoders.heads import ProjectedTokens, UnitLength
-from retrieval.encoders.network import Checkpoint, Network
+from retrieval.encoders.model.heads import ProjectedTokens, UnitLength
+from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.sides import Expansion, Side
 from retrieval.errors import CheckpointError
 

@@ -13,7 +13,10 @@ from retrieval.encoders.checkpoints.folder import Folder
 from retrieval.encoders.checkpoints.tokenizer import read_tokenizer, token_ids
 from retrieval.encoders.checkpoints.transformers import build_trunk, read_config
 from retrieval.encoders.checkpoints.weights import fill
-from retrieval.encoders.heads import DenseHead, TokenHead
+from retrieval.encoders.model.heads import DenseHead, TokenHead
+from retrieval.encoders.model.network import Checkpoint, Network
+from retrieval.encoders.model.quantized import read_weights
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import (
     DENSE_HEAD,
     QUERY_WEIGHTS,
@@ -22,10 +25,7 @@ from retrieval.encoders.model_folder import (
     ModelSettings,
     fingerprint,
 )
-from retrieval.encoders.network import Checkpoint, Network
-from retrieval.encoders.quantized import read_weights
 from retrieval.encoders.sides import Side, check_weights
-from retrieval.encoders.token_head_shape import TokenHeadShape
 from retrieval.errors import CheckpointError
 
 

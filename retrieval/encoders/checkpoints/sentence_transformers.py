@@ -21,8 +21,8 @@ from retrieval.encoders.checkpoints.modules import (
 )
 from retrieval.encoders.checkpoints.tokenizer import longest_text, read_tokenizer
 from retrieval.encoders.checkpoints.transformers import read_config, read_trunk
-from retrieval.encoders.heads import PooledHead, UnitLength
-from retrieval.encoders.network import Checkpoint, Network
+from retrieval.encoders.model.heads import PooledHead, UnitLength
+from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.sides import Side
 
 SETTINGS = "config_sentence_transformers.json"

@@ -17,8 +17,8 @@ from retrieval.encoders.checkpoints.folder import Folder
 from retrieval.encoders.checkpoints.tokenizer import expansion_token, read_tokenizer
 from retrieval.encoders.checkpoints.transformers import build_trunk, read_config
 from retrieval.encoders.checkpoints.weights import read_tensors
-from retrieval.encoders.heads import ProjectedTokens
-from retrieval.encoders.network import Checkpoint, Network
+from retrieval.encoders.model.heads import ProjectedTokens
+from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.sides import Expansion, Side
 from retrieval.errors import CheckpointError
 

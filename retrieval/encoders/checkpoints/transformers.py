@@ -15,10 +15,10 @@ from torch import Tensor
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.tokenizer import longest_text, read_tokenizer
 from retrieval.encoders.checkpoints.weights import fill, read_tensors
-from retrieval.encoders.config import ModernBertConfig
-from retrieval.encoders.heads import PooledHead
-from retrieval.encoders.modernbert import MaskedLMHead, ModernBert
-from retrieval.encoders.network import Checkpoint, Network
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.heads import PooledHead
+from retrieval.encoders.model.modernbert import MaskedLMHead, ModernBert
+from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.sides import Side
 from retrieval.errors import CheckpointError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from retrieval.encoders.checkpoints.folder import Folder
-from retrieval.encoders.quantized import tensor_places
+from retrieval.encoders.model.quantized import tensor_places
 from retrieval.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.documents import beir
 from retrieval.errors import InputError
+from retrieval.eval.datasets import beir
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.rows import (
     SUFFIXES,

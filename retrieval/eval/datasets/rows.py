@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from retrieval.documents.encoding import decode
+from retrieval.documents.decoding import decode
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.wording import amount
 

@@ -1,0 +1,81 @@
+"""One command line, from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from retrieval.cli.errors import DEBUG, INTERRUPTED, PIPE_CLOSED, Failure, describe
+from retrieval.cli.interrupting import lasting_interrupts
+from retrieval.cli.style import Style, safe
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; every error has been shown by then."""
+    _reopen_closed()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a stream that a caller put in its place
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        with lasting_interrupts():
+            from retrieval.cli.commands import HeldError, app
+
+            try:
+                code = app(args=list(arguments), prog_name="retrieval", standalone_mode=False)
+            except HeldError as held:
+                raise held.error from None
+            sys.stdout.flush()
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 1
+    except BaseException as error:
+        return _show(error, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _reopen_closed() -> None:
+    """Let a standard stream that was closed lead nowhere: a file would take its number, and what
+    is printed would be written into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- until the end
+
+
+def _show(error: BaseException, arguments: Sequence[str]) -> int:
+    resumable = arguments[0] in ("index", "eval", "train") if arguments else False
+    failure = describe(error, resumable=resumable)
+    if failure.code == PIPE_CLOSED:
+        _forget_output()
+        return failure.code
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    try:
+        _report(failure, as_json="--json" in options)
+    except OSError:
+        _forget_output()
+    return failure.code
+
+
+def _report(failure: Failure, *, as_json: bool) -> None:
+    if as_json:
+        from retrieval.cli.json_output import print_json
+
+        print_json({"error": {"type": failure.type, "message": failure.message}})
+    else:
+        label = Style.of(sys.stderr).dress("wrong", "error: ")
+        if failure.code == INTERRUPTED:
+            label = ""  # nothing went wrong
+        sys.stderr.write(f"{label}{safe(failure.message)}\n")
+    sys.stdout.flush()
+
+
+def _forget_output() -> None:
+    """Let what is left in the buffer go nowhere, or the interpreter complains as it ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,1 @@
+"""What each format makes of a file's content."""

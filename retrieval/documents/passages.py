@@ -1,0 +1,248 @@
+"""A document to passages: parts of at most so many tokens, cut where the text itself has parts.
+
+The text is tokenised once. Its sections (headings, top-level blocks of code) are cut apart, except
+that a tiny one joins its neighbour. A section that is too long is cut from its start, each time at
+the best place between a quarter of the limit and the limit: the last paragraph that begins there,
+or else the last sentence, line, word or, if there is nothing else, token.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.documents.formats import code, markdown, rst
+from retrieval.documents.formats.languages import CODE
+from retrieval.documents.outline import Outline
+from retrieval.errors import InputError
+from retrieval.types import Document, Passage, TokenSpans
+
+MAX_TOKENS = 256
+
+_BLOCK_CHARS = 256 * 1024
+"""Tokenised at a time: a tokenizer's own memory is many times the text."""
+_LONGEST_WORD = 4 * 1024 * 1024
+"""A stretch without white space is tokenised in pieces beyond this many characters."""
+
+_PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*+")
+_SENTENCE = re.compile(r"(?:[.!?…][\"'”’»)\]]*+\s++(?=[^\sa-z])|[。！？][」』”’）]*+\s*+)")
+_SPACE = re.compile(r"\s*+")
+_ZERO_WIDTH_JOINER = "\u200d"
+
+
+def chunk(
+    document: Document, token_spans: TokenSpans, *, max_tokens: int = MAX_TOKENS
+) -> list[Passage]:
+    """Cut a document into passages, in order, without overlap, leaving out nothing but white space.
+
+    How a text is cut follows `language` in its metadata: Markdown and reStructuredText at their
+    headings, code at its blocks, all else at paragraphs. A passage neither begins nor ends with
+    white space. It has at most `max_tokens` of the document's tokens, unless a single character has
+    more. A text of white space alone has no passages.
+
+    Args:
+        document: what to cut.
+        token_spans: text to i64 [t, 2], the character spans of its tokens in order.
+        max_tokens: the most tokens of a passage.
+
+    Raises:
+        InputError: `max_tokens` is less than 1.
+    """
+    if max_tokens < 1:
+        raise InputError(f"max_tokens is {max_tokens}; a passage has at least 1 token")
+    text = document.text
+    if not text.strip():
+        return []
+    tokens = _Tokens.of(text, token_spans)
+    outline = _outline(text, document.metadata.get("language"))
+    passages: list[Passage] = []
+    for start, end in _parts(text, tokens, outline, max_tokens):
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+        end = start + len(text[start:end].rstrip())
+        if start < end:
+            passages.append(Passage(document.id, len(passages), start, end))
+    return passages
+
+
+def _outline(text: str, language: object) -> Outline:
+    if language == "markdown":
+        return markdown.outline(text)
+    if language == "rst":
+        return rst.outline(text)
+    if isinstance(language, str) and language in CODE:
+        return code.outline(text)
+    return Outline()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Where a text's tokens start and end: i64 [t] each, neither ever falling."""
+
+    text: str
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, text: str, token_spans: TokenSpans) -> _Tokens:
+        spans = [
+            np.asarray(token_spans(text[start:end]), dtype=np.int64).reshape(-1, 2) + start
+            for start, end in _blocks(text)
+        ]
+        every = np.concatenate(spans)
+        starts, ends = np.maximum.accumulate(every, axis=0).T
+        return cls(text, np.ascontiguousarray(starts), np.ascontiguousarray(ends))
+
+    def at(self, offset: int) -> int:
+        """The first token that ends beyond a character offset: the first of what begins there."""
+        return int(np.searchsorted(self.ends, offset, side="right"))
+
+    def divides(self, offset: int) -> bool:
+        """Whether no token has text on both sides of the offset (white space may hang over)."""
+        token = self.at(offset)
+        if token == len(self.starts) or (start := int(self.starts[token])) >= offset:
+            return True
+        space = _SPACE.match(self.text, start, offset)
+        return space is not None and space.end() == offset
+
+    def word_before(self, token: int, least: int) -> int | None:
+        """Where the last word starts whose first token is one of least, ..., token."""
+        for at in range(token, least - 1, -1):
+            start = int(self.starts[at])
+            if not self._apart(at):
+                continue
+            if self.text[start - 1].isspace() or self.text[start].isspace():
+                return start
+        return None
+
+    def any_before(self, token: int, first: int, last: int) -> int | None:
+        """Where `token` starts, or the nearest one to it that divides no character.
+
+        Marks on a character stay with it if a token after `first` allows; if not even a code point
+        can be kept whole before `token`, it is a later one before `last`.
+        """
+        for at in range(token, first, -1):
+            if self._apart(at) and not self._in_character(int(self.starts[at])):
+                return int(self.starts[at])
+        for at in (*range(token, first, -1), *range(token + 1, last)):
+            if self._apart(at):
+                return int(self.starts[at])
+        return None
+
+    def _apart(self, token: int) -> bool:
+        """Whether a token begins where the one before has ended: one character can be several."""
+        return bool(self.starts[token] >= self.ends[token - 1])
+
+    def _in_character(self, offset: int) -> bool:
+        """Whether what begins here is a mark on the character before it."""
+        before, after = self.text[offset - 1], self.text[offset]
+        return _ZERO_WIDTH_JOINER in (before, after) or unicodedata.category(after)[0] == "M"
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches to tokenise on their own, cut before white space, where no token is cut."""
+    start = 0
+    while len(text) - start > _BLOCK_CHARS:
+        end = text.rfind("\n", start + 1, start + _BLOCK_CHARS)
+        if end < 0:
+            end = text.rfind(" ", start + 1, start + _BLOCK_CHARS)
+        if end < 0:
+            space = re.compile(r"\s").search(text, start + 1, start + _LONGEST_WORD)
+            end = space.start() if space else min(start + _LONGEST_WORD, len(text))
+        # Cut before the whole of the white space, which some tokenizers join into one token.
+        end = start + (len(text[start:end].rstrip()) or end - start)
+        yield start, end
+        start = end
+    yield start, len(text)
+
+
+def _parts(
+    text: str, tokens: _Tokens, outline: Outline, max_tokens: int
+) -> Iterator[tuple[int, int]]:
+    """The spans of all passages, white space around them included."""
+    for start, end in _sections(text, tokens, outline, max_tokens):
+        yield from _pieces(start, end, tokens, outline, max_tokens)
+
+
+def _sections(
+    text: str, tokens: _Tokens, outline: Outline, max_tokens: int
+) -> Iterator[tuple[int, int]]:
+    """The spans of sections, tiny ones joined to a neighbour that is not above them.
+
+    A section under a quarter of the limit, or one that follows such, joins what stands before it if
+    both fit into one passage.
+    """
+    tiny = max_tokens // 4
+    sections = [
+        section
+        for section in outline.sections
+        if section.start == 0 or tokens.divides(section.start)
+    ]
+    bounds = [*(section.start for section in sections), len(text)]
+    firsts = [tokens.at(start) for start in bounds[:-1]] + [len(tokens.starts)]
+    start, level, size = 0, sections[0].level, firsts[1]
+    for at in range(1, len(sections)):
+        own = firsts[at + 1] - firsts[at]
+        is_tiny = size < tiny or own < tiny
+        if is_tiny and size + own <= max_tokens and sections[at].level >= level:
+            size += own
+        else:
+            yield start, bounds[at]
+            start, level, size = bounds[at], sections[at].level, own
+    yield start, len(text)
+
+
+def _pieces(
+    start: int, end: int, tokens: _Tokens, outline: Outline, max_tokens: int
+) -> Iterator[tuple[int, int]]:
+    """A section's span, cut into pieces that fit; the last piece is not left tiny."""
+    least = max(1, max_tokens // 4)
+    last = tokens.at(end)
+    first = tokens.at(start)
+    while last - first > max_tokens:
+        most = min(max_tokens, last - first - least)
+        cut = _cut(tokens, outline, start, first + least, first + most)
+        if cut is None:
+            cut = tokens.any_before(first + most, first, last)
+        if cut is None:
+            break
+        yield start, cut
+        start, first = cut, tokens.at(cut)
+    yield start, end
+
+
+def _cut(tokens: _Tokens, outline: Outline, start: int, least: int, most: int) -> int | None:
+    """The best place to cut: a character offset where one of the tokens least, ..., most begins.
+
+    None if there is nothing better than to cut a word.
+
+    Args:
+        tokens: the text's tokens.
+        outline: where the text has parts.
+        start: where the piece starts that is to end at the cut.
+        least: the first token that may begin the next piece.
+        most: the last one.
+    """
+    text = tokens.text
+    low, high = int(tokens.ends[least - 1]), int(tokens.starts[most])
+    for breaks in outline.breaks:
+        for at in range(bisect_right(breaks, high) - 1, -1, -1):
+            if breaks[at] < low:
+                break
+            if tokens.divides(breaks[at]):
+                return breaks[at]
+    for pattern in (_PARAGRAPH, _SENTENCE) if outline.sentences else (_PARAGRAPH,):
+        # A full stop is the last token of its sentence; a step back brings it into view.
+        matches = pattern.finditer(text, max(start, low - 3), high + 1)
+        for cut in reversed([match.end() for match in matches]):
+            if low <= cut <= high and tokens.divides(cut):
+                return cut
+    line = text.rfind("\n", low, high) + 1
+    if line and tokens.divides(line):
+        return line
+    return tokens.word_before(most, least)

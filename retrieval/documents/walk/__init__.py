@@ -1,0 +1,1 @@
+"""Which files a folder gives: the walk, and git's rules of what to leave out."""

@@ -1,0 +1,1 @@
+"""The network written for other runtimes."""

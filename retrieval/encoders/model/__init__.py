@@ -1,0 +1,1 @@
+"""The network: its configuration, layers, heads and weights."""

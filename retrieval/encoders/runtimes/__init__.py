@@ -1,0 +1,1 @@
+"""What runs a network: compiled code, ONNX Runtime, torch, sentence-transformers."""

@@ -1,0 +1,182 @@
+"""The embedded model's network compiled for processors with AVX-512 and VNNI.
+
+It computes what the graph of `retrieval.encoders.export.onnx_graph` does, from the same weights and
+with the same rounding to int8, in about two thirds of the time: a token's activations go through
+the layers between two attentions while they are in the core's cache. native/network is its source.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders import model_folder
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.quantized import SCALE, TensorPlace
+from retrieval.encoders.model.token_head_shape import TokenHeadShape
+from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD
+from retrieval.errors import CheckpointError
+
+try:
+    from retrieval.encoders import _network
+except ImportError:  # not built, or not for this processor
+    _network = None  # type: ignore[assignment]
+
+ISA = "avx512"
+"""What RETRIEVAL_ISA calls these instructions; with another name there the network is not used."""
+
+_FIRST_ANGLES = 512
+# Products of that many bytes cannot overflow 32 bits.
+_LONGEST = 1 << 15
+
+
+class CompiledNetwork:
+    """A model folder's network; runs on the caller's thread, any number of them at once."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: ModernBertConfig,
+        places: Mapping[str, TensorPlace],
+        dense_window: int | None,
+    ) -> None:
+        """Read the weights.
+
+        Args:
+            folder: a model folder with int8 matrices.
+            config: what its `config.json` says.
+            places: where its tensors lie.
+            dense_window: most tokens of a window with a dense vector of its own.
+
+        Raises:
+            CheckpointError: a tensor is missing, or has another size than `config` says.
+        """
+        file = folder / model_folder.WEIGHTS_FILE
+        shapes = {name: place.shape for name, place in places.items()}
+        try:
+            tokens = TokenHeadShape.of(shapes, config.hidden_size)
+        except CheckpointError as wrong:
+            raise _misfit(file, wrong) from None
+        dense = places.get(DENSE_HEAD)
+        self._dense_dim = dense.shape[0] if dense else 0
+        self._token_dim = tokens.dim if tokens else 0
+        self._window = dense_window or 0
+        self._rotations = [
+            _Rotation(theta, config.head_dim) for theta in (config.global_theta, config.local_theta)
+        ]
+        stored = np.memmap(file, np.uint8, "r")
+        sizes = (
+            config.vocab_size,
+            config.hidden_size,
+            config.num_heads,
+            config.intermediate_size,
+            config.window,
+            self._dense_dim,
+            self._window if dense else 0,
+            self._token_dim,
+            tokens.inner if tokens else 0,
+            tokens.near if tokens else 0,
+            tokens.reach if tokens else 0,
+        )
+        local = bytes(kind == "local" for kind in config.layer_kinds)
+        names = list(_names(config.num_layers, bool(dense), tokens))
+        try:
+            tensors = tuple(_tensor(stored, places[name]) for name in names)
+            self._network = _network.network(sizes, config.norm_eps, local, tensors)
+        except (KeyError, ValueError) as wrong:
+            raise _misfit(file, wrong) from None
+
+    def __call__(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """One text's ids i64 [L] to `dense` f32 [1, D], `windows` [w, D], `tokens` [L, d]."""
+        length = len(ids)
+        windows = -(-length // self._window) if self._window else 0
+        dense = np.empty((1, self._dense_dim), np.float32)
+        each = np.empty((windows, self._dense_dim), np.float32)
+        tokens = np.empty((length, self._token_dim), np.float32)
+        angles = [part for rotation in self._rotations for part in rotation(length)]
+        _network.forward(self._network, ids, *angles, dense, each, tokens)
+        return {"dense": dense, "windows": each, "tokens": tokens}
+
+
+def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
+    """Whether there is a compiled network for this processor and a network of this shape."""
+    if _network is None or os.environ.get("RETRIEVAL_ISA", ISA) != ISA:
+        return False
+    if config.norm_bias or config.attention_bias or config.mlp_bias:
+        return False
+    wide = config.hidden_size % 64 == 0 and config.intermediate_size % 64 == 0
+    table = places.get("embeddings.tok_embeddings.weight")
+    inside = [places[name].shape for name in (TOKEN_HEAD[1], NEAR) if name in places]
+    if not all(inside):  # no dimension at all
+        return False
+    return (
+        wide
+        and config.head_dim in (32, 64, 96, 128)
+        and all(shape[0] % 16 == 0 and shape[-1] <= _LONGEST for shape in inside)
+        and (NEAR not in places or places[NEAR].shape[0] <= config.hidden_size)
+        and config.activation == "gelu"
+        and table is not None
+        and table.dtype == "I8"
+    )
+
+
+class _Rotation:
+    """Cosines and sines of rotary positions; the tables grow with the longest text."""
+
+    def __init__(self, theta: float, dim: int) -> None:
+        steps = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
+        self._frequencies = np.float32(1) / np.float32(theta) ** steps
+        self._tables = self._made(_FIRST_ANGLES)
+
+    def __call__(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cosines and sines of the first positions, f32 [L, dim / 2] each."""
+        tables = self._tables
+        if len(tables[0]) < length:
+            tables = self._tables = self._made(1 << (length - 1).bit_length())
+        return tables[0][:length], tables[1][:length]
+
+    def _made(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        angles = np.arange(length, dtype=np.float32)[:, None] * self._frequencies
+        return np.cos(angles), np.sin(angles)
+
+
+def _misfit(file: Path, wrong: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{file}: its tensors are not those of its configuration ({wrong}): "
+        "fetch or export the model again"
+    )
+
+
+def _names(layers: int, dense: bool, tokens: TokenHeadShape | None) -> Iterator[str]:
+    """The tensors in the order in which native/network/module.c takes them."""
+    yield from _matrix("embeddings.tok_embeddings.weight")
+    yield "embeddings.norm.weight"
+    for layer in range(layers):
+        name = f"layers.{layer}"
+        if layer:
+            yield f"{name}.attn_norm.weight"
+        yield from _matrix(f"{name}.attn.Wqkv.weight")
+        yield from _matrix(f"{name}.attn.Wo.weight")
+        yield f"{name}.mlp_norm.weight"
+        yield from _matrix(f"{name}.mlp.Wi.weight")
+        yield from _matrix(f"{name}.mlp.Wo.weight")
+    yield "final_norm.weight"
+    if dense:
+        yield DENSE_HEAD
+    if tokens is not None:
+        for name in (*TOKEN_HEAD, NEAR) if tokens.near else TOKEN_HEAD:
+            yield from _matrix(name)
+
+
+def _matrix(name: str) -> tuple[str, str]:
+    return name, name + SCALE
+
+
+def _tensor(stored: NDArray[np.uint8], place: TensorPlace) -> NDArray[Any]:
+    kinds: dict[str, np.dtype[Any]] = {"I8": np.dtype("i1"), "F32": np.dtype("<f4")}
+    return stored[place.offset : place.offset + place.size].view(kinds[place.dtype])

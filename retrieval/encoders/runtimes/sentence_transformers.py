@@ -1,0 +1,247 @@
+"""Checkpoints that our own network does not run, through sentence-transformers 6, as an Encoder.
+
+Slower than our own network, since texts are padded, but it knows every architecture. Weights are
+read from safetensors only here too, and a checkpoint's own code is not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders.checkpoints import Folder, Format
+from retrieval.encoders.packing import Tally, chunked, offsets_of, pack, rows_of
+from retrieval.errors import CheckpointError, MissingDependency
+from retrieval.types import Embeddings, Progress
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+INSTALL = "pip install 'modernbert-retrieval[st]'"
+
+CPU_BUDGET = 4_096
+CUDA_BUDGET = 32_768
+
+_STREAM_TEXTS = 1_024
+_SETTINGS_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model", ".metadata"})
+
+
+class SentenceTransformersEncoder:
+    """Implements `retrieval.types.Encoder`: dense or token vectors, as the checkpoint has them."""
+
+    def __init__(self, model: Any, *, name: str, fingerprint: str, late: bool) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            model: a `SentenceTransformer`, or a `MultiVectorEncoder` if `late`.
+        """
+        from retrieval.encoders.checkpoints.modules import side_prompts
+
+        self._model, self._name, self._fingerprint, self._late = model, name, fingerprint, late
+        self._tokenizer = _own_tokenizer(model, name)
+        self._lock = threading.Lock()  # its tokenizer keeps state between calls
+        self._budget = CUDA_BUDGET if model.device.type == "cuda" else CPU_BUDGET
+        own = getattr(model[0], "document_length", None) if late else None
+        self._limit = int(own or model.max_seq_length or 512)
+        settings = {"prompts": model.prompts, "default_prompt_name": model.default_prompt_name}
+        _, prompt = side_prompts(settings)
+        self._prompt_tokens = len(self.token_spans(prompt)) if prompt else 0
+        width = int(self._vectors(["a"], query=False)[0].shape[-1])
+        self._dense_dim = None if late else width
+        self._token_dim = width if late else None
+
+    @property
+    def name(self) -> str:
+        """The folder or Hub id that it was loaded from."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest over the checkpoint's files."""
+        return self._fingerprint
+
+    @property
+    def dense_dim(self) -> int | None:
+        """D of the dense vectors, or None without a dense head."""
+        return self._dense_dim
+
+    @property
+    def token_dim(self) -> int | None:
+        """d of the token vectors, or None without a token head."""
+        return self._token_dim
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest document that is read, in tokens, special ones included, a prompt not."""
+        return max(0, self._limit - self._prompt_tokens)
+
+    def token_spans(self, text: str) -> NDArray[np.int64]:
+        """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
+        from retrieval.encoders.tokenization import token_spans
+
+        return token_spans(self._tokenizer, text)
+
+    def encode_documents(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> Embeddings:
+        """Embeddings of the document side, in the order given."""
+        return self._encode(texts, query=False, tally=Tally(progress))
+
+    def encode_queries(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> Embeddings:
+        """Embeddings of the query side, in the order given."""
+        return self._encode(texts, query=True, tally=Tally(progress))
+
+    def stream_documents(
+        self, texts: Iterable[str], *, progress: Progress | None = None
+    ) -> Iterator[Embeddings]:
+        """Embeddings of consecutive runs of texts, in order, in bounded memory."""
+        tally = Tally(progress)
+        for run in chunked(texts, _STREAM_TEXTS):
+            yield self._encode(run, query=False, tally=tally)
+
+    def _encode(self, texts: Sequence[str], *, query: bool, tally: Tally) -> Embeddings:
+        texts = self._readable(texts)
+        lengths = np.minimum(self._lengths(texts), self._limit)
+        batches = list(pack(lengths, self._budget))
+        made: list[list[NDArray[np.float32]]] = []
+        for batch in batches:
+            made.append(self._vectors([texts[i] for i in batch], query=query))
+            tally.add(len(batch), int(lengths[batch].sum()))
+        if not self._late:
+            dense = np.zeros((len(texts), self._dense_dim or 0), np.float32)
+            for batch, vectors in zip(batches, made, strict=True):
+                dense[batch] = vectors
+            return Embeddings(dense, None, None)
+        counts = np.zeros(len(texts), np.int64)
+        for batch, vectors in zip(batches, made, strict=True):
+            counts[batch] = [len(rows) for rows in vectors]
+        offsets = offsets_of(counts)
+        rows = np.zeros((int(offsets[-1]), self._token_dim or 0), np.float32)
+        for batch, vectors in zip(batches, made, strict=True):
+            rows[rows_of(offsets, batch)] = np.concatenate(vectors)
+        return Embeddings(None, rows, offsets)
+
+    def _vectors(self, texts: list[str], *, query: bool) -> list[NDArray[np.float32]]:
+        """One array a text: f32 [D], or f32 [t, d]."""
+        encode = self._model.encode_query if query else self._model.encode_document
+        with self._lock:
+            made = encode(
+                texts,
+                batch_size=len(texts),
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
+        return [np.asarray(vectors, np.float32) for vectors in made]
+
+    def _readable(self, texts: Sequence[str]) -> list[str]:
+        """The texts without lone surrogates, and of a long one only a beginning."""
+        from retrieval.encoders.sides import clean
+        from retrieval.encoders.tokenization import leading
+
+        return [clean(leading(self._tokenizer, text, self._limit)) for text in texts]
+
+    def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens of each text, special ones included; at least 1."""
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        return np.array([max(1, len(encoding.ids)) for encoding in encodings], np.int64)
+
+
+def load(
+    folder: Folder, kind: Format, reason: str, *, device: str | None = None
+) -> SentenceTransformersEncoder:
+    """Load a checkpoint that our own network cannot run.
+
+    Args:
+        kind: what `detect` says of it.
+        reason: why it is not run by our own network.
+
+    Raises:
+        MissingDependency: sentence-transformers 6 is not installed.
+        CheckpointError: the checkpoint is unsafe, or sentence-transformers cannot load it.
+    """
+    from retrieval.encoders.checkpoints.modules import check_similarity, module_folders
+    from retrieval.encoders.checkpoints.weights import weight_files
+
+    late = kind in ("multi-vector", "stanford")
+    folders = module_folders(folder)
+    for part in folders:
+        # A module without weights has no file of either kind; one with a pickle alone is refused.
+        if any(part.path.glob("*.safetensors")) or any(part.path.glob("*.bin")):
+            weight_files(part)
+    package = _package(folder, reason)
+    from retrieval.encoders.runtimes.torch import choose_device, default_dtype
+
+    chosen = choose_device(device)
+    try:
+        model = (package.MultiVectorEncoder if late else package.SentenceTransformer)(
+            str(folder.path),
+            device=str(chosen),
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True, "dtype": default_dtype(chosen)},
+        )
+    except Exception as error:  # whatever a library of that size raises
+        said = (str(error).strip() or repr(error)).splitlines()[0]
+        raise CheckpointError(
+            f"{folder.name}: sentence-transformers cannot load it ({said})"
+        ) from error
+    if not late:
+        check_similarity(folder, model.similarity_fn_name, type(model[-1]).__name__ == "Normalize")
+    return SentenceTransformersEncoder(
+        model, name=folder.name, fingerprint=_digest(folder, folders), late=late
+    )
+
+
+def _package(folder: Folder, reason: str) -> Any:
+    """The library, if it is there and new enough."""
+    try:
+        import sentence_transformers
+    except ImportError:
+        found = "is not installed"
+    else:
+        if hasattr(sentence_transformers, "MultiVectorEncoder"):
+            return sentence_transformers
+        found = f"is {sentence_transformers.__version__}, older than 6"
+    raise MissingDependency(
+        f"{folder.name}: {reason}; it would run through sentence-transformers, which {found}: "
+        f"{INSTALL}"
+    )
+
+
+def _own_tokenizer(model: Any, name: str) -> Tokenizer:
+    """A copy of the model's tokenizer without truncation and padding."""
+    from tokenizers import Tokenizer
+
+    backend = getattr(model.tokenizer, "backend_tokenizer", model.tokenizer)
+    if not isinstance(backend, Tokenizer):
+        raise CheckpointError(
+            f"{name}: its tokenizer, a {type(backend).__name__}, has no fast version, "
+            "which is needed to cut documents into passages"
+        )
+    copy = Tokenizer.from_str(backend.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy
+
+
+def _digest(folder: Folder, parts: Iterable[Folder]) -> str:
+    """Hex digest of the files that decide what the model makes."""
+    digest = hashlib.sha256()
+    files: set[Path] = set()
+    for part in [folder, *parts]:
+        found = part.path.iterdir() if part.path.is_dir() else ()
+        files.update(path for path in found if path.suffix in _SETTINGS_SUFFIXES)
+    for path in sorted(files):
+        digest.update(f"\0{path.relative_to(folder.path).as_posix()}\0".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""A folder that one process writes into at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from retrieval.errors import IndexLocked, InputError, StorageError
+from retrieval.files.lock import WriterLock
+
+LOCK = "lock"
+"""The file of the lock; it stays, and means nothing by itself."""
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder, made if need be, against other processes that claim it.
+
+    A folder that was made here, and that nothing was written into, is taken away again.
+
+    Raises:
+        InputError: it cannot be made or written to.
+        IndexLocked: another process holds it; the message has its number.
+    """
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{folder} is no folder; give one, or a name that is free") from None
+    except OSError as wrong:
+        raise InputError(_unwritable(folder, wrong)) from None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(WriterLock(folder / LOCK))
+        except IndexLocked:
+            raise
+        except StorageError as wrong:  # its words are of an index
+            raise InputError(_unwritable(folder, wrong.__cause__)) from None
+        try:
+            yield
+        finally:
+            if new and [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
+                folder.rmdir()
+
+
+def _unwritable(folder: Path, wrong: BaseException | None) -> str:
+    reason = wrong.strerror if isinstance(wrong, OSError) else None
+    return f"{folder} cannot be written to ({reason or wrong}); give a folder that you can write to"

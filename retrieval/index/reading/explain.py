@@ -1,0 +1,141 @@
+"""Why late interaction found a passage: for each token of the query, the passage's best one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import EncoderError, InputError
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.reading import search
+from retrieval.index.reading.search import QUERY_CHARACTERS
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.writing.drafts import before
+from retrieval.indexes import TokenMatches
+from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, TokenTracer
+
+Spans = NDArray[np.int64]
+"""Start and end of the characters that each token vector stands for, [t, 2]."""
+
+
+def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
+    """Refuse what cannot be explained.
+
+    Raises:
+        InputError: the query is empty, or `hits` holds something else than hits.
+        EncoderError: the index has no token vectors.
+    """
+    search.check(snapshot, [query], 1, "lexical")
+    for hit in hits:
+        if not isinstance(hit, Hit):
+            raise InputError(f"{hit!r} is not a Hit; give hits that a search returned")
+    settings = snapshot.store.settings
+    if settings.token_dim is None:
+        raise EncoderError(
+            f"matches of tokens need a token head, which encoder {settings.encoder_name!r} of "
+            "this index lacks; highlights show the words"
+        )
+
+
+def explain(
+    snapshot: Snapshot, slot: EncoderSlot, query: str, hits: Sequence[Hit]
+) -> list[tuple[TokenMatch, ...]]:
+    """For each hit, each token of the query with the passage's token that answers it best.
+
+    Raises:
+        InputError: a hit's passage is not in the index any more.
+    """
+    (asked,) = search.prepare(slot, [query], "late")
+    if asked.tokens is None or not hits:
+        return [() for _ in hits]
+    encoder = slot.get()
+    with snapshot.guarded():
+        ids = [_passage_id(snapshot, hit) for hit in hits]
+        found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))
+    own = _spans(encoder, query[:QUERY_CHARACTERS], "query", len(asked.tokens))
+    pooled = snapshot.store.settings.late.pooling > 1
+    answers = []
+    for hit, matches in zip(hits, found, strict=True):
+        lead = before(hit.title, hit.text)
+        read = lead + hit.text
+        spans = None if pooled else _spans(encoder, read, "document", None)
+        answers.append(tuple(_matches(query, own, read, len(lead), spans, matches)))
+    return answers
+
+
+def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
+    """The number of the passage that a hit shows, as it stands in this generation."""
+    passage = hit.passage
+    document = snapshot.store.find(hit.document_id)
+    if document is not None and document.title == hit.title:
+        text = snapshot.store.texts([document.number]).get(document.number, "")
+        for row in snapshot.store.passages_of(document.number):
+            place = (row.ordinal, row.start, row.end)
+            if place == (passage.ordinal, passage.start, passage.end):
+                if text[row.start : row.end] == hit.text:
+                    return row.id
+                break
+    raise InputError(
+        f"passage {passage.ordinal} of document {hit.document_id!r} is not in the index as the hit "
+        "shows it; search again"
+    )
+
+
+def _spans(encoder: Encoder, text: str, side: EncoderSide, count: int | None) -> Spans | None:
+    """What the encoder says of a text's token vectors; None if nothing, or not of so many."""
+    if not isinstance(encoder, TokenTracer):
+        return None
+    spans = np.asarray(encoder.vector_spans(text, side), np.int64)
+    return spans if count is None or len(spans) == count else None
+
+
+def _matches(
+    query: str, own: Spans | None, read: str, lead: int, spans: Spans | None, found: TokenMatches
+) -> list[TokenMatch]:
+    """The matches of one passage.
+
+    Args:
+        query: the query's text.
+        own: the spans of its tokens.
+        read: what the encoder read of the passage.
+        lead: how many characters of that stand before the passage.
+        spans: the spans of its tokens in `read`.
+        found: for each query token the passage's best one.
+    """
+    matches = []
+    for place, (token, score) in enumerate(
+        zip(found.tokens.tolist(), found.scores.tolist(), strict=True)
+    ):
+        if token < 0:  # a passage without token vectors
+            continue
+        asked = None if own is None else _trimmed(query, own[place])
+        answer = None
+        if spans is not None and token < len(spans):
+            answer = _trimmed(read, spans[token])
+        matches.append(
+            TokenMatch(
+                query_token="" if asked is None else query[slice(*asked)],
+                query_span=asked,
+                passage_token="" if answer is None else read[slice(*answer)],
+                passage_span=None if answer is None else _within(answer, lead),
+                score=score,
+            )
+        )
+    return matches
+
+
+def _trimmed(text: str, span: NDArray[np.int64]) -> tuple[int, int]:
+    """A token's characters without the white space that some tokenizers count to it."""
+    start, end = int(span[0]), int(span[1])
+    token = text[start:end]
+    if not token.strip():
+        return start, end
+    return end - len(token.lstrip()), start + len(token.rstrip())
+
+
+def _within(span: tuple[int, int], lead: int) -> tuple[int, int]:
+    """A span of what was read as one of the passage; empty if none of it is there."""
+    start, end = max(span[0] - lead, 0), max(span[1] - lead, 0)
+    return (start, end) if start < end else (0, 0)

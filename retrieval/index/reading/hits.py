@@ -1,0 +1,75 @@
+"""Hits: a ranking's passages with their texts, places and words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from retrieval.index.reading.search import Ranking
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import highlight
+from retrieval.store import PassageRow, StoredDocument
+from retrieval.types import Hit, Passage
+
+
+def hits(
+    snapshot: Snapshot, queries: Sequence[str], rankings: Sequence[Ranking], *, marked: bool = True
+) -> list[list[Hit]]:
+    """The hits of each ranking, best first; `marked` ones have their highlights.
+
+    Raises:
+        IndexCorrupted: a passage that was found is not in the store.
+    """
+    wanted = sorted({id for ranking in rankings for id in ranking.run.ids.tolist()})
+    rows = snapshot.store.passages(wanted)
+    numbers = sorted({row.document for row in rows.values()})
+    documents = snapshot.store.documents(numbers)
+    texts = snapshot.store.passage_texts(rows.values())
+    answers = []
+    for query, ranking in zip(queries, rankings, strict=True):
+        places = _places(ranking)
+        answer = []
+        for id, score in zip(ranking.run.ids.tolist(), ranking.run.scores.tolist(), strict=True):
+            row = rows.get(id)
+            if row is None or row.document not in documents or id not in texts:
+                raise snapshot.corrupted(f"a search found passage {id}, which is not stored")
+            marks = highlight(query, texts[id]) if marked else ()
+            document = documents[row.document]
+            answer.append(_hit(row, document, texts[id], score, places[id], marks))
+        answers.append(answer)
+    return answers
+
+
+def _places(ranking: Ranking) -> dict[int, dict[str, tuple[float, int]]]:
+    """Passage id to the score and rank that each retriever gave it."""
+    places: dict[int, dict[str, tuple[float, int]]] = {id: {} for id in ranking.run.ids.tolist()}
+    for name, run in ranking.by.items():
+        scored = zip(run.ids.tolist(), run.scores.tolist(), strict=True)
+        for rank, (id, score) in enumerate(scored, start=1):
+            if id in places:
+                places[id][name] = (score, rank)
+    return places
+
+
+def _hit(
+    row: PassageRow,
+    document: StoredDocument,
+    text: str,
+    score: float,
+    places: dict[str, tuple[float, int]],
+    marks: tuple[tuple[int, int], ...],
+) -> Hit:
+    path = document.metadata.get("path")
+    return Hit(
+        document_id=document.id,
+        passage=Passage(document.id, row.ordinal, row.start, row.end),
+        text=text,
+        title=document.title,
+        path=path if isinstance(path, str) else None,
+        start_line=row.first_line,
+        end_line=row.last_line,
+        score=score,
+        scores={name: value for name, (value, _) in places.items()},
+        ranks={name: rank for name, (_, rank) in places.items()},
+        highlights=marks,
+        metadata=document.metadata,
+    )

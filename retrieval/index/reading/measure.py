@@ -1,0 +1,266 @@
+"""What late interaction's approximations cost on an index's own passages.
+
+Three rankings are compared for each query: the search as it is; the exhaustive one, which scores
+every passage from its stored vectors; and the exact one, whose best exhaustive passages are
+encoded anew and scored by their vectors in 32-bit floats, neither compressed nor pooled.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import InputError
+from retrieval.index import vectors
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import LateSearcher
+
+MeasureProgress = Callable[[str, int, int], object]
+"""Called as `progress(what, done, of)`: "searching" queries, then "encoding" passages."""
+
+QUERY_WORDS = 32
+"""Of a sentence that serves as a query only so many words are taken."""
+
+_SEED = 0
+_SAME = 1e-5  # by which equal scores may differ when they are computed in another order
+_SENTENCE = re.compile(r"[^.!?\n]*\w[^.!?\n]*[.!?]?")
+
+Vectors = NDArray[np.float32]
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Passage ids i64 [h] and their scores f32 [h], best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureReport:
+    """What a search by late interaction finds and costs, next to an exact one.
+
+    Attributes:
+        queries: how many were asked.
+        drawn: whether they were drawn from the passages, because none were given.
+        k: how many passages are looked at for each query.
+        depth: how many of the exhaustive search's best are encoded anew.
+        passages: how many passages can be found.
+        regimes: how many of them are searched in each way, as in IndexStatus.
+        tokens: token vectors that are stored.
+        bytes_per_token: bytes on disk, all files of late interaction counted, for each of them.
+        recall_at_k: share of the exhaustive search's k best that are among the search's k best.
+        recall_at_depth: the same of its `depth` best.
+        float_recall_at_k: share of the exact ranking's k best among the search's k best.
+        p50_ms, p95_ms: time of a search for k passages, without encoding the query.
+        exhaustive_p50_ms, exhaustive_p95_ms: time of an exhaustive search.
+        found: by ranking, `search`, `exhaustive` and `float`: for each query, score by document
+            id of its `depth` best passages; a document has its best passage's.
+    """
+
+    queries: int
+    drawn: bool
+    k: int
+    depth: int
+    passages: int
+    regimes: Mapping[str, int]
+    tokens: int
+    bytes_per_token: float
+    recall_at_k: float
+    recall_at_depth: float
+    float_recall_at_k: float
+    p50_ms: float
+    p95_ms: float
+    exhaustive_p50_ms: float
+    exhaustive_p95_ms: float
+    found: Mapping[str, Sequence[Mapping[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What one query found; `times` are the seconds of `search` and of `exhaustive`.
+
+    `search` has the k best, `deep` the same search's `depth` best, `exhaustive` as many.
+    """
+
+    search: Found
+    deep: Found
+    exhaustive: Found
+    times: tuple[float, float]
+
+
+def measure(
+    snapshot: Snapshot,
+    slot: EncoderSlot,
+    queries: Sequence[str] | None,
+    *,
+    k: int,
+    sample: int,
+    depth: int,
+    progress: MeasureProgress | None,
+) -> MeasureReport:
+    """Ask every query in all three ways; see `Index.measure`."""
+    for name, value in (("sample", sample), ("depth", depth)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name}={value!r} measures nothing; give a whole number from 1 on")
+    if isinstance(queries, str):
+        raise InputError(f"one query, {queries!r}, was given; give a list of them")
+    search.check(snapshot, queries or (), k, "late")
+    if not snapshot.passages:
+        raise InputError(f"the index at {snapshot.store.folder} is empty; add documents first")
+    drawn = queries is None
+    with snapshot.guarded():
+        texts = list(_drawn(snapshot, sample) if queries is None else queries)
+    if not texts:
+        wanted = "add some with words" if drawn else "give at least one"
+        raise InputError(f"there is no query to measure with; {wanted}")
+    asked = [query.tokens for query in search.prepare(slot, texts, "late")]
+    tokens = [vectors for vectors in asked if vectors is not None]
+    tell = progress or (lambda what, done, of: None)
+    depth = max(k, depth)
+    with snapshot.guarded():
+        answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, tell)
+        candidates = [a.exhaustive[0] for a in answers]
+        encoding = partial(tell, "encoding")
+        scores = rescoring.scores(snapshot, slot.get(), tokens, candidates, encoding)
+        exact = [_sorted(*found) for found in zip(candidates, scores, strict=True)]
+        documents = _documents(snapshot, answers)
+    rankings = {
+        "search": [a.deep for a in answers],
+        "exhaustive": [a.exhaustive for a in answers],
+        "float": exact,
+    }
+    times = np.array([a.times for a in answers]) * 1000
+    (p50, exhaustive_p50), (p95, exhaustive_p95) = np.percentile(times, (50, 95), axis=0)
+    stored, size = _stored(snapshot)
+    return MeasureReport(
+        queries=len(texts),
+        drawn=drawn,
+        k=k,
+        depth=depth,
+        passages=snapshot.passages,
+        regimes=regimes(snapshot),
+        tokens=stored,
+        bytes_per_token=size / max(stored, 1),
+        recall_at_k=_mean(_recall(a.search, a.exhaustive, k) for a in answers),
+        recall_at_depth=_mean(_recall(a.deep, a.exhaustive, depth) for a in answers),
+        float_recall_at_k=_mean(
+            _recall(a.search, best, k) for a, best in zip(answers, exact, strict=True)
+        ),
+        p50_ms=float(p50),
+        p95_ms=float(p95),
+        exhaustive_p50_ms=float(exhaustive_p50),
+        exhaustive_p95_ms=float(exhaustive_p95),
+        found={
+            name: [_by_document(ranking, documents) for ranking in found]
+            for name, found in rankings.items()
+        },
+    )
+
+
+def regimes(snapshot: Snapshot) -> dict[str, int]:
+    """How many living passages late interaction searches in each way."""
+    alive = snapshot.allowed(None)
+    found: dict[str, int] = {}
+    for segment in snapshot.vectors:
+        if segment.late is not None:
+            living = len(segment.ids) if alive is None else int(alive[segment.ids].sum())
+            found[segment.late.regime] = found.get(segment.late.regime, 0) + living
+    return found
+
+
+def _drawn(snapshot: Snapshot, count: int) -> list[str]:
+    """Sentences of `count` passages, the same for the same index; passages without words give none.
+
+    One sentence a passage, cut to its first words.
+    """
+    rng = random.Random(_SEED)
+    ids = snapshot.store.passage_ids().tolist()
+    chosen = rng.sample(ids, min(count, len(ids)))
+    texts = rescoring.texts(snapshot, snapshot.store.passages(chosen))
+    queries = []
+    for id in chosen:
+        _, text = texts[id]
+        sentences = [match[0].split() for match in _SENTENCE.finditer(text)]
+        # Headings and fragments say little; a passage of nothing else has to do with them.
+        sentences = [words for words in sentences if len(words) >= 4] or sentences
+        if sentences:
+            queries.append(" ".join(rng.choice(sentences)[:QUERY_WORDS]))
+    return queries
+
+
+def _ask(
+    late: LateSearcher,
+    allowed: NDArray[np.bool_] | None,
+    queries: Sequence[Vectors],
+    k: int,
+    depth: int,
+    tell: MeasureProgress,
+) -> list[_Answers]:
+    """Search for each query on its own, timed, and exhaustively."""
+    late.search(queries[:1], k, allowed)  # the first one reads from the disk
+    answers = []
+    for place, query in enumerate(queries):
+        tell("searching", place, len(queries))
+        started = time.perf_counter()
+        (best,) = late.search([query], k, allowed)
+        searched = time.perf_counter()
+        (every,) = late.search([query], depth, allowed, exhaustive=True)
+        ended = time.perf_counter()
+        (deep,) = late.search([query], depth, allowed)
+        answers.append(_Answers(best, deep, every, (searched - started, ended - searched)))
+    tell("searching", len(queries), len(queries))
+    return answers
+
+
+def _documents(snapshot: Snapshot, answers: Sequence[_Answers]) -> dict[int, str]:
+    """By passage id, the id of the document, of all that was found."""
+    ids = np.unique(
+        np.concatenate([part for a in answers for part in (a.deep[0], a.exhaustive[0])])
+    )
+    rows = snapshot.store.passages(ids.tolist())
+    names = snapshot.store.documents(sorted({row.document for row in rows.values()}))
+    return {id: names[row.document].id for id, row in rows.items()}
+
+
+def _stored(snapshot: Snapshot) -> tuple[int, int]:
+    """How many token vectors are stored, and the bytes of late interaction's files."""
+    tokens = size = 0
+    for segment in snapshot.vectors:
+        if segment.late is not None:
+            tokens += segment.late.tokens
+    # As recorded: a writer may have swept a segment of this snapshot meanwhile.
+    for record in snapshot.store.of_kind(vectors.KIND):
+        named = record.files.items()
+        size += sum(file.size for path, file in named if path.startswith(f"{vectors.LATE}/"))
+    return tokens, size
+
+
+def _sorted(ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
+    order = np.lexsort((ids, -scores))
+    return ids[order], scores[order]
+
+
+def _recall(found: Found, best: Found, k: int) -> float:
+    """Share of the k best that are found among the first k; equally good ones count as well."""
+    ids, scores = best
+    wanted = min(k, len(ids))
+    if not wanted:
+        return 1.0
+    least = scores[wanted - 1]
+    good = ids[scores >= least - _SAME * max(1.0, abs(float(least)))]
+    return min(wanted, int(np.isin(found[0][:k], good).sum())) / wanted
+
+
+def _by_document(ranking: Found, documents: Mapping[int, str]) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for id, score in zip(ranking[0].tolist(), ranking[1].tolist(), strict=True):
+        scores.setdefault(documents[id], score)  # the first is the best
+    return scores
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))

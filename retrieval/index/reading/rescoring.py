@@ -1,0 +1,94 @@
+"""MaxSim by vectors fresh from the encoder: 32-bit floats, neither compressed nor pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.reading.search import Query, Ranking, Run
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.writing.drafts import before
+from retrieval.store import PassageRow
+from retrieval.types import Encoder
+
+_ENCODED_AT_ONCE = 256
+
+
+def rescored(
+    snapshot: Snapshot,
+    slot: EncoderSlot,
+    queries: Sequence[Query],
+    rankings: Sequence[Ranking],
+    k: int,
+    count: int,
+) -> list[Ranking]:
+    """Late interaction's rankings with their `count` best in the order of fresh vectors.
+
+    Args:
+        queries: with their token vectors.
+        rankings: by the retriever `late`, as deep as the larger of `k` and `count`.
+        k: how many passages each ranking keeps.
+        count: how many are encoded anew; those behind them stay as they are.
+    """
+    tokens = [query.tokens for query in queries if query.tokens is not None]
+    heads = [ranking.run.ids[:count] for ranking in rankings]
+    found = []
+    made = scores(snapshot, slot.get(), tokens, heads)
+    for ranking, ids, fresh in zip(rankings, heads, made, strict=True):
+        order = np.lexsort((ids, -fresh))
+        behind = ranking.run.scores[count:]
+        run = Run(
+            np.concatenate([ids[order], ranking.run.ids[count:]])[:k],
+            np.concatenate([fresh[order], behind]).astype(np.float32)[:k],
+        )
+        found.append(Ranking(run, {"late": run}))
+    return found
+
+
+def scores(
+    snapshot: Snapshot,
+    encoder: Encoder,
+    queries: Sequence[NDArray[np.float32]],
+    candidates: Sequence[NDArray[np.int64]],
+    tell: Callable[[int, int], object] = lambda done, of: None,
+) -> list[NDArray[np.float32]]:
+    """MaxSim of each query, f32 [m, d], and its candidates, in their order: f32 [c].
+
+    A passage is encoded once, whichever queries it is a candidate of.
+
+    Args:
+        candidates: ids of passages, i64 [c], for each query.
+        tell: called with the passages that are encoded, and how many are to be.
+    """
+    wanted = np.unique(np.concatenate(candidates))
+    places = [np.searchsorted(wanted, ids) for ids in candidates]
+    found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
+    for first in range(0, len(wanted), _ENCODED_AT_ONCE):
+        tell(first, len(wanted))
+        ids = wanted[first : first + _ENCODED_AT_ONCE].tolist()
+        read = texts(snapshot, snapshot.store.passages(ids))
+        made = encoder.encode_documents(["".join(read[id]) for id in ids])
+        if made.tokens is None or made.offsets is None:
+            break
+        for query, own, scored in zip(queries, places, found, strict=True):
+            for at in np.flatnonzero((own >= first) & (own < first + len(ids))):
+                row = own[at] - first
+                vectors = made.tokens[made.offsets[row] : made.offsets[row + 1]]
+                if len(vectors):
+                    scored[at] = (query @ vectors.T).max(axis=1).sum()
+    tell(len(wanted), len(wanted))
+    return found
+
+
+def texts(snapshot: Snapshot, rows: Mapping[int, PassageRow]) -> dict[int, tuple[str, str]]:
+    """By passage id, what the encoder reads before the passage, and the passage's text."""
+    numbers = sorted({row.document for row in rows.values()})
+    documents = snapshot.store.documents(numbers)
+    stored = snapshot.store.passage_texts(rows.values())
+    return {
+        id: (before(documents[row.document].title, stored[id]), stored[id])
+        for id, row in rows.items()
+    }

@@ -1,0 +1,157 @@
+"""Snapshot: one generation of an index, opened for searching."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted, RetrievalError
+from retrieval.index import vectors
+from retrieval.index.reading.verify import problems_of
+from retrieval.index.segments import LEXICAL, OpenedSegments, living
+from retrieval.indexes import LateSearcher, parse_filter, register_functions
+from retrieval.store import Store
+
+
+class Snapshot:
+    """A store held at one generation and every segment that it names, opened and mapped.
+
+    Nothing that is committed, merged or swept afterwards changes what it returns. Any number of
+    threads may search it; it closes when it was retired and the last of them is done.
+
+    Attributes:
+        store: the database at that generation.
+        vectors: the vector segments.
+        late: searches the vector segments' token halves, if they have such.
+        lexical: the lexical index, or None while there is no passage.
+        passages: how many passages can be found.
+    """
+
+    def __init__(self, store: Store, opened: OpenedSegments) -> None:
+        """Open what `store` names; use `open_newest`, which outlives a sweep.
+
+        Args:
+            store: the database; the snapshot closes it.
+            opened: takes over what is open already.
+
+        Raises:
+            FileNotFoundError: a file is not there.
+            IndexCorrupted: a file is not what it was.
+        """
+        self.store = store
+        self._vectors = [opened.vectors(store, s) for s in store.of_kind(vectors.KIND)]
+        self._lexical = [opened.lexical(store, s) for s in store.of_kind(LEXICAL)]
+        self.vectors = tuple(held.segment for held in self._vectors)
+        self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
+        self.lexical = self._lexical[0].segment if self._lexical else None
+        self.passages = living(store)
+        dead = store.dead()
+        self._alive = self._mask(dead, value=False) if len(dead) else None
+        self._lock = threading.Lock()
+        self._users = 0
+        self._retired = False
+
+    @property
+    def generation(self) -> int:
+        """The number of the commit that made it."""
+        return self.store.generation
+
+    def allowed(self, where: str | None) -> NDArray[np.bool_] | None:
+        """Which passages a search may return, bool by passage id; None is all.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        if where is None:
+            return self._alive
+        condition, parameters = parse_filter(where).to_sql()
+        return self._mask(self.store.matching(condition, parameters), value=True)
+
+    def corrupted(self, symptom: str) -> IndexCorrupted:
+        """The error for something that cannot be unless a file is damaged; names it if it can."""
+        return _explanation(self.store) or IndexCorrupted(
+            f"{self.store.path} is damaged: {symptom}; copy the index back from a backup, "
+            f"or delete {self.store.folder} and index again"
+        )
+
+    def acquire(self) -> None:
+        """Keep it open until `release`."""
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """Undo one `acquire`."""
+        with self._lock:
+            self._users -= 1
+            self._close_if_unused()
+
+    def retire(self) -> None:
+        """Close as soon as nobody keeps it open."""
+        with self._lock:
+            self._retired = True
+            self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._retired and self._users == 0:
+            self.store.close()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Give an unforeseen error the name of the damaged file that explains it, if one does."""
+        try:
+            yield
+        except RetrievalError:
+            raise
+        except Exception as error:
+            # Not every search sums up every file; what trips over a damaged one ends here.
+            explanation = _explanation(self.store)
+            if explanation is None:
+                raise
+            raise explanation from error
+
+    def _mask(self, ids: NDArray[np.int64], *, value: bool) -> NDArray[np.bool_]:
+        mask = np.full(self.store.next_passage, not value)
+        mask[ids[(ids >= 0) & (ids < len(mask))]] = value
+        return mask
+
+
+def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
+    """Open the newest generation of the index at `folder`, less what is `opened` already.
+
+    A writer may commit and sweep between our reading what a generation names and our opening
+    it. Then there is a newer one; only what fails twice at one generation is damaged.
+    """
+    failed: int | None = None
+    while True:
+        store = Store(folder, prepare=register_functions)
+        try:
+            return Snapshot(store, opened)
+        except Exception as error:
+            with closing(store):
+                if store.generation != failed:
+                    failed = store.generation
+                    continue
+                if isinstance(error, FileNotFoundError):
+                    raise IndexCorrupted(
+                        f"{error.filename} is missing; copy the index back from a backup, "
+                        f"or delete {folder} and index again"
+                    ) from error
+                explanation = _explanation(store)
+            if explanation is None:
+                raise
+            raise explanation from error
+        except BaseException:
+            store.close()
+            raise
+
+
+def _explanation(store: Store) -> IndexCorrupted | None:
+    """The damage behind an error: a file that is not what was committed, if there is one."""
+    for line in problems_of(store, missing=False):
+        return IndexCorrupted(line)
+    return None

@@ -1,0 +1,141 @@
+"""verify: everything that an index holds, held against what its commits recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError
+from retrieval.index import vectors
+from retrieval.index.segments import LEXICAL, open_vectors
+from retrieval.indexes import LexicalIndex
+from retrieval.store import PassageRow, SegmentRecord, Store, StoredDocument
+from retrieval.store.files import damage
+from retrieval.store.schema import checksum
+from retrieval.types import Document
+
+_CURE = "copy the index back from a backup, or delete the index and build it again"
+_ATTEMPTS = 10
+_DOCUMENTS_AT_ONCE = 256
+
+
+def problems(folder: Path) -> list[str]:
+    """One line for each thing that is not as it was committed: the file, what is wrong, the cure.
+
+    Every byte of every segment and of the database is read: files against their checksums,
+    documents and passages against theirs, segments against the passages that they should hold.
+
+    Raises:
+        IndexNotFound: there is no index.
+        IndexLocked: a writer commits faster than the index can be read.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            with closing(Store(folder)) as store:
+                found = list(problems_of(store))
+            with closing(Store(folder)) as newest:
+                if not found or newest.generation == store.generation:
+                    return found
+        except IndexCorrupted as error:
+            return [str(error)]
+        # A commit came between: what we missed may only have been swept.
+    raise IndexLocked(f"the index at {folder} is being written; verify it again after that")
+
+
+def problems_of(store: Store, *, missing: bool = True) -> Iterator[str]:
+    """The problems of the generation that `store` holds.
+
+    Args:
+        store: the database.
+        missing: whether a file that is not there is a problem; it is none of a generation that
+            a reader holds on to and a writer may have swept.
+    """
+    damaged = list(_whole(store, store.integrity()))
+    yield from damaged
+    for segment in store.segments:
+        altered = list(_whole(store, _altered(store, segment, missing=missing)))
+        yield from altered
+        if missing and not (altered or damaged):
+            yield from _whole(store, _segment(store, segment))
+    if not damaged:
+        yield from _whole(store, _documents(store))
+        if missing:
+            yield from _whole(store, _coverage(store))
+
+
+def _whole(store: Store, lines: Iterator[str]) -> Iterator[str]:
+    """The lines, and one more if damage is such that looking for it fails."""
+    try:
+        yield from lines
+    except RetrievalError as error:
+        yield str(error)
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        yield f"{store.path} is damaged: a value is not of its kind ({error}); {_CURE}"
+
+
+def _altered(store: Store, segment: SegmentRecord, *, missing: bool) -> Iterator[str]:
+    """Files of a segment that are not what they were."""
+    yield from damage(store.segment_folder(segment.name), segment, missing=missing)
+
+
+def _documents(store: Store) -> Iterator[str]:
+    """Documents whose text, metadata or passages are not what was written."""
+    numbers = store.numbers()
+    seen = 0
+    for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
+        chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
+        texts = store.texts(chosen)
+        for number, row in store.documents(chosen).items():
+            passages = store.passages_of(number)
+            seen += len(passages)
+            if not _is_intact(row, texts.get(number), passages):
+                yield (
+                    f"{store.path} is damaged: document {row.id!r} is not what was stored; "
+                    "delete that document and index it again"
+                )
+    strays = store.counts().passages - seen
+    if strays:
+        yield f"{store.path} is damaged: {strays} passages belong to no document; {_CURE}"
+
+
+def _is_intact(row: StoredDocument, text: str | None, passages: Sequence[PassageRow]) -> bool:
+    try:
+        return (
+            text is not None
+            and Document(row.id, text, row.title, row.metadata).content_hash == row.content_hash
+            and checksum(row.id, row.content_hash, row.source, passages) == row.checksum
+        )
+    except (TypeError, ValueError):  # a value of another kind than was written
+        return False
+
+
+def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
+    """A segment that holds another number of passages than it should."""
+    folder = store.segment_folder(segment.name)
+    if segment.kind == LEXICAL:
+        held, counts = len(LexicalIndex.open(folder)), store.counts()
+        # Besides the living there are those who died since it was written, and they only.
+        if not counts.passages <= segment.passages <= counts.passages + counts.dead:
+            yield (
+                f"{store.path} is damaged: {segment.passages} passages in {folder} cannot be "
+                f"{counts.passages} living and at most {counts.dead} dead ones; {_CURE}"
+            )
+    else:
+        held = len(open_vectors(store, segment.name).ids)
+    if held != segment.passages:
+        yield f"{folder} holds {held} passages instead of {segment.passages}; {_CURE}"
+
+
+def _coverage(store: Store) -> Iterator[str]:
+    """Passages that stand in no vector segment, and those that stand there and should not."""
+    ids = [open_vectors(store, segment.name).ids for segment in store.of_kind(vectors.KIND)]
+    held = np.concatenate([np.empty(0, np.int64), *ids])
+    expected = np.union1d(store.passage_ids(), store.dead())
+    if not np.array_equal(np.sort(held), expected):
+        yield (
+            f"{store.segment_folder('')} holds {len(held)} passages' vectors, {store.path} names "
+            f"{len(expected)}, and they are not the same; {_CURE}"
+        )

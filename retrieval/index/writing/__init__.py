@@ -1,0 +1,1 @@
+"""Documents in, one commit after another out."""

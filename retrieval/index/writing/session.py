@@ -1,0 +1,434 @@
+"""Session: the disk's side of one writing call: lock, segment folders, commits, sweeping."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
+from retrieval.index import vectors
+from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living, open_vectors
+from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
+from retrieval.index.writing.codecs import codec_for
+from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
+from retrieval.indexes import LATE_MEMORY, write_lexical
+from retrieval.store import (
+    Commit,
+    FileRecord,
+    NewDocument,
+    Relabel,
+    SegmentRecord,
+    SourceRecord,
+    StoreWriter,
+    WriterLock,
+)
+from retrieval.store.files import damage, seal, sweep, sync_directory
+from retrieval.store.guard import is_disk_full
+from retrieval.store.schema import LOCK, SEGMENTS
+
+WAITING_SHARE = 16
+WAITING_MOST = 1000
+"""So many deleted passages, or one in so many, the lexical index keeps without being rewritten."""
+
+_NO_IDS = np.empty(0, np.int64)
+_DOCUMENTS_AT_ONCE = 256
+_LOG_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """What a merge leaves behind: new segments' names, names that go, ids that stand nowhere."""
+
+    written: Sequence[str]
+    dropped: Sequence[str]
+    buried: NDArray[np.int64]
+
+
+class Session:
+    """Holds the index's lock and its store, writes segments, and names them by commits.
+
+    A folder that no commit names is garbage: what a killed writer left goes at the next one's
+    start, what a commit no longer names right after it, what an error leaves at its exit.
+
+    Attributes:
+        store: the index as of the last commit.
+    """
+
+    store: StoreWriter
+
+    def __init__(
+        self,
+        folder: Path,
+        on_commit: Callable[[], object],
+        *,
+        opened: OpenedSegments | None = None,
+        memory: int = LATE_MEMORY,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Name the index.
+
+        Args:
+            folder: the index's.
+            on_commit: called after every commit.
+            opened: takes over what is open already.
+            memory: bytes that compressing token vectors may take.
+            tell: called as `tell(done, of)` with numbers of tokens while they are compressed.
+        """
+        self._folder = folder
+        self._on_commit = on_commit
+        self._shared = opened or OpenedSegments()
+        self._memory = memory
+        self._tell = tell
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> Session:
+        """Take the lock, open the store, sweep."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(WriterLock(self._folder / LOCK))
+            self.store = stack.enter_context(contextlib.closing(StoreWriter(self._folder)))
+            self._next_segment = self.store.next_segment
+            self._unnamed: list[str] = []  # vector segments that wait for their commit
+            self._opened: dict[str, VectorSegment] = {}
+            self._kept: dict[str, Opened[VectorSegment]] = {}  # of these, what can be shared
+            self._sweep()
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._exit:
+            if error is None:
+                return
+            # An interrupt can fall between a commit and our learning of it: ask what is named.
+            with contextlib.suppress(RetrievalError, OSError):
+                self.store.reload()
+                self._unnamed = []
+                self._sweep()
+            if is_disk_full(error):
+                raise StorageError(
+                    f"no space left for the index at {self._folder}; generation "
+                    f"{self.store.generation} with {self.store.counts().documents} documents is "
+                    "kept, what came after is not; free some space and run it again"
+                ) from error
+
+    def write_vectors(self, buffer: VectorBuffer) -> None:
+        """Write what waits in the buffer as a segment, which the next commit will name."""
+        folder = self._new_folder(vectors.KIND)
+        buffer.write(folder)
+        self._unnamed.append(folder.name)
+
+    def commit(
+        self,
+        *,
+        add: Sequence[Draft],
+        delete: Sequence[int],
+        relabel: Sequence[Relabel],
+        sources: Mapping[str, SourceRecord | None],
+    ) -> None:
+        """Make the changes and the segments written since the last commit the next generation.
+
+        Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
+        the changes are kept and the old segments serve.
+        """
+        gone = self._passages_of(delete)
+        merge = self._merge(gone)
+        written, left = self._write_lexical(add, gone, merge.buried)
+        self._publish(
+            Commit(
+                delete=delete,
+                add=[NewDocument(d.number, d.document, d.source, d.passages) for d in add],
+                relabel=relabel,
+                sources=sources,
+                add_segments=[*self._vector_records(merge), *written],
+                drop_segments=[*merge.dropped, *left],
+                buried=merge.buried,
+                next_segment=self._next_segment,
+            )
+        )
+        self._promote()
+
+    def compact(self) -> int:
+        """Write all segments anew as one of each kind, without the dead; how many of them went."""
+        dead = self.store.counts().dead
+        segments, alive = self._living(np.empty(0, np.int64))
+        merge = self._rewrite([list(segments)] if segments else [], segments, alive)
+        records = self._vector_records(merge)
+        dropped = list(merge.dropped)
+        previous = self._lexical()
+        if previous is not None:
+            target = self._new_folder(LEXICAL)
+            write_lexical(target, previous=None, add=self._stored_passages(), delete=())
+            records.append(self._sealed(target, LEXICAL, self.store.counts().passages, None))
+            dropped.append(previous.name)
+        self._publish(
+            Commit(
+                add_segments=records,
+                drop_segments=dropped,
+                buried=merge.buried,
+                next_segment=self._next_segment,
+            )
+        )
+        self.store.vacuum()
+        self._empty_log()
+        return dead
+
+    def _promote(self) -> None:
+        """Compress the exact segments once they hold more than the index's options let stand."""
+        segments, alive = self._living(np.empty(0, np.int64))
+        group = self._outgrown(self._candidates(segments, alive))
+        if not group:
+            return
+        merge = self._rewrite([group], segments, alive)
+        written, left = self._write_lexical((), _NO_IDS, merge.buried)
+        self._publish(
+            Commit(
+                add_segments=[*self._vector_records(merge), *written],
+                drop_segments=[*merge.dropped, *left],
+                buried=merge.buried,
+                next_segment=self._next_segment,
+            )
+        )
+
+    def _publish(self, commit: Commit) -> None:
+        if commit.add_segments:
+            # The folders' own names must be on the disk before the database speaks of them.
+            sync_directory(self._folder / SEGMENTS)
+        self.store.commit(commit)
+        self._unnamed = []
+        if commit.drop_segments:
+            self._sweep()
+        self._on_commit()
+        if self.store.log_bytes() > _LOG_BYTES:
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Let the write-ahead log start over, which it cannot while our own reader reads from it.
+
+        A reader that begins after all of the log was copied reads from the database alone.
+        """
+        self._on_commit()
+        self.store.checkpoint()
+        self._on_commit()
+        self.store.checkpoint(truncate=True)
+
+    def _sweep(self) -> None:
+        named = {segment.name for segment in self.store.segments} | set(self._unnamed)
+        sweep(self._folder / SEGMENTS, named)
+        self._opened = {name: self._opened[name] for name in named & self._opened.keys()}
+        self._kept = {name: self._kept[name] for name in named & self._kept.keys()}
+
+    def _write_lexical(
+        self, add: Sequence[Draft], gone: NDArray[np.int64], buried: NDArray[np.int64]
+    ) -> tuple[list[SegmentRecord], list[str]]:
+        """Write the next lexical index if need be: its record, and the name of the one that goes.
+
+        Deleted passages may wait in the one there is, where searches pass over all that is
+        `dead`: a deletion need not write it anew. They leave with the next that is written, which
+        is when there is something to add, when they are many, or when they stand in no vector
+        segment any longer and so are `dead` no more.
+
+        Args:
+            add: documents that come.
+            gone: ids of the passages that the commit at hand deletes.
+            buried: ids of the passages that it drops from the vector segments.
+        """
+        previous = self._lexical()
+        before = living(self.store)
+        waiting = previous.passages - before if previous else 0
+        coming = sum(len(draft.passages) for draft in add)
+        leaving = waiting + len(gone)
+        after = before + coming - len(gone)
+        may_wait = not len(buried) and leaving <= min(WAITING_MOST, after // WAITING_SHARE)
+        if not coming and (not leaving or may_wait):
+            return [], []
+        target = self._new_folder(LEXICAL)
+        write_lexical(
+            target,
+            previous=self.store.segment_folder(previous.name) if previous else None,
+            add=_passages(add),
+            delete=np.concatenate([self.store.dead(), gone]) if waiting else gone,
+        )
+        record = self._sealed(target, LEXICAL, after, previous)
+        return [record], [previous.name] if previous else []
+
+    def _merge(self, gone: NDArray[np.int64]) -> _Merge:
+        """Rewrite the vector segments that the policy says as fewer.
+
+        Args:
+            gone: ids of the passages that the commit at hand deletes.
+        """
+        segments, alive = self._living(gone)
+        candidates = self._candidates(segments, alive)
+        # What is about to be promoted waits for that, which may fail and take no change with it.
+        waiting = set(self._outgrown(candidates))
+        groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
+        return self._rewrite(groups, segments, alive)
+
+    def _outgrown(self, candidates: Sequence[Candidate]) -> list[str]:
+        """The segments that are to be promoted, if there are token vectors to compress."""
+        settings = self.store.settings
+        if settings.token_dim is None:
+            return []
+        return to_promote(candidates, settings.late.exact_passages)
+
+    def _living(
+        self, gone: NDArray[np.int64]
+    ) -> tuple[dict[str, VectorSegment], NDArray[np.bool_]]:
+        """The vector segments by name, those of the next commit too; who lives, by passage id."""
+        for record in self.store.of_kind(vectors.KIND):
+            self._take(record)
+        names = [s.name for s in self.store.of_kind(vectors.KIND)] + self._unnamed
+        segments = {name: self._open(name) for name in names}
+        first_unused = 1 + max(
+            (int(s.ids.max()) for s in segments.values() if len(s.ids)), default=-1
+        )
+        alive = np.ones(first_unused, np.bool_)
+        alive[self.store.dead()] = False
+        alive[gone] = False
+        return segments, alive
+
+    def _candidates(
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
+    ) -> list[Candidate]:
+        return [
+            Candidate(name, len(segment.ids), int(alive[segment.ids].sum()), segment.exact)
+            for name, segment in segments.items()
+        ]
+
+    def _rewrite(
+        self,
+        groups: Sequence[Sequence[str]],
+        segments: Mapping[str, VectorSegment],
+        alive: NDArray[np.bool_],
+    ) -> _Merge:
+        """Write each group of segments as one, without the dead."""
+        written: list[str] = []
+        buried = [np.empty(0, np.int64)]
+        for group in groups:
+            self._check_sound(group)
+            members = [segments[name] for name in group]
+            ids = np.concatenate([member.ids for member in members])
+            buried.append(ids[~alive[ids]])
+            if alive[ids].any():
+                others = [segment for name, segment in segments.items() if name not in group]
+                compression = self._compression(members, others, alive)
+                folder = self._new_folder(vectors.KIND)
+                vectors.merge_vectors(folder, members, alive, compression)
+                written.append(folder.name)
+        dropped = [name for group in groups for name in group]
+        return _Merge(written, dropped, np.concatenate(buried))
+
+    def _check_sound(self, names: Sequence[str]) -> None:
+        """Raise IndexCorrupted if a committed segment is not what it was.
+
+        What is written from it would have checksums of its own, and hide the damage.
+        """
+        committed = {record.name: record for record in self.store.of_kind(vectors.KIND)}
+        for name in names:
+            if name in committed:
+                for line in damage(self.store.segment_folder(name), committed[name]):
+                    raise IndexCorrupted(line)
+
+    def _compression(
+        self,
+        members: Sequence[VectorSegment],
+        others: Sequence[VectorSegment],
+        alive: NDArray[np.bool_],
+    ) -> Compression | None:
+        """How a group of segments is to be written; None keeps token vectors exact."""
+        options = self.store.settings.late
+        group = [segment.late for segment in members if segment.late is not None]
+        living = sum(len(late.rows(alive)) for late in group)
+        tokens = sum(int(late.lengths[late.rows(alive)].sum()) for late in group)
+        if all(segment.exact for segment in members) and (
+            living <= options.exact_passages or tokens == 0
+        ):
+            return None
+        rest = [segment.late for segment in others if segment.late is not None]
+        if self._tell is not None:  # training the codec comes first, and may take a minute
+            self._tell(0, tokens)
+        codec = codec_for(group, rest, alive, bits=options.bits, memory=self._memory)
+        passages = living + sum(len(late.rows(alive)) for late in rest)
+        lists = passages > options.list_passages
+        return Compression(codec, lists, self._memory, self._tell)
+
+    def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
+        """Records of the new vector segments, less those that were merged at once."""
+        names = [name for name in self._unnamed if name not in merge.dropped]
+        records = []
+        for name in [*names, *merge.written]:
+            segment = self._open(name)
+            folder = self.store.segment_folder(name)
+            records.append(self._sealed(folder, vectors.KIND, len(segment.ids), None))
+            self._kept[name] = self._shared.put(records[-1], segment)
+        return records
+
+    def _sealed(
+        self, folder: Path, kind: str, passages: int, previous: SegmentRecord | None
+    ) -> SegmentRecord:
+        known: Mapping[str, FileRecord] = previous.files if previous else {}
+        origin = self.store.segment_folder(previous.name) if previous else None
+        return SegmentRecord(
+            folder.name, kind, passages, seal(folder, previous=origin, known=known)
+        )
+
+    def _new_folder(self, kind: str) -> Path:
+        while True:
+            folder = self.store.segment_folder(f"{self._next_segment:08d}-{kind}")
+            self._next_segment += 1
+            with contextlib.suppress(FileExistsError):  # garbage that resisted the sweep
+                folder.mkdir()
+                return folder
+
+    def _open(self, name: str) -> VectorSegment:
+        if name not in self._opened:
+            self._opened[name] = open_vectors(self.store, name)
+        return self._opened[name]
+
+    def _take(self, record: SegmentRecord) -> None:
+        """Have a segment of the store opened."""
+        if record.name in self._opened:
+            return
+        try:
+            self._kept[record.name] = self._shared.vectors(self.store, record)
+        except FileNotFoundError as error:
+            raise IndexCorrupted(
+                f"{error.filename} is missing; copy the index back from a backup, "
+                f"or delete {self._folder} and index again"
+            ) from error
+        self._opened[record.name] = self._kept[record.name].segment
+
+    def _lexical(self) -> SegmentRecord | None:
+        return next(iter(self.store.of_kind(LEXICAL)), None)
+
+    def _passages_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
+        return np.array(
+            [row.id for number in numbers for row in self.store.passages_of(number)], np.int64
+        )
+
+    def _stored_passages(self) -> Iterator[tuple[int, str, str]]:
+        """Every passage of the store as the lexical index takes it: id, title, text."""
+        numbers = self.store.numbers()
+        for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
+            chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
+            documents, texts = self.store.documents(chosen), self.store.texts(chosen)
+            for number in chosen:
+                for row in self.store.passages_of(number):
+                    yield row.id, documents[number].title, texts[number][row.start : row.end]
+
+
+def _passages(drafts: Sequence[Draft]) -> Iterator[tuple[int, str, str]]:
+    for draft in drafts:
+        for row in draft.passages:
+            yield row.id, draft.document.title, draft.document.text[row.start : row.end]

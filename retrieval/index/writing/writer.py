@@ -1,0 +1,353 @@
+"""Writer: documents in, one commit after another out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.segments import OpenedSegments
+from retrieval.index.vectors import VectorBuffer
+from retrieval.index.writing import drafts
+from retrieval.index.writing.block_size import Pace
+from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.session import Session
+from retrieval.indexes import LATE_MEMORY
+from retrieval.indexes.pooling import pool
+from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
+from retrieval.types import (
+    Compressing,
+    Document,
+    Embeddings,
+    Encoder,
+    EncodesAhead,
+    Progress,
+    Started,
+)
+
+BLOCK_CHARACTERS = 1 << 18
+"""Text that is encoded in one call, at most."""
+
+SPILL_FLOATS = 1 << 24
+"""Numbers held in memory before they are written as a segment: 64 MiB of f32."""
+
+COMMIT_CHARACTERS = 1 << 25
+COMMIT_CHANGES = 10_000
+COMMIT_SECONDS = 10.0
+"""A commit is due after a spill, so much text, so many changes or so long, whichever comes first:
+what an interruption costs is bounded, by time on a slow machine and by memory on a fast one."""
+
+Put = Literal["added", "updated", "unchanged", "again"]
+"""What became of a document; `again`: its id had been put before in the same writing call."""
+
+
+@contextmanager
+def writing(
+    folder: Path,
+    encoder: EncoderSlot,
+    *,
+    opened: OpenedSegments | None = None,
+    on_commit: Callable[[], object] = lambda: None,
+    progress: Progress | None = None,
+    compressing: Compressing | None = None,
+    memory: int = LATE_MEMORY,
+) -> Iterator[Writer]:
+    """One writing call on the index at `folder`: holds its lock, commits the rest at the end.
+
+    What is not committed when the block is left by an exception is dropped, files included.
+
+    Args:
+        folder: the index.
+        encoder: asked for only once there is something to encode.
+        opened: takes over what is open already.
+        on_commit: called after every commit.
+        progress: called after every batch of the encoder.
+        compressing: called while token vectors are compressed.
+        memory: bytes that this may take.
+
+    Raises:
+        IndexLocked: another writer is at work.
+        StorageError: the disk is full or cannot be written; earlier commits are kept.
+    """
+    with Session(folder, on_commit, opened=opened, memory=memory, tell=compressing) as session:
+        writer = Writer(session, encoder, progress)
+        try:
+            yield writer
+            writer.commit()
+        finally:
+            writer.cancel()
+
+
+class Writer:
+    """Gathers changes, encodes them in blocks and commits them when it is time.
+
+    Nothing of a change is to be seen before its commit, and all of it after.
+
+    Attributes:
+        passages: how many passages were encoded.
+        tokens: how many tokens they have, as the encoder counts.
+        pending: characters of passages that are still to be encoded.
+    """
+
+    def __init__(self, session: Session, encoder: EncoderSlot, progress: Progress | None) -> None:
+        self.passages = 0
+        self.tokens = 0
+        self.pending = 0
+        self._pace = Pace(BLOCK_CHARACTERS)
+        self._started: Block | None = None
+        self._session = session
+        self._encoder = encoder
+        self._progress = progress
+        settings = session.store.settings
+        self._passage_tokens = settings.passage_tokens
+        self._pooling = settings.late.pooling
+        self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
+        self._first_number = self._next_number = session.store.next_document
+        self._next_passage = session.store.next_passage
+        self._forget()
+
+    @property
+    def store(self) -> Store:
+        """The index as of the last commit."""
+        return self._session.store
+
+    def put(self, document: Document, source: str | None = None) -> Put:
+        """Add a document, or replace the one with its id; as it was, it costs nothing.
+
+        Where only metadata or the source changed, the passages and their embeddings stay.
+
+        Raises:
+            InputError: the document cannot be stored.
+            EncoderError: the encoder cannot be loaded or returns what cannot be stored.
+        """
+        document = drafts.checked(document)
+        again = self._take_back(document.id)
+        if document.id in self._touched:
+            self.commit()
+        stored = self.store.find(document.id)
+        if stored is not None and stored.number in self._deleted:
+            stored = None
+        if stored is not None and stored.number >= self._first_number:
+            again = True
+        if stored is None or (stored.content_hash, stored.source) != (
+            document.content_hash,
+            source,
+        ):
+            self._change(document, source, stored)
+            self._commit_if_due()
+        elif not again:
+            return "unchanged"
+        return "again" if again else "added" if stored is None else "updated"
+
+    def owner(self, id: str) -> str | None:
+        """The file that the document with this id comes from, as the next commit will have it."""
+        if id in self._waiting:
+            return self._waiting[id].source
+        if id in self._touched:
+            return self._touched[id]
+        stored = self.store.find(id)
+        return None if stored is None or stored.number in self._deleted else stored.source
+
+    def delete(self, number: int) -> None:
+        """Delete the stored document with this number."""
+        self._deleted.add(number)
+        self._commit_if_due()
+
+    def note_source(self, path: str, source: SourceRecord | None) -> None:
+        """Remember, with the next commit, what a file was when it was read; None forgets it."""
+        self._sources[path] = source
+        self._commit_if_due()
+
+    def cancel(self) -> None:
+        """Stop encoding what is under way; a commit has left nothing."""
+        if self._started is not None:
+            self._started.encoding.cancel()
+
+    def commit(self) -> None:
+        """Make everything up to here durable and visible in one step, if there is anything."""
+        self._encode()
+        self._gather()
+        if len(self._buffer):
+            self._session.write_vectors(self._buffer)
+        if self._encoded or self._relabel or self._deleted or self._sources:
+            self._session.commit(
+                add=self._encoded,
+                delete=sorted(self._deleted),
+                relabel=self._relabel,
+                sources=self._sources,
+            )
+        self._forget()
+
+    def compact(self) -> int:
+        """Commit, and rewrite the segments as one of each kind; how many dead passages went."""
+        self.commit()
+        return self._session.compact()
+
+    def _forget(self) -> None:
+        """Start over after a commit."""
+        self._waiting: dict[str, Draft] = {}  # not encoded yet
+        self._encoded: list[Draft] = []
+        self._relabel: list[Relabel] = []
+        self._touched: dict[str, str | None] = {}  # ids of `_encoded`, `_relabel`; their sources
+        self._deleted: set[int] = set()
+        self._sources: dict[str, SourceRecord | None] = {}
+        self._waiting_characters = 0
+        self._characters = 0
+        self._spilled = False
+        self._since = time.monotonic()
+
+    def _take_back(self, id: str) -> bool:
+        """Forget a document of this id that waits to be encoded, and say whether there was one."""
+        draft = self._waiting.pop(id, None)
+        if draft is None:
+            return False
+        self._waiting_characters -= len(draft.document.text)
+        self.pending -= draft.characters
+        if draft.replaces is not None:
+            self._deleted.discard(draft.replaces)
+        return True
+
+    def _change(
+        self, document: Document, source: str | None, stored: StoredDocument | None
+    ) -> None:
+        passages = drafts.cut(document, self._encoder.get(), self._passage_tokens)
+        rows = drafts.rows(
+            document, passages, number=self._next_number, first_id=self._next_passage
+        )
+        replaces = None if stored is None else stored.number
+        draft = Draft(document, self._next_number, source, rows, replaces)
+        if stored is not None and self._has_same_passages(draft, stored):
+            self._relabel.append(Relabel(stored.number, document, source))
+            self._touched[document.id] = source
+            return
+        if stored is not None:
+            self._deleted.add(stored.number)
+        self._next_number += 1
+        self._next_passage += len(rows)
+        self._waiting[document.id] = draft
+        self._waiting_characters += len(document.text)
+        self.pending += draft.characters
+        if self._waiting_characters >= self._pace.characters:
+            self._encode()
+
+    def _has_same_passages(self, draft: Draft, stored: StoredDocument) -> bool:
+        if draft.document.title != stored.title:
+            return False
+        rows = self.store.passages_of(stored.number)
+        return [(row.start, row.end) for row in rows] == [
+            (row.start, row.end) for row in draft.passages
+        ] and self.store.texts([stored.number]).get(stored.number) == draft.document.text
+
+    def _commit_if_due(self) -> None:
+        changes = len(self._touched) + len(self._waiting) + len(self._deleted) + len(self._sources)
+        if (
+            self._spilled
+            or changes >= COMMIT_CHANGES
+            or self._characters + self._waiting_characters >= COMMIT_CHARACTERS
+            or time.monotonic() - self._since >= COMMIT_SECONDS
+        ):
+            self.commit()
+
+    def _encode(self) -> None:
+        """Encode the documents that wait, a block at a time."""
+        drafts = list(self._waiting.values())
+        chosen: list[tuple[PassageRow, str]] = []
+        names: list[str] = []
+        size = 0
+        for draft in drafts:
+            for row, text in zip(draft.passages, draft.texts(), strict=True):
+                chosen.append((row, text))
+                names.append(draft.document.id)
+                size += len(text)
+                if size >= self._pace.characters:
+                    self._encode_block(chosen, names)
+                    chosen, names, size = [], [], 0
+        self._encode_block(chosen, names)
+        self._encoded += drafts
+        self._touched |= {draft.document.id: draft.source for draft in drafts}
+        self._characters += self._waiting_characters
+        self._waiting, self._waiting_characters = {}, 0
+
+    def _encode_block(self, chosen: list[tuple[PassageRow, str]], names: list[str]) -> None:
+        """Begin to encode a block; what the block before came to is gathered meanwhile."""
+        if not chosen:
+            return
+        rows, texts = [row for row, _ in chosen], [text for _, text in chosen]
+        encoder = self._encoder.get()
+        if not isinstance(encoder, EncodesAhead):
+            self._gather()
+            self._started = Block(rows, names, InTurn(encoder, texts), time.monotonic())
+            self._gather()
+            return
+        started = Block(rows, names, encoder.start_documents(texts), time.monotonic())
+        try:
+            self._gather()
+        except BaseException:
+            started.encoding.cancel()
+            raise
+        self._started = started
+
+    def _gather(self) -> None:
+        """Wait for the block that is being encoded, and keep its vectors."""
+        block = self._started
+        if block is None:
+            return
+        passages, tokens, pending = self.passages, self.tokens, self.pending
+        characters = sum(row.end - row.start for row in block.rows)
+
+        def advance(done: int, encoded: int) -> None:
+            self.passages, self.tokens = passages + done, tokens + encoded
+            self.pending = pending - characters * done // len(block.rows)
+            if self._progress is not None:
+                self._progress(self.passages, self.tokens)
+
+        embeddings = block.encoding.finish(advance)
+        self._started = None
+        self._pace.note(characters, time.monotonic() - block.since)
+        self.passages, self.pending = passages + len(block.rows), pending - characters
+        ids = np.array([row.id for row in block.rows], np.int64)
+        self._buffer.append(ids, _pooled(embeddings, self._pooling), block.names)
+        if self._buffer.floats >= SPILL_FLOATS:
+            # Memory stays bounded even within one huge document; its commit names all its segments.
+            self._session.write_vectors(self._buffer)
+            self._spilled = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Passages under way: their documents' names, their encoding, and when it began (seconds)."""
+
+    rows: list[PassageRow]
+    names: list[str]
+    encoding: Started
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Texts of an encoder that does nothing ahead: encoded when they are waited for."""
+
+    encoder: Encoder
+    texts: list[str]
+
+    def finish(self, progress: Progress | None = None) -> Embeddings:
+        """As `Started.finish`."""
+        return self.encoder.encode_documents(self.texts, progress=progress)
+
+    def cancel(self) -> None:
+        """Nothing has begun."""
+
+
+def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
+    """The embeddings with similar token vectors merged; what cannot be stored is left as it is."""
+    tokens, offsets = embeddings.tokens, embeddings.offsets
+    if factor == 1 or tokens is None or offsets is None or not np.isfinite(tokens).all():
+        return embeddings
+    merged, bounds = pool(tokens, offsets, factor)
+    return replace(embeddings, tokens=merged, offsets=bounds)
