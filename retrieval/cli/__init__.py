@@ -1,17 +1,13 @@
-"""The `retrieval` command.
+"""The `retrieval` command: options in, `retrieval.service` asked, results out.
 
-    app          the commands and their options
-    models       the commands under `retrieval model`
-    run          one command line from start to exit code
-    interrupting Ctrl-C, raised again where a library swallowed it
+    entry        one command line from start to exit code
+    program      the program itself and its own options
+    options      options that several commands share
+    commands/    one module for each command
+    output/      results as text or JSON, progress, colours
+    testset/     `retrieval eval make`: gathering queries, judging in the terminal
     errors       what a user sees when something goes wrong
-    place        where the index is, and what a path is called from here
-    render       results as text
-    explanation  what the tokens of a query matched
-    snippet      the lines of a passage that answer the query
-    style        colours, and text that is safe on a terminal
-    document     results as one JSON document
-    progress     the bar of a long job, or its lines in a log
+    interrupting Ctrl-C, raised again where a library swallowed it
 
 Nothing here is imported before it is needed: `retrieval --help` reads no index code.
 """

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from retrieval.cli.errors import DEBUG, INTERRUPTED, PIPE_CLOSED, Failure, describe
 from retrieval.cli.interrupting import lasting_interrupts
-from retrieval.cli.style import Style, safe
+from retrieval.cli.output.style import Style
+from retrieval.service.printable import safe
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -22,7 +23,8 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with lasting_interrupts():
-            from retrieval.cli.commands import HeldError, app
+            from retrieval.cli.commands import app
+            from retrieval.cli.program import HeldError
 
             try:
                 code = app(args=list(arguments), prog_name="retrieval", standalone_mode=False)
@@ -62,7 +64,7 @@ def _show(error: BaseException, arguments: Sequence[str]) -> int:
 
 def _report(failure: Failure, *, as_json: bool) -> None:
     if as_json:
-        from retrieval.cli.json_output import print_json
+        from retrieval.cli.output.json_output import print_json
 
         print_json({"error": {"type": failure.type, "message": failure.message}})
     else:

@@ -1,1 +1,9 @@
-"""What every face shares."""
+"""What the command line, servers and adapters share: none of them knows another.
+
+location    where an index is, and what a file is called from here
+opening     an index opened, or made if there is none
+searching   a query asked, with what its tokens matched on demand
+snippet     the lines of a passage that answer the query
+printable   text that is safe to show
+json_shape  hits, reports and facts as plain values
+"""

@@ -66,7 +66,7 @@ def test_the_length_of_passages_is_set_once(retrieval_command: Retrieval) -> Non
     assert json.loads(retrieval_command("status", "--json").out)["passage_tokens"] == 64
     refused = retrieval_command("index", "docs", "--passage-tokens", 65)
     assert refused.code == 2
-    assert "has passages of 64 tokens, not 65" in refused.err
+    assert "was made with passage_tokens=64, not 65; leave it out" in refused.err
 
 
 LATE = {"bits": 2, "pooling": 3, "exact_passages": 5, "list_passages": 50}
@@ -86,7 +86,7 @@ def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retriev
         option = f"--{name.replace('_', '-')}"
         refused = retrieval_command("index", "docs", option, other)
         assert refused.code == 2
-        said = f"was made with {option} {LATE[name]}, not {other}; leave {option} out"
+        said = f"was made with {name}={LATE[name]}, not {other}; leave it out"
         assert said in refused.err
 
 
@@ -156,7 +156,7 @@ def test_only_late_interaction_explains(indexed: Retrieval, retriever: str) -> N
     refused = indexed("search", "second", "--explain", "--retriever", retriever)
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
     assert (
-        f"which '{retriever}' does not use; search with --retriever late or hybrid" in refused.err
+        f"which '{retriever}' does not use; search with the retriever late or hybrid" in refused.err
     )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.cli.eval_runs import results_table
-from retrieval.cli.progress import evaluating
-from retrieval.cli.style import Style
+from retrieval.cli.output.evaluation import results_table
+from retrieval.cli.output.progress import evaluating
+from retrieval.cli.output.style import Style
 from retrieval.eval import EvaluateProgress
 from retrieval.eval.results import read_results, read_texts
 from tests.cli.conftest import COMMAND, Retrieval

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.cli.progress import measuring_bar
+from retrieval.cli.output.progress import measuring_bar
 from retrieval.index import MeasureReport
 from tests.cli.conftest import Retrieval
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import retrieval.cli.model_runs
 import retrieval.encoders.embedded
 from retrieval.cli.entry import run
 from retrieval.encoders.export.exporting import export_model
@@ -58,8 +57,7 @@ def command(
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
     """`retrieval model` where the tiny model is the embedded one and the Hub's cache is empty."""
-    for module in (retrieval.encoders.embedded, retrieval.cli.model_runs):
-        monkeypatch.setattr(module, "available_models", lambda: {"tiny": model})
+    monkeypatch.setattr(retrieval.encoders.embedded, "available_models", lambda: {"tiny": model})
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
         "huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "cache")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from retrieval.cli.progress import bar_of, describe, evaluating_bar, indexing_bar
+from retrieval.cli.output.progress import bar_of, describe, evaluating_bar, indexing_bar
 from retrieval.eval import EvaluateProgress
 from retrieval.sync import SyncProgress
 
@@ -57,7 +57,7 @@ def test_a_long_job_writes_lines_where_there_is_no_terminal(
 ) -> None:
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
-    monkeypatch.setattr("retrieval.cli.progress.EVERY_S", 0.01)
+    monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt), evaluating_bar() as show:
         wait_for("reading the collections\n", written)
@@ -76,8 +76,8 @@ def test_a_long_job_writes_lines_where_there_is_no_terminal(
 def test_a_step_that_tells_nothing_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
-    monkeypatch.setattr("retrieval.cli.progress.EVERY_S", 0.01)
-    monkeypatch.setattr("retrieval.cli.progress.STILL_S", 0.03)
+    monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
+    monkeypatch.setattr("retrieval.cli.output.progress.STILL_S", 0.03)
     with bar_of("waiting"):
         deadline = time.monotonic() + 20
         while written.getvalue().count("waiting\n") < 2 and time.monotonic() < deadline:
@@ -88,7 +88,7 @@ def test_a_step_that_tells_nothing_is_said_again(monkeypatch: pytest.MonkeyPatch
 def test_a_job_goes_on_when_nobody_reads_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     monkeypatch.setattr(sys, "stderr", closed)
-    monkeypatch.setattr("retrieval.cli.progress.EVERY_S", 0.01)
+    monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
     with bar_of("working") as show:
         wait_for("working", closed)
         monkeypatch.setattr(closed, "write", _no_space)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.cli import render
-from retrieval.cli.json_output import print_json
-from retrieval.cli.style import Style
+from retrieval.cli.output import amounts
+from retrieval.cli.output.hits import hits as rendered
+from retrieval.cli.output.json_output import print_json
+from retrieval.cli.output.style import Style
 from retrieval.errors import IndexNotFound
 from retrieval.service import location
 from retrieval.types import Hit, Passage, TokenMatch
@@ -34,7 +35,7 @@ def hit(**changes: object) -> Hit:
 
 
 def test_a_hit_is_a_line_of_facts_and_its_snippet(tmp_path: Path) -> None:
-    assert render.hits([hit()], tmp_path / ".retrieval", PLAIN) == (
+    assert rendered([hit()], tmp_path / ".retrieval", PLAIN) == (
         "1  docs/locks.md:12  0.873  Locks  (dense 3, lexical 1)\n"
         "    A writer takes the lock.\n"
         "    Readers never do.\n"
@@ -56,28 +57,28 @@ def test_matches_stand_below_the_snippet(tmp_path: Path) -> None:
         match("lock\x1b", "lock", 19, 1),
         UNKNOWN,
     ]
-    assert render.hits([hit()], tmp_path, PLAIN, [matches]).splitlines()[3:] == [
+    assert rendered([hit()], tmp_path, PLAIN, [matches]).splitlines()[3:] == [
         "    (special) -> lock     0.50   lock\ufffd     -> lock     1.00",
         "    write     -> writer   0.91   ?         -> ?       -0.25",
     ]
-    narrow = render.hits([hit()], tmp_path, Style(colours=False, width=40), [matches])
+    narrow = rendered([hit()], tmp_path, Style(colours=False, width=40), [matches])
     assert len(narrow.splitlines()) == 3 + 4
-    assert render.hits([hit()], tmp_path, PLAIN, [()]) == render.hits([hit()], tmp_path, PLAIN)
+    assert rendered([hit()], tmp_path, PLAIN, [()]) == rendered([hit()], tmp_path, PLAIN)
 
 
 def test_matched_tokens_are_marked_instead_of_words(tmp_path: Path) -> None:
     matches = [SPECIAL, match("write", "wri", 2, 1.0), match("r", "ter", 5, 1.0)]
-    shown = render.hits([hit()], tmp_path, Style(colours=True, width=60), [matches])
+    shown = rendered([hit()], tmp_path, Style(colours=True, width=60), [matches])
     assert "A \x1b[1;33mwriter\x1b[0m takes the lock." in shown
 
 
 def test_a_long_token_is_cut(tmp_path: Path) -> None:
-    shown = render.hits([hit()], tmp_path, PLAIN, [[match("x" * 90, "lock", 19, 1.0)]])
+    shown = rendered([hit()], tmp_path, PLAIN, [[match("x" * 90, "lock", 19, 1.0)]])
     assert "xxx… -> lock  1.00\n" in shown
 
 
 def test_colours_mark_the_words_that_match(tmp_path: Path) -> None:
-    shown = render.hits([hit()], tmp_path, Style(colours=True, width=60))
+    shown = rendered([hit()], tmp_path, Style(colours=True, width=60))
     assert "takes the \x1b[1;33mlock\x1b[0m." in shown
     assert "\x1b[36mdocs/locks.md:12\x1b[0m" in shown
 
@@ -89,23 +90,23 @@ def test_paths_are_shown_relative_to_where_one_stands(
     (tmp_path / "docs" / "locks.md").write_text("x")
     (tmp_path / "src").mkdir()
     monkeypatch.chdir(tmp_path / "src")
-    shown = render.hits([hit()], tmp_path / ".retrieval", PLAIN)
+    shown = rendered([hit()], tmp_path / ".retrieval", PLAIN)
     assert shown.startswith("1  ../docs/locks.md:12  ")
 
 
 def test_a_document_without_a_file_is_shown_by_its_id(tmp_path: Path) -> None:
-    shown = render.hits([hit(path=None, title="", document_id="note 7")], tmp_path, PLAIN)
+    shown = rendered([hit(path=None, title="", document_id="note 7")], tmp_path, PLAIN)
     assert shown.startswith("1  note 7  0.873  (dense 3, lexical 1)\n")
 
 
 def test_a_record_of_a_jsonl_file_is_shown_by_its_line_there(tmp_path: Path) -> None:
     record = hit(path="a.jsonl", metadata={"path": "a.jsonl", "line": 812}, start_line=1)
-    assert render.hits([record], tmp_path, PLAIN).startswith("1  a.jsonl:812  ")
+    assert rendered([record], tmp_path, PLAIN).startswith("1  a.jsonl:812  ")
 
 
 def test_titles_and_paths_cannot_steer_the_terminal(tmp_path: Path) -> None:
     nasty = hit(title="a\x1b[2Jb", path="x\x1b]0;y\x07.md")
-    shown = render.hits([nasty], tmp_path, PLAIN)
+    shown = rendered([nasty], tmp_path, PLAIN)
     assert "\x1b" not in shown
     assert "\x07" not in shown
 
@@ -113,7 +114,7 @@ def test_titles_and_paths_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_the_line_is_that_of_what_is_shown(tmp_path: Path) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
     at = text.index("line 20")
-    shown = render.hits([hit(text=text, highlights=((at, at + 7),))], tmp_path, PLAIN)
+    shown = rendered([hit(text=text, highlights=((at, at + 7),))], tmp_path, PLAIN)
     assert shown.splitlines()[:2] == [
         f"1  docs/locks.md:{12 + 19}  0.873  Locks  (dense 3, lexical 1)",
         "    line 19",
@@ -121,7 +122,7 @@ def test_the_line_is_that_of_what_is_shown(tmp_path: Path) -> None:
 
 
 def test_ranks_line_up(tmp_path: Path) -> None:
-    shown = render.hits([hit()] * 10, tmp_path, PLAIN).splitlines()
+    shown = rendered([hit()] * 10, tmp_path, PLAIN).splitlines()
     assert shown[0].startswith(" 1  docs")
     assert shown[-3].startswith("10  docs")
 
@@ -132,7 +133,7 @@ def test_ranks_line_up(tmp_path: Path) -> None:
      (999_499, "999 kB"), (999_600, "1.0 MB"), (3_400_000_000, "3.4 GB"), (10**16, "10000 TB")],
 )  # fmt: skip
 def test_size(number: int, shown: str) -> None:
-    assert render.size(number) == shown
+    assert amounts.size(number) == shown
 
 
 @pytest.mark.parametrize(
@@ -141,11 +142,11 @@ def test_size(number: int, shown: str) -> None:
      (200, "3 min 20 s"), (7500, "2 h 5 min")],
 )  # fmt: skip
 def test_duration(seconds: float, shown: str) -> None:
-    assert render.duration(seconds) == shown
+    assert amounts.duration(seconds) == shown
 
 
 def test_a_long_listing_is_cut_and_says_so() -> None:
-    text = render.listing("problems", [f"p{number}" for number in range(25)], most=3)
+    text = amounts.listing("problems", [f"p{number}" for number in range(25)], most=3)
     assert text == "problems\n  p0\n  p1\n  p2\n  and 22 more; --json lists all\n"
 
 

@@ -2,7 +2,8 @@ import io
 
 import pytest
 
-from retrieval.cli.style import PIPED_WIDTH, Style, columns, safe
+from retrieval.cli.output.style import PIPED_WIDTH, Style
+from retrieval.service.printable import columns, safe
 
 
 class Terminal(io.StringIO):

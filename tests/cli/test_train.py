@@ -12,7 +12,7 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.cli.entry import run
-from retrieval.cli.train_runs import described
+from retrieval.cli.output.progress import training
 from tests.index.fake_encoder import FakeEncoder
 from tests.train import made_up
 
@@ -160,7 +160,7 @@ def test_an_index_of_another_encoder_is_refused(train: Command) -> None:
 
 
 def test_the_bar_tells_losses_and_time() -> None:
-    assert described("training: late 0.388", 120, 600, 240.0) == (
+    assert training("training: late 0.388", 120, 600, 240.0) == (
         "training: late 0.388  120/600  4 min 0 s left"
     )
-    assert described("mining", 3, 1000, None) == "mining  3/1,000"
+    assert training("mining", 3, 1000, None) == "mining  3/1,000"

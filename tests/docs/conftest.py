@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-import retrieval.cli.model_runs
 import retrieval.encoders
 from tests.docs.pages import ROOT
 from tests.index.fake_encoder import FakeEncoder

@@ -35,7 +35,6 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model in the place of the embedded one, and no others."""
     model = write_model(tmp_path / "tiny")
     monkeypatch.setattr("retrieval.encoders.embedded.available_models", lambda: {"tiny": model})
-    monkeypatch.setattr("retrieval.cli.model_runs.available_models", lambda: {"tiny": model})
     monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 

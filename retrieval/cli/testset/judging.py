@@ -10,10 +10,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from retrieval.cli.style import Style, safe
+from retrieval.cli.output.style import Style
 from retrieval.errors import InputError
 from retrieval.eval.testset import GRADES, Judging
 from retrieval.eval.testset.judging import Shown
+from retrieval.service.printable import safe
 
 _INDENT = "    "
 _KEYS = ", ".join(f"{grade} {meaning}" for grade, meaning in GRADES.items())

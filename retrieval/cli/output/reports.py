@@ -1,86 +1,18 @@
-"""Results as text."""
+"""What commands did and found, as text."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.cli.explanation import matched, table
-from retrieval.cli.snippet import snippet
-from retrieval.cli.style import Style, safe
-from retrieval.documents.formats.languages import CODE
-from retrieval.service.location import shown
+from retrieval.cli.output.amounts import count, duration, size
+from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus, MeasureReport
     from retrieval.sync import SyncReport
-    from retrieval.types import Hit, LateOptions, TokenMatch
-
-_INDENT = 4
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-
-
-def hits(
-    found: Sequence[Hit],
-    index: Path,
-    style: Style,
-    matches: Sequence[Sequence[TokenMatch]] | None = None,
-) -> str:
-    """Search results: a line of where, score, title and who found it, then the snippet.
-
-    Args:
-        found: best first.
-        index: the index folder, which paths are stored relative to.
-        style: of the stream that this is for.
-        matches: for each hit what the query's tokens matched: shown below it, and marked in the
-            snippet instead of the query's words.
-    """
-    wide = len(str(len(found)))
-    parts = []
-    for place, hit in enumerate(found):
-        pairs = None if matches is None else matches[place]
-        marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
-        part = _hit(f"{place + 1:{wide}}", hit, marks, index, style)
-        parts.append(part if pairs is None else part + table(pairs, style))
-    return "\n".join(parts)
-
-
-def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
-    prose = hit.metadata.get("language") not in CODE
-    excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=prose)
-    parts = [
-        rank,
-        style.dress("path", safe(_where(hit, index, excerpt.start))),
-        f"{hit.score:.3f}",
-        style.dress("title", safe(_shortened(hit.title, style.width // 2))),
-        style.dress("faint", _finders(hit.ranks)),
-    ]
-    lines = ["  ".join(part for part in parts if part)]
-    for row in excerpt.rows:
-        dressed = [style.dress("mark", p.text) if p.marked else p.text for p in row]
-        lines.append(" " * _INDENT + "".join(dressed))
-    return "\n".join(lines) + "\n"
-
-
-def _where(hit: Hit, index: Path, start: int) -> str:
-    """`path:line` of what is shown, or the id of a document that is no file."""
-    if hit.path is None:
-        return hit.document_id
-    line = hit.metadata.get("line")  # of a record among many in one file
-    if not isinstance(line, int):
-        line = hit.start_line + hit.text.count("\n", 0, start)
-    return f"{shown(index, hit.path)}:{line}"
-
-
-def _finders(ranks: Mapping[str, int]) -> str:
-    return f"({', '.join(f'{name} {rank}' for name, rank in sorted(ranks.items()))})"
-
-
-def _shortened(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    from retrieval.types import LateOptions
 
 
 def synced(report: SyncReport, index: Path) -> str:
@@ -183,38 +115,3 @@ def compacted(report: CompactReport) -> str:
         f"{size(report.bytes_before)} became {size(report.bytes_after)}; "
         f"{count(report.dropped_passages, 'deleted passage')} dropped\n"
     )
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2,000 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size(number: int) -> str:
-    """Bytes in the unit that leaves up to three digits: `940 bytes`, `1.2 MB`."""
-    value, unit = float(number), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    if unit == 0:
-        return count(number, "byte")
-    return f"{value:.1f} {_UNITS[unit]}" if value < 9.95 else f"{value:.0f} {_UNITS[unit]}"
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def listing(title: str, lines: Sequence[str], most: int = 20) -> str:
-    """Lines under a title; what is beyond `most` is only counted."""
-    body = [textwrap.indent(safe(line), "  ") for line in lines[:most]]
-    if len(lines) > most:
-        body.append(f"  and {len(lines) - most:,} more; --json lists all")
-    return "\n".join([title, *body]) + "\n"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from retrieval.cli import render
-from retrieval.cli.json_output import plain_value, print_json
-from retrieval.cli.progress import measuring_bar
+import typer
+
+from retrieval.cli.options import AsJson, EncoderSource, IndexFolder
+from retrieval.cli.program import app
 from retrieval.errors import InputError
-from retrieval.eval.datasets import beir
-from retrieval.index import Index
+
+if TYPE_CHECKING:
+    from retrieval.index import Index
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Grade by document id, by query id."""
@@ -19,23 +22,37 @@ Qrels = Mapping[str, Mapping[str, int]]
 MEASURE = "nDCG@10"
 
 
-def run_measure(
-    folder: Path,
-    *,
-    queries: Path | None,
-    qrels: Path | None,
-    k: int,
-    sample: int,
-    encoder: str | None,
-    as_json: bool,
+@app.command(short_help="Measure what approximation costs.")
+def measure(
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help="Queries: one a line, or .jsonl as in BEIR; drawn from the passages if not given.",
+        ),
+    ] = None,
+    qrels: Annotated[
+        Path | None,
+        typer.Option("--qrels", metavar="FILE", help="Judgements of the queries, as in BEIR."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits count.")] = 10,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", metavar="N", min=1, help="How many queries are drawn."),
+    ] = 100,
+    folder: IndexFolder = None,
+    encoder: EncoderSource = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure the index at `folder` and print the report.
+    """Measure what late interaction misses and takes on your own passages, next to exact search."""
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import measuring_bar
+    from retrieval.cli.output.reports import measured
+    from retrieval.index import Index
+    from retrieval.service.json_shape import plain_value
+    from retrieval.service.location import index_to_read
 
-    Args:
-        queries: a file of queries; None draws `sample` from the passages.
-        qrels: a file of judgements of these queries.
-        encoder: where the encoder is; None is where it was when the index was built.
-    """
     if qrels is not None and (queries is None or queries.suffix != ".jsonl"):
         raise InputError(
             f"{qrels} judges queries by their ids; give those with --queries FILE.jsonl"
@@ -46,27 +63,29 @@ def run_measure(
         texts = {id: text for id, text in texts.items() if id in judged}
         if not texts:
             raise InputError(f"{qrels} judges none of the queries of {queries}; give their own")
-    with Index.open(folder, encoder=encoder) as index, measuring_bar() as bar:
+    with Index.open(index_to_read(folder), encoder=encoder) as index, measuring_bar() as bar:
         if texts is not None and qrels is not None:
             _check_documents(index, {id: judged[id] for id in texts}, qrels)
         asked = None if texts is None else list(texts.values())
         report = index.measure(asked, k=k, sample=sample, progress=bar)
-    values = None
+    values: dict[str, float] | None = None
     if texts is not None and qrels is not None:
         from retrieval.eval import judge
 
         found = judge(report, list(texts), judged, [MEASURE])
-        values = {name: measured[MEASURE] for name, measured in found.items()}
+        values = {name: values_of[MEASURE] for name, values_of in found.items()}
     if as_json:
         facts = plain_value(report)
         del facts["found"]
         print_json(facts | {"ndcg_at_10": values})
         return
-    sys.stdout.write(render.measured(report, values))
+    sys.stdout.write(measured(report, values))
 
 
 def _queries(path: Path) -> dict[str, str]:
     """Query text by id; of a file of plain lines, by number."""
+    from retrieval.eval.datasets import beir
+
     if path.suffix == ".jsonl":
         found = {query.id: query.text for query in beir.queries_of(path)}
     else:
@@ -88,6 +107,8 @@ def _queries(path: Path) -> dict[str, str]:
 
 
 def _judged(path: Path) -> dict[str, dict[str, int]]:
+    from retrieval.eval.datasets import beir
+
     qrels: dict[str, dict[str, int]] = {}
     for judgement in beir.judgements_of(path):
         qrels.setdefault(judgement.query, {})[judgement.document] = judgement.grade

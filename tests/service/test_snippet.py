@@ -3,8 +3,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.cli.snippet import LINES, Span, snippet
-from retrieval.cli.style import columns, safe
+from retrieval.service.printable import columns, safe
+from retrieval.service.snippet import LINES, Span, snippet
 
 
 def words_in(text: str, *words: str) -> list[Span]:

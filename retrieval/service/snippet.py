@@ -1,4 +1,4 @@
-"""The lines of a passage that answer the query, cut to a terminal's width."""
+"""The lines of a passage that answer the query, cut to a width."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from retrieval.cli.style import columns, safe
+from retrieval.service.printable import columns, safe
 
 Span = tuple[int, int]
 """Start and end, in characters of the passage."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from retrieval.cli.style import Style, columns, safe
+from retrieval.cli.output.style import Style
+from retrieval.service.printable import columns, safe
 
 if TYPE_CHECKING:
     from retrieval.types import TokenMatch

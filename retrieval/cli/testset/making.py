@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retrieval.cli.eval_judging import judge_in_terminal
-from retrieval.cli.json_output import plain_value, print_json
-from retrieval.cli.progress import counting_bar
-from retrieval.cli.style import Style, safe
+from retrieval.cli.output.json_output import print_json
+from retrieval.cli.output.progress import counting_bar
+from retrieval.cli.output.style import Style
+from retrieval.cli.testset.judging import judge_in_terminal
 from retrieval.errors import InputError
 from retrieval.eval.testset import (
     Judging,
@@ -30,6 +30,8 @@ from retrieval.eval.testset import (
 from retrieval.eval.wording import amount
 from retrieval.files.claim import claimed
 from retrieval.index import Index, IndexStatus
+from retrieval.service.json_shape import plain_value
+from retrieval.service.printable import safe
 from retrieval.types import RETRIEVERS, Retriever
 
 STANDARD_INPUT = Path("-")
@@ -65,7 +67,7 @@ class _Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def run_make(
+def make_test_set(
     folder: Path,
     index: Path,
     sources: Sources,

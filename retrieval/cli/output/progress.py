@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from retrieval.cli.render import count, duration
-from retrieval.cli.style import safe
+from retrieval.cli.output.amounts import count, duration
+from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
     from retrieval.eval import EvaluateProgress
@@ -54,6 +54,13 @@ def evaluating_bar() -> Iterator[Callable[[EvaluateProgress], None]]:
     """A bar for `evaluate`."""
     with bar_of("reading the collections") as show:
         yield lambda now: show(evaluating(now), now.done, now.of)
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[str, int, int, float | None], None]]:
+    """A bar for `adapt`."""
+    with bar_of("reading the data") as show:
+        yield lambda what, done, of, left: show(training(what, done, of, left), done, of)
 
 
 @contextmanager
@@ -135,6 +142,12 @@ def evaluating(now: EvaluateProgress) -> str:
     """`scifact: late, indexing 120/5,183  4 min left`."""
     left = now.seconds_left
     return now.what if left is None else f"{now.what}  {duration(left)} left"
+
+
+def training(what: str, done: int, of: int, left: float | None) -> str:
+    """`training: dense 0.412  late 0.388  120/600  4 min 0 s left`."""
+    time = "" if left is None else f"  {duration(left)} left"
+    return f"{what}  {done:,}/{of:,}{time}"
 
 
 def describe(now: SyncProgress) -> str:

@@ -1,0 +1,36 @@
+"""`retrieval delete`: documents out of an index."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import AsJson, IndexFolder
+from retrieval.cli.program import app
+
+
+@app.command(short_help="Delete documents from an index.")
+def delete(
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of documents.")],
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete documents from an index; the files they came from stay."""
+    from retrieval.cli.output.amounts import count, listing
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.index import Index
+    from retrieval.service.location import index_to_read
+
+    with Index.open(index_to_read(folder)) as opened:
+        unknown = [id for id in dict.fromkeys(ids) if opened.get(id) is None]
+        deleted = opened.delete(ids)
+    if as_json:
+        print_json({"deleted": deleted, "unknown": unknown})
+    else:
+        sys.stdout.write(f"{count(deleted, 'document')} deleted\n")
+        if unknown:
+            sys.stderr.write(listing("not in the index:", unknown))
+    if unknown:
+        raise typer.Exit(1)

@@ -1,0 +1,138 @@
+"""`retrieval eval run`: systems run on test collections, and reported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrieval.cli.commands.eval.group import RUN, evaluations
+from retrieval.cli.options import AsJson
+from retrieval.errors import InputError
+from retrieval.types import RETRIEVERS, Retriever
+
+if TYPE_CHECKING:
+    from retrieval.eval.results import Results
+
+NONE = "none"
+
+
+@evaluations.command(RUN, short_help="Run systems on test collections; `run` may be left out.")
+def run(
+    datasets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATASET", help="Folders of collections, or names such as beir/scifact."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; made if need be.")
+    ],
+    retriever: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--retriever",
+            metavar="NAME",
+            help="lexical, dense, late, hybrid, or none; give it more than once. All four if not "
+            "given.",
+        ),
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system",
+            metavar="SPEC",
+            help="Also bm25s, st:NAME, encoder:NAME, run:FILE, or a variant such as late:bits=2; "
+            "give it more than once.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="NAME", help="Judgements; test if not given."),
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="As ir-measures writes it, such as nDCG@10 or R@100; give it more than once. The "
+            "seven usual ones if not given.",
+        ),
+    ] = None,
+    k: Annotated[
+        int, typer.Option("-k", metavar="N", min=1, help="How many documents for each query.")
+    ] = 100,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            "--queries", metavar="N", min=1, help="Ask at most N of each collection's queries."
+        ),
+    ] = None,
+    no_texts: Annotated[
+        bool,
+        typer.Option("--no-texts", help="Keep no text of the collections in the results."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run systems on test collections and write results, runs and a report into a folder.
+
+    Run it again after Ctrl-C: it goes on from what is done.
+    """
+    from retrieval.cli.output.evaluation import results_table, warnings_and_failures
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import evaluating_bar
+    from retrieval.cli.output.style import Style
+    from retrieval.eval import evaluate, make_systems
+    from retrieval.eval.measures import MEASURES, check_measures
+    from retrieval.eval.report import write_report
+    from retrieval.service.printable import safe
+
+    asked = list(dict.fromkeys(measure or MEASURES))
+    check_measures(asked)  # before an encoder is loaded
+    chosen = make_systems(_retrievers(retriever), system or [])
+    with evaluating_bar() as bar:
+        results = evaluate(
+            datasets,
+            chosen,
+            out,
+            split=split,
+            measures=asked,
+            k=k,
+            queries=queries,
+            keep_texts=not no_texts,
+            progress=bar,
+        )
+    write_report(out, results, texts=not no_texts)
+    if as_json:
+        print_json(_document(results, out))
+    else:
+        style = Style.of(sys.stdout)
+        sys.stdout.write(results_table(results, style))
+        sys.stdout.write(f"\nreport: {safe(str(out / 'report.html'))}\n")
+        sys.stderr.write(warnings_and_failures(results))
+    if results.failed:
+        raise typer.Exit(1)
+
+
+def _document(results: Results, out: Path) -> object:
+    from retrieval.service.json_shape import plain_value
+
+    facts = plain_value(results)
+    del facts["per_query"]  # large; it is in the folder
+    return facts | {"out": str(out)}
+
+
+def _retrievers(given: Sequence[str] | None) -> list[Retriever]:
+    if not given:
+        return list(RETRIEVERS)
+    if list(given) == [NONE]:
+        return []
+    unknown = next((name for name in given if name not in RETRIEVERS), None)
+    if unknown is not None:
+        raise InputError(
+            f"retriever {unknown!r} is unknown; choose from {', '.join(RETRIEVERS)}, or none alone"
+        )
+    return [name for name in RETRIEVERS if name in given]

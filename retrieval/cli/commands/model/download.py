@@ -1,0 +1,36 @@
+"""`retrieval model download`: a model fetched from the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.commands.model.group import models
+from retrieval.cli.options import AsJson
+
+
+@models.command(short_help="Fetch a model from the Hugging Face Hub.")
+def download(
+    repository: Annotated[
+        str, typer.Argument(metavar="ID", help="Hub id of the model, such as owner/name.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a model from the Hugging Face Hub, so that it can be used offline from then on."""
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.encoders.checkpoints import detect, open_folder
+    from retrieval.errors import InputError
+
+    if Path(repository).expanduser().exists():
+        raise InputError(f"{repository} is on this machine already; use it with --encoder")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # it shows them to pipes, too
+    folder = open_folder(repository)
+    if as_json:
+        print_json({"name": repository, "format": detect(folder), "path": folder.path})
+    else:
+        sys.stdout.write(f"{repository}: {detect(folder)}, in {folder.path}\n")

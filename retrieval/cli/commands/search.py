@@ -1,0 +1,70 @@
+"""`retrieval search`: the hits of a query, and on demand what its tokens matched."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import AsJson, EncoderSource, IndexFolder, RetrieverName
+from retrieval.cli.program import app
+
+
+@app.command(short_help="Search an index.")
+def search(
+    query: Annotated[
+        list[str],
+        typer.Argument(metavar="QUERY", help="What to look for; - reads it from standard input."),
+    ],
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits.")] = 10,
+    retriever: Annotated[
+        RetrieverName, typer.Option("--retriever", help="Who answers; hybrid fuses the others.")
+    ] = RetrieverName.HYBRID,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="EXPR",
+            help="Search only documents that fulfil this, as in 'path glob \"src/**\"'.",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what each token of the query matched best."),
+    ] = False,
+    rescore: Annotated[
+        int,
+        typer.Option(
+            "--rescore",
+            metavar="N",
+            min=0,
+            help="With --retriever late: encode the N best again, order them uncompressed.",
+        ),
+    ] = 0,
+    folder: IndexFolder = None,
+    encoder: EncoderSource = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search an index; best hits first, each with its place, score and the lines that match."""
+    from retrieval.cli.output import hits
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.style import Style
+    from retrieval.index import Index
+    from retrieval.service import searching
+    from retrieval.service.json_shape import hits_as_dicts
+    from retrieval.service.location import index_to_read
+
+    text = sys.stdin.read() if query == ["-"] else " ".join(query)
+    place = index_to_read(folder)
+    options = searching.SearchOptions(
+        k=k, retriever=retriever.value, where=where, rescore=rescore, explain=explain
+    )
+    with Index.open(place, encoder=encoder) as opened:
+        answer = searching.search(opened, text, options)
+    if as_json:
+        print_json(hits_as_dicts(answer.hits, answer.matches))
+        return
+    if not answer.hits:
+        sys.stderr.write("nothing found\n")
+    sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))

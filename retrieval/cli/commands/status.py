@@ -1,0 +1,43 @@
+"""`retrieval status`: what an index holds, and whether it is what was committed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import AsJson, IndexFolder
+from retrieval.cli.program import app
+
+
+@app.command()
+def status(
+    folder: IndexFolder = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Read every file and compare checksums; exit 1 if any fails."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an index holds."""
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.reports import status as shown
+    from retrieval.service.json_shape import status_as_dict
+    from retrieval.service.location import index_to_read
+    from retrieval.service.opening import status_of
+
+    facts, problems = status_of(index_to_read(folder), verify=verify)
+    if as_json:
+        print_json(status_as_dict(facts, problems))
+    else:
+        sys.stdout.write("" if facts is None else shown(facts))
+        if problems:
+            sys.stdout.write(listing("problems:", problems))
+        elif verify:
+            sys.stdout.write(f"{'verified':<12} every file is what was committed\n")
+    if problems:
+        raise typer.Exit(1)

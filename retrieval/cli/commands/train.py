@@ -1,0 +1,193 @@
+"""`retrieval train`: a model trained further on one's own data."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from retrieval.cli.options import AsJson
+from retrieval.cli.program import app
+from retrieval.errors import InputError, MissingDependency
+
+EMBEDDED = "embedded"
+
+_NEEDED = ("torch", "onnx")
+
+
+class TeacherScores(StrEnum):
+    """Which scores of a teacher count."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LATE = "late"
+
+
+@app.command("train", short_help="Train a model further on your own data.")
+def train(
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="MODEL", help="Folder of the new model; new, or empty."),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="Folder in BEIR's format with a train split."),
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "--index", metavar="DIR", help="Train without labels, on the documents of this index."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SRC",
+            help="Folder of the model to begin with, or embedded; the index's own, or the "
+            "embedded one, if not given.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option("--epochs", metavar="E", help="How often each query is seen; 3 if not given."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", metavar="M", help="Train for about so long, instead of epochs."),
+    ] = None,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", min=2, help="Queries of a step.")
+    ] = 16,
+    negatives: Annotated[
+        int,
+        typer.Option("--negatives", metavar="N", min=1, max=16, help="Hard negatives of a query."),
+    ] = 3,
+    rate: Annotated[float, typer.Option("--rate", metavar="R", help="Peak learning rate.")] = 2e-4,
+    passage_tokens: Annotated[
+        int, typer.Option("--passage-tokens", metavar="N", min=1, help="Longest passage.")
+    ] = 256,
+    documents: Annotated[
+        int,
+        typer.Option(
+            "--documents", metavar="N", min=2, help="So many documents at most are searched."
+        ),
+    ] = 20_000,
+    held_out: Annotated[
+        int,
+        typer.Option("--held-out", metavar="N", min=1, help="So many queries at most measure."),
+    ] = 200,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--teacher",
+            metavar="SRC",
+            help="Folder or Hub id of a teacher; more than once for several, averaged. The model "
+            "to begin with if not given.",
+        ),
+    ] = None,
+    teacher_scores: Annotated[
+        TeacherScores, typer.Option("--teacher-scores", help="Which of its scores count.")
+    ] = TeacherScores.HYBRID,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Keep indexes, candidates and teachers' vectors here for other runs.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", metavar="NAME", help="cpu, cuda or cuda:1; CUDA if there and not given."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of all chance.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model further on your own data and measure it before and after.
+
+    Run the same command again after Ctrl-C: it goes on from the last checkpoint.
+    """
+    choices: dict[str, Any] = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch": batch,
+        "negatives": negatives,
+        "rate": rate,
+        "passage_tokens": passage_tokens,
+        "teachers": tuple(teacher or ()),
+        "scores": teacher_scores.value,
+        "seed": seed,
+    }
+    if (data is None) == (index is None):
+        raise InputError("give either a folder with judged queries or --index, one of the two")
+    _check(choices)
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependency(
+            f"training needs {' and '.join(missing)}, not installed: "
+            "pip install 'modernbert-retrieval[train]'"
+        )
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import training_bar
+    from retrieval.cli.output.style import Style
+    from retrieval.cli.output.training import trained
+    from retrieval.encoders.embedded import embedded_folder
+    from retrieval.train.adapt import AdaptOptions, adapt, starting_model
+    from retrieval.train.pseudo import read_index
+    from retrieval.train.task import read_task
+
+    given = {name: value for name, value in choices.items() if value is not None}
+    given["teachers"] = tuple(
+        str(embedded_folder()) if source == EMBEDDED else source for source in choices["teachers"]
+    )
+    options = AdaptOptions(**given)
+    limits = {"most_documents": documents, "most_held_out": held_out, "seed": options.seed}
+    if index is None:
+        model = starting_model(None if start == EMBEDDED else start)
+        task = read_task(Path(str(data)), **limits)
+    else:
+        model = _model_of(index, start)
+        task = read_index(index, **limits)
+    with training_bar() as told:
+        report = adapt(
+            task, out, start=model, options=options, device=device, cache=cache, told=told
+        )
+    if as_json:
+        print_json(report)
+    else:
+        sys.stdout.write(trained(report, Style.of(sys.stdout)))
+
+
+def _model_of(index: Path, start: str | None) -> Path:
+    """The folder of the model that the index was built with, which `start` must be if given."""
+    from retrieval.encoders.model_folder import fingerprint
+    from retrieval.index.encoder import OBJECT
+    from retrieval.train.adapt import starting_model
+    from retrieval.train.pseudo import index_settings
+
+    source = index_settings(index).encoder_source if start is None else start
+    if source == OBJECT:
+        raise InputError(
+            f"the index at {index} was built with an Encoder object, which has no folder to begin "
+            "with; name its model with --from"
+        )
+    model = starting_model(None if source == EMBEDDED else source)
+    index_settings(index, fingerprint=fingerprint(model))
+    return model
+
+
+def _check(choices: Mapping[str, Any]) -> None:
+    if choices["epochs"] is not None and choices["minutes"] is not None:
+        raise InputError("--epochs and --minutes both say how long; give one of them")
+    for name in ("epochs", "minutes", "rate"):
+        value = choices[name]
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"--{name} {value:g} cannot be used; give a number above 0")

@@ -1,0 +1,47 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_MEMORY = 2048
+"""Megabytes that compressing token vectors may take."""
+
+
+class RetrieverName(StrEnum):
+    """Who answers a query."""
+
+    HYBRID = "hybrid"
+    LEXICAL = "lexical"
+    DENSE = "dense"
+    LATE = "late"
+
+
+IndexFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        metavar="DIR",
+        help="Folder of the index; the nearest .retrieval in this folder or one above it if not "
+        "given.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Memory = Annotated[
+    int,
+    typer.Option(
+        "--memory", metavar="MB", min=64, help="Memory that compressing token vectors may take."
+    ),
+]
+EncoderSource = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="SRC",
+        help="Folder or Hub id of the encoder; the one the index was built with if not given.",
+    ),
+]

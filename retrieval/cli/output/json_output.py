@@ -1,0 +1,16 @@
+"""Results as one JSON document on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from retrieval.service.json_shape import plain_value
+
+
+def print_json(value: Any) -> None:
+    """Write a value as one JSON document: dataclasses as objects, paths as strings."""
+    # A stream that cannot hold every character gets them escaped; JSON reads the same.
+    plain = (sys.stdout.encoding or "").replace("-", "").lower() != "utf8"
+    sys.stdout.write(json.dumps(plain_value(value), ensure_ascii=plain, indent=2) + "\n")

@@ -1,0 +1,43 @@
+"""What `retrieval train` did, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrieval.cli.output.amounts import duration
+from retrieval.cli.output.style import Style
+from retrieval.service.printable import safe
+
+if TYPE_CHECKING:
+    from retrieval.train.adapt import AdaptReport
+
+
+def trained(report: AdaptReport, style: Style) -> str:
+    """The figures before and after, and which model was kept."""
+    lines = [
+        style.dress("title", safe(report.data))
+        + f" ({report.held_out:,} {report.measured_on}, {report.documents:,} documents)",
+        f"{'':<8}  {'nDCG@10':>17}  {'RR@10':>17}",
+        f"{'':<8}  {'before':>8} {'after':>8}  {'before':>8} {'after':>8}",
+    ]
+    for retriever, before in report.before.items():
+        after = report.after[retriever]
+        cells = (f"{before[name]:8.4f} {after[name]:8.4f}" for name in before)
+        lines.append(f"{retriever:<8}  {'  '.join(cells)}")
+    lines += [f"note: {safe(note)}" for note in report.notes]
+    lines.append(
+        f"{report.train_queries:,} queries learnt from in {report.steps:,} steps, "
+        f"{duration(report.seconds)}"
+    )
+    place = safe(str(report.model))
+    if report.kept == "start":
+        lines.append(
+            f"training made it no better: {place} holds the starting model "
+            f"{safe(report.start)} unchanged"
+        )
+    else:
+        lines.append(
+            f"{place} holds the trained model; use it with "
+            f"`retrieval index PATH --index NEW --encoder {place}`"
+        )
+    return "\n".join(lines) + "\n"

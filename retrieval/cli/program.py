@@ -1,0 +1,90 @@
+"""The program and its options; the commands are in `commands`, and each adds itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from retrieval import __version__
+
+_SHOWN_FIRST = ("index", "search", "list", "status", "delete", "compact")
+"""The order of `--help`; all others follow by name."""
+
+
+class HeldError(Exception):
+    """Carries an error past typer, which would end the process over it in words of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parse the command line; `--help` is answered here."""
+        with _holding():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with _holding():
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, in the order of `--help`."""
+        names = sorted(super().list_commands(ctx))
+        first = [name for name in _SHOWN_FIRST if name in names]
+        return first + [name for name in names if name not in first]
+
+
+@contextmanager
+def _holding() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, KeyboardInterrupt) as error:
+        raise HeldError(error) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Index a folder, search it: lexical, dense and late-interaction retrieval, fused.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def import_commands(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package of commands; each adds its command as it is imported.
+
+    Args:
+        package: its dotted name, `__name__` of its `__init__`.
+        path: the folders that it lies in, `__path__` of its `__init__`.
+    """
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"retrieval {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        sys.stdout.write(f"{context.get_help()}\n")

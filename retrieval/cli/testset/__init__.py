@@ -1,0 +1,1 @@
+"""`retrieval eval make`: queries gathered into a test set, and judged in the terminal."""

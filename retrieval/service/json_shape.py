@@ -1,0 +1,58 @@
+"""Hits, reports and facts as plain values: the one JSON shape that every face shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retrieval.index import IndexStatus
+    from retrieval.sync import SyncReport
+    from retrieval.types import Hit, TokenMatch
+
+
+def hits_as_dicts(
+    hits: Sequence[Hit], matches: Sequence[Sequence[TokenMatch]] | None = None
+) -> list[dict[str, Any]]:
+    """Hits with every field of `Hit`; `explain` too, where what matched is given for each."""
+    shaped: list[dict[str, Any]] = [plain_value(hit) for hit in hits]
+    for hit, pairs in zip(shaped, matches or [], strict=False):
+        hit["explain"] = plain_value(pairs)
+    return shaped
+
+
+def status_as_dict(
+    status: IndexStatus | None, problems: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What an index holds, and the `problems` of verifying it if it was verified.
+
+    Args:
+        status: None if the index is too damaged to be opened.
+        problems: what verifying found; None if it was not verified.
+    """
+    facts: dict[str, Any] = {} if status is None else plain_value(status)
+    return facts if problems is None else facts | {"problems": list(problems)}
+
+
+def report_as_dict(report: SyncReport, index: PurePath) -> dict[str, Any]:
+    """What bringing the index at that folder up to date did."""
+    facts: dict[str, Any] = plain_value(report)
+    return {"index": str(index)} | facts
+
+
+def plain_value(value: Any) -> Any:
+    """The value in what JSON knows; NaN and infinities, which it does not, as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, str | bool | int | None):
+        return value
+    number = float(value)
+    return number if abs(number) < float("inf") else None

@@ -1,0 +1,88 @@
+"""An index opened, or made where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import IndexCorrupted, IndexNotFound, InputError
+from retrieval.index import Index, IndexStatus
+from retrieval.index.reading.verify import problems as find_problems
+from retrieval.indexes import LATE_MEMORY
+from retrieval.types import LateOptions
+
+PASSAGE_TOKENS = 256
+"""Longest passage of an index whose maker did not say."""
+
+
+def open_or_create(
+    folder: Path,
+    *,
+    encoder: str | None = None,
+    passage_tokens: int | None = None,
+    late: Mapping[str, int | None] | None = None,
+    memory: int = LATE_MEMORY,
+) -> Index:
+    """Open the index at `folder`, or make it.
+
+    Args:
+        folder: of the index.
+        encoder: folder or Hub id; None is what the index was built with, or the embedded model.
+        passage_tokens: longest passage; None is what the index has, or `PASSAGE_TOKENS`.
+        late: fields of LateOptions by name; None is what the index has, or the default.
+        memory: bytes that compressing token vectors may take.
+
+    Raises:
+        InputError: a value cannot be used, or is not what the index was made with.
+        EncoderMismatch: the index was built by another encoder.
+    """
+    given: Any = {name: value for name, value in (late or {}).items() if value is not None}
+    try:
+        index = Index.open(folder, encoder=encoder, memory=memory)
+    except IndexNotFound:
+        length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
+        options = LateOptions(**given)
+        return Index.create(
+            folder, encoder=encoder, passage_tokens=length, late=options, memory=memory
+        )
+    try:
+        status = index.status()
+        replace(status.late, **given)  # a value that no index has is refused as such
+        _check_fixed(folder, status, passage_tokens, given)
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+def status_of(folder: Path, *, verify: bool) -> tuple[IndexStatus | None, list[str] | None]:
+    """What the index at `folder` holds; and, if it is to be verified, what is wrong with it.
+
+    Returns:
+        The status, None if the index is too damaged to be opened, which the problems explain; and
+        the problems, None if it was not verified.
+    """
+    problems = find_problems(folder) if verify else None
+    try:
+        with Index.open(folder) as index:
+            return index.status(), problems
+    except IndexCorrupted:
+        if not problems:
+            raise
+        return None, problems
+
+
+def _check_fixed(
+    folder: Path, status: IndexStatus, passage_tokens: int | None, late: Mapping[str, int]
+) -> None:
+    """Refuse what an index was not made with."""
+    given = late if passage_tokens is None else {"passage_tokens": passage_tokens, **late}
+    made_with = {"passage_tokens": status.passage_tokens, **asdict(status.late)}
+    for name, value in given.items():
+        if value != made_with[name]:
+            raise InputError(
+                f"the index at {folder} was made with {name}={made_with[name]}, not {value}; "
+                "leave it out, or make a new index"
+            )

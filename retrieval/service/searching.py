@@ -1,0 +1,61 @@
+"""A query asked of an index, with what its tokens matched on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.types import Hit, Retriever, TokenMatch
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a query is asked; see `Index.search`.
+
+    Attributes:
+        k: how many hits.
+        retriever: who answers.
+        where: which documents are searched; None is all.
+        rescore: how many of the best are encoded again; of late interaction only.
+        explain: whether to add what each token of the query matched; of late interaction only.
+    """
+
+    k: int = 10
+    retriever: Retriever = "hybrid"
+    where: str | None = None
+    rescore: int = 0
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.explain and self.retriever not in ("late", "hybrid"):
+            raise InputError(
+                f"explain shows what late interaction matched, which {self.retriever!r} does not "
+                "use; search with the retriever late or hybrid"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query found.
+
+    Attributes:
+        hits: best first.
+        matches: for each hit what the query's tokens matched; None if that was not asked for.
+    """
+
+    hits: list[Hit]
+    matches: Sequence[Sequence[TokenMatch]] | None
+
+
+def search(index: Index, query: str, options: SearchOptions) -> Answer:
+    """Ask an index; raises what `Index.search` and `Index.explain` raise."""
+    hits = index.search(
+        query,
+        options.k,
+        retriever=options.retriever,
+        where=options.where,
+        rescore=options.rescore,
+    )
+    return Answer(hits, index.explain(query, hits) if options.explain else None)
