@@ -15,7 +15,7 @@ PACKAGE = "retrieval"
 LEVELS = (
     {"errors"},
     {"types"},
-    {"files"},
+    {"files", "ragged"},
     {"documents", "encoders", "indexes", "store"},
     {"index"},
     {"sync"},

@@ -72,13 +72,6 @@ def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
     return windows(items, lambda _: 1, size, limit=size)
 
 
-def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each text's rows begin and the last one's end: i64 [n + 1]."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(np.asarray(lengths, dtype=np.int64), out=offsets[1:])
-    return offsets
-
-
 def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
     """Lengths of the windows that a text is cut into: i64 [w], at most `most` tokens each.
 
@@ -89,15 +82,6 @@ def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
     lengths = np.full(count, length, dtype=np.int64)
     lengths[-1] = tokens - (count - 1) * length
     return lengths
-
-
-def rows_of(offsets: NDArray[np.int64], texts: Indices) -> NDArray[np.int64]:
-    """The rows that these texts own, text after text: i64 [rows]."""
-    starts, stops = offsets[texts], offsets[texts + 1]
-    counts = stops - starts
-    shift = np.repeat(starts - offsets_of(counts)[:-1], counts)
-    rows: NDArray[np.int64] = np.arange(int(counts.sum()), dtype=np.int64) + shift
-    return rows
 
 
 class Tally:

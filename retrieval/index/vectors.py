@@ -22,6 +22,7 @@ from retrieval.indexes import (
     write_late,
 )
 from retrieval.indexes.arrays import first_bad_row
+from retrieval.ragged import offsets_of
 from retrieval.types import Embeddings
 
 KIND = "vectors"
@@ -137,9 +138,9 @@ class VectorBuffer:
         lengths = [np.diff(e.offsets) for e in self._embeddings if e.offsets is not None]
         if dense:
             vectors, counts = (np.concatenate(part) for part in zip(*dense, strict=True))
-            write_dense(folder / DENSE, ids, vectors, _offsets(counts))
+            write_dense(folder / DENSE, ids, vectors, offsets_of(counts))
         if tokens:
-            offsets = _offsets(np.concatenate(lengths))
+            offsets = offsets_of(np.concatenate(lengths))
             write_late(folder / LATE, ids, np.concatenate(tokens), offsets)
         self.clear()
 
@@ -178,11 +179,6 @@ def merge_vectors(
             memory=compression.memory,
             tell=compression.tell,
         )
-
-
-def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each run of so many rows begins, and the last one's end: i64 [n + 1]."""
-    return np.append(0, np.cumsum(lengths))
 
 
 def _dense_of(embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

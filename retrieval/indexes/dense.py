@@ -33,6 +33,7 @@ from retrieval.indexes.arrays import (
     sync_folder,
     write_array,
 )
+from retrieval.ragged import offsets_of, rows_of
 
 IDS = "dense.ids.npy"
 VECTORS = "dense.vectors.npy"
@@ -90,7 +91,7 @@ def merge_dense(
     pairs = list(zip(segments, kept, strict=True))
     ids = check_ids(np.concatenate([segment.ids[places] for segment, places in pairs]))
     counts = np.concatenate([np.diff(segment.offsets)[places] for segment, places in pairs])
-    offsets = np.concatenate([[0], np.cumsum(counts)])
+    offsets = offsets_of(counts)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         for segment, places in pairs:
@@ -253,9 +254,8 @@ class DenseSegment:
         """The rows of these passages, one passage's after another's, and where each begins."""
         if self._owners is None:
             return places, np.arange(len(places))
-        starts, counts = self.offsets[places], np.diff(self.offsets)[places]
-        begins = np.cumsum(counts) - counts
-        return np.repeat(starts - begins, counts) + np.arange(int(counts.sum())), begins
+        begins = offsets_of(np.diff(self.offsets)[places])[:-1]
+        return rows_of(self.offsets, places), begins
 
 
 def _nearest(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
+from retrieval.ragged import offsets_of
 
 BLOCK = 512
 """Tokens that are compared with each other, all with all; of a longer passage only within parts."""
@@ -54,9 +55,8 @@ def pool(
         _pool_passage(tokens[start:end], -(-(end - start) // factor))
         for start, end in pairwise(bounds)
     ]
-    lengths = [0, *(len(part) for part in parts)]
     pooled = np.concatenate([tokens[:0], *parts])
-    return pooled, np.cumsum(lengths, dtype=np.int64)
+    return pooled, offsets_of([len(part) for part in parts])
 
 
 def _pool_passage(vectors: NDArray[np.float32], keep: int) -> NDArray[np.float32]:

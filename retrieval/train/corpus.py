@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import CheckpointError, DocumentError
+from retrieval.ragged import offsets_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -150,8 +151,8 @@ def tokenise(
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.int32
     flat = np.fromiter((i for row in rows for i in row), dtype, int(lengths.sum()))
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    ends = np.cumsum([0, *map(len, kept)], dtype=np.int64)
+    offsets = offsets_of(lengths)
+    ends = offsets_of([len(text) for text in kept])
     characters = np.frombuffer(b"".join(kept), np.uint8)
     paired = np.array(pairs, np.int64).reshape(-1, 2)
     return TokenCorpus(flat, offsets, paired, characters, ends)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.ragged import offsets_of, rows_of
 from retrieval.train.distributed import Ranks
 from retrieval.train.goals import Goal
 
@@ -15,10 +16,8 @@ class Gather:
 
     def __init__(self, ranks: Ranks, texts: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
         """Take the numbers of this process's texts, i64 [r], and the lengths of all, i64 [n]."""
-        starts = np.cumsum(lengths) - lengths
-        rows = [np.arange(starts[text], starts[text] + lengths[text]) for text in texts]
         self._ranks, self._texts, self._count = ranks, texts, len(lengths)
-        self._rows = np.concatenate([np.zeros(0, np.int64), *rows])
+        self._rows = rows_of(offsets_of(lengths), np.asarray(texts, np.int64))
         self._total = int(lengths.sum())
 
     def texts(self, own: Tensor) -> Tensor:

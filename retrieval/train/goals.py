@@ -15,6 +15,7 @@ from torch import Tensor
 
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.heads import mean_pool
+from retrieval.ragged import offsets_of
 from retrieval.train.corpus import TokenCorpus
 from retrieval.train.joined import Joined
 from retrieval.train.kept_vectors import KeptVectors, Rows
@@ -154,7 +155,7 @@ class TextReader:
         """Of a long text: the mean of its windows' vectors, each counting as its tokens do."""
         windows = np.concatenate(runs)
         weighted = self._vectors(windows) * self._corpus.lengths[windows, None]
-        starts = np.cumsum([0, *map(len, runs)])[:-1]
+        starts = offsets_of([len(run) for run in runs])[:-1]
         sums = np.add.reduceat(weighted, starts, dtype=np.float32)
         return Goal(None, torch.from_numpy(sums).to(self._device))
 

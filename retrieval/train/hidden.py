@@ -26,6 +26,7 @@ from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, QUERY_WEIGHTS, TOKEN_HEAD
 from retrieval.encoders.runtimes.cpu import Network, network_of, usable_cores
 from retrieval.errors import CheckpointError
+from retrieval.ragged import offsets_of
 from retrieval.train.student import Student
 
 _INNER = 16
@@ -115,7 +116,7 @@ class Trunk:
             folder: where they are kept, by what was encoded and by which trunk: what is there
                 already is read. What is begun and not finished is begun again.
         """
-        offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        offsets = offsets_of([len(text) for text in texts])
         ids = np.concatenate(texts).astype(np.int64)
         digest = hashlib.sha256(self._fingerprint.encode())
         digest.update(offsets.tobytes())

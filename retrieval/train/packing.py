@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
+from retrieval.ragged import offsets_of
 from retrieval.train.tokens import Documents
 
 WAITING = 512
@@ -158,9 +159,8 @@ def cut(lengths: NDArray[np.int64], room: int) -> tuple[NDArray[np.int64], NDArr
     """
     parts = -(-lengths // room)
     owner = np.repeat(np.arange(len(lengths)), parts)
-    first = np.cumsum(parts) - parts
-    at = np.arange(int(parts.sum())) - first[owner]
+    at = np.arange(int(parts.sum())) - offsets_of(parts)[owner]
     short, longer = np.divmod(lengths[owner], parts[owner])
     sizes = short + (at < longer)
     # Together the sequences are the documents, in their order.
-    return np.cumsum(sizes) - sizes, sizes
+    return offsets_of(sizes)[:-1], sizes

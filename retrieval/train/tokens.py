@@ -17,6 +17,7 @@ from retrieval.encoders.packing import windows
 from retrieval.encoders.sides import clean
 from retrieval.encoders.tokenization import pieces
 from retrieval.errors import InputError
+from retrieval.ragged import offsets_of
 from retrieval.train.corpus import Record
 from retrieval.types import Progress
 
@@ -111,7 +112,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     # What says that the arrays are whole goes first and comes back last.
     (folder / _ABOUT).unlink(missing_ok=True)
-    raw, lengths, digest, total = folder / "ids.part", [0], hashlib.blake2b(digest_size=16), 0
+    raw, lengths, digest, total = folder / "ids.part", [], hashlib.blake2b(digest_size=16), 0
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.int32
     with raw.open("wb") as file:
         for ids in _encoded(records, tokenizer):
@@ -121,10 +122,10 @@ def _write(
             lengths.append(len(ids))
             total += len(ids)
             if progress is not None:
-                progress(len(lengths) - 1, total)
+                progress(len(lengths), total)
     if not total:
         raise InputError("there is no token of text to learn from: every text is empty")
-    offsets = np.cumsum(np.array(lengths, dtype=np.int64))
+    offsets = offsets_of(lengths)
     digest.update(offsets.tobytes())
     np.save(folder / _OFFSETS, offsets)
     whole = np.lib.format.open_memmap(folder / _IDS, mode="w+", dtype=dtype, shape=(total,))

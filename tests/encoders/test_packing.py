@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.packing import Tally, chunked, offsets_of, pack, rows_of, windows
+from retrieval.encoders.packing import Tally, chunked, pack, windows
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=60)
 
@@ -52,15 +52,6 @@ def test_windows_read_no_further_than_they_must():
 
 def test_chunked():
     assert list(chunked("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
-
-
-@given(LENGTHS, st.randoms())
-def test_rows(lengths, random):
-    offsets = offsets_of(lengths)
-    texts = random.sample(range(len(lengths)), len(lengths) // 2)
-    expected = [row for i in texts for row in range(offsets[i], offsets[i + 1])]
-    assert rows_of(offsets, np.array(texts, np.int64)).tolist() == expected
-    assert offsets.tolist() == [0, *itertools.accumulate(lengths)]
 
 
 def test_tally():

@@ -25,7 +25,6 @@ from retrieval.encoders.packing import (
     Indices,
     Tally,
     chunked,
-    offsets_of,
     pack,
     window_lengths,
     windows,
@@ -35,6 +34,7 @@ from retrieval.encoders.runtimes.onnx import OnnxNetwork
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
 from retrieval.encoders.tokenization import leading, load_tokenizer, token_spans
 from retrieval.errors import CheckpointError, InputError
+from retrieval.ragged import offsets_of
 from retrieval.types import Embeddings, EncoderSide, Progress, Started
 
 STREAM_TOKENS = 65_536

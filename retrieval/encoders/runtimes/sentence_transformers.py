@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import Folder, Format
-from retrieval.encoders.packing import Tally, chunked, offsets_of, pack, rows_of
+from retrieval.encoders.packing import Tally, chunked, pack
 from retrieval.errors import CheckpointError, MissingDependency
+from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, Progress
 
 if TYPE_CHECKING:

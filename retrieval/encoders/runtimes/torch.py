@@ -15,15 +15,14 @@ from retrieval.encoders.model.network import Checkpoint, fingerprint_of
 from retrieval.encoders.packing import (
     Tally,
     chunked,
-    offsets_of,
     pack,
-    rows_of,
     window_lengths,
     windows,
 )
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.encoders.tokenization import leading, token_spans
 from retrieval.errors import EncoderError, InputError
+from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, EncoderSide, Progress
 
 CPU_BUDGET = 4_096

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.indexes.kernels import threads
 from retrieval.indexes.kernels.backend import chosen, isa
-from retrieval.indexes.kernels.ragged import offsets_of, pieces, token_rows
+from retrieval.indexes.kernels.ragged import pieces, token_rows
 from retrieval.indexes.kernels.reference import LIST_BLOCK
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "max_sim",
     "max_sim_compressed",
     "nearest",
-    "offsets_of",
     "pieces",
     "probe",
     "token_rows",

@@ -7,15 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.ragged import offsets_of, rows_of
+
 Tokens = slice | NDArray[np.int64]
 """The token rows of some passages: a slice where they lie in one run, else their indices."""
-
-
-def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The running sum of the lengths i64 [n], from 0: i64 [n + 1]."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
 
 
 def token_rows(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Tokens:
@@ -23,10 +18,7 @@ def token_rows(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Tokens:
     starts, stops = offsets[rows], offsets[rows + 1]
     if (starts[1:] == stops[:-1]).all():
         return slice(int(starts[0]), int(stops[-1]))
-    lengths = stops - starts
-    shift = starts - (np.cumsum(lengths) - lengths)
-    indices: NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(shift, lengths)
-    return indices
+    return rows_of(offsets, rows)
 
 
 def pieces(lengths: NDArray[np.int64], size: int) -> Iterator[slice]:

@@ -37,6 +37,7 @@ from retrieval.indexes.late.passages import (
     write_passages,
 )
 from retrieval.indexes.late.query import LateQuery, quantise
+from retrieval.ragged import offsets_of
 
 CODES = "late.codes.npy"
 SCALES = "late.scales.npy"
@@ -88,7 +89,7 @@ def copy_exact(
     """Write the passages at the rows `kept` of each segment as one; their codes are copied."""
     ids = check_ids(np.concatenate([s.ids[rows] for s, rows in zip(segments, kept, strict=True)]))
     lengths = [s.lengths[rows] for s, rows in zip(segments, kept, strict=True)]
-    offsets = kernels.offsets_of(np.concatenate(lengths))
+    offsets = offsets_of(np.concatenate(lengths))
     make_folder(folder)
     write_passages(folder, ids, offsets)
     with (
@@ -139,7 +140,7 @@ class ExactSegment(Passages):
 
         A passage without tokens has -inf. All queries share one pass over the codes.
         """
-        bounds = kernels.offsets_of(np.array([len(query) for query in queries], np.int64))
+        bounds = offsets_of([len(query) for query in queries])
         return kernels.max_sim(
             self.codes,
             self.scales,

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.indexes import kernels
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
@@ -22,6 +21,7 @@ from retrieval.indexes.late.exact import ExactSegment, copy_exact
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.search import LateSegment
+from retrieval.ragged import offsets_of
 
 Tell = Callable[[int, int], None]
 """Called as `tell(done, of)` with numbers of tokens."""
@@ -123,7 +123,7 @@ def merge_compressed(
     kept = [segment.rows(allowed) for segment in segments]
     pairs = list(zip(segments, kept, strict=True))
     ids = check_ids(np.concatenate([segment.ids[rows] for segment, rows in pairs]))
-    offsets = kernels.offsets_of(np.concatenate([s.lengths[rows] for s, rows in pairs]))
+    offsets = offsets_of(np.concatenate([s.lengths[rows] for s, rows in pairs]))
     total = int(offsets[-1])
     compressor = Compressor(codec)
     errors: list[tuple[float, int]] = []

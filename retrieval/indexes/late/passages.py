@@ -14,6 +14,7 @@ from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, RowsById, mapping_of, open_array, write_array
 from retrieval.indexes.kernels.ragged import Tokens
+from retrieval.ragged import offsets_of
 
 IDS = "late.ids.npy"
 OFFSETS = "late.offsets.npy"
@@ -106,7 +107,7 @@ class Passages:
 
     def vectors(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The stored vectors of these passages: f32 [t, d] and offsets i64 [r + 1]."""
-        offsets = kernels.offsets_of(self.lengths[rows])
+        offsets = offsets_of(self.lengths[rows])
         if len(rows) == 0:
             return np.empty((0, self.dim), np.float32), offsets
         return self.vectors_of(kernels.token_rows(self.offsets, rows)), offsets

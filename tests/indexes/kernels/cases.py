@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("retrieval.indexes.kernels._native", reason="built without a C compiler")
 
-from retrieval.indexes.kernels import native, offsets_of
+from retrieval.indexes.kernels import native
+from retrieval.ragged import offsets_of
 
 ISAS = native.available()
 

@@ -10,7 +10,8 @@ import pytest
 
 from retrieval.errors import InputError
 from retrieval.indexes import kernels
-from retrieval.indexes.kernels import backend, offsets_of, reference
+from retrieval.indexes.kernels import backend, reference
+from retrieval.ragged import offsets_of
 from tests.indexes.kernels.cases import ISAS, native, signed
 
 CALL = """

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.indexes.kernels import offsets_of, reference
+from retrieval.indexes.kernels import reference
+from retrieval.ragged import offsets_of
 from tests.indexes.kernels.cases import ISAS, native, signed, using
 
 PROT_NONE = 0
