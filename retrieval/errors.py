@@ -10,7 +10,7 @@
     │   ├── IndexNotFound       there is no index at that place
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
-    │   ├── IndexFormatError    the index was written by a newer release
+    │   ├── IndexFormatError    the index was written by another release
     │   └── EncoderMismatch     the index was built by another encoder
     └── MissingDependency       an optional package is needed; the message names the extra
 
@@ -59,7 +59,7 @@ class IndexCorrupted(StorageError):  # noqa: N818
 
 
 class IndexFormatError(StorageError):
-    """The index was written by a newer release than this one."""
+    """The index was written by another release, in a form that this one does not read."""
 
 
 class EncoderMismatch(StorageError):  # noqa: N818

@@ -20,10 +20,11 @@ from retrieval.indexes.late import (
     write_late,
 )
 from retrieval.indexes.late import dim_problem as token_dim_problem
-from retrieval.indexes.lexical import LexicalIndex, write_lexical
-from retrieval.indexes.words import highlight
+from retrieval.indexes.lexical import FIELD_WEIGHTS, FIELDS, LexicalIndex, highlight, write_lexical
 
 __all__ = [
+    "FIELDS",
+    "FIELD_WEIGHTS",
     "FUSIONS",
     "LATE_MEMORY",
     "CompressedSegment",

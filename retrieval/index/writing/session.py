@@ -417,18 +417,20 @@ class Session:
             [row.id for number in numbers for row in self.store.passages_of(number)], np.int64
         )
 
-    def _stored_passages(self) -> Iterator[tuple[int, str, str]]:
-        """Every passage of the store as the lexical index takes it: id, title, text."""
+    def _stored_passages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Every passage of the store as the lexical index takes it: its id and its fields."""
         numbers = self.store.numbers()
         for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
             chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
             documents, texts = self.store.documents(chosen), self.store.texts(chosen)
             for number in chosen:
                 for row in self.store.passages_of(number):
-                    yield row.id, documents[number].title, texts[number][row.start : row.end]
+                    text = texts[number][row.start : row.end]
+                    yield row.id, {"text": text, "title": documents[number].title}
 
 
-def _passages(drafts: Sequence[Draft]) -> Iterator[tuple[int, str, str]]:
+def _passages(drafts: Sequence[Draft]) -> Iterator[tuple[int, Mapping[str, str]]]:
     for draft in drafts:
         for row in draft.passages:
-            yield row.id, draft.document.title, draft.document.text[row.start : row.end]
+            text = draft.document.text[row.start : row.end]
+            yield row.id, {"text": text, "title": draft.document.title}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.indexes import highlight
-from retrieval.indexes.words import query_terms
+from retrieval.indexes.lexical.words import query_terms
 
 
 def marked(query: str, text: str) -> str:

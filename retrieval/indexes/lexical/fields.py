@@ -1,0 +1,150 @@
+"""The fields of the lexical index, their weights, and the folder they stand in.
+
+A passage is several fields, each scored by BM25 (k1 = 1.2, b = 0.75) with statistics of its own;
+the score of a passage is the weighted sum of its fields'. So a word of the title neither lengthens
+the text nor is drowned by it, and a field that a passage lacks costs it nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from retrieval.errors import (
+    IndexCorrupted,
+    IndexFormatError,
+    InputError,
+    RetrievalError,
+    StorageError,
+)
+from retrieval.indexes.lexical.words import analyzer
+
+FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol", "context")
+"""What a passage is searched by.
+
+    text: its own words
+    title: its document's title
+    path: the words of the names of its folder and file
+    headings: the headings above it
+    symbol: the qualified name and signature of the definition around it
+    context: what else is read in front of it: a table's caption and header, a list's lead-in,
+        the columns of a CSV file
+"""
+
+FIELD_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.5, "context": 0.5}
+)
+"""What a match in each field counts, as a factor of its BM25 score."""
+
+_ANALYZER = "words_2"  # the number is that of the analysis: another one finds other words
+
+
+def checked_weights(weights: Mapping[str, float] | None) -> Mapping[str, float]:
+    """The weight of each field: `weights`, and for those that it does not name the default.
+
+    Raises:
+        InputError: an unknown field, or a weight that is negative or not finite.
+    """
+    if weights is None:
+        return FIELD_WEIGHTS
+    for field, weight in weights.items():
+        check_field(field)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InputError(
+                f"the weight of field {field!r} is {weight}; give a finite number from 0 on"
+            )
+    return {**FIELD_WEIGHTS, **weights}
+
+
+def check_field(field: str) -> None:
+    """InputError if the lexical index has no field of that name."""
+    if field not in FIELDS:
+        raise InputError(f"lexical field {field!r} is unknown; choose from {', '.join(FIELDS)}")
+
+
+def create(folder: Path) -> Any:
+    """A new tantivy index in an empty folder."""
+    import tantivy
+
+    builder = tantivy.SchemaBuilder().add_integer_field("id", indexed=True, fast=True)
+    for field in FIELDS:
+        builder.add_text_field(field, tokenizer_name=_ANALYZER, index_option="freq")
+    index = tantivy.Index(builder.build(), str(folder))
+    index.register_tokenizer(_ANALYZER, analyzer())
+    return index
+
+
+def opened(folder: Path, *, origin: Path | None = None) -> Any:
+    """The tantivy index in `folder`; an error names `origin`, which it was linked from.
+
+    Raises:
+        IndexCorrupted: it cannot be read.
+        IndexFormatError: its fields or its words are not those of this release.
+    """
+    import tantivy
+
+    origin = origin or folder
+    with read_failure(origin):
+        index = tantivy.Index.open(str(folder))
+        _check_schema((folder / "meta.json").read_text(encoding="utf-8"), origin)
+        index.register_tokenizer(_ANALYZER, analyzer())
+    return index
+
+
+def _check_schema(meta: str, origin: Path) -> None:
+    """IndexFormatError if the fields are not ours, told from tantivy's own description of them."""
+    entries = json.loads(meta)["schema"]
+    held = {entry["name"]: entry["options"] for entry in entries}
+    lacking = [field for field in ("id", *FIELDS) if field not in held]
+    analysed = {
+        options["indexing"]["tokenizer"] for name, options in held.items() if name in FIELDS
+    }
+    if lacking or analysed != {_ANALYZER}:
+        found = f"it has no field {lacking[0]!r}" if lacking else "its words were told otherwise"
+        raise IndexFormatError(
+            f"the lexical index {origin} was written by another release ({found}); "
+            "build the index again"
+        )
+
+
+@contextmanager
+def read_failure(folder: Path) -> Iterator[None]:
+    """Turn tantivy's errors into IndexCorrupted."""
+    try:
+        yield
+    except BaseException as error:
+        if not _is_tantivys(error):
+            raise
+        raise IndexCorrupted(
+            f"the lexical index {folder} cannot be read ({_one_line(error)});"
+            " restore it from a copy, or build the index again"
+        ) from error
+
+
+@contextmanager
+def write_failure(folder: Path) -> Iterator[None]:
+    """Turn tantivy's errors into StorageError."""
+    try:
+        yield
+    except BaseException as error:
+        if not _is_tantivys(error):
+            raise
+        raise StorageError(
+            f"cannot write the lexical index {folder} ({_one_line(error)})"
+        ) from error
+
+
+def _is_tantivys(error: BaseException) -> bool:
+    """Whether tantivy raised it: a ValueError or OSError, or a panic, which is no Exception."""
+    if isinstance(error, RetrievalError):
+        return False
+    return isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
