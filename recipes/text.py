@@ -212,7 +212,7 @@ def _prose(path: Path, folder: Path) -> Iterator[Record]:
 def _read(path: Path, folder: Path) -> Iterator[Record]:
     for source in discover([path], folder):
         for document in read(source).documents:
-            language = document.metadata["language"]
+            language = document.metadata.get("language") or document.metadata["format"]
             if language in ("markdown", "rst"):
                 field = _TITLE_FIELD.match(document.text)
                 title = field[1].strip() if field else document.title

@@ -257,7 +257,7 @@ class _Run:
         """Put a file's documents; ids that are its own now, and ids that are another file's."""
         kept: set[str] = set()
         refused: set[str] = set()
-        for document in result.documents:
+        for document, outline in zip(result.documents, result.outlines, strict=True):
             if only is not None and document.id not in only:
                 continue
             self._unput = max(0, self._unput - len(document.text))
@@ -265,7 +265,7 @@ class _Run:
                 refused.add(document.id)
                 continue
             try:
-                put = writer.put(document, file.id)
+                put = writer.put(document, file.id, outline)
             except InputError as error:
                 self.problems.append(f"{file.id}: {error}")
                 continue

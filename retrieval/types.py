@@ -51,6 +51,67 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """What a passage belongs to and does not say itself, as its document's outline tells it.
+
+    Attributes:
+        headings: of the sections that it stands in, outermost first; without those that stand in
+            its own text.
+        symbol: qualified name of the function or class that it is, or is a part of, or "".
+        signature: of that definition, as it is written, or "".
+        defines: qualified names of the definitions that begin in it.
+        lead: a table's caption and header row, the columns of a CSV file, the sentence that
+            introduces a list: what is to be read with every part of a block, or "".
+        languages: programming languages of the code in it.
+    """
+
+    headings: tuple[str, ...] = ()
+    symbol: str = ""
+    signature: str = ""
+    defines: tuple[str, ...] = ()
+    lead: str = ""
+    languages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != _NO_CONTEXT
+
+
+_NO_CONTEXT = Context()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the first character of a passage stands for a person, beside its line.
+
+    Attributes:
+        page: of a paginated document, from 1.
+        cell: of a notebook, from 1.
+        row: of a table file, from 1, its header not counted.
+        time: of subtitles, `hh:mm:ss`.
+        part: of an archive, a workbook or a mailbox: a member's, sheet's or attachment's name.
+    """
+
+    page: int | None = None
+    cell: int | None = None
+    row: int | None = None
+    time: str | None = None
+    part: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != _NO_PLACE
+
+    def __str__(self) -> str:
+        named = (("part", self.part), ("page", self.page), ("cell", self.cell), ("row", self.row))
+        parts = [
+            f"{value}" if name == "part" else f"{name} {value}" for name, value in named if value
+        ]
+        return ", ".join([*parts, *([self.time] if self.time else [])])
+
+
+_NO_PLACE = Place()
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A span of a document that is indexed and returned: `text[start:end]` of the document.
 
@@ -59,12 +120,16 @@ class Passage:
         ordinal: 0 for the document's first passage.
         start: first character, counted in code points.
         end: one past the last character.
+        context: what it belongs to.
+        place: where it stands, beside its line.
     """
 
     document_id: str
     ordinal: int
     start: int
     end: int
+    context: Context = _NO_CONTEXT
+    place: Place = _NO_PLACE
 
 
 @dataclass(frozen=True, slots=True)

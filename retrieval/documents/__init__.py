@@ -1,22 +1,30 @@
 """Files to passages: what to read, reading it, cutting it.
 
-`discover` walks files and folders, `read` makes documents of a file, `chunk` cuts a document into
-passages whose spans of its text are the passages.
+walk       which files a folder gives, and why the rest is left out
+decoding   bytes to text
+formats    what each format makes of a file: text, title, metadata, outline
+reading    a file to documents
+outline    a document's sections and blocks
+context    what an outline says of a span: headings, symbol, table header; page, cell, row
+passages   a document to passages, whose spans of its text are the passages
+naming     names of files as ids
 """
 
 from retrieval.documents.naming import source_id
 from retrieval.documents.passages import MAX_TOKENS, chunk
-from retrieval.documents.reading import ReadResult, read
+from retrieval.documents.reading import ReadOptions, ReadResult, read, reader_of
 from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, SourceFile, discover
 
 __all__ = [
     "MAX_BYTES",
     "MAX_TOKENS",
     "Discovery",
+    "ReadOptions",
     "ReadResult",
     "SourceFile",
     "chunk",
     "discover",
     "read",
+    "reader_of",
     "source_id",
 ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retrieval.documents.formats import markdown, rst
+from retrieval.documents.outline import Section
 
 QUERY_CHARS = 400
 """Beyond this nobody would ask it."""
@@ -25,14 +26,6 @@ _NEWLINE = re.compile(r"\r\n?")
 _ROLE = re.compile(r":[a-z:]+:`~?([^`<]*?)\s*(?:<[^`]*>)?`")
 _FIELDS = re.compile(
     r"\n\s*(?::param|:return|:rtype|:raise|@param|>>>|---|===|Parameters\b|Args:|Arguments:|Returns)"
-)
-_MARKDOWN_HEADING = re.compile(
-    r"\s*(?: {0,3}#{1,6}[ \t]+(?P<atx>[^\n]*?)[ \t]*#*[ \t]*(?:\n|\Z)"
-    r"|(?P<setext>\S[^\n]*)\n {0,3}(?:=+|-+)[ \t]*(?:\n|\Z))"
-)
-_RST_HEADING = re.compile(
-    r"\s*(?:([!-/:-@\[-`{-~])\1+[ \t]*\n)?(?P<title>[^\n]*\w[^\n]*)\n"
-    r"([!-/:-@\[-`{-~])\3+[ \t]*(?:\n|\Z)"
 )
 
 
@@ -74,17 +67,27 @@ def newlines(text: str) -> str:
 
 
 def headed(text: str, language: Literal["markdown", "rst"]) -> Iterator[Headed]:
-    """The sections of marked-up text, in order, the one before the first heading included."""
-    kind, heading = (markdown, _MARKDOWN_HEADING) if language == "markdown" else (rst, _RST_HEADING)
-    outline = kind.outline(text).sections
-    ends = [*(section.start for section in outline[1:]), len(text)]
-    for section, end in zip(outline, ends, strict=True):
-        body, names = section.start, []
-        # A heading that another one follows at once shares a section with it.
-        while section.level and (found := heading.match(text, body, end)):
-            names.append(kind.title(found[0].strip() + "\n"))
-            body = found.end()
-        yield Headed(tuple(names), section.start, body, end)
+    """The sections of marked-up text, in order, the one before the first heading included.
+
+    A heading that a deeper one follows at once shares a section with it.
+    """
+    kind = markdown if language == "markdown" else rst
+    waiting: list[Section] = []
+    for section in kind.outline(text).sections or [Section("", 0, 0, 0, len(text))]:
+        if waiting and waiting[-1].level >= section.level:
+            yield _headed(waiting)
+            waiting = []
+        waiting.append(section)
+        if section.level == 0 or text[section.body : section.end].strip():
+            yield _headed(waiting)
+            waiting = []
+    if waiting:
+        yield _headed(waiting)
+
+
+def _headed(sections: Sequence[Section]) -> Headed:
+    names = tuple(section.heading for section in sections if section.level)
+    return Headed(names, sections[0].start, sections[-1].body, sections[-1].end)
 
 
 def documented(source: str) -> Iterator[Documented]:

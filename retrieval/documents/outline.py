@@ -1,9 +1,13 @@
-"""What the cutting of every kind of text gives: where sections begin, and where to cut within."""
+"""A document's structure: its sections and blocks, where things stand, and where it may be cut."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+BlockKind = Literal["paragraph", "list", "table", "code", "definition"]
 
 MAX_LEVEL = 100
 """Deeper than any heading."""
@@ -11,11 +15,72 @@ MAX_LEVEL = 100
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a text that stands for itself: it ends where the next one begins.
+    """A heading and what stands below it, up to the next heading of any level.
 
     Attributes:
-        start: its first character; a heading belongs to what it heads.
-        level: 1 for the outermost; 0 for what stands before the first heading, and belongs to it.
+        heading: its words, without markup; "" for what stands before the first heading.
+        level: 1 for the outermost; 0 for what stands before the first heading.
+        start: first character of the heading.
+        body: one past the heading's last character.
+        end: where the next section starts, or the text ends.
+    """
+
+    heading: str
+    level: int
+    start: int
+    body: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of text of one kind; a definition may hold others.
+
+    Attributes:
+        kind: what it is.
+        start: its first character; of a definition, that of its decorators and of the comment
+            right above it.
+        end: one past its last character.
+        lead: what is to be read with every part of it: a table's caption and header row, the
+            sentence that introduces a list; "" for nothing.
+        language: of code and definitions, in the words of `formats.languages`.
+        name: qualified name of a definition, such as `Engine.load`.
+        signature: of a definition, as it is written, without its body, on one line.
+        doc: (start, end) of a definition's docstring or of the comment above it, or None.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    lead: str = ""
+    language: str = ""
+    name: str = ""
+    signature: str = ""
+    doc: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """From `start` on, up to the next mark of its unit, the text stands at this place.
+
+    Attributes:
+        start: a character offset.
+        unit: a field of `retrieval.types.Place`.
+        value: the number of the page, cell or row; the time; the part's name.
+    """
+
+    start: int
+    unit: Literal["page", "cell", "row", "time", "part"]
+    value: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch that stands for itself, up to the next part: passages are cut there first.
+
+    Attributes:
+        start: its first character.
+        level: 1 for the outermost; a part joins a tiny one before it only if it is not above it.
     """
 
     start: int
@@ -24,36 +89,75 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Where a text may be cut.
+    """A document's structure, in characters of its text. All sequences are in order of `start`.
 
     Attributes:
-        sections: in order, the first at 0; cut there wherever the parts are not tiny.
-        breaks: character offsets to cut a long section at, in ascending order, the best kind first.
-            Paragraphs, lines and words need not be named.
+        sections: one for each heading, and one for what stands before the first, if there is any.
+        blocks: tables, lists, code, definitions and what else a format tells apart; paragraphs
+            need not be named. A definition comes before those that it holds.
+        marks: pages, cells, rows, times.
+        parts: where passages are cut wherever the parts are not tiny; the first starts at 0.
+        breaks: offsets to cut a long part at, ascending, the best kind first: between blocks,
+            between list items, between rows or lines. Paragraphs, sentences, lines and words need
+            not be named.
         sentences: whether sentences end at full stops.
     """
 
-    sections: Sequence[Section] = (Section(0, 0),)
+    sections: Sequence[Section] = ()
+    blocks: Sequence[Block] = ()
+    marks: Sequence[Mark] = ()
+    parts: Sequence[Part] = (Part(0, 0),)
     breaks: Sequence[Sequence[int]] = ()
     sentences: bool = True
 
 
-def sections_of(text: str, headings: Sequence[tuple[int, int, int]]) -> list[Section]:
-    """Sections from headings; one that nothing but a deeper heading follows joins that one.
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading as a format finds it: its span in the text, its level from 1, and its words."""
 
-    Args:
-        text: the whole text.
-        headings: (start, end, level) of each heading, in order.
-    """
-    sections = [Section(0, 0)]
-    waiting: Section | None = None
-    for position, (start, end, level) in enumerate(headings):
-        begun = waiting if waiting and waiting.level < level else Section(start, level)
-        following = headings[position + 1][0] if position + 1 < len(headings) else len(text)
-        if begun is not waiting:
-            sections.append(begun)
-        waiting = begun if not text[end:following].strip() else None
-    if len(sections) > 1 and not text[: sections[1].start].strip():
-        sections[1] = Section(0, sections[1].level)
-        del sections[0]
+    start: int
+    end: int
+    level: int
+    words: str
+
+
+def sections_of(text: str, headings: Sequence[Heading]) -> list[Section]:
+    """The sections that headings, in order, make of a text."""
+    sections = []
+    if headings and text[: headings[0].start].strip():
+        sections.append(Section("", 0, 0, 0, headings[0].start))
+    for at, heading in enumerate(headings):
+        end = headings[at + 1].start if at + 1 < len(headings) else len(text)
+        sections.append(Section(heading.words, heading.level, heading.start, heading.end, end))
     return sections
+
+
+def parts_of(text: str, sections: Sequence[Section]) -> list[Part]:
+    """The parts of a text with sections; a heading that a deeper one follows at once joins that."""
+    parts = [Part(0, 0)]
+    waiting: Part | None = None
+    for section in sections:
+        if section.level == 0:
+            continue
+        begun = waiting if waiting and waiting.level < section.level else None
+        if begun is None:
+            begun = Part(section.start, section.level)
+            parts.append(begun)
+        waiting = begun if not text[section.body : section.end].strip() else None
+    if len(parts) > 1 and not text[: parts[1].start].strip():
+        parts[:2] = [Part(0, parts[1].level)]
+    return parts
+
+
+LEAD_CHARACTERS = 200
+"""More of a sentence than this introduces nothing."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
+
+
+def lead_in(paragraph: str) -> str:
+    """The last sentence of a paragraph if it ends with a colon, and so introduces what follows."""
+    if not paragraph.endswith((":", "：")):
+        return ""
+    sentence = _SENTENCE_END.split(paragraph)[-1]
+    return sentence if len(sentence) <= LEAD_CHARACTERS else ""

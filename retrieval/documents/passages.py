@@ -1,9 +1,10 @@
 """A document to passages: parts of at most so many tokens, cut where the text itself has parts.
 
-The text is tokenised once. Its sections (headings, top-level blocks of code) are cut apart, except
-that a tiny one joins its neighbour. A section that is too long is cut from its start, each time at
-the best place between a quarter of the limit and the limit: the last paragraph that begins there,
-or else the last sentence, line, word or, if there is nothing else, token.
+The text is tokenised once. Its parts (sections, top-level definitions of code) are cut apart,
+except that a tiny one joins its neighbour. A part that is too long is cut from its start, each time
+at the best place between a quarter of the limit and the limit: the last block, item, row or
+paragraph that begins there, or else the last sentence, line, word or, if there is nothing else,
+token.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.documents.formats import code, markdown, rst
-from retrieval.documents.formats.languages import CODE
+from retrieval.documents.context import Contexts
+from retrieval.documents.formats import outline_of
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 from retrieval.types import Document, Passage, TokenSpans
@@ -37,18 +38,22 @@ _ZERO_WIDTH_JOINER = "\u200d"
 
 
 def chunk(
-    document: Document, token_spans: TokenSpans, *, max_tokens: int = MAX_TOKENS
+    document: Document,
+    token_spans: TokenSpans,
+    *,
+    outline: Outline | None = None,
+    max_tokens: int = MAX_TOKENS,
 ) -> list[Passage]:
     """Cut a document into passages, in order, without overlap, leaving out nothing but white space.
 
-    How a text is cut follows `language` in its metadata: Markdown and reStructuredText at their
-    headings, code at its blocks, all else at paragraphs. A passage neither begins nor ends with
-    white space. It has at most `max_tokens` of the document's tokens, unless a single character has
-    more. A text of white space alone has no passages.
+    A passage neither begins nor ends with white space. It has at most `max_tokens` of the
+    document's tokens, unless a single character has more. A text of white space alone has no
+    passages.
 
     Args:
         document: what to cut.
         token_spans: text to i64 [t, 2], the character spans of its tokens in order.
+        outline: the document's structure; None finds it by `format` or `language` in its metadata.
         max_tokens: the most tokens of a passage.
 
     Raises:
@@ -60,24 +65,17 @@ def chunk(
     if not text.strip():
         return []
     tokens = _Tokens.of(text, token_spans)
-    outline = _outline(text, document.metadata.get("language"))
+    if outline is None:
+        outline = outline_of(text, document.metadata)
+    contexts = Contexts(outline)
     passages: list[Passage] = []
-    for start, end in _parts(text, tokens, outline, max_tokens):
+    for start, end in _spans(text, tokens, outline, max_tokens):
         start += len(text[start:end]) - len(text[start:end].lstrip())
         end = start + len(text[start:end].rstrip())
         if start < end:
-            passages.append(Passage(document.id, len(passages), start, end))
+            context, place = contexts.context(start, end), contexts.place(start)
+            passages.append(Passage(document.id, len(passages), start, end, context, place))
     return passages
-
-
-def _outline(text: str, language: object) -> Outline:
-    if language == "markdown":
-        return markdown.outline(text)
-    if language == "rst":
-        return rst.outline(text)
-    if isinstance(language, str) and language in CODE:
-        return code.outline(text)
-    return Outline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,46 +159,42 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _parts(
+def _spans(
     text: str, tokens: _Tokens, outline: Outline, max_tokens: int
 ) -> Iterator[tuple[int, int]]:
     """The spans of all passages, white space around them included."""
-    for start, end in _sections(text, tokens, outline, max_tokens):
+    for start, end in _joined(text, tokens, outline, max_tokens):
         yield from _pieces(start, end, tokens, outline, max_tokens)
 
 
-def _sections(
+def _joined(
     text: str, tokens: _Tokens, outline: Outline, max_tokens: int
 ) -> Iterator[tuple[int, int]]:
-    """The spans of sections, tiny ones joined to a neighbour that is not above them.
+    """The spans of parts, tiny ones joined to a neighbour that is not above them.
 
-    A section under a quarter of the limit, or one that follows such, joins what stands before it if
+    A part under a quarter of the limit, or one that follows such, joins what stands before it if
     both fit into one passage.
     """
     tiny = max_tokens // 4
-    sections = [
-        section
-        for section in outline.sections
-        if section.start == 0 or tokens.divides(section.start)
-    ]
-    bounds = [*(section.start for section in sections), len(text)]
+    parts = [part for part in outline.parts if part.start == 0 or tokens.divides(part.start)]
+    bounds = [*(part.start for part in parts), len(text)]
     firsts = [tokens.at(start) for start in bounds[:-1]] + [len(tokens.starts)]
-    start, level, size = 0, sections[0].level, firsts[1]
-    for at in range(1, len(sections)):
+    start, level, size = 0, parts[0].level, firsts[1]
+    for at in range(1, len(parts)):
         own = firsts[at + 1] - firsts[at]
         is_tiny = size < tiny or own < tiny
-        if is_tiny and size + own <= max_tokens and sections[at].level >= level:
+        if is_tiny and size + own <= max_tokens and parts[at].level >= level:
             size += own
         else:
             yield start, bounds[at]
-            start, level, size = bounds[at], sections[at].level, own
+            start, level, size = bounds[at], parts[at].level, own
     yield start, len(text)
 
 
 def _pieces(
     start: int, end: int, tokens: _Tokens, outline: Outline, max_tokens: int
 ) -> Iterator[tuple[int, int]]:
-    """A section's span, cut into pieces that fit; the last piece is not left tiny."""
+    """A part's span, cut into pieces that fit; the last piece is not left tiny."""
     least = max(1, max_tokens // 4)
     last = tokens.at(end)
     first = tokens.at(start)

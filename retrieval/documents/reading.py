@@ -1,4 +1,4 @@
-"""A file to documents: one reader for each kind of file, chosen by its name."""
+"""A file to documents, by its format; each document is parsed once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import stat
 from dataclasses import dataclass
 
-from retrieval.documents.decoding import HEAD_BYTES, decode, is_binary
-from retrieval.documents.formats import html, jsonl, markdown, rst
-from retrieval.documents.formats.languages import extension_of, language_of
+from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.formats import Format, Parsed, Source, format_of
+from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.naming import one_line
+from retrieval.documents.outline import Outline
 from retrieval.documents.walk.discovery import SourceFile
 from retrieval.errors import DocumentError
 from retrieval.types import Document
@@ -20,64 +21,105 @@ _MAX_NUL_SHARE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the user says of the files to read.
+
+    Attributes:
+        encoding: the character encoding of all of them, or None.
+        text_field: the field of records that holds their text, or None.
+        rows: whether each row of a table file becomes a document.
+    """
+
+    encoding: str | None = None
+    text_field: str | None = None
+    rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReadResult:
     """What a file gave.
 
     Attributes:
-        documents: in the order of the file; one, or for JSONL one for each good line.
+        documents: in the order of the file; one, or several of a format that holds several.
+        outlines: their structures, in the same order.
         problems: one line for each thing that went wrong on the way.
         content_hash: SHA-256 of the file's bytes, as 64 hex digits.
+        reader: what read it, see `reader_of`.
     """
 
     documents: list[Document]
+    outlines: list[Outline]
     problems: list[str]
     content_hash: str
+    reader: str
 
 
-def read(source: SourceFile) -> ReadResult:
+def reader_of(format: Format, options: ReadOptions) -> str:
+    """What decides how a file is read: the format, its version and the options that are set."""
+    given = [
+        f"{name}={value}"
+        for name, value in (
+            ("encoding", options.encoding),
+            ("text_field", options.text_field),
+            ("rows", options.rows),
+        )
+        if value
+    ]
+    return " ".join([format.name, str(format.version), *given])
+
+
+def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     """Read a file whole.
 
     The text of a document is the file's text as it stands, newlines included, without a byte order
     mark. Of HTML it is what a reader sees, on the same lines. Metadata always has `path`,
-    `extension` and `language`; documents of JSONL have `line` too, and the line's own fields.
+    `extension` and `format`; code has `language`; documents of JSONL have `line` too, and the
+    line's own fields.
 
     Raises:
         DocumentError: the file gives nothing at all: it is gone, cannot be read, holds no text,
             or is JSONL without a single good line.
     """
+    options = options or ReadOptions()
     name = one_line(source.id)
     data = _bytes(source)
-    if is_binary(data[:HEAD_BYTES]):
+    head = data[:HEAD_BYTES]
+    format = format_of(source.id, head)
+    if not format.binary and (is_binary(head) or _holds_nuls(data)):
         raise DocumentError(f"{name}: a binary file (it holds NUL bytes); only text can be read")
-    language = language_of(source.id)
-    text, note = decode(data, html=language == "html")
-    if text.count("\0") > _MAX_NUL_SHARE * len(text):
-        raise DocumentError(f"{name}: a binary file (it holds NUL bytes); only text can be read")
-    problems = [f"{name}: {note}"] if note else []
-    metadata = {"path": source.id, "extension": extension_of(source.id), "language": language}
-    documents: list[Document]
-    if language == "jsonl":
-        documents, broken = jsonl.parse(text, path=source.id)
-        problems += broken
-        if not documents:
-            raise DocumentError(_no_documents(name, broken))
-    else:
-        title = ""
-        if language == "html":
-            text, title = html.extract(text)
-        elif language == "markdown":
-            title = markdown.title(text)
-        elif language == "rst":
-            title = rst.title(text)
-        documents = [Document(id=source.id, text=text, title=title, metadata=metadata)]
-    return ReadResult(documents, problems, hashlib.sha256(data).hexdigest())
+    told = Source(source.id, options.encoding, options.text_field, options.rows)
+    try:
+        made = format.parse(data, told)
+        parsed = [made] if isinstance(made, Parsed) else list(made)
+    except DocumentError as error:
+        raise DocumentError(_named(name, str(error))) from None
+    return ReadResult(
+        [_document(source, format, one) for one in parsed],
+        [one.outline for one in parsed],
+        [_named(name, problem) for one in parsed for problem in one.problems],
+        hashlib.sha256(data).hexdigest(),
+        reader_of(format, options),
+    )
 
 
-def _no_documents(name: str, broken: list[str]) -> str:
-    if not broken:
-        return f"{name}: holds no line with a document; one JSON object a line was expected"
-    more = f" (and {len(broken) - 1} more like it)" if len(broken) > 1 else ""
-    return f"{broken[0]}{more}; no line of the file is a document"
+def _document(source: SourceFile, format: Format, parsed: Parsed) -> Document:
+    metadata = {
+        **parsed.metadata,
+        "path": source.id,
+        "extension": extension_of(source.id),
+        "format": format.name,
+    }
+    return Document(parsed.id or source.id, parsed.text, parsed.title, metadata)
+
+
+def _named(name: str, problem: str) -> str:
+    """A problem with the file's name before it; one that begins with a colon has a line number."""
+    return f"{name}{problem}" if problem.startswith(":") else f"{name}: {problem}"
+
+
+def _holds_nuls(data: bytes) -> bool:
+    marked = data.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"))
+    return not marked and data.count(b"\0") > _MAX_NUL_SHARE * len(data)
 
 
 def _bytes(source: SourceFile) -> bytes:

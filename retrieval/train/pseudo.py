@@ -103,7 +103,7 @@ def read_index(
 
 def records(document: Document) -> Iterator[Record]:
     """The texts of a document, with a query where its author wrote one."""
-    language = document.metadata.get("language")
+    language = document.metadata.get("language") or document.metadata.get("format")
     found: list[Record] = []
     if language == "python":
         found = list(functions(document.text))

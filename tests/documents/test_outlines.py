@@ -7,17 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from retrieval.documents.formats import code, markdown, rst
+from retrieval.documents.formats import code, first_heading, format_of, markdown, rst
 from retrieval.documents.formats.languages import CODE, language_of
 from retrieval.documents.outline import Outline
 
 
 def starts(text: str, outline: Outline) -> list[tuple[str, int]]:
-    """The first line of every section, and its level."""
-    return [
-        (text[section.start :].split("\n")[0].strip(), section.level)
-        for section in outline.sections
-    ]
+    """The first line of every part, and its level."""
+    return [(text[part.start :].split("\n")[0].strip(), part.level) for part in outline.parts]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +91,7 @@ def test_markdown_has_the_headings_that_its_parser_sees(lines: list[str]) -> Non
         if token.type == "heading_open" and token.level == 0 and token.map
     ]
     outline = markdown.outline(text)
-    assert {section.start for section in outline.sections} <= {0, *headings}
+    assert {part.start for part in outline.parts} <= {0, *headings}
     assert set(headings) <= set(outline.breaks[0])
 
 
@@ -121,12 +118,16 @@ def test_rst_has_sections_at_its_titles(text: str, expected: list[tuple[str, int
 
 
 def test_the_title_of_rst_is_its_first_sections() -> None:
-    assert rst.title(".. _x:\n\n=====\n Top\n=====\n\nSub\n---\n") == "Top"
-    assert rst.title("no title\n\n----\n\nat all") == ""
+    assert title_of(".. _x:\n\n=====\n Top\n=====\n\nSub\n---\n") == "Top"
+    assert title_of("no title\n\n----\n\nat all") == ""
+
+
+def title_of(text: str) -> str:
+    return first_heading(rst.outline(text))
 
 
 def tops(text: str) -> list[str]:
-    return [line for line, _ in starts(text, code.outline(text))]
+    return [line for line, _ in starts(text, code.by_layout(text))]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_code_has_sections_at_its_top_level_blocks(text: str, expected: list[str
 def test_code_is_broken_at_methods_before_statements() -> None:
     body = "    def f(self):\n        if x:\n            y\n\n        z\n"
     text = f"class A:\n{body}    def g(self): pass\n"
-    methods, others = code.outline(text).breaks
+    methods, others = code.by_layout(text).breaks
     lines = [[text[at:].split("\n")[0].strip() for at in breaks] for breaks in (methods, others)]
     assert lines == [["def g(self): pass"], ["z"]]
 
@@ -174,8 +175,8 @@ def test_code_is_broken_at_methods_before_statements() -> None:
         ("a.tar.h", "c"),
     ],
 )
-def test_a_name_tells_the_language(name: str, language: str) -> None:
-    assert language_of(name) == language
+def test_a_name_tells_the_format_or_the_language(name: str, language: str) -> None:
+    assert (language_of(name) or format_of(name).name) == language
 
 
 def test_code_is_neither_prose_nor_marked_up() -> None:

@@ -28,17 +28,17 @@ def give(folder: Path, name: str, content: bytes) -> ReadResult:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "title", "language"),
+    ("name", "content", "title", "fields"),
     [
-        ("a/b.txt", b"one\r\ntwo\n", "", "text"),
-        ("a.md", b"# T\n\ntext", "T", "markdown"),
-        ("a.RST", b"T\n===\n\ntext", "T", "rst"),
-        ("a.py", b"# no title\nx = 1\n", "", "python"),
-        ("NOTES", b"text", "", "text"),
+        ("a/b.txt", b"one\r\ntwo\n", "", {"format": "text"}),
+        ("a.md", b"# T\n\ntext", "T", {"format": "markdown"}),
+        ("a.RST", b"T\n===\n\ntext", "T", {"format": "rst"}),
+        ("a.py", b"# no title\nx = 1\n", "", {"format": "code", "language": "python"}),
+        ("NOTES", b"text", "", {"format": "text"}),
     ],
 )
 def test_a_file_is_one_document_with_the_text_as_it_stands(
-    tmp_path: Path, name: str, content: bytes, title: str, language: str
+    tmp_path: Path, name: str, content: bytes, title: str, fields: dict[str, str]
 ) -> None:
     result = give(tmp_path, name, content)
     (document,) = result.documents
@@ -46,7 +46,7 @@ def test_a_file_is_one_document_with_the_text_as_it_stands(
     assert document.metadata == {
         "path": name,
         "extension": Path(name).suffix.lower(),
-        "language": language,
+        **fields,
     }
     assert result.problems == []
     assert result.content_hash == hashlib.sha256(content).hexdigest()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
-from retrieval.documents.formats.languages import CODE
 from retrieval.service.location import shown
 from retrieval.service.printable import safe
 from retrieval.service.snippet import snippet
@@ -45,7 +44,7 @@ def hits(
 
 
 def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
-    prose = hit.metadata.get("language") not in CODE
+    prose = hit.metadata.get("format") != "code"
     excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=prose)
     parts = [
         rank,

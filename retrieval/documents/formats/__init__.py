@@ -1,1 +1,21 @@
-"""What each format makes of a file's content."""
+"""What each format makes of a file's content: one module a format, and a table of them.
+
+format     what a format is: names, a version, one function from bytes to `Parsed`
+table      all formats; which one a file has
+languages  programming languages, by file names
+"""
+
+from retrieval.documents.formats.format import Format, Parsed, Source, first_heading, text_format
+from retrieval.documents.formats.table import format_of, formats, outline_of, register
+
+__all__ = [
+    "Format",
+    "Parsed",
+    "Source",
+    "first_heading",
+    "format_of",
+    "formats",
+    "outline_of",
+    "register",
+    "text_format",
+]

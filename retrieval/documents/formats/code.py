@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from retrieval.documents.outline import Outline, Section
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+from retrieval.documents.formats.languages import (
+    NAMES,
+    SUFFIXES,
+    language_of,
+    language_of_shebang,
+)
+from retrieval.documents.outline import Outline, Part
 
 _CONTINUES = re.compile(
     r"[)\]}]|(?:catch|do|done|elif|else|elsif|end|ensure|esac|except|fi|finally|rescue|then)\b"
@@ -15,7 +22,12 @@ _CLOSES = re.compile(r"[)\]}]|(?:done|end|esac|fi)\b")
 _TAB = 4
 
 
-def outline(text: str) -> Outline:
+def outline(text: str, language: str) -> Outline:
+    """The structure of source code in this language."""
+    return by_layout(text)
+
+
+def by_layout(text: str) -> Outline:
     """Sections at top-level blocks; within them blocks one level deeper, then all other blocks.
 
     A block begins at a line that follows a blank line, a deeper line or a closing bracket, and does
@@ -46,5 +58,23 @@ def outline(text: str) -> Outline:
                 (top if depth == 0 else second if depth == 1 else deeper).append(start)
             previous, fresh, closed = indent, False, _CLOSES.match(content) is not None
         start += len(line) + 1
-    sections = [Section(0, 1), *(Section(at, 1) for at in top if at)]
-    return Outline(sections, (second, deeper), sentences=False)
+    parts = [Part(0, 1), *(Part(at, 1) for at in top if at)]
+    return Outline(parts=parts, breaks=(second, deeper), sentences=False)
+
+
+def _parse(data: bytes, source: Source) -> Parsed:
+    text, problems = decoded(data, source)
+    language = language_of(source.id) or language_of_shebang(data)
+    return Parsed(text, "", {"language": language}, outline(text, language), problems=problems)
+
+
+FORMATS = (
+    Format(
+        "code",
+        1,
+        _parse,
+        SUFFIXES,
+        NAMES,
+        sniff=lambda head: bool(language_of_shebang(head)),
+    ),
+)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+
 _UNSEEN = frozenset({"canvas", "iframe", "noscript", "script", "style", "svg", "template", "title"})
 """Elements that are skipped from their start tag to the next end tag of theirs."""
 _SWALLOWING = frozenset({"script", "style"})
@@ -29,6 +31,7 @@ _KEEP_SPACES = frozenset({"pre", "textarea"})
 _NAME = re.compile(r"/?([A-Za-z][^\s/>]*)")
 _TAG_STOP = re.compile(r">|=\s*([\"'])")
 _ENTITY = re.compile(r"&[#\w][^\s<&;]{0,31};?")
+_START = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\f\v]+")
 
 
@@ -177,3 +180,20 @@ class _Page:
 def _decoded(entity: re.Match[str]) -> str:
     """The entity's character; a line break becomes a space, for it is none of the source's."""
     return unescape(entity[0]).replace("\n", " ").replace("\r", " ")
+
+
+def _parse(data: bytes, source: Source) -> Parsed:
+    page, problems = decoded(data, source, html=True)
+    text, title = extract(page)
+    return Parsed(text, title, problems=problems)
+
+
+FORMATS = (
+    Format(
+        "html",
+        1,
+        _parse,
+        (".html", ".htm", ".xhtml"),
+        sniff=lambda head: _START.match(head) is not None,
+    ),
+)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
-from retrieval.documents.formats.languages import extension_of
-from retrieval.documents.naming import one_line
-from retrieval.types import Document
+from retrieval.documents.formats.format import RESERVED, Format, Parsed, Source, decoded
+from retrieval.documents.formats.table import outline_of
+from retrieval.errors import DocumentError
 
 _ID_FIELDS = ("_id", "id")
 _TEXT_FIELDS = ("text", "contents", "body", "content")
@@ -23,21 +24,29 @@ class _LineError(Exception):
     """What is wrong with a line, in words that follow `path:line: `."""
 
 
-def parse(text: str, *, path: str) -> tuple[list[Document], list[str]]:
+def _parse(data: bytes, source: Source) -> list[Parsed]:
+    text, problems = decoded(data, source)
+    documents, broken = parse(text, path=source.id)
+    if not documents:
+        raise DocumentError(_no_documents(broken))
+    documents[0] = replace(documents[0], problems=(*problems, *broken))
+    return documents
+
+
+def parse(text: str, *, path: str) -> tuple[list[Parsed], list[str]]:
     """The documents of a JSONL file, and one problem for each line that is none.
 
     A line's `_id` (or `id`) is the document's id, a number becoming a string; without one it is
     `path#L<line>`. `text` (or `contents`, `body`, `content`) is its text; if that is empty the
     title takes its place, so that it can be found. All other fields are metadata, those of an
-    object `metadata` with them; `path`, `extension` and `line` say where the document was found,
-    and `language` is `text` unless the line says otherwise. A field of its own that goes by one of
-    these names, or is an `id` beside `_id`, is kept in `original`.
+    object `metadata` with them; `line` says where the document was found. A field of its own that
+    goes by one of the reader's names, or is an `id` beside `_id`, is kept in `original`.
 
     Args:
         text: the file's text.
-        path: the file's id, for messages and metadata.
+        path: the file's id, for ids of lines without one.
     """
-    documents: list[Document] = []
+    documents: list[Parsed] = []
     problems: list[str] = []
     first_line: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
@@ -45,17 +54,25 @@ def parse(text: str, *, path: str) -> tuple[list[Document], list[str]]:
             continue
         try:
             document = _document(_object(line), path, number)
-            if document.id in first_line:
+            id = document.id or ""
+            if id in first_line:
                 raise _LineError(
-                    f"id {document.id!r} stands on line {first_line[document.id]} already; "
+                    f"id {id!r} stands on line {first_line[id]} already; "
                     "left out, give it an id of its own"
                 )
         except _LineError as broken:
-            problems.append(f"{one_line(path)}:{number}: {broken}")
+            problems.append(f":{number}: {broken}")
         else:
-            first_line[document.id] = number
+            first_line[id] = number
             documents.append(document)
     return documents, problems
+
+
+def _no_documents(broken: list[str]) -> str:
+    if not broken:
+        return "holds no line with a document; one JSON object a line was expected"
+    more = f" (and {len(broken) - 1} more like it)" if len(broken) > 1 else ""
+    return f"{broken[0]}{more}; no line of the file is a document"
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -75,7 +92,7 @@ def _object(line: str) -> dict[str, Any]:
     return fields
 
 
-def _document(fields: dict[str, Any], path: str, line: int) -> Document:
+def _document(fields: dict[str, Any], path: str, line: int) -> Parsed:
     id = _id(fields) or f"{path}#L{line}"
     text = _text(fields)
     title = fields.pop("title", None)
@@ -87,13 +104,12 @@ def _document(fields: dict[str, Any], path: str, line: int) -> Document:
     if isinstance(nested, dict):
         del fields["metadata"]
         fields = {**nested, **fields}
-    place = {"path": path, "extension": extension_of(path), "line": line}
-    taken = [name for name in (*place, *_ID_FIELDS, "title") if name in fields]
+    taken = [name for name in (*RESERVED, "line", *_ID_FIELDS, "title") if name in fields]
     original = {name: fields.pop(name) for name in taken}
-    metadata = {"language": "text", **fields, **place}
+    metadata = {**fields, "line": line}
     if original:
         metadata["original"] = original
-    return Document(id=id, text=text or title, title=title, metadata=metadata)
+    return Parsed(text or title, title, metadata, outline_of(text, metadata), id)
 
 
 def _id(fields: dict[str, Any]) -> str:
@@ -151,3 +167,6 @@ def _kind(value: Any) -> str:
         return "boolean"
     names = {str: "string", int: "number", float: "number", list: "list", dict: "object"}
     return names.get(type(value), "null")
+
+
+FORMATS = (Format("jsonl", 1, _parse, (".jsonl", ".ndjson")),)

@@ -1,19 +1,11 @@
-"""What a file's name says of its content: its language, or that it holds no text."""
+"""Programming and markup languages that are read as code: by file names and by other names."""
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
-PROSE = frozenset({"text", "html", "latex"})
-"""Languages that are cut at paragraphs and sentences."""
-
 _EXTENSIONS = {
-    "text": "txt text log adoc asciidoc org",
-    "markdown": "md markdown mdown mkd mdx qmd rmd",
-    "rst": "rst rest",
-    "html": "html htm xhtml",
-    "jsonl": "jsonl ndjson",
-    "latex": "tex sty cls bib",
     "ada": "adb ads",
     "assembly": "s asm",
     "awk": "awk",
@@ -25,7 +17,6 @@ _EXTENSIONS = {
     "cpp": "cc cpp cxx c++ hh hpp hxx h++ inl ipp",
     "csharp": "cs csx",
     "css": "css scss sass less",
-    "csv": "csv tsv",
     "cuda": "cu cuh",
     "d": "d",
     "dart": "dart",
@@ -43,7 +34,7 @@ _EXTENSIONS = {
     "ini": "ini cfg conf properties",
     "java": "java",
     "javascript": "js jsx mjs cjs",
-    "json": "json json5 jsonc geojson ipynb",
+    "json": "json json5 jsonc geojson",
     "julia": "jl",
     "kotlin": "kt kts",
     "lisp": "lisp lsp cl el",
@@ -98,8 +89,35 @@ _LANGUAGE_OF = {
     for extension in extensions.split()
 } | {".mk": "make", ".dockerfile": "docker"}
 
-CODE = frozenset({*_LANGUAGE_OF.values(), *_NAMES.values()}) - PROSE - {"markdown", "rst", "jsonl"}
-"""Languages that are cut at their blocks, which blank lines and indentation show."""
+CODE = frozenset({*_LANGUAGE_OF.values(), *_NAMES.values()})
+"""All of them."""
+
+SUFFIXES = tuple(_LANGUAGE_OF)
+"""Suffixes of their files, in lower case with the dot."""
+
+NAMES = tuple(_NAMES)
+"""Whole names of their files, in lower case."""
+
+_ALIASES = {
+    "bash": "console sh shell shell-session zsh",
+    "cpp": "c++",
+    "csharp": "c#",
+    "docker": "dockerfile",
+    "fsharp": "f#",
+    "go": "golang",
+    "javascript": "ecmascript node",
+    "make": "makefile",
+    "objective-c": "objc objectivec",
+    "python": "ipython ipython3 py3 pycon python2 python3",
+    "yaml": "yml",
+}
+_LANGUAGE_NAMED = (
+    {suffix[1:]: language for suffix, language in _LANGUAGE_OF.items()}
+    | {alias: language for language, names in _ALIASES.items() for alias in names.split()}
+    | {language: language for language in CODE}
+)
+_WORD = re.compile(r"[\w+#-]+")
+_SHEBANG = re.compile(rb"#![^\n]*?[/ ](?:env[ \t]+(?:-S[ \t]+)?)?([\w+-]+?)[\d.]*(?:[ \t\r\n]|$)")
 
 _BINARY = (
     "7z a apk arrow avi avif bin bmp br bz2 class db deb dll dmg doc docx dylib eot epub exe "
@@ -118,6 +136,21 @@ def extension_of(name: str) -> str:
 
 
 def language_of(name: str) -> str:
-    """The language that a file's name speaks of, `text` where it says nothing."""
+    """The language that a file's name speaks of, or ""."""
     known = _NAMES.get(PurePosixPath(name).name.lower())
-    return known or _LANGUAGE_OF.get(extension_of(name), "text")
+    return known or _LANGUAGE_OF.get(extension_of(name), "")
+
+
+def language_named(info: str) -> str:
+    """The language that the info string of a block of code names, or "".
+
+    The first word counts: `py`, `python title="x"` and `{.python}` are Python.
+    """
+    word = _WORD.search(info)
+    return _LANGUAGE_NAMED.get(word[0].lower(), "") if word else ""
+
+
+def language_of_shebang(head: bytes) -> str:
+    """The language of the interpreter that a script's first line names, or ""."""
+    line = _SHEBANG.match(head)
+    return _LANGUAGE_NAMED.get(line[1].decode("ascii", "replace").lower(), "") if line else ""

@@ -1,4 +1,4 @@
-"""Markdown: its title, and where to cut it, both by the blocks that a CommonMark parser sees."""
+"""Markdown: its title, front matter and structure, by the blocks that a CommonMark parser sees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from retrieval.documents.outline import Outline, sections_of
+from retrieval.documents.formats.format import text_format
+from retrieval.documents.formats.languages import language_named
+from retrieval.documents.outline import (
+    Block,
+    Heading,
+    Outline,
+    lead_in,
+    parts_of,
+    sections_of,
+)
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -31,6 +40,10 @@ _FOLDED = frozenset({">", ">-", "|", "|-"})
 _TABLE = re.compile(r"[ \t]*\||[^\n|]*\|[^\n]*\n[ \t]*:?-+:?[ \t]*\|")
 """How a table begins. The parser takes it for a paragraph: its own tables are a token a cell."""
 _VERBATIM = frozenset({"fence", "code_block", "html_block"})
+_LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
+_CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
+_FIELD = re.compile(r"([\w-]+)[ \t]*[:=](.*)$")
+_LIST_ITEM = re.compile(r"[ \t]*-[ \t]+(.+)$")
 _NESTED = frozenset({"list_item_open", "paragraph_open", "fence", "heading_open"})
 
 
@@ -54,24 +67,97 @@ def outline(text: str) -> Outline:
     front = _FRONT_MATTER.match(text)
     first = bisect_left(lines, front.end()) if front else 0
     lines.append(len(text))
-    headings: list[tuple[int, int, int]] = []
-    blocks: list[int] = []
+    headings: list[Heading] = []
+    tops: list[int] = []
     items: set[int] = set()
     rows: set[int] = set()
+    blocks: list[Block] = []
+    before: tuple[int, int] | None = None  # the paragraph that a table or a list follows
     for token, start, end in _blocks(text, lines, first):
+        span = lines[start], lines[end]
         if token.level == 0:
-            blocks.append(lines[start])
+            tops.append(lines[start])
             if token.type == "heading_open":
-                headings.append((lines[start], lines[end], int(token.tag[1:])))
+                words = _plain(_heading_source(text[span[0] : span[1]]))
+                headings.append(Heading(*span, int(token.tag[1:]), words))
         elif token.type in _NESTED:
             items.add(lines[start])
-        if token.type in _VERBATIM or (
-            token.type == "paragraph_open" and _TABLE.match(text, lines[start])
-        ):
+        table = _table(text, *span) if token.type == "paragraph_open" else None
+        if token.type in _VERBATIM or table is not None:
             for row in range(start + 1, end):
                 after_blank = not text[lines[row - 1] : lines[row]].strip()
                 (items if after_blank else rows).add(lines[row])
-    return Outline(sections_of(text, headings), (blocks, sorted(items), sorted(rows)))
+        if table is not None:
+            caption, table_start = table
+            # A row begins below the header and the line under it.
+            rows -= set(lines[start : bisect_left(lines, table_start) + 3])
+            header = _cells(text[table_start:].split("\n", 1)[0])
+            lead = "\n".join(part for part in (caption or _lead(text, before), header) if part)
+            blocks.append(Block("table", *span, lead=lead))
+        elif token.type in ("fence", "code_block"):
+            blocks.append(Block("code", *span, language=language_named(token.info)))
+        elif token.type in _LISTS and token.level == 0:
+            blocks.append(Block("list", *span, lead=_lead(text, before)))
+        if token.level == 0:
+            before = span if token.type == "paragraph_open" and table is None else None
+    sections = sections_of(text, headings)
+    return Outline(
+        sections, blocks, (), parts_of(text, sections), (tops, sorted(items), sorted(rows))
+    )
+
+
+def front_matter(text: str) -> dict[str, str | list[str]]:
+    """The plain fields of the front matter, their names in lower case, `title` left out.
+
+    Texts and flat lists of texts are read; anything deeper is not, so that no YAML parser is
+    needed and nothing in a file can be more than text.
+    """
+    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
+    fields: dict[str, str | list[str]] = {}
+    name = ""
+    for line in front["fields"].split("\n") if front else ():
+        item = _LIST_ITEM.match(line)
+        if item and name and isinstance(values := fields.setdefault(name, []), list):
+            values.append(_unquoted(item[1]))
+        elif field := _FIELD.match(line):
+            name, value = field[1].lower(), field[2].strip()
+            if value.startswith("[") and value.endswith("]"):
+                fields[name] = [_unquoted(part) for part in value[1:-1].split(",") if part.strip()]
+            elif value and (plain := _unquoted(value)):
+                fields[name] = plain
+    return {key: value for key, value in fields.items() if value and key != "title"}
+
+
+def _heading_source(source: str) -> str:
+    """A heading's inline Markdown: without its `#`s or the line below it."""
+    line = source.strip()
+    if line.startswith("#"):
+        return _CLOSING.sub("", line.lstrip("#").strip())
+    return line.rsplit("\n", 1)[0].strip()
+
+
+def _table(text: str, start: int, end: int) -> tuple[str, int] | None:
+    """Of a paragraph that is a table: its caption, if it begins with one, and where it starts."""
+    if _TABLE.match(text, start):
+        return "", start
+    following = text.find("\n", start, end) + 1
+    if following and _TABLE.match(text, following) and "|" not in text[start:following]:
+        return text[start:following].strip(), following
+    return None
+
+
+def _cells(row: str) -> str:
+    """A table's row as words: its cells between bars, without markup."""
+    cells = (_plain(cell.strip()) for cell in row.strip().strip("|").split("|"))
+    return " | ".join(cell for cell in cells if cell)
+
+
+def _lead(text: str, before: tuple[int, int] | None) -> str:
+    """The last sentence of the paragraph before a block, if it says that the block follows."""
+    if before is None:
+        return ""
+    paragraph = " ".join(text[slice(*before)].split())
+    return lead_in(_plain(paragraph))
 
 
 def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int, int]]:
@@ -142,3 +228,15 @@ def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         return value[1:-1].strip()
     return value.split(" #")[0].strip()
+
+
+FORMATS = (
+    text_format(
+        "markdown",
+        1,
+        outline,
+        title=lambda text, _: title(text),
+        metadata=front_matter,
+        suffixes=(".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"),
+    ),
+)

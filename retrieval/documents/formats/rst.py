@@ -1,28 +1,25 @@
-"""reStructuredText: its title and its sections, by the lines that underline a title."""
+"""reStructuredText: its sections, by the lines that underline a title."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from retrieval.documents.outline import Outline, sections_of
+from retrieval.documents.formats.format import text_format
+from retrieval.documents.outline import Heading, Outline, parts_of, sections_of
 
 _ADORNMENT = re.compile(r"^([!-/:-@\[-`{-~])\1*[ \t]*\r?$", re.MULTILINE)
-
-
-def title(text: str) -> str:
-    """The first section's title, or ""."""
-    return next((found for *_, found in _titles(text)), "")
 
 
 def outline(text: str) -> Outline:
     """Sections at titles; a style of underline is deeper than those that came before it."""
     levels: dict[tuple[str, bool], int] = {}
     headings = [
-        (start, end, levels.setdefault(style, len(levels) + 1))
-        for start, end, style, _ in _titles(text)
+        Heading(start, end, levels.setdefault(style, len(levels) + 1), words)
+        for start, end, style, words in _titles(text)
     ]
-    return Outline(sections_of(text, headings))
+    sections = sections_of(text, headings)
+    return Outline(sections, parts=parts_of(text, sections))
 
 
 def _titles(text: str) -> Iterator[tuple[int, int, tuple[str, bool], str]]:
@@ -54,3 +51,6 @@ def _line_before(text: str, start: int) -> tuple[int, str]:
     end = start - 1
     begin = text.rfind("\n", 0, end) + 1
     return begin, text[begin:end]
+
+
+FORMATS = (text_format("rst", 1, outline, suffixes=(".rst", ".rest")),)

@@ -133,7 +133,7 @@ def _spread(
 
 def _candidates(document: Document) -> Iterator[_Candidate]:
     """All that could be asked, with places in the text that has `\\n` between its lines."""
-    language = document.metadata.get("language")
+    language = document.metadata.get("language") or document.metadata.get("format")
     text = asking.newlines(document.text)
     if language == "python":
         for function in asking.documented(text):

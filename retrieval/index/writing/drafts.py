@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from retrieval.documents import chunk
+from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 from retrieval.store import PassageRow
 from retrieval.types import Document, Encoder, Passage
@@ -51,11 +52,14 @@ def checked(document: Document) -> Document:
     return Document(document.id, document.text, document.title, json.loads(text))
 
 
-def cut(document: Document, encoder: Encoder, passage_tokens: int) -> list[Passage]:
+def cut(
+    document: Document, outline: Outline | None, encoder: Encoder, passage_tokens: int
+) -> list[Passage]:
     """The document's passages, short enough for the encoder to read each with its title."""
     title = len(encoder.token_spans(_shown(document.title))) if document.title else 0
     room = max(encoder.max_tokens - title - _SPECIAL_TOKENS, _LEAST_TOKENS)
-    return chunk(document, encoder.token_spans, max_tokens=min(passage_tokens, room))
+    most = min(passage_tokens, room)
+    return chunk(document, encoder.token_spans, outline=outline, max_tokens=most)
 
 
 def rows(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from retrieval.documents.outline import Outline
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
@@ -117,10 +118,17 @@ class Writer:
         """The index as of the last commit."""
         return self._session.store
 
-    def put(self, document: Document, source: str | None = None) -> Put:
+    def put(
+        self, document: Document, source: str | None = None, outline: Outline | None = None
+    ) -> Put:
         """Add a document, or replace the one with its id; as it was, it costs nothing.
 
         Where only metadata or the source changed, the passages and their embeddings stay.
+
+        Args:
+            document: the document.
+            source: path of the file it came from.
+            outline: its structure; None finds it by `format` or `language` in its metadata.
 
         Raises:
             InputError: the document cannot be stored.
@@ -139,7 +147,7 @@ class Writer:
             document.content_hash,
             source,
         ):
-            self._change(document, source, stored)
+            self._change(document, source, outline, stored)
             self._commit_if_due()
         elif not again:
             return "unchanged"
@@ -214,9 +222,13 @@ class Writer:
         return True
 
     def _change(
-        self, document: Document, source: str | None, stored: StoredDocument | None
+        self,
+        document: Document,
+        source: str | None,
+        outline: Outline | None,
+        stored: StoredDocument | None,
     ) -> None:
-        passages = drafts.cut(document, self._encoder.get(), self._passage_tokens)
+        passages = drafts.cut(document, outline, self._encoder.get(), self._passage_tokens)
         rows = drafts.rows(
             document, passages, number=self._next_number, first_id=self._next_passage
         )

@@ -1,0 +1,127 @@
+"""What a document's outline says of a span of its text: its context and its place."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from retrieval.documents.outline import Block, Outline, Section
+from retrieval.types import Context, Place
+
+_MOST_DEFINED = 32
+"""So many names of definitions are kept for one passage."""
+
+
+class Contexts:
+    """An outline, prepared to be asked about many spans in ascending order or any other."""
+
+    def __init__(self, outline: Outline) -> None:
+        self._sections = outline.sections
+        self._section_starts = [section.start for section in outline.sections]
+        self._parents = _parents(outline.sections)
+        self._definitions = [b for b in outline.blocks if b.kind == "definition"]
+        self._definition_starts = [b.start for b in self._definitions]
+        self._enclosing = _enclosing(self._definitions)
+        self._others = [b for b in outline.blocks if b.kind != "definition"]
+        self._other_starts = [b.start for b in self._others]
+        self._marks: dict[str, tuple[list[int], list[int | str]]] = {}
+        for mark in outline.marks:
+            starts, values = self._marks.setdefault(mark.unit, ([], []))
+            starts.append(mark.start)
+            values.append(mark.value)
+
+    def context(self, start: int, end: int) -> Context:
+        """The context of the characters from `start` to `end`."""
+        symbol, signature, defines, code = self._symbol(start, end)
+        blocks = list(self._blocks(start, end))
+        lead = next((block.lead for block in blocks if block.lead and block.start < start), "")
+        languages = dict.fromkeys(b.language for b in (*code, *blocks) if b.language)
+        return Context(self._headings(start), symbol, signature, defines, lead, tuple(languages))
+
+    def place(self, start: int) -> Place:
+        """Where the character at `start` stands."""
+        found: dict[str, int | str] = {}
+        for unit, (starts, values) in self._marks.items():
+            at = bisect_right(starts, start) - 1
+            if at >= 0 and values[at]:
+                found[unit] = values[at]
+        return Place(**found) if found else Place()  # type: ignore[arg-type]
+
+    def _headings(self, start: int) -> tuple[str, ...]:
+        """Headings above a character, without one that it stands in."""
+        at = bisect_right(self._section_starts, start) - 1
+        words: list[str] = []
+        if at >= 0 and start < self._sections[at].body:
+            at = self._parents[at]
+        while at >= 0:
+            if self._sections[at].heading:
+                words.append(self._sections[at].heading)
+            at = self._parents[at]
+        return tuple(reversed(words))
+
+    def _symbol(self, start: int, end: int) -> tuple[str, str, tuple[str, ...], Sequence[Block]]:
+        """The definition that a span is or is a part of, and the names that begin in it."""
+        first = bisect_left(self._definition_starts, start)
+        last = bisect_left(self._definition_starts, end)
+        begun = self._definitions[first:last]
+        outer = self._innermost(first - 1, start, end)
+        if outer is not None and outer.end < end and begun:
+            outer = None if outer.end - start < end - begun[0].start else outer
+        whole = [block for block in begun if not _within_any(block, begun)]
+        inner = whole[0] if len(whole) == 1 and 2 * (whole[0].end - start) >= end - start else None
+        own = inner or outer
+        names = tuple(dict.fromkeys(block.name for block in begun[:_MOST_DEFINED]))
+        around = [outer, *begun] if outer else begun
+        if own is None:
+            return "", "", names, around
+        return own.name, own.signature, names, around
+
+    def _innermost(self, at: int, start: int, end: int) -> Block | None:
+        """The deepest definition that begins before a span and reaches into it."""
+        while at >= 0:
+            if self._definitions[at].end > start:
+                return self._definitions[at]
+            at = self._enclosing[at]
+        return None
+
+    def _blocks(self, start: int, end: int) -> Iterator[Block]:
+        """Blocks that are no definitions and overlap a span."""
+        at = bisect_left(self._other_starts, end) - 1
+        found: list[Block] = []
+        while at >= 0 and len(found) < _MOST_DEFINED:
+            block = self._others[at]
+            if block.end > start:
+                found.append(block)
+            elif block.end <= start and block.kind != "list":
+                break
+            at -= 1
+        return reversed(found)
+
+
+def _parents(sections: Sequence[Section]) -> list[int]:
+    """For each section the one above it, -1 for none."""
+    parents: list[int] = []
+    open_sections: list[int] = []
+    for at, section in enumerate(sections):
+        while open_sections and sections[open_sections[-1]].level >= section.level:
+            open_sections.pop()
+        parents.append(open_sections[-1] if open_sections else -1)
+        if section.level:
+            open_sections.append(at)
+    return parents
+
+
+def _enclosing(definitions: Sequence[Block]) -> list[int]:
+    """For each definition the one that holds it, -1 for none."""
+    found: list[int] = []
+    around: list[int] = []
+    for at, block in enumerate(definitions):
+        while around and definitions[around[-1]].end <= block.start:
+            around.pop()
+        found.append(around[-1] if around else -1)
+        around.append(at)
+    return found
+
+
+def _within_any(block: Block, others: Sequence[Block]) -> bool:
+    return any(o is not block and o.start <= block.start and block.end <= o.end for o in others)
