@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 from retrieval.documents import asking
 from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Function
-from retrieval.documents.formats import markdown, rst
+from retrieval.documents.formats import first_heading, markdown, rst
 from retrieval.errors import DocumentError
 from retrieval.eval.datasets import beir
 from retrieval.train.corpus import Record
@@ -94,7 +94,8 @@ def sections(
     """
     text = asking.newlines(text)
     if title is None:
-        title = (markdown if language == "markdown" else rst).title(text)
+        is_markdown = language == "markdown"
+        title = markdown.title(text) if is_markdown else first_heading(rst.outline(text))
     for part in asking.headed(text, language):
         heading = part.names[-1] if part.names else ""
         yield from _section(title, heading, text[part.body : part.end].strip())

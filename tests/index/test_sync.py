@@ -40,7 +40,7 @@ def test_files_become_documents(index: Index, docs: Path) -> None:
     assert report.tokens > 8
     hit = index.search("apples", 1)[0]
     assert (hit.document_id, hit.path, hit.title) == ("docs/a.md", "docs/a.md", "Apples")
-    assert hit.metadata["language"] == "markdown"
+    assert hit.metadata["format"] == "markdown"
     assert index.search("cherries", 1, where='language == "python"')[0].path == "docs/sub/c.py"
     assert index.status().files == 3
     assert index.verify() == []
