@@ -15,7 +15,7 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from command import as_command
 from environment import environment
 from table import table, where
 
-from retrieval.eval import EvaluateProgress, evaluate, make_systems
+from retrieval.eval import evaluate, make_systems
 from retrieval.eval.report import write_report
 from retrieval.eval.report.data import marks_of
-from retrieval.types import RETRIEVERS
+from retrieval.types import RETRIEVERS, ProgressCallback, ProgressUpdate
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -147,15 +147,15 @@ def measured(given: argparse.Namespace, report: Path) -> dict[str, Any]:
     )
 
 
-def told() -> Callable[[EvaluateProgress], None]:
+def told() -> ProgressCallback:
     """Says each collection and system once, with the time left."""
     last = ""
 
-    def tell(progress: EvaluateProgress) -> None:
+    def tell(now: ProgressUpdate) -> None:
         nonlocal last
-        what = progress.what.rstrip("0123456789,/ ")
+        what = now.stage.rstrip("0123456789,/ ")
         if what != last:
-            last, left = what, progress.seconds_left
+            last, left = what, now.seconds_left
             print(what + (f"; {left:,.0f} s left" if left else ""), file=sys.stderr, flush=True)
 
     return tell

@@ -38,6 +38,7 @@ from retrieval.train.phases import modernbert_phases
 from retrieval.train.pretrain import Figures, PretrainConfig, Text, pretrain
 from retrieval.train.tiling import tile
 from retrieval.train.tokens import Documents, open_documents, tokenised
+from retrieval.types import ProgressUpdate
 
 
 def main() -> int:
@@ -204,8 +205,8 @@ def _documents(
             raise InputError(f"no file matches {', '.join(arguments.text)}")
         task = bars.add_task("tokenise", total=None)
 
-        def tell(texts: int, tokens: int) -> None:
-            bars.update(task, completed=tokens)
+        def tell(now: ProgressUpdate) -> None:
+            bars.update(task, completed=now.done)
 
         tokenised(folder, files, read_records(files), tokenizer, progress=tell)
         bars.remove_task(task)

@@ -32,6 +32,7 @@ from retrieval.train.needles import Words
 from retrieval.train.statements import FAMILY, Placing, Writer
 from retrieval.train.student import Student
 from retrieval.train.token_head import Asked, HeadConfig, Paired, fit_token_head, widen
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 PLACINGS = (
     (Placing(8192, 610, 20), 0.46),
@@ -148,12 +149,12 @@ def encoded(
         placed = writer.place(Placing(rule.length, texts, rule.each, rule.edge))
         queries = trunk.encode(placed.queries, given.out)
         said = f"texts of {rule.length} tokens"
-        vectors = trunk.encode(placed.texts, given.out, progress(said))
+        vectors = trunk.encode(placed.texts, given.out, progress=progress(said))
         asked.append(Asked(queries, vectors, placed.hosts, share))
     pairs = neighbours(corpus, given.pairs)
     sides = [[corpus[int(text)] for text in side] for side in pairs.T]
     queries = trunk.encode(sides[0], given.out)
-    texts_of = trunk.encode(sides[1], given.out, progress("texts of pairs"))
+    texts_of = trunk.encode(sides[1], given.out, progress=progress("texts of pairs"))
     return asked, Paired(queries, texts_of)
 
 
@@ -165,15 +166,16 @@ def neighbours(corpus: TokenCorpus, most: int) -> np.ndarray[Any, Any]:
     return corpus.pairs[(starts + np.arange(NEIGHBOURS)).ravel()]
 
 
-def progress(said: str) -> Any:
+def progress(said: str) -> ProgressCallback:
     """A line for every tenth of the tokens."""
     shown = 0
 
-    def tell(done: int, of: int) -> None:
+    def tell(now: ProgressUpdate) -> None:
         nonlocal shown
-        if done * 10 // of > shown:
-            shown = done * 10 // of
-            print(f"{said}: {done:,} of {of:,} tokens", flush=True)
+        tenths = now.done * 10 // (now.total or 1)
+        if tenths > shown:
+            shown = tenths
+            print(f"{said}: {now.done:,} of {now.total:,} tokens", flush=True)
 
     return tell
 

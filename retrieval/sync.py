@@ -12,43 +12,33 @@ from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
+from retrieval.types import COMPRESSING, ProgressUpdate
 
 _RACY_NS = 2_000_000_000
 """A file changed so shortly before it was read may change again within one tick of its clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncProgress:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncProgress(ProgressUpdate):
     """How far a sync is.
+
+    While "encoding", `done` and `total` are bytes of the files that are new or seem changed; those
+    of text that was read and is still to be encoded are not done. While "compressing" they are
+    token vectors.
 
     Attributes:
         files: files read so far.
         files_total: files that are new or seem changed; the others are not read.
-        bytes: their bytes, less those of text that is still to be encoded.
-        bytes_total: bytes of all files that are new or seem changed.
         passages: passages encoded.
         tokens: their tokens.
         seconds: since the first of them was read.
-        compressed: token vectors compressed so far; 0 while none are.
-        compress_total: how many are being compressed.
     """
 
     files: int
     files_total: int
-    bytes: int
-    bytes_total: int
     passages: int
     tokens: int
     seconds: float
-    compressed: int = 0
-    compress_total: int = 0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """What the rest takes if it goes on as until now; None while nothing is known."""
-        if not self.bytes or self.seconds <= 0:
-            return None
-        return self.seconds * (self.bytes_total - self.bytes) / self.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +91,8 @@ def sync(
     Args:
         index: the index; ids of files are relative to the folder that it lies in.
         paths: files and folders.
-        progress: called after every file and every batch of the encoder.
+        progress: called after every file, every batch of the encoder, and every block of token
+            vectors that is compressed.
         exclude: files and folders to leave out; the index itself always is.
         max_bytes: files beyond this size are skipped.
 
@@ -115,7 +106,7 @@ def sync(
     discovery = discover(paths, base, exclude=[index.path, *exclude], max_bytes=max_bytes)
     files = list(discovery)
     run = _Run(progress)
-    with index.writing(progress=run.encoded, compressing=run.compressing) as writer:
+    with index.writing(progress=run.advance) as writer:
         run.forget(writer, _gone(writer, discovery, files))
         run.read_all(writer, files)
     return SyncReport(
@@ -156,19 +147,11 @@ class _Run:
         self._files = self._files_total = self._bytes = self._bytes_total = 0
         self._unput = self._done = 0  # characters read, not put; bytes shown as done
         self._writer: Writer | None = None
-        self._passages = self._tokens = 0
-        self._compressed = self._compress_total = 0
         self._started = time.monotonic()
 
-    def encoded(self, passages: int, tokens: int) -> None:
-        """Take note of a batch of the encoder."""
-        self._passages, self._tokens = passages, tokens
-        self._report()
-
-    def compressing(self, done: int, of: int) -> None:
-        """Take note of token vectors that were compressed."""
-        self._compressed, self._compress_total = (done, of) if done < of else (0, 0)
-        self._report()
+    def advance(self, now: ProgressUpdate) -> None:
+        """Report what the writer does: it encodes, or compresses token vectors."""
+        self._report(now if now.stage == COMPRESSING and now.done != now.total else None)
 
     def forget(self, writer: Writer, paths: Iterable[str]) -> None:
         """Delete the documents of these files."""
@@ -275,23 +258,30 @@ class _Run:
             self.unchanged += put == "unchanged"
         return kept, refused
 
-    def _report(self) -> None:
-        pending = self._unput + (self._writer.pending if self._writer else 0)
+    def _report(self, compressing: ProgressUpdate | None = None) -> None:
+        writer = self._writer
+        pending = self._unput + (writer.pending if writer else 0)
         self._done = max(self._done, self._bytes - pending)
-        if self._progress is not None:
-            self._progress(
-                SyncProgress(
-                    files=self._files,
-                    files_total=self._files_total,
-                    bytes=self._done,
-                    bytes_total=self._bytes_total,
-                    passages=self._passages,
-                    tokens=self._tokens,
-                    seconds=time.monotonic() - self._started,
-                    compressed=self._compressed,
-                    compress_total=self._compress_total,
-                )
+        if self._progress is None:
+            return
+        seconds = time.monotonic() - self._started
+        done, total = self._done, self._bytes_total
+        left = seconds * (total - done) / done if done and seconds > 0 else None
+        now = compressing or ProgressUpdate("encoding", done, total, "bytes", left)
+        self._progress(
+            SyncProgress(
+                stage=now.stage,
+                done=now.done,
+                total=now.total,
+                unit=now.unit,
+                seconds_left=now.seconds_left,
+                files=self._files,
+                files_total=self._files_total,
+                passages=writer.passages if writer else 0,
+                tokens=writer.tokens if writer else 0,
+                seconds=seconds,
             )
+        )
 
 
 def _gone(writer: Writer, discovery: Discovery, files: Iterable[SourceFile]) -> list[str]:

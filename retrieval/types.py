@@ -25,11 +25,34 @@ EncoderSide = Literal["query", "document"]
 TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
 """Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
 
-Compressing = Callable[[int, int], None]
-"""Called as `compressing(done, of)`, in tokens, while token vectors are compressed."""
-
 Progress = Callable[[int, int], None]
 """Called as `progress(done, tokens)` after every batch: texts and tokens since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressUpdate:
+    """How far a long job is, as its progress callback is told.
+
+    Attributes:
+        stage: what is being done, such as "encoding".
+        done: how much of that is done.
+        total: how much there is to do; None while nobody knows.
+        unit: what is counted, in the plural; "" where `stage` says it.
+        seconds_left: until the whole job is done, at the rate so far; None while nobody knows.
+    """
+
+    stage: str
+    done: int
+    total: int | None
+    unit: str = ""
+    seconds_left: float | None = None
+
+
+COMPRESSING = "compressing"
+"""The stage in which an index compresses token vectors."""
+
+ProgressCallback: TypeAlias = Callable[[ProgressUpdate], object]
+"""What every long job takes as `progress`: it is called every so often, in the caller's thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Measuring retrieval: collections, runs, measures."""
 
 from retrieval.eval.datasets import Collection, Dataset, load, load_beir
-from retrieval.eval.evaluate import EvaluateProgress, evaluate
+from retrieval.eval.evaluate import evaluate
 from retrieval.eval.late import judge
 from retrieval.eval.measures import MEASURES, means, per_query
 from retrieval.eval.runs import max_passage, run_index
@@ -11,7 +11,6 @@ __all__ = [
     "MEASURES",
     "Collection",
     "Dataset",
-    "EvaluateProgress",
     "evaluate",
     "judge",
     "load",

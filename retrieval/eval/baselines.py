@@ -17,7 +17,6 @@ from retrieval.eval.building import (
     ASKED,
     Ask,
     Cost,
-    Indexing,
     Ranked,
     Settings,
     counted,
@@ -37,6 +36,7 @@ from retrieval.eval.vectors import (
     write_part,
     write_vectors,
 )
+from retrieval.types import ProgressCallback
 
 SAVE_SECONDS = 60.0
 """So often what a model has encoded is put on the disk."""
@@ -79,11 +79,13 @@ class Bm25s:
         said = "whole documents; Lucene's BM25, k1 1.2, b 0.75, English stemmer and stop words"
         return Settings(said=said)
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         """Index whole documents; it is quick, so that only what is done is kept."""
         self._ids, texts = [], []
         started = time.perf_counter()
-        for document in counted(collection, indexing):
+        for document in counted(collection, progress):
             self._ids.append(document.id)
             texts.append(joined(document))
         self._index = self._bm25s.BM25(method="lucene", k1=1.2, b=0.75)
@@ -157,7 +159,9 @@ class SentenceTransformerSystem:
         said = f"{cut}; model {self._weights[:12]}, {self._vectors.shape[1]} dimensions"
         return Settings(max_tokens=most, prompts=prompts, said=said)
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         """Encode whole documents; the vectors are kept in the folder, by the texts' digests."""
         key = f"{self.identity()} {collection.sha256}"
         place = folder / f"vectors-{short_digest(self.identity())}"
@@ -168,7 +172,7 @@ class SentenceTransformerSystem:
             return done
         known = kept_vectors(place)
         self._model.encode_document(["warm up"])
-        digests, seconds, tokens = self._encode_all(collection, indexing, place, known)
+        digests, seconds, tokens = self._encode_all(collection, progress, place, known)
         write_vectors(place, digests, self._vectors)
         cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
         if known:
@@ -179,7 +183,7 @@ class SentenceTransformerSystem:
     def _encode_all(
         self,
         collection: Collection,
-        indexing: Indexing | None,
+        progress: ProgressCallback | None,
         place: Path,
         known: Mapping[int, Vector],
     ) -> tuple[list[int], float, int]:
@@ -191,7 +195,7 @@ class SentenceTransformerSystem:
         self._ids, blocks, digests, seconds, tokens = [], [], [], 0.0, 0
         unsaved: dict[int, Vector] = {}
         saved = time.monotonic()
-        for texts in _batches(self._take(collection, indexing), _TEXTS_AT_ONCE):
+        for texts in _batches(self._take(collection, progress), _TEXTS_AT_ONCE):
             own = [text_digest(text) for text in texts]
             new = {d: text for d, text in zip(own, texts, strict=True) if d not in known}
             here: dict[int, Vector] = {}
@@ -210,8 +214,8 @@ class SentenceTransformerSystem:
         self._vectors = np.concatenate(blocks)
         return digests, seconds, tokens
 
-    def _take(self, collection: Collection, indexing: Indexing | None) -> Iterator[str]:
-        for document in counted(collection, indexing):
+    def _take(self, collection: Collection, progress: ProgressCallback | None) -> Iterator[str]:
+        for document in counted(collection, progress):
             self._ids.append(document.id)
             yield joined(document)
 
@@ -277,7 +281,9 @@ class RunFile:
         """Not known."""
         return Settings()
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         """See which documents stand in a run file under another spelling, for white space."""
         ids = (document.id for document in collection.documents)
         self._spelled = {spelled: id for id in ids if (spelled := word(id)) != id}

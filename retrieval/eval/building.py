@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from retrieval.eval.datasets import Collection
-from retrieval.types import Document
-
-Indexing = Callable[[int, int], None]
-"""Called as `indexing(documents, of)` while a collection is read."""
+from retrieval.types import Document, ProgressCallback, ProgressUpdate
 
 Ranked = dict[str, dict[str, float]]
 """Score by document id, by query id."""
@@ -77,11 +74,14 @@ class System(Protocol):
     def settings(self) -> Settings:
         """Its own choices; asked after `index`."""
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         """Make it ready for a collection.
 
         Args:
             folder: its own, for what is kept from one run to the next.
+            progress: called as the documents are indexed.
         """
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
@@ -99,13 +99,13 @@ def joined(document: Document) -> str:
     return f"{document.title}\n{document.text}" if document.title else document.text
 
 
-def counted(collection: Collection, indexing: Indexing | None) -> Iterator[Document]:
+def counted(collection: Collection, progress: ProgressCallback | None) -> Iterator[Document]:
     """The documents, telling how many of them went by."""
-    of = len(collection.documents)
+    total = len(collection.documents)
     for number, document in enumerate(collection.documents, start=1):
         yield document
-        if indexing is not None:
-            indexing(number, of)
+        if progress is not None:
+            progress(ProgressUpdate("indexing", number, total, "documents"))
 
 
 def short_digest(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from retrieval.eval.results import (
 from retrieval.eval.sampling import sampled
 from retrieval.eval.wording import amount
 from retrieval.files.claim import claimed
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 DEPTH = 100
 TIMED_QUERIES = 100
@@ -46,41 +47,24 @@ SHOWN_CHARACTERS = 4000
 _INDEXES, _STATE = "indexes", "state"
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluateProgress:
-    """Where an evaluation is.
-
-    Attributes:
-        what: the collection, the system and what it is doing.
-        done: documents indexed and queries answered, over all collections and systems.
-        of: how many there are.
-        seconds_left: at the rate so far; None while nothing is known.
-    """
-
-    what: str
-    done: int
-    of: int
-    seconds_left: float | None
-
-
 class _Meter:
     """Counts documents and queries, and how long they take."""
 
-    def __init__(self, of: int, show: Callable[[EvaluateProgress], None] | None) -> None:
-        self._of = of
-        self._show = show
+    def __init__(self, total: int, progress: ProgressCallback | None) -> None:
+        self._total = total
+        self._progress = progress
         self._done = 0
         self._skipped = 0  # was done before, and took no time now
         self._started = time.monotonic()
 
-    def tell(self, what: str, part: int = 0) -> None:
+    def tell(self, stage: str, part: int = 0) -> None:
         """Say what is going on, `part` units into it."""
-        if self._show is None:
+        if self._progress is None:
             return
         done = self._done + part
         worked, spent = done - self._skipped, time.monotonic() - self._started
-        left = spent / worked * (self._of - done) if worked and spent > 1 else None
-        self._show(EvaluateProgress(what, done, self._of, left))
+        left = spent / worked * (self._total - done) if worked and spent > 1 else None
+        self._progress(ProgressUpdate(stage, done, self._total, seconds_left=left))
 
     def add(self, units: int, *, skipped: bool = False) -> None:
         """So much is done."""
@@ -98,7 +82,7 @@ def evaluate(
     k: int = DEPTH,
     queries: int | None = None,
     keep_texts: bool = True,
-    progress: Callable[[EvaluateProgress], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Results:
     """Run every system on every collection and measure it.
 
@@ -116,6 +100,8 @@ def evaluate(
         queries: of each collection at most so many are asked, always the same; None is all.
         keep_texts: keep texts of queries and documents beside the results, for reports; if not,
             those that were kept before go.
+        progress: called with what is done of all collections and systems, documents indexed and
+            queries answered; `stage` says which collection and system, and what they are at.
 
     Raises:
         InputError: nothing is to be done, a measure is not known, or every collection failed.
@@ -249,7 +235,7 @@ class _Work:
         cost = system.index(
             self.collection,
             folder,
-            lambda done, of: self.meter.tell(f"{label}, indexing {done:,}/{of:,}", done),
+            lambda now: self.meter.tell(f"{label}, indexing {now.done:,}/{now.total:,}", now.done),
         )
         self.meter.tell(f"{label}, searching", documents)
         asked = {id: text for id, text in self.collection.queries.items() if text.strip()}

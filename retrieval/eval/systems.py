@@ -15,7 +15,6 @@ from retrieval.eval.building import (
     ASKED,
     Ask,
     Cost,
-    Indexing,
     Ranked,
     Settings,
     System,
@@ -37,7 +36,7 @@ from retrieval.eval.variants import (
 )
 from retrieval.index import Index
 from retrieval.store import Store
-from retrieval.types import RETRIEVERS, Encoder, Hybrid, Retriever
+from retrieval.types import RETRIEVERS, Encoder, Hybrid, ProgressCallback, Retriever
 
 __all__ = ["Engine", "IndexSystem", "System", "make_systems"]
 
@@ -57,7 +56,7 @@ class Engine:
         """The encoder and how the index is built."""
         return f"{__version__} {self.encoder.fingerprint} {self.build}"
 
-    def open(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def open(self, collection: Collection, folder: Path, progress: ProgressCallback | None) -> Cost:
         """Build the collection's index in the folder, go on with it, or open it as it is.
 
         What was encoded for another version of the collection is not encoded again where a
@@ -70,13 +69,13 @@ class Engine:
         place = folder / f"index-{short_digest(self.identity())}"
         done = read_built(place, key)
         if done is None:
-            done = self._build(collection, place, key, indexing)
+            done = self._build(collection, place, key, progress)
         self._index = Index.open(place / "index", encoder=self.encoder)
         self._cost, self._of = done, collection.sha256
         return done
 
     def _build(
-        self, collection: Collection, place: Path, key: str, indexing: Indexing | None
+        self, collection: Collection, place: Path, key: str, progress: ProgressCallback | None
     ) -> Cost:
         fresh = not (place / "index").exists()
         same = _begun_as(place) == key
@@ -87,12 +86,6 @@ class Engine:
         forget_built(place)
         # Nobody's until it is done: what is there is of two versions of the collection.
         (place / "begun").write_text(key if fresh or same else "", encoding="utf-8")
-        tokens = 0
-
-        def encoded(_: int, so_far: int) -> None:
-            nonlocal tokens
-            tokens = so_far
-
         self.encoder.encode_queries(["warm up"])
         started = time.perf_counter()
         with (
@@ -105,7 +98,9 @@ class Engine:
                 late=self.build.late(len(collection.documents)),
             )
         ) as index:
-            index.add(counted(collection, indexing), progress=encoded)
+            with index.writing() as writer:
+                for document in counted(collection, progress):
+                    writer.put(document)
             if not fresh and not same:  # of another version of the collection: texts decide
                 index.delete(_strange(place / "index", collection))
                 index.compact()
@@ -113,7 +108,7 @@ class Engine:
                 index.compact()  # what came after the codec was trained is compressed, too
             seconds = time.perf_counter() - started
             size = index.status().bytes
-        cost = Cost(seconds, tokens / seconds, size) if fresh else Cost(index_bytes=size)
+        cost = Cost(seconds, writer.tokens / seconds, size) if fresh else Cost(index_bytes=size)
         (place / "begun").write_text(key, encoding="utf-8")
         write_built(place, key, cost)
         return cost
@@ -160,9 +155,11 @@ class IndexSystem:
             said.append(f"{how.fusion} of {how.candidates} candidates each, weights {weights}")
         return Settings(passage_tokens=build.passage_tokens, said="; ".join(said))
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         """Open the index that the engine's retrievers share, built if need be."""
-        return self._engine.open(collection, folder, indexing)
+        return self._engine.open(collection, folder, progress)
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best documents for each query."""

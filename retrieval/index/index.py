@@ -14,7 +14,7 @@ from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import explain, measure, rescoring, search, verify
 from retrieval.index.reading.hits import hits
-from retrieval.index.reading.measure import MeasureProgress, MeasureReport
+from retrieval.index.reading.measure import MeasureReport
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reports import CompactReport, IndexStatus
 from retrieval.index.segments import OpenedSegments
@@ -25,13 +25,12 @@ from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
-    Compressing,
     Document,
     Encoder,
     Hit,
     Hybrid,
     LateOptions,
-    Progress,
+    ProgressCallback,
     Retriever,
     TokenMatch,
 )
@@ -176,7 +175,9 @@ class Index:
             left.retire()
         return newest.generation
 
-    def add(self, documents: Iterable[Document], *, progress: Progress | None = None) -> int:
+    def add(
+        self, documents: Iterable[Document], *, progress: ProgressCallback | None = None
+    ) -> int:
         """Add documents, or replace those with the same ids; of an id given twice the last wins.
 
         Documents stream through: commits come every few seconds, and what is committed stays
@@ -185,7 +186,8 @@ class Index:
 
         Args:
             documents: any iterable; each with an id of its own.
-            progress: called as `progress(passages, tokens)` as they are encoded.
+            progress: called after every batch of the encoder ("encoding", in passages), and while
+                token vectors are compressed ("compressing").
 
         Returns:
             How many documents were added or changed.
@@ -228,14 +230,14 @@ class Index:
                     deleted += 1
         return deleted
 
-    def compact(self, *, compressing: Compressing | None = None) -> CompactReport:
+    def compact(self, *, progress: ProgressCallback | None = None) -> CompactReport:
         """Merge all segments, drop deleted passages and give their space back.
 
         Args:
-            compressing: called as `compressing(done, of)`, in tokens, as they are compressed.
+            progress: called while token vectors are compressed.
         """
         before = self.status()
-        with self.writing(compressing=compressing) as writer:
+        with self.writing(progress=progress) as writer:
             dropped = writer.compact()
         after = self.status()
         return CompactReport(
@@ -247,9 +249,7 @@ class Index:
         )
 
     @contextmanager
-    def writing(
-        self, *, progress: Progress | None = None, compressing: Compressing | None = None
-    ) -> Iterator[Writer]:
+    def writing(self, *, progress: ProgressCallback | None = None) -> Iterator[Writer]:
         """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
         with self._using():  # raises if the index was closed
             pass
@@ -261,7 +261,6 @@ class Index:
                 opened=self._opened,
                 on_commit=self._reopen,
                 progress=progress,
-                compressing=compressing,
                 memory=self.memory,
             ) as writer,
         ):
@@ -375,7 +374,7 @@ class Index:
         k: int = 10,
         sample: int = 100,
         depth: int = 100,
-        progress: MeasureProgress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> MeasureReport:
         """What late interaction's approximations cost on this index: what is missed, and time.
 
@@ -385,7 +384,7 @@ class Index:
             sample: how many queries are drawn if none are given.
             depth: how many of each query's best passages are encoded anew, to compare with exact
                 vectors; at least k. Most of the time goes into this.
-            progress: called as `progress(what, done, of)`, of "searching" and then "encoding".
+            progress: called while "searching" with the queries, then "encoding" the passages.
 
         Raises:
             InputError: the index is empty, there is no query, or a number cannot be used.

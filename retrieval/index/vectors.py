@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from retrieval.indexes import (
 )
 from retrieval.indexes.arrays import first_bad_row
 from retrieval.ragged import offsets_of
-from retrieval.types import Embeddings
+from retrieval.types import Embeddings, ProgressCallback
 
 KIND = "vectors"
 DENSE = "dense"
@@ -74,13 +74,13 @@ class Compression:
         codec: what it writes them by.
         lists: whether the segment gets inverted lists.
         memory: bytes that may be taken.
-        tell: called as `tell(done, of)` with numbers of tokens.
+        progress: called after every block of tokens.
     """
 
     codec: LateCodec
     lists: bool
     memory: int
-    tell: Callable[[int, int], None] | None = None
+    progress: ProgressCallback | None = None
 
 
 class VectorBuffer:
@@ -177,7 +177,7 @@ def merge_vectors(
             alive,
             lists=compression.lists,
             memory=compression.memory,
-            tell=compression.tell,
+            progress=compression.progress,
         )
 
 

@@ -53,7 +53,7 @@ from retrieval.train.mining import Mined, mine, text_of
 from retrieval.train.student import Student
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import TeacherCache
-from retrieval.types import Document, Encoder
+from retrieval.types import Document, Encoder, ProgressCallback, ProgressUpdate
 
 TRAINING = ".training"
 """The folder within the model's own that holds an unfinished run."""
@@ -67,9 +67,6 @@ LEAST_QUERIES = 8
 """Fewer than this are no batch to learn from."""
 
 _MODEL_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, GRAPH_FILE)
-
-Told = Callable[[str, int, int, float | None], None]
-"""Called as `told(what, done, of, seconds_left)`; the time is None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ def adapt(
     options: AdaptOptions,
     device: str | None = None,
     cache: Path | None = None,
-    told: Told | None = None,
+    progress: ProgressCallback | None = None,
 ) -> AdaptReport:
     """Fit a model to a task and write it into the folder `out`.
 
@@ -144,6 +141,7 @@ def adapt(
         device: as torch names it; None is CUDA where there is one, else the CPU.
         cache: keeps indexes, candidates and teachers' vectors for other runs; None keeps them
             within `out` until the run is done.
+        progress: called in every part of the run.
 
     Raises:
         InputError: the task is too small, a folder cannot be used, or holds another run.
@@ -152,7 +150,7 @@ def adapt(
     began = time.monotonic()
     check_alone("fine-tuning")
     _check_task(task)
-    run = _Run(task, out, start, options, device, cache, told)
+    run = _Run(task, out, start, options, device, cache, progress)
     report = run.run()
     report["seconds"] = round(time.monotonic() - began, 1)
     finished = AdaptReport(**report)
@@ -206,11 +204,11 @@ class _Run:
         options: AdaptOptions,
         device: str | None,
         cache: Path | None,
-        told: Told | None,
+        progress: ProgressCallback | None,
     ) -> None:
         self.task, self.out, self.start, self.options = task, out, start, options
         self.device = choose_device(device)
-        self.told = told
+        self.progress = progress
         self.fingerprint = fingerprint(start)
         self.work = out / TRAINING
         self.cache = cache or self.work
@@ -227,16 +225,12 @@ class _Run:
         """Everything but the report's time."""
         started = self._encoder(self.start)
         with self._index(started) as index:
-            before = self._once(
-                "before", lambda: measure(index, self.task, self._telling("measuring the start"))
-            )
+            before = self._once("before", lambda: self._measured(index, "measuring the start"))
             found = self._mined(index)
         examples, notes = self._examples(found)
         trained, steps, losses = self._train(examples)
         with self._index(self._encoder(trained)) as index:
-            after = self._once(
-                "after", lambda: measure(index, self.task, self._telling("measuring"))
-            )
+            after = self._once("after", lambda: self._measured(index, "measuring"))
         better = score(after) > score(before)
         chosen = trained if better else self.start
         for name in _MODEL_FILES:
@@ -275,14 +269,15 @@ class _Run:
             yield index
 
     def _counted(self) -> Iterator[Document]:
-        telling, of = self._telling("indexing"), len(self.task.documents)
+        total = len(self.task.documents)
         for number, document in enumerate(self.task.documents, start=1):
             yield document
-            telling(number, of)
+            if self.progress is not None:
+                self.progress(ProgressUpdate("indexing", number, total, "documents"))
 
     def _mined(self, index: Index) -> list[Mined]:
         path = self.cache / f"candidates-{self._corpus_key}-{self.fingerprint[:16]}.jsonl"
-        return mine(index, self.task, path, negatives=MINED, told=self._telling("mining"))
+        return mine(index, self.task, path, negatives=MINED, progress=self.progress)
 
     def _examples(self, found: Sequence[Mined]) -> tuple[Examples, list[str]]:
         whole = [mined for mined in found if mined.negatives]
@@ -300,8 +295,9 @@ class _Run:
                 TeacherCache(self._encoder(source), self.cache / "teachers")
                 for source in self.options.teachers
             ]
-            telling = self._telling("asking the teacher")
-            scores = teacher_scores(whole, self.task, teachers, self.options.scores, told=telling)
+            scores = teacher_scores(
+                whole, self.task, teachers, self.options.scores, progress=self.progress
+            )
         else:
             scores = [own_scores(mined, self.options.scores) for mined in whole]
         numbers: dict[str, int] = {}
@@ -341,9 +337,10 @@ class _Run:
 
         def tell(step: Step) -> None:
             last.update(step.losses)
-            if self.told is not None:
+            if self.progress is not None:
                 losses = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
-                self.told(f"training: {losses}", step.step, step.steps, step.seconds_left)
+                stage, left = f"training: {losses}", step.seconds_left
+                self.progress(ProgressUpdate(stage, step.step, step.steps, "steps", left))
 
         tuner = Finetuner(student, examples, config, query=readers[0], document=readers[1])
         tuner.run(self.work / "state.safetensors", told=tell)
@@ -398,11 +395,8 @@ class _Run:
         figures: Figures = json.loads(path.read_text(encoding="utf-8"))
         return figures
 
-    def _telling(self, what: str) -> Callable[[int, int], None]:
-        told = self.told
-        if told is None:
-            return lambda done, of: None
-        return lambda done, of: told(what, done, of, None)
+    def _measured(self, index: Index, stage: str) -> Figures:
+        return measure(index, self.task, stage=stage, progress=self.progress)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from retrieval.index.reading.search import HYBRID
 from retrieval.train.mining import Mined, text_of
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import TeacherCache, TextVectors
+from retrieval.types import ProgressCallback
 
 Kind = Literal["hybrid", "dense", "late"]
 """Which scores of a teacher count; `hybrid` fuses those that it has, words included."""
@@ -55,7 +56,7 @@ def teacher_scores(
     teachers: Sequence[TeacherCache],
     kind: Kind,
     *,
-    told: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[Scores]:
     """The mean of several teachers' scores, for each query f32 [positives + negatives].
 
@@ -70,7 +71,7 @@ def teacher_scores(
     made: list[Scores] = []
     for teacher in teachers:
         teacher.add(queries, "query")
-        teacher.add((text for own in texts for text in own), "document", told=told)
+        teacher.add((text for own in texts for text in own), "document", progress=progress)
     for query, own, mined in zip(queries, texts, rows, strict=True):
         lexical = np.array([row.lexical for row in mined], np.float32)
         several: list[Scores] = []

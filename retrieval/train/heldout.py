@@ -7,13 +7,13 @@ and equal scores go by document id, descending.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from retrieval.index import Index
 from retrieval.train.task import Task
-from retrieval.types import Retriever
+from retrieval.types import ProgressCallback, ProgressUpdate, Retriever
 
 MEASURED: tuple[Retriever, ...] = ("dense", "late", "hybrid")
 
@@ -25,12 +25,19 @@ _AT_ONCE = 64
 _CUT = 10
 
 
-def measure(index: Index, task: Task, told: Callable[[int, int], None] | None = None) -> Figures:
+def measure(
+    index: Index,
+    task: Task,
+    *,
+    stage: str = "measuring",
+    progress: ProgressCallback | None = None,
+) -> Figures:
     """The means over the held-out queries.
 
     Args:
         index: of the task's documents.
-        told: called as `told(done, of)`, in queries.
+        stage: what progress calls this.
+        progress: called after every batch of queries.
     """
     figures: dict[str, dict[str, float]] = {}
     queries = list(task.held_out)
@@ -49,8 +56,8 @@ def measure(index: Index, task: Task, told: Callable[[int, int], None] | None = 
                 grades = task.held_out[query]
                 gains.append((ndcg(ranked, grades), reciprocal_rank(ranked, grades)))
             done += len(chosen)
-            if told is not None:
-                told(done, len(queries) * len(MEASURED))
+            if progress is not None:
+                progress(ProgressUpdate(stage, done, len(queries) * len(MEASURED), "queries"))
         mean = np.mean(gains, axis=0)
         figures[retriever] = {"nDCG@10": float(mean[0]), "RR@10": float(mean[1])}
     return figures

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,10 @@ from retrieval.encoders.runtimes.cpu import Network, network_of, usable_cores
 from retrieval.errors import CheckpointError
 from retrieval.ragged import offsets_of
 from retrieval.train.student import Student
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 _INNER = 16
 """Width inside a head that hands through; the compiled network takes multiples of it."""
-
-Told = Callable[[int, int], None]
-"""Called as `told(done, of)`, in tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +106,18 @@ class Trunk:
         self._folder.cleanup()
 
     def encode(
-        self, texts: Sequence[NDArray[Any]], folder: Path, told: Told | None = None
+        self,
+        texts: Sequence[NDArray[Any]],
+        folder: Path,
+        *,
+        progress: ProgressCallback | None = None,
     ) -> Hidden:
         """Hidden vectors of texts of token ids, special tokens included.
 
         Args:
             folder: where they are kept, by what was encoded and by which trunk: what is there
                 already is read. What is begun and not finished is begun again.
+            progress: called after every text.
         """
         offsets = offsets_of([len(text) for text in texts])
         ids = np.concatenate(texts).astype(np.int64)
@@ -124,7 +127,7 @@ class Trunk:
         path = folder / f"{digest.hexdigest()[:24]}.npy"
         if not path.exists():
             part = path.with_suffix(".part")
-            self._write(part, ids, offsets, told)
+            self._write(part, ids, offsets, progress)
             part.replace(path)
         try:
             vectors = np.load(path, mmap_mode="r")
@@ -135,7 +138,11 @@ class Trunk:
         return Hidden(vectors, offsets, ids)
 
     def _write(
-        self, path: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64], told: Told | None
+        self,
+        path: Path,
+        ids: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        progress: ProgressCallback | None,
     ) -> None:
         count = len(offsets) - 1
         rows: np.memmap[Any, np.dtype[np.float16]] | None = None
@@ -148,8 +155,9 @@ class Trunk:
                 if rows is None:
                     rows = open_memmap(path, "w+", np.float16, (len(ids), vectors.shape[1]))
                 rows[offsets[text] : offsets[text + 1]] = vectors
-                if told is not None:
-                    told(int(offsets[text + 1]), len(ids))
+                if progress is not None:
+                    done = int(offsets[text + 1])
+                    progress(ProgressUpdate("encoding", done, len(ids), "tokens"))
         if rows is not None:
             rows.flush()
 

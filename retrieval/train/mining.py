@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from retrieval.index import Index
 from retrieval.index.writing.drafts import before
 from retrieval.train.task import Task
-from retrieval.types import Document, Hit
+from retrieval.types import Document, Hit, ProgressCallback, ProgressUpdate
 
 DEPTH = 100
 """Passages of the fused ranking that are looked at for each query."""
@@ -26,9 +26,6 @@ REPEATS = 0.8
 
 _AT_ONCE = 32
 _WORD = re.compile(r"\w+")
-
-Told = Callable[[int, int], None]
-"""Called as `told(done, of)`, in queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,12 @@ def text_of(candidate: Candidate, documents: Sequence[Document]) -> str:
 
 
 def mine(
-    index: Index, task: Task, path: Path, *, negatives: int, told: Told | None = None
+    index: Index,
+    task: Task,
+    path: Path,
+    *,
+    negatives: int,
+    progress: ProgressCallback | None = None,
 ) -> list[Mined]:
     """The candidates of every train query that has a passage that answers it.
 
@@ -81,6 +83,7 @@ def mine(
         index: of the task's documents.
         path: where they are written, and read again; of one task and one encoder.
         negatives: at most so many for each query.
+        progress: called after every batch of queries.
     """
     task_queries = list(task.train)
     found = _read(path)[: len(task_queries)]
@@ -95,8 +98,8 @@ def mine(
                 file.write(json.dumps(_plain(mined)) + "\n")
                 found.append(mined)
             file.flush()
-            if told is not None:
-                told(len(found), len(task_queries))
+            if progress is not None:
+                progress(ProgressUpdate("mining", len(found), len(task_queries), "queries"))
     return [mined for mined in found if mined.positives]
 
 

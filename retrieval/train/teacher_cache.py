@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Embeddings, Encoder, EncoderSide
+from retrieval.types import Embeddings, Encoder, EncoderSide, ProgressCallback, ProgressUpdate
 
 BLOCK = 1024
 """Texts of one block."""
@@ -57,12 +57,12 @@ class TeacherCache:
         texts: Iterable[str],
         side: EncoderSide,
         *,
-        told: Callable[[int, int], None] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> int:
         """Encode the texts that are not there yet; returns how many they were.
 
         Args:
-            told: called as `told(done, of)`, in texts.
+            progress: called after every block of texts.
         """
         known = self._places[side]
         new = [text for text in dict.fromkeys(texts) if _key(text) not in known]
@@ -72,8 +72,9 @@ class TeacherCache:
                 self.encoder.encode_queries if side == "query" else self.encoder.encode_documents
             )
             self._write(side, block, encode(block))
-            if told is not None:
-                told(first + len(block), len(new))
+            if progress is not None:
+                done = first + len(block)
+                progress(ProgressUpdate("asking the teacher", done, len(new), "texts"))
         return len(new)
 
     def get(self, text: str, side: EncoderSide) -> TextVectors:

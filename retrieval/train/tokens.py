@@ -19,7 +19,7 @@ from retrieval.encoders.tokenization import pieces
 from retrieval.errors import InputError
 from retrieval.ragged import offsets_of
 from retrieval.train.corpus import Record
-from retrieval.types import Progress
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 _IDS, _OFFSETS, _ABOUT = "ids.npy", "offsets.npy", "about.json"
 _CHARACTERS = 1 << 21
@@ -49,7 +49,7 @@ def tokenised(
     records: Iterable[Record],
     tokenizer: Tokenizer,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Documents:
     """The records as token ids, read from the folder if they were written there before.
 
@@ -60,7 +60,7 @@ def tokenised(
         folder: for `ids.npy`, `offsets.npy` and `about.json`.
         files: where the records come from.
         records: read only if need be.
-        progress: told how many texts and tokens are done.
+        progress: called after every text, with how many tokens there are so far.
 
     Raises:
         InputError: there is no text.
@@ -107,7 +107,7 @@ def _write(
     records: Iterable[Record],
     tokenizer: Tokenizer,
     made_from: dict[str, Any],
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # What says that the arrays are whole goes first and comes back last.
@@ -122,7 +122,7 @@ def _write(
             lengths.append(len(ids))
             total += len(ids)
             if progress is not None:
-                progress(len(lengths), total)
+                progress(ProgressUpdate("tokenising", total, None, "tokens"))
     if not total:
         raise InputError("there is no token of text to learn from: every text is empty")
     offsets = offsets_of(lengths)

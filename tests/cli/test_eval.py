@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.cli.output.evaluation import results_table
-from retrieval.cli.output.progress import evaluating
 from retrieval.cli.output.style import Style
-from retrieval.eval import EvaluateProgress
 from retrieval.eval.results import read_results, read_texts
 from tests.cli.conftest import COMMAND, Retrieval
 
@@ -225,13 +223,6 @@ def test_the_best_is_marked(birds: Path, retrieval_command: Retrieval) -> None:
     table = results_table(read_results(Path("out")), Style(colours=True, width=100))
     assert "\x1b[1;33m1.0000\x1b[0m" in table
     assert "\x1b[1;33m0.0000" not in table
-
-
-def test_time_left_is_shown() -> None:
-    assert evaluating(EvaluateProgress("c: late, indexing 1/2", 1, 4, None)) == (
-        "c: late, indexing 1/2"
-    )
-    assert evaluating(EvaluateProgress("c: late", 1, 4, 200.0)) == "c: late  3 min 20 s left"
 
 
 def test_help_is_quick_and_names_both_commands() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.cli.output.progress import measuring_bar
+from retrieval.cli.output.progress import progress_bar
 from retrieval.index import MeasureReport
+from retrieval.types import ProgressUpdate
 from tests.cli.conftest import Retrieval
 
 QUERIES = {"q1": "who takes the lock", "q2": "readers", "q3": "never judged"}
@@ -131,7 +132,7 @@ def test_the_bar_says_what_is_going_on(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
-    with measuring_bar() as show:
-        show("searching", 1, 3)
-        show("encoding", 256, 700)
+    with progress_bar("reading") as show:
+        show(ProgressUpdate("searching", 1, 3, "queries"))
+        show(ProgressUpdate("encoding", 256, 700, "passages"))
     assert capsys.readouterr().out == ""

@@ -5,15 +5,15 @@ import time
 
 import pytest
 
-from retrieval.cli.output.progress import bar_of, describe, evaluating_bar, indexing_bar
-from retrieval.eval import EvaluateProgress
+from retrieval.cli.output.progress import describe, progress_bar
 from retrieval.sync import SyncProgress
+from retrieval.types import COMPRESSING, ProgressUpdate
 
 
-def progress(**changes: float) -> SyncProgress:
-    plain = {
-        "files": 10, "files_total": 1200, "bytes": 50, "bytes_total": 1000,
-        "passages": 40, "tokens": 8000, "seconds": 2.0,
+def progress(**changes: float | str) -> SyncProgress:
+    plain: dict[str, float | str] = {
+        "stage": "encoding", "done": 50, "total": 1000, "unit": "bytes", "seconds_left": 38.0,
+        "files": 10, "files_total": 1200, "passages": 40, "tokens": 8000, "seconds": 2.0,
     }  # fmt: skip
     return SyncProgress(**plain | changes)  # type: ignore[arg-type]
 
@@ -27,20 +27,29 @@ def test_nothing_is_foretold_before_anything_is_encoded() -> None:
 
 
 def test_when_all_is_read_the_rest_is_being_encoded_then_written() -> None:
-    assert describe(progress(files=1200, bytes=500)).endswith("4,000 tokens/s  2.0 s left")
-    assert describe(progress(files=1200, bytes=1000)).endswith("4,000 tokens/s  writing")
+    left = describe(progress(files=1200, done=500, seconds_left=2.0))
+    assert left.endswith("4,000 tokens/s  2.0 s left")
+    assert describe(progress(files=1200, done=1000)).endswith("4,000 tokens/s  writing")
 
 
 def test_compressing_goes_before_all_else() -> None:
-    now = progress(compressed=1000, compress_total=5000)
+    now = progress(stage=COMPRESSING, done=1000, total=5000, unit="token vectors")
     assert describe(now) == "10/1,200 files  compressing 1,000/5,000 token vectors"
+
+
+def test_what_is_counted_and_the_time_left() -> None:
+    now = ProgressUpdate("training: late 0.388", 120, 600, "steps", 240.0)
+    assert describe(now) == "training: late 0.388 120/600 steps  4 min 0 s left"
+    assert describe(ProgressUpdate("mining", 3, 1000, "queries")) == "mining 3/1,000 queries"
+    assert describe(ProgressUpdate("encoding", 3000, None, "passages")) == "encoding 3,000 passages"
+    assert describe(ProgressUpdate("c: late, indexing 1/2", 1, 4)) == "c: late, indexing 1/2"
 
 
 def test_a_short_job_writes_nothing_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert not sys.stderr.isatty()
-    with indexing_bar() as show:
+    with progress_bar("looking for changes") as show:
         show(progress())
     assert capsys.readouterr() == ("", "")
 
@@ -59,12 +68,12 @@ def test_a_long_job_writes_lines_where_there_is_no_terminal(
     monkeypatch.setattr(sys, "stderr", written)
     monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), evaluating_bar() as show:
+    with pytest.raises(KeyboardInterrupt), progress_bar("reading the collections") as show:
         wait_for("reading the collections\n", written)
-        show(EvaluateProgress("c: late, indexing 1/2", 1, 4, 200.0))
+        show(ProgressUpdate("c: late, indexing 1/2", 1, 4, seconds_left=200.0))
         wait_for("s  25 %  c: late, indexing 1/2  3 min 20 s left\n", written)
         time.sleep(0.1)
-        show(EvaluateProgress("c: \x1b[2J", 4, 4, 0.0))
+        show(ProgressUpdate("c: \x1b[2J", 4, 4, seconds_left=0.0))
         wait_for("  100 %  c: ", written)
         raise KeyboardInterrupt
     assert threading.active_count() == before, "no thread is left, whatever happened"
@@ -78,7 +87,7 @@ def test_a_step_that_tells_nothing_is_said_again(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stderr", written)
     monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
     monkeypatch.setattr("retrieval.cli.output.progress.STILL_S", 0.03)
-    with bar_of("waiting"):
+    with progress_bar("waiting"):
         deadline = time.monotonic() + 20
         while written.getvalue().count("waiting\n") < 2 and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -89,10 +98,10 @@ def test_a_job_goes_on_when_nobody_reads_its_lines(monkeypatch: pytest.MonkeyPat
     closed = io.StringIO()
     monkeypatch.setattr(sys, "stderr", closed)
     monkeypatch.setattr("retrieval.cli.output.progress.EVERY_S", 0.01)
-    with bar_of("working") as show:
+    with progress_bar("working") as show:
         wait_for("working", closed)
         monkeypatch.setattr(closed, "write", _no_space)
-        show("still working", 1, 2)
+        show(ProgressUpdate("still working", 1, 2))
         time.sleep(0.1)
     assert "still" not in closed.getvalue()
 
@@ -107,6 +116,6 @@ def test_a_bar_shows_names_with_square_brackets(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
-    with evaluating_bar() as show:
-        show(EvaluateProgress("c: [/x], searching", 1, 4, None))
+    with progress_bar("reading the collections") as show:
+        show(ProgressUpdate("c: [/x], searching", 1, 4))
     assert "c: [/x], searching" in terminal.getvalue()

@@ -12,7 +12,6 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.cli.entry import run
-from retrieval.cli.output.progress import training
 from tests.index.fake_encoder import FakeEncoder
 from tests.train import made_up
 
@@ -75,7 +74,7 @@ def test_a_model_that_got_no_better_is_said_to_be(
     train: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = {"late": {"nDCG@10": 0.5, "RR@10": 0.5}}
-    monkeypatch.setattr("retrieval.train.adapt.measure", lambda *_: figures)
+    monkeypatch.setattr("retrieval.train.adapt.measure", lambda *_, **__: figures)
     code, out, _ = train("small", "--out", "model", *SHORT)
     assert code == 0
     assert "training made it no better: model holds the starting model start unchanged" in out
@@ -157,10 +156,3 @@ def test_an_index_of_another_encoder_is_refused(train: Command) -> None:
     Index.create("object", encoder=FakeEncoder()).close()
     code, _, err = train("--index", "object", "--out", "model")
     assert code == 2 and "built with an Encoder object" in err
-
-
-def test_the_bar_tells_losses_and_time() -> None:
-    assert training("training: late 0.388", 120, 600, 240.0) == (
-        "training: late 0.388  120/600  4 min 0 s left"
-    )
-    assert training("mining", 3, 1000, None) == "mining  3/1,000"

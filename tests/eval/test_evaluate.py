@@ -13,13 +13,14 @@ import pytest
 
 from retrieval.errors import EncoderError, IndexLocked, InputError
 from retrieval.eval.baselines import RunFile
-from retrieval.eval.building import Ask, Cost, Indexing, Ranked, Settings
+from retrieval.eval.building import Ask, Cost, Ranked, Settings
 from retrieval.eval.compare import compare_folders, render_comparison_text
 from retrieval.eval.datasets import Collection, load, read_run
-from retrieval.eval.evaluate import EvaluateProgress, evaluate
+from retrieval.eval.evaluate import evaluate
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
 from retrieval.files.claim import claimed
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 
 class Words:
@@ -39,13 +40,16 @@ class Words:
     def settings(self) -> Settings:
         return Settings(passage_tokens=64, max_tokens=8, prompts={"query": "q: "})
 
-    def index(self, collection: Collection, folder: Path, indexing: Indexing | None) -> Cost:
+    def index(
+        self, collection: Collection, folder: Path, progress: ProgressCallback | None
+    ) -> Cost:
         if collection.name == self.breaks:
             raise self.error
         self.indexed.append(collection.name)
         self.documents = {d.id: set(d.text.split()) for d in collection.documents}
-        if indexing is not None:
-            indexing(len(self.documents), len(self.documents))
+        if progress is not None:
+            count = len(self.documents)
+            progress(ProgressUpdate("indexing", count, count, "documents"))
         return Cost(2.0, 50.0, 300)
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
@@ -326,11 +330,11 @@ def test_runs_are_judged_where_they_belong(tmp_path: Path) -> None:
 
 
 def test_progress_reaches_its_end(tmp_path: Path) -> None:
-    seen: list[EvaluateProgress] = []
+    seen: list[ProgressUpdate] = []
     source, out = str(collection(tmp_path / "birds")), tmp_path / "out"
     evaluate([source], [Words("a"), Words("b")], out, progress=seen.append)
-    assert seen[0].what == "birds: a, indexing"
-    assert seen[-1].of == 2 * (3 + 3)
+    assert seen[0].stage == "birds: a, indexing"
+    assert seen[-1].total == 2 * (3 + 3)
     done = [one.done for one in seen]
     assert done == sorted(done)
     assert max(done) > 6

@@ -20,7 +20,7 @@ from retrieval.eval.runs import run_documents
 from retrieval.eval.systems import Engine, IndexSystem, make_systems
 from retrieval.eval.variants import Build, Variant
 from retrieval.index import Index
-from retrieval.types import RETRIEVERS, Document, Retriever
+from retrieval.types import RETRIEVERS, Document, ProgressUpdate, Retriever
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = (
@@ -58,7 +58,7 @@ def ours(encoder: FakeEncoder, retriever: Retriever) -> IndexSystem:
 
 def check(system: System, folder: Path) -> None:
     seen: list[tuple[int, int]] = []
-    cost = system.index(collection(), folder, lambda done, of: seen.append((done, of)))
+    cost = system.index(collection(), folder, lambda now: seen.append((now.done, now.total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert cost.build_s is not None and cost.build_s > 0
     assert cost.index_bytes is not None and cost.index_bytes > 0
@@ -106,8 +106,8 @@ def test_an_index_is_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
 
 
 def test_an_index_that_was_interrupted_goes_on(tmp_path: Path, encoder: FakeEncoder) -> None:
-    def stop(done: int, of: int) -> None:
-        if done == 3:
+    def stop(now: ProgressUpdate) -> None:
+        if now.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -153,8 +153,8 @@ def test_what_is_the_same_in_other_documents_is_not_encoded_again(
 def test_a_change_of_documents_that_was_stopped_leaves_none_of_the_old(
     tmp_path: Path, encoder: FakeEncoder
 ) -> None:
-    def stop(done: int, of: int) -> None:
-        if done == of:
+    def stop(now: ProgressUpdate) -> None:
+        if now.done == now.total:
             raise KeyboardInterrupt
 
     ours(encoder, "dense").index(collection(), tmp_path, None)
@@ -350,8 +350,8 @@ def test_what_a_model_encoded_before_it_was_stopped_is_kept(
     monkeypatch.setattr(baselines, "_TEXTS_AT_ONCE", 1)
     monkeypatch.setattr(baselines, "SAVE_SECONDS", -1.0)
 
-    def stop(done: int, of: int) -> None:
-        if done == of - 1:
+    def stop(now: ProgressUpdate) -> None:
+        if now.total is not None and now.done == now.total - 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -62,7 +62,7 @@ def promote(folder: str, die_at: int | None, after: float | None) -> None:
     sys.addaudithook(lambda event, _: tick() if event in EVENTS else None)
     with (
         Index.open(Path(folder), encoder=FakeEncoder()) as index,
-        index.writing(compressing=tick) as writer,
+        index.writing(progress=tick) as writer,
     ):
         for document in documents(20, 60):
             writer.put(document)

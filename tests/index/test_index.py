@@ -18,7 +18,7 @@ from retrieval.errors import (
     StorageError,
 )
 from retrieval.index import Index
-from retrieval.types import RETRIEVERS, Document, Hit, Passage
+from retrieval.types import RETRIEVERS, Document, Hit, Passage, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -444,12 +444,12 @@ def test_many_small_commits_leave_few_segments(index: Index) -> None:
 
 def test_progress_counts_up(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 40)
-    seen: list[tuple[int, int]] = []
+    seen: list[ProgressUpdate] = []
     documents = [Document(f"d{n}", "five words are in here") for n in range(7)]
-    index.add(documents, progress=lambda passages, tokens: seen.append((passages, tokens)))
-    assert seen == sorted(seen)
+    index.add(documents, progress=seen.append)
+    assert [now.done for now in seen] == sorted(now.done for now in seen)
     assert len(seen) > 2
-    assert seen[-1] == (7, 35)
+    assert seen[-1] == ProgressUpdate("encoding", 7, None, "passages")
 
 
 def test_documents_stream_and_commits_come_on_the_way(

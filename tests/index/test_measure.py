@@ -14,7 +14,7 @@ from retrieval.errors import EncoderError, InputError
 from retrieval.eval import judge
 from retrieval.index import Index, MeasureReport
 from retrieval.indexes import LateSearcher
-from retrieval.types import Document
+from retrieval.types import Document, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .samples import FOX
@@ -54,8 +54,8 @@ def same(found: Any, expected: dict[str, float], count: int) -> None:
 
 
 def test_an_exact_index_misses_nothing(filled: Index, encoder: FakeEncoder) -> None:
-    calls: list[tuple[str, int, int]] = []
-    report = filled.measure(QUERIES, k=5, progress=lambda *now: calls.append(now))
+    calls: list[ProgressUpdate] = []
+    report = filled.measure(QUERIES, k=5, progress=calls.append)
     assert (report.queries, report.drawn, report.k, report.depth) == (3, False, 5, 100)
     assert (report.passages, report.regimes) == (40, {"exact": 40})
     assert report.recall_at_k == report.recall_at_depth == 1
@@ -66,8 +66,9 @@ def test_an_exact_index_misses_nothing(filled: Index, encoder: FakeEncoder) -> N
     assert 0 < report.exhaustive_p50_ms <= report.exhaustive_p95_ms
     for query, found in zip(QUERIES, report.found["float"], strict=True):
         same(found, brute_force(encoder, query), 40)
-    assert [calls[0], calls[2]] == [("searching", 0, 3), ("searching", 2, 3)]
-    assert calls[-1] == ("encoding", 40, 40)
+    assert calls[0] == ProgressUpdate("searching", 0, 3, "queries")
+    assert calls[2] == ProgressUpdate("searching", 2, 3, "queries")
+    assert calls[-1] == ProgressUpdate("encoding", 40, 40, "passages")
 
 
 def test_the_exact_ranking_knows_no_pooling(tmp_path: Path, encoder: FakeEncoder) -> None:
@@ -198,8 +199,8 @@ def test_what_cannot_be_measured(index: Index, tmp_path: Path) -> None:
 
 
 def test_it_can_be_interrupted(filled: Index) -> None:
-    def stop(what: str, done: int, of: int) -> None:
-        if what == "encoding":
+    def stop(now: ProgressUpdate) -> None:
+        if now.stage == "encoding":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from retrieval import LateOptions
 from retrieval.errors import EncoderError, IndexCorrupted, InputError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION, Store
-from retrieval.types import Document, Embeddings, Progress
+from retrieval.types import Document, Embeddings, Progress, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -69,22 +69,22 @@ def test_status_counts_living_passages_by_regime(index: Index) -> None:
 
 def test_the_index_is_compressed_as_its_options_say(tmp_path: Path, encoder: FakeEncoder) -> None:
     documents = [Document(f"d{n}", f"word{n} word{n + 1} word{n + 2}") for n in range(30)]
-    calls: list[tuple[int, int]] = []
+    calls: list[ProgressUpdate] = []
     with Index.create(
         tmp_path / "i", encoder=encoder, late=LateOptions(exact_passages=20, bits=2)
     ) as index:
         index.add(documents[:20])
         assert index.status().regimes == {"exact": 20}
-        with index.writing(compressing=lambda *now: calls.append(now)) as writer:
+        with index.writing(progress=calls.append) as writer:
             for document in documents[20:]:
                 writer.put(document)
         assert index.status().regimes == {"compressed": 30}
-        assert calls[-1] == (90, 90)
+        assert calls[-1] == ProgressUpdate("compressing", 90, 90, "token vectors")
         calls.clear()
         index.delete(["d3"])
-        index.compact(compressing=lambda *now: calls.append(now))
+        index.compact(progress=calls.append)
         assert index.status().regimes == {"compressed": 29}
-        assert calls[-1] == (87, 87)
+        assert calls[-1] == ProgressUpdate("compressing", 87, 87, "token vectors")
         assert ids(index.search("word7 word8 word9", 1, retriever="late")) == ["d7"]
         assert index.verify() == []
 

@@ -19,7 +19,7 @@ from retrieval.index import Index
 from retrieval.index.writing.merge_policy import FAN_IN
 from retrieval.index.writing.session import Session
 from retrieval.indexes.arrays import ArrayWriter
-from retrieval.types import Document
+from retrieval.types import COMPRESSING, Document, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .promoted import (
@@ -325,12 +325,13 @@ def test_a_small_disk_is_full_at_every_step(
 
 
 def test_an_interrupted_promotion_is_made_up_for(early: Index) -> None:
-    def interrupt(done: int, of: int) -> None:
-        raise KeyboardInterrupt
+    def interrupt(now: ProgressUpdate) -> None:
+        if now.stage == COMPRESSING:
+            raise KeyboardInterrupt
 
     with (
         pytest.raises(KeyboardInterrupt),
-        early.writing(compressing=interrupt) as writer,
+        early.writing(progress=interrupt) as writer,
     ):
         for document in documents(0, 25):
             writer.put(document)
@@ -338,7 +339,7 @@ def test_an_interrupted_promotion_is_made_up_for(early: Index) -> None:
     assert early.status().regimes == {"exact": 25}
     check(early, documents(0, 25))
     with pytest.raises(KeyboardInterrupt):
-        early.compact(compressing=interrupt)
+        early.compact(progress=interrupt)
     assert early.status().regimes == {"exact": 25}
     check_swept(early)
     early.delete(["d0"])

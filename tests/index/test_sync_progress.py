@@ -9,6 +9,7 @@ import pytest
 import retrieval.sync
 from retrieval.index import Index
 from retrieval.sync import SyncProgress, sync
+from retrieval.types import COMPRESSING, ProgressUpdate
 
 from .source_files import jsonl
 
@@ -19,8 +20,8 @@ def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
     assert seen[0].files_total == 3
     assert seen[-1].files == 3
     assert (
-        seen[-1].bytes
-        == seen[-1].bytes_total
+        seen[-1].done
+        == seen[-1].total
         == sum(file.stat().st_size for file in docs.rglob("*") if file.is_file())
     )
     assert seen[-1].passages == 3
@@ -43,22 +44,31 @@ def test_progress_is_of_what_is_encoded(
     seen: list[SyncProgress] = []
     sync(index, [tmp_path / "docs"], progress=seen.append)
     assert len(seen) > 8
-    total, passages = seen[-1].bytes_total, seen[-1].passages
+    total, passages = seen[-1].total, seen[-1].passages
+    assert total is not None
     for now in seen:
-        assert now.bytes / total == pytest.approx(now.passages / passages, abs=0.15)
-    assert seen[-1].bytes == total
-    assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
+        assert now.done / total == pytest.approx(now.passages / passages, abs=0.15)
+    assert seen[-1].done == total
+    assert [now.done for now in seen] == sorted(now.done for now in seen)
 
 
 def test_progress_tells_of_compression() -> None:
     seen: list[SyncProgress] = []
     run = retrieval.sync._Run(seen.append)
-    run.compressing(3, 9)
-    run.compressing(9, 9)
-    assert [(now.compressed, now.compress_total) for now in seen] == [(3, 9), (0, 0)]
+    run.advance(ProgressUpdate(COMPRESSING, 3, 9, "token vectors"))
+    run.advance(ProgressUpdate(COMPRESSING, 9, 9, "token vectors"))
+    told = [(now.stage, now.done, now.total) for now in seen]
+    assert told == [(COMPRESSING, 3, 9), ("encoding", 0, 0)]
 
 
-def test_time_left() -> None:
-    now = SyncProgress(1, 4, 250, 1000, 5, 50, 2.0)
-    assert now.seconds_left == 6.0
-    assert SyncProgress(0, 4, 0, 1000, 0, 0, 2.0).seconds_left is None
+def test_time_left(index: Index, docs: Path) -> None:
+    seen: list[SyncProgress] = []
+    sync(index, [docs], progress=seen.append)
+    for now in seen:
+        assert now.total is not None
+        if now.done:
+            expected = now.seconds * (now.total - now.done) / now.done
+            assert now.seconds_left == pytest.approx(expected)
+        else:
+            assert now.seconds_left is None
+    assert seen[-1].seconds_left == 0

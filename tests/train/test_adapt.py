@@ -19,6 +19,7 @@ from retrieval.train.adapt import AdaptOptions, adapt, starting_model
 from retrieval.train.heldout import measure
 from retrieval.train.pseudo import read_index
 from retrieval.train.task import Task, read_task
+from retrieval.types import ProgressCallback, ProgressUpdate
 from tests.train import made_up
 
 FEW = AdaptOptions(epochs=1, batch=8, negatives=2)
@@ -74,7 +75,7 @@ def test_a_worse_model_is_not_handed_out(
     monkeypatch.setattr(
         adapting,
         "measure",
-        lambda *_: {"dense": dict.fromkeys(("nDCG@10", "RR@10"), next(figures))},
+        lambda *_, **__: {"dense": dict.fromkeys(("nDCG@10", "RR@10"), next(figures))},
     )
     report = adapt(small, tmp_path / "model", start=start, options=FEW)
     assert report.kept == "start"
@@ -88,21 +89,23 @@ def test_a_run_that_stopped_goes_on_with_what_is_done(
     whole = adapt(small, tmp_path / "a" / "model", start=start, options=FEW)
     said: list[str] = []
 
-    def stop_at(word: str) -> object:
-        def told(what: str, done: int, of: int, left: float | None) -> None:
-            said.append(what.partition(":")[0])
-            if what.startswith(word) and done == of:
+    def stop_at(word: str) -> ProgressCallback:
+        def show(now: ProgressUpdate) -> None:
+            said.append(now.stage.partition(":")[0])
+            if now.stage.startswith(word) and now.done == now.total:
                 raise KeyboardInterrupt
 
-        return told
+        return show
 
     out = tmp_path / "b" / "model"
     for word in ("indexing", "mining", "training", "measuring"):
         with pytest.raises(KeyboardInterrupt):
-            adapt(small, out, start=start, options=FEW, told=stop_at(word))  # type: ignore[arg-type]
+            adapt(small, out, start=start, options=FEW, progress=stop_at(word))
         assert not (out / "config.json").exists()
     said.clear()
-    resumed = adapt(small, out, start=start, options=FEW, told=lambda what, *_: said.append(what))
+    resumed = adapt(
+        small, out, start=start, options=FEW, progress=lambda now: said.append(now.stage)
+    )
     assert not any(what.startswith(("training", "mining")) for what in said)
     assert replace(resumed, model=whole.model, seconds=whole.seconds) == whole
     assert fingerprint(resumed.model) == fingerprint(whole.model)
@@ -157,7 +160,7 @@ def test_folders_that_cannot_be_used_are_named(start: Path, small: Task, tmp_pat
 
     out = tmp_path / "model"
     with pytest.raises(KeyboardInterrupt):
-        adapt(small, out, start=start, options=FEW, told=stop)
+        adapt(small, out, start=start, options=FEW, progress=stop)
     with pytest.raises(InputError, match="unfinished run with batch 8, not 4"):
         adapt(small, out, start=start, options=replace(FEW, batch=4))
     with pytest.raises(InputError, match="unfinished run with other data"):

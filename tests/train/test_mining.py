@@ -68,10 +68,12 @@ def test_mining_goes_on_where_it_was_cut_off(index: Index, tmp_path: Path) -> No
     written = path.read_bytes()
     path.write_bytes(written[: written.index(b"\n") + 20])
     told: list[int] = []
-    assert mine(index, task(), path, negatives=4, told=lambda done, of: told.append(done)) == whole
+    assert (
+        mine(index, task(), path, negatives=4, progress=lambda now: told.append(now.done)) == whole
+    )
     assert told == [2] and path.read_bytes() == written
     told.clear()
-    mine(index, task(), path, negatives=4, told=lambda done, of: told.append(done))
+    mine(index, task(), path, negatives=4, progress=lambda now: told.append(now.done))
     assert told == []
     # After a power cut a line may be there in length only.
     path.write_bytes(bytes(written.index(b"\n")) + written[written.index(b"\n") :])

@@ -29,6 +29,7 @@ from retrieval.train.token_head import (
     fit_token_head,
     widen,
 )
+from retrieval.types import ProgressUpdate
 from tests.train.names import corpus, tokenizer, untrained, words_of
 
 CORPUS = corpus(sentences=True)
@@ -306,12 +307,12 @@ def test_an_interruption_does_not_wait_for_what_is_left(
         time.sleep(0.01)
         return network(ids)
 
-    def interrupt(done: int, of: int) -> None:
+    def interrupt(now: ProgressUpdate) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(trunk, "_network", counted)
     texts = [CORPUS[number] for number in range(200)]
     with pytest.raises(KeyboardInterrupt):
-        trunk.encode(texts, tmp_path, interrupt)
+        trunk.encode(texts, tmp_path, progress=interrupt)
     assert len(run) < 150
     assert not list(tmp_path.glob("*.npy"))

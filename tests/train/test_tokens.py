@@ -11,6 +11,7 @@ import pytest
 from retrieval.errors import InputError
 from retrieval.train.corpus import Record, read_records
 from retrieval.train.tokens import Documents, open_documents, tokenised
+from retrieval.types import ProgressUpdate
 from tests.encoders.random_models import byte_bpe, wordpiece
 
 RECORDS = [
@@ -27,21 +28,18 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def test_texts_come_back_as_the_tokenizer_has_them(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-
-    def tell(texts: int, tokens: int) -> None:
-        told.append((texts, tokens))
+    told: list[ProgressUpdate] = []
 
     for name, tokenizer in (("wordpiece", wordpiece()), ("bytes", byte_bpe())):
         own = tokenizer.backend_tokenizer
         file = write(tmp_path / "a.jsonl", RECORDS)
-        found = tokenised(tmp_path / name, [file], read_records([file]), own, progress=tell)
+        found = tokenised(tmp_path / name, [file], read_records([file]), own, progress=told.append)
         texts = ["dog\nthe quick brown fox", "", "lazy � dog", RECORDS[3]["text"]]
         assert len(found) == 4
         for at, text in enumerate(texts):
             ids = found.ids[found.offsets[at] : found.offsets[at + 1]]
             assert ids.tolist() == own.encode(text, add_special_tokens=False).ids
-        assert told[-1] == (4, len(found.ids))
+        assert told[-1] == ProgressUpdate("tokenising", len(found.ids), None, "tokens")
         assert isinstance(found.ids, np.memmap) and found.ids.dtype == np.uint16
         assert not (tmp_path / name / "ids.part").exists()
 

@@ -14,16 +14,16 @@ def compact(
 ) -> None:
     """Merge an index's segments and give the space of deleted passages back."""
     from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import compacting_bar
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import compacted
     from retrieval.index import Index
     from retrieval.service.location import index_to_read
 
     with (
         Index.open(index_to_read(folder), memory=memory << 20) as opened,
-        compacting_bar() as bar,
+        progress_bar("merging segments") as bar,
     ):
-        report = opened.compact(compressing=bar)
+        report = opened.compact(progress=bar)
     if as_json:
         print_json(report)
     else:

@@ -85,7 +85,7 @@ def index(
     what is committed.
     """
     from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import indexing_bar
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.errors import InputError
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.location import index_to_write
@@ -106,7 +106,7 @@ def index(
         open_or_create(
             place, encoder=encoder, passage_tokens=passage_tokens, late=late, memory=memory << 20
         ) as opened,
-        indexing_bar() as bar,
+        progress_bar("looking for changes") as bar,
     ):
         report = sync(opened, paths, progress=bar)
     if as_json:

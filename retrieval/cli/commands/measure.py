@@ -47,7 +47,7 @@ def measure(
 ) -> None:
     """Measure what late interaction misses and takes on your own passages, next to exact search."""
     from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import measuring_bar
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import measured
     from retrieval.index import Index
     from retrieval.service.json_shape import plain_value
@@ -63,7 +63,10 @@ def measure(
         texts = {id: text for id, text in texts.items() if id in judged}
         if not texts:
             raise InputError(f"{qrels} judges none of the queries of {queries}; give their own")
-    with Index.open(index_to_read(folder), encoder=encoder) as index, measuring_bar() as bar:
+    with (
+        Index.open(index_to_read(folder), encoder=encoder) as index,
+        progress_bar("reading") as bar,
+    ):
         if texts is not None and qrels is not None:
             _check_documents(index, {id: judged[id] for id in texts}, qrels)
         asked = None if texts is None else list(texts.values())

@@ -136,7 +136,7 @@ def train(
             "pip install 'modernbert-retrieval[train]'"
         )
     from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import training_bar
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.style import Style
     from retrieval.cli.output.training import trained
     from retrieval.encoders.embedded import embedded_folder
@@ -156,9 +156,9 @@ def train(
     else:
         model = _model_of(index, start)
         task = read_index(index, **limits)
-    with training_bar() as told:
+    with progress_bar("reading the data") as bar:
         report = adapt(
-            task, out, start=model, options=options, device=device, cache=cache, told=told
+            task, out, start=model, options=options, device=device, cache=cache, progress=bar
         )
     if as_json:
         print_json(report)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from retrieval.cli.output.json_output import print_json
-from retrieval.cli.output.progress import counting_bar
+from retrieval.cli.output.progress import progress_bar
 from retrieval.cli.output.style import Style
 from retrieval.cli.testset.judging import judge_in_terminal
 from retrieval.errors import InputError
@@ -99,7 +99,7 @@ def make_test_set(
             added = made.add(_wanted(made, opened, sources, done, ask=not judge))
             done.new, done.known = len(added.new), added.known
             options = plain_value(sources) | {"judge": judge, "depth": depth, "retrievers": chosen}
-            with counting_bar("writing", "document") as bar:
+            with progress_bar("writing") as bar:
                 written = made.write(options, progress=bar)
             done.warnings += _about_documents(written)
             if judge:
@@ -125,10 +125,13 @@ def _wanted(
         found += done.log.queries
         done.warnings += _about_log(done.log, sources.min_clicks)
     if sources.propose is not None:
-        with counting_bar("reading", "document") as bar:
-            of = index.status().documents
+        with progress_bar("reading") as bar:
             proposed = propose(
-                made.documents(), sources.propose, seed=sources.seed, progress=_until(bar, of)
+                made.documents(),
+                sources.propose,
+                seed=sources.seed,
+                progress=bar,
+                total=index.status().documents,
             )
         done.proposed = proposed
         found += proposed.queries
@@ -140,10 +143,6 @@ def _wanted(
     if not found and not made.queries:
         raise InputError("no query was given; give some with --query, --queries, --log, --propose")
     return found
-
-
-def _until(bar: Callable[[int, int], None], of: int) -> Callable[[int], None]:
-    return lambda read: bar(read, of)
 
 
 def _from_input() -> Iterator[str]:

@@ -26,7 +26,7 @@ from retrieval.eval.testset.sources import Source, Wanted, query_key
 from retrieval.files.claim import LOCK
 from retrieval.index import Index
 from retrieval.store import Store
-from retrieval.types import Document
+from retrieval.types import Document, ProgressCallback, ProgressUpdate
 
 MADE = "made.json"
 SCHEMA_VERSION = 1
@@ -142,7 +142,7 @@ class TestSet:
         self,
         options: Mapping[str, Any],
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Written:
         """Write documents, queries and judgements as an evaluation reads them.
 
@@ -150,7 +150,7 @@ class TestSet:
 
         Args:
             options: of this run, to be kept.
-            progress: called as `progress(documents, of)`.
+            progress: called as the documents are written.
 
         Raises:
             InputError: the index has none of the folder's documents.
@@ -202,7 +202,7 @@ class TestSet:
         finally:
             store.close()
 
-    def _write_corpus(self, progress: Callable[[int, int], None] | None) -> Written:
+    def _write_corpus(self, progress: ProgressCallback | None) -> Written:
         path = self.folder / _CORPUS
         taken = self._taken()
         digest = self._digest(taken)
@@ -226,7 +226,8 @@ class TestSet:
                     document.id not in expected
                 )
                 if progress is not None:
-                    progress(count, self._status.documents)
+                    total = self._status.documents
+                    progress(ProgressUpdate("writing", count, total, "documents"))
         if before and len(left) == len(before):
             scratch.unlink()
             raise InputError(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
 from retrieval.documents import asking
 from retrieval.errors import InputError
 from retrieval.eval.testset.sources import Wanted, query_key
-from retrieval.types import Document
+from retrieval.types import Document, ProgressCallback, ProgressUpdate
 
 SHORTEST = 200
 """Characters that a heading must head, and a title a document have, to be worth asking for."""
@@ -54,7 +54,8 @@ def propose(
     wanted: int,
     *,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: ProgressCallback | None = None,
+    total: int | None = None,
 ) -> Proposed:
     """Choose queries out of the documents: every document gives one before any gives a second.
 
@@ -63,7 +64,8 @@ def propose(
     Args:
         wanted: how many, at least 1.
         seed: the same documents and seed give the same queries.
-        progress: told how many documents were read.
+        progress: called after every document.
+        total: how many documents there are, for progress; None if that is not known.
 
     Raises:
         InputError: `wanted` is below 1, or no document has anything to ask.
@@ -77,7 +79,7 @@ def propose(
         holders.update(query_key(one.query) for one in own)
         found += [(document.id, one) for one in own]
         if progress is not None:
-            progress(number)
+            progress(ProgressUpdate("reading", number, total, "documents"))
     alone = sorted(
         (pair for pair in found if holders[query_key(pair[1].query)] == 1),
         key=lambda pair: (pair[0], pair[1].start, pair[1].query),

@@ -10,9 +10,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
-
-MeasureProgress = Callable[[str, int, int], object]
-"""Called as `progress(what, done, of)`: "searching" queries, then "encoding" passages."""
+from retrieval.types import ProgressCallback, ProgressUpdate
 
 QUERY_WORDS = 32
 """Of a sentence that serves as a query only so many words are taken."""
@@ -100,7 +97,7 @@ def measure(
     k: int,
     sample: int,
     depth: int,
-    progress: MeasureProgress | None,
+    progress: ProgressCallback | None,
 ) -> MeasureReport:
     """Ask every query in all three ways; see `Index.measure`."""
     for name, value in (("sample", sample), ("depth", depth)):
@@ -119,13 +116,11 @@ def measure(
         raise InputError(f"there is no query to measure with; {wanted}")
     asked = [query.tokens for query in search.prepare(slot, texts, "late")]
     tokens = [vectors for vectors in asked if vectors is not None]
-    tell = progress or (lambda what, done, of: None)
     depth = max(k, depth)
     with snapshot.guarded():
-        answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, tell)
+        answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, progress)
         candidates = [a.exhaustive[0] for a in answers]
-        encoding = partial(tell, "encoding")
-        scores = rescoring.scores(snapshot, slot.get(), tokens, candidates, encoding)
+        scores = rescoring.scores(snapshot, slot.get(), tokens, candidates, progress)
         exact = [_sorted(*found) for found in zip(candidates, scores, strict=True)]
         documents = _documents(snapshot, answers)
     rankings = {
@@ -198,13 +193,18 @@ def _ask(
     queries: Sequence[Vectors],
     k: int,
     depth: int,
-    tell: MeasureProgress,
+    progress: ProgressCallback | None,
 ) -> list[_Answers]:
     """Search for each query on its own, timed, and exhaustively."""
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(ProgressUpdate("searching", done, len(queries), "queries"))
+
     late.search(queries[:1], k, allowed)  # the first one reads from the disk
     answers = []
     for place, query in enumerate(queries):
-        tell("searching", place, len(queries))
+        tell(place)
         started = time.perf_counter()
         (best,) = late.search([query], k, allowed)
         searched = time.perf_counter()
@@ -212,7 +212,7 @@ def _ask(
         ended = time.perf_counter()
         (deep,) = late.search([query], depth, allowed)
         answers.append(_Answers(best, deep, every, (searched - started, ended - searched)))
-    tell("searching", len(queries), len(queries))
+    tell(len(queries))
     return answers
 
 

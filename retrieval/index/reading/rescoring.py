@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from retrieval.index.reading.search import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.writing.drafts import before
 from retrieval.store import PassageRow
-from retrieval.types import Encoder
+from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 
 _ENCODED_AT_ONCE = 256
 
@@ -53,7 +53,7 @@ def scores(
     encoder: Encoder,
     queries: Sequence[NDArray[np.float32]],
     candidates: Sequence[NDArray[np.int64]],
-    tell: Callable[[int, int], object] = lambda done, of: None,
+    progress: ProgressCallback | None = None,
 ) -> list[NDArray[np.float32]]:
     """MaxSim of each query, f32 [m, d], and its candidates, in their order: f32 [c].
 
@@ -61,13 +61,18 @@ def scores(
 
     Args:
         candidates: ids of passages, i64 [c], for each query.
-        tell: called with the passages that are encoded, and how many are to be.
+        progress: called as the candidates are encoded.
     """
     wanted = np.unique(np.concatenate(candidates))
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(ProgressUpdate("encoding", done, len(wanted), "passages"))
+
     places = [np.searchsorted(wanted, ids) for ids in candidates]
     found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
     for first in range(0, len(wanted), _ENCODED_AT_ONCE):
-        tell(first, len(wanted))
+        tell(first)
         ids = wanted[first : first + _ENCODED_AT_ONCE].tolist()
         read = texts(snapshot, snapshot.store.passages(ids))
         made = encoder.encode_documents(["".join(read[id]) for id in ids])
@@ -79,7 +84,7 @@ def scores(
                 vectors = made.tokens[made.offsets[row] : made.offsets[row + 1]]
                 if len(vectors):
                     scored[at] = (query @ vectors.T).max(axis=1).sum()
-    tell(len(wanted), len(wanted))
+    tell(len(wanted))
     return found
 
 

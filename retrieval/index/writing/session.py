@@ -32,6 +32,7 @@ from retrieval.store import (
 from retrieval.store.files import damage, seal, sweep, sync_directory
 from retrieval.store.guard import is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
+from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 WAITING_SHARE = 16
 WAITING_MOST = 1000
@@ -70,7 +71,7 @@ class Session:
         *,
         opened: OpenedSegments | None = None,
         memory: int = LATE_MEMORY,
-        tell: Callable[[int, int], None] | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
         """Name the index.
 
@@ -79,13 +80,13 @@ class Session:
             on_commit: called after every commit.
             opened: takes over what is open already.
             memory: bytes that compressing token vectors may take.
-            tell: called as `tell(done, of)` with numbers of tokens while they are compressed.
+            progress: called while token vectors are compressed.
         """
         self._folder = folder
         self._on_commit = on_commit
         self._shared = opened or OpenedSegments()
         self._memory = memory
-        self._tell = tell
+        self._progress = progress
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> Session:
@@ -356,12 +357,12 @@ class Session:
         ):
             return None
         rest = [segment.late for segment in others if segment.late is not None]
-        if self._tell is not None:  # training the codec comes first, and may take a minute
-            self._tell(0, tokens)
+        if self._progress is not None:  # training the codec comes first, and may take a minute
+            self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
         codec = codec_for(group, rest, alive, bits=options.bits, memory=self._memory)
         passages = living + sum(len(late.rows(alive)) for late in rest)
         lists = passages > options.list_passages
-        return Compression(codec, lists, self._memory, self._tell)
+        return Compression(codec, lists, self._memory, self._progress)
 
     def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
         """Records of the new vector segments, less those that were merged at once."""

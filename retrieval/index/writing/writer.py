@@ -23,12 +23,13 @@ from retrieval.indexes import LATE_MEMORY
 from retrieval.indexes.pooling import pool
 from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.types import (
-    Compressing,
     Document,
     Embeddings,
     Encoder,
     EncodesAhead,
     Progress,
+    ProgressCallback,
+    ProgressUpdate,
     Started,
 )
 
@@ -55,8 +56,7 @@ def writing(
     *,
     opened: OpenedSegments | None = None,
     on_commit: Callable[[], object] = lambda: None,
-    progress: Progress | None = None,
-    compressing: Compressing | None = None,
+    progress: ProgressCallback | None = None,
     memory: int = LATE_MEMORY,
 ) -> Iterator[Writer]:
     """One writing call on the index at `folder`: holds its lock, commits the rest at the end.
@@ -68,15 +68,15 @@ def writing(
         encoder: asked for only once there is something to encode.
         opened: takes over what is open already.
         on_commit: called after every commit.
-        progress: called after every batch of the encoder.
-        compressing: called while token vectors are compressed.
+        progress: called after every batch of the encoder ("encoding", in passages), and while
+            token vectors are compressed ("compressing").
         memory: bytes that this may take.
 
     Raises:
         IndexLocked: another writer is at work.
         StorageError: the disk is full or cannot be written; earlier commits are kept.
     """
-    with Session(folder, on_commit, opened=opened, memory=memory, tell=compressing) as session:
+    with Session(folder, on_commit, opened=opened, memory=memory, progress=progress) as session:
         writer = Writer(session, encoder, progress)
         try:
             yield writer
@@ -96,7 +96,9 @@ class Writer:
         pending: characters of passages that are still to be encoded.
     """
 
-    def __init__(self, session: Session, encoder: EncoderSlot, progress: Progress | None) -> None:
+    def __init__(
+        self, session: Session, encoder: EncoderSlot, progress: ProgressCallback | None
+    ) -> None:
         self.passages = 0
         self.tokens = 0
         self.pending = 0
@@ -317,7 +319,7 @@ class Writer:
             self.passages, self.tokens = passages + done, tokens + encoded
             self.pending = pending - characters * done // len(block.rows)
             if self._progress is not None:
-                self._progress(self.passages, self.tokens)
+                self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
 
         embeddings = block.encoding.finish(advance)
         self._started = None

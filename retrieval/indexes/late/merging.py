@@ -5,7 +5,7 @@ Everything streams: a merge holds one block of tokens and, while it trains, one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,7 @@ from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.search import LateSegment
 from retrieval.ragged import offsets_of
-
-Tell = Callable[[int, int], None]
-"""Called as `tell(done, of)` with numbers of tokens."""
+from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 MEMORY = 2 << 30
 """Bytes that training and encoding may take, by default, whatever the size of the corpus."""
@@ -102,7 +100,7 @@ def merge_compressed(
     *,
     lists: bool,
     memory: int = MEMORY,
-    tell: Tell | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Write one compressed segment out of the allowed passages of several, in order.
 
@@ -115,7 +113,7 @@ def merge_compressed(
         allowed: bool by passage id; None keeps all.
         lists: whether it gets inverted lists.
         memory: bytes that may be taken.
-        tell: called after every block.
+        progress: called after every block.
     """
     dim = _check(segments)
     if dim != codec.dim:
@@ -146,8 +144,8 @@ def merge_compressed(
                     errors.append((lost, len(vectors)))
                 codes.append(found[0])
                 residuals.append(found[1])
-                if tell is not None:
-                    tell(codes.rows, total)
+                if progress is not None:
+                    progress(ProgressUpdate(COMPRESSING, codes.rows, total, "token vectors"))
     error = sum(error * count for error, count in errors) / max(1, total)
     codec.write(folder, error)
     if lists:

@@ -83,7 +83,7 @@ def run(
     """
     from retrieval.cli.output.evaluation import results_table, warnings_and_failures
     from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import evaluating_bar
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.style import Style
     from retrieval.eval import evaluate, make_systems
     from retrieval.eval.measures import MEASURES, check_measures
@@ -93,7 +93,7 @@ def run(
     asked = list(dict.fromkeys(measure or MEASURES))
     check_measures(asked)  # before an encoder is loaded
     chosen = make_systems(_retrievers(retriever), system or [])
-    with evaluating_bar() as bar:
+    with progress_bar("reading the collections") as bar:
         results = evaluate(
             datasets,
             chosen,
