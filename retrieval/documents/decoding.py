@@ -1,10 +1,22 @@
 """Bytes to text, losing nothing.
 
-A byte order mark decides; without one the text is UTF-8, and a byte that does not fit UTF-8 is read
-as Windows-1252, or Latin-1 where that has no such character. So a page in a western encoding comes
-out right, and in a UTF-8 text with a damaged byte only that byte is guessed. HTML that is not UTF-8
-may name its encoding in a `<meta>`.
+What decides, the first that applies:
 
+1. a byte order mark;
+2. the encoding that the caller names;
+3. UTF-16 without a mark, by its NULs;
+4. UTF-8, if the bytes are that;
+5. what the file says of itself: a `<meta>`, an XML declaration, a coding line, as browsers, Python
+   and editors take them;
+6. UTF-8 with the bytes that do not fit read as Windows-1252, or Latin-1 where that has no such
+   character. So a page in a western encoding comes out right, and in a UTF-8 text with a damaged
+   byte only that byte is guessed.
+
+UTF-8 stands before what a file says, since text that is no UTF-8 hardly ever looks like it, and
+pages that were converted and still name their old encoding are common. Where a short text of an
+East Asian page may be both, the page is believed.
+
+A NUL that strayed into a text becomes a space: it is no word, and cuts what prints or stores it.
 Newlines stay as they stand in the file, `\\r\\n` included, so that an offset in the text is an
 offset in the file's characters and line n of the text is line n of the file (a line ends at `\\n`).
 """
@@ -13,6 +25,10 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
+
+from retrieval.documents.charsets import decode_as, named_encoding
+from retrieval.documents.declarations import declared_encoding
 
 HEAD_BYTES = 8192
 """As much of a file as is looked at to tell text from binary."""
@@ -25,10 +41,21 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FALLBACK = "retrieval-windows-1252"
-_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,20})", re.IGNORECASE)
-_META_NAMES = re.compile(
-    r"windows-125[0-8]|iso-8859-\d{1,2}|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis|euc-(jp|kr)"
-)
+
+_CONTROLS = bytes([*range(1, 8), *range(14, 27), *range(28, 32), 127])
+"""Bytes that text does not hold; tab, newlines, form feed, backspace and escape are none."""
+_MAX_STRAY_SHARE = 0.1
+"""Text may hold a NUL, or a run of them, at so many of its places."""
+_MAX_CONTROL_SHARE = 0.003
+_MAX_BLOCKS = 3
+"""Characters of so few blocks of 256 are a text of one script, and no chance."""
+_MIN_CHARACTERS = 16
+"""So many characters that all exist are no chance, of whatever blocks they are."""
+_NULS = re.compile(b"\0+")
+_TAR = slice(257, 262)
+
+_EAST_ASIAN = frozenset({"gb18030", "big5hkscs", "euc-jp", "cp932", "cp949", "cp874"})
+_FEW = 2
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
@@ -38,50 +65,123 @@ def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
     return "".join(_WINDOWS_1252[byte] for byte in wrong), error.end
 
 
-_WINDOWS_1252 = tuple(
-    bytes([byte]).decode("cp1252" if byte not in b"\x81\x8d\x8f\x90\x9d" else "latin-1")
-    for byte in range(256)
-)
+_WINDOWS_1252 = tuple(decode_as("cp1252", bytes([byte]))[0] for byte in range(256))
 codecs.register_error(_FALLBACK, _as_windows_1252)
 
 
-def is_binary(head: bytes) -> bool:
-    """Whether a file that begins so is no text: a NUL, and no mark of UTF-16 or UTF-32."""
-    return b"\0" in head[:HEAD_BYTES] and not head.startswith(tuple(mark for mark, _ in _MARKS))
+def is_binary(data: bytes) -> bool:
+    """Whether what a file begins with, or all of it, is no text.
+
+    Text holds no NUL, but for UTF-16 and UTF-32, and for a log into which a few have strayed.
+    """
+    if b"\0" not in data or data.startswith(tuple(mark for mark, _ in _MARKS)):
+        return False
+    return _unmarked_utf16(data) is None and not _has_only_stray_nuls(data)
 
 
-def decode(data: bytes, *, html: bool = False) -> tuple[str, str]:
+def decode(data: bytes, *, language: str = "text", encoding: str | None = None) -> tuple[str, str]:
     """The text of a file, and what was odd about its encoding ("" for nothing).
+
+    The text holds no NUL.
 
     Args:
         data: the whole file.
-        html: whether a `<meta charset>` counts.
+        language: what its name says it is; decides what counts as a declaration.
+        encoding: what to read it in, unless a byte order mark says otherwise.
+
+    Raises:
+        InputError: `encoding` is not known.
     """
+    text, note = _decode(data, language, named_encoding(encoding) if encoding else None)
+    return text.replace("\0", " "), note
+
+
+def _decode(data: bytes, language: str, codec: str | None) -> tuple[str, str]:
     for mark, name in _MARKS:
         if data.startswith(mark):
-            return _decode_as(name, data[len(mark) :])
+            return _decode_as(name, data[len(mark) :], "as its byte order mark says it is")
+    if codec:
+        return _decode_as(codec, data, "as was said")
+    unmarked = _unmarked_utf16(data[:HEAD_BYTES])
+    if unmarked:
+        return _decode_as(unmarked, data, "as its beginning looks")
     try:
-        return data.decode("utf-8"), ""
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        declared = _META.search(data[:1024]) if html else None
-        if declared:
-            name = declared[1].decode("ascii").lower()
-            if _META_NAMES.fullmatch(name):
-                return _decode_as(name, data)
+        declared = _declared(data, language)
+        if declared and declared != "utf-8":
+            return _decode_as(declared, data, "as it says it is")
         note = (
             f"not UTF-8 (byte 0x{data[error.start]:02x} at offset {error.start}); "
-            "what does not fit was read as Windows-1252; convert the file to UTF-8 if that is wrong"
+            "what does not fit was read as Windows-1252; if that is wrong, convert the file to "
+            "UTF-8 or name its encoding"
         )
         return data.decode("utf-8", _FALLBACK), note
+    if text.isascii() and "\x1b" not in text:
+        return text, ""
+    declared = _declared(data, language)
+    if declared and _is_believed(declared, text):
+        return _decode_as(declared, data, "as it says it is")
+    return text, ""
 
 
-def _decode_as(name: str, data: bytes) -> tuple[str, str]:
+def _declared(data: bytes, language: str) -> str | None:
+    return declared_encoding(data, html=language == "html", python=language == "python")
+
+
+def _is_believed(declared: str, text: str) -> bool:
+    """Whether a file is what it says it is though its bytes may be read as the UTF-8 `text`."""
+    if declared == "iso2022_jp_ext":
+        return "\x1b" in text
+    if declared not in _EAST_ASIAN:
+        return False
+    others = re.findall(r"[^\x00-\x7f]", text)
+    return len(others) <= _FEW and all(other < "\u0800" for other in others)
+
+
+def _decode_as(codec: str, data: bytes, why: str) -> tuple[str, str]:
+    if codec == "utf-8":
+        try:
+            return data.decode(codec), ""
+        except UnicodeDecodeError as error:
+            note = f"not UTF-8 at offset {error.start}, {why}; read as Windows-1252 there"
+            return data.decode(codec, _FALLBACK), note
+    text, lost = decode_as(codec, data)
+    name = codec.replace("_", "-")
+    note = f"not {name} everywhere, {why}; characters lost, and replaced by U+FFFD: {lost}"
+    return text, note if lost else ""
+
+
+def _has_only_stray_nuls(data: bytes) -> bool:
+    """Whether this is text into which NULs have strayed, as after a crash into a log."""
+    places = _NULS.subn(b"", data)[1]
+    rest = len(data) - data.count(b"\0")
+    if places > _MAX_STRAY_SHARE * rest or data[_TAR] == b"ustar":
+        return False
+    return rest - len(data.translate(None, _CONTROLS + b"\0")) <= _MAX_CONTROL_SHARE * rest
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """The byte order of UTF-16 that does not say that it is; None if this is no such text.
+
+    Such text holds a NUL for each ASCII character, all in odd or all in even places but for a few,
+    and characters that exist.
+    """
+    if b"\0" not in data:
+        return None
+    even, odd = data[0::2].count(0), data[1::2].count(0)
+    codec = "utf-16-le" if odd >= even else "utf-16-be"
     try:
-        return data.decode(name), ""
-    except LookupError:
-        return data.decode("utf-8", _FALLBACK), f"its encoding {name} is unknown; read as UTF-8"
-    except UnicodeDecodeError as error:
-        note = f"not {name} at offset {error.start}, as it says it is"
-        if name == "utf-8":
-            return data.decode(name, _FALLBACK), f"{note}; read as Windows-1252 there"
-        return data.decode(name, "replace"), f"{note}; what does not fit was replaced by U+FFFD"
+        text = codecs.getincrementaldecoder(codec)().decode(data)
+    except UnicodeDecodeError:
+        return None
+    if len(text) < 2 or any(
+        unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs")
+        for character in set(text) - set("\t\n\r\f\x1b")
+    ):
+        return None
+    blocks = len({ord(character) >> 8 for character in text})
+    if blocks <= min(_MAX_BLOCKS, 1 + len(text) // 5):
+        return codec
+    # Latin letters in a log with a NUL make Chinese characters when they are taken in pairs.
+    return codec if len(text) >= _MIN_CHARACTERS and not _has_only_stray_nuls(data) else None

@@ -16,9 +16,6 @@ from retrieval.documents.walk.discovery import SourceFile
 from retrieval.errors import DocumentError
 from retrieval.types import Document
 
-_MAX_NUL_SHARE = 0.001
-"""NULs beyond the head of a file do not make it binary until they are more than this of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
@@ -77,6 +74,7 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     line's own fields.
 
     Raises:
+        InputError: the encoding of `options` is not known.
         DocumentError: the file gives nothing at all: it is gone, cannot be read, holds no text,
             or is JSONL without a single good line.
     """
@@ -85,7 +83,7 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     data = _bytes(source)
     head = data[:HEAD_BYTES]
     format = format_of(source.id, head)
-    if not format.binary and (is_binary(head) or _holds_nuls(data)):
+    if not format.binary and is_binary(data):
         raise DocumentError(f"{name}: a binary file (it holds NUL bytes); only text can be read")
     told = Source(source.id, options.encoding, options.text_field, options.rows)
     try:
@@ -115,11 +113,6 @@ def _document(source: SourceFile, format: Format, parsed: Parsed) -> Document:
 def _named(name: str, problem: str) -> str:
     """A problem with the file's name before it; one that begins with a colon has a line number."""
     return f"{name}{problem}" if problem.startswith(":") else f"{name}: {problem}"
-
-
-def _holds_nuls(data: bytes) -> bool:
-    marked = data.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"))
-    return not marked and data.count(b"\0") > _MAX_NUL_SHARE * len(data)
 
 
 def _bytes(source: SourceFile) -> bytes:

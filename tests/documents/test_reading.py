@@ -74,10 +74,10 @@ def test_an_encoding_that_had_to_be_guessed_is_a_problem_that_names_the_file(
     assert result.problems[0].startswith("a.txt: not UTF-8 (byte 0xe9 at offset 3)")
 
 
-def test_utf16_is_text_and_a_few_nuls_far_into_a_file_are_kept(tmp_path: Path) -> None:
+def test_utf16_is_text_and_so_is_what_a_few_nuls_strayed_into(tmp_path: Path) -> None:
     assert give(tmp_path, "a.txt", "text".encode("utf-16")).documents[0].text == "text"
     content = b"a" * 9000 + b"\0" + b"b"
-    assert give(tmp_path, "b.txt", content).documents[0].text == content.decode()
+    assert give(tmp_path, "b.txt", content).documents[0].text == content.decode().replace("\0", " ")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_utf16_is_text_and_a_few_nuls_far_into_a_file_are_kept(tmp_path: Path) -
     [
         ("a.txt", b"", "a.txt: is empty"),
         ("a.txt", b"a\0b", "a.txt: a binary file"),
-        ("a.txt", b"a" * 8192 + b"\0" * 8192, "a.txt: a binary file"),
+        ("a.txt", b"a" * 8192 + b"\0\1" * 4096, "a.txt: a binary file"),
         ("a.jsonl", b"\n \n", "a.jsonl: holds no line with a document"),
         ("a.jsonl", b"{\n[]\n1\n", r"a.jsonl:1: not JSON.* \(and 2 more like it\); no line of"),
         ("a\nb.txt", b"", r"a\\nb.txt: is empty"),

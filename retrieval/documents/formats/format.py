@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrieval.documents.decoding import decode
+from retrieval.documents.formats.languages import language_of
 from retrieval.documents.outline import Outline
 
 
@@ -86,7 +87,8 @@ class Format:
 
 def decoded(data: bytes, source: Source, *, html: bool = False) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and what was odd about its encoding, as a Parsed takes it."""
-    text, note = decode(data, html=html)
+    language = "html" if html else language_of(source.id)
+    text, note = decode(data, language=language, encoding=source.encoding)
     return text, (note,) if note else ()
 
 
