@@ -34,7 +34,7 @@ class Contexts:
         """The context of the characters from `start` to `end`."""
         symbol, signature, defines, code = self._symbol(start, end)
         blocks = list(self._blocks(start, end))
-        lead = next((block.lead for block in blocks if block.lead and block.start < start), "")
+        lead = next((block.lead for block in blocks if block.lead and _led(block, start)), "")
         languages = dict.fromkeys(b.language for b in (*code, *blocks) if b.language)
         return Context(self._headings(start), symbol, signature, defines, lead, tuple(languages))
 
@@ -96,6 +96,11 @@ class Contexts:
                 break
             at -= 1
         return reversed(found)
+
+
+def _led(block: Block, start: int) -> bool:
+    """Whether what introduces a block stands before a passage that starts here."""
+    return (block.start if block.lead_start is None else block.lead_start) < start
 
 
 def _parents(sections: Sequence[Section]) -> list[int]:

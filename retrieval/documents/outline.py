@@ -47,6 +47,7 @@ class Block:
         name: qualified name of a definition, such as `Engine.load`.
         signature: of a definition, as it is written, without its body, on one line.
         doc: (start, end) of a definition's docstring or of the comment above it, or None.
+        lead_start: where `lead` begins in the text, if it stands before the block.
     """
 
     kind: BlockKind
@@ -57,6 +58,7 @@ class Block:
     name: str = ""
     signature: str = ""
     doc: tuple[int, int] | None = None
+    lead_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

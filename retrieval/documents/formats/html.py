@@ -1,197 +1,364 @@
-"""The visible text of an HTML page, on the lines where it stands in the source.
-
-Every newline of the source stays a newline, in dropped parts too, and no other is added: line n of
-the text is line n of the page, and a hit's line number is right. Blocks that share a line are set
-apart by a space.
-
-One pass, with a time that grows with the page and nothing else. The standard library's parser needs
-half a minute for 120 KB of unclosed attributes, so tags are found here, as browsers find them.
-"""
+"""HTML: the visible text of a page, its headings, tables, lists and code."""
 
 from __future__ import annotations
 
 import re
-from html import unescape
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
+from retrieval.documents.formats.builder import OutlineBuilder
+from retrieval.documents.formats.columns import names_columns
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+from retrieval.documents.formats.html_text import Element, Page
+from retrieval.documents.formats.languages import language_named
+from retrieval.documents.outline import LEAD_CHARACTERS, Block, Outline, lead_in
 
-_UNSEEN = frozenset({"canvas", "iframe", "noscript", "script", "style", "svg", "template", "title"})
-"""Elements that are skipped from their start tag to the next end tag of theirs."""
-_SWALLOWING = frozenset({"script", "style"})
-"""Those whose content is no text even where the end tag is missing."""
-_BLOCK_NAMES = (
-    "address article aside blockquote body br button caption center dd details dialog dir div dl "
-    "dt fieldset figcaption figure footer form frame h1 h2 h3 h4 h5 h6 head header hgroup hr html "
-    "legend li main menu nav ol optgroup option p pre search section select summary table tbody td "
-    "textarea tfoot th thead title tr ul"
+_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?xml[^>]*>|<!--.{0,2000}?-->)*(?:<!doctype\s+html|<html[\s>])",
+    re.IGNORECASE | re.DOTALL,
 )
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
-_KEEP_SPACES = frozenset({"pre", "textarea"})
+_LISTS = frozenset({"dir", "dl", "menu", "ol", "ul"})
+_SECTIONS = frozenset({"article", "section"})
+_CODE_BOXES = frozenset({"div", "figure"})
+_CODE_MARKS = frozenset({"brush", "code", "hljs", "sourceCode", "prettyprint"})
+_CODE_CLASS = re.compile(
+    r"(?:^|\s)(?:lang(?:uage)?-|highlight-(?:source-|text-)?|brush:\s*)([\w+#-]+)", re.IGNORECASE
+)
+_LONGEST_HEADING = 300
+"""More characters than this are no heading, but one that was never closed."""
+_LONG_ENTRY = 400
+"""A definition of more characters may be cut, and is then read with its term."""
 
-_NAME = re.compile(r"/?([A-Za-z][^\s/>]*)")
-_TAG_STOP = re.compile(r">|=\s*([\"'])")
-_ENTITY = re.compile(r"&[#\w][^\s<&;]{0,31};?")
-_START = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\f\v]+")
+Span = tuple[int, int]
 
 
-def extract(source: str) -> tuple[str, str]:
-    """The visible text of a page and its title.
+def extract(source: str) -> tuple[str, str, Outline]:
+    """The visible text of a page, its title and its structure.
 
-    The title is that of `<title>`, or else the first `<h1>`, or "".
+    The title is that of `<title>`, or else the first `<h1>`, or "". What is about the site (`nav`,
+    `footer`, `aside`) is left out, unless the page says nothing else.
     """
-    page = _Page(source)
+    structure = _Structure()
+    page = Page(source, structure)
+    structure.page = page
     page.run()
-    return page.text, page.title
+    if not page.words:
+        structure = _Structure()
+        page = Page(source, structure, whole=True)
+        structure.page = page
+        page.run()
+    outline, first = structure.settled(page)
+    return page.text, page.title or first, outline
 
 
-class _Page:
-    """Reads the source from left to right and collects its text."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._parts: list[str] = []
-        self._at_space = True
-        self._keeping = 0
-        self._heading: tuple[int, int] | None = None
-        self._title: str | None = None
-        self._never_ending: set[str] = set()
-
-    @property
-    def text(self) -> str:
-        """The visible text, with as many newlines as the source has."""
-        return "".join(self._parts).replace(" \n", "\n").replace(" \r\n", "\r\n")
-
-    @property
-    def title(self) -> str:
-        """The page's title, on one line."""
-        start, end = self._heading or (0, 0)
-        heading = "".join(self._parts[start:end])
-        return " ".join((self._title or "").split()) or " ".join(heading.split())
-
-    def run(self) -> None:
-        """Read the whole source."""
-        source = self._source
-        at = 0
-        while at < len(source):
-            opening = source.find("<", at)
-            if opening < 0:
-                opening = len(source)
-            self._see(at, opening)
-            at = self._markup(opening) if opening < len(source) else opening
-
-    def _markup(self, at: int) -> int:
-        """Deal with what the `<` at `at` begins; the place after it."""
-        source = self._source
-        if source.startswith("<!--", at):
-            end = source.find("-->", at + 2)
-            return self._skip(at, end + 3 if end >= 0 else len(source))
-        name = _NAME.match(source, at + 1)
-        if name is None:
-            if source[at + 1 : at + 2] not in ("!", "?", "/"):
-                return self._see(at, at + 1)
-            end = source.find(">", at)
-            return self._skip(at, end + 1 if end >= 0 else len(source))
-        end = self._tag_end(name.end())
-        if end < 0:
-            return self._see(at, len(source))
-        tag = name[1].lower()
-        if source[at + 1] == "/":
-            self._end_tag(tag)
-        else:
-            at, end = self._start_tag(tag, at, end)
-        return self._skip(at, end)
-
-    def _tag_end(self, at: int) -> int:
-        """The place after the tag's `>`, which may not stand in a quoted value; -1 without one."""
-        while stop := _TAG_STOP.search(self._source, at):
-            if stop[0] == ">":
-                return stop.end()
-            closing = self._source.find(stop[1], stop.end())
-            if closing < 0:
-                return self._source.find(">", stop.end()) + 1 or -1
-            at = closing + 1
-        return -1
-
-    def _start_tag(self, tag: str, at: int, end: int) -> tuple[int, int]:
-        """Note a start tag; from where to where the source is to be skipped for it."""
-        if tag in _BLOCKS:
-            self._separate()
-        if tag in _UNSEEN and self._source[end - 2] != "/":
-            closing = self._closing(tag, end)
-            if closing < 0 and tag in _SWALLOWING:
-                closing = len(self._source)
-            if closing >= 0:
-                if tag == "title" and self._title is None:
-                    self._title = unescape(self._source[end:closing])
-                return at, closing
-        if tag in _KEEP_SPACES:
-            self._keeping += 1
-        elif tag == "h1" and self._heading is None:
-            self._heading = (len(self._parts), len(self._parts))
-        return at, end
-
-    def _end_tag(self, tag: str) -> None:
-        if tag in _KEEP_SPACES:
-            self._keeping = max(0, self._keeping - 1)
-        elif tag == "h1" and self._heading and self._heading[0] == self._heading[1]:
-            self._heading = (self._heading[0], len(self._parts))
-        if tag in _BLOCKS:
-            self._separate()
-
-    def _closing(self, tag: str, at: int) -> int:
-        """Where the next end tag of this name begins, or -1."""
-        if tag in self._never_ending:
-            return -1  # a page of a thousand unclosed ones is not searched a thousand times
-        found = re.compile(rf"</{tag}(?=[\s/>])", re.IGNORECASE).search(self._source, at)
-        if found is None:
-            self._never_ending.add(tag)
-            return -1
-        return found.start()
-
-    def _skip(self, start: int, end: int) -> int:
-        """Leave a stretch of the source out, but for its newlines."""
-        newlines = self._source.count("\n", start, end)
-        if newlines:
-            self._parts.append("\n" * newlines)
-            self._at_space = True
-        return end
-
-    def _see(self, start: int, end: int) -> int:
-        """Take a stretch of the source in as text."""
-        data = self._source[start:end]
-        if "&" in data:
-            data = _ENTITY.sub(_decoded, data)
-        if not self._keeping:
-            data = _SPACES.sub(" ", data).replace("\n ", "\n")
-            if self._at_space:
-                data = data.removeprefix(" ")
-        if data:
-            self._parts.append(data)
-            self._at_space = data[-1].isspace()
-        return end
-
-    def _separate(self) -> None:
-        if not self._at_space:
-            self._parts.append(" ")
-            self._at_space = True
+@dataclass(slots=True)
+class _Heading:
+    start: int
+    end: int
+    level: int
+    is_h1: bool
 
 
-def _decoded(entity: re.Match[str]) -> str:
-    """The entity's character; a line break becomes a space, for it is none of the source's."""
-    return unescape(entity[0]).replace("\n", " ").replace("\r", " ")
+@dataclass(slots=True)
+class _Section:
+    """A section or article that is open: the level its first heading names, and the one it has."""
+
+    named: int = 0
+    level: int = 0
+
+
+@dataclass(slots=True)
+class _Row:
+    start: int
+    is_head: bool
+    cells: list[Span] = field(default_factory=list)
+    heads: int = 0
+
+
+@dataclass(slots=True)
+class _Table:
+    start: int
+    before: Span | None
+    breaks: int
+    blocks: int
+    headings: int
+    rows: list[_Row] = field(default_factory=list)
+    caption: Span | None = None
+    is_layout: bool = False
+    in_head: bool = False
+
+
+@dataclass(slots=True)
+class _List:
+    """A list that is open: the text before it, headings before it, the last term in it."""
+
+    start: int
+    before: Span | None
+    headings: int
+    term: Span | None = None
+
+
+@dataclass(slots=True)
+class _Made:
+    """A block as it was told of: offsets are those of the page while it is read.
+
+    Attributes:
+        kind: of the block.
+        span: its start and end.
+        lead: where the words stand that introduce it: a caption or a term; or a paragraph, of
+            which only a last sentence with a colon counts.
+        is_caption: whether `lead` counts whole.
+        rows: of a table.
+        language: of code.
+    """
+
+    kind: Literal["list", "table", "code"]
+    span: Span
+    lead: Span | None = None
+    is_caption: bool = False
+    rows: list[_Row] = field(default_factory=list)
+    language: str = ""
+
+
+class _Structure:
+    """Listens to a page, and knows in the end how it is built."""
+
+    page: Page
+
+    def __init__(self) -> None:
+        self._headings: list[_Heading] = []
+        self._blocks: list[_Made] = []
+        self._breaks: list[tuple[int, bool]] = []  # (offset, whether in a list)
+        self._lists: list[_List] = []
+        self._tables: list[_Table] = []
+        self._sections = [_Section()]
+        self._languages: list[str] = []
+        self._code: list[str] = []
+        self._stretch = (0, 0)  # where the last stretch of text started, and words before it
+        self._before: Span | None = None
+
+    def opened(self, element: Element, at: int) -> None:
+        """An element begins."""
+        name = element.name
+        self._boundary(at)
+        self._breaks.append((at, bool(self._lists)))
+        if name in _LISTS:
+            self._lists.append(_List(at, self._before, len(self._headings)))
+        elif name == "table":
+            self._open_table(at)
+        elif name in ("tr", "thead") and self._tables:
+            table = self._tables[-1]
+            if name == "thead":
+                table.in_head = True
+            else:
+                table.rows.append(_Row(at, table.in_head))
+        elif name in _SECTIONS:
+            self._sections.append(_Section())
+        elif name == "pre":
+            around = next((known for known in reversed(self._languages) if known), "")
+            self._code.append(_language(element.attributes) or around)
+        elif name in _CODE_BOXES:
+            self._languages.append(_language(element.attributes))
+
+    def inline(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins that makes no block."""
+        if name == "code" and self._code and attributes:
+            self._code[-1] = _language(attributes) or self._code[-1]
+
+    def closed(self, element: Element, at: int) -> None:
+        """An element ends."""
+        name, span = element.name, (element.start, at)
+        self._boundary(at)
+        if level := _heading_level(element):
+            self._close_heading(span, level, name == "h1")
+        elif name in _LISTS:
+            ended = self._lists.pop()
+            if len(self._headings) == ended.headings:
+                self._blocks.append(_Made("list", span, ended.before))
+        elif name == "dt" and self._lists:
+            self._lists[-1].term = span
+        elif name == "dd" and self._lists and (term := self._lists[-1].term):
+            if at - term[0] > _LONG_ENTRY:
+                self._blocks.append(_Made("list", (term[0], at), term, is_caption=True))
+        elif name == "pre":
+            if self._tables:
+                self._tables[-1].is_layout = True
+            self._blocks.append(_Made("code", span, language=self._code.pop()))
+        elif name in _CODE_BOXES:
+            self._languages.pop()
+        elif name in _SECTIONS:
+            self._sections.pop()
+        elif self._tables:
+            self._close_table_part(name, span)
+
+    def _boundary(self, at: int) -> None:
+        start, words = self._stretch
+        if self.page.words > words:
+            self._before = start, at
+        self._stretch = at, self.page.words
+
+    def _open_table(self, at: int) -> None:
+        if self._tables:
+            self._tables[-1].is_layout = True
+        counts = len(self._breaks), len(self._blocks), len(self._headings)
+        self._tables.append(_Table(at, self._before, *counts))
+
+    def _close_table_part(self, name: str, span: Span) -> None:
+        table = self._tables[-1]
+        if name == "thead":
+            table.in_head = False
+        elif name == "caption":
+            table.caption = span
+        elif name in ("td", "th") and table.rows:
+            table.rows[-1].cells.append(span)
+            table.rows[-1].heads += name == "th"
+        elif name == "table":
+            self._close_table(self._tables.pop(), span[1])
+
+    def _close_table(self, table: _Table, end: int) -> None:
+        rows = [row for row in table.rows if row.cells]
+        columns = max((len(row.cells) for row in rows), default=0)
+        if table.is_layout or columns < 2 or len(self._headings) > table.headings:
+            return  # it only puts things beside each other
+        del self._breaks[table.breaks :]
+        del self._blocks[table.blocks :]
+        lead = table.caption or table.before
+        is_caption = table.caption is not None
+        self._blocks.append(_Made("table", (table.start, end), lead, is_caption, rows=rows))
+
+    def _close_heading(self, span: Span, level: int, is_h1: bool) -> None:
+        """Note a heading; one of a section within another's is below it, whatever it is called."""
+        section = self._sections[-1]
+        above = next((s for s in reversed(self._sections) if s.named), _Section())
+        at = level + above.level - above.named
+        if above is not section and above.named >= level:
+            at = above.level + 1
+        if not section.named and (level == 1 or len(self._sections) > 1):
+            section.named, section.level = level, at
+        self._headings.append(_Heading(*span, max(at, 1), is_h1))
+        self._before = None
+
+    def settled(self, page: Page) -> tuple[Outline, str]:
+        """The structure in offsets of the page's text, and the words of its first `h1`."""
+        spans = [(heading.start, heading.end) for heading in self._headings]
+        starts = [at for at, _ in self._breaks]
+        for made in self._blocks:
+            spans += [made.span, *([made.lead] if made.lead else [])]
+            for row in made.rows:
+                starts.append(row.start)
+                spans += row.cells
+        starts += [start for start, _ in spans]
+        forward = page.settled(starts, forward=True)
+        backward = page.settled([end for _, end in spans], forward=False)
+        settled = _Settled(page.text, forward, backward)
+        first = settled.headings(self._headings)
+        for made in self._blocks:
+            settled.block(made)
+        settled.breaks(self._breaks)
+        return settled.builder.outline(), first
+
+
+class _Settled:
+    """Offsets of a page that has been read, and what stands there."""
+
+    def __init__(self, text: str, forward: Mapping[int, int], backward: Mapping[int, int]) -> None:
+        self.builder = OutlineBuilder(text)
+        self._text = text
+        self._forward = forward
+        self._backward = backward
+
+    def headings(self, headings: list[_Heading]) -> str:
+        """Note headings; the words of the first `h1`, or ""."""
+        first = ""
+        for heading in headings:
+            start, end = self._span((heading.start, heading.end))
+            if start < end <= start + _LONGEST_HEADING:
+                words = " ".join(self._text[start:end].split())
+                self.builder.heading(start, end, heading.level, words)
+                first = first or (words if heading.is_h1 else "")
+        return first
+
+    def block(self, made: _Made) -> None:
+        """Note a block."""
+        start, end = self._span(made.span)
+        if start >= end:
+            return
+        lead, lead_start = "", None
+        if made.lead:
+            lead = self._words(made.lead)
+            lead = lead[:LEAD_CHARACTERS] if made.is_caption else lead_in(lead)
+            lead_start = self._forward[made.lead[0]] if lead else None
+        if made.kind == "table":
+            header, rows = self._header(made.rows)
+            starts = [self._forward[row.start] for row in rows]
+            self.builder.table(start, end, header, starts, caption=lead, caption_start=lead_start)
+            return
+        if made.kind == "code":
+            self.builder.lines(start, end)
+        self.builder.blocks.append(
+            Block(made.kind, start, end, lead, made.language, lead_start=lead_start)
+        )
+
+    def _header(self, rows: list[_Row]) -> tuple[list[str], list[_Row]]:
+        """Words of a table's header, column by column, and the rows below it."""
+        heads = 0
+        while heads < len(rows) and rows[heads].is_head:
+            heads += 1
+        while heads < len(rows) and rows[heads].heads == len(rows[heads].cells):
+            heads += 1
+        if not heads:
+            first, *others = ([self._words(cell) for cell in row.cells] for row in rows[:100])
+            heads = int(bool(others) and names_columns(first, others))
+        return [self._words(cell) for row in rows[:heads] for cell in row.cells], rows[heads:]
+
+    def breaks(self, breaks: list[tuple[int, bool]]) -> None:
+        """Note cut points."""
+        for offset, in_list in breaks:
+            at = self._forward[offset]
+            if at < len(self._text):
+                (self.builder.items if in_list else self.builder.tops).append(at)
+
+    def _span(self, span: Span) -> Span:
+        return self._forward[span[0]], self._backward[span[1]]
+
+    def _words(self, span: Span) -> str:
+        start, end = self._span(span)
+        return " ".join(self._text[start:end].split())
+
+
+def _heading_level(element: Element) -> int:
+    """The level of a heading element, 0 for any other."""
+    if element.attributes.get("role", "").lower() == "heading":
+        level = element.attributes.get("aria-level", "2")
+        return int(level) if level.isdecimal() and 0 < int(level[:3]) <= 9 else 2
+    name = element.name
+    return int(name[1]) if len(name) == 2 and name[0] == "h" and name[1] in "123456" else 0
+
+
+def _language(attributes: Mapping[str, str]) -> str:
+    """The language that an element of code names, by the ways of the usual highlighters."""
+    for name in ("data-lang", "data-language", "lang"):
+        if found := language_named(attributes.get(name, "")):
+            return found
+    classes = attributes.get("class", "")
+    if named := _CODE_CLASS.search(classes):
+        return language_named(named[1])
+    if _CODE_MARKS & {*classes.split()}:
+        return next(filter(None, map(language_named, classes.split())), "")
+    return ""
 
 
 def _parse(data: bytes, source: Source) -> Parsed:
     page, problems = decoded(data, source, html=True)
-    text, title = extract(page)
-    return Parsed(text, title, problems=problems)
+    text, title, outline = extract(page)
+    return Parsed(text, title, outline=outline, problems=problems)
 
 
 FORMATS = (
     Format(
         "html",
-        1,
+        2,
         _parse,
         (".html", ".htm", ".xhtml"),
         sniff=lambda head: _START.match(head) is not None,

@@ -1,0 +1,166 @@
+"""An outline as it is found: headings, blocks and cut points, noted one by one in any order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from retrieval.documents.outline import (
+    Block,
+    BlockKind,
+    Heading,
+    Mark,
+    Outline,
+    lead_in,
+    parts_of,
+    sections_of,
+)
+
+MAX_LEAD_CELLS = 200
+"""A header with more columns than this is cut off there."""
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+
+
+@dataclass(slots=True)
+class OutlineBuilder:
+    """What a format has found of a text's structure; `outline` puts it in order.
+
+    Attributes:
+        text: the text.
+        plain: a piece of the format's inline markup to its words.
+        headings: found so far.
+        blocks: found so far.
+        tops: where blocks begin: the best places to cut a long section.
+        items: where items of lists begin, and blocks within them.
+        rows: where rows of tables and lines of code begin.
+        marks: of `Outline.marks`.
+    """
+
+    text: str
+    plain: Callable[[str], str] = lambda inline: " ".join(inline.split())
+    headings: list[Heading] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    tops: list[int] = field(default_factory=list)
+    items: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    _before: tuple[int, int] | None = None
+
+    def heading(self, start: int, end: int, level: int, words: str) -> None:
+        """Note a heading; one without words is none."""
+        self._before = None
+        if words:
+            self.headings.append(Heading(start, end, level, words))
+            self.tops.append(start)
+
+    def paragraph(self, start: int, end: int) -> None:
+        """Note a paragraph, which may introduce the block that comes next."""
+        self.tops.append(start)
+        self._before = start, end
+
+    def lead(self) -> tuple[str, int | None]:
+        """The sentence that introduces what comes next, and where its paragraph starts."""
+        if self._before is None:
+            return "", None
+        start, end = self._before
+        sentence = lead_in(self.plain(self.text[max(start, end - 2000) : end]))
+        return sentence, start if sentence else None
+
+    def code(self, start: int, end: int, language: str, *, caption: str = "") -> None:
+        """Note a block of code, which may be cut between its lines."""
+        self._block("code", start, end, caption, None, language=language)
+        self.lines(start, end)
+
+    def lines(self, start: int, end: int) -> None:
+        """Note the lines of a block as cut points: those after a blank line before the others."""
+        blank = False
+        for begin, stop in lines_of(self.text, start, end):
+            empty = not self.text[begin:stop].strip()
+            if begin > start and not empty:
+                (self.items if blank else self.rows).append(begin)
+            blank = empty
+
+    def table(
+        self,
+        start: int,
+        end: int,
+        header: Sequence[str],
+        rows: Sequence[int],
+        *,
+        caption: str = "",
+        caption_start: int | None = None,
+    ) -> None:
+        """Note a table.
+
+        Args:
+            start: its first character.
+            end: one past its last.
+            header: words of the header's cells, in order; none for no header.
+            rows: where each row below the header starts.
+            caption: its words; "" takes the sentence that introduces the table, if there is one.
+            caption_start: where the caption stands, if before the table.
+        """
+        if not caption:
+            caption, caption_start = self.lead()
+        lead = "\n".join(part for part in (caption, header_line(header)) if part)
+        self._block("table", start, end, lead, caption_start)
+        self.rows += rows
+
+    def list(self, start: int, end: int, items: Sequence[int]) -> None:
+        """Note a list.
+
+        Args:
+            start: its first character.
+            end: one past its last.
+            items: where each item starts, those of lists within it too.
+        """
+        sentence, stands = self.lead()
+        self._block("list", start, end, sentence, stands)
+        self.items += items
+
+    def _block(
+        self,
+        kind: BlockKind,
+        start: int,
+        end: int,
+        lead: str,
+        lead_start: int | None,
+        *,
+        language: str = "",
+    ) -> None:
+        self.blocks.append(
+            Block(kind, start, end, lead=lead, lead_start=lead_start, language=language)
+        )
+        self.tops.append(start)
+        self._before = None
+
+    def outline(self, *, sentences: bool = True) -> Outline:
+        """All of it, in order."""
+        headings = sorted(self.headings, key=lambda heading: heading.start)
+        sections = sections_of(self.text, headings)
+        tops, items, rows = (sorted(set(at)) for at in (self.tops, self.items, self.rows))
+        return Outline(
+            sections,
+            sorted(self.blocks, key=lambda block: (block.start, -block.end)),
+            self.marks,
+            parts_of(self.text, sections),
+            (tops, items, rows),
+            sentences,
+        )
+
+
+def header_line(cells: Sequence[str]) -> str:
+    """A table's header as it is read with its rows: the words of its cells between bars."""
+    return " | ".join(cell for cell in cells[:MAX_LEAD_CELLS] if cell)
+
+
+def lines_of(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """(start, end) of every line of a stretch of text, without its line break."""
+    end = len(text) if end is None else end
+    for newline in _NEWLINE.finditer(text, start, end):
+        yield start, newline.start()
+        start = newline.end()
+    if start < end:
+        yield start, end
