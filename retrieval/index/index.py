@@ -329,7 +329,7 @@ class Index:
                 return [[] for _ in queries]
             for first in range(0, len(queries), _QUERIES_AT_ONCE):
                 texts = queries[first : first + _QUERIES_AT_ONCE]
-                asked = search.prepare(self._encoder, texts, retriever)
+                asked = search.prepare(self._encoder, texts, retriever, hybrid)
                 with snapshot.guarded():
                     ranked = search.rank(
                         snapshot,
@@ -343,7 +343,7 @@ class Index:
                         ranked = rescoring.rescored(
                             snapshot, self._encoder, asked, ranked, k, rescore
                         )
-                    answers += hits(snapshot, texts, ranked, marked=highlights)
+                    answers += hits(snapshot, texts, ranked, k, marked=highlights)
         return answers
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:

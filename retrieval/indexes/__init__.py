@@ -5,7 +5,7 @@ Every module here is light to import; faiss and tantivy load on first use.
 
 from retrieval.indexes.dense import DenseSegment, merge_dense, write_dense
 from retrieval.indexes.filters import Filter, parse_filter, register_functions
-from retrieval.indexes.fusion import FUSIONS, fuse
+from retrieval.indexes.fusion import FUSIONS, Fusion, fuse
 from retrieval.indexes.late import MEMORY as LATE_MEMORY
 from retrieval.indexes.late import Codec as LateCodec
 from retrieval.indexes.late import (
@@ -21,6 +21,7 @@ from retrieval.indexes.late import (
 )
 from retrieval.indexes.late import dim_problem as token_dim_problem
 from retrieval.indexes.lexical import FIELD_WEIGHTS, FIELDS, LexicalIndex, highlight, write_lexical
+from retrieval.indexes.ranking import TieOrder, below, top_k
 
 __all__ = [
     "FIELDS",
@@ -30,11 +31,14 @@ __all__ = [
     "CompressedSegment",
     "DenseSegment",
     "Filter",
+    "Fusion",
     "LateCodec",
     "LateSearcher",
     "LateSegment",
     "LexicalIndex",
+    "TieOrder",
     "TokenMatches",
+    "below",
     "fuse",
     "highlight",
     "merge_compressed",
@@ -44,6 +48,7 @@ __all__ = [
     "parse_filter",
     "register_functions",
     "token_dim_problem",
+    "top_k",
     "train_codec",
     "write_dense",
     "write_late",

@@ -255,19 +255,6 @@ def chosen(ids: NDArray[np.int64], allowed: NDArray[np.bool_] | None) -> NDArray
     return picked
 
 
-def top_k(
-    ids: NDArray[np.int64], scores: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k best by descending score, equal scores by ascending id; -inf is never a hit."""
-    kept = np.flatnonzero(scores > -np.inf)
-    if len(kept) > k:
-        values = scores[kept]
-        bound = np.partition(values, len(values) - k)[len(values) - k]
-        kept = kept[values >= bound]  # all ties of the last place, so that the ids decide
-    order = kept[np.lexsort((ids[kept], -scores[kept]))[:k]]
-    return ids[order], scores[order]
-
-
 class RowsById:
     """Finds the rows of passage ids in a segment."""
 

@@ -33,6 +33,7 @@ from retrieval.indexes.arrays import (
     sync_folder,
     write_array,
 )
+from retrieval.indexes.ranking import TieOrder, top_k
 from retrieval.ragged import offsets_of, rows_of
 
 IDS = "dense.ids.npy"
@@ -40,6 +41,8 @@ VECTORS = "dense.vectors.npy"
 OFFSETS = "dense.offsets.npy"
 
 _MERGE_PASSAGES = 1 << 13
+_MORE = 16  # rows that are fetched beyond those asked for, since FAISS rounds otherwise than we do
+_ROUNDING = 1e-5
 
 
 def write_dense(
@@ -172,70 +175,67 @@ class DenseSegment:
         return len(self.ids)
 
     def search(
-        self, queries: ArrayLike, k: int, allowed: NDArray[np.bool_] | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        self,
+        queries: ArrayLike,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+        *,
+        ties: TieOrder | None = None,
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The k allowed passages of largest inner product for each query.
 
         Args:
             queries: f32 [q, D].
             k: at least 1; may exceed what there is.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
+            ties: the order of passages with equal scores; None is by ascending id.
 
         Returns:
-            ids i64 [q, k] padded with -1, and scores f32 [q, k] padded with -inf; scores descend,
-            equal ones by ascending id.
+            For each query ids i64 [h] and scores f32 [h], h <= k, those that `score` gives; scores
+            descend.
         """
         asked = check_query(queries, "dense query vectors", dim=self.dim)
-        ids = np.full((len(asked), check_k(k)), -1, dtype=np.int64)
-        scores = np.full((len(asked), k), -np.inf, dtype=np.float32)
+        check_k(k)
         mask = None if allowed is None else chosen(self.ids, allowed)
-        found = min(k, len(self.ids) if mask is None else int(mask.sum()))
-        if found == 0 or len(asked) == 0:
-            return ids, scores
-        names, best = self._best(asked, found, mask)
-        order = np.lexsort((names, -best), axis=1)
-        ids[:, :found] = np.take_along_axis(names, order, axis=1)
-        scores[:, :found] = np.take_along_axis(best, order, axis=1)
-        return ids, scores
-
-    def _best(
-        self, queries: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k best passages, of at least so many: ids i64 [q, k], and scores."""
-        if self._owners is None:
-            at, best = _nearest(queries, self._vectors, k, mask)
-            # A damaged file may hold NaN, which FAISS never returns: fewer than k rows then.
-            return np.where(at < 0, -1, self.ids[at]), np.where(at < 0, -np.inf, best)
-        counts = np.diff(self.offsets)
         if mask is not None:
-            mask = np.repeat(mask, counts)
+            mask = mask if self._owners is None else np.repeat(mask, np.diff(self.offsets))
         rows = len(self._vectors) if mask is None else int(mask.sum())
+        if rows == 0 or len(asked) == 0:
+            return [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in asked]
         # A passage's rows are seldom far apart in rank: few more rows than passages will do.
-        wide = min(rows, 2 * k + int(counts.max()))
-        while True:
-            at, best = _nearest(queries, self._vectors, wide, mask)
-            owners = np.where(at < 0, -1, self._owners[at])
-            firsts = [np.unique(own[own >= 0], return_index=True) for own in owners]
-            if wide == rows or min(len(names) for names, _ in firsts) >= k:
-                break
+        spread = 1 if self._owners is None else 2
+        most = 1 if self._owners is None else int(np.diff(self.offsets).max())
+        wide = min(rows, spread * k + max(most, _MORE))
+        found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+        left = np.arange(len(asked))
+        while len(left):
+            at, rough = _nearest(asked[left], self._vectors, wide, mask)
+            for place, near, products in zip(left.tolist(), at, rough, strict=True):
+                near = near[near >= 0]  # a damaged file may hold NaN, which FAISS never returns
+                ids = self.ids[near] if self._owners is None else np.unique(self._owners[near])
+                ids, scores = top_k(ids, self.score(asked[place], ids), k, ties)
+                # What FAISS did not return scores no more than the last that it did.
+                unseen = float(products[-1]) + _ROUNDING * max(1.0, abs(float(products[0])))
+                if wide == rows or (len(ids) == k and scores[-1] > unseen):
+                    found[place] = ids, scores
+            left = np.array([place for place in left.tolist() if place not in found], np.int64)
             wide = min(rows, 4 * wide)
-        names = np.full((len(queries), k), -1, dtype=np.int64)
-        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        for query, (_, first) in enumerate(firsts):
-            places = np.sort(first)[:k]
-            names[query, : len(places)] = owners[query, places]
-            scores[query, : len(places)] = best[query, places]
-        return names, scores
+        return [found[place] for place in range(len(asked))]
 
     def score(self, query: ArrayLike, ids: ArrayLike) -> NDArray[np.float32]:
-        """Inner product of one query f32 [D] with each passage, f32 [n]; -inf for unknown ids."""
+        """Inner product of one query f32 [D] with each passage, f32 [n]; -inf for unknown ids.
+
+        Equal vectors have equal scores, which is not so in products of matrices: there a row's
+        sum may be taken in another order than that of its neighbour.
+        """
         row = check_query(np.atleast_2d(np.asarray(query)), "dense query vectors", dim=self.dim)
         at = self._rows.find(ids)
         scores = np.full(len(at), -np.inf, dtype=np.float32)
         known = at >= 0
         if known.any():
             rows, starts = self._rows_of(at[known])
-            scores[known] = np.maximum.reduceat(self._vectors[rows] @ row[0], starts)
+            products = np.einsum("rd,d->r", self._vectors[rows], row[0])
+            scores[known] = np.maximum.reduceat(products, starts)
         return scores
 
     def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,28 +13,82 @@ from retrieval.errors import InputError
 FUSIONS: tuple[str, ...] = ("rrf", "minmax", "zscore")
 """The methods of `fuse`."""
 
+Runs = Mapping[str, tuple[ArrayLike, ArrayLike]]
+"""For each retriever ids i64 [n] and scores [n]."""
+
 _RRF_K = 60
 
 
+class Fusion:
+    """One scale for several retrievers' scores, set once by a set of candidates.
+
+    Passages that are found later are put on the same scale, so that what they add changes nothing
+    of what stands there already.
+
+    Methods, each a weighted sum over the retrievers:
+        rrf: 1 / (60 + rank), where the rank is one more than how many candidates score higher; a
+            run that lacks the passage adds nothing.
+        minmax: the score moved to [0, 1] by the candidates' least and greatest; where all scores
+            are equal, 1. A run that lacks the passage adds 0, as if it were its last.
+        zscore: the score less the candidates' mean, over their standard deviation; where all
+            scores are equal, 0. A run that lacks the passage adds the candidates' least.
+    """
+
+    def __init__(
+        self,
+        candidates: Runs,
+        *,
+        method: str = "rrf",
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        """Set the scale; arguments and errors are those of `fuse`."""
+        if method not in FUSIONS:
+            raise InputError(
+                f"fusion method {method!r} is unknown; choose from {', '.join(FUSIONS)}"
+            )
+        self._names = sorted(candidates)  # a fixed order of summation, whatever the caller's
+        self._shares = _shares(self._names, weights, convex=method != "rrf")
+        self._scales = {
+            name: _scale(_clean(name, *candidates[name])[1], method) for name in self._names
+        }
+
+    def fuse(self, runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Fuse runs of the same retrievers into one ranking of all their passages.
+
+        Returns:
+            ids i64 [m] and fused scores f64 [m]: scores descend, equal ones by ascending id.
+
+        Raises:
+            InputError: an id is given twice, or a score is NaN or infinite.
+        """
+        clean = {name: _clean(name, *runs[name]) for name in self._names}
+        none = np.empty(0, np.int64)
+        every = np.unique(np.concatenate([none, *(ids for ids, _ in clean.values())]))
+        fused = np.zeros(len(every), dtype=np.float64)
+        for name in self._names:
+            ids, scores = clean[name]
+            scale = self._scales[name]
+            if scale is None:
+                continue
+            part = np.full(len(every), scale.absent)
+            part[np.searchsorted(every, ids)] = scale.values(scores)
+            fused += self._shares[name] * part
+        order = np.lexsort((every, -fused))
+        return every[order], fused[order]
+
+
 def fuse(
-    runs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    runs: Runs,
     *,
     method: str = "rrf",
     weights: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Fuse runs into one ranking of all their passages.
-
-    Methods, each a weighted sum over the runs:
-        rrf: 1 / (60 + rank), where the best rank is 1; a run that lacks the passage adds nothing.
-        minmax: the score moved to [0, 1] by the run's least and greatest; where all scores are
-            equal, 1. A run that lacks the passage adds 0, as if it were its last.
-        zscore: the score less the run's mean, over its standard deviation; where all scores are
-            equal, 0. A run that lacks the passage adds its least.
+    """Fuse runs into one ranking of all their passages, on the scale that they set themselves.
 
     Args:
         runs: for each retriever its candidates, (ids i64 [n], scores [n]) in any order, higher is
             better, no id twice. Padding (id -1 or score -inf) is dropped.
-        method: one of `FUSIONS`.
+        method: one of `FUSIONS`; `Fusion` defines them.
         weights: for each retriever a finite number, at least 0 and not all 0; None weighs all
             alike. For minmax and zscore they are scaled to add up to 1 (a convex combination);
             for rrf they are taken as they are, and None is 1 each.
@@ -44,35 +99,38 @@ def fuse(
     Raises:
         InputError: an unknown method, weights or scores that cannot be used, an id given twice.
     """
-    if method not in FUSIONS:
-        raise InputError(f"fusion method {method!r} is unknown; choose from {', '.join(FUSIONS)}")
-    names = sorted(runs)  # a fixed order of summation, whatever order the caller used
-    shares = _shares(names, weights, convex=method != "rrf")
-    clean = {name: _clean(name, *runs[name]) for name in names}
-    every = np.unique(np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in clean.values())]))
-    fused = np.zeros(len(every), dtype=np.float64)
-    for name in names:
-        ids, scores = clean[name]
-        if len(ids) == 0:
-            continue
-        values, absent = _normalise(scores, method)
-        part = np.full(len(every), absent, dtype=np.float64)
-        part[np.searchsorted(every, ids)] = values
-        fused += shares[name] * part
-    order = np.lexsort((every, -fused))
-    return every[order], fused[order]
+    return Fusion(runs, method=method, weights=weights).fuse(runs)
 
 
-def _normalise(scores: NDArray[np.float64], method: str) -> tuple[NDArray[np.float64], float]:
-    """What a run, given best first, adds to each of its passages, and to those that it lacks."""
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What a retriever's scores add to the sum.
+
+    Attributes:
+        values: of scores f64 [n], f64 [n].
+        absent: of a passage that the retriever did not score.
+    """
+
+    values: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    absent: float
+
+
+def _scale(scores: NDArray[np.float64], method: str) -> _Scale | None:
+    """The scale that the candidates' scores set, which descend; None if there are none."""
+    if not len(scores):
+        return None
+    high, low = float(scores[0]), float(scores[-1])
     if method == "rrf":
-        return 1.0 / (_RRF_K + np.arange(1, len(scores) + 1)), 0.0
-    low, high = float(scores.min()), float(scores.max())
+        rising = -scores
+        return _Scale(lambda s: 1.0 / (_RRF_K + 1 + np.searchsorted(rising, -s)), 0.0)
     if method == "minmax":
-        return (scores - low) / (high - low) if high > low else np.ones_like(scores), 0.0
-    spread = scores.std()
-    values = (scores - scores.mean()) / spread if spread > 0 else np.zeros_like(scores)
-    return values, float(values.min())
+        if high > low:
+            return _Scale(lambda s: (s - low) / (high - low), 0.0)
+        return _Scale(lambda s: np.where(s >= high, 1.0, 0.0), 0.0)
+    mean, spread = float(scores.mean()), float(scores.std())
+    if high > low and spread > 0:
+        return _Scale(lambda s: (s - mean) / spread, (low - mean) / spread)
+    return _Scale(lambda s: np.zeros_like(s), 0.0)
 
 
 def _clean(

@@ -180,6 +180,33 @@ class Store:
         )
         return {row[0]: PassageRow(*row) for row in rows}
 
+    def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each of these passages among them by document id, then ordinal, i64 [n].
+
+        Raises:
+            IndexCorrupted: one is not there.
+        """
+        rows = self._by_keys(
+            "SELECT d.id, p.ordinal, p.id FROM passages AS p"
+            " JOIN documents AS d ON d.number = p.document WHERE p.id IN",
+            ids.tolist(),
+        )
+        places = {id: place for place, (_, _, id) in enumerate(sorted(rows))}
+        missing = [id for id in ids.tolist() if id not in places]
+        if missing:
+            raise self._damaged(f"passage {missing[0]} is not in it")
+        return np.array([places[id] for id in ids.tolist()], np.int64)
+
+    def order(self) -> NDArray[np.int64]:
+        """The place of every passage among all by document id, then ordinal: i64 by passage id."""
+        ids = self._column(
+            "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
+            " ORDER BY d.id, p.ordinal"
+        )
+        places = np.full(self.next_passage, len(ids), np.int64)
+        places[ids] = np.arange(len(ids))
+        return places
+
     def passages_of(self, number: int) -> list[PassageRow]:
         """The passages of the document with this number, in order."""
         with self._reading() as database:

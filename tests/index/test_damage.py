@@ -221,7 +221,7 @@ def test_an_error_that_is_no_damage_stays_what_it_is(
     def fail(*_: object, **__: object) -> None:
         raise TypeError("a mistake of ours")
 
-    monkeypatch.setattr("retrieval.index.reading.search.fuse", fail)
+    monkeypatch.setattr("retrieval.index.reading.search.fused", fail)
     with (
         Index.open(good, encoder=FakeEncoder()) as index,
         pytest.raises(TypeError, match="a mistake of ours"),

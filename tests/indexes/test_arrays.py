@@ -21,7 +21,6 @@ from retrieval.indexes.arrays import (
     chosen,
     mapping_of,
     open_array,
-    top_k,
     write_array,
 )
 
@@ -221,12 +220,3 @@ def test_bad_ids_in_a_file_are_corruption(ids: list[int]) -> None:
 def test_chosen(ids: list[int], allowed: list[bool]) -> None:
     mask = chosen(np.array(ids, dtype=np.int64), np.array(allowed, dtype=np.bool_))
     assert mask.tolist() == [i < len(allowed) and allowed[i] for i in ids]
-
-
-@given(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0]), max_size=30), st.integers(1, 40))
-def test_top_k_breaks_ties_by_id(scores: list[float], k: int) -> None:
-    ids = np.random.default_rng(len(scores)).permutation(len(scores)).astype(np.int64)
-    best, values = top_k(ids, np.array(scores, dtype=np.float32), k)
-    pairs = sorted((-s, i) for s, i in zip(scores, ids.tolist(), strict=True) if s > -np.inf)[:k]
-    assert best.tolist() == [i for _, i in pairs]
-    assert values.tolist() == [-s for s, _ in pairs]

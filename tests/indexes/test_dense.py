@@ -47,26 +47,27 @@ def test_search_is_brute_force(
     write_dense(folder, ids, vectors)
     segment = DenseSegment.open(folder)
     assert (len(segment), segment.dim) == (n, dim)
-    found, scores = segment.search(queries, k, allowed)
-    assert found.shape == scores.shape == (q, k)
-    assert (found.dtype, scores.dtype) == (np.int64, np.float32)
+    answers = segment.search(queries, k, allowed)
+    assert len(answers) == q
 
     open_to = np.array([allowed is None or (i < len(allowed) and bool(allowed[i])) for i in ids])
     products = queries.astype(np.float64) @ vectors.astype(np.float64).T
     row_of = {int(i): row for row, i in enumerate(ids)}
     expected = min(k, int(open_to.sum()))
-    for query in range(q):
-        best = found[query, :expected]
-        assert (found[query, expected:] == -1).all()
-        assert (scores[query, expected:] == -np.inf).all()
-        assert len(set(best.tolist())) == expected
+    for query, (best, scores) in enumerate(answers):
+        assert (best.dtype, scores.dtype) == (np.int64, np.float32)
+        assert len(best) == len(scores) == len(set(best.tolist())) == expected
         rows = [row_of[int(i)] for i in best]
         assert all(open_to[row] for row in rows)
         top = np.sort(products[query][open_to])[::-1][:expected] if n else np.empty(0)
-        np.testing.assert_allclose(scores[query, :expected], top, atol=1e-6)
-        np.testing.assert_allclose(scores[query, :expected], products[query][rows], atol=1e-6)
-        pairs = list(zip((-scores[query, :expected]).tolist(), best.tolist(), strict=True))
+        np.testing.assert_allclose(scores, top, atol=1e-6)
+        np.testing.assert_allclose(scores, products[query][rows], atol=1e-6)
+        pairs = list(zip((-scores).tolist(), best.tolist(), strict=True))
         assert pairs == sorted(pairs)
+        assert scores.tolist() == segment.score(queries[query], best).tolist()
+        # Alone or among others, and whatever k is: the same passages in the same order.
+        ((more, _),) = segment.search(queries[query : query + 1], 70, allowed)
+        assert best.tolist() == more[:k].tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,16 +94,15 @@ def test_a_passage_counts_as_the_best_of_its_vectors(
     folder = tmp_path_factory.mktemp("dense")
     write_dense(folder, ids, vectors, offsets)
     segment = DenseSegment.open(folder)
-    found, scores = segment.search(queries, k, allowed)
+    answers = segment.search(queries, k, allowed)
     best = np.maximum.reduceat(queries.astype(np.float64) @ vectors.T, offsets[:-1], axis=1)
-    for query in range(5):
+    for query, (found, scores) in enumerate(answers):
         row = segment.score(queries[query], ids)
         np.testing.assert_allclose(row, best[query], atol=1e-6)
         inside = np.flatnonzero(allowed[ids]) if allowed is not None else np.arange(n)
         expected = inside[np.argsort(-best[query][inside])][:k]
-        assert found[query, : len(expected)].tolist() == ids[expected].tolist()
-        assert (found[query, len(expected) :] == -1).all()
-        np.testing.assert_allclose(scores[query, : len(expected)], best[query][expected], atol=1e-6)
+        assert found.tolist() == ids[expected].tolist()
+        np.testing.assert_allclose(scores, best[query][expected], atol=1e-6)
 
 
 def test_several_vectors_a_passage_are_merged_bit_for_bit(tmp_path: Path) -> None:
@@ -243,6 +243,6 @@ def test_nan_in_a_damaged_file_is_never_a_hit(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-36:-24] = np.full(3, np.nan, dtype="<f4").tobytes()
     path.write_bytes(data)
-    ids, scores = DenseSegment.open(tmp_path).search(np.ones((1, 3)), 3)
-    assert ids.tolist() == [[2, 3, -1]]
-    assert scores.tolist() == [[1.0, 1.0, -np.inf]]
+    ((ids, scores),) = DenseSegment.open(tmp_path).search(np.ones((1, 3)), 3)
+    assert ids.tolist() == [2, 3]
+    assert scores.tolist() == [1.0, 1.0]

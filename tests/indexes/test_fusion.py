@@ -30,8 +30,8 @@ def reference(runs: dict[str, Run], method: str, weights: dict[str, float]) -> R
                 continue
             low, high = min(run.values()), max(run.values())
             if method == "rrf":
-                better = [j for j in run if (-run[j], j) <= (-run.get(i, 0.0), i)]
-                fused[i] += weights[name] / (60 + len(better)) if i in run else 0.0
+                better = [j for j in run if run[j] > run.get(i, 0.0)]
+                fused[i] += weights[name] / (61 + len(better)) if i in run else 0.0
             elif method == "minmax":
                 unit = 1.0 if low == high else (run.get(i, low) - low) / (high - low)
                 fused[i] += weights[name] / total * (unit if i in run else 0.0)

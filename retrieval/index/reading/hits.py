@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from retrieval.index.reading.search import Ranking
+from retrieval.index.reading.runs import Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import highlight
 from retrieval.store import PassageRow, StoredDocument
@@ -12,23 +12,29 @@ from retrieval.types import Hit, Passage
 
 
 def hits(
-    snapshot: Snapshot, queries: Sequence[str], rankings: Sequence[Ranking], *, marked: bool = True
+    snapshot: Snapshot,
+    queries: Sequence[str],
+    rankings: Sequence[Ranking],
+    k: int,
+    *,
+    marked: bool = True,
 ) -> list[list[Hit]]:
-    """The hits of each ranking, best first; `marked` ones have their highlights.
+    """The first k hits of each ranking, best first; `marked` ones have their highlights.
 
     Raises:
         IndexCorrupted: a passage that was found is not in the store.
     """
-    wanted = sorted({id for ranking in rankings for id in ranking.run.ids.tolist()})
+    firsts = [ranking.run.first(k) for ranking in rankings]
+    wanted = sorted({id for run in firsts for id in run.ids.tolist()})
     rows = snapshot.store.passages(wanted)
     numbers = sorted({row.document for row in rows.values()})
     documents = snapshot.store.documents(numbers)
     texts = snapshot.store.passage_texts(rows.values())
     answers = []
-    for query, ranking in zip(queries, rankings, strict=True):
-        places = _places(ranking)
+    for query, run, ranking in zip(queries, firsts, rankings, strict=True):
+        places = _places(run, ranking.by)
         answer = []
-        for id, score in zip(ranking.run.ids.tolist(), ranking.run.scores.tolist(), strict=True):
+        for id, score in zip(run.ids.tolist(), run.scores.tolist(), strict=True):
             row = rows.get(id)
             if row is None or row.document not in documents or id not in texts:
                 raise snapshot.corrupted(f"a search found passage {id}, which is not stored")
@@ -39,10 +45,10 @@ def hits(
     return answers
 
 
-def _places(ranking: Ranking) -> dict[int, dict[str, tuple[float, int]]]:
+def _places(shown: Run, by: Mapping[str, Run]) -> dict[int, dict[str, tuple[float, int]]]:
     """Passage id to the score and rank that each retriever gave it."""
-    places: dict[int, dict[str, tuple[float, int]]] = {id: {} for id in ranking.run.ids.tolist()}
-    for name, run in ranking.by.items():
+    places: dict[int, dict[str, tuple[float, int]]] = {id: {} for id in shown.ids.tolist()}
+    for name, run in by.items():
         scored = zip(run.ids.tolist(), run.scores.tolist(), strict=True)
         for rank, (id, score) in enumerate(scored, start=1):
             if id in places:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.reading.search import Query, Ranking, Run
+from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.writing.drafts import before
 from retrieval.store import PassageRow

@@ -17,6 +17,9 @@ from retrieval.index.segments import LEXICAL, OpenedSegments, living
 from retrieval.indexes import LateSearcher, parse_filter, register_functions
 from retrieval.store import Store
 
+_FEW = 16
+"""Of so many passages one is looked up in no more time than its share of all takes."""
+
 
 class Snapshot:
     """A store held at one generation and every segment that it names, opened and mapped.
@@ -52,6 +55,7 @@ class Snapshot:
         self.passages = living(store)
         dead = store.dead()
         self._alive = self._mask(dead, value=False) if len(dead) else None
+        self._order: NDArray[np.int64] | None = None  # read when first needed
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
@@ -71,6 +75,17 @@ class Snapshot:
             return self._alive
         condition, parameters = parse_filter(where).to_sql()
         return self._mask(self.store.matching(condition, parameters), value=True)
+
+    def order(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A number for each of these passages, i64 [n]: they rise by document id, then ordinal.
+
+        It breaks ties. A few are looked up; of many the order of all is read, once.
+        """
+        if self._order is None and _FEW * len(ids) < self.passages:
+            return self.store.ranks(ids)
+        if self._order is None:
+            self._order = self.store.order()
+        return self._order[ids]
 
     def corrupted(self, symptom: str) -> IndexCorrupted:
         """The error for something that cannot be unless a file is damaged; names it if it can."""

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
-from retrieval.indexes.arrays import check_k, top_k
+from retrieval.indexes.arrays import check_k
 from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment
 from retrieval.indexes.late.narrowing import Found, narrow
 from retrieval.indexes.late.query import LateQuery, prepare
+from retrieval.indexes.ranking import TieOrder, top_k
 
 LateSegment = ExactSegment | CompressedSegment
 _SCORES_AT_ONCE = 1 << 24  # 64 MB of scores: queries times passages
@@ -59,6 +60,11 @@ class LateSearcher:
         """How many passages the segments hold, dead ones too."""
         return sum(map(len, self.segments))
 
+    @property
+    def narrows(self) -> bool:
+        """Whether a search may score but a part of the passages, more of them for a larger k."""
+        return bool(self._compressed)
+
     def search(
         self,
         queries: Sequence[ArrayLike],
@@ -68,6 +74,7 @@ class LateSearcher:
         weights: Sequence[ArrayLike] | None = None,
         candidates: int | None = None,
         exhaustive: bool = False,
+        ties: TieOrder | None = None,
     ) -> list[Found]:
         """The k allowed passages of largest MaxSim for each query.
 
@@ -79,10 +86,11 @@ class LateSearcher:
             candidates: compressed passages to score exactly, at least k; None is 512, fewer where
                 a filter leaves few, and at least 8 * k.
             exhaustive: score every passage exactly, whatever it costs.
+            ties: the order of passages with equal scores; None is by ascending id.
 
         Returns:
-            For each query ids i64 [h] and scores f32 [h], h <= k; scores descend, equal ones by
-            ascending id. A passage without tokens is never among them.
+            For each query ids i64 [h] and scores f32 [h], h <= k; scores descend. A passage
+            without tokens is never among them.
 
         Raises:
             InputError: k < 1, or a query of another shape or with NaN or infinity.
@@ -106,7 +114,7 @@ class LateSearcher:
         for place, answer in narrow(self._compressed, some, k, depth, allowed):
             found[filled[place]].append(answer)
         return [
-            top_k(np.concatenate([i for i, _ in f]), np.concatenate([s for _, s in f]), k)
+            top_k(np.concatenate([i for i, _ in f]), np.concatenate([s for _, s in f]), k, ties)
             if f
             else _NONE
             for f in found
