@@ -5,7 +5,7 @@
     python benchmarks/model_sizes.py speed draw --runs RUNS \\
         --collections COLLECTION... --also MODEL=TOKENS
 
-RUNS is what `recipes/model_sizes.py` wrote; `--also` names a model folder and the tokens that it
+RUNS is what `lab.recipes.model_sizes` wrote; `--also` names a model folder and the tokens that it
 has seen in all. `evaluate` indexes and searches the collections as `retrieval eval` does, with the
 int8 graph on the CPU, and writes `benchmarks/results/model_sizes.json`. It goes on where it was
 stopped, and the machine may be busy. `speed` needs a silent one: it encodes the same passages of
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do the steps that were asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("steps", nargs="+", choices=("evaluate", "speed", "draw"))
-    parser.add_argument("--runs", type=Path, help="folder that recipes/model_sizes.py wrote")
+    parser.add_argument("--runs", type=Path, help="folder that lab.recipes.model_sizes wrote")
     parser.add_argument("--also", nargs="+", default=[], metavar="MODEL=TOKENS")
     parser.add_argument("--collections", nargs="+", default=[], help="folders in BEIR's format")
     parser.add_argument("--work", type=Path, help="folder for indexes and runs")

@@ -1,4 +1,7 @@
-"""Imports run downwards only, and documents, encoders, indexes and store stay apart."""
+"""Imports run downwards only, and documents, encoders, indexes and store stay apart.
+
+`lab`, which is not installed, stands above `retrieval.train`; nothing in the package imports it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import pytest
 import retrieval
 
 PACKAGE = "retrieval"
+OUTSIDE = {"lab", "tests", "benchmarks", "examples"}
+"""What stands beside the package in a checkout, and is not installed with it."""
 
 LEVELS = (
     {"errors"},
@@ -25,6 +30,8 @@ LEVELS = (
     {"__main__"},
 )
 """Lowest first. A unit imports itself and what stands on lower levels, nothing beside it."""
+
+LEVEL: Mapping[str, int] = {unit: at for at, units in enumerate(LEVELS) for unit in units}
 
 
 def imported(tree: ast.AST, module: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -47,7 +54,6 @@ def imported(tree: ast.AST, module: tuple[str, ...]) -> Iterator[tuple[int, str]
 
 def violations(root: Path) -> list[str]:
     """`file:line: unit imports unit` for every import of the package at `root` that may not be."""
-    level: Mapping[str, int] = {unit: at for at, units in enumerate(LEVELS) for unit in units}
     found = []
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
@@ -56,20 +62,38 @@ def violations(root: Path) -> list[str]:
         unit = parts[0]
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for line, name in imported(tree, (PACKAGE, *parts[:-1])):
+            if name.partition(".")[0] in OUTSIDE:
+                found.append(f"{file.name}:{line}: {unit} imports {name}, which is not installed")
             if name.partition(".")[0] != PACKAGE or name == f"{PACKAGE}.__version__":
                 continue
             target = name.split(".")[1] if "." in name else "__init__"
-            if unit not in level:
+            if unit not in LEVEL:
                 found.append(f"{file.name}:{line}: {unit} has no level")
-            elif target not in level:
+            elif target not in LEVEL:
                 found.append(f"{file.name}:{line}: {unit} imports {target}, which has no level")
-            elif target != unit and level[target] >= level[unit]:
+            elif target != unit and LEVEL[target] >= LEVEL[unit]:
                 found.append(f"{file.name}:{line}: {unit} imports {target}")
     return found
 
 
+def lab_violations(root: Path) -> list[str]:
+    """The same for the lab at `root`: of the package, it imports `train` and what is below."""
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        parts = ("lab", *file.relative_to(root).with_suffix("").parts)
+        for line, name in imported(ast.parse(file.read_text(encoding="utf-8")), parts[:-1]):
+            top, _, rest = name.partition(".")
+            if top in OUTSIDE - {"lab"} or (
+                top == PACKAGE and LEVEL.get(rest.split(".")[0], len(LEVELS)) > LEVEL["train"]
+            ):
+                found.append(f"{file.name}:{line}: lab imports {name}")
+    return found
+
+
 def test_imports_run_downwards() -> None:
-    assert violations(Path(retrieval.__file__).parent) == []
+    package = Path(retrieval.__file__).parent
+    assert violations(package) == []
+    assert lab_violations(package.parent / "lab") == []
 
 
 @pytest.mark.parametrize(
@@ -87,6 +111,7 @@ def test_imports_run_downwards() -> None:
         ("eval/a.py", "from retrieval.train import distill", "eval imports train"),
         ("index/a.py", "from retrieval import Index", "index imports Index, which has no level"),
         ("index/a.py", "import retrieval", "index imports __init__, which has no level"),
+        ("train/a.py", "from lab.text import corpus", "lab.text.corpus, which is not installed"),
         ("helpers.py", "from retrieval.types import Hit", "helpers has no level"),
     ],
 )
@@ -97,6 +122,21 @@ def test_the_walk_sees_a_violation(tmp_path: Path, file: str, source: str, expec
     found = violations(tmp_path)
     assert len(found) == 1
     assert expected in found[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from retrieval.cli import main", "lab imports retrieval.cli.main"),
+        ("import benchmarks.chart", "lab imports benchmarks.chart"),
+        ("from retrieval.train import ranking\nfrom ..text import corpus", None),
+    ],
+)
+def test_the_lab_stands_on_training(tmp_path: Path, source: str, expected: str | None) -> None:
+    (tmp_path / "distillation").mkdir()
+    (tmp_path / "distillation" / "a.py").write_text(source)
+    found = lab_violations(tmp_path)
+    assert found == ([] if expected is None else [f"a.py:1: {expected}"])
 
 
 def test_the_walk_lets_the_direction_pass(tmp_path: Path) -> None:

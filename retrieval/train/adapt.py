@@ -42,14 +42,14 @@ from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.sides import Side, SideReader
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, IndexNotFound, InputError
+from retrieval.files.whole import write_whole
 from retrieval.index import Index
 from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
-from retrieval.train.checkpoint import replacing
-from retrieval.train.distributed import check_alone
 from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
 from retrieval.train.heldout import Figures, measure, score
 from retrieval.train.mining import Mined, mine, text_of
+from retrieval.train.processes import check_alone
 from retrieval.train.student import Student
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import TeacherCache
@@ -154,7 +154,7 @@ def adapt(
     report = run.run()
     report["seconds"] = round(time.monotonic() - began, 1)
     finished = AdaptReport(**report)
-    (out / REPORT).write_text(json.dumps(_plain(finished), indent=2) + "\n", encoding="utf-8")
+    _write_json(out / REPORT, _plain(finished))
     write_card(finished, options)
     shutil.rmtree(out / TRAINING)
     return finished
@@ -441,8 +441,7 @@ def _difference(known: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    with replacing(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
+    write_whole(path, json.dumps(value, indent=2) + "\n")
 
 
 def _plain(report: AdaptReport) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from retrieval.encoders.sides import SideReader, TokenSequence
 from retrieval.errors import CheckpointError
-from retrieval.train.checkpoint import replacing
+from retrieval.files.whole import write_whole
 from retrieval.train.interruption import interrupted
-from retrieval.train.losses import maxsim_matrix
 from retrieval.train.precision import autocast
 from retrieval.train.ranking import (
     anchor_loss,
+    maxsim_matrix,
     ranking_contrastive_loss,
     ranking_distillation_loss,
 )
@@ -263,8 +263,7 @@ class Finetuner:
         for number, own in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": t for name, t in own.items()}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        with replacing(path) as file:
-            file.write(save(plain, metadata={"step": str(self._step)}))
+        write_whole(path, save(plain, metadata={"step": str(self._step)}))
 
     def _resume(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open

@@ -2,8 +2,6 @@
 
     functions       Python: a docstring asks for the code below it
     sections        Markdown and reStructuredText: a heading asks for what it heads
-    xml_sections    the same of books in CNXML (OpenStax) and articles in JATS
-    train_pairs     the judged queries of a test collection's train split
 
 A text that is too long becomes several windows; those after the first, and texts that nothing asks
 for, are records without a query.
@@ -11,20 +9,14 @@ for, are records without a query.
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
-from xml.etree import ElementTree
 
 from retrieval.documents import asking
 from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Function
 from retrieval.documents.formats import first_heading, markdown, rst
-from retrieval.errors import DocumentError
-from retrieval.eval.datasets import beir
-from retrieval.train.corpus import Record
 
 SHORTEST, TARGET, LONGEST = 200, 1500, 4000
 """Characters of a window: no fewer, about so many, no more."""
@@ -34,17 +26,15 @@ _CODE = range(80, LONGEST + 1)
 """Characters of a function that is neither trivial nor too long to be read whole."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“(])")
-_CONTENT_WORD = re.compile(r"\w{4,}")
 
-_ASIDE = frozenset(
-    {"caption", "disp-formula", "equation", "exercise", "fig", "figure", "fn", "footnote"}
-    | {"glossary", "graphic", "iframe", "media", "metadata", "ref-list", "supplementary-material"}
-    | {"table", "table-wrap", "tex-math", "title"}
-)
-"""Elements that are no running text."""
-_CITED = frozenset({"bibr", "fig", "table", "supplementary-material"})
-"""Kinds of cross-references that leave nothing to read."""
-_EMPTY_BRACKETS = re.compile(r"\s*[\[(][\s,;–-]*[\])]")
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text to learn from, with a query that it answers where there is one."""
+
+    text: str
+    title: str = ""
+    query: str = ""
 
 
 def windows(text: str) -> list[str]:
@@ -98,54 +88,7 @@ def sections(
         title = markdown.title(text) if is_markdown else first_heading(rst.outline(text))
     for part in asking.headed(text, language):
         heading = part.names[-1] if part.names else ""
-        yield from _section(title, heading, text[part.body : part.end].strip())
-
-
-def xml_sections(data: bytes) -> Iterator[Record]:
-    """Sections of a CNXML module or a JATS article, without figures, tables and exercises.
-
-    Raises:
-        DocumentError: it is not well-formed XML.
-    """
-    try:
-        root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as wrong:
-        raise DocumentError(f"not well-formed XML ({wrong}); expected CNXML or JATS") from None
-    title = next((_plain(node) for node in root.iter() if _tag(node) in _TITLES), "")
-    for node in root.iter():
-        if _tag(node) == "abstract":
-            paragraphs = [_plain(inner) for inner in node.iter() if _tag(inner) == "p"]
-            yield from _section("", title, "\n\n".join(paragraphs))
-        elif _tag(node) in ("body", "content"):
-            yield from _walk(node, title, "")
-
-
-def train_pairs(folder: Path) -> Iterator[Record]:
-    """Queries that only the train split names, each with the window that shares most with it.
-
-    Windows of its documents that no query asks for follow without one. Documents and queries that
-    another split names too are left out.
-
-    Raises:
-        InputError: a file is missing or a line cannot be read; both are named.
-    """
-    free = beir.train_only(folder)
-    asked: defaultdict[str, list[str]] = defaultdict(list)
-    queries = {query.id: query.text for query in beir.queries(folder) if query.id in free.queries}
-    for judgement in beir.judgements(folder):
-        if judgement.grade > 0 and judgement.query in queries:
-            asked[judgement.document].append(queries[judgement.query])
-    for document in beir.documents(folder):
-        parts = windows(document.text)
-        if not parts or document.id not in free.documents:
-            continue
-        unasked = dict.fromkeys(range(len(parts)))
-        for query in asked[document.id]:
-            best = _best_window(query, parts)
-            unasked.pop(best, None)
-            yield Record(parts[best], document.title, query)
-        for at in unasked:
-            yield Record(parts[at], document.title)
+        yield from section(title, heading, text[part.body : part.end].strip())
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
@@ -190,8 +133,8 @@ def _at_margin(lines: Sequence[str], indent: int) -> str:
     return "\n".join([first[indent:], *cut]).rstrip()
 
 
-def _section(title: str, heading: str, body: str) -> Iterator[Record]:
-    """The first window with the heading as its query, the others under it."""
+def section(title: str, heading: str, body: str) -> Iterator[Record]:
+    """A section's windows: the first with the heading as its query, the others under it."""
     named = ": ".join(dict.fromkeys(part for part in (title, heading) if part))
     # A heading of one word ("Usage") says nothing without the title before it.
     query = heading if len(heading.split()) > 1 else named
@@ -200,61 +143,3 @@ def _section(title: str, heading: str, body: str) -> Iterator[Record]:
             yield Record(window, title, query)
         else:
             yield Record(window, named)
-
-
-_TITLES = ("title", "article-title")
-
-
-def _walk(node: ElementTree.Element, title: str, heading: str) -> Iterator[Record]:
-    """Records of the text right below `node`, then of each section in it."""
-    yield from _section(title, heading, "\n\n".join(_paragraphs(node)))
-    for child in node:
-        if _tag(child) in ("section", "sec"):
-            named = next((_plain(inner) for inner in child if _tag(inner) == "title"), "")
-            yield from _walk(child, title, named)
-
-
-def _paragraphs(node: ElementTree.Element) -> Iterator[str]:
-    for child in node:
-        tag = _tag(child)
-        if tag in ("para", "p"):
-            if text := _plain(child):
-                yield text
-        elif tag == "list":
-            if items := [item for item in map(_plain, child) if item]:
-                yield "; ".join(items)
-        elif tag not in _ASIDE and tag not in ("section", "sec"):
-            yield from _paragraphs(child)
-
-
-def _plain(node: ElementTree.Element) -> str:
-    """The running text of an element, on one line."""
-
-    def parts(element: ElementTree.Element) -> Iterator[str]:
-        yield element.text or ""
-        for child in element:
-            if _tag(child) not in _ASIDE and child.get("ref-type") not in _CITED:
-                yield from parts(child)
-            yield child.tail or ""
-
-    return " ".join(_EMPTY_BRACKETS.sub("", "".join(parts(node))).split())
-
-
-def _tag(node: ElementTree.Element) -> str:
-    # Comments and processing instructions have a function for a tag.
-    return node.tag.rpartition("}")[2] if isinstance(node.tag, str) else "metadata"
-
-
-def _best_window(query: str, parts: Sequence[str]) -> int:
-    """The window with the most of the query's words, rare ones above all; the first of equals."""
-    counts = [Counter(_CONTENT_WORD.findall(part.lower())) for part in parts]
-    holding = Counter(word for count in counts for word in count)
-
-    def score(count: Counter[str]) -> float:
-        return sum(
-            (1 + math.log(count[word])) * math.log(1 + len(parts) / holding[word])
-            for word in set(_CONTENT_WORD.findall(query.lower()))
-            if count[word]
-        )
-
-    return max(range(len(parts)), key=lambda at: score(counts[at]))

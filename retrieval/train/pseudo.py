@@ -15,8 +15,7 @@ import numpy as np
 from retrieval.errors import EncoderMismatch, InputError
 from retrieval.store import Store
 from retrieval.store.schema import Settings
-from retrieval.train.corpus import Record
-from retrieval.train.pairs import functions, sections, windows
+from retrieval.train.pairs import Record, functions, sections, windows
 from retrieval.train.task import Task, hold_out
 from retrieval.types import Document
 

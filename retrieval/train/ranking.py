@@ -6,6 +6,9 @@ MaxSim averaged over a query's tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -60,3 +63,12 @@ def anchor_loss(
     """
     moved = (dense * dense_before).sum(1), (tokens * tokens_before).sum(1)
     return 2 - moved[0].mean() - moved[1].mean()
+
+
+def maxsim_matrix(queries: Sequence[Tensor], texts: Sequence[Tensor]) -> Tensor:
+    """[n, m]: mean over query i's tokens of the best similarity with a token of text j."""
+    similar = torch.cat(list(queries)) @ torch.cat(list(texts)).T
+    by_text = torch.split(similar, [len(text) for text in texts], dim=1)
+    best = torch.stack([part.amax(1) for part in by_text], 1)
+    by_query = torch.split(best, [len(query) for query in queries])
+    return torch.stack([part.mean(0) for part in by_query])

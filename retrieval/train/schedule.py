@@ -1,4 +1,4 @@
-"""The course of the learning rate (warm-up, stable, decay) and of the batch (growth)."""
+"""The course of the learning rate: warm-up, stable, decay."""
 
 from __future__ import annotations
 
@@ -18,16 +18,3 @@ def warmup_stable_decay(
         return 1.0
     progress = min((done - (1.0 - decay)) / decay, 1.0)
     return float(max(floor, 1.0 - progress**0.5))
-
-
-def growing_batch(done: float, first: float, last: float) -> float:
-    """Tokens of a step when a share `done` (0 to 1) of the tokens of the growth is over.
-
-    The batch grows by as much with each step, as ModernBERT's does, which spends the same number
-    of steps at each size. Tokens seen are the sum of the batches, so the batch's square grows
-    linearly with them.
-    """
-    if done >= 1.0:
-        return last
-    square = first**2 + (last**2 - first**2) * done
-    return float(square**0.5)

@@ -1,0 +1,468 @@
+"""Distillation: a student ModernBERT learns teachers' token and pooled vectors, then pairs.
+
+Every position is a target, so a small model learns from few texts. Pairs of query and text are
+mixed in, with in-batch negatives for both heads while the distillation goes on, so that neither
+head drifts; and long texts, of which a teacher reads a window at a time. A checkpoint is written
+every few minutes; a run that is started again goes on from the last one as if it had not stopped.
+
+Several processes share each step: rank r of n works on texts r, r + n, and so on of the batch, and
+gradients are summed. Negatives are the whole batch's, so the vectors of pairs are gathered first.
+What a step reads is the same on any number of processes, and so is its loss, to rounding.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lab.distillation.all_gather import Gather
+from lab.distillation.long_texts import join_windows, runs_of_texts
+from lab.distillation.losses import (
+    WHOLE,
+    Share,
+    needle_loss,
+    pair_losses,
+    teachers_loss,
+    teachers_ranking,
+)
+from lab.distillation.needles import Needles, Words, hide
+from lab.distillation.teacher import Teacher, fitted_axes, principal_axes
+from lab.distillation.teacher_outputs import TeacherOutput
+from lab.distillation.teachers import TeacherEnsemble, WeightedTeacher
+from lab.running.checkpoint import check_settings, read_state, save_state
+from lab.running.distributed import Ranks
+from lab.running.optimisers import (
+    OptimiserSettings,
+    optimisers,
+    peak_rates,
+    set_rates,
+    update,
+)
+from lab.text.corpus import TokenCorpus, batches, pair_batches
+from retrieval.encoders.model.attention import Layout
+from retrieval.errors import CheckpointError
+from retrieval.train.interruption import interrupted
+from retrieval.train.processes import check_alone
+from retrieval.train.schedule import warmup_stable_decay
+from retrieval.train.student import Output, Student, flatten
+
+Log = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig:
+    """How long and how fast to learn.
+
+    Attributes:
+        tokens: tokens of text to see in all, pairs included.
+        batch_tokens: tokens of one step.
+        pairs: query and text pairs added to a step, once `pairs_from` of the run is over.
+        pair_weight: weight of the contrast between the pairs.
+        rank_weight: weight of the teachers' ranking of a batch's texts for each of its queries.
+        needle_weight: weight of telling passages of long texts from the same with a word changed,
+            where `distill` is given the words; 0 leaves it out.
+        long_every: one step of so many is on long texts, once `pairs_from` of the run is over; 0
+            for none.
+        long_odds: how many times as often a length of long texts (512, 1,024 and so on to 8,192
+            tokens) is drawn as the one half as long.
+        muon: peak learning rate of the trunk's matrices, which Muon updates.
+        adam: peak learning rate of everything else, which AdamW updates.
+        embedding: factor on `adam` for the embedding table; 0 keeps it as the teacher has it.
+        layerwise: weight of the inner layers' distances to the first teacher's, until half of the
+            run is over.
+        axes: what the token head learns: the first teacher's `principal` axes, from which it then
+            begins, or those nearest to what a student that has learnt already does (`fitted`).
+        checkpoint_seconds: time between two checkpoints.
+    """
+
+    tokens: int = 9_000_000
+    batch_tokens: int = 4096
+    pairs: int = 32
+    pairs_from: float = 0.5
+    pair_weight: float = 0.1
+    rank_weight: float = 0.2
+    needle_weight: float = 0.5
+    long_every: int = 8
+    long_odds: float = 0.5
+    muon: float = 1e-2
+    adam: float = 1.5e-3
+    embedding: float = 0.0
+    layerwise: float = 0.3
+    axes: Literal["principal", "fitted"] = "principal"
+    decay: float = 0.4
+    seed: int = 0
+    checkpoint_seconds: float = 300.0
+
+
+def distill(
+    student: Student,
+    teachers: Teacher | Sequence[WeightedTeacher],
+    corpus: TokenCorpus,
+    config: DistillConfig,
+    folder: Path,
+    *,
+    vectors: Path | None = None,
+    words: Words | None = None,
+    ranks: Ranks | None = None,
+    log: Log | None = None,
+    deadline: float | None = None,
+    until: int | None = None,
+) -> Student:
+    """Train the student, or go on training it from the checkpoint in `folder`.
+
+    Ctrl-C leaves a checkpoint of the last whole step.
+
+    Args:
+        student: on the device of `ranks`, the same on every rank.
+        teachers: one, whose tokens and pooled vectors are learnt; or several, the losses being
+            added by their weights. The first is a `Teacher`, whose tokens the token head learns.
+        vectors: a folder for what the teachers encode, so that no run encodes it again; None keeps
+            nothing. It takes 2 bytes a dimension: for each token of a `Teacher`, as often again
+            as it has layers where `config.layerwise` asks for them; for each text of an encoder.
+        words: of the tokenizer, for passages of long texts to be told apart; None leaves that out.
+        ranks: the processes that train together; this one alone if None.
+        log: called on the leading rank with the step's figures, every ten steps.
+        deadline: `time.monotonic()` at which to stop with a checkpoint, decayed or not; the
+            leading rank's counts.
+        until: tokens seen at which to do so; None is all of them.
+
+    Returns:
+        The same student, trained.
+
+    Raises:
+        CheckpointError: the checkpoint in `folder` is damaged, of another shape or other teachers.
+        InputError: a teacher cannot be learnt from; or `torchrun` started several processes, and
+            `ranks` is None.
+    """
+    if ranks is None:
+        check_alone("distillation without ranks")
+        ranks = Ranks(device=next(student.parameters()).device)
+    given = [WeightedTeacher(teachers)] if isinstance(teachers, Teacher) else teachers
+    ensemble = TeacherEnsemble(given, corpus, kept=vectors)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _Run(student, ensemble, corpus, config, folder, ranks, words)
+    started, first, saved = time.monotonic(), run.seen, time.monotonic()
+    student.train()
+    end = config.tokens if until is None else min(until, config.tokens)
+    stop = False
+    with interrupted() as pressed:
+        while run.seen < end:
+            figures = run.step()
+            now = time.monotonic()
+            if log is not None and ranks.leads and run.steps % 10 == 0:
+                rate = (run.seen - first) / (now - started)
+                log({"step": run.steps, "seen": run.seen, "tokens_per_s": round(rate)} | figures)
+            late = ranks.leads and deadline is not None and now >= deadline
+            stop, late = ranks.any(pressed(), late)
+            if stop or late or now - saved >= config.checkpoint_seconds or run.seen >= end:
+                run.save()
+                saved = now
+            if stop or late:
+                break
+        # Whoever ends before the checkpoint is written may take the others along.
+        ranks.wait()
+        if stop:
+            raise KeyboardInterrupt
+    return student.eval()
+
+
+def tokens_seen(folder: Path) -> int:
+    """Tokens that the run in `folder` had seen at its last checkpoint."""
+    return int(torch.load(folder / "state.pt", weights_only=True, mmap=True)["seen"])
+
+
+class _Run:
+    """What a run consists of, and its checkpoint."""
+
+    def __init__(
+        self,
+        student: Student,
+        ensemble: TeacherEnsemble,
+        corpus: TokenCorpus,
+        config: DistillConfig,
+        folder: Path,
+        ranks: Ranks,
+        words: Words | None,
+    ) -> None:
+        self.student, self.ensemble, self.corpus, self.config = student, ensemble, corpus, config
+        self.folder, self.ranks = folder, ranks
+        self.words = words if config.needle_weight > 0 else None
+        self.projections = nn.ParameterDict(
+            {
+                str(number): nn.Parameter(projection.to(ranks.device))
+                for number, projection in enumerate(
+                    ensemble.projections(student.dense_head.weight.shape[0])
+                )
+                if projection is not None
+            }
+        )
+        rates = OptimiserSettings(adam=config.adam, muon=config.muon, embedding=config.embedding)
+        learning = nn.ModuleList([student, self.projections])
+        self.optimisers = optimisers(learning, student.trunk, rates)
+        self.parameters: list[Tensor] = [p for p in learning.parameters() if p.requires_grad]
+        self._peaks = peak_rates(self.optimisers)
+        self.steps = self.seen = 0
+        self._drawn = {"text": 0, "pair": 0, "long": 0}
+        state = read_state(folder)
+        if state is None:
+            self.axes = self._axes()
+        else:
+            self._load(state)
+        self._streams: dict[str, Iterator[Any] | None] = {
+            "text": batches(corpus, config.batch_tokens, seed=config.seed),
+            "pair": pair_batches(corpus, config.pairs, seed=config.seed),
+            "long": runs_of_texts(
+                corpus, config.batch_tokens, seed=config.seed, odds=config.long_odds
+            ),
+        }
+        for name, count in self._drawn.items():
+            stream = self._streams[name]
+            if stream is not None:
+                next(islice(stream, count, count), None)
+
+    def step(self) -> dict[str, float]:
+        """One update; its figures."""
+        done, config = self.seen / self.config.tokens, self.config
+        factor = warmup_stable_decay(done, decay=config.decay)
+        set_rates(self.optimisers, self._peaks, factor)
+        mixed = done >= config.pairs_from
+        self.steps += 1
+        if mixed and config.long_every and self.steps % config.long_every == 0:
+            figures = self._on_long(self._next("long"))
+        else:
+            figures = self._on_texts(self._next("text"), config.layerwise if done < 0.5 else 0.0)
+            if mixed and self._streams["pair"] is not None:
+                figures |= self._on_pairs(self._next("pair"))
+        self.ranks.sum_gradients(self.parameters)
+        update(self.optimisers, self.parameters, 1.0)
+        return {"lr": round(factor, 4)} | figures
+
+    def _next(self, name: str) -> Any:
+        stream = self._streams[name]
+        assert stream is not None
+        self._drawn[name] += 1
+        return next(stream)
+
+    def _on_texts(self, chosen: NDArray[np.int64], layerwise: float) -> dict[str, float]:
+        own, share = self._own(self.corpus.lengths[chosen])
+        outputs = self.ensemble.of_texts(chosen[own], states=layerwise > 0)
+        texts = [self.corpus[int(text)] for text in chosen[own]]
+        self.seen += int(self.corpus.lengths[chosen].sum())
+        return self._distilled(texts, outputs, layerwise, share)
+
+    def _on_long(self, runs: list[NDArray[np.int64]]) -> dict[str, float]:
+        # Of each window but a run's last, [SEP] goes, and [CLS] of each but the first.
+        lengths = np.array([self.corpus.lengths[run].sum() - 2 * (len(run) - 1) for run in runs])
+        own, share = self._own(lengths)
+        mine = [runs[number] for number in own]
+        if self.words is None:
+            long_texts, outputs = self.ensemble.of_long(mine)
+            self.seen += int(lengths.sum())
+            figures = self._distilled(long_texts.texts, outputs, 0.0, share)
+        else:
+            # A run's passages are the same whichever process reads it.
+            hidden = [
+                hide(self.corpus, runs[number], self.words, [self.config.seed, self.steps, number])
+                for number in own.tolist()
+            ]
+            figures = self._with_needles(mine, hidden, share)
+            self.seen += 2 * int(lengths.sum())
+        return {f"long_{name}": value for name, value in figures.items()}
+
+    def _with_needles(
+        self, runs: list[NDArray[np.int64]], hidden: list[Needles], share: Share
+    ) -> dict[str, float]:
+        """Long texts, learnt from as others are, and their passages told from changed ones."""
+        long_texts, outputs = self.ensemble.of_long(runs, [needles.own for needles in hidden])
+        changed = join_windows([needles.changed for needles in hidden]).texts
+        queries = [needles.queries for needles in hidden]
+        texts = [*long_texts.texts, *changed, *itertools.chain.from_iterable(queries)]
+        out = self._output(*flatten(texts, self.ranks.device))
+        count, rows = len(long_texts.texts), sum(map(len, long_texts.texts))
+        first = Output(out.hidden[:rows], out.dense[:count], out.tokens[:rows], [])
+        layout = Layout.of([len(text) for text in long_texts.texts], self.ranks.device)
+        # Of the whole step, which passages have made longer, and not every text alike.
+        asked, told = (sum(map(len, queries)), rows) if share.texts else (0, 0)
+        totals = torch.tensor([asked, told], device=self.ranks.device)
+        every, everything = self.ranks.sum(totals).tolist()
+        share = Share(told / everything, share.texts)
+        loss, parts = self._distance(first, outputs, layout, 0.0, share)
+        needle = ahead = loss.new_zeros(())
+        if asked:
+            vectors = torch.split(out.tokens.float(), [len(text) for text in texts])
+            asking = iter(vectors[2 * count :])
+            needle, ahead = needle_loss(
+                [list(islice(asking, len(own))) for own in queries],
+                [[self._query_weights(query) for query in own] for own in queries],
+                vectors[:count],
+                vectors[count : 2 * count],
+            )
+            loss = loss + self.config.needle_weight * asked / every * needle
+            needle, ahead = asked / every * needle, asked / every * ahead
+        torch.autograd.backward(loss)
+        return self._summed(parts | {"needle": needle, "ahead": ahead})
+
+    def _query_weights(self, query: NDArray[Any]) -> Tensor:
+        """What each token of a query counts in a search: f32 [l], 1 on average."""
+        if self.student.query_token_weights is None:
+            return torch.ones(len(query), device=self.ranks.device)
+        weights = self.student.query_token_weights[torch.from_numpy(query.astype(np.int64))]
+        return weights / weights.mean()
+
+    def _own(self, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Share]:
+        """Numbers of the texts that this process reads, and what part of the step they are.
+
+        A process without a share reads the first text, and it counts nothing: so every process
+        has the same figures to add up.
+        """
+        if self.ranks.count == 1:
+            return np.arange(len(lengths)), WHOLE
+        own = self.ranks.share(len(lengths))
+        if not len(own):
+            return np.zeros(1, np.int64), Share(0.0, 0.0)
+        return own, Share(float(lengths[own].sum() / lengths.sum()), len(own) / len(lengths))
+
+    def _distilled(
+        self,
+        texts: list[NDArray[Any]],
+        outputs: list[TeacherOutput],
+        layerwise: float,
+        share: Share,
+    ) -> dict[str, float]:
+        ids, layout = flatten(texts, self.ranks.device)
+        loss, parts = self._distance(self._output(ids, layout), outputs, layout, layerwise, share)
+        torch.autograd.backward(loss)
+        return self._summed(parts)
+
+    def _output(self, ids: Tensor, layout: Layout) -> Output:
+        with torch.autocast(self.ranks.device.type, dtype=torch.bfloat16):
+            out: Output = self.student(ids, layout)
+        return out
+
+    def _distance(
+        self,
+        out: Output,
+        outputs: list[TeacherOutput],
+        layout: Layout,
+        layerwise: float,
+        share: Share,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        projections = [self.projections.get(str(number), None) for number in range(len(outputs))]
+        return teachers_loss(
+            out,
+            outputs,
+            [member.weight for member in self.ensemble.members],
+            projections,
+            layout,
+            self.axes,
+            layerwise=layerwise,
+            share=share,
+        )
+
+    def _on_pairs(self, pairs: NDArray[np.int64]) -> dict[str, float]:
+        count, both = len(pairs), pairs.T.reshape(-1)
+        lengths = self.corpus.lengths[both]
+        own, share = self._own(lengths[:count] + lengths[count:])
+        # Apart, since a teacher pads: queries to the length of texts would be most of its work.
+        halves = (self.ensemble.of_texts(side[own]) for side in pairs.T)
+        outputs = [query.followed_by(answer) for query, answer in zip(*halves, strict=True)]
+        read = np.concatenate([own, own + count])
+        ids, layout = flatten([self.corpus[int(text)] for text in both[read]], self.ranks.device)
+        out = self._output(ids, layout)
+        anchor, _ = self._distance(out, outputs, layout, 0.0, share)
+
+        mine = read if share.texts else read[:0]
+        whole = Layout.of(lengths.tolist(), self.ranks.device)
+        gather = Gather(self.ranks, mine, lengths)
+        weights = [member.weight for member in self.ensemble.members]
+        with torch.no_grad():
+            known = [gather.teacher_output(output) for output in outputs]
+            wanted = teachers_ranking(known, weights, whole, count)
+        contrast, ranking = pair_losses(
+            gather.texts(out.dense), gather.tokens(out.tokens), wanted, whole
+        )
+        loss = 0.5 * anchor
+        loss = loss + self.config.pair_weight * torch.stack(list(contrast.values())).sum()
+        loss = loss + self.config.rank_weight * torch.stack(list(ranking.values())).sum()
+        torch.autograd.backward(loss)
+        self.seen += int(lengths.sum())
+        return _rounded(contrast | ranking)
+
+    def _summed(self, parts: dict[str, Tensor]) -> dict[str, float]:
+        """Figures of the whole step from this process's part of them."""
+        summed = self.ranks.sum(torch.stack([part.detach() for part in parts.values()]))
+        return _rounded(dict(zip(parts, summed, strict=True)))
+
+    def _axes(self) -> Tensor:
+        """The token head's targets, from texts of their own order; the leading rank finds them."""
+        config, head = self.config, self.student.token_head
+        sample = batches(self.corpus, config.batch_tokens, seed=config.seed + 1)
+        texts = [[self.corpus[int(i)] for i in next(sample)] for _ in range(12)]
+        width, teacher = head.skip.out_features, self.ensemble.first
+        axes = torch.zeros(width, self.ensemble.members[0].width, device=self.ranks.device)
+        if self.ranks.leads and config.axes == "fitted":
+            axes += fitted_axes(self.student, teacher, texts).to(axes.device)
+        elif self.ranks.leads:
+            axes += principal_axes(teacher, texts, width).to(axes.device)
+        self.ranks.sum(axes)
+        if config.axes == "principal":
+            with torch.no_grad():
+                led = self.projections.get("0", None)
+                own = axes if led is None else axes @ led
+                head.skip.weight.copy_(own @ self.student.dense_head.weight)
+        return axes
+
+    def save(self) -> None:
+        """Write the checkpoint; one that is killed here leaves the checkpoint before."""
+        self.ensemble.commit()
+        if not self.ranks.leads:
+            return
+        state = {
+            "student": self.student.state_dict(),
+            "projections": self.projections.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "axes": self.axes,
+            "steps": self.steps,
+            "seen": self.seen,
+            "drawn": self._drawn,
+        }
+        save_state(self.folder, self._settings(), state)
+        text = json.dumps(asdict(self.config), indent=2)
+        (self.folder / "config.json").write_text(text + "\n")
+
+    def _settings(self) -> dict[str, Any]:
+        return {"teachers": self.ensemble.settings()}
+
+    def _load(self, state: dict[str, Any]) -> None:
+        # States from before there were several teachers do not say of which one they are.
+        if "settings" in state:
+            check_settings(self.folder, state, self._settings())
+        try:
+            self.student.load_state_dict(state["student"])
+            self.projections.load_state_dict(state.get("projections", {}))
+            for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(own)
+            self.axes = state["axes"].to(self.ranks.device)
+            self.steps, self.seen = int(state["steps"]), int(state["seen"])
+            self._drawn = dict(state["drawn"])
+        except (RuntimeError, KeyError, ValueError, EOFError) as wrong:
+            raise CheckpointError(
+                f"{self.folder / 'state.pt'} does not fit this run "
+                f"({str(wrong).splitlines()[0]}): "
+                "expected a checkpoint of the same shape; choose another folder or remove it"
+            ) from None
+
+
+def _rounded(parts: dict[str, Tensor]) -> dict[str, float]:
+    return {name: round(float(part.detach()), 4) for name, part in parts.items()}

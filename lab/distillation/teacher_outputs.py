@@ -1,0 +1,202 @@
+"""What one teacher makes of a batch, encoded once if its vectors are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lab.distillation.kept_vectors import KeptVectors, Rows
+from lab.distillation.long_texts import LongTexts
+from lab.distillation.teacher import Targets, Teacher
+from lab.text.corpus import TokenCorpus
+from retrieval.encoders.model.attention import Layout
+from retrieval.encoders.model.heads import mean_pool
+from retrieval.ragged import offsets_of
+from retrieval.types import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherOutput:
+    """What one teacher makes of T tokens in n texts.
+
+    Attributes:
+        hidden: f32 [T, D], None if its token vectors are not learnt.
+        pooled: f32 [n, D], None if its pooled vectors are not learnt.
+        states: each layer's output [T, D]; none if not asked for.
+    """
+
+    hidden: Tensor | None
+    pooled: Tensor | None
+    states: Sequence[Tensor] = ()
+
+    def followed_by(self, other: TeacherOutput) -> TeacherOutput:
+        """These texts' vectors and then the other's, without the layers'."""
+        hidden, pooled = (
+            None if one is None or two is None else torch.cat([one, two])
+            for one, two in ((self.hidden, other.hidden), (self.pooled, other.pooled))
+        )
+        return TeacherOutput(hidden, pooled)
+
+
+class CachedTeacher:
+    """A teacher that encodes what it has not encoded before."""
+
+    def __init__(self, teacher: Teacher, folder: Path) -> None:
+        """Take what the folder has; all of it is this teacher's."""
+        self.teacher, self.device = teacher, teacher.device
+        self._hidden = KeptVectors(folder / "tokens", teacher.width)
+        self._inner = KeptVectors(folder / "layers", teacher.width * max(teacher.layers - 1, 1))
+
+    def __call__(self, texts: Sequence[NDArray[Any]], *, states: bool = False) -> Targets:
+        """Token ids of n texts, special tokens included, to their targets, flat."""
+        states = states and self.teacher.layers > 1
+        keys = [_key(np.asarray(text, "<i8").tobytes()) for text in texts]
+        hidden = self._hidden.get(keys)
+        inner: list[Rows | None] = self._inner.get(keys) if states else [None] * len(keys)
+        new = {
+            key: number
+            for number, key in enumerate(keys)
+            if hidden[number] is None or (states and inner[number] is None)
+        }
+        made = self._encoded([texts[number] for number in new.values()], states) if new else []
+        fresh = dict(zip(new, made, strict=True))
+        # What was kept before stays, so that a text has the same vectors in every run.
+        for key, number in new.items():
+            if hidden[number] is None:
+                self._hidden.add(key, fresh[key][0])
+            if states:
+                self._inner.add(key, fresh[key][1])
+        for number, key in enumerate(keys):
+            if hidden[number] is None:
+                hidden[number] = fresh[key][0]
+            if states and inner[number] is None:
+                inner[number] = fresh[key][1]
+        out = self._tensor(hidden)
+        if not states:
+            return Targets(out.float(), [])
+        layers = self._tensor(inner).view(len(out), -1, self.teacher.width).unbind(1)
+        return Targets(out.float(), [*layers, out])
+
+    def commit(self) -> None:
+        """Put on the disk what was encoded."""
+        self._hidden.commit()
+        self._inner.commit()
+
+    def _encoded(self, texts: Sequence[NDArray[Any]], states: bool) -> list[tuple[Rows, Rows]]:
+        """Each text's last hidden states, and those of its inner layers side by side."""
+        targets = self.teacher(texts, states=states)
+        inner = targets.states[:-1]
+        # Between 16-bit floats and back, the vectors are what the teacher made, to the bit.
+        last = targets.hidden.to(torch.bfloat16)
+        others = torch.cat(inner, 1) if states else last
+        ends = np.cumsum([len(text) for text in texts])[:-1]
+        return list(zip(np.split(_bits(last), ends), np.split(_bits(others), ends), strict=True))
+
+    def _tensor(self, rows: Sequence[Rows | None]) -> Tensor:
+        whole = np.concatenate([row for row in rows if row is not None])
+        return torch.from_numpy(whole.view(np.int16)).view(torch.bfloat16).to(self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReader:
+    """A teacher that reads the student's tokens."""
+
+    teacher: Teacher | CachedTeacher
+    corpus: TokenCorpus
+    tokens: bool
+    pooled: bool
+
+    def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> TeacherOutput:
+        """Of texts of the corpus."""
+        rows = [self.corpus[int(text)] for text in texts]
+        return self._output(self.teacher(rows, states=states), rows)
+
+    def of_long(self, long_texts: LongTexts, runs: Sequence[NDArray[np.int64]]) -> TeacherOutput:
+        """Of long texts, read window by window."""
+        return self._output(long_texts.targets(self.teacher), long_texts.texts)
+
+    def commit(self) -> None:
+        """Put on the disk what was encoded."""
+        if isinstance(self.teacher, CachedTeacher):
+            self.teacher.commit()
+
+    def _output(self, made: Targets, rows: Sequence[NDArray[Any]]) -> TeacherOutput:
+        pooled = None
+        if self.pooled:
+            layout = Layout.of([len(row) for row in rows], made.hidden.device)
+            pooled = mean_pool(made.hidden, layout)
+        return TeacherOutput(made.hidden if self.tokens else None, pooled, made.states)
+
+
+class TextReader:
+    """An encoder that reads text."""
+
+    def __init__(
+        self, encoder: Encoder, corpus: TokenCorpus, device: torch.device, folder: Path | None
+    ) -> None:
+        self._encoder, self._corpus, self._device = encoder, corpus, device
+        self._queries = frozenset(corpus.pairs[:, 0].tolist())
+        assert encoder.dense_dim is not None
+        self._kept = None if folder is None else KeptVectors(folder / "pooled", encoder.dense_dim)
+
+    def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> TeacherOutput:
+        """Of texts of the corpus; it has no layers to show."""
+        return TeacherOutput(None, torch.from_numpy(self._vectors(texts)).to(self._device))
+
+    def of_long(self, long_texts: LongTexts, runs: Sequence[NDArray[np.int64]]) -> TeacherOutput:
+        """Of a long text: the mean of its windows' vectors, each counting as its tokens do."""
+        windows = np.concatenate(runs)
+        weighted = self._vectors(windows) * self._corpus.lengths[windows, None]
+        starts = offsets_of([len(run) for run in runs])[:-1]
+        sums = np.add.reduceat(weighted, starts, dtype=np.float32)
+        return TeacherOutput(None, torch.from_numpy(sums).to(self._device))
+
+    def commit(self) -> None:
+        """Put on the disk what was encoded."""
+        if self._kept is not None:
+            self._kept.commit()
+
+    def _vectors(self, texts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """f32 [n, D], rounded to f16 as they are kept."""
+        numbers = [int(text) for text in texts]
+        keys = [self._key_of(number) for number in numbers]
+        found = [None] * len(keys) if self._kept is None else self._kept.get(keys)
+        made = dict(zip(keys, found, strict=True))
+        for queries in (True, False):
+            new = {
+                key: number
+                for key, number in zip(keys, numbers, strict=True)
+                if made[key] is None and (number in self._queries) == queries
+            }
+            if not new:
+                continue
+            encode = self._encoder.encode_queries if queries else self._encoder.encode_documents
+            dense = encode([self._corpus.text_of(number) for number in new.values()]).dense
+            assert dense is not None
+            for key, vector in zip(new, dense.astype("<f2").view("<u2"), strict=True):
+                made[key] = vector[None]
+                if self._kept is not None:
+                    self._kept.add(key, vector[None])
+        rows = [row for key in keys if (row := made[key]) is not None]
+        return np.concatenate(rows).view(np.float16).astype(np.float32)
+
+    def _key_of(self, number: int) -> bytes:
+        side = b"query\0" if number in self._queries else b"document\0"
+        return _key(side + self._corpus.text_of(number).encode())
+
+
+def _bits(values: Tensor) -> Rows:
+    array: NDArray[np.int16] = values.contiguous().view(torch.int16).cpu().numpy()
+    return array.view(np.uint16)
+
+
+def _key(read: bytes) -> bytes:
+    return hashlib.blake2b(read, digest_size=16).digest()

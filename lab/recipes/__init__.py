@@ -1,0 +1,1 @@
+"""The commands that made the embedded model, and others of its kind; README.md says how."""

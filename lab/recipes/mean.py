@@ -1,0 +1,75 @@
+"""The mean of models of one shape, each with its share: better than either, where both were near.
+
+    python -m lab.recipes.mean --out FOLDER MODEL=SHARE MODEL=SHARE...
+
+Shares are relative: `a=1 b=1` is the plain mean. The tokenizer, the settings and what a token
+counts in a query are the first model's. Models are read as they are stored: the mean of rounded
+ones is rounded once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.recipes.command import exit_code
+from lab.running.averaging import average
+from retrieval.encoders.export.onnx_graph import export
+from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
+from retrieval.errors import InputError
+from retrieval.train.student import Student
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", metavar="MODEL=SHARE", help="a folder and its share")
+    parser.add_argument("--out", type=Path, required=True, help="a new folder")
+    given = parser.parse_args(arguments)
+    return exit_code(lambda: write_mean(given.out, [read_share(text) for text in given.models]))
+
+
+def read_share(text: str) -> tuple[Path, float]:
+    """`MODEL=SHARE` as a folder and a number above 0.
+
+    Raises:
+        InputError: it is something else.
+    """
+    folder, _, number = text.rpartition("=")
+    try:
+        share = float(number)
+    except ValueError:
+        share = math.nan
+    if not folder or not 0 < share < math.inf:
+        raise InputError(f"{text!r} is not a model and its share; give one such as models/a=0.5")
+    return Path(folder), share
+
+
+def write_mean(out: Path, models: Sequence[tuple[Path, float]]) -> None:
+    """The model folder of the mean.
+
+    Raises:
+        CheckpointError: a model cannot be read, or they differ in shape.
+        InputError: `out` is there already.
+    """
+    if out.exists():
+        raise InputError(f"{out} is there already; give a new folder")
+    (first, total), *others = models
+    mean = Student.from_folder(first)
+    for folder, share in others:
+        average(mean, Student.from_folder(folder), total / (total + share))
+        total += share
+    export(
+        out,
+        config=mean.config.to_dict(),
+        state=mean.arrays(),
+        tokenizer_json=first / TOKENIZER_FILE,
+        retrieval_config={**read_config(first)[SECTION], "name": out.resolve().name},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Train the embedded model in several sizes, each as far as the others.
+
+    python -m lab.recipes.model_sizes --teacher FOLDER --text 'text/*.jsonl' --out runs/sizes \\
+        --shapes 7x256 6x384 10x384 --tokens 9000000
+
+Teacher, text and settings are those of `embedded_model.py`; only layers and width differ. The
+shapes take turns: all are trained to the first share of the tokens, then all to the next, so that
+they can be compared however early this is stopped. At each share a model folder is written,
+`OUT/SHAPE/TOKENS`, with `training.json`: the tokens that it has seen, and whether the learning rate
+had decayed, which it does at the end only. A run that is stopped goes on from its last checkpoint
+when it is started again with the same arguments. `benchmarks/model_sizes.py` measures the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from lab.distillation.distill import DistillConfig, distill, tokens_seen
+from lab.distillation.teacher import Teacher
+from lab.recipes.command import exit_code, logged
+from lab.recipes.embedded_model import (
+    HEAD_DIM,
+    begun,
+    cached_corpus,
+    config,
+    weights_of_query_tokens,
+    write_model,
+)
+from lab.text.corpus import TokenCorpus
+from retrieval.encoders.model_folder import TOKENIZER_FILE
+from retrieval.encoders.runtimes.torch import choose_device
+from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.train.processes import check_alone
+
+FACTS = "training.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train every shape; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--text", action="append", default=[], help="a glob; may be repeated")
+    parser.add_argument("--corpus-cache", type=Path, help="the text as token ids; OUT/corpus.npz")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--shapes", type=Shape.parse, nargs="+", required=True, metavar="LxH")
+    parser.add_argument("--tokens", type=int, default=9_000_000, help="that each shape sees")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="where to keep a model"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", help="cpu or cuda; CUDA where there is one")
+    given = parser.parse_args(arguments)
+    if given.tokens < 1 or not all(0 < share <= 1 for share in given.shares):
+        parser.error("give --tokens of at least 1 and --shares above 0 and up to 1")
+    torch.set_num_threads(given.threads)
+    return exit_code(lambda: train(given))
+
+
+def train(given: argparse.Namespace) -> None:
+    """Every shape to every share."""
+    check_alone("training several sizes")
+    given.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(given.teacher / TOKENIZER_FILE)
+    cache = given.corpus_cache or given.out / "corpus.npz"
+    corpus = cached_corpus(cache, given.text, tokenizer)
+    teacher = Teacher(given.teacher, choose_device(given.device))
+    run = Sizes(given.out, given.teacher, teacher, tokenizer, corpus)
+    for share in sorted(given.shares):
+        for shape in given.shapes:
+            run.train(shape, DistillConfig(tokens=given.tokens), round(share * given.tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How deep and how wide a model is."""
+
+    layers: int
+    hidden: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shape:
+        """`6x384`."""
+        layers, _, hidden = text.partition("x")
+        shape = cls(int(layers), int(hidden))
+        if shape.layers < 1 or shape.hidden < 1 or shape.hidden % HEAD_DIM:
+            raise ValueError(f"{text}: expected layers x a multiple of {HEAD_DIM}")
+        return shape
+
+    def __str__(self) -> str:
+        return f"{self.layers}x{self.hidden}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What all shapes have in common."""
+
+    out: Path
+    folder: Path
+    teacher: Teacher
+    tokenizer: Tokenizer
+    corpus: TokenCorpus
+
+    def train(self, shape: Shape, settings: DistillConfig, until: int) -> None:
+        """Bring the shape to so many tokens, and write its model folder."""
+        place = self.out / str(shape)
+        model, part, run = place / f"{until}", place / f"{until}.part", place / "run"
+        if (model / FACTS).exists():
+            return
+        print(f"{shape}: to {until:,} of {settings.tokens:,} tokens", flush=True)
+        wanted = config(self.tokenizer, layers=shape.layers, hidden=shape.hidden)
+        student = begun(self.teacher, wanted).to(self.teacher.device)
+        run.mkdir(parents=True, exist_ok=True)
+        with logged(place / "log.jsonl") as log:
+            distill(student, self.teacher, self.corpus, settings, run, log=log, until=until)
+        student.query_token_weights = weights_of_query_tokens(self.corpus, self.tokenizer)
+        shutil.rmtree(part, ignore_errors=True)
+        write_model(part, student, self.folder, f"modernbert-{shape}")
+        seen = tokens_seen(run)
+        facts = {"tokens": seen, "decayed": seen >= settings.tokens}
+        (part / FACTS).write_text(json.dumps(facts) + "\n")
+        part.replace(model)
+        print(f"{shape}: {seen:,} tokens, {model}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

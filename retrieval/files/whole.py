@@ -1,0 +1,66 @@
+"""Files that are written whole or not at all, whatever happens meanwhile.
+
+The new contents go into a file beside the old one, are forced to the disk, and take its place by a
+rename, which is forced to the disk as well: after a kill, a crash or a power cut there is what was
+there before, or what was to be written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+PART = ".part"
+"""Ends the name of a file or folder that is not finished; one that a kill left is written over."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bytes into, which takes the place of `path` when the block ends.
+
+    If the block raises, `path` stays as it is and nothing is left beside it. One process at a time
+    may write a path: where several share a folder, they claim it first (`retrieval.files.claim`).
+
+    Raises:
+        OSError: the folder is not there or cannot be written to, or the disk is full.
+    """
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def replacing_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
+    """The same for text in UTF-8; `newline` as `open` takes it."""
+    with replacing(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", newline=newline)
+        yield text
+        text.detach()  # writes out what it holds, and leaves the file open
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Write bytes, or text in UTF-8, as the whole of `path`; see `replacing`."""
+    with replacing(path) as file:
+        file.write(data if isinstance(data, bytes) else data.encode("utf-8"))
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
