@@ -10,6 +10,8 @@ from retrieval.types import Context, Place
 
 _MOST_DEFINED = 32
 """So many names of definitions are kept for one passage."""
+_SHARE, _WHOLE_SHARE = 1 / 2, 2 / 3
+"""Of a passage's characters: what a definition has whose name the passage bears."""
 
 
 class Contexts:
@@ -60,29 +62,35 @@ class Contexts:
         return tuple(reversed(words))
 
     def _symbol(self, start: int, end: int) -> tuple[str, str, tuple[str, ...], Sequence[Block]]:
-        """The definition that a span is or is a part of, and the names that begin in it."""
+        """The definition that a span is or is a part of, and the names that begin in it.
+
+        It is the innermost definition that has at least half of the span or, if it stands in the
+        span as a whole, two thirds; what is in a whole one is not looked for.
+        """
         first = bisect_left(self._definition_starts, start)
         last = bisect_left(self._definition_starts, end)
         begun = self._definitions[first:last]
-        outer = self._innermost(first - 1, start, end)
-        if outer is not None and outer.end < end and begun:
-            outer = None if outer.end - start < end - begun[0].start else outer
-        whole = [block for block in begun if not _within_any(block, begun)]
-        inner = whole[0] if len(whole) == 1 and 2 * (whole[0].end - start) >= end - start else None
-        own = inner or outer
+        around = self._around(first - 1, start)
+        own: Block | None = None
+        for block in (*around, *begun):
+            whole = start <= block.start and block.end <= end
+            share = (min(block.end, end) - max(block.start, start)) / max(1, end - start)
+            if share >= (_WHOLE_SHARE if whole else _SHARE):
+                own = block
+                if whole:
+                    break
         names = tuple(dict.fromkeys(block.name for block in begun[:_MOST_DEFINED]))
-        around = [outer, *begun] if outer else begun
-        if own is None:
-            return "", "", names, around
-        return own.name, own.signature, names, around
+        inner = (*around[-1:], *begun)
+        return (own.name, own.signature, names, inner) if own else ("", "", names, inner)
 
-    def _innermost(self, at: int, start: int, end: int) -> Block | None:
-        """The deepest definition that begins before a span and reaches into it."""
+    def _around(self, at: int, start: int) -> list[Block]:
+        """Definitions up to the one at an index that reach beyond `start`, outermost first."""
+        found = []
         while at >= 0:
             if self._definitions[at].end > start:
-                return self._definitions[at]
+                found.append(self._definitions[at])
             at = self._enclosing[at]
-        return None
+        return found[::-1]
 
     def _blocks(self, start: int, end: int) -> Iterator[Block]:
         """Blocks that are no definitions and overlap a span."""
@@ -126,7 +134,3 @@ def _enclosing(definitions: Sequence[Block]) -> list[int]:
         found.append(around[-1] if around else -1)
         around.append(at)
     return found
-
-
-def _within_any(block: Block, others: Sequence[Block]) -> bool:
-    return any(o is not block and o.start <= block.start and block.end <= o.end for o in others)

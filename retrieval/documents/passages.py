@@ -1,8 +1,9 @@
 """A document to passages: parts of at most so many tokens, cut where the text itself has parts.
 
 The text is tokenised once. Its parts (sections, top-level definitions of code) are cut apart,
-except that a tiny one joins its neighbour. A part that is too long is cut from its start, each time
-at the best place between a quarter of the limit and the limit: the last block, item, row or
+except that a tiny one joins its neighbour. A definition that is too long is cut in the same way at
+the definitions in it: a class at its methods. What is still too long is cut from its start, each
+time at the best place between a quarter of the limit and the limit: the last block, item, row or
 paragraph that begins there, or else the last sentence, line, word or, if there is nothing else,
 token.
 """
@@ -11,16 +12,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.documents.context import Contexts
 from retrieval.documents.formats import outline_of
-from retrieval.documents.outline import Outline
+from retrieval.documents.outline import Block, Outline
 from retrieval.errors import InputError
 from retrieval.types import Document, Passage, TokenSpans
 
@@ -34,6 +36,7 @@ _LONGEST_WORD = 4 * 1024 * 1024
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*+")
 _SENTENCE = re.compile(r"(?:[.!?…][\"'”’»)\]]*+\s++(?=[^\sa-z])|[。！？][」』”’）]*+\s*+)")
 _SPACE = re.compile(r"\s*+")
+_WORD = re.compile(r"\w")
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -100,6 +103,10 @@ class _Tokens:
         """The first token that ends beyond a character offset: the first of what begins there."""
         return int(np.searchsorted(self.ends, offset, side="right"))
 
+    def count(self, start: int, end: int) -> int:
+        """Tokens of what stands between two character offsets."""
+        return self.at(end) - self.at(start)
+
     def divides(self, offset: int) -> bool:
         """Whether no token has text on both sides of the offset (white space may hang over)."""
         token = self.at(offset)
@@ -163,8 +170,73 @@ def _spans(
     text: str, tokens: _Tokens, outline: Outline, max_tokens: int
 ) -> Iterator[tuple[int, int]]:
     """The spans of all passages, white space around them included."""
-    for start, end in _joined(text, tokens, outline, max_tokens):
-        yield from _pieces(start, end, tokens, outline, max_tokens)
+    definitions = [block for block in outline.blocks if block.kind == "definition"]
+    starts = [block.start for block in definitions]
+    for part in _joined(text, tokens, outline, max_tokens):
+        waiting = [_Stretch(part[0], part[0], part[1])]
+        while waiting:
+            one = waiting.pop()
+            if tokens.count(one.start, one.end) <= max_tokens:
+                yield one.start, one.end
+                continue
+            inner = _inner(text, tokens, definitions, starts, one)
+            parts = _gathered(tokens, [one.start, *inner, one.end], max_tokens)
+            if len(parts) > 1 or parts[0].within > one.within:
+                waiting += reversed(parts)
+            else:
+                yield from _pieces(one.start, one.end, tokens, outline, max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A span that may be cut at the definitions that begin in it, after the offset `within`."""
+
+    start: int
+    within: int
+    end: int
+
+
+def _inner(
+    text: str, tokens: _Tokens, definitions: Sequence[Block], starts: Sequence[int], one: _Stretch
+) -> list[int]:
+    """Where the outermost definitions in a stretch begin, and what stands between two of them."""
+    found: list[int] = []
+    done = one.start
+    at = bisect_right(starts, one.within)
+    while at < len(starts) and starts[at] < one.end:
+        found += [cut for cut in (done, starts[at]) if cut > one.start]
+        end = definitions[at].end
+        at = bisect_left(starts, end, at + 1)
+        following = starts[at] if at < len(starts) else one.end
+        done = end if _WORD.search(text, end, min(following, one.end)) else one.start
+    if one.start < done < one.end:
+        found.append(done)
+    return [cut for cut in sorted(set(found)) if tokens.divides(cut)]
+
+
+def _gathered(tokens: _Tokens, bounds: Sequence[int], max_tokens: int) -> list[_Stretch]:
+    """Stretches between bounds, tiny ones joined to a neighbour.
+
+    What fits nowhere begins the next one (the head of a class its first method) or ends the one
+    before it, if that has to be cut anyway; a line or so begins the next one in any case.
+    """
+    tiny = max_tokens // 4
+    made: list[_Stretch] = []
+    start, within, size = bounds[0], bounds[0], tokens.count(bounds[0], bounds[1])
+    for at, end in pairwise(bounds[1:]):
+        own = tokens.count(at, end)
+        if min(size, own) < tiny and size + own <= max_tokens:
+            size += own
+        elif size < (tiny if own > max_tokens else tiny // 4):
+            within, size = at, size + own
+        else:
+            made.append(_Stretch(start, within, at))
+            start, within, size = at, at, own
+    last = _Stretch(start, within, bounds[-1])
+    if made and size < tiny and tokens.count(made[-1].start, made[-1].end) > max_tokens:
+        last = _Stretch(made[-1].start, made[-1].within, last.end)
+        made.pop()
+    return [*made, last]
 
 
 def _joined(

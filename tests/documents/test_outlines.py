@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from retrieval.documents.formats import code, first_heading, format_of, markdown, rst
+from retrieval.documents.formats import first_heading, format_of, markdown, rst
+from retrieval.documents.formats.code import by_layout
 from retrieval.documents.formats.languages import CODE, language_of
 from retrieval.documents.outline import Outline
 
@@ -127,7 +128,7 @@ def title_of(text: str) -> str:
 
 
 def tops(text: str) -> list[str]:
-    return [line for line, _ in starts(text, code.by_layout(text))]
+    return [line for line, _ in starts(text, by_layout(text))]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_code_has_sections_at_its_top_level_blocks(text: str, expected: list[str
 def test_code_is_broken_at_methods_before_statements() -> None:
     body = "    def f(self):\n        if x:\n            y\n\n        z\n"
     text = f"class A:\n{body}    def g(self): pass\n"
-    methods, others = code.by_layout(text).breaks
+    methods, others = by_layout(text).breaks
     lines = [[text[at:].split("\n")[0].strip() for at in breaks] for breaks in (methods, others)]
     assert lines == [["def g(self): pass"], ["z"]]
 

@@ -268,7 +268,39 @@ def test_a_long_block_of_code_is_cut_at_the_blocks_within() -> None:
     text = CODE[CODE.index("# a remark") :]
     assert [piece.split("\n")[0] for piece in cut(text, "python", 16)] == [
         "# a remark about",
+        "def one(self):",
         "def two(self):",
+    ]
+
+
+LONG = "".join(f"        self.step({at}, value)\n" for at in range(20))
+
+
+def test_each_method_of_a_long_class_begins_a_passage() -> None:
+    methods = [f"    def step_{at}(self, value):\n{LONG}\n" for at in range(5)]
+    text = f"class Engine:\n\n{''.join(methods)}"
+    pieces = cut(text, "python", 64)
+    assert pieces[0].startswith("class Engine:\n\n    def step_0")
+    begun = [piece.split("(")[0] for piece in pieces if piece.startswith("def ")]
+    assert begun == [f"def step_{at}" for at in range(1, 5)]
+    assert all("def " not in piece[1:] for piece in pieces[1:])
+
+
+def test_a_class_that_fits_stays_whole_and_short_methods_stay_together() -> None:
+    methods = [f"    def step_{at}(self): return {at}\n\n" for at in range(12)]
+    text = f"import os\n\nclass Engine:\n{''.join(methods[:4])}"
+    assert len(cut(text, "python", 64)) == 1
+    pieces = cut(f"class Engine:\n{''.join(methods)}", "python", 64)
+    assert len(pieces) <= 4
+
+
+def test_what_stands_between_long_methods_is_no_part_of_them() -> None:
+    between = "".join(f"    limit_{at} = {at}\n" for at in range(12))
+    text = f"class Engine:\n    def a(self):\n{LONG}\n{between}\n    def b(self):\n{LONG}"
+    assert [p.split("\n")[0] for p in cut(text, "python", 64) if not p.startswith("self.")] == [
+        "class Engine:",
+        "limit_0 = 0",
+        "def b(self):",
     ]
 
 

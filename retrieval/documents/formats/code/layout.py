@@ -1,16 +1,9 @@
-"""Source code: where its blocks begin, told by blank lines and indentation in any language."""
+"""Source code in any language: where its blocks begin, told by blank lines and indentation."""
 
 from __future__ import annotations
 
 import re
 
-from retrieval.documents.formats.format import Format, Parsed, Source, decoded
-from retrieval.documents.formats.languages import (
-    NAMES,
-    SUFFIXES,
-    language_of,
-    language_of_shebang,
-)
 from retrieval.documents.outline import Outline, Part
 
 _CONTINUES = re.compile(
@@ -20,11 +13,6 @@ _CONTINUES = re.compile(
 _CLOSES = re.compile(r"[)\]}]|(?:done|end|esac|fi)\b")
 """What begins a line after which a block at the same depth is a new one."""
 _TAB = 4
-
-
-def outline(text: str, language: str) -> Outline:
-    """The structure of source code in this language."""
-    return by_layout(text)
 
 
 def by_layout(text: str) -> Outline:
@@ -60,21 +48,3 @@ def by_layout(text: str) -> Outline:
         start += len(line) + 1
     parts = [Part(0, 1), *(Part(at, 1) for at in top if at)]
     return Outline(parts=parts, breaks=(second, deeper), sentences=False)
-
-
-def _parse(data: bytes, source: Source) -> Parsed:
-    text, problems = decoded(data, source)
-    language = language_of(source.id) or language_of_shebang(data)
-    return Parsed(text, "", {"language": language}, outline(text, language), problems=problems)
-
-
-FORMATS = (
-    Format(
-        "code",
-        1,
-        _parse,
-        SUFFIXES,
-        NAMES,
-        sniff=lambda head: bool(language_of_shebang(head)),
-    ),
-)
