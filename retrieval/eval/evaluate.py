@@ -17,6 +17,7 @@ from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Ranked, Settings, System, joined
 from retrieval.eval.datasets import Collection, load, parts, write_run
 from retrieval.eval.gather import Found, gathered
+from retrieval.eval.identical import ignores, without_identical
 from retrieval.eval.machine import forget_peak, machine, peak_rss_mb
 from retrieval.eval.measures import MEASURES, check_measures, per_query
 from retrieval.eval.results import (
@@ -81,6 +82,7 @@ def evaluate(
     measures: Sequence[str] = MEASURES,
     k: int = DEPTH,
     queries: int | None = None,
+    ignore_identical_ids: bool | None = None,
     keep_texts: bool = True,
     progress: ProgressCallback | None = None,
 ) -> Results:
@@ -98,6 +100,8 @@ def evaluate(
         measures: as ir-measures names them.
         k: how many documents are retrieved for each query.
         queries: of each collection at most so many are asked, always the same; None is all.
+        ignore_identical_ids: drop a document whose id is the query's own from the query's ranking,
+            and retrieve one more; None does so where a query is a document, by id and words.
         keep_texts: keep texts of queries and documents beside the results, for reports; if not,
             those that were kept before go.
         progress: called with what is done of all collections and systems, documents indexed and
@@ -115,9 +119,12 @@ def evaluate(
         pairs = _pairs(collections, systems, failed)
         meter = _Meter(sum(_units(collection) for collection, _ in pairs), progress)
         found: dict[str, dict[str, Found]] = {}
+        ignoring: dict[str, bool] = {}
         results = None
         for collection in collections:
-            work = _Work(collection, out, tuple(measures), k, meter)
+            ignoring[collection.name] = ignores(collection, ignore_identical_ids)
+            alone = ignoring[collection.name]
+            work = _Work(collection, out, tuple(measures), k, alone, meter)
             found[collection.name] = {}
             own = [system for of, system in pairs if of is collection]
             for system in own:
@@ -135,7 +142,7 @@ def evaluate(
                     _keep_texts(collection, out, found[collection.name])
             except (RetrievalError, OSError) as wrong:
                 _fail(failed, collection.name, f"texts for the report: {_line(wrong)}")
-            results = gathered(collections, found, measures, k, failed)
+            results = gathered(collections, found, measures, k, failed, ignoring)
             write_results(out, results)
         if results is None or not results.rows:
             raise InputError("nothing could be measured: " + "; ".join(_failures(failed)))
@@ -212,6 +219,7 @@ class _Work:
     out: Path
     measures: tuple[str, ...]
     k: int
+    ignores_identical: bool
     meter: _Meter
 
     def run(self, system: System) -> Found:
@@ -258,14 +266,17 @@ class _Work:
         ids: list[str] = list(asked)
         run: Ranked = {}
         documents = len(self.collection.documents)
+        k = self.k + self.ignores_identical
         for first in range(0, len(ids), 256):
-            run |= system.search({id: asked[id] for id in ids[first : first + 256]}, self.k)
+            found = system.search({id: asked[id] for id in ids[first : first + 256]}, k)
+            run |= without_identical(found, self.k) if self.ignores_identical else found
             self.meter.tell(f"{label}, searching {len(run):,}/{len(ids):,}", documents + len(run))
         return run
 
     def _key(self, system: System) -> str:
         parts = [self.collection.sha256, self.collection.split, self.collection.name]
         parts += [system.name, system.identity(), str(self.k), *self.measures]
+        parts += ["identical ids ignored"] * self.ignores_identical
         parts += list(self.collection.queries)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

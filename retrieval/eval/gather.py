@@ -11,6 +11,7 @@ import numpy as np
 
 from retrieval.eval.building import TEXT, Settings
 from retrieval.eval.datasets import Collection
+from retrieval.eval.identical import DROPPED, KEPT
 from retrieval.eval.machine import machine, versions
 from retrieval.eval.measures import TIES
 from retrieval.eval.results import Efficiency, Protocol, Results, Row
@@ -38,6 +39,7 @@ def gathered(
     measures: Sequence[str],
     k: int,
     failed: Mapping[str, str],
+    ignoring: Mapping[str, bool],
 ) -> Results:
     """All of it as results, made now on this machine.
 
@@ -46,6 +48,7 @@ def gathered(
         measures: those that every value is there for.
         k: how many documents were retrieved for each query.
         failed: why a collection has no results, or not all, by its name.
+        ignoring: whether documents with the query's own id were dropped, by collection.
     """
     done = [collection for collection in collections if found.get(collection.name)]
     return Results(
@@ -54,7 +57,7 @@ def gathered(
         versions=versions(),
         rows=tuple(row for one in done for row in _rows(one, found[one.name], measures)),
         efficiency=tuple(f.cost for one in done for f in found[one.name].values()),
-        protocols=tuple(_protocol(one, found[one.name], k) for one in done),
+        protocols=tuple(_protocol(one, found[one.name], k, ignoring[one.name]) for one in done),
         per_query={
             one.name: {name: f.values for name, f in found[one.name].items()} for one in done
         },
@@ -86,7 +89,9 @@ def _rows(collection: Collection, found: Mapping[str, Found], measures: Sequence
     return rows
 
 
-def _protocol(collection: Collection, found: Mapping[str, Found], k: int) -> Protocol:
+def _protocol(
+    collection: Collection, found: Mapping[str, Found], k: int, ignores: bool
+) -> Protocol:
     cut = {one.settings.passage_tokens for one in found.values()} - {None}
     limits = {one.settings.max_tokens for one in found.values()} - {None}
     prompts = {
@@ -107,6 +112,7 @@ def _protocol(collection: Collection, found: Mapping[str, Found], k: int) -> Pro
         prompts=prompts,
         aggregation=f"MaxP, {k} documents a query",
         ties=TIES,
+        identical_ids=DROPPED if ignores else KEPT,
         unjudged=amount(collection.unjudged, "query", "queries")
         + f" without judgements {'is' if collection.unjudged == 1 else 'are'} not asked",
         dataset_sha256=collection.sha256,

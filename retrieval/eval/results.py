@@ -93,6 +93,7 @@ class Protocol:
         unjudged: what was done with queries that have no judgements.
         dataset_sha256: over documents, queries and judgements as they were read.
         systems: what each system did, in words, by its name.
+        identical_ids: what was done with a document whose id is the query's own.
     """
 
     collection: str
@@ -110,6 +111,7 @@ class Protocol:
     dataset_sha256: str
     warnings: tuple[str, ...] = ()
     systems: Mapping[str, str] = field(default_factory=dict)
+    identical_ids: str = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ _OF_THE_TASK = {
     "text": "text that was indexed",
     "aggregation": "aggregation of passages",
     "ties": "order of ties",
+    "identical_ids": "treatment of documents with the query's own id",
     "unjudged": "queries without judgements",
     "dataset_sha256": "checksum of the data",
 }

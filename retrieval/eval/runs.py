@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from retrieval.index import Index
 from retrieval.types import Hit, Hybrid, Retriever
 
 DEEPEST = 16
-"""How many times as many passages as documents are asked for, at most."""
-
-_STEP = 1e-3
+"""How many times as many passages as documents are asked for, at most; of fewer than a hundred
+documents, of a hundred."""
 
 
 def run_index(
@@ -45,36 +46,38 @@ def run_documents(
 ) -> dict[str, dict[str, float]]:
     """As `run_index`, with k documents for each query where there are so many.
 
-    Where k passages are of fewer documents, more are asked for, up to `DEEPEST` times k. They come
-    after the documents of the first answer, which stays as a user sees it: hybrid scores depend on
-    how many candidates there are.
+    Where the best passages are of fewer documents, more are asked for, up to `DEEPEST` times k;
+    they come behind. Documents that tie with the last one are there, too: trec_eval orders ties
+    its own way, and the first k of it are then the same to whatever depth a run was made.
 
     Args:
         queries: none of them blank.
         k: documents wanted.
     """
-
-    def ask(some: Mapping[str, str], depth: int) -> dict[str, dict[str, float]]:
-        return run_index(index, some, retriever=retriever, depth=depth, hybrid=hybrid)
-
-    run = ask(queries, k)
-    passages, depth = index.status().passages, k
-    while depth < min(passages, DEEPEST * k):
-        short = {query: text for query, text in queries.items() if len(run[query]) < k}
-        if not short:
-            break
-        depth *= 4
-        for query, deeper in ask(short, depth).items():
-            _extend(run[query], deeper, k)
+    run: dict[str, dict[str, float]] = {}
+    passages = index.status().passages
+    most = min(passages, DEEPEST * max(k, 100))
+    open_, depth = dict(queries), min(k + 1, most)
+    while open_:
+        answers = index.search_batch(
+            list(open_.values()), depth, retriever=retriever, highlights=False, hybrid=hybrid
+        )
+        for query, hits in zip(list(open_), answers, strict=True):
+            scores = max_passage(hits)
+            run[query] = with_ties(scores, k)
+            if depth >= most or len(hits) < depth or len(run[query]) < len(scores):
+                del open_[query]
+        depth = min(4 * depth, most)
     return run
 
 
-def _extend(scores: dict[str, float], deeper: Mapping[str, float], k: int) -> None:
-    """Put documents that are not there yet below the others, in their order, up to k."""
-    lowest = min(scores.values(), default=0.0)
-    new = [document for document in deeper if document not in scores]
-    for place, document in enumerate(new[: k - len(scores)], start=1):
-        scores[document] = min(deeper[document], lowest - _STEP * place)
+def with_ties(scores: Mapping[str, float], k: int) -> dict[str, float]:
+    """The first k documents, best first, and what ties with the last in single precision."""
+    ranked = list(scores.items())
+    end = k
+    while k <= end < len(ranked) and np.float32(ranked[end][1]) == np.float32(ranked[k - 1][1]):
+        end += 1
+    return dict(ranked[:end])
 
 
 def max_passage(hits: Sequence[Hit]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import InputError
+from retrieval.eval.datasets.rows import whole
 from retrieval.types import Document
 
 TRAIN = "train"
@@ -72,7 +73,7 @@ def _judgements(path: Path, expected: str) -> Iterator[Judgement]:
             continue
         try:
             query, document, grade = row
-            yield Judgement(query, document, int(grade))
+            yield Judgement(query, document, whole(grade))
         except ValueError:
             raise InputError(
                 f"{path}:{number}: {row!r}, expected query id, document id and a whole number "

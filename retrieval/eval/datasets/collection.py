@@ -54,6 +54,7 @@ class Collection:
         notes: what this format's loader decided, for the protocol.
         warnings: what is odd about the data, with counts and what is done about it.
         sha256: over all of the above that decides a result: documents, queries, judgements.
+        identical: ids of queries that are documents: a document has the same id and words.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Collection:
     notes: str
     warnings: tuple[str, ...]
     sha256: str
+    identical: frozenset[str] = frozenset()
 
 
 def assemble(
@@ -98,7 +100,15 @@ def assemble(
             f"{next(iter(grades))!r}); give the queries that were judged"
         )
     digest = hashlib.sha256()
-    checked, ids = _scan(documents, where, digest, said)
+    identical: set[str] = set()
+
+    def compare(document: Document) -> None:
+        query = _words(asked[document.id]) if document.id in asked else None
+        texts = (document.text, f"{document.title} {document.text}")
+        if query and query in map(_words, texts):
+            identical.add(document.id)
+
+    checked, ids = _scan(documents, where, digest, said, compare)
     judged = {id: grades[id] for id in asked}
     _report_grades(judged, ids, where, said)
     for id, text in asked.items():
@@ -115,7 +125,12 @@ def assemble(
         notes,
         (*warnings, *said),
         digest.hexdigest(),
+        frozenset(identical),
     )
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _texts(queries: Iterable[tuple[str, str]], where: str, said: list[str]) -> dict[str, str]:
@@ -156,13 +171,18 @@ def _grades(
 
 
 def _scan(
-    source: Source, where: str, digest: hashlib._Hash, said: list[str]
+    source: Source,
+    where: str,
+    digest: hashlib._Hash,
+    said: list[str],
+    look: Callable[[Document], None],
 ) -> tuple[Documents, set[str]]:
     """Read all documents once: their ids, the digest of their texts, and which are repeated."""
     seen: dict[str, bytes] = {}
     repeated: set[str] = set()
     extra = blank = 0
     for document in source():
+        look(document)
         own = hashlib.sha256()
         _feed(own, document.title, document.text)
         known = seen.get(document.id)

@@ -142,20 +142,31 @@ def _text(value: object, name: str, path: Path) -> str:
     return str(value)
 
 
+def whole(value: object) -> int:
+    """A grade as a whole number: `1`, `1.0` and `"1.0"` are 1.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        number = float(str(value))
+        if number == int(number):
+            return int(number)
+    except OverflowError:
+        pass
+    raise ValueError(f"{value!r} is no whole number")
+
+
 def grade(value: object, path: Path) -> int:
     """A grade as a whole number.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none; the file is named.
     """
     try:
-        number = float(str(value))
-        whole = int(number)
-    except (ValueError, OverflowError):
-        whole, number = 0, 0.5
-    if whole != number:
-        raise InputError(f"{path}: grade {value!r}; expected a whole number")
-    return whole
+        return whole(value)
+    except ValueError:
+        raise InputError(f"{path}: grade {value!r}; expected a whole number") from None
 
 
 def named(folder: Path, stem: str) -> Path | None:

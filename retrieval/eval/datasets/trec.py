@@ -32,6 +32,7 @@ from retrieval.eval.datasets.rows import (
     rows,
     said_of,
     text_of,
+    whole,
 )
 from retrieval.types import Document
 
@@ -137,7 +138,7 @@ def qrels(path: Path, guessed: Guessed) -> Iterator[Judgement]:
             continue
         try:
             query, _, document, given = parts
-            yield query, document, int(given)
+            yield query, document, whole(given)
         except ValueError:
             raise InputError(
                 f"{path}:{number}: {line[:60]!r}; expected query, iteration, document and a whole "

@@ -134,6 +134,7 @@ def protocol_facts(protocol: Protocol) -> list[tuple[str, str]]:
         ("prompts", prompts or "none"),
         ("passages to documents", protocol.aggregation),
         ("ties", protocol.ties),
+        ("documents with the query's own id", protocol.identical_ids),
         ("queries without judgements", protocol.unjudged),
         ("SHA-256 of the data", protocol.dataset_sha256),
         *(("warning", warning) for warning in protocol.warnings),

@@ -71,6 +71,14 @@ def run(
             "--queries", metavar="N", min=1, help="Ask at most N of each collection's queries."
         ),
     ] = None,
+    ignore_identical_ids: Annotated[
+        bool | None,
+        typer.Option(
+            "--ignore-identical-ids/--keep-identical-ids",
+            help="Drop a document that has the query's own id from its ranking, as BEIR does. If "
+            "not given: where queries are documents, by id and words.",
+        ),
+    ] = None,
     no_texts: Annotated[
         bool,
         typer.Option("--no-texts", help="Keep no text of the collections in the results."),
@@ -102,6 +110,7 @@ def run(
             measures=asked,
             k=k,
             queries=queries,
+            ignore_identical_ids=ignore_identical_ids,
             keep_texts=not no_texts,
             progress=bar,
         )
