@@ -12,7 +12,7 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from late_engine import Vectors, peak_mb
 from numpy.typing import NDArray
 
 from retrieval.index import Index
-from retrieval.types import Document, Embeddings, Progress
+from retrieval.ragged import offsets_of
+from retrieval.types import Document, Embeddings
 
 DENSE = 384
 REPEATS = 15
@@ -39,25 +40,16 @@ class Lookup:
         """One token: a text is one passage."""
         return np.array([[0, len(text)]])
 
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         """The known vectors, and their mean as the dense one."""
         numbers = [int(text.split(maxsplit=1)[0]) for text in texts]
         parts = [self._vectors.part(n, n + 1)[0] for n in numbers]
         dense = np.stack([np.resize(part[1:].mean(axis=0), DENSE) for part in parts])
         dense /= np.linalg.norm(dense, axis=1, keepdims=True)
-        offsets = np.cumsum([0, *map(len, parts)])
+        offsets = offsets_of([len(part) for part in parts])
         return Embeddings(dense.astype(np.float32), np.concatenate(parts), offsets)
 
     encode_queries = encode_documents
-
-    def stream_documents(
-        self, texts: Iterable[str], *, progress: Progress | None = None
-    ) -> Iterator[Embeddings]:
-        """A text at a time."""
-        for text in texts:
-            yield self.encode_documents([text])
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ import numpy as np
 
 from retrieval.documents import chunk
 from retrieval.encoders import load_encoder
+from retrieval.encoders.packing import chunked
+from retrieval.ragged import offsets_of
 from retrieval.types import Document, Encoder
 
 QUERY_TOKENS = 32
@@ -96,13 +98,14 @@ def main() -> None:
                     made += 1
                     yield text
 
-        for embeddings in encoder.stream_documents(texts()):
+        for run in chunked(texts(), 1_024):
+            embeddings = encoder.encode_documents(run)
             file.write(embeddings.tokens.astype(np.float16).tobytes())
             lengths += np.diff(embeddings.offsets).tolist()
             took = time.monotonic() - started
             print(f"\r{len(lengths):,} passages, {sum(lengths) / took:,.0f} tokens/s", end="")
     print()
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    offsets = offsets_of(lengths)
     raw = np.memmap(
         given.out / "tokens.raw", np.float16, "r", shape=(offsets[-1], vectors.shape[2])
     )

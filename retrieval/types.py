@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -24,9 +24,6 @@ EncoderSide = Literal["query", "document"]
 
 TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
 """Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
-
-Progress = Callable[[int, int], None]
-"""Called as `progress(done, tokens)` after every batch: texts and tokens since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +316,11 @@ class TokenMatch:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text in, Embeddings out; knows the query and the document side."""
+    """Text in, Embeddings out: what an index needs, three methods and five attributes.
+
+    What an encoder can do beyond that, an index finds by `VectorLocator`, `EncodesAhead` and
+    `SpanEncoder`. Methods may be called from several threads.
+    """
 
     @property
     def name(self) -> str:
@@ -344,25 +345,16 @@ class Encoder(Protocol):
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
 
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of the document side, in the order given."""
 
-    def encode_queries(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of the query side, in the order given."""
-
-    def stream_documents(
-        self, texts: Iterable[str], *, progress: Progress | None = None
-    ) -> Iterator[Embeddings]:
-        """Embeddings of consecutive runs of texts, in order, in bounded memory."""
 
 
 @runtime_checkable
-class TokenTracer(Protocol):
-    """What an encoder may offer beside `Encoder`, so that matches of tokens can be shown."""
+class VectorLocator(Protocol):
+    """An encoder that says where in a text its token vectors are, so that matches can be shown."""
 
     def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
         """Characters of the text that each of its token vectors stands for: i64 [t, 2].
@@ -372,25 +364,45 @@ class TokenTracer(Protocol):
         """
 
 
-class Started(Protocol):
-    """Texts that are being encoded while their caller does other work."""
+class PendingEmbeddings(Protocol):
+    """Texts that are being encoded while their caller does other work.
 
-    def finish(self, progress: Progress | None = None) -> Embeddings:
-        """Wait for them; `progress` is called by the caller's own thread."""
+    A `concurrent.futures.Future` of Embeddings is one.
+    """
 
-    def cancel(self) -> None:
+    def result(self) -> Embeddings:
+        """Wait for them."""
+
+    def cancel(self) -> object:
         """Leave undone what has not begun."""
 
 
 @runtime_checkable
 class EncodesAhead(Protocol):
-    """What an encoder may offer beside `Encoder`, so that an index cuts while it encodes.
+    """An encoder that works on threads of its own, so that an index cuts while it encodes."""
 
-    `Encoder.token_spans` is called meanwhile.
-    """
+    def start_documents(self, texts: Sequence[str]) -> PendingEmbeddings:
+        """Begin to encode texts of the document side; `token_spans` is called meanwhile."""
 
-    def start_documents(self, texts: Sequence[str]) -> Started:
-        """Begin to encode texts of the document side."""
+
+@runtime_checkable
+class SpanEncoder(Protocol):
+    """An encoder that reads a document as a whole, so that each passage knows its neighbours."""
+
+    def encode_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> Embeddings:
+        """Embeddings of the document side of spans of one text, in the order given.
+
+        Each span's vectors are taken from one pass over the text, as far as `max_tokens` allows; a
+        longer text is read in stretches, each of which begins where a span does. One span over the
+        whole of a text that fits gives what `encode_documents` gives.
+
+        Args:
+            spans: character spans (start, end) in the order of their starts.
+
+        Raises:
+            InputError: a span is not within the text, or they are not in order.
+            EncoderError: the model's dense vectors are not made of all tokens.
+        """
 
 
 def _is_whole(value: object) -> bool:

@@ -249,7 +249,9 @@ int network_forward(const struct network *n, const struct text *t)
         }
         for (size_t at = 0; at < t->length; at++)
             norm(n, n->final_norm, s.residual + at * n->hidden, s.mixed + at * n->hidden);
-        if (n->dense_dim > 0)
+        if (t->hidden != NULL)
+            memcpy(t->hidden, s.mixed, t->length * n->hidden * sizeof(float));
+        if (n->dense_dim > 0 && t->dense != NULL)
             dense_head(n, t, &s);
         if (n->token_dim > 0)
             token_head(n, t, &s);

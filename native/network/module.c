@@ -228,14 +228,17 @@ static PyObject *network(PyObject *self, PyObject *arguments)
     return capsule;
 }
 
-enum { IDS, ANGLES, OUTPUTS = ANGLES + 4, ARRAYS = OUTPUTS + 3 };
+enum { IDS, ANGLES, OUTPUTS = ANGLES + 4, MOST_ARRAYS = OUTPUTS + 3 };
 
-static PyObject *forward(PyObject *self, PyObject *arguments)
+/* One text through a network. `pooled`: into its dense vectors, its windows' and its tokens', else
+ * into its hidden vectors and its tokens'. */
+static PyObject *run(PyObject *arguments, int pooled)
 {
-    (void)self;
-    PyObject *capsule, *objects[ARRAYS];
-    if (!PyArg_ParseTuple(arguments, "OOOOOOOOO", &capsule, &objects[0], &objects[1], &objects[2],
-                          &objects[3], &objects[4], &objects[5], &objects[6], &objects[7]))
+    PyObject *capsule, *objects[MOST_ARRAYS] = {NULL};
+    const int arrays_given = pooled ? MOST_ARRAYS : MOST_ARRAYS - 1;
+    if (!PyArg_ParseTuple(arguments, pooled ? "OOOOOOOOO" : "OOOOOOOO", &capsule, &objects[0],
+                          &objects[1], &objects[2], &objects[3], &objects[4], &objects[5],
+                          &objects[6], &objects[7]))
         return NULL;
     struct model *model = PyCapsule_GetPointer(capsule, CAPSULE);
     if (model == NULL)
@@ -249,28 +252,41 @@ static PyObject *forward(PyObject *self, PyObject *arguments)
     }
     const size_t length = (size_t)size, half = n->hidden / n->heads / 2;
     const size_t windows = n->dense_window > 0 ? window_count(length, n->dense_window) : 0;
-    const size_t counts[ARRAYS] = {
-        length,       length * half,           length * half,        length * half, length * half,
-        n->dense_dim, windows * n->dense_dim, length * n->token_dim,
+    const size_t tokens = length * n->token_dim;
+    const size_t counts[MOST_ARRAYS] = {
+        length,
+        length * half,
+        length * half,
+        length * half,
+        length * half,
+        pooled ? n->dense_dim : length * n->hidden,
+        pooled ? windows * n->dense_dim : tokens,
+        tokens,
     };
-    static const char *const names[ARRAYS] = {"ids",   "cosines", "sines",   "cosines",
-                                              "sines", "dense",   "windows", "tokens"};
-    Py_buffer arrays[ARRAYS];
+    const char *const names[MOST_ARRAYS] = {
+        "ids",    "cosines", "sines", "cosines", "sines", pooled ? "dense" : "hidden",
+        pooled ? "windows" : "tokens", "tokens",
+    };
+    Py_buffer arrays[MOST_ARRAYS];
     int held = 0, status = NETWORK_RANGE;
-    while (held < ARRAYS &&
+    while (held < arrays_given &&
            array_of(objects[held], held == IDS ? 'q' : 'f', counts[held],
                     held >= OUTPUTS ? PyBUF_WRITABLE : 0, names[held], &arrays[held]))
         held++;
-    if (held == ARRAYS) {
-        const struct text text = {
+    if (held == arrays_given) {
+        struct text text = {
             .ids = arrays[IDS].buf,
             .length = length,
             .cosines = {arrays[ANGLES].buf, arrays[ANGLES + 2].buf},
             .sines = {arrays[ANGLES + 1].buf, arrays[ANGLES + 3].buf},
-            .dense = arrays[OUTPUTS].buf,
-            .windows = arrays[OUTPUTS + 1].buf,
-            .tokens = arrays[OUTPUTS + 2].buf,
+            .tokens = arrays[arrays_given - 1].buf,
         };
+        if (pooled) {
+            text.dense = arrays[OUTPUTS].buf;
+            text.windows = arrays[OUTPUTS + 1].buf;
+        } else {
+            text.hidden = arrays[OUTPUTS].buf;
+        }
         Py_BEGIN_ALLOW_THREADS
         status = network_forward(n, &text);
         Py_END_ALLOW_THREADS
@@ -286,9 +302,22 @@ static PyObject *forward(PyObject *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyObject *forward(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    return run(arguments, 1);
+}
+
+static PyObject *hidden(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    return run(arguments, 0);
+}
+
 static PyMethodDef methods[] = {
     {"network", network, METH_VARARGS, "A network of sizes and tensors, for `forward`."},
-    {"forward", forward, METH_VARARGS, "One text's ids through a network, into arrays."},
+    {"forward", forward, METH_VARARGS, "One text's ids into dense, window and token vectors."},
+    {"hidden", hidden, METH_VARARGS, "One text's ids into hidden vectors and token vectors."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -61,9 +61,10 @@ struct text {
     size_t length; /* at least 1 */
     /* cosines and sines of the angles, [>= length, head_dim / 2], of global and of local layers */
     const float *cosines[2], *sines[2];
-    float *dense;   /* [dense_dim] */
+    float *dense;   /* [dense_dim]; NULL if neither this nor windows are wanted */
     float *windows; /* [window_count(length, dense_window), dense_dim] */
     float *tokens;  /* [length, token_dim] */
+    float *hidden;  /* [length, hidden], after the final norm; NULL if they are not wanted */
 };
 
 /* How a row-major int8 matrix is laid out; 0 if there is no memory for it. */

@@ -18,3 +18,6 @@ def network(
 def forward(
     network: _Network, ids: NDArray[np.int64], /, *angles_and_outputs: NDArray[np.float32]
 ) -> None: ...
+def hidden(
+    network: _Network, ids: NDArray[np.int64], /, *angles_and_outputs: NDArray[np.float32]
+) -> None: ...

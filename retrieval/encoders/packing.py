@@ -13,8 +13,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Progress
-
 T = TypeVar("T")
 
 Indices = NDArray[np.int64]
@@ -82,18 +80,3 @@ def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
     lengths = np.full(count, length, dtype=np.int64)
     lengths[-1] = tokens - (count - 1) * length
     return lengths
-
-
-class Tally:
-    """Counts the texts and tokens that are finished, and tells a callback after every batch."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._texts = self._tokens = 0
-
-    def add(self, texts: int, tokens: int) -> None:
-        """Count a batch."""
-        self._texts += texts
-        self._tokens += tokens
-        if self._progress is not None:
-            self._progress(self._texts, self._tokens)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,17 +70,49 @@ class TokenSequence:
         visible: leading tokens that may be attended to; the others are unattended expansion.
         kept: i64 positions whose token vectors are returned, or None for all.
         weights: f32, what the kept token vectors are scaled by; None is 1 for each.
+        parts: i64 positions of each part of the text that gets vectors of its own, none empty;
+            None where the text gets them as a whole.
     """
 
     ids: NDArray[np.int64]
     visible: int
     kept: NDArray[np.int64] | None = None
     weights: NDArray[np.float32] | None = None
+    parts: tuple[NDArray[np.int64], ...] | None = None
 
     @property
     def positions(self) -> NDArray[np.int64]:
-        """The positions whose token vectors are returned: i64."""
-        return np.arange(len(self.ids)) if self.kept is None else self.kept
+        """The positions whose token vectors are returned: i64, those of one part after another's.
+
+        Of a text as a whole, in its order.
+        """
+        if self.parts is None:
+            return np.arange(len(self.ids)) if self.kept is None else self.kept
+        return np.concatenate([self._kept_of(part) for part in self.parts])
+
+    @property
+    def token_counts(self) -> list[int]:
+        """How many token vectors the text has, or each of its parts."""
+        if self.parts is None:
+            return [len(self.positions)]
+        return [len(self._kept_of(part)) for part in self.parts]
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens the text has, or each of its parts."""
+        return [len(self.ids)] if self.parts is None else [len(part) for part in self.parts]
+
+    @property
+    def factors(self) -> NDArray[np.float32] | None:
+        """What the token vectors at `positions` are scaled by: f32; None is 1 for each."""
+        if self.weights is None or self.parts is None:
+            return self.weights
+        whole = np.ones(len(self.ids), np.float32)
+        whole[slice(None) if self.kept is None else self.kept] = self.weights
+        return whole[self.positions]
+
+    def _kept_of(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
+        return part if self.kept is None else part[np.isin(part, self.kept)]
 
 
 class SideReader:
@@ -91,6 +123,7 @@ class SideReader:
             before it included; 0 without a prompt.
         text_tokens: the most tokens of a text that are read, special ones included: those that the
             prompt leaves.
+        room: the most of a text's own tokens that are read.
     """
 
     def __init__(self, tokenizer: Tokenizer, side: Side) -> None:
@@ -112,6 +145,7 @@ class SideReader:
             content = _encode(tokenizer, [side.prompt])[0]
             self.prompt_tokens = len(self._before) + len(content)
             self.text_tokens = max(0, side.max_tokens - len(content))
+        self.room = max(0, self.text_tokens - taken)
 
     def read(self, texts: Sequence[str]) -> list[TokenSequence]:
         """Token ids of texts."""
@@ -126,6 +160,35 @@ class SideReader:
 
         Empty for what is none of the text: special tokens, markers, the prompt, expansion.
         """
+        sequence, rows = self._located(text)
+        return rows[sequence.positions]
+
+    def read_parts(self, text: str, spans: NDArray[np.int64]) -> TokenSequence:
+        """One text's token ids, with the tokens of its spans as parts.
+
+        What is put around the text (special tokens, marker, prompt) belongs to each of them, as if
+        it were a text of its own.
+
+        Args:
+            spans: i64 [s, 2], of characters; a token belongs to each that has a character of it.
+        """
+        sequence, rows = self._located(text)
+        own = np.flatnonzero(rows[:, 0] < rows[:, 1])
+        first, beyond = (own[0], own[-1] + 1) if len(own) else (len(rows), len(rows))
+        # A token that stands for nothing between two that do belongs where the one before does.
+        starts, ends = np.maximum.accumulate(rows[first:beyond], axis=0).T
+        lows = first + np.searchsorted(ends, spans[:, 0], side="right")
+        highs = first + np.searchsorted(starts, spans[:, 1], side="left")
+        every = np.arange(len(rows))
+        parts = []
+        for low, high in zip(lows, highs, strict=True):
+            part = np.concatenate([every[:first], every[low:high], every[beyond:]])
+            # Without special tokens white space has none at all; one beside it stands in.
+            parts.append(part if len(part) else every[min(low, len(every) - 1) :][:1])
+        return replace(sequence, parts=tuple(parts))
+
+    def _located(self, text: str) -> tuple[TokenSequence, NDArray[np.int64]]:
+        """Token ids, and the characters of the text that each stands for: i64 [t, 2]."""
         side = self.side
         prompted = side.prompt + text
         shift = -len(side.prompt)
@@ -144,7 +207,7 @@ class SideReader:
                 rows[place] = encoding.offsets[token]
                 rows[place] = (rows[place] + shift).clip(0, len(text))
         rows[rows[:, 0] >= rows[:, 1]] = 0
-        return rows[sequence.positions]
+        return sequence, rows
 
     def _finish(self, content: list[int]) -> TokenSequence:
         side = self.side

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,6 @@ from retrieval.types import (
     Encoder,
     Hybrid,
     LateOptions,
-    Progress,
     Retriever,
 )
 
@@ -163,23 +162,13 @@ class Shortened:
         """The encoder's own."""
         return self.inner.token_spans(text)
 
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         """The encoder's, with shorter token vectors."""
-        return self._cut(self.inner.encode_documents(texts, progress=progress))
+        return self._cut(self.inner.encode_documents(texts))
 
-    def encode_queries(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
         """The encoder's, with shorter token vectors."""
-        return self._cut(self.inner.encode_queries(texts, progress=progress))
-
-    def stream_documents(
-        self, texts: Iterable[str], *, progress: Progress | None = None
-    ) -> Iterator[Embeddings]:
-        """The encoder's, with shorter token vectors."""
-        return map(self._cut, self.inner.stream_documents(texts, progress=progress))
+        return self._cut(self.inner.encode_queries(texts))
 
     def _cut(self, found: Embeddings) -> Embeddings:
         assert found.tokens is not None

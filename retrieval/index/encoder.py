@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TypeGuard
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
 from retrieval.indexes import token_dim_problem
@@ -13,6 +12,11 @@ from retrieval.types import Encoder, LateOptions
 
 OBJECT = ""
 """The stored source of an encoder that was handed over as an object."""
+
+_MEMBERS = (
+    "name", "fingerprint", "dense_dim", "token_dim", "max_tokens",
+    "token_spans", "encode_documents", "encode_queries",
+)  # fmt: skip
 
 
 def load(source: str | None) -> Encoder:
@@ -40,12 +44,8 @@ def remember(
         loaded = load(source)
     elif encoder is None:
         source, loaded = None, load(None)
-    elif _is_encoder(encoder):
-        source, loaded = OBJECT, encoder
     else:
-        raise InputError(
-            f"encoder={encoder!r} is not an encoder; give an Encoder, a folder, a Hub id or None"
-        )
+        source, loaded = OBJECT, _checked(encoder)
     if loaded.dense_dim is None and loaded.token_dim is None:
         raise EncoderError(
             f"encoder {loaded.name!r} has neither a dense nor a token head; "
@@ -87,14 +87,9 @@ class EncoderSlot:
         if isinstance(given, str | Path):
             source = _absolute(str(given))
             if source != settings.encoder_source:
-                self._encoder = self._checked(load(source))
+                self._encoder = self._matching(load(source))
         elif given is not None:
-            if not _is_encoder(given):
-                raise InputError(
-                    f"encoder={given!r} is not an encoder; give an Encoder, a folder, a Hub id "
-                    "or None"
-                )
-            self._encoder = self._checked(given)
+            self._encoder = self._matching(_checked(given))
 
     def get(self) -> Encoder:
         """The encoder, loaded if it is not yet.
@@ -111,10 +106,10 @@ class EncoderSlot:
                         f"{self._settings.encoder_name!r}; open it with "
                         "Index.open(path, encoder=...)"
                     )
-                self._encoder = self._checked(load(self._settings.encoder_source))
+                self._encoder = self._matching(load(self._settings.encoder_source))
             return self._encoder
 
-    def _checked(self, encoder: Encoder) -> Encoder:
+    def _matching(self, encoder: Encoder) -> Encoder:
         settings = self._settings
         if encoder.fingerprint != settings.fingerprint:
             raise EncoderMismatch(
@@ -126,8 +121,14 @@ class EncoderSlot:
         return encoder
 
 
-def _is_encoder(value: object) -> TypeGuard[Encoder]:
-    return isinstance(value, Encoder)
+def _checked(value: Encoder) -> Encoder:
+    lacks = [name for name in _MEMBERS if not hasattr(value, name)]
+    if lacks:
+        raise InputError(
+            f"encoder={value!r} is not an encoder: it has no {', '.join(lacks)}; give a "
+            "retrieval.types.Encoder, a folder, a Hub id or None"
+        )
+    return value
 
 
 def _absolute(source: str) -> str:

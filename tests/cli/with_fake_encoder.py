@@ -17,16 +17,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import retrieval.encoders
 from retrieval.cli import main
 from retrieval.index.writing import writer
-from retrieval.types import Embeddings, Progress
+from retrieval.types import Embeddings
 from tests.index.fake_encoder import FakeEncoder
 
 
 class SlowEncoder(FakeEncoder):
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
-        return super().encode_documents(texts, progress=progress)
+        return super().encode_documents(texts)
 
 
 # A shell that starts the tests in the background hands down that SIGINT is ignored.

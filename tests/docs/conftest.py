@@ -1,11 +1,20 @@
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import retrieval.encoders
+from retrieval.types import Embeddings
 from tests.docs.pages import ROOT
 from tests.index.fake_encoder import FakeEncoder
+
+
+class Embedded(FakeEncoder):
+    """Offers what the embedded model offers beside `Encoder`."""
+
+    def encode_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> Embeddings:
+        return self.encode_documents([text[start:end] for start, end in spans])
 
 
 @pytest.fixture
@@ -18,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(source: str | Path | None = None, *, device: str | None = None) -> FakeEncoder:
         if source is not None:
             return real(source, device=device)  # type: ignore[return-value]
-        return FakeEncoder()
+        return Embedded()
 
     real = retrieval.encoders.load_encoder
     monkeypatch.setattr(retrieval.encoders, "load_encoder", load)

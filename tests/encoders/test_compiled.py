@@ -91,6 +91,23 @@ def test_every_head(tmp_path, heads, window):
         assert_same(run, shape, stored, length, window)
 
 
+@pytest.mark.parametrize("heads", HEADS.values(), ids=HEADS)
+def test_hidden_vectors_are_what_the_heads_read(tmp_path, heads):
+    shape = config(kinds=("local", "global"))
+    stored = save(tmp_path, shape, **heads)
+    run = network(tmp_path, shape, 16)
+    for length in (1, 96, 150):
+        ids = ids_of(length)
+        made, pooled = run.hidden(ids), run(ids)
+        assert made["hidden"].shape == (length, 64)
+        np.testing.assert_array_equal(made["tokens"], pooled["tokens"])
+        if "dense_head.weight" in stored:
+            dense = made["hidden"].sum(0) @ stored["dense_head.weight"].T
+            np.testing.assert_allclose(dense / np.linalg.norm(dense), pooled["dense"][0], atol=1e-6)
+    with pytest.raises(ValueError, match="an id is not below"):
+        run.hidden(np.array([VOCABULARY]))
+
+
 def test_texts_side_by_side_are_the_same_to_the_bit(tmp_path):
     shape = config(hidden=128)
     save(tmp_path, shape)
@@ -143,6 +160,8 @@ def test_arrays_of_another_size_or_kind_are_refused(tmp_path):
     call(ids, angles, tokens)
     read_only = tokens.copy()
     read_only.flags.writeable = False
+    with pytest.raises(ValueError, match="hidden"):
+        compiled._network.hidden(run._network, ids, *[angles] * 4, np.zeros((2, 64), "f4"), tokens)
     for arguments in (
         (ids.astype(np.int32), angles, tokens),
         (ids, angles[:2], tokens),

@@ -1,6 +1,5 @@
 """The CPU runtime as an Encoder: texts in, embeddings out, and what it says of broken folders."""
 
-import itertools
 import json
 import random
 import subprocess
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.encoders import load_encoder
-from retrieval.encoders.runtimes import cpu, onnx
+from retrieval.encoders.runtimes import onnx
 from retrieval.encoders.runtimes.cpu import CpuEncoder, usable_cores
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Encoder
@@ -89,65 +88,21 @@ def test_nothing_is_padded(encoder, monkeypatch):
     assert sorted(run) == sorted(np.diff(made.offsets))
 
 
-def test_a_stream_gives_the_same_in_runs(encoder, monkeypatch):
-    monkeypatch.setattr(cpu, "STREAM_TOKENS", 500)
-    texts = random_texts(80, 60)
-    whole = encoder.encode_documents(texts)
-    parts = list(encoder.stream_documents(iter(texts)))
-    assert len(parts) > 3
-    assert sum(map(len, parts)) == len(texts)
-    np.testing.assert_array_equal(np.concatenate([part.dense for part in parts]), whole.dense)
-    np.testing.assert_array_equal(np.concatenate([part.tokens for part in parts]), whole.tokens)
-    assert all(part.offsets[0] == 0 and part.offsets[-1] == len(part.tokens) for part in parts)
-
-
-def test_a_stream_reads_no_further_than_it_must(encoder, monkeypatch):
-    monkeypatch.setattr(cpu, "STREAM_TOKENS", 100)
-    monkeypatch.setattr(cpu, "_READ_AT_ONCE", 4)
-    read = itertools.count()
-    endless = (f"search number {next(read)}" for _ in itertools.repeat(None))
-    stream = encoder.stream_documents(endless)
-    first = next(stream)
-    assert len(first) > 0
-    assert next(read) < 100
-    stream.close()
-
-
-def test_an_abandoned_stream_takes_its_work_back(encoder, monkeypatch):
-    monkeypatch.setattr(cpu, "STREAM_TOKENS", 4_000)
+def test_what_was_begun_and_is_cancelled_is_not_run(encoder, monkeypatch):
     run, go = [], threading.Event()
     original = encoder._forward
-    foxes, dogs = (["[CLS] " + f"{word} " * 37] * 100 for word in ("fox", "dog"))
-    dog = wordpiece().convert_tokens_to_ids("dog")
 
     def forward(ids):
-        if dog in ids:  # the second run stands still until the stream is closed
-            assert go.wait(60)
+        assert go.wait(60)
         run.append(len(ids))
         return original(ids)
 
     monkeypatch.setattr(encoder, "_forward", forward)
-    stream = encoder.stream_documents([*foxes, *dogs, *dogs])
-    first = next(stream)
-    stream.close()
+    started = encoder.start_documents(["dog " * 37] * 200)
+    started.cancel()
     go.set()
     encoder.encode_documents(TEXTS[:2])  # when these are done, so is what was under way
-    assert len(first) == 100
-    assert 102 <= len(run) < 150
-
-
-def test_progress_counts_texts_and_tokens(encoder, monkeypatch):
-    monkeypatch.setattr(cpu, "STREAM_TOKENS", 300)
-    texts = random_texts(40, 50)
-    tokens = int(encoder.encode_documents(texts).offsets[-1])
-    for call in (
-        lambda report: encoder.encode_documents(texts, progress=report),
-        lambda report: list(encoder.stream_documents(texts, progress=report)),
-    ):
-        seen = []
-        call(lambda done, tokens, seen=seen: seen.append((done, tokens)))
-        assert seen[-1] == (40, tokens)
-        assert seen == sorted(seen) and len(seen) > 3
+    assert 2 <= len(run) < 100
 
 
 def test_no_texts_and_empty_texts(encoder):
@@ -155,7 +110,6 @@ def test_no_texts_and_empty_texts(encoder):
     assert none.dense.shape == (0, DENSE_DIM)
     assert none.tokens.shape == (0, TOKENS.dim)
     assert none.offsets.tolist() == [0]
-    assert list(encoder.stream_documents([])) == []
     empty = encoder.encode_queries(["", " \n"])
     assert empty.offsets.tolist() == [0, 2, 4]
     assert np.isfinite(empty.dense).all()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.packing import Tally, chunked, pack, windows
+from retrieval.encoders.packing import chunked, pack, windows
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=60)
 
@@ -52,12 +52,3 @@ def test_windows_read_no_further_than_they_must():
 
 def test_chunked():
     assert list(chunked("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
-
-
-def test_tally():
-    seen = []
-    tally = Tally(lambda *counts: seen.append(counts))
-    tally.add(2, 30)
-    tally.add(1, 5)
-    assert seen == [(2, 30), (3, 35)]
-    Tally(None).add(1, 1)

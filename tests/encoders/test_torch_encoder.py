@@ -1,6 +1,4 @@
-"""TorchEncoder: batches change nothing, streams are bounded, memory that runs out is survived."""
-
-import itertools
+"""TorchEncoder: batches change nothing, memory that runs out is survived."""
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.model.heads import DenseHead, PooledHead, TokenHead, UnitLength, pool
 from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
-from retrieval.encoders.runtimes import torch as torch_runtime
 from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.encoders.sides import Expansion, Side
 from retrieval.errors import CheckpointError, EncoderError, InputError
@@ -115,7 +112,6 @@ def test_nothing_in_nothing_out(encoder):
     assert len(made) == 0
     assert made.dense.shape == (0, 12) and made.tokens.shape == (0, 8)
     assert made.offsets.tolist() == [0]
-    assert list(encoder.stream_documents(iter(()))) == []
 
 
 def test_long_texts_are_cut(encoder):
@@ -124,40 +120,6 @@ def test_long_texts_are_cut(encoder):
     assert np.abs(made.dense[0] - made.dense[1]).max() <= TOLERANCE
     ids = encoder._document.read([long])[0].ids
     assert len(ids) == 300 and ids[-1] == 3  # the last one is still [SEP]
-
-
-def test_progress(encoder):
-    seen = []
-    encoder.encode_documents(TEXTS, progress=lambda *counts: seen.append(counts))
-    total = sum(len(text.ids) for text in encoder._document.read(TEXTS))
-    assert seen[-1] == (len(TEXTS), total)
-    assert len(seen) > 1
-    assert all(a < b for pair in itertools.pairwise(seen) for a, b in zip(*pair, strict=True))
-
-
-def test_stream(encoder, alone, monkeypatch):
-    monkeypatch.setattr(torch_runtime, "STREAM_TOKENS", 60)
-    monkeypatch.setattr(torch_runtime, "_READ_AT_ONCE", 2)
-    read, seen = [], []
-
-    def texts():
-        for text in TEXTS * 2:
-            read.append(text)
-            yield text
-
-    stream = encoder.stream_documents(texts(), progress=lambda *counts: seen.append(counts))
-    assert read == []
-    runs = [next(stream)]
-    assert len(read) < len(TEXTS)  # no further than the first run needs
-    runs += stream
-    assert len(runs) > 2
-    dense = np.concatenate([run.dense for run in runs])
-    expected = np.stack([one for one, _ in alone * 2])
-    assert np.abs(dense - expected).max() <= TOLERANCE
-    tokens = np.concatenate([run.tokens for run in runs])
-    assert np.abs(tokens - np.concatenate([own for _, own in alone * 2])).max() <= TOLERANCE
-    assert seen[-1][0] == len(dense)
-    assert all(a < b for pair in itertools.pairwise(seen) for a, b in zip(*pair, strict=True))
 
 
 class Small:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.encoders.sides import Expansion, Side, SideReader
-from retrieval.types import TokenTracer
+from retrieval.types import VectorLocator
 
 from .cpu_models import save
 from .random_models import TEXTS, WORDS, byte_bpe, wordpiece
@@ -75,7 +75,7 @@ def test_an_encoder_has_a_span_for_each_of_its_vectors(tmp_path: Path, side) -> 
     settings = {"max_tokens": 12, "query_max_tokens": 6, "query_prefix": "query ", "name": "m"}
     save(tmp_path / "m", settings=settings)
     encoder = CpuEncoder(tmp_path / "m")
-    assert isinstance(encoder, TokenTracer)
+    assert isinstance(encoder, VectorLocator)
     encode = encoder.encode_queries if side == "query" else encoder.encode_documents
     made = encode(TEXTS)
     for text, count in zip(TEXTS, np.diff(made.offsets), strict=True):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.types import Embeddings, Progress
+from retrieval.types import Embeddings
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -50,25 +50,15 @@ class FakeEncoder:
         spans = [match.span() for match in _WORD.finditer(text)]
         return np.array(spans, dtype=np.int64).reshape(-1, 2)
 
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         self.encoded.extend(texts)
-        return self._encode(texts, progress)
+        return self._encode(texts)
 
-    def encode_queries(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
+    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
         self.queries += 1
-        return self._encode(texts, progress)
+        return self._encode(texts)
 
-    def stream_documents(
-        self, texts: Iterable[str], *, progress: Progress | None = None
-    ) -> Iterator[Embeddings]:
-        for text in texts:
-            yield self.encode_documents([text], progress=progress)
-
-    def _encode(self, texts: Sequence[str], progress: Progress | None) -> Embeddings:
+    def _encode(self, texts: Sequence[str]) -> Embeddings:
         words = [_WORD.findall(text.lower())[: self.max_tokens] for text in texts]
         offsets = np.cumsum([0, *map(len, words)], dtype=np.int64)
         dense = tokens = None
@@ -81,6 +71,4 @@ class FakeEncoder:
         if self.token_dim is not None:
             flat = [word_vector(word, self.token_dim) for text in words for word in text]
             tokens = np.array(flat, np.float32).reshape(-1, self.token_dim)
-        if progress is not None:
-            progress(len(texts), int(offsets[-1]))
         return Embeddings(dense, tokens, None if tokens is None else offsets)

@@ -12,7 +12,7 @@ import pytest
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
 from retrieval.errors import EncoderError
-from retrieval.types import Embeddings, EncodesAhead, Progress
+from retrieval.types import Embeddings, EncodesAhead
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = [Document(f"d{n}", f"word{n} other{n % 5} some more words") for n in range(40)]
@@ -41,20 +41,16 @@ class AheadEncoder(FakeEncoder):
                 raise EncoderError("out of memory")
             return self.encode_documents(texts)
 
-        return Under(self, number, len(texts), self.pool.submit(work))
+        return Under(self, number, self.pool.submit(work))
 
 
 class Under:
-    def __init__(
-        self, encoder: AheadEncoder, number: int, count: int, future: Future[Embeddings]
-    ) -> None:
-        self.encoder, self.number, self.count, self.future = encoder, number, count, future
+    def __init__(self, encoder: AheadEncoder, number: int, future: Future[Embeddings]) -> None:
+        self.encoder, self.number, self.future = encoder, number, future
 
-    def finish(self, progress: Progress | None = None) -> Embeddings:
+    def result(self) -> Embeddings:
         made = self.future.result()
-        self.encoder.events.append(f"finish {self.number}")
-        if progress is not None:
-            progress(self.count, 5 * self.count)
+        self.encoder.events.append(f"result {self.number}")
         return made
 
     def cancel(self) -> None:
@@ -70,13 +66,11 @@ def test_the_embedded_encoder_works_ahead() -> None:
     encoder = load_encoder()
     assert isinstance(encoder, EncodesAhead)
     texts = ["one text", "and another, which is longer", ""]
-    seen: list[tuple[int, int]] = []
     started = encoder.start_documents(texts)
     whole = encoder.encode_documents(texts)  # meanwhile
-    made = started.finish(lambda done, tokens: seen.append((done, tokens)))
+    made = started.result()
     np.testing.assert_array_equal(made.tokens, whole.tokens)  # type: ignore[arg-type]
     np.testing.assert_array_equal(made.windows, whole.windows)  # type: ignore[arg-type]
-    assert seen[-1][0] == 3 and seen == sorted(seen)
 
 
 def test_the_next_block_is_cut_while_one_is_encoded(tmp_path: Path) -> None:
@@ -87,7 +81,7 @@ def test_the_next_block_is_cut_while_one_is_encoded(tmp_path: Path) -> None:
         events = encoder.events
         assert encoder.begun > 3
         for number in range(encoder.begun - 1):
-            end = events.index(f"finish {number}")
+            end = events.index(f"result {number}")
             # By then the next one had been cut, and begun.
             between = events[events.index(f"start {number}") : end]
             assert "cut" in between and f"start {number + 1}" in between
@@ -105,6 +99,18 @@ def test_the_next_block_is_cut_while_one_is_encoded(tmp_path: Path) -> None:
                         (h.document_id, h.score) for h in two
                     ]
         assert index.verify() == []
+
+
+def test_a_future_of_embeddings_will_do(tmp_path: Path) -> None:
+    class Futures(FakeEncoder):
+        pool = ThreadPoolExecutor(1)
+
+        def start_documents(self, texts: Sequence[str]) -> Future[Embeddings]:
+            return self.pool.submit(self.encode_documents, texts)
+
+    with Index.create(tmp_path / "index", encoder=Futures()) as index:
+        assert index.add(DOCUMENTS) == 40
+        assert index.search("word7", 1)[0].document_id == "d7"
 
 
 @pytest.mark.parametrize("fail_at", [0, 2])
@@ -130,7 +136,7 @@ def test_an_interruption_leaves_nothing_running(tmp_path: Path) -> None:
 
     with Index.create(tmp_path / "index", encoder=encoder) as index:
         with pytest.raises(KeyboardInterrupt):
-            index.add(DOCUMENTS, progress=lambda *counts: interrupted())
+            index.add(DOCUMENTS, progress=lambda now: interrupted())
         assert f"cancel {encoder.begun - 1}" in encoder.events
         assert index.status().documents == 0
         assert index.add(DOCUMENTS) == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from retrieval.errors import (
     InputError,
 )
 from retrieval.index import Index
-from retrieval.types import Document, Embeddings, Progress
+from retrieval.types import Document, Embeddings, Encoder, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -26,7 +27,7 @@ class BrokenEncoder(FakeEncoder):
         super().__init__()
         self.damage = damage
 
-    def encode_documents(self, texts: Any, *, progress: Progress | None = None) -> Embeddings:
+    def encode_documents(self, texts: Any) -> Embeddings:
         good = super().encode_documents(texts)
         assert good.dense is not None
         assert good.tokens is not None
@@ -73,6 +74,44 @@ def test_an_encoder_with_one_head(
         with pytest.raises(EncoderError, match=f"'{lacks}' needs a .* head, .* 'fake-words'"):
             index.search("lazy dog", retriever=lacks)
         assert index.verify() == []
+
+
+class Letters:
+    """The least that an encoder is: three methods and five attributes."""
+
+    name, fingerprint, dense_dim, token_dim, max_tokens = "letters", "1" * 64, 26, None, 100
+
+    def token_spans(self, text: str) -> Any:
+        return np.array([[at, at + 1] for at in range(len(text))], np.int64).reshape(-1, 2)
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        counts = [[1e-6 + text.count(chr(97 + n)) for n in range(26)] for text in texts]
+        vectors = np.array(counts, np.float32)
+        return Embeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), None, None)
+
+    encode_queries = encode_documents
+
+
+def test_three_methods_and_five_attributes_are_an_encoder(tmp_path: Path) -> None:
+    assert isinstance(Letters(), Encoder)
+    seen: list[ProgressUpdate] = []
+    documents = [Document("b", "banana"), Document("z", "zoo " * 40)]
+    with Index.create(tmp_path / "i", encoder=Letters(), passage_tokens=64) as index:
+        with index.writing(progress=seen.append) as writer:
+            for document in documents:
+                writer.put(document)
+        assert (writer.passages, writer.tokens) == (4, 6 + 160)
+        assert index.search("ooz", 1, retriever="dense")[0].document_id == "z"
+        assert index.verify() == []
+    assert [now.done for now in seen if now.stage == "encoding"][-1] == 4
+
+
+@pytest.mark.parametrize("lacks", ["fingerprint", "max_tokens", "encode_queries", "token_spans"])
+def test_what_an_object_lacks_to_be_an_encoder_is_named(tmp_path: Path, lacks: str) -> None:
+    parts = {name: part for name, part in vars(Letters).items() if name != lacks}
+    almost = type("Almost", (), parts)()
+    with pytest.raises(InputError, match=f"not an encoder: it has no {lacks};"):
+        Index.create(tmp_path / "i", encoder=almost)
 
 
 def test_an_encoder_with_no_head(tmp_path: Path) -> None:

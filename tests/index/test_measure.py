@@ -153,9 +153,9 @@ def test_drawn_queries_are_sentences(tmp_path: Path) -> None:
     class Listening(FakeEncoder):
         asked: Sequence[str] = ()
 
-        def encode_queries(self, texts: Sequence[str], *, progress: Any = None) -> Any:
+        def encode_queries(self, texts: Sequence[str]) -> Any:
             self.asked = texts
-            return super().encode_queries(texts, progress=progress)
+            return super().encode_queries(texts)
 
     encoder = Listening()
     with Index.create(tmp_path / "i", encoder=encoder, passage_tokens=500) as index:

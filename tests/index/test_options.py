@@ -15,7 +15,7 @@ from retrieval import LateOptions
 from retrieval.errors import EncoderError, IndexCorrupted, InputError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION, Store
-from retrieval.types import Document, Embeddings, Progress, ProgressUpdate
+from retrieval.types import Document, Embeddings, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -147,7 +147,7 @@ def test_pooling_does_not_depend_on_batches(
 
 def test_what_cannot_be_pooled_is_refused_as_ever(tmp_path: Path) -> None:
     class Broken(FakeEncoder):
-        def encode_documents(self, texts: Any, *, progress: Progress | None = None) -> Embeddings:
+        def encode_documents(self, texts: Any) -> Embeddings:
             good = super().encode_documents(texts)
             assert good.tokens is not None
             good.tokens[0, 0] = np.nan

@@ -103,7 +103,9 @@ def export(
 def build_graph(
     config: ModernBertConfig, places: Mapping[str, TensorPlace], dense_window: int | None = None
 ) -> bytes:
-    """The serialised graph: `ids` i64 [L] to `dense` f32 [1, D] and `tokens` f32 [L, d].
+    """The serialised graph: `ids` i64 [L] to what the heads make of it, and to its hidden vectors.
+
+    `dense` is f32 [1, D], `tokens` f32 [L, d], `hidden` f32 [L, H] after the final norm.
 
     Args:
         config: the network's shape.
@@ -202,7 +204,7 @@ class _Network:
             residual = self.g.op("Add", residual, self._mlp(name, normed))
             last = layer + 1 == self.config.num_layers
             following = "final_norm.weight" if last else f"layers.{layer + 1}.attn_norm.weight"
-            normed = self._norm(residual, following)
+            normed = self._norm(residual, following, "hidden" if last else "")
         return self.g.model(ids=("length",), outputs=self._heads(normed, embedded))
 
     def _embed(self) -> str:
@@ -213,10 +215,11 @@ class _Network:
         scales = g.op("Gather", g.tensor(name + SCALE), "ids", axis=0)
         return g.op("DequantizeLinear", rows, scales, axis=0)
 
-    def _norm(self, x: str, name: str) -> str:
+    def _norm(self, x: str, name: str, output: str = "") -> str:
         # SkipLayerNormalization would take in the sum before it; it took six times as long.
         g, epsilon = self.g, self.config.norm_eps
-        return g.op("LayerNormalization", x, g.tensor(name), axis=-1, epsilon=epsilon)
+        weight = g.tensor(name)
+        return g.op("LayerNormalization", x, weight, name=output, axis=-1, epsilon=epsilon)
 
     def _mlp(self, name: str, x: str) -> str:
         g, inner = self.g, self.config.intermediate_size
@@ -230,7 +233,7 @@ class _Network:
     def _heads(self, hidden: str, embedded: str) -> dict[str, Sequence[int | str]]:
         """Add the heads that there are; the shapes of their outputs by name."""
         g = self.g
-        shapes: dict[str, Sequence[int | str]] = {}
+        shapes: dict[str, Sequence[int | str]] = {"hidden": ("length", self.config.hidden_size)}
         if DENSE_HEAD in g.places:
             mean = g.op("ReduceMean", hidden, g.constant([0]), keepdims=1)
             self._unit(self._linear(DENSE_HEAD, _Rows(mean, None)), "dense")

@@ -22,6 +22,19 @@ from retrieval.encoders.model.modernbert import ModernBert
 from retrieval.encoders.sides import Side
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Parts of a batch's sequences.
+
+    Attributes:
+        rows: i64 [R], the tokens of each part, one part's after another's.
+        layout: of the parts, R tokens in all.
+    """
+
+    rows: Tensor
+    layout: Layout
+
+
 class Network(nn.Module):
     """A trunk with a dense head, a token head, or both; one pass gives all that they make."""
 
@@ -40,31 +53,46 @@ class Network(nn.Module):
         layout: Layout,
         prompt_tokens: int = 0,
         *,
+        parts: Parts | None = None,
         windows: Layout | None = None,
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """All vectors of a batch, of unit length; None for a head that is not there.
 
         Args:
             ids: i64 [T], of the layout's n sequences.
-            windows: w parts of the sequences, in order, that are to have dense vectors too.
+            parts: of the sequences, that get dense vectors in their place.
+            windows: w runs of the sequences' tokens, or of the parts', in order, that are to have
+                dense vectors too.
 
         Returns:
-            dense f32 [n, D], tokens f32 [T, d], and the windows' dense vectors f32 [w, D].
+            dense f32 [n, D] of the sequences or their parts, tokens f32 [T, d], and the windows'
+            dense vectors f32 [w, D].
         """
         # The heads run in float32: they are small, and what they lose shows in the scores.
         hidden = self.trunk(ids, layout).float()
-        dense = parts = None
-        if isinstance(self.dense, PooledHead):
-            dense = self.dense(hidden, layout, prompt_tokens)
-        elif self.dense is not None:
-            dense = self.dense(hidden, layout)
-            parts = None if windows is None else self.dense(hidden, windows)
         tokens = None
         if isinstance(self.tokens, TokenHead):
             tokens = token_vectors(self.tokens, self.trunk, hidden, ids, layout)
         elif self.tokens is not None:
             tokens = self.tokens(hidden)
-        return dense, tokens, parts
+        if parts is not None:
+            hidden, layout = hidden[parts.rows], parts.layout
+        dense = made = None
+        if isinstance(self.dense, PooledHead):
+            dense = self.dense(hidden, layout, prompt_tokens)
+        elif self.dense is not None:
+            dense = self.dense(hidden, layout)
+            made = None if windows is None else self.dense(hidden, windows)
+        return dense, tokens, made
+
+    @property
+    def pools_spans(self) -> bool:
+        """Whether the dense vector of a part of a text is made of that part's tokens alone.
+
+        One that is pooled from the first or the last token is the same for every part.
+        """
+        ways = self.dense.ways if isinstance(self.dense, PooledHead) else ()
+        return not {"cls", "lasttoken"} & {*ways}
 
     @torch.inference_mode()
     def dims(self) -> tuple[int | None, int | None]:

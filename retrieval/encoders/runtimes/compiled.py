@@ -66,6 +66,7 @@ class CompiledNetwork:
         self._dense_dim = dense.shape[0] if dense else 0
         self._token_dim = tokens.dim if tokens else 0
         self._window = dense_window or 0
+        self._hidden_size = config.hidden_size
         self._rotations = [
             _Rotation(theta, config.head_dim) for theta in (config.global_theta, config.local_theta)
         ]
@@ -98,9 +99,19 @@ class CompiledNetwork:
         dense = np.empty((1, self._dense_dim), np.float32)
         each = np.empty((windows, self._dense_dim), np.float32)
         tokens = np.empty((length, self._token_dim), np.float32)
-        angles = [part for rotation in self._rotations for part in rotation(length)]
-        _network.forward(self._network, ids, *angles, dense, each, tokens)
+        _network.forward(self._network, ids, *self._angles(length), dense, each, tokens)
         return {"dense": dense, "windows": each, "tokens": tokens}
+
+    def hidden(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """One text's ids i64 [L] to `hidden` f32 [L, H], after the final norm, `tokens` [L, d]."""
+        hidden = np.empty((len(ids), self._hidden_size), np.float32)
+        tokens = np.empty((len(ids), self._token_dim), np.float32)
+        _network.hidden(self._network, ids, *self._angles(len(ids)), hidden, tokens)
+        return {"hidden": hidden, "tokens": tokens}
+
+    def _angles(self, length: int) -> list[NDArray[np.float32]]:
+        """Cosines and sines of global layers, then of local ones: f32 [L, head_dim / 2] each."""
+        return [part for rotation in self._rotations for part in rotation(length)]
 
 
 def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:

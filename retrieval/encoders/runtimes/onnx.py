@@ -23,12 +23,31 @@ class OnnxNetwork:
         Raises:
             CheckpointError: it is not there, or ONNX Runtime cannot load it.
         """
-        self._session = _session(folder / model_folder.GRAPH_FILE)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._graph = folder / model_folder.GRAPH_FILE
+        self._session = _session(self._graph)
+        outputs = [output.name for output in self._session.get_outputs()]
+        self._pooled = [name for name in outputs if name != "hidden"]
+        self._by_token = [name for name in outputs if name in ("hidden", "tokens")]
 
     def __call__(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """One text's ids i64 [L] to `dense` f32 [1, D], `windows` [w, D], `tokens` [L, d]."""
-        return dict(zip(self._outputs, self._session.run(None, {"ids": ids}), strict=True))
+        return self._run(self._pooled, ids)
+
+    def hidden(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """One text's ids i64 [L] to `hidden` f32 [L, H], after the final norm, `tokens` [L, d].
+
+        Raises:
+            CheckpointError: the graph was written by a release that did not give them.
+        """
+        if "hidden" not in self._by_token:
+            raise CheckpointError(
+                f"{self._graph}: gives no hidden vectors, as those of older releases do not: "
+                "export the model again"
+            )
+        return self._run(self._by_token, ids)
+
+    def _run(self, names: list[str], ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        return dict(zip(names, self._session.run(names, {"ids": ids}), strict=True))
 
 
 def _session(graph: Path) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import Folder, Format
-from retrieval.encoders.packing import Tally, chunked, pack
+from retrieval.encoders.packing import pack
+from retrieval.encoders.runtimes.base import Runtime
+from retrieval.encoders.sides import clean
+from retrieval.encoders.tokenization import leading
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.ragged import offsets_of, rows_of
-from retrieval.types import Embeddings, Progress
+from retrieval.types import Embeddings, EncoderSide
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -29,11 +32,10 @@ INSTALL = "pip install 'modernbert-retrieval[st]'"
 CPU_BUDGET = 4_096
 CUDA_BUDGET = 32_768
 
-_STREAM_TEXTS = 1_024
 _SETTINGS_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model", ".metadata"})
 
 
-class SentenceTransformersEncoder:
+class SentenceTransformersEncoder(Runtime):
     """Implements `retrieval.types.Encoder`: dense or token vectors, as the checkpoint has them."""
 
     def __init__(self, model: Any, *, name: str, fingerprint: str, late: bool) -> None:
@@ -44,80 +46,26 @@ class SentenceTransformersEncoder:
         """
         from retrieval.encoders.checkpoints.modules import side_prompts
 
-        self._model, self._name, self._fingerprint, self._late = model, name, fingerprint, late
-        self._tokenizer = _own_tokenizer(model, name)
+        super().__init__(name=name, tokenizer=_own_tokenizer(model, name), fingerprint=fingerprint)
+        self._model, self._late = model, late
         self._lock = threading.Lock()  # its tokenizer keeps state between calls
         self._budget = CUDA_BUDGET if model.device.type == "cuda" else CPU_BUDGET
         own = getattr(model[0], "document_length", None) if late else None
         self._limit = int(own or model.max_seq_length or 512)
         settings = {"prompts": model.prompts, "default_prompt_name": model.default_prompt_name}
         _, prompt = side_prompts(settings)
-        self._prompt_tokens = len(self.token_spans(prompt)) if prompt else 0
-        width = int(self._vectors(["a"], query=False)[0].shape[-1])
-        self._dense_dim = None if late else width
-        self._token_dim = width if late else None
+        self.max_tokens = max(0, self._limit - (len(self.token_spans(prompt)) if prompt else 0))
+        width = int(self._vectors(["a"], "document")[0].shape[-1])
+        self.dense_dim = None if late else width
+        self.token_dim = width if late else None
 
-    @property
-    def name(self) -> str:
-        """The folder or Hub id that it was loaded from."""
-        return self._name
-
-    @property
-    def fingerprint(self) -> str:
-        """Hex digest over the checkpoint's files."""
-        return self._fingerprint
-
-    @property
-    def dense_dim(self) -> int | None:
-        """D of the dense vectors, or None without a dense head."""
-        return self._dense_dim
-
-    @property
-    def token_dim(self) -> int | None:
-        """d of the token vectors, or None without a token head."""
-        return self._token_dim
-
-    @property
-    def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included, a prompt not."""
-        return max(0, self._limit - self._prompt_tokens)
-
-    def token_spans(self, text: str) -> NDArray[np.int64]:
-        """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
-        from retrieval.encoders.tokenization import token_spans
-
-        return token_spans(self._tokenizer, text)
-
-    def encode_documents(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
-        """Embeddings of the document side, in the order given."""
-        return self._encode(texts, query=False, tally=Tally(progress))
-
-    def encode_queries(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> Embeddings:
-        """Embeddings of the query side, in the order given."""
-        return self._encode(texts, query=True, tally=Tally(progress))
-
-    def stream_documents(
-        self, texts: Iterable[str], *, progress: Progress | None = None
-    ) -> Iterator[Embeddings]:
-        """Embeddings of consecutive runs of texts, in order, in bounded memory."""
-        tally = Tally(progress)
-        for run in chunked(texts, _STREAM_TEXTS):
-            yield self._encode(run, query=False, tally=tally)
-
-    def _encode(self, texts: Sequence[str], *, query: bool, tally: Tally) -> Embeddings:
+    def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
         texts = self._readable(texts)
         lengths = np.minimum(self._lengths(texts), self._limit)
         batches = list(pack(lengths, self._budget))
-        made: list[list[NDArray[np.float32]]] = []
-        for batch in batches:
-            made.append(self._vectors([texts[i] for i in batch], query=query))
-            tally.add(len(batch), int(lengths[batch].sum()))
+        made = [self._vectors([texts[i] for i in batch], side) for batch in batches]
         if not self._late:
-            dense = np.zeros((len(texts), self._dense_dim or 0), np.float32)
+            dense = np.zeros((len(texts), self.dense_dim or 0), np.float32)
             for batch, vectors in zip(batches, made, strict=True):
                 dense[batch] = vectors
             return Embeddings(dense, None, None)
@@ -125,14 +73,14 @@ class SentenceTransformersEncoder:
         for batch, vectors in zip(batches, made, strict=True):
             counts[batch] = [len(rows) for rows in vectors]
         offsets = offsets_of(counts)
-        rows = np.zeros((int(offsets[-1]), self._token_dim or 0), np.float32)
+        rows = np.zeros((int(offsets[-1]), self.token_dim or 0), np.float32)
         for batch, vectors in zip(batches, made, strict=True):
             rows[rows_of(offsets, batch)] = np.concatenate(vectors)
         return Embeddings(None, rows, offsets)
 
-    def _vectors(self, texts: list[str], *, query: bool) -> list[NDArray[np.float32]]:
+    def _vectors(self, texts: list[str], side: EncoderSide) -> list[NDArray[np.float32]]:
         """One array a text: f32 [D], or f32 [t, d]."""
-        encode = self._model.encode_query if query else self._model.encode_document
+        encode = self._model.encode_query if side == "query" else self._model.encode_document
         with self._lock:
             made = encode(
                 texts,
@@ -145,9 +93,6 @@ class SentenceTransformersEncoder:
 
     def _readable(self, texts: Sequence[str]) -> list[str]:
         """The texts without lone surrogates, and of a long one only a beginning."""
-        from retrieval.encoders.sides import clean
-        from retrieval.encoders.tokenization import leading
-
         return [clean(leading(self._tokenizer, text, self._limit)) for text in texts]
 
     def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from retrieval.index.reading.search import QUERY_CHARACTERS
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.writing.drafts import before
 from retrieval.indexes import TokenMatches
-from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, TokenTracer
+from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, VectorLocator
 
 Spans = NDArray[np.int64]
 """Start and end of the characters that each token vector stands for, [t, 2]."""
@@ -85,7 +85,7 @@ def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
 
 def _spans(encoder: Encoder, text: str, side: EncoderSide, count: int | None) -> Spans | None:
     """What the encoder says of a text's token vectors; None if nothing, or not of so many."""
-    if not isinstance(encoder, TokenTracer):
+    if not isinstance(encoder, VectorLocator):
         return None
     spans = np.asarray(encoder.vector_spans(text, side), np.int64)
     return spans if count is None or len(spans) == count else None

@@ -8,6 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from retrieval.documents import chunk
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
@@ -54,12 +57,23 @@ def checked(document: Document) -> Document:
 
 def cut(
     document: Document, outline: Outline | None, encoder: Encoder, passage_tokens: int
-) -> list[Passage]:
-    """The document's passages, short enough for the encoder to read each with its title."""
+) -> tuple[list[Passage], int]:
+    """The document's passages, short enough for the encoder to read each with its title.
+
+    And how many tokens its text has.
+    """
+    tokens = 0
+
+    def counted(text: str) -> NDArray[np.int64]:
+        nonlocal tokens
+        spans = encoder.token_spans(text)
+        tokens += len(spans)
+        return spans
+
     title = len(encoder.token_spans(_shown(document.title))) if document.title else 0
     room = max(encoder.max_tokens - title - _SPECIAL_TOKENS, _LEAST_TOKENS)
     most = min(passage_tokens, room)
-    return chunk(document, encoder.token_spans, outline=outline, max_tokens=most)
+    return chunk(document, counted, outline=outline, max_tokens=most), tokens
 
 
 def rows(
@@ -91,6 +105,7 @@ class Draft:
         source: path of the file it came from, or None.
         passages: its passages' rows.
         replaces: number of the stored document that leaves for it, or None.
+        tokens: of its text.
     """
 
     document: Document
@@ -98,6 +113,7 @@ class Draft:
     source: str | None
     passages: Sequence[PassageRow]
     replaces: int | None = None
+    tokens: int = 0
 
     @property
     def characters(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,12 +25,10 @@ from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocu
 from retrieval.types import (
     Document,
     Embeddings,
-    Encoder,
     EncodesAhead,
-    Progress,
+    PendingEmbeddings,
     ProgressCallback,
     ProgressUpdate,
-    Started,
 )
 
 BLOCK_CHARACTERS = 1 << 18
@@ -92,7 +90,6 @@ class Writer:
 
     Attributes:
         passages: how many passages were encoded.
-        tokens: how many tokens they have, as the encoder counts.
         pending: characters of passages that are still to be encoded.
     """
 
@@ -100,10 +97,10 @@ class Writer:
         self, session: Session, encoder: EncoderSlot, progress: ProgressCallback | None
     ) -> None:
         self.passages = 0
-        self.tokens = 0
+        self._tokens = 0.0
         self.pending = 0
         self._pace = Pace(BLOCK_CHARACTERS)
-        self._started: Block | None = None
+        self._started: Started | None = None
         self._session = session
         self._encoder = encoder
         self._progress = progress
@@ -114,6 +111,11 @@ class Writer:
         self._first_number = self._next_number = session.store.next_document
         self._next_passage = session.store.next_passage
         self._forget()
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens of documents were encoded, as the encoder counts them."""
+        return round(self._tokens)
 
     @property
     def store(self) -> Store:
@@ -230,12 +232,13 @@ class Writer:
         outline: Outline | None,
         stored: StoredDocument | None,
     ) -> None:
-        passages = drafts.cut(document, outline, self._encoder.get(), self._passage_tokens)
+        encoder = self._encoder.get()
+        passages, tokens = drafts.cut(document, outline, encoder, self._passage_tokens)
         rows = drafts.rows(
             document, passages, number=self._next_number, first_id=self._next_passage
         )
         replaces = None if stored is None else stored.number
-        draft = Draft(document, self._next_number, source, rows, replaces)
+        draft = Draft(document, self._next_number, source, rows, replaces, tokens)
         if stored is not None and self._has_same_passages(draft, stored):
             self._relabel.append(Relabel(stored.number, document, source))
             self._touched[document.id] = source
@@ -271,35 +274,29 @@ class Writer:
     def _encode(self) -> None:
         """Encode the documents that wait, a block at a time."""
         drafts = list(self._waiting.values())
-        chosen: list[tuple[PassageRow, str]] = []
-        names: list[str] = []
-        size = 0
+        block, size = Block(), 0
         for draft in drafts:
             for row, text in zip(draft.passages, draft.texts(), strict=True):
-                chosen.append((row, text))
-                names.append(draft.document.id)
+                block.append(draft, row, text)
                 size += len(text)
                 if size >= self._pace.characters:
-                    self._encode_block(chosen, names)
-                    chosen, names, size = [], [], 0
-        self._encode_block(chosen, names)
+                    self._encode_block(block)
+                    block, size = Block(), 0
+        if block.rows:
+            self._encode_block(block)
         self._encoded += drafts
         self._touched |= {draft.document.id: draft.source for draft in drafts}
         self._characters += self._waiting_characters
         self._waiting, self._waiting_characters = {}, 0
 
-    def _encode_block(self, chosen: list[tuple[PassageRow, str]], names: list[str]) -> None:
-        """Begin to encode a block; what the block before came to is gathered meanwhile."""
-        if not chosen:
-            return
-        rows, texts = [row for row, _ in chosen], [text for _, text in chosen]
+    def _encode_block(self, block: Block) -> None:
+        """Begin to encode a block; what the block before came to is kept meanwhile."""
         encoder = self._encoder.get()
+        since = time.monotonic()
         if not isinstance(encoder, EncodesAhead):
-            self._gather()
-            self._started = Block(rows, names, InTurn(encoder, texts), time.monotonic())
-            self._gather()
+            self._keep(block, encoder.encode_documents(block.texts), since)
             return
-        started = Block(rows, names, encoder.start_documents(texts), time.monotonic())
+        started = Started(block, encoder.start_documents(block.texts), since)
         try:
             self._gather()
         except BaseException:
@@ -309,22 +306,18 @@ class Writer:
 
     def _gather(self) -> None:
         """Wait for the block that is being encoded, and keep its vectors."""
-        block = self._started
-        if block is None:
-            return
-        passages, tokens, pending = self.passages, self.tokens, self.pending
-        characters = sum(row.end - row.start for row in block.rows)
+        if self._started is not None:
+            embeddings = self._started.encoding.result()
+            started, self._started = self._started, None
+            self._keep(started.block, embeddings, started.since)
 
-        def advance(done: int, encoded: int) -> None:
-            self.passages, self.tokens = passages + done, tokens + encoded
-            self.pending = pending - characters * done // len(block.rows)
-            if self._progress is not None:
-                self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
-
-        embeddings = block.encoding.finish(advance)
-        self._started = None
-        self._pace.note(characters, time.monotonic() - block.since)
-        self.passages, self.pending = passages + len(block.rows), pending - characters
+    def _keep(self, block: Block, embeddings: Embeddings, since: float) -> None:
+        self._pace.note(block.characters, time.monotonic() - since)
+        self.passages += len(block.rows)
+        self.pending -= block.characters
+        self._tokens += block.tokens
+        if self._progress is not None:
+            self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
         ids = np.array([row.id for row in block.rows], np.int64)
         self._buffer.append(ids, _pooled(embeddings, self._pooling), block.names)
         if self._buffer.floats >= SPILL_FLOATS:
@@ -333,29 +326,41 @@ class Writer:
             self._spilled = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
-    """Passages under way: their documents' names, their encoding, and when it began (seconds)."""
+    """Passages that are encoded in one call.
 
-    rows: list[PassageRow]
-    names: list[str]
-    encoding: Started
-    since: float
+    Attributes:
+        rows: as they are stored.
+        texts: what is read of each.
+        names: their documents' ids.
+        characters: of all of them.
+        tokens: of all of them, each having its share of its document's.
+    """
+
+    rows: list[PassageRow] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    characters: int = 0
+    tokens: float = 0.0
+
+    def append(self, draft: Draft, row: PassageRow, text: str) -> None:
+        """Add a passage of a document."""
+        own = row.end - row.start
+        self.rows.append(row)
+        self.texts.append(text)
+        self.names.append(draft.document.id)
+        self.characters += own
+        self.tokens += draft.tokens * own / draft.characters
 
 
 @dataclass(frozen=True, slots=True)
-class InTurn:
-    """Texts of an encoder that does nothing ahead: encoded when they are waited for."""
+class Started:
+    """A block under way, its encoding, and when it began (seconds)."""
 
-    encoder: Encoder
-    texts: list[str]
-
-    def finish(self, progress: Progress | None = None) -> Embeddings:
-        """As `Started.finish`."""
-        return self.encoder.encode_documents(self.texts, progress=progress)
-
-    def cancel(self) -> None:
-        """Nothing has begun."""
+    block: Block
+    encoding: PendingEmbeddings
+    since: float
 
 
 def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
