@@ -13,15 +13,26 @@ naming     names of files as ids
 from retrieval.documents.naming import source_id
 from retrieval.documents.passages import MAX_TOKENS, chunk
 from retrieval.documents.reading import ReadOptions, ReadResult, read, reader_of
-from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, SourceFile, discover
+from retrieval.documents.walk import (
+    MAX_BYTES,
+    Discovery,
+    KnownFile,
+    LeftOut,
+    SourceFile,
+    WalkOptions,
+    discover,
+)
 
 __all__ = [
     "MAX_BYTES",
     "MAX_TOKENS",
     "Discovery",
+    "KnownFile",
+    "LeftOut",
     "ReadOptions",
     "ReadResult",
     "SourceFile",
+    "WalkOptions",
     "chunk",
     "discover",
     "read",

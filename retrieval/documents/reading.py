@@ -12,7 +12,7 @@ from retrieval.documents.formats import Format, Parsed, Source, format_of
 from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Outline
-from retrieval.documents.walk.discovery import SourceFile
+from retrieval.documents.walk import SourceFile
 from retrieval.errors import DocumentError
 from retrieval.types import Document
 

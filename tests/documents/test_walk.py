@@ -147,7 +147,7 @@ def test_an_unreadable_gitignore_is_a_problem_and_no_more(tmp_path: Path) -> Non
     plant(tmp_path, {"a.md": "x", ".gitignore/x": "x"})
     found = discover([tmp_path], tmp_path)
     assert ids(found) == ["a.md"]
-    assert found.problems == [".gitignore: cannot be read (Is a directory); its rules are lost"]
+    assert found.problems == [".gitignore: cannot be read (no regular file); its rules are lost"]
 
 
 def test_a_path_that_was_given_is_taken_even_if_it_is_hidden(tmp_path: Path) -> None:

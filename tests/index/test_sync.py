@@ -233,7 +233,7 @@ def test_a_document_moves_between_files_whatever_their_order(index: Index, tmp_p
 
 def test_a_file_that_cannot_be_read_any_more_leaves(index: Index, docs: Path) -> None:
     sync(index, [docs])
-    write(docs / "b.txt", b"text first " * 2000 + bytes(9000), age=1)  # binary, beyond its head
+    write(docs / "b.txt", b"text first " * 2000 + b"\0\1" * 4500, age=1)  # binary, beyond its head
     report = sync(index, [docs])
     assert counts(report) == (0, 0, 2, 1)
     assert len(report.problems) == 1

@@ -132,7 +132,9 @@ BINARY_EXTENSIONS = frozenset(f".{extension}" for extension in _BINARY.split())
 
 def extension_of(name: str) -> str:
     """The extension in lower case with its dot, or "": of `a/B.MD` it is `.md`."""
-    return PurePosixPath(name).suffix.lower()
+    name = name[name.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
 
 def language_of(name: str) -> str:

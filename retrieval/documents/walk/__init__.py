@@ -1,1 +1,30 @@
-"""Which files a folder gives: the walk, and git's rules of what to leave out."""
+"""Which files a folder gives, and why the rest is left out.
+
+discovery   the walk
+source_file a file that it gives, and what is remembered of one
+options     what the user wants left out and taken in
+left_out    the reasons, and the counts by reason and by type
+folders     environments, dependencies and build folders, told by their marks
+machine     lock files, minified and generated files, base64
+rules       what is ignored: git's rules and `.ignore`
+patterns    lists of patterns; `wildmatch` a single glob
+repository  a work tree of git: `gitconfig` its settings, `gitindex` what it tracks
+"""
+
+from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, discover
+from retrieval.documents.walk.left_out import WAY_IN, LeftOut, LeftOutType, Reason
+from retrieval.documents.walk.options import WalkOptions
+from retrieval.documents.walk.source_file import KnownFile, SourceFile
+
+__all__ = [
+    "MAX_BYTES",
+    "WAY_IN",
+    "Discovery",
+    "KnownFile",
+    "LeftOut",
+    "LeftOutType",
+    "Reason",
+    "SourceFile",
+    "WalkOptions",
+    "discover",
+]

@@ -1,21 +1,23 @@
 """Walk files and folders: what is worth reading, in a fixed order, and why the rest is not."""
 
-# Paths are strings here: a walk has too many of them to make an object of each.
-# ruff: noqa: PTH100, PTH110, PTH116, PTH118
-
 from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retrieval.documents.decoding import HEAD_BYTES, is_binary
-from retrieval.documents.formats.languages import BINARY_EXTENSIONS, extension_of
 from retrieval.documents.naming import child_id, one_line, source_id
-from retrieval.documents.walk.gitignore import IgnoreRules
+from retrieval.documents.walk import folders, machine
+from retrieval.documents.walk.contents import is_binary_by_name, is_machine_made, reason_of
+from retrieval.documents.walk.left_out import LeftOut, LeftOutType, Reason, Tally
+from retrieval.documents.walk.options import Choice, WalkOptions
+from retrieval.documents.walk.repository import Repository
+from retrieval.documents.walk.roots import Root, Roots
+from retrieval.documents.walk.rules import IgnoreRules, Verdict
+from retrieval.documents.walk.source_file import KnownFile, SourceFile, times_of
 from retrieval.errors import InputError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -23,73 +25,71 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to read.
+class _Folder:
+    """A folder under way.
 
     Attributes:
         path: where it is.
-        id: its posix path relative to the base folder, with `..` where it lies outside.
-        size: bytes.
-        mtime_ns: time of its last change, nanoseconds since 1970.
-        ctime_ns: the same of its inode, where the system keeps one: a time that no program can set.
+        real: the same with every link followed.
+        id: as that of a file.
+        rules: what is ignored in it.
+        names: of its entries.
+        root: what it was reached from.
+        outside: whether a link led to it: it lies under none of the paths that were given.
+        included: whether the user wants what lies in it though ignore files say otherwise.
+        reason: why what lies in it is left out, but for what the user wants taken in.
     """
 
-    path: Path
-    id: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    """A path that was given: as it was named, and as it is with every link followed."""
-
-    path: str
-    real: str
-    id: str
-    is_folder: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
     path: str
     real: str
     id: str
     rules: IgnoreRules
-    outside: bool
-    """A link led here: it lies under none of the paths that were given."""
+    root: Root
+    names: frozenset[str] = frozenset()
+    outside: bool = False
+    included: bool = False
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Skipped:
     """What is not read: the reason it is counted under, and a line if its owner should know."""
 
-    reason: str
+    reason: Reason
     problem: str = ""
+    is_folder: bool = False
 
 
 _WHY_GIVEN = {
-    "binary": "holds no text",
-    "empty": "is empty",
-    "special": "is no regular file",
+    Reason.BINARY: "holds no text",
+    Reason.EMPTY: "is empty",
+    Reason.SPECIAL: "is no regular file",
 }
 """What is said of a file that was asked for by name where a walk would skip it silently."""
+
+_RACY_NS = 2_000_000_000
+"""A file changed so shortly before it was looked at may change again within a tick of its clock."""
 
 
 class Discovery:
     """The files worth reading under the paths given: iterate, then ask what was skipped.
 
     Every iteration walks anew. Within each path that was given the files come in the order of their
-    ids, and the paths come in the order of theirs.
+    ids, and the paths come in the order of theirs. A file that is known and unchanged is not opened
+    and does not come; it is among `unchanged`.
 
     What is skipped is counted once under its reason; a skipped folder counts as one:
 
     - `hidden`: the name begins with a dot;
-    - `ignored`: a `.gitignore` says so, of the folder, those above it up to the top of the
-      repository, or those between;
+    - `ignored`: a rule of git's or of a `.ignore` says so (see `retrieval.documents.walk.rules`);
     - `excluded`: the caller said so;
-    - `binary`: a NUL in the first 8 KiB (and no mark of UTF-16), or an extension of such files;
+    - `version control`, `environment`, `dependencies`, `build`: a folder that holds what such
+      programs put there, told by its marks (see `retrieval.documents.walk.folders`);
+    - `worktree`: a further work tree of a repository that the walk meets;
+    - `lock file`, `source map`, `minified`, `generated`, `encoded`: written by a program for
+      programs (see `retrieval.documents.walk.machine`);
+    - `binary`: no text (see `retrieval.documents.decoding.is_binary`), or an extension of such
+      files, and no format that reads it;
     - `empty`: no bytes;
     - `too large`: more than `max_bytes`;
     - `symlink`: a link that leads nowhere, in a circle, or to what the walk meets anyway; others
@@ -98,13 +98,16 @@ class Discovery:
     - `unreadable`: the system refuses;
     - `vanished`: there when the folder was listed, gone after that.
 
-    A path that was given is taken even if it is hidden or ignored.
+    A path that was given is taken whatever it is, as long as it holds text.
 
     Attributes:
         roots: ids of the paths given; every file's id is one of them or lies beneath one
             (`.` is the base folder itself).
         problems: one line for everything skipped that its owner will want to know of.
         unreadable: ids of what exists but could not be looked into, which is therefore not gone.
+        unchanged: ids of the files that are as they are known.
+        judged: files that were left out for their content, by id: what to remember of them, so that
+            they need not be opened again. Valid for this `machine.VERSION`.
     """
 
     def __init__(
@@ -114,41 +117,50 @@ class Discovery:
         *,
         exclude: Sequence[Path] = (),
         max_bytes: int = MAX_BYTES,
+        options: WalkOptions | None = None,
+        known: Mapping[str, KnownFile] | None = None,
+        on_left_out: Callable[[LeftOut], object] | None = None,
     ) -> None:
-        if not paths:
-            raise InputError("no path was given; name the files or folders to read")
+        self._roots = Roots(paths, base)
         if max_bytes < 1:
             raise InputError(f"max_bytes is {max_bytes}; it must be at least 1")
-        by_real: dict[str, _Root] = {}
-        for path in paths:
-            root = _root(path, base)
-            by_real.setdefault(root.real, root)
-        self._roots = sorted(by_real.values(), key=lambda root: root.id)
-        self._roots_real = frozenset(by_real)
-        self._roots_under = tuple(f"{real.rstrip('/')}/" for real in by_real)
+        self._base = base
         self._exclude = frozenset(
             form for path in exclude for form in (os.path.abspath(path), os.path.realpath(path))
         )
         self._max_bytes = max_bytes
-        self.roots: tuple[str, ...] = tuple(root.id for root in self._roots)
+        self._options = options or WalkOptions()
+        self._choice = Choice(self._options)
+        self._known = known or {}
+        self._on_left_out = on_left_out
+        self.roots: tuple[str, ...] = tuple(root.id for root in self._roots.all)
         self._start()
 
     def _start(self) -> None:
-        self._skipped: Counter[str] = Counter()
+        self._tally = Tally()
         self._seen: set[str] = set()
+        self._repositories: set[str] = set()
         self.problems: list[str] = []
         self.unreadable: list[str] = []
+        self.unchanged: list[str] = []
+        self.judged: dict[str, KnownFile] = {}
 
     @property
     def skipped(self) -> Mapping[str, int]:
         """How many files and folders were skipped, by reason."""
-        return dict(sorted(self._skipped.items()))
+        return {reason.value: count for reason, count in sorted(self._tally.by_reason.items())}
+
+    @property
+    def left_out(self) -> Mapping[str, Mapping[str, LeftOutType]]:
+        """What was skipped, by reason and by type (`.png`, `node_modules/`), with examples."""
+        return self._tally.by_type()
 
     def __iter__(self) -> Iterator[SourceFile]:
         self._start()
-        for root in self._roots:
+        for root in self._roots.all:
             if self._is_excluded(root.path, root.real):
-                self._skip(root.id, _Skipped("excluded", "lies in a folder that is excluded"))
+                why = "lies in a folder that is excluded"
+                self._skip(root.id, _Skipped(Reason.EXCLUDED, why, root.is_folder))
             elif root.is_folder:
                 yield from self._walk(root)
             else:
@@ -163,32 +175,47 @@ class Discovery:
         )
 
     def _skip(self, id: str, skipped: _Skipped) -> None:
-        self._skipped[skipped.reason] += 1
+        one = LeftOut(id, skipped.reason, skipped.is_folder)
+        self._tally.add(one)
         if skipped.problem:
             self.problems.append(f"{one_line(id)}: {skipped.problem}; skipped")
+        if self._on_left_out is not None:
+            self._on_left_out(one)
 
-    def _refused(self, id: str, error: OSError) -> None:
+    def _refused(self, id: str, error: OSError, *, is_folder: bool = False) -> None:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            self._skip(id, _Skipped("vanished"))
+            self._skip(id, _Skipped(Reason.VANISHED, is_folder=is_folder))
             return
         self.unreadable.append(id)
-        self._skip(id, _Skipped("unreadable", f"cannot be read ({error.strerror or error})"))
+        why = f"cannot be read ({error.strerror or error})"
+        self._skip(id, _Skipped(Reason.UNREADABLE, why, is_folder))
 
-    def _given_file(self, root: _Root) -> Iterator[SourceFile]:
+    def _problem(self, path: str, why: str) -> None:
+        """Take note of a file with rules or settings that is not as it should be, once."""
+        id = source_id(Path(path), self._base)
+        line = f"{one_line(path if id.startswith('..') else id)}: {why}"
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def _given_file(self, root: Root) -> Iterator[SourceFile]:
         try:
-            found = self._file(root.path, root.id, os.stat(root.path))
+            status = os.stat(root.path)
+            found = self._file(root.path, root.id, status, judged=False)
         except OSError as error:
             self._refused(root.id, error)
             return
         if isinstance(found, SourceFile):
             yield found
-        else:
+        elif found is not None:
             problem = found.problem or _WHY_GIVEN[found.reason]
             self._skip(root.id, _Skipped(found.reason, problem))
 
-    def _walk(self, root: _Root) -> Iterator[SourceFile]:
-        rules = IgnoreRules.above(Path(root.path))
-        pending = self._entries(_Folder(root.path, root.real, root.id, rules, outside=False))
+    def _walk(self, root: Root) -> Iterator[SourceFile]:
+        rules = IgnoreRules()
+        if not self._options.no_ignore:
+            rules = IgnoreRules.above(root.path, self._problem)
+        folder = _Folder(root.path, root.real, root.id, rules, root)
+        pending = self._entries(folder, None)
         while pending:
             entry, parent = pending.pop()
             id = child_id(parent.id, entry.name)
@@ -200,83 +227,228 @@ class Discovery:
             if isinstance(found, SourceFile):
                 yield found
             elif isinstance(found, _Folder):
-                pending += self._entries(found)
+                pending += self._entries(found, parent)
             elif found is not None:
                 self._skip(id, found)
 
-    def _entries(self, folder: _Folder) -> list[tuple[os.DirEntry[str], _Folder]]:
+    def _entries(
+        self, folder: _Folder, parent: _Folder | None
+    ) -> list[tuple[os.DirEntry[str], _Folder]]:
         """What a folder holds, last id first, with the rules that count in it."""
         try:
             with os.scandir(folder.path) as listing:
                 entries = list(listing)
+        except OSError as error:
+            self._refused(folder.id, error, is_folder=True)
+            return []
+        names = frozenset([entry.name for entry in entries])
+        rules = folder.rules
+        if not self._options.no_ignore and not folder.included:
+            rules = rules.within(folder.path, names, self._problem)
+        folder = replace(folder, names=names, rules=rules)
+        reason = self._reason_of_folder(folder, parent)
+        if reason is not None:
+            if not self._choice.leads_through(folder.root.relative(folder.id)):
+                self._skip(folder.id, _Skipped(reason, is_folder=True))
+                return []
+            folder = replace(folder, reason=reason)
+        if self._known:
+            entries = self._without_unchanged(entries, folder)
+        try:
             # A folder sorts as its files' ids do, where its name is followed by a slash.
             entries.sort(
                 key=lambda entry: entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""),
                 reverse=True,
             )
         except OSError as error:
-            self._refused(folder.id, error)
+            self._refused(folder.id, error, is_folder=True)
             return []
-        names = {entry.name for entry in entries}
-        if ".git" in names:  # a repository of its own, where no rules from above count
-            folder = replace(folder, rules=IgnoreRules())
-        if ".gitignore" in names:
-            folder = replace(folder, rules=self._rules(folder))
         return [(entry, folder) for entry in entries]
 
-    def _rules(self, folder: _Folder) -> IgnoreRules:
-        try:
-            return folder.rules.within(Path(folder.path))
-        except OSError as error:
-            where = one_line(child_id(folder.id, ".gitignore"))
-            self.problems.append(f"{where}: cannot be read ({error.strerror}); its rules are lost")
-            return folder.rules
+    def _reason_of_folder(self, folder: _Folder, parent: _Folder | None) -> Reason | None:
+        """Why a folder is left out after all, now that it is known what it holds."""
+        repository = Repository.at(folder.path, self._problem) if ".git" in folder.names else None
+        if parent is None:
+            if repository is not None and not repository.is_bare:
+                self._repositories.add(repository.identity)
+            return None
+        reason = None
+        if repository is not None and not repository.is_bare:
+            main = repository.main if repository.is_linked else None
+            meets_main = main is not None and os.path.isdir(main) and self._roots.meet(main)
+            if repository.identity in self._repositories or meets_main:
+                reason = Reason.WORKTREE
+        if reason is None and folder.reason is None:
+            name = folder.path.rsplit("/", 1)[-1]
+            reason = folders.reason_by_content(
+                folder.path, name, folder.names, parent.names, is_machine_made
+            )
+        if reason is not None and self._choice.includes_any:
+            relative = folder.root.relative(folder.id)
+            reason = None if self._choice.includes(relative, is_folder=True) else reason
+        if reason is None and repository is not None and not repository.is_bare:
+            self._repositories.add(repository.identity)
+        return reason
+
+    def _without_unchanged(
+        self, entries: list[os.DirEntry[str]], folder: _Folder
+    ) -> list[os.DirEntry[str]]:
+        """The entries that have to be looked at; those that are as they are known are noted."""
+        known = self._known
+        prefix = "" if folder.id == "." else f"{folder.id}/"
+        rest: list[os.DirEntry[str]] = []
+        for entry in entries:
+            id = prefix + entry.name
+            seen = known.get(id)
+            if seen is None:
+                rest.append(entry)
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                rest.append(entry)
+                continue
+            if (
+                seen[0] != status.st_size
+                or seen[1] != times_of(status)
+                or seen[0] > self._max_bytes
+                or not stat.S_ISREG(status.st_mode)
+                or f"{folder.real}/{entry.name}" in self._roots.real
+                or is_binary_by_name(entry.name)
+                or self._reason_by_name(entry.name, entry.path, id, folder)[0] is not None
+            ):
+                rest.append(entry)
+            else:
+                self._as_known(id, seen)
+        return rest
+
+    def _as_known(self, id: str, seen: KnownFile) -> None:
+        if seen.reason:
+            self.judged[id] = seen
+            self._skip(id, _Skipped(Reason(seen.reason)))
+        else:
+            self.unchanged.append(id)
+
+    def _reason_by_name(
+        self,
+        name: str,
+        path: str,
+        id: str,
+        parent: _Folder,
+        *,
+        is_folder: bool = False,
+        linked: bool = False,
+    ) -> tuple[Reason | None, Verdict]:
+        """Why an entry is left out unseen, if it is, and what the ignore files say of it."""
+        included = False
+        if self._choice.any:
+            relative = parent.root.relative(id)
+            if self._choice.excludes(relative, is_folder=is_folder):
+                return Reason.EXCLUDED, Verdict.TAKEN
+            included = self._choice.includes(relative, is_folder=is_folder)
+        kind = None
+        if is_folder or name == ".git":
+            kind = folders.reason_by_name(name, parent.names)
+            if kind is Reason.VERSION_CONTROL and not (included and self._choice.names(name)):
+                return kind, Verdict.TAKEN
+        if included:
+            return None, Verdict.INCLUDED
+        if parent.reason is not None:
+            return parent.reason, Verdict.TAKEN
+        if kind is not None:
+            return kind, Verdict.TAKEN
+        verdict = Verdict.TAKEN
+        if not parent.included:
+            verdict = parent.rules.verdict(path, is_folder=is_folder and not linked)
+            if verdict is Verdict.IGNORED:
+                return Reason.IGNORED, verdict
+        if name[0] == "." and not self._options.hidden and verdict is not Verdict.ASKED_FOR:
+            return Reason.HIDDEN, verdict
+        return None if is_folder else machine.reason_by_name(name), verdict
 
     def _entry(
         self, entry: os.DirEntry[str], parent: _Folder, id: str
     ) -> SourceFile | _Folder | _Skipped | None:
-        """The file or the folder to walk that an entry is; None if it was given, and comes so."""
-        linked = entry.is_symlink()
-        real = os.path.realpath(entry.path) if linked else os.path.join(parent.real, entry.name)
-        if real in self._roots_real and not linked:
+        """The file or folder that an entry is; None if it comes otherwise, or is as it is known."""
+        name, path, linked = entry.name, entry.path, entry.is_symlink()
+        real = os.path.realpath(path) if linked else os.path.join(parent.real, name)
+        if real in self._roots.real and not linked:
             return None
-        if entry.name.startswith("."):
-            return _Skipped("hidden")
-        if entry.path in self._exclude or real in self._exclude:
-            return _Skipped("excluded")
+        is_folder = os.path.isdir(path) if linked else entry.is_dir(follow_symlinks=False)
+        if path in self._exclude or real in self._exclude:
+            return _Skipped(Reason.EXCLUDED, is_folder=is_folder)
+        reason, verdict = self._reason_by_name(
+            name, path, id, parent, is_folder=is_folder, linked=linked
+        )
+        if reason is not None and (
+            not is_folder
+            or reason is Reason.EXCLUDED
+            or not self._choice.leads_through(parent.root.relative(id))
+        ):
+            return _Skipped(reason, is_folder=is_folder)
         if linked and not self._leads_elsewhere(real, parent.real):
-            return _Skipped("symlink")
+            return _Skipped(Reason.SYMLINK)
         outside = linked or parent.outside
         if outside:
             if real in self._seen:
-                return _Skipped("symlink")
+                return _Skipped(Reason.SYMLINK)
             self._seen.add(real)
-        is_folder = entry.is_dir()
-        if parent.rules.ignore(entry.path, is_folder=is_folder):
-            return _Skipped("ignored")
-        if is_folder:
-            return _Folder(entry.path, real, id, parent.rules, outside)
-        return self._file(entry.path, id, entry.stat())
+        included = verdict is Verdict.INCLUDED
+        if not is_folder:
+            return self._file(path, id, entry.stat(), judged=not included)
+        rules = parent.rules
+        if verdict is Verdict.TRACKED_BENEATH:
+            rules = rules.beneath_ignored()
+        return replace(
+            parent,
+            path=path,
+            real=real,
+            id=id,
+            rules=rules,
+            names=frozenset(),
+            outside=outside,
+            included=parent.included or included,
+            reason=reason,
+        )
 
     def _leads_elsewhere(self, target: str, folder: str) -> bool:
         """Whether a link in `folder` leads to what exists and no walk meets or comes from."""
-        if not os.path.exists(target) or f"{target}/".startswith(self._roots_under):
+        if not os.path.exists(target) or self._roots.meet(target):
             return False
         return not f"{folder}/".startswith(f"{target.rstrip('/')}/")
 
-    def _file(self, path: str, id: str, status: os.stat_result) -> SourceFile | _Skipped:
+    def _file(
+        self, path: str, id: str, status: os.stat_result, *, judged: bool
+    ) -> SourceFile | _Skipped | None:
+        """A file to read, or why not; None if it is as it is known.
+
+        Args:
+            path: the file.
+            id: its own.
+            status: the system's.
+            judged: whether what a program made for programs is left out.
+        """
         if not stat.S_ISREG(status.st_mode):
-            return _Skipped("special")
-        if extension_of(id) in BINARY_EXTENSIONS:
-            return _Skipped("binary")
-        if status.st_size == 0:
-            return _Skipped("empty")
-        if status.st_size > self._max_bytes:
-            sizes = f"has {status.st_size} bytes and the limit is {self._max_bytes}"
-            return _Skipped("too large", f"{sizes}; split it or raise the limit")
-        if is_binary(_head(path)):
-            return _Skipped("binary")
-        return SourceFile(Path(path), id, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            return _Skipped(Reason.SPECIAL)
+        if is_binary_by_name(id):
+            return _Skipped(Reason.BINARY)
+        size, times = status.st_size, times_of(status)
+        if size == 0:
+            return _Skipped(Reason.EMPTY)
+        if size > self._max_bytes:
+            sizes = f"has {size} bytes and the limit is {self._max_bytes}"
+            return _Skipped(Reason.TOO_LARGE, f"{sizes}; split it or raise the limit")
+        seen = self._known.get(id)
+        if seen is not None and seen[:2] == (size, times) and (judged or not seen.reason):
+            self._as_known(id, seen)
+            return None
+        looked_ns = time.time_ns()
+        reason = reason_of(path, id, judged=judged)
+        if reason is None:
+            return SourceFile(Path(path), id, size, status.st_mtime_ns, status.st_ctime_ns)
+        if looked_ns - status.st_mtime_ns >= _RACY_NS:
+            self.judged[id] = KnownFile(size, times, reason.value)
+        return _Skipped(reason)
 
 
 def discover(
@@ -285,6 +457,9 @@ def discover(
     *,
     exclude: Sequence[Path] = (),
     max_bytes: int = MAX_BYTES,
+    options: WalkOptions | None = None,
+    known: Mapping[str, KnownFile] | None = None,
+    on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> Discovery:
     """The files worth reading among and under `paths`, as they are while the result is iterated.
 
@@ -293,31 +468,19 @@ def discover(
         base: the folder that ids are relative to.
         exclude: files and folders to leave out, such as the index itself.
         max_bytes: files beyond this size are skipped.
+        options: what else is left out, and what is taken in.
+        known: files by their ids; one that is as it is known is not opened and does not come.
+        on_left_out: told of everything that is left out, one by one.
 
     Raises:
         InputError: no path is given, or one does not exist or cannot be reached.
     """
-    return Discovery(paths, base, exclude=exclude, max_bytes=max_bytes)
-
-
-def _root(path: Path, base: Path) -> _Root:
-    try:
-        status = os.stat(path)
-        real = os.path.realpath(path)
-    except (FileNotFoundError, NotADirectoryError):
-        shown = one_line(str(path))
-        raise InputError(f"{shown} does not exist; name a file or a folder that does") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"{one_line(str(path))} cannot be read: {why}") from None
-    is_folder = stat.S_ISDIR(status.st_mode)
-    return _Root(os.path.abspath(path), real, source_id(path, base), is_folder)
-
-
-def _head(path: str) -> bytes:
-    # A pipe that took the file's place a moment ago must not hold the walk up.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, HEAD_BYTES)
-    finally:
-        os.close(descriptor)
+    return Discovery(
+        paths,
+        base,
+        exclude=exclude,
+        max_bytes=max_bytes,
+        options=options,
+        known=known,
+        on_left_out=on_left_out,
+    )

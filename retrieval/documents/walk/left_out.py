@@ -1,0 +1,126 @@
+"""What a walk leaves out, why, and how it comes in all the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from retrieval.documents.formats.languages import extension_of
+
+_MAX_TYPES = 200
+_OTHERS = "others"
+_MAX_EXAMPLES = 3
+
+
+class Reason(StrEnum):
+    """Why a file or a folder is not read."""
+
+    HIDDEN = "hidden"
+    IGNORED = "ignored"
+    EXCLUDED = "excluded"
+    VERSION_CONTROL = "version control"
+    WORKTREE = "worktree"
+    ENVIRONMENT = "environment"
+    DEPENDENCIES = "dependencies"
+    BUILD = "build"
+    LOCK = "lock file"
+    SOURCE_MAP = "source map"
+    MINIFIED = "minified"
+    GENERATED = "generated"
+    ENCODED = "encoded"
+    BINARY = "binary"
+    EMPTY = "empty"
+    TOO_LARGE = "too large"
+    SYMLINK = "symlink"
+    SPECIAL = "special"
+    UNREADABLE = "unreadable"
+    VANISHED = "vanished"
+
+
+WAY_IN: Mapping[Reason, str] = {
+    Reason.HIDDEN: "--hidden, or --include with its name",
+    Reason.IGNORED: "--no-ignore, or --include with its name",
+    Reason.EXCLUDED: "leave out the --exclude that it matches",
+    **dict.fromkeys(
+        (
+            Reason.VERSION_CONTROL,
+            Reason.WORKTREE,
+            Reason.ENVIRONMENT,
+            Reason.DEPENDENCIES,
+            Reason.BUILD,
+            Reason.LOCK,
+            Reason.SOURCE_MAP,
+            Reason.MINIFIED,
+            Reason.GENERATED,
+            Reason.ENCODED,
+        ),
+        "--include with its name",
+    ),
+    Reason.TOO_LARGE: "--max-bytes",
+}
+"""What takes in what was left out for a reason; naming its path does, too. Not here: no text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file or folder that is not read.
+
+    Attributes:
+        id: as a `SourceFile` has it.
+        reason: why.
+        is_folder: whether it is a folder, with all that lies beneath it.
+    """
+
+    id: str
+    reason: Reason
+    is_folder: bool
+
+    @property
+    def type(self) -> str:
+        """Its extension with the dot, or its name; a folder's name ends in a slash."""
+        name = self.id.rsplit("/", 1)[-1]
+        return f"{name}/" if self.is_folder else extension_of(name) or name
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutType:
+    """What was left out of one type for one reason.
+
+    Attributes:
+        count: how many.
+        examples: ids of the first few.
+    """
+
+    count: int
+    examples: tuple[str, ...]
+
+
+class Tally:
+    """Counts what is left out in bounded memory, by reason and by type."""
+
+    def __init__(self) -> None:
+        self.by_reason: Counter[Reason] = Counter()
+        self._types: dict[Reason, Counter[str]] = {}
+        self._examples: dict[tuple[Reason, str], list[str]] = {}
+
+    def add(self, one: LeftOut) -> None:
+        """Count one more."""
+        self.by_reason[one.reason] += 1
+        types = self._types.setdefault(one.reason, Counter())
+        type = one.type if one.type in types or len(types) < _MAX_TYPES else _OTHERS
+        types[type] += 1
+        examples = self._examples.setdefault((one.reason, type), [])
+        if len(examples) < _MAX_EXAMPLES:
+            examples.append(one.id)
+
+    def by_type(self) -> dict[str, dict[str, LeftOutType]]:
+        """By reason, in the order of their names, and by type, the most frequent first."""
+        return {
+            reason.value: {
+                type: LeftOutType(count, tuple(self._examples[reason, type]))
+                for type, count in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+            }
+            for reason, types in sorted(self._types.items())
+        }
