@@ -17,6 +17,8 @@ from retrieval.documents.outline import (
     sections_of,
 )
 
+HEADING_CHARACTERS = 1000
+"""More of a heading's source is not read."""
 MAX_LEAD_CELLS = 200
 """A header with more columns than this is cut off there."""
 
@@ -48,10 +50,10 @@ class OutlineBuilder:
     marks: list[Mark] = field(default_factory=list)
     _before: tuple[int, int] | None = None
 
-    def heading(self, start: int, end: int, level: int, words: str) -> None:
-        """Note a heading; one without words is none."""
+    def heading(self, start: int, end: int, level: int, inline: str) -> None:
+        """Note a heading, of which `inline` is the source; one without words is none."""
         self._before = None
-        if words:
+        if words := self.plain(inline[:HEADING_CHARACTERS]):
             self.headings.append(Heading(start, end, level, words))
             self.tops.append(start)
 
@@ -68,9 +70,15 @@ class OutlineBuilder:
         sentence = lead_in(self.plain(self.text[max(start, end - 2000) : end]))
         return sentence, start if sentence else None
 
-    def code(self, start: int, end: int, language: str, *, caption: str = "") -> None:
+    def code(
+        self, start: int, end: int, language: str, *, caption: str = "", in_list: bool = False
+    ) -> None:
         """Note a block of code, which may be cut between its lines."""
+        before = self._before
         self._block("code", start, end, caption, None, language=language)
+        if in_list:
+            self.items.append(self.tops.pop())
+            self._before = before
         self.lines(start, end)
 
     def lines(self, start: int, end: int) -> None:
