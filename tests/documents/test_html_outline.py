@@ -37,6 +37,7 @@ def test_every_passage_of_a_long_section_has_the_headings_above_it() -> None:
         ("<h2><a href='#a'><span aria-hidden=true>#</span></a>A</h2>", [(2, "A")]),
         ("<h2>A <em>b</em>\n<code>c()</code></h2>", [(2, "A b c()")]),
         ("<h2>A<h3>B</h3>", [(2, "A"), (3, "B")]),
+        ("<h1>A<div><h2>b</h2></div></h1>", [(1, "A b")]),
         ("<h2></h2><h3>B</h3>", [(3, "B")]),
         ("<nav><h2>Menu</h2></nav><h2>A</h2><aside><h3>Ads</h3></aside>", [(2, "A")]),
         ("<div hidden><h2>X</h2></div><h2>A</h2>", [(2, "A")]),

@@ -146,7 +146,10 @@ class OutlineBuilder:
 
     def outline(self, *, sentences: bool = True) -> Outline:
         """All of it, in order."""
-        headings = sorted(self.headings, key=lambda heading: heading.start)
+        headings: list[Heading] = []
+        for heading in sorted(self.headings, key=lambda found: (found.start, -found.end)):
+            if not headings or heading.start >= headings[-1].end:  # not within another
+                headings.append(heading)
         sections = sections_of(self.text, headings)
         tops, items, rows = (sorted(set(at)) for at in (self.tops, self.items, self.rows))
         return Outline(
