@@ -3,7 +3,6 @@
 teacher           a BERT whose vectors are learnt, token by token
 teachers          several teachers, each with its weight
 teacher_outputs   what one teacher makes of a batch
-kept_vectors      the same on the disk, made once
 long_texts        long texts, of which the teacher reads a window at a time
 needles           passages told apart from the same with one word changed
 losses            distances to the teachers, and contrast between pairs

@@ -52,6 +52,7 @@ from lab.running.optimisers import (
 from lab.text.corpus import TokenCorpus, batches, pair_batches
 from retrieval.encoders.model.attention import Layout
 from retrieval.errors import CheckpointError
+from retrieval.files.whole import write_whole
 from retrieval.train.interruption import interrupted
 from retrieval.train.processes import check_alone
 from retrieval.train.schedule import warmup_stable_decay
@@ -439,7 +440,7 @@ class _Run:
         }
         save_state(self.folder, self._settings(), state)
         text = json.dumps(asdict(self.config), indent=2)
-        (self.folder / "config.json").write_text(text + "\n")
+        write_whole(self.folder / "config.json", text + "\n")
 
     def _settings(self) -> dict[str, Any]:
         return {"teachers": self.ensemble.settings()}

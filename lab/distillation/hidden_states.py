@@ -26,6 +26,7 @@ from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, QUERY_WEIGHTS, TOKEN_HEAD
 from retrieval.encoders.runtimes.cpu import Network, network_of, usable_cores
 from retrieval.errors import CheckpointError
+from retrieval.files.whole import PART, move_whole
 from retrieval.ragged import offsets_of
 from retrieval.train.student import Student
 from retrieval.types import ProgressCallback, ProgressUpdate
@@ -126,9 +127,9 @@ class Trunk:
         digest.update(ids.tobytes())
         path = folder / f"{digest.hexdigest()[:24]}.npy"
         if not path.exists():
-            part = path.with_suffix(".part")
+            part = path.with_name(path.name + PART)
             self._write(part, ids, offsets, progress)
-            part.replace(path)
+            move_whole(part, path)
         try:
             vectors = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lab.distillation.kept_vectors import KeptVectors, Rows
 from lab.distillation.long_texts import LongTexts
 from lab.distillation.teacher import Targets, Teacher
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.heads import mean_pool
+from retrieval.files.vector_cache import Rows, VectorCache, digest
 from retrieval.ragged import offsets_of
 from retrieval.types import Encoder
 
@@ -52,13 +51,15 @@ class CachedTeacher:
     def __init__(self, teacher: Teacher, folder: Path) -> None:
         """Take what the folder has; all of it is this teacher's."""
         self.teacher, self.device = teacher, teacher.device
-        self._hidden = KeptVectors(folder / "tokens", teacher.width)
-        self._inner = KeptVectors(folder / "layers", teacher.width * max(teacher.layers - 1, 1))
+        self._hidden = VectorCache(folder / "tokens", teacher.width, np.uint16)
+        self._inner = VectorCache(
+            folder / "layers", teacher.width * max(teacher.layers - 1, 1), np.uint16
+        )
 
     def __call__(self, texts: Sequence[NDArray[Any]], *, states: bool = False) -> Targets:
         """Token ids of n texts, special tokens included, to their targets, flat."""
         states = states and self.teacher.layers > 1
-        keys = [_key(np.asarray(text, "<i8").tobytes()) for text in texts]
+        keys = [digest(np.asarray(text, "<i8").tobytes()) for text in texts]
         hidden = self._hidden.get(keys)
         inner: list[Rows | None] = self._inner.get(keys) if states else [None] * len(keys)
         new = {
@@ -145,7 +146,11 @@ class TextReader:
         self._encoder, self._corpus, self._device = encoder, corpus, device
         self._queries = frozenset(corpus.pairs[:, 0].tolist())
         assert encoder.dense_dim is not None
-        self._kept = None if folder is None else KeptVectors(folder / "pooled", encoder.dense_dim)
+        self._kept = (
+            None
+            if folder is None
+            else VectorCache(folder / "pooled", encoder.dense_dim, np.float16)
+        )
 
     def of_texts(self, texts: NDArray[np.int64], *, states: bool = False) -> TeacherOutput:
         """Of texts of the corpus; it has no layers to show."""
@@ -181,22 +186,18 @@ class TextReader:
             encode = self._encoder.encode_queries if queries else self._encoder.encode_documents
             dense = encode([self._corpus.text_of(number) for number in new.values()]).dense
             assert dense is not None
-            for key, vector in zip(new, dense.astype("<f2").view("<u2"), strict=True):
+            for key, vector in zip(new, dense.astype(np.float16), strict=True):
                 made[key] = vector[None]
                 if self._kept is not None:
                     self._kept.add(key, vector[None])
         rows = [row for key in keys if (row := made[key]) is not None]
-        return np.concatenate(rows).view(np.float16).astype(np.float32)
+        return np.concatenate(rows).astype(np.float32)
 
     def _key_of(self, number: int) -> bytes:
         side = b"query\0" if number in self._queries else b"document\0"
-        return _key(side + self._corpus.text_of(number).encode())
+        return digest(side + self._corpus.text_of(number).encode())
 
 
 def _bits(values: Tensor) -> Rows:
     array: NDArray[np.int16] = values.contiguous().view(torch.int16).cpu().numpy()
     return array.view(np.uint16)
-
-
-def _key(read: bytes) -> bytes:
-    return hashlib.blake2b(read, digest_size=16).digest()

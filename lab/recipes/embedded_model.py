@@ -44,6 +44,7 @@ from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
+from retrieval.files.whole import replacing
 from retrieval.train.student import Student
 
 LAYERS, HIDDEN, TOKEN_DIM = 6, 384, 96
@@ -235,10 +236,9 @@ def cached_corpus(
         if not files:
             raise InputError(f"no file matches {' '.join(patterns) or 'no pattern'}: give --text")
         corpus = tokenise(read_records(files), tokenizer, keep_text=keep_text)
-        part = path.with_name(f"{path.name}.part.npz")
         arrays = {field.name: getattr(corpus, field.name) for field in fields(corpus)}
-        np.savez(part, **arrays)
-        part.replace(path)
+        with replacing(path) as file:
+            np.savez(file, **arrays)
     own.wait()
     with np.load(path) as arrays:
         corpus = TokenCorpus(**arrays)

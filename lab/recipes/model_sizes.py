@@ -40,6 +40,7 @@ from lab.text.corpus import TokenCorpus
 from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.files.whole import PART, move_whole
 from retrieval.train.processes import check_alone
 
 FACTS = "training.json"
@@ -113,7 +114,7 @@ class Sizes:
     def train(self, shape: Shape, settings: DistillConfig, until: int) -> None:
         """Bring the shape to so many tokens, and write its model folder."""
         place = self.out / str(shape)
-        model, part, run = place / f"{until}", place / f"{until}.part", place / "run"
+        model, part, run = place / f"{until}", place / f"{until}{PART}", place / "run"
         if (model / FACTS).exists():
             return
         print(f"{shape}: to {until:,} of {settings.tokens:,} tokens", flush=True)
@@ -128,7 +129,7 @@ class Sizes:
         seen = tokens_seen(run)
         facts = {"tokens": seen, "decayed": seen >= settings.tokens}
         (part / FACTS).write_text(json.dumps(facts) + "\n")
-        part.replace(model)
+        move_whole(part, model)
         print(f"{shape}: {seen:,} tokens, {model}", flush=True)
 
 

@@ -36,6 +36,7 @@ from lab.text.decontaminate import Protected, protect
 from lab.text.sources import train_pairs, xml_sections
 from retrieval.documents import discover, read
 from retrieval.errors import DocumentError, InputError, RetrievalError
+from retrieval.files.whole import write_whole
 from retrieval.train import pairs
 from retrieval.train.pairs import Record
 
@@ -334,9 +335,7 @@ def _write_sources(path: Path, reports: Iterable[dict[str, Any]]) -> None:
 
 def _write(path: Path, text: str) -> None:
     # Surrogates that stand alone come from broken files and cannot be written.
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(text.encode("utf-8", "replace").decode(), encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, text, errors="replace")
 
 
 def _file_name(name: str) -> str:

@@ -17,6 +17,7 @@ from retrieval.encoders.packing import windows
 from retrieval.encoders.sides import clean
 from retrieval.encoders.tokenization import pieces
 from retrieval.errors import InputError
+from retrieval.files.whole import write_whole
 from retrieval.ragged import offsets_of
 from retrieval.train.pairs import Record
 from retrieval.types import ProgressCallback, ProgressUpdate
@@ -133,7 +134,7 @@ def _write(
     whole.flush()
     raw.unlink()
     about = {"digest": digest.hexdigest(), "made from": made_from}
-    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / _ABOUT, json.dumps(about, indent=1) + "\n")
 
 
 def _encoded(records: Iterable[Record], tokenizer: Tokenizer) -> Iterator[list[int]]:

@@ -28,14 +28,7 @@ from retrieval.eval.building import (
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.datasets.rows import Guessed, said_of
 from retrieval.eval.datasets.trec import word
-from retrieval.eval.vectors import (
-    Vector,
-    kept_vectors,
-    read_vectors,
-    text_digest,
-    write_part,
-    write_vectors,
-)
+from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.types import ProgressCallback
 
 SAVE_SECONDS = 60.0
@@ -143,6 +136,10 @@ class SentenceTransformerSystem:
         # By what is in its files: a folder may be moved, and another one may have its name.
         self._weights = _digest(Path(source)) if Path(source).is_dir() else source
         self._identity = f"{sentence_transformers.__version__} {self._weights}"
+        dim = self._model.get_embedding_dimension()
+        if dim is None:
+            raise InputError(f"st:{source} does not say how many dimensions its vectors have")
+        self._dim = int(dim)
         self._ids: list[str] = []
         self._vectors: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
@@ -166,53 +163,49 @@ class SentenceTransformerSystem:
         key = f"{self.identity()} {collection.sha256}"
         place = folder / f"vectors-{short_digest(self.identity())}"
         done = read_built(place, key)
+        cache = VectorCache(place, self._dim, np.float32)
+        begun = len(cache) > 0
+        if done is None:
+            self._model.encode_document(["warm up"])
+        seconds, tokens = self._encode_all(collection, progress, cache)
         if done is not None:
-            self._ids = [document.id for document in collection.documents]
-            self._vectors = read_vectors(place)
             return done
-        known = kept_vectors(place)
-        self._model.encode_document(["warm up"])
-        digests, seconds, tokens = self._encode_all(collection, progress, place, known)
-        write_vectors(place, digests, self._vectors)
         cost = Cost(seconds, tokens / seconds if tokens else None, self._vectors.nbytes)
-        if known:
+        if begun:
             cost = Cost(index_bytes=cost.index_bytes)
         write_built(place, key, cost)
         return cost
 
     def _encode_all(
-        self,
-        collection: Collection,
-        progress: ProgressCallback | None,
-        place: Path,
-        known: Mapping[int, Vector],
-    ) -> tuple[list[int], float, int]:
-        """Take the ids and vectors of all documents; what is not known is encoded, and kept.
+        self, collection: Collection, progress: ProgressCallback | None, cache: VectorCache
+    ) -> tuple[float, int]:
+        """Take the ids and vectors of all documents; what is not kept is encoded, and kept.
 
         Returns:
-            The digest of each text, the seconds that encoding took, and the tokens encoded.
+            The seconds that encoding took, and the tokens encoded.
         """
-        self._ids, blocks, digests, seconds, tokens = [], [], [], 0.0, 0
-        unsaved: dict[int, Vector] = {}
+        self._ids, seconds, tokens = [], 0.0, 0
+        blocks: list[NDArray[np.float32]] = []
         saved = time.monotonic()
         for texts in _batches(self._take(collection, progress), _TEXTS_AT_ONCE):
-            own = [text_digest(text) for text in texts]
-            new = {d: text for d, text in zip(own, texts, strict=True) if d not in known}
-            here: dict[int, Vector] = {}
+            keys = [digest(text) for text in texts]
+            found = dict(zip(keys, cache.get(keys), strict=True))
+            new = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None}
             if new:
                 started = time.perf_counter()
                 vectors = self._encode(list(new.values()))
                 seconds += time.perf_counter() - started
                 tokens += self._tokens(list(new.values()))
-                here = dict(zip(new, vectors, strict=True))
-            blocks.append(np.stack([here[d] if d in here else known[d] for d in own]))
-            digests += own
-            unsaved |= here
-            if unsaved and time.monotonic() - saved > SAVE_SECONDS:
-                write_part(place, unsaved)
-                unsaved, saved = {}, time.monotonic()
+                for key, vector in zip(new, vectors[:, None], strict=True):
+                    found[key] = vector
+                    cache.add(key, vector)
+            blocks += [vector for key in keys if (vector := found[key]) is not None]
+            if time.monotonic() - saved > SAVE_SECONDS:
+                cache.commit()
+                saved = time.monotonic()
+        cache.commit()
         self._vectors = np.concatenate(blocks)
-        return digests, seconds, tokens
+        return seconds, tokens
 
     def _take(self, collection: Collection, progress: ProgressCallback | None) -> Iterator[str]:
         for document in counted(collection, progress):

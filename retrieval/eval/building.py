@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from retrieval.eval.datasets import Collection
+from retrieval.files.whole import write_whole
 from retrieval.types import Document, ProgressCallback, ProgressUpdate
 
 Ranked = dict[str, dict[str, float]]
@@ -129,6 +130,4 @@ def forget_built(place: Path) -> None:
 
 def write_built(place: Path, key: str, cost: Cost) -> None:
     """Say that building is finished, for `read_built`."""
-    scratch = place / f"{BUILT}.part"
-    scratch.write_text(json.dumps({"key": key, "bytes": cost.index_bytes}), encoding="utf-8")
-    scratch.replace(place / BUILT)
+    write_whole(place / BUILT, json.dumps({"key": key, "bytes": cost.index_bytes}))

@@ -34,6 +34,7 @@ from retrieval.eval.results import (
 from retrieval.eval.sampling import sampled
 from retrieval.eval.wording import amount
 from retrieval.files.claim import claimed
+from retrieval.files.whole import write_whole
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 DEPTH = 100
@@ -305,12 +306,10 @@ class _Work:
     def _write(self, system: System, key: str, found: Found) -> None:
         path = self._state(system)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.part")
         state: dict[str, Any] = {"key": key, "values": found.values}
         state |= {"cost": asdict(found.cost), "settings": asdict(found.settings)}
-        state |= {"warnings": found.warnings, "machine": machine()}
-        scratch.write_text(json.dumps(state), encoding="utf-8")
-        scratch.replace(path)
+        state |= {"warnings": found.warnings, "machine": machine().facts()}
+        write_whole(path, json.dumps(state))
 
 
 def _warnings(
@@ -377,7 +376,7 @@ def _efficiency(
 
 def _here(cost: Efficiency, measured_on: Mapping[str, str]) -> Efficiency:
     """What holds on this machine: of what was measured on another, the size alone."""
-    if measured_on == machine():
+    if measured_on == machine().facts():
         return cost
     return Efficiency(
         cost.collection, cost.system, index_bytes_per_document=cost.index_bytes_per_document

@@ -53,7 +53,7 @@ def gathered(
     done = [collection for collection in collections if found.get(collection.name)]
     return Results(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        machine=machine(),
+        machine=machine().facts(),
         versions=versions(),
         rows=tuple(row for one in done for row in _rows(one, found[one.name], measures)),
         efficiency=tuple(f.cost for one in done for f in found[one.name].values()),

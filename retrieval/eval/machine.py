@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = (
@@ -23,23 +25,52 @@ PACKAGES = (
 _SELF = Path("/proc/self")
 
 
-def machine() -> dict[str, str]:
-    """Facts about this machine; those that cannot be told are left out."""
-    facts = {
-        "cpu": _cpu(),
-        "cores": str(os.cpu_count() or ""),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a figure of speed or memory was measured on; None where the system does not tell.
+
+    Attributes:
+        cpu: the processor's name.
+        cpu_family: its family and model numbers (Linux): one name stands for several processors.
+        cores: how many it has, hardware threads counted.
+        memory_gb: in units of 10^9 bytes.
+        system: the operating system and the instruction set.
+    """
+
+    cpu: str
+    cpu_family: str | None
+    cores: int | None
+    memory_gb: float | None
+    system: str
+
+    def facts(self) -> dict[str, str]:
+        """In words, as reports show it, without what is not known."""
+        found = {"cpu": self.cpu, "cores": str(self.cores or ""), "system": self.system}
+        if self.memory_gb is not None:
+            found["memory"] = f"{self.memory_gb} GB"
+        return {name: fact for name, fact in found.items() if fact}
+
+
+def machine() -> Machine:
+    """This machine."""
+    cpu = _cpu_fields()
+    numbers = (cpu.get("cpu family"), cpu.get("model"))
+    memory = None
     with suppress(ValueError, OSError, AttributeError):
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        facts["memory"] = f"{size / 1e9:.1f} GB"
-    return {name: fact for name, fact in facts.items() if fact}
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    return Machine(
+        cpu=cpu.get("model name") or platform.processor(),
+        cpu_family="family {}, model {}".format(*numbers) if all(numbers) else None,
+        cores=os.cpu_count(),
+        memory_gb=memory,
+        system=f"{platform.system()} {platform.machine()}",
+    )
 
 
-def versions() -> dict[str, str]:
-    """Version by package, of those that are installed and matter."""
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Python's version, and each package's that is installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
@@ -64,9 +95,11 @@ def peak_rss_mb() -> float | None:
     return None if found is None else int(found) / 1024
 
 
-def _cpu() -> str:
+def _cpu_fields() -> dict[str, str]:
+    """What Linux says of its first processor."""
+    fields: dict[str, str] = {}
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+            key, _, value = line.partition(":")
+            fields.setdefault(key.strip(), value.strip())
+    return fields

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ import numpy as np
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.trec import unword
+from retrieval.files.whole import write_whole
 
 SCHEMA_VERSION = 1
 RESULTS = "results.json"
@@ -352,10 +352,8 @@ def _check_finite(results: Results) -> None:
 
 def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
-    temporary.write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
-    temporary.replace(path)
+    write_whole(path, text + "\n", errors="surrogatepass")
 
 
 def _read(path: Path) -> Any:

@@ -34,6 +34,7 @@ from retrieval.eval.variants import (
     parse_variant,
     shortened,
 )
+from retrieval.files.whole import write_whole
 from retrieval.index import Index
 from retrieval.store import Store
 from retrieval.types import RETRIEVERS, Encoder, Hybrid, ProgressCallback, Retriever
@@ -85,7 +86,7 @@ class Engine:
         place.mkdir(parents=True, exist_ok=True)
         forget_built(place)
         # Nobody's until it is done: what is there is of two versions of the collection.
-        (place / "begun").write_text(key if fresh or same else "", encoding="utf-8")
+        write_whole(place / "begun", key if fresh or same else "")
         self.encoder.encode_queries(["warm up"])
         started = time.perf_counter()
         with (
@@ -109,7 +110,7 @@ class Engine:
             seconds = time.perf_counter() - started
             size = index.status().bytes
         cost = Cost(seconds, writer.tokens / seconds, size) if fresh else Cost(index_bytes=size)
-        (place / "begun").write_text(key, encoding="utf-8")
+        write_whole(place / "begun", key)
         write_built(place, key, cost)
         return cost
 

@@ -43,18 +43,39 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def replacing_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
-    """The same for text in UTF-8; `newline` as `open` takes it."""
+def replacing_text(path: Path) -> Iterator[TextIO]:
+    """The same for text in UTF-8, with line ends as they are given."""
     with replacing(path) as file:
-        text = io.TextIOWrapper(file, "utf-8", newline=newline)
+        text = io.TextIOWrapper(file, "utf-8", newline="")
         yield text
         text.detach()  # writes out what it holds, and leaves the file open
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
-    """Write bytes, or text in UTF-8, as the whole of `path`; see `replacing`."""
+def write_whole(path: Path, data: bytes | str, *, errors: str = "strict") -> None:
+    """Write bytes, or text in UTF-8, as the whole of `path`; see `replacing`.
+
+    Args:
+        errors: what becomes of text that UTF-8 has no bytes for, as `str.encode` names it.
+    """
     with replacing(path) as file:
-        file.write(data if isinstance(data, bytes) else data.encode("utf-8"))
+        file.write(data if isinstance(data, bytes) else data.encode("utf-8", errors))
+
+
+def move_whole(part: Path, path: Path) -> None:
+    """Let a file or folder that was written beside `path` take its place, which a folder has empty.
+
+    Every file in it is forced to the disk first.
+    """
+    files = [part, *part.rglob("*")] if part.is_dir() else [part]
+    for file in files:
+        sync_folder(file) if file.is_dir() else _sync_file(file)
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

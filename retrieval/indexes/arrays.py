@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
+from retrieval.files import whole
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
@@ -184,11 +185,7 @@ def sync_folder(folder: Path) -> None:
     """Fsync a folder and its parent, so that the names in both survive a power cut."""
     for place in (folder, folder.absolute().parent):
         try:
-            handle = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            whole.sync_folder(place)
         except OSError as error:
             raise StorageError(f"cannot sync {place}: {error.strerror or error}") from error
 

@@ -60,15 +60,6 @@ def seal(
     return records
 
 
-def sync_directory(folder: Path) -> None:
-    """Force a folder's list of names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def check_sizes(folder: Path, segment: SegmentRecord) -> None:
     """Raise IndexCorrupted for a file that was cut or grew; FileNotFoundError for a missing one."""
     for name, record in segment.files.items():

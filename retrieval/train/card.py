@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.files.whole import write_whole
 from retrieval.train.heldout import Figures
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_card(report: AdaptReport, options: AdaptOptions) -> Path:
         "The licences of the starting model and of the data hold for this model too.",
     ]
     path = report.model / CARD
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join(lines) + "\n")
     return path
 
 

@@ -1,29 +1,22 @@
-"""A teacher's vectors, each text encoded once: on disk, by the teacher's and the text's digests.
+"""A teacher's vectors, each text encoded once: on the disk, by the teacher and the text's digest.
 
-    FOLDER/<fingerprint>/<side>/<number>/    keys.npy, dense.npy, tokens.npy, offsets.npy
-
-Vectors are kept in half precision, a folder a block of texts, mapped into memory for reading. A
-block is written aside and renamed, so that a run that is killed loses one block at most.
+FOLDER/<fingerprint>/<side>/dense, tokens    a `VectorCache` each, in half precision
 """
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.types import Embeddings, Encoder, EncoderSide, ProgressCallback, ProgressUpdate
 
-BLOCK = 1024
-"""Texts of one block."""
-
-_ARRAYS = ("dense", "tokens", "offsets")
+AT_ONCE = 1024
+"""Texts that are encoded together, and then kept: as many are lost if the run is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +32,11 @@ class TeacherCache:
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
-        self._folder = folder / encoder.fingerprint[:32]
-        self._places: dict[EncoderSide, dict[bytes, tuple[int, int]]] = {
-            "query": {},
-            "document": {},
+        own = folder / encoder.fingerprint[:32]
+        self._sides: dict[EncoderSide, _Side] = {
+            "query": _Side.of(encoder, own / "query"),
+            "document": _Side.of(encoder, own / "document"),
         }
-        self._blocks: dict[EncoderSide, list[dict[str, NDArray[Any]]]] = {
-            "query": [],
-            "document": [],
-        }
-        for side in self._places:
-            for block in sorted((self._folder / side).glob("[0-9]*[0-9]")):
-                self._open(side, block)
 
     def add(
         self,
@@ -64,14 +50,14 @@ class TeacherCache:
         Args:
             progress: called after every block of texts.
         """
-        known = self._places[side]
-        new = [text for text in dict.fromkeys(texts) if _key(text) not in known]
-        for first in range(0, len(new), BLOCK):
-            block = new[first : first + BLOCK]
+        kept = self._sides[side]
+        new = [text for text in dict.fromkeys(texts) if digest(text) not in kept]
+        for first in range(0, len(new), AT_ONCE):
+            block = new[first : first + AT_ONCE]
             encode = (
                 self.encoder.encode_queries if side == "query" else self.encoder.encode_documents
             )
-            self._write(side, block, encode(block))
+            kept.add(block, encode(block))
             if progress is not None:
                 done = first + len(block)
                 progress(ProgressUpdate("asking the teacher", done, len(new), "texts"))
@@ -79,43 +65,55 @@ class TeacherCache:
 
     def get(self, text: str, side: EncoderSide) -> TextVectors:
         """The vectors of a text that was added; KeyError for another."""
-        block, row = self._places[side][_key(text)]
-        arrays = self._blocks[side][block]
-        dense = tokens = None
-        if "dense" in arrays:
-            dense = arrays["dense"][row].astype(np.float32)
-        if "tokens" in arrays:
-            start, end = arrays["offsets"][row : row + 2]
-            tokens = arrays["tokens"][start:end].astype(np.float32)
-        return TextVectors(dense, tokens)
+        kept, key = self._sides[side], digest(text)
+        if key not in kept:
+            raise KeyError(text)
+        found = kept.get(key)
+        if found is None:  # damaged since: made again
+            self.add([text], side)
+            found = kept.get(key)
+            assert found is not None
+        return found
 
-    def _write(self, side: EncoderSide, texts: list[str], made: Embeddings) -> None:
-        folder = self._folder / side
-        folder.mkdir(parents=True, exist_ok=True)
-        block = folder / f"{len(self._blocks[side]):06}"
-        part = block.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        np.save(part / "keys.npy", np.frombuffer(b"".join(map(_key, texts)), "V16"))
-        for name in _ARRAYS:
-            array = getattr(made, name)
-            if array is not None:
-                np.save(part / f"{name}.npy", array if name == "offsets" else array.astype("<f2"))
-        part.rename(block)
-        self._open(side, block)
 
-    def _open(self, side: EncoderSide, block: Path) -> None:
-        number = len(self._blocks[side])
-        for row, key in enumerate(np.load(block / "keys.npy").tolist()):
-            self._places[side][key] = (number, row)
-        self._blocks[side].append(
-            {
-                name: np.load(path, mmap_mode="r")
-                for name in _ARRAYS
-                if (path := block / f"{name}.npy").exists()
-            }
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Vectors of queries, or of documents."""
+
+    dense: VectorCache | None
+    tokens: VectorCache | None
+
+    @classmethod
+    def of(cls, encoder: Encoder, folder: Path) -> _Side:
+        dense, tokens = (
+            None if dim is None else VectorCache(folder / name, dim, np.float16)
+            for name, dim in (("dense", encoder.dense_dim), ("tokens", encoder.token_dim))
         )
+        return cls(dense, tokens)
 
+    def __contains__(self, key: bytes) -> bool:
+        return all(key in kept for kept in (self.dense, self.tokens) if kept is not None)
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    def add(self, texts: list[str], made: Embeddings) -> None:
+        keys = [digest(text) for text in texts]
+        if self.dense is not None and made.dense is not None:
+            for key, vector in zip(keys, made.dense, strict=True):
+                self.dense.add(key, vector[None])
+            self.dense.commit()
+        if self.tokens is not None and made.tokens is not None and made.offsets is not None:
+            for key, start, end in zip(keys, made.offsets[:-1], made.offsets[1:], strict=True):
+                self.tokens.add(key, made.tokens[start:end])
+            self.tokens.commit()
+
+    def get(self, key: bytes) -> TextVectors | None:
+        """The vectors of a text, or None if some of them cannot be read."""
+        found: dict[str, NDArray[np.float32] | None] = {"dense": None, "tokens": None}
+        for name, kept in (("dense", self.dense), ("tokens", self.tokens)):
+            if kept is None:
+                continue
+            (rows,) = kept.get([key])
+            if rows is None:
+                return None
+            found[name] = rows.astype(np.float32)
+        dense, tokens = found["dense"], found["tokens"]
+        return TextVectors(None if dense is None else dense[0], tokens)

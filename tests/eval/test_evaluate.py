@@ -385,7 +385,8 @@ def test_what_was_timed_on_another_machine_is_left_out(
     source, out = collection(tmp_path / "birds"), tmp_path / "out"
     first = evaluate([str(source)], [Words()], out)
     assert evaluate([str(source)], [Words()], out).efficiency == first.efficiency
-    monkeypatch.setattr("retrieval.eval.machine._cpu", lambda: "another")
+    fields = {"model name": "another"}
+    monkeypatch.setattr("retrieval.eval.machine._cpu_fields", lambda: fields)
     words = Words()
     (found,) = evaluate([str(source)], [words], out).efficiency
     assert words.indexed == []

@@ -43,6 +43,9 @@ class SmallModel:
     def encode_query(self, texts: list[str], **options: Any) -> Any:
         return self._encoder.encode_documents(texts).dense
 
+    def get_embedding_dimension(self) -> int:
+        return 32
+
     def preprocess(self, texts: list[str]) -> dict[str, Any]:
         return {"attention_mask": np.ones((len(texts), 4))}
 

@@ -12,7 +12,7 @@ from retrieval.errors import InputError
 from retrieval.train.candidates import data_scores, own_scores, teacher_scores
 from retrieval.train.mining import Mined, mine, repeats, text_of
 from retrieval.train.task import Task
-from retrieval.train.teacher_cache import BLOCK, TeacherCache
+from retrieval.train.teacher_cache import AT_ONCE, TeacherCache
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = [
@@ -118,7 +118,7 @@ def test_documents_that_the_data_score_are_the_candidates(index: Index, tmp_path
 def test_a_teacher_reads_each_text_once(tmp_path: Path) -> None:
     teacher = FakeEncoder()
     cache = TeacherCache(teacher, tmp_path)
-    texts = [f"text {number}" for number in range(BLOCK + 5)]
+    texts = [f"text {number}" for number in range(AT_ONCE + 5)]
     assert cache.add([*texts, *texts], "document") == len(texts) == len(teacher.encoded)
     again = TeacherCache(teacher, tmp_path)
     assert again.add(texts, "document") == 0 and len(teacher.encoded) == len(texts)
@@ -131,14 +131,18 @@ def test_a_teacher_reads_each_text_once(tmp_path: Path) -> None:
         again.get(texts[-1], "query")
 
 
-def test_a_block_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
-    cache = TeacherCache(FakeEncoder(), tmp_path)
-    cache.add(["a b"], "document")
-    (block,) = tmp_path.glob("*/document/*")
-    block.rename(block.with_suffix(".part"))
+def test_what_was_damaged_is_made_again(tmp_path: Path) -> None:
+    texts = [f"text {number}" for number in range(3)]
+    TeacherCache(FakeEncoder(), tmp_path).add(texts, "document")
+    for rows in tmp_path.rglob("*.rows"):
+        rows.write_bytes(rows.read_bytes()[:-2])
     again = TeacherCache(FakeEncoder(), tmp_path)
-    assert again.add(["a b"], "document") == 1
-    assert again.get("a b", "document").dense is not None
+    assert again.add(texts, "document") == 0, "nobody has looked at the vectors yet"
+    made = again.encoder.encode_documents(texts)
+    assert made.dense is not None
+    kept = np.stack([again.get(text, "document").dense for text in texts])
+    np.testing.assert_allclose(kept, made.dense, atol=1e-3)
+    assert again.encoder.encoded == [*texts, texts[-1]]  # type: ignore[attr-defined]
 
 
 def test_teachers_scores_are_those_of_their_vectors(index: Index, tmp_path: Path) -> None:

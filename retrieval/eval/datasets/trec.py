@@ -34,6 +34,7 @@ from retrieval.eval.datasets.rows import (
     text_of,
     whole,
 )
+from retrieval.files.whole import replacing_text
 from retrieval.types import Document
 
 # What says nothing about the split, at the end of a name: 2019qrels-pass.txt, qrels.dev.small.tsv
@@ -189,14 +190,12 @@ def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str) -> N
     White space in an id or the tag becomes `%20` and the like: the format is cut at it. See `word`.
     """
     name = word(tag)
-    scratch = path.with_name(path.name + ".part")
-    with scratch.open("w", encoding="utf-8") as out:
+    with replacing_text(path) as out:
         for query, scores in run.items():
             ordered = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             for rank, (document, score) in enumerate(ordered, start=1):
                 parts = (word(query), "Q0", word(document), str(rank), repr(score), name)
                 out.write(" ".join(parts) + "\n")
-    scratch.replace(path)
 
 
 def word(text: str) -> str:

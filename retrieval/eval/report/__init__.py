@@ -8,6 +8,7 @@ from retrieval.eval.report.data import gathered
 from retrieval.eval.report.markdown import markdown
 from retrieval.eval.report.page import page
 from retrieval.eval.results import Results
+from retrieval.files.whole import write_whole
 
 __all__ = ["markdown", "page", "write_report"]
 
@@ -24,5 +25,5 @@ def write_report(folder: Path, results: Results, *, texts: bool = True) -> None:
         InputError: a run or the texts are damaged.
     """
     data = gathered(folder, results, texts=texts)
-    (folder / "report.md").write_text(markdown(results, data.marks), encoding="utf-8")
-    (folder / "report.html").write_text(page(results, data), encoding="utf-8")
+    write_whole(folder / "report.md", markdown(results, data.marks))
+    write_whole(folder / "report.html", page(results, data))

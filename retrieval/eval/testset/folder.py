@@ -24,6 +24,7 @@ from retrieval.eval.testset.journal import Journal
 from retrieval.eval.testset.proposing import without
 from retrieval.eval.testset.sources import Source, Wanted, query_key
 from retrieval.files.claim import LOCK
+from retrieval.files.whole import replacing_text
 from retrieval.index import Index
 from retrieval.store import Store
 from retrieval.types import Document, ProgressCallback, ProgressUpdate
@@ -213,8 +214,7 @@ class TestSet:
         expected = {document for document, _ in moved}
         count = added = changed = 0
         left = dict(before or {})
-        scratch = path.with_name(f"{path.name}.part")
-        with scratch.open("w", encoding="utf-8") as out:
+        with replacing_text(path) as out:
             for count, document in enumerate(self.documents(), start=1):
                 if document.id in taken:
                     document = without(document, taken[document.id])
@@ -228,13 +228,11 @@ class TestSet:
                 if progress is not None:
                     total = self._status.documents
                     progress(ProgressUpdate("writing", count, total, "documents"))
-        if before and len(left) == len(before):
-            scratch.unlink()
-            raise InputError(
-                f"the index at {self._index.path} has none of the {len(before)} documents of "
-                f"{self.folder}; give the index that it was made from, or another folder"
-            )
-        scratch.replace(path)
+            if before and len(left) == len(before):
+                raise InputError(
+                    f"the index at {self._index.path} has none of the {len(before)} documents of "
+                    f"{self.folder}; give the index that it was made from, or another folder"
+                )
         self._made["corpus"], self._made["taken"] = digest, sorted(_pairs(taken))
         if before is None:
             return Written(count)
@@ -337,8 +335,5 @@ def _json_lines(out: TextIO, rows: Iterable[Mapping[str, str]]) -> None:
 
 
 def _write(path: Path, put: Callable[[TextIO], object]) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f"{path.name}.part")
-    with scratch.open("w", encoding="utf-8", newline="\n") as out:
+    with replacing_text(path) as out:
         put(out)
-    scratch.replace(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from retrieval.errors import StorageError
+from retrieval.files.whole import sync_folder
 from retrieval.store import Settings, WriterLock, schema
-from retrieval.store.files import sync_directory
 from retrieval.store.guard import sqlite_errors
 
 _OWN_NAMES = {
@@ -36,8 +36,8 @@ def make(folder: Path, settings: Settings) -> None:
             # An index is made from other files and can be made again: no repository wants it.
             (folder / ".gitignore").write_text("*\n", encoding="utf-8")
             schema.create(folder, settings)
-            sync_directory(folder)
-            sync_directory(folder.absolute().parent)
+            sync_folder(folder)
+            sync_folder(folder.absolute().parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(
             f"no index can be made at {folder}: a file is in the way; choose another folder"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
+from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
 from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living, open_vectors
 from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
@@ -29,7 +30,7 @@ from retrieval.store import (
     StoreWriter,
     WriterLock,
 )
-from retrieval.store.files import damage, seal, sweep, sync_directory
+from retrieval.store.files import damage, seal, sweep
 from retrieval.store.guard import is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
@@ -204,7 +205,7 @@ class Session:
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
             # The folders' own names must be on the disk before the database speaks of them.
-            sync_directory(self._folder / SEGMENTS)
+            sync_folder(self._folder / SEGMENTS)
         self.store.commit(commit)
         self._unnamed = []
         if commit.drop_segments:

@@ -1,6 +1,6 @@
-"""A teacher's vectors on the disk, by the digest of what they were made of, so none is made twice.
+"""Vectors on the disk, by the digest of what they were made of, so that none is made twice.
 
-    FOLDER/<number>.rows    values of two bytes, row after row
+    FOLDER/<number>.rows    values, row after row
     FOLDER/<number>.keys    a record each: digest, first row, rows, checksum of their bytes
 
 Every process appends to a pair of files of its own, and reads all of them. Rows are forced to the
@@ -10,6 +10,7 @@ it had not committed; what is damaged later counts as not there, and is made aga
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Sequence
@@ -18,24 +19,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from retrieval.errors import InputError
-from retrieval.store.files import sync_directory
+from retrieval.files.whole import sync_folder
 
 PENDING_BYTES = 1 << 26
 """Rows that wait in memory for the next commit, at most."""
 
 _RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("rows", "<i4"), ("sum", "<u4")])
 
-Rows = NDArray[np.uint16]
+Rows = NDArray[Any]
 
 
-class KeptVectors:
-    """Rows of `columns` values by key; the caller knows whether the bits are f16 or bf16."""
+def digest(made_of: str | bytes) -> bytes:
+    """The key of what vectors were made of: BLAKE2b, 16 bytes."""
+    data = made_of.encode("utf-8", "surrogatepass") if isinstance(made_of, str) else made_of
+    return hashlib.blake2b(data, digest_size=16).digest()
 
-    def __init__(self, folder: Path, columns: int) -> None:
-        """Open or begin a folder.
+
+class VectorCache:
+    """Any number of rows [r, columns] by key; all keys are of `digest`."""
+
+    def __init__(self, folder: Path, columns: int, dtype: DTypeLike) -> None:
+        """Open or begin a folder; all that is in it is of these columns and this type.
 
         Raises:
             InputError: the folder cannot be made.
@@ -47,6 +54,7 @@ class KeptVectors:
                 f"{folder}: vectors cannot be kept there ({wrong.strerror}); name another folder"
             ) from None
         self._folder, self._columns = folder, columns
+        self._dtype = np.dtype(dtype).newbyteorder("<")
         self._places: dict[bytes, tuple[Path, int, int, int]] = {}
         self._read: dict[Path, int] = {}
         self._pending: dict[bytes, Rows] = {}
@@ -54,14 +62,23 @@ class KeptVectors:
         self._own: Path | None = None
         self.look()
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places or key in self._pending
+
+    def __len__(self) -> int:
+        return len(self._places.keys() | self._pending.keys())
+
     def get(self, keys: Sequence[bytes]) -> list[Rows | None]:
-        """The rows u16 [r, columns] of each key, None for one that is not there."""
+        """The rows [r, columns] of each key, None for one that is not there."""
         return [self._pending[key] if key in self._pending else self._load(key) for key in keys]
 
     def add(self, key: bytes, rows: Rows) -> None:
-        """Keep the rows u16 [r, columns] of a key."""
-        self._pending[key] = np.ascontiguousarray(rows, "<u2")
-        self._waiting += rows.nbytes
+        """Keep the rows [r, columns] of a key, in the cache's type."""
+        own = np.ascontiguousarray(rows, self._dtype)
+        if own.ndim != 2 or own.shape[1] != self._columns:
+            raise InputError(f"vectors {own.shape} cannot be kept; expected [r, {self._columns}]")
+        self._pending[key] = own
+        self._waiting += own.nbytes
         if self._waiting >= PENDING_BYTES:
             self.commit()
 
@@ -69,14 +86,15 @@ class KeptVectors:
         """Put on the disk what was added, and see what other processes have put there."""
         if self._pending:
             own = self._own or self._begin()
-            first = own.stat().st_size // (2 * self._columns)
+            first = own.stat().st_size // self._width
             records = np.zeros(len(self._pending), _RECORD)
             with own.open("ab") as file:
                 for record, (key, rows) in zip(records, self._pending.items(), strict=True):
+                    data = rows.tobytes()
                     record["key"] = np.void(key)
                     record["start"], record["rows"] = first, len(rows)
-                    record["sum"] = zlib.crc32(rows.data)
-                    file.write(rows.data)
+                    record["sum"] = zlib.crc32(data)
+                    file.write(data)
                     first += len(rows)
                 file.flush()
                 os.fsync(file.fileno())
@@ -98,6 +116,11 @@ class KeptVectors:
             for key, *place in np.frombuffer(data[:whole], _RECORD).tolist():
                 self._places[key] = (rows, *place)
 
+    @property
+    def _width(self) -> int:
+        """Bytes of a row."""
+        return self._dtype.itemsize * self._columns
+
     def _begin(self) -> Path:
         """A file of this process's own."""
         for number in count():
@@ -106,7 +129,7 @@ class KeptVectors:
                 path.open("xb").close()
             except FileExistsError:
                 continue
-            sync_directory(self._folder)
+            sync_folder(self._folder)
             self._own = path
             return path
         raise AssertionError
@@ -116,13 +139,13 @@ class KeptVectors:
         if place is None:
             return None
         path, start, rows, checksum = place
-        wide = 2 * self._columns
+        size = rows * self._width
         try:
             with path.open("rb") as file:
-                data = os.pread(file.fileno(), rows * wide, start * wide)
+                data = os.pread(file.fileno(), size, start * self._width)
         except OSError:
             data = b""
-        if len(data) != rows * wide or zlib.crc32(data) != checksum:
+        if len(data) != size or zlib.crc32(data) != checksum:
             del self._places[key]
             return None
-        return np.frombuffer(data, "<u2").reshape(rows, self._columns)
+        return np.frombuffer(data, self._dtype).reshape(rows, self._columns)

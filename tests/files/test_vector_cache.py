@@ -1,8 +1,7 @@
-"""Kept vectors come back as they were, from any process, and damage is never read."""
+"""Vectors come back as they were kept, from any process, and damage is never read."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.distillation import kept_vectors
-from lab.distillation.kept_vectors import KeptVectors, Rows
 from retrieval.errors import InputError
+from retrieval.files import vector_cache
+from retrieval.files.vector_cache import Rows, VectorCache, digest
 
 
 def key(number: int) -> bytes:
-    return hashlib.blake2b(bytes([number]), digest_size=16).digest()
+    return digest(bytes([number]))
 
 
 def rows(number: int, count: int = 3) -> Rows:
@@ -28,7 +27,7 @@ def test_two_writers_keep_what_they_committed(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, bool]]
 ) -> None:
     folder = tmp_path_factory.mktemp("kept")
-    writers = [KeptVectors(folder, 5), KeptVectors(folder, 5)]
+    writers = [VectorCache(folder, 5, np.uint16), VectorCache(folder, 5, np.uint16)]
     pending: list[set[int]] = [set(), set()]
     committed: set[int] = set()
     for writer, number, commit in steps:
@@ -38,7 +37,7 @@ def test_two_writers_keep_what_they_committed(
             writers[writer].commit()
             committed |= pending[writer]
             pending[writer].clear()
-    found = KeptVectors(folder, 5).get([key(number) for number in range(10)])
+    found = VectorCache(folder, 5, np.uint16).get([key(number) for number in range(10)])
     for number, got in enumerate(found):
         assert (got is not None) == (number in committed)
         if got is not None:
@@ -48,18 +47,18 @@ def test_two_writers_keep_what_they_committed(
 def test_what_waits_is_read_and_written_when_it_is_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_vectors, "PENDING_BYTES", 2 * rows(0).nbytes)
-    kept = KeptVectors(tmp_path, 5)
+    monkeypatch.setattr(vector_cache, "PENDING_BYTES", 2 * rows(0).nbytes)
+    kept = VectorCache(tmp_path, 5, np.uint16)
     kept.add(key(0), rows(0))
     (got,) = kept.get([key(0)])
     np.testing.assert_array_equal(got, rows(0))
     assert not list(tmp_path.iterdir())
     kept.add(key(1), rows(1))
-    assert KeptVectors(tmp_path, 5).get([key(1)])[0] is not None
+    assert VectorCache(tmp_path, 5, np.uint16).get([key(1)])[0] is not None
 
 
 def test_what_another_process_committed_is_seen_at_the_next_commit(tmp_path: Path) -> None:
-    one, other = KeptVectors(tmp_path, 5), KeptVectors(tmp_path, 5)
+    one, other = VectorCache(tmp_path, 5, np.uint16), VectorCache(tmp_path, 5, np.uint16)
     one.add(key(0), rows(0))
     one.commit()
     assert other.get([key(0)]) == [None]
@@ -69,7 +68,7 @@ def test_what_another_process_committed_is_seen_at_the_next_commit(tmp_path: Pat
 
 @pytest.mark.parametrize("harm", ["rows cut", "rows altered", "rows gone", "keys cut"])
 def test_damage_counts_as_not_there(tmp_path: Path, harm: str) -> None:
-    kept = KeptVectors(tmp_path, 5)
+    kept = VectorCache(tmp_path, 5, np.uint16)
     for number in range(3):
         kept.add(key(number), rows(number))
     kept.commit()
@@ -83,7 +82,7 @@ def test_damage_counts_as_not_there(tmp_path: Path, harm: str) -> None:
     else:
         data[-1] ^= 1
         path.write_bytes(data)
-    found = KeptVectors(tmp_path, 5).get([key(number) for number in range(3)])
+    found = VectorCache(tmp_path, 5, np.uint16).get([key(number) for number in range(3)])
     assert found[2] is None
     assert (found[0] is None) == (harm == "rows gone")
 
@@ -91,4 +90,4 @@ def test_damage_counts_as_not_there(tmp_path: Path, harm: str) -> None:
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="name another folder"):
-        KeptVectors(tmp_path / "file", 5)
+        VectorCache(tmp_path / "file", 5, np.uint16)

@@ -26,7 +26,7 @@ def test_a_file_gets_its_contents_and_nothing_stays_beside_it(path: Path) -> Non
     assert path.read_text() == "before"
     write_whole(path, b"\x00after")
     assert path.read_bytes() == b"\x00after"
-    with replacing_text(path, newline="") as file:
+    with replacing_text(path) as file:
         file.write("é\r\n")
     assert path.read_bytes() == "é\r\n".encode()
     assert list(path.parent.iterdir()) == [path]
