@@ -1,8 +1,17 @@
 """The lexical index: BM25 over the fields of a passage, through tantivy."""
 
 from retrieval.indexes.lexical.fields import FIELD_WEIGHTS, FIELDS
+from retrieval.indexes.lexical.highlights import highlight
+from retrieval.indexes.lexical.queries import LexicalQuery, parse_query
 from retrieval.indexes.lexical.searching import LexicalIndex
-from retrieval.indexes.lexical.words import highlight
 from retrieval.indexes.lexical.writing import write_lexical
 
-__all__ = ["FIELDS", "FIELD_WEIGHTS", "LexicalIndex", "highlight", "write_lexical"]
+__all__ = [
+    "FIELDS",
+    "FIELD_WEIGHTS",
+    "LexicalIndex",
+    "LexicalQuery",
+    "highlight",
+    "parse_query",
+    "write_lexical",
+]

@@ -73,7 +73,7 @@ def create(folder: Path) -> Any:
 
     builder = tantivy.SchemaBuilder().add_integer_field("id", indexed=True, fast=True)
     for field in FIELDS:
-        builder.add_text_field(field, tokenizer_name=_ANALYZER, index_option="freq")
+        builder.add_text_field(field, tokenizer_name=_ANALYZER, index_option="position")
     index = tantivy.Index(builder.build(), str(folder))
     index.register_tokenizer(_ANALYZER, analyzer())
     return index

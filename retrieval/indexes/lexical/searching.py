@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.indexes.arrays import check_k, chosen
-from retrieval.indexes.lexical.fields import checked_weights, opened, read_failure
-from retrieval.indexes.lexical.words import query_terms
+from retrieval.indexes.lexical.fields import FIELDS, checked_weights, opened, read_failure
+from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
 
 _MAX_TERMS = 256
 _FEW_ALLOWED = 1024
+_SCORE_BITS = 13  # of a score's significand: see _stable
 
 
 class LexicalIndex:
@@ -38,7 +39,12 @@ class LexicalIndex:
 
     @classmethod
     def open(cls, folder: Path) -> LexicalIndex:
-        """Open a generation; IndexCorrupted if a file is missing or cannot be read."""
+        """Open a generation.
+
+        Raises:
+            IndexCorrupted: a file is missing or cannot be read.
+            IndexFormatError: another release wrote it, with other fields or other words.
+        """
         with ExitStack() as stack, read_failure(folder):
             place = folder
             if not os.access(folder, os.W_OK):
@@ -63,17 +69,20 @@ class LexicalIndex:
         *,
         weights: Mapping[str, float] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k allowed passages of largest BM25 score that hold a word of the query.
+        """The k best passages that are allowed and fit the query: that hold a word of it.
+
+        Those that lack one of its phrases or hold what it excludes do not fit.
 
         Args:
-            query: plain text; nothing in it is syntax. Of a very long one the first 65,536
-                characters count, and of its terms the 256 rarest.
+            query: any text; see `parse_query`. Of a very long one the first 65,536 characters
+                count, and of its terms the 256 rarest.
             k: at least 1; may exceed what there is.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
             weights: of fields, instead of those of `FIELD_WEIGHTS`; 0 leaves a field out.
 
         Returns:
-            ids i64 [h] and scores f32 [h], h <= k; scores descend, equal ones by ascending id.
+            ids i64 [h] and scores f32 [h], h <= k; scores descend, equal ones by ascending id, and
+            the first of them are the same whatever k is.
 
         Raises:
             InputError: k is below 1, or the weights cannot be used.
@@ -82,44 +91,80 @@ class LexicalIndex:
         total = len(self)
         count = total if allowed is None else int(np.count_nonzero(allowed))
         with read_failure(self._folder):
-            disjunction = self._disjunction(query, checked_weights(weights))
-            if disjunction is None or total == 0 or count == 0:
-                return _ranked(np.empty(0, np.int64), np.empty(0, np.float32))
+            asked = self._query(parse_query(query), checked_weights(weights))
+            if asked is None or total == 0 or count == 0:
+                return np.empty(0, np.int64), np.empty(0, np.float32)
             if allowed is not None and count <= _FEW_ALLOWED:
-                disjunction = self._restrict(disjunction, np.flatnonzero(allowed))
-                return _ranked(*self._take(disjunction, min(k, total)))
-            # tantivy knows no filter of ours: read on in its ranking until k of it are allowed.
-            limit = min(total, k if allowed is None else math.ceil(1.5 * k * total / count))
+                few = self._restrict(asked, np.flatnonzero(allowed))
+                return _best(*self._take(few, min(count, total)), k)
+            # tantivy knows no filter of ours and breaks ties by its segments: read on in its
+            # ranking until k are allowed, and all that are as good as the last of them.
+            limit = min(total, 1 + math.ceil(1.5 * k * total / count) if count < total else k + 1)
             while True:
-                ids, scores = self._take(disjunction, limit)
-                exhausted = len(ids) < limit or limit == total
+                ids, scores = self._take(asked, limit)
                 kept = chosen(ids, allowed)
-                if exhausted or np.count_nonzero(kept) >= k:
-                    return _ranked(ids[kept][:k], scores[kept][:k])
+                found, values = ids[kept], scores[kept]
+                exhausted = len(ids) < limit or limit == total
+                if exhausted or (len(values) >= k and scores[-1] < values[k - 1]):
+                    return _best(found, values, k)
                 limit = min(total, 4 * limit)
 
     def score(
         self, query: str, ids: ArrayLike, *, weights: Mapping[str, float] | None = None
     ) -> NDArray[np.float32]:
-        """BM25 of each passage, f32 [n]; 0 where it has no word of the query or is unknown."""
+        """BM25 of each passage, f32 [n]; 0 where it does not fit the query or is unknown."""
         wanted = np.asarray(ids, dtype=np.int64)
         scores = np.zeros(len(wanted), dtype=np.float32)
         with read_failure(self._folder):
-            disjunction = self._disjunction(query, checked_weights(weights))
-            if disjunction is not None and len(wanted):
+            asked = self._query(parse_query(query), checked_weights(weights))
+            if asked is not None and len(wanted):
                 names = np.unique(wanted)
-                found, values = self._take(self._restrict(disjunction, names), len(names))
+                found, values = self._take(self._restrict(asked, names), len(names))
                 table = dict(zip(found.tolist(), values.tolist(), strict=True))
                 scores[:] = [table.get(name, 0.0) for name in wanted.tolist()]
         return scores
 
-    def _disjunction(self, query: str, weights: Mapping[str, float]) -> Any | None:
-        """Any of the query's terms in any field, or None if the index holds none of them."""
+    def fitting(
+        self, query: str, allowed: NDArray[np.bool_] | None, size: int
+    ) -> NDArray[np.bool_] | None:
+        """Those of the allowed passages that hold the query's phrases and nothing it excludes.
+
+        For retrievers that do not look at words.
+
+        Args:
+            query: any text.
+            allowed: bool [size] by passage id; None allows all.
+            size: how many passage ids there are.
+
+        Returns:
+            bool [size], or `allowed` itself if the query has neither phrases nor exclusions.
+        """
+        parsed = parse_query(query)
+        if not (parsed.phrases or parsed.excluded):
+            return allowed
+        with read_failure(self._folder):
+            if parsed.phrases:
+                mask = np.zeros(size, np.bool_)
+                mask[self._matching(self._conditions(parsed))] = True
+            else:
+                mask = np.ones(size, np.bool_)
+                mask[self._matching(_any(map(self._holds, parsed.excluded)))] = False
+        return mask if allowed is None else mask & allowed
+
+    def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
+        """tantivy's query, or None if the index holds none of the terms."""
+        disjunction = self._disjunction(parsed.terms, weights)
+        if disjunction is None or not (parsed.phrases or parsed.excluded):
+            return disjunction
+        return self._conditions(parsed, disjunction)
+
+    def _disjunction(self, terms: Mapping[str, int], weights: Mapping[str, float]) -> Any | None:
+        """Any of the terms in any field, or None if the index holds none of them."""
         import tantivy
 
         total = len(self)
         clauses = []
-        for term, times in query_terms(query).items():
+        for term, times in terms.items():
             for field, weight in weights.items():
                 if weight and (frequency := self._searcher.doc_freq(field, term)):
                     rarity = weight * times * math.log1p(total / frequency)
@@ -129,31 +174,78 @@ class LexicalIndex:
         queries = []
         for _, term, field, boost in sorted(clauses)[:_MAX_TERMS]:
             single = tantivy.Query.term_query(self._schema, field, term, "freq")
-            queries.append((tantivy.Occur.Should, tantivy.Query.boost_query(single, boost)))
-        return tantivy.Query.boolean_query(queries)
+            queries.append(tantivy.Query.boost_query(single, boost))
+        return _any(queries)
 
-    def _restrict(self, disjunction: Any, ids: NDArray[np.int64]) -> Any:
+    def _conditions(self, parsed: LexicalQuery, *scored: Any) -> Any:
+        """What matches `scored`, holds every phrase and nothing that is excluded."""
+        import tantivy
+
+        must, must_not = tantivy.Occur.Must, tantivy.Occur.MustNot
+        clauses = [(must, query) for query in scored]
+        for phrase in parsed.phrases:
+            clauses.append((must, tantivy.Query.const_score_query(self._holds(phrase), 0.0)))
+        clauses += [(must_not, self._holds(words)) for words in parsed.excluded]
+        return tantivy.Query.boolean_query(clauses)
+
+    def _holds(self, words: Terms) -> Any:
+        """These words one after the other in any field."""
+        import tantivy
+
+        if len(words) == 1:
+            return _any(
+                tantivy.Query.term_query(self._schema, field, words[0], "freq") for field in FIELDS
+            )
+        return _any(
+            tantivy.Query.phrase_query(self._schema, field, list(words)) for field in FIELDS
+        )
+
+    def _restrict(self, query: Any, ids: NDArray[np.int64]) -> Any:
         """The same query and scores, over these passages only."""
         import tantivy
 
         members = tantivy.Query.term_set_query(self._schema, "id", ids.tolist())
         silent = tantivy.Query.const_score_query(members, 0.0)
         must = tantivy.Occur.Must
-        return tantivy.Query.boolean_query([(must, disjunction), (must, silent)])
+        return tantivy.Query.boolean_query([(must, query), (must, silent)])
 
     def _take(self, query: Any, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The first `limit` passages of tantivy's ranking: ids i64, scores f32."""
+        """The first `limit` passages of tantivy's ranking: ids i64, stable scores f32."""
         hits = self._searcher.search(query, limit=limit, count=False).hits
         ids = self._searcher.fast_field_values("id", [address for _, address in hits])
         scores = np.array([score for score, _ in hits], dtype=np.float32)
-        return np.array(ids, dtype=np.int64), scores
+        return np.array(ids, dtype=np.int64), _stable(scores)
+
+    def _matching(self, query: Any) -> NDArray[np.int64]:
+        """The ids of all passages that match."""
+        count = self._searcher.search(query, limit=1, count=True).count
+        return self._take(query, count)[0] if count else np.empty(0, np.int64)
 
 
-def _ranked(
-    ids: NDArray[np.int64], scores: NDArray[np.float32]
+def _any(queries: Iterable[Any]) -> Any:
+    import tantivy
+
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _best(
+    ids: NDArray[np.int64], scores: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    order = np.lexsort((ids, -scores))
+    order = np.lexsort((ids, -scores))[:k]
     return ids[order], scores[order]
+
+
+def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores rounded to so many bits that equal passages have equal ones.
+
+    tantivy adds the terms of a passage in whatever order its lists happen to be in, which differs
+    from passage to passage and with the number that is asked for, in single precision: so the last
+    bits of a sum say nothing.
+    """
+    bits = scores.astype(np.float32).view(np.uint32)
+    dropped = 24 - _SCORE_BITS
+    rounded = (bits + np.uint32(1 << (dropped - 1))) & ~np.uint32((1 << dropped) - 1)
+    return rounded.view(np.float32)
 
 
 def _discard(place: Path) -> None:

@@ -1,12 +1,17 @@
-"""What the lexical index takes for a word: analysis of texts and queries, and highlighting.
+"""What the lexical index takes for a word.
 
-A word is a run of letters and digits, lower-cased, without accents, reduced to its English stem.
-Identifiers count as their words and as a whole, however they are written: `parse_json_line` and
-`parseJsonLine` both give parse, json, line and parsejsonline. What the analyser does not find by
-itself (the words of `parseJsonLine`, the whole of `parse_json_line`) is added to the text.
+A text is folded (`folding`), and its words are reduced to their English stems in lower case. Three
+kinds of words are more than one:
 
-Stop words are indexed, but a query leaves them out unless it holds nothing else: "to be or not to
-be" finds its passage, and elsewhere they only cost time and, on most collections, precision.
+- Identifiers count as their parts and as a whole, however they are written and in any alphabet:
+  `parse_json_line` and `parseJsonLine` both give parse, json, line and parsejsonline.
+- Letters and digits that are written together are found by either, so `sha` and `256` find
+  `sha256`; but who asks for `sha256` does not ask for `sha512`.
+- Scripts that put no space between words count as their letters, each with its marks, and as their
+  pairs of letters.
+
+The parts stand in the order of the text, so that phrases are found among them; the wholes and the
+pairs come behind.
 """
 
 from __future__ import annotations
@@ -14,27 +19,77 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
-QUERY_CHARACTERS = 1 << 16
-"""Where a query is cut off."""
+from retrieval.indexes.lexical.folding import fold
 
-_MAX_WORD_BYTES = 64
-_RUN = re.compile(r"\w+")
-_SEGMENT = re.compile(r"[^\W_]+")
-_PART = re.compile(r"[A-Z]+s?(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+Span = tuple[int, int]
+"""Start and end of characters."""
+
+_MAX_WORD_BYTES = 192
+_CACHED_WORD = 32  # characters; longer words do not come again
+_SPACELESS = re.compile(
+    "["
+    "\u0e01-\u0e4e\u0e81-\u0edf"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9fe\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17dd"  # Khmer
+    "\u1950-\u19df\u1a20-\u1aad\uaa80-\uaadf"  # Tai Le, New Tai Lue, Tai Tham, Tai Viet
+    "\ua980-\ua9c0\u1b00-\u1b4c"  # Javanese, Balinese
+    "\u1100-\u11ff\uac00-\ud7ff"  # Hangul, where particles are written to the word before
+    "\u3005-\u3007\u3021-\u302f\u3031-\u303c\u2e80-\u2fdf"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"  # Han
+    "\u3041-\u30ff\u31f0-\u31ff\U0001b000-\U0001b16f"  # Kana
+    "\u3105-\u312f\u31a0-\u31bf\ua000-\ua48c"  # Bopomofo, Yi
+    "]+"
+)
+_LETTER = re.compile(  # of these scripts: with the letters that are stacked below it, and its marks
+    "."
+    "(?:[\u1039\u17d2\u1a60\ua9c0\u1b44]."
+    "|[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd"
+    "\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074"
+    "\u1082-\u108d\u108f\u109a-\u109d\ua9e5\uaa7b-\uaa7d\u17b4-\u17d3\u17dd"
+    "\u1a55-\u1a7f\uaab0\uaab2-\uaab4\uaab7\uaab8\uaabe\uaabf\uaac1"
+    "\ua980-\ua983\ua9b3-\ua9c0\u1b00-\u1b04\u1b34-\u1b44\u302a-\u302f\u3099\u309a])*"
+)
+_COMPOSITE = re.compile(r"(?<!\S)(?![A-Z]?[a-z]+(?!\S)|[A-Z]+(?!\S)|[0-9]+(?!\S))\S+")
+_SEGMENT = re.compile("[^_]+")
+
+# The next ones read the classes of a word's letters: A and a for Latin (s: plurals as in `APIs`),
+# B and b for other alphabets that have two cases, x for those that have not, 0 for digits.
+_ONE_WORD = re.compile("A+s?|A?[as]+|B+|B?b+|x+")
+_PART = re.compile("A+s?(?![as])0*|A?[as]+0*|B+(?!b)0*|B?b+0*|x+0*|0+")
+_LETTERS_OR_DIGITS = re.compile("[^0]+|0+")
+_MOST_RUNS = 3  # of letters and digits by turns; what has more is a number in another base
 
 _local = threading.local()
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a word of a folded text counts as, as spans within it.
+
+    Attributes:
+        units: what phrases are made of, ascending and apart.
+        letters: those among them that are one letter of a longer run of a spaceless script.
+        others: what it counts as besides; underscores within do not count.
+        fragments: what else finds it in a text, but is not asked for by a query that holds it.
+    """
+
+    units: tuple[Span, ...]
+    letters: frozenset[Span]
+    others: tuple[Span, ...]
+    fragments: tuple[Span, ...]
+
+
 def analyzer(*, stop_words: bool = True) -> Any:
-    """The tantivy TextAnalyzer of texts; without `stop_words`, the one of queries."""
+    """The tantivy TextAnalyzer of folded words; without `stop_words`, the one of queries."""
     import tantivy
 
-    steps = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    steps = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
     steps = steps.filter(tantivy.Filter.remove_long(_MAX_WORD_BYTES))
     steps = steps.filter(tantivy.Filter.lowercase())
     if not stop_words:
@@ -43,84 +98,124 @@ def analyzer(*, stop_words: bool = True) -> Any:
     return steps.filter(tantivy.Filter.stemmer("english")).build()
 
 
-def indexed_text(text: str) -> str:
-    """The text as it is indexed: composed characters, then the added words of its identifiers."""
-    clean = unicodedata.normalize("NFC", _encodable(text))
-    added = [word for _, _, word in _identifier_words(clean)]
-    return f"{clean}\n{' '.join(added)}" if added else clean
+def stems(words: str, *, stop_words: bool = True) -> list[str]:
+    """The terms of folded words with spaces between them, in their order."""
+    analyzers: dict[bool, Any] | None = getattr(_local, "analyzers", None)
+    if analyzers is None:
+        analyzers = _local.analyzers = {keep: analyzer(stop_words=keep) for keep in (True, False)}
+    terms: list[str] = analyzers[stop_words].analyze(words)
+    return terms
 
 
-def query_terms(query: str) -> dict[str, int]:
-    """The terms of a query and how often it holds each; any text is a query, none is syntax."""
-    text = indexed_text(query[:QUERY_CHARACTERS])
-    texts, queries = _analyzers()
-    return dict(Counter(queries.analyze(text) or texts.analyze(text)))
+def indexed(text: str) -> tuple[str, str]:
+    """What of a text is indexed: the units of its words in their order, and what they are besides.
 
-
-def highlight(query: str, text: str) -> tuple[tuple[int, int], ...]:
-    """Where `text` holds words of the query, stems compared, words within identifiers included.
-
-    Returns:
-        (start, end) character spans, ascending, none touching the next.
+    Both are words with spaces between them, for `analyzer`.
     """
-    terms = query_terms(query)
-    if not terms:
-        return ()
-    clean = _encodable(text)
-    texts, _ = _analyzers()
-    spans = [
-        (token.char_offset_from, token.char_offset_to)
-        for token in texts.pre_tokenize(clean).tokens
-        if token.text in terms
-    ]
-    stems: dict[str, bool] = {}
-    for start, end, word in _identifier_words(clean):
-        if word not in stems:
-            stems[word] = any(term in terms for term in texts.analyze(word))
-        if stems[word]:
-            spans.append((start, end))
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)
+    others: list[str] = []
+
+    def divided(match: re.Match[str]) -> str:
+        word = match[0]
+        units, more = _rendered_short(word) if len(word) <= _CACHED_WORD else _rendered(word)
+        others.extend(more)
+        return units
+
+    return _COMPOSITE.sub(divided, fold(text)), " ".join(others)
 
 
-def _identifier_words(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, word) of what the analyser does not see: snake wholes and camel parts."""
-    for run in _RUN.finditer(text):
-        if _plain(run[0]):
-            continue
-        segments = list(_SEGMENT.finditer(text, *run.span()))
-        if len(segments) > 1:
-            whole = "".join(segment[0] for segment in segments)
-            yield segments[0].start(), segments[-1].end(), whole
-        for segment in segments:
-            word = segment[0]
-            if word.islower() or word.isupper() or not word.isascii():
-                continue
-            parts = list(_PART.finditer(text, *segment.span()))
-            if len(parts) > 1:
-                for part in parts:
-                    if len(part[0]) > 1:  # the m of mRNA is noise
-                        yield part.start(), part.end(), part[0]
+def parts(word: str) -> Parts:
+    """What a word of a folded text counts as."""
+    units: list[Span] = []
+    letters: list[Span] = []
+    others: list[Span] = []
+    fragments: list[Span] = []
+    segments = [match.span() for match in _SEGMENT.finditer(word)]
+    spaceless = _SPACELESS.search(word)
+    if len(segments) > 1 and not spaceless:
+        others.append((segments[0][0], segments[-1][1]))
+    for segment in segments:
+        for start, end, apart in _by_script(word, *segment) if spaceless else [(*segment, False)]:
+            if apart:
+                found = [match.span() for match in _LETTER.finditer(word, start, end)]
+                units += found
+                if len(found) > 1:
+                    letters += found
+                    others += [(a, b) for (a, _), (_, b) in pairwise(found)]
+            else:
+                _divide(word, start, end, units, others, fragments)
+    return Parts(tuple(units), frozenset(letters), tuple(others), tuple(fragments))
 
 
-def _plain(run: str) -> bool:
-    """Whether a run is one word that the analyser sees by itself, as nearly all of a text are."""
-    return run.isalpha() and (run.islower() or run.isupper() or run[1:].islower())
+def _by_script(word: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """The runs of spaceless scripts and of the others by turns; True for the former."""
+    for match in _SPACELESS.finditer(word, start, end):
+        if start < match.start():
+            yield start, match.start(), False
+        yield *match.span(), True
+        start = match.end()
+    if start < end:
+        yield start, end, False
 
 
-def _encodable(text: str) -> str:
-    """The text with half surrogate pairs, which UTF-8 cannot hold, replaced; its length stays."""
-    return _SURROGATE.sub("\ufffd", text)
+def _divide(
+    word: str,
+    start: int,
+    end: int,
+    units: list[Span],
+    others: list[Span],
+    fragments: list[Span],
+) -> None:
+    """Add the units, the others and the fragments of a run of letters and digits."""
+    classes = word[start:end].translate(_CLASSES)
+    found = [(start, end)]
+    if not _ONE_WORD.fullmatch(classes.replace("0", "")):
+        camel = [(start + a, start + b) for a, b in _spans(_PART, classes)]
+        if len(camel) > 1 and all(b - a > 1 for a, b in camel):
+            found = camel
+            others.append((start, end))
+        elif len(camel) > 1:  # the m of mRNA is noise
+            others += [(a, b) for a, b in camel if b - a > 1]
+            units.append((start, end))
+            found = []
+    units += found
+    for a, b in found or [(start, end)]:
+        runs = _spans(_LETTERS_OR_DIGITS, classes[a - start : b - start])
+        if 1 < len(runs) <= _MOST_RUNS:
+            fragments += [(a + c, a + d) for c, d in runs if d - c > 1]
 
 
-def _analyzers() -> tuple[Any, Any]:
-    """This thread's analysers of texts and of queries."""
-    pair: tuple[Any, Any] | None = getattr(_local, "pair", None)
-    if pair is None:
-        pair = _local.pair = analyzer(), analyzer(stop_words=False)
-    return pair
+def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:
+    return [match.span() for match in pattern.finditer(text)]
+
+
+def _rendered(word: str) -> tuple[str, tuple[str, ...]]:
+    """The units of a word with spaces between them, and what it counts as besides."""
+    made = parts(word)
+    units = " ".join([word[a:b] for a, b in made.units])
+    more = (*made.others, *made.fragments)
+    return units, tuple(word[a:b].replace("_", "") for a, b in more)
+
+
+_rendered_short = lru_cache(maxsize=1 << 16)(_rendered)
+
+
+class _Classes(dict[int, str]):
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _class(chr(code))
+        return found
+
+
+def _class(char: str) -> str:
+    if char.isdigit() or unicodedata.category(char)[0] == "N":
+        return "0"
+    latin = char < "\u0250" or "\u1e00" <= char <= "\u1eff" or "\ua720" <= char <= "\ua7ff"
+    if char == "s":
+        return "s"
+    if char.islower():
+        return "a" if latin else "b"
+    if char.isupper() or char.istitle():
+        return "A" if latin else "B"
+    return "x"
+
+
+_CLASSES = _Classes()

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.indexes.arrays import check_ids, make_folder, sync_folder
 from retrieval.indexes.lexical.fields import check_field, create, opened, write_failure
-from retrieval.indexes.lexical.words import indexed_text
+from retrieval.indexes.lexical.words import indexed
 
 _HEAP_BYTES = 64 << 20
 _REWRITTEN = frozenset({"meta.json", ".managed.json"})
@@ -106,8 +106,9 @@ def _commit(
             document = tantivy.Document(id=int(passage))
             for field, words in fields.items():
                 check_field(field)
-                if words:
-                    document.add_text(field, indexed_text(words))
+                for part in indexed(words):  # as two values: no phrase goes from one to the other
+                    if part:
+                        document.add_text(field, part)
             with write_failure(folder):
                 writer.add_document(document)
         with write_failure(folder):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.indexes import highlight
-from retrieval.indexes.lexical.words import query_terms
+from retrieval.indexes.lexical import parse_query
 
 
 def marked(query: str, text: str) -> str:
@@ -34,11 +34,11 @@ def marked(query: str, text: str) -> str:
     ],
 )
 def test_query_terms(query: str, terms: set[str]) -> None:
-    assert set(query_terms(query)) == terms
+    assert set(parse_query(query).terms) == terms
 
 
 def test_repeated_words_are_counted() -> None:
-    assert query_terms("dog Dogs cat") == {"dog": 2, "cat": 1}
+    assert parse_query("dog Dogs cat").terms == {"dog": 2, "cat": 1}
 
 
 @pytest.mark.parametrize(

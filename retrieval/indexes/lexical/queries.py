@@ -1,0 +1,120 @@
+"""Queries: what one asks for, what it insists on, what it excludes.
+
+    "a phrase"      passages that hold these words one after the other
+    -word           passages that do not hold the word
+    -"a phrase"     passages that do not hold the phrase
+
+Everything else is words, and any text is a query. Since texts are pasted that were written for
+something else, syntax is only what looks like it:
+
+- a text of several lines or of more than twenty words has none;
+- a phrase opens where a word could begin and closes where one could end, so that the marks in
+  `print("x")` and in `a 5" pipe` open none;
+- a minus excludes after white space and right before a word, so that a dash, `->` and the bullet
+  of a list exclude nothing, and before a number it is a sign;
+- a query that begins with a minus, or that holds an option of a command (`--force`, `-x`, `-rf`),
+  excludes no words;
+- stop words and words that the query asks for as well are not excluded;
+- a query that would ask for nothing but what it excludes excludes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from retrieval.indexes.lexical.folding import fold
+from retrieval.indexes.lexical.words import indexed, parts, stems
+
+QUERY_CHARACTERS = 1 << 16
+"""Where a query is cut off."""
+
+_SYNTAX = re.compile(
+    r"""(?:(?<=\s)(?P<minus>-)|(?<!\S)|(?<=(?<!\S)[(\[]))
+        (?:"(?P<straight>[^"]*)"|“(?P<curly>[^“”]*)”)
+        (?=[\s.,;:!?)\]]|$)
+      | (?<=\s)-(?P<word>[^\W\d_]\S*)""",
+    re.VERBOSE,
+)
+_MOST_WORDS = 20  # of a query with syntax; who writes more writes prose, which has quotation marks
+_OPTION = re.compile(r"(?<!\S)(?:--[A-Za-z]|-[A-Za-z]{1,2}(?![^\s=]))|\A-")
+
+Terms = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalQuery:
+    """A query as the lexical index takes it.
+
+    Attributes:
+        text: the query without what it excludes and without the marks around its phrases: what an
+            encoder reads of it.
+        terms: the words it asks for and how often; stop words only if there is nothing else.
+        phrases: the phrases that a passage must hold, each as its words.
+        excluded: the words and phrases that a passage must not hold, likewise.
+    """
+
+    text: str
+    terms: Mapping[str, int]
+    phrases: tuple[Terms, ...] = ()
+    excluded: tuple[Terms, ...] = ()
+
+
+@lru_cache(maxsize=256)
+def parse_query(query: str) -> LexicalQuery:
+    """Read a query; any text is one."""
+    query = query[:QUERY_CHARACTERS].strip()
+    if "\n" in query or "\r" in query or len(query.split()) > _MOST_WORDS:
+        return LexicalQuery(query, _terms(query))
+    options = _OPTION.search(query) is not None
+    kept: list[str] = []
+    phrases: list[Terms] = []
+    words: list[Terms] = []
+    excluded: list[Terms] = []
+    end = 0
+    for match in _SYNTAX.finditer(query):
+        word = match["word"]
+        if word is not None and (options or not stems(indexed(word)[0], stop_words=False)):
+            continue
+        quoted = match["straight"] if match["curly"] is None else match["curly"]
+        kept.append(query[end : match.start()])
+        end = match.end()
+        if word is not None:
+            words.append(_phrase(word))
+        elif match["minus"]:
+            excluded.append(_phrase(quoted))
+        else:
+            kept.append(quoted)
+            phrases.append(_phrase(quoted))
+    text = " ".join("".join([*kept, query[end:]]).split())
+    terms = _terms(text)
+    if not terms:
+        return LexicalQuery(query, _terms(query))
+    excluded += [each for each in words if not set(each) <= terms.keys()]
+    for term in (term for phrase in phrases for term in phrase):
+        if term.isascii():  # a stop word counts in a phrase
+            terms.setdefault(term, 1)
+    return LexicalQuery(text if end else query, terms, _some(phrases), _some(excluded))
+
+
+def _some(phrases: list[Terms]) -> tuple[Terms, ...]:
+    return tuple(phrase for phrase in phrases if phrase)
+
+
+def _phrase(text: str) -> Terms:
+    """The words of a phrase, stop words too."""
+    return tuple(stems(indexed(text)[0]))
+
+
+def _terms(text: str) -> dict[str, int]:
+    """The terms of a text and how often it holds each."""
+    words: list[str] = []
+    for word in fold(text).split():
+        made = parts(word)
+        units = [span for span in made.units if span not in made.letters]
+        words += [word[a:b].replace("_", "") for a, b in (*units, *made.others)]
+    joined = " ".join(words)
+    return dict(Counter(stems(joined, stop_words=False) or stems(joined)))
