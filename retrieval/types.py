@@ -75,8 +75,7 @@ class Context:
     """What a passage belongs to and does not say itself, as its document's outline tells it.
 
     Attributes:
-        headings: of the sections that it stands in, outermost first; without those that stand in
-            its own text.
+        headings: of the sections that it stands in, outermost first, its own included.
         symbol: qualified name of the function or class that it is, or is a part of, or "".
         signature: of that definition, as it is written, or "".
         defines: qualified names of the definitions that begin in it.
@@ -93,10 +92,10 @@ class Context:
     languages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != _NO_CONTEXT
+        return self != NO_CONTEXT
 
 
-_NO_CONTEXT = Context()
+NO_CONTEXT = Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Place:
     part: str | None = None
 
     def __bool__(self) -> bool:
-        return self != _NO_PLACE
+        return self != NO_PLACE
 
     def __str__(self) -> str:
         named = (("part", self.part), ("page", self.page), ("cell", self.cell), ("row", self.row))
@@ -128,7 +127,7 @@ class Place:
         return ", ".join([*parts, *([self.time] if self.time else [])])
 
 
-_NO_PLACE = Place()
+NO_PLACE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +147,8 @@ class Passage:
     ordinal: int
     start: int
     end: int
-    context: Context = _NO_CONTEXT
-    place: Place = _NO_PLACE
+    context: Context = NO_CONTEXT
+    place: Place = NO_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +274,7 @@ class Hit:
         ranks: each retriever's own rank, 1 is best; under `hybrid` among the candidates.
         highlights: (start, end) character spans within `text` of the words that match the query.
         metadata: the document's metadata.
+        context: what was read in front of the passage: title, headings, definition, table header.
     """
 
     document_id: str
@@ -289,6 +289,22 @@ class Hit:
     ranks: Mapping[str, int]
     highlights: tuple[tuple[int, int], ...]
     metadata: Mapping[str, Any]
+    context: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The headings that the passage stands under, outermost first, between ` > `; or ""."""
+        return " > ".join(self.passage.context.headings)
+
+    @property
+    def symbol(self) -> str:
+        """Qualified name of the definition that the passage is or is a part of, or ""."""
+        return self.passage.context.symbol
+
+    @property
+    def place(self) -> Place:
+        """Where the passage begins, beside its line: page, cell, row, time, part."""
+        return self.passage.place
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ _SHARE, _WHOLE_SHARE = 1 / 2, 2 / 3
 class Contexts:
     """An outline, prepared to be asked about many spans in ascending order or any other."""
 
-    def __init__(self, outline: Outline) -> None:
+    def __init__(self, text: str, outline: Outline) -> None:
         self._sections = outline.sections
+        self._hollow = [not text[s.body : s.end].strip() for s in outline.sections]
         self._section_starts = [section.start for section in outline.sections]
         self._parents = _parents(outline.sections)
         self._definitions = [b for b in outline.blocks if b.kind == "definition"]
@@ -50,11 +51,19 @@ class Contexts:
         return Place(**found) if found else Place()  # type: ignore[arg-type]
 
     def _headings(self, start: int) -> tuple[str, ...]:
-        """Headings above a character, without one that it stands in."""
+        """Headings of the section that a character stands in, its own heading included."""
         at = bisect_right(self._section_starts, start) - 1
+        if at < 0:
+            return ()
+        if start < self._sections[at].body:
+            # A heading that deeper ones follow at once begins their section.
+            while (
+                at + 1 < len(self._sections)
+                and self._hollow[at]
+                and self._sections[at + 1].level > self._sections[at].level
+            ):
+                at += 1
         words: list[str] = []
-        if at >= 0 and start < self._sections[at].body:
-            at = self._parents[at]
         while at >= 0:
             if self._sections[at].heading:
                 words.append(self._sections[at].heading)

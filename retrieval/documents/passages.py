@@ -70,7 +70,7 @@ def chunk(
     tokens = _Tokens.of(text, token_spans)
     if outline is None:
         outline = outline_of(text, document.metadata)
-    contexts = Contexts(outline)
+    contexts = Contexts(text, outline)
     passages: list[Passage] = []
     for start, end in _spans(text, tokens, outline, max_tokens):
         start += len(text[start:end]) - len(text[start:end].lstrip())

@@ -21,6 +21,7 @@ from retrieval.index.segments import OpenedSegments
 from retrieval.index.writing import codecs
 from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
+from retrieval.index.writing.upgrade import upgrade
 from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store.files import folder_bytes
@@ -66,6 +67,7 @@ class Index:
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = Turn()
         self._opened = OpenedSegments()
+        upgrade(path)
         self._snapshot: Snapshot | None = open_newest(path, self._opened)
         try:
             self._encoder = EncoderSlot(path, self._snapshot.store.settings, encoder)
@@ -122,7 +124,8 @@ class Index:
 
         Raises:
             IndexNotFound: there is none.
-            IndexFormatError: a newer release wrote it.
+            IndexFormatError: a newer release wrote it; or an older one, and the folder cannot be
+                written, to raise it to this release's format.
             EncoderMismatch: it was built by another encoder.
             InputError: `memory` is too little.
         """

@@ -24,10 +24,18 @@ Operator = Literal["==", "<", "<=", ">", ">="]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is looked at: a column of the document, or a path into its metadata."""
+    """What is looked at: a column of the document, or a path into its metadata or a structure.
+
+    Attributes:
+        path: keys, the outermost first.
+        column: of the document; the path is its name.
+        of: whose JSON object the path leads into: the document's metadata, the passage's
+            structure, or the passage's and, where it says nothing, the document's.
+    """
 
     path: tuple[str, ...]
     column: Literal["id", "title"] | None = None
+    of: Literal["document", "passage", "either"] = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,14 @@ def _join(word: str, parts: Sequence[Sql]) -> Sql:
 
 def _place(key: Key) -> Sql:
     """The two arguments, JSON and path, with which SQLite's JSON functions find the key."""
+    if key.of == "passage":
+        return Sql("p.structure, ?", ("$" + "".join(f".{name}" for name in key.path),))
+    if key.of == "either":  # a passage's languages, else the document's language
+        told = "json_type(p.structure, '$.languages') IS NULL"
+        return Sql(
+            f"CASE WHEN {told} THEN d.metadata ELSE p.structure END,"
+            f" CASE WHEN {told} THEN '$.language' ELSE '$.languages' END"
+        )
     if all(_PLAIN_KEY.fullmatch(name) for name in key.path):
         return Sql("d.metadata, ?", ("$" + "".join(f'."{name}"' for name in key.path),))
     return _fill("json_member(d.metadata, {path}), '$'", path=_bound(json.dumps(key.path)))

@@ -13,6 +13,9 @@
 
 A key is a metadata key; dots reach into nested objects, and backquotes hold what is not a plain
 word (`` `odd key`.name ``). `id` and `title` are the document's own; `` `id` `` is the metadata's.
+`heading`, `symbol` and `place` (`place.page`, `place.cell`, `place.row`, `place.time`,
+`place.part`) are the passage's; `language` is that of the code in a passage or, where it has none,
+the document's.
 In strings a backslash escapes a quote or a backslash and is itself before anything else. Keywords
 may be in capitals.
 
@@ -53,6 +56,9 @@ from retrieval.indexes.filter_sql import (
 
 __all__ = ["Filter", "parse_filter", "path_glob", "register_functions"]
 
+PLACES = ("page", "cell", "row", "time", "part")
+"""Fields of `retrieval.types.Place`."""
+
 _MAX_CHARACTERS = 1 << 20
 _MAX_CONDITIONS = 1000
 _MAX_DEPTH = 50
@@ -72,6 +78,11 @@ _SEGMENT = re.compile(r"`([^`]*)`|([^.`]+)")
 _ESCAPE = re.compile(r"\\([\\\"'])")
 _WORDS = frozenset({"and", "or", "not", "in", "glob", "true", "false", "null"})
 _CONSTANTS: dict[str, Value] = {"true": True, "false": False, "null": None}
+_OF_PASSAGES = {
+    "heading": Key(("headings",), of="passage"),
+    "symbol": Key(("symbol",), of="passage"),
+    "language": Key(("language",), of="either"),
+} | {f"place.{name}": Key((name,), of="passage") for name in PLACES}
 _OPERATORS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
@@ -82,15 +93,18 @@ class Filter:
     Attributes:
         text: what it was parsed from.
         root: the parsed form.
+        of_passages: whether it asks for what passages of one document have different.
     """
 
     text: str
     root: Node
+    of_passages: bool = False
 
     def to_sql(self) -> tuple[str, list[str | int]]:
         """A condition for an SQLite WHERE over `documents AS d`, and its positional parameters.
 
-        The connection needs `register_functions`; `d` has `id`, `title` and JSON `metadata`.
+        The connection needs `register_functions`; `d` has `id`, `title` and JSON `metadata`. One
+        `of_passages` is also over `passages AS p`, which has JSON `structure`.
         """
         sql = compile_node(self.root)
         return sql.text, list(sql.params)
@@ -108,7 +122,9 @@ def parse_filter(text: str) -> Filter:
         raise FilterError(
             f"the filter has {len(text)} characters; expected at most {_MAX_CHARACTERS}"
         )
-    return Filter(text, _Parser(text).parse())
+    parser = _Parser(text)
+    root = parser.parse()
+    return Filter(text, root, parser.of_passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +135,14 @@ class _Token:
 
 
 class _Parser:
-    """Recursive descent over the tokens; one method a rule."""
+    """Recursive descent over the tokens; one method a rule.
+
+    Attributes:
+        of_passages: whether a key of passages was met.
+    """
 
     def __init__(self, text: str) -> None:
+        self.of_passages = False
         self._text = text
         self._depth = 0
         self._conditions = 0
@@ -236,6 +257,9 @@ class _Parser:
     def _key(self, token: _Token) -> Key:
         if token.text in ("id", "title"):
             return Key((token.text,), "id" if token.text == "id" else "title")
+        if token.text in _OF_PASSAGES:
+            self.of_passages = True
+            return _OF_PASSAGES[token.text]
         path = tuple(quoted or plain for quoted, plain in _SEGMENT.findall(token.text))
         return Key(tuple(self._checked(name, token) for name in path))
 

@@ -19,8 +19,11 @@ from retrieval.store import schema
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.schema import PassageRow, Settings, SourceRecord
+from retrieval.store.structure import from_json
 from retrieval.types import Document, LateOptions
 
+_PASSAGE = 'id, document, ordinal, start, "end", first_line, last_line, structure'
+_DOCUMENT = "number, id, title, metadata, content_hash, source, checksum, reader"
 _VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
 
 
@@ -45,6 +48,7 @@ class StoredDocument:
     content_hash: str
     source: str | None
     checksum: str
+    reader: str | None
 
 
 class Store:
@@ -112,7 +116,7 @@ class Store:
                 dense_dim=meta["dense_dim"],
                 token_dim=meta["token_dim"],
                 passage_tokens=int(meta["passage_tokens"]),
-                late=LateOptions(**(meta["late"] if self.format_version > 1 else {})),
+                late=LateOptions(**meta["late"]),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(f"its table `meta` is not as it was written ({error!r})") from error
@@ -163,8 +167,22 @@ class Store:
         """Ids of all passages, ascending."""
         return self._column("SELECT id FROM passages ORDER BY id")
 
-    def matching(self, condition: str, parameters: Sequence[Any]) -> NDArray[np.int64]:
-        """Ids of the passages whose document, `documents AS d`, fulfils an SQL condition."""
+    def matching(
+        self, condition: str, parameters: Sequence[Any], *, of_passages: bool = False
+    ) -> NDArray[np.int64]:
+        """Ids of the passages that fulfil an SQL condition.
+
+        Args:
+            condition: over a row of `documents AS d`.
+            parameters: for its question marks.
+            of_passages: whether it speaks of `passages AS p` too.
+        """
+        if of_passages:
+            return self._column(
+                "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
+                f" WHERE {condition}",
+                parameters,
+            )
         return self._column(
             "SELECT id FROM passages WHERE document IN"
             f" (SELECT d.number FROM documents AS d WHERE {condition})",
@@ -173,12 +191,8 @@ class Store:
 
     def passages(self, ids: Sequence[int]) -> dict[int, PassageRow]:
         """The rows of the passages with these ids, by id; those that are not there are left out."""
-        rows = self._by_keys(
-            'SELECT id, document, ordinal, start, "end", first_line, last_line'
-            " FROM passages WHERE id IN",
-            ids,
-        )
-        return {row[0]: PassageRow(*row) for row in rows}
+        rows = self._by_keys(f"SELECT {_PASSAGE} FROM passages WHERE id IN", ids)
+        return {row[0]: self._passage(row) for row in rows}
 
     def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The place of each of these passages among them by document id, then ordinal, i64 [n].
@@ -211,19 +225,13 @@ class Store:
         """The passages of the document with this number, in order."""
         with self._reading() as database:
             rows = database.execute(
-                'SELECT id, document, ordinal, start, "end", first_line, last_line'
-                " FROM passages WHERE document = ? ORDER BY ordinal",
-                (number,),
+                f"SELECT {_PASSAGE} FROM passages WHERE document = ? ORDER BY ordinal", (number,)
             )
-            return [PassageRow(*row) for row in rows]
+            return [self._passage(row) for row in rows]
 
     def documents(self, numbers: Sequence[int]) -> dict[int, StoredDocument]:
         """The rows of the documents with these numbers, by number."""
-        rows = self._by_keys(
-            "SELECT number, id, title, metadata, content_hash, source, checksum"
-            " FROM documents WHERE number IN",
-            numbers,
-        )
+        rows = self._by_keys(f"SELECT {_DOCUMENT} FROM documents WHERE number IN", numbers)
         return {row[0]: self._document(row) for row in rows}
 
     def texts(self, numbers: Sequence[int]) -> dict[int, str]:
@@ -249,9 +257,7 @@ class Store:
         """The row of the document with this id, if there is one."""
         with self._reading() as database:
             row = database.execute(
-                "SELECT number, id, title, metadata, content_hash, source, checksum"
-                " FROM documents WHERE id = ?",
-                (id,),
+                f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (id,)
             ).fetchone()
         return None if row is None else self._document(row)
 
@@ -273,7 +279,7 @@ class Store:
         """What is known of the file at this path."""
         with self._reading() as database:
             row = database.execute(
-                "SELECT path, size, mtime_ns, hash FROM sources WHERE path = ?", (path,)
+                "SELECT path, size, mtime_ns, hash, reader FROM sources WHERE path = ?", (path,)
             ).fetchone()
         return None if row is None else SourceRecord(*row)
 
@@ -331,12 +337,24 @@ class Store:
         return rows
 
     def _document(self, row: Any) -> StoredDocument:
-        number, id, title, metadata, content_hash, source, checksum = row
+        number, id, title, metadata, content_hash, source, checksum, reader = row
         try:
             fields = json.loads(metadata)
         except ValueError as error:
             raise self._damaged(f"the metadata of document {id!r} is not JSON") from error
-        return StoredDocument(number, id, title, fields, content_hash, source, checksum)
+        return StoredDocument(number, id, title, fields, content_hash, source, checksum, reader)
+
+    def _passage(self, row: Any) -> PassageRow:
+        try:
+            context, place = from_json(row[-1])
+        except (ValueError, TypeError) as error:
+            raise self._damaged(
+                f"the context of passage {row[0]} is not as it was written"
+            ) from error
+        id, document, ordinal, start, end, first_line, last_line = row[:-1]
+        return PassageRow(
+            id, document, ordinal, start, end, first_line, last_line, context, place
+        )
 
     def _damaged(self, what: str) -> IndexCorrupted:
         return IndexCorrupted(

@@ -5,6 +5,8 @@ with every release. It stands in SQLite's `user_version`, where every release ca
 
 1   `meta` has no `late`: the options of late interaction are the defaults
 2   `meta.late` holds them, and token vectors may be compressed
+3   passages have a context and a place, documents and sources what read them, and the lexical index
+    has a field for each part of the context
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound
+from retrieval.store.structure import to_json
 from retrieval.store.unlocked import Unlocked
-from retrieval.types import LateOptions
+from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DATABASE = "store.sqlite"
 SEGMENTS = "segments"
 LOCK = "lock"
@@ -39,7 +42,8 @@ CREATE TABLE documents (
     metadata TEXT NOT NULL,      -- a JSON object
     content_hash TEXT NOT NULL,  -- Document.content_hash
     source TEXT,                 -- sources.path of the file it came from
-    checksum TEXT NOT NULL       -- over this row and its passages, see `checksum`
+    checksum TEXT NOT NULL,      -- over this row and its passages, see `checksum`
+    reader TEXT                  -- what cut it into passages, see `index.as_read.reading`
 );
 CREATE INDEX documents_source ON documents (source) WHERE source IS NOT NULL;
 -- Apart from `documents`, so that a filter on metadata does not read the texts' pages.
@@ -51,7 +55,8 @@ CREATE TABLE passages (
     start INTEGER NOT NULL,
     "end" INTEGER NOT NULL,
     first_line INTEGER NOT NULL,
-    last_line INTEGER NOT NULL
+    last_line INTEGER NOT NULL,
+    structure TEXT               -- a JSON object of its context and its place, or NULL
 );
 CREATE INDEX passages_document ON passages (document);
 -- Passages that were deleted and still stand in a vector segment, some in the lexical one too.
@@ -59,7 +64,8 @@ CREATE TABLE dead (passage INTEGER PRIMARY KEY);
 CREATE TABLE sources (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,   -- SourceRecord.times
-    hash TEXT NOT NULL
+    hash TEXT NOT NULL,
+    reader TEXT                  -- SourceRecord.reader
 ) WITHOUT ROWID;
 CREATE TABLE segments (name TEXT PRIMARY KEY, kind TEXT NOT NULL, passages INTEGER NOT NULL);
 CREATE TABLE files (
@@ -102,6 +108,8 @@ class PassageRow:
         ordinal: 0 for the document's first.
         start, end: its span in the document's text, in characters.
         first_line, last_line: 1-based lines of its first and last character.
+        context: what it belongs to.
+        place: where it stands, beside its lines.
     """
 
     id: int
@@ -111,6 +119,13 @@ class PassageRow:
     end: int
     first_line: int
     last_line: int
+    context: Context = NO_CONTEXT
+    place: Place = NO_PLACE
+
+    @property
+    def structure(self) -> str | None:
+        """Its context and place as they are stored."""
+        return to_json(self.context, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,31 +137,42 @@ class SourceRecord:
         size: bytes.
         times: a number that its times of change make; -1 if they tell nothing.
         hash: of its content.
+        reader: what read it: a format, its version and the options that counted; None if an older
+            release did.
     """
 
     path: str
     size: int
     times: int
     hash: str
+    reader: str | None = None
 
 
 def checksum(id: str, content_hash: str, source: str | None, passages: Iterable[PassageRow]) -> str:
     """BLAKE2b-128 of what ties a document to its passages, in hex; `verify` computes it again."""
     rows = [
-        [row.id, row.ordinal, row.start, row.end, row.first_line, row.last_line] for row in passages
+        [row.id, row.ordinal, row.start, row.end, row.first_line, row.last_line]
+        + ([] if row.structure is None else [row.structure])
+        for row in passages
     ]
     parts = json.dumps([id, content_hash, source, rows])
     return hashlib.blake2b(parts.encode("utf-8"), digest_size=16).hexdigest()
 
 
-def connect(folder: Path) -> tuple[sqlite3.Connection, Unlocked | None]:
+def connect(
+    folder: Path, *, oldest: int = FORMAT_VERSION
+) -> tuple[sqlite3.Connection, Unlocked | None]:
     """A connection to the database of an index that exists, in autocommit mode.
 
     The second is there if nothing can be locked: reading is done in its blocks then.
 
+    Args:
+        folder: the index's.
+        oldest: the oldest format that the caller can deal with.
+
     Raises:
         IndexNotFound: there is none, or only one whose making was cut short.
-        IndexFormatError: a newer release wrote it.
+        IndexFormatError: a newer release wrote it, or an older one than `oldest`.
         IndexCorrupted: the file is not what it was.
     """
     path = folder / DATABASE
@@ -183,6 +209,11 @@ def connect(folder: Path) -> tuple[sqlite3.Connection, Unlocked | None]:
             raise IndexFormatError(
                 f"the index at {folder} has format {version}, this release reads up to "
                 f"{FORMAT_VERSION}; install a newer release, or delete it and index again"
+            )
+        if version < oldest:
+            raise IndexFormatError(
+                f"the index at {folder} has format {version} and has to be raised to format "
+                f"{FORMAT_VERSION} first; `retrieval status --index {folder}` does it in place"
             )
         if version < 1:
             raise IndexCorrupted(

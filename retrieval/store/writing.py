@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
-from retrieval.store.schema import BUSY_MS, FORMAT_VERSION, PassageRow, SourceRecord, checksum
+from retrieval.store.schema import BUSY_MS, PassageRow, SourceRecord, checksum
 from retrieval.types import Document
 
 
@@ -25,13 +25,18 @@ class NewDocument:
         number: its number; never given out before.
         document: the document itself; its metadata are JSON.
         source: path of the file that it came from, or None.
-        passages: its passages, whose ids were never given out before.
+        passages: its passages: their ids were never given out before, or are those of passages
+            that it takes over from a document that goes.
+        reader: what cut it.
+        taken: ids of the passages that it takes over.
     """
 
     number: int
     document: Document
     source: str | None
     passages: Sequence[PassageRow]
+    reader: str | None = None
+    taken: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Relabel:
     number: int
     document: Document
     source: str | None
+    reader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class StoreWriter(Store):
             database = self._connection
             database.execute("BEGIN IMMEDIATE")
             try:
-                self._raise_format()
+                self._take_over([id for new in change.add for id in new.taken])
                 self._delete(change.delete)
                 self._add(change.add)
                 for relabel in change.relabel:
@@ -129,14 +135,9 @@ class StoreWriter(Store):
             database.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})")
             database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
-    def _raise_format(self) -> None:
-        """Bring an older format up to this release's, which writes what older ones cannot read."""
-        if self.format_version < FORMAT_VERSION:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('late', ?)",
-                (json.dumps(asdict(self.settings.late)),),
-            )
-            self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+    def _take_over(self, ids: Sequence[int]) -> None:
+        """Have passages outlive their document; they come again with the one that takes them."""
+        self._connection.executemany("DELETE FROM passages WHERE id = ?", [(id,) for id in ids])
 
     def _delete(self, numbers: Sequence[int]) -> None:
         keys = [(number,) for number in numbers]
@@ -149,7 +150,7 @@ class StoreWriter(Store):
     def _add(self, documents: Sequence[NewDocument]) -> None:
         run = self._connection.executemany
         run(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     new.number,
@@ -159,6 +160,7 @@ class StoreWriter(Store):
                     hash,
                     new.source,
                     checksum(new.document.id, hash, new.source, new.passages),
+                    new.reader,
                 )
                 for new in documents
                 for hash in (new.document.content_hash,)
@@ -169,9 +171,12 @@ class StoreWriter(Store):
             [(new.number, new.document.text) for new in documents],
         )
         run(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (p.id, p.document, p.ordinal, p.start, p.end, p.first_line, p.last_line)
+                (
+                    *(p.id, p.document, p.ordinal, p.start, p.end, p.first_line, p.last_line),
+                    p.structure,
+                )
                 for new in documents
                 for p in new.passages
             ],
@@ -179,16 +184,16 @@ class StoreWriter(Store):
         if documents:
             self._set("next_document", max(new.number for new in documents) + 1)
         last = max((p.id for new in documents for p in new.passages), default=None)
-        if last is not None:
+        if last is not None and last >= self.next_passage:
             self._set("next_passage", last + 1)
 
     def _relabel(self, relabel: Relabel) -> None:
         document, hash = relabel.document, relabel.document.content_hash
         tie = checksum(document.id, hash, relabel.source, self.passages_of(relabel.number))
         self._connection.execute(
-            "UPDATE documents SET metadata = ?, content_hash = ?, source = ?, checksum = ?"
-            " WHERE number = ?",
-            (_json(document), hash, relabel.source, tie, relabel.number),
+            "UPDATE documents SET metadata = ?, content_hash = ?, source = ?, reader = ?,"
+            " checksum = ? WHERE number = ?",
+            (_json(document), hash, relabel.source, relabel.reader, tie, relabel.number),
         )
 
     def _note_sources(self, sources: Mapping[str, SourceRecord | None]) -> None:
@@ -197,8 +202,12 @@ class StoreWriter(Store):
             [(path,) for path, source in sources.items() if source is None],
         )
         self._connection.executemany(
-            "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-            [(s.path, s.size, s.times, s.hash) for s in sources.values() if s is not None],
+            "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)",
+            [
+                (s.path, s.size, s.times, s.hash, s.reader)
+                for s in sources.values()
+                if s is not None
+            ],
         )
 
     def _name_segments(self, change: Commit) -> None:

@@ -14,7 +14,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from retrieval.index import Index
-from retrieval.index.writing.drafts import before
 from retrieval.train.task import Task
 from retrieval.types import Document, Hit, ProgressCallback, ProgressUpdate
 
@@ -37,6 +36,7 @@ class Candidate:
         start: first character in the document's text.
         end: one past the last.
         lexical: 0 where no word of the query is in it.
+        context: what is read in front of it, or "".
     """
 
     document: int
@@ -45,6 +45,7 @@ class Candidate:
     lexical: float
     dense: float
     late: float
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,10 @@ class Mined:
 
 
 def text_of(candidate: Candidate, documents: Sequence[Document]) -> str:
-    """The passage as the encoder reads it in an index: under its document's title."""
+    """The passage as the encoder reads it in an index: below its context."""
     document = documents[candidate.document]
     text = document.text[candidate.start : candidate.end]
-    return before(document.title, text) + text
+    return f"{candidate.context}\n{text}" if candidate.context else text
 
 
 def mine(
@@ -166,7 +167,8 @@ def _quoted(text: str) -> str:
 def _candidate(hit: Hit, places: Mapping[str, int]) -> Candidate:
     lexical, dense, late = (hit.scores.get(name, 0.0) for name in ("lexical", "dense", "late"))
     span = hit.passage
-    return Candidate(places[hit.document_id], span.start, span.end, lexical, dense, late)
+    scores = (lexical, dense, late)
+    return Candidate(places[hit.document_id], span.start, span.end, *scores, hit.context)
 
 
 def _plain(mined: Mined) -> list[object]:

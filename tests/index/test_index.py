@@ -40,6 +40,7 @@ def test_a_hit_says_where_it_comes_from(index: Index) -> None:
         ranks={"lexical": 1},
         highlights=((10, 15), (16, 19)),
         metadata=FOX.metadata,
+        context="Foxes",
     )
     assert index.search("sleeps", retriever="lexical")[0].path is None
     (bare, *_) = index.search("brown fox", retriever="lexical", highlights=False)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
+from retrieval.index.as_read import AsRead, path_of
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
 from retrieval.index.reading.search import QUERY_CHARACTERS
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.index.writing.drafts import before
 from retrieval.indexes import TokenMatches
 from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, VectorLocator
 
@@ -55,10 +55,11 @@ def explain(
         ids = [_passage_id(snapshot, hit) for hit in hits]
         found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))
     own = _spans(encoder, query[:QUERY_CHARACTERS], "query", len(asked.tokens))
+    as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
     pooled = snapshot.store.settings.late.pooling > 1
     answers = []
     for hit, matches in zip(hits, found, strict=True):
-        lead = before(hit.title, hit.text)
+        lead = as_read.before(hit.title, path_of(hit.metadata), hit.passage.context, hit.text)
         read = lead + hit.text
         spans = None if pooled else _spans(encoder, read, "document", None)
         answers.append(tuple(_matches(query, own, read, len(lead), spans, matches)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from retrieval.index.as_read import path_of, whole_context
 from retrieval.index.reading.runs import Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import highlight
@@ -64,13 +65,12 @@ def _hit(
     places: dict[str, tuple[float, int]],
     marks: tuple[tuple[int, int], ...],
 ) -> Hit:
-    path = document.metadata.get("path")
     return Hit(
         document_id=document.id,
-        passage=Passage(document.id, row.ordinal, row.start, row.end),
+        passage=Passage(document.id, row.ordinal, row.start, row.end, row.context, row.place),
         text=text,
         title=document.title,
-        path=path if isinstance(path, str) else None,
+        path=path_of(document.metadata),
         start_line=row.first_line,
         end_line=row.last_line,
         score=score,
@@ -78,4 +78,5 @@ def _hit(
         ranks={name: rank for name, (_, rank) in places.items()},
         highlights=marks,
         metadata=document.metadata,
+        context=whole_context(document.title, path_of(document.metadata), row.context, text),
     )

@@ -175,10 +175,10 @@ def _drawn(snapshot: Snapshot, count: int) -> list[str]:
     rng = random.Random(_SEED)
     ids = snapshot.store.passage_ids().tolist()
     chosen = rng.sample(ids, min(count, len(ids)))
-    texts = rescoring.texts(snapshot, snapshot.store.passages(chosen))
+    texts = snapshot.store.passage_texts(snapshot.store.passages(chosen).values())
     queries = []
     for id in chosen:
-        _, text = texts[id]
+        text = texts[id]
         sentences = [match[0].split() for match in _SENTENCE.finditer(text)]
         # Headings and fragments say little; a passage of nothing else has to do with them.
         sentences = [words for words in sentences if len(words) >= 4] or sentences

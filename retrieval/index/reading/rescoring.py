@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.index.as_read import AsRead, path_of
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.index.writing.drafts import before
-from retrieval.store import PassageRow
+from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 
 _ENCODED_AT_ONCE = 256
@@ -71,10 +71,11 @@ def scores(
 
     places = [np.searchsorted(wanted, ids) for ids in candidates]
     found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
+    as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
     for first in range(0, len(wanted), _ENCODED_AT_ONCE):
         tell(first)
         ids = wanted[first : first + _ENCODED_AT_ONCE].tolist()
-        read = texts(snapshot, snapshot.store.passages(ids))
+        read = texts(snapshot, as_read, snapshot.store.passages(ids))
         made = encoder.encode_documents(["".join(read[id]) for id in ids])
         if made.tokens is None or made.offsets is None:
             break
@@ -88,12 +89,19 @@ def scores(
     return found
 
 
-def texts(snapshot: Snapshot, rows: Mapping[int, PassageRow]) -> dict[int, tuple[str, str]]:
+def texts(
+    snapshot: Snapshot, as_read: AsRead, rows: Mapping[int, PassageRow]
+) -> dict[int, tuple[str, str]]:
     """By passage id, what the encoder reads before the passage, and the passage's text."""
     numbers = sorted({row.document for row in rows.values()})
     documents = snapshot.store.documents(numbers)
     stored = snapshot.store.passage_texts(rows.values())
     return {
-        id: (before(documents[row.document].title, stored[id]), stored[id])
+        id: (context_of(as_read, documents[row.document], row, stored[id]), stored[id])
         for id, row in rows.items()
     }
+
+
+def context_of(as_read: AsRead, document: StoredDocument, row: PassageRow, text: str) -> str:
+    """What is read in front of a stored passage of this text."""
+    return as_read.before(document.title, path_of(document.metadata), row.context, text)

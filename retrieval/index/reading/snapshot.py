@@ -73,8 +73,10 @@ class Snapshot:
         """
         if where is None:
             return self._alive
-        condition, parameters = parse_filter(where).to_sql()
-        return self._mask(self.store.matching(condition, parameters), value=True)
+        parsed = parse_filter(where)
+        condition, parameters = parsed.to_sql()
+        found = self.store.matching(condition, parameters, of_passages=parsed.of_passages)
+        return self._mask(found, value=True)
 
     def order(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each of these passages, i64 [n]: they rise by document id, then ordinal.

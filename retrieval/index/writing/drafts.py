@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from retrieval.documents import chunk
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
+from retrieval.index.as_read import AsRead, lexical_fields, path_of
 from retrieval.store import PassageRow
 from retrieval.types import Document, Encoder, Passage
 
-TITLE_CHARACTERS = 200
-"""More of a title than this is not put before each passage: it would drown the passage."""
-
-_SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and the line break after a title
-_LEAST_TOKENS = 16  # of a passage, whatever the title's length
+_SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and line breaks in the context
+_LEAST_TOKENS = 16  # of a passage, whatever its context's length
 
 
 def checked(document: Document) -> Document:
@@ -56,11 +54,19 @@ def checked(document: Document) -> Document:
 
 
 def cut(
-    document: Document, outline: Outline | None, encoder: Encoder, passage_tokens: int
+    document: Document, outline: Outline | None, encoder: Encoder, budget: int, passage_tokens: int
 ) -> tuple[list[Passage], int]:
-    """The document's passages, short enough for the encoder to read each with its title.
+    """The document's passages, short enough for the encoder to read each with its context.
 
-    And how many tokens its text has.
+    Args:
+        document: the document.
+        outline: its structure; None finds it by its metadata.
+        encoder: counts tokens.
+        budget: the most tokens of a context.
+        passage_tokens: the longest passage.
+
+    Returns:
+        The passages, and how many tokens the document's text has.
     """
     tokens = 0
 
@@ -70,8 +76,7 @@ def cut(
         tokens += len(spans)
         return spans
 
-    title = len(encoder.token_spans(_shown(document.title))) if document.title else 0
-    room = max(encoder.max_tokens - title - _SPECIAL_TOKENS, _LEAST_TOKENS)
+    room = max(encoder.max_tokens - budget - _SPECIAL_TOKENS, _LEAST_TOKENS)
     most = min(passage_tokens, room)
     return chunk(document, counted, outline=outline, max_tokens=most), tokens
 
@@ -90,6 +95,8 @@ def rows(
             end=passage.end,
             first_line=1 + bisect_left(breaks, passage.start),
             last_line=1 + bisect_left(breaks, max(passage.start, passage.end - 1)),
+            context=passage.context,
+            place=passage.place,
         )
         for place, passage in enumerate(passages)
     ]
@@ -103,42 +110,65 @@ class Draft:
         document: the document, checked.
         number: its number in the store.
         source: path of the file it came from, or None.
+        reader: what cut it.
         passages: its passages' rows.
         replaces: number of the stored document that leaves for it, or None.
         tokens: of its text.
+        taken: ids of passages that it takes over from that document: they are read as they were,
+            so their embeddings stay.
+        refielded: those of them whose words in the lexical index change.
     """
 
     document: Document
     number: int
     source: str | None
+    reader: str
     passages: Sequence[PassageRow]
     replaces: int | None = None
     tokens: int = 0
+    taken: frozenset[int] = field(default_factory=frozenset)
+    refielded: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def path(self) -> str | None:
+        """The file that its metadata name."""
+        return path_of(self.document.metadata)
+
+    @property
+    def new(self) -> list[PassageRow]:
+        """The passages that have to be encoded."""
+        return [row for row in self.passages if row.id not in self.taken]
+
 
     @property
     def characters(self) -> int:
-        """Of all its passages."""
-        return sum(row.end - row.start for row in self.passages)
+        """Of all passages that have to be encoded."""
+        return sum(row.end - row.start for row in self.new)
 
-    def texts(self) -> Iterator[str]:
-        """What the encoder reads of each passage: the title, a line break, the passage.
+    @property
+    def tokens_per_character(self) -> float:
+        """Of its passages."""
+        return self.tokens / max(1, sum(row.end - row.start for row in self.passages))
 
-        A passage taken from the middle of a document seldom says what the document is about;
-        its title does. It is left out where the passage has it already.
-        """
+    def text_of(self, row: PassageRow) -> str:
+        """A passage's text."""
+        return self.document.text[row.start : row.end]
+
+    def texts(self, as_read: AsRead) -> Iterator[str]:
+        """What the encoder reads of each passage that has to be encoded: its context, then it."""
+        for row in self.new:
+            text = self.text_of(row)
+            yield as_read.before(self.document.title, self.path, row.context, text) + text
+
+    def fields(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Id and words of each passage that the lexical index has not as it is."""
         for row in self.passages:
-            text = self.document.text[row.start : row.end]
-            yield before(self.document.title, text) + text
+            if row.id not in self.taken or row.id in self.refielded:
+                yield row.id, self.fields_of(row)
 
-
-def before(title: str, text: str) -> str:
-    """What is read before a passage of this text: its document's title and a line break, or ""."""
-    title = _shown(title)
-    return f"{title}\n" if title and title not in text else ""
-
-
-def _shown(title: str) -> str:
-    return title[:TITLE_CHARACTERS].strip()
+    def fields_of(self, row: PassageRow) -> Mapping[str, str]:
+        """The words of a passage."""
+        return lexical_fields(self.document.title, self.path, row.context, self.text_of(row))
 
 
 def _encodable(id: str, name: str, value: str) -> None:

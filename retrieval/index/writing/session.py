@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
 from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
+from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living, open_vectors
 from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
 from retrieval.index.writing.codecs import codec_for
@@ -143,13 +144,24 @@ class Session:
         Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
         the changes are kept and the old segments serve.
         """
-        gone = self._passages_of(delete)
+        taken = [id for draft in add for id in draft.taken]
+        gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         merge = self._merge(gone)
         written, left = self._write_lexical(add, gone, merge.buried)
         self._publish(
             Commit(
                 delete=delete,
-                add=[NewDocument(d.number, d.document, d.source, d.passages) for d in add],
+                add=[
+                    NewDocument(
+                        d.number,
+                        d.document,
+                        d.source,
+                        d.passages,
+                        reader=d.reader,
+                        taken=sorted(d.taken),
+                    )
+                    for d in add
+                ],
                 relabel=relabel,
                 sources=sources,
                 add_segments=[*self._vector_records(merge), *written],
@@ -248,18 +260,19 @@ class Session:
         previous = self._lexical()
         before = living(self.store)
         waiting = previous.passages - before if previous else 0
-        coming = sum(len(draft.passages) for draft in add)
+        coming = sum(len(draft.new) for draft in add)
+        anew = np.array([id for draft in add for id in sorted(draft.refielded)], np.int64)
         leaving = waiting + len(gone)
         after = before + coming - len(gone)
         may_wait = not len(buried) and leaving <= min(WAITING_MOST, after // WAITING_SHARE)
-        if not coming and (not leaving or may_wait):
+        if not coming and not len(anew) and (not leaving or may_wait):
             return [], []
         target = self._new_folder(LEXICAL)
         write_lexical(
             target,
             previous=self.store.segment_folder(previous.name) if previous else None,
-            add=_passages(add),
-            delete=np.concatenate([self.store.dead(), gone]) if waiting else gone,
+            add=(words for draft in add for words in draft.fields()),
+            delete=np.concatenate([self.store.dead() if waiting else _NO_IDS, gone, anew]),
         )
         record = self._sealed(target, LEXICAL, after, previous)
         return [record], [previous.name] if previous else []
@@ -426,13 +439,7 @@ class Session:
             chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
             documents, texts = self.store.documents(chosen), self.store.texts(chosen)
             for number in chosen:
+                title, path = documents[number].title, path_of(documents[number].metadata)
                 for row in self.store.passages_of(number):
                     text = texts[number][row.start : row.end]
-                    yield row.id, {"text": text, "title": documents[number].title}
-
-
-def _passages(drafts: Sequence[Draft]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    for draft in drafts:
-        for row in draft.passages:
-            text = draft.document.text[row.start : row.end]
-            yield row.id, {"text": text, "title": draft.document.title}
+                    yield row.id, lexical_fields(title, path, row.context, text)

@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 
 from retrieval.documents.outline import Outline
+from retrieval.index.as_read import AsRead, reading
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing import drafts
 from retrieval.index.writing.block_size import Pace
 from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY
 from retrieval.indexes.pooling import pool
@@ -101,6 +103,7 @@ class Writer:
         self.pending = 0
         self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Started | None = None
+        self._contexts: AsRead | None = None
         self._session = session
         self._encoder = encoder
         self._progress = progress
@@ -123,16 +126,25 @@ class Writer:
         return self._session.store
 
     def put(
-        self, document: Document, source: str | None = None, outline: Outline | None = None
+        self,
+        document: Document,
+        source: str | None = None,
+        outline: Outline | None = None,
+        *,
+        reader: str | None = None,
+        moved_from: str | None = None,
     ) -> Put:
         """Add a document, or replace the one with its id; as it was, it costs nothing.
 
-        Where only metadata or the source changed, the passages and their embeddings stay.
+        Passages that are read as they were before keep their embeddings.
 
         Args:
             document: the document.
             source: path of the file it came from.
             outline: its structure; None finds it by `format` or `language` in its metadata.
+            reader: what read the file, `documents.reader_of`.
+            moved_from: id of a document that this one is now: that one goes, and what is read of
+                both alike is not encoded again.
 
         Raises:
             InputError: the document cannot be stored.
@@ -147,15 +159,20 @@ class Writer:
             stored = None
         if stored is not None and stored.number >= self._first_number:
             again = True
-        if stored is None or (stored.content_hash, stored.source) != (
-            document.content_hash,
-            source,
-        ):
-            self._change(document, source, outline, stored)
+        made = (document.content_hash, source, reading(reader))
+        if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
+            kept = stored or (self._leaving(moved_from) if moved_from else None)
+            self._change(document, source, outline, reading(reader), kept)
             self._commit_if_due()
         elif not again:
             return "unchanged"
         return "again" if again else "added" if stored is None else "updated"
+
+    def _leaving(self, id: str) -> StoredDocument | None:
+        """The stored document of this id, to be replaced by one of another id."""
+        if id in self._touched or id in self._waiting:
+            self.commit()
+        return self.store.find(id)
 
     def owner(self, id: str) -> str | None:
         """The file that the document with this id comes from, as the next commit will have it."""
@@ -230,36 +247,37 @@ class Writer:
         document: Document,
         source: str | None,
         outline: Outline | None,
+        reader: str,
         stored: StoredDocument | None,
     ) -> None:
-        encoder = self._encoder.get()
-        passages, tokens = drafts.cut(document, outline, encoder, self._passage_tokens)
+        encoder, as_read = self._encoder.get(), self._as_read()
+        passages, tokens = drafts.cut(
+            document, outline, encoder, as_read.budget, self._passage_tokens
+        )
         rows = drafts.rows(
             document, passages, number=self._next_number, first_id=self._next_passage
         )
         replaces = None if stored is None else stored.number
-        draft = Draft(document, self._next_number, source, rows, replaces, tokens)
-        if stored is not None and self._has_same_passages(draft, stored):
-            self._relabel.append(Relabel(stored.number, document, source))
-            self._touched[document.id] = source
-            return
+        draft = Draft(document, self._next_number, source, reader, rows, replaces, tokens)
         if stored is not None:
+            draft = revised(draft, stored, self.store, as_read)
+            if stored.id == document.id and is_relabel(draft, stored, self.store):
+                self._relabel.append(Relabel(stored.number, document, source, reader))
+                self._touched[document.id] = source
+                return
             self._deleted.add(stored.number)
         self._next_number += 1
-        self._next_passage += len(rows)
+        self._next_passage += len(draft.new)
         self._waiting[document.id] = draft
         self._waiting_characters += len(document.text)
         self.pending += draft.characters
         if self._waiting_characters >= self._pace.characters:
             self._encode()
 
-    def _has_same_passages(self, draft: Draft, stored: StoredDocument) -> bool:
-        if draft.document.title != stored.title:
-            return False
-        rows = self.store.passages_of(stored.number)
-        return [(row.start, row.end) for row in rows] == [
-            (row.start, row.end) for row in draft.passages
-        ] and self.store.texts([stored.number]).get(stored.number) == draft.document.text
+    def _as_read(self) -> AsRead:
+        if self._contexts is None:
+            self._contexts = AsRead.of(self._encoder.get(), self._passage_tokens)
+        return self._contexts
 
     def _commit_if_due(self) -> None:
         changes = len(self._touched) + len(self._waiting) + len(self._deleted) + len(self._sources)
@@ -276,7 +294,7 @@ class Writer:
         drafts = list(self._waiting.values())
         block, size = Block(), 0
         for draft in drafts:
-            for row, text in zip(draft.passages, draft.texts(), strict=True):
+            for row, text in zip(draft.new, draft.texts(self._as_read()), strict=True):
                 block.append(draft, row, text)
                 size += len(text)
                 if size >= self._pace.characters:
@@ -351,7 +369,7 @@ class Block:
         self.texts.append(text)
         self.names.append(draft.document.id)
         self.characters += own
-        self.tokens += draft.tokens * own / draft.characters
+        self.tokens += draft.tokens_per_character * own
 
 
 @dataclass(frozen=True, slots=True)

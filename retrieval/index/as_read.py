@@ -1,0 +1,167 @@
+"""A passage as it is read: what the encoder sees in front of it, and the fields of its words.
+
+A passage from the middle of a document seldom says what it is about: its headings, the class that
+a method belongs to, the header of a table, the document's title and the file's name do. The encoder
+reads them before the passage, as far as they fit the context's share of a passage's tokens; the
+lexical index has each as a field of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from retrieval.types import Context, Encoder
+
+CONTEXT_SHARE = 0.25
+"""Of the tokens of the longest passage; docs/decisions/context.md has what was measured."""
+
+PIECE_CHARACTERS = 200
+"""More of a title, a heading or a signature than this would drown the passage."""
+
+SEPARATOR = " > "
+
+_RUN = re.compile(r"[^\W_]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+
+
+class AsRead:
+    """What an encoder reads before passages; counts of tokens are kept while it lives."""
+
+    def __init__(self, tokens: Callable[[str], int], passage_tokens: int) -> None:
+        """Say how to count.
+
+        Args:
+            tokens: how many tokens the encoder makes of a text.
+            passage_tokens: the longest passage.
+        """
+        self.budget = int(CONTEXT_SHARE * passage_tokens)
+        self._tokens = tokens
+        self._counts: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, encoder: Encoder, passage_tokens: int) -> AsRead:
+        """What this encoder reads."""
+        return cls(lambda text: len(encoder.token_spans(text)), passage_tokens)
+
+    def before(self, title: str, path: str | None, context: Context, text: str) -> str:
+        """What is read in front of a passage of this text, its line break included, or "".
+
+        Pieces that the passage has itself are left out. Those that do not fit the budget are
+        dropped, the least telling first: see `_pieces`.
+        """
+        left = self.budget
+        kept = []
+        for piece in _pieces(title, path, context, text):
+            count = self._count(piece.words)
+            if count <= left:
+                left -= count
+                kept.append(piece)
+        return _joined(kept)
+
+    def _count(self, piece: str) -> int:
+        if piece not in self._counts:
+            if len(self._counts) > 10_000:
+                self._counts.clear()
+            self._counts[piece] = self._tokens(piece) + 1
+        return self._counts[piece]
+
+
+def whole_context(title: str, path: str | None, context: Context, text: str) -> str:
+    """What would be read in front of a passage if nothing had to be dropped, or ""."""
+    return _joined(_pieces(title, path, context, text)).rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a context: the line and the place in it where it is read, and its words."""
+
+    line: int
+    order: int
+    words: str
+
+
+def _pieces(title: str, path: str | None, context: Context, text: str) -> list[_Piece]:
+    """What a passage belongs to and does not say itself, the most telling first.
+
+    The definition, the table's header, the nearest heading, the title, the outer headings from the
+    inside out, the path.
+    """
+    pieces = []
+    if context.symbol:
+        pieces.append(_Piece(1, 0, symbol_words(context)))
+    if context.lead:
+        pieces.append(_Piece(2, 0, context.lead))
+    headings = [_Piece(0, 2 + at, words) for at, words in enumerate(context.headings)]
+    pieces += headings[-1:]
+    if title:
+        pieces.append(_Piece(0, 1, title))
+    pieces += headings[-2::-1]
+    if path:
+        pieces.append(_Piece(0, 0, path_words(path)))
+    known: set[str] = set()
+    told = []
+    for piece in pieces:
+        words = " ".join(piece.words[:PIECE_CHARACTERS].split())
+        if words and words not in known and words not in text:
+            known.add(words)
+            told.append(replace(piece, words=words))
+    return told
+
+
+def _joined(pieces: Iterable[_Piece]) -> str:
+    lines: dict[int, list[str]] = {}
+    for piece in sorted(pieces, key=lambda piece: (piece.line, piece.order)):
+        lines.setdefault(piece.line, []).append(piece.words)
+    return "".join(f"{SEPARATOR.join(words)}\n" for words in lines.values())
+
+
+def lexical_fields(title: str, path: str | None, context: Context, text: str) -> Mapping[str, str]:
+    """The words that a passage is searched by, by the lexical index's field."""
+    fields = {
+        "text": text,
+        "title": title,
+        "path": path_words(path) if path else "",
+        "headings": "\n".join(heading for heading in context.headings if heading != title),
+        "symbol": "\n".join(dict.fromkeys([context.symbol, *context.defines])),
+        "context": context.lead,
+    }
+    return {name: words for name, words in fields.items() if words}
+
+
+def path_of(metadata: Mapping[str, Any]) -> str | None:
+    """The file that a document with these metadata came from, or None."""
+    path = metadata.get("path")
+    return path if isinstance(path, str) else None
+
+
+def path_words(path: str) -> str:
+    """The words of a file's folder and name, without its suffix: `docs/acme-2024.txt` has 3."""
+    return " ".join(_RUN.findall(str(PurePosixPath(path).with_suffix(""))))
+
+
+def symbol_words(context: Context) -> str:
+    """A definition's name as words, and its signature."""
+    words = " ".join(part.lower() for part in _PART.findall(context.symbol))
+    return f"{words}: {context.signature}" if context.signature else words
+
+
+VERSION = 1
+"""Raised whenever passages are read, or documents cut, in another way."""
+
+
+def reading(reader: str | None) -> str:
+    """What is stored of how a document was cut and read: this module's version and its format's.
+
+    Args:
+        reader: `documents.reader_of` of its file; None of a document that has none.
+    """
+    return f"{VERSION} {reader}" if reader else str(VERSION)
+
+
+def same_reading(one: str | None, other: str | None) -> bool:
+    """Whether passages of documents that were read so have the same contexts in front."""
+    return one is not None and other is not None and one.split(" ")[0] == other.split(" ")[0]

@@ -1,0 +1,34 @@
+"""A passage's context and place as the store keeps them: one JSON object, or NULL for neither."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from retrieval.types import NO_CONTEXT, NO_PLACE, Context, Place
+
+_LISTS = frozenset({"headings", "defines", "languages"})
+_CONTEXT = tuple(field.name for field in fields(Context))
+_PLACE = tuple(field.name for field in fields(Place))
+
+
+def to_json(context: Context, place: Place) -> str | None:
+    """What is not empty of both, by the names of their fields."""
+    if not context and not place:
+        return None
+    values: dict[str, Any] = {name: getattr(context, name) for name in _CONTEXT}
+    values |= {name: getattr(place, name) for name in _PLACE}
+    kept = {name: value for name, value in values.items() if value not in ((), "", None)}
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def from_json(text: str | None) -> tuple[Context, Place]:
+    """The context and the place; raises ValueError or TypeError if it is not what was written."""
+    if text is None:
+        return NO_CONTEXT, NO_PLACE
+    values: dict[str, Any] = json.loads(text)
+    place = {name: values.pop(name) for name in _PLACE if name in values}
+    for name in _LISTS & values.keys():
+        values[name] = tuple(values[name])
+    return Context(**values), Place(**place)
