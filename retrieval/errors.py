@@ -62,6 +62,10 @@ class IndexFormatError(StorageError):
     """The index was written by another release, in a form that this one does not read."""
 
 
+class IndexFormatOutdated(IndexFormatError):  # noqa: N818
+    """An older release wrote the index; opening it through `Index` raises its format in place."""
+
+
 class EncoderMismatch(StorageError):  # noqa: N818
     """The index was built by another encoder than the one given."""
 

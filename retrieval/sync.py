@@ -7,9 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.documents import MAX_BYTES, Discovery, ReadResult, SourceFile, discover, read
+from retrieval.documents import (
+    MAX_BYTES,
+    Discovery,
+    ReadOptions,
+    ReadResult,
+    SourceFile,
+    discover,
+    is_current,
+    read,
+)
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
+from retrieval.index.as_read import reader_read, reading
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
 from retrieval.types import COMPRESSING, ProgressUpdate
@@ -75,12 +85,14 @@ def sync(
     progress: Callable[[SyncProgress], object] | None = None,
     exclude: Sequence[Path] = (),
     max_bytes: int = MAX_BYTES,
+    options: ReadOptions | None = None,
 ) -> SyncReport:
     """Bring the files under `paths` into the index, and out of it what is gone from there.
 
-    A file whose size and times of change are known is not read; one whose content hash is known
-    is not encoded; of one that changed, only the documents that changed are. Commits come every
-    few seconds: after an interruption the next run goes on from there.
+    A file whose size and times of change are known is not read, unless a newer version of its
+    format, or other options, would read it otherwise. Of what is read, only passages whose text or
+    context changed are encoded. Commits come every few seconds: after an interruption the next
+    run goes on from there.
 
     - A file that is gone, ignored or too large now leaves the index with all its documents. So
       does one that changed and cannot be read as text any more: nothing stale is kept. A file or
@@ -95,6 +107,7 @@ def sync(
             vectors that is compressed.
         exclude: files and folders to leave out; the index itself always is.
         max_bytes: files beyond this size are skipped.
+        options: how files are read; a file that was read by other ones is read again.
 
     Raises:
         InputError: a path does not exist.
@@ -105,7 +118,7 @@ def sync(
     base = index.path.parent
     discovery = discover(paths, base, exclude=[index.path, *exclude], max_bytes=max_bytes)
     files = list(discovery)
-    run = _Run(progress)
+    run = _Run(options or ReadOptions(), progress)
     with index.writing(progress=run.advance) as writer:
         run.forget(writer, _gone(writer, discovery, files))
         run.read_all(writer, files)
@@ -140,9 +153,12 @@ class _Refused:
 class _Run:
     """One sync under way: its counts, and what it does with each file."""
 
-    def __init__(self, progress: Callable[[SyncProgress], object] | None) -> None:
+    def __init__(
+        self, options: ReadOptions, progress: Callable[[SyncProgress], object] | None
+    ) -> None:
         self.added = self.updated = self.unchanged = self.deleted = 0
         self.problems: list[str] = []
+        self._options = options
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
         self._unput = self._done = 0  # characters read, not put; bytes shown as done
@@ -167,7 +183,7 @@ class _Run:
         changed = []
         for file in files:
             known = writer.store.source(file.id)
-            if known and (known.size, known.times) == (file.size, _times(file)):
+            if known and known.matches(file.size, _times(file)) and self._is_current(known, file):
                 self.unchanged += writer.store.count_of_source(file.id)
             else:
                 changed.append(file)
@@ -185,11 +201,16 @@ class _Run:
         for one in refused:
             self._read_again(writer, one)
 
+    def _is_current(self, known: SourceRecord, file: SourceFile) -> bool:
+        """Whether a file would be read now as it was then."""
+        reader = reader_read(known.reader)
+        return reader is not None and is_current(reader, file.id, self._options)
+
     def _read(self, writer: Writer, file: SourceFile) -> list[_Refused]:
         """Put a file's documents and delete those it lost; what was refused of it, if anything."""
         read_ns = time.time_ns()
         try:
-            result = read(file)
+            result = read(file, self._options)
         except DocumentError as error:
             self.problems.append(str(error))
             self.forget(writer, [file.id])
@@ -198,7 +219,10 @@ class _Run:
             self._bytes += file.size
         self._unput = min(file.size, sum(len(document.text) for document in result.documents))
         known = writer.store.source(file.id)
-        if known is not None and known.hash == result.content_hash:
+        if known is not None and (known.hash, known.reader) == (
+            result.content_hash,
+            reading(result.reader),
+        ):
             self.unchanged += writer.store.count_of_source(file.id)
             writer.note_source(file.id, _record(file, result, read_ns))
             return []
@@ -219,7 +243,7 @@ class _Run:
         """Put those documents of a file that were refused, where nobody has their id now."""
         file, read_ns = one.file, time.time_ns()
         try:
-            result = read(file)
+            result = read(file, self._options)
         except DocumentError as error:  # it went in a moment ago: the next sync looks into it
             self.problems.append(str(error))
             return
@@ -248,7 +272,7 @@ class _Run:
                 refused.add(document.id)
                 continue
             try:
-                put = writer.put(document, file.id, outline)
+                put = writer.put(document, file.id, outline, reader=result.reader)
             except InputError as error:
                 self.problems.append(f"{file.id}: {error}")
                 continue
@@ -306,7 +330,7 @@ def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:
     """What is known of a file; without a time if that cannot tell the next change from this."""
     racy = read_ns - file.mtime_ns < _RACY_NS
     times = -1 if racy else _times(file)
-    return SourceRecord(file.id, file.size, times, result.content_hash)
+    return SourceRecord(file.id, file.size, times, result.content_hash, reading(result.reader))
 
 
 def _times(file: SourceFile) -> int:

@@ -12,7 +12,7 @@ naming     names of files as ids
 
 from retrieval.documents.naming import source_id
 from retrieval.documents.passages import MAX_TOKENS, chunk
-from retrieval.documents.reading import ReadOptions, ReadResult, read, reader_of
+from retrieval.documents.reading import ReadOptions, ReadResult, is_current, read, reader_of
 from retrieval.documents.walk import (
     MAX_BYTES,
     Discovery,
@@ -35,6 +35,7 @@ __all__ = [
     "WalkOptions",
     "chunk",
     "discover",
+    "is_current",
     "read",
     "reader_of",
     "source_id",

@@ -8,8 +8,9 @@ import stat
 from dataclasses import dataclass
 
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
-from retrieval.documents.formats import Format, Parsed, Source, format_of
+from retrieval.documents.formats import Format, Parsed, Source, format_of, formats
 from retrieval.documents.formats.languages import extension_of
+from retrieval.documents.formats.table import named
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Outline
 from retrieval.documents.walk import SourceFile
@@ -63,6 +64,16 @@ def reader_of(format: Format, options: ReadOptions) -> str:
         if value
     ]
     return " ".join([format.name, str(format.version), *given])
+
+
+def is_current(reader: str, name: str, options: ReadOptions) -> bool:
+    """Whether a file of this name would be read now by what read it then."""
+    format = formats().get(reader.split(" ")[0])
+    if format is None or reader != reader_of(format, options):
+        return False
+    by_name = named(name)
+    # Content may have decided against the name; that is known only by opening the file again.
+    return by_name in (None, format) or format.sniff is not None
 
 
 def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:

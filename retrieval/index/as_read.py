@@ -121,13 +121,14 @@ def _joined(pieces: Iterable[_Piece]) -> str:
 
 def lexical_fields(title: str, path: str | None, context: Context, text: str) -> Mapping[str, str]:
     """The words that a passage is searched by, by the lexical index's field."""
+    # The header counts as text: rows that stand below it hold its words as the first ones do.
+    has_lead = not context.lead or context.lead in text
     fields = {
-        "text": text,
+        "text": text if has_lead else f"{context.lead}\n{text}",
         "title": title,
         "path": path_words(path) if path else "",
         "headings": "\n".join(heading for heading in context.headings if heading != title),
         "symbol": "\n".join(dict.fromkeys([context.symbol, *context.defines])),
-        "context": context.lead,
     }
     return {name: words for name, words in fields.items() if words}
 
@@ -160,6 +161,14 @@ def reading(reader: str | None) -> str:
         reader: `documents.reader_of` of its file; None of a document that has none.
     """
     return f"{VERSION} {reader}" if reader else str(VERSION)
+
+
+def reader_read(reading: str | None) -> str | None:
+    """The reader of what `reading` made, or None if this release cuts or reads otherwise."""
+    if reading is None:
+        return None
+    version, _, reader = reading.partition(" ")
+    return reader if version == str(VERSION) else None
 
 
 def same_reading(one: str | None, other: str | None) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from retrieval.errors import InputError, StorageError
+from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import explain, measure, rescoring, search, verify
@@ -67,8 +67,12 @@ class Index:
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = Turn()
         self._opened = OpenedSegments()
-        upgrade(path)
-        self._snapshot: Snapshot | None = open_newest(path, self._opened)
+        try:
+            newest = open_newest(path, self._opened)
+        except IndexFormatOutdated:
+            upgrade(path)
+            newest = open_newest(path, self._opened)
+        self._snapshot: Snapshot | None = newest
         try:
             self._encoder = EncoderSlot(path, self._snapshot.store.settings, encoder)
         except BaseException:

@@ -352,9 +352,7 @@ class Store:
                 f"the context of passage {row[0]} is not as it was written"
             ) from error
         id, document, ordinal, start, end, first_line, last_line = row[:-1]
-        return PassageRow(
-            id, document, ordinal, start, end, first_line, last_line, context, place
-        )
+        return PassageRow(id, document, ordinal, start, end, first_line, last_line, context, place)
 
     def _damaged(self, what: str) -> IndexCorrupted:
         return IndexCorrupted(

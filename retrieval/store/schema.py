@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound
+from retrieval.errors import IndexCorrupted, IndexFormatError, IndexFormatOutdated, IndexNotFound
 from retrieval.store.structure import to_json
 from retrieval.store.unlocked import Unlocked
 from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
@@ -147,6 +147,10 @@ class SourceRecord:
     hash: str
     reader: str | None = None
 
+    def matches(self, size: int, times: int) -> bool:
+        """Whether a file of this size and with these times is as it was."""
+        return (self.size, self.times) == (size, times)
+
 
 def checksum(id: str, content_hash: str, source: str | None, passages: Iterable[PassageRow]) -> str:
     """BLAKE2b-128 of what ties a document to its passages, in hex; `verify` computes it again."""
@@ -172,7 +176,8 @@ def connect(
 
     Raises:
         IndexNotFound: there is none, or only one whose making was cut short.
-        IndexFormatError: a newer release wrote it, or an older one than `oldest`.
+        IndexFormatError: a newer release wrote it.
+        IndexFormatOutdated: it has an older format than `oldest`.
         IndexCorrupted: the file is not what it was.
     """
     path = folder / DATABASE
@@ -210,8 +215,8 @@ def connect(
                 f"the index at {folder} has format {version}, this release reads up to "
                 f"{FORMAT_VERSION}; install a newer release, or delete it and index again"
             )
-        if version < oldest:
-            raise IndexFormatError(
+        if 1 <= version < oldest:
+            raise IndexFormatOutdated(
                 f"the index at {folder} has format {version} and has to be raised to format "
                 f"{FORMAT_VERSION} first; `retrieval status --index {folder}` does it in place"
             )

@@ -144,7 +144,11 @@ def test_a_flipped_bit_of_the_database_is_found_or_harmless(good: Path, tmp_path
     assert found > 4
 
 
-@pytest.mark.parametrize("damage", [halve, shorten, empty, remove])
+def cut_page(file: Path, _: random.Random) -> None:
+    file.write_bytes(file.read_bytes()[:-2048])  # a byte alone may be one that holds nothing
+
+
+@pytest.mark.parametrize("damage", [halve, cut_page, empty, remove])
 def test_a_cut_database_is_found(copy: Path, damage: Callable[[Path, random.Random], None]) -> None:
     damage(copy / "store.sqlite", random.Random(0))
     (line,) = diagnose(copy)[:1]
@@ -239,7 +243,8 @@ def newer(copy: Path) -> Iterator[Path]:
 
 def test_an_index_of_a_newer_format_is_refused(newer: Path) -> None:
     with pytest.raises(
-        IndexFormatError, match=r"has format 3, this release reads up to 2; install"
+        IndexFormatError,
+        match=rf"format {FORMAT_VERSION + 1}, this release .* {FORMAT_VERSION};",
     ):
         Index.open(newer)
     with pytest.raises(StorageError, match="already"):

@@ -1,10 +1,8 @@
-"""LateOptions: checked, kept, read back; and indexes of the format before there were any."""
+"""LateOptions: checked, kept, read back."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ import pytest
 from retrieval import LateOptions
 from retrieval.errors import EncoderError, IndexCorrupted, InputError
 from retrieval.index import Index
-from retrieval.store import FORMAT_VERSION, Store
+from retrieval.store import FORMAT_VERSION
 from retrieval.types import Document, Embeddings, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
-from .samples import CAT, DOG, FOX, ids
+from .samples import DOG, FOX, ids
 
 OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3)
 
@@ -161,61 +159,6 @@ def test_what_cannot_be_pooled_is_refused_as_ever(tmp_path: Path) -> None:
 
 def database(folder: Path) -> sqlite3.Connection:
     return sqlite3.connect(folder / "store.sqlite", isolation_level=None)
-
-
-@pytest.fixture
-def first_format(tmp_path: Path, encoder: FakeEncoder) -> Path:
-    """An index as the release before this format left it."""
-    folder = tmp_path / "i"
-    with Index.create(folder, encoder=encoder) as index:
-        index.add([FOX, DOG])
-    connection = database(folder)
-    connection.execute("DELETE FROM meta WHERE key = 'late'")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    return folder
-
-
-def test_the_first_format_is_read_and_stays_what_it_is(
-    first_format: Path, encoder: FakeEncoder
-) -> None:
-    with Index.open(first_format, encoder=encoder) as index:
-        assert index.status().late == LateOptions()
-        assert index.status().format_version == 1
-        assert ids(index.search("lazy dog", retriever="late"))[0] == "dog.txt"
-        assert index.verify() == []
-    store = Store(first_format)
-    assert store.format_version == 1
-    store.close()
-
-
-def test_the_first_write_raises_the_format(first_format: Path, encoder: FakeEncoder) -> None:
-    with Index.open(first_format, encoder=encoder) as old, Index.open(first_format) as index:
-        index.delete(["fox.txt"])
-        assert index.status().format_version == FORMAT_VERSION
-        assert old.status().format_version == 1  # it keeps its generation
-        assert ids(old.search("quick fox", retriever="late"))[0] == "fox.txt"
-        assert index.verify() == []
-    connection = database(first_format)
-    (value,) = connection.execute("SELECT value FROM meta WHERE key = 'late'").fetchone()
-    connection.close()
-    assert json.loads(value) == asdict(LateOptions())
-    with Index.open(first_format, encoder=encoder) as index:
-        index.add([CAT])
-        assert index.status().late == LateOptions()
-
-
-def test_a_failed_commit_leaves_the_first_format(
-    first_format: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError("the disk is gone")
-
-    monkeypatch.setattr("retrieval.store.writing.StoreWriter._name_segments", fail)
-    with Index.open(first_format, encoder=encoder) as index, pytest.raises(OSError, match="gone"):
-        index.add([CAT])
-    with Index.open(first_format) as index:
-        assert index.status().format_version == 1
 
 
 @pytest.mark.parametrize("value", ['{"bits": 3}', "[]", '{"colour": 1}', "7"])

@@ -25,9 +25,9 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = retrieval.sync.read
 
-    def read(source: retrieval.sync.SourceFile) -> retrieval.sync.ReadResult:
+    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
         seen.append(source.id)
-        return real(source)
+        return real(source, options)
 
     monkeypatch.setattr(retrieval.sync, "read", read)
     return seen
@@ -169,7 +169,7 @@ def test_jsonl_changes_line_by_line(index: Index, tmp_path: Path, encoder: FakeE
     records.append({"_id": "new", "text": "a new record"})
     path = jsonl(tmp_path / "data.jsonl", records, age=1)
     assert counts(sync(index, [path])) == (1, 2, 17, 1)
-    assert encoder.encoded == ["something else", "a new record"]
+    assert encoder.encoded == ["data\nsomething else", "data\na new record"]
     assert index.get(str(gone["_id"])) is None
     assert index.search("record7", 1, where="n == 700")[0].document_id == "r7"
     path.unlink()
@@ -250,9 +250,9 @@ def test_a_file_that_vanishes_on_the_way(
     write(docs / "a.md", "changed", age=1)
     real = retrieval.sync.read
 
-    def read(source: retrieval.sync.SourceFile) -> retrieval.sync.ReadResult:
+    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
         source.path.unlink()
-        return real(source)
+        return real(source, options)
 
     monkeypatch.setattr(retrieval.sync, "read", read)
     report = sync(index, [docs])

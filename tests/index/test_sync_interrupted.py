@@ -82,11 +82,11 @@ def test_a_file_edited_between_its_two_readings_is_read_whole(
     jsonl(tmp_path / "b.jsonl", [{"_id": "z", "text": "the z"}], age=1)
     real, readings = retrieval.sync.read, []
 
-    def read(source: retrieval.sync.SourceFile) -> retrieval.sync.ReadResult:
+    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
         readings.append(source.id)
         if readings.count("a.jsonl") == 2:
             jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "new"}, x], age=2)
-        return real(source)
+        return real(source, options)
 
     with monkeypatch.context() as patch:
         patch.setattr(retrieval.sync, "read", read)

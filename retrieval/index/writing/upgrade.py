@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -33,27 +34,19 @@ def upgrade(folder: Path) -> None:
         IndexLocked: another process is writing.
         IndexFormatError: the format is old and the folder cannot be written.
     """
-    if _format(folder) >= FORMAT_VERSION:
-        return
-    try:
-        with (
-            WriterLock(folder / LOCK),
-            sqlite_errors(folder / DATABASE),
-            closing(connect(folder, oldest=1)[0]) as database,
-        ):
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version < FORMAT_VERSION:
-                _raise(folder, database, version)
-    except PermissionError as error:
+    if not os.access(folder, os.W_OK):
         raise IndexFormatError(
             f"the index at {folder} has an older format and cannot be raised to format "
-            f"{FORMAT_VERSION} ({error.strerror}); open it once as someone who may write there"
-        ) from error
-
-
-def _format(folder: Path) -> int:
-    with sqlite_errors(folder / DATABASE), closing(connect(folder, oldest=1)[0]) as database:
-        return int(database.execute("PRAGMA user_version").fetchone()[0])
+            f"{FORMAT_VERSION}, since its folder cannot be written; open it once as someone who may"
+        )
+    with (
+        WriterLock(folder / LOCK),
+        sqlite_errors(folder / DATABASE),
+        closing(connect(folder, oldest=1)[0]) as database,
+    ):
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version < FORMAT_VERSION:
+            _raise(folder, database, version)
 
 
 def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:

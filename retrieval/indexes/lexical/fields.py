@@ -24,20 +24,18 @@ from retrieval.errors import (
 )
 from retrieval.indexes.lexical.words import analyzer
 
-FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol", "context")
+FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol")
 """What a passage is searched by.
 
-    text: its own words
+    text: its own words, and the header of the table or the columns of the file that it is of
     title: its document's title
     path: the words of the names of its folder and file
     headings: the headings above it
     symbol: the qualified name and signature of the definition around it
-    context: what else is read in front of it: a table's caption and header, a list's lead-in,
-        the columns of a CSV file
 """
 
 FIELD_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.5, "context": 0.5}
+    {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.5}
 )
 """What a match in each field counts, as a factor of its BM25 score."""
 

@@ -1,0 +1,103 @@
+"""Indexes of older formats: raised in place when they are opened, or refused; nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from retrieval.errors import IndexFormatError
+from retrieval.index import Index
+from retrieval.store import FORMAT_VERSION, Store
+from retrieval.types import Document, LateOptions
+
+from .fake_encoder import FakeEncoder
+from .older_formats import of_format
+from .samples import CAT, DOG, FOX
+from .test_index import ids
+
+DOCUMENTS = [FOX, DOG, Document("empty", "  "), *(Document(f"d{n}", f"word{n}") for n in range(9))]
+
+
+@pytest.fixture(params=[1, 2])
+def older(request: pytest.FixtureRequest, tmp_path: Path, encoder: FakeEncoder) -> Path:
+    return of_format(request.param, tmp_path / "i", DOCUMENTS, encoder)
+
+
+def test_an_older_format_is_raised_when_it_is_opened(older: Path, encoder: FakeEncoder) -> None:
+    encoder.encoded.clear()
+    with Index.open(older, encoder=encoder) as index:
+        status = index.status()
+        assert (status.format_version, status.late) == (FORMAT_VERSION, LateOptions())
+        assert status.documents == len(DOCUMENTS)
+        for document in DOCUMENTS:
+            assert index.get(document.id) == document
+        for retriever in ("lexical", "dense", "late", "hybrid"):
+            assert ids(index.search("lazy dog", retriever=retriever))[0] == "dog.txt"
+        assert index.verify() == []
+        assert encoder.encoded == []
+        index.add([CAT])
+        index.delete(["fox.txt"])
+        assert index.verify() == []
+        assert ids(index.search("lazy dog"))[0] == "dog.txt"
+
+
+def test_a_document_that_is_put_again_is_read_as_this_release_reads(
+    older: Path, encoder: FakeEncoder
+) -> None:
+    with Index.open(older, encoder=encoder) as index:
+        encoder.encoded.clear()
+        index.add([DOG])
+        assert len(encoder.encoded) == 1
+
+
+def test_an_older_format_that_cannot_be_written_is_refused(
+    older: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.index.writing.upgrade.os.access", lambda *_: False)
+    with pytest.raises(IndexFormatError, match=r"older format and cannot be raised to format"):
+        Index.open(older, encoder=encoder)
+
+
+def test_a_failure_leaves_the_older_format(
+    older: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.index.writing.upgrade.seal", fail)
+        with pytest.raises(OSError, match="gone"):
+            Index.open(older, encoder=encoder)
+    with pytest.raises(IndexFormatError, match="has to be raised"):
+        Store(older)
+    test_an_older_format_is_raised_when_it_is_opened(older, encoder)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_the_old_or_the_new(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    made = of_format(2, tmp_path / "made", DOCUMENTS * 1, encoder)
+    program = (
+        "import sys; from retrieval.index.writing.upgrade import upgrade; from pathlib import Path;"
+        "import tantivy; print('ready', flush=True); upgrade(Path(sys.argv[1])); print('done')"
+    )
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    for attempt in range(8):
+        folder = tmp_path / f"copy{attempt}"
+        subprocess.run(["cp", "-r", made, folder], check=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, env=environment
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.004 * attempt)
+            process.kill()
+        with Index.open(folder, encoder=encoder) as index:
+            assert index.status().documents == len(DOCUMENTS)
+            assert index.verify() == []
