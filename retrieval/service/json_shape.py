@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 def hits_as_dicts(
     hits: Sequence[Hit], matches: Sequence[Sequence[TokenMatch]] | None = None
 ) -> list[dict[str, Any]]:
-    """Hits with every field of `Hit`; `explain` too, where what matched is given for each."""
-    shaped: list[dict[str, Any]] = [plain_value(hit) for hit in hits]
+    """Hits with every field and property of `Hit`; `explain` too, where it is given for each."""
+    shaped: list[dict[str, Any]] = [
+        plain_value(hit)
+        | {"heading": hit.heading, "symbol": hit.symbol, "place": plain_value(hit.place)}
+        for hit in hits
+    ]
     for hit, pairs in zip(shaped, matches or [], strict=False):
         hit["explain"] = plain_value(pairs)
     return shaped

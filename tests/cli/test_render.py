@@ -11,6 +11,7 @@ from retrieval.cli.output.json_output import print_json
 from retrieval.cli.output.style import Style
 from retrieval.errors import IndexNotFound
 from retrieval.service import location
+from retrieval.service.json_shape import hits_as_dicts
 from retrieval.types import Hit, Passage, TokenMatch
 
 PLAIN = Style(colours=False, width=60)
@@ -151,9 +152,11 @@ def test_a_long_listing_is_cut_and_says_so() -> None:
 
 
 def test_json_holds_every_field_of_a_hit(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json([hit(score=np.float32(0.5), metadata={"n": float("nan"), "é": [Path("a")]})])
+    found = hit(score=np.float32(0.5), metadata={"n": float("nan"), "é": [Path("a")]})
+    print_json(hits_as_dicts([found]))
     (read,) = json.loads(capsys.readouterr().out)
-    assert set(read) == {field.name for field in dataclasses.fields(Hit)}
+    properties = {"heading", "symbol", "place"}
+    assert set(read) == {field.name for field in dataclasses.fields(Hit)} | properties
     span = {"document_id": "docs/locks.md", "ordinal": 1, "start": 40, "end": 90}
     assert {name: read["passage"][name] for name in span} == span
     assert read["highlights"] == [[19, 23]]

@@ -13,7 +13,7 @@ import pytest
 
 import retrieval.index.vectors
 import retrieval.sync
-from retrieval.documents import ReadResult, SourceFile
+from retrieval.documents import ReadOptions, ReadResult, SourceFile
 from retrieval.store import WriterLock
 from retrieval.store.schema import DATABASE, LOCK, SEGMENTS
 from tests.cli.conftest import Outcome, Retrieval
@@ -120,7 +120,7 @@ def test_an_unreadable_file(
 
 
 def test_a_binary_file_that_was_named(retrieval_command: Retrieval, folder: Path) -> None:
-    (folder / "data").write_bytes(b"text\0" * 100)
+    (folder / "data").write_bytes(b"text\0\1\2\3" * 100)
     done = retrieval_command("index", "docs", "data")
     assert (done.code, done.out.split(";")[0]) == (0, ".retrieval: 2 added")
     assert "data: holds no text; skipped" in done.err
@@ -148,10 +148,10 @@ def test_a_file_that_vanishes(
 ) -> None:
     real = retrieval.sync.read
 
-    def read(source: SourceFile) -> ReadResult:
+    def read(source: SourceFile, options: ReadOptions) -> ReadResult:
         if source.path.name == "locks.md":
             source.path.unlink()
-        return real(source)
+        return real(source, options)
 
     monkeypatch.setattr(retrieval.sync, "read", read)
     done = retrieval_command("index", "docs")
