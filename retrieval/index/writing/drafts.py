@@ -139,7 +139,6 @@ class Draft:
         """The passages that have to be encoded."""
         return [row for row in self.passages if row.id not in self.taken]
 
-
     @property
     def characters(self) -> int:
         """Of all passages that have to be encoded."""
