@@ -12,10 +12,11 @@ from pathlib import Path
 
 from retrieval.errors import IndexFormatError
 from retrieval.files.lock import WriterLock
+from retrieval.files.whole import sync_folder
 from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.indexes import write_lexical
-from retrieval.store.files import seal, sync_directory
+from retrieval.store.files import seal
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
 from retrieval.types import Context, LateOptions
@@ -59,7 +60,7 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
     if passages:
         write_lexical(target, add=_passages(database))
         files = seal(target, previous=None, known={})
-        sync_directory(folder / SEGMENTS)
+        sync_folder(folder / SEGMENTS)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("BEGIN IMMEDIATE")
     try:
