@@ -1,13 +1,14 @@
 """Every attention back end against the definition, written out sequence by sequence."""
 
-import importlib.util
 import itertools
 
 import pytest
 import torch
 
-from retrieval.encoders.model import attention as module
-from retrieval.encoders.model.attention import BLOCK, SHORT, Layout, attention, plain_attention
+from retrieval.encoders.model.attention import BACK_ENDS, Layout, attention, plain
+from retrieval.encoders.model.attention.back_ends import FORCED, BackEnd
+from retrieval.encoders.model.attention.plain import BLOCK, SHORT
+from retrieval.errors import InputError
 
 HEADS, DIM = 2, 8
 LENGTHS = {
@@ -20,7 +21,7 @@ LENGTHS = {
 }
 
 
-def reference_attention(q, k, v, layout, window):
+def reference_attention(q, k, v, layout, window, dim=DIM):
     out = torch.zeros_like(q)
     visible = layout.key_lengths or layout.lengths
     spans = itertools.pairwise([0, *itertools.accumulate(layout.lengths)])
@@ -29,7 +30,7 @@ def reference_attention(q, k, v, layout, window):
         seen = (at < keys)[None, :].expand(len(at), -1)
         if window is not None:
             seen = seen & ((at[:, None] - at).abs() <= window)
-        scores = torch.einsum("qhd,khd->hqk", q[start:stop], k[start:stop]) / DIM**0.5
+        scores = torch.einsum("qhd,khd->hqk", q[start:stop], k[start:stop]) / dim**0.5
         weights = scores.masked_fill(~seen, -torch.inf).softmax(-1).nan_to_num(0.0)
         out[start:stop] = torch.einsum("hqk,khd->qhd", weights, v[start:stop])
     return out
@@ -55,10 +56,10 @@ def test_cpu_back_ends_match_the_definition(lengths, window):
 
 
 @pytest.mark.parametrize("path", ["_dense", "_blocked", "_by_matmul"])
-def test_each_cpu_back_end_is_reached(path, monkeypatch):
+def test_each_way_of_the_plain_back_end_is_reached(path, monkeypatch):
     called = []
-    original = getattr(module, path)
-    monkeypatch.setattr(module, path, lambda *args: called.append(path) or original(*args))
+    original = getattr(plain, path)
+    monkeypatch.setattr(plain, path, lambda *args: called.append(path) or original(*args))
     layout = Layout.of([SHORT + 50, 100])
     q, k, v = random_qkv(layout.total)
     dtype = torch.bfloat16 if path == "_by_matmul" else torch.float32
@@ -98,20 +99,44 @@ def test_layout():
         Layout.of([2, 0])
 
 
-@pytest.mark.gpu
+DEVICES = [
+    pytest.param("cpu", torch.float32, id="cpu"),
+    pytest.param("cuda", torch.bfloat16, id="cuda", marks=pytest.mark.gpu),
+]
+
+
 @pytest.mark.parametrize("window", [None, 5, 64])
-@pytest.mark.parametrize("back_end", ["_varlen", "_flash_attn"])
-def test_cuda_back_ends_match_the_definition(back_end, window):
-    if not torch.cuda.is_available():
+@pytest.mark.parametrize(("device", "dtype"), DEVICES)
+@pytest.mark.parametrize("name", BACK_ENDS)
+def test_every_back_end_matches_the_definition(name, device, dtype, window):
+    if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    if back_end == "_flash_attn" and importlib.util.find_spec("flash_attn") is None:
-        pytest.skip("flash-attn is not installed")
-    lengths = [1, 7, 64, 65, 300, 777]
     generator = torch.Generator().manual_seed(0)
-    qkv = torch.randn(3, sum(lengths), HEADS, 64, generator=generator).bfloat16()
-    layout, on_device = Layout.of(lengths), Layout.of(lengths, "cuda")
-    expected = plain_attention(*qkv.float().unbind(0), layout, window)
-    made = getattr(module, back_end)(*qkv.cuda().unbind(0), on_device, window)
-    torch.testing.assert_close(made.float().cpu(), expected, atol=0.03, rtol=0)
-    plain = plain_attention(*qkv.cuda().unbind(0), on_device, window)
-    torch.testing.assert_close(plain.float().cpu(), expected, atol=0.03, rtol=0)
+    lengths = [1, 7, 64, 65, 300, 777]
+    qkv = torch.randn(3, sum(lengths), HEADS, 64, generator=generator).to(dtype)
+    layout = Layout.of(lengths, device)
+    on_device = qkv.to(device).unbind(0)
+    if not BACK_ENDS[name].usable(on_device[0], layout):
+        pytest.skip(f"{name} is not usable here")
+    made = BACK_ENDS[name].run(*on_device, layout, window)
+    expected = reference_attention(*qkv.float().unbind(0), Layout.of(lengths), window, 64)
+    tolerance = 2e-6 if dtype == torch.float32 else 0.03
+    torch.testing.assert_close(made.float().cpu(), expected, atol=tolerance, rtol=0)
+
+
+def test_the_first_usable_back_end_is_used_and_one_can_be_forced(monkeypatch):
+    def marked(name, usable=True):
+        return BackEnd(lambda q, *_: name, lambda q, layout: usable)
+
+    table = {"absent": marked("absent", usable=False), "a": marked("a"), "b": marked("b")}
+    monkeypatch.setattr("retrieval.encoders.model.attention.back_ends.BACK_ENDS", table)
+    arguments = (*random_qkv(4), Layout.of([4]), None)
+    assert attention(*arguments) == "a"
+    monkeypatch.setenv(FORCED, "b")
+    assert attention(*arguments) == "b"
+    monkeypatch.setenv(FORCED, "absent")
+    with pytest.raises(InputError, match=r"ATTENTION=absent cannot be used for torch\.fl"):
+        attention(*arguments)
+    monkeypatch.setenv(FORCED, "c")
+    with pytest.raises(InputError, match="RETRIEVAL_ATTENTION=c is unknown; choose from absent, a"):
+        attention(*arguments)
