@@ -113,14 +113,14 @@ def test_the_length_that_a_norm_gives_comes_back() -> None:
 
 def test_what_is_encoded_is_kept_and_damage_is_said(trunk: Trunk, tmp_path: Path) -> None:
     texts = [CORPUS[number] for number in range(3)]
-    told: list[tuple[int, int]] = []
-    trunk.encode(texts, tmp_path, lambda done, of: told.append((done, of)))
+    told: list[ProgressUpdate] = []
+    trunk.encode(texts, tmp_path, progress=told.append)
     total = sum(map(len, texts))
-    assert told[-1] == (total, total)
+    assert told[-1] == ProgressUpdate("encoding", total, total, "tokens")
     told.clear()
-    trunk.encode(texts, tmp_path, lambda done, of: told.append((done, of)))
+    trunk.encode(texts, tmp_path, progress=told.append)
     assert told == []
-    trunk.encode(texts[:2], tmp_path, lambda done, of: told.append((done, of)))
+    trunk.encode(texts[:2], tmp_path, progress=told.append)
     assert told
     for path in tmp_path.glob("*.npy"):
         path.write_bytes(b"\x93NUMPY")
