@@ -27,7 +27,7 @@ from retrieval.eval.building import (
 )
 from retrieval.eval.datasets import Collection, read_run
 from retrieval.eval.datasets.rows import Guessed, said_of
-from retrieval.eval.datasets.trec import word
+from retrieval.eval.datasets.run_files import escape_id
 from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.types import ProgressCallback
 
@@ -279,23 +279,25 @@ class RunFile:
     ) -> Cost:
         """See which documents stand in a run file under another spelling, for white space."""
         ids = (document.id for document in collection.documents)
-        self._spelled = {spelled: id for id in ids if (spelled := word(id)) != id}
+        self._spelled = {spelled: id for id in ids if (spelled := escape_id(id)) != id}
         return Cost()
 
     def answers(self, collection: Collection) -> bool:
         """Whether the file has any of the collection's queries."""
-        return any(query in self._run or word(query) in self._run for query in collection.queries)
+        return any(
+            query in self._run or escape_id(query) in self._run for query in collection.queries
+        )
 
     def unasked(self, collection: Collection) -> list[str]:
         """The file's queries that are not among the collection's, in the file's order."""
-        asked = {spelled for query in collection.queries for spelled in (query, word(query))}
+        asked = {spelled for query in collection.queries for spelled in (query, escape_id(query))}
         return [query for query in self._run if query not in asked]
 
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best of what the file holds; queries that it lacks have no answer."""
         found = {}
         for query in queries:
-            told = self._run.get(query) or self._run.get(word(query), {})
+            told = self._run.get(query) or self._run.get(escape_id(query), {})
             scores = {self._spelled.get(id, id): score for id, score in told.items()}
             best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
             found[query] = dict(best[:k])

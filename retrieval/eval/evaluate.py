@@ -15,7 +15,7 @@ import numpy as np
 from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.building import Ask, Cost, Ranked, Settings, System, joined
-from retrieval.eval.datasets import Collection, load, parts, write_run
+from retrieval.eval.datasets import Collection, collections_in, load, write_run
 from retrieval.eval.gather import Found, gathered
 from retrieval.eval.identical import ignores, without_identical
 from retrieval.eval.machine import forget_peak, machine, peak_rss_mb
@@ -172,7 +172,7 @@ def _check(
 
 def _load(sources: Sequence[str], split: str | None, failed: dict[str, str]) -> list[Collection]:
     found: dict[str, Collection] = {}
-    for source in (part for given in sources for part in parts(given)):
+    for source in (part for given in sources for part in collections_in(given)):
         try:
             for collection in load(source, split):
                 if collection.name in found:

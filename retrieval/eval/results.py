@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 import numpy as np
 
 from retrieval.errors import InputError
-from retrieval.eval.datasets.trec import unword
+from retrieval.eval.datasets.run_files import unescape_id
 from retrieval.files.whole import write_whole
 
 SCHEMA_VERSION = 1
@@ -308,7 +308,7 @@ def read_run(
             parts = line.split()
             try:
                 query, _, document, _, said, _ = parts
-                query, document = unword(query), unword(document)
+                query, document = unescape_id(query), unescape_id(document)
                 score = float(said)
                 if math.isnan(score):
                     raise ValueError

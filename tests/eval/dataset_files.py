@@ -45,4 +45,4 @@ def texts(collection: Collection) -> dict[str, str]:
 def format_of(folder: Path) -> str:
     found = recognise(folder)
     assert found is not None
-    return found[0]
+    return found.name

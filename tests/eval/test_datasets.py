@@ -411,7 +411,7 @@ def test_by_name_a_title_is_not_there_twice(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_names_of_ir_datasets_are_found_without_a_network() -> None:
     pytest.importorskip("ir_datasets")
-    from retrieval.eval.datasets.named import _find
+    from retrieval.eval.datasets.from_ir_datasets import _find
 
     dataset, name = _find("beir/scifact", None)
     assert (name, dataset.has_qrels()) == ("beir/scifact/test", True)

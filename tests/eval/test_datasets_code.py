@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets import load
-from retrieval.eval.datasets.code import averaged
+from retrieval.eval.datasets.averaging import averaged
 from retrieval.eval.datasets.shared_urls import Ids
 from tests.eval.dataset_files import format_of, only, texts, write, write_parquet
 

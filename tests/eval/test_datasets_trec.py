@@ -14,7 +14,7 @@ import pytest
 from retrieval.errors import InputError
 from retrieval.eval.baselines import RunFile
 from retrieval.eval.datasets import load, read_run
-from retrieval.eval.datasets.trec import qrels_of
+from retrieval.eval.datasets.formats.trec import qrels_of
 from tests.eval.dataset_files import format_of, only, texts, write
 
 TOPICS = """<top>

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.eval.datasets.trec import unword, word, write_run
+from retrieval.eval.datasets.run_files import escape_id, unescape_id, write_run
 from retrieval.eval.results import read_run, run_path
 
 _PIECES = st.sampled_from(
@@ -19,14 +19,14 @@ IDS = st.one_of(st.lists(_PIECES, max_size=8).map("".join), st.text(st.character
 
 @given(IDS)
 def test_an_id_is_one_word_and_comes_back(id: str) -> None:
-    said = word(id)
-    assert unword(said) == id
+    said = escape_id(id)
+    assert unescape_id(said) == id
     assert said.split() == ([said] if said else [])
 
 
 @given(st.text(alphabet="ab%/:.é", min_size=1))
 def test_an_id_that_needs_no_escape_stays(id: str) -> None:
-    assert word(id) == id
+    assert escape_id(id) == id
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_an_id_that_needs_no_escape_stays(id: str) -> None:
     ],
 )
 def test_what_stands_in_the_file(id: str, said: str) -> None:
-    assert word(id) == said
+    assert escape_id(id) == said
 
 
 def test_a_run_is_read_with_the_ids_of_the_collection(tmp_path: Path) -> None:

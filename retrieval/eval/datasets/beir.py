@@ -22,6 +22,22 @@ _FOLDER = "a folder in BEIR's format with corpus.jsonl, queries.jsonl and qrels/
 
 
 @dataclass(frozen=True, slots=True)
+class Dataset:
+    """A corpus in memory, its queries, and who is relevant to whom.
+
+    Attributes:
+        name: the folder's name.
+        queries: text by query id; only queries that have judgements.
+        qrels: grade by document id, by query id.
+    """
+
+    name: str
+    documents: tuple[Document, ...]
+    queries: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """How well a document answers a query: above 0 if it does."""
 
@@ -55,6 +71,24 @@ def queries(folder: Path) -> Iterator[Document]:
 def judgements(folder: Path, split: str = TRAIN) -> Iterator[Judgement]:
     """The judgements of one split; raises as `documents` does."""
     return _judgements(folder / "qrels" / f"{split}.tsv", _FOLDER)
+
+
+def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = None) -> Dataset:
+    """Read a folder in BEIR's format into memory.
+
+    Args:
+        max_queries: keep the first this many judged queries, in the order of `queries.jsonl`.
+
+    Raises:
+        InputError: a file is missing or a line cannot be read; both are named.
+    """
+    every = tuple(documents(folder))
+    qrels: dict[str, dict[str, int]] = {}
+    for found in judgements(folder, split):
+        qrels.setdefault(found.query, {})[found.document] = found.grade
+    judged = [(query.id, query.text) for query in queries(folder) if query.id in qrels]
+    asked = dict(judged[:max_queries])
+    return Dataset(folder.name, every, asked, {query: qrels[query] for query in asked})
 
 
 def queries_of(file: Path) -> Iterator[Document]:

@@ -1,7 +1,4 @@
-"""Rows of a file: JSON lines, plain or gzipped, a JSON list, parquet; errors name the line.
-
-And which files of a folder make up a split.
-"""
+"""Rows of a file: JSON lines, plain or gzipped, a JSON list, parquet; errors name the line."""
 
 from __future__ import annotations
 
@@ -23,13 +20,8 @@ Row = Mapping[str, Any]
 Guessed = dict[Path, int]
 """By file, how many of its lines are not UTF-8."""
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
-
 # A byte that does not fit UTF-8, as surrogateescape holds it.
 _MISFIT = re.compile("[\udc80-\udcff]")
-
-# test, test-00000-of-00001, and with a digest: test-00000-of-00001-832c77cf909fcbbc
-_SHARD = re.compile(r"^(?P<split>.+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?$")
 
 
 def lines(
@@ -169,34 +161,6 @@ def grade(value: object, path: Path) -> int:
         raise InputError(f"{path}: grade {value!r}; expected a whole number") from None
 
 
-def named(folder: Path, stem: str) -> Path | None:
-    """The file of this name in a folder, with any of the suffixes that can be read, or None."""
-    found = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in found if path.is_file()), None)
-
-
-def shards(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, list[Path]]:
-    """The files of a folder by split, in order: none if there is no such folder.
-
-    The split is the file's name without `-00000-of-00002`, or the name of the folder that it is
-    in, as in `test/0000.parquet`. Of a split in several forms the first of `suffixes` counts.
-    """
-    found: dict[str, dict[str, list[Path]]] = {}
-    for path in entries(folder):
-        for file in entries(path) if path.is_dir() else [path]:
-            suffix = next((end for end in suffixes if file.name.endswith(end)), None)
-            if suffix is None or not file.is_file():
-                continue
-            match = _SHARD.match(file.name.removesuffix(suffix))
-            if path.is_dir() or match:
-                split = path.name if path.is_dir() or match is None else match["split"]
-                found.setdefault(split, {}).setdefault(suffix, []).append(file)
-    return {
-        split: next(forms[end] for end in suffixes if end in forms)
-        for split, forms in found.items()
-    }
-
-
 def _guess(line: str, path: Path, expected: str) -> str:
     """A line with escaped bytes, read as the text of a document is."""
     data = line.encode("utf-8", "surrogateescape")
@@ -205,14 +169,6 @@ def _guess(line: str, path: Path, expected: str) -> str:
             f"{path} is no text, or UTF-16; expected {expected}: convert it, as by iconv"
         )
     return decode(data)[0]
-
-
-def entries(folder: Path) -> list[Path]:
-    """What is in a folder, in order of name; nothing if it is none or cannot be read."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
 
 
 def _json(path: Path) -> Iterator[Row]:

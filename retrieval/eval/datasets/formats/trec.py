@@ -1,4 +1,4 @@
-"""TREC's files: topics, judgements (qrels), runs, and documents between <DOC> tags.
+"""TREC's files: topics, judgements (qrels), and documents between <DOC> tags.
 
 A folder holds files with `topics` or `queries` in their names (SGML or XML topics, or id and text
 between tabs), with `qrels` (query, iteration, document, grade), and documents: `corpus.jsonl`,
@@ -13,28 +13,24 @@ what does not fit UTF-8 is read as Windows-1252, and counted.
 from __future__ import annotations
 
 import html
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
-from retrieval.eval.datasets.folders import choose
+from retrieval.eval.datasets.format import Format
 from retrieval.eval.datasets.rows import (
     Guessed,
-    entries,
     field,
     lines,
-    named,
     optional,
     rows,
     said_of,
     text_of,
     whole,
 )
-from retrieval.files.whole import replacing_text
+from retrieval.eval.datasets.splits import choose, entries, named
 from retrieval.types import Document
 
 # What says nothing about the split, at the end of a name: 2019qrels-pass.txt, qrels.dev.small.tsv
@@ -52,17 +48,15 @@ _DOCNO = re.compile(r"<DOCNO>\s*(.*?)\s*</DOCNO>", re.S | re.I)
 _TITLE = re.compile(r"<(TITLE|HEADLINE|HL|HEAD|TTL)>(.*?)</\1>", re.S | re.I)
 _CONTENT = re.compile(r"<(TEXT|DD|DATE|LP|LEADPARA)>(.*?)</\1>", re.S | re.I)
 _TAG = re.compile(r"<[^>]*>")
-_CODES = "|".join(quote(chr(at))[1:] for at in range(0x3001) if chr(at).isspace()) + "|25"
-_ESCAPES, _ESCAPED = re.compile(f"%(?:{_CODES})"), re.compile(rf"\s|%(?={_CODES})")
 
 
-def is_trec(folder: Path) -> bool:
+def recognises(folder: Path) -> bool:
     """Whether it holds topics, TREC's judgements and documents."""
     return bool(_named(folder, *_ASKED) and qrels_of(folder) and _corpus(folder))
 
 
-def load_trec(folder: Path, split: str | None) -> list[Collection]:
-    """The collection of a folder of TREC's files; raises as `load_folder` does."""
+def load(folder: Path, split: str | None) -> list[Collection]:
+    """The collection of a folder of TREC's files; raises as `Format.load` does."""
     judgements = qrels_of(folder)
     chosen = choose(split, list(judgements), folder)
     asked = _topics_of(folder, chosen)
@@ -145,71 +139,6 @@ def qrels(path: Path, guessed: Guessed) -> Iterator[Judgement]:
                 f"{path}:{number}: {line[:60]!r}; expected query, iteration, document and a whole "
                 "number"
             ) from None
-
-
-def read_run(path: Path, guessed: Guessed | None = None) -> dict[str, dict[str, float]]:
-    """A run file of query, Q0, document, rank, score, tag: score by document, by query.
-
-    Ranks are not looked at, as in trec_eval.
-
-    Args:
-        guessed: see `lines`; without it, a file that is not UTF-8 is refused.
-
-    Raises:
-        InputError: a line cannot be read, a score is no finite number, a document is given twice
-            for a query, or there is no line.
-    """
-    run: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(lines(path, "a TREC run file", guessed), start=1):
-        parts = line.split()
-        if not parts:
-            continue
-        try:
-            query, _, document, _, given = parts[:5]
-            score = float(given)
-        except ValueError:
-            raise InputError(
-                f"{path}:{number}: {line[:60]!r}; expected query, Q0, document, rank, score, tag"
-            ) from None
-        if not math.isfinite(score):
-            raise InputError(f"{path}:{number}: score {given}; expected a finite number")
-        if document in run.setdefault(query, {}):
-            raise InputError(
-                f"{path}:{number}: document {document!r} is there twice for query {query!r}; "
-                "keep one, as trec_eval demands"
-            )
-        run[query][document] = score
-    if not run:
-        raise InputError(f"{path} is empty; expected a TREC run file")
-    return run
-
-
-def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str) -> None:
-    """Write a run file, best first, in trec_eval's order; whole or not at all.
-
-    White space in an id or the tag becomes `%20` and the like: the format is cut at it. See `word`.
-    """
-    name = word(tag)
-    with replacing_text(path) as out:
-        for query, scores in run.items():
-            ordered = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
-            for rank, (document, score) in enumerate(ordered, start=1):
-                parts = (word(query), "Q0", word(document), str(rank), repr(score), name)
-                out.write(" ".join(parts) + "\n")
-
-
-def word(text: str) -> str:
-    """An id as one word of a run file: white space as `%20` and the like, all else as it is.
-
-    A `%` that could be taken for the beginning of such becomes `%25`, so that `unword` gives back
-    every id. Most ids with `%` stay as they are, as other programs expect them.
-    """
-    return _ESCAPED.sub(lambda match: quote(match[0]), text)
-
-
-def unword(text: str) -> str:
-    """The id that `word` made a word of."""
-    return _ESCAPES.sub(lambda match: unquote(match[0]), text)
 
 
 def _documents(path: Path, guessed: Guessed) -> Iterator[Document]:
@@ -304,3 +233,16 @@ def _corpus(folder: Path) -> list[Path]:
         return [single]
     tagged = {path for end in ("trec", "sgml") for path in folder.glob(f"*.{end}*")}
     return sorted(tagged.difference(_named(folder, *_ASKED), _named(folder, "qrels")))
+
+
+def lacking(folder: Path) -> str | None:
+    """Judgements alone."""
+    if qrels_of(folder):
+        return (
+            "beside TREC's qrels, topics*.txt or queries*.tsv and documents are needed: "
+            "corpus.jsonl, collection.tsv, or <DOC> in *.trec or *.sgml"
+        )
+    return None
+
+
+FORMAT = Format("TREC", recognises, load, lacking, precedence=3)

@@ -8,7 +8,7 @@ from textwrap import shorten
 from typing import Any
 
 from retrieval.errors import InputError, MissingDependency
-from retrieval.eval.datasets.code import averaged
+from retrieval.eval.datasets.averaging import averaged
 from retrieval.eval.datasets.collection import Collection, Judgement, Source, assemble
 from retrieval.eval.datasets.shared_urls import EACH, Ids
 from retrieval.types import Document
@@ -20,7 +20,7 @@ _SHARING = "codesearchnet/"
 """Collections whose ids are URLs, which several functions may share."""
 
 
-def load_named(name: str, split: str | None) -> list[Collection]:
+def load_by_name(name: str, split: str | None) -> list[Collection]:
     """A collection that ir-datasets knows, such as `beir/scifact/test`.
 
     Args:

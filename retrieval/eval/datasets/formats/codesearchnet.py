@@ -1,31 +1,35 @@
-"""Collections of code: CodeSearchNet, its annotated queries, CoSQA, AdvTest.
+"""CodeSearchNet: docstrings to functions of six languages; and its annotated queries.
 
-CodeSearchNet   LANG/final/jsonl/SPLIT/LANG_SPLIT_0.jsonl.gz, or SPLIT.jsonl(.gz), or
-                SPLIT-00000-of-00001.parquet: one function a line with `code`, `docstring`, `url`,
-                `language` (or `func_code_string` and so on); a codebase.jsonl beside a split holds
-                what it is searched in
-annotated       annotationStore.csv: Language, Query, GitHubUrl, Relevance, Notes; beside such
-                files, or over `data/` with them, as the repository has it
-CoSQA           cosqa-retrieval-SPLIT-500.json (a list of `idx`, `doc`, `retrieval_idx`) and
-                code_idx_map.txt (one JSON object: code to number)
-AdvTest         SPLIT.jsonl with `function_tokens` or `code_tokens`, `docstring_tokens`, `idx`
-                (or `id`)
+LANG/final/jsonl/SPLIT/LANG_SPLIT_0.jsonl.gz, or SPLIT.jsonl(.gz), or SPLIT-00000-of-00001.parquet:
+one function a line with `code`, `docstring`, `url`, `language` (or `func_code_string` and so on); a
+codebase.jsonl beside a split holds what it is searched in.
+
+annotationStore.csv (Language, Query, GitHubUrl, Relevance, Notes) has the annotated queries; beside
+such files, or over `data/` with them, as the repository has it.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from retrieval.errors import InputError
+from retrieval.eval.datasets.averaging import averaged
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
-from retrieval.eval.datasets.folders import choose
-from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, named, rows, shards
+from retrieval.eval.datasets.format import Format
+from retrieval.eval.datasets.functions import (
+    CODE,
+    SPLITS,
+    TEXT,
+    URL,
+    docstring,
+    files_by_split,
+    has,
+)
+from retrieval.eval.datasets.rows import Row, field, first_row, grade, lines, rows
 from retrieval.eval.datasets.shared_urls import EACH, Ids
+from retrieval.eval.datasets.splits import choose, named
 from retrieval.types import Document
 
 Function = tuple[Path, Row]
@@ -34,24 +38,14 @@ Function = tuple[Path, Row]
 ANNOTATIONS = "annotationStore.csv"
 ANNOTATED = "annotated"
 
-_CODE = ("code", "func_code_string", "original_string", "whole_func_string", "function")
-_TEXT = ("docstring", "func_documentation_string")
-_URL = ("url", "func_code_url")
-_CODE_TOKENS = ("code_tokens", "function_tokens", "func_code_tokens")
-_TEXT_TOKENS = ("docstring_tokens", "func_documentation_tokens")
-_NUMBER = ("idx", "id")
-_SPLITS = ("train", "valid", "validation", "test")
-_CODES = "code_idx_map.txt"
-_COSQA = re.compile(r"^cosqa-(?:retrieval-)?(?P<split>train|dev|test).*\.json$")
 
-
-def is_codesearchnet(folder: Path) -> bool:
+def recognises(folder: Path) -> bool:
     """Whether it holds files of functions with their docstrings."""
     found = _splits(folder)
-    return bool(found) and _has(first_row(next(iter(found.values()))[0]), _CODE, _TEXT, _URL)
+    return bool(found) and has(first_row(next(iter(found.values()))[0]), CODE, TEXT, URL)
 
 
-def load_codesearchnet(folder: Path, split: str | None) -> list[Collection]:
+def load(folder: Path, split: str | None) -> list[Collection]:
     """A collection for each language; split `annotated` is the annotated queries.
 
     Raises:
@@ -80,30 +74,12 @@ def annotations_of(folder: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def averaged(judgements: Iterable[Judgement]) -> tuple[list[Judgement], tuple[str, ...]]:
-    """Several annotations of one pair become their mean, rounded half up, and are counted."""
-    grades: dict[tuple[str, str], list[int]] = {}
-    for query, document, given in judgements:
-        grades.setdefault((query, document), []).append(given)
-    several = Counter(len(set(given)) > 1 for given in grades.values() if len(given) > 1)
-    said = (
-        f"{several.total()} pairs are annotated several times, {several[True]} of them with "
-        "different grades; their mean counts, rounded half up (the published evaluation does not "
-        "round)"
-    )
-    means = [
-        (query, document, (2 * sum(given) + len(given)) // (2 * len(given)))
-        for (query, document), given in grades.items()
-    ]
-    return means, (said,) if several else ()
-
-
 def _docstrings(
     name: str, split: str, functions: list[Function], searched: list[Path], language: str
 ) -> Collection:
     """The docstring of each function asks for its code, among all functions of the split."""
     ids = Ids(_codes(searched, language))
-    pairs = [(field(row, *_URL, path=path), _docstring(row, path)) for path, row in functions]
+    pairs = [(field(row, *URL, path=path), docstring(row, path)) for path, row in functions]
     meant = [
         ids.meant(url, _code(row, path))
         for (url, _), (path, row) in zip(pairs, functions, strict=True)
@@ -164,92 +140,13 @@ def _annotated_language(
     )
 
 
-def is_cosqa(folder: Path) -> bool:
-    """Whether it holds CoSQA's pairs and its map of codes."""
-    return (folder / _CODES).is_file() and bool(_cosqa_splits(folder))
-
-
-def load_cosqa(folder: Path, split: str | None) -> list[Collection]:
-    """CoSQA for retrieval: web queries to Python functions; raises as `load_folder` does."""
-    splits = _cosqa_splits(folder)
-    chosen = choose(split, list(splits), folder)
-    path, codes = splits[chosen], _cosqa_codes(folder / _CODES)
-
-    def documents() -> Iterator[Document]:
-        for code, number in codes.items():
-            yield Document(str(number), code)
-
-    found = list(rows(path))
-    queries = [(field(row, "idx", path=path), field(row, "doc", path=path)) for row in found]
-    judged = [
-        (
-            field(row, "idx", path=path),
-            field(row, "retrieval_idx", path=path),
-            grade(row.get("label", 1), path),
-        )
-        for row in found
-    ]
-    notes = "query: doc; document: code with its docstring, as published"
-    return [assemble(folder.name, chosen, documents, queries, judged, notes)]
-
-
-def _cosqa_splits(folder: Path) -> dict[str, Path]:
-    found = {}
-    for path in sorted(folder.glob("cosqa*.json")):
-        match = _COSQA.match(path.name)
-        if match and "retrieval_idx" in first_row(path):
-            found[match["split"]] = path
-    return found
-
-
-def _cosqa_codes(path: Path) -> dict[str, int]:
-    try:
-        codes = json.loads("\n".join(lines(path)))
-    except ValueError as wrong:
-        raise InputError(f"{path}: {wrong}; expected a JSON object of code to number") from None
-    if not isinstance(codes, dict):
-        raise InputError(f"{path} holds a {type(codes).__name__}; expected code to number")
-    return codes
-
-
-def is_advtest(folder: Path) -> bool:
-    """Whether its functions are numbered and cut into tokens, as AdvTest's are."""
-    found = _flat(folder)
-    if not found or named(folder, "codebase"):
-        return False
-    row = first_row(found.get("test", next(iter(found.values())))[0])
-    return _has(row, _CODE_TOKENS, _TEXT_TOKENS, _NUMBER)
-
-
-def load_advtest(folder: Path, split: str | None) -> list[Collection]:
-    """AdvTest: docstrings to Python functions whose names were replaced."""
-    splits = _flat(folder)
-    chosen = choose(split, list(splits), folder)
-    paths = splits[chosen]
-
-    def documents() -> Iterator[Document]:
-        for path in paths:
-            for row in rows(path):
-                code = _tokens(row, *_CODE_TOKENS) or field(row, *_CODE, path=path)
-                yield Document(field(row, *_NUMBER, path=path), code)
-
-    queries = [
-        (field(row, *_NUMBER, path=path), _docstring(row, path))
-        for path in paths
-        for row in rows(path)
-    ]
-    judged = [(id, id, 1) for id, _ in queries]
-    notes = "query: docstring_tokens; document: function_tokens, both joined by spaces"
-    return [assemble(folder.name, chosen, documents, queries, judged, notes)]
-
-
 def _splits(folder: Path) -> dict[str, list[Path]]:
     """Files by split: flat (test.jsonl), or as CodeSearchNet's archives unpack."""
-    flat = _flat(folder)
+    flat = files_by_split(folder)
     if flat:
         return flat
     found: dict[str, list[Path]] = {}
-    for split in _SPLITS:
+    for split in SPLITS:
         patterns = [f"final/jsonl/{split}"]
         patterns += [f"{over}*/final/jsonl/{split}" for over in ("", "data/", "resources/data/")]
         places = {place for pattern in patterns for place in folder.glob(pattern)}
@@ -257,12 +154,6 @@ def _splits(folder: Path) -> dict[str, list[Path]]:
         if paths:
             found[split] = paths
     return found
-
-
-def _flat(folder: Path) -> dict[str, list[Path]]:
-    found = shards(folder)
-    found = found if found.keys() & set(_SPLITS) else shards(folder / "data")
-    return {split: found[split] for split in _SPLITS if split in found}
 
 
 def _by_language(paths: list[Path]) -> dict[str, list[Path]]:
@@ -286,7 +177,7 @@ def _functions(paths: list[Path], language: str) -> Iterator[Function]:
 def _codes(paths: list[Path], language: str) -> Iterator[tuple[str, str]]:
     """URL and text of each function."""
     for path, row in _functions(paths, language):
-        yield field(row, *_URL, path=path), _code(row, path)
+        yield field(row, *URL, path=path), _code(row, path)
 
 
 def _documents(paths: list[Path], language: str, ids: Ids) -> Iterator[Document]:
@@ -296,18 +187,19 @@ def _documents(paths: list[Path], language: str, ids: Ids) -> Iterator[Document]
 
 def _code(row: Row, path: Path) -> str:
     """The code without its docstring, which is the query."""
-    code, docstring = field(row, *_CODE, path=path), field(row, *_TEXT, path=path)
+    code, docstring = field(row, *CODE, path=path), field(row, *TEXT, path=path)
     return code.replace(docstring, "", 1) if docstring.strip() else code
 
 
-def _docstring(row: Row, path: Path) -> str:
-    return _tokens(row, *_TEXT_TOKENS) or field(row, *_TEXT, path=path)
+def lacking(folder: Path) -> str | None:
+    """The annotated queries alone."""
+    if annotations_of(folder):
+        return (
+            "the functions of CodeSearchNet are missing: unpack its archives into data/ beside "
+            "annotationStore.csv, so that data/python/final/jsonl/ is there"
+        )
+    return None
 
 
-def _tokens(row: Row, *names: str) -> str:
-    found = (row[name] for name in names if isinstance(row.get(name), list))
-    return " ".join(map(str, next(found, ())))
-
-
-def _has(row: Row, *groups: tuple[str, ...]) -> bool:
-    return all(any(name in row for name in group) for group in groups)
+# AdvTest's functions have all that these have.
+FORMAT = Format("CodeSearchNet", recognises, load, lacking, precedence=1)

@@ -19,18 +19,9 @@ from pathlib import Path
 from retrieval.errors import InputError
 from retrieval.eval.datasets import beir
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
-from retrieval.eval.datasets.rows import (
-    SUFFIXES,
-    entries,
-    field,
-    grade,
-    lines,
-    named,
-    optional,
-    rows,
-    shards,
-    text_of,
-)
+from retrieval.eval.datasets.format import Format
+from retrieval.eval.datasets.rows import field, grade, lines, optional, rows, text_of
+from retrieval.eval.datasets.splits import SUFFIXES, choose, entries, named, shards
 from retrieval.types import Document
 
 Files = dict[str, list[Path]]
@@ -48,22 +39,6 @@ _UNREAD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """A corpus in memory, its queries, and who is relevant to whom.
-
-    Attributes:
-        name: the folder's name.
-        queries: text by query id; only queries that have judgements.
-        qrels: grade by document id, by query id.
-    """
-
-    name: str
-    documents: tuple[Document, ...]
-    queries: dict[str, str]
-    qrels: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True, slots=True)
 class _Part:
     """The files of one collection: of a folder, or of one language in it."""
 
@@ -74,30 +49,12 @@ class _Part:
     warnings: tuple[str, ...] = ()
 
 
-def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = None) -> Dataset:
-    """Read a folder in BEIR's format into memory.
-
-    Args:
-        max_queries: keep the first this many judged queries, in the order of `queries.jsonl`.
-
-    Raises:
-        InputError: a file is missing or a line cannot be read; both are named.
-    """
-    documents = tuple(beir.documents(folder))
-    qrels: dict[str, dict[str, int]] = {}
-    for found in beir.judgements(folder, split):
-        qrels.setdefault(found.query, {})[found.document] = found.grade
-    judged = [(query.id, query.text) for query in beir.queries(folder) if query.id in qrels]
-    queries = dict(judged[:max_queries])
-    return Dataset(folder.name, documents, queries, {query: qrels[query] for query in queries})
-
-
-def is_folder(folder: Path) -> bool:
+def recognises(folder: Path) -> bool:
     """Whether it holds a corpus, queries and judgements under their usual names."""
     return bool(_parts(folder))
 
 
-def load_folder(folder: Path, split: str | None) -> list[Collection]:
+def load(folder: Path, split: str | None) -> list[Collection]:
     """The collections in a folder of BEIR's, MTEB's or CoIR's format: one for each language.
 
     Raises:
@@ -106,20 +63,7 @@ def load_folder(folder: Path, split: str | None) -> list[Collection]:
     return [_load(part, folder, split) for part in _parts(folder)]
 
 
-def choose(split: str | None, there: list[str], where: Path) -> str:
-    """The split that was asked for; without one `test`, or the only one.
-
-    Raises:
-        InputError: it is not there; those that are, are named.
-    """
-    wanted = split or ("test" if "test" in there or len(there) != 1 else there[0])
-    if wanted not in there:
-        known = ", ".join(sorted(there)) or "none"
-        raise InputError(f"{where} has no split {wanted!r}; choose from: {known}")
-    return wanted
-
-
-def texts_of(folder: Path) -> tuple[Files, Files]:
+def _texts_of(folder: Path) -> tuple[Files, Files]:
     """The files of the corpus and of the queries, in their own folders or both in `data/`."""
     data = shards(folder / "data")
     corpus, queries = (
@@ -129,7 +73,7 @@ def texts_of(folder: Path) -> tuple[Files, Files]:
     return corpus, queries or _of(folder, "query")
 
 
-def beside(folder: Path) -> Path:
+def _beside(folder: Path) -> Path:
     """Where judgements are that are published apart from their corpus and queries."""
     return folder.parent / (folder.name.removesuffix(_BESIDE) + "-qrels")
 
@@ -167,9 +111,9 @@ def _pick(files: Files, split: str, what: str) -> list[Path]:
 
 
 def _parts(folder: Path) -> list[_Part]:
-    corpus, queries = texts_of(folder)
+    corpus, queries = _texts_of(folder)
     if corpus and queries:
-        qrels = _qrels(folder) or _apart(beside(folder))
+        qrels = _qrels(folder) or _apart(_beside(folder))
         name = folder.name.removesuffix(_BESIDE)
         if qrels:
             return [_Part(name, corpus, queries, qrels, _unread(folder, ""))]
@@ -233,3 +177,23 @@ def _three(path: Path) -> bool:
             "(give TREC's as a file named qrels.txt)"
         )
     return True
+
+
+def lacking(folder: Path) -> str | None:
+    """Judgements alone, or all but them."""
+    corpus, queries = _texts_of(folder)
+    if folder.name.endswith("-qrels"):
+        base = folder.name.removesuffix("-qrels")
+        return (
+            f"these are judgements alone: put {base}-queries-corpus (CoIR) or {base} (BEIR) "
+            "beside the folder and give that"
+        )
+    if corpus and queries:
+        return (
+            "judgements are missing: expected qrels/SPLIT.tsv, .jsonl or .parquet in it, or the "
+            f"folder {_beside(folder).name} beside it"
+        )
+    return None
+
+
+FORMAT = Format("BEIR, MTEB or CoIR", recognises, load, lacking, precedence=2)

@@ -15,7 +15,7 @@ from tests.eval.dataset_files import write
 @pytest.mark.parametrize(
     ("files", "folder", "said"),
     [
-        ({}, "", "holds nothing; expected one of: LongEmbed, MLDR, CoSQA, AdvTest, CodeSearchNet"),
+        ({}, "", "holds nothing; expected one of: AdvTest, CoSQA, LongEmbed, MLDR, CodeSearchNet"),
         ({"a.txt": "", "b/c.txt": ""}, "", "holds a.txt, b/; expected one of"),
         ({"cosqa-qrels/data/test.jsonl": ""}, "cosqa-qrels", "put cosqa-queries-corpus (CoIR)"),
         (
