@@ -6,49 +6,21 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.documents.naming import child_id, one_line, source_id
-from retrieval.documents.walk import folders, machine
-from retrieval.documents.walk.contents import is_binary_by_name, is_machine_made, reason_of
+from retrieval.documents.walk.contents import is_binary_by_name, reason_of
+from retrieval.documents.walk.judge import Folder, Judge
 from retrieval.documents.walk.left_out import LeftOut, LeftOutType, Reason, Tally
-from retrieval.documents.walk.options import Choice, WalkOptions
-from retrieval.documents.walk.repository import Repository
+from retrieval.documents.walk.options import WalkOptions
 from retrieval.documents.walk.roots import Root, Roots
 from retrieval.documents.walk.rules import IgnoreRules, Verdict
-from retrieval.documents.walk.source_file import KnownFile, SourceFile, times_of
+from retrieval.documents.walk.source_file import TIMES_MASK, KnownFile, SourceFile, times_of
 from retrieval.errors import InputError
 
 MAX_BYTES = 64 * 1024 * 1024
 """Files beyond this many bytes are skipped unless the caller says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A folder under way.
-
-    Attributes:
-        path: where it is.
-        real: the same with every link followed.
-        id: as that of a file.
-        rules: what is ignored in it.
-        names: of its entries.
-        root: what it was reached from.
-        outside: whether a link led to it: it lies under none of the paths that were given.
-        included: whether the user wants what lies in it though ignore files say otherwise.
-        reason: why what lies in it is left out, but for what the user wants taken in.
-    """
-
-    path: str
-    real: str
-    id: str
-    rules: IgnoreRules
-    root: Root
-    names: frozenset[str] = frozenset()
-    outside: bool = False
-    included: bool = False
-    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +102,6 @@ class Discovery:
         )
         self._max_bytes = max_bytes
         self._options = options or WalkOptions()
-        self._choice = Choice(self._options)
         self._known = known or {}
         self._on_left_out = on_left_out
         self.roots: tuple[str, ...] = tuple(root.id for root in self._roots.all)
@@ -139,7 +110,7 @@ class Discovery:
     def _start(self) -> None:
         self._tally = Tally()
         self._seen: set[str] = set()
-        self._repositories: set[str] = set()
+        self._judge = Judge(self._roots, self._options, self._problem)
         self.problems: list[str] = []
         self.unreadable: list[str] = []
         self.unchanged: list[str] = []
@@ -214,7 +185,7 @@ class Discovery:
         rules = IgnoreRules()
         if not self._options.no_ignore:
             rules = IgnoreRules.above(root.path, self._problem)
-        folder = _Folder(root.path, root.real, root.id, rules, root)
+        folder = Folder(root.path, root.real, root.id, rules, root)
         pending = self._entries(folder, None)
         while pending:
             entry, parent = pending.pop()
@@ -226,14 +197,14 @@ class Discovery:
                 continue
             if isinstance(found, SourceFile):
                 yield found
-            elif isinstance(found, _Folder):
+            elif isinstance(found, Folder):
                 pending += self._entries(found, parent)
             elif found is not None:
                 self._skip(id, found)
 
     def _entries(
-        self, folder: _Folder, parent: _Folder | None
-    ) -> list[tuple[os.DirEntry[str], _Folder]]:
+        self, folder: Folder, parent: Folder | None
+    ) -> list[tuple[os.DirEntry[str], Folder]]:
         """What a folder holds, last id first, with the rules that count in it."""
         try:
             with os.scandir(folder.path) as listing:
@@ -241,65 +212,37 @@ class Discovery:
         except OSError as error:
             self._refused(folder.id, error, is_folder=True)
             return []
-        names = frozenset([entry.name for entry in entries])
-        rules = folder.rules
+        names = [entry.name for entry in entries]
+        folder.names = frozenset(names)
         if not self._options.no_ignore and not folder.included:
-            rules = rules.within(folder.path, names, self._problem)
-        folder = replace(folder, names=names, rules=rules)
-        reason = self._reason_of_folder(folder, parent)
+            folder.rules = folder.rules.within(folder.path, folder.names, self._problem)
+        reason = self._judge.folder(folder, parent)
         if reason is not None:
-            if not self._choice.leads_through(folder.root.relative(folder.id)):
+            if not self._judge.choice.leads_through(folder.root.relative(folder.id)):
                 self._skip(folder.id, _Skipped(reason, is_folder=True))
                 return []
-            folder = replace(folder, reason=reason)
+            folder.reason = reason
         if self._known:
-            entries = self._without_unchanged(entries, folder)
+            entries = self._without_unchanged(names, entries, folder)
         try:
-            # A folder sorts as its files' ids do, where its name is followed by a slash.
-            entries.sort(
-                key=lambda entry: entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""),
-                reverse=True,
-            )
+            entries.sort(key=_sort_key, reverse=True)
         except OSError as error:
             self._refused(folder.id, error, is_folder=True)
             return []
         return [(entry, folder) for entry in entries]
 
-    def _reason_of_folder(self, folder: _Folder, parent: _Folder | None) -> Reason | None:
-        """Why a folder is left out after all, now that it is known what it holds."""
-        repository = Repository.at(folder.path, self._problem) if ".git" in folder.names else None
-        if parent is None:
-            if repository is not None and not repository.is_bare:
-                self._repositories.add(repository.identity)
-            return None
-        reason = None
-        if repository is not None and not repository.is_bare:
-            main = repository.main if repository.is_linked else None
-            meets_main = main is not None and os.path.isdir(main) and self._roots.meet(main)
-            if repository.identity in self._repositories or meets_main:
-                reason = Reason.WORKTREE
-        if reason is None and folder.reason is None:
-            name = folder.path.rsplit("/", 1)[-1]
-            reason = folders.reason_by_content(
-                folder.path, name, folder.names, parent.names, is_machine_made
-            )
-        if reason is not None and self._choice.includes_any:
-            relative = folder.root.relative(folder.id)
-            reason = None if self._choice.includes(relative, is_folder=True) else reason
-        if reason is None and repository is not None and not repository.is_bare:
-            self._repositories.add(repository.identity)
-        return reason
-
     def _without_unchanged(
-        self, entries: list[os.DirEntry[str]], folder: _Folder
+        self, names: list[str], entries: list[os.DirEntry[str]], folder: Folder
     ) -> list[os.DirEntry[str]]:
         """The entries that have to be looked at; those that are as they are known are noted."""
-        known = self._known
+        known, most = self._known.get, self._max_bytes
         prefix = "" if folder.id == "." else f"{folder.id}/"
         rest: list[os.DirEntry[str]] = []
-        for entry in entries:
-            id = prefix + entry.name
-            seen = known.get(id)
+        same: list[str] = []
+        ids: list[str] = []
+        for name, entry in zip(names, entries, strict=True):
+            id = prefix + name
+            seen = known(id)
             if seen is None:
                 rest.append(entry)
                 continue
@@ -309,17 +252,28 @@ class Discovery:
                 rest.append(entry)
                 continue
             if (
-                seen[0] != status.st_size
-                or seen[1] != times_of(status)
-                or seen[0] > self._max_bytes
-                or not stat.S_ISREG(status.st_mode)
-                or f"{folder.real}/{entry.name}" in self._roots.real
-                or is_binary_by_name(entry.name)
-                or self._reason_by_name(entry.name, entry.path, id, folder)[0] is not None
+                seen[0] == status.st_size <= most
+                and seen[1] == (31 * status.st_mtime_ns + status.st_ctime_ns) & TIMES_MASK
+                and stat.S_ISREG(status.st_mode)
+                and not seen[2]
             ):
-                rest.append(entry)
+                same.append(name)
+                ids.append(id)
             else:
-                self._as_known(id, seen)
+                rest.append(entry)
+        if not same or not self._judge.may_leave_out(folder, same):
+            self.unchanged += ids
+            return rest
+        entry_of = dict(zip(names, entries, strict=True))
+        for name, id in zip(same, ids, strict=True):
+            if (
+                os.path.join(folder.real, name) in self._roots.real
+                or is_binary_by_name(name)
+                or self._judge.entry(name, entry_of[name].path, id, folder)[0] is not None
+            ):
+                rest.append(entry_of[name])
+            else:
+                self.unchanged.append(id)
         return rest
 
     def _as_known(self, id: str, seen: KnownFile) -> None:
@@ -329,46 +283,9 @@ class Discovery:
         else:
             self.unchanged.append(id)
 
-    def _reason_by_name(
-        self,
-        name: str,
-        path: str,
-        id: str,
-        parent: _Folder,
-        *,
-        is_folder: bool = False,
-        linked: bool = False,
-    ) -> tuple[Reason | None, Verdict]:
-        """Why an entry is left out unseen, if it is, and what the ignore files say of it."""
-        included = False
-        if self._choice.any:
-            relative = parent.root.relative(id)
-            if self._choice.excludes(relative, is_folder=is_folder):
-                return Reason.EXCLUDED, Verdict.TAKEN
-            included = self._choice.includes(relative, is_folder=is_folder)
-        kind = None
-        if is_folder or name == ".git":
-            kind = folders.reason_by_name(name, parent.names)
-            if kind is Reason.VERSION_CONTROL and not (included and self._choice.names(name)):
-                return kind, Verdict.TAKEN
-        if included:
-            return None, Verdict.INCLUDED
-        if parent.reason is not None:
-            return parent.reason, Verdict.TAKEN
-        if kind is not None:
-            return kind, Verdict.TAKEN
-        verdict = Verdict.TAKEN
-        if not parent.included:
-            verdict = parent.rules.verdict(path, is_folder=is_folder and not linked)
-            if verdict is Verdict.IGNORED:
-                return Reason.IGNORED, verdict
-        if name[0] == "." and not self._options.hidden and verdict is not Verdict.ASKED_FOR:
-            return Reason.HIDDEN, verdict
-        return None if is_folder else machine.reason_by_name(name), verdict
-
     def _entry(
-        self, entry: os.DirEntry[str], parent: _Folder, id: str
-    ) -> SourceFile | _Folder | _Skipped | None:
+        self, entry: os.DirEntry[str], parent: Folder, id: str
+    ) -> SourceFile | Folder | _Skipped | None:
         """The file or folder that an entry is; None if it comes otherwise, or is as it is known."""
         name, path, linked = entry.name, entry.path, entry.is_symlink()
         real = os.path.realpath(path) if linked else os.path.join(parent.real, name)
@@ -377,13 +294,13 @@ class Discovery:
         is_folder = os.path.isdir(path) if linked else entry.is_dir(follow_symlinks=False)
         if path in self._exclude or real in self._exclude:
             return _Skipped(Reason.EXCLUDED, is_folder=is_folder)
-        reason, verdict = self._reason_by_name(
+        reason, verdict = self._judge.entry(
             name, path, id, parent, is_folder=is_folder, linked=linked
         )
         if reason is not None and (
             not is_folder
             or reason is Reason.EXCLUDED
-            or not self._choice.leads_through(parent.root.relative(id))
+            or not self._judge.choice.leads_through(parent.root.relative(id))
         ):
             return _Skipped(reason, is_folder=is_folder)
         if linked and not self._leads_elsewhere(real, parent.real):
@@ -399,17 +316,8 @@ class Discovery:
         rules = parent.rules
         if verdict is Verdict.TRACKED_BENEATH:
             rules = rules.beneath_ignored()
-        return replace(
-            parent,
-            path=path,
-            real=real,
-            id=id,
-            rules=rules,
-            names=frozenset(),
-            outside=outside,
-            included=parent.included or included,
-            reason=reason,
-        )
+        included = included or parent.included
+        return Folder(path, real, id, rules, parent.root, outside, included, reason)
 
     def _leads_elsewhere(self, target: str, folder: str) -> bool:
         """Whether a link in `folder` leads to what exists and no walk meets or comes from."""
@@ -449,6 +357,11 @@ class Discovery:
         if looked_ns - status.st_mtime_ns >= _RACY_NS:
             self.judged[id] = KnownFile(size, times, reason.value)
         return _Skipped(reason)
+
+
+def _sort_key(entry: os.DirEntry[str]) -> str:
+    """A folder sorts as its files' ids do, where its name is followed by a slash."""
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def discover(

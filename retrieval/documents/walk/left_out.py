@@ -39,10 +39,11 @@ class Reason(StrEnum):
     VANISHED = "vanished"
 
 
-WAY_IN: Mapping[Reason, str] = {
-    Reason.HIDDEN: "--hidden, or --include with its name",
-    Reason.IGNORED: "--no-ignore, or --include with its name",
-    Reason.EXCLUDED: "leave out the --exclude that it matches",
+WAY_IN: Mapping[Reason, tuple[str, ...]] = {
+    Reason.HIDDEN: ("hidden", "include"),
+    Reason.IGNORED: ("no_ignore", "include"),
+    Reason.EXCLUDED: ("exclude",),
+    Reason.TOO_LARGE: ("max_bytes",),
     **dict.fromkeys(
         (
             Reason.VERSION_CONTROL,
@@ -56,11 +57,13 @@ WAY_IN: Mapping[Reason, str] = {
             Reason.GENERATED,
             Reason.ENCODED,
         ),
-        "--include with its name",
+        ("include",),
     ),
-    Reason.TOO_LARGE: "--max-bytes",
 }
-"""What takes in what was left out for a reason; naming its path does, too. Not here: no text."""
+"""Which options take in what was left out for a reason; to name its path does for most of them.
+
+What is not here cannot be read, whatever is asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from retrieval.documents.walk.batches import BatchFilter
 from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, folded, regex_of
 
+_EITHER_EXTENSION = re.compile(r"\*\.([\w-]*)\[([a-z0-9]{1,8})\]([\w-]*)", re.ASCII)
 _EXTENSION = re.compile(r"\*\.[^.*?\[\\]*")
 _MAX_BRACES, _MAX_ALTERNATIVES = 16, 256
 """How many braces a pattern may have, and what they may expand to; one of more stays as it is."""
@@ -49,9 +51,27 @@ class Pattern:
             return None
         return cls(body, negated, only_folders, anywhere)
 
+    def variants(self) -> list[tuple[str, bool]]:
+        """Bodies that together match the same, and whether they speak of names anywhere.
+
+        The simpler a body, the faster it is found: a `**/` before a name says nothing, and
+        `*.py[co]` is two extensions.
+        """
+        body, anywhere = self.body, self.anywhere
+        if body.startswith("**/") and "/" not in body[3:]:
+            body, anywhere = body[3:], True
+        either = _EITHER_EXTENSION.fullmatch(body) if anywhere else None
+        if either is None:
+            return [(body, anywhere)]
+        return [(f"*.{either[1]}{char}{either[3]}", True) for char in either[2]]
+
 
 class PatternList:
     """Patterns in their order; what they match is relative to one folder.
+
+    Attributes:
+        patterns: the patterns.
+        batches: tells whether any that is without `!` may match any file of many.
 
     Args:
         lines: without their newlines, as `as_bytes` has them. What git would not understand
@@ -59,7 +79,7 @@ class PatternList:
         fold: whether the case of ASCII letters is ignored.
     """
 
-    __slots__ = ("_fold", "_negated", "_of_files", "_of_folders", "patterns")
+    __slots__ = ("_fold", "_negated", "_of_files", "_of_folders", "batches", "patterns")
 
     def __init__(self, lines: Iterable[str], *, fold: bool = False) -> None:
         self.patterns = tuple(filter(None, map(Pattern.of, lines)))
@@ -120,6 +140,12 @@ class PatternList:
         return kept
 
     def _index(self, numbered: list[tuple[int, Pattern]]) -> None:
+        self.batches = BatchFilter(
+            (body, anywhere)
+            for _, pattern in numbered
+            if not pattern.negated and not pattern.only_folders
+            for body, anywhere in pattern.variants()
+        )
         self._of_folders = _Matcher(numbered, fold=self._fold)
         of_files = [one for one in numbered if not one[1].only_folders]
         self._of_files = _Matcher(of_files, fold=self._fold)
@@ -136,10 +162,10 @@ class _Matcher:
         self._extensions: dict[str, int] = {}
         of_names: list[tuple[int, str]] = []
         of_paths: list[tuple[int, str]] = []
-        for number, pattern in numbered:
-            body, anywhere = pattern.body, pattern.anywhere
-            if body.startswith("**/") and "/" not in body[3:]:
-                body, anywhere = body[3:], True
+        variants = (
+            (number, *variant) for number, pattern in numbered for variant in pattern.variants()
+        )
+        for number, body, anywhere in variants:
             # What stands before the first wildcard is compared first, and `**` behind it then
             # stands at the beginning of what is left: to git, `a**/b` is `a` and `**/b`.
             at = next((at for at, char in enumerate(body) if char in SPECIAL), len(body))

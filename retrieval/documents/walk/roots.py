@@ -42,6 +42,7 @@ class Roots:
             raise InputError("no path was given; name the files or folders to read")
         self.all = sorted(by_real.values(), key=lambda root: root.id)
         self.real = frozenset(by_real)
+        self.are_files = any(not root.is_folder for root in self.all)
         self._under = tuple(f"{real.rstrip('/')}/" for real in by_real)
 
     def meet(self, path: str) -> bool:

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from retrieval.documents.walk.batches import NameBatch
 from retrieval.documents.walk.gitconfig import Problem
 from retrieval.documents.walk.patterns import PatternList
 from retrieval.documents.walk.repository import Repository
@@ -120,6 +121,14 @@ class IgnoreRules:
             if is_folder and self.repository.tracks_beneath(relative):
                 return Verdict.TRACKED_BENEATH
         return Verdict.IGNORED
+
+    def may_ignore(self, folder: str, batch: NameBatch) -> bool:
+        """Whether one of these files of a folder, given by its absolute path, may be ignored."""
+        folder = f"{folder.rstrip('/')}/"
+        return self.only_tracked or any(
+            patterns.batches.may_match(folder[start:], batch)
+            for start, patterns in (*self.git, *self.ignore)
+        )
 
     def _asked_for(self, folder: str) -> IgnoreRules:
         """Without the patterns that would keep this folder out."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+TIMES_MASK = 2**63 - 1
+"""The bits that are kept of both times of change as one number."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -53,4 +56,4 @@ def times_of(status: os.stat_result) -> int:
 
 def _times(mtime_ns: int, ctime_ns: int) -> int:
     # A program that writes may set the first as it likes.
-    return (31 * mtime_ns + ctime_ns) % 2**63
+    return (31 * mtime_ns + ctime_ns) & TIMES_MASK
