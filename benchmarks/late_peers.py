@@ -38,7 +38,7 @@ Result = dict[str, Any]
 Ranking = list[tuple[int, float]]
 
 
-class Engine(Protocol):
+class SharedIndex(Protocol):
     """What the benchmark asks of a peer. Vectors and queries are torch tensors on the CPU."""
 
     def build(self, passages: list[Any]) -> None:
@@ -241,7 +241,7 @@ def build(given: argparse.Namespace) -> Result:
     count = passage_count(given.vectors, given.passages)
     passages = passage_vectors(given.vectors, 0, count)
     tokens, dim = sum(len(passage) for passage in passages), passages[0].shape[1]
-    engine: Engine = kind(index, given)
+    engine: SharedIndex = kind(index, given)
     cpu = cpu_seconds()
     took = seconds(lambda: engine.build(passages))
     size = folder_bytes(index)
@@ -285,7 +285,7 @@ def search(given: argparse.Namespace) -> Result:
     built(given)
     queries = torch.from_numpy(np.load(given.vectors / "queries.npy")[: given.queries])
     started = time.perf_counter()
-    engine: Engine = ENGINES[given.what](given.work / "index", given)
+    engine: SharedIndex = ENGINES[given.what](given.work / "index", given)
     engine.load()
     load_s = time.perf_counter() - started
     for i in range(min(WARM_UP, len(queries))):
@@ -326,7 +326,7 @@ def change(given: argparse.Namespace) -> Result:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(given.work / "index", copy)
     try:
-        engine: Engine = ENGINES[given.what](copy, given)
+        engine: SharedIndex = ENGINES[given.what](copy, given)
         engine.load()
         best = engine.search(query, batch=False)[0][0][0]
         add_s = seconds(lambda: engine.add(passages))

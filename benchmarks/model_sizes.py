@@ -38,8 +38,8 @@ from retrieval.encoders.model.quantized import SCALE, tensor_places
 from retrieval.encoders.model_folder import QUERY_WEIGHTS, WEIGHTS_FILE, read_config
 from retrieval.errors import RetrievalError
 from retrieval.eval import evaluate, load, make_systems
-from retrieval.eval.building import joined
-from retrieval.eval.variants import PASSAGE_TOKENS
+from retrieval.eval.systems.system import title_and_text
+from retrieval.eval.systems.variants import PASSAGE_TOKENS
 from retrieval.types import Document, Encoder
 
 ROOT = Path(__file__).parents[1]
@@ -227,7 +227,7 @@ class Sample:
     def passages(self, encoder: Encoder) -> list[str]:
         """Passages of documents drawn from all the collections, always the same ones."""
         documents = [
-            joined(document)
+            title_and_text(document)
             for source in self.collections
             for collection in load(source)
             for document in collection.documents

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from retrieval.eval.building import Ranked
 from retrieval.eval.datasets import Collection
 from retrieval.eval.runs import with_ties
+from retrieval.eval.systems.system import Ranked
 
 KEPT = "kept"
 DROPPED = "dropped from each ranking, as BEIR does; one more is retrieved"

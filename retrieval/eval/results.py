@@ -13,15 +13,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import numpy as np
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.run_files import unescape_id
+from retrieval.eval.typed_json import MisfitError, decoded
 from retrieval.files.whole import write_whole
 
 SCHEMA_VERSION = 1
@@ -367,64 +366,6 @@ def _read(path: Path) -> Any:
 
 def _guarded(path: Path, kind: type[_T], data: Any, where: str) -> _T:
     try:
-        return cast(_T, _decoded(kind, data, where))
-    except _DamagedError as wrong:
+        return decoded(kind, data, where)
+    except MisfitError as wrong:
         raise InputError(f"{path} is damaged: {wrong}; run the evaluation again") from None
-
-
-class _DamagedError(ValueError):
-    """What was found and what was expected, without the file's name."""
-
-
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
-
-
-def _decoded(kind: Any, value: Any, where: str) -> Any:
-    """The value as `kind`: a dataclass, mapping, tuple, optional or plain type.
-
-    Raises:
-        _DamagedError: it is none, named by `where`.
-    """
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind, value, where)
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is UnionType:
-        return None if value is None else _decoded(inner[0], value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _DamagedError(f"{where} is {_kind(value)}, expected a list")
-        return tuple(_decoded(inner[0], item, f"{where}[{at}]") for at, item in enumerate(value))
-    if origin is not None:
-        if not isinstance(value, dict):
-            raise _DamagedError(f"{where} is {_kind(value)}, expected an object")
-        return {key: _decoded(inner[1], item, f"{where}.{key}") for key, item in value.items()}
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise _DamagedError(f"{where} is {_kind(value)}, expected {kind.__name__}")
-    return value
-
-
-def _dataclass(cls: type, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise _DamagedError(f"{where} is {_kind(value)}, expected an object")
-    hints = _hints(cls)
-    required = {
-        f.name
-        for f in dataclasses.fields(cls)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
-    missing = sorted(required - set(value))
-    if missing:
-        raise _DamagedError(f"{where} has no {', '.join(missing)}")
-    known = {name: item for name, item in value.items() if name in hints}
-    return cls(**{n: _decoded(hints[n], item, f"{where}.{n}") for n, item in known.items()})
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-    if value is None:
-        return "null"
-    return names.get(type(value), str(value))

@@ -1,7 +1,7 @@
 """Training on one's own data: what `retrieval train` does.
 
     task            queries with and without labels; what is held out
-    pseudo          an index's own titles, headings and docstrings as queries
+    pseudo_queries  an index's own titles, headings and docstrings as queries
     pairs           queries and texts out of source code and headings
     mining          texts that a search mistakes for the answer
     candidates      what teachers think of them

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from retrieval.errors import InputError
-from retrieval.eval.compare import compare_folders, pairwise, render_comparison_text
+from retrieval.eval.compare import compare_folders, pairwise
+from retrieval.eval.comparison_text import render_comparison_text
 from retrieval.eval.results import Results, write_results
 from retrieval.eval.statistics import bootstrap_interval, effect_size, holm, paired_test
 from tests.eval.samples_of_results import HOSTILE, results, write_sample

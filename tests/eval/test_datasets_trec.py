@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import InputError
-from retrieval.eval.baselines import RunFile
 from retrieval.eval.datasets import load, read_run
 from retrieval.eval.datasets.formats.trec import qrels_of
+from retrieval.eval.systems.run_file import RunFile
 from tests.eval.dataset_files import format_of, only, texts, write
 
 TOPICS = """<top>

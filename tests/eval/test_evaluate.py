@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from retrieval.errors import EncoderError, IndexLocked, InputError
-from retrieval.eval.baselines import RunFile
-from retrieval.eval.building import Ask, Cost, Ranked, Settings
-from retrieval.eval.compare import compare_folders, render_comparison_text
+from retrieval.eval.compare import compare_folders
+from retrieval.eval.comparison_text import render_comparison_text
 from retrieval.eval.datasets import Collection, load, read_run
 from retrieval.eval.evaluate import evaluate
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
+from retrieval.eval.systems.run_file import RunFile
+from retrieval.eval.systems.system import Ask, Cost, Ranked, Settings
 from retrieval.files.claim import claimed
 from retrieval.types import ProgressCallback, ProgressUpdate
 

@@ -14,9 +14,9 @@ from markdown_it import MarkdownIt
 
 from retrieval.errors import InputError
 from retrieval.eval.compare import pairwise
-from retrieval.eval.report import data as report_data
+from retrieval.eval.report import data as data_module
 from retrieval.eval.report import markdown, write_report
-from retrieval.eval.report.data import gathered, marks_of
+from retrieval.eval.report.data import marks_of, report_data
 from retrieval.eval.results import Results, run_path
 from retrieval.eval.statistics import holm
 from tests.eval.samples_of_results import HOSTILE, MEASURES, SYSTEMS, results, write_sample
@@ -91,10 +91,10 @@ def test_texts_can_be_left_out(tmp_path: Path) -> None:
 def test_only_so_many_queries_are_kept_and_the_rest_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_data, "QUERIES", 10)
-    monkeypatch.setattr(report_data, "WITH_PASSAGES", 3)
+    monkeypatch.setattr(data_module, "QUERIES", 10)
+    monkeypatch.setattr(data_module, "WITH_PASSAGES", 3)
     sample = write_sample(tmp_path)
-    drill = gathered(tmp_path, sample, texts=True).drills["scifact"]
+    drill = report_data(tmp_path, sample, texts=True).drill_downs["scifact"]
     assert drill.total == 60
     assert len(drill.queries) == 10
     assert [bool(query.ranked) for query in drill.queries] == [True] * 3 + [False] * 7

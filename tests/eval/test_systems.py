@@ -12,13 +12,15 @@ import pytest
 
 import retrieval.encoders
 from retrieval.errors import InputError
-from retrieval.eval import baselines
-from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
-from retrieval.eval.building import Cost, System
 from retrieval.eval.datasets import Collection, assemble
 from retrieval.eval.runs import run_documents
-from retrieval.eval.systems import Engine, IndexSystem, make_systems
-from retrieval.eval.variants import Build, Variant
+from retrieval.eval.systems import IndexSystem, SharedIndex, make_systems
+from retrieval.eval.systems import sentence_transformers as baseline
+from retrieval.eval.systems.bm25 import Bm25s
+from retrieval.eval.systems.run_file import RunFile
+from retrieval.eval.systems.sentence_transformers import SentenceTransformerSystem
+from retrieval.eval.systems.system import Cost, System
+from retrieval.eval.systems.variants import Build, Variant
 from retrieval.index import Index
 from retrieval.types import RETRIEVERS, Document, ProgressUpdate, Retriever
 from tests.index.fake_encoder import FakeEncoder
@@ -53,7 +55,7 @@ def best(run: dict[str, dict[str, float]]) -> list[str]:
 
 def ours(encoder: FakeEncoder, retriever: Retriever) -> IndexSystem:
     """A retriever of an index that it shares with nobody."""
-    return IndexSystem(Engine(encoder), Variant(retriever))
+    return IndexSystem(SharedIndex(encoder), Variant(retriever))
 
 
 def check(system: System, folder: Path) -> None:
@@ -89,7 +91,7 @@ def test_bm25s_without_a_known_word_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_retrievers_share_one_index(tmp_path: Path, encoder: FakeEncoder) -> None:
-    engine = Engine(encoder)
+    engine = SharedIndex(encoder)
     first, second = IndexSystem(engine, Variant("dense")), IndexSystem(engine, Variant("late"))
     cost = first.index(collection(), tmp_path, None)
     assert second.index(collection(), tmp_path, None) == cost
@@ -170,7 +172,7 @@ def test_a_change_of_documents_that_was_stopped_leaves_none_of_the_old(
 
 def test_a_codec_of_other_documents_is_not_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
     def compressed() -> IndexSystem:
-        return IndexSystem(Engine(encoder, Build(bits=4)), Variant("late", bits=4))
+        return IndexSystem(SharedIndex(encoder, Build(bits=4)), Variant("late", bits=4))
 
     compressed().index(collection(), tmp_path, None)
     encoder.encoded.clear()
@@ -350,8 +352,8 @@ def test_what_a_model_encoded_before_it_was_stopped_is_kept(
 ) -> None:
     package = pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(package, "SentenceTransformer", FakeModel)
-    monkeypatch.setattr(baselines, "_TEXTS_AT_ONCE", 1)
-    monkeypatch.setattr(baselines, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(baseline, "_TEXTS_AT_ONCE", 1)
+    monkeypatch.setattr(baseline, "SAVE_SECONDS", -1.0)
 
     def stop(now: ProgressUpdate) -> None:
         if now.total is not None and now.done == now.total - 1:

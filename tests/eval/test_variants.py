@@ -14,8 +14,8 @@ import retrieval.encoders
 from retrieval.errors import InputError
 from retrieval.eval.datasets import Collection, assemble
 from retrieval.eval.results import file_name
-from retrieval.eval.systems import Engine, IndexSystem, make_systems
-from retrieval.eval.variants import Build, Variant, parse_variant, shortened
+from retrieval.eval.systems import IndexSystem, SharedIndex, make_systems
+from retrieval.eval.systems.variants import Build, Variant, parse_variant, shortened
 from retrieval.index.reading.search import HYBRID
 from retrieval.index.writing import writer
 from retrieval.indexes import FUSIONS
@@ -47,7 +47,7 @@ def systems(*specs: str) -> list[IndexSystem]:
     return [system for system in found if isinstance(system, IndexSystem)]
 
 
-def engine(spec: str) -> Engine:
+def engine(spec: str) -> SharedIndex:
     return systems(spec)[0]._engine
 
 

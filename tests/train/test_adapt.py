@@ -17,7 +17,7 @@ from retrieval.errors import CheckpointError, InputError
 from retrieval.train import adapt as adapting
 from retrieval.train.adapt import AdaptOptions, adapt, starting_model
 from retrieval.train.heldout import measure
-from retrieval.train.pseudo import read_index
+from retrieval.train.pseudo_queries import read_index
 from retrieval.train.task import Task, read_task
 from retrieval.types import ProgressCallback, ProgressUpdate
 from tests.train import made_up

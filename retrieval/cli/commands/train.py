@@ -141,7 +141,7 @@ def train(
     from retrieval.cli.output.training import trained
     from retrieval.encoders.embedded import embedded_folder
     from retrieval.train.adapt import AdaptOptions, adapt, starting_model
-    from retrieval.train.pseudo import read_index
+    from retrieval.train.pseudo_queries import read_index
     from retrieval.train.task import read_task
 
     given = {name: value for name, value in choices.items() if value is not None}
@@ -171,7 +171,7 @@ def _model_of(index: Path, start: str | None) -> Path:
     from retrieval.encoders.model_folder import fingerprint
     from retrieval.index.encoder import OBJECT
     from retrieval.train.adapt import starting_model
-    from retrieval.train.pseudo import index_settings
+    from retrieval.train.pseudo_queries import index_settings
 
     source = index_settings(index).encoder_source if start is None else start
     if source == OBJECT:

@@ -13,6 +13,7 @@ from retrieval.cli.output.progress import progress_bar
 from retrieval.cli.output.style import Style
 from retrieval.cli.testset.judging import judge_in_terminal
 from retrieval.errors import InputError
+from retrieval.eval.plural import plural
 from retrieval.eval.testset import (
     Judging,
     Log,
@@ -27,7 +28,6 @@ from retrieval.eval.testset import (
     read_queries,
     typed,
 )
-from retrieval.eval.wording import amount
 from retrieval.files.claim import claimed
 from retrieval.index import Index, IndexStatus
 from retrieval.service.json_shape import plain_value
@@ -191,7 +191,7 @@ def _about_log(log: Log, least: int) -> list[str]:
     said = []
     if log.unknown:
         said.append(
-            amount(
+            plural(
                 len(log.unknown),
                 "document that was clicked is not in the index",
                 "documents that were clicked are not in the index",
@@ -199,10 +199,10 @@ def _about_log(log: Log, least: int) -> list[str]:
             + f" (such as {log.unknown[0]!r}); such clicks do not count"
         )
     if log.rare:
-        pairs = amount(log.rare, "pair has", "pairs have")
+        pairs = plural(log.rare, "pair has", "pairs have")
         said.append(f"{pairs} fewer than {least} clicks, without a judgement")
     if log.left_out:
-        queries = amount(log.left_out, "query of the log has", "queries of the log have")
+        queries = plural(log.left_out, "query of the log has", "queries of the log have")
         said.append(f"{queries} no click that counts; left out")
     return said
 
@@ -211,13 +211,13 @@ def _about_documents(written: Written) -> list[str]:
     said = []
     if written.added or written.changed or written.gone:
         said.append(
-            f"the index has changed since: {amount(written.added, 'document', 'documents')} added, "
+            f"the index has changed since: {plural(written.added, 'document', 'documents')} added, "
             f"{written.changed:,} changed, {written.gone:,} gone; results from before cannot be "
             "compared"
         )
     if written.judged_gone:
         said.append(
-            amount(written.judged_gone, "judged document is gone", "judged documents are gone")
+            plural(written.judged_gone, "judged document is gone", "judged documents are gone")
             + "; what is relevant and gone counts as not found"
         )
     return said
@@ -267,13 +267,13 @@ def _print(made: TestSet, written: Written, done: _Outcome, as_json: bool) -> No
 def _summary(facts: dict[str, Any], unjudged: int, style: Style) -> str:
     folder = safe(str(facts["folder"]))
     counts = (
-        f"{amount(facts['queries'], 'query', 'queries')} ({facts['added']:,} new), "
-        f"{amount(facts['judgements'], 'judgement', 'judgements')}, "
-        f"{amount(facts['documents'], 'document', 'documents')}"
+        f"{plural(facts['queries'], 'query', 'queries')} ({facts['added']:,} new), "
+        f"{plural(facts['judgements'], 'judgement', 'judgements')}, "
+        f"{plural(facts['documents'], 'document', 'documents')}"
     )
     lines = [f"{style.dress('title', folder)}: {counts}"]
     if unjudged:
-        queries = amount(unjudged, "query has", "queries have")
+        queries = plural(unjudged, "query has", "queries have")
         lines.append(f"{queries} no judgement and would not be asked: --judge")
     if facts["queries_with_relevant"]:
         lines.append(f"measure with: retrieval eval {folder} --out results")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.errors import InputError
-from retrieval.eval.wording import amount
+from retrieval.eval.plural import plural
 from retrieval.types import Document
 
 Judgement = tuple[str, str, int]
@@ -277,7 +277,7 @@ def _warn(said: list[str], count: int, one: str, many: str, examples: Iterable[s
     """Say how many there are, if any, and one of them by name."""
     if count:
         first = next(iter(examples), None)
-        said.append(amount(count, one, many) + ("" if first is None else f" (such as {first!r})"))
+        said.append(plural(count, one, many) + ("" if first is None else f" (such as {first!r})"))
 
 
 def _feed(digest: hashlib._Hash, *parts: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from retrieval.documents.decoding import decode
 from retrieval.errors import InputError, MissingDependency
-from retrieval.eval.wording import amount
+from retrieval.eval.plural import plural
 
 Row = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def lines(
 def said_of(guessed: Guessed) -> Iterator[str]:
     """A warning for each file that is not UTF-8."""
     for path, count in sorted(guessed.items()):
-        what = amount(count, "line that is", "lines that are")
+        what = plural(count, "line that is", "lines that are")
         yield (
             f"{path.name} has {what} not UTF-8; what does not fit was read as Windows-1252 "
             "(convert the file if that is wrong)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from retrieval.eval.wording import amount
+from retrieval.eval.plural import plural
 
 EACH = "a judgement of their URL counts for each of them"
 """What is done about functions that share a URL where judgements name URLs alone."""
@@ -51,7 +51,7 @@ class Ids:
         """
         if self._several:
             functions = sum(map(len, self._several.values()))
-            urls = amount(len(self._several), "URL", "URLs")
+            urls = plural(len(self._several), "URL", "URLs")
             example = next(iter(self._several))
             yield (
                 f"{functions:,} different functions share {urls} (such as {example!r}); they have "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retrieval.eval.report.data import gathered
+from retrieval.eval.report.data import report_data
 from retrieval.eval.report.markdown import markdown
 from retrieval.eval.report.page import page
 from retrieval.eval.results import Results
@@ -24,6 +24,6 @@ def write_report(folder: Path, results: Results, *, texts: bool = True) -> None:
     Raises:
         InputError: a run or the texts are damaged.
     """
-    data = gathered(folder, results, texts=texts)
+    data = report_data(folder, results, texts=texts)
     write_whole(folder / "report.md", markdown(results, data.marks))
     write_whole(folder / "report.html", page(results, data))

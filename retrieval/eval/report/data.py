@@ -57,7 +57,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
+class DrillDown:
     """The queries of a collection, those that differ most first, and the texts they need.
 
     Attributes:
@@ -71,21 +71,21 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """All that `Results` does not hold; drills by collection."""
+class ReportData:
+    """All that `Results` does not hold; drill_downs by collection."""
 
     marks: Marks
-    drills: Mapping[str, Drill]
+    drill_downs: Mapping[str, DrillDown]
 
 
-def gathered(folder: Path, results: Results, *, texts: bool) -> Gathered:
+def report_data(folder: Path, results: Results, *, texts: bool) -> ReportData:
     """Compute the marks, and read runs and texts.
 
     Raises:
         InputError: a run or the texts are damaged.
     """
-    drills = {name: _drill(folder, results, name, texts) for name in results.collections}
-    return Gathered(marks_of(results), drills)
+    drill_downs = {name: _drill_down(folder, results, name, texts) for name in results.collections}
+    return ReportData(marks_of(results), drill_downs)
 
 
 def marks_of(results: Results) -> Marks:
@@ -107,11 +107,11 @@ def marks_of(results: Results) -> Marks:
     return marks
 
 
-def _drill(folder: Path, results: Results, collection: str, with_texts: bool) -> Drill:
+def _drill_down(folder: Path, results: Results, collection: str, with_texts: bool) -> DrillDown:
     by_system = results.per_query.get(collection, {})
     every = list(dict.fromkeys(query for queries in by_system.values() for query in queries))
     if not results.measures:
-        return Drill(len(every), (), {})
+        return DrillDown(len(every), (), {})
     values = {
         query: {system: dict(found[query]) for system, found in by_system.items() if query in found}
         for query in every
@@ -136,7 +136,9 @@ def _drill(folder: Path, results: Results, collection: str, with_texts: bool) ->
         queries.append(Query(query, text, values[query], ranked))
     needed = {r.document for query in queries for found in query.ranked.values() for r in found}
     documents = {id: _cut(text) for id, text in texts.documents.items()} if texts else {}
-    return Drill(len(every), tuple(queries), {id: t for id, t in documents.items() if id in needed})
+    return DrillDown(
+        len(every), tuple(queries), {id: t for id, t in documents.items() if id in needed}
+    )
 
 
 def _cut(text: str) -> str:

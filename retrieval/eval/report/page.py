@@ -9,14 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from retrieval.eval.report.data import QUERIES, WITH_PASSAGES, Drill, Gathered, Query
+from retrieval.eval.report.data import QUERIES, WITH_PASSAGES, DrillDown, Query, ReportData
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Results
 
 _ASSETS = Path(__file__).parent
 
 
-def page(results: Results, data: Gathered) -> str:
+def page(results: Results, data: ReportData) -> str:
     """The page: style, script and figures within, nothing fetched, nothing of the data run."""
     style, script = _asset("page.css"), _asset("page.js")
     return (
@@ -48,7 +48,7 @@ def _escaped(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _payload(results: Results, data: Gathered) -> dict[str, Any]:
+def _payload(results: Results, data: ReportData) -> dict[str, Any]:
     return {
         "created": results.created,
         "machine": dict(results.machine),
@@ -70,12 +70,12 @@ def _payload(results: Results, data: Gathered) -> dict[str, Any]:
         "efficiency": [dataclasses.asdict(cost) for cost in results.efficiency],
         "protocols": {p.collection: protocol_facts(p) for p in results.protocols},
         "failed": dict(results.failed),
-        "drills": {name: _drill(results, drill) for name, drill in data.drills.items()},
+        "drills": {name: _drill(results, drill) for name, drill in data.drill_downs.items()},
         "limits": {"queries": QUERIES, "passages": WITH_PASSAGES},
     }
 
 
-def _drill(results: Results, drill: Drill) -> dict[str, Any]:
+def _drill(results: Results, drill: DrillDown) -> dict[str, Any]:
     """A drill in few bytes: values by the places of systems and measures, to four digits."""
 
     def values(query: Query) -> list[list[float | None] | None]:

@@ -32,7 +32,8 @@ def compare(
     """Compare two evaluations query by query, with significance, or say why they cannot be."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
-    from retrieval.eval.compare import compare_folders, render_comparison_text
+    from retrieval.eval.compare import compare_folders
+    from retrieval.eval.comparison_text import render_comparison_text
 
     found = compare_folders(a, b, measure, systems=systems)
     if as_json:

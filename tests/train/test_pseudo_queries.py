@@ -8,7 +8,7 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.errors import EncoderMismatch, IndexNotFound, InputError
-from retrieval.train.pseudo import index_settings, read_index, records
+from retrieval.train.pseudo_queries import index_settings, read_index, records
 from tests.index.fake_encoder import FakeEncoder
 
 BODY = "It waits until the other one has left, and then it goes on with what it was about. " * 4

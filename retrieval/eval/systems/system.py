@@ -95,12 +95,12 @@ class System(Protocol):
         """Let go of the collection."""
 
 
-def joined(document: Document) -> str:
+def title_and_text(document: Document) -> str:
     """A document's title and text as one; what `TEXT` says."""
     return f"{document.title}\n{document.text}" if document.title else document.text
 
 
-def counted(collection: Collection, progress: ProgressCallback | None) -> Iterator[Document]:
+def with_progress(collection: Collection, progress: ProgressCallback | None) -> Iterator[Document]:
     """The documents, telling how many of them went by."""
     total = len(collection.documents)
     for number, document in enumerate(collection.documents, start=1):

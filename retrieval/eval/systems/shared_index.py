@@ -1,48 +1,40 @@
-"""What is compared: retrievers of our index, and the baselines, by the names users give them."""
+"""Retrievers of this package's own index, which several of them share."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from retrieval import __version__
 from retrieval.errors import InputError
-from retrieval.eval.baselines import Bm25s, RunFile, SentenceTransformerSystem
-from retrieval.eval.building import (
+from retrieval.eval.datasets import Collection
+from retrieval.eval.runs import run_documents
+from retrieval.eval.systems.system import (
     ASKED,
     Ask,
     Cost,
     Ranked,
     Settings,
-    System,
-    counted,
     forget_built,
     read_built,
     short_digest,
+    with_progress,
     write_built,
 )
-from retrieval.eval.datasets import Collection
-from retrieval.eval.runs import run_documents
-from retrieval.eval.variants import (
-    PASSAGE_TOKENS,
+from retrieval.eval.systems.variants import (
     Build,
     Variant,
-    labelled,
-    parse_variant,
-    shortened,
 )
 from retrieval.files.whole import write_whole
 from retrieval.index import Index
 from retrieval.store import Store
-from retrieval.types import RETRIEVERS, Encoder, Hybrid, ProgressCallback, Retriever
-
-__all__ = ["Engine", "IndexSystem", "System", "make_systems"]
+from retrieval.types import Encoder, Hybrid, ProgressCallback
 
 
-class Engine:
+class SharedIndex:
     """An index of a collection that several retrievers share."""
 
     def __init__(self, encoder: Encoder, build: Build | None = None) -> None:
@@ -100,7 +92,7 @@ class Engine:
             )
         ) as index:
             with index.writing() as writer:
-                for document in counted(collection, progress):
+                for document in with_progress(collection, progress):
                     writer.put(document)
             if not fresh and not same:  # of another version of the collection: texts decide
                 index.delete(_strange(place / "index", collection))
@@ -131,7 +123,7 @@ class Engine:
 class IndexSystem:
     """One retriever of our index; a document scores as its best passage (MaxP)."""
 
-    def __init__(self, engine: Engine, variant: Variant) -> None:
+    def __init__(self, engine: SharedIndex, variant: Variant) -> None:
         self.name = variant.name
         self._engine = engine
         self._retriever = variant.retriever
@@ -179,104 +171,6 @@ class IndexSystem:
     def close(self) -> None:
         """Let go of the index."""
         self._engine.close()
-
-
-class _Engines:
-    """The encoders and the engines of one evaluation: each is there once."""
-
-    def __init__(self) -> None:
-        self._encoders: dict[str | None, Encoder] = {}
-        self._engines: dict[tuple[str, Build], Engine] = {}
-
-    def encoder(self, source: str | None) -> Encoder:
-        """The encoder at a folder or Hub id; None is the embedded model."""
-        from retrieval.encoders import load_encoder
-
-        if source not in self._encoders:
-            self._encoders[source] = load_encoder(source)
-        return self._encoders[source]
-
-    def system(self, variant: Variant) -> IndexSystem:
-        """The variant, on an index that it may share.
-
-        Raises:
-            InputError: the encoder lacks what the variant asks for.
-        """
-        source = None if variant.encoder is None else labelled(variant.encoder)[1]
-        plain = self.encoder(source)
-        wanted = variant.passage_tokens
-        if wanted is not None and wanted > plain.max_tokens:
-            raise InputError(
-                f"system {variant.name!r}: encoder {plain.name!r} reads {plain.max_tokens:,} "
-                f"tokens, not {wanted:,}; give passage_tokens of at most {plain.max_tokens:,}"
-            )
-        if variant.retriever not in retrievers_of(plain):
-            raise InputError(
-                f"system {variant.name!r}: encoder {plain.name!r} lacks the head for it; it has "
-                f"{', '.join(retrievers_of(plain))}"
-            )
-        encoder = shortened(plain, variant.dims)
-        build = Build(wanted or PASSAGE_TOKENS, variant.bits, variant.pooling or 1)
-        key = (encoder.fingerprint, build)
-        if key not in self._engines:
-            self._engines[key] = Engine(encoder, build)
-        return IndexSystem(self._engines[key], variant)
-
-
-def retrievers_of(encoder: Encoder) -> tuple[Retriever, ...]:
-    """Those that the encoder has the heads for."""
-    lacking = {"dense": encoder.dense_dim is None, "late": encoder.token_dim is None}
-    return tuple(name for name in RETRIEVERS if not lacking.get(name))
-
-
-def make_systems(retrievers: Sequence[Retriever], specs: Sequence[str]) -> list[System]:
-    """The systems that were asked for.
-
-    Args:
-        retrievers: of the embedded model's index, and of the encoders'.
-        specs: `bm25s`, `st:NAME`, `st:LABEL=NAME`, `encoder:NAME`, `encoder:LABEL=NAME`,
-            `run:FILE`, `run:LABEL=FILE`, or a retriever and its settings as in `late:bits=2`.
-
-    Raises:
-        InputError: a specification cannot be used, or two systems have one name.
-        EncoderError: an encoder cannot be loaded.
-        MissingDependency: a package is needed.
-    """
-    engines = _Engines()
-    found: list[System] = [engines.system(Variant(retriever)) for retriever in retrievers]
-    for spec in specs:
-        found += _system(spec, retrievers or RETRIEVERS, engines)
-    names = [system.name for system in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"two systems are named {twice!r}; give one, or name it as in run:LABEL=FILE, "
-            "st:LABEL=NAME, encoder:LABEL=NAME"
-        )
-    return found
-
-
-def _system(spec: str, retrievers: Sequence[Retriever], engines: _Engines) -> Sequence[System]:
-    variant = parse_variant(spec)
-    if variant is not None:
-        return [engines.system(variant)]
-    kind, _, rest = spec.partition(":")
-    if spec == "bm25s":
-        return [Bm25s()]
-    if kind == "st" and rest:
-        label, source = labelled(rest)
-        return [SentenceTransformerSystem(source, label)]
-    if kind == "encoder" and rest:
-        has = retrievers_of(engines.encoder(labelled(rest)[1]))
-        wanted = [name for name in retrievers if name in has]
-        return [engines.system(Variant(name, encoder=rest)) for name in wanted]
-    if kind == "run" and rest:
-        name, equals, file = rest.partition("=")
-        return [RunFile(Path(file), name) if equals else RunFile(Path(rest))]
-    raise InputError(
-        f"system {spec!r} is unknown; give bm25s, st:NAME, encoder:NAME, run:FILE, run:LABEL=FILE, "
-        f"or a retriever ({', '.join(RETRIEVERS)}) with settings, as in late:bits=2"
-    )
 
 
 def _strange(index: Path, collection: Collection) -> list[str]:

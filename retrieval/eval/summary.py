@@ -9,33 +9,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.eval.building import TEXT, Settings
 from retrieval.eval.datasets import Collection
 from retrieval.eval.identical import DROPPED, KEPT
 from retrieval.eval.machine import machine, versions
 from retrieval.eval.measures import TIES
+from retrieval.eval.plural import plural
 from retrieval.eval.results import Efficiency, Protocol, Results, Row
 from retrieval.eval.statistics import bootstrap_intervals
-from retrieval.eval.wording import amount
+from retrieval.eval.systems.system import TEXT, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SystemOutcome:
     """What one system did on one collection.
 
     Attributes:
-        values: by measure, by query id.
+        per_query: value by measure, by query id.
     """
 
-    values: Mapping[str, Mapping[str, float]]
+    per_query: Mapping[str, Mapping[str, float]]
     cost: Efficiency
     settings: Settings
     warnings: tuple[str, ...]
 
 
-def gathered(
+def summarised(
     collections: Sequence[Collection],
-    found: Mapping[str, Mapping[str, Found]],
+    found: Mapping[str, Mapping[str, SystemOutcome]],
     measures: Sequence[str],
     k: int,
     failed: Mapping[str, str],
@@ -59,16 +59,18 @@ def gathered(
         efficiency=tuple(f.cost for one in done for f in found[one.name].values()),
         protocols=tuple(_protocol(one, found[one.name], k, ignoring[one.name]) for one in done),
         per_query={
-            one.name: {name: f.values for name, f in found[one.name].items()} for one in done
+            one.name: {name: f.per_query for name, f in found[one.name].items()} for one in done
         },
         failed=dict(failed),
     )
 
 
-def _rows(collection: Collection, found: Mapping[str, Found], measures: Sequence[str]) -> list[Row]:
+def _rows(
+    collection: Collection, found: Mapping[str, SystemOutcome], measures: Sequence[str]
+) -> list[Row]:
     rows = []
     for system, one in found.items():
-        table = np.array([[values[m] for m in measures] for values in one.values.values()])
+        table = np.array([[values[m] for m in measures] for values in one.per_query.values()])
         lows, highs = bootstrap_intervals(table)
         known = len(table) > 1  # one query says nothing about others
         for place, measure in enumerate(measures):
@@ -90,7 +92,7 @@ def _rows(collection: Collection, found: Mapping[str, Found], measures: Sequence
 
 
 def _protocol(
-    collection: Collection, found: Mapping[str, Found], k: int, ignores: bool
+    collection: Collection, found: Mapping[str, SystemOutcome], k: int, ignores: bool
 ) -> Protocol:
     cut = {one.settings.passage_tokens for one in found.values()} - {None}
     limits = {one.settings.max_tokens for one in found.values()} - {None}
@@ -113,7 +115,7 @@ def _protocol(
         aggregation=f"MaxP, {k} documents a query",
         ties=TIES,
         identical_ids=DROPPED if ignores else KEPT,
-        unjudged=amount(collection.unjudged, "query", "queries")
+        unjudged=plural(collection.unjudged, "query", "queries")
         + f" without judgements {'is' if collection.unjudged == 1 else 'are'} not asked",
         dataset_sha256=collection.sha256,
         systems={name: one.settings.said for name, one in found.items() if one.settings.said},

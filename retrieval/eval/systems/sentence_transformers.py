@@ -1,4 +1,4 @@
-"""What our retrievers are compared with: BM25, sentence-transformers models, run files."""
+"""Models of sentence-transformers, which read whole documents, as a baseline."""
 
 from __future__ import annotations
 
@@ -7,27 +7,24 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError, MissingDependency
-from retrieval.eval.building import (
+from retrieval.eval.datasets import Collection
+from retrieval.eval.systems.system import (
     ASKED,
     Ask,
     Cost,
     Ranked,
     Settings,
-    counted,
-    joined,
     read_built,
     short_digest,
+    title_and_text,
+    with_progress,
     write_built,
 )
-from retrieval.eval.datasets import Collection, read_run
-from retrieval.eval.datasets.rows import Guessed, said_of
-from retrieval.eval.datasets.run_files import escape_id
 from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.types import ProgressCallback
 
@@ -38,79 +35,6 @@ _QUERIES_AT_ONCE = 64
 _TEXTS_AT_ONCE = 1024
 _COUNTED_AT_ONCE = 32
 _MODEL_FILES = {".safetensors", ".bin", ".json", ".txt", ".model"}
-
-
-class Bm25s:
-    """BM25 by bm25s: Lucene's variant, k1 1.2, b 0.75, English stemmer and stop words."""
-
-    name = "bm25s"
-
-    def __init__(self) -> None:
-        try:
-            import bm25s
-            import Stemmer
-        except ImportError:
-            raise MissingDependency(
-                "the baseline bm25s needs bm25s and PyStemmer: "
-                "pip install 'modernbert-retrieval[eval]'"
-            ) from None
-        self._bm25s = bm25s
-        self._options = {
-            "stopwords": "en",
-            "stemmer": Stemmer.Stemmer("english"),
-            "show_progress": False,
-        }
-        self._index: Any = None
-        self._ids: list[str] = []
-
-    def identity(self) -> str:
-        """The package's version and the parameters."""
-        return f"bm25s {self._bm25s.__version__} lucene 1.2 0.75 english"
-
-    def settings(self) -> Settings:
-        """Whole documents."""
-        said = "whole documents; Lucene's BM25, k1 1.2, b 0.75, English stemmer and stop words"
-        return Settings(said=said)
-
-    def index(
-        self, collection: Collection, folder: Path, progress: ProgressCallback | None
-    ) -> Cost:
-        """Index whole documents; it is quick, so that only what is done is kept."""
-        self._ids, texts = [], []
-        started = time.perf_counter()
-        for document in counted(collection, progress):
-            self._ids.append(document.id)
-            texts.append(joined(document))
-        self._index = self._bm25s.BM25(method="lucene", k1=1.2, b=0.75)
-        words = self._bm25s.tokenize(texts, **self._options)
-        self._index.index(words, show_progress=False)
-        seconds = time.perf_counter() - started
-        place = folder / "bm25s"
-        self._index.save(place)
-        size = sum(path.stat().st_size for path in place.rglob("*"))
-        return Cost(seconds, None, size)
-
-    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
-        """The k best documents for each query that share a word with it."""
-        words = self._bm25s.tokenize(list(queries.values()), **self._options, return_ids=False)
-        run: Ranked = {}
-        for query, asked in zip(queries, words, strict=True):
-            known = [word for word in asked if word in self._index.vocab_dict]
-            run[query] = self._best(known, k) if known else {}
-        return run
-
-    def _best(self, words: list[str], k: int) -> dict[str, float]:
-        found, scores = self._index.retrieve([words], k=min(k, len(self._ids)), show_progress=False)
-        pairs = zip(found[0].tolist(), scores[0].tolist(), strict=True)
-        return {self._ids[at]: score for at, score in pairs if score > 0}
-
-    def asking(self) -> Ask:
-        """One query, for the best documents."""
-        return lambda text: self.search({"": text}, ASKED)
-
-    def close(self) -> None:
-        """Forget the collection."""
-        self._index, self._ids = None, []
 
 
 class SentenceTransformerSystem:
@@ -208,9 +132,9 @@ class SentenceTransformerSystem:
         return seconds, tokens
 
     def _take(self, collection: Collection, progress: ProgressCallback | None) -> Iterator[str]:
-        for document in counted(collection, progress):
+        for document in with_progress(collection, progress):
             self._ids.append(document.id)
-            yield joined(document)
+            yield title_and_text(document)
 
     def _tokens(self, texts: Sequence[str]) -> int:
         """How many tokens the model reads of them; 0 if it does not say."""
@@ -249,65 +173,6 @@ class SentenceTransformerSystem:
     def close(self) -> None:
         """Forget the collection."""
         self._ids, self._vectors = [], np.empty((0, 0), np.float32)
-
-
-class RunFile:
-    """Another system's answers, from a TREC run file.
-
-    Attributes:
-        warnings: what is odd about the file.
-    """
-
-    def __init__(self, path: Path, name: str | None = None) -> None:
-        self.name = name or path.stem
-        guessed: Guessed = {}
-        self._run = read_run(path, guessed)
-        self.warnings = tuple(said_of(guessed))
-        self._spelled: dict[str, str] = {}
-        self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
-
-    def identity(self) -> str:
-        """The file's digest."""
-        return self._digest
-
-    def settings(self) -> Settings:
-        """Not known."""
-        return Settings()
-
-    def index(
-        self, collection: Collection, folder: Path, progress: ProgressCallback | None
-    ) -> Cost:
-        """See which documents stand in a run file under another spelling, for white space."""
-        ids = (document.id for document in collection.documents)
-        self._spelled = {spelled: id for id in ids if (spelled := escape_id(id)) != id}
-        return Cost()
-
-    def answers(self, collection: Collection) -> bool:
-        """Whether the file has any of the collection's queries."""
-        return any(
-            query in self._run or escape_id(query) in self._run for query in collection.queries
-        )
-
-    def unasked(self, collection: Collection) -> list[str]:
-        """The file's queries that are not among the collection's, in the file's order."""
-        asked = {spelled for query in collection.queries for spelled in (query, escape_id(query))}
-        return [query for query in self._run if query not in asked]
-
-    def search(self, queries: Mapping[str, str], k: int) -> Ranked:
-        """The k best of what the file holds; queries that it lacks have no answer."""
-        found = {}
-        for query in queries:
-            told = self._run.get(query) or self._run.get(escape_id(query), {})
-            scores = {self._spelled.get(id, id): score for id, score in told.items()}
-            best = sorted(scores.items(), key=lambda pair: (pair[1], pair[0]), reverse=True)
-            found[query] = dict(best[:k])
-        return found
-
-    def asking(self) -> None:
-        """Nobody knows how long the system took."""
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
