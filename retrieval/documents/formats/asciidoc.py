@@ -57,7 +57,6 @@ class _AsciiDoc(Scanner):
         self.attributes: dict[str, str] = {}
         self._title = -1  # the line of the document's title
         self._below_title = 0
-        self._unclosed: set[str] = set()
         self._attached: int | None = None  # the line where the attributes of a block begin
         self._style = ""
         self._caption: int | None = None  # the line of a block's title
@@ -155,11 +154,8 @@ class _AsciiDoc(Scanner):
         if delimiter["around"] and not self._is_code():
             return
         mark = delimiter["fence"] or delimiter[0].rstrip()
-        last = len(self)
-        if mark not in self._unclosed:
-            last = self.upto(re.compile(re.escape(mark) + r"[ \t]*$"), first + 1)
+        last = self.upto(re.escape(mark) + r"[ \t]*$", first + 1)
         if last == len(self):
-            self._unclosed.add(mark)
             return  # what follows is read as if it had not begun
         self.at = min(last + 1, len(self))
         if delimiter["table"]:

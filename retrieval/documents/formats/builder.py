@@ -60,6 +60,10 @@ class OutlineBuilder:
     def paragraph(self, start: int, end: int) -> None:
         """Note a paragraph, which may introduce the block that comes next."""
         self.tops.append(start)
+        self.introduce(start, end)
+
+    def introduce(self, start: int, end: int) -> None:
+        """Let a stretch of text, if it ends so, introduce the block that comes next."""
         self._before = start, end
 
     def lead(self) -> tuple[str, int | None]:

@@ -106,6 +106,7 @@ _ALIASES = {
     "fsharp": "f#",
     "go": "golang",
     "javascript": "ecmascript node",
+    "lisp": "common-lisp elisp emacs-lisp",
     "make": "makefile",
     "objective-c": "objc objectivec",
     "python": "ipython ipython3 py3 pycon python2 python3",

@@ -22,6 +22,7 @@ class Scanner:
         self.text = text
         self.spans = list(lines_of(text))
         self.at = 0
+        self._upto: dict[str, tuple[int, int]] = {}
         self.found = OutlineBuilder(text, plain)
 
     def __len__(self) -> int:
@@ -42,14 +43,18 @@ class Scanner:
         """Where a line ends, without its line break."""
         return self.spans[number][1]
 
-    def upto(self, closing: re.Pattern[str], first: int, *, limit: int | None = None) -> int:
-        """The number of the first line from `first` on that is `closing`; past the last if none."""
-        last = len(self.spans) if limit is None else min(limit, len(self.spans))
-        for number in range(first, last):
-            start, end = self.spans[number]
-            if closing.match(self.text, start, end):
-                return number
-        return last
+    def upto(self, closing: str, first: int) -> int:
+        """The number of the first line from `first` on that matches; past the last if none does.
+
+        Asked for one pattern again and again, it looks at no line twice.
+        """
+        since, found = self._upto.get(closing, (0, -1))
+        if not since <= first <= found:
+            pattern = re.compile(closing)
+            found = next((n for n in range(first, len(self)) if pattern.match(self.line(n))), -1)
+            found = len(self) if found < 0 else found
+            self._upto[closing] = first, found
+        return found
 
     def filled(self, number: int) -> int:
         """The number of the first line from here on that is not blank; past the last if none."""
