@@ -52,8 +52,8 @@ def check(text: str, outline: Outline) -> None:
         assert all(0 <= at <= len(text) for at in ordered)
     assert outline.parts[0].start == 0
     for start in {0, len(text) // 3, len(text) // 2, *starts}:
-        Contexts(outline).context(start, min(start + 50, len(text)))
-        Contexts(outline).place(start)
+        Contexts(text, outline).context(start, min(start + 50, len(text)))
+        Contexts(text, outline).place(start)
 
 
 def passages_of(made: Parsed, max_tokens: int = 60) -> list[tuple[str, Passage]]:
