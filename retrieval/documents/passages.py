@@ -211,7 +211,12 @@ def _inner(
         done = end if _WORD.search(text, end, min(following, one.end)) else one.start
     if one.start < done < one.end:
         found.append(done)
-    return [cut for cut in sorted(set(found)) if tokens.divides(cut)]
+    return [cut for cut in sorted(set(found)) if _begins_line(text, cut) and tokens.divides(cut)]
+
+
+def _begins_line(text: str, at: int) -> bool:
+    at += len(text[at : at + 100]) - len(text[at : at + 100].lstrip())
+    return not text[text.rfind("\n", 0, at) + 1 : at].strip()
 
 
 def _gathered(tokens: _Tokens, bounds: Sequence[int], max_tokens: int) -> list[_Stretch]:

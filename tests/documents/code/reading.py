@@ -47,6 +47,25 @@ def check(outline: Outline, text: str) -> None:
             assert not text[text.rfind("\n", 0, at) + 1 : at].strip() or at in starts
 
 
+def holds(
+    text: str,
+    name: str,
+    *,
+    definitions: list[tuple[str, str]],
+    parts: list[str],
+    docs: dict[str, str] | None = None,
+    title: str = "",
+    imports: list[str] | None = None,
+) -> None:
+    """Assert what a file holds: (qualified name, signature), the first line of each part, ..."""
+    found = parsed(text, name)
+    assert [(block.name, block.signature) for block in found.outline.blocks] == definitions
+    assert [text[part.start :].split("\n")[0] for part in found.outline.parts] == parts
+    documented = {block.name: block.doc for block in found.outline.blocks[::-1] if block.doc}
+    assert {name: text[slice(*doc)] for name, doc in documented.items()} == (docs or {})
+    assert (found.title, found.metadata.get("imports", [])) == (title, imports or [])
+
+
 def named(outline: Outline) -> dict[str, str]:
     """Signatures by qualified name."""
     return {block.name: block.signature for block in outline.blocks}

@@ -98,7 +98,6 @@ def test_parts_are_top_level_definitions_and_what_stands_between() -> None:
         "LIMIT: int = 3",
         "# Loads engines.",
         'if os.name == "nt":',
-        "def only_there(): ...",
         "def outside(): return 1",
     ]
 

@@ -34,7 +34,10 @@ def outline(text: str, language: str) -> Outline:
 
 def _find(text: str, language: str) -> Found | None:
     grammar = grammar_of(language)
-    return find(text, grammar) if grammar else None
+    if grammar is None:
+        return None
+    others = filter(None, map(grammar_of, grammar.otherwise))
+    return find(text, [grammar, *others])
 
 
 def _parse(data: bytes, source: Source) -> Parsed:

@@ -7,7 +7,7 @@ and so are the same on every machine. The tree is only asked by queries: nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -25,8 +25,8 @@ MAX_BYTES = 1024 * 1024
 """Longer texts are data or generated; a tree takes some 20 to 400 bytes for each of theirs."""
 MAX_LINE = 50_000
 """Bytes of a line that somebody may have written."""
-MAX_ERROR_SHARE = 0.25
-"""Of a text; one with more in errors is in another language, or none."""
+MAX_ERROR_SHARE = 0.5
+"""Of a text; one with more in errors, outside of definitions, is in another language, or none."""
 
 _STEPS_PER_BYTE = 0.2
 _MORE_STEPS = 2_000
@@ -43,18 +43,20 @@ class Grammar:
     Attributes:
         language: as in `formats.languages`.
         package: of the grammar, such as `tree_sitter_python`.
-        definitions: a query with the captures `@definition`, `@name` and, if there are, `@body`
+        definitions: a query with the captures `@definition`, `@name` or `@key` (a name in words,
+            not in code: it is taken as it stands, and has no signature) and, if there are, `@body`
             (the signature ends there), `@receiver` (what the name is qualified by, beside the
             definitions around it) and `@doc` (a docstring, in it or right after it).
         blocks: nodes whose children are statements, members or items, one below the other.
         comments: comments; those right above a definition or a statement belong to it.
         attributes: decorators, annotations: they belong to what follows them, and to no signature.
-        wrappers: nodes around a definition that are part of it, such as `export`.
         transparent: nodes that hold statements and count as none: namespaces, `#ifdef`.
-        imports: a query whose capture `@import` is the name of a module, quotes included.
+        imports: a query whose capture `@import` is the name of a module, quotes included, or a call
+            such as `require("x")`; other calls are passed over.
         about: a query whose capture `@about` is what a file says of itself, if that is no comment.
         entry: the function of the package that gives the grammar.
-        otherwise: languages to try if a text does not parse well.
+        otherwise: languages to try if a text has errors.
+        is_data: whether a definition counts only if it has several lines.
     """
 
     language: str
@@ -63,12 +65,17 @@ class Grammar:
     blocks: tuple[str, ...]
     comments: tuple[str, ...] = ("comment",)
     attributes: tuple[str, ...] = ()
-    wrappers: tuple[str, ...] = ()
     transparent: tuple[str, ...] = ()
     imports: str = ""
     about: str = ""
     entry: str = "language"
     otherwise: tuple[str, ...] = ()
+    is_data: bool = False
+
+
+def named(*kinds: str) -> str:
+    """A query for nodes that name their definition, and its body if it has one, in such fields."""
+    return "\n".join(f"({kind} name: (_) @name body: (_)? @body) @definition" for kind in kinds)
 
 
 @dataclass(slots=True)
@@ -77,6 +84,7 @@ class Definition:
 
     span: Span
     name: Span
+    in_words: bool = False
     body: Span | None = None
     receiver: Span | None = None
     doc: Span | None = None
@@ -89,42 +97,53 @@ class Found:
     Attributes:
         definitions: one for each node.
         statements: those that begin a line.
+        transparent: those that count as none.
         comments: every one.
         attributes: decorators, annotations.
-        wrappers: nodes around definitions that are part of them.
-        imports: names of modules, quotes included.
+        imports: names of modules, quotes included, and calls.
         about: what the file says of itself, if that is no comment.
-        error_share: of the text's bytes, those within errors.
+        errors: what could not be understood, and what was understood in it.
     """
 
     definitions: list[Definition]
     statements: list[Span]
+    transparent: list[Span]
     comments: list[Span]
     attributes: list[Span]
-    wrappers: list[Span]
     imports: list[Span]
     about: Span | None
-    error_share: float
+    errors: list[Span]
 
 
-def find(text: str, grammar: Grammar) -> Found | None:
-    """What the text holds; None if it is too large, takes too long or has too many errors."""
+def find(text: str, grammars: Sequence[Grammar]) -> Found | None:
+    """What the text holds by the first grammar that has no errors, or by that with fewest.
+
+    None if it is too large, takes too long or has too many errors.
+    """
     source = text.encode("utf-8", "surrogatepass")
     if len(source) > MAX_BYTES or _longest_line(source) > MAX_LINE:
         return None
-    tools = _tools(grammar)
-    if tools is None:
-        return None
-    tree = tools.parse(source)
-    if tree is None:
-        return None
-    return tools.found(tree, source, _to_characters(text, source))
+    best: tuple[tuple[int, int], Found] | None = None
+    for tools in filter(None, map(_tools, grammars)):
+        tree = tools.parse(source)
+        if tree is None:
+            continue
+        found = tools.found(tree, source, _to_characters(text, source))
+        definitions = [one.span for one in found.definitions]
+        errors = _covered(found.errors)
+        missed = _covered([*found.errors, *definitions]) - _covered(definitions)
+        if missed <= MAX_ERROR_SHARE * len(text) and (best is None or (missed, errors) < best[0]):
+            best = (missed, errors), found
+        if not tree.root_node.has_error:
+            break
+    return best[1] if best else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
     """A grammar, loaded; queries are shared between threads, parsers are not."""
 
+    grammar: Grammar
     language: Language
     definitions: Query
     others: Query
@@ -141,64 +160,77 @@ class _Tools:
         except ValueError:  # it was stopped
             return None
 
-    def found(self, tree: Tree, source: bytes, characters: Callable[[int], int]) -> Found | None:
+    def found(self, tree: Tree, source: bytes, characters: Callable[[int], int]) -> Found:
+        """What a tree holds, in characters."""
         from tree_sitter import QueryCursor
 
         def span(node: Node) -> Span:
             start, end = node.byte_range
-            return characters(start), characters(end)
+            # Some grammars have a comment, or a block, end with the white space behind it.
+            return characters(start), characters(start + len(source[start:end].rstrip()))
 
         def spans(nodes: Iterable[Node]) -> list[Span]:
-            return sorted({span(node) for node in nodes}, key=lambda span: (span[0], -span[1]))
+            made = {span(node) for node in nodes}
+            return sorted((one for one in made if one[0] < one[1]), key=outer_first)
 
         root = tree.root_node
         captured = QueryCursor(self.others, match_limit=_MOST_UNDECIDED).captures(root)
-        errors = _covered(node.byte_range for node in captured.get("error", ()))
-        share = errors / max(1, len(source))
-        if share > MAX_ERROR_SHARE:
-            return None
         matches = QueryCursor(self.definitions, match_limit=_MOST_UNDECIDED).matches(root)
-        transparent = {node.id for node in captured.get("transparent", ())}
         first = {match.end() for match in _FIRST_ON_LINE.finditer(source)}
-        statements = (
+        leading = [node for node in captured.get("transparent", ()) if node.start_byte in first]
+        transparent = {node.id for node in leading}
+        statements = [
             node
             for node in captured.get("statement", ())
             if node.start_byte in first and node.id not in transparent
-        )
+        ]
         about = captured.get("about")
         return Found(
-            _definitions((found for _, found in matches), span),
+            _definitions((found for _, found in matches), span, self.grammar),
             spans(statements),
+            spans(leading),
             spans(captured.get("comment", ())),
             spans(captured.get("attribute", ())),
-            spans(captured.get("wrapper", ())),
             spans(captured.get("import", ())),
             span(about[0]) if about else None,
-            share,
+            spans(captured.get("error", ())),
         )
+
+
+def outer_first(span: Span) -> Span:
+    """A key to sort spans by."""
+    return span[0], -span[1]
 
 
 _FIRST_ON_LINE = re.compile(rb"^[ \t\f\xef\xbb\xbf]*(?=\S)", re.MULTILINE)
 
 
 def _definitions(
-    matches: Iterable[dict[str, list[Node]]], span: Callable[[Node], Span]
+    matches: Iterable[dict[str, list[Node]]], span: Callable[[Node], Span], grammar: Grammar
 ) -> list[Definition]:
     """One for each node: of several matches, each adds what it knows."""
     made: dict[int, Definition] = {}
     for found in matches:
         node = found["definition"][0]
+        if grammar.is_data and node.start_point[0] == node.end_point[0]:
+            continue
         known = made.get(node.id)
         if known is None:
-            known = made[node.id] = Definition(span(node), span(found["name"][0]))
-        if known.body is None and "body" in found:
-            known.body = span(found["body"][0])
+            name = found.get("name") or found.get("key")
+            if name is None:
+                continue
+            known = made[node.id] = Definition(span(node), span(name[0]), "key" in found)
+        if "body" in found:  # of a value and the body in it, the inner one
+            known.body = max(known.body or (0, 0), span(found["body"][0]))
         if known.receiver is None and "receiver" in found:
             known.receiver = span(found["receiver"][0])
         if known.doc is None and "doc" in found:
             known.doc = span(found["doc"][0])
             known.span = (known.span[0], max(known.span[1], known.doc[1]))
-    return sorted(made.values(), key=lambda one: (one.span[0], -one.span[1]))
+    return sorted(
+        (one for one in made.values() if one.span[0] < one.span[1]),
+        key=lambda one: outer_first(one.span),
+    )
 
 
 @cache
@@ -214,16 +246,14 @@ def _tools(grammar: Grammar) -> _Tools | None:
         *(f"({block} (_) @statement)" for block in grammar.blocks),
         *(f"({comment}) @comment" for comment in grammar.comments),
         *(f"({attribute}) @attribute" for attribute in grammar.attributes),
-        *(f"({wrapper}) @wrapper" for wrapper in grammar.wrappers),
         *(f"({transparent}) @transparent" for transparent in grammar.transparent),
         grammar.imports,
         grammar.about,
         "(ERROR) @error",
     ]
     try:
-        return _Tools(
-            language, Query(language, grammar.definitions), Query(language, "\n".join(kinds))
-        )
+        definitions = Query(language, grammar.definitions)
+        return _Tools(grammar, language, definitions, Query(language, "\n".join(kinds)))
     except ValueError:
         return None
 
@@ -244,10 +274,10 @@ def _longest_line(source: bytes) -> int:
     return max(map(len, source.split(b"\n")), default=0)
 
 
-def _covered(ranges: Iterable[Span]) -> int:
-    """How many bytes the ranges cover together."""
+def _covered(spans: Iterable[Span]) -> int:
+    """How many characters the spans cover together."""
     total = last = 0
-    for start, end in sorted(ranges):
+    for start, end in sorted(spans):
         total += max(0, end - max(start, last))
         last = max(last, end)
     return total

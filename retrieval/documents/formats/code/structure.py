@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from retrieval.documents.formats.code.grammar import Definition, Found, Span
+from retrieval.documents.formats.code.grammar import Definition, Found, Span, outer_first
 from retrieval.documents.outline import Block, Outline, Part
 
 _MOST_NAME = 200
@@ -21,11 +21,24 @@ _DEEPEST = 6
 """Statements that stand deeper are cut at like those of this depth."""
 
 _SPACE = re.compile(r"\s*")
-_SEPARATOR = re.compile(r"\s*(?:::|->|[\\/:#.])\s*")
+_SEPARATOR = re.compile(r"\s*(?:::?|[\\.])\s*")
+_OF_TYPES = re.compile(r"(?<!operator)<[^<>=]*>(?=\s*(?:::|\.|$))")
+_NOISE = re.compile(r"^(?:module\.)?exports\.|^(?:this|self)\.|\.prototype(?=\.)|^#")
+"""What stands before a name and is no part of it."""
 _OPENED = re.compile(r"(?<=[(\[<])\s*\n\s*|,?\s*\n\s*(?=[)\]>])")
 """Line breaks right inside brackets, with the comma that only they explain."""
-_BODY_MARK = re.compile(r"(?:\s*(?:=>|[{:=]))+\s*$")
-_QUOTES = "\"'`<>"
+_BODY_MARK = re.compile(r"(?:\s*(?:=>|[{:=,;]))+\s*$|(?<=[;)])\s*end$")
+_QUOTED = re.compile(r"([\"'`])(.*)\1", re.DOTALL)
+_CALL = re.compile(r"\w+[\s(]")
+_LOADED = re.compile(
+    r"(?:require|require_relative|import|load|include)[\s(]+[\"'](.+?)[\"']|import\s+([\w.]+)"
+)
+_EVERY = re.compile(r"(?<=\w)\.[*_]?$")
+"""The end of `import a.*`."""
+_LEADS_IN = re.compile(r"(?!#)[^\n({\[;]*(?:\n[ \t]*)?")
+"""What may stand between the start of a statement and that of the definition in it."""
+_CLOSED = re.compile(r"[\s;)]*")
+"""What may stand between their ends."""
 
 
 def outline_by(text: str, found: Found, language: str) -> Outline | None:
@@ -34,32 +47,42 @@ def outline_by(text: str, found: Found, language: str) -> Outline | None:
     definitions = _nested(text, found, above, language)
     if definitions is None:
         return None
-    heads = [(one.block.start, one.block.end) for one in definitions]
-    depths = {one.block.start: one.depth for one in reversed(definitions)}
-    statements = _statements(found.statements, above, depths, heads)
+    statements = _statements(found.statements, above, definitions)
     return Outline(
         blocks=[one.block for one in definitions],
-        parts=_parts(definitions, [start for start, _ in statements]),
-        breaks=_breaks(text, depths, statements),
+        parts=_parts(definitions, statements),
+        breaks=_breaks(text, definitions, statements),
         sentences=False,
     )
 
 
 def imports_of(text: str, found: Found) -> list[str]:
     """Names of the modules that source code imports, each once, in order, no more than 64."""
-    names = (text[slice(*span)].strip(_QUOTES).strip() for span in found.imports)
-    return list(dict.fromkeys(name[:_MOST_NAME] for name in names if name))[:_MOST_IMPORTS]
+    names: dict[str, None] = {}
+    for start, end in found.imports:
+        name = text[start:end]
+        if _CALL.match(name):
+            loaded = _LOADED.match(name)
+            name = loaded[1] or loaded[2] if loaded else ""
+        name = _EVERY.sub("", "".join(_unquoted(name).strip("<>").split()))[:_MOST_NAME]
+        if name and len(names) < _MOST_IMPORTS:
+            names[name] = None
+    return list(names)
 
 
 class _Above:
-    """What stands right above a statement and belongs to it: comments, decorators, annotations."""
+    """What stands right above a statement and belongs to it: comments, decorators, annotations.
+
+    A blank line may stand after a decorator or a comment for a documentation generator.
+    """
 
     def __init__(self, text: str, found: Found) -> None:
         self._before: dict[int, Span] = {}
         self._comments = set(found.comments)
-        for pieces, most in ((found.comments, 1), (found.attributes, 2)):
+        for pieces, apart in ((found.comments, False), (found.attributes, True)):
             for start, end in pieces:
                 space = _space_after(text, end)
+                most = 2 if apart or text.startswith("/**", start) else 1
                 if text.count("\n", end, space) <= most and self._leads(text, start):
                     self._before.setdefault(space, (start, end))
 
@@ -93,21 +116,28 @@ def _space_after(text: str, at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Nested:
-    """A definition as a block, and how many others are around it."""
+    """A definition as a block, how many others are around it, whether it begins a line."""
 
     block: Block
     depth: int
+    first: bool
 
 
 def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nested] | None:
     """All definitions in order, or None if they are nested beyond belief."""
     made: list[_Nested] = []
     around: list[_Nested] = []
-    wrappers = _Wrappers(found.wrappers)
+    leading = _Leading(text, found)
     comments = [start for start, _ in found.comments]
+    imports = set(found.imports)
     last = -1
     for definition in found.definitions:
-        span = wrappers.around(definition.span)
+        if definition.body in imports:  # const fs = require("fs")
+            continue
+        span = leading.around(definition.span)
+        first = not text[text.rfind("\n", 0, span[0]) + 1 : span[0]].strip()
+        if not first and text.find("\n", *span) < 0:
+            continue
         start = above.start(span[0])
         while around and around[-1].block.end <= span[0]:
             around.pop()
@@ -135,42 +165,88 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
             signature=_signature(text, definition, span[0], found, comments),
             doc=definition.doc or above.comment(span[0]),
         )
-        made.append(_Nested(block, len(around)))
+        made.append(_Nested(block, len(around), first))
         around.append(made[-1])
+    return _apart(text, made)
+
+
+def _apart(text: str, made: list[_Nested]) -> list[_Nested]:
+    """Definitions that end where the comment above the next one begins, which some hold."""
+    begun: list[int] = []  # by depth: where the next one begins that is no deeper
+    for at in range(len(made) - 1, -1, -1):
+        block, depth = made[at].block, made[at].depth
+        following = begun[min(depth, len(begun) - 1)] if begun else len(text)
+        if block.end > following:
+            end = block.start + len(text[block.start : following].rstrip())
+            made[at] = replace(made[at], block=replace(block, end=end))
+        begun = [*begun[:depth], *(following,) * (depth - len(begun)), block.start]
     return made
 
 
-class _Wrappers:
-    """Nodes that are part of the definition in them, to be asked in order."""
+class _Leading:
+    """Statements that lead in the definition in them (`export`, `template <...>`), asked in order.
 
-    def __init__(self, spans: Sequence[Span]) -> None:
-        self._spans = spans
+    What leads it in has no brackets, beside decorators, and no deeper line.
+    """
+
+    def __init__(self, text: str, found: Found) -> None:
+        self._text = text
+        self._spans = sorted([*found.statements, *found.transparent], key=outer_first)
+        self._attributes = dict(found.attributes)
         self._next = 0
         self._open: list[Span] = []
 
     def around(self, span: Span) -> Span:
-        """The span of a definition with the wrappers that no definition before it had."""
+        """The span of a definition with the statement that no definition before it had."""
         while self._next < len(self._spans) and self._spans[self._next][0] <= span[0]:
-            wrapper = self._spans[self._next]
+            statement = self._spans[self._next]
             self._next += 1
-            while self._open and self._open[-1][1] <= wrapper[0]:
+            while self._open and self._open[-1][1] <= statement[0]:
                 self._open.pop()
-            self._open.append(wrapper)
-        own = [wrapper for wrapper in self._open if wrapper[1] >= span[1]]
-        self._open = []
-        return own[0] if own else span
+            self._open.append(statement)
+        around = (one for one in self._open if one[1] >= span[1] and self._leads(one, span))
+        own = next(around, None)
+        if own is None:
+            return span
+        self._open.remove(own)
+        return own[0], own[1] if _CLOSED.fullmatch(self._text, span[1], own[1]) else span[1]
+
+    def _leads(self, statement: Span, span: Span) -> bool:
+        start, text = statement[0], self._text
+        while start in self._attributes:
+            start = _space_after(text, self._attributes[start])
+        if start >= span[0]:
+            return start == span[0]
+        if not _LEADS_IN.fullmatch(text, start, span[0]):
+            return False
+        return text.find("\n", start, span[0]) < 0 or _column(text, start) == _column(text, span[0])
+
+
+def _column(text: str, at: int) -> int:
+    return at - text.rfind("\n", 0, at)
 
 
 def _name(text: str, definition: Definition) -> str:
+    if definition.in_words:
+        return " ".join(_unquoted(text[slice(*definition.name)]).split())
     spans = [definition.receiver, definition.name] if definition.receiver else [definition.name]
-    parts = (" ".join(text[slice(*span)].strip(_QUOTES).split()) for span in spans)
-    return ".".join(_SEPARATOR.sub(".", part).strip(".") for part in parts)
+    name = ".".join("".join(_unquoted(text[slice(*span)]).split()) for span in spans)
+    while (shorter := _OF_TYPES.sub("", name)) != name:
+        name = shorter
+    return _SEPARATOR.sub(".", _NOISE.sub("", name)).strip(".")
+
+
+def _unquoted(name: str) -> str:
+    quoted = _QUOTED.fullmatch(name)
+    return quoted[2] if quoted else name
 
 
 def _signature(
     text: str, definition: Definition, start: int, found: Found, comments: Sequence[int]
 ) -> str:
     """A definition from its first keyword to its body on one line, without comments."""
+    if definition.in_words:
+        return ""
     attributes = {span[0]: span[1] for span in found.attributes}
     while start in attributes:
         start = _space_after(text, attributes[start])
@@ -186,47 +262,67 @@ def _signature(
     return signature if len(signature) <= _MOST_SIGNATURE else f"{signature[:_MOST_SIGNATURE]}…"
 
 
-def _statements(
-    spans: Sequence[Span], above: _Above, depths: dict[int, int], definitions: Sequence[Span]
-) -> list[tuple[int, int]]:
-    """(where it begins with what belongs to it, how deep it stands) of statements, in order.
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A statement with what belongs to it, and how many definitions and others are around it."""
 
-    A definition is none, and what is in it stands one deeper than it does.
-    """
+    start: int
+    end: int
+    depth: int
+
+
+def _statements(
+    spans: Sequence[Span], above: _Above, definitions: Sequence[_Nested]
+) -> list[_Statement]:
+    """All statements that are no definitions, in order."""
+    own = {one.block.start for one in definitions}
     heads = [(start, end, above.start(start)) for start, end in spans]
-    both = [(start, -end, head) for start, end, head in heads if head not in depths]
-    both += [(start, -end, -1) for start, end in definitions]
+    both = [(start, -end, head) for start, end, head in heads if head not in own]
+    both += [(one.block.start, -one.block.end, -1) for one in definitions]
     ends: list[int] = []
-    made: dict[int, int] = {}
+    made: dict[int, _Statement] = {}
     for start, negative, head in sorted(both):
         while ends and ends[-1] <= start:
             ends.pop()
         if head >= 0:
-            made.setdefault(head, len(ends))
+            made.setdefault(head, _Statement(head, -negative, len(ends)))
         ends.append(-negative)
-    return sorted(made.items())
+    return sorted(made.values(), key=lambda one: one.start)
 
 
 def _breaks(
-    text: str, definitions: dict[int, int], statements: Sequence[tuple[int, int]]
+    text: str, definitions: Sequence[_Nested], statements: Sequence[_Statement]
 ) -> tuple[tuple[int, ...], ...]:
     """Where a long part is cut: the outermost first; definitions, then after blank lines."""
     kinds: dict[tuple[int, int], list[int]] = {}
-    for start, depth in definitions.items():
-        kinds.setdefault((min(depth, _DEEPEST), 0), []).append(start)
-    for start, depth in statements:
-        before = text.rfind("\n", 0, start)
+    for one in (one for one in definitions if one.first):
+        kinds.setdefault((min(one.depth, _DEEPEST), 0), []).append(one.block.start)
+    for statement in statements:
+        before = text.rfind("\n", 0, statement.start)
         blank = before > 0 and not text[text.rfind("\n", 0, before) + 1 : before].strip()
-        kinds.setdefault((min(depth, _DEEPEST), 1 if blank else 2), []).append(start)
+        kind = (min(statement.depth, _DEEPEST), 1 if blank else 2)
+        kinds.setdefault(kind, []).append(statement.start)
     return tuple(tuple(sorted(kinds[kind])) for kind in sorted(kinds))
 
 
-def _parts(definitions: Sequence[_Nested], statements: Sequence[int]) -> list[Part]:
-    """Definitions that none is around, and what stands between them."""
-    outer = [one.block for one in definitions if one.depth == 0]
-    starts = {0, *(block.start for block in outer)}
+def _parts(definitions: Sequence[_Nested], statements: Sequence[_Statement]) -> list[Part]:
+    """Definitions that none is around, and what stands between them.
+
+    A statement whose first line leads to a definition (`if a:`, `const (`) begins with it.
+    """
+    outer = [one.block for one in definitions if one.depth == 0 and one.first]
+    begun = [statement.start for statement in statements]
+    starts = {0}
+    last = 0
     for block, following in zip_longest(outer, (block.start for block in outer[1:])):
-        at = bisect_left(statements, block.end)
-        if at < len(statements) and (following is None or statements[at] < following):
-            starts.add(statements[at])
+        start = block.start
+        for at in range(bisect_left(begun, start) - 1, -1, -1):
+            if begun[at] < last or statements[at].end <= start:
+                break
+            start = begun[at]
+        starts.add(start)
+        last = block.end
+        at = bisect_left(begun, last)
+        if at < len(begun) and (following is None or begun[at] < following):
+            starts.add(begun[at])
     return [Part(start, 1) for start in sorted(starts)]

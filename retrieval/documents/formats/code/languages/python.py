@@ -23,7 +23,6 @@ GRAMMAR = Grammar(
     """,
     blocks=("module", "block", "dictionary", "list", "set", "tuple", "argument_list"),
     attributes=("decorator",),
-    wrappers=("decorated_definition",),
     imports="""
     (import_statement name: (dotted_name) @import)
     (import_statement name: (aliased_import name: (dotted_name) @import))

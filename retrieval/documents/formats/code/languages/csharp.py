@@ -1,0 +1,38 @@
+"""C#."""
+
+from retrieval.documents.formats.code.grammar import Grammar, named
+
+GRAMMAR = Grammar(
+    "csharp",
+    "tree_sitter_c_sharp",
+    definitions=f"""
+    {
+        named(
+            "class_declaration",
+            "constructor_declaration",
+            "destructor_declaration",
+            "enum_declaration",
+            "interface_declaration",
+            "local_function_statement",
+            "method_declaration",
+            "record_declaration",
+            "struct_declaration",
+        )
+    }
+    (delegate_declaration name: (_) @name) @definition
+    (property_declaration name: (_) @name accessors: (_)? @body value: (_)? @body) @definition
+    (event_declaration name: (_) @name accessors: (_)? @body) @definition
+    (operator_declaration operator: _ @name body: (_)? @body) @definition
+    """,
+    blocks=(
+        *("compilation_unit", "declaration_list", "enum_member_declaration_list", "block"),
+        *("accessor_list", "switch_body", "switch_section", "initializer_expression"),
+        *("argument_list", "preproc_if", "preproc_elif", "preproc_else"),
+    ),
+    attributes=("attribute_list",),
+    transparent=("namespace_declaration", "preproc_if", "preproc_elif", "preproc_else"),
+    imports="""
+    (using_directive !name (identifier) @import)
+    (using_directive (qualified_name) @import)
+    """,
+)

@@ -1,0 +1,26 @@
+"""Java."""
+
+from retrieval.documents.formats.code.grammar import Grammar, named
+
+GRAMMAR = Grammar(
+    "java",
+    "tree_sitter_java",
+    definitions=named(
+        "annotation_type_declaration",
+        "class_declaration",
+        "compact_constructor_declaration",
+        "constructor_declaration",
+        "enum_declaration",
+        "interface_declaration",
+        "method_declaration",
+        "record_declaration",
+    ),
+    blocks=(
+        *("program", "class_body", "interface_body", "enum_body", "enum_body_declarations"),
+        *("annotation_type_body", "block", "constructor_body", "array_initializer"),
+        *("switch_block", "switch_block_statement_group", "argument_list"),
+    ),
+    comments=("line_comment", "block_comment"),
+    attributes=("annotation", "marker_annotation"),
+    imports="(import_declaration (_) @import)",
+)

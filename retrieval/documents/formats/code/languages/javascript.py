@@ -1,0 +1,67 @@
+"""JavaScript, with JSX."""
+
+from retrieval.documents.formats.code.grammar import Grammar, named
+
+DEFINITIONS = f"""
+{
+    named(
+        "class_declaration",
+        "function_declaration",
+        "generator_function_declaration",
+        "method_definition",
+    )
+}
+(variable_declarator name: (identifier) @name
+    value: [
+        (arrow_function body: (_) @body)
+        (function_expression body: (_) @body)
+        (generator_function body: (_) @body)
+        (class body: (_) @body)
+    ]) @definition
+(program (_ (variable_declarator name: (identifier) @name value: (_)? @body) @definition))
+(program (export_statement
+    (_ (variable_declarator name: (identifier) @name value: (_)? @body) @definition)))
+(assignment_expression left: [(identifier) (member_expression)] @name
+    right: [
+        (arrow_function body: (_) @body)
+        (function_expression body: (_) @body)
+        (generator_function body: (_) @body)
+        (class body: (_) @body)
+    ]) @definition
+(pair key: (property_identifier) @name
+    value: [
+        (arrow_function body: (_) @body)
+        (function_expression body: (_) @body)
+    ]) @definition
+(expression_statement (call_expression
+    arguments: (arguments . (string (string_fragment) @key)
+        [(arrow_function) (function_expression)] .))) @definition
+"""
+"""The last are tests (`it("loads", () => ...)`), routes and handlers."""
+
+BLOCKS = (
+    *("program", "statement_block", "class_body", "switch_body", "switch_case", "switch_default"),
+    *("object", "array", "arguments", "jsx_element"),
+)
+
+IMPORTS = """
+(import_statement source: (string) @import)
+(export_statement source: (string) @import)
+(call_expression function: (identifier) arguments: (arguments . (string) .)) @import
+"""
+
+GRAMMAR = Grammar(
+    "javascript",
+    "tree_sitter_javascript",
+    definitions=f"""
+    {DEFINITIONS}
+    (field_definition property: (_) @name
+        value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)])
+        @definition
+    """,
+    blocks=BLOCKS,
+    comments=("comment", "hash_bang_line"),
+    attributes=("decorator",),
+    imports=IMPORTS,
+    otherwise=("tsx",),
+)

@@ -1,0 +1,23 @@
+"""Kotlin."""
+
+from retrieval.documents.formats.code.grammar import Grammar
+
+GRAMMAR = Grammar(
+    "kotlin",
+    "tree_sitter_kotlin",
+    definitions="""
+    (class_declaration name: (_) @name [(class_body) (enum_class_body)]? @body) @definition
+    (object_declaration name: (_) @name (class_body)? @body) @definition
+    (function_declaration name: (_) @name (function_body)? @body) @definition
+    (type_alias type: (_) @name) @definition
+    (source_file (property_declaration (variable_declaration (identifier) @name)) @definition)
+    """,
+    blocks=(
+        *("source_file", "class_body", "enum_class_body", "block", "when_expression"),
+        *("value_arguments", "lambda_literal"),
+    ),
+    comments=("line_comment", "block_comment"),
+    attributes=("annotation",),
+    transparent=("companion_object",),
+    imports="(import (qualified_identifier) @import)",
+)

@@ -1,0 +1,48 @@
+"""Rust."""
+
+from retrieval.documents.formats.code.grammar import Grammar, named
+
+GRAMMAR = Grammar(
+    "rust",
+    "tree_sitter_rust",
+    definitions=f"""
+    {
+        named(
+            "enum_item",
+            "function_item",
+            "mod_item",
+            "struct_item",
+            "trait_item",
+            "union_item",
+        )
+    }
+    (function_signature_item name: (_) @name) @definition
+    (impl_item type: [
+        (type_identifier) @name
+        (generic_type type: (_) @name)
+        (scoped_type_identifier name: (_) @name)
+        (reference_type type: (_) @name)
+        (tuple_type) @name
+        (primitive_type) @name
+    ] body: (_)? @body) @definition
+    (macro_definition name: (_) @name . (_) @body) @definition
+    (type_item name: (_) @name type: (_) @body) @definition
+    (source_file (const_item name: (_) @name value: (_)? @body) @definition)
+    (source_file (static_item name: (_) @name value: (_)? @body) @definition)
+    (declaration_list (const_item name: (_) @name value: (_)? @body) @definition)
+    """,
+    blocks=(
+        *("source_file", "declaration_list", "block", "match_block", "enum_variant_list"),
+        *("field_declaration_list", "field_initializer_list", "array_expression", "arguments"),
+        *("macro_definition",),
+    ),
+    comments=("line_comment", "block_comment"),
+    attributes=("attribute_item", "inner_attribute_item"),
+    imports="""
+    (use_declaration argument: [(identifier) (scoped_identifier)] @import)
+    (use_declaration argument: (scoped_use_list path: (_) @import))
+    (use_declaration argument: (use_as_clause path: (_) @import))
+    (use_declaration argument: (use_wildcard (_) @import))
+    (extern_crate_declaration name: (_) @import)
+    """,
+)

@@ -1,0 +1,27 @@
+"""Swift."""
+
+from retrieval.documents.formats.code.grammar import Grammar, named
+
+GRAMMAR = Grammar(
+    "swift",
+    "tree_sitter_swift",
+    definitions=f"""
+    {named("class_declaration", "protocol_declaration", "protocol_function_declaration")}
+    (function_declaration name: (_) @name body: (_)? @body) @definition
+    (init_declaration "init" @name body: (_)? @body) @definition
+    (deinit_declaration "deinit" @name body: (_)? @body) @definition
+    (subscript_declaration "subscript" @name (computed_property) @body) @definition
+    (typealias_declaration name: (_) @name) @definition
+    (property_declaration name: (pattern bound_identifier: (_) @name)
+        computed_value: (_) @body) @definition
+    (source_file (property_declaration name: (pattern bound_identifier: (_) @name)
+        value: (_)? @body) @definition)
+    """,
+    blocks=(
+        *("source_file", "class_body", "enum_class_body", "protocol_body", "statements"),
+        *("switch_statement", "value_arguments", "array_literal", "dictionary_literal"),
+    ),
+    comments=("comment", "multiline_comment"),
+    attributes=("attribute",),
+    imports="(import_declaration (identifier) @import)",
+)

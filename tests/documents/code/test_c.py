@@ -1,0 +1,79 @@
+"""C by its grammar."""
+
+from __future__ import annotations
+
+from tests.documents.code.reading import holds
+
+TEXT = """\
+/* Engines in plain C. */
+#include <stdio.h>
+#include "engine.h"
+
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+
+#ifdef WITH_STEAM
+int steam(void);
+#endif
+
+typedef struct {
+    int size;
+} motor_t;
+
+struct engine {
+    struct engine *next;
+    int size;
+};
+
+enum kind { STEAM, DIESEL };
+
+static const int table[] = {
+    1, 2, 3,
+};
+
+/* Loads it.
+   Returns NULL if it is not there. */
+static struct engine *
+engine_load(const char *path,
+            int limit)
+{
+    if (limit) {
+        return NULL;
+    }
+    return find(path);
+}
+
+char **names(void) { return 0; }
+"""
+
+
+def test_c_is_read_by_its_grammar() -> None:
+    holds(
+        TEXT,
+        "engine.c",
+        definitions=[
+            ("LARGER", "#define LARGER(a, b)"),
+            ("steam", "int steam(void)"),
+            ("motor_t", "typedef struct"),
+            ("engine", "struct engine"),
+            ("kind", "enum kind"),
+            ("table", "static const int table[]"),
+            ("engine_load", "static struct engine * engine_load(const char *path, int limit)"),
+            ("names", "char **names(void)"),
+        ],
+        docs={
+            "engine_load": "/* Loads it.\n   Returns NULL if it is not there. */",
+        },
+        parts=[
+            "/* Engines in plain C. */",
+            "#define LARGER(a, b) ((a) > (b) ? (a) : (b))",
+            "int steam(void);",
+            "typedef struct {",
+            "struct engine {",
+            "enum kind { STEAM, DIESEL };",
+            "static const int table[] = {",
+            "/* Loads it.",
+            "char **names(void) { return 0; }",
+        ],
+        title="Engines in plain C.",
+        imports=["stdio.h", "engine.h"],
+    )

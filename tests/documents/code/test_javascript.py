@@ -1,0 +1,105 @@
+"""JavaScript by its grammar."""
+
+from __future__ import annotations
+
+from tests.documents.code.reading import holds
+
+TEXT = """\
+#!/usr/bin/env node
+/*!
+ * Copyright (c) 2024 The Authors
+ */
+
+/**
+ * Engines, and what drives them.
+ */
+'use strict'
+
+import Motor, { start } from "./motor.js";
+const fs = require('fs');
+const LIMIT = 3, NAME = "x";
+
+/** One engine. */
+@sealed
+export default class Engine extends Motor {
+  static #count = 0;
+
+  // Reads it.
+  async load(path, { strict = false } = {}) {
+    const parse = (line) => {
+      return line.trim();
+    };
+    return fs.read(path).map(parse);
+  }
+
+  get size() { return 1; }
+
+  onStop = (event) => {
+    this.stop(event);
+  };
+}
+
+export const run = async (engine) => {
+  await engine.load("a");
+};
+
+Engine.prototype.stop = function () {
+  return true;
+};
+
+module.exports.make = function make(kind) {
+  return new Engine(kind);
+};
+
+const handlers = {
+  open(path) { return path; },
+  close: function (path) {
+    return path;
+  },
+};
+
+describe("Engine", () => {
+  it("loads a file", async () => {
+    expect(1).toBe(1);
+  });
+});
+"""
+
+
+def test_javascript_is_read_by_its_grammar() -> None:
+    holds(
+        TEXT,
+        "engine.js",
+        definitions=[
+            ("LIMIT", "const LIMIT"),
+            ("Engine", "export default class Engine extends Motor"),
+            ("Engine.load", "async load(path, { strict = false } = {})"),
+            ("Engine.load.parse", "const parse = (line)"),
+            ("Engine.size", "get size()"),
+            ("Engine.onStop", "onStop = (event)"),
+            ("run", "export const run = async (engine)"),
+            ("Engine.stop", "Engine.prototype.stop = function ()"),
+            ("make", "module.exports.make = function make(kind)"),
+            ("handlers", "const handlers"),
+            ("handlers.open", "open(path)"),
+            ("handlers.close", "close: function (path)"),
+            ("Engine", ""),
+            ("Engine.loads a file", ""),
+        ],
+        docs={
+            "Engine": "/** One engine. */",
+            "Engine.load": "// Reads it.",
+        },
+        parts=[
+            "#!/usr/bin/env node",
+            'const LIMIT = 3, NAME = "x";',
+            "/** One engine. */",
+            "export const run = async (engine) => {",
+            "Engine.prototype.stop = function () {",
+            "module.exports.make = function make(kind) {",
+            "const handlers = {",
+            'describe("Engine", () => {',
+        ],
+        title="Engines, and what drives them.",
+        imports=["./motor.js", "fs"],
+    )
