@@ -105,4 +105,4 @@ def symbols_by_line(text: str, name: str, max_tokens: int = 64) -> list[str]:
 def context_of(text: str, name: str, part: str) -> Context:
     """The context of a span of the text that is written out."""
     start = text.index(part)
-    return Contexts(parsed(text, name).outline).context(start, start + len(part))
+    return Contexts(text, parsed(text, name).outline).context(start, start + len(part))
