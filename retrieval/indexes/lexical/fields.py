@@ -39,6 +39,9 @@ FIELD_WEIGHTS: Mapping[str, float] = MappingProxyType(
 )
 """What a match in each field counts, as a factor of its BM25 score."""
 
+PRESENT = "present"
+"""The field that holds the names of the fields that a passage has."""
+
 _ANALYZER = "words_2"  # the number is that of the analysis: another one finds other words
 
 
@@ -65,13 +68,24 @@ def check_field(field: str) -> None:
         raise InputError(f"lexical field {field!r} is unknown; choose from {', '.join(FIELDS)}")
 
 
+def grams_of(field: str) -> str:
+    """The name of the field that holds the n-grams of a field."""
+    return f"{field}_grams"
+
+
+def names() -> list[str]:
+    """The names of all fields that hold words."""
+    return [*FIELDS, *map(grams_of, FIELDS)]
+
+
 def create(folder: Path) -> Any:
     """A new tantivy index in an empty folder."""
     import tantivy
 
     builder = tantivy.SchemaBuilder().add_integer_field("id", indexed=True, fast=True)
-    for field in FIELDS:
-        builder.add_text_field(field, tokenizer_name=_ANALYZER, index_option="position")
+    builder.add_text_field(PRESENT, tokenizer_name="raw", index_option="basic")
+    for name in names():
+        builder.add_text_field(name, tokenizer_name=_ANALYZER, index_option="position")
     index = tantivy.Index(builder.build(), str(folder))
     index.register_tokenizer(_ANALYZER, analyzer())
     return index
@@ -98,10 +112,8 @@ def _check_schema(meta: str, origin: Path) -> None:
     """IndexFormatError if the fields are not ours, told from tantivy's own description of them."""
     entries = json.loads(meta)["schema"]
     held = {entry["name"]: entry["options"] for entry in entries}
-    lacking = [field for field in ("id", *FIELDS) if field not in held]
-    analysed = {
-        options["indexing"]["tokenizer"] for name, options in held.items() if name in FIELDS
-    }
+    lacking = [name for name in ("id", PRESENT, *names()) if name not in held]
+    analysed = {held[name]["indexing"]["tokenizer"] for name in names() if name in held}
     if lacking or analysed != {_ANALYZER}:
         found = f"it has no field {lacking[0]!r}" if lacking else "its words were told otherwise"
         raise IndexFormatError(

@@ -53,12 +53,14 @@ class LexicalQuery:
         text: the query without what it excludes and without the marks around its phrases: what an
             encoder reads of it.
         terms: the words it asks for and how often; stop words only if there is nothing else.
+        graphemes: those that its n-grams are made of, and how often; they say less than bigrams.
         phrases: the phrases that a passage must hold, each as its words.
         excluded: the words and phrases that a passage must not hold, likewise.
     """
 
     text: str
     terms: Mapping[str, int]
+    graphemes: Mapping[str, int]
     phrases: tuple[Terms, ...] = ()
     excluded: tuple[Terms, ...] = ()
 
@@ -68,7 +70,7 @@ def parse_query(query: str) -> LexicalQuery:
     """Read a query; any text is one."""
     query = query[:QUERY_CHARACTERS].strip()
     if "\n" in query or "\r" in query or len(query.split()) > _MOST_WORDS:
-        return LexicalQuery(query, _terms(query))
+        return LexicalQuery(query, *_terms(query))
     options = _OPTION.search(query) is not None
     kept: list[str] = []
     phrases: list[Terms] = []
@@ -77,7 +79,7 @@ def parse_query(query: str) -> LexicalQuery:
     end = 0
     for match in _SYNTAX.finditer(query):
         word = match["word"]
-        if word is not None and (options or not stems(indexed(word)[0], stop_words=False)):
+        if word is not None and (options or not stems(_units(word), stop_words=False)):
             continue
         quoted = match["straight"] if match["curly"] is None else match["curly"]
         kept.append(query[end : match.start()])
@@ -90,14 +92,14 @@ def parse_query(query: str) -> LexicalQuery:
             kept.append(quoted)
             phrases.append(_phrase(quoted))
     text = " ".join("".join([*kept, query[end:]]).split())
-    terms = _terms(text)
+    terms, graphemes = _terms(text)
     if not terms:
-        return LexicalQuery(query, _terms(query))
+        return LexicalQuery(query, *_terms(query))
     excluded += [each for each in words if not set(each) <= terms.keys()]
     for term in (term for phrase in phrases for term in phrase):
         if term.isascii():  # a stop word counts in a phrase
             terms.setdefault(term, 1)
-    return LexicalQuery(text if end else query, terms, _some(phrases), _some(excluded))
+    return LexicalQuery(text if end else query, terms, graphemes, _some(phrases), _some(excluded))
 
 
 def _some(phrases: list[Terms]) -> tuple[Terms, ...]:
@@ -105,16 +107,24 @@ def _some(phrases: list[Terms]) -> tuple[Terms, ...]:
 
 
 def _phrase(text: str) -> Terms:
-    """The words of a phrase, stop words too."""
-    return tuple(stems(indexed(text)[0]))
+    """The words of a phrase in their order, stop words too."""
+    return tuple(stems(_units(text)))
 
 
-def _terms(text: str) -> dict[str, int]:
-    """The terms of a text and how often it holds each."""
+def _units(text: str) -> str:
+    made = indexed(text)
+    return made.grams or " ".join(made.words)
+
+
+def _terms(text: str) -> tuple[dict[str, int], dict[str, int]]:
+    """The terms of a text and the graphemes of its bigrams, and how often it holds each."""
     words: list[str] = []
+    graphemes: list[str] = []
     for word in fold(text).split():
         made = parts(word)
-        units = [span for span in made.units if span not in made.letters]
-        words += [word[a:b].replace("_", "") for a, b in (*units, *made.others)]
+        graphemes += [word[a:b] for a, b in made.units if (a, b) in made.graphemes]
+        words += [word[a:b] for a, b in made.units if (a, b) not in made.graphemes]
+        words += [word[a:b].replace("_", "") for a, b in made.others]
     joined = " ".join(words)
-    return dict(Counter(stems(joined, stop_words=False) or stems(joined)))
+    terms = stems(joined, stop_words=False) or stems(joined)
+    return dict(Counter(terms)), dict(Counter(stems(" ".join(graphemes))))

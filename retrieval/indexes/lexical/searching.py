@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,39 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.indexes.arrays import check_k, chosen
-from retrieval.indexes.lexical.fields import FIELDS, checked_weights, opened, read_failure
+from retrieval.indexes.lexical.fields import (
+    FIELDS,
+    PRESENT,
+    checked_weights,
+    grams_of,
+    names,
+    opened,
+    read_failure,
+)
 from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
+from retrieval.indexes.lexical.words import SPACELESS
 
 _MAX_TERMS = 256
 _FEW_ALLOWED = 1024
+_K1, _B = 1.2, 0.75  # tantivy's
+_GRAMS = 0.5  # what an n-gram counts, of a word
+_GRAPHEME = 0.5  # what a grapheme counts in a query, of a bigram
 _SCORE_BITS = 13  # of a score's significand: see _stable
 
 
 class LexicalIndex:
     """One generation, opened for reading; any number of threads may search it at once."""
 
-    __slots__ = ("_folder", "_schema", "_searcher")
+    __slots__ = ("_factors", "_folder", "_schema", "_searcher")
 
     def __init__(self, folder: Path, schema: Any, searcher: Any) -> None:
         self._folder = folder
         self._schema = schema
         self._searcher = searcher
+        holders = {name: searcher.doc_freq(PRESENT, name) for name in names()}
+        self._factors = {
+            name: _factor(searcher.num_docs / count) for name, count in holders.items() if count
+        }
 
     @classmethod
     def open(cls, folder: Path) -> LexicalIndex:
@@ -55,8 +71,7 @@ class LexicalIndex:
                     if file.is_file() and file.suffix != ".lock":
                         (place / file.name).symlink_to(file.absolute())
             index = opened(place, origin=folder)
-            searcher = index.searcher()
-        return cls(folder, index.schema, searcher)
+            return cls(folder, index.schema, index.searcher())
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
@@ -153,27 +168,35 @@ class LexicalIndex:
 
     def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
         """tantivy's query, or None if the index holds none of the terms."""
-        disjunction = self._disjunction(parsed.terms, weights)
+        terms = [(term, float(times)) for term, times in parsed.terms.items()]
+        terms += [(term, _GRAPHEME * times) for term, times in parsed.graphemes.items()]
+        disjunction = self._disjunction(terms, weights)
         if disjunction is None or not (parsed.phrases or parsed.excluded):
             return disjunction
         return self._conditions(parsed, disjunction)
 
-    def _disjunction(self, terms: Mapping[str, int], weights: Mapping[str, float]) -> Any | None:
+    def _disjunction(
+        self, terms: Sequence[tuple[str, float]], weights: Mapping[str, float]
+    ) -> Any | None:
         """Any of the terms in any field, or None if the index holds none of them."""
         import tantivy
 
         total = len(self)
         clauses = []
-        for term, times in terms.items():
+        for term, times in terms:
+            spaceless = SPACELESS.match(term)
             for field, weight in weights.items():
-                if weight and (frequency := self._searcher.doc_freq(field, term)):
-                    rarity = weight * times * math.log1p(total / frequency)
-                    clauses.append((-rarity, term, field, weight * times))
+                name = grams_of(field) if spaceless else field
+                factor = self._factors.get(name)
+                if weight and factor and (frequency := self._searcher.doc_freq(name, term)):
+                    boost = weight * times * (_GRAMS if spaceless else 1.0)
+                    rarity = boost * math.log1p(total / frequency)
+                    clauses.append((-rarity, term, name, boost * factor))
         if not clauses:
             return None
         queries = []
-        for _, term, field, boost in sorted(clauses)[:_MAX_TERMS]:
-            single = tantivy.Query.term_query(self._schema, field, term, "freq")
+        for _, term, name, boost in sorted(clauses)[:_MAX_TERMS]:
+            single = tantivy.Query.term_query(self._schema, name, term, "freq")
             queries.append(tantivy.Query.boost_query(single, boost))
         return _any(queries)
 
@@ -192,13 +215,12 @@ class LexicalIndex:
         """These words one after the other in any field."""
         import tantivy
 
+        spaceless = any(map(SPACELESS.match, words))
+        names = [grams_of(field) if spaceless else field for field in FIELDS]
+        query = tantivy.Query
         if len(words) == 1:
-            return _any(
-                tantivy.Query.term_query(self._schema, field, words[0], "freq") for field in FIELDS
-            )
-        return _any(
-            tantivy.Query.phrase_query(self._schema, field, list(words)) for field in FIELDS
-        )
+            return _any(query.term_query(self._schema, name, words[0], "freq") for name in names)
+        return _any(query.phrase_query(self._schema, name, list(words)) for name in names)
 
     def _restrict(self, query: Any, ids: NDArray[np.int64]) -> Any:
         """The same query and scores, over these passages only."""
@@ -220,6 +242,16 @@ class LexicalIndex:
         """The ids of all passages that match."""
         count = self._searcher.search(query, limit=1, count=True).count
         return self._take(query, count)[0] if count else np.empty(0, np.int64)
+
+
+def _factor(ratio: float) -> float:
+    """What makes up for the passages that lack a field, `ratio` being all to those that have it.
+
+    BM25 takes a field's length in proportion to its mean over all passages, those that lack it too:
+    where only few have it, theirs looks long, and a match counts for little. This is how much less
+    one match counts in a passage whose field is as long as their mean.
+    """
+    return (1 + _K1 * (1 - _B + _B * max(1.0, ratio))) / (1 + _K1)
 
 
 def _any(queries: Iterable[Any]) -> Any:

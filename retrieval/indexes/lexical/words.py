@@ -7,11 +7,12 @@ kinds of words are more than one:
   `parse_json_line` and `parseJsonLine` both give parse, json, line and parsejsonline.
 - Letters and digits that are written together are found by either, so `sha` and `256` find
   `sha256`; but who asks for `sha256` does not ask for `sha512`.
-- Scripts that put no space between words count as their letters, each with its marks, and as their
-  pairs of letters.
+- Scripts that put no space between words count as n-grams: their graphemes (a letter with its
+  marks) and their bigrams, pairs of graphemes.
 
 The parts stand in the order of the text, so that phrases are found among them; the wholes and the
-pairs come behind.
+bigrams come behind. The n-grams are a field of their own: foreign names make a text no longer, and
+where both kinds of words are mixed each is weighed among its own.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Span = tuple[int, int]
 
 _MAX_WORD_BYTES = 192
 _CACHED_WORD = 32  # characters; longer words do not come again
-_SPACELESS = re.compile(
+SPACELESS = re.compile(
     "["
     "\u0e01-\u0e4e\u0e81-\u0edf"  # Thai, Lao
     "\u1000-\u109f\ua9e0-\ua9fe\uaa60-\uaa7f"  # Myanmar
@@ -46,7 +47,9 @@ _SPACELESS = re.compile(
     "\u3105-\u312f\u31a0-\u31bf\ua000-\ua48c"  # Bopomofo, Yi
     "]+"
 )
-_LETTER = re.compile(  # of these scripts: with the letters that are stacked below it, and its marks
+"""A run of scripts that put no space between words."""
+
+_GRAPHEME = re.compile(  # a letter of these scripts with those stacked below it and its marks
     "."
     "(?:[\u1039\u17d2\u1a60\ua9c0\u1b44]."
     "|[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd"
@@ -74,13 +77,13 @@ class Parts:
 
     Attributes:
         units: what phrases are made of, ascending and apart.
-        letters: those among them that are one letter of a longer run of a spaceless script.
+        graphemes: those among them that are one of several in a run of a spaceless script.
         others: what it counts as besides; underscores within do not count.
         fragments: what else finds it in a text, but is not asked for by a query that holds it.
     """
 
     units: tuple[Span, ...]
-    letters: frozenset[Span]
+    graphemes: frozenset[Span]
     others: tuple[Span, ...]
     fragments: tuple[Span, ...]
 
@@ -107,11 +110,28 @@ def stems(words: str, *, stop_words: bool = True) -> list[str]:
     return terms
 
 
-def indexed(text: str) -> tuple[str, str]:
-    """What of a text is indexed: the units of its words in their order, and what they are besides.
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What of a text is indexed: words with spaces between them, for `analyzer`.
 
-    Both are words with spaces between them, for `analyzer`.
+    Attributes:
+        words: the units of the text in its order, cut where n-grams stand between them.
+        others: what its words count as besides.
+        grams: if it has n-grams, its graphemes and the units between them in their order; else "".
+        bigrams: its pairs of graphemes.
     """
+
+    words: tuple[str, ...]
+    others: str = ""
+    grams: str = ""
+    bigrams: str = ""
+
+
+def indexed(text: str) -> Indexed:
+    """What of a text is indexed."""
+    folded = fold(text)
+    if not folded.isascii() and SPACELESS.search(folded):
+        return _with_grams(folded)
     others: list[str] = []
 
     def divided(match: re.Match[str]) -> str:
@@ -120,35 +140,56 @@ def indexed(text: str) -> tuple[str, str]:
         others.extend(more)
         return units
 
-    return _COMPOSITE.sub(divided, fold(text)), " ".join(others)
+    return Indexed((_COMPOSITE.sub(divided, folded),), " ".join(others))
+
+
+def _with_grams(folded: str) -> Indexed:
+    words: list[list[str]] = [[]]
+    others: list[str] = []
+    grams: list[str] = []
+    bigrams: list[str] = []
+    for word in folded.split():
+        made = parts(word)
+        for start, end in made.units:
+            unit = word[start:end]
+            grams.append(unit)
+            if not SPACELESS.match(unit):
+                words[-1].append(unit)
+            elif words[-1]:
+                words.append([])
+        for start, end in (*made.others, *made.fragments):
+            other = word[start:end].replace("_", "")
+            (bigrams if SPACELESS.match(other) else others).append(other)
+    joined = tuple(" ".join(run) for run in words if run)
+    return Indexed(joined, " ".join(others), " ".join(grams), " ".join(bigrams))
 
 
 def parts(word: str) -> Parts:
     """What a word of a folded text counts as."""
     units: list[Span] = []
-    letters: list[Span] = []
+    graphemes: list[Span] = []
     others: list[Span] = []
     fragments: list[Span] = []
     segments = [match.span() for match in _SEGMENT.finditer(word)]
-    spaceless = _SPACELESS.search(word)
+    spaceless = SPACELESS.search(word)
     if len(segments) > 1 and not spaceless:
         others.append((segments[0][0], segments[-1][1]))
     for segment in segments:
         for start, end, apart in _by_script(word, *segment) if spaceless else [(*segment, False)]:
             if apart:
-                found = [match.span() for match in _LETTER.finditer(word, start, end)]
+                found = [match.span() for match in _GRAPHEME.finditer(word, start, end)]
                 units += found
                 if len(found) > 1:
-                    letters += found
+                    graphemes += found
                     others += [(a, b) for (a, _), (_, b) in pairwise(found)]
             else:
                 _divide(word, start, end, units, others, fragments)
-    return Parts(tuple(units), frozenset(letters), tuple(others), tuple(fragments))
+    return Parts(tuple(units), frozenset(graphemes), tuple(others), tuple(fragments))
 
 
 def _by_script(word: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     """The runs of spaceless scripts and of the others by turns; True for the former."""
-    for match in _SPACELESS.finditer(word, start, end):
+    for match in SPACELESS.finditer(word, start, end):
         if start < match.start():
             yield start, match.start(), False
         yield *match.span(), True

@@ -20,7 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.indexes.arrays import check_ids, make_folder, sync_folder
-from retrieval.indexes.lexical.fields import check_field, create, opened, write_failure
+from retrieval.indexes.lexical.fields import (
+    PRESENT,
+    check_field,
+    create,
+    grams_of,
+    opened,
+    write_failure,
+)
 from retrieval.indexes.lexical.words import indexed
 
 _HEAP_BYTES = 64 << 20
@@ -106,9 +113,9 @@ def _commit(
             document = tantivy.Document(id=int(passage))
             for field, words in fields.items():
                 check_field(field)
-                for part in indexed(words):  # as two values: no phrase goes from one to the other
-                    if part:
-                        document.add_text(field, part)
+                made = indexed(words)
+                _add(document, field, *made.words, made.others)
+                _add(document, grams_of(field), made.grams, made.bigrams)
             with write_failure(folder):
                 writer.add_document(document)
         with write_failure(folder):
@@ -116,6 +123,15 @@ def _commit(
     finally:  # in any case, so that none of its threads writes to the folder from here on
         with write_failure(folder):
             writer.wait_merging_threads()
+
+
+def _add(document: Any, field: str, *values: str) -> None:
+    """Add the values that are not empty; no phrase goes from one to the next."""
+    present = [value for value in values if value and not value.isspace()]
+    for value in present:
+        document.add_text(field, value)
+    if present:
+        document.add_text(PRESENT, field)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -241,12 +241,14 @@ def test_the_fields_or_words_of_another_release_are_refused(tmp_path: Path) -> N
     def write(folder: Path, tokenizer: str, fields: Iterable[str]) -> None:
         folder.mkdir()
         builder = tantivy.SchemaBuilder().add_integer_field("id", indexed=True, fast=True)
+        builder.add_text_field("present")
         for field in fields:
             builder.add_text_field(field, tokenizer_name=tokenizer, index_option="freq")
         tantivy.Index(builder.build(), str(folder)).writer().commit()
 
     write(tmp_path / "old", "words", ["title", "text"])
-    write(tmp_path / "words", "default", FIELDS)
+    grams = [f"{field}_grams" for field in FIELDS]
+    write(tmp_path / "words", "default", [*FIELDS, *grams])
     for name, found in (("old", "no field 'path'"), ("words", "words were told otherwise")):
         with pytest.raises(IndexFormatError, match=f"{name} was written by another .*{found}"):
             LexicalIndex.open(tmp_path / name)
