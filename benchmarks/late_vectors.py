@@ -21,7 +21,7 @@ import numpy as np
 
 from retrieval.documents import chunk
 from retrieval.encoders import load_encoder
-from retrieval.encoders.packing import chunked
+from retrieval.encoders.packing import batched
 from retrieval.ragged import offsets_of
 from retrieval.types import Document, Encoder
 
@@ -98,7 +98,7 @@ def main() -> None:
                     made += 1
                     yield text
 
-        for run in chunked(texts(), 1_024):
+        for run in batched(texts(), 1_024):
             embeddings = encoder.encode_documents(run)
             file.write(embeddings.tokens.astype(np.float16).tobytes())
             lengths += np.diff(embeddings.offsets).tolist()

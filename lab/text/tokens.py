@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from retrieval.encoders.packing import windows
-from retrieval.encoders.sides import clean
-from retrieval.encoders.tokenization import pieces
+from retrieval.encoders.packing import token_batches
+from retrieval.encoders.tokenization import clean, pieces
 from retrieval.errors import InputError
 from retrieval.files.whole import write_whole
 from retrieval.ragged import offsets_of
@@ -140,7 +139,7 @@ def _write(
 def _encoded(records: Iterable[Record], tokenizer: Tokenizer) -> Iterator[list[int]]:
     """Token ids of each record, texts going through the tokenizer together, long ones in pieces."""
     texts = (clean(f"{r.title}\n{r.text}" if r.title else r.text) for r in records)
-    for run in windows(texts, len, _CHARACTERS):
+    for run in token_batches(texts, len, _CHARACTERS):
         cut = [[piece for _, piece in pieces(text)] for text in run]
         encoded = iter(
             tokenizer.encode_batch(

@@ -42,7 +42,7 @@ def pack(lengths: Sequence[int] | NDArray[np.int64], budget: int) -> Iterator[In
         first, spent = last, int(ends[last - 1])
 
 
-def windows(
+def token_batches(
     items: Iterable[T], length: Callable[[T], int], budget: int, *, limit: int = 1 << 14
 ) -> Iterator[list[T]]:
     """Cut a stream into consecutive runs of about `budget` tokens, in bounded memory.
@@ -65,18 +65,6 @@ def windows(
         yield run
 
 
-def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Cut a stream into consecutive runs of `size` items, the last one perhaps shorter."""
-    return windows(items, lambda _: 1, size, limit=size)
-
-
-def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
-    """Lengths of the windows that a text is cut into: i64 [w], at most `most` tokens each.
-
-    As few as can be, all of one length but for the last, which is shorter by less than w tokens.
-    """
-    count = -(-tokens // most)
-    length = -(-tokens // count)
-    lengths = np.full(count, length, dtype=np.int64)
-    lengths[-1] = tokens - (count - 1) * length
-    return lengths
+    return token_batches(items, lambda _: 1, size, limit=size)

@@ -6,18 +6,15 @@ up a short query with expansion tokens, and leave the vectors of some tokens out
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
+from retrieval.encoders.tokenization import encode, encode_batch, special_tokens
 from retrieval.errors import CheckpointError
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_PROBES = ("a", "0", "the", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +139,7 @@ class SideReader:
         self.prompt_tokens, self.text_tokens = 0, side.max_tokens
         if side.prompt:
             # Counted as sentence-transformers does: the prompt alone, without what ends a text.
-            content = _encode(tokenizer, [side.prompt])[0]
+            content = encode_batch(tokenizer, [side.prompt])[0]
             self.prompt_tokens = len(self._before) + len(content)
             self.text_tokens = max(0, side.max_tokens - len(content))
         self.room = max(0, self.text_tokens - taken)
@@ -153,7 +150,7 @@ class SideReader:
         prompted = [side.prompt + text for text in texts] if side.prompt else texts
         if side.strip:
             prompted = [text.strip() for text in prompted]
-        return [self._finish(content) for content in _encode(self._tokenizer, prompted)]
+        return [self._finish(content) for content in encode_batch(self._tokenizer, prompted)]
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Characters of the text that each kept token stands for: i64 [t, 2].
@@ -197,15 +194,12 @@ class SideReader:
             prompted = prompted.strip()
         encoding = encode(self._tokenizer, prompted)
         sequence = self._finish(encoding.ids)
-        content = min(len(encoding.ids), self._room)
-        own = [*[-1] * len(self._before), *range(content), *[-1] * len(self._after)]
+        offsets = np.array(encoding.offsets[: self._room], np.int64).reshape(-1, 2)
+        own = len(self._before) + np.arange(len(offsets))
         if side.marker is not None:
-            own.insert(1, -1)
+            own[own >= 1] += 1
         rows = np.zeros((len(sequence.ids), 2), np.int64)
-        for place, token in enumerate(own):
-            if token >= 0:
-                rows[place] = encoding.offsets[token]
-                rows[place] = (rows[place] + shift).clip(0, len(text))
+        rows[own] = (offsets + shift).clip(0, len(text))
         rows[rows[:, 0] >= rows[:, 1]] = 0
         return sequence, rows
 
@@ -250,40 +244,13 @@ def check_weights(weights: NDArray[np.float32], vocabulary: int, where: str) -> 
     return weights
 
 
-def special_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids that the tokenizer puts before and after every text."""
-    for probe in _PROBES:
-        content = tokenizer.encode(probe, add_special_tokens=False).ids
-        whole = tokenizer.encode(probe, add_special_tokens=True).ids
-        for at in range(len(whole) - len(content) + 1) if content else ():
-            if whole[at : at + len(content)] == content:
-                return tuple(whole[:at]), tuple(whole[at + len(content) :])
-    raise CheckpointError(
-        "tokenizer.json adds special tokens in a way that is not understood: "
-        "expected a fixed row of them before and after each text"
-    )
+def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
+    """Lengths of the windows that a text is cut into: i64 [w], at most `most` tokens each.
 
-
-def encode(tokenizer: Tokenizer, text: str) -> Encoding:
-    """A text's tokens without special ones; lone surrogates count as unknown characters."""
-    return tokenizer.encode(clean(text), add_special_tokens=False)
-
-
-def token_spans(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
-    """Character spans of a text's tokens: i64 [t, 2], without special tokens."""
-    return np.array(encode(tokenizer, text).offsets, np.int64).reshape(-1, 2)
-
-
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    clean_texts = [clean(text) for text in texts]
-    encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
-    return [encoding.ids for encoding in encodings]
-
-
-def clean(text: str) -> str:
-    """The text without lone surrogates, which no tokenizer takes; as long as before."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
-    return text
+    As few as can be, all of one length but for the last, which is shorter by less than w tokens.
+    """
+    count = -(-tokens // most)
+    length = -(-tokens // count)
+    lengths = np.full(count, length, dtype=np.int64)
+    lengths[-1] = tokens - (count - 1) * length
+    return lengths

@@ -1,4 +1,4 @@
-"""Long texts and the tokenizer: in pieces, so that time is linear and memory bounded.
+"""Texts and the tokenizer: what it takes, what it puts around a text, and long texts in pieces.
 
 A tokenizer needs about a kilobyte a character while it works on a text, however little of its
 answer is wanted. Pieces are cut where white space begins: no token reaches across such a place, in
@@ -8,19 +8,20 @@ WordPiece as in byte-level BPE.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
-from retrieval.encoders import sides
 from retrieval.errors import CheckpointError
 
 PIECE = 1 << 16
 """Characters that are tokenised at once."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PROBES = ("a", "0", "the", ".")
 _SPACE_BEGINS = re.compile(r"(?<=\S)\s")
 # Characters a token, at least, that `leading` first tries: English has four to five.
 _GENEROUS = 8
@@ -45,6 +46,41 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
+def clean(text: str) -> str:
+    """The text without lone surrogates, which no tokenizer takes; as long as before."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text
+
+
+def encode(tokenizer: Tokenizer, text: str) -> Encoding:
+    """A text's tokens without special ones; lone surrogates count as unknown characters."""
+    return tokenizer.encode(clean(text), add_special_tokens=False)
+
+
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of the tokens of each text, without special ones."""
+    clean_texts = [clean(text) for text in texts]
+    encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
+    return [encoding.ids for encoding in encodings]
+
+
+def special_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids that the tokenizer puts before and after every text."""
+    for probe in _PROBES:
+        content = tokenizer.encode(probe, add_special_tokens=False).ids
+        whole = tokenizer.encode(probe, add_special_tokens=True).ids
+        for at in range(len(whole) - len(content) + 1) if content else ():
+            if whole[at : at + len(content)] == content:
+                return tuple(whole[:at]), tuple(whole[at + len(content) :])
+    raise CheckpointError(
+        "tokenizer.json adds special tokens in a way that is not understood: "
+        "expected a fixed row of them before and after each text"
+    )
+
+
 def pieces(text: str, size: int = PIECE) -> Iterator[tuple[int, str]]:
     """Cut a text where white space begins, into pieces of about `size` characters.
 
@@ -64,7 +100,10 @@ def pieces(text: str, size: int = PIECE) -> Iterator[tuple[int, str]]:
 
 def token_spans(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
     """Character spans of a text's tokens: i64 [t, 2], without special tokens."""
-    spans = [sides.token_spans(tokenizer, piece) + start for start, piece in pieces(text)]
+    spans = [
+        np.array(encode(tokenizer, piece).offsets, np.int64).reshape(-1, 2) + start
+        for start, piece in pieces(text)
+    ]
     return np.concatenate(spans)
 
 
@@ -76,7 +115,7 @@ def leading(tokenizer: Tokenizer, text: str, count: int) -> str:
     size = max(count * _GENEROUS, 1)
     while len(text) > 2 * size:
         _, beginning = next(pieces(text, size))
-        words = tokenizer.encode(sides.clean(beginning), add_special_tokens=False).word_ids
+        words = encode(tokenizer, beginning).word_ids
         # The last word may have been cut apart, and then its tokens may be others.
         if words and len(words) - words.count(words[-1]) >= count:
             return beginning

@@ -7,7 +7,7 @@ import pytest
 
 import retrieval.encoders.embedded
 from retrieval.cli.entry import run
-from retrieval.encoders.export.exporting import export_model
+from retrieval.encoders.export.formats import export_model
 from retrieval.encoders.export.onnx_graph import export
 from retrieval.errors import CheckpointError, InputError
 from tests.encoders import random_models

@@ -47,7 +47,7 @@ def ids_of(length, seed=0):
 
 def network(folder, shape, dense_window=None):
     places = tensor_places(folder / WEIGHTS_FILE)
-    assert compiled.runs(shape, places)
+    assert compiled.supports(shape, places)
     return CompiledNetwork(folder, shape, places, dense_window)
 
 
@@ -197,8 +197,8 @@ def test_other_shapes_and_instruction_sets_are_left_to_the_graph(tmp_path, monke
     shape = config()
     save(tmp_path, shape)
     places = tensor_places(tmp_path / WEIGHTS_FILE)
-    assert compiled.runs(shape, places)
+    assert compiled.supports(shape, places)
     for other in ({"hidden": 96, "heads": 3}, {"inner": 72}, {"heads": 4}):
-        assert not compiled.runs(config(**other), places)
+        assert not compiled.supports(config(**other), places)
     monkeypatch.setenv("RETRIEVAL_ISA", "avx2")
-    assert not compiled.runs(shape, places)
+    assert not compiled.supports(shape, places)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
 from retrieval.encoders.model_folder import CONFIG_FILE
-from retrieval.encoders.packing import window_lengths
 from retrieval.encoders.runtimes.cpu import CpuEncoder
+from retrieval.encoders.sides import window_lengths
 from retrieval.errors import CheckpointError
 
 from .cpu_models import Reference, save

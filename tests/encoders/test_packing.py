@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders.packing import chunked, pack, windows
+from retrieval.encoders.packing import batched, pack, token_batches
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=60)
 
@@ -36,19 +36,19 @@ def test_pack_keeps_the_order_of_equals_and_takes_arrays():
 
 
 @given(LENGTHS, st.integers(1, 120), st.integers(1, 8))
-def test_windows(lengths, budget, limit):
-    runs = list(windows(iter(lengths), lambda length: length, budget, limit=limit))
+def test_token_batches(lengths, budget, limit):
+    runs = list(token_batches(iter(lengths), lambda length: length, budget, limit=limit))
     assert list(itertools.chain.from_iterable(runs)) == lengths
     assert all(run and len(run) <= limit and sum(run[:-1]) < budget for run in runs)
     assert all(len(run) == limit or sum(run) >= budget for run in runs[:-1])
 
 
-def test_windows_read_no_further_than_they_must():
+def test_token_batches_read_no_further_than_they_must():
     source = iter(range(10))
-    runs = windows(source, lambda _: 1, 3)
+    runs = token_batches(source, lambda _: 1, 3)
     assert next(runs) == [0, 1, 2]
     assert next(source) == 3
 
 
-def test_chunked():
-    assert list(chunked("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
+def test_batched():
+    assert list(batched("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]

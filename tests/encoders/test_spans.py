@@ -18,10 +18,9 @@ from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.model.heads import DenseHead, PooledHead, TokenHead
 from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
-from retrieval.encoders.packing import window_lengths
 from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.encoders.runtimes.torch import TorchEncoder
-from retrieval.encoders.sides import Side, SideReader
+from retrieval.encoders.sides import Side, SideReader, window_lengths
 from retrieval.encoders.spans import read_spans
 from retrieval.errors import CheckpointError, EncoderError, InputError
 from retrieval.types import Document, Embeddings, SpanEncoder

@@ -11,7 +11,7 @@ from torch import nn
 
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.weights import fill, read_tensors
-from retrieval.encoders.model.heads import POOLINGS, Projection
+from retrieval.encoders.model.heads import POOLING_MODES, Projection
 from retrieval.errors import CheckpointError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 _TRUSTED = ("sentence_transformers.", "pylate.")
 
 # As sentence-transformers joins them where a configuration names several.
-_OLD_POOLINGS = {
+_OLD_POOLING_KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -163,7 +163,7 @@ def read_projection(module: Module, *, default_activation: type[nn.Module] = nn.
     return projection
 
 
-def reads(module: Module, default: str) -> str:
+def input_vectors(module: Module, default: str) -> str:
     """Which vectors a Dense or Normalize module works on: "token_embeddings" or
     "sentence_embedding".
 
@@ -177,23 +177,24 @@ def reads(module: Module, default: str) -> str:
     return str(source)
 
 
-def pooling_ways(module: Module) -> tuple[str, ...]:
-    """The ways that a Pooling module pools in, from its old or new keys.
+def pooling_modes(module: Module) -> tuple[str, ...]:
+    """The modes that a Pooling module pools in, from its old or new keys.
 
     Raises:
         CheckpointError: one is not known.
     """
     config = module.config
-    ways = config.get("pooling_mode")
-    if ways is None:
-        ways = [way for key, way in _OLD_POOLINGS.items() if config.get(key)] or ["mean"]
-    ways = (ways,) if isinstance(ways, str) else tuple(ways)
-    unknown = [way for way in ways if way not in POOLINGS]
-    if unknown or not ways:
+    modes = config.get("pooling_mode")
+    if modes is None:
+        modes = [mode for key, mode in _OLD_POOLING_KEYS.items() if config.get(key)] or ["mean"]
+    modes = (modes,) if isinstance(modes, str) else tuple(modes)
+    unknown = [mode for mode in modes if mode not in POOLING_MODES]
+    if unknown or not modes:
         raise CheckpointError(
-            f"{module.folder.name}: pools by {unknown or ways}, expected {', '.join(POOLINGS)}"
+            f"{module.folder.name}: pools by {unknown or modes}, "
+            f"expected {', '.join(POOLING_MODES)}"
         )
-    return ways
+    return modes
 
 
 def check_similarity(folder: Folder, similarity: str, normalised: bool) -> None:

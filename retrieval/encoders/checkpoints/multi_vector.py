@@ -18,9 +18,9 @@ from torch import nn
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.modules import (
     Module,
+    input_vectors,
     read_modules,
     read_projection,
-    reads,
     side_prompts,
     transformer_settings,
 )
@@ -82,10 +82,10 @@ def _native_steps(modules: Sequence[Module]) -> list[nn.Module]:
         if module.kind not in ("Dense", "Normalize"):
             raise NotNative(f"it has a {module.kind} module")
         if module.kind == "Dense":
-            if reads(module, "token_embeddings") != "token_embeddings":
+            if input_vectors(module, "token_embeddings") != "token_embeddings":
                 raise NotNative("it has a Dense module that works on pooled vectors")
             steps.append(read_projection(module))
-        elif reads(module, "sentence_embedding") == "token_embeddings":
+        elif input_vectors(module, "sentence_embedding") == "token_embeddings":
             steps.append(UnitLength())
     return steps
 

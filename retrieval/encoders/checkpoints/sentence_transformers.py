@@ -12,10 +12,10 @@ from torch import nn
 from retrieval.encoders.checkpoints.folder import Folder, NotNative
 from retrieval.encoders.checkpoints.modules import (
     check_similarity,
-    pooling_ways,
+    input_vectors,
+    pooling_modes,
     read_modules,
     read_projection,
-    reads,
     side_prompts,
     transformer_settings,
 )
@@ -49,8 +49,11 @@ def read(folder: Folder) -> Checkpoint:
         stage = "token_embeddings" if head is None else "sentence_embedding"
         if module.kind == "Pooling" and head is None:
             include_prompt = bool(module.config.get("include_prompt", True))
-            head = PooledHead(pooling_ways(module), include_prompt=include_prompt)
-        elif module.kind in ("Dense", "Normalize") and reads(module, "sentence_embedding") == stage:
+            head = PooledHead(pooling_modes(module), include_prompt=include_prompt)
+        elif (
+            module.kind in ("Dense", "Normalize")
+            and input_vectors(module, "sentence_embedding") == stage
+        ):
             steps.append(read_projection(module) if module.kind == "Dense" else UnitLength())
         else:
             raise NotNative(f"it has a {module.kind} module at a place where none is known")

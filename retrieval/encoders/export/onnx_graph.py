@@ -110,7 +110,7 @@ def build_graph(
     Args:
         config: the network's shape.
         places: where each tensor lies in `model.safetensors`; matrices of f32 give a float graph.
-        dense_window: adds `windows` f32 [w, D], as `packing.window_lengths` cuts the text.
+        dense_window: adds `windows` f32 [w, D], as `sides.window_lengths` cuts the text.
     """
     network = _Network(config, GraphBuilder(places), dense_window)
     return network.build()
@@ -265,7 +265,7 @@ class _Network:
         return made
 
     def _window_sums(self, hidden: str, most: int) -> str:
-        """Sums over the windows of `packing.window_lengths`: [L, H] to [w, H]."""
+        """Sums over the windows of `sides.window_lengths`: [L, H] to [w, H]."""
         g, length = self.g, self.length
 
         def over(dividend: str, divisor: str) -> str:

@@ -12,8 +12,8 @@ from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.modernbert import ModernBert
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
 
-POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-"""The ways of `pool`, under the names that sentence-transformers gives them."""
+POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+"""The modes of `pool`, under the names that sentence-transformers gives them."""
 
 
 def mean_pool(hidden: Tensor, layout: Layout) -> Tensor:
@@ -21,13 +21,13 @@ def mean_pool(hidden: Tensor, layout: Layout) -> Tensor:
     return pool(hidden, layout, "mean")
 
 
-def pool(hidden: Tensor, layout: Layout, way: str, skip: int = 0) -> Tensor:
+def pool(hidden: Tensor, layout: Layout, mode: str, skip: int = 0) -> Tensor:
     """One vector a sequence.
 
     Args:
         hidden: [T, H].
-        way: one of `POOLINGS`. "cls" takes the first token, "lasttoken" the last, "weightedmean"
-            weighs a token by its position, counted from 1.
+        mode: one of `POOLING_MODES`. "cls" takes the first token, "lasttoken" the last,
+            "weightedmean" weighs a token by its position, counted from 1.
         skip: leading tokens of each sequence (a prompt) that are left out; the last token never is.
 
     Returns:
@@ -37,9 +37,9 @@ def pool(hidden: Tensor, layout: Layout, way: str, skip: int = 0) -> Tensor:
     starts, stops = layout.cu_seqlens[:-1].long(), layout.cu_seqlens[1:].long()
     lengths = stops - starts
     skipped = torch.minimum(torch.full_like(lengths, skip), lengths - 1)
-    if way == "cls":
+    if mode == "cls":
         return hidden[starts + skipped].float()
-    if way == "lasttoken":
+    if mode == "lasttoken":
         return hidden[stops - 1].float()
     owner = torch.arange(len(layout.lengths), device=device).repeat_interleave(
         lengths, output_size=layout.total
@@ -47,21 +47,21 @@ def pool(hidden: Tensor, layout: Layout, way: str, skip: int = 0) -> Tensor:
     vectors = hidden.float()
     shape = (len(layout.lengths), hidden.shape[1])
     pooled = layout.positions >= skipped[owner] if skip else None
-    if way == "max":
+    if mode == "max":
         if pooled is not None:
             vectors = vectors.masked_fill(~pooled[:, None], -torch.inf)
         out = torch.full(shape, -torch.inf, device=device)
         return out.scatter_reduce(0, owner[:, None].expand_as(vectors), vectors, "amax")
     total = (lengths - skipped).float()
     weights = None if pooled is None else pooled.float()
-    if way == "weightedmean":
+    if mode == "weightedmean":
         positions = (layout.positions + 1).float()
         weights = positions if weights is None else weights * positions
         total = torch.zeros(shape[0], device=device).index_add(0, owner, weights)
     if weights is not None:
         vectors = vectors * weights[:, None]
     sums = torch.zeros(shape, device=device).index_add(0, owner, vectors)
-    return sums / (total.sqrt() if way == "mean_sqrt_len_tokens" else total)[:, None]
+    return sums / (total.sqrt() if mode == "mean_sqrt_len_tokens" else total)[:, None]
 
 
 class DenseHead(nn.Module):
@@ -176,21 +176,21 @@ class PooledHead(nn.Module):
 
     Attributes:
         before: applied to every token's vector.
-        ways: of pooling; several are put side by side.
+        modes: of pooling; several are put side by side.
         include_prompt: whether a prompt's tokens are pooled too.
         after: applied to the pooled vector.
     """
 
     def __init__(
         self,
-        ways: Sequence[str] = ("mean",),
+        modes: Sequence[str] = ("mean",),
         *,
         include_prompt: bool = True,
         before: Sequence[nn.Module] = (),
         after: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
-        self.ways = tuple(ways)
+        self.modes = tuple(modes)
         self.include_prompt = include_prompt
         self.before = nn.Sequential(*before)
         self.after = nn.Sequential(*after)
@@ -199,7 +199,7 @@ class PooledHead(nn.Module):
         """[T, H] to f32 [n, D], unit length."""
         skip = 0 if self.include_prompt else prompt_tokens
         x: Tensor = self.before(hidden)
-        pooled = torch.cat([pool(x, layout, way, skip) for way in self.ways], dim=-1)
+        pooled = torch.cat([pool(x, layout, mode, skip) for mode in self.modes], dim=-1)
         return F.normalize(self.after(pooled), dim=-1)
 
 

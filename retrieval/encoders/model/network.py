@@ -91,8 +91,8 @@ class Network(nn.Module):
 
         One that is pooled from the first or the last token is the same for every part.
         """
-        ways = self.dense.ways if isinstance(self.dense, PooledHead) else ()
-        return not {"cls", "lasttoken"} & {*ways}
+        modes = self.dense.modes if isinstance(self.dense, PooledHead) else ()
+        return not {"cls", "lasttoken"} & {*modes}
 
     @torch.inference_mode()
     def dims(self) -> tuple[int | None, int | None]:
@@ -149,7 +149,7 @@ def fingerprint_of(checkpoint: Checkpoint) -> str:
 
 def _structure(head: nn.Module | None) -> list[tuple[Any, ...]]:
     """A head's modules by name and class, with what is not among their weights."""
-    told = ("ways", "include_prompt", "add_input")
+    told = ("modes", "include_prompt", "add_input")
     return [
         (name, type(module).__name__, *(getattr(module, key, None) for key in told))
         for name, module in (() if head is None else head.named_modules())

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from retrieval.encoders.packing import Indices, chunked, window_lengths
-from retrieval.encoders.sides import Side, SideReader, TokenSequence
+from retrieval.encoders.packing import Indices, batched
+from retrieval.encoders.sides import Side, SideReader, TokenSequence, window_lengths
 from retrieval.encoders.spans import read_spans
 from retrieval.encoders.tokenization import leading, token_spans
 from retrieval.ragged import offsets_of, rows_of
@@ -119,7 +119,7 @@ class SequenceRuntime(Runtime):
     def _read(self, reader: SideReader, texts: Sequence[str]) -> Iterator[TokenSequence]:
         """Token ids of texts; of a long text, only a beginning is tokenised."""
         longest = reader.side.max_tokens
-        for run in chunked(texts, _READ_AT_ONCE):
+        for run in batched(texts, _READ_AT_ONCE):
             yield from reader.read([leading(self._tokenizer, text, longest) for text in run])
 
     def _output(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Output:

@@ -114,7 +114,7 @@ class CompiledNetwork:
         return [part for rotation in self._rotations for part in rotation(length)]
 
 
-def runs(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
+def supports(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
     """Whether there is a compiled network for this processor and a network of this shape."""
     if _network is None or os.environ.get("RETRIEVAL_ISA", ISA) != ISA:
         return False

@@ -22,11 +22,11 @@ from retrieval.encoders import model_folder
 from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model.quantized import TensorPlace, read_tensor, tensor_places
 from retrieval.encoders.model_folder import ModelSettings
-from retrieval.encoders.packing import Indices, pack, window_lengths
+from retrieval.encoders.packing import Indices, pack
 from retrieval.encoders.runtimes import compiled
 from retrieval.encoders.runtimes.base import Output, SequenceRuntime
 from retrieval.encoders.runtimes.onnx import OnnxNetwork
-from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights
+from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights, window_lengths
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
 from retrieval.ragged import offsets_of
@@ -208,7 +208,7 @@ def _network(
     dense_window: int | None,
 ) -> Network:
     """The compiled network where this processor and the model's shape allow it, else the graph."""
-    if compiled.runs(config, places):
+    if compiled.supports(config, places):
         return compiled.CompiledNetwork(folder, config, places, dense_window)
     return OnnxNetwork(folder)
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from retrieval.encoders.checkpoints import Folder, Format
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
-from retrieval.encoders.sides import clean
-from retrieval.encoders.tokenization import leading
+from retrieval.encoders.tokenization import clean, leading
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, EncoderSide

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.network import Checkpoint, Parts, fingerprint_of
-from retrieval.encoders.packing import pack, window_lengths
+from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import SequenceRuntime
-from retrieval.encoders.sides import SideReader, TokenSequence
+from retrieval.encoders.sides import SideReader, TokenSequence, window_lengths
 from retrieval.errors import EncoderError, InputError
 from retrieval.ragged import offsets_of
 from retrieval.types import Embeddings

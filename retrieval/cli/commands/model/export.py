@@ -47,7 +47,7 @@ def export(
     from retrieval.cli.output.json_output import print_json
     from retrieval.encoders.checkpoints import open_folder
     from retrieval.encoders.embedded import embedded_folder
-    from retrieval.encoders.export.exporting import export_model
+    from retrieval.encoders.export.formats import export_model
     from retrieval.store.files import folder_bytes
 
     folder = embedded_folder() if source is None else open_folder(source).path
