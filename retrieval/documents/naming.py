@@ -13,10 +13,15 @@ def source_id(path: Path, base: Path) -> str:
 
     Links in `path` below `base` stay as they are named; bytes that are not UTF-8 become `\\xNN`.
     """
+    return _storable(relative_path(path, base))
+
+
+def relative_path(path: Path, base: Path) -> str:
+    """As `source_id`, and from `base` it leads back to the file whatever its name."""
     named, top = os.path.abspath(path), os.path.abspath(base)
     if f"{named}/".startswith(f"{top.rstrip('/')}/"):
-        return _storable(os.path.relpath(named, top))
-    return _storable(os.path.relpath(os.path.realpath(named), os.path.realpath(top)))
+        return os.path.relpath(named, top)
+    return os.path.relpath(os.path.realpath(named), os.path.realpath(top))
 
 
 def child_id(folder: str, name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
@@ -412,6 +413,11 @@ class Index:
         """The document with this id, or None."""
         with self._using() as snapshot, snapshot.guarded():
             return snapshot.store.get(id)
+
+    def remembered(self, key: str) -> Any:
+        """The value that was kept under a key by `Writer.remember`, or None."""
+        with self._using() as snapshot:
+            return snapshot.store.remembered(key)
 
     def status(self) -> IndexStatus:
         """What the index holds; the encoder is not loaded for it."""

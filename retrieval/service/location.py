@@ -1,8 +1,9 @@
-"""Where the index is, and what a file is called from the current folder."""
+"""Where the index is, and what a file is called: by the index, and from the current folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from retrieval.errors import IndexNotFound
@@ -10,10 +11,32 @@ from retrieval.errors import IndexNotFound
 FOLDER = ".retrieval"
 """Name of an index folder that no one named."""
 
+_REPOSITORY = ".git"
 
-def index_to_write(given: Path | None) -> Path:
-    """Where `retrieval index` writes: the folder given, or `.retrieval` right here."""
-    return Path(FOLDER) if given is None else given
+
+def index_to_write(given: Path | None, covers: Callable[[Path, Path], bool]) -> Path:
+    """The folder given, or the nearest `.retrieval` here or above, or `.retrieval` right here.
+
+    Above counts what is within the same repository; outside of any, what is below the home folder.
+    An index at or above the home folder counts only if it holds the current folder.
+
+    Args:
+        given: what the user named.
+        covers: whether the index at a folder holds what is in another folder.
+    """
+    if given is not None:
+        return given
+    here = Path.cwd()
+    home = _home()
+    common = False  # whether what is reached is no single project's
+    for folder in (here, *here.parents):
+        common = common or (folder == home and folder != here)
+        index = folder / FOLDER
+        if index.is_dir() and (not common or covers(index, here)):
+            return _from(here, index)
+        if (folder / _REPOSITORY).exists():
+            break
+    return Path(FOLDER)
 
 
 def index_to_read(given: Path | None) -> Path:
@@ -27,11 +50,16 @@ def index_to_read(given: Path | None) -> Path:
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / FOLDER).is_dir():
-            return folder / FOLDER
+            return _from(here, folder / FOLDER)
     raise IndexNotFound(
         f"no index in {here} or in a folder above it; "
         "make one with `retrieval index PATH`, or name one with --index DIR"
     )
+
+
+def is_elsewhere(index: Path) -> bool:
+    """Whether an index that nobody named is not that of the current folder."""
+    return index != Path(FOLDER)
 
 
 def shown(index: Path, path: str) -> str:
@@ -46,3 +74,15 @@ def shown(index: Path, path: str) -> str:
     """
     file = index.resolve().parent / path
     return os.path.relpath(file) if file.exists() else path
+
+
+def _from(here: Path, index: Path) -> Path:
+    """An index in this folder or above it, as one would type it here."""
+    return Path(os.path.relpath(index, here))
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without an entry, and HOME is not set
+        return None

@@ -11,6 +11,7 @@ from retrieval.errors import IndexCorrupted, IndexNotFound, InputError
 from retrieval.index import Index, IndexStatus
 from retrieval.index.reading.verify import problems as find_problems
 from retrieval.indexes import LATE_MEMORY
+from retrieval.store.schema import DATABASE
 from retrieval.types import LateOptions
 
 PASSAGE_TOKENS = 256
@@ -55,6 +56,11 @@ def open_or_create(
         index.close()
         raise
     return index
+
+
+def is_index(folder: Path) -> bool:
+    """Whether there is an index at `folder`, or what is left of one."""
+    return (folder / DATABASE).exists()
 
 
 def status_of(folder: Path, *, verify: bool) -> tuple[IndexStatus | None, list[str] | None]:

@@ -103,6 +103,7 @@ class Store:
             meta = {
                 key: json.loads(value)
                 for key, value in database.execute("SELECT key, value FROM meta")
+                if not key.startswith(schema.REMEMBERED)
             }
             (self.format_version,) = database.execute("PRAGMA user_version").fetchone()
             self.generation = int(meta["generation"])
@@ -283,6 +284,12 @@ class Store:
             ).fetchone()
         return None if row is None else SourceRecord(*row)
 
+    def sources(self) -> dict[str, SourceRecord]:
+        """What is known of all files, by path."""
+        with self._reading() as database:
+            rows = database.execute("SELECT path, size, mtime_ns, hash, reader FROM sources")
+            return {row[0]: SourceRecord(*row) for row in rows}
+
     def source_paths(self) -> list[str]:
         """The paths of all files that documents came from, or that gave none."""
         with self._reading() as database:
@@ -308,6 +315,27 @@ class Store:
                 "SELECT count(*) FROM documents WHERE source = ?", (path,)
             ).fetchone()
         return int(row[0])
+
+    def counts_of_sources(self) -> dict[str, int]:
+        """How many documents came from each file, by path."""
+        with self._reading() as database:
+            return dict(
+                database.execute(
+                    "SELECT source, count(*) FROM documents WHERE source IS NOT NULL"
+                    " GROUP BY source"
+                )
+            )
+
+    def remembered(self, key: str) -> Any:
+        """The JSON value that a commit kept under this key, or None."""
+        with self._reading() as database:
+            row = database.execute(
+                "SELECT value FROM meta WHERE key = ?", (f"{schema.REMEMBERED}{key}",)
+            ).fetchone()
+        try:
+            return None if row is None else json.loads(row[0])
+        except ValueError as error:
+            raise self._damaged(f"what it remembers as {key!r} is not JSON") from error
 
     def integrity(self) -> Iterator[str]:
         """One line for each thing that SQLite itself finds wrong with the database."""

@@ -32,6 +32,8 @@ LOCK = "lock"
 
 _APPLICATION_ID = 0x6D_62_72_74  # "mbrt", so that a stranger's database is told apart
 BUSY_MS = 30_000
+REMEMBERED = "remembered."
+"""What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

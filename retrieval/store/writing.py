@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
-from retrieval.store.schema import BUSY_MS, PassageRow, SourceRecord, checksum
+from retrieval.store.schema import BUSY_MS, REMEMBERED, PassageRow, SourceRecord, checksum
 from retrieval.types import Document
 
 
@@ -58,6 +59,7 @@ class Commit:
         add: documents that come.
         relabel: documents that change in their metadata or source only.
         sources: path to what is now known of the file; None forgets it.
+        remember: JSON values to keep by key, see `Store.remembered`.
         add_segments: segments that are now named; their files are on the disk.
         drop_segments: names of segments that are named no more.
         buried: ids of dead passages that stand in no segment any longer, i64 [n].
@@ -68,6 +70,7 @@ class Commit:
     add: Sequence[NewDocument] = ()
     relabel: Sequence[Relabel] = ()
     sources: Mapping[str, SourceRecord | None] = field(default_factory=dict)
+    remember: Mapping[str, Any] = field(default_factory=dict)
     add_segments: Sequence[SegmentRecord] = ()
     drop_segments: Sequence[str] = ()
     buried: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -102,6 +105,7 @@ class StoreWriter(Store):
                 for relabel in change.relabel:
                     self._relabel(relabel)
                 self._note_sources(change.sources)
+                self._remember(change.remember)
                 self._name_segments(change)
                 self._set("generation", self.generation + 1)
                 self._set("next_segment", change.next_segment)
@@ -208,6 +212,12 @@ class StoreWriter(Store):
                 for s in sources.values()
                 if s is not None
             ],
+        )
+
+    def _remember(self, values: Mapping[str, Any]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(f"{REMEMBERED}{key}", json.dumps(value)) for key, value in values.items()],
         )
 
     def _name_segments(self, change: Commit) -> None:

@@ -59,6 +59,54 @@ def test_index_goes_where_it_is_told(retrieval_command: Retrieval, folder: Path)
     assert retrieval_command("search", "lock", "--index", "elsewhere").code == 0
 
 
+def test_index_in_a_folder_below_brings_the_projects_index_up_to_date(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "docs" / "new.md").write_text("# New\n\nIt came later.\n")
+    monkeypatch.chdir(folder / "docs")
+    for given in ((), (".",), ("new.md",)):
+        done = indexed("index", *given)
+        assert done.code == 0
+        assert done.out.startswith("../.retrieval: ")
+        assert done.err == "index: ../.retrieval (--index .retrieval for one of this folder)\n"
+    assert not (folder / "docs" / ".retrieval").exists()
+    assert indexed("search", "later", "-k", 1).out.startswith("1  new.md:1  ")
+    report = json.loads(indexed("index", "--json").out)
+    assert (report["index"], report["unchanged"]) == ("../.retrieval", 3)
+    own = indexed("index", ".", "--index", ".retrieval")
+    assert own.out.split(";")[0] == ".retrieval: 3 added"
+    assert "index: " not in own.err
+
+
+def test_index_remembers_what_it_was_given(indexed: Retrieval, folder: Path) -> None:
+    (folder / "README.md").write_text("# Read me\n")
+    indexed("index", "README.md")
+    (folder / "docs" / "new.md").write_text("# New\n")
+    (folder / "README.md").write_text("# Read me again\n")
+    assert indexed("index").out.startswith(".retrieval: 1 added, 1 updated, 2 unchanged; ")
+    (folder / "docs").rename(folder / "handbook")
+    moved = indexed("index", "handbook")
+    assert moved.out == ".retrieval: 3 moved\n"
+    assert moved.err == (
+        "problems:\n  docs: is gone; its documents left the index, except those found in another "
+        "place\n"
+    )
+    assert indexed("index").out == ".retrieval: 4 unchanged\n"
+
+
+def test_index_without_paths_needs_an_index(retrieval_command: Retrieval, folder: Path) -> None:
+    for arguments in ((), ("--index", "none")):
+        refused = retrieval_command("index", *arguments)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+        assert "no index " in refused.err
+        assert "`retrieval index PATH`" in refused.err
+    assert not (folder / "none").exists()
+
+
+def test_index_reads_all_again_on_demand(indexed: Retrieval) -> None:
+    assert indexed("index", "--again").out == ".retrieval: 2 unchanged\n"
+
+
 def test_the_length_of_passages_is_set_once(retrieval_command: Retrieval) -> None:
     assert retrieval_command("index", "docs", "--passage-tokens", 64).code == 0
     assert retrieval_command("index", "docs", "--passage-tokens", 64).code == 0
@@ -114,7 +162,11 @@ def test_search_works_from_a_folder_below(
 ) -> None:
     (folder / "src" / "deep").mkdir(parents=True)
     monkeypatch.chdir(folder / "src" / "deep")
-    assert indexed("search", "refused", "-k", 1).out.startswith("1  ../../docs/locks.md:7  ")
+    found = indexed("search", "refused", "-k", 1)
+    assert found.out.startswith("1  ../../docs/locks.md:7  ")
+    assert found.err == "index: ../../.retrieval\n"
+    named = indexed("search", "refused", "-k", 1, "--index", "../../.retrieval")
+    assert (named.out, named.err) == (found.out, "")
 
 
 @pytest.mark.parametrize("retriever", ["lexical", "dense", "late", "hybrid"])

@@ -9,8 +9,6 @@ from retrieval.cli.output import amounts
 from retrieval.cli.output.hits import hits as rendered
 from retrieval.cli.output.json_output import print_json
 from retrieval.cli.output.style import Style
-from retrieval.errors import IndexNotFound
-from retrieval.service import location
 from retrieval.service.json_shape import hits_as_dicts
 from retrieval.types import Hit, Passage, TokenMatch
 
@@ -162,19 +160,3 @@ def test_json_holds_every_field_of_a_hit(capsys: pytest.CaptureFixture[str]) -> 
     assert read["highlights"] == [[19, 23]]
     assert read["score"] == 0.5
     assert read["metadata"] == {"n": None, "é": ["a"]}
-
-
-def test_the_nearest_index_upwards_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    monkeypatch.chdir(deep)
-    with pytest.raises(IndexNotFound, match=r"no index in .*/a/b or in a folder above it; make"):
-        location.index_to_read(None)
-    (tmp_path / ".retrieval").mkdir()
-    assert location.index_to_read(None) == tmp_path / ".retrieval"
-    (tmp_path / "a" / ".retrieval").mkdir()
-    assert location.index_to_read(None) == tmp_path / "a" / ".retrieval"
-    assert location.index_to_read(Path("given")) == Path("given")
-    assert location.index_to_write(None) == Path(".retrieval")

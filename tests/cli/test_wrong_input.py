@@ -69,7 +69,6 @@ def test_json_is_no_option_after_two_dashes(retrieval_command: Retrieval) -> Non
         ("search", "x", "-k", "ten"),
         ("search", "x", "--retriever", "bm25"),
         ("search", "x", "--colour"),
-        ("index",),
         ("index", "docs", "--passage-tokens", "0"),
         ("index", "docs", "--bits", "two"),
         ("delete",),
@@ -146,14 +145,14 @@ def test_a_file_that_is_not_utf8(retrieval_command: Retrieval, folder: Path) -> 
 def test_a_file_that_vanishes(
     retrieval_command: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = retrieval.sync.read
+    real = retrieval.sync.run.read
 
     def read(source: SourceFile, options: ReadOptions) -> ReadResult:
         if source.path.name == "locks.md":
             source.path.unlink()
         return real(source, options)
 
-    monkeypatch.setattr(retrieval.sync, "read", read)
+    monkeypatch.setattr(retrieval.sync.run, "read", read)
     done = retrieval_command("index", "docs")
     assert (done.code, done.out.split(";")[0]) == (0, ".retrieval: 1 added")
     assert "docs/locks.md: is gone since it was found" in done.err
@@ -299,7 +298,7 @@ def test_no_traceback_reaches_the_user(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(retrieval.sync, "discover", fail)
+    monkeypatch.setattr(retrieval.sync.looking, "discover", fail)
     assert_error(retrieval_command("index", "docs"), 1, message)
     monkeypatch.setenv("RETRIEVAL_DEBUG", "1")
     assert "Traceback (most recent call last)" in retrieval_command("index", "docs").err

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import retrieval.sync
+import retrieval.sync.run
+from retrieval.documents import ReadResult, SourceFile
 from retrieval.errors import IndexLocked, InputError
 from retrieval.index import Index
 from retrieval.sync import sync
@@ -23,13 +24,13 @@ from .source_files import counts, jsonl, write
 def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the files that are read, as they are."""
     seen: list[str] = []
-    real = retrieval.sync.read
+    real = retrieval.sync.run.read
 
-    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
+    def read(source: SourceFile, options: object) -> ReadResult:
         seen.append(source.id)
         return real(source, options)
 
-    monkeypatch.setattr(retrieval.sync, "read", read)
+    monkeypatch.setattr(retrieval.sync.run, "read", read)
     return seen
 
 
@@ -248,13 +249,13 @@ def test_a_file_that_vanishes_on_the_way(
 ) -> None:
     sync(index, [docs])
     write(docs / "a.md", "changed", age=1)
-    real = retrieval.sync.read
+    real = retrieval.sync.run.read
 
-    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
+    def read(source: SourceFile, options: object) -> ReadResult:
         source.path.unlink()
         return real(source, options)
 
-    monkeypatch.setattr(retrieval.sync, "read", read)
+    monkeypatch.setattr(retrieval.sync.run, "read", read)
     report = sync(index, [docs])
     assert counts(report) == (0, 0, 2, 1)
     assert "gone since it was found" in report.problems[0]

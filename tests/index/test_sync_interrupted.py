@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import retrieval.sync
+import retrieval.sync.run
+from retrieval.documents import ReadResult, SourceFile
 from retrieval.index import Index
 from retrieval.index.writing.writer import Writer
 from retrieval.sync import SyncProgress, sync
@@ -80,16 +81,16 @@ def test_a_file_edited_between_its_two_readings_is_read_whole(
     # x moves to the file that is read before the one that has it.
     jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "old"}, x], age=1)
     jsonl(tmp_path / "b.jsonl", [{"_id": "z", "text": "the z"}], age=1)
-    real, readings = retrieval.sync.read, []
+    real, readings = retrieval.sync.run.read, []
 
-    def read(source: retrieval.sync.SourceFile, options: object) -> retrieval.sync.ReadResult:
+    def read(source: SourceFile, options: object) -> ReadResult:
         readings.append(source.id)
         if readings.count("a.jsonl") == 2:
             jsonl(tmp_path / "a.jsonl", [{"_id": "y", "text": "new"}, x], age=2)
         return real(source, options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(retrieval.sync, "read", read)
+        patch.setattr(retrieval.sync.run, "read", read)
         sync(index, [tmp_path])
     assert readings.count("a.jsonl") == 2
     sync(index, [tmp_path])

@@ -55,7 +55,7 @@ def test_progress_is_of_what_is_encoded(
 
 def test_progress_tells_of_compression() -> None:
     seen: list[SyncProgress] = []
-    run = retrieval.sync._Run(ReadOptions(), seen.append)
+    run = retrieval.sync.run.Run(ReadOptions(), seen.append)
     run.advance(ProgressUpdate(COMPRESSING, 3, 9, "token vectors"))
     run.advance(ProgressUpdate(COMPRESSING, 9, 9, "token vectors"))
     told = [(now.stage, now.done, now.total) for now in seen]

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 @app.command(short_help="Index files and folders.")
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Files and folders to index.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Files and folders to index; all that the index was given before if not given.",
+        ),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--index", metavar="DIR", help="Folder of the index; .retrieval if not given."
+            "--index",
+            metavar="DIR",
+            help="Folder of the index; the nearest .retrieval here or above, within the "
+            "repository, or a new one here, if not given.",
         ),
     ] = None,
     encoder: Annotated[
@@ -76,26 +83,32 @@ def index(
             help="Passages beyond which inverted lists are used; 50000 if not given.",
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read all files again, also those that seem unchanged.")
+    ] = False,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
     """Index files and folders: read what is new or changed, forget what is gone.
 
     Makes the index if there is none. Run it again at any time, also after Ctrl-C: it goes on from
-    what is committed.
+    what is committed. It remembers what it was given.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
-    from retrieval.errors import InputError
+    from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
-    from retrieval.service.location import index_to_write
-    from retrieval.service.opening import open_or_create
-    from retrieval.sync import sync
+    from retrieval.service.opening import is_index, open_or_create
 
-    missing = [path for path in paths if not path.exists()]
-    if missing:  # before an index is made that nothing goes into
-        raise InputError(f"{missing[0]} does not exist; name a file or a folder that does")
-    place = index_to_write(folder)
+    given = paths or []
+    if given:
+        place = location.index_to_write(folder, updating.holds)
+    else:
+        place = location.index_to_read(folder)
+    if not is_index(place):
+        updating.check_paths(place, given)
+    if folder is None and location.is_elsewhere(place):
+        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one of this folder)\n")
     late = {
         "bits": bits,
         "pooling": pooling,
@@ -106,23 +119,24 @@ def index(
         open_or_create(
             place, encoder=encoder, passage_tokens=passage_tokens, late=late, memory=memory << 20
         ) as opened,
-        progress_bar("looking for changes") as bar,
+        progress_bar("looking for changes") as progress,
     ):
-        report = sync(opened, paths, progress=bar)
+        report = updating.update(opened, given, again=again, progress=progress)
     if as_json:
         print_json(report_as_dict(report, place))
     else:
-        _print(report, paths, place)
+        _print(report, given, place)
 
 
 def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.reports import synced
+    from retrieval.service.printable import safe
 
     sys.stdout.write(synced(report, folder))
     sys.stdout.flush()
-    if not (report.added or report.updated or report.unchanged):
-        names = ", ".join(str(path) for path in paths)
+    if not (report.added or report.updated or report.unchanged or report.moved):
+        names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
         sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
     if report.skipped:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in report.skipped.items())

@@ -51,12 +51,13 @@ def search(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
-    from retrieval.service import searching
+    from retrieval.service import location, searching
     from retrieval.service.json_shape import hits_as_dicts
-    from retrieval.service.location import index_to_read
 
     text = sys.stdin.read() if query == ["-"] else " ".join(query)
-    place = index_to_read(folder)
+    place = location.index_to_read(folder)
+    if folder is None and location.is_elsewhere(place):
+        sys.stderr.write(f"index: {place}\n")
     options = searching.SearchOptions(
         k=k, retriever=retriever.value, where=where, rescore=rescore, explain=explain
     )

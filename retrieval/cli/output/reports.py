@@ -22,6 +22,7 @@ def synced(report: SyncReport, index: Path) -> str:
         for name, number in (
             ("added", report.added),
             ("updated", report.updated),
+            ("moved", report.moved),
             ("deleted", report.deleted),
             ("unchanged", report.unchanged),
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +139,7 @@ class Session:
         delete: Sequence[int],
         relabel: Sequence[Relabel],
         sources: Mapping[str, SourceRecord | None],
+        remember: Mapping[str, Any],
     ) -> None:
         """Make the changes and the segments written since the last commit the next generation.
 
@@ -164,6 +166,7 @@ class Session:
                 ],
                 relabel=relabel,
                 sources=sources,
+                remember=remember,
                 add_segments=[*self._vector_records(merge), *written],
                 drop_segments=[*merge.dropped, *left],
                 buried=merge.buried,

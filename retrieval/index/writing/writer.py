@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -45,8 +45,9 @@ COMMIT_SECONDS = 10.0
 """A commit is due after a spill, so much text, so many changes or so long, whichever comes first:
 what an interruption costs is bounded, by time on a slow machine and by memory on a fast one."""
 
-Put = Literal["added", "updated", "unchanged", "again"]
-"""What became of a document; `again`: its id had been put before in the same writing call."""
+Put = Literal["added", "updated", "moved", "unchanged", "again"]
+"""What became of a document; `moved`: it has another id now, or is of another file and otherwise as
+it was; `again`: its id had been put before in the same writing call."""
 
 
 @contextmanager
@@ -161,12 +162,15 @@ class Writer:
             again = True
         made = (document.content_hash, source, reading(reader))
         if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
-            kept = stored or (self._leaving(moved_from) if moved_from else None)
-            self._change(document, source, outline, reading(reader), kept)
+            before = stored or (self._leaving(moved_from) if moved_from else None)
+            relabelled = self._change(document, source, outline, reading(reader), before)
             self._commit_if_due()
+            if before is not None and not again:
+                other_file = relabelled and before.source not in (None, source)
+                return "moved" if other_file or before.id != document.id else "updated"
         elif not again:
             return "unchanged"
-        return "again" if again else "added" if stored is None else "updated"
+        return "again" if again else "added"
 
     def _leaving(self, id: str) -> StoredDocument | None:
         """The stored document of this id, to be replaced by one of another id."""
@@ -193,6 +197,10 @@ class Writer:
         self._sources[path] = source
         self._commit_if_due()
 
+    def remember(self, key: str, value: Any) -> None:
+        """Keep a JSON value under a key with the next commit, for `Store.remembered`."""
+        self._remembered[key] = value
+
     def cancel(self) -> None:
         """Stop encoding what is under way; a commit has left nothing."""
         if self._started is not None:
@@ -204,12 +212,14 @@ class Writer:
         self._gather()
         if len(self._buffer):
             self._session.write_vectors(self._buffer)
-        if self._encoded or self._relabel or self._deleted or self._sources:
+        changes = (self._encoded, self._relabel, self._deleted, self._sources, self._remembered)
+        if any(changes):
             self._session.commit(
                 add=self._encoded,
                 delete=sorted(self._deleted),
                 relabel=self._relabel,
                 sources=self._sources,
+                remember=self._remembered,
             )
         self._forget()
 
@@ -226,6 +236,7 @@ class Writer:
         self._touched: dict[str, str | None] = {}  # ids of `_encoded`, `_relabel`; their sources
         self._deleted: set[int] = set()
         self._sources: dict[str, SourceRecord | None] = {}
+        self._remembered: dict[str, Any] = {}
         self._waiting_characters = 0
         self._characters = 0
         self._spilled = False
@@ -249,7 +260,8 @@ class Writer:
         outline: Outline | None,
         reader: str,
         stored: StoredDocument | None,
-    ) -> None:
+    ) -> bool:
+        """Take a document in; whether the stored one's row is all that changes."""
         encoder, as_read = self._encoder.get(), self._as_read()
         passages, tokens = drafts.cut(
             document, outline, encoder, as_read.budget, self._passage_tokens
@@ -264,7 +276,7 @@ class Writer:
             if stored.id == document.id and is_relabel(draft, stored, self.store):
                 self._relabel.append(Relabel(stored.number, document, source, reader))
                 self._touched[document.id] = source
-                return
+                return True
             self._deleted.add(stored.number)
         self._next_number += 1
         self._next_passage += len(draft.new)
@@ -273,6 +285,7 @@ class Writer:
         self.pending += draft.characters
         if self._waiting_characters >= self._pace.characters:
             self._encode()
+        return False
 
     def _as_read(self) -> AsRead:
         if self._contexts is None:

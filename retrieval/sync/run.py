@@ -1,138 +1,21 @@
-"""sync: make an index mirror files and folders, touching only what changed."""
+"""One sync under way: each file read if need be, its documents put, its record kept."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from retrieval.documents import (
-    MAX_BYTES,
-    Discovery,
-    ReadOptions,
-    ReadResult,
-    SourceFile,
-    discover,
-    is_current,
-    read,
-)
+from retrieval.documents import ReadOptions, ReadResult, SourceFile, read
 from retrieval.errors import DocumentError, InputError
-from retrieval.index import Index
-from retrieval.index.as_read import reader_read, reading
+from retrieval.index.as_read import reading
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
+from retrieval.sync.report import SyncProgress
 from retrieval.types import COMPRESSING, ProgressUpdate
 
 _RACY_NS = 2_000_000_000
 """A file changed so shortly before it was read may change again within one tick of its clock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncProgress(ProgressUpdate):
-    """How far a sync is.
-
-    While "encoding", `done` and `total` are bytes of the files that are new or seem changed; those
-    of text that was read and is still to be encoded are not done. While "compressing" they are
-    token vectors.
-
-    Attributes:
-        files: files read so far.
-        files_total: files that are new or seem changed; the others are not read.
-        passages: passages encoded.
-        tokens: their tokens.
-        seconds: since the first of them was read.
-    """
-
-    files: int
-    files_total: int
-    passages: int
-    tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync did, in documents: a text file is one, a JSONL file has one on each line.
-
-    Attributes:
-        added: documents that were not there.
-        updated: documents that changed.
-        unchanged: documents that stayed as they were.
-        deleted: documents that left, with their file or with their line.
-        skipped: files and folders that were not read, by reason.
-        problems: one line for each file, line or document that could not go in.
-        passages: passages that were encoded.
-        tokens: their tokens.
-        seconds: the time it took.
-    """
-
-    added: int
-    updated: int
-    unchanged: int
-    deleted: int
-    skipped: Mapping[str, int]
-    problems: list[str]
-    passages: int
-    tokens: int
-    seconds: float
-
-
-def sync(
-    index: Index,
-    paths: Sequence[Path],
-    *,
-    progress: Callable[[SyncProgress], object] | None = None,
-    exclude: Sequence[Path] = (),
-    max_bytes: int = MAX_BYTES,
-    options: ReadOptions | None = None,
-) -> SyncReport:
-    """Bring the files under `paths` into the index, and out of it what is gone from there.
-
-    A file whose size and times of change are known is not read, unless a newer version of its
-    format, or other options, would read it otherwise. Of what is read, only passages whose text or
-    context changed are encoded. Commits come every few seconds: after an interruption the next
-    run goes on from there.
-
-    - A file that is gone, ignored or too large now leaves the index with all its documents. So
-      does one that changed and cannot be read as text any more: nothing stale is kept. A file or
-      folder that the system refuses to open stays: nobody knows what is in it.
-    - Of two files that give a document of the same id the first keeps it; the other's is a
-      problem, and is tried again with every sync.
-
-    Args:
-        index: the index; ids of files are relative to the folder that it lies in.
-        paths: files and folders.
-        progress: called after every file, every batch of the encoder, and every block of token
-            vectors that is compressed.
-        exclude: files and folders to leave out; the index itself always is.
-        max_bytes: files beyond this size are skipped.
-        options: how files are read; a file that was read by other ones is read again.
-
-    Raises:
-        InputError: a path does not exist.
-        IndexLocked: another process is writing to the index.
-        StorageError: the disk is full; the message says what was kept.
-    """
-    started = time.monotonic()
-    base = index.path.parent
-    discovery = discover(paths, base, exclude=[index.path, *exclude], max_bytes=max_bytes)
-    files = list(discovery)
-    run = _Run(options or ReadOptions(), progress)
-    with index.writing(progress=run.advance) as writer:
-        run.forget(writer, _gone(writer, discovery, files))
-        run.read_all(writer, files)
-    return SyncReport(
-        added=run.added,
-        updated=run.updated,
-        unchanged=run.unchanged,
-        deleted=run.deleted,
-        skipped=discovery.skipped,
-        problems=[*discovery.problems, *run.problems],
-        passages=writer.passages,
-        tokens=writer.tokens,
-        seconds=time.monotonic() - started,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +33,21 @@ class _Refused:
     ids: set[str]
 
 
-class _Run:
+class Run:
     """One sync under way: its counts, and what it does with each file."""
 
     def __init__(
         self, options: ReadOptions, progress: Callable[[SyncProgress], object] | None
     ) -> None:
-        self.added = self.updated = self.unchanged = self.deleted = 0
+        self.added = self.updated = self.unchanged = self.deleted = self.moved = 0
         self.problems: list[str] = []
         self._options = options
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
         self._unput = self._done = 0  # characters read, not put; bytes shown as done
         self._writer: Writer | None = None
+        self._moved: Mapping[str, str] = {}
+        self._again = False
         self._started = time.monotonic()
 
     def advance(self, now: ProgressUpdate) -> None:
@@ -178,15 +63,23 @@ class _Run:
                 writer.delete(number)
                 self.deleted += 1
 
-    def read_all(self, writer: Writer, files: Iterable[SourceFile]) -> None:
-        """Read and put every file that is not as it was."""
-        changed = []
-        for file in files:
-            known = writer.store.source(file.id)
-            if known and known.matches(file.size, _times(file)) and self._is_current(known, file):
-                self.unchanged += writer.store.count_of_source(file.id)
-            else:
-                changed.append(file)
+    def read_all(
+        self,
+        writer: Writer,
+        changed: Sequence[SourceFile],
+        *,
+        moved: Mapping[str, str],
+        again: bool = False,
+    ) -> None:
+        """Read and put files.
+
+        Args:
+            writer: takes the documents.
+            changed: the files: new ones, and those that are not as they were.
+            moved: ids of files that are known under another one, and that one.
+            again: put also what a file gives that is, byte for byte, as it was.
+        """
+        self._moved, self._again = moved, again
         self._files_total = len(changed)
         self._bytes_total = sum(file.size for file in changed)
         self._writer = writer
@@ -201,11 +94,6 @@ class _Run:
         for one in refused:
             self._read_again(writer, one)
 
-    def _is_current(self, known: SourceRecord, file: SourceFile) -> bool:
-        """Whether a file would be read now as it was then."""
-        reader = reader_read(known.reader)
-        return reader is not None and is_current(reader, file.id, self._options)
-
     def _read(self, writer: Writer, file: SourceFile) -> list[_Refused]:
         """Put a file's documents and delete those it lost; what was refused of it, if anything."""
         read_ns = time.time_ns()
@@ -213,16 +101,17 @@ class _Run:
             result = read(file, self._options)
         except DocumentError as error:
             self.problems.append(str(error))
-            self.forget(writer, [file.id])
+            self.forget(writer, [file.id, *filter(None, [self._moved.get(file.id)])])
             return []
         finally:
             self._bytes += file.size
         self._unput = min(file.size, sum(len(document.text) for document in result.documents))
         known = writer.store.source(file.id)
-        if known is not None and (known.hash, known.reader) == (
+        as_it_was = known is not None and (known.hash, known.reader) == (
             result.content_hash,
             reading(result.reader),
-        ):
+        )
+        if as_it_was and not self._again:
             self.unchanged += writer.store.count_of_source(file.id)
             writer.note_source(file.id, _record(file, result, read_ns))
             return []
@@ -234,10 +123,21 @@ class _Run:
             if id not in kept:
                 writer.delete(number)
                 self.deleted += 1
+        before = self._moved.get(file.id)
+        if before is not None:
+            self._leave(writer, before, kept, file.id)
         if refused:
             return [_Refused(file, result.content_hash, refused)]
         writer.note_source(file.id, _record(file, result, read_ns))
         return []
+
+    def _leave(self, writer: Writer, before: str, kept: set[str], now: str) -> None:
+        """Delete what a file that moved gave under its old name and gives no more."""
+        for id, number in writer.store.ids_of_source(before).items():
+            if id not in kept and _renamed(id, before, now) not in kept:
+                writer.delete(number)
+                self.deleted += 1
+        writer.note_source(before, None)
 
     def _read_again(self, writer: Writer, one: _Refused) -> None:
         """Put those documents of a file that were refused, where nobody has their id now."""
@@ -264,15 +164,24 @@ class _Run:
         """Put a file's documents; ids that are its own now, and ids that are another file's."""
         kept: set[str] = set()
         refused: set[str] = set()
+        before = self._moved.get(file.id)
+        earlier = {} if before is None else writer.store.ids_of_source(before)
         for document, outline in zip(result.documents, result.outlines, strict=True):
             if only is not None and document.id not in only:
                 continue
             self._unput = max(0, self._unput - len(document.text))
-            if writer.owner(document.id) not in (None, file.id):
+            if writer.owner(document.id) not in (None, file.id, before):
                 refused.add(document.id)
                 continue
+            was = None if before is None else _renamed(document.id, file.id, before)
             try:
-                put = writer.put(document, file.id, outline, reader=result.reader)
+                put = writer.put(
+                    document,
+                    file.id,
+                    outline,
+                    reader=result.reader,
+                    moved_from=was if was in earlier else None,
+                )
             except InputError as error:
                 self.problems.append(f"{file.id}: {error}")
                 continue
@@ -280,6 +189,7 @@ class _Run:
             self.added += put == "added"
             self.updated += put == "updated"
             self.unchanged += put == "unchanged"
+            self.moved += put == "moved"
         return kept, refused
 
     def _report(self, compressing: ProgressUpdate | None = None) -> None:
@@ -308,31 +218,13 @@ class _Run:
         )
 
 
-def _gone(writer: Writer, discovery: Discovery, files: Iterable[SourceFile]) -> list[str]:
-    """Paths of files that the index knows under the roots and that are to be found no more."""
-    found = {file.id for file in files}
-    return [
-        path
-        for path in writer.store.source_paths()
-        if path not in found
-        and any(_is_under(path, root) for root in discovery.roots)
-        and not any(_is_under(path, folder) for folder in discovery.unreadable)
-    ]
-
-
-def _is_under(path: str, root: str) -> bool:
-    if root == ".":
-        return path != ".." and not path.startswith(("../", "/"))
-    return path == root or path.startswith(f"{root}/")
+def _renamed(id: str, file: str, other: str) -> str:
+    """A document's id if its file had the other name: its own, if the name is not in it."""
+    return other + id.removeprefix(file) if id == file or id.startswith(f"{file}#") else id
 
 
 def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:
     """What is known of a file; without a time if that cannot tell the next change from this."""
     racy = read_ns - file.mtime_ns < _RACY_NS
-    times = -1 if racy else _times(file)
+    times = -1 if racy else file.times
     return SourceRecord(file.id, file.size, times, result.content_hash, reading(result.reader))
-
-
-def _times(file: SourceFile) -> int:
-    """Both times of change as one number: a program that writes may set the first as it likes."""
-    return (31 * file.mtime_ns + file.ctime_ns) % 2**63

@@ -1,0 +1,132 @@
+"""A look at the roots: which files are new or changed, which are as they were, what is left out."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.documents import Discovery, KnownFile, LeftOut, SourceFile, discover, source_id
+from retrieval.documents.naming import relative_path
+from retrieval.documents.walk import LeftOutType
+from retrieval.sync.roots import Plan, is_under
+from retrieval.sync.settings import Settings
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was met where a plan says to look.
+
+    Attributes:
+        walks: the walks, over.
+        files: new files, and those that are not as they are known.
+        unchanged: ids of those that are.
+        roots: what is to be remembered as given.
+    """
+
+    walks: Sequence[Discovery]
+    files: Sequence[SourceFile]
+    unchanged: Sequence[str]
+    roots: Sequence[str]
+
+    @property
+    def places(self) -> list[str]:
+        """Ids of what was walked."""
+        return [root for walk in self.walks for root in walk.roots]
+
+    @property
+    def ids(self) -> set[str]:
+        """Ids of all files worth reading."""
+        return {*self.unchanged, *(file.id for file in self.files)}
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for everything that its owner will want to know of."""
+        return [problem for walk in self.walks for problem in walk.problems]
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How many files and folders were left out, by reason."""
+        counts: Counter[str] = Counter()
+        for walk in self.walks:
+            counts.update(walk.skipped)
+        return dict(sorted(counts.items()))
+
+    @property
+    def left_out(self) -> dict[str, dict[str, LeftOutType]]:
+        """What was left out, by reason and by type."""
+        merged: dict[str, dict[str, LeftOutType]] = {}
+        for walk in self.walks:
+            for reason, types in walk.left_out.items():
+                of_reason = merged.setdefault(reason, {})
+                for type, one in types.items():
+                    other = of_reason.get(type, LeftOutType(0, ()))
+                    examples = (*other.examples, *one.examples)[:_EXAMPLES]
+                    of_reason[type] = LeftOutType(other.count + one.count, examples)
+        return merged
+
+
+def look(
+    plan: Plan,
+    base: Path,
+    settings: Settings,
+    exclude: Sequence[Path],
+    known: Mapping[str, KnownFile],
+    on_left_out: Callable[[LeftOut], object] | None = None,
+) -> Found:
+    """Walk what a plan names.
+
+    A root that a walk of the others meets need not be remembered beside them; one in a folder that
+    is hidden or ignored has to be.
+
+    Args:
+        plan: the roots.
+        base: the folder that ids are relative to.
+        settings: what is left out.
+        exclude: files and folders to leave out, too.
+        known: files that are not opened if they are so.
+        on_left_out: told of everything that is left out.
+    """
+    walks: list[Discovery] = []
+    files: list[SourceFile] = []
+    unchanged: list[str] = []
+    remembered = list(plan.roots)
+
+    def walk(paths: Sequence[Path]) -> None:
+        walks.append(
+            discover(
+                paths,
+                base,
+                exclude=exclude,
+                max_bytes=settings.max_bytes,
+                options=settings.walk,
+                known=known,
+                on_left_out=on_left_out,
+            )
+        )
+        files.extend(walks[-1])
+        unchanged.extend(walks[-1].unchanged)
+
+    if plan.walked:
+        walk(plan.walked)
+    if plan.nested:
+        ids = sorted([*unchanged, *(file.id for file in files)])
+        apart = [path for path in plan.nested if not _meets(ids, source_id(path, base))]
+        met = {relative_path(path, base) for path in set(plan.nested).difference(apart)}
+        remembered = [root for root in remembered if root not in met]
+        if apart:
+            walk(apart)
+    return Found(walks, files, unchanged, remembered)
+
+
+def _meets(ids: Sequence[str], root: str) -> bool:
+    """Whether one of the ids, in order, is that of a root or lies beneath it."""
+    for start in (root, f"{root}/"):
+        at = bisect_left(ids, start)
+        if at < len(ids) and is_under(ids[at], root):
+            return True
+    return False

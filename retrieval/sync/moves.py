@@ -1,0 +1,84 @@
+"""Files that moved: new ones whose content is that of a file which is there no more."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from retrieval.documents import SourceFile
+from retrieval.store import SourceRecord
+
+
+def moves(
+    files: Iterable[SourceFile],
+    known: Mapping[str, SourceRecord],
+    gone: Iterable[str],
+    is_gone: Callable[[str], bool],
+) -> dict[str, str]:
+    """Which new file is which that is gone: id of the new one to that of the old one.
+
+    Only new files of a size that a file which is gone had are read.
+
+    Args:
+        files: what was found.
+        known: the files that the index knows, by id.
+        gone: ids of those of them that were looked for and not found.
+        is_gone: whether any other of them is there no more.
+    """
+    new = [file for file in files if file.id not in known]
+    sizes = {file.size for file in new}
+    looked_for = set(gone)
+    vacated: dict[tuple[int, str], list[str]] = {}
+    for id, record in known.items():
+        if record.size in sizes and (id in looked_for or is_gone(id)):
+            vacated.setdefault((record.size, record.hash), []).append(id)
+    wanted = {size for size, _ in vacated}
+    found: dict[str, str] = {}
+    for file in new:
+        if file.size not in wanted:
+            continue
+        candidates = vacated.get((file.size, _digest(file.path)))
+        if candidates:
+            found[file.id] = _best(file.id, candidates)
+            candidates.remove(found[file.id])
+    return found
+
+
+def vacated_folders(old: Iterable[str], base: Path) -> list[str]:
+    """The topmost folders that are there no more, of files that moved away."""
+    folders = set()
+    for id in old:
+        missing = None
+        for parent in PurePosixPath(id).parents:
+            if os.path.lexists(base / parent):
+                break
+            missing = str(parent)
+        if missing is not None:
+            folders.add(missing)
+    return sorted(folders)
+
+
+def _best(id: str, candidates: Sequence[str]) -> str:
+    """Of several copies the one whose path ends most alike."""
+    parts = id.split("/")[::-1]
+
+    def alike(other: str) -> int:
+        count = 0
+        for mine, theirs in zip(parts, other.split("/")[::-1], strict=False):
+            if mine != theirs:
+                break
+            count += 1
+        return count
+
+    return max(candidates, key=alike)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as `ReadResult.content_hash` has it; "" if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

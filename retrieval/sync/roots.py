@@ -1,0 +1,141 @@
+"""Roots: the files and folders that an index was given, and what is gone of them.
+
+A root is kept as its path relative to the folder that the index lies in, so that an index that
+moves together with its files stays right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from retrieval.documents.naming import relative_path, source_id
+from retrieval.errors import InputError
+from retrieval.store import Store
+from retrieval.sync.settings import Settings
+
+
+def is_under(id: str, root: str) -> bool:
+    """Whether a file's id is that of a root or lies beneath it."""
+    if root == ".":
+        return id != ".." and not id.startswith(("../", "/"))
+    return id == root or id.startswith(f"{root}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync looks at.
+
+    Attributes:
+        walked: paths that are walked.
+        nested: paths that are walked too unless a walk of the others meets them.
+        gone: ids of files and folders that are there no more.
+        problems: one line for each root that is gone or cannot be looked at.
+        unreadable: ids of what cannot be looked at, and is therefore not gone.
+        roots: what the index was given, this time's included, without what is gone.
+    """
+
+    walked: Sequence[Path]
+    nested: Sequence[Path]
+    gone: Sequence[str]
+    problems: Sequence[str]
+    unreadable: Sequence[str]
+    roots: Sequence[str]
+
+
+def plan(store: Store, settings: Settings, base: Path, paths: Sequence[Path] | None) -> Plan:
+    """What is to be looked at.
+
+    Args:
+        store: the index as it is.
+        settings: what it remembers.
+        base: the folder that the index lies in.
+        paths: what was given now; None is all that the index was ever given.
+
+    Raises:
+        InputError: a path does not exist and never did, none is given or remembered, or what is
+            remembered lies where the index was moved away from.
+    """
+    if paths is not None and not paths:
+        raise InputError("no path was given; name the files or folders to read")
+    known = settings.roots
+    if paths is None and not known:
+        raise InputError(
+            f"the index at {store.folder} remembers no files or folders; "
+            "name them: retrieval index PATH"
+        )
+    state = {root: _state(base / root) for root in known}
+    gone = [root for root in known if state[root] == "gone"]
+    if paths is None:
+        _check_place(settings.place, base, gone)
+    problems = [
+        f"{root}: is gone; its documents left the index, except those found in another place"
+        for root in gone
+        if root in outermost([*(r for r in known if state[r] != "gone"), root])
+    ]
+    unreadable = [root for root in known if state[root] not in ("there", "gone")]
+    problems += [
+        f"{root}: cannot be read ({state[root]}); it stays as it was" for root in unreadable
+    ]
+    left = [root for root in known if state[root] != "gone"]
+    gone_ids = [source_id(base / root, base) for root in gone]
+    unreadable_ids = [source_id(base / root, base) for root in unreadable]
+    if paths is None:
+        there = [root for root in left if state[root] == "there"]
+        outer = outermost(there)
+        nested = [base / root for root in there if root not in outer]
+        walked = [base / root for root in outer]
+        return Plan(walked, nested, gone_ids, problems, unreadable_ids, left)
+    walked = []
+    sources: list[str] | None = None
+    for path in paths:
+        if _state(path) != "gone":
+            walked.append(path)
+            continue
+        id = source_id(path, base)
+        sources = store.source_paths() if sources is None else sources
+        if id not in gone_ids and not any(is_under(source, id) for source in sources):
+            raise InputError(f"{path} does not exist; name a file or a folder that does")
+        gone_ids.append(id)
+    added = [relative_path(path, base) for path in walked]
+    return Plan(
+        walked, [], gone_ids, problems, unreadable_ids, list(dict.fromkeys([*left, *added]))
+    )
+
+
+def outermost(roots: Sequence[str]) -> list[str]:
+    """Those roots that lie beneath no other."""
+    given = set(roots)
+    return [root for root in roots if given.isdisjoint(_above(root))]
+
+
+def _above(root: str) -> Iterator[str]:
+    """The folders that a root lies in, as far as they can be roots."""
+    if root != ".":
+        yield from (str(parent) for parent in PurePosixPath(root).parents if str(parent) != ".")
+        if is_under(root, "."):
+            yield "."
+
+
+def _check_place(place: str, base: Path, gone: Sequence[str]) -> None:
+    """Refuse to take for gone what lies where the index was moved away from."""
+    if gone and place not in ("", os.path.realpath(base)):
+        raise InputError(
+            f"{gone[0]} is not there, and the index was moved here from {place}; "
+            "name the files and folders that it is to hold: retrieval index PATH"
+        )
+
+
+def _state(path: Path) -> str:
+    """`there`, `gone`, or why nobody knows."""
+    try:
+        os.stat(path)  # noqa: PTH116 -- a path with a NUL is wrong input, not gone
+    except (FileNotFoundError, NotADirectoryError):
+        return "gone"
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error}") from None
+    return "there"

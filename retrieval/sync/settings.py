@@ -1,0 +1,124 @@
+"""What an index remembers of its files: what it was given, what is left out, how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from retrieval.documents import MAX_BYTES, ReadOptions, WalkOptions
+from retrieval.documents.walk import KnownFile, machine
+from retrieval.errors import InputError
+from retrieval.index.writing.writer import Writer
+
+ROOTS = "roots"
+PLACE = "roots_from"
+WALK = "walk"
+READ = "read"
+MAX = "max_bytes"
+JUDGED = "judged"
+"""Keys of what is remembered, see `Store.remembered`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an index was given, and how it is read.
+
+    Attributes:
+        roots: files and folders, as paths from the folder that the index lies in.
+        place: that folder, when they were given; "" if none were.
+        walk: which files of a folder are taken.
+        read: how they are read.
+        max_bytes: files beyond this size are left out.
+    """
+
+    roots: tuple[str, ...] = ()
+    place: str = ""
+    walk: WalkOptions = field(default_factory=WalkOptions)
+    read: ReadOptions = field(default_factory=ReadOptions)
+    max_bytes: int = MAX_BYTES
+
+
+def settings_of(remembered: Callable[[str], Any]) -> Settings:
+    """What an index remembers; `remembered` is its method of this name, or its store's."""
+    read = remembered(READ) or {}
+    known = {one.name for one in fields(ReadOptions)}
+    return Settings(
+        tuple(remembered(ROOTS) or ()),
+        remembered(PLACE) or "",
+        WalkOptions.from_json(remembered(WALK) or {}),
+        ReadOptions(**{name: value for name, value in read.items() if name in known}),
+        remembered(MAX) or MAX_BYTES,
+    )
+
+
+def remember(writer: Writer, before: Settings, now: Settings) -> None:
+    """Keep what differs from before with the next commit."""
+    for key, was, value in (
+        (ROOTS, before.roots, now.roots),
+        (PLACE, before.place, now.place),
+        (WALK, before.walk, now.walk),
+        (READ, before.read, now.read),
+        (MAX, before.max_bytes, now.max_bytes),
+    ):
+        if was != value:
+            writer.remember(key, _plain(value))
+
+
+def judged_of(remembered: Callable[[str], Any]) -> dict[str, KnownFile]:
+    """Files that were left out for their content, by id; none if they would be judged anew."""
+    kept = remembered(JUDGED) or {}
+    if kept.get("version") != machine.VERSION:
+        return {}
+    return {id: KnownFile(*seen) for id, seen in kept["files"].items()}
+
+
+def remember_judged(
+    writer: Writer, before: Mapping[str, KnownFile], now: Mapping[str, KnownFile]
+) -> None:
+    """Keep which files were left out for their content, so that they are not opened again."""
+    if before != now:
+        writer.remember(JUDGED, {"version": machine.VERSION, "files": dict(now)})
+
+
+def changed(
+    settings: Settings,
+    *,
+    exclude: list[str] | None = None,
+    include: list[str] | None = None,
+    hidden: bool | None = None,
+    no_ignore: bool | None = None,
+    max_bytes: int | None = None,
+    encoding: str | None = None,
+    text_field: str | None = None,
+    rows: bool | None = None,
+) -> tuple[WalkOptions, ReadOptions, int]:
+    """The options with those that are given in the place of what was; None leaves one as it was.
+
+    A list with nothing but "" in it is an empty one, and "" no encoding and no field.
+    """
+    if max_bytes is not None and max_bytes < 1:
+        raise InputError(f"max_bytes is {max_bytes}; it must be at least 1")
+    walk = settings.walk.to_json()
+    for name, patterns in (("exclude", exclude), ("include", include)):
+        if patterns is not None:
+            walk[name] = [pattern for pattern in patterns if pattern]
+    walk |= {
+        name: value
+        for name, value in (("hidden", hidden), ("no_ignore", no_ignore))
+        if value is not None
+    }
+    read = asdict(settings.read)
+    if encoding is not None:
+        read["encoding"] = encoding or None
+    if text_field is not None:
+        read["text_field"] = text_field or None
+    if rows is not None:
+        read["rows"] = rows
+    return WalkOptions.from_json(walk), ReadOptions(**read), max_bytes or settings.max_bytes
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, WalkOptions):
+        return value.to_json()
+    return asdict(value) if isinstance(value, ReadOptions) else value

@@ -1,0 +1,176 @@
+"""sync: make an index mirror files and folders, touching only what changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from retrieval.documents import KnownFile, ReadOptions, WalkOptions, is_current
+from retrieval.index import Index
+from retrieval.index.as_read import reader_read
+from retrieval.store import SourceRecord, Store
+from retrieval.sync import moves, roots
+from retrieval.sync.looking import Found, look
+from retrieval.sync.report import SyncProgress, SyncReport
+from retrieval.sync.roots import Plan, is_under
+from retrieval.sync.run import Run
+from retrieval.sync.settings import (
+    Settings,
+    judged_of,
+    remember,
+    remember_judged,
+    settings_of,
+)
+
+
+def sync(
+    index: Index,
+    paths: Sequence[Path] | None = None,
+    *,
+    progress: Callable[[SyncProgress], object] | None = None,
+    exclude: Sequence[Path] = (),
+    max_bytes: int | None = None,
+    options: ReadOptions | None = None,
+    walk: WalkOptions | None = None,
+    again: bool = False,
+) -> SyncReport:
+    """Bring the files under `paths` into the index, and out of it what is gone from there.
+
+    A file whose size and times of change are known is not opened, unless a newer version of its
+    format, or other options, would read it otherwise. Of what is read, only passages whose text or
+    context changed are encoded. Commits come every few seconds: after an interruption the next
+    run goes on from there.
+
+    - The index remembers the paths and the options: without any, all that it was ever given is
+      brought up to date. A path that is gone is a problem, its documents leave, and it is
+      forgotten.
+    - A file that is gone, ignored or too large now leaves the index with all its documents. So
+      does one that changed and cannot be read as text any more: nothing stale is kept. A file or
+      folder that the system refuses to open stays: nobody knows what is in it.
+    - A new file with the content of one that is gone is that file, moved: what is encoded is what
+      its new path changes in that which the encoder reads.
+    - Of two files that give a document of the same id the first keeps it; the other's is a
+      problem, and is tried again with every sync.
+
+    Args:
+        index: the index; ids of files are relative to the folder that it lies in.
+        paths: files and folders; one that is gone may be given if the index knows it. None is all
+            that the index was given before.
+        progress: called after every file, every batch of the encoder, and every block of token
+            vectors that is compressed.
+        exclude: files and folders to leave out this time; the index itself always is.
+        max_bytes: files beyond this size are skipped; None is what it was, at first 64 MiB.
+        options: how files are read; a file that was read by other ones is read again. None is what
+            they were.
+        walk: which files of a folder are taken; None is what it was.
+        again: read every file, also one that seems to be as it was.
+
+    Raises:
+        InputError: a path does not exist, or none was ever given.
+        IndexLocked: another process is writing to the index.
+        StorageError: the disk is full; the message says what was kept.
+    """
+    started = time.monotonic()
+    base = index.path.parent
+    with index.writing(progress=lambda now: run.advance(now)) as writer:
+        before = settings_of(writer.store.remembered)
+        now = Settings(
+            before.roots,
+            os.path.realpath(base),
+            walk or before.walk,
+            options or before.read,
+            max_bytes or before.max_bytes,
+        )
+        run = Run(now.read, progress)
+        plan = roots.plan(writer.store, before, base, paths)
+        known = writer.store.sources()
+        judged = judged_of(writer.store.remembered)
+        unopened = {} if again else _as_known(known, now.read) | judged
+        found = look(plan, base, now, [index.path, *exclude], unopened)
+        gone = _gone(writer.store, plan, found)
+        moved = moves.moves(found.files, known, gone, _is_gone(plan, found, base))
+        if moved:
+            folders = moves.vacated_folders(moved.values(), base)
+            stale = [path for path in known if any(is_under(path, folder) for folder in folders)]
+            gone = list(dict.fromkeys([*gone, *stale]))
+        run.forget(writer, set(gone).difference(moved.values()))
+        remember(writer, before, replace(now, roots=tuple(found.roots)))
+        remember_judged(writer, judged, _judged(judged, plan, found))
+        run.unchanged += _count(writer.store, found.unchanged)
+        run.read_all(writer, found.files, moved=moved, again=again)
+    return SyncReport(
+        added=run.added,
+        updated=run.updated,
+        unchanged=run.unchanged,
+        deleted=run.deleted,
+        moved=run.moved,
+        skipped=found.skipped,
+        left_out=found.left_out,
+        problems=[*plan.problems, *found.problems, *run.problems],
+        passages=writer.passages,
+        tokens=writer.tokens,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _as_known(known: Mapping[str, SourceRecord], options: ReadOptions) -> dict[str, KnownFile]:
+    """Files that need not be opened if they are as they were: they would be read as they were."""
+    current: dict[tuple[str | None, str], bool] = {}
+    found = {}
+    for id, record in known.items():
+        key = (record.reader, id.rpartition("/")[2])
+        if key not in current:
+            reader = reader_read(record.reader)
+            current[key] = reader is not None and is_current(reader, key[1], options)
+        if current[key]:
+            found[id] = KnownFile(record.size, record.times)
+    return found
+
+
+def _gone(store: Store, plan: Plan, found: Found) -> list[str]:
+    """Ids of files that the index knows, that were looked for and are to be found no more."""
+    ids = found.ids
+    closed = [*plan.unreadable, *(folder for walk in found.walks for folder in walk.unreadable)]
+    places = [*plan.gone, *found.places]
+    return [
+        path
+        for path in store.source_paths()
+        if path not in ids
+        and any(is_under(path, root) for root in places)
+        and not any(is_under(path, folder) for folder in closed)
+    ]
+
+
+def _is_gone(plan: Plan, found: Found, base: Path) -> Callable[[str], bool]:
+    """Whether a file that nobody looked for is there no more."""
+    looked = [*plan.gone, *found.places, *plan.unreadable]
+
+    def is_gone(id: str) -> bool:
+        if any(is_under(id, root) for root in looked) or "\\" in id:
+            return False  # looked for; or a name that is not UTF-8, whose id is not its path
+        try:
+            return not os.path.lexists(base / id)
+        except ValueError:
+            return False
+
+    return is_gone
+
+
+def _judged(before: Mapping[str, KnownFile], plan: Plan, found: Found) -> dict[str, KnownFile]:
+    """Files that are left out for their content, as far as anybody looked."""
+    looked = [*plan.gone, *found.places]
+    elsewhere = {
+        id: seen for id, seen in before.items() if not any(is_under(id, root) for root in looked)
+    }
+    for walk in found.walks:
+        elsewhere |= walk.judged
+    return elsewhere
+
+
+def _count(store: Store, ids: Sequence[str]) -> int:
+    """How many documents these files have."""
+    counts = store.counts_of_sources()
+    return sum(counts.get(id, 0) for id in ids)
