@@ -5,7 +5,7 @@ except that a tiny one joins its neighbour. A definition that is too long is cut
 the definitions in it: a class at its methods. What is still too long is cut from its start, each
 time at the best place between a quarter of the limit and the limit: the last block, item, row or
 paragraph that begins there, or else the last sentence, line, word or, if there is nothing else,
-token.
+token. A row of a table that fits into a passage is never cut.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ def _spans(
     """The spans of all passages, white space around them included."""
     definitions = [block for block in outline.blocks if block.kind == "definition"]
     starts = [block.start for block in definitions]
+    tables = _Tables.of(outline)
     for part in _joined(text, tokens, outline, max_tokens):
         waiting = [_Stretch(part[0], part[0], part[1])]
         while waiting:
@@ -184,7 +185,7 @@ def _spans(
             if len(parts) > 1 or parts[0].within > one.within:
                 waiting += reversed(parts)
             else:
-                yield from _pieces(one.start, one.end, tokens, outline, max_tokens)
+                yield from _pieces(one.start, one.end, tokens, outline, tables, max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +269,48 @@ def _joined(
     yield start, len(text)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Where tables stand, whose rows are to stay whole wherever a passage can hold them."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    rows: Sequence[int]
+
+    @classmethod
+    def of(cls, outline: Outline) -> _Tables:
+        found = [block for block in outline.blocks if block.kind == "table"]
+        rows = outline.breaks[-1] if outline.breaks else ()
+        return cls([block.start for block in found], [block.end for block in found], rows)
+
+    def is_between(self, cut: int) -> bool:
+        """Whether a cut stands in no table, or between two rows of one."""
+        at = bisect_right(self.starts, cut) - 1
+        if at < 0 or not self.starts[at] < cut < self.ends[at]:
+            return True
+        row = bisect_left(self.rows, cut)
+        return row < len(self.rows) and self.rows[row] == cut
+
+    def before(self, start: int, tokens: _Tokens, first: int, max_tokens: int) -> int | None:
+        """Where the last row or table begins that a passage from `start` on does not hold whole.
+
+        None if the passage begins there itself: the row is longer than a passage.
+        """
+        last = first + max_tokens
+        limit = int(tokens.starts[last]) if last < len(tokens.starts) else len(tokens.text)
+        cut = max(
+            (
+                offsets[at]
+                for offsets in (self.rows, self.starts)
+                if (at := bisect_right(offsets, limit) - 1) >= 0
+            ),
+            default=0,
+        )
+        return cut if cut > start and tokens.divides(cut) else None
+
+
 def _pieces(
-    start: int, end: int, tokens: _Tokens, outline: Outline, max_tokens: int
+    start: int, end: int, tokens: _Tokens, outline: Outline, tables: _Tables, max_tokens: int
 ) -> Iterator[tuple[int, int]]:
     """A part's span, cut into pieces that fit; the last piece is not left tiny."""
     least = max(1, max_tokens // 4)
@@ -278,6 +319,8 @@ def _pieces(
     while last - first > max_tokens:
         most = min(max_tokens, last - first - least)
         cut = _cut(tokens, outline, start, first + least, first + most)
+        if cut is None or not tables.is_between(cut):
+            cut = tables.before(start, tokens, first, max_tokens) or cut
         if cut is None:
             cut = tokens.any_before(first + most, first, last)
         if cut is None:

@@ -12,9 +12,7 @@ _DATE = re.compile(
     r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(?::\d{2})?"
 )
 _YEAR = re.compile(r"(?:1[5-9]|20)\d{2}(?:[-/]\d{2})?|Q[1-4]\W?\d{0,4}", re.IGNORECASE)
-_VALUE = re.compile(
-    r"true|false|yes|no|null|none|nan|n/?a|-+|https?://\S+|\S+@\S+\.\w+", re.IGNORECASE
-)
+_VALUE = re.compile(r"true|false|null|nan|-+|https?://\S+|\S+@\S+\.\w+", re.IGNORECASE)
 _LONGEST_NAME = 80
 _LOOKED_AT = 100
 """Rows that are compared with the first."""
@@ -28,8 +26,9 @@ def is_number(cell: str) -> bool:
 def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Whether a table's first row names its columns, as far as its cells tell.
 
-    It does if its cells are short, distinct and no values (numbers, dates, addresses), unless one
-    of them is a value of its own column further down. Years and quarters name columns too.
+    It does if its cells are short, distinct (but for a few) and no values (numbers, dates,
+    addresses), unless one of them is a value of its own column further down. Years and quarters
+    name columns too.
 
     Args:
         first: the words of its cells.
@@ -37,7 +36,7 @@ def names_columns(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool
     """
     names = [cell.strip() for cell in first]
     named = [name for name in names if name]
-    if not named or 2 * len(named) < len(names) or len({*named}) < len(named):
+    if 2 * len(named) < max(len(names), 1) or 4 * len({*named}) < 3 * len(named):
         return False
     periods = sum(_YEAR.fullmatch(name) is not None for name in named)
     for name in named:

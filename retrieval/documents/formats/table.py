@@ -18,7 +18,18 @@ from retrieval.errors import InputError
 GROUP = "retrieval.formats"
 """The entry points of installed packages that offer formats: each is a Format."""
 
-BUILT_IN = ("markdown", "rst", "html", "asciidoc", "org", "latex", "jsonl", "code", "text")
+BUILT_IN = (
+    "markdown",
+    "rst",
+    "html",
+    "asciidoc",
+    "org",
+    "latex",
+    "delimited",
+    "jsonl",
+    "code",
+    "text",
+)
 """Modules of this folder, each with a tuple FORMATS; of two with one suffix the first has it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
