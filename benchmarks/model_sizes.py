@@ -273,14 +273,10 @@ def timed(models: Sequence[Model], sample: Sample) -> dict[str, Any]:
 
 
 def _rate(encoder: Encoder, passages: Sequence[str]) -> float:
-    tokens = 0
-
-    def count(_: int, so_far: int) -> None:
-        nonlocal tokens
-        tokens = so_far
-
+    """Tokens a second, the two special ones of each passage counted."""
+    tokens = sum(min(len(encoder.token_spans(t)) + 2, encoder.max_tokens) for t in passages)
     started = time.perf_counter()
-    encoder.encode_documents(passages, progress=count)
+    encoder.encode_documents(passages)
     return tokens / (time.perf_counter() - started)
 
 
