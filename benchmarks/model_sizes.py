@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from chart import Panel, Point, Series, drawn
 from environment import environment
-from published import told
+from published import progress_lines
 
 from retrieval.documents import chunk
 from retrieval.encoders.loading import load_encoder
@@ -193,7 +193,7 @@ def measured(
         measures=[MEASURE],
         queries=queries,
         keep_texts=False,
-        progress=told(),
+        progress=progress_lines(),
     )
     if results.failed:
         sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))

@@ -120,7 +120,7 @@ def measured(given: argparse.Namespace, report: Path) -> dict[str, Any]:
         measures=MEASURES,
         queries=given.queries,
         keep_texts=False,
-        progress=told(),
+        progress=progress_lines(),
     )
     if results.failed:
         sys.exit("; ".join(f"{name} failed: {why}" for name, why in results.failed.items()))
@@ -147,7 +147,7 @@ def measured(given: argparse.Namespace, report: Path) -> dict[str, Any]:
     )
 
 
-def told() -> ProgressCallback:
+def progress_lines() -> ProgressCallback:
     """Says each collection and system once, with the time left."""
     last = ""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from command import as_command
 from environment import environment
-from published import PACKAGES, SHOWN, Places, told
+from published import PACKAGES, SHOWN, Places, progress_lines
 
 from retrieval.errors import InputError
 from retrieval.eval import evaluate, make_systems
@@ -44,7 +44,7 @@ def main() -> None:
         measures=[SHOWN],
         queries=given.queries,
         keep_texts=False,
-        progress=told(),
+        progress=progress_lines(),
     )
     if results.failed:
         raise InputError("; ".join(f"{name}: {why}" for name, why in results.failed.items()))

@@ -24,7 +24,7 @@ from retrieval.eval.results import (
 )
 from retrieval.eval.summary import SystemOutcome
 from retrieval.eval.systems.run_file import RunFile
-from retrieval.eval.systems.system import Ask, Cost, Ranked, Settings, System
+from retrieval.eval.systems.system import Cost, Ranked, Settings, System, TimedSearch
 from retrieval.files.whole import write_whole
 from retrieval.types import ProgressCallback, ProgressUpdate
 
@@ -104,7 +104,7 @@ class Measuring:
         asked = {id: text for id, text in self.collection.queries.items() if text.strip()}
         run = self._search(system, asked, label)
         values = per_query(self.collection.judgements, run, self.measures)
-        ask = system.asking()
+        ask = system.timed_search()
         times = [] if ask is None else _times(ask, list(asked.values()))
         peak = peak_rss_mb() if fresh and ask is not None else None
         path = self._run_path(system)
@@ -197,7 +197,7 @@ def _warnings(
     return tuple(said)
 
 
-def _times(ask: Ask, queries: Sequence[str]) -> list[float]:
+def _times(ask: TimedSearch, queries: Sequence[str]) -> list[float]:
     """Milliseconds of each of the first queries, asked one by one."""
     times = []
     for text in queries[:1]:

@@ -118,6 +118,10 @@ def _protocol(
         unjudged=plural(collection.unjudged, "query", "queries")
         + f" without judgements {'is' if collection.unjudged == 1 else 'are'} not asked",
         dataset_sha256=collection.sha256,
-        systems={name: one.settings.said for name, one in found.items() if one.settings.said},
+        systems={
+            name: one.settings.description
+            for name, one in found.items()
+            if one.settings.description
+        },
         warnings=collection.warnings + tuple(w for one in found.values() for w in one.warnings),
     )

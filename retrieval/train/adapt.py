@@ -343,7 +343,7 @@ class _Run:
                 self.progress(ProgressUpdate(stage, step.step, step.steps, "steps", left))
 
         tuner = Finetuner(student, examples, config, query=readers[0], document=readers[1])
-        tuner.run(self.work / "state.safetensors", told=tell)
+        tuner.run(self.work / "state.safetensors", on_step=tell)
         export(
             model,
             config=student.config.to_dict(),

@@ -171,7 +171,7 @@ class Finetuner:
         self,
         checkpoint: Path,
         *,
-        told: Callable[[Step], None] | None = None,
+        on_step: Callable[[Step], None] | None = None,
     ) -> Student:
         """Take all steps that are not taken yet, from the checkpoint on if there is one.
 
@@ -189,9 +189,9 @@ class Finetuner:
                 losses = self._take()
                 now = time.monotonic()
                 left = self.config.steps - self._step
-                if told is not None:
+                if on_step is not None:
                     pace = (now - started) / (self._step - first)
-                    told(Step(self._step, self.config.steps, losses, pace * left))
+                    on_step(Step(self._step, self.config.steps, losses, pace * left))
                 if pressed() or now - saved >= self.config.checkpoint_seconds or not left:
                     self._save(checkpoint)
                     saved = now

@@ -185,7 +185,7 @@ def test_ids_tell_apart_what_differs(pairs: list[tuple[str, str]]) -> None:
         assert url in own
         assert sorted(ids.meant(url)) == sorted(own)
         assert all(ids.meant(*pair) == [id] for pair, id in named.items() if pair[0] == url)
-    assert len(list(ids.said(""))) == (len({u for u, _ in named}) < len(named))
+    assert len(list(ids.warnings(""))) == (len({u for u, _ in named}) < len(named))
 
 
 def test_codesearchnet_annotated(tmp_path: Path) -> None:

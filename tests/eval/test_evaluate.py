@@ -19,7 +19,7 @@ from retrieval.eval.evaluate import evaluate
 from retrieval.eval.report.markdown import protocol_facts
 from retrieval.eval.results import Efficiency, comparable, read_results, read_texts, run_path
 from retrieval.eval.systems.run_file import RunFile
-from retrieval.eval.systems.system import Ask, Cost, Ranked, Settings
+from retrieval.eval.systems.system import Cost, Ranked, Settings, TimedSearch
 from retrieval.files.claim import claimed
 from retrieval.types import ProgressCallback, ProgressUpdate
 
@@ -63,7 +63,7 @@ class Words:
             run[id] = {document: scores[document] for document in best if scores[document]}
         return run
 
-    def asking(self) -> Ask:
+    def timed_search(self) -> TimedSearch:
         return lambda text: self.search({"": text}, 10)
 
     def close(self) -> None:
@@ -398,7 +398,7 @@ def test_the_protocol_says_what_each_system_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = collection(tmp_path / "birds")
-    monkeypatch.setattr(Words, "settings", lambda self: Settings(said="words are counted"))
+    monkeypatch.setattr(Words, "settings", lambda self: Settings(description="words are counted"))
     found = evaluate([str(source)], [Words()], tmp_path / "out")
     assert read_results(tmp_path / "out").protocols[0].systems == {"words": "words are counted"}
     assert ("system words", "words are counted") in protocol_facts(found.protocols[0])

@@ -67,7 +67,7 @@ def check(system: System, folder: Path) -> None:
     run = system.search(QUERIES, 2)
     assert best(run) == ["cats", "dogs", "fish"]
     assert all(len(scores) <= 2 for scores in run.values())
-    ask = system.asking()
+    ask = system.timed_search()
     assert ask is not None
     assert ask("Fish swim in silence")
     system.close()

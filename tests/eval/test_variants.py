@@ -194,7 +194,7 @@ def test_hybrid_is_asked_as_it_should_be(tmp_path: Path) -> None:
     assert usual.search(query, 5)["q"] == {hit.document_id: hit.score for hit in hits}
     ranked = of_ranks.search(query, 5)["q"]
     assert 0 < max(ranked.values()) <= sum(HYBRID.weights.values()) / 61 + 1e-9
-    asked: Any = of_ranks.asking()(query["q"])
+    asked: Any = of_ranks.timed_search()(query["q"])
     assert [hit.score for hit in asked[:5]] == list(ranked.values())
     alone = index.search(query["q"], 1, retriever="lexical")[0]
     best = lexical.search(query, 5)["q"]
@@ -203,13 +203,13 @@ def test_hybrid_is_asked_as_it_should_be(tmp_path: Path) -> None:
 
 def test_the_settings_are_said() -> None:
     (system,) = systems("hybrid:dims=16,bits=2,pooling=3,fusion=rrf,lexical=1")
-    said = system.settings().said
+    said = system.settings().description
     assert said.startswith("encoder fake-words ")
     assert said.endswith(
         "; passages of 256 tokens; token vectors of 16 components, 2 bits, 1 of 3 left by pooling"
         "; rrf of 100 candidates each, weights lexical 1, dense 1, late 1"
     )
-    assert systems("lexical")[0].settings().said.endswith("; passages of 256 tokens")
+    assert systems("lexical")[0].settings().description.endswith("; passages of 256 tokens")
 
 
 def test_compressing_waits_for_half_of_the_documents() -> None:

@@ -139,7 +139,7 @@ def run(
     own: Ranks | None = None,
     *,
     config: DistillConfig = CONFIG,
-    told: Callable[[dict[str, Any]], object] = lambda figures: None,
+    on_step: Callable[[dict[str, Any]], object] = lambda figures: None,
     **given: Any,
 ) -> list[dict[str, Any]]:
     """The figures of a run, as `log` got them, without the rate at which it went."""
@@ -147,7 +147,7 @@ def run(
 
     def note(figures: dict[str, Any]) -> None:
         log.append({key: value for key, value in figures.items() if key != "tokens_per_s"})
-        told(log[-1])
+        on_step(log[-1])
 
     begun = student()
     first = made[0].teacher
@@ -167,7 +167,7 @@ def main() -> None:
             folder,
             own,
             vectors=folder / "vectors",
-            told=lambda figures: print(json.dumps(figures), flush=True),
+            on_step=lambda figures: print(json.dumps(figures), flush=True),
         )
 
 

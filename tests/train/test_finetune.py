@@ -45,7 +45,7 @@ def tuner(start: Path, **changes: object) -> Finetuner:
 
 def run(one: Finetuner, path: Path) -> list[Step]:
     steps: list[Step] = []
-    one.run(path, told=steps.append)
+    one.run(path, on_step=steps.append)
     return steps
 
 
@@ -64,7 +64,7 @@ def test_a_run_that_was_killed_is_the_run_that_was_not(start: Path, tmp_path: Pa
             raise StoppedError  # as a kill: nothing more is written
 
     with pytest.raises(StoppedError):
-        tuner(start, anchor_weight=0.5, checkpoint_seconds=0.0).run(tmp_path / "cut", told=stop)
+        tuner(start, anchor_weight=0.5, checkpoint_seconds=0.0).run(tmp_path / "cut", on_step=stop)
     resumed = tuner(start, anchor_weight=0.5)
     rest = run(resumed, tmp_path / "cut")
     # The checkpoint of the seventh step was not written any more.
@@ -81,7 +81,7 @@ def test_ctrl_c_ends_after_a_whole_step_with_a_checkpoint(start: Path, tmp_path:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        tuner(start).run(tmp_path / "state", told=interrupt)
+        tuner(start).run(tmp_path / "state", on_step=interrupt)
     assert [step.step for step in run(tuner(start), tmp_path / "state")] == list(
         range(5, STEPS + 1)
     )

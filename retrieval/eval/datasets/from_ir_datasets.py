@@ -76,7 +76,7 @@ def _apart(
         for query in query_ids.meant(query_url)
         for document in ids.meant(url)
     ]
-    return source, asked, every, tuple(ids.said(EACH))
+    return source, asked, every, tuple(ids.warnings(EACH))
 
 
 def _document(found: Any) -> Document:

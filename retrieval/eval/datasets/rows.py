@@ -17,7 +17,7 @@ from retrieval.eval.plural import plural
 
 Row = Mapping[str, Any]
 
-Guessed = dict[Path, int]
+MisfitLines = dict[Path, int]
 """By file, how many of its lines are not UTF-8."""
 
 # A byte that does not fit UTF-8, as surrogateescape holds it.
@@ -25,29 +25,29 @@ _MISFIT = re.compile("[\udc80-\udcff]")
 
 
 def lines(
-    path: Path, expected: str = "a text file in UTF-8", guessed: Guessed | None = None
+    path: Path, expected: str = "a text file in UTF-8", misfits: MisfitLines | None = None
 ) -> Iterator[str]:
     """The lines of a text file, unzipped if its name ends in `.gz`, without their ends.
 
     UTF-8's byte order mark is no part of the first line.
 
     Args:
-        guessed: if given, what does not fit UTF-8 is read as Windows-1252, as in documents that
+        misfits: if given, what does not fit UTF-8 is read as Windows-1252, as in documents that
             are indexed, and such lines are counted here.
 
     Raises:
         InputError: it cannot be read, is damaged, or is not UTF-8.
     """
-    errors = "strict" if guessed is None else "surrogateescape"
+    errors = "strict" if misfits is None else "surrogateescape"
     opened: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
     count = 0
     try:
         with opened(path, "rt", encoding="utf-8-sig", errors=errors) as text:
             for line in text:
-                if guessed is not None and _MISFIT.search(line):
+                if misfits is not None and _MISFIT.search(line):
                     line = _guess(line, path, expected)
                     count += 1
-                    guessed[path] = max(count, guessed.get(path, 0))
+                    misfits[path] = max(count, misfits.get(path, 0))
                 yield line.rstrip("\r\n")
     except UnicodeDecodeError as wrong:
         raise InputError(
@@ -58,9 +58,9 @@ def lines(
         raise InputError(f"{path} cannot be read ({reason}); expected {expected}") from None
 
 
-def said_of(guessed: Guessed) -> Iterator[str]:
+def encoding_warnings(misfits: MisfitLines) -> Iterator[str]:
     """A warning for each file that is not UTF-8."""
-    for path, count in sorted(guessed.items()):
+    for path, count in sorted(misfits.items()):
         what = plural(count, "line that is", "lines that are")
         yield (
             f"{path.name} has {what} not UTF-8; what does not fit was read as Windows-1252 "

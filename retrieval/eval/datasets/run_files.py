@@ -9,27 +9,27 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from retrieval.errors import InputError
-from retrieval.eval.datasets.rows import Guessed, lines
+from retrieval.eval.datasets.rows import MisfitLines, lines
 from retrieval.files.whole import replacing_text
 
 _CODES = "|".join(quote(chr(at))[1:] for at in range(0x3001) if chr(at).isspace()) + "|25"
 _ESCAPES, _ESCAPED = re.compile(f"%(?:{_CODES})"), re.compile(rf"\s|%(?={_CODES})")
 
 
-def read_run(path: Path, guessed: Guessed | None = None) -> dict[str, dict[str, float]]:
+def read_run(path: Path, misfits: MisfitLines | None = None) -> dict[str, dict[str, float]]:
     """A run file of query, Q0, document, rank, score, tag: score by document, by query.
 
     Ranks are not looked at, as in trec_eval.
 
     Args:
-        guessed: see `lines`; without it, a file that is not UTF-8 is refused.
+        misfits: see `lines`; without it, a file that is not UTF-8 is refused.
 
     Raises:
         InputError: a line cannot be read, a score is no finite number, a document is given twice
             for a query, or there is no line.
     """
     run: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(lines(path, "a TREC run file", guessed), start=1):
+    for number, line in enumerate(lines(path, "a TREC run file", misfits), start=1):
         parts = line.split()
         if not parts:
             continue

@@ -43,7 +43,7 @@ class Ids:
         own = None if text is None else _digest(text)
         return [_id(url, at) for at, one in enumerate(known) if own == one or own not in known]
 
-    def said(self, what: str) -> Iterator[str]:
+    def warnings(self, what: str) -> Iterator[str]:
         """A warning with counts, if any URL is shared.
 
         Args:

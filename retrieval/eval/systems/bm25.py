@@ -10,11 +10,11 @@ from typing import Any
 from retrieval.errors import MissingDependency
 from retrieval.eval.datasets import Collection
 from retrieval.eval.systems.system import (
-    ASKED,
-    Ask,
+    TIMED_HITS,
     Cost,
     Ranked,
     Settings,
+    TimedSearch,
     title_and_text,
     with_progress,
 )
@@ -51,7 +51,7 @@ class Bm25s:
     def settings(self) -> Settings:
         """Whole documents."""
         said = "whole documents; Lucene's BM25, k1 1.2, b 0.75, English stemmer and stop words"
-        return Settings(said=said)
+        return Settings(description=said)
 
     def index(
         self, collection: Collection, folder: Path, progress: ProgressCallback | None
@@ -85,9 +85,9 @@ class Bm25s:
         pairs = zip(found[0].tolist(), scores[0].tolist(), strict=True)
         return {self._ids[at]: score for at, score in pairs if score > 0}
 
-    def asking(self) -> Ask:
+    def timed_search(self) -> TimedSearch:
         """One query, for the best documents."""
-        return lambda text: self.search({"": text}, ASKED)
+        return lambda text: self.search({"": text}, TIMED_HITS)
 
     def close(self) -> None:
         """Forget the collection."""

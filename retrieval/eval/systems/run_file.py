@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrieval.eval.datasets import Collection, read_run
-from retrieval.eval.datasets.rows import Guessed, said_of
+from retrieval.eval.datasets.rows import MisfitLines, encoding_warnings
 from retrieval.eval.datasets.run_files import escape_id
 from retrieval.eval.systems.system import (
     Cost,
@@ -26,9 +26,9 @@ class RunFile:
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or path.stem
-        guessed: Guessed = {}
-        self._run = read_run(path, guessed)
-        self.warnings = tuple(said_of(guessed))
+        misfits: MisfitLines = {}
+        self._run = read_run(path, misfits)
+        self.warnings = tuple(encoding_warnings(misfits))
         self._spelled: dict[str, str] = {}
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -69,7 +69,7 @@ class RunFile:
             found[query] = dict(best[:k])
         return found
 
-    def asking(self) -> None:
+    def timed_search(self) -> None:
         """Nobody knows how long the system took."""
 
     def close(self) -> None:

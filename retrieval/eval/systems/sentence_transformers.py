@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.datasets import Collection
 from retrieval.eval.systems.system import (
-    ASKED,
-    Ask,
+    TIMED_HITS,
     Cost,
     Ranked,
     Settings,
+    TimedSearch,
     read_built,
     short_digest,
     title_and_text,
@@ -78,7 +78,7 @@ class SentenceTransformerSystem:
         most = None if limit is None else int(limit)
         cut = "whole documents" if most is None else f"documents cut off at {most:,} tokens"
         said = f"{cut}; model {self._weights[:12]}, {self._vectors.shape[1]} dimensions"
-        return Settings(max_tokens=most, prompts=prompts, said=said)
+        return Settings(max_tokens=most, prompts=prompts, description=said)
 
     def index(
         self, collection: Collection, folder: Path, progress: ProgressCallback | None
@@ -166,9 +166,9 @@ class SentenceTransformerSystem:
                 run[id] = {self._ids[at]: float(row[at]) for at in best.tolist()}
         return run
 
-    def asking(self) -> Ask:
+    def timed_search(self) -> TimedSearch:
         """One query, for the best documents."""
-        return lambda text: self.search({"": text}, ASKED)
+        return lambda text: self.search({"": text}, TIMED_HITS)
 
     def close(self) -> None:
         """Forget the collection."""

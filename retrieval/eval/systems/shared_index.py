@@ -13,11 +13,11 @@ from retrieval.errors import InputError
 from retrieval.eval.datasets import Collection
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems.system import (
-    ASKED,
-    Ask,
+    TIMED_HITS,
     Cost,
     Ranked,
     Settings,
+    TimedSearch,
     forget_built,
     read_built,
     short_digest,
@@ -141,12 +141,12 @@ class IndexSystem:
             f"passages of {build.passage_tokens} tokens",
         ]
         if self._retriever in ("late", "hybrid") and encoder.token_dim is not None:
-            said.append(f"token vectors of {encoder.token_dim} components, {build.said()}")
+            said.append(f"token vectors of {encoder.token_dim} components, {build.description()}")
         if self._retriever == "hybrid":
             how = self._hybrid or Hybrid()
             weights = ", ".join(f"{name} {weight:g}" for name, weight in how.weights.items())
             said.append(f"{how.fusion} of {how.candidates} candidates each, weights {weights}")
-        return Settings(passage_tokens=build.passage_tokens, said="; ".join(said))
+        return Settings(passage_tokens=build.passage_tokens, description="; ".join(said))
 
     def index(
         self, collection: Collection, folder: Path, progress: ProgressCallback | None
@@ -159,12 +159,14 @@ class IndexSystem:
         index, retriever = self._engine.index, self._retriever
         return run_documents(index, queries, retriever=retriever, k=k, hybrid=self._hybrid)
 
-    def asking(self) -> Ask:
+    def timed_search(self) -> TimedSearch:
         """One search, for the best passages, without highlights."""
         index, retriever, hybrid = self._engine.index, self._retriever, self._hybrid
 
         def ask(text: str) -> object:
-            return index.search(text, ASKED, retriever=retriever, highlights=False, hybrid=hybrid)
+            return index.search(
+                text, TIMED_HITS, retriever=retriever, highlights=False, hybrid=hybrid
+            )
 
         return ask
 

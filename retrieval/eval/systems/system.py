@@ -16,10 +16,10 @@ from retrieval.types import Document, ProgressCallback, ProgressUpdate
 Ranked = dict[str, dict[str, float]]
 """Score by document id, by query id."""
 
-Ask = Callable[[str], object]
-"""Answers one query, with `ASKED` hits."""
+TimedSearch = Callable[[str], object]
+"""Answers one query, with `TIMED_HITS` hits."""
 
-ASKED = 10
+TIMED_HITS = 10
 
 TEXT = "title, line break, text"
 
@@ -51,13 +51,13 @@ class Settings:
         passage_tokens: the length that documents were cut to; None where they were not cut.
         max_tokens: the length beyond which text is dropped; None where nothing is.
         prompts: what is put before a text, by `query` or `document`.
-        said: all of it in words; two results of a system are of one kind if it is the same.
+        description: all of it in words; two results of a system are of one kind if it is the same.
     """
 
     passage_tokens: int | None = None
     max_tokens: int | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""
+    description: str = ""
 
 
 class System(Protocol):
@@ -88,7 +88,7 @@ class System(Protocol):
     def search(self, queries: Mapping[str, str], k: int) -> Ranked:
         """The k best documents for each query; none of the queries is blank."""
 
-    def asking(self) -> Ask | None:
+    def timed_search(self) -> TimedSearch | None:
         """What is timed: one query as a user asks it; None where its time means nothing."""
 
     def close(self) -> None:

@@ -112,7 +112,7 @@ class Build:
         """Whether token vectors are compressed however few there are."""
         return self.bits is not None and self.bits != EXACT
 
-    def said(self) -> str:
+    def description(self) -> str:
         """How token vectors are kept, for the protocol."""
         usual = LateOptions()
         bits = {

@@ -95,7 +95,7 @@ def _docstrings(
         [(id, text) for id, (_, text) in zip(own, pairs, strict=True)],
         [(id, document, 1) for id, found in zip(own, meant, strict=True) for document in found],
         "query: docstring; document: the function's code with its docstring taken out",
-        ids.said("each docstring asks for its own, as in the published evaluation"),
+        ids.warnings("each docstring asks for its own, as in the published evaluation"),
     )
 
 
@@ -136,7 +136,7 @@ def _annotated_language(
         [(id, query) for query, id in words.items()],
         [(query, id, given) for query, url, given in judged for id in ids.meant(url)],
         "query: as annotated, in lower case; document: the function's code; grade 0 to 3",
-        [*warnings, *ids.said(EACH)],
+        [*warnings, *ids.warnings(EACH)],
     )
 
 

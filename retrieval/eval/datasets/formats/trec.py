@@ -21,12 +21,12 @@ from retrieval.errors import InputError
 from retrieval.eval.datasets.collection import Collection, Judgement, assemble
 from retrieval.eval.datasets.format import Format
 from retrieval.eval.datasets.rows import (
-    Guessed,
+    MisfitLines,
+    encoding_warnings,
     field,
     lines,
     optional,
     rows,
-    said_of,
     text_of,
     whole,
 )
@@ -61,28 +61,28 @@ def load(folder: Path, split: str | None) -> list[Collection]:
     chosen = choose(split, list(judgements), folder)
     asked = _topics_of(folder, chosen)
     corpus = _corpus(folder)
-    guessed: Guessed = {}
+    misfits: MisfitLines = {}
 
     def documents() -> Iterator[Document]:
         for path in corpus:
-            yield from _documents(path, guessed)
+            yield from _documents(path, misfits)
 
-    judged = qrels(judgements[chosen], guessed)
-    queries, notes = topics(asked, guessed), "query: title"
-    warnings = said_of(guessed)
+    judged = qrels(judgements[chosen], misfits)
+    queries, notes = topics(asked, misfits), "query: title"
+    warnings = encoding_warnings(misfits)
     return [assemble(folder.name, chosen, documents, queries, judged, notes, warnings)]
 
 
-def topics(path: Path, guessed: Guessed) -> Iterator[tuple[str, str]]:
+def topics(path: Path, misfits: MisfitLines) -> Iterator[tuple[str, str]]:
     """Id and title of each topic of an SGML or XML file, or of lines of id, tab, text.
 
     Args:
-        guessed: see `lines`.
+        misfits: see `lines`.
 
     Raises:
         InputError: the file or a line cannot be read.
     """
-    read = list(lines(path, guessed=guessed))
+    read = list(lines(path, misfits=misfits))
     text = "\n".join(read)
     if "<top>" in text.lower():
         for match in _TOP.finditer(text):
@@ -118,16 +118,16 @@ def _xml_topics(text: str, path: Path) -> Iterator[tuple[str, str]]:
         yield number, _plain(match["inside"]) if asked is None else asked
 
 
-def qrels(path: Path, guessed: Guessed) -> Iterator[Judgement]:
+def qrels(path: Path, misfits: MisfitLines) -> Iterator[Judgement]:
     """The judgements of a file of query, iteration, document, grade.
 
     Args:
-        guessed: see `lines`.
+        misfits: see `lines`.
 
     Raises:
         InputError: the file or a line cannot be read; both are named.
     """
-    for number, line in enumerate(lines(path, guessed=guessed), start=1):
+    for number, line in enumerate(lines(path, misfits=misfits), start=1):
         parts = line.split()
         if not parts:
             continue
@@ -141,26 +141,26 @@ def qrels(path: Path, guessed: Guessed) -> Iterator[Judgement]:
             ) from None
 
 
-def _documents(path: Path, guessed: Guessed) -> Iterator[Document]:
+def _documents(path: Path, misfits: MisfitLines) -> Iterator[Document]:
     if path.name.startswith("corpus."):
         for row in rows(path):
             id = field(row, "_id", "id", "docid", "doc_id", path=path)
             yield Document(id, text_of(row, path), optional(row, "title", path))
     elif path.name.startswith("collection.tsv"):
-        for number, line in enumerate(lines(path, guessed=guessed), start=1):
+        for number, line in enumerate(lines(path, misfits=misfits), start=1):
             id, tab, text = line.partition("\t")
             if not tab:
                 raise InputError(f"{path}:{number}: {line[:40]!r}; expected id, tab, text")
             yield Document(id, text)
     else:
-        yield from _tagged(path, guessed)
+        yield from _tagged(path, misfits)
 
 
-def _tagged(path: Path, guessed: Guessed) -> Iterator[Document]:
+def _tagged(path: Path, misfits: MisfitLines) -> Iterator[Document]:
     """Documents between <DOC> and </DOC>, one in memory at a time."""
     held: list[str] = []
     inside = False
-    for number, line in enumerate(lines(path, guessed=guessed), start=1):
+    for number, line in enumerate(lines(path, misfits=misfits), start=1):
         inside = inside or bool(_DOC_START.search(line))
         if not inside:
             continue
