@@ -253,7 +253,7 @@ def test_what_the_system_refuses_is_counted_named_and_not_taken_for_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path, {"a.md": "x", "shut.md": "x", "shut/b.md": "x"})
-    real_open, real_scandir = os.open, os.scandir
+    real_open = os.open
 
     def refuse(path: str) -> None:
         if "shut" in Path(path).name:
@@ -263,13 +263,8 @@ def test_what_the_system_refuses_is_counted_named_and_not_taken_for_gone(
         refuse(path)
         return real_open(path, flags)
 
-    def guarded_scandir(path: str) -> object:
-        refuse(path)
-        return real_scandir(path)
-
     # Permissions do not bind a superuser, whom tests may run as.
     monkeypatch.setattr(os, "open", guarded_open)
-    monkeypatch.setattr(os, "scandir", guarded_scandir)
     found = discover([tmp_path], tmp_path)
     assert ids(found) == ["a.md"]
     assert found.skipped == {"unreadable": 2}

@@ -243,9 +243,10 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     opened: list[str] = []
     real = os.open
 
-    def note(path: str, *rest: Any, **more: Any) -> int:
-        opened.append(Path(path).name)
-        return real(path, *rest, **more)
+    def note(path: str, flags: int, *rest: Any, **more: Any) -> int:
+        if not flags & os.O_DIRECTORY:
+            opened.append(Path(path).name)
+        return real(path, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", note)
     return opened

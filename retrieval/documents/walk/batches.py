@@ -9,90 +9,99 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from retrieval.documents.walk.wildmatch import SPECIAL
 
-_LITERAL = re.compile(r"\[(?:[!^]?\]?[^\]]*\])|\\(.)|[*?\[\\]", re.DOTALL)
+_WILD = re.compile(r"\\(.)|[*?\\]", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class NameBatch:
-    """Names of one folder's entries, in lower case.
-
-    Attributes:
-        joined: all of them, a NUL before each.
-        names: one by one.
-        extensions: what follows their last dots, or all of a name without one.
-    """
-
-    joined: str
-    names: list[str]
-    extensions: frozenset[str]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> NameBatch:
-        """The batch of these names."""
-        joined = "\0".join(["", *names]).lower()
-        lowered = joined.split("\0")[1:]
-        extensions = frozenset({name.rpartition(".")[2] for name in lowered})
-        return cls(joined, lowered, extensions)
+Globs = Iterable[tuple[str, bool]]
+"""Globs as `Pattern.body` has them, and whether each speaks of names at any depth."""
 
 
 class BatchFilter:
-    """What a list of patterns may match, too much rather than too little.
+    """What rules of names may mean, too much rather than too little.
 
     Args:
-        bodies: the globs, as `Pattern.body` has them, and whether each speaks of names anywhere.
+        levels: of each list of patterns, how much of a path is to be left off, and its globs.
+        names: in lower case, that are meant besides.
+        extensions: the same, with their dots.
+        chunks: stretches of names that are meant besides; a NUL stands before each name.
     """
 
-    __slots__ = ("_chunks", "_extensions", "_names", "_parents", "_rooted")
+    __slots__ = ("_chunks", "_extensions", "_levels", "_names")
 
-    def __init__(self, bodies: Iterable[tuple[str, bool]]) -> None:
-        self._names: set[str] = set()
-        self._extensions: set[str] = set()
-        self._parents: set[str] = set()
-        self._chunks: set[str] = set()
-        self._rooted: set[tuple[str, str]] = set()
-        for body, anywhere in bodies:
-            body = body.lower() if body.isascii() else ""
-            parent, slash, name = body.rpartition("/")
-            if not body:
-                self._chunks.add("")
-            elif anywhere and SPECIAL.isdisjoint(body):
-                self._names.add(body)
-            elif anywhere and body.startswith("*.") and SPECIAL.isdisjoint(body[1:]):
-                self._extensions.add(body[body.rfind(".") + 1 :])
-            elif anywhere:
-                self._chunks.add(_chunk(body))
-            elif SPECIAL.isdisjoint(body):
-                self._parents.add(parent + slash)
-            else:
-                literal = body[: next(at for at, char in enumerate(body) if char in SPECIAL)]
-                self._rooted.add((literal, _chunk(name)))
+    def __init__(
+        self,
+        levels: Iterable[tuple[int, Globs]],
+        *,
+        names: Iterable[str] = (),
+        extensions: Iterable[str] = (),
+        chunks: Iterable[str] = (),
+    ) -> None:
+        self._names = set(names)
+        self._extensions = set(extensions)
+        self._chunks = set(chunks)
+        self._levels: list[tuple[int, set[str], set[tuple[str, str]]]] = []
+        for start, globs in levels:
+            parents: set[str] = set()
+            rooted: set[tuple[str, str]] = set()
+            for glob, anywhere in globs:
+                body = glob.lower() if glob.isascii() else "*"
+                first = next((at for at, char in enumerate(body) if char in SPECIAL), -1)
+                if anywhere or body == "*":
+                    self._add_name(body, first)
+                elif first < 0:
+                    parents.add(body[: body.rfind("/") + 1])
+                else:
+                    rooted.add((body[:first], _chunk(body[body.rfind("/") + 1 :])))
+            if parents or rooted:
+                self._levels.append((start, parents, rooted))
 
-    def may_match(self, folder: str, batch: NameBatch) -> bool:
-        """Whether one of the names, in this folder, may be meant.
+    def _add_name(self, body: str, first: int) -> None:
+        if first < 0:
+            self._names.add(body)
+        elif body.startswith("*.") and SPECIAL.isdisjoint(body[1:]):
+            self._extensions.add(body[body.rfind(".") :])
+        else:
+            self._chunks.add(_chunk(body))
+
+    def may_mean(self, folder: str, names: Sequence[str]) -> bool:
+        """Whether one of these files may be meant.
 
         Args:
-            folder: its path relative to the patterns, with a slash at its end; "" for their own.
-            batch: the names.
+            folder: the absolute path of the folder that they stand in, with a slash at its end.
+            names: of the files.
         """
-        folder = folder.lower()
-        return (
-            not self._names.isdisjoint(batch.names)
-            or not self._extensions.isdisjoint(batch.extensions)
-            or folder in self._parents
-            or any(chunk in batch.joined for chunk in self._chunks)
-            or any(
-                chunk in batch.joined
-                for literal, chunk in self._rooted
-                if literal.startswith(folder) or folder.startswith(literal)
-            )
-        )
+        joined = "\0".join(["", *names]).lower()
+        if not self._names.isdisjoint(joined.split("\0")):
+            return True
+        # Whatever follows a dot is taken for an extension: to split once is what makes this fast.
+        if not self._extensions.isdisjoint(joined.replace(".", "\0.").split("\0")):
+            return True
+        for chunk in self._chunks:
+            if chunk in joined:
+                return True
+        return bool(self._levels) and self._is_meant_here(folder, joined)
+
+    def _is_meant_here(self, folder: str, joined: str) -> bool:
+        for start, parents, rooted in self._levels:
+            relative = folder[start:].lower()
+            if relative in parents:
+                return True
+            for literal, chunk in rooted:
+                if chunk in joined and (
+                    literal.startswith(relative) or relative.startswith(literal)
+                ):
+                    return True
+        return False
 
 
 def _chunk(glob: str) -> str:
-    """The longest stretch of a glob of one name that stands in whatever it matches."""
-    plain = _LITERAL.sub(lambda found: found[1] or "\0", glob)
+    """A long stretch of a glob of one name that stands in whatever it matches."""
+    # Brackets may hold brackets and slashes: nothing from the first to the last of them counts.
+    opens, closes = glob.find("["), glob.rfind("]")
+    before = glob[:opens] if opens >= 0 else "" if closes >= 0 else glob
+    outside = f"{before}*{glob[closes + 1 :]}" if closes >= 0 else before
+    plain = _WILD.sub(lambda found: found[1] or "\0", outside)
     return max(plain.split("\0"), key=len)

@@ -9,7 +9,6 @@ from retrieval.documents.decoding import is_binary
 from retrieval.documents.formats import format_of
 from retrieval.documents.formats.languages import BINARY_EXTENSIONS, extension_of
 from retrieval.documents.formats.table import named
-from retrieval.documents.walk.batches import NameBatch
 from retrieval.documents.walk.left_out import Reason
 from retrieval.documents.walk.machine import (
     HEAD_BYTES,
@@ -17,13 +16,6 @@ from retrieval.documents.walk.machine import (
     needs_tail,
     reason_by_content,
 )
-
-_BINARY = frozenset(extension[1:] for extension in BINARY_EXTENSIONS)
-
-
-def may_be_binary(batch: NameBatch) -> bool:
-    """Whether one of these names may say that a file holds no text."""
-    return not _BINARY.isdisjoint(batch.extensions)
 
 
 def is_binary_by_name(name: str) -> bool:

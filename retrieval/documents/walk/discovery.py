@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from retrieval.documents.naming import child_id, one_line, source_id
 from retrieval.documents.walk.contents import is_binary_by_name, reason_of
@@ -30,6 +31,15 @@ class _Skipped:
     reason: Reason
     problem: str = ""
     is_folder: bool = False
+
+
+class _Entry(NamedTuple):
+    """An entry of a folder: whether it is a link, and whether it is itself a folder."""
+
+    name: str
+    is_link: bool
+    is_folder: bool
+    parent: Folder
 
 
 _WHY_GIVEN = {
@@ -185,57 +195,71 @@ class Discovery:
         rules = IgnoreRules()
         if not self._options.no_ignore:
             rules = IgnoreRules.above(root.path, self._problem)
-        folder = Folder(root.path, root.real, root.id, rules, root)
-        pending = self._entries(folder, None)
+        pending = self._entries(Folder(root.path, root.real, root.id, rules, root), None)
         while pending:
-            entry, parent = pending.pop()
-            id = child_id(parent.id, entry.name)
+            entry = pending.pop()
+            id = child_id(entry.parent.id, entry.name)
             try:
-                found = self._entry(entry, parent, id)
+                found = self._entry(entry, id)
             except OSError as error:
                 self._refused(id, error)
                 continue
             if isinstance(found, SourceFile):
                 yield found
             elif isinstance(found, Folder):
-                pending += self._entries(found, parent)
+                pending += self._entries(found, entry.parent)
             elif found is not None:
                 self._skip(id, found)
 
-    def _entries(
-        self, folder: Folder, parent: Folder | None
-    ) -> list[tuple[os.DirEntry[str], Folder]]:
-        """What a folder holds, last id first, with the rules that count in it."""
+    def _entries(self, folder: Folder, parent: Folder | None) -> list[_Entry]:
+        """What is to be looked at in a folder, last id first."""
         try:
-            with os.scandir(folder.path) as listing:
-                entries = list(listing)
+            # By its descriptor, since the status of a file is then found without its whole path.
+            descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             self._refused(folder.id, error, is_folder=True)
             return []
-        names = [entry.name for entry in entries]
+        try:
+            with os.scandir(descriptor) as listing:
+                entries = list(listing)
+            names = [entry.name for entry in entries]
+            if not self._is_entered(folder, parent, names):
+                return []
+            if self._known:
+                entries = self._without_unchanged(names, entries, folder)
+            found = [
+                _Entry(one.name, one.is_symlink(), one.is_dir(follow_symlinks=False), folder)
+                for one in entries
+            ]
+        except OSError as error:
+            self._refused(folder.id, error, is_folder=True)
+            return []
+        finally:
+            os.close(descriptor)
+        # A folder sorts as its files' ids do, where its name is followed by a slash.
+        found.sort(key=lambda one: f"{one.name}/" if one.is_folder else one.name, reverse=True)
+        return found
+
+    def _is_entered(self, folder: Folder, parent: Folder | None, names: list[str]) -> bool:
+        """Whether a folder that holds these names is walked; if so, with which rules and why."""
         folder.names = frozenset(names)
+        folder.prefix, folder.real_prefix = _prefix(folder.path), _prefix(folder.real)
         if not self._options.no_ignore and not folder.included:
             folder.rules = folder.rules.within(folder.path, folder.names, self._problem)
         reason = self._judge.folder(folder, parent)
         if reason is not None:
             if not self._judge.choice.leads_through(folder.root.relative(folder.id)):
                 self._skip(folder.id, _Skipped(reason, is_folder=True))
-                return []
+                return False
             folder.reason = reason
-        if self._known:
-            entries = self._without_unchanged(names, entries, folder)
-        try:
-            entries.sort(key=_sort_key, reverse=True)
-        except OSError as error:
-            self._refused(folder.id, error, is_folder=True)
-            return []
-        return [(entry, folder) for entry in entries]
+        return True
 
     def _without_unchanged(
         self, names: list[str], entries: list[os.DirEntry[str]], folder: Folder
     ) -> list[os.DirEntry[str]]:
         """The entries that have to be looked at; those that are as they are known are noted."""
-        known, most = self._known.get, self._max_bytes
+        # A walk spends its time here: what it calls is bound to names, and nothing is done twice.
+        known, most, is_file, mask = self._known.get, self._max_bytes, stat.S_ISREG, TIMES_MASK
         prefix = "" if folder.id == "." else f"{folder.id}/"
         rest: list[os.DirEntry[str]] = []
         same: list[str] = []
@@ -252,9 +276,9 @@ class Discovery:
                 rest.append(entry)
                 continue
             if (
-                seen[0] == status.st_size <= most
-                and seen[1] == (31 * status.st_mtime_ns + status.st_ctime_ns) & TIMES_MASK
-                and stat.S_ISREG(status.st_mode)
+                seen[1] == (31 * status.st_mtime_ns + status.st_ctime_ns) & mask
+                and seen[0] == status.st_size <= most
+                and is_file(status.st_mode)
                 and not seen[2]
             ):
                 same.append(name)
@@ -267,9 +291,9 @@ class Discovery:
         entry_of = dict(zip(names, entries, strict=True))
         for name, id in zip(same, ids, strict=True):
             if (
-                os.path.join(folder.real, name) in self._roots.real
+                folder.real_prefix + name in self._roots.real
                 or is_binary_by_name(name)
-                or self._judge.entry(name, entry_of[name].path, id, folder)[0] is not None
+                or self._judge.entry(name, folder.prefix + name, id, folder)[0] is not None
             ):
                 rest.append(entry_of[name])
             else:
@@ -283,15 +307,15 @@ class Discovery:
         else:
             self.unchanged.append(id)
 
-    def _entry(
-        self, entry: os.DirEntry[str], parent: Folder, id: str
-    ) -> SourceFile | Folder | _Skipped | None:
+    def _entry(self, entry: _Entry, id: str) -> SourceFile | Folder | _Skipped | None:
         """The file or folder that an entry is; None if it comes otherwise, or is as it is known."""
-        name, path, linked = entry.name, entry.path, entry.is_symlink()
-        real = os.path.realpath(path) if linked else os.path.join(parent.real, name)
+        name, linked, is_folder, parent = entry
+        path = parent.prefix + name
+        real = os.path.realpath(path) if linked else parent.real_prefix + name
         if real in self._roots.real and not linked:
             return None
-        is_folder = os.path.isdir(path) if linked else entry.is_dir(follow_symlinks=False)
+        if linked:
+            is_folder = os.path.isdir(path)
         if path in self._exclude or real in self._exclude:
             return _Skipped(Reason.EXCLUDED, is_folder=is_folder)
         reason, verdict = self._judge.entry(
@@ -312,7 +336,7 @@ class Discovery:
             self._seen.add(real)
         included = verdict is Verdict.INCLUDED
         if not is_folder:
-            return self._file(path, id, entry.stat(), judged=not included)
+            return self._file(path, id, os.stat(path), judged=not included)
         rules = parent.rules
         if verdict is Verdict.TRACKED_BENEATH:
             rules = rules.beneath_ignored()
@@ -359,9 +383,8 @@ class Discovery:
         return _Skipped(reason)
 
 
-def _sort_key(entry: os.DirEntry[str]) -> str:
-    """A folder sorts as its files' ids do, where its name is followed by a slash."""
-    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+def _prefix(folder: str) -> str:
+    return folder if folder.endswith("/") else f"{folder}/"
 
 
 def discover(

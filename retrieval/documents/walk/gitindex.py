@@ -13,21 +13,22 @@ from bisect import bisect_left
 from retrieval.documents.walk.settings_files import read_small
 
 MAX_BYTES = 1 << 30
-_FOLDER = 0o040000
-_EXTENDED, _SKIP_WORKTREE, _LENGTH = 0x4000, 0x4000, 0x0FFF
+_EXTENDED, _SKIP_WORKTREE = 0x40, 0x40  # of the higher byte of the flags
+_UNUSUAL = _EXTENDED | 0x0F  # or a path of 256 bytes and more
+_LENGTH, _LONG = 0x0F, 0x0FFF
 
 
 class GitIndex:
     """The files of a work tree that git tracks, and its submodules.
 
     Args:
-        paths: relative to the top of the work tree, as bytes.
+        paths: relative to the top of the work tree, as bytes; empty ones count for nothing.
     """
 
     __slots__ = ("_paths",)
 
     def __init__(self, paths: list[bytes]) -> None:
-        self._paths = sorted(filter(None, paths))
+        self._paths = sorted(paths)
 
     def __contains__(self, path: bytes) -> bool:
         """Whether a file or submodule of this path is tracked."""
@@ -81,30 +82,40 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
     paths: list[bytes] = []
     at, previous = 12, b""
     for _ in range(count):
-        flags = data[at + flags_at] << 8 | data[at + flags_at + 1]
+        high, length = data[at + flags_at], data[at + flags_at + 1]
         name_at = at + fixed
+        if version < 4 and not high & _UNUSUAL:
+            paths.append(data[name_at : name_at + length])
+            at += (fixed + length + 8) & ~7
+            continue
         absent = False
-        if flags & _EXTENDED:
-            absent = bool(data[name_at] << 8 & _SKIP_WORKTREE)
+        if high & _EXTENDED:
+            absent = bool(data[name_at] & _SKIP_WORKTREE)
             name_at += 2
         if version == 4:
             dropped, name_at = _varint(data, name_at)
             if dropped > len(previous):
                 raise ValueError("is damaged")
-            end = data.find(b"\0", name_at)
+            end = _end(data, name_at)
             name = previous = previous[: len(previous) - dropped] + data[name_at:end]
-            after = end + 1
+            at = end + 1
         else:
-            length = flags & _LENGTH
-            end = name_at + length if length < _LENGTH else data.find(b"\0", name_at + length)
+            length |= (high & _LENGTH) << 8
+            end = name_at + length if length < _LONG else _end(data, name_at + length)
             name = data[name_at:end]
-            after = at + (end - at + 8) // 8 * 8
-        if end < 0 or after > len(data):
-            raise ValueError("is cut short")
-        # In a sparse index a folder that is not checked out is one entry.
+            at += (end - at + 8) & ~7
+        # In a sparse index a folder that is not checked out is one entry, which ends in a slash.
         paths.append(b"" if absent or name.endswith(b"/") else name)
-        at = after
+    if at > len(data):
+        raise ValueError("is cut short")
     return paths, at
+
+
+def _end(data: bytes, at: int) -> int:
+    end = data.find(b"\0", at)
+    if end < 0:
+        raise ValueError("is cut short")
+    return end
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

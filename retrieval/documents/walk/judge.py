@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from retrieval.documents.formats.languages import BINARY_EXTENSIONS
 from retrieval.documents.walk import folders, machine
-from retrieval.documents.walk.batches import NameBatch
-from retrieval.documents.walk.contents import is_machine_made, may_be_binary
+from retrieval.documents.walk.batches import BatchFilter
+from retrieval.documents.walk.contents import is_machine_made
 from retrieval.documents.walk.gitconfig import Problem
 from retrieval.documents.walk.left_out import Reason
 from retrieval.documents.walk.options import Choice, WalkOptions
@@ -30,6 +31,8 @@ class Folder:
         included: whether the user wants what lies in it though ignore files say otherwise.
         reason: why what lies in it is left out, but for what the user wants taken in.
         names: of its entries, once it was listed.
+        prefix: what stands before a name in an entry's path, once it was listed.
+        real_prefix: the same with every link followed.
     """
 
     path: str
@@ -41,6 +44,8 @@ class Folder:
     included: bool = False
     reason: Reason | None = None
     names: frozenset[str] = frozenset()
+    prefix: str = ""
+    real_prefix: str = ""
 
 
 class Judge:
@@ -61,6 +66,8 @@ class Judge:
         self._options = options
         self._problem = problem
         self._repositories: set[str] = set()
+        self._each_is_asked = self.choice.any or roots.are_files
+        self._filters: dict[IgnoreRules, BatchFilter] = {}
 
     def entry(
         self,
@@ -126,12 +133,16 @@ class Judge:
 
     def may_leave_out(self, folder: Folder, names: list[str]) -> bool:
         """Whether one of these files may have to be left out for its name, or comes otherwise."""
-        if self.choice.any or folder.reason is not None or self._roots.are_files:
+        rules = folder.rules
+        if self._each_is_asked or rules.only_tracked or folder.reason is not None:
             return True
-        batch = NameBatch.of(names)
-        return (
-            ("\0." in batch.joined and not self._options.hidden)
-            or may_be_binary(batch)
-            or machine.may_be_meant(batch)
-            or (not folder.included and folder.rules.may_ignore(folder.path, batch))
-        )
+        found = self._filters.get(rules)
+        if found is None:
+            chunks = machine.CHUNKS if self._options.hidden else ("\0.", *machine.CHUNKS)
+            found = self._filters[rules] = BatchFilter(
+                rules.file_globs,
+                names=machine.LOCK_FILES,
+                extensions=(*machine.EXTENSIONS, *BINARY_EXTENSIONS),
+                chunks=chunks,
+            )
+        return found.may_mean(folder.prefix, names)

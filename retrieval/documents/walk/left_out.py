@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from retrieval.documents.formats.languages import extension_of
 
@@ -66,8 +67,7 @@ What is not here cannot be read, whatever is asked for.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """A file or folder that is not read.
 
     Attributes:
@@ -105,16 +105,18 @@ class Tally:
 
     def __init__(self) -> None:
         self.by_reason: Counter[Reason] = Counter()
-        self._types: dict[Reason, Counter[str]] = {}
-        self._examples: dict[tuple[Reason, str], list[str]] = {}
+        self._types: dict[Reason, dict[str, tuple[list[int], list[str]]]] = {}
 
     def add(self, one: LeftOut) -> None:
         """Count one more."""
         self.by_reason[one.reason] += 1
-        types = self._types.setdefault(one.reason, Counter())
-        type = one.type if one.type in types or len(types) < _MAX_TYPES else _OTHERS
-        types[type] += 1
-        examples = self._examples.setdefault((one.reason, type), [])
+        types = self._types.setdefault(one.reason, {})
+        type = one.type
+        if type not in types:
+            type = type if len(types) < _MAX_TYPES else _OTHERS
+            types.setdefault(type, ([0], []))
+        count, examples = types[type]
+        count[0] += 1
         if len(examples) < _MAX_EXAMPLES:
             examples.append(one.id)
 
@@ -122,8 +124,10 @@ class Tally:
         """By reason, in the order of their names, and by type, the most frequent first."""
         return {
             reason.value: {
-                type: LeftOutType(count, tuple(self._examples[reason, type]))
-                for type, count in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+                type: LeftOutType(count, tuple(examples))
+                for type, ((count,), examples) in sorted(
+                    types.items(), key=lambda item: (-item[1][0][0], item[0])
+                )
             }
             for reason, types in sorted(self._types.items())
         }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 
 from retrieval.documents.formats.languages import CODE, extension_of, language_of
-from retrieval.documents.walk.batches import NameBatch
 from retrieval.documents.walk.generated import first_comment, says_generated
 from retrieval.documents.walk.left_out import Reason
 
@@ -36,6 +35,8 @@ LOCK_FILES = frozenset(_LOCK_FILES.split())
 
 _PYLOCK = re.compile(r"pylock\.[^.]+\.toml")
 _MINIFIED = re.compile(r".+[.-]min\.(?:js|mjs|cjs|css)")
+CHUNKS, EXTENSIONS = ("min.", "\0pylock."), (".map",)
+"""What stands in all other names that are meant, in lower case, and how they end."""
 _ENDS = (".toml", ".js", ".mjs", ".cjs", ".css", ".map")
 """No name ends otherwise that one of the three means."""
 _SOURCE_MAP = re.compile(r".+\.(?:js|mjs|cjs|jsx|ts|tsx|css|scss)\.map")
@@ -100,16 +101,6 @@ def reason_by_name(name: str) -> Reason | None:
     if _MINIFIED.fullmatch(name):
         return Reason.MINIFIED
     return Reason.SOURCE_MAP if _SOURCE_MAP.fullmatch(name) else None
-
-
-def may_be_meant(batch: NameBatch) -> bool:
-    """Whether one of these names may be of a file that is left out by its name."""
-    return (
-        not LOCK_FILES.isdisjoint(batch.names)
-        or "map" in batch.extensions
-        or "min." in batch.joined
-        or "pylock" in batch.joined
-    )
 
 
 def needs_tail(name: str) -> bool:

@@ -68,26 +68,23 @@ class WalkOptions:
 
 
 class Choice:
-    """The patterns of `WalkOptions`, ready to be asked about paths relative to the base folder."""
+    """The patterns of `WalkOptions`, ready to be asked about paths relative to the base folder.
 
-    __slots__ = ("_exclude", "_include", "_named", "_ways")
+    Attributes:
+        any: whether there are patterns.
+        includes_any: whether there are patterns of what to take in.
+    """
+
+    __slots__ = ("_exclude", "_include", "_named", "_ways", "any", "includes_any")
 
     def __init__(self, options: WalkOptions) -> None:
         include = [as_bytes(pattern) for pattern in options.include]
         self._exclude = PatternList(as_bytes(pattern) for pattern in options.exclude)
         self._include = PatternList(include)
         self._ways = PatternList(way for pattern in include for way in _ways(pattern))
+        self.includes_any = bool(self._include)
+        self.any = bool(self._exclude) or self.includes_any
         self._named = frozenset(pattern.rstrip("/").rsplit("/", 1)[-1] for pattern in include)
-
-    @property
-    def any(self) -> bool:
-        """Whether there are any patterns."""
-        return bool(self._exclude or self._include)
-
-    @property
-    def includes_any(self) -> bool:
-        """Whether there are any of what to take in."""
-        return bool(self._include)
 
     def excludes(self, path: str, *, is_folder: bool) -> bool:
         """Whether the user wants this file or folder left out."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from retrieval.documents.walk.batches import BatchFilter
 from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, folded, regex_of
 
 _EITHER_EXTENSION = re.compile(r"\*\.([\w-]*)\[([a-z0-9]{1,8})\]([\w-]*)", re.ASCII)
@@ -71,7 +70,8 @@ class PatternList:
 
     Attributes:
         patterns: the patterns.
-        batches: tells whether any that is without `!` may match any file of many.
+        file_globs: bodies of those without `!` that may match a file, and whether each speaks of
+            names anywhere.
 
     Args:
         lines: without their newlines, as `as_bytes` has them. What git would not understand
@@ -79,12 +79,13 @@ class PatternList:
         fold: whether the case of ASCII letters is ignored.
     """
 
-    __slots__ = ("_fold", "_negated", "_of_files", "_of_folders", "batches", "patterns")
+    __slots__ = ("_fold", "_of_files", "_of_folders", "_said", "file_globs", "patterns")
 
     def __init__(self, lines: Iterable[str], *, fold: bool = False) -> None:
         self.patterns = tuple(filter(None, map(Pattern.of, lines)))
         self._fold = fold
-        self._negated = [pattern.negated for pattern in self.patterns]
+        # For each pattern what it says of its match; the last, which -1 finds, is for none.
+        self._said = [*(not pattern.negated for pattern in self.patterns), None]
         self._index(list(enumerate(self.patterns)))
 
     @classmethod
@@ -112,16 +113,11 @@ class PatternList:
             path: relative, with `/`.
             is_folder: whether it is one.
         """
-        found = self.last(path, is_folder=is_folder)
-        return None if found < 0 else not self._negated[found]
-
-    def last(self, path: str, *, is_folder: bool) -> int:
-        """The number of the last pattern that matches, or -1."""
         if not path.isascii():
             path = as_bytes(path)
         if self._fold:
             path = folded(path)
-        return (self._of_folders if is_folder else self._of_files).last(path)
+        return self._said[(self._of_folders if is_folder else self._of_files).last(path)]
 
     def without_those_that_match(self, folder: str) -> PatternList:
         """The list without the patterns that keep this folder, given by its path, out."""
@@ -129,7 +125,7 @@ class PatternList:
             return self
         path = folded(as_bytes(folder)) if self._fold else as_bytes(folder)
         kept = PatternList((), fold=self._fold)
-        kept.patterns, kept._negated = self.patterns, self._negated
+        kept.patterns, kept._said = self.patterns, self._said
         kept._index(
             [
                 (number, pattern)
@@ -140,12 +136,12 @@ class PatternList:
         return kept
 
     def _index(self, numbered: list[tuple[int, Pattern]]) -> None:
-        self.batches = BatchFilter(
-            (body, anywhere)
+        self.file_globs = [
+            variant
             for _, pattern in numbered
             if not pattern.negated and not pattern.only_folders
-            for body, anywhere in pattern.variants()
-        )
+            for variant in pattern.variants()
+        ]
         self._of_folders = _Matcher(numbered, fold=self._fold)
         of_files = [one for one in numbered if not one[1].only_folders]
         self._of_files = _Matcher(of_files, fold=self._fold)
@@ -184,12 +180,11 @@ class _Matcher:
         self._of_paths = _AnyOf(of_paths) if of_paths else None
 
     def last(self, path: str) -> int:
+        """The number of the last of them that matches, or -1."""
         name = path[path.rfind("/") + 1 :]
         found = self._names.get(name, -1)
-        if self._extensions:
-            dot = name.rfind(".")
-            if dot >= 0:
-                found = max(found, self._extensions.get(name[dot + 1 :], -1))
+        if self._extensions and "." in name:
+            found = max(found, self._extensions.get(name[name.rfind(".") + 1 :], -1))
         if self._paths:
             found = max(found, self._paths.get(path, -1))
         if self._of_names is not None:

@@ -76,8 +76,8 @@ class Repository:
 
     @cached_property
     def rules(self) -> tuple[PatternList, ...]:
-        """The patterns of `core.excludesFile` and `info/exclude`, those that count more last."""
-        paths = (self.settings.excludes_file, os.path.join(self.common_dir, "info", "exclude"))
+        """The patterns of `core.excludesFile` and `info/exclude`, those that count more first."""
+        paths = (os.path.join(self.common_dir, "info", "exclude"), self.settings.excludes_file)
         return tuple(
             rules for path in paths if path is not None and (rules := self._patterns(path))
         )

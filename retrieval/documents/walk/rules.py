@@ -9,16 +9,18 @@ to the root of the file system.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from retrieval.documents.walk.batches import NameBatch
+from retrieval.documents.walk.batches import Globs
 from retrieval.documents.walk.gitconfig import Problem
 from retrieval.documents.walk.patterns import PatternList
 from retrieval.documents.walk.repository import Repository
 from retrieval.documents.walk.settings_files import read_small
 
 GITIGNORE, IGNORE = ".gitignore", ".ignore"
+_FILES = frozenset({".git", GITIGNORE, IGNORE})
 
 
 class Verdict(Enum):
@@ -35,13 +37,13 @@ Level = tuple[int, PatternList]
 """Patterns, and how much of an entry's path is to be left off to make it relative to them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class IgnoreRules:
     """All that counts for the entries of one folder.
 
     Attributes:
-        git: patterns that git reads, those that count more last.
-        ignore: patterns of `.ignore` files, those that count more last.
+        git: patterns that git reads, those that count more first.
+        ignore: patterns of `.ignore` files, those that count more first.
         repository: the work tree that the folder lies in.
         only_tracked: whether the folder is ignored, and only what git tracks in it is not.
     """
@@ -80,6 +82,8 @@ class IgnoreRules:
             problem: told of files that cannot be read.
         """
         rules = self
+        if names is not None and names.isdisjoint(_FILES):
+            return self
         if names is None or ".git" in names:
             repository = Repository.at(folder, problem)
             if repository is not None:  # one of its own, where no rules from above count
@@ -89,10 +93,10 @@ class IgnoreRules:
         has_own = GITIGNORE in names if names is not None else rules.repository is not None
         if has_own and not rules.only_tracked:
             level = _level(folder, GITIGNORE, rules.repository, problem)
-            rules = replace(rules, git=(*rules.git, *level)) if level else rules
+            rules = replace(rules, git=(*level, *rules.git)) if level else rules
         if names is None or IGNORE in names:
             level = _level(folder, IGNORE, None, problem)
-            rules = replace(rules, ignore=(*rules.ignore, *level)) if level else rules
+            rules = replace(rules, ignore=(*level, *rules.ignore)) if level else rules
         return rules
 
     def beneath_ignored(self) -> IgnoreRules:
@@ -101,13 +105,13 @@ class IgnoreRules:
 
     def verdict(self, path: str, *, is_folder: bool) -> Verdict:
         """What the rules say of the entry at an absolute path."""
-        for start, patterns in reversed(self.ignore):
+        for start, patterns in self.ignore:
             said = patterns.match(path[start:], is_folder=is_folder)
             if said is not None:
                 return Verdict.IGNORED if said else Verdict.ASKED_FOR
         ignored = self.only_tracked
         if not ignored:
-            for start, patterns in reversed(self.git):
+            for start, patterns in self.git:
                 said = patterns.match(path[start:], is_folder=is_folder)
                 if said is not None:
                     ignored = said
@@ -122,13 +126,10 @@ class IgnoreRules:
                 return Verdict.TRACKED_BENEATH
         return Verdict.IGNORED
 
-    def may_ignore(self, folder: str, batch: NameBatch) -> bool:
-        """Whether one of these files of a folder, given by its absolute path, may be ignored."""
-        folder = f"{folder.rstrip('/')}/"
-        return self.only_tracked or any(
-            patterns.batches.may_match(folder[start:], batch)
-            for start, patterns in (*self.git, *self.ignore)
-        )
+    @property
+    def file_globs(self) -> Iterator[tuple[int, Globs]]:
+        """The globs that may keep a file out, with how much of a path is to be left off."""
+        return ((start, patterns.file_globs) for start, patterns in (*self.git, *self.ignore))
 
     def _asked_for(self, folder: str) -> IgnoreRules:
         """Without the patterns that would keep this folder out."""
