@@ -265,14 +265,14 @@ def test_what_cannot_be_looked_into_stays(
     index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync(index, [docs])
-    real = os.scandir
+    real = os.open
 
-    def scandir(path: str) -> object:
+    def guarded(path: str, *rest: int) -> int:
         if str(path).endswith("sub"):
             raise PermissionError(13, "Permission denied", path)
-        return real(path)
+        return real(path, *rest)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "open", guarded)
     report = sync(index, [docs])
     assert report.skipped["unreadable"] == 1
     assert index.get("docs/sub/c.py") is not None
