@@ -1,10 +1,17 @@
-"""One thread for each library of numbers, set before the first of them is imported.
+"""What all tests share.
 
-The tests' models are tiny. Threads that wait for each other take several times as long as one,
-above all beside other work on the same cores.
+One thread for each library of numbers, set before the first of them is imported: the tests' models
+are tiny, and threads that wait for each other take several times as long as one, above all beside
+other work on the same cores. And no deadline for an example of hypothesis: how long it takes says
+what else the machine does.
 """
 
 import os
 
+from hypothesis import settings
+
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
