@@ -26,6 +26,7 @@ BUILT_IN = (
     "org",
     "latex",
     "delimited",
+    "notebook",
     "jsonl",
     "code",
     "text",
