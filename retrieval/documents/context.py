@@ -10,6 +10,8 @@ from retrieval.types import Context, Place
 
 _MOST_DEFINED = 32
 """So many names of definitions are kept for one passage."""
+_MOST_LEADS = 3
+"""So many blocks that stand in each other say what they are: a list, a list in it, a table."""
 _SHARE, _WHOLE_SHARE = 1 / 2, 2 / 3
 """Of a passage's characters: what a definition has whose name the passage bears."""
 
@@ -27,6 +29,7 @@ class Contexts:
         self._enclosing = _enclosing(self._definitions)
         self._others = [b for b in outline.blocks if b.kind != "definition"]
         self._other_starts = [b.start for b in self._others]
+        self._other_around = _enclosing(self._others)
         self._marks: dict[str, tuple[list[int], list[int | str]]] = {}
         for mark in outline.marks:
             starts, values = self._marks.setdefault(mark.unit, ([], []))
@@ -37,7 +40,9 @@ class Contexts:
         """The context of the characters from `start` to `end`."""
         symbol, signature, defines, code = self._symbol(start, end)
         blocks = list(self._blocks(start, end))
-        lead = next((block.lead for block in blocks if block.lead and _led(block, start)), "")
+        around = (block for block in blocks if block.start <= start < block.end)
+        leads = dict.fromkeys(block.lead for block in around if block.lead and _led(block, start))
+        lead = "\n".join(list(leads)[:_MOST_LEADS])
         languages = dict.fromkeys(b.language for b in (*code, *blocks) if b.language)
         return Context(self._headings(start), symbol, signature, defines, lead, tuple(languages))
 
@@ -102,17 +107,17 @@ class Contexts:
         return found[::-1]
 
     def _blocks(self, start: int, end: int) -> Iterator[Block]:
-        """Blocks that are no definitions and overlap a span."""
-        at = bisect_left(self._other_starts, end) - 1
-        found: list[Block] = []
-        while at >= 0 and len(found) < _MOST_DEFINED:
-            block = self._others[at]
-            if block.end > start:
-                found.append(block)
-            elif block.end <= start and block.kind != "list":
-                break
-            at -= 1
-        return reversed(found)
+        """Blocks that are no definitions and overlap a span: those around it, then those in it."""
+        first = bisect_right(self._other_starts, start)
+        around: list[Block] = []
+        at = first - 1
+        while at >= 0:
+            if self._others[at].end > start:
+                around.append(self._others[at])
+            at = self._other_around[at]
+        yield from reversed(around)
+        last = bisect_left(self._other_starts, end, first)
+        yield from self._others[first : min(last, first + _MOST_DEFINED)]
 
 
 def _led(block: Block, start: int) -> bool:
@@ -133,12 +138,12 @@ def _parents(sections: Sequence[Section]) -> list[int]:
     return parents
 
 
-def _enclosing(definitions: Sequence[Block]) -> list[int]:
-    """For each definition the one that holds it, -1 for none."""
+def _enclosing(blocks: Sequence[Block]) -> list[int]:
+    """For each block the one that holds it, -1 for none."""
     found: list[int] = []
     around: list[int] = []
-    for at, block in enumerate(definitions):
-        while around and definitions[around[-1]].end <= block.start:
+    for at, block in enumerate(blocks):
+        while around and blocks[around[-1]].end <= block.start:
             around.pop()
         found.append(around[-1] if around else -1)
         around.append(at)

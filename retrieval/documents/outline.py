@@ -157,8 +157,16 @@ LEAD_CHARACTERS = 200
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
+_CAPTION = re.compile(r"(?:fig(?:ure)?|listing|tab(?:le)?|tabelle|tableau|tabla)\.?\s+\w+\b", re.I)
+
+
 def lead_in(paragraph: str) -> str:
-    """The last sentence of a paragraph if it ends with a colon, and so introduces what follows."""
+    """What a paragraph says of what follows it, or "".
+
+    That is its last sentence, if it ends with a colon, or all of a caption (`Table 2. Pumps`).
+    """
+    if _CAPTION.match(paragraph) and len(paragraph) <= LEAD_CHARACTERS:
+        return paragraph
     if not paragraph.endswith((":", "：")):
         return ""
     sentence = _SENTENCE_END.split(paragraph)[-1]

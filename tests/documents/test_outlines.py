@@ -27,7 +27,7 @@ def starts(text: str, outline: Outline) -> list[tuple[str, int]]:
         ("Set\next\n===\n", "Set ext"),
         ("```\n# no\n```\n# yes #\n", "yes"),
         ("#\n# yes\n", "yes"),
-        ("> # quoted\n\n# own", "quoted"),
+        ("> # quoted\n\n# own", "own"),
         ("---\ntitle: 'From: above'\n---\n# Heading\n", "From: above"),
         ('---\r\nx: 1\r\nTitle: "T"\r\n---\r\n# Heading\r\n', "T"),
         ("---\ntitle: T # remark\n...\n", "T"),

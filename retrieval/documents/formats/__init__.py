@@ -5,7 +5,14 @@ table      all formats; which one a file has
 languages  programming languages, by file names
 """
 
-from retrieval.documents.formats.format import Format, Parsed, Source, first_heading, text_format
+from retrieval.documents.formats.format import (
+    Format,
+    Parsed,
+    Source,
+    first_heading,
+    text_format,
+    top_heading,
+)
 from retrieval.documents.formats.table import format_of, formats, outline_of, register
 
 __all__ = [
@@ -18,4 +25,5 @@ __all__ = [
     "outline_of",
     "register",
     "text_format",
+    "top_heading",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from retrieval.documents.formats.format import Format, Parsed, Source, decoded, first_heading
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded, top_heading
 from retrieval.documents.formats.languages import language_named
 from retrieval.documents.formats.scanner import Scanner
 from retrieval.documents.outline import Outline
@@ -313,9 +313,9 @@ def _parse(data: bytes, source: Source) -> Parsed:
     document = _read(text)
     found = document.found.outline()
     said = document.attributes
-    title = document.plain(said.get("doctitle", "")) or first_heading(found)
+    title = document.plain(said.get("doctitle", "")) or top_heading(found)
     metadata = {name: said[name] for name in _METADATA if said.get(name)}
     return Parsed(text, title, metadata, found, problems=problems)
 
 
-FORMATS = (Format("asciidoc", 1, _parse, (".adoc", ".asciidoc", ".asc"), outline=outline),)
+FORMATS = (Format("asciidoc", 2, _parse, (".adoc", ".asciidoc", ".asc"), outline=outline),)

@@ -78,11 +78,7 @@ class OutlineBuilder:
         self, start: int, end: int, language: str, *, caption: str = "", in_list: bool = False
     ) -> None:
         """Note a block of code, which may be cut between its lines."""
-        before = self._before
-        self._block("code", start, end, caption, None, language=language)
-        if in_list:
-            self.items.append(self.tops.pop())
-            self._before = before
+        self._block("code", start, end, caption, None, in_list, language)
         self.lines(start, end)
 
     def lines(self, start: int, end: int) -> None:
@@ -103,6 +99,7 @@ class OutlineBuilder:
         *,
         caption: str = "",
         caption_start: int | None = None,
+        in_list: bool = False,
     ) -> None:
         """Note a table.
 
@@ -113,23 +110,25 @@ class OutlineBuilder:
             rows: where each row below the header starts.
             caption: its words; "" takes the sentence that introduces the table, if there is one.
             caption_start: where the caption stands, if before the table.
+            in_list: whether it stands in an item of a list.
         """
         if not caption:
             caption, caption_start = self.lead()
         lead = "\n".join(part for part in (caption, header_line(header)) if part)
-        self._block("table", start, end, lead, caption_start)
+        self._block("table", start, end, lead, caption_start, in_list)
         self.rows += rows
 
-    def list(self, start: int, end: int, items: Sequence[int]) -> None:
+    def list(self, start: int, end: int, items: Sequence[int], *, in_list: bool = False) -> None:
         """Note a list.
 
         Args:
             start: its first character.
             end: one past its last.
             items: where each item starts, those of lists within it too.
+            in_list: whether it stands in an item of another.
         """
         sentence, stands = self.lead()
-        self._block("list", start, end, sentence, stands)
+        self._block("list", start, end, sentence, stands, in_list)
         self.items += items
 
     def _block(
@@ -139,14 +138,17 @@ class OutlineBuilder:
         end: int,
         lead: str,
         lead_start: int | None,
-        *,
+        in_list: bool,
         language: str = "",
     ) -> None:
         self.blocks.append(
             Block(kind, start, end, lead=lead, lead_start=lead_start, language=language)
         )
-        self.tops.append(start)
-        self._before = None
+        if in_list:
+            self.items.append(start)
+        else:
+            self.tops.append(start)
+            self._before = None
 
     def outline(self, *, sentences: bool = True) -> Outline:
         """All of it, in order."""

@@ -109,7 +109,7 @@ def text_format(
         name: as `Format.name`.
         version: as `Format.version`.
         outline: a text's structure.
-        title: a text's title; None takes the heading of the first section, if it has any.
+        title: a text's title; None takes the heading above all others, if there is one.
         metadata: what the text says of itself.
         suffixes: as `Format.suffixes`.
         names: as `Format.names`.
@@ -120,7 +120,7 @@ def text_format(
         text, problems = decoded(data, source)
         found = outline(text)
         said = metadata(text) if metadata else {}
-        titled = title(text, found) if title else first_heading(found)
+        titled = title(text, found) if title else top_heading(found)
         return Parsed(text, titled, said, found, problems=problems)
 
     return Format(name, version, parse, suffixes, names, sniff, outline=outline)
@@ -129,3 +129,11 @@ def text_format(
 def first_heading(outline: Outline) -> str:
     """The words of the first heading that has any, or ""."""
     return next((section.heading for section in outline.sections if section.heading), "")
+
+
+def top_heading(outline: Outline) -> str:
+    """The words of the first heading if no other stands as high, or "": what a text is about."""
+    headings = [section for section in outline.sections if section.level]
+    if not headings or any(other.level <= headings[0].level for other in headings[1:]):
+        return ""
+    return headings[0].heading

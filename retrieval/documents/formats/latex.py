@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from retrieval.documents.formats.builder import OutlineBuilder
 from retrieval.documents.formats.columns import names_columns
-from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded, top_heading
 from retrieval.documents.formats.languages import language_named
 from retrieval.documents.formats.latex_words import plain
 from retrieval.documents.outline import LEAD_CHARACTERS, Outline, Part
@@ -340,9 +340,8 @@ def _parse(data: bytes, source: Source) -> Parsed:
     text, problems = decoded(data, source)
     document = _read(text)
     found = document.outline()
-    first = next((section.heading for section in found.sections if section.level == 1), "")
     metadata = {"author": document.authors} if document.authors else {}
-    return Parsed(text, document.title or first, metadata, found, problems=problems)
+    return Parsed(text, document.title or top_heading(found), metadata, found, problems=problems)
 
 
-FORMATS = (Format("latex", 1, _parse, (".tex", ".ltx", ".latex"), outline=outline),)
+FORMATS = (Format("latex", 2, _parse, (".tex", ".ltx", ".latex"), outline=outline),)

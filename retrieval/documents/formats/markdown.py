@@ -6,26 +6,20 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from html import unescape
+from typing import TYPE_CHECKING, Any
 
-from retrieval.documents.formats.format import text_format
+from retrieval.documents.formats.builder import HEADING_CHARACTERS, OutlineBuilder
+from retrieval.documents.formats.format import text_format, top_heading
 from retrieval.documents.formats.languages import language_named
-from retrieval.documents.outline import (
-    Block,
-    Heading,
-    Outline,
-    lead_in,
-    parts_of,
-    sections_of,
-)
+from retrieval.documents.outline import Outline
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _HEAD_CHARS = 64 * 1024
-"""A title stands within this much of the text, or there is none."""
+"""Front matter ends within this much of the text, or there is none."""
 _PIECE_CHARS = 512 * 1024
 """What is parsed at a time: the parser's tokens take far more memory than the text."""
 
@@ -37,28 +31,48 @@ _FRONT_MATTER = re.compile(
 _TITLE_FIELD = re.compile(r"^title[ \t]*[:=](.*)$", re.MULTILINE | re.IGNORECASE)
 _FOLDED = frozenset({">", ">-", "|", "|-"})
 """What stands for a value on the lines below, which is not worth a YAML parser."""
-_TABLE = re.compile(r"[ \t]*\||[^\n|]*\|[^\n]*\n[ \t]*:?-+:?[ \t]*\|")
-"""How a table begins. The parser takes it for a paragraph: its own tables are a token a cell."""
-_VERBATIM = frozenset({"fence", "code_block", "html_block"})
+_RULE = re.compile(
+    r"[ \t>]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+(?:\r?\n?|\r)$",
+    re.MULTILINE,
+)
+"""What stands below the header of a table. The parser takes tables for paragraphs: its own are a
+token a cell."""
+_MARKERS = re.compile(r"(?:[ \t>]|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))*+")
+"""What may stand before a paragraph in a quote or an item."""
+_BAR = re.compile(r"(?<!\\)\|")
+_HTML_HEADING = re.compile(
+    r"<h([1-6])(?:\s[^>]{0,500})?>(.{0,500}?)</h\1\s*>", re.IGNORECASE | re.DOTALL
+)
+_TAG = re.compile(r"<(?:img\s[^>]*?alt=[\"']([^\"']*)[\"'])?[^>]*>", re.IGNORECASE)
 _LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
 _CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
 _FIELD = re.compile(r"([\w-]+)[ \t]*[:=](.*)$")
 _LIST_ITEM = re.compile(r"[ \t]*-[ \t]+(.+)$")
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
+_REAL = re.compile(r"[-+]?\d{1,17}\.\d{1,17}")
 _NESTED = frozenset({"list_item_open", "paragraph_open", "fence", "heading_open"})
 
 
-def title(text: str) -> str:
-    """The `title` of the front matter, or else the first heading, or ""."""
-    head = text[:_HEAD_CHARS]
-    front = _FRONT_MATTER.match(head)
+def title(text: str, found: Outline | None = None) -> str:
+    """The `title` of the front matter, or else the heading that the text stands under, or "".
+
+    That is the first heading, if it is of level 1 or no other stands as high.
+
+    Args:
+        text: the text.
+        found: its outline, if that is known.
+    """
+    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
     field = _TITLE_FIELD.search(front["fields"]) if front else None
     if field and (named := _unquoted(field[1])):
         return named
-    tokens = _parser().parse(head[front.end() :] if front else head)
-    for token, content in pairwise(tokens):
-        if token.type == "heading_open" and (named := _plain(content.content)):
-            return named
-    return ""
+    return heading_title(outline(text) if found is None else found)
+
+
+def heading_title(found: Outline) -> str:
+    """The first heading, if it is of level 1 or no other stands as high, or ""."""
+    first = next((section for section in found.sections if section.level), None)
+    return first.heading if first and first.level == 1 else top_heading(found)
 
 
 def outline(text: str) -> Outline:
@@ -67,65 +81,96 @@ def outline(text: str) -> Outline:
     front = _FRONT_MATTER.match(text)
     first = bisect_left(lines, front.end()) if front else 0
     lines.append(len(text))
-    headings: list[Heading] = []
-    tops: list[int] = []
-    items: set[int] = set()
-    rows: set[int] = set()
-    blocks: list[Block] = []
-    before: tuple[int, int] | None = None  # the paragraph that a table or a list follows
+    found = OutlineBuilder(text, _plain)
     for token, start, end in _blocks(text, lines, first):
         span = lines[start], lines[end]
         if token.level == 0:
-            tops.append(lines[start])
-            if token.type == "heading_open":
-                words = _plain(_heading_source(text[span[0] : span[1]]))
-                headings.append(Heading(*span, int(token.tag[1:]), words))
+            found.tops.append(span[0])
         elif token.type in _NESTED:
-            items.add(lines[start])
-        table = _table(text, *span) if token.type == "paragraph_open" else None
-        if token.type in _VERBATIM or table is not None:
-            for row in range(start + 1, end):
-                after_blank = not text[lines[row - 1] : lines[row]].strip()
-                (items if after_blank else rows).add(lines[row])
-        if table is not None:
-            caption, table_start = table
-            # A row begins below the header and the line under it.
-            rows -= set(lines[start : bisect_left(lines, table_start) + 3])
-            header = _cells(text[table_start:].split("\n", 1)[0])
-            lead = "\n".join(part for part in (caption or _lead(text, before), header) if part)
-            blocks.append(Block("table", *span, lead=lead))
+            found.items.append(span[0])
+        if token.type == "heading_open" and token.level == 0:
+            source = _heading_source(text[slice(*span)])
+            found.heading(*span, int(token.tag[1:]), source)
+        elif token.type == "html_block" and token.level == 0:
+            _html_headings(found, *span)
+            found.lines(*span)
         elif token.type in ("fence", "code_block"):
-            blocks.append(Block("code", *span, language=language_named(token.info)))
-        elif token.type in _LISTS and token.level == 0:
-            blocks.append(Block("list", *span, lead=_lead(text, before)))
-        if token.level == 0:
-            before = span if token.type == "paragraph_open" and table is None else None
-    sections = sections_of(text, headings)
-    return Outline(
-        sections, blocks, (), parts_of(text, sections), (tops, sorted(items), sorted(rows))
-    )
+            language = language_named(token.info)
+            found.code(*span, language, in_list=token.level > 0)
+        elif token.type in _LISTS:
+            found.list(*span, [], in_list=token.level > 0)
+        elif token.type == "paragraph_open":
+            _paragraph(found, token, lines[start : end + 1])
+    return found.outline()
 
 
-def front_matter(text: str) -> dict[str, str | list[str]]:
+def _paragraph(found: OutlineBuilder, token: Token, lines: list[int]) -> None:
+    """Note a paragraph, which the parser takes a table for, too.
+
+    Args:
+        found: what is known of the text so far.
+        token: of the paragraph.
+        lines: where its lines start, and its end.
+    """
+    text = found.text
+    start, end = lines[0], lines[-1]
+    for first in range(min(2, len(lines) - 2)):
+        header = text[lines[first] : lines[first + 1]].strip().lstrip("> ")
+        rule = _RULE.match(text, lines[first + 1], lines[first + 2])
+        if rule is None or "|" not in header + rule[0]:
+            continue
+        cells = _cells(header)
+        if len(cells) == len(_cells(rule[0].strip().lstrip("> "))):
+            caption = _plain(text[start : lines[first]]) if first else ""
+            words = [_plain(cell) for cell in cells]
+            below = lines[first + 2 : -1]
+            found.table(start, end, words, below, caption=caption, in_list=token.level > 0)
+            return
+    marks = _MARKERS.match(text, start, end)
+    found.introduce(marks.end() if marks else start, end)
+
+
+def _html_headings(found: OutlineBuilder, start: int, end: int) -> None:
+    """Note the headings that stand in a block of HTML, as many a README begins with."""
+    for heading in _HTML_HEADING.finditer(found.text, start, end):
+        words = _TAG.sub(lambda tag: f" {tag[1] or ''} ", heading[2][:HEADING_CHARACTERS])
+        found.heading(heading.start(), heading.end(), int(heading[1]), unescape(words))
+
+
+def front_matter(text: str) -> dict[str, Any]:
     """The plain fields of the front matter, their names in lower case, `title` left out.
 
-    Texts and flat lists of texts are read; anything deeper is not, so that no YAML parser is
-    needed and nothing in a file can be more than text.
+    Texts, numbers, truth values and flat lists of them are read; anything deeper is not, so that
+    no YAML parser is needed and nothing in a file can be more than that.
     """
     front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
-    fields: dict[str, str | list[str]] = {}
+    fields: dict[str, Any] = {}
     name = ""
     for line in front["fields"].split("\n") if front else ():
         item = _LIST_ITEM.match(line)
         if item and name and isinstance(values := fields.setdefault(name, []), list):
-            values.append(_unquoted(item[1]))
+            values.append(_value(item[1]))
+        elif line.startswith("["):  # a table of TOML
+            break
         elif field := _FIELD.match(line):
             name, value = field[1].lower(), field[2].strip()
             if value.startswith("[") and value.endswith("]"):
-                fields[name] = [_unquoted(part) for part in value[1:-1].split(",") if part.strip()]
-            elif value and (plain := _unquoted(value)):
-                fields[name] = plain
-    return {key: value for key, value in fields.items() if value and key != "title"}
+                fields[name] = [_value(part) for part in value[1:-1].split(",") if part.strip()]
+            elif value and _unquoted(value):
+                fields[name] = _value(value)
+    return {key: value for key, value in fields.items() if value not in ("", []) and key != "title"}
+
+
+def _value(written: str) -> str | int | float | bool:
+    """A value as it is written in front matter."""
+    plain = _unquoted(written)
+    if plain != written.split(" #")[0].strip():  # it stands in quotes
+        return plain
+    if plain.lower() in ("false", "true"):
+        return plain.lower() == "true"
+    if _WHOLE.fullmatch(plain):
+        return int(plain)
+    return float(plain) if _REAL.fullmatch(plain) else plain
 
 
 def _heading_source(source: str) -> str:
@@ -136,28 +181,9 @@ def _heading_source(source: str) -> str:
     return line.rsplit("\n", 1)[0].strip()
 
 
-def _table(text: str, start: int, end: int) -> tuple[str, int] | None:
-    """Of a paragraph that is a table: its caption, if it begins with one, and where it starts."""
-    if _TABLE.match(text, start):
-        return "", start
-    following = text.find("\n", start, end) + 1
-    if following and _TABLE.match(text, following) and "|" not in text[start:following]:
-        return text[start:following].strip(), following
-    return None
-
-
-def _cells(row: str) -> str:
-    """A table's row as words: its cells between bars, without markup."""
-    cells = (_plain(cell.strip()) for cell in row.strip().strip("|").split("|"))
-    return " | ".join(cell for cell in cells if cell)
-
-
-def _lead(text: str, before: tuple[int, int] | None) -> str:
-    """The last sentence of the paragraph before a block, if it says that the block follows."""
-    if before is None:
-        return ""
-    paragraph = " ".join(text[slice(*before)].split())
-    return lead_in(_plain(paragraph))
+def _cells(row: str) -> list[str]:
+    """The cells of a table's row, which may have bars around it."""
+    return _BAR.split(row.removeprefix("|").removesuffix("|"))
 
 
 def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int, int]]:
@@ -211,7 +237,7 @@ def _inline_parser() -> MarkdownIt:
 
 
 def _plain(inline: str) -> str:
-    """A heading's text without its markup."""
+    """Inline Markdown without its markup."""
     parts: list[str] = []
     for token in _inline_parser().parseInline(inline)[0].children or ():
         if token.type in ("text", "code_inline", "image"):
@@ -233,9 +259,9 @@ def _unquoted(value: str) -> str:
 FORMATS = (
     text_format(
         "markdown",
-        1,
+        2,
         outline,
-        title=lambda text, _: title(text),
+        title=title,
         metadata=front_matter,
         suffixes=(".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"),
     ),

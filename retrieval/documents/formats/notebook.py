@@ -216,7 +216,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
     for number, cell in enumerate(_cells(notebook), start=1):
         made.add(number, _fields(cell))
     outline = made.outline()
-    title = _text(said.get("title")) or next((s.heading for s in outline.sections if s.level), "")
+    title = _text(said.get("title")) or markdown.heading_title(outline)
     metadata: dict[str, Any] = {}
     authors = said.get("authors")
     if isinstance(authors, list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from retrieval.documents.formats.format import Format, Parsed, Source, decoded, first_heading
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded, top_heading
 from retrieval.documents.formats.languages import language_named
 from retrieval.documents.formats.scanner import Scanner
 from retrieval.documents.outline import LEAD_CHARACTERS, Outline
@@ -173,9 +173,9 @@ def _parse(data: bytes, source: Source) -> Parsed:
     document = _read(text)
     found = document.found.outline()
     said = {key: document.said[name] for name, key in _METADATA.items() if document.said.get(name)}
-    title = plain(document.said.get("title", "")) or first_heading(found)
+    title = plain(document.said.get("title", "")) or top_heading(found)
     metadata = {**said, **({"tags": said["tags"].strip(":").split(":")} if "tags" in said else {})}
     return Parsed(text, title, metadata, found, problems=problems)
 
 
-FORMATS = (Format("org", 1, _parse, (".org",), outline=outline),)
+FORMATS = (Format("org", 2, _parse, (".org",), outline=outline),)

@@ -53,4 +53,4 @@ def _line_before(text: str, start: int) -> tuple[int, str]:
     return begin, text[begin:end]
 
 
-FORMATS = (text_format("rst", 1, outline, suffixes=(".rst", ".rest")),)
+FORMATS = (text_format("rst", 2, outline, suffixes=(".rst", ".rest")),)
