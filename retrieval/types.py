@@ -275,6 +275,10 @@ class Hit:
         highlights: (start, end) character spans within `text` of the words that match the query.
         metadata: the document's metadata.
         context: what was read in front of the passage: title, headings, definition, table header.
+        copies: other passages of the same text, white space folded, by document id and ordinal;
+            the first ten, and only if copies were folded.
+        copy_count: how many there are.
+        others: other passages of the document that were found, best first, if hits are grouped.
     """
 
     document_id: str
@@ -290,6 +294,9 @@ class Hit:
     highlights: tuple[tuple[int, int], ...]
     metadata: Mapping[str, Any]
     context: str = ""
+    copies: tuple[Passage, ...] = ()
+    copy_count: int = 0
+    others: tuple[Hit, ...] = ()
 
     @property
     def heading(self) -> str:

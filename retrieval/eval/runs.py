@@ -31,7 +31,12 @@ def run_index(
         Score by document id, by query id.
     """
     answers = index.search_batch(
-        list(queries.values()), depth, retriever=retriever, highlights=False, hybrid=hybrid
+        list(queries.values()),
+        depth,
+        retriever=retriever,
+        highlights=False,
+        hybrid=hybrid,
+        copies=True,
     )
     return {query: max_passage(hits) for query, hits in zip(queries, answers, strict=True)}
 
@@ -60,7 +65,12 @@ def run_documents(
     open_, depth = dict(queries), min(k + 1, most)
     while open_:
         answers = index.search_batch(
-            list(open_.values()), depth, retriever=retriever, highlights=False, hybrid=hybrid
+            list(open_.values()),
+            depth,
+            retriever=retriever,
+            highlights=False,
+            hybrid=hybrid,
+            copies=True,
         )
         for query, hits in zip(list(open_), answers, strict=True):
             scores = max_passage(hits)

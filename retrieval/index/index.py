@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.reading import explain, measure, rescoring, search, verify
-from retrieval.index.reading.hits import hits
+from retrieval.index.reading import answering, explain, measure, verify
 from retrieval.index.reading.measure import MeasureReport
+from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reports import CompactReport, IndexStatus
 from retrieval.index.segments import OpenedSegments
@@ -39,8 +39,6 @@ from retrieval.types import (
 
 LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
-
-_QUERIES_AT_ONCE = 256
 
 
 class Index:
@@ -284,8 +282,12 @@ class Index:
         highlights: bool = True,
         hybrid: Hybrid | None = None,
         rescore: int = 0,
+        copies: bool = False,
+        group: Literal["document"] | None = None,
     ) -> list[Hit]:
         """The k passages that answer the query best, best first; fewer if there are fewer.
+
+        The first n are the same whatever k is.
 
         Args:
             query: any text; a very long one is cut to what the encoder reads.
@@ -297,6 +299,10 @@ class Index:
             hybrid: how `hybrid` fuses; None is `Hybrid()`.
             rescore: of `late`, how many of the best are encoded anew and ordered by uncompressed
                 vectors.
+            copies: list every passage; if not, those of the same text are one hit, the best, and
+                its `copies` names the others.
+            group: `document` gives k documents: each the hit of its best passage, whose `others`
+                are what else of the document is among the hundred best passages.
 
         Raises:
             InputError: the query is empty, or k, the retriever or `rescore` cannot be used.
@@ -312,6 +318,8 @@ class Index:
             highlights=highlights,
             hybrid=hybrid,
             rescore=rescore,
+            copies=copies,
+            group=group,
         )[0]
 
     def search_batch(
@@ -324,35 +332,15 @@ class Index:
         highlights: bool = True,
         hybrid: Hybrid | None = None,
         rescore: int = 0,
+        copies: bool = False,
+        group: Literal["document"] | None = None,
     ) -> list[list[Hit]]:
         """As `search`, for many queries, which are encoded together and see one generation."""
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
-        answers: list[list[Hit]] = []
+        request = Request(k, retriever, where, highlights, hybrid, rescore, copies, group)
         with self._using() as snapshot:
-            search.check(snapshot, queries, k, retriever, rescore=rescore, hybrid=hybrid)
-            with snapshot.guarded():
-                allowed = snapshot.allowed(where)
-            if not snapshot.passages:
-                return [[] for _ in queries]
-            for first in range(0, len(queries), _QUERIES_AT_ONCE):
-                texts = queries[first : first + _QUERIES_AT_ONCE]
-                asked = search.prepare(self._encoder, texts, retriever, hybrid)
-                with snapshot.guarded():
-                    ranked = search.rank(
-                        snapshot,
-                        asked,
-                        max(k, rescore),
-                        retriever=retriever,
-                        allowed=allowed,
-                        hybrid=hybrid,
-                    )
-                    if rescore:
-                        ranked = rescoring.rescored(
-                            snapshot, self._encoder, asked, ranked, k, rescore
-                        )
-                    answers += hits(snapshot, texts, ranked, k, marked=highlights)
-        return answers
+            return answering.answer(snapshot, self._encoder, queries, request)
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
         """Why late interaction scores hits as it does: what each token of the query matched best.

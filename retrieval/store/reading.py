@@ -195,6 +195,19 @@ class Store:
         rows = self._by_keys(f"SELECT {_PASSAGE} FROM passages WHERE id IN", ids)
         return {row[0]: self._passage(row) for row in rows}
 
+    def text_hashes(self, ids: Sequence[int]) -> dict[int, int]:
+        """The hash of each of these passages' texts, by id; unknown ids are left out."""
+        return dict(self._by_keys("SELECT id, text_hash FROM passages WHERE id IN", ids))
+
+    def of_text_hashes(self, hashes: Sequence[int]) -> dict[int, list[int]]:
+        """The ids of all passages with each of these hashes, by the hash."""
+        found: dict[int, list[int]] = {}
+        for hash, id in self._by_keys(
+            "SELECT text_hash, id FROM passages WHERE text_hash IN", hashes
+        ):
+            found.setdefault(hash, []).append(id)
+        return found
+
     def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The place of each of these passages among them by document id, then ordinal, i64 [n].
 

@@ -5,8 +5,8 @@ with every release. It stands in SQLite's `user_version`, where every release ca
 
 1   `meta` has no `late`: the options of late interaction are the defaults
 2   `meta.late` holds them, and token vectors may be compressed
-3   passages have a context and a place, documents and sources what read them, and the lexical index
-    has a field for each part of the context
+3   passages have a context, a place and a hash of their text, documents and sources what read them,
+    and the lexical index has a field for each part of the context
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ CREATE TABLE passages (
     "end" INTEGER NOT NULL,
     first_line INTEGER NOT NULL,
     last_line INTEGER NOT NULL,
-    structure TEXT               -- a JSON object of its context and its place, or NULL
+    structure TEXT,              -- a JSON object of its context and its place, or NULL
+    text_hash INTEGER            -- of its text, see `copies.text_hash`
 );
 CREATE INDEX passages_document ON passages (document);
+CREATE INDEX passages_text_hash ON passages (text_hash);
 -- Passages that were deleted and still stand in a vector segment, some in the lexical one too.
 CREATE TABLE dead (passage INTEGER PRIMARY KEY);
 CREATE TABLE sources (

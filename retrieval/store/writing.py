@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.store.copies import text_hash
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
@@ -175,11 +176,12 @@ class StoreWriter(Store):
             [(new.number, new.document.text) for new in documents],
         )
         run(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     *(p.id, p.document, p.ordinal, p.start, p.end, p.first_line, p.last_line),
                     p.structure,
+                    text_hash(new.document.text[p.start : p.end]),
                 )
                 for new in documents
                 for p in new.passages

@@ -93,7 +93,7 @@ def mine(
         for first in range(len(found), len(task_queries), _AT_ONCE):
             chosen = task_queries[first : first + _AT_ONCE]
             texts = [task.queries[query] for query in chosen]
-            answers = index.search_batch(texts, DEPTH, highlights=False)
+            answers = index.search_batch(texts, DEPTH, highlights=False, copies=True)
             for query, hits in zip(chosen, answers, strict=True):
                 mined = _one(index, task, query, hits, places, negatives)
                 file.write(json.dumps(_plain(mined)) + "\n")
@@ -153,7 +153,7 @@ def _best(index: Index, query: str, hits: Sequence[Hit], wanted: set[str]) -> di
     missing = sorted(wanted - set(found))
     if missing:
         listed = ", ".join(_quoted(document) for document in missing)
-        asked = index.search(query, DEPTH, where=f"id in [{listed}]", highlights=False)
+        asked = index.search(query, DEPTH, where=f"id in [{listed}]", highlights=False, copies=True)
         for hit in asked:
             found.setdefault(hit.document_id, hit)
     return {document: found[document] for document in wanted if document in found}

@@ -11,7 +11,7 @@ from retrieval.errors import EncoderError, InputError
 from retrieval.index.as_read import AsRead, path_of
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
-from retrieval.index.reading.search import QUERY_CHARACTERS
+from retrieval.index.reading.search import QUERY_CHARACTERS, Request
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import TokenMatches
 from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, VectorLocator
@@ -27,7 +27,7 @@ def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
         InputError: the query is empty, or `hits` holds something else than hits.
         EncoderError: the index has no token vectors.
     """
-    search.check(snapshot, [query], 1, "lexical")
+    search.check(snapshot, [query], Request(retriever="lexical"))
     for hit in hits:
         if not isinstance(hit, Hit):
             raise InputError(f"{hit!r} is not a Hit; give hits that a search returned")

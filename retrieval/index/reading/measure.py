@@ -20,6 +20,7 @@ from retrieval.errors import InputError
 from retrieval.index import vectors
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
 from retrieval.types import ProgressCallback, ProgressUpdate
@@ -105,7 +106,7 @@ def measure(
             raise InputError(f"{name}={value!r} measures nothing; give a whole number from 1 on")
     if isinstance(queries, str):
         raise InputError(f"one query, {queries!r}, was given; give a list of them")
-    search.check(snapshot, queries or (), k, "late")
+    search.check(snapshot, queries or (), Request(k, "late"))
     if not snapshot.passages:
         raise InputError(f"the index at {snapshot.store.folder} is empty; add documents first")
     drawn = queries is None

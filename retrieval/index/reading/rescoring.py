@@ -11,6 +11,7 @@ from retrieval.index.as_read import AsRead, path_of
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import top_k
 from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 
@@ -22,28 +23,22 @@ def rescored(
     slot: EncoderSlot,
     queries: Sequence[Query],
     rankings: Sequence[Ranking],
-    k: int,
     count: int,
 ) -> list[Ranking]:
     """Late interaction's rankings with their `count` best in the order of fresh vectors.
 
     Args:
         queries: with their token vectors.
-        rankings: by the retriever `late`, as deep as the larger of `k` and `count`.
-        k: how many passages each ranking keeps.
-        count: how many are encoded anew; those behind them stay as they are.
+        rankings: by the retriever `late`, at least `count` deep.
+        count: how many are encoded anew; the others stay behind them.
     """
     tokens = [query.tokens for query in queries if query.tokens is not None]
     heads = [ranking.run.ids[:count] for ranking in rankings]
     found = []
     made = scores(snapshot, slot.get(), tokens, heads)
     for ranking, ids, fresh in zip(rankings, heads, made, strict=True):
-        order = np.lexsort((ids, -fresh))
-        behind = ranking.run.scores[count:]
-        run = Run(
-            np.concatenate([ids[order], ranking.run.ids[count:]])[:k],
-            np.concatenate([fresh[order], behind]).astype(np.float32)[:k],
-        )
+        head = Run(*top_k(ids, fresh, max(1, len(ids)), snapshot.order))
+        run = head.then(ranking.run)
         found.append(Ranking(run, {"late": run}))
     return found
 

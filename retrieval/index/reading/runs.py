@@ -44,6 +44,10 @@ class Run:
         """Its k best."""
         return Run(self.ids[:k], self.scores[:k])
 
+    def at(self, places: NDArray[np.int64]) -> Run:
+        """Those at these places of it, which ascend."""
+        return Run(self.ids[places], self.scores[places])
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +23,29 @@ HYBRID = Hybrid()
 """What hybrid search does if it is not told."""
 
 
-def check(
-    snapshot: Snapshot,
-    queries: Sequence[str],
-    k: int,
-    retriever: str,
-    *,
-    rescore: int = 0,
-    hybrid: Hybrid | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How queries are asked; `Index.search` says what each part does."""
+
+    k: int = 10
+    retriever: Retriever = "hybrid"
+    where: str | None = None
+    highlights: bool = True
+    hybrid: Hybrid | None = None
+    rescore: int = 0
+    copies: bool = False
+    group: Literal["document"] | None = None
+
+
+def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
     """Refuse what cannot be asked.
 
     Raises:
-        InputError: k, the retriever, a query, `rescore` or `hybrid` cannot be used.
+        InputError: a query or a part of the request cannot be used.
         EncoderError: the retriever needs a head that the index's encoder lacks.
     """
+    k, retriever, rescore = request.k, request.retriever, request.rescore
+    hybrid = request.hybrid
     if retriever not in RETRIEVERS:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
@@ -49,6 +59,8 @@ def check(
         )
     if hybrid is not None and not isinstance(hybrid, Hybrid):
         raise InputError(f"hybrid={hybrid!r} is not what hybrid search takes; give a Hybrid")
+    if request.group not in (None, "document"):
+        raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     for query in queries:
         if not isinstance(query, str):
             raise InputError(f"query {query!r} is not a text; give a str")

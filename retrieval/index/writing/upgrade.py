@@ -16,6 +16,7 @@ from retrieval.files.whole import sync_folder
 from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.indexes import write_lexical
+from retrieval.store.copies import text_hash
 from retrieval.store.files import seal
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
@@ -73,6 +74,15 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
             ("sources", "reader"),
         ):
             database.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
+        database.execute("ALTER TABLE passages ADD COLUMN text_hash INTEGER")
+        database.create_function(
+            "text_hash", 3, lambda text, start, end: text_hash(text[start:end]), deterministic=True
+        )
+        database.execute(
+            'UPDATE passages SET text_hash = (SELECT text_hash(t.text, start, "end")'
+            " FROM texts AS t WHERE t.document = passages.document)"
+        )
+        database.execute("CREATE INDEX passages_text_hash ON passages (text_hash)")
         database.execute(
             "DELETE FROM files WHERE segment IN (SELECT name FROM segments WHERE kind = ?)",
             (LEXICAL,),

@@ -1,0 +1,131 @@
+"""From queries to hits: rankings as deep as it takes for k of what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.hits import Listed, hits
+from retrieval.index.reading.runs import Query, Ranking, Run
+from retrieval.index.reading.search import Request
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.types import Hit
+
+GROUPED = 100
+"""Of so many best passages those of one document are put together."""
+
+Known = TypeVar("Known")
+
+_AT_ONCE = 256
+_DEEPER = 4
+
+
+def answer(
+    snapshot: Snapshot, slot: EncoderSlot, queries: Sequence[str], request: Request
+) -> list[list[Hit]]:
+    """The hits of each query; see `Index.search_batch`."""
+    search.check(snapshot, queries, request)
+    with snapshot.guarded():
+        allowed = snapshot.allowed(request.where)
+    if not snapshot.passages:
+        return [[] for _ in queries]
+    found: list[list[Hit]] = []
+    for first in range(0, len(queries), _AT_ONCE):
+        texts = queries[first : first + _AT_ONCE]
+        asked = search.prepare(slot, texts, request.retriever, request.hybrid)
+        with snapshot.guarded():
+            listed = _listed(snapshot, slot, asked, request, allowed)
+            found += hits(
+                snapshot,
+                texts,
+                listed,
+                allowed,
+                marked=request.highlights,
+                folded=not request.copies,
+            )
+    return found
+
+
+def _listed(
+    snapshot: Snapshot,
+    slot: EncoderSlot,
+    queries: Sequence[Query],
+    request: Request,
+    allowed: NDArray[np.bool_] | None,
+) -> list[Listed]:
+    """What is shown of each query's ranking, which is made deeper until there is enough."""
+    lists: dict[int, Listed] = {}
+    left = list(range(len(queries)))
+    depth = max(request.k, request.rescore, GROUPED if request.group else 1)
+    while left:
+        asked = [queries[place] for place in left]
+        ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
+        for place, ranking in zip(left, ranked, strict=True):
+            run = ranking.run if request.copies else _distinct(snapshot, ranking.run)
+            listed = _shown(snapshot, ranking, run, request)
+            exhausted = len(ranking.run) < depth or depth >= snapshot.passages
+            if exhausted or len(listed.run) >= request.k:
+                lists[place] = listed
+        left = [place for place in left if place not in lists]
+        depth *= _DEEPER
+    return [lists[place] for place in range(len(queries))]
+
+
+def _ranked(
+    snapshot: Snapshot,
+    slot: EncoderSlot,
+    queries: Sequence[Query],
+    depth: int,
+    request: Request,
+    allowed: NDArray[np.bool_] | None,
+) -> list[Ranking]:
+    ranked = search.rank(
+        snapshot,
+        queries,
+        depth,
+        retriever=request.retriever,
+        allowed=allowed,
+        hybrid=request.hybrid,
+    )
+    if request.rescore:
+        ranked = rescoring.rescored(snapshot, slot, queries, ranked, request.rescore)
+    return ranked
+
+
+def _distinct(snapshot: Snapshot, run: Run) -> Run:
+    """The run's passages without those whose text a better one has."""
+    ids = run.ids.tolist()
+    hashes = snapshot.store.text_hashes(ids)
+    return run.at(_firsts([_known(snapshot, hashes, id) for id in ids]))
+
+
+def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> Listed:
+    """The k passages of the run that are hits, and those that stand below them."""
+    if request.group is None:
+        return Listed(run.first(request.k), ranking.by, {})
+    ids = run.ids.tolist()
+    rows = snapshot.store.passages(ids)
+    owners = np.array([_known(snapshot, rows, id).document for id in ids], np.int64)
+    best = run.at(_firsts(owners)).first(request.k)
+    near = np.isin(run.ids, ranking.run.ids[:GROUPED]) & ~np.isin(run.ids, best.ids)
+    others = {
+        id: run.at(np.flatnonzero(near & (owners == rows[id].document))) for id in best.ids.tolist()
+    }
+    return Listed(best, ranking.by, others)
+
+
+def _firsts(values: ArrayLike) -> NDArray[np.int64]:
+    """Where each of these whole numbers stands for the first time, ascending."""
+    return np.sort(np.unique(np.asarray(values, np.int64), return_index=True)[1])
+
+
+def _known(snapshot: Snapshot, table: Mapping[int, Known], id: int) -> Known:
+    try:
+        return table[id]
+    except KeyError:
+        raise snapshot.corrupted(f"a search found passage {id}, which is not stored") from None
