@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.documents import WalkOptions, discover
+from retrieval.documents import KnownFile, WalkOptions, discover
 from retrieval.documents.walk.gitindex import GitIndex
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -99,6 +99,15 @@ def found(folder: Path, **options: bool) -> set[str]:
     return ids
 
 
+def found_of_known(folder: Path) -> set[str]:
+    """What is found where every file is known, whatever any rule says, and none has changed."""
+    everything = discover([folder], folder, options=WalkOptions(include=("**",)))
+    known = {file.id: KnownFile(file.size, file.times) for file in everything}
+    discovery = discover([folder], folder, known=known)
+    assert list(discovery) == []
+    return set(discovery.unchanged)
+
+
 def patterns(choose: random.Random) -> str:
     lines = choose.sample(IDIOMS, choose.randint(0, 3))
     for _ in range(choose.randint(0, 3)):
@@ -144,6 +153,7 @@ def test_what_is_found_in_a_random_repository_is_what_git_would_add(git: Git, se
         version = choose.choice(["2", "3", "4"])
         git("update-index", "--index-version", version, at=repository)
     assert found(repository) == git.takes(repository)
+    assert found_of_known(repository) == found(repository)
 
 
 @pytest.mark.parametrize("seed", range(10))

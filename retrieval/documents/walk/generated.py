@@ -62,6 +62,10 @@ _GENERATED = tuple(
         rb"^generated code\b.{0,40}\bdo not\b",
     )
 )
+_WORDS = re.compile(
+    rb"generated|(?:compiled|created) by|made by gnu bison|jest snapshot", re.IGNORECASE
+)
+"""One of these stands in whatever one of the others matches."""
 _COMMENTED_EXTENSIONS = frozenset({".am", ".ac", ".in", ".lock", ".m4", ".snap"})
 _REQUIREMENTS = re.compile(r"(?:.*[-_.])?requirements(?:[-_.].*)?\.txt|.*/requirements/[^/]*\.txt")
 
@@ -78,6 +82,8 @@ def says_generated(language: str, name: str, extension: str, head: bytes) -> boo
         return False
     lines = [line.strip(_DECORATION) for line in first_comment(head)[0]]
     whole = b" ".join(lines)
+    if _WORDS.search(whole) is None:
+        return False
     return any(
         pattern.search(whole) or any(pattern.search(line) for line in lines)
         for pattern in _GENERATED

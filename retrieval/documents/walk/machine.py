@@ -49,6 +49,7 @@ _PROGRAMS = CODE - _DATA
 
 # Lines of code that somebody writes are short; of those that are not, text has blanks.
 _LONG_LINE = 250
+_MIN_MEAN_LINE = 60
 _MIN_PACKED_BYTES = 500
 _MIN_PACKED_SHARE = 0.8
 _MAX_BLANK_SHARE = 0.13
@@ -77,6 +78,7 @@ _MAP_HEAD = re.compile(
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{60,}={0,2}")
 _MIN_ENCODED_BYTES = 300
+_MAX_BLANKS_BETWEEN = 0.12  # words are a sixth blanks, lines of base64 a fiftieth
 _ENCODED_SHARE, _ENCODED_SHARE_OF_PEM, _ENCODED_SHARE_OF_PROSE = 0.8, 0.5, 0.98
 _PROSE = ".adoc .asciidoc .log .markdown .md .mdx .org .qmd .rmd .rst .tex .text .txt"
 _DECODED = ".eml .fb2 .htm .html .ipynb .jsonl .mbox .mht .mhtml .ndjson .svg .vcf .xhtml"
@@ -144,7 +146,7 @@ def _is_packed(head: bytes) -> bool:
     """Whether nearly all code stands in long lines with hardly a blank."""
     code = head[first_comment(head)[1] :]
     size = len(code)
-    if size < _MIN_PACKED_BYTES:
+    if size < _MIN_PACKED_BYTES or size < _MIN_MEAN_LINE * code.count(b"\n"):
         return False
     long = [line for line in code.split(b"\n") if len(line) > _LONG_LINE]
     packed = sum(map(len, long))
@@ -156,6 +158,9 @@ def _is_encoded(language: str, extension: str, head: bytes) -> bool:
     """Whether a file is base64 but for a little; prose with an embedded image is not."""
     if extension and extension in _DECODED.split():
         return False
+    solid = len(head.translate(None, _BLANKS))
+    if len(head) - solid > _MAX_BLANKS_BETWEEN * len(head):
+        return False
     runs = b"".join(_BASE64.findall(head))
     if len(runs) < _MIN_ENCODED_BYTES:
         return False
@@ -164,7 +169,7 @@ def _is_encoded(language: str, extension: str, head: bytes) -> bool:
         share = _ENCODED_SHARE_OF_PROSE
     elif language not in CODE and b"-----BEGIN " in head:
         share = _ENCODED_SHARE_OF_PEM
-    if len(runs) < share * len(head.translate(None, _BLANKS)):
+    if len(runs) < share * solid:
         return False
     upper, lower, digits = (
         (len(runs) - len(runs.translate(None, kind))) / len(runs)
