@@ -23,6 +23,8 @@ _DEEPEST = 6
 _SPACE = re.compile(r"\s*")
 _SEPARATOR = re.compile(r"\s*(?:::?|[\\.])\s*")
 _OF_TYPES = re.compile(r"(?<!operator)<[^<>=]*>(?=\s*(?:::|\.|$))")
+_OPERATOR = re.compile(r"[^(]*?operator(?:\(\)|[^\w(]+|[\w*&]+)")
+_PARAMETERS = re.compile(r"[(\[)]")
 _NOISE = re.compile(r"^(?:module\.)?exports\.|^(?:this|self)\.|\.prototype(?=\.)|^#")
 """What stands before a name and is no part of it."""
 _OPENED = re.compile(r"(?<=[(\[<])\s*\n\s*|,?\s*\n\s*(?=[)\]>])")
@@ -227,10 +229,15 @@ def _column(text: str, at: int) -> int:
 
 
 def _name(text: str, definition: Definition) -> str:
-    if definition.in_words:
-        return " ".join(_unquoted(text[slice(*definition.name)]).split())
-    spans = [definition.receiver, definition.name] if definition.receiver else [definition.name]
-    name = ".".join("".join(_unquoted(text[slice(*span)]).split()) for span in spans)
+    said = text[slice(*definition.name)]
+    if definition.kind == "key":
+        return " ".join(_unquoted(said).split())
+    name = "".join(_unquoted(said).split())
+    if definition.kind == "declarator":
+        operator = _OPERATOR.match(name)
+        name = operator[0] if operator else _PARAMETERS.split(name.lstrip("*&("))[0]
+    if definition.receiver:
+        name = f"{text[slice(*definition.receiver)]}.{name}"
     while (shorter := _OF_TYPES.sub("", name)) != name:
         name = shorter
     return _SEPARATOR.sub(".", _NOISE.sub("", name)).strip(".")
@@ -245,7 +252,7 @@ def _signature(
     text: str, definition: Definition, start: int, found: Found, comments: Sequence[int]
 ) -> str:
     """A definition from its first keyword to its body on one line, without comments."""
-    if definition.in_words:
+    if definition.kind == "key":
         return ""
     attributes = {span[0]: span[1] for span in found.attributes}
     while start in attributes:
