@@ -10,7 +10,7 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.encoders import load_encoder
-from retrieval.encoders.export.exporting import export_model
+from retrieval.encoders.export.formats import export_model
 from retrieval.encoders.export.onnx_graph import build_graph
 from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model.quantized import (
