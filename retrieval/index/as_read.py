@@ -87,21 +87,19 @@ class _Piece:
 def _pieces(title: str, path: str | None, context: Context, text: str) -> list[_Piece]:
     """What a passage belongs to and does not say itself, the most telling first.
 
-    The definition, the table's header, the nearest heading, the title, the outer headings from the
-    inside out, the path.
+    The order is that of what is lost without each: the definition's name, the file's, the table's
+    header, the nearest heading, the signature, the title, the outer headings from the inside out.
     """
-    pieces = []
-    if context.symbol:
-        pieces.append(_Piece(1, 0, symbol_words(context)))
-    if context.lead:
-        pieces.append(_Piece(2, 0, context.lead))
     headings = [_Piece(0, 2 + at, words) for at, words in enumerate(context.headings)]
-    pieces += headings[-1:]
-    if title:
-        pieces.append(_Piece(0, 1, title))
-    pieces += headings[-2::-1]
-    if path:
-        pieces.append(_Piece(0, 0, path_words(path)))
+    pieces = [
+        _Piece(1, 0, symbol_words(context.symbol)),
+        _Piece(0, 0, path_words(path) if path else ""),
+        _Piece(2, 0, context.lead),
+        *headings[-1:],
+        _Piece(1, 1, context.signature),
+        _Piece(0, 1, title),
+        *headings[-2::-1],
+    ]
     known: set[str] = set()
     told = []
     for piece in pieces:
@@ -144,10 +142,9 @@ def path_words(path: str) -> str:
     return " ".join(_RUN.findall(str(PurePosixPath(path).with_suffix(""))))
 
 
-def symbol_words(context: Context) -> str:
-    """A definition's name as words, and its signature."""
-    words = " ".join(part.lower() for part in _PART.findall(context.symbol))
-    return f"{words}: {context.signature}" if context.signature else words
+def symbol_words(symbol: str) -> str:
+    """A definition's name as words: `HttpClient.get_json` has 4."""
+    return " ".join(part.lower() for part in _PART.findall(symbol))
 
 
 VERSION = 1
