@@ -46,12 +46,12 @@ class Contexts:
         languages = dict.fromkeys(b.language for b in (*code, *blocks) if b.language)
         return Context(self._headings(start), symbol, signature, defines, lead, tuple(languages))
 
-    def place(self, start: int) -> Place:
-        """Where the character at `start` stands."""
+    def place(self, start: int, end: int) -> Place:
+        """Where a span stands: its first character, or else the first in it that has a place."""
         found: dict[str, int | str] = {}
         for unit, (starts, values) in self._marks.items():
-            at = bisect_right(starts, start) - 1
-            if at >= 0 and values[at]:
+            at = max(0, bisect_right(starts, start) - 1)
+            if starts[at] < end and values[at]:
                 found[unit] = values[at]
         return Place(**found) if found else Place()  # type: ignore[arg-type]
 

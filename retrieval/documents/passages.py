@@ -76,7 +76,7 @@ def chunk(
         start += len(text[start:end]) - len(text[start:end].lstrip())
         end = start + len(text[start:end].rstrip())
         if start < end:
-            context, place = contexts.context(start, end), contexts.place(start)
+            context, place = contexts.context(start, end), contexts.place(start, end)
             passages.append(Passage(document.id, len(passages), start, end, context, place))
     return passages
 

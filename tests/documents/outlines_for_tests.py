@@ -53,7 +53,7 @@ def check(text: str, outline: Outline) -> None:
     assert outline.parts[0].start == 0
     for start in {0, len(text) // 3, len(text) // 2, *starts}:
         Contexts(text, outline).context(start, min(start + 50, len(text)))
-        Contexts(text, outline).place(start)
+        Contexts(text, outline).place(start, start + 1)
 
 
 def passages_of(made: Parsed, max_tokens: int = 60) -> list[tuple[str, Passage]]:
