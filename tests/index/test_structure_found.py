@@ -6,6 +6,7 @@ rows of tables, files and folders whose names alone say what they are about, cel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,3 +203,28 @@ def test_a_name_of_a_file_or_a_folder_is_searched(tmp_path: Path, name: str) -> 
             (hit,) = index.search(f"how long does the offer to {client} hold", k=1)
             assert client in hit.document_id
             assert client in hit.context
+
+
+def test_a_notebook_is_its_cells(tmp_path: Path) -> None:
+    picture = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBOR" * 9000}}
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Tides\n", "\n", "Of the bay.\n"]},
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "execution_count": 1,
+            "source": ["def tide_height(hour):\n", "    return hour % 12\n"],
+            "outputs": [picture],
+        },
+        {"cell_type": "markdown", "metadata": {}, "source": ["Gulls sleep on the pier.\n"]},
+    ]
+    kernel = {"kernelspec": {"name": "python3", "language": "python"}}
+    notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    with indexed(tmp_path, {"tides.ipynb": json.dumps(notebook)}) as index:
+        (hit,) = index.search("tide_height", k=1, where='language == "python"')
+        assert "def tide_height(hour):" in hit.text
+        assert "iVBOR" not in hit.text
+        assert hit.place.cell is not None
+        (hit,) = index.search("where do gulls sleep", k=1)
+        assert "Gulls sleep on the pier." in hit.text
+        assert index.status().passages <= 3
