@@ -163,8 +163,8 @@ class SideReader:
     def read_parts(self, text: str, spans: NDArray[np.int64]) -> TokenSequence:
         """One text's token ids, with the tokens of its spans as parts.
 
-        What is put around the text (special tokens, marker, prompt) belongs to each of them, as if
-        it were a text of its own.
+        What is put before the text (special tokens, marker, prompt) belongs to the first of them,
+        what is put after it to the last.
 
         Args:
             spans: i64 [s, 2], of characters; a token belongs to each that has a character of it.
@@ -177,11 +177,15 @@ class SideReader:
         lows = first + np.searchsorted(ends, spans[:, 0], side="right")
         highs = first + np.searchsorted(starts, spans[:, 1], side="left")
         every = np.arange(len(rows))
-        parts = []
-        for low, high in zip(lows, highs, strict=True):
-            part = np.concatenate([every[:first], every[low:high], every[beyond:]])
-            # Without special tokens white space has none at all; one beside it stands in.
-            parts.append(part if len(part) else every[min(low, len(every) - 1) :][:1])
+        # White space has no token of its own; one beside it stands in.
+        nearest = np.minimum(lows, max(beyond - 1, 0))
+        parts = [
+            every[low:high] if low < high else every[at : at + 1]
+            for low, high, at in zip(lows, highs, nearest, strict=True)
+        ]
+        if parts:
+            parts[0] = np.union1d(every[:first], parts[0])
+            parts[-1] = np.union1d(parts[-1], every[beyond:])
         return replace(sequence, parts=tuple(parts))
 
     def _located(self, text: str) -> tuple[TokenSequence, NDArray[np.int64]]:

@@ -21,14 +21,15 @@ def mean_pool(hidden: Tensor, layout: Layout) -> Tensor:
     return pool(hidden, layout, "mean")
 
 
-def pool(hidden: Tensor, layout: Layout, mode: str, skip: int = 0) -> Tensor:
+def pool(hidden: Tensor, layout: Layout, mode: str, skip: int | Tensor = 0) -> Tensor:
     """One vector a sequence.
 
     Args:
         hidden: [T, H].
         mode: one of `POOLING_MODES`. "cls" takes the first token, "lasttoken" the last,
             "weightedmean" weighs a token by its position, counted from 1.
-        skip: leading tokens of each sequence (a prompt) that are left out; the last token never is.
+        skip: leading tokens of each sequence (a prompt) that are left out, or i64 [n], of each; the
+            last token never is.
 
     Returns:
         f32 [n, H].
@@ -36,7 +37,7 @@ def pool(hidden: Tensor, layout: Layout, mode: str, skip: int = 0) -> Tensor:
     device = hidden.device
     starts, stops = layout.cu_seqlens[:-1].long(), layout.cu_seqlens[1:].long()
     lengths = stops - starts
-    skipped = torch.minimum(torch.full_like(lengths, skip), lengths - 1)
+    skipped = torch.minimum(torch.as_tensor(skip, device=device).expand_as(lengths), lengths - 1)
     if mode == "cls":
         return hidden[starts + skipped].float()
     if mode == "lasttoken":
@@ -46,7 +47,8 @@ def pool(hidden: Tensor, layout: Layout, mode: str, skip: int = 0) -> Tensor:
     )
     vectors = hidden.float()
     shape = (len(layout.lengths), hidden.shape[1])
-    pooled = layout.positions >= skipped[owner] if skip else None
+    every = isinstance(skip, int) and skip == 0
+    pooled = None if every else layout.positions >= skipped[owner]
     if mode == "max":
         if pooled is not None:
             vectors = vectors.masked_fill(~pooled[:, None], -torch.inf)
@@ -195,7 +197,7 @@ class PooledHead(nn.Module):
         self.before = nn.Sequential(*before)
         self.after = nn.Sequential(*after)
 
-    def forward(self, hidden: Tensor, layout: Layout, prompt_tokens: int = 0) -> Tensor:
+    def forward(self, hidden: Tensor, layout: Layout, prompt_tokens: int | Tensor = 0) -> Tensor:
         """[T, H] to f32 [n, D], unit length."""
         skip = 0 if self.include_prompt else prompt_tokens
         x: Tensor = self.before(hidden)

@@ -29,10 +29,12 @@ class Parts:
     Attributes:
         rows: i64 [R], the tokens of each part, one part's after another's.
         layout: of the parts, R tokens in all.
+        prompt_tokens: i64 [p], how many of each part's tokens are a prompt's.
     """
 
     rows: Tensor
     layout: Layout
+    prompt_tokens: Tensor
 
 
 class Network(nn.Module):
@@ -75,11 +77,12 @@ class Network(nn.Module):
             tokens = token_vectors(self.tokens, self.trunk, hidden, ids, layout)
         elif self.tokens is not None:
             tokens = self.tokens(hidden)
+        prompts: int | Tensor = prompt_tokens
         if parts is not None:
-            hidden, layout = hidden[parts.rows], parts.layout
+            hidden, layout, prompts = hidden[parts.rows], parts.layout, parts.prompt_tokens
         dense = made = None
         if isinstance(self.dense, PooledHead):
-            dense = self.dense(hidden, layout, prompt_tokens)
+            dense = self.dense(hidden, layout, prompts)
         elif self.dense is not None:
             dense = self.dense(hidden, layout)
             made = None if windows is None else self.dense(hidden, windows)

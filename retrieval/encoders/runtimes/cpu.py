@@ -188,7 +188,8 @@ def _pooled(
         head: f32 [D, H]. A mean's direction is its sum's.
     """
     sums = np.add.reduceat(rows, offsets_of(lengths)[:-1], axis=0)
-    vectors: NDArray[np.float32] = sums @ head.T
+    # Not by BLAS, whose threads would be as many again in each of this encoder's own.
+    vectors: NDArray[np.float32] = np.einsum("nh,dh->nd", sums, head)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.where(norms > 0, norms, 1)
     return vectors

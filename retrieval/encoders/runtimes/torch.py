@@ -117,12 +117,14 @@ class TorchEncoder(SequenceRuntime):
         told: dict[str, Any] = {}
         lengths = [length for sequence in batch for length in sequence.lengths]
         if batch[0].parts is not None:
-            rows = [
-                start + part
-                for start, one in zip(starts, batch, strict=True)
-                for part in one.parts or ()
-            ]
-            told["parts"] = Parts(self._rows(rows), Layout.of(lengths, self._device))
+            own = [part for sequence in batch for part in sequence.parts or ()]
+            first = np.repeat(starts, [len(sequence.parts or ()) for sequence in batch])
+            prompts = [np.searchsorted(part, prompt_tokens) for part in own]
+            told["parts"] = Parts(
+                self._rows([start + part for start, part in zip(first, own, strict=True)]),
+                Layout.of(lengths, self._device),
+                torch.tensor(prompts, device=self._device),
+            )
         if window is not None:
             cut = [window_lengths(length, window) for length in lengths]
             told["windows"] = Layout.of(np.concatenate(cut).tolist(), self._device)
