@@ -169,4 +169,4 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-FORMATS = (Format("jsonl", 1, _parse, (".jsonl", ".ndjson")),)
+FORMATS = (Format("jsonl", 2, _parse, (".jsonl", ".ndjson")),)

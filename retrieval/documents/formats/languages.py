@@ -112,9 +112,10 @@ _ALIASES = {
     "python": "ipython ipython3 py3 pycon python2 python3",
     "yaml": "yml",
 }
+_CALLED = {alias: language for language, names in _ALIASES.items() for alias in names.split()}
 _LANGUAGE_NAMED = (
     {suffix[1:]: language for suffix, language in _LANGUAGE_OF.items()}
-    | {alias: language for language, names in _ALIASES.items() for alias in names.split()}
+    | _CALLED
     | {language: language for language in CODE}
 )
 _WORD = re.compile(r"[\w+#-]+")
@@ -142,6 +143,15 @@ def language_of(name: str) -> str:
     """The language that a file's name speaks of, or ""."""
     known = _NAMES.get(PurePosixPath(name).name.lower())
     return known or _LANGUAGE_OF.get(extension_of(name), "")
+
+
+def language_called(name: str) -> str:
+    """The programming language of this name or alias, or "".
+
+    Suffixes are none: `pl` and `cs` are natural languages, too.
+    """
+    name = name.strip().lower()
+    return name if name in CODE else _CALLED.get(name, "")
 
 
 def language_named(info: str) -> str:

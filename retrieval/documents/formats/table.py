@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from retrieval.documents.formats.format import Format
-from retrieval.documents.formats.languages import CODE
+from retrieval.documents.formats.languages import language_called
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 
@@ -173,16 +173,22 @@ def format_of(name: str, head: bytes = b"") -> Format:
 
 
 def outline_of(text: str, metadata: Mapping[str, Any]) -> Outline:
-    """The structure of a text that came without a file, by its metadata `format` or `language`."""
+    """The structure of a text that came without a file.
+
+    Its metadata `format` or `language` tells how it is read; without them, source code is known by
+    how it begins.
+    """
     from retrieval.documents.formats import code
 
+    told = False
     for key in ("format", "language"):
         name = metadata.get(key)
         if not isinstance(name, str):
             continue
-        if name in CODE:
-            return code.outline(text, name)
+        if language := language_called(name):
+            return code.outline(text, language)
         format = formats().get(name)
         if format is not None and format.outline is not None:
             return format.outline(text)
-    return Outline()
+        told = told or format is not None
+    return (None if told else code.outline_of_text(text)) or Outline()

@@ -103,7 +103,7 @@ def source(how: Written, statements: int = 40) -> str:
 
 
 def test_every_language_of_code_is_tried() -> None:
-    data = {"json", "toml", "tsx", "yaml"}
+    data = {"json", "php_only", "toml", "tsx", "yaml"}
     assert known() - data <= set(LANGUAGES)
     for language in known():
         assert grammar_of(language) is not None

@@ -4,6 +4,7 @@ languages  one small module for each language that has a grammar
 grammar    what such a module says, and parsing by it within limits
 structure  what was found in the syntax tree, as an outline
 heading    a file's title: the first sentence of what its author says of it
+sniffing   whether a text without a name is source code
 layout     blocks by blank lines and indentation, in any language
 """
 
@@ -15,6 +16,7 @@ from retrieval.documents.formats.code.grammar import Found, find
 from retrieval.documents.formats.code.heading import title_of
 from retrieval.documents.formats.code.languages import grammar_of
 from retrieval.documents.formats.code.layout import by_layout
+from retrieval.documents.formats.code.sniffing import language_of_text
 from retrieval.documents.formats.code.structure import imports_of, outline_by
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
 from retrieval.documents.formats.languages import (
@@ -30,6 +32,13 @@ def outline(text: str, language: str) -> Outline:
     """The structure of source code in this language."""
     found = _find(text, language)
     return (found and outline_by(text, found, language)) or by_layout(text)
+
+
+def outline_of_text(text: str) -> Outline | None:
+    """The structure of a text that is source code in some language; None for any other."""
+    if (told := language_of_text(text)) is None:
+        return None
+    return outline_by(text, told[1], told[0])
 
 
 def _find(text: str, language: str) -> Found | None:

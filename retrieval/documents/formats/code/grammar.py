@@ -68,7 +68,10 @@ class Grammar:
         about: a query whose capture `@about` is what a file says of itself, if that is no comment.
         entry: the function of the package that gives the grammar.
         otherwise: languages to try if a text has errors.
+        mark: what every whole file has; a text without it is one of `otherwise`.
         is_data: whether a definition counts only if it has several lines.
+        begins: a pattern, of several lines, of how source code without a name begins after its
+            comments; "" if nothing tells.
     """
 
     language: str
@@ -82,7 +85,9 @@ class Grammar:
     about: str = ""
     entry: str = "language"
     otherwise: tuple[str, ...] = ()
+    mark: str = ""
     is_data: bool = False
+    begins: str = ""
 
 
 def named(*kinds: str) -> str:
@@ -139,14 +144,14 @@ def find(text: str, grammars: Sequence[Grammar]) -> Found | None:
     if len(source) > MAX_BYTES or not _is_written(source):
         return None
     best: tuple[tuple[int, int], Found] | None = None
-    for tools in filter(None, map(_tools, grammars)):
+    for tools in filter(None, map(_tools, (one for one in grammars if one.mark in text))):
         tree = tools.parse(source)
         if tree is None:
             continue
         found = tools.found(tree, source, _to_characters(text, source))
         definitions = [one.span for one in found.definitions]
-        errors = _covered(found.errors)
-        missed = _covered([*found.errors, *definitions]) - _covered(definitions)
+        errors = covered(found.errors)
+        missed = covered([*found.errors, *definitions]) - covered(definitions)
         if missed <= MAX_ERROR_SHARE * len(text) and (best is None or (missed, errors) < best[0]):
             best = (missed, errors), found
         if not tree.root_node.has_error:
@@ -307,7 +312,7 @@ def _is_written(source: bytes) -> bool:
     return bool(np.cumsum(levels, dtype=np.int32).max(initial=0) <= MAX_BRACKETS)
 
 
-def _covered(spans: Iterable[Span]) -> int:
+def covered(spans: Iterable[Span]) -> int:
     """How many characters the spans cover together."""
     total = last = 0
     for start, end in sorted(spans):

@@ -10,4 +10,5 @@ GRAMMAR = Grammar(
         *("program", "compound_statement", "do_group", "if_statement", "else_clause"),
         *("elif_clause", "case_statement", "case_item", "array", "subshell", "list"),
     ),
+    begins=r"#!.*\b(?:ba|z|k|da)?sh\b|(?:function\s+)?[\w-]+\s*\(\)\s*\{?$",
 )

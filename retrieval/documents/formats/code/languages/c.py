@@ -41,4 +41,10 @@ GRAMMAR = Grammar(
     transparent=TRANSPARENT,
     imports="(preproc_include path: (_) @import)",
     otherwise=("cpp",),
+    begins=r"""(?x)
+    \#\s*(?:include\s*[<"]|define\s+\w|if(?:n?def)?\s)
+    | (?:typedef\s+)?(?:struct|union|enum)\b[\w\s]*\{?$
+    | (?=[^;]*\{)(?!(?:function|def|fun|func|public|private)\b)
+      (?:(?:static|extern|inline|const|unsigned|struct|enum)\s+)*\w+[ *]+\w+\s*\([^;.\n]*[{(,)]$
+    """,
 )

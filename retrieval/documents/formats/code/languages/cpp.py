@@ -22,4 +22,12 @@ GRAMMAR = Grammar(
     blocks=(*c.BLOCKS, "try_statement"),
     transparent=(*c.TRANSPARENT, "namespace_definition"),
     imports="(preproc_include path: (_) @import)",
+    begins=r"""(?x)
+    \#\s*(?:include\s*[<"]|define\s+\w|if(?:n?def)?\s)
+    | template\s*< | namespace\s+[\w:]+\s*\{ | (?:class|struct)\s+\w+(?:\s*:.*)?\s*\{?$
+    | (?=[^;]*\{)(?!(?:function|def|fun|func|public|private)\b)
+      (?:(?:static|extern|inline|const|constexpr|virtual|explicit|unsigned)\s+)*
+      [\w:]+(?:<.*>)?[ *&]+[\w:~<>]+\s*\([^;.\n]*[{(,)]$
+    | \w+::~?\w+\(
+    """,
 )

@@ -35,4 +35,11 @@ GRAMMAR = Grammar(
     (using_directive !name (identifier) @import)
     (using_directive (qualified_name) @import)
     """,
+    begins=r"""(?x)
+    using\s+[\w.]+; | namespace\s+[\w.]+\s*[{;]?$ | \[\w+(?:\(.*\))?\]$
+    | (?:(?:public|private|protected|internal|static|sealed|abstract|virtual|override|async|partial
+          |readonly)\s+)+
+      (?: (?:class|interface|enum|struct|record)\s+\w+
+        | [\w.]+(?:<.*>)?(?:\[\])*\??\s+[A-Z]\w*\s*(?:<.*>)?\s*\( )
+    """,
 )

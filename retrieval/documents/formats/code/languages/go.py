@@ -41,4 +41,5 @@ GRAMMAR = Grammar(
         *("expression_switch_statement", "argument_list", "import_spec_list"),
     ),
     imports="(import_spec path: (_) @import)",
+    begins=r"package\s+\w+$|func\s+(?:\([^()]*\)\s*)?\w+\s*[(\[]|type\s+\w+(?:\[.*\])?\s+(?:struct|interface)\b|import\s+[\"(]",
 )

@@ -23,4 +23,13 @@ GRAMMAR = Grammar(
     comments=("line_comment", "block_comment"),
     attributes=("annotation", "marker_annotation"),
     imports="(import_declaration (_) @import)",
+    begins=r"""(?x)
+    package\s+[\w.]+; | import\s+(?:static\s+)?[\w.]+(?:\.\*)?;
+    | @\w+(?:\(.*)?$
+    | (?!.*\bfunction\b)
+      (?:(?:public|private|protected|static|final|abstract|synchronized|native|default)\s+)*
+      (?: (?:class|interface|enum|record|@interface)\s+\w+
+        | (?:<.*>\s*)?[\w.]+(?:<.*>)?(?:\[\])*\s+[a-z]\w*\s*\(.*[{(,);]$
+        | [A-Z]\w*\s*\(.*\{$ )
+    """,
 )

@@ -64,4 +64,11 @@ GRAMMAR = Grammar(
     attributes=("decorator",),
     imports=IMPORTS,
     otherwise=("tsx",),
+    begins=r"""(?x)
+    (?:export\s+)?(?:default\s+)?(?:async\s+)?function\b\s*\*?\s*\w*\s*\(
+    | (?:export\s+)?(?:default\s+)?class\s+\w+(?:\s+extends\s+[\w.]+)?\s*\{
+    | (?:export\s+)?(?:const|let|var)\s+[\w{}\s,]+=
+    | import\s.*\bfrom\s+['"]
+    | (?:module\.)?exports\b.*= | [\w.]+\.prototype\.\w+\s*=\s*function
+    """,
 )

@@ -20,4 +20,10 @@ GRAMMAR = Grammar(
     attributes=("annotation",),
     transparent=("companion_object",),
     imports="(import (qualified_identifier) @import)",
+    begins=r"""(?x)
+    package\s+[\w.]+$ | import\s+[\w.]+(?:\.\*)?$ | @\w+(?:\(.*)?$
+    | (?:(?:public|private|internal|protected|open|override|suspend|inline|data|sealed|abstract
+          |enum|operator|infix|tailrec)\s+)*
+      (?:fun\s+(?:<.*>\s*)?[\w.]+\s*\( | (?:class|object|interface)\s+\w+)
+    """,
 )

@@ -17,4 +17,5 @@ GRAMMAR = Grammar(
     """,
     blocks=("chunk", "block", "table_constructor", "arguments"),
     imports="(function_call name: (identifier) arguments: (arguments . (string) .)) @import",
+    begins=r"(?:local\s+)?function\s+[\w.:]+\s*\(.*\)|local\s+\w+\s*=\s*(?:require\b|\{|function\b)",
 )

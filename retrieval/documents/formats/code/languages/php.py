@@ -2,22 +2,24 @@
 
 from retrieval.documents.formats.code.grammar import Grammar, named
 
+DEFINITIONS = f"""
+    {
+    named(
+        "class_declaration",
+        "enum_declaration",
+        "function_definition",
+        "interface_declaration",
+        "method_declaration",
+        "trait_declaration",
+    )
+}
+    (program (const_declaration (const_element (name) @name (_) @body)) @definition)
+"""
+
 GRAMMAR = Grammar(
     "php",
     "tree_sitter_php",
-    definitions=f"""
-    {
-        named(
-            "class_declaration",
-            "enum_declaration",
-            "function_definition",
-            "interface_declaration",
-            "method_declaration",
-            "trait_declaration",
-        )
-    }
-    (program (const_declaration (const_element (name) @name (_) @body)) @definition)
-    """,
+    definitions=DEFINITIONS,
     blocks=(
         *("program", "declaration_list", "enum_declaration_list", "compound_statement"),
         *("switch_block", "case_statement", "default_statement", "match_block", "arguments"),
@@ -34,4 +36,7 @@ GRAMMAR = Grammar(
     (include_once_expression (string) @import)
     """,
     entry="language_php",
+    otherwise=("php_only",),
+    mark="<?",
+    begins=r"<\?php\b",
 )

@@ -29,4 +29,11 @@ GRAMMAR = Grammar(
     (import_from_statement module_name: (_) @import)
     """,
     about="(module . (comment)* . (expression_statement . (string) @about))",
+    begins=r"""(?x)
+    (?:async\s+)?def\s+\w+\s*\((?!.*=\s*\{?$)
+    | class\s+\w+\s*(?:\(.*)?:\s*(?:\#.*)?$ | class\s+\w+\s*\(.*$
+    | @\w[\w.]*(?:\(.*)?$
+    | from\s+[\w.]+\s+import\s+[\w*(]
+    | import\s+[\w.]+(?:\s+as\s+\w+)?(?:\s*,\s*[\w.]+(?:\s+as\s+\w+)?)*$
+    """,
 )

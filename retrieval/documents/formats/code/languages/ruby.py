@@ -30,4 +30,8 @@ GRAMMAR = Grammar(
     ),
     transparent=("singleton_class",),
     imports="(call method: (identifier) arguments: (argument_list . (string) .)) @import",
+    begins=r"""(?x)
+    def\s+(?:self\.)?\w+[?!=]?\s*(?:\(.*\)?)?$ | (?:class|module)\s+[A-Z][\w:]*(?:\s*<\s*[\w:]+)?$
+    | require(?:_relative)?\s+['"]
+    """,
 )

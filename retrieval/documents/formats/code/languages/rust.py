@@ -45,4 +45,11 @@ GRAMMAR = Grammar(
     (use_declaration argument: (use_wildcard (_) @import))
     (extern_crate_declaration name: (_) @import)
     """,
+    begins=r"""(?x)
+    (?:pub(?:\([^()]*\))?\s+)?
+      (?: (?:async\s+|unsafe\s+|const\s+|extern\s+(?:"\w+"\s+)?)*fn\s+\w+\s*[(<]
+        | (?:struct|enum|trait|mod|union)\s+\w+ | (?:const|static|type)\s+\w+\s*[:=<]
+        | use\s+[\w:]+ )
+    | impl\b.*\{?$ | \#!?\[\w | macro_rules!
+    """,
 )

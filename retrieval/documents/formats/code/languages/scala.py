@@ -30,4 +30,9 @@ GRAMMAR = Grammar(
     attributes=("annotation",),
     transparent=("package_clause",),
     imports="(import_declaration) @import",
+    begins=r"""(?x)
+    package\s+[\w.]+$ | import\s+[\w.]+(?:\._|\.\{.*)?$
+    | (?:(?:private|protected|implicit|override|final|sealed|abstract|case|lazy|inline)\s+)*
+      (?:def\s+\w+.*[:=({] | (?:class|object|trait|enum)\s+\w+)
+    """,
 )

@@ -24,4 +24,9 @@ GRAMMAR = Grammar(
     comments=("comment", "multiline_comment"),
     attributes=("attribute",),
     imports="(import_declaration (identifier) @import)",
+    begins=r"""(?x)
+    import\s+[A-Z]\w*$ | @\w+(?:\(.*)?$
+    | (?:(?:public|private|internal|open|fileprivate|static|final|override|mutating|class)\s+)*
+      (?:func\s+\w+\s*[(<] | (?:class|struct|enum|protocol|extension|actor)\s+\w+.*\{ | init\s*\()
+    """,
 )

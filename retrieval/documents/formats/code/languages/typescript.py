@@ -39,4 +39,10 @@ GRAMMAR = Grammar(
     imports=IMPORTS,
     entry="language_typescript",
     otherwise=("tsx",),
+    begins=r"""(?x)
+    (?:export\s+)?(?:default\s+)?(?:async\s+)?function\b\s*\*?\s*\w*\s*[(<]
+    | (?:export\s+)?(?:default\s+)?(?:abstract\s+)?(?:class|interface|enum|namespace)\s+\w+.*\{
+    | (?:export\s+)?(?:type|const|let)\s+\w+.*=
+    | import\s.*\bfrom\s+['"] | @\w+\(
+    """,
 )

@@ -1,0 +1,53 @@
+"""Whether a text that came without a name is source code, told by how it begins and a grammar.
+
+What is first after comments has to begin as a language does, and its grammar has to find
+definitions with a body in most of the text: prose, and prose with code in it, is none.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from retrieval.documents.formats.code.grammar import Found, Grammar, covered, find
+from retrieval.documents.formats.code.languages import grammar_of, known
+
+_HEAD_CHARACTERS = 4_000
+_LEAST_DEFINED, _MOST_ERRORS = 0.6, 0.1
+"""Shares of a text in definitions, and in errors outside of them."""
+
+_COMMENTS = re.compile(
+    r"\s*(?:(?:#(?!!|\s*(?:include|define|if))|//|--)[^\n]*\n\s*|/\*[\s\S]*?\*/\s*)*"
+)
+
+
+def language_of_text(text: str) -> tuple[str, Found] | None:
+    """The language that a text is source code in, and what it holds; None for anything else."""
+    head = text[:_HEAD_CHARACTERS].replace("\r\n", "\n")
+    comments = _COMMENTS.match(head)
+    start = comments.end() if comments else 0
+    best: tuple[int, str, Found] | None = None
+    for pattern, grammar in _beginnings():
+        if pattern.match(head, start) and (found := find(text, [grammar])):
+            errors = _errors(text, found)
+            if errors is not None and (best is None or errors < best[0]):
+                best = errors, grammar.language, found
+                if not errors:
+                    break
+    return best[1:] if best else None
+
+
+@cache
+def _beginnings() -> tuple[tuple[re.Pattern[str], Grammar], ...]:
+    grammars = filter(None, map(grammar_of, sorted(known())))
+    return tuple((re.compile(one.begins, re.MULTILINE), one) for one in grammars if one.begins)
+
+
+def _errors(text: str, found: Found) -> int | None:
+    """How many characters are in errors; None if it is no source code in this language."""
+    definitions = [one.span for one in found.definitions if one.body] + found.attributes
+    defined = covered(definitions)
+    missed = covered([*found.errors, *definitions]) - defined
+    if defined < _LEAST_DEFINED * len(text.strip()) or missed > _MOST_ERRORS * len(text):
+        return None
+    return covered(found.errors)
