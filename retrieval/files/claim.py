@@ -35,7 +35,7 @@ def claimed(folder: Path) -> Iterator[None]:
             stack.enter_context(WriterLock(folder / LOCK))
         except IndexLocked:
             raise
-        except StorageError as wrong:  # its words are of an index
+        except StorageError as wrong:  # of a folder that a user named
             raise InputError(_unwritable(folder, wrong.__cause__)) from None
         try:
             yield

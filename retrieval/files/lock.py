@@ -31,7 +31,7 @@ class WriterLock:
         except OSError as error:
             raise StorageError(
                 f"{self.path} cannot be opened for writing ({error.strerror}); "
-                "make the index folder writable"
+                "make its folder writable"
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,7 +46,7 @@ class WriterLock:
             os.close(descriptor)
             raise StorageError(
                 f"{self.path} cannot be locked ({error.strerror}); "
-                "keep the index on a file system with file locks"
+                "use a file system that has file locks"
             ) from error
         with contextlib.suppress(OSError):  # the number is a courtesy: a full disk may refuse it
             # Over the old one, not after a truncation, which some file systems force to the disk.

@@ -122,7 +122,7 @@ def test_a_read_only_disk_can_be_searched(small_disk: Path) -> None:
         assert index.verify() == []
         assert not index.refresh()
         for write in (lambda: index.add([Document("x", "y")]), index.compact):
-            with pytest.raises(StorageError, match="make the index folder writable"):
+            with pytest.raises(StorageError, match="make its folder writable"):
                 write()
     with pytest.raises(StorageError, match="no index can be made"):
         Index.create(small_disk / "other", encoder=FakeEncoder())
