@@ -7,10 +7,10 @@ long_texts        long texts, of which the teacher reads a window at a time
 needles           passages told apart from the same with one word changed
 losses            distances to the teachers, and contrast between pairs
 all_gather        a batch that several processes have read
-distill           the run: resumable, checkpointed, in one process or several
+distill           the run: resumable, checkpointed, in one process or several; `distill_config`
 
 statements        statements alike but for a word or two, put into other texts
 hidden_states     what the trunk makes of texts, kept on the disk
-token_head        the token head alone, on a trunk that stays as it is
+token_head        the token head alone, on a trunk that stays as it is; `token_head_reading`
 query_weights     what a token counts in a query
 """

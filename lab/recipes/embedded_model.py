@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from lab.distillation.distill import DistillConfig, distill
+from lab.distillation.distill import distill
+from lab.distillation.distill_config import DistillConfig
 from lab.distillation.needles import Words
 from lab.distillation.query_weights import document_frequencies, query_weights
 from lab.distillation.teacher import Teacher

@@ -25,7 +25,8 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from lab.distillation.distill import DistillConfig, distill, tokens_seen
+from lab.distillation.distill import distill, tokens_seen
+from lab.distillation.distill_config import DistillConfig
 from lab.distillation.teacher import Teacher
 from lab.recipes.command import exit_code, logged
 from lab.recipes.embedded_model import (

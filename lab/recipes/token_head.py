@@ -24,7 +24,8 @@ from tokenizers import Tokenizer
 from lab.distillation.hidden_states import Trunk
 from lab.distillation.needles import Words
 from lab.distillation.statements import FAMILY, Placing, Writer
-from lab.distillation.token_head import Asked, HeadConfig, Paired, fit_token_head, widen
+from lab.distillation.token_head import HeadConfig, fit_token_head
+from lab.distillation.token_head_reading import Asked, Paired, widen
 from lab.recipes.command import exit_code, logged
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders.export.onnx_graph import export

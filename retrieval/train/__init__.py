@@ -12,6 +12,7 @@
     finetune        the run
     heldout         figures before and after
     adapt           all of it in order
+    run_folder      whose the folder of a run is
     card            the README of what came out
 
     interruption    Ctrl-C: the step is taken whole

@@ -42,7 +42,6 @@ from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.sides import Side, SideReader
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, IndexNotFound, InputError
-from retrieval.files.whole import write_whole
 from retrieval.index import Index
 from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
@@ -50,12 +49,12 @@ from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetune
 from retrieval.train.heldout import Figures, measure, score
 from retrieval.train.mining import Mined, mine, text_of
 from retrieval.train.processes import check_alone
+from retrieval.train.run_folder import TRAINING, begin, writable, write_json
 from retrieval.train.student import Student
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import TeacherCache
 from retrieval.types import Document, Encoder, ProgressCallback, ProgressUpdate
 
-TRAINING = ".training"
 """The folder within the model's own that holds an unfinished run."""
 
 REPORT = "training.json"
@@ -154,7 +153,7 @@ def adapt(
     report = run.run()
     report["seconds"] = round(time.monotonic() - began, 1)
     finished = AdaptReport(**report)
-    _write_json(out / REPORT, _plain(finished))
+    write_json(out / REPORT, _plain(finished))
     write_card(finished, options)
     shutil.rmtree(out / TRAINING)
     return finished
@@ -214,9 +213,9 @@ class _Run:
         self.cache = cache or self.work
         task_key = task.digest()
         identity = {"task": task_key, "start": self.fingerprint, "options": asdict(options)}
-        with _writable(out):
-            _claim(out, self.work, json.loads(json.dumps(identity)))
-        with _writable(self.cache):
+        with writable(out):
+            begin(out, self.work, json.loads(json.dumps(identity)))
+        with writable(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
         key = f"{task_key} {options.passage_tokens}"
         self._corpus_key = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -331,7 +330,7 @@ class _Run:
         readers = self._readers(settings, student)
         plan = self.work / "steps.json"
         if not plan.exists():
-            _write_json(plan, self._steps(student, examples, readers))
+            write_json(plan, self._steps(student, examples, readers))
         config = self._config(json.loads(plan.read_text(encoding="utf-8")), examples)
         last: dict[str, float] = {}
 
@@ -351,7 +350,7 @@ class _Run:
             tokenizer_json=self.start / TOKENIZER_FILE,
             retrieval_config={**raw[SECTION], "name": self.out.resolve().name},
         )
-        _write_json(done, {"steps": config.steps, "losses": last})
+        write_json(done, {"steps": config.steps, "losses": last})
         return model, config.steps, last
 
     def _readers(self, settings: ModelSettings, student: Student) -> tuple[SideReader, SideReader]:
@@ -391,57 +390,12 @@ class _Run:
     def _once(self, name: str, make: Callable[[], Figures]) -> Figures:
         path = self.work / f"{name}.json"
         if not path.exists():
-            _write_json(path, make())
+            write_json(path, make())
         figures: Figures = json.loads(path.read_text(encoding="utf-8"))
         return figures
 
     def _measured(self, index: Index, stage: str) -> Figures:
         return measure(index, self.task, stage=stage, progress=self.progress)
-
-
-@contextlib.contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as wrong:
-        raise InputError(
-            f"{folder} cannot be written ({wrong.strerror or wrong}); name a folder that can be"
-        ) from None
-
-
-def _claim(out: Path, work: Path, identity: dict[str, Any]) -> None:
-    """Take the folder for this run, or go on with it if it is this run's already."""
-    path = work / "run.json"
-    if path.exists():
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            known = {}
-        if known != identity:
-            raise InputError(
-                f"{out} holds an unfinished run with {_difference(known, identity)}; "
-                f"give the same command to go on, remove {work}, or name another folder"
-            )
-        return
-    if out.exists() and any(entry.name != TRAINING for entry in out.iterdir()):
-        raise InputError(f"{out} holds something already; name a new or an empty folder")
-    work.mkdir(parents=True, exist_ok=True)
-    _write_json(path, identity)
-
-
-def _difference(known: dict[str, Any], now: dict[str, Any]) -> str:
-    """What an unfinished run has that this one has not, in words."""
-    if known.get("task") != now["task"]:
-        return "other data"
-    if known.get("start") != now["start"]:
-        return "another starting model"
-    before, wanted = known.get("options", {}), now["options"]
-    changed = [name for name in wanted if before.get(name) != wanted[name]]
-    return ", ".join(f"{name} {before.get(name)}, not {wanted[name]}" for name in changed)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_whole(path, json.dumps(value, indent=2) + "\n")
 
 
 def _plain(report: AdaptReport) -> dict[str, Any]:

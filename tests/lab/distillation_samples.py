@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from lab.distillation.distill import DistillConfig, distill
+from lab.distillation.distill import distill
+from lab.distillation.distill_config import DistillConfig
 from lab.distillation.teacher import Targets, Teacher
 from lab.distillation.teachers import WeightedTeacher
 from lab.running.distributed import Ranks, ranks

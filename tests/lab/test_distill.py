@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.distillation.distill import DistillConfig, distill, tokens_seen
+from lab.distillation.distill import distill, tokens_seen
+from lab.distillation.distill_config import DistillConfig
 from lab.distillation.losses import (
     contrast_of,
     distillation_loss,

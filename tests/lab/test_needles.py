@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lab.distillation import distill as distilling
-from lab.distillation.distill import DistillConfig, distill
+from lab.distillation.distill import distill
+from lab.distillation.distill_config import DistillConfig
 from lab.distillation.long_texts import join_windows
 from lab.distillation.losses import LATE_TEMPERATURE, needle_loss
 from lab.distillation.needles import AFTER, BEFORE, NEIGHBOURS, SHARE, Needles, Words, hide

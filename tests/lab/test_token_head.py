@@ -14,16 +14,8 @@ from numpy.typing import NDArray
 
 from lab.distillation.hidden_states import HiddenStates, Trunk, full_length, rows_of
 from lab.distillation.statements import Placing, Writer
-from lab.distillation.token_head import (
-    KEPT,
-    Asked,
-    Candidates,
-    HeadConfig,
-    Paired,
-    Reader,
-    fit_token_head,
-    widen,
-)
+from lab.distillation.token_head import HeadConfig, fit_token_head
+from lab.distillation.token_head_reading import KEPT, Asked, Candidates, Paired, Reader, widen
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.heads import token_vectors
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
