@@ -30,6 +30,14 @@ IndexFolder = Annotated[
         "given.",
     ),
 ]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="EXPR",
+        help="Only documents that fulfil this, as in 'path glob \"src/**\"'.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Memory = Annotated[
     int,

@@ -22,5 +22,6 @@ encoder    the encoder that an index remembers
 from retrieval.index.index import Index
 from retrieval.index.reading.measure import MeasureReport
 from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.store import Listed
 
-__all__ = ["CompactReport", "Index", "IndexStatus", "MeasureReport"]
+__all__ = ["CompactReport", "Index", "IndexStatus", "Listed", "MeasureReport"]

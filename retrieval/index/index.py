@@ -25,6 +25,7 @@ from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
+from retrieval.store import Listed, SourceRecord
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Document,
@@ -401,6 +402,22 @@ class Index:
         """The document with this id, or None."""
         with self._using() as snapshot, snapshot.guarded():
             return snapshot.store.get(id)
+
+    def documents(self, where: str | None = None) -> list[Listed]:
+        """All documents without their texts, or those that fulfil `where`, see `search`.
+
+        Those that came from no file stand first, then those of files in the order of the paths.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.listed(where)
+
+    def known_files(self, after: str, most: int) -> list[SourceRecord]:
+        """What is known of the first `most` files beyond the path `after`, by their paths."""
+        with self._using() as snapshot:
+            return snapshot.store.sources_after(after, most)
 
     def remembered(self, key: str) -> Any:
         """The value that was kept under a key by `Writer.remember`, or None."""

@@ -2,6 +2,9 @@
 
 location    where an index is, and what a file is called from here
 opening     an index opened, or made if there is none
+updating    files and folders brought into it, and whether they changed since
+preview     what that would do
+contents    its documents, chosen by paths, globs, ids and filters
 searching   a query asked, with what its tokens matched on demand
 snippet     the lines of a passage that answer the query
 printable   text that is safe to show

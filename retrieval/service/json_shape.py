@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retrieval.index import IndexStatus
+    from retrieval.index import IndexStatus, Listed
+    from retrieval.service.preview import Preview
     from retrieval.sync import SyncReport
     from retrieval.types import Hit, TokenMatch
 
@@ -25,6 +26,17 @@ def hits_as_dicts(
     for hit, pairs in zip(shaped, matches or [], strict=False):
         hit["explain"] = plain_value(pairs)
     return shaped
+
+
+def listed_as_dict(one: Listed) -> dict[str, Any]:
+    """A document without its text: `id`, `path`, `title`, `passages`, `metadata`."""
+    return {
+        "id": one.id,
+        "path": one.source,
+        "title": one.title,
+        "passages": one.passages,
+        "metadata": plain_value(one.metadata),
+    }
 
 
 def status_as_dict(
@@ -44,6 +56,12 @@ def report_as_dict(report: SyncReport, index: PurePath) -> dict[str, Any]:
     """What bringing the index at that folder up to date did."""
     facts: dict[str, Any] = plain_value(report)
     return {"index": str(index)} | facts
+
+
+def preview_as_dict(found: Preview) -> dict[str, Any]:
+    """What bringing an index up to date would do."""
+    facts: dict[str, Any] = plain_value(found)
+    return facts
 
 
 def plain_value(value: Any) -> Any:

@@ -10,13 +10,25 @@ from retrieval.errors import IndexNotFound, InputError, RetrievalError
 from retrieval.index import Index
 from retrieval.store.schema import not_found
 from retrieval.sync import SyncProgress, SyncReport, sync
+from retrieval.sync.changes import Changes, changes
 from retrieval.sync.roots import is_under
-from retrieval.sync.settings import settings_of
+from retrieval.sync.settings import Given, settings_of
+
+__all__ = [
+    "Changes",
+    "Given",
+    "changes",
+    "check_paths",
+    "holds",
+    "roots_of",
+    "update",
+]
 
 
 def update(
     index: Index,
     paths: Sequence[Path] = (),
+    given: Given | None = None,
     *,
     again: bool = False,
     progress: Callable[[SyncProgress], object] | None = None,
@@ -26,10 +38,23 @@ def update(
     Args:
         index: the index.
         paths: files and folders; none are all that the index was given before.
+        given: options; what they leave open is as the index remembers it.
         again: read every file, also one that seems to be as it was.
         progress: told how far it is.
+
+    Raises:
+        InputError: an option cannot be used, or as `sync`.
     """
-    return sync(index, list(paths) or None, again=again, progress=progress)
+    settings = (given or Given()).over(settings_of(index.remembered))
+    return sync(
+        index,
+        list(paths) or None,
+        max_bytes=settings.max_bytes,
+        options=settings.read,
+        walk=settings.walk,
+        again=again,
+        progress=progress,
+    )
 
 
 def check_paths(folder: Path, paths: Sequence[Path]) -> None:

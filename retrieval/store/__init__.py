@@ -3,6 +3,7 @@
 schema   the tables, the format version
 unlocked reading where nothing can be locked
 reading  Store: one generation, held as long as it is open
+sources  what it knows of files, and documents by file
 writing  StoreWriter: the one transaction of a commit
 files    segment folders: durable, checked, swept
 lock     one writer at a time
@@ -13,6 +14,7 @@ from retrieval.files.lock import WriterLock
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.reading import Counts, Store, StoredDocument
 from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
+from retrieval.store.sources import Listed
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Commit",
     "Counts",
     "FileRecord",
+    "Listed",
     "NewDocument",
     "PassageRow",
     "Relabel",

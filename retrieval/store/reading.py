@@ -18,7 +18,8 @@ from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.store import schema
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.guard import sqlite_errors
-from retrieval.store.schema import PassageRow, Settings, SourceRecord
+from retrieval.store.schema import PassageRow, Settings
+from retrieval.store.sources import SourceReading
 from retrieval.store.structure import from_json
 from retrieval.types import Document, LateOptions
 
@@ -51,7 +52,7 @@ class StoredDocument:
     reader: str | None
 
 
-class Store:
+class Store(SourceReading):
     """The database of one index, held at the generation that was the newest when it was opened.
 
     An open read transaction keeps that generation for as long as the store is open, whatever
@@ -288,56 +289,6 @@ class Store:
     def numbers(self) -> NDArray[np.int64]:
         """The numbers of all documents, ascending."""
         return self._column("SELECT number FROM documents ORDER BY number")
-
-    def source(self, path: str) -> SourceRecord | None:
-        """What is known of the file at this path."""
-        with self._reading() as database:
-            row = database.execute(
-                "SELECT path, size, mtime_ns, hash, reader FROM sources WHERE path = ?", (path,)
-            ).fetchone()
-        return None if row is None else SourceRecord(*row)
-
-    def sources(self) -> dict[str, SourceRecord]:
-        """What is known of all files, by path."""
-        with self._reading() as database:
-            rows = database.execute("SELECT path, size, mtime_ns, hash, reader FROM sources")
-            return {row[0]: SourceRecord(*row) for row in rows}
-
-    def source_paths(self) -> list[str]:
-        """The paths of all files that documents came from, or that gave none."""
-        with self._reading() as database:
-            return [
-                path
-                for (path,) in database.execute(
-                    "SELECT path FROM sources UNION"
-                    " SELECT source FROM documents WHERE source IS NOT NULL"
-                )
-            ]
-
-    def ids_of_source(self, path: str) -> dict[str, int]:
-        """Ids and numbers of the documents that came from the file at this path."""
-        with self._reading() as database:
-            return dict(
-                database.execute("SELECT id, number FROM documents WHERE source = ?", (path,))
-            )
-
-    def count_of_source(self, path: str) -> int:
-        """How many documents came from the file at this path."""
-        with self._reading() as database:
-            row = database.execute(
-                "SELECT count(*) FROM documents WHERE source = ?", (path,)
-            ).fetchone()
-        return int(row[0])
-
-    def counts_of_sources(self) -> dict[str, int]:
-        """How many documents came from each file, by path."""
-        with self._reading() as database:
-            return dict(
-                database.execute(
-                    "SELECT source, count(*) FROM documents WHERE source IS NOT NULL"
-                    " GROUP BY source"
-                )
-            )
 
     def remembered(self, key: str) -> Any:
         """The JSON value that a commit kept under this key, or None."""

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.documents import Discovery, KnownFile, LeftOut, SourceFile, discover, source_id
+from retrieval.documents import (
+    Discovery,
+    KnownFile,
+    LeftOut,
+    ReadOptions,
+    SourceFile,
+    discover,
+    is_current,
+    source_id,
+)
 from retrieval.documents.naming import relative_path
 from retrieval.documents.walk import LeftOutType
+from retrieval.index.as_read import reader_read
+from retrieval.store import SourceRecord
 from retrieval.sync.roots import Plan, is_under
 from retrieval.sync.settings import Settings
 
@@ -121,6 +132,34 @@ def look(
         if apart:
             walk(apart)
     return Found(walks, files, unchanged, remembered)
+
+
+def as_known(known: Mapping[str, SourceRecord], options: ReadOptions) -> dict[str, KnownFile]:
+    """Files that need not be opened if they are as they were: they would be read as they were."""
+    current: dict[tuple[str | None, str], bool] = {}
+    found = {}
+    for id, record in known.items():
+        key = (record.reader, id.rpartition("/")[2])
+        if key not in current:
+            reader = reader_read(record.reader)
+            current[key] = reader is not None and is_current(reader, key[1], options)
+        if current[key]:
+            found[id] = KnownFile(record.size, record.times)
+    return found
+
+
+def gone_of(known: Iterable[str], plan: Plan, found: Found) -> list[str]:
+    """Those of the files that an index knows that were looked for and are to be found no more."""
+    ids = found.ids
+    closed = [*plan.unreadable, *(folder for walk in found.walks for folder in walk.unreadable)]
+    places = [*plan.gone, *found.places]
+    return [
+        id
+        for id in known
+        if id not in ids
+        and any(is_under(id, root) for root in places)
+        and not any(is_under(id, folder) for folder in closed)
+    ]
 
 
 def _meets(ids: Sequence[str], root: str) -> bool:

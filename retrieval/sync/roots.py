@@ -7,13 +7,12 @@ moves together with its files stays right.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from retrieval.documents.naming import relative_path, source_id
 from retrieval.errors import InputError
-from retrieval.store import Store
 from retrieval.sync.settings import Settings
 
 
@@ -45,14 +44,16 @@ class Plan:
     roots: Sequence[str]
 
 
-def plan(store: Store, settings: Settings, base: Path, paths: Sequence[Path] | None) -> Plan:
+def plan(
+    settings: Settings, folder: Path, paths: Sequence[Path] | None, known: Collection[str]
+) -> Plan:
     """What is to be looked at.
 
     Args:
-        store: the index as it is.
-        settings: what it remembers.
-        base: the folder that the index lies in.
+        settings: what the index remembers.
+        folder: of the index.
         paths: what was given now; None is all that the index was ever given.
+        known: ids of the files that the index knows.
 
     Raises:
         InputError: a path does not exist and never did, none is given or remembered, or what is
@@ -60,26 +61,26 @@ def plan(store: Store, settings: Settings, base: Path, paths: Sequence[Path] | N
     """
     if paths is not None and not paths:
         raise InputError("no path was given; name the files or folders to read")
-    known = settings.roots
-    if paths is None and not known:
+    base = folder.absolute().parent
+    given = settings.roots
+    if paths is None and not given:
         raise InputError(
-            f"the index at {store.folder} remembers no files or folders; "
-            "name them: retrieval index PATH"
+            f"the index at {folder} remembers no files or folders; name them: retrieval index PATH"
         )
-    state = {root: _state(base / root) for root in known}
-    gone = [root for root in known if state[root] == "gone"]
+    state = {root: _state(base / root) for root in given}
+    gone = [root for root in given if state[root] == "gone"]
     if paths is None:
         _check_place(settings.place, base, gone)
     problems = [
         f"{root}: is gone; its documents left the index, except those found in another place"
         for root in gone
-        if root in outermost([*(r for r in known if state[r] != "gone"), root])
+        if root in outermost([*(r for r in given if state[r] != "gone"), root])
     ]
-    unreadable = [root for root in known if state[root] not in ("there", "gone")]
+    unreadable = [root for root in given if state[root] not in ("there", "gone")]
     problems += [
         f"{root}: cannot be read ({state[root]}); it stays as it was" for root in unreadable
     ]
-    left = [root for root in known if state[root] != "gone"]
+    left = [root for root in given if state[root] != "gone"]
     gone_ids = [source_id(base / root, base) for root in gone]
     unreadable_ids = [source_id(base / root, base) for root in unreadable]
     if paths is None:
@@ -89,14 +90,12 @@ def plan(store: Store, settings: Settings, base: Path, paths: Sequence[Path] | N
         walked = [base / root for root in outer]
         return Plan(walked, nested, gone_ids, problems, unreadable_ids, left)
     walked = []
-    sources: list[str] | None = None
     for path in paths:
         if _state(path) != "gone":
             walked.append(path)
             continue
         id = source_id(path, base)
-        sources = store.source_paths() if sources is None else sources
-        if id not in gone_ids and not any(is_under(source, id) for source in sources):
+        if id not in gone_ids and not any(is_under(source, id) for source in known):
             raise InputError(f"{path} does not exist; name a file or a folder that does")
         gone_ids.append(id)
     added = [relative_path(path, base) for path in walked]

@@ -11,6 +11,7 @@ from retrieval.errors import DocumentError, InputError
 from retrieval.index.as_read import reading
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
+from retrieval.sync.remaining import Remaining
 from retrieval.sync.report import SyncProgress
 from retrieval.types import COMPRESSING, ProgressUpdate
 
@@ -49,6 +50,7 @@ class Run:
         self._moved: Mapping[str, str] = {}
         self._again = False
         self._started = time.monotonic()
+        self._remaining = Remaining(())
 
     def advance(self, now: ProgressUpdate) -> None:
         """Report what the writer does: it encodes, or compresses token vectors."""
@@ -84,6 +86,7 @@ class Run:
         self._bytes_total = sum(file.size for file in changed)
         self._writer = writer
         self._started = time.monotonic()
+        self._remaining = Remaining(changed)
         refused: list[_Refused] = []
         for file in changed:
             refused += self._read(writer, file)
@@ -97,6 +100,8 @@ class Run:
     def _read(self, writer: Writer, file: SourceFile) -> list[_Refused]:
         """Put a file's documents and delete those it lost; what was refused of it, if anything."""
         read_ns = time.time_ns()
+        before = writer.encoded + writer.pending
+        self._remaining.read(file)
         try:
             result = read(file, self._options)
         except DocumentError as error:
@@ -113,19 +118,21 @@ class Run:
         )
         if as_it_was and not self._again:
             self.unchanged += writer.store.count_of_source(file.id)
+            self._remaining.gave(file, 0)
             writer.note_source(file.id, _record(file, result, read_ns))
             return []
         self.problems += result.problems
         # Commits may fall due on the way: what was known of the file holds no longer.
         writer.note_source(file.id, None)
         kept, refused = self._put(writer, file, result, only=None)
+        self._remaining.gave(file, writer.encoded + writer.pending - before)
         for id, number in writer.store.ids_of_source(file.id).items():
             if id not in kept:
                 writer.delete(number)
                 self.deleted += 1
-        before = self._moved.get(file.id)
-        if before is not None:
-            self._leave(writer, before, kept, file.id)
+        moved_from = self._moved.get(file.id)
+        if moved_from is not None:
+            self._leave(writer, moved_from, kept, file.id)
         if refused:
             return [_Refused(file, result.content_hash, refused)]
         writer.note_source(file.id, _record(file, result, read_ns))
@@ -200,7 +207,7 @@ class Run:
             return
         seconds = time.monotonic() - self._started
         done, total = self._done, self._bytes_total
-        left = seconds * (total - done) / done if done and seconds > 0 else None
+        left = self._remaining.seconds(seconds, writer.encoded if writer else 0, pending)
         now = compressing or ProgressUpdate("encoding", done, total, "bytes", left)
         self._progress(
             SyncProgress(

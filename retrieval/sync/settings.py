@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from retrieval.documents import MAX_BYTES, ReadOptions, WalkOptions
@@ -81,41 +81,53 @@ def remember_judged(
         writer.remember(JUDGED, {"version": machine.VERSION, "files": dict(now)})
 
 
-def changed(
-    settings: Settings,
-    *,
-    exclude: list[str] | None = None,
-    include: list[str] | None = None,
-    hidden: bool | None = None,
-    no_ignore: bool | None = None,
-    max_bytes: int | None = None,
-    encoding: str | None = None,
-    text_field: str | None = None,
-    rows: bool | None = None,
-) -> tuple[WalkOptions, ReadOptions, int]:
-    """The options with those that are given in the place of what was; None leaves one as it was.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Options that a user gives; None leaves one as it is.
 
-    A list with nothing but "" in it is an empty one, and "" no encoding and no field.
+    A list of nothing but "" is an empty one, and "" is no encoding and no field.
+
+    Attributes:
+        exclude, include, hidden, no_ignore: see `WalkOptions`.
+        max_bytes: files beyond this size are left out.
+        encoding, text_field, rows: see `ReadOptions`.
     """
-    if max_bytes is not None and max_bytes < 1:
-        raise InputError(f"max_bytes is {max_bytes}; it must be at least 1")
-    walk = settings.walk.to_json()
-    for name, patterns in (("exclude", exclude), ("include", include)):
-        if patterns is not None:
-            walk[name] = [pattern for pattern in patterns if pattern]
-    walk |= {
-        name: value
-        for name, value in (("hidden", hidden), ("no_ignore", no_ignore))
-        if value is not None
-    }
-    read = asdict(settings.read)
-    if encoding is not None:
-        read["encoding"] = encoding or None
-    if text_field is not None:
-        read["text_field"] = text_field or None
-    if rows is not None:
-        read["rows"] = rows
-    return WalkOptions.from_json(walk), ReadOptions(**read), max_bytes or settings.max_bytes
+
+    exclude: Sequence[str] | None = None
+    include: Sequence[str] | None = None
+    hidden: bool | None = None
+    no_ignore: bool | None = None
+    max_bytes: int | None = None
+    encoding: str | None = None
+    text_field: str | None = None
+    rows: bool | None = None
+
+    def over(self, settings: Settings) -> Settings:
+        """The settings with what is given in the place of what was.
+
+        Raises:
+            InputError: a value cannot be used.
+        """
+        most = settings.max_bytes if self.max_bytes is None else self.max_bytes
+        if most < 1:
+            raise InputError(f"max_bytes is {most}; it must be at least 1")
+        patterns = {
+            name: [pattern for pattern in given if pattern]
+            for name, given in (("exclude", self.exclude), ("include", self.include))
+            if given is not None
+        }
+        flags = {"hidden": self.hidden, "no_ignore": self.no_ignore}
+        walk = settings.walk.to_json() | patterns | _given(flags)
+        texts = {"encoding": self.encoding, "text_field": self.text_field}
+        read = asdict(settings.read) | {name: text or None for name, text in _given(texts).items()}
+        read |= _given({"rows": self.rows})
+        return replace(
+            settings, walk=WalkOptions.from_json(walk), read=ReadOptions(**read), max_bytes=most
+        )
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.documents import KnownFile, ReadOptions, WalkOptions, is_current
+from retrieval.documents import KnownFile, ReadOptions, WalkOptions
 from retrieval.index import Index
-from retrieval.index.as_read import reader_read
-from retrieval.store import SourceRecord, Store
+from retrieval.store import Store
 from retrieval.sync import moves, roots
-from retrieval.sync.looking import Found, look
+from retrieval.sync.looking import Found, as_known, gone_of, look
 from retrieval.sync.report import SyncProgress, SyncReport
 from retrieval.sync.roots import Plan, is_under
 from retrieval.sync.run import Run
@@ -85,12 +84,12 @@ def sync(
             max_bytes or before.max_bytes,
         )
         run = Run(now.read, progress)
-        plan = roots.plan(writer.store, before, base, paths)
         known = writer.store.sources()
+        plan = roots.plan(before, index.path, paths, writer.store.source_paths())
         judged = judged_of(writer.store.remembered)
-        unopened = {} if again else _as_known(known, now.read) | judged
+        unopened = {} if again else as_known(known, now.read) | judged
         found = look(plan, base, now, [index.path, *exclude], unopened)
-        gone = _gone(writer.store, plan, found)
+        gone = gone_of(writer.store.source_paths(), plan, found)
         moved = moves.moves(found.files, known, gone, _is_gone(plan, found, base))
         if moved:
             folders = moves.vacated_folders(moved.values(), base)
@@ -114,34 +113,6 @@ def sync(
         tokens=writer.tokens,
         seconds=time.monotonic() - started,
     )
-
-
-def _as_known(known: Mapping[str, SourceRecord], options: ReadOptions) -> dict[str, KnownFile]:
-    """Files that need not be opened if they are as they were: they would be read as they were."""
-    current: dict[tuple[str | None, str], bool] = {}
-    found = {}
-    for id, record in known.items():
-        key = (record.reader, id.rpartition("/")[2])
-        if key not in current:
-            reader = reader_read(record.reader)
-            current[key] = reader is not None and is_current(reader, key[1], options)
-        if current[key]:
-            found[id] = KnownFile(record.size, record.times)
-    return found
-
-
-def _gone(store: Store, plan: Plan, found: Found) -> list[str]:
-    """Ids of files that the index knows, that were looked for and are to be found no more."""
-    ids = found.ids
-    closed = [*plan.unreadable, *(folder for walk in found.walks for folder in walk.unreadable)]
-    places = [*plan.gone, *found.places]
-    return [
-        path
-        for path in store.source_paths()
-        if path not in ids
-        and any(is_under(path, root) for root in places)
-        and not any(is_under(path, folder) for folder in closed)
-    ]
 
 
 def _is_gone(plan: Plan, found: Found, base: Path) -> Callable[[str], bool]:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -43,7 +44,10 @@ def test_index_counts_what_it_skips_and_names_what_went_wrong(
     assert done.code == 0
     assert done.out.startswith(".retrieval: 3 added; ")
     assert done.err.startswith(
-        "skipped: 1 binary, 1 hidden\nproblems:\n  docs/bad.jsonl:2: not JSON"
+        "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
+        "  1 binary: 1 .png, such as docs/picture.png\n"
+        "  1 hidden: 1 .hidden, such as docs/.hidden\n"
+        "problems:\n  docs/bad.jsonl:2: not JSON"
     )
 
 
@@ -214,7 +218,8 @@ def test_only_late_interaction_explains(indexed: Retrieval, retriever: str) -> N
 
 def test_search_as_json_lists_hits_with_every_field(indexed: Retrieval) -> None:
     hits = json.loads(indexed("search", "lock", "--json", "-k", 2).out)
-    assert [set(hit) for hit in hits] == [{field.name for field in fields(Hit)}] * 2
+    named = {field.name for field in fields(Hit)} | {"heading", "symbol", "place"}
+    assert [set(hit) for hit in hits] == [named] * 2
     assert indexed("search", "zebra", "--retriever", "lexical", "--json").out == "[]\n"
 
 
@@ -249,6 +254,147 @@ def test_status_says_what_there_is(indexed: Retrieval) -> None:
 def test_status_verifies(indexed: Retrieval) -> None:
     assert "verified     every file is what was committed\n" in indexed("status", "--verify").out
     assert json.loads(indexed("status", "--verify", "--json").out)["problems"] == []
+
+
+def test_options_of_reading_are_remembered(indexed: Retrieval, folder: Path) -> None:
+    (folder / "docs" / ".env.md").write_text("# Hidden\n\nzebra\n")
+    (folder / "docs" / "old.txt").write_text("giraffe\n")
+    done = indexed("index", "--hidden", "--exclude", "old*", "--exclude", "readers.md")
+    assert done.out.startswith(".retrieval: 1 added, 1 deleted, 1 unchanged; ")
+    assert indexed("index").out == ".retrieval: 2 unchanged\n"
+    back = indexed("index", "--no-hidden", "--exclude", "")
+    assert back.out.startswith(".retrieval: 2 added, 1 deleted, 1 unchanged; ")
+    (folder / "docs" / ".gitignore").write_text("old.txt\n")
+    (folder / ".git").mkdir()
+    assert indexed("index").out == ".retrieval: 1 deleted, 2 unchanged\n"
+    assert indexed("index", "--no-ignore").out.startswith(".retrieval: 1 added, 2 unchanged")
+    assert indexed("index").out == ".retrieval: 3 unchanged\n"
+    assert indexed("index", "--include", "old.txt", "--ignore").out == ".retrieval: 3 unchanged\n"
+    (folder / "docs" / "latin.txt").write_bytes("Käse\n".encode("cp437"))
+    indexed("index", "--encoding", "cp437")
+    assert "Käse" in indexed("search", "Käse", "--retriever", "lexical").out
+    (folder / "docs" / "big.txt").write_text("much " * 100)
+    assert indexed("index", "--max-bytes", 400).err.count("big.txt: has 500 bytes") == 1
+    assert "big.txt: has 500 bytes" in indexed("index").err
+
+
+def test_a_dry_run_says_what_would_go_in_and_why_not(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "docs" / "readers.md").unlink()
+    (folder / "docs" / "locks.md").write_text("# Locks\n\nOthers.\n")
+    (folder / "docs" / "new.md").write_text("# New\n")
+    (folder / "docs" / ".secret").write_text("x")
+    (folder / "docs" / "node_modules" / "x").mkdir(parents=True)
+    (folder / "docs" / "node_modules" / "x" / "package.json").write_text("{}")
+    before = indexed("status", "--json").out
+    monkeypatch.chdir(folder / "docs")
+    shown = indexed("index", "--dry-run")
+    assert shown.code == 0
+    assert shown.out.splitlines() == [
+        "new       new.md",
+        "changed   locks.md",
+        "gone      docs/readers.md",
+        "left out  .secret  (hidden)",
+        "left out  node_modules/  (dependencies)",
+        "1 new, 1 changed, 1 gone, 0 unchanged, 2 left out",
+    ]
+    assert "  hidden: --hidden or --include GLOB\n  dependencies: --include GLOB\n" in shown.err
+    facts = json.loads(indexed("index", "--dry-run", "--json", "--hidden").out)
+    assert facts["new"] == ["docs/.secret", "docs/new.md"]
+    assert facts["left_out"] == [
+        {"id": "docs/node_modules", "reason": "dependencies", "is_folder": True}
+    ]
+    monkeypatch.chdir(folder)
+    assert indexed("status", "--json").out == before
+    assert indexed("index", "docs", "--dry-run", "--index", "none").out.splitlines()[-1] == (
+        "2 new, 0 changed, 0 gone, 0 unchanged, 2 left out"
+    )
+    assert not (folder / "none").exists()
+
+
+def test_list_names_documents_as_one_would_type_them(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "docs" / "sub").mkdir()
+    (folder / "docs" / "sub" / "r.jsonl").write_text('{"text": "a"}\n{"_id": "x", "text": "b"}\n')
+    indexed("index")
+    assert indexed("list").out.splitlines() == [
+        "docs/locks.md  2 passages  Locks",
+        "docs/readers.md  1 passage  Readers",
+        "docs/sub/r.jsonl:1  1 passage",
+        "docs/sub/r.jsonl:2  1 passage",
+    ]
+    monkeypatch.chdir(folder / "docs" / "sub")
+    for names, lines in (
+        (("r.jsonl",), ["r.jsonl:1  1 passage", "r.jsonl:2  1 passage"]),
+        ((".",), ["r.jsonl:1  1 passage", "r.jsonl:2  1 passage"]),
+        (("../l*.md",), ["../locks.md  2 passages  Locks"]),
+        (("x",), ["r.jsonl:2  1 passage"]),
+        (("../*",), 4),
+        (("--where", 'title == "Readers"'), ["../readers.md  1 passage  Readers"]),
+        (("..", "--where", 'title == "Readers"'), ["../readers.md  1 passage  Readers"]),
+    ):
+        shown = indexed("list", *names)
+        assert shown.code == 0
+        found = shown.out.splitlines()
+        assert (len(found) if isinstance(lines, int) else found) == lines
+    unknown = indexed("list", "r.jsonl", "*.py")
+    assert (unknown.code, unknown.err) == (1, "not in the index:\n  *.py\n")
+    (one,) = json.loads(indexed("list", "../readers.md", "--json").out)
+    assert (one["id"], one["path"], one["passages"]) == ("docs/readers.md", "docs/readers.md", 1)
+    assert set(one) == {"id", "path", "title", "passages", "metadata"}
+
+
+def test_delete_by_path_from_below_and_by_filter(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "more").mkdir()
+    for name in ("a.md", "b.md", "c.txt"):
+        (folder / "more" / name).write_text(f"about {name}\n")
+    indexed("index", "more")
+    monkeypatch.chdir(folder / "more")
+    assert indexed("delete", "a.md").out == "1 document deleted\n"
+    assert indexed("delete", "--where", 'extension == ".txt"').out == "1 document deleted\n"
+    assert indexed("delete", "../docs/*", "--where", 'title == "Locks"').out == (
+        "1 document deleted\n"
+    )
+    monkeypatch.chdir(folder)
+    assert indexed("index").out.startswith(".retrieval: 3 added, 2 unchanged; ")
+    assert indexed("delete", "more").out == "3 documents deleted\n"
+    assert indexed("index").out == ".retrieval: 2 unchanged\n", "what is deleted stays away"
+    nothing = indexed("delete")
+    assert (nothing.code, nothing.err.count("\n")) == (2, 1)
+    assert "nothing was named" in nothing.err
+    assert indexed("delete", "--where", 'title == "Nobody"').out == "0 documents deleted\n"
+
+
+def test_a_search_says_that_files_have_changed(indexed: Retrieval, folder: Path) -> None:
+    def told() -> str:
+        return indexed("search", "lock", "-k", 1).err
+
+    def long_ago(path: Path) -> None:
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+
+    for path in (folder / "docs").iterdir():
+        long_ago(path)
+    indexed("index")
+    assert told() == ""
+    (folder / "docs" / "locks.md").write_text("# Locks\n\nNobody waits.\n")
+    said = "files have changed since they were indexed: 1 changed, such as docs/locks.md; "
+    assert told() == f"{said}`retrieval index` brings them up to date\n"
+    long_ago(folder / "docs" / "locks.md")
+    indexed("index")
+    assert told() == ""
+    (folder / "docs" / "locks.md").unlink()
+    assert ": 1 gone, such as docs/locks.md; " in told()
+    indexed("index")
+    (folder / "docs" / "new.md").write_text("# New\n")
+    (folder / "docs" / "new.png").write_bytes(b"\x89PNG")
+    assert ": 1 new, such as docs/new.md; " in told()
+    shown = indexed("search", "lock", "--index", ".retrieval", "--json")
+    assert "`retrieval index --index .retrieval` brings" in shown.err
+    assert isinstance(json.loads(shown.out), list)
 
 
 def test_delete_by_id(indexed: Retrieval) -> None:

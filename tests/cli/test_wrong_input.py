@@ -71,7 +71,6 @@ def test_json_is_no_option_after_two_dashes(retrieval_command: Retrieval) -> Non
         ("search", "x", "--colour"),
         ("index", "docs", "--passage-tokens", "0"),
         ("index", "docs", "--bits", "two"),
-        ("delete",),
         ("--colour",),
     ],
 )

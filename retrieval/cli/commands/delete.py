@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder
+from retrieval.cli.options import AsJson, IndexFolder, Where
 from retrieval.cli.program import app
 
 
 @app.command(short_help="Delete documents from an index.")
 def delete(
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of documents.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Files, folders, globs or ids of documents."),
+    ] = None,
+    where: Where = None,
     folder: IndexFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -21,16 +25,17 @@ def delete(
     from retrieval.cli.output.amounts import count, listing
     from retrieval.cli.output.json_output import print_json
     from retrieval.index import Index
+    from retrieval.service import contents
     from retrieval.service.location import index_to_read
 
     with Index.open(index_to_read(folder)) as opened:
-        unknown = [id for id in dict.fromkeys(ids) if opened.get(id) is None]
-        deleted = opened.delete(ids)
+        deleted, unknown = contents.delete(opened, names or (), where=where)
     if as_json:
         print_json({"deleted": deleted, "unknown": unknown})
     else:
         sys.stdout.write(f"{count(deleted, 'document')} deleted\n")
         if unknown:
+            sys.stdout.flush()
             sys.stderr.write(listing("not in the index:", unknown))
     if unknown:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from retrieval.cli.options import DEFAULT_MEMORY, AsJson, Memory
 from retrieval.cli.program import app
 
 if TYPE_CHECKING:
+    from retrieval.service.updating import Given
     from retrieval.sync import SyncReport
 
 
@@ -83,6 +84,54 @@ def index(
             help="Passages beyond which inverted lists are used; 50000 if not given.",
         ),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="GLOB",
+            help="Leave out what fits, as a line of a .gitignore would; give it more than once.",
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="GLOB",
+            help="Take in what fits though it would be left out; give it more than once.",
+        ),
+    ] = None,
+    hidden: Annotated[
+        bool | None,
+        typer.Option("--hidden/--no-hidden", help="Take in names that begin with a dot."),
+    ] = None,
+    ignore: Annotated[
+        bool | None,
+        typer.Option("--ignore/--no-ignore", help="Whether .gitignore and its like count."),
+    ] = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--max-bytes", metavar="N", min=1, help="Leave out larger files; 64 MiB if not given."
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="Character encoding of all files."),
+    ] = None,
+    text_field: Annotated[
+        str | None,
+        typer.Option(
+            "--text-field", metavar="NAME", help="Field of JSON records that holds their text."
+        ),
+    ] = None,
+    rows: Annotated[
+        bool | None,
+        typer.Option("--rows/--no-rows", help="Make a document of each row of a table file."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Change nothing; list what would go in, and why not."),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Read all files again, also those that seem unchanged.")
     ] = False,
@@ -100,15 +149,28 @@ def index(
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, open_or_create
 
-    given = paths or []
-    if given:
+    named = paths or []
+    if named:
         place = location.index_to_write(folder, updating.holds)
     else:
         place = location.index_to_read(folder)
     if not is_index(place):
-        updating.check_paths(place, given)
+        updating.check_paths(place, named)
     if folder is None and location.is_elsewhere(place):
         sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one of this folder)\n")
+    given = updating.Given(
+        exclude=exclude,
+        include=include,
+        hidden=hidden,
+        no_ignore=None if ignore is None else not ignore,
+        max_bytes=max_bytes,
+        encoding=encoding,
+        text_field=text_field,
+        rows=rows,
+    )
+    if dry_run:
+        _preview(place, named, given, as_json=as_json)
+        return
     late = {
         "bits": bits,
         "pooling": pooling,
@@ -121,15 +183,34 @@ def index(
         ) as opened,
         progress_bar("looking for changes") as progress,
     ):
-        report = updating.update(opened, given, again=again, progress=progress)
+        report = updating.update(opened, named, given, again=again, progress=progress)
     if as_json:
         print_json(report_as_dict(report, place))
     else:
-        _print(report, given, place)
+        _print(report, named, place)
+
+
+def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import previewed, ways_in
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.service.json_shape import preview_as_dict
+    from retrieval.service.preview import preview
+
+    found = preview(place, paths, given)
+    if as_json:
+        print_json(preview_as_dict(found))
+        return
+    sys.stdout.write(previewed(found, place))
+    sys.stdout.flush()
+    sys.stderr.write(ways_in({one.reason for one in found.left_out}))
+    if found.problems:
+        sys.stderr.write(listing("problems:", found.problems))
 
 
 def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
     from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import left_out
     from retrieval.cli.output.reports import synced
     from retrieval.service.printable import safe
 
@@ -138,8 +219,6 @@ def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
     if not (report.added or report.updated or report.unchanged or report.moved):
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
         sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
-    if report.skipped:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in report.skipped.items())
-        sys.stderr.write(f"skipped: {reasons}\n")
+    sys.stderr.write(left_out(report.left_out, folder))
     if report.problems:
         sys.stderr.write(listing("problems:", report.problems))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, EncoderSource, IndexFolder, RetrieverName
+from retrieval.cli.options import AsJson, EncoderSource, IndexFolder, RetrieverName, Where
 from retrieval.cli.program import app
 
 
@@ -21,14 +21,7 @@ def search(
     retriever: Annotated[
         RetrieverName, typer.Option("--retriever", help="Who answers; hybrid fuses the others.")
     ] = RetrieverName.HYBRID,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            "--where",
-            metavar="EXPR",
-            help="Search only documents that fulfil this, as in 'path glob \"src/**\"'.",
-        ),
-    ] = None,
+    where: Where = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Show what each token of the query matched best."),
@@ -48,11 +41,13 @@ def search(
 ) -> None:
     """Search an index; best hits first, each with its place, score and the lines that match."""
     from retrieval.cli.output import hits
+    from retrieval.cli.output.files import changed_files
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
     from retrieval.service import location, searching
     from retrieval.service.json_shape import hits_as_dicts
+    from retrieval.service.updating import changes
 
     text = sys.stdin.read() if query == ["-"] else " ".join(query)
     place = location.index_to_read(folder)
@@ -63,9 +58,11 @@ def search(
     )
     with Index.open(place, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)
-    if as_json:
-        print_json(hits_as_dicts(answer.hits, answer.matches))
-        return
-    if not answer.hits:
-        sys.stderr.write("nothing found\n")
-    sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
+        if as_json:
+            print_json(hits_as_dicts(answer.hits, answer.matches))
+        else:
+            if not answer.hits:
+                sys.stderr.write("nothing found\n")
+            sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
+        sys.stdout.flush()
+        sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))

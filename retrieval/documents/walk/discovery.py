@@ -102,6 +102,7 @@ class Discovery:
         options: WalkOptions | None = None,
         known: Mapping[str, KnownFile] | None = None,
         on_left_out: Callable[[LeftOut], object] | None = None,
+        on_folder: Callable[[], object] = lambda: None,
     ) -> None:
         self._roots = Roots(paths, base)
         if max_bytes < 1:
@@ -114,6 +115,7 @@ class Discovery:
         self._options = options or WalkOptions()
         self._known = known or {}
         self._on_left_out = on_left_out
+        self._on_folder = on_folder
         self.roots: tuple[str, ...] = tuple(root.id for root in self._roots.all)
         self._start()
 
@@ -213,6 +215,7 @@ class Discovery:
 
     def _entries(self, folder: Folder, parent: Folder | None) -> list[_Entry]:
         """What is to be looked at in a folder, last id first."""
+        self._on_folder()
         try:
             # By its descriptor, since the status of a file is then found without its whole path.
             descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -396,6 +399,7 @@ def discover(
     options: WalkOptions | None = None,
     known: Mapping[str, KnownFile] | None = None,
     on_left_out: Callable[[LeftOut], object] | None = None,
+    on_folder: Callable[[], object] = lambda: None,
 ) -> Discovery:
     """The files worth reading among and under `paths`, as they are while the result is iterated.
 
@@ -407,6 +411,7 @@ def discover(
         options: what else is left out, and what is taken in.
         known: files by their ids; one that is as it is known is not opened and does not come.
         on_left_out: told of everything that is left out, one by one.
+        on_folder: called before each folder is listed; what it raises ends the walk.
 
     Raises:
         InputError: no path is given, or one does not exist or cannot be reached.
@@ -419,4 +424,5 @@ def discover(
         options=options,
         known=known,
         on_left_out=on_left_out,
+        on_folder=on_folder,
     )

@@ -15,7 +15,7 @@ from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
 from retrieval.indexes import LateSearcher, parse_filter, register_functions
-from retrieval.store import Store
+from retrieval.store import Listed, Store
 
 _FEW = 16
 """Of so many passages one is looked up in no more time than its share of all takes."""
@@ -64,6 +64,18 @@ class Snapshot:
     def generation(self) -> int:
         """The number of the commit that made it."""
         return self.store.generation
+
+    def listed(self, where: str | None) -> list[Listed]:
+        """Documents without their texts, all or those that fulfil a filter.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        if where is None:
+            return self.store.listed()
+        parsed = parse_filter(where)
+        condition, parameters = parsed.to_sql()
+        return self.store.listed(condition, parameters, of_passages=parsed.of_passages)
 
     def allowed(self, where: str | None) -> NDArray[np.bool_] | None:
         """Which passages a search may return, bool by passage id; None is all.

@@ -94,6 +94,7 @@ class Writer:
     Attributes:
         passages: how many passages were encoded.
         pending: characters of passages that are still to be encoded.
+        encoded: characters of those that were.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Writer:
     ) -> None:
         self.passages = 0
         self._tokens = 0.0
-        self.pending = 0
+        self.pending = self.encoded = 0
         self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Started | None = None
         self._contexts: AsRead | None = None
@@ -346,6 +347,7 @@ class Writer:
         self._pace.note(block.characters, time.monotonic() - since)
         self.passages += len(block.rows)
         self.pending -= block.characters
+        self.encoded += block.characters
         self._tokens += block.tokens
         if self._progress is not None:
             self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))

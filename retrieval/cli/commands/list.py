@@ -1,0 +1,46 @@
+"""`retrieval list`: the documents that an index holds."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import AsJson, IndexFolder, Where
+from retrieval.cli.program import app
+
+
+@app.command("list", short_help="List the documents of an index.")
+def list_documents(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH]...", help="Files, folders, globs or ids; everything if not given."
+        ),
+    ] = None,
+    where: Where = None,
+    folder: IndexFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the documents that an index holds: where each is, its passages, its title."""
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import listed
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.style import Style
+    from retrieval.index import Index
+    from retrieval.service.contents import choose
+    from retrieval.service.json_shape import listed_as_dict
+    from retrieval.service.location import index_to_read
+
+    place = index_to_read(folder)
+    with Index.open(place) as opened:
+        choice = choose(opened, names or (), where=where)
+    if as_json:
+        print_json([listed_as_dict(one) for one in choice.documents])
+    else:
+        sys.stdout.write(listed(choice.documents, place, Style.of(sys.stdout)))
+    if choice.unknown:
+        sys.stdout.flush()
+        sys.stderr.write(listing("not in the index:", choice.unknown))
+        raise typer.Exit(1)

@@ -1,0 +1,132 @@
+"""Files and documents as text: what an index holds, what changed, what is left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.cli.output.amounts import count
+from retrieval.cli.output.style import Style
+from retrieval.service.location import shown
+from retrieval.service.printable import safe
+
+if TYPE_CHECKING:
+    from retrieval.documents.walk import LeftOutType, Reason
+    from retrieval.index import Listed
+    from retrieval.service.preview import Preview
+    from retrieval.sync.changes import Changes
+
+_OPTIONS = {
+    "exclude": "another --exclude",
+    "hidden": "--hidden",
+    "include": "--include GLOB",
+    "max_bytes": "--max-bytes N",
+    "no_ignore": "--no-ignore",
+}
+
+_TYPES = 3
+"""So many types of what is left out for a reason are named; the rest is counted."""
+
+
+def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
+    """Documents, one a line: where it is, its passages, its title."""
+    lines = []
+    for one in documents:
+        where = one.id
+        if one.source is not None:
+            line = one.metadata.get("line")  # of a record among many in one file
+            where = shown(index, one.source) + (f":{line}" if isinstance(line, int) else "")
+        parts = [
+            style.dress("path", safe(where)),
+            style.dress("faint", count(one.passages, "passage")),
+            style.dress("title", safe(" ".join(one.title.split()))),
+        ]
+        lines.append("  ".join(part for part in parts if part) + "\n")
+    return "".join(lines)
+
+
+def changed_files(changes: Changes, index: Path, *, named: bool) -> str:
+    """That files have changed since they were indexed, in one line; "" if none have.
+
+    Args:
+        changes: what a look found.
+        index: the index folder.
+        named: whether the user named it.
+    """
+    if not changes:
+        return ""
+    kinds = [
+        f"{len(ids):,} {name}"
+        for ids, name in (
+            (changes.changed, "changed"),
+            (changes.new, "new"),
+            (changes.gone, "gone"),
+        )
+        if ids
+    ]
+    first = (*changes.changed, *changes.new, *changes.gone)[0]
+    more = "" if changes.complete else " or more"
+    option = f" --index {index}" if named else ""
+    return (
+        f"files have changed since they were indexed: {', '.join(kinds)}{more}, such as "
+        f"{safe(shown(index, first))}; `retrieval index{option}` brings them up to date\n"
+    )
+
+
+def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str:
+    """What was not read, a line for each reason: `21 binary: 12 .png, 9 .mp4, such as a/b.png`.
+
+    The index itself, which no one expects to be read, is not spoken of.
+    """
+    lines = []
+    for reason, of_type in types.items():
+        known = {
+            type: one
+            for type, one in of_type.items()
+            if not (reason == "excluded" and type == f"{index.name}/" and one.count == 1)
+        }
+        if not known:
+            continue
+        first = sorted(known.items(), key=lambda item: -item[1].count)
+        named = [f"{one.count:,} {safe(type)}" for type, one in first[:_TYPES]]
+        rest = sum(one.count for _, one in first[_TYPES:])
+        if rest:
+            named.append(f"{rest:,} more")
+        total = sum(one.count for one in known.values())
+        example = safe(shown(index, first[0][1].examples[0]))
+        lines.append(f"  {total:,} {reason}: {', '.join(named)}, such as {example}\n")
+    if not lines:
+        return ""
+    title = "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
+    return "".join([title, *lines])
+
+
+def previewed(found: Preview, index: Path) -> str:
+    """What would go in, be read again, leave and stay out, a line each, and how many of each."""
+    kinds = (("new", found.new), ("changed", found.changed), ("gone", found.gone))
+    lines = [f"{kind:<9} {safe(shown(index, id))}\n" for kind, ids in kinds for id in ids]
+    for one in found.left_out:
+        slash = "/" if one.is_folder else ""
+        lines.append(f"{'left out':<9} {safe(shown(index, one.id))}{slash}  ({one.reason})\n")
+    counts = {
+        **{kind: len(ids) for kind, ids in kinds},
+        "unchanged": len(found.unchanged),
+        "left out": len(found.left_out),
+    }
+    lines.append(", ".join(f"{number:,} {kind}" for kind, number in counts.items()) + "\n")
+    return "".join(lines)
+
+
+def ways_in(reasons: Collection[Reason]) -> str:
+    """How to take in what was left out for these reasons, a line each."""
+    from retrieval.documents.walk import WAY_IN
+
+    lines = [
+        f"  {reason}: {' or '.join(_OPTIONS[option] for option in options)}\n"
+        for reason, options in WAY_IN.items()
+        if reason in reasons
+    ]
+    if not lines:
+        return ""
+    return "".join(["to take in what was left out (naming its path does, too):\n", *lines])

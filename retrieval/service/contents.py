@@ -1,0 +1,110 @@
+"""What an index holds, chosen as a user names it: by paths, globs, ids and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retrieval.documents import source_id
+from retrieval.errors import InputError
+from retrieval.index import Index, Listed
+from retrieval.indexes import path_glob
+from retrieval.sync.roots import is_under
+from retrieval.sync.settings import remember, settings_of
+
+_MAGIC = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Documents that were chosen.
+
+    Attributes:
+        documents: those of no file first, then by file.
+        unknown: names that fit none.
+    """
+
+    documents: list[Listed]
+    unknown: list[str]
+
+
+def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None) -> Choice:
+    """The documents that one of the names and the filter fit; all, where there is neither.
+
+    A name is a file or a folder as one would type it here, relative to the current folder, even
+    if it is there no more; or a glob over such files (`*` and `?` within a component, `**` across
+    them), with all that lies beneath what it fits; or a document's id.
+
+    Args:
+        index: the index.
+        names: what a document must fit one of; none is no condition.
+        where: a filter, see `Index.search`.
+
+    Raises:
+        FilterError: `where` cannot be parsed.
+    """
+    documents = index.documents(where)
+    if not names:
+        return Choice(documents, [])
+    chosen: set[str] = set()
+    unknown = []
+    for name in dict.fromkeys(names):
+        found = _fitting(documents, name, index.path.parent)
+        if not found:
+            unknown.append(name)
+        chosen |= found
+    return Choice([one for one in documents if one.id in chosen], unknown)
+
+
+def delete(
+    index: Index, names: Sequence[str] = (), *, where: str | None = None
+) -> tuple[int, list[str]]:
+    """Delete the documents that one of the names and the filter fit, see `choose`.
+
+    What the index was given and is deleted by its name is forgotten: it does not come back.
+
+    Returns:
+        How many documents there were, and the names that fitted none.
+
+    Raises:
+        InputError: neither a name nor a filter was given.
+        FilterError: `where` cannot be parsed.
+    """
+    if not names and where is None:
+        raise InputError("nothing was named; give files, folders, globs or ids, or a filter")
+    choice = choose(index, names, where=where)
+    if where is None:
+        _forget_roots(index, names)
+    return index.delete(one.id for one in choice.documents), choice.unknown
+
+
+def _forget_roots(index: Index, names: Sequence[str]) -> None:
+    """Forget what the index was given of these names."""
+    base = index.path.parent
+    before = settings_of(index.remembered)
+    named = [source_id(Path(name), base) for name in names]
+    kept = tuple(
+        root
+        for root in before.roots
+        if not any(is_under(source_id(base / root, base), name) for name in named)
+    )
+    if kept != before.roots:
+        with index.writing() as writer:
+            remember(writer, before, replace(before, roots=kept))
+
+
+def _fitting(documents: Sequence[Listed], name: str, base: Path) -> set[str]:
+    """Ids of the documents that a name fits: as a path, or else as a glob, or else as an id."""
+    try:
+        place = source_id(Path(name), base)
+    except ValueError:  # a NUL: no path, and no id either
+        return set()
+    found = {one.id for one in documents if one.source and is_under(one.source, place)}
+    if not found and _MAGIC.intersection(name):
+        found = {
+            one.id
+            for one in documents
+            if one.source and (path_glob(place, one.source) or path_glob(f"{place}/**", one.source))
+        }
+    return found or {one.id for one in documents if one.id == name}

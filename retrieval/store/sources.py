@@ -1,0 +1,126 @@
+"""What a store knows of files: as they were when they were read, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from retrieval.store.schema import SourceRecord
+
+_COLUMNS = "path, size, mtime_ns, hash, reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A document without its text.
+
+    Attributes:
+        id: its id.
+        title: its title, or "".
+        source: path of the file that it came from, or None.
+        metadata: its metadata.
+        passages: how many it has.
+    """
+
+    id: str
+    title: str
+    source: str | None
+    metadata: dict[str, Any]
+    passages: int
+
+
+class SourceReading(ABC):
+    """The part of `Store` that is about files; raises what `Store` does."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The database, for one reader at a time."""
+
+    def source(self, path: str) -> SourceRecord | None:
+        """What is known of the file at this path."""
+        with self._reading() as database:
+            row = database.execute(
+                f"SELECT {_COLUMNS} FROM sources WHERE path = ?", (path,)
+            ).fetchone()
+        return None if row is None else SourceRecord(*row)
+
+    def sources(self) -> dict[str, SourceRecord]:
+        """What is known of all files, by path."""
+        with self._reading() as database:
+            rows = database.execute(f"SELECT {_COLUMNS} FROM sources")
+            return {row[0]: SourceRecord(*row) for row in rows}
+
+    def source_paths(self) -> list[str]:
+        """The paths of all files that documents came from, or that gave none."""
+        with self._reading() as database:
+            return [
+                path
+                for (path,) in database.execute(
+                    "SELECT path FROM sources UNION"
+                    " SELECT source FROM documents WHERE source IS NOT NULL"
+                )
+            ]
+
+    def ids_of_source(self, path: str) -> dict[str, int]:
+        """Ids and numbers of the documents that came from the file at this path."""
+        with self._reading() as database:
+            return dict(
+                database.execute("SELECT id, number FROM documents WHERE source = ?", (path,))
+            )
+
+    def count_of_source(self, path: str) -> int:
+        """How many documents came from the file at this path."""
+        with self._reading() as database:
+            row = database.execute(
+                "SELECT count(*) FROM documents WHERE source = ?", (path,)
+            ).fetchone()
+        return int(row[0])
+
+    def counts_of_sources(self) -> dict[str, int]:
+        """How many documents came from each file, by path."""
+        with self._reading() as database:
+            return dict(
+                database.execute(
+                    "SELECT source, count(*) FROM documents WHERE source IS NOT NULL"
+                    " GROUP BY source"
+                )
+            )
+
+    def sources_after(self, path: str, most: int) -> list[SourceRecord]:
+        """What is known of the first `most` files beyond this path, in the order of paths."""
+        with self._reading() as database:
+            rows = database.execute(
+                f"SELECT {_COLUMNS} FROM sources WHERE path > ? ORDER BY path LIMIT ?", (path, most)
+            )
+            return [SourceRecord(*row) for row in rows]
+
+    def listed(
+        self, condition: str = "1", parameters: Sequence[Any] = (), *, of_passages: bool = False
+    ) -> list[Listed]:
+        """Documents that fulfil an SQL condition, those of no file first, then by file.
+
+        Args:
+            condition: over a row of `documents AS d`.
+            parameters: for its question marks.
+            of_passages: whether it speaks of `passages AS p` too, one of which is to fulfil it.
+        """
+        if of_passages:
+            condition = (
+                f"EXISTS (SELECT 1 FROM passages AS p WHERE p.document = d.number AND {condition})"
+            )
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT d.id, d.title, d.source, d.metadata,"
+                " (SELECT count(*) FROM passages AS c WHERE c.document = d.number)"
+                f" FROM documents AS d WHERE {condition} ORDER BY d.source, d.number",
+                parameters,
+            )
+            return [
+                Listed(id, title, source, json.loads(metadata), passages)
+                for id, title, source, metadata, passages in rows
+            ]

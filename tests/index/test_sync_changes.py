@@ -1,0 +1,73 @@
+"""A look at whether files have changed: what it finds, and that its time is bounded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from retrieval.index import Index
+from retrieval.sync import changes as module
+from retrieval.sync import sync
+from retrieval.sync.changes import changes
+
+from .source_files import write
+
+
+def test_nothing_has_changed(index: Index, docs: Path) -> None:
+    assert not changes(index), "an index of nothing"
+    sync(index, [docs])
+    found = changes(index, 60)
+    assert not found
+    assert found.complete
+
+
+def test_what_has_changed_is_named(index: Index, docs: Path) -> None:
+    sync(index, [docs])
+    write(docs / "a.md", "# Apples\n\nabout apricot", age=3)
+    (docs / "b.txt").unlink()
+    (docs / "sub" / "new.txt").write_text("new")
+    (docs / "sub" / "new.png").write_bytes(b"\x89PNG")
+    found = changes(index, 60)
+    assert (found.changed, found.gone, found.new) == (
+        ("docs/a.md",),
+        ("docs/b.txt",),
+        ("docs/sub/new.txt",),
+    )
+    sync(index)
+    assert not changes(index, 60)
+
+
+def test_a_file_that_could_not_go_in_is_not_new(index: Index, docs: Path) -> None:
+    write(docs / "broken.jsonl", '{"no": "text"}\n')
+    report = sync(index, [docs])
+    assert len(report.problems) == 1
+    os.utime(index.path / "store.sqlite")  # the clock of the file system may stand still for a tick
+    assert not changes(index, 60)
+
+
+def test_an_index_far_from_its_files_says_nothing(index: Index, docs: Path) -> None:
+    sync(index, [docs])
+    shutil.rmtree(docs)
+    assert not changes(index, 60)
+
+
+def test_a_file_that_was_just_written_is_not_taken_for_changed(index: Index, docs: Path) -> None:
+    (docs / "b.txt").write_text("just now")
+    sync(index, [docs])
+    assert not changes(index, 60)
+
+
+def test_the_time_is_bounded(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(200):
+        write(tmp_path / "many" / f"{number:03}.txt", f"text {number}")
+    sync(index, [tmp_path / "many"])
+    for number in range(200):
+        write(tmp_path / "many" / f"{number:03}.txt", f"other text {number}")
+    clock = iter(range(10_000))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    found = changes(index, 2.5)
+    assert not found.complete
+    assert 0 < len(found.changed) < 200
