@@ -65,9 +65,14 @@ def preview_as_dict(found: Preview) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """The value in what JSON knows; NaN and infinities, which it does not, as null."""
+    """The value in what JSON knows; NaN and infinities, which it does not, as null.
+
+    Dataclasses and named tuples become objects, paths text.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # a named tuple
+        return plain_value(value._asdict())
     if isinstance(value, Mapping):
         return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
