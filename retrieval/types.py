@@ -320,7 +320,8 @@ class TokenMatch:
 
     Attributes:
         query_token: the query's text that the token stands for; "" for a special token.
-        query_span: where it is in the query, in characters; empty for a special token, None if
+        query_span: where it is in what the encoder read of the query, in characters: all of it,
+            unless it has phrases or exclusions or is a trace; empty for a special token, None if
             the encoder does not say.
         passage_token: the text that the passage's token stands for, which may be in the title
             that was read before the passage; "" if there is none or it is not known.

@@ -20,7 +20,15 @@ from retrieval.indexes.late import (
     write_late,
 )
 from retrieval.indexes.late import dim_problem as token_dim_problem
-from retrieval.indexes.lexical import FIELD_WEIGHTS, FIELDS, LexicalIndex, highlight, write_lexical
+from retrieval.indexes.lexical import (
+    FIELD_WEIGHTS,
+    FIELDS,
+    LexicalIndex,
+    LexicalQuery,
+    highlight,
+    parse_query,
+    write_lexical,
+)
 from retrieval.indexes.ranking import TieOrder, below, top_k
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "LateSearcher",
     "LateSegment",
     "LexicalIndex",
+    "LexicalQuery",
     "TieOrder",
     "TokenMatches",
     "below",
@@ -46,6 +55,7 @@ __all__ = [
     "merge_exact",
     "open_late",
     "parse_filter",
+    "parse_query",
     "path_glob",
     "register_functions",
     "token_dim_problem",

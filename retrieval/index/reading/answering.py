@@ -37,7 +37,7 @@ def answer(
     found: list[list[Hit]] = []
     for first in range(0, len(queries), _AT_ONCE):
         texts = queries[first : first + _AT_ONCE]
-        asked = search.prepare(slot, texts, request.retriever, request.hybrid)
+        asked = search.prepare(snapshot, slot, texts, request.retriever, request.hybrid)
         with snapshot.guarded():
             listed = _listed(snapshot, slot, asked, request, allowed)
             found += hits(

@@ -11,7 +11,7 @@ from retrieval.errors import EncoderError, InputError
 from retrieval.index.as_read import AsRead, path_of
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
-from retrieval.index.reading.search import QUERY_CHARACTERS, Request
+from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import TokenMatches
 from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, VectorLocator
@@ -47,14 +47,14 @@ def explain(
     Raises:
         InputError: a hit's passage is not in the index any more.
     """
-    (asked,) = search.prepare(slot, [query], "late")
+    (asked,) = search.prepare(snapshot, slot, [query], "late")
     if asked.tokens is None or not hits:
         return [() for _ in hits]
     encoder = slot.get()
     with snapshot.guarded():
         ids = [_passage_id(snapshot, hit) for hit in hits]
         found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))
-    own = _spans(encoder, query[:QUERY_CHARACTERS], "query", len(asked.tokens))
+    own = _spans(encoder, asked.read, "query", len(asked.tokens))
     as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
     pooled = snapshot.store.settings.late.pooling > 1
     answers = []
@@ -62,7 +62,7 @@ def explain(
         lead = as_read.before(hit.title, path_of(hit.metadata), hit.passage.context, hit.text)
         read = lead + hit.text
         spans = None if pooled else _spans(encoder, read, "document", None)
-        answers.append(tuple(_matches(query, own, read, len(lead), spans, matches)))
+        answers.append(tuple(_matches(asked.read, own, read, len(lead), spans, matches)))
     return answers
 
 
@@ -98,7 +98,7 @@ def _matches(
     """The matches of one passage.
 
     Args:
-        query: the query's text.
+        query: what the encoder read of the query.
         own: the spans of its tokens.
         read: what the encoder read of the passage.
         lead: how many characters of that stand before the passage.

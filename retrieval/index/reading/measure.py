@@ -115,7 +115,7 @@ def measure(
     if not texts:
         wanted = "add some with words" if drawn else "give at least one"
         raise InputError(f"there is no query to measure with; {wanted}")
-    asked = [query.tokens for query in search.prepare(slot, texts, "late")]
+    asked = [query.tokens for query in search.prepare(snapshot, slot, texts, "late")]
     tokens = [vectors for vectors in asked if vectors is not None]
     depth = max(k, depth)
     with snapshot.guarded():

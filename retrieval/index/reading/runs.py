@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import LexicalIndex, TieOrder, below, top_k
+from retrieval.indexes import TieOrder, below, top_k
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_SCORES = np.empty(0, np.float32)
@@ -59,9 +59,15 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: its text and, if a retriever needs them, dense f32 [D] and tokens f32 [m, d]."""
+    """One query: its text and, if a retriever needs them, dense f32 [D] and tokens f32 [m, d].
+
+    Attributes:
+        text: as it was asked.
+        read: what the encoder reads of it.
+    """
 
     text: str
+    read: str = ""
     dense: NDArray[np.float32] | None = None
     tokens: NDArray[np.float32] | None = None
 
@@ -79,7 +85,7 @@ def find(
         lexical = snapshot.lexical
         if lexical is None:
             return [Run(_NO_IDS, _NO_SCORES) for _ in queries]
-        return [Run(*_by_words(lexical, query.text, k, allowed, ties)) for query in queries]
+        return [Run(*lexical.search(query.text, k, allowed, ties=ties)) for query in queries]
     if retriever == "dense":
         vectors = np.stack([query.dense for query in queries if query.dense is not None])
         found = [
@@ -127,22 +133,6 @@ def score(snapshot: Snapshot, retriever: str, query: Query, ids: NDArray[np.int6
             if segment.dense is not None:
                 np.maximum(scores, segment.dense.score(query.dense, ids), out=scores)
     return _best([(ids, scores)], len(ids), snapshot.order)
-
-
-def _by_words(
-    lexical: LexicalIndex,
-    text: str,
-    k: int,
-    allowed: NDArray[np.bool_] | None,
-    ties: TieOrder,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k best by words; all that tie with the last are read, so that their order decides."""
-    limit = k + 1
-    while True:
-        ids, scores = lexical.search(text, limit, allowed)
-        if len(ids) < limit or scores[-1] < scores[k - 1]:
-            return top_k(ids, scores, k, ties)
-        limit *= 4
 
 
 def _best(

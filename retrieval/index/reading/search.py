@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.fusing import fused, retrievers
 from retrieval.index.reading.runs import Query, Ranking, find_steadily
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import parse_query
 from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Retriever
 
 QUERY_CHARACTERS = 1 << 15
@@ -84,6 +85,7 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
 
 
 def prepare(
+    snapshot: Snapshot,
     encoder: EncoderSlot,
     texts: Sequence[str],
     retriever: Retriever,
@@ -94,10 +96,14 @@ def prepare(
     words = retriever == "hybrid" and not (weights["dense"] or weights["late"])
     if retriever == "lexical" or words or not texts:
         return [Query(text) for text in texts]
-    embeddings = encoder.get().encode_queries([text[:QUERY_CHARACTERS] for text in texts])
+    lexical = snapshot.lexical
+    read = [lexical.gist(text) if lexical else parse_query(text).text for text in texts]
+    read = [text[:QUERY_CHARACTERS] for text in read]
+    embeddings = encoder.get().encode_queries(read)
     return [
         Query(
             text,
+            read[place],
             None if embeddings.dense is None else embeddings.dense[place],
             _tokens(embeddings, place),
         )
@@ -122,10 +128,40 @@ def rank(
         allowed: bool by passage id; None is all.
     """
     k = min(k, snapshot.passages)
-    if retriever == "hybrid":
-        return fused(snapshot, queries, k, allowed, hybrid or HYBRID)
-    runs = find_steadily(snapshot, retriever, queries, k, allowed)
-    return [Ranking(run, {retriever: run}) for run in runs]
+    rankings: dict[int, Ranking] = {}
+    for fitting, places in _by_what_fits(snapshot, queries, retriever, allowed):
+        asked = [queries[place] for place in places]
+        if retriever == "hybrid":
+            found = fused(snapshot, asked, k, fitting, hybrid or HYBRID)
+        else:
+            runs = find_steadily(snapshot, retriever, asked, k, fitting)
+            found = [Ranking(run, {retriever: run}) for run in runs]
+        rankings.update(zip(places, found, strict=True))
+    return [rankings[place] for place in range(len(queries))]
+
+
+def _by_what_fits(
+    snapshot: Snapshot,
+    queries: Sequence[Query],
+    retriever: Retriever,
+    allowed: NDArray[np.bool_] | None,
+) -> Iterator[tuple[NDArray[np.bool_] | None, list[int]]]:
+    """The places of the queries by the passages that fit them.
+
+    Nearly all queries have neither phrases nor exclusions, and are answered together.
+    """
+    lexical = snapshot.lexical
+    plain = []
+    for place, query in enumerate(queries):
+        fitting = allowed
+        if lexical is not None and retriever != "lexical":  # which sees to that itself
+            fitting = lexical.fitting(query.text, allowed, snapshot.store.next_passage)
+        if fitting is allowed:
+            plain.append(place)
+        else:
+            yield fitting, [place]
+    if plain:
+        yield allowed, plain
 
 
 def _tokens(embeddings: Embeddings, place: int) -> NDArray[np.float32] | None:

@@ -16,6 +16,9 @@ something else, syntax is only what looks like it:
   excludes no words;
 - stop words and words that the query asks for as well are not excluded;
 - a query that would ask for nothing but what it excludes excludes nothing.
+
+A word that is repeated counts for more, but not for many (BM25's k3). Of a pasted trace or log the
+lines that say where count for little beside those that say what happened (`traces`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from retrieval.indexes.lexical.folding import fold
+from retrieval.indexes.lexical.traces import messages
 from retrieval.indexes.lexical.words import indexed, parts, stems
 
 QUERY_CHARACTERS = 1 << 16
@@ -42,6 +46,9 @@ _SYNTAX = re.compile(
 _MOST_WORDS = 20  # of a query with syntax; who writes more writes prose, which has quotation marks
 _OPTION = re.compile(r"(?<!\S)(?:--[A-Za-z]|-[A-Za-z]{1,2}(?![^\s=]))|\A-")
 
+_K3 = 2.0
+_OF_A_PLACE = 0.2  # what a word counts that only stands in a trace's places
+
 Terms = tuple[str, ...]
 
 
@@ -52,24 +59,29 @@ class LexicalQuery:
     Attributes:
         text: the query without what it excludes and without the marks around its phrases: what an
             encoder reads of it.
-        terms: the words it asks for and how often; stop words only if there is nothing else.
-        graphemes: those that its n-grams are made of, and how often; they say less than bigrams.
+        terms: the words it asks for and what each counts; stop words only if there is nothing else.
+        graphemes: those that its bigrams are made of, likewise.
         phrases: the phrases that a passage must hold, each as its words.
         excluded: the words and phrases that a passage must not hold, likewise.
+        lines: of a pasted trace or log, those that say what happened.
     """
 
     text: str
-    terms: Mapping[str, int]
-    graphemes: Mapping[str, int]
+    terms: Mapping[str, float]
+    graphemes: Mapping[str, float]
     phrases: tuple[Terms, ...] = ()
     excluded: tuple[Terms, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
 def parse_query(query: str) -> LexicalQuery:
     """Read a query; any text is one."""
     query = query[:QUERY_CHARACTERS].strip()
-    if "\n" in query or "\r" in query or len(query.split()) > _MOST_WORDS:
+    lines = query.splitlines()
+    if len(lines) > 1:
+        return _pasted(query, lines)
+    if len(query.split()) > _MOST_WORDS:
         return LexicalQuery(query, *_terms(query))
     options = _OPTION.search(query) is not None
     kept: list[str] = []
@@ -98,8 +110,21 @@ def parse_query(query: str) -> LexicalQuery:
     excluded += [each for each in words if not set(each) <= terms.keys()]
     for term in (term for phrase in phrases for term in phrase):
         if term.isascii():  # a stop word counts in a phrase
-            terms.setdefault(term, 1)
+            terms.setdefault(term, 1.0)
     return LexicalQuery(text if end else query, terms, graphemes, _some(phrases), _some(excluded))
+
+
+def _pasted(query: str, lines: list[str]) -> LexicalQuery:
+    """A query of several lines."""
+    chosen = messages(lines)
+    if len(chosen) == sum(1 for line in lines if line.strip()):
+        return LexicalQuery(query, *_terms(query))
+    kept = tuple(lines[place].strip() for place in chosen)
+    text = "\n".join(kept)
+    terms, graphemes = _terms(text)
+    for term in _terms(query)[0]:
+        terms.setdefault(term, _OF_A_PLACE)
+    return LexicalQuery(text, terms, graphemes, lines=kept)
 
 
 def _some(phrases: list[Terms]) -> tuple[Terms, ...]:
@@ -116,8 +141,8 @@ def _units(text: str) -> str:
     return made.grams or " ".join(made.words)
 
 
-def _terms(text: str) -> tuple[dict[str, int], dict[str, int]]:
-    """The terms of a text and the graphemes of its bigrams, and how often it holds each."""
+def _terms(text: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The terms of a text and the graphemes of its bigrams, and what each counts."""
     words: list[str] = []
     graphemes: list[str] = []
     for word in fold(text).split():
@@ -127,4 +152,9 @@ def _terms(text: str) -> tuple[dict[str, int], dict[str, int]]:
         words += [word[a:b].replace("_", "") for a, b in made.others]
     joined = " ".join(words)
     terms = stems(joined, stop_words=False) or stems(joined)
-    return dict(Counter(terms)), dict(Counter(stems(" ".join(graphemes))))
+    return _saturated(terms), _saturated(stems(" ".join(graphemes)))
+
+
+def _saturated(terms: list[str]) -> dict[str, float]:
+    """What each term counts for how often it is there: BM25's factor of a query's terms."""
+    return {term: (_K3 + 1) * count / (_K3 + count) for term, count in Counter(terms).items()}

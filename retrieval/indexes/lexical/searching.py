@@ -30,8 +30,9 @@ from retrieval.indexes.lexical.fields import (
 )
 from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
 from retrieval.indexes.lexical.words import SPACELESS
+from retrieval.indexes.ranking import TieOrder, top_k
 
-_MAX_TERMS = 256
+_MOST_TERMS = 64
 _FEW_ALLOWED = 1024
 _K1, _B = 1.2, 0.75  # tantivy's
 _GRAMS = 0.5  # what an n-gram counts, of a word
@@ -82,6 +83,7 @@ class LexicalIndex:
         k: int,
         allowed: NDArray[np.bool_] | None = None,
         *,
+        ties: TieOrder | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best passages that are allowed and fit the query: that hold a word of it.
@@ -90,14 +92,15 @@ class LexicalIndex:
 
         Args:
             query: any text; see `parse_query`. Of a very long one the first 65,536 characters
-                count, and of its terms the 256 rarest.
+                count, and of its terms the 64 that tell most.
             k: at least 1; may exceed what there is.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
+            ties: the order of passages with equal scores; None is by ascending id.
             weights: of fields, instead of those of `FIELD_WEIGHTS`; 0 leaves a field out.
 
         Returns:
-            ids i64 [h] and scores f32 [h], h <= k; scores descend, equal ones by ascending id, and
-            the first of them are the same whatever k is.
+            ids i64 [h] and scores f32 [h], h <= k; scores descend, and the first of them are the
+            same whatever k is.
 
         Raises:
             InputError: k is below 1, or the weights cannot be used.
@@ -111,7 +114,7 @@ class LexicalIndex:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
             if allowed is not None and count <= _FEW_ALLOWED:
                 few = self._restrict(asked, np.flatnonzero(allowed))
-                return _best(*self._take(few, min(count, total)), k)
+                return top_k(*self._take(few, min(count, total)), k, ties)
             # tantivy knows no filter of ours and breaks ties by its segments: read on in its
             # ranking until k are allowed, and all that are as good as the last of them.
             limit = min(total, 1 + math.ceil(1.5 * k * total / count) if count < total else k + 1)
@@ -121,7 +124,7 @@ class LexicalIndex:
                 found, values = ids[kept], scores[kept]
                 exhausted = len(ids) < limit or limit == total
                 if exhausted or (len(values) >= k and scores[-1] < values[k - 1]):
-                    return _best(found, values, k)
+                    return top_k(found, values, k, ties)
                 limit = min(total, 4 * limit)
 
     def score(
@@ -166,10 +169,24 @@ class LexicalIndex:
                 mask[self._matching(_any(map(self._holds, parsed.excluded)))] = False
         return mask if allowed is None else mask & allowed
 
+    def gist(self, query: str) -> str:
+        """What an encoder should read of a query.
+
+        That is the query without what it excludes. A pasted trace is too long for an encoder, and
+        the lines that say what happened stand among others: of these it is the one that some
+        passage answers best.
+        """
+        parsed = parse_query(query)
+        if len(parsed.lines) < 2:
+            return parsed.text
+        best = [self.search(line, 1)[1] for line in parsed.lines]
+        scores = [float(found[0]) if len(found) else 0.0 for found in best]
+        return parsed.lines[scores.index(max(scores))]
+
     def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
         """tantivy's query, or None if the index holds none of the terms."""
-        terms = [(term, float(times)) for term, times in parsed.terms.items()]
-        terms += [(term, _GRAPHEME * times) for term, times in parsed.graphemes.items()]
+        terms = list(parsed.terms.items())
+        terms += [(term, _GRAPHEME * counts) for term, counts in parsed.graphemes.items()]
         disjunction = self._disjunction(terms, weights)
         if disjunction is None or not (parsed.phrases or parsed.excluded):
             return disjunction
@@ -182,23 +199,24 @@ class LexicalIndex:
         import tantivy
 
         total = len(self)
-        clauses = []
-        for term, times in terms:
+        clauses: dict[str, list[Any]] = {}
+        rarity: dict[str, float] = {}
+        for term, counts in terms:
             spaceless = SPACELESS.match(term)
             for field, weight in weights.items():
                 name = grams_of(field) if spaceless else field
                 factor = self._factors.get(name)
                 if weight and factor and (frequency := self._searcher.doc_freq(name, term)):
-                    boost = weight * times * (_GRAMS if spaceless else 1.0)
-                    rarity = boost * math.log1p(total / frequency)
-                    clauses.append((-rarity, term, name, boost * factor))
+                    boost = weight * counts * (_GRAMS if spaceless else 1.0)
+                    told = boost * math.log1p(total / frequency)
+                    rarity[term] = max(told, rarity.get(term, 0.0))
+                    single = tantivy.Query.term_query(self._schema, name, term, "freq")
+                    query = tantivy.Query.boost_query(single, boost * factor)
+                    clauses.setdefault(term, []).append(query)
         if not clauses:
             return None
-        queries = []
-        for _, term, name, boost in sorted(clauses)[:_MAX_TERMS]:
-            single = tantivy.Query.term_query(self._schema, name, term, "freq")
-            queries.append(tantivy.Query.boost_query(single, boost))
-        return _any(queries)
+        chosen = sorted(clauses, key=lambda term: (-rarity[term], term))[:_MOST_TERMS]
+        return _any(query for term in chosen for query in clauses[term])
 
     def _conditions(self, parsed: LexicalQuery, *scored: Any) -> Any:
         """What matches `scored`, holds every phrase and nothing that is excluded."""
@@ -258,13 +276,6 @@ def _any(queries: Iterable[Any]) -> Any:
     import tantivy
 
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
-
-
-def _best(
-    ids: NDArray[np.int64], scores: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    order = np.lexsort((ids, -scores))[:k]
-    return ids[order], scores[order]
 
 
 def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,13 +39,13 @@ def bm25(docs: Fields, query: str, weights: Mapping[str, float]) -> dict[int, fl
         average = sum(map(len, bags.values())) / len(docs)
         share = len(docs) / max(1, sum(map(bool, bags.values())))  # of passages that lack the field
         factor = weight * (1 + 1.2 * (0.25 + 0.75 * share)) / 2.2
-        for word in query.split():
+        for word, times in Counter(query.split()).items():
             holders = sum(word in bag for bag in bags.values())
             idf = math.log(1 + (len(docs) - holders + 0.5) / (holders + 0.5))
             for i, bag in bags.items():
                 if weight and (count := bag.count(word)):
                     norm = 1.2 * (0.25 + 0.75 * stored_length(len(bag)) / average)
-                    part = factor * idf * 2.2 * count / (count + norm)
+                    part = 3 * times / (2 + times) * factor * idf * 2.2 * count / (count + norm)
                     scores[i] = scores.get(i, 0.0) + part
     return scores
 

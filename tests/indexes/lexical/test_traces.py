@@ -1,0 +1,107 @@
+"""Pasted traces and logs: which lines say what happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from retrieval.indexes.lexical import parse_query
+from retrieval.indexes.lexical.traces import messages
+
+TRACES = {
+    "python": """\
+* Traceback (most recent call last):
+  File "/opt/mill/grind.py", line 20, in <module>
+    main()
+  File "/opt/mill/grind.py", line 11, in main
+    wheel.turn(speed=4)
+    ~~~~~~~~~~^^^^^^^^^
+  File "/opt/mill/wheel.py", line 7, in turn
+    raise Jammed(self)
+* Jammed: the wheel does not turn""",
+    "java": """\
+* Exception in thread "main" mill.Jammed: the wheel does not turn
+	at mill.Wheel.turn(Wheel.java:7)
+	at mill.Grind.main(Grind.java:11)
+	at mill.Grind.run(Grind.java:2)
+* Caused by: java.io.IOException: no flour
+	at mill.Sack.open(Sack.java:70)
+* 	... 3 more""",
+    "go": """\
+* panic: the wheel does not turn
+* goroutine 1 [running]:
+mill.(*Wheel).Turn(0xc00001c0a8, 0x4)
+	/home/mill/wheel.go:7 +0x1d
+mill.(*Grind).Run(0xc0000121b8, 0x2)
+	/home/mill/grind.go:11 +0x2a
+mill.main(0xc0000121b8, 0x2)
+	/home/mill/main.go:3 +0x17""",
+    "javascript": """\
+* Error: the wheel does not turn
+    at Wheel.turn (/mill/wheel.js:7:13)
+    at Grind.main (/mill/grind.js:11:5)
+    at Grind.run (/mill/grind.js:2:1)""",
+    "rust": """\
+* thread 'main' panicked at src/wheel.rs:7:13:
+* the wheel does not turn
+* stack backtrace:
+   0: mill::wheel::turn
+             at ./src/wheel.rs:7:13
+   1: mill::main
+             at ./src/main.rs:11:5
+   2: mill::start
+             at ./src/start.rs:1:1""",
+    "csharp": """\
+* Unhandled exception. Mill.Jammed: the wheel does not turn
+   at Mill.Wheel.Turn(Int32 speed) in C:\\mill\\Wheel.cs:line 7
+   at Mill.Grind.Main(String name) in C:\\mill\\Grind.cs:line 11""",
+    "gdb": """\
+* Program received signal SIGSEGV, Segmentation fault.
+#0  0x0000555555555131 in turn (speed=4) at wheel.c:7
+#1  0x0000555555555160 in grind (speed=4) at grind.c:11
+#2  0x0000555555555180 in main (speed=4) at main.c:3""",
+    "php": """\
+* PHP Fatal error:  Uncaught Jammed: the wheel does not turn
+#0 /mill/wheel.php(7): turn(4)
+#1 /mill/grind.php(11): grind(4)
+#2 /mill/main.php(3): main(4)""",
+    "log": """\
+2026-05-01 10:00:01 INFO [wheel] turn 1 took 20 ms
+2026-05-01 10:00:02 INFO [wheel] turn 2 took 21 ms
+* 2026-05-01 10:00:03 ERROR [wheel] does not turn: jammed
+2026-05-01 10:00:04 INFO [wheel] turn 3 took 22 ms""",
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_lines_that_say_what_happened(name: str) -> None:
+    marked = TRACES[name].split("\n")
+    wanted = [place for place, line in enumerate(marked) if line.startswith("* ")]
+    lines = [line.removeprefix("* ") for line in marked]
+    assert messages(lines) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def turn(wheel):\n    wheel.speed = 4\n    wheel.stop = 0\n    for i in range(4):\n"
+        "        print(wheel[i])\n    return 0",
+        "first of all\nsecond\nthird\nfourth",
+        "- a list\n- of items\n- to find",
+        "ports:\n  - 80:80\n  - 443:443\nvolumes:\n  - a:/a\n  - b:/b\nname: x",
+        "x = a[0:5]\ny = a[5:9]\nfor i in x:\n    print(i)\nreturn y",
+        "What does error 12 at line 3 mean?",
+        "",
+        "\n\n",
+    ],
+)
+def test_other_texts_are_left_alone(text: str) -> None:
+    lines = text.split("\n")
+    assert messages(lines) == [place for place, line in enumerate(lines) if line.strip()]
+    assert parse_query(text).lines == ()
+
+
+def test_words_of_the_places_count_for_little() -> None:
+    text = TRACES["java"].replace("* ", "")
+    parsed = parse_query(text)
+    assert parsed.text.startswith("Exception in thread") and "Wheel.java" not in parsed.text
+    assert 0 < parsed.terms["grind"] < 0.5 < parsed.terms["wheel"]
