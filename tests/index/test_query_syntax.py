@@ -72,7 +72,9 @@ def test_queries_with_and_without_syntax_in_one_batch(index: Index) -> None:
 
 def test_a_filter_and_a_phrase_hold_together(tmp_path: Path) -> None:
     with Index.create(tmp_path / "index", encoder=FakeEncoder()) as index:
-        index.add(Document(id, "a red kite", metadata={"n": n}) for n, id in enumerate("abcd"))
+        index.add(
+            Document(id, f"a red kite {id}", metadata={"n": n}) for n, id in enumerate("abcd")
+        )
         hits = index.search('"red kite" -blue', where="n > 1", k=10)
         assert {hit.document_id for hit in hits} == {"c", "d"}
 
