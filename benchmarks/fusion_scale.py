@@ -90,7 +90,7 @@ def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
 
 def _answers(index: Index, text: str) -> dict[str, dict[str, float]]:
     with index._using() as snapshot:
-        (query,) = search.prepare(index._encoder, [text], "hybrid")
+        (query,) = search.prepare(snapshot, index._encoder, [text], "hybrid")
         alive = snapshot.allowed(None)
         found = {name: find(snapshot, name, [query], DEEPEST, alive)[0] for name in NAMES}
         answers = {}
