@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from retrieval.documents.formats import Parsed
 from retrieval.documents.formats.jsonl import parse
+from retrieval.documents.formats.records import TEXT_FIELDS
 
 
 def one(line: object) -> Parsed:
@@ -28,7 +29,7 @@ def test_a_line_is_a_document_with_its_own_fields_and_its_place() -> None:
     )
 
 
-@pytest.mark.parametrize("field", ["text", "contents", "body", "content"])
+@pytest.mark.parametrize("field", TEXT_FIELDS)
 def test_the_text_may_go_by_several_names(field: str) -> None:
     assert one({field: "words"}).text == "words"
 
@@ -97,8 +98,14 @@ def test_a_line_may_hold_what_other_tools_take_for_a_newline() -> None:
         ("[1]", "a JSON list; an object with a text was expected"),
         ("null", "a JSON null; an object with a text was expected"),
         ("true", "a JSON boolean; an object with a text was expected"),
-        ('{"title": "a"}', "no text; one of the fields text, contents, body, content was expected"),
-        ('{"text": null}', "no text; one of the fields text, contents, body, content was expected"),
+        (
+            '{"title": "a"}',
+            "no text; one of the fields text, contents, body, content, page_content, ",
+        ),
+        (
+            '{"text": null}',
+            "no text; one of the fields text, contents, body, content, page_content, ",
+        ),
         ('{"text": 5}', "its text is a number; a string was expected"),
         ('{"text": "a", "title": ["b"]}', "its title is a list; a string was expected"),
         ('{"text": "a", "id": {}}', "its id is a object; a string or a number was expected"),
@@ -148,3 +155,23 @@ def test_every_line_is_a_document_or_a_problem(lines: list[dict[str, object]]) -
     for document in documents:
         assert document.id
         json.dumps([document.id, document.text, document.title, document.metadata], allow_nan=False)
+
+
+def test_the_text_that_is_a_text_is_taken() -> None:
+    """Of `document`, which may be anything, and `passage`."""
+    document = one({"document": {"id": 3}, "passage": "words", "year": 1})
+    assert (document.text, document.metadata["document"]) == ("words", {"id": 3})
+
+
+def test_the_field_of_the_text_can_be_named() -> None:
+    line = json.dumps({"text": "a label", "page": {"number": 7, "words": "what is said"}})
+    (document,), problems = parse(line, path="x", text_field="page.words")
+    assert (document.text, problems) == ("what is said", [])
+    assert document.metadata == {"text": "a label", "page": {"number": 7}, "line": 1}
+    (document,), _ = parse('{"a.b": "dotted", "a": {"b": "inner"}}', path="x", text_field="a.b")
+    assert document.text == "dotted"
+    for field in ("nothing", "page.nothing", "text.words"):
+        documents, problems = parse(line, path="x", text_field=field)
+        assert (documents, problems) == ([], [f":1: no text; the field {field} was expected"])
+    documents, problems = parse(line, path="x", text_field="page")
+    assert (documents, problems) == ([], [":1: its page is a object; a string was expected"])

@@ -1,172 +1,333 @@
-"""JSON lines to documents, one a line; a broken line is named, and the others go in."""
+"""JSON records to documents: one a line, each over several lines, or in one array; also packed.
+
+A broken record is named, and the others go in.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from dataclasses import replace
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from retrieval.documents.formats.format import RESERVED, Format, Parsed, Source, decoded
-from retrieval.documents.formats.table import outline_of
+from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.formats import code
+from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+from retrieval.documents.formats.records import (
+    MAX_DEPTH,
+    TOO_DEEP,
+    RecordError,
+    check_depth,
+    document,
+    finite,
+    has_text,
+    kind,
+    storable,
+)
 from retrieval.errors import DocumentError
 
-_ID_FIELDS = ("_id", "id")
-_TEXT_FIELDS = ("text", "contents", "body", "content")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DEPTH = 64
-_TOO_DEEP = f"nested too deeply; at most {_MAX_DEPTH} levels can be stored"
+MAX_UNPACKED = 1 << 29
+"""Bytes; a packed file of more is refused: a few kilobytes can unpack to any size."""
+
+_CHUNK = 1 << 16
+_WITH_HEADER = 31
+_GZIP = b"\x1f\x8b"
+_SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
-
-class _LineError(Exception):
-    """What is wrong with a line, in words that follow `path:line: `."""
-
-
-def _parse(data: bytes, source: Source) -> list[Parsed]:
-    text, problems = decoded(data, source)
-    documents, broken = parse(text, path=source.id)
-    if not documents:
-        raise DocumentError(_no_documents(broken))
-    documents[0] = replace(documents[0], problems=(*problems, *broken))
-    return documents
+_CODE = code.FORMATS[0]
+_DECODER = json.JSONDecoder(parse_float=finite, parse_constant=lambda _: None)
 
 
-def parse(text: str, *, path: str) -> tuple[list[Parsed], list[str]]:
-    """The documents of a JSONL file, and one problem for each line that is none.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A JSON value of a file, or what is wrong with it.
 
-    A line's `_id` (or `id`) is the document's id, a number becoming a string; without one it is
-    `path#L<line>`. `text` (or `contents`, `body`, `content`) is its text; if that is empty the
-    title takes its place, so that it can be found. All other fields are metadata, those of an
-    object `metadata` with them; `line` says where the document was found. A field of its own that
-    goes by one of the reader's names, or is an `id` beside `_id`, is kept in `original`.
+    Attributes:
+        line: that it begins on.
+        value: the value.
+        problem: what is wrong, or "".
+    """
+
+    line: int
+    value: Any = None
+    problem: str = ""
+
+
+def parse(text: str, *, path: str, text_field: str | None = None) -> tuple[list[Parsed], list[str]]:
+    """The documents of a file of records, and one problem for each record that is none.
+
+    The records stand one a line, or over several lines each, or in an array. A record's `_id` (or
+    `id`) is the document's id, a number becoming a string; without one it is `path#L<line>`, and
+    in an array `path#<number>`. The text is the first of the usual fields (`records.TEXT_FIELDS`)
+    that is a string; if that is empty the title takes its place, so that it can be found. All other
+    fields are metadata, those of an object `metadata` with them; `line` says where the record
+    begins. A field of its own that goes by one of the reader's names, or is an `id` beside `_id`,
+    is kept in `original`.
 
     Args:
         text: the file's text.
-        path: the file's id, for ids of lines without one.
+        path: the file's id, for ids of records without one.
+        text_field: the field of the texts, dots reaching into objects; None is the usual ones.
     """
+    start = _array_start(text)
+    found = _lines(text) if start is None else _array(text, start)
     documents: list[Parsed] = []
     problems: list[str] = []
     first_line: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, one in enumerate(found, start=1):
+        own = f"{path}#L{one.line}" if start is None else f"{path}#{number}"
         try:
-            document = _document(_object(line), path, number)
-            id = document.id or ""
+            made = _document(one, own, text_field)
+            id = made.id or ""
             if id in first_line:
-                raise _LineError(
+                raise RecordError(
                     f"id {id!r} stands on line {first_line[id]} already; "
                     "left out, give it an id of its own"
                 )
-        except _LineError as broken:
-            problems.append(f":{number}: {broken}")
+        except RecordError as broken:
+            problems.append(f":{one.line}: {broken}")
         else:
-            first_line[id] = number
-            documents.append(document)
+            first_line[id] = one.line
+            documents.append(made)
     return documents, problems
+
+
+def _document(found: _Found, id: str, text_field: str | None) -> Parsed:
+    if found.problem:
+        raise RecordError(found.problem)
+    if not isinstance(found.value, dict):
+        raise RecordError(f"a JSON {kind(found.value)}; an object with a text was expected")
+    return document(found.value, id, {"line": found.line}, text_field)
+
+
+def _lines(text: str) -> Iterator[_Found]:
+    """The values of a file that has one a line, or over several lines each."""
+    at, number = 0, 1
+    while at < len(text):
+        end = text.find("\n", at)
+        stop = end = len(text) if end < 0 else end
+        line = text[at:end]
+        if line.strip():
+            found, broken_at = _read(line, number)
+            if found.problem and line.lstrip().startswith("{"):
+                whole = _spread(text, at, number)
+                if whole is not None:
+                    found, stop = whole
+                elif broken_at >= len(line.rstrip()):
+                    # A record over several lines, in which something is wrong: to the next one.
+                    stop = _next_like(text, _after_space(text, at), end)
+            yield found
+        number += text.count("\n", at, stop) + 1
+        at = stop + 1
+
+
+def _spread(text: str, at: int, number: int) -> tuple[_Found, int] | None:
+    """The value that begins on the line at `at` and ends on a later one, and that line's end."""
+    start = _after_space(text, at)
+    found, end = _read_at(text, start, number)
+    if end is None:
+        return None
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    return None if text[end:line_end].strip(" \t\r,") else (found, line_end)
+
+
+def _array_start(text: str) -> int | None:
+    """Where the first object of an array of objects begins, if the text is one."""
+    at = _after_space(text, 0)
+    if text[at : at + 1] != "[":
+        return None
+    at = _after_space(text, at + 1)
+    return at if text[at : at + 1] == "{" else None
+
+
+def _array(text: str, at: int) -> Iterator[_Found]:
+    """The values of an array.
+
+    Args:
+        text: the whole text.
+        at: where the first of them begins.
+    """
+    counted, line = 0, 1
+    first = at
+    while True:
+        line, counted = line + text.count("\n", counted, at), at
+        found, end = _read_at(text, at, line)
+        if end is not None:
+            yield found
+            at = _after_space(text, end)
+            if text[at : at + 1] == "]":
+                return
+            if text[at : at + 1] == ",":
+                at = _after_space(text, at + 1)
+                if text[at : at + 1] == "]":  # a comma too many does no harm
+                    return
+                continue
+            line, counted = line + text.count("\n", counted, at), at
+            ends = at >= len(text)
+            what = "the file ends within its array" if ends else "not JSON: a comma was expected"
+            found = _Found(line, problem=what)
+            if text[at : at + 1] == "{":
+                yield found
+                continue
+        yield found
+        at = _next_like(text, first, at) + 1
+        if at >= len(text):
+            return
+        at = _after_space(text, at)
+
+
+def _next_like(text: str, first: int, after: int) -> int:
+    """The end of the line before the next object that stands as far in as the first one does.
+
+    Args:
+        text: the whole text.
+        first: where the first object begins.
+        after: what comes next comes after this.
+    """
+    line = text.rfind("\n", 0, first) + 1
+    indent = text[line:first]
+    if indent.strip(" \t"):  # all on one line: nobody knows where the next one begins
+        return len(text)
+    found = text.find(f"\n{indent}{{", after)
+    return len(text) if found < 0 else found
+
+
+def _read(line: str, number: int) -> tuple[_Found, int]:
+    """The value that is all of a line; and where it breaks, if it does."""
+    try:
+        value = _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        return _Found(number, problem=f"not JSON: {error.msg} at column {error.colno}"), error.pos
+    except RecursionError:
+        return _Found(number, problem=TOO_DEEP), 0
+    except ValueError as error:
+        return _Found(number, problem=f"not JSON that can be read: {error}"), 0
+    return _found(number, value, line), 0
+
+
+def _read_at(text: str, at: int, number: int) -> tuple[_Found, int | None]:
+    """The value that begins at a character, and its end; None if there is none."""
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        below = text.count("\n", at, error.pos)
+        where = f"column {error.colno}" + (f" of line {number + below}" if below else "")
+        return _Found(number, problem=f"not JSON: {error.msg} at {where}"), None
+    except RecursionError:
+        return _Found(number, problem=TOO_DEEP), None
+    except ValueError as error:
+        return _Found(number, problem=f"not JSON that can be read: {error}"), None
+    return _found(number, value, text[at:end]), end
+
+
+def _found(number: int, value: Any, source: str) -> _Found:
+    if source.count("[") + source.count("{") > MAX_DEPTH:
+        try:
+            check_depth(value)
+        except RecordError as error:
+            return _Found(number, problem=str(error))
+    return _Found(number, storable(value) if _SURROGATE_ESCAPE.search(source) else value)
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return at if match is None else match.end()
+
+
+def _parse(data: bytes, source: Source) -> list[Parsed]:
+    unpacked, cut = _unpacked(data)
+    if is_binary(unpacked[:HEAD_BYTES]):
+        raise DocumentError("a binary file (it holds NUL bytes); only text can be read")
+    text, problems = decoded(unpacked, source)
+    documents, broken = parse(text, path=source.id, text_field=source.text_field)
+    if not documents:
+        raise DocumentError(_no_documents(broken))
+    documents[0] = replace(documents[0], problems=(*problems, *cut, *broken))
+    return documents
+
+
+def _parse_json(data: bytes, source: Source) -> list[Parsed] | Parsed:
+    """A file `.json`: records, if that is what stands in it, or else data."""
+    text, problems = decoded(data, source)
+    start = _array_start(text)
+    at = _after_space(text, 0) if start is None else start
+    if text[at : at + 1] == "{":
+        found, end = _read_at(text, at, 1)
+        if end is not None and has_text(found.value, source.text_field):
+            alone = start is None and _after_space(text, end) == len(text)
+            if alone and (source.text_field or _is_mostly_text(found.value, text)):
+                try:
+                    made = document(found.value, None, {}, source.text_field)
+                    return replace(made, problems=problems)
+                except RecordError:  # its id or title is another thing than a record's
+                    pass
+            elif not alone:
+                documents, broken = parse(text, path=source.id, text_field=source.text_field)
+                if documents:
+                    documents[0] = replace(documents[0], problems=(*problems, *broken))
+                    return documents
+    parsed: Parsed = _CODE.parse(data, source)  # type: ignore[assignment]
+    return parsed
+
+
+def _is_mostly_text(value: dict[str, Any], text: str) -> bool:
+    """Whether most of a file is the text of the one object in it."""
+    longest = max(len(one) for one in value.values() if isinstance(one, str))
+    return 2 * longest > len(text)
+
+
+def _unpacked(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes of a file, unpacked if they are packed, and what was odd about that.
+
+    Raises:
+        DocumentError: they cannot be unpacked, or to too many.
+    """
+    if not data.startswith(_GZIP):
+        return data, ()
+    parts: list[bytes] = []
+    size = at = 0
+    inflating = zlib.decompressobj(_WITH_HEADER)
+    why = "the file ends too early"
+    try:
+        while at < len(data):
+            parts.append(inflating.decompress(data[at : at + _CHUNK]))
+            at += _CHUNK
+            size += len(parts[-1])
+            if size > MAX_UNPACKED:
+                raise DocumentError(
+                    f"unpacks to more than {MAX_UNPACKED >> 20} MiB; split it, or unpack it"
+                )
+            if inflating.eof:
+                at = min(at, len(data)) - len(inflating.unused_data)
+                if not data.startswith(_GZIP, at):  # padding, or nothing
+                    return b"".join(parts), ()
+                inflating = zlib.decompressobj(_WITH_HEADER)
+    except zlib.error as error:
+        why = str(error)
+    if not size:
+        raise DocumentError(f"not gzip that can be unpacked ({why})")
+    return b"".join(parts), (f"its gzip breaks off ({why}); what came before was read",)
 
 
 def _no_documents(broken: list[str]) -> str:
     if not broken:
-        return "holds no line with a document; one JSON object a line was expected"
+        return "holds no record; JSON objects with a text were expected, one a line or in an array"
     more = f" (and {len(broken) - 1} more like it)" if len(broken) > 1 else ""
-    return f"{broken[0]}{more}; no line of the file is a document"
+    return f"{broken[0]}{more}; no record of the file is a document"
 
 
-def _object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line, parse_float=_finite, parse_constant=lambda _: None)
-    except json.JSONDecodeError as error:
-        raise _LineError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise _LineError(_TOO_DEEP) from None
-    except ValueError as error:
-        raise _LineError(f"not JSON that can be read: {error}") from None
-    if not isinstance(value, dict):
-        raise _LineError(f"a JSON {_kind(value)}; an object with a text was expected")
-    if line.count("[") + line.count("{") > _MAX_DEPTH:
-        _check_depth(value, _MAX_DEPTH)
-    fields: dict[str, Any] = _storable(value) if _SURROGATE_ESCAPE.search(line) else value
-    return fields
-
-
-def _document(fields: dict[str, Any], path: str, line: int) -> Parsed:
-    id = _id(fields) or f"{path}#L{line}"
-    text = _text(fields)
-    title = fields.pop("title", None)
-    if title is None:
-        title = ""
-    elif not isinstance(title, str):
-        raise _LineError(f"its title is a {_kind(title)}; a string was expected")
-    nested = fields.get("metadata")
-    if isinstance(nested, dict):
-        del fields["metadata"]
-        fields = {**nested, **fields}
-    taken = [name for name in (*RESERVED, "line", *_ID_FIELDS, "title") if name in fields]
-    original = {name: fields.pop(name) for name in taken}
-    metadata = {**fields, "line": line}
-    if original:
-        metadata["original"] = original
-    return Parsed(text or title, title, metadata, outline_of(text, metadata), id)
-
-
-def _id(fields: dict[str, Any]) -> str:
-    """The line's own id, taken out of its fields, or "" if it has none."""
-    name = next((name for name in _ID_FIELDS if fields.get(name) is not None), None)
-    if name is None:
-        return ""
-    value = fields.pop(name)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _LineError(f"its {name} is a {_kind(value)}; a string or a number was expected")
-    if value == "":
-        raise _LineError(f"its {name} is empty; give it one, or leave the field out")
-    return str(value)
-
-
-def _text(fields: dict[str, Any]) -> str:
-    name = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), None)
-    if name is None:
-        raise _LineError(f"no text; one of the fields {', '.join(_TEXT_FIELDS)} was expected")
-    value = fields.pop(name)
-    if not isinstance(value, str):
-        raise _LineError(f"its {name} is a {_kind(value)}; a string was expected")
-    return value
-
-
-def _finite(number: str) -> float | None:
-    """NaN and the infinities, which JSON does not know, become null."""
-    value = float(number)
-    return value if math.isfinite(value) else None
-
-
-def _check_depth(value: Any, left: int) -> None:
-    if left < 0:
-        raise _LineError(_TOO_DEEP)
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _check_depth(item, left - 1)
-
-
-def _storable(value: Any) -> Any:
-    """The value with U+FFFD for surrogates that stand alone, which no UTF-8 can hold."""
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    return value
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    names = {str: "string", int: "number", float: "number", list: "list", dict: "object"}
-    return names.get(type(value), "null")
-
-
-FORMATS = (Format("jsonl", 2, _parse, (".jsonl", ".ndjson")),)
+FORMATS = (
+    Format(
+        "jsonl",
+        3,
+        _parse,
+        (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+        binary=True,
+    ),
+    # What is no record is read as code is: a newer version of that reads these files again.
+    Format("json", 100 * _CODE.version + 1, _parse_json, (".json",)),
+)
