@@ -86,8 +86,8 @@ def test_utf16_is_text_and_so_is_what_a_few_nuls_strayed_into(tmp_path: Path) ->
         ("a.txt", b"", "a.txt: is empty"),
         ("a.txt", b"a\0b", "a.txt: a binary file"),
         ("a.txt", b"a" * 8192 + b"\0\1" * 4096, "a.txt: a binary file"),
-        ("a.jsonl", b"\n \n", "a.jsonl: holds no line with a document"),
-        ("a.jsonl", b"{\n[]\n1\n", r"a.jsonl:1: not JSON.* \(and 2 more like it\); no line of"),
+        ("a.jsonl", b"\n \n", "a.jsonl: holds no record"),
+        ("a.jsonl", b"{x\n[]\n1\n", r"a.jsonl:1: not JSON.* \(and 2 more like it\); no record"),
         ("a\nb.txt", b"", r"a\\nb.txt: is empty"),
     ],
 )

@@ -44,7 +44,7 @@ def hits(
 
 
 def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
-    prose = hit.metadata.get("format") != "code"
+    prose = hit.metadata.get("format") not in ("code", "json")
     excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=prose)
     parts = [
         rank,
