@@ -35,6 +35,8 @@ from rich.table import Table
 from lab.text.decontaminate import Protected, protect
 from lab.text.sources import train_pairs, xml_sections
 from retrieval.documents import discover, read
+from retrieval.documents.asking import newlines
+from retrieval.documents.formats import outline_of
 from retrieval.errors import DocumentError, InputError, RetrievalError
 from retrieval.files.whole import write_whole
 from retrieval.train import pairs
@@ -193,7 +195,8 @@ def _python(path: Path, id: str, any_licence: bool) -> Iterator[tuple[Record, bo
         return
     if re.search(r"auto(matically |-)generated", head[:600], re.IGNORECASE):
         return
-    for record in pairs.functions(source):
+    source = newlines(source)
+    for record in pairs.functions(source, outline_of(source, {"language": "python"})):
         yield record, True
 
 
@@ -206,7 +209,7 @@ def _prose(path: Path, folder: Path) -> Iterator[Record]:
         if named <= {b"by", b""} and (named or suffix == ".cnxml"):
             yield from _or_nothing(path, lambda: xml_sections(data))
     elif suffix == ".ipynb":
-        yield from _or_nothing(path, lambda: pairs.sections(_notebook_prose(path), "markdown"))
+        yield from _or_nothing(path, lambda: _sections(_notebook_prose(path), "markdown"))
     elif suffix in (".md", ".markdown", ".mdx", ".qmd", ".rmd", ".rst", ".txt", ".jsonl"):
         yield from _or_nothing(path, lambda: _read(path, folder))
 
@@ -218,11 +221,16 @@ def _read(path: Path, folder: Path) -> Iterator[Record]:
             if language in ("markdown", "rst"):
                 field = _TITLE_FIELD.match(document.text)
                 title = field[1].strip() if field else document.title
-                yield from pairs.sections(document.text, language, title=title)
+                yield from _sections(document.text, language, title)
                 continue
             query = str(document.metadata.get("query") or "")
             for at, window in enumerate(pairs.windows(document.text)):
                 yield Record(window, document.title, query if at == 0 else "")
+
+
+def _sections(text: str, format: str, title: str | None = None) -> Iterator[Record]:
+    text = newlines(text)
+    return pairs.sections(text, outline_of(text, {"format": format}), title)
 
 
 def _or_nothing(path: Path, records: Callable[[], Iterator[Record]]) -> Iterator[Record]:

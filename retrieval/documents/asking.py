@@ -1,31 +1,52 @@
-"""What people write that asks for what stands with it: headings and docstrings, and where they are.
+"""What people write that asks for what stands with it: headings and documentation of code.
 
-Texts have `\\n` between their lines; `newlines` makes it so.
+Texts have `\\n` between their lines; `read` makes it so.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from inspect import cleandoc
 
-from retrieval.documents.formats import markdown, rst
-from retrieval.documents.outline import Section
+from retrieval.documents.formats import outline_of
+from retrieval.documents.outline import Block, Outline, Section
+from retrieval.types import Document
 
 QUERY_CHARS = 400
 """Beyond this nobody would ask it."""
 
 BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
 _NEWLINE = re.compile(r"\r\n?")
+_HOLDS_OTHERS = re.compile(
+    r"(?:template\s*<[^>]*>\s*)?(?:[^(<]*\b(?:class|concept|enum|extension|interface|mod|module"
+    r"|namespace|object|protocol|record|struct|trait|type|typedef|union|using)"
+    r"(?:\s+[\w$.:]+\s*(?:$|[(<\[:{=]|(?:extends|final|for|implements|internal|of|private|where|with)\b)"
+    r"|$)|(?:unsafe\s+)?impl\b)"
+)
+"""Signatures of what is no function but may hold some."""
+_FUNCTION = re.compile(r".*\(|(?:\w+\s+)*(?:def|deinit|function|get|init|set)\b")
+
+_STRING = re.compile(r"[a-zA-Z]{0,2}(\"\"\"|\'\'\'|\"|\')([\s\S]*?)\1?")
+_ESCAPE = re.compile(r"\\([nt\n\"'\\])")
+_MARKS = re.compile(
+    r"^[ \t]*(?:/\*+!?<?|\*+/|\*|//+[!<]?|#+[!']?|--+\[*|;+)[ \t]?|[ \t]*\*+/[ \t]*$", re.MULTILINE
+)
+_TAG = re.compile(
+    r"</?[a-zA-Z][^>\n]*>|^\s*[@\\](?:brief|short|summary|desc(?:ription)?|details)\b",
+    re.MULTILINE,
+)
+_BREAK = re.compile(r"</?(?:p|br|li|ul|para|summary|remarks)\b[^>\n]*>")
+_LINK = re.compile(r"\{@\w+\s+([^}]*)\}|\[\[?([^\]\n]+)\]?\](?:\([^)\n]*\))?")
 _ROLE = re.compile(r":[a-z:]+:`~?([^`<]*?)\s*(?:<[^`]*>)?`")
 _FIELDS = re.compile(
-    r"\n\s*(?::param|:return|:rtype|:raise|@param|>>>|---|===|Parameters\b|Args:|Arguments:|Returns)"
+    r"\n\s*(?::param|:return|:rtype|:raise|>>>|---|===|#|- (?:Parameter|Returns|Throws)"
+    r"|Parameters\b|Args:|Arguments:|Returns|Examples?:)|(?:^|\n)\s*[@\\]\w+"
+)
+_REMARK = re.compile(
+    r"(?:TODO|FIXME|XXX|HACK|NOTE|noqa|type:|pylint|eslint|nolint)\b", re.IGNORECASE
 )
 
 
@@ -45,20 +66,22 @@ class Headed:
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """A function or method of Python source.
+    """A function or method of source code.
 
     Attributes:
-        node: its place in the syntax tree.
-        query: the first paragraph of its docstring as one line; "" if there is none that could
+        name: without what it is qualified by.
+        query: the first paragraph of its documentation as one line; "" if there is none that could
             be asked.
-        start: first character of the docstring, quotes included; equal to `end` without one.
+        start: where its signature begins, after decorators and the comment above.
         end: one past its last character.
+        doc: (start, end) of its documentation, which may stand before `start`, or None.
     """
 
-    node: Function
+    name: str
     query: str
     start: int
     end: int
+    doc: tuple[int, int] | None
 
 
 def newlines(text: str) -> str:
@@ -66,14 +89,19 @@ def newlines(text: str) -> str:
     return _NEWLINE.sub("\n", text)
 
 
-def headed(text: str, language: Literal["markdown", "rst"]) -> Iterator[Headed]:
-    """The sections of marked-up text, in order, the one before the first heading included.
+def read(document: Document) -> tuple[str, Outline]:
+    """A document's text with `\\n` between its lines, and that text's structure."""
+    text = newlines(document.text)
+    return text, outline_of(text, document.metadata)
+
+
+def headed(text: str, outline: Outline) -> Iterator[Headed]:
+    """The sections of a text, in order, the one before the first heading included.
 
     A heading that a deeper one follows at once shares a section with it.
     """
-    kind = markdown if language == "markdown" else rst
     waiting: list[Section] = []
-    for section in kind.outline(text).sections or [Section("", 0, 0, 0, len(text))]:
+    for section in outline.sections or [Section("", 0, 0, 0, len(text))]:
         if waiting and waiting[-1].level >= section.level:
             yield _headed(waiting)
             waiting = []
@@ -90,54 +118,40 @@ def _headed(sections: Sequence[Section]) -> Headed:
     return Headed(names, sections[0].start, sections[-1].body, sections[-1].end)
 
 
-def documented(source: str) -> Iterator[Documented]:
-    """Functions and methods of Python source, in order; those within functions are part of them.
-
-    Source that does not parse gives none.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes are the author's own concern
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    lines = source.split("\n")
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line) + 1)
-    for node in _outer_functions(tree):
-        docstring = ast.get_docstring(node)
-        start, end = _span(node.body[0], lines, starts) if docstring else (0, 0)
-        yield Documented(node, _docstring_query(docstring or ""), start, end)
+def documented(text: str, outline: Outline) -> Iterator[Documented]:
+    """Functions and methods of source code, in order; those within functions are part of them."""
+    done = 0
+    for block in outline.blocks:
+        if block.kind != "definition" or block.start < done or not _is_function(block):
+            continue
+        done = block.end
+        head = block.start if block.head is None else block.head
+        # A comment above a function of Python is a remark; what documents it is its docstring.
+        documents = block.doc and (block.language != "python" or block.doc[0] > head)
+        query = _query(text[slice(*block.doc)]) if block.doc and documents else ""
+        yield Documented(block.name.rpartition(".")[2], query, head, block.end, block.doc)
 
 
-def _span(node: ast.stmt, lines: Sequence[str], starts: Sequence[int]) -> tuple[int, int]:
-    """A statement's characters; the tree counts columns in bytes of UTF-8."""
-    last, column = node.end_lineno or node.lineno, node.end_col_offset or 0
-    return (
-        starts[node.lineno - 1] + _characters(lines[node.lineno - 1], node.col_offset),
-        starts[last - 1] + _characters(lines[last - 1], column),
-    )
+def _is_function(block: Block) -> bool:
+    return not _HOLDS_OTHERS.match(block.signature) and bool(_FUNCTION.match(block.signature))
 
 
-def _characters(line: str, column: int) -> int:
-    return len(line.encode()[:column].decode())
-
-
-def _outer_functions(tree: ast.Module) -> Iterator[Function]:
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Function):
-            yield node
-        else:
-            inner = (ast.stmt, ast.excepthandler, ast.match_case)
-            waiting += [c for c in ast.iter_child_nodes(node) if isinstance(c, inner)][::-1]
-
-
-def _docstring_query(docstring: str) -> str:
-    """The first paragraph as one line, or "" if it is too short or too long to be asked."""
-    paragraph = BLANK_LINES.split(docstring.strip())[0]
+def _query(written: str) -> str:
+    """The first paragraph of a docstring or comment as one line, or "" if it cannot be asked."""
+    string = _STRING.fullmatch(written)
+    words = cleandoc(_ESCAPE.sub(_unescaped, string[2])) if string else _plain(written)
+    paragraph = BLANK_LINES.split(words.strip())[0]
     paragraph = _FIELDS.split(paragraph)[0]
     query = " ".join(_ROLE.sub(r"\1", paragraph).replace("`", "").split())
-    return query if len(query.split()) >= 4 and len(query) <= QUERY_CHARS else ""
+    fits = len(query.split()) >= 4 and len(query) <= QUERY_CHARS
+    return query if fits and not _REMARK.match(query) else ""
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return {"n": "\n", "t": "\t", "\n": ""}.get(escape[1], escape[1])
+
+
+def _plain(comment: str) -> str:
+    """A comment without what marks it as one, and without markup."""
+    text = _TAG.sub("", _BREAK.sub(" ", _MARKS.sub("", comment)))
+    return _LINK.sub(lambda link: (link[1] or link[2]).split("|")[-1].split(None, 1)[-1], text)

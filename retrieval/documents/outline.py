@@ -48,6 +48,8 @@ class Block:
         signature: of a definition, as it is written, without its body, on one line.
         doc: (start, end) of a definition's docstring or of the comment above it, or None.
         lead_start: where `lead` begins in the text, if it stands before the block.
+        head: where a definition's signature begins, after decorators and the comment above; None
+            for its start.
     """
 
     kind: BlockKind
@@ -59,6 +61,7 @@ class Block:
     signature: str = ""
     doc: tuple[int, int] | None = None
     lead_start: int | None = None
+    head: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

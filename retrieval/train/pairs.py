@@ -1,7 +1,7 @@
 """Records to train on, from what people write anyway: a query, and a text that answers it.
 
-    functions       Python: a docstring asks for the code below it
-    sections        Markdown and reStructuredText: a heading asks for what it heads
+    functions       source code: a docstring, or the comment above, asks for the code
+    sections        texts with headings: a heading asks for what it heads
 
 A text that is too long becomes several windows; those after the first, and texts that nothing asks
 for, are records without a query.
@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from retrieval.documents import asking
-from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Function
-from retrieval.documents.formats import first_heading, markdown, rst
+from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Documented
+from retrieval.documents.formats import first_heading
+from retrieval.documents.outline import Outline
 
 SHORTEST, TARGET, LONGEST = 200, 1500, 4000
 """Characters of a window: no fewer, about so many, no more."""
@@ -25,6 +25,7 @@ _LONG_PARAGRAPH = 2500
 _CODE = range(80, LONGEST + 1)
 """Characters of a function that is neither trivial nor too long to be read whole."""
 
+_REMARKS = re.compile(r"^\s*#.*$", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“(])")
 
 
@@ -58,35 +59,33 @@ def windows(text: str) -> list[str]:
     return found
 
 
-def functions(source: str) -> Iterator[Record]:
-    """Functions and methods of Python source, in order: name, first paragraph of docstring, code.
+def functions(text: str, outline: Outline) -> Iterator[Record]:
+    """Functions and methods of source code, in order: name, first paragraph of documentation, code.
 
-    The docstring is cut out of the code by its place in the syntax tree. A function without one,
-    or with one that is no good as a query, gives a record without a query. Functions within
-    functions stay part of them. Source that does not parse gives none.
-    """
-    source = asking.newlines(source)
-    lines = source.split("\n")
-    for found in asking.documented(source):
-        node = found.node
-        code = _without_docstring(node, lines) if found.end else _code(node, lines)
-        if code is not None and len(code) in _CODE:
-            yield Record(code, node.name, found.query)
-
-
-def sections(
-    text: str, language: Literal["markdown", "rst"], *, title: str | None = None
-) -> Iterator[Record]:
-    """Sections of marked-up text: their heading is the query, markup is left as it stands.
+    The docstring is cut out of the code; decorators and comments above it are none of it. A
+    function without one, or with one that is no good as a query, gives a record without a query.
+    Functions within functions stay part of them.
 
     Args:
-        title: of the document; None takes its own.
+        text: with `\\n` between its lines, as `asking.read` gives it.
+        outline: its structure.
     """
-    text = asking.newlines(text)
-    if title is None:
-        is_markdown = language == "markdown"
-        title = markdown.title(text) if is_markdown else first_heading(rst.outline(text))
-    for part in asking.headed(text, language):
+    for found in asking.documented(text, outline):
+        code = _code(text, found)
+        if len(code) in _CODE:
+            yield Record(code, found.name, found.query)
+
+
+def sections(text: str, outline: Outline, title: str | None = None) -> Iterator[Record]:
+    """Sections of a text with headings: each is the query, markup is left as it stands.
+
+    Args:
+        text: with `\\n` between its lines, as `asking.read` gives it.
+        outline: its structure.
+        title: of the document; None takes the first heading.
+    """
+    title = first_heading(outline) if title is None else title
+    for part in asking.headed(text, outline):
         heading = part.names[-1] if part.names else ""
         yield from section(title, heading, text[part.body : part.end].strip())
 
@@ -108,29 +107,28 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
             border = " "
 
 
-def _code(node: Function, lines: Sequence[str]) -> str:
-    """The function's source without its decorators, at the left margin."""
-    return _at_margin(lines[node.lineno - 1 : node.end_lineno], node.col_offset)
-
-
-def _without_docstring(node: Function, lines: Sequence[str]) -> str | None:
-    """`_code` without the docstring, or None if nothing is left below the signature."""
-    docstring = node.body[0]
-    if len(node.body) == 1 or docstring.end_lineno is None:
-        return None
-    first, last = docstring.lineno - 1, docstring.end_lineno - 1
-    # The tree counts columns in bytes of UTF-8.
-    before = lines[first].encode()[: docstring.col_offset].decode()
-    after = lines[last].encode()[docstring.end_col_offset :].decode().strip().lstrip("; ")
-    rest = [before + after] if before.strip() or (after and after[0] != "#") else []
-    left = [*lines[node.lineno - 1 : first], *rest, *lines[last + 1 : node.end_lineno]]
-    return _at_margin(left, node.col_offset)
+def _code(text: str, found: Documented) -> str:
+    """A function's source without its documentation, at the left margin; "" if no more is left."""
+    line = text.rfind("\n", 0, found.start) + 1
+    indent = found.start - line
+    if found.doc is None or found.doc[0] < found.start:
+        return _at_margin(text[found.start : found.end].split("\n"), indent)
+    start, end = found.doc
+    after = text[end : found.end].lstrip("; \t")
+    if not _REMARKS.sub("", after).strip():
+        return ""
+    if not text[text.rfind("\n", 0, start) + 1 : start].strip():
+        rest, newline, others = after.partition("\n")
+        if newline and (not rest.strip() or rest[0] == "#"):
+            after = others
+            start = text.rfind("\n", 0, start) + 1
+    return _at_margin((text[found.start : start] + after).split("\n"), indent)
 
 
 def _at_margin(lines: Sequence[str], indent: int) -> str:
     first, *others = lines
     cut = [line[indent:] if not line[:indent].strip() else line for line in others]
-    return "\n".join([first[indent:], *cut]).rstrip()
+    return "\n".join([first, *cut]).rstrip()
 
 
 def section(title: str, heading: str, body: str) -> Iterator[Record]:

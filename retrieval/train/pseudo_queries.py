@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.documents import asking
 from retrieval.errors import EncoderMismatch, InputError
 from retrieval.store import Store
 from retrieval.store.schema import Settings
@@ -102,13 +103,10 @@ def read_index(
 
 def records(document: Document) -> Iterator[Record]:
     """The texts of a document, with a query where its author wrote one."""
-    language = document.metadata.get("language") or document.metadata.get("format")
-    found: list[Record] = []
-    if language == "python":
-        found = list(functions(document.text))
-    elif language in ("markdown", "rst"):
-        title = document.title or None
-        found = list(sections(document.text, language, title=title))
+    text, outline = asking.read(document)
+    found = list(functions(text, outline))
+    if not found and outline.sections:
+        found = list(sections(text, outline, document.title or None))
     if found:
         yield from found
         return

@@ -10,16 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.train.pairs import (
-    LONGEST,
-    SHORTEST,
-    Record,
-    functions,
-    sections,
-    windows,
-)
+from retrieval.documents.asking import read
+from retrieval.train import pairs
+from retrieval.train.pairs import LONGEST, SHORTEST, Record, windows
+from retrieval.types import Document
 
 _BODY = "\n".join(f"    total = total + values[{at}]" for at in range(5))
+
+
+def functions(source: str, language: str = "python") -> list[Record]:
+    return list(pairs.functions(*read(Document("d", source, metadata={"language": language}))))
+
+
+def sections(text: str, format: str, title: str | None = None) -> list[Record]:
+    return list(pairs.sections(*read(Document("d", text, metadata={"format": format})), title))
 
 
 def _prose(characters: int, word: str = "word") -> str:
@@ -29,7 +33,7 @@ def _prose(characters: int, word: str = "word") -> str:
 def test_a_docstring_asks_for_its_code() -> None:
     docstring = '"""Add up  the given\n    values.\n\n    More."""'
     source = f"@cache\ndef add(values):\n    {docstring}\n{_BODY}\n"
-    assert list(functions(source)) == [
+    assert (functions(source)) == [
         Record(f"def add(values):\n{_BODY}", "add", "Add up the given values.")
     ]
 
@@ -90,7 +94,7 @@ def test_methods_are_taken_and_inner_functions_stay_inside() -> None:
 
 @pytest.mark.parametrize("source", ["def f(:", "x = 1\0", "(" * 5000, ""])
 def test_source_that_does_not_parse_gives_none(source: str) -> None:
-    assert list(functions(source)) == []
+    assert (functions(source)) == []
 
 
 def test_what_is_left_of_real_code_is_the_same_code() -> None:
@@ -105,10 +109,125 @@ def test_what_is_left_of_real_code_is_the_same_code() -> None:
             if ast.get_docstring(node):
                 del node.body[0]
             expected.setdefault(node.name, set()).add(ast.dump(node))
-    records = list(functions(inspect.getsource(argparse)))
+    records = functions(inspect.getsource(argparse))
     assert len(records) > 50
     for record in records:
         assert ast.dump(ast.parse(record.text).body[0]) in expected[record.title]
+
+
+STATEMENTS = "\n".join(f"    total = add(total, values[{at}]);" for at in range(5))
+
+DOCUMENTED = {
+    "java": """
+class A {
+    /**
+     * Adds up  the given {@link Value values}.
+     *
+     * More.
+     * @return them
+     */
+    @Override
+    int add(int[] values) {
+BODY
+    }
+}
+""",
+    "javascript": """
+/**
+ * Adds up the given <b>values</b>.
+ * @param values them
+ */
+export function add(values) {
+BODY
+}
+""",
+    "go": """
+// Adds up the given values.
+//
+// More.
+func (e *E) add(values []int) {
+BODY
+}
+""",
+    "rust": """
+/// Adds up the given [`values`].
+///
+/// # Panics
+#[inline]
+fn add(values: V) {
+BODY
+}
+""",
+    "c": """
+/* Adds up the given
+ * values.
+ */
+static struct sum *
+add(int *values)
+{
+BODY
+}
+""",
+    "cpp": """
+/// \\brief Adds up the given values.
+/// \\param values them
+template <class T>
+T E<T>::add(T values)
+{
+BODY
+}
+""",
+    "csharp": """
+class A {
+    /// <summary>
+    /// Adds up the given values.
+    /// </summary>
+    /// <param name="values">them</param>
+    int add(int[] values)
+    {
+BODY
+    }
+}
+""",
+    "ruby": """
+# Adds up the given values.
+def add(values)
+BODY
+end
+""",
+    "kotlin": """
+/** Adds up the given [values]. */
+fun add(values: V) {
+BODY
+}
+""",
+    "php": """<?php
+/**
+ * Adds up the given values.
+ * @return int
+ */
+function add($values)
+{
+BODY
+}
+""",
+}
+
+
+@pytest.mark.parametrize("language", DOCUMENTED)
+def test_the_comment_above_asks_for_code_in_any_language(language: str) -> None:
+    (record,) = functions(DOCUMENTED[language].replace("BODY", STATEMENTS), language)
+    assert record.query == "Adds up the given values."
+    assert record.title == "add"
+    assert "given" not in record.text and "Override" not in record.text
+    assert record.text.count("total = add") == 5 and not record.text[0].isspace()
+
+
+def test_a_remark_asks_for_nothing() -> None:
+    for remark in ("# This is slow on some machines", "# TODO add up all the others"):
+        assert [r.query for r in functions(f"{remark}\ndef add(values):\n{_BODY}\n")] == [""]
+    source = f"// TODO add up all the others\nfunc add() {{\n{STATEMENTS}\n}}\n"
+    assert [r.query for r in functions(source, "go")] == [""]
 
 
 @given(st.text(alphabet="aB .!?\n\té", max_size=300), st.integers(1, 60))
@@ -143,7 +262,7 @@ def test_a_heading_asks_for_its_section() -> None:
         f"## More\n### All its options ###\n{options}\n\n{fence}\n\n"
         "Short one\n---------\ntoo short\n"
     )
-    assert list(sections(text, "markdown")) == [
+    assert (sections(text, "markdown")) == [
         Record(intro, "The tool manual", "The tool manual"),
         Record(usage, "The tool manual", "The tool manual: Usage"),
         Record(f"{options}\n\n{fence}", "The tool manual", "All its options"),
@@ -169,7 +288,7 @@ More
 
 {more}
 """
-    assert list(sections(text, "rst")) == [
+    assert (sections(text, "rst")) == [
         Record(intro, "The tool", "The tool"),
         Record(usage, "The tool", "How to use it"),
         Record(_prose(300, "first"), "The tool", "The tool: More"),
@@ -179,5 +298,5 @@ More
 
 def test_text_before_the_first_heading_belongs_to_the_document() -> None:
     text = f"{_prose(300)}\n"
-    assert list(sections(text, "markdown", title="Notes")) == [Record(text.strip(), "Notes")]
-    assert list(sections(text, "markdown")) == [Record(text.strip())]
+    assert (sections(text, "markdown", title="Notes")) == [Record(text.strip(), "Notes")]
+    assert (sections(text, "markdown")) == [Record(text.strip())]

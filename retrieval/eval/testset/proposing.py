@@ -21,7 +21,6 @@ SHORTEST = 200
 """Characters that a heading must head, and a title a document have, to be worth asking for."""
 
 _WORD = re.compile(r"\w+")
-_MARKED_UP = ("markdown", "rst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +134,15 @@ def _spread(
 
 def _candidates(document: Document) -> Iterator[_Candidate]:
     """All that could be asked, with places in the text that has `\\n` between its lines."""
-    language = document.metadata.get("language") or document.metadata.get("format")
-    text = asking.newlines(document.text)
-    if language == "python":
-        for function in asking.documented(text):
-            if function.query and _remains(text, function):
-                yield _Candidate(function.query, "docstring", function.start, function.end)
+    text, outline = asking.read(document)
+    functions = list(asking.documented(text, outline))
+    for function in functions:
+        if function.query and function.doc and _remains(text, function):
+            yield _Candidate(function.query, "docstring", *function.doc)
+    if functions:
         return
-    if language in _MARKED_UP:
-        for part in asking.headed(text, language):
+    if outline.sections:
+        for part in asking.headed(text, outline):
             body = text[part.body : part.end].strip()
             if part.names and len(body) >= SHORTEST and _is_good(part.names[-1]):
                 yield _Candidate(part.names[-1], "heading", part.start, part.body)
@@ -156,5 +155,6 @@ def _is_good(query: str) -> bool:
 
 
 def _remains(text: str, function: asking.Documented) -> bool:
-    """Whether the function is more than its signature and docstring."""
-    return len(function.node.body) > 1
+    """Whether the function is more than its signature and documentation."""
+    start = max(function.start, function.doc[1] if function.doc else 0)
+    return bool(text[start : function.end].strip(" \t\n;"))

@@ -132,6 +132,7 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
     leading = _Leading(text, found)
     comments = [start for start, _ in found.comments]
     imports = set(found.imports)
+    before_head = dict(found.comments) | dict(found.attributes)
     last = -1
     for definition in found.definitions:
         if definition.body in imports:  # const fs = require("fs")
@@ -155,6 +156,9 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
         last = start
         if len(around) >= _MOST_NESTED:
             return None
+        head = span[0]
+        while head in before_head:
+            head = _space_after(text, before_head[head])
         name = _name(text, definition)
         if around and around[-1].block.name:
             name = f"{around[-1].block.name}.{name}"
@@ -164,8 +168,9 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
             span[1],
             language=language,
             name=name[:_MOST_NAME],
-            signature=_signature(text, definition, span[0], found, comments),
+            signature=_signature(text, definition, head, found, comments),
             doc=definition.doc or above.comment(span[0]),
+            head=head,
         )
         made.append(_Nested(block, len(around), first))
         around.append(made[-1])
@@ -254,9 +259,6 @@ def _signature(
     """A definition from its first keyword to its body on one line, without comments."""
     if definition.kind == "key":
         return ""
-    attributes = {span[0]: span[1] for span in found.attributes}
-    while start in attributes:
-        start = _space_after(text, attributes[start])
     end = definition.body[0] if definition.body else definition.span[1]
     kept = []
     for at in range(bisect_left(comments, start), bisect_left(comments, end)):
