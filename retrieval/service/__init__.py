@@ -3,6 +3,7 @@
 location    where an index is, and what a file is called from here
 opening     an index opened, or made if there is none
 updating    files and folders brought into it, and whether they changed since
+watching    the same whenever they change
 preview     what that would do
 contents    its documents, chosen by paths, globs, ids and filters
 searching   a query asked, with what its tokens matched on demand

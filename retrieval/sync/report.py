@@ -61,3 +61,8 @@ class SyncReport:
     passages: int
     tokens: int
     seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether any document came, changed, moved or left."""
+        return bool(self.added or self.updated or self.moved or self.deleted)

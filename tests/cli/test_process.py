@@ -143,13 +143,39 @@ def test_progress_is_silent_when_piped(process: Process) -> None:
     assert out.count("\n") == 1
 
 
+def test_a_watch_follows_the_files_until_ctrl_c(process: Process, folder: Path) -> None:
+    watching = process("index", "docs", "--watch", **PIPES)
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith(".retrieval: 2 added; ")
+    (folder / "docs" / "new.md").write_text("# New\n\nIt came later.\n")
+    assert watching.stdout.readline().startswith(".retrieval: 1 added, ")
+    (folder / "docs" / "new.md").unlink()
+    assert watching.stdout.readline().startswith(".retrieval: 1 deleted, 2 unchanged")
+    watching.send_signal(signal.SIGINT)
+    code, out, err = finish(watching)
+    assert (code, out) == (130, "")
+    assert err.startswith("watching; Ctrl-C ends it\n")
+    assert err.endswith("stopped; what was committed is kept, run the same command to go on\n")
+
+
+def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: Path) -> None:
+    watching = process("index", "docs", "--watch", "--json", **PIPES)
+    assert watching.stdout is not None
+    assert json.loads(watching.stdout.readline())["added"] == 2
+    (folder / "docs" / "new.md").write_text("# New\n")
+    assert json.loads(watching.stdout.readline())["added"] == 1
+    watching.send_signal(signal.SIGINT)
+    assert finish(watching)[0] == 130
+
+
 def test_help_imports_nothing_that_is_slow() -> None:
     program = (
         "import sys\n"
         "from retrieval.cli.entry import run\n"
         "assert run(['--help']) == 0\n"
         "slow = {'numpy', 'rich', 'sqlite3', 'torch', 'onnxruntime', 'faiss', 'tantivy',"
-        " 'transformers', 'tokenizers', 'markdown_it', 'retrieval.index', 'retrieval.documents'}\n"
+        " 'transformers', 'tokenizers', 'watchfiles', 'markdown_it', 'retrieval.index',"
+        " 'retrieval.documents'}\n"
         "sys.stderr.write(' '.join(sorted(slow & set(sys.modules))))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

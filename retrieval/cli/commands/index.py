@@ -13,6 +13,7 @@ from retrieval.cli.options import DEFAULT_MEMORY, AsJson, Memory
 from retrieval.cli.program import app
 
 if TYPE_CHECKING:
+    from retrieval.index import Index
     from retrieval.service.updating import Given
     from retrieval.sync import SyncReport
 
@@ -132,6 +133,10 @@ def index(
         bool,
         typer.Option("--dry-run", help="Change nothing; list what would go in, and why not."),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on, and follow changes of the files until Ctrl-C."),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Read all files again, also those that seem unchanged.")
     ] = False,
@@ -145,6 +150,7 @@ def index(
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
+    from retrieval.errors import InputError
     from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, open_or_create
@@ -168,6 +174,8 @@ def index(
         text_field=text_field,
         rows=rows,
     )
+    if dry_run and watch:
+        raise InputError("--dry-run changes nothing and --watch goes on; give one of them")
     if dry_run:
         _preview(place, named, given, as_json=as_json)
         return
@@ -177,17 +185,47 @@ def index(
         "exact_passages": exact_passages,
         "list_passages": list_passages,
     }
-    with (
-        open_or_create(
-            place, encoder=encoder, passage_tokens=passage_tokens, late=late, memory=memory << 20
-        ) as opened,
-        progress_bar("looking for changes") as progress,
-    ):
-        report = updating.update(opened, named, given, again=again, progress=progress)
-    if as_json:
-        print_json(report_as_dict(report, place))
-    else:
-        _print(report, named, place)
+    with open_or_create(
+        place, encoder=encoder, passage_tokens=passage_tokens, late=late, memory=memory << 20
+    ) as opened:
+        with progress_bar("looking for changes") as progress:
+            report = updating.update(opened, named, given, again=again, progress=progress)
+        if as_json:
+            print_json(report_as_dict(report, place), whole=not watch)
+        else:
+            _print(report, named, place)
+        if watch:
+            _watch(opened, place, as_json=as_json)
+
+
+def _watch(index: Index, place: Path, *, as_json: bool) -> None:
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.cli.output.reports import synced
+    from retrieval.service import updating
+    from retrieval.service.json_shape import report_as_dict
+    from retrieval.service.printable import safe
+    from retrieval.service.watching import watch
+
+    told: list[str] = []
+
+    def update() -> None:
+        with progress_bar("looking for changes") as progress:
+            report = updating.update(index, progress=progress)
+        if as_json:
+            if report.changed:
+                print_json(report_as_dict(report, place), whole=False)
+        elif report.changed:
+            sys.stdout.write(synced(report, place))
+        sys.stdout.flush()
+        for problem in report.problems:
+            if problem not in told:
+                sys.stderr.write(f"{safe(problem)}\n")
+        told[:] = report.problems
+
+    sys.stdout.flush()
+    sys.stderr.write("watching; Ctrl-C ends it\n")
+    watch(index, update, on_locked=lambda error: sys.stderr.write(f"{safe(str(error))}\n"))
 
 
 def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:

@@ -1,0 +1,130 @@
+"""An index kept up to date while files change."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.errors import IndexLocked, InputError, RetrievalError
+from retrieval.index import Index
+from retrieval.service.updating import roots_of
+
+DEBOUNCE_MS = 1600
+"""Changes that follow each other within this time are one: a build writes many files at once."""
+
+LOOK_MS = 2000
+"""How often files that were given by themselves are looked at, and a busy index is tried again."""
+
+
+def watch(
+    index: Index,
+    update: Callable[[], object],
+    *,
+    on_locked: Callable[[IndexLocked], object] = lambda error: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Call `update` whenever something changes in what the index was given, until it is stopped.
+
+    What changed before the watch began is caught up with. While another process is writing to the
+    index, the changes wait.
+
+    Args:
+        index: the index.
+        update: brings it up to date.
+        on_locked: told once for each time that another process is in the way.
+        stop: ends the watch when it is set; Ctrl-C does, too.
+
+    Raises:
+        InputError: there is nothing to watch.
+        RetrievalError: the system cannot watch so many folders, or whatever `update` raises.
+    """
+    waiting, locked = True, False
+    for changed in _changes(index, stop or threading.Event()):
+        waiting = waiting or changed
+        if not waiting:
+            continue
+        try:
+            update()
+        except IndexLocked as error:
+            if not locked:
+                on_locked(error)
+            locked = True
+        else:
+            waiting = locked = False
+
+
+def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
+    """Whether something changed since, again and again; at first and every so often if nothing."""
+    from watchfiles import watch as watched
+
+    base = index.path.parent
+    places = [(base / root).resolve() for root in roots_of(index)]
+    own = str(index.path.resolve())
+    folders = [place for place in places if place.is_dir()]
+    files = _Files([place for place in places if place.is_file()])
+    if not folders and not files.paths:
+        raise InputError(
+            f"the index at {index.path} was given nothing that is there; "
+            "name files or folders: retrieval index PATH --watch"
+        )
+    if not folders:
+        while not stop.wait(LOOK_MS / 1000):
+            yield files.changed()
+        return
+    try:
+        for changes in watched(
+            *folders,
+            watch_filter=lambda change, path: not _is_own(path, own),
+            debounce=DEBOUNCE_MS,
+            stop_event=stop,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        ):
+            yield bool(changes) or files.changed()
+    except OSError as error:
+        raise RetrievalError(
+            f"the system cannot watch all folders ({error}); raise its limit "
+            "(fs.inotify.max_user_watches on Linux), or set WATCHFILES_FORCE_POLLING=1"
+        ) from error
+
+
+def _is_own(path: str, index: str) -> bool:
+    """Whether a path is the index's, which changes with every update, or git's own."""
+    return (
+        path == index
+        or path.startswith(f"{index}{os.sep}")
+        or f"{os.sep}.git{os.sep}" in path
+        or path.endswith(f"{os.sep}.git")
+    )
+
+
+@dataclass(slots=True)
+class _Files:
+    """Files that were given by themselves: their folders are not watched, they are looked at."""
+
+    paths: Sequence[Path]
+    _seen: dict[Path, tuple[int, int] | None]
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        """Whether any is not as it was when this was asked last."""
+        before, self._seen = self._seen, self._look()
+        return before != self._seen
+
+    def _look(self) -> dict[Path, tuple[int, int] | None]:
+        return {path: _state(path) for path in self.paths}
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
