@@ -181,6 +181,6 @@ def test_marks_are_made_when_they_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize("unit", ['"', '"a,b\n', "a,b\n", ",", '"x","y,1\n', "\r\n", "'", '","\r'])
-def test_two_hundred_thousand_of_anything_are_no_trouble(unit: str) -> None:
-    text = unit * 200_000
+def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
+    text = unit * 20_000
     check(text, read(text)[0].outline(text))

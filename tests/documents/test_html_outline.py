@@ -172,7 +172,7 @@ def test_an_outline_lies_within_its_page(page: str) -> None:
     ["<li>", "<p>\n", "<div hidden>", "<td>", "<table>", "<h2>a", "<section>", "<a>", "<dd>a",
      "<span hidden>", "</div>", "<nav>", "<p class=a hidden b='>", "<a> <b>", "<pre>", "<ul><li>a"],
 )  # fmt: skip
-def test_fifty_thousand_unclosed_elements_are_no_trouble(unit: str) -> None:
-    text, _, outline = extract(unit * 50_000)
+def test_twenty_thousand_unclosed_elements_are_no_trouble(unit: str) -> None:
+    text, _, outline = extract(unit * 20_000)
     assert len(text) <= len(unit) * 50_000
-    assert len(outline.sections) <= 50_001
+    assert len(outline.sections) <= 20_001

@@ -188,5 +188,5 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
 @pytest.mark.parametrize(
     "unit", ["<h1>", "<h1 ", "|", "| a\n", "- ", "> ", "# a\n", "[", "*a", "`a", "|-"]
 )
-def test_fifty_thousand_of_anything_are_no_trouble(unit: str) -> None:
-    markdown.outline(unit * 50_000)
+def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
+    markdown.outline(unit * 20_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.documents.outline import (
@@ -166,6 +166,30 @@ class OutlineBuilder:
             (tops, items, rows),
             sentences,
         )
+
+
+def first_words(text: str, offsets: Iterable[int]) -> dict[int, int]:
+    """Each offset, and where the next character stands that is not white space."""
+    found: dict[int, int] = {}
+    at = 0
+    for offset in sorted(set(offsets)):
+        at = max(at, offset)
+        while at < len(text) and text[at].isspace():
+            at += 1
+        found[offset] = at
+    return found
+
+
+def last_words(text: str, offsets: Iterable[int]) -> dict[int, int]:
+    """Each offset, and where the last character before it ends that is not white space."""
+    found: dict[int, int] = {}
+    at = len(text)
+    for offset in sorted(set(offsets), reverse=True):
+        at = min(at, offset)
+        while at and text[at - 1].isspace():
+            at -= 1
+        found[offset] = at
+    return found
 
 
 def header_line(cells: Sequence[str]) -> str:

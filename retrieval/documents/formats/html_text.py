@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Protocol
 
+from retrieval.documents.formats.builder import first_words, last_words
+
 _UNSEEN = frozenset({"canvas", "iframe", "noscript", "script", "style", "svg", "template", "title"})
 """Elements that are skipped from their start tag to the next end tag of theirs."""
 _SWALLOWING = frozenset({"script", "style"})
@@ -166,31 +168,14 @@ class Page:
             offsets: in any order.
             forward: whether they are starts, and move forward; ends move back.
         """
-        text, removed = self.text, self._removed
-        found: dict[int, int] = {}
-        gone = 0
-        ordered = sorted(set(offsets))
-        exact = []
-        for offset in ordered:
+        removed, gone = self._removed, 0
+        exact: dict[int, int] = {}
+        for offset in sorted(set(offsets)):
             while gone < len(removed) and removed[gone] < offset:
                 gone += 1
-            exact.append(min(offset - gone, len(text)))
-        pairs = list(zip(ordered, exact, strict=True))
-        if forward:
-            at = 0
-            for offset, place in pairs:
-                at = max(at, place)
-                while at < len(text) and text[at].isspace():
-                    at += 1
-                found[offset] = at
-        else:
-            at = len(text)
-            for offset, place in reversed(pairs):
-                at = min(at, place)
-                while at and text[at - 1].isspace():
-                    at -= 1
-                found[offset] = at
-        return found
+            exact[offset] = min(offset - gone, len(self.text))
+        moved = (first_words if forward else last_words)(self.text, exact.values())
+        return {offset: moved[place] for offset, place in exact.items()}
 
     def _markup(self, at: int) -> int:
         """Deal with what the `<` at `at` begins; the place after it."""
