@@ -27,6 +27,8 @@ BUILT_IN = (
     "latex",
     "delimited",
     "man",
+    "mediawiki",
+    "textile",
     "notebook",
     "jsonl",
     "code",
