@@ -33,6 +33,10 @@ from retrieval.indexes.lexical.words import SPACELESS
 from retrieval.indexes.ranking import TieOrder, top_k
 
 _MOST_TERMS = 64
+_FEW_TERMS = 8
+"""In a query of more terms, common ones count less: there are so many of them that together they
+would drown the ones that matter."""
+_LEAST_COUNT = 0.05  # of a term that half of the passages or more hold, in such a query
 _FEW_ALLOWED = 1024
 _K1, _B = 1.2, 0.75  # tantivy's
 _GRAMS = 0.5  # what an n-gram counts, of a word
@@ -199,7 +203,7 @@ class LexicalIndex:
         import tantivy
 
         total = len(self)
-        clauses: dict[str, list[Any]] = {}
+        clauses: dict[str, list[tuple[str, float]]] = {}
         rarity: dict[str, float] = {}
         for term, counts in terms:
             spaceless = SPACELESS.match(term)
@@ -210,13 +214,20 @@ class LexicalIndex:
                     boost = weight * counts * (_GRAMS if spaceless else 1.0)
                     told = boost * math.log1p(total / frequency)
                     rarity[term] = max(told, rarity.get(term, 0.0))
-                    single = tantivy.Query.term_query(self._schema, name, term, "freq")
-                    query = tantivy.Query.boost_query(single, boost * factor)
-                    clauses.setdefault(term, []).append(query)
+                    clauses.setdefault(term, []).append((name, boost * factor))
         if not clauses:
             return None
         chosen = sorted(clauses, key=lambda term: (-rarity[term], term))[:_MOST_TERMS]
-        return _any(query for term in chosen for query in clauses[term])
+        queries = []
+        for term in chosen:
+            counts = 1.0
+            if len(chosen) > _FEW_TERMS:
+                most = max(self._searcher.doc_freq(name, term) for name, _ in clauses[term])
+                counts = _beside_rare_ones(most, total)
+            for name, boost in clauses[term]:
+                single = tantivy.Query.term_query(self._schema, name, term, "freq")
+                queries.append(tantivy.Query.boost_query(single, boost * counts))
+        return _any(queries)
 
     def _conditions(self, parsed: LexicalQuery, *scored: Any) -> Any:
         """What matches `scored`, holds every phrase and nothing that is excluded."""
@@ -270,6 +281,16 @@ def _factor(ratio: float) -> float:
     one match counts in a passage whose field is as long as their mean.
     """
     return (1 + _K1 * (1 - _B + _B * max(1.0, ratio))) / (1 + _K1)
+
+
+def _beside_rare_ones(frequency: int, total: int) -> float:
+    """What a term of a long query counts: the Robertson-Spärck Jones weight over tantivy's.
+
+    The first is ln((N - n + 0.5) / (n + 0.5)) and 0 for what half of the passages hold, the second
+    ln(1 + (N - n + 0.5) / (n + 0.5)); for rare terms they are the same.
+    """
+    odds = (max(total, frequency) - frequency + 0.5) / (frequency + 0.5)
+    return max(_LEAST_COUNT, math.log(odds) / math.log1p(odds))
 
 
 def _any(queries: Iterable[Any]) -> Any:
