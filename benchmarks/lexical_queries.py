@@ -1,0 +1,133 @@
+"""What a query's repeated words and its number of terms are worth to lexical search: nDCG@10.
+
+    python benchmarks/lexical_queries.py COLLECTION... --work FOLDER --out FILE.json
+
+COLLECTION is a folder in BEIR's format, whose test queries are asked, at most 1,000 of them; a
+document is its best passage. `k3 = 0` counts a word once however often it is repeated, a large one
+as often as it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from command import as_command
+from environment import environment
+from numpy.typing import NDArray
+
+from retrieval.encoders import load_encoder
+from retrieval.eval import load, means
+from retrieval.eval.sampling import sampled
+from retrieval.index import Index
+from retrieval.indexes import LexicalIndex, parse_query
+from retrieval.indexes.lexical import queries, searching
+from retrieval.types import Embeddings
+
+PASSAGES = 300
+VARIANTS = {
+    "as often as it is there": (1e9, 256),
+    "k3 = 0": (0.0, 256),
+    "k3 = 1": (1.0, 256),
+    "k3 = 2": (2.0, 256),
+    "k3 = 8": (8.0, 256),
+    "k3 = 2, 64 terms": (2.0, 64),
+    "k3 = 2, 32 terms": (2.0, 32),
+    "k3 = 2, 16 terms": (2.0, 16),
+}
+
+
+class Cutter:
+    """An encoder that cuts passages as the embedded model does, and encodes nothing."""
+
+    name = fingerprint = "cutter"
+    dense_dim, token_dim = 1, None
+
+    def __init__(self) -> None:
+        self._model = load_encoder(None)
+        self.max_tokens = self._model.max_tokens
+
+    def token_spans(self, text: str) -> NDArray[np.int64]:
+        """Those of the embedded model."""
+        return self._model.token_spans(text)
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        """Ones."""
+        return Embeddings(np.ones((len(texts), 1), np.float32), None, None)
+
+    encode_queries = encode_documents
+
+
+@contextmanager
+def variant(k3: float, terms: int) -> Iterator[None]:
+    """The settings of one variant."""
+    with mock.patch.object(queries, "_K3", k3), mock.patch.object(searching, "_MOST_TERMS", terms):
+        parse_query.cache_clear()
+        yield
+    parse_query.cache_clear()
+
+
+def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
+    """nDCG@10 of every variant on one collection."""
+    (collection,) = load(str(folder), None)
+    collection = sampled(collection, most)
+    path, encoder = work / collection.name, Cutter()
+    found = {}
+    exists = path.exists()
+    with Index.open(path, encoder) if exists else Index.create(path, encoder=encoder) as index:
+        index.add(collection.documents)
+        with index._using() as snapshot:
+            owners = _owners(index)
+            assert snapshot.lexical is not None
+            for name, settings in VARIANTS.items():
+                with variant(*settings):
+                    run = {
+                        id: _documents(snapshot.lexical, text, owners)
+                        for id, text in collection.queries.items()
+                    }
+                found[name] = means(collection.judgements, run, ("nDCG@10",))["nDCG@10"]
+    return found
+
+
+def _owners(index: Index) -> dict[int, str]:
+    """The document's id by passage id."""
+    with index._using() as snapshot:
+        store = snapshot.store
+        numbers = store.numbers().tolist()
+        names = store.documents(numbers)
+        return {row.id: names[number].id for number in numbers for row in store.passages_of(number)}
+
+
+def _documents(lexical: LexicalIndex, text: str, owners: dict[int, str]) -> dict[str, float]:
+    ids, scores = lexical.search(text, PASSAGES)
+    best: dict[str, float] = {}
+    for id, value in zip(ids.tolist(), scores.tolist(), strict=True):
+        best.setdefault(owners[id], value)
+    return dict(list(best.items())[:100])
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collections", type=Path, nargs="+", metavar="COLLECTION")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--queries", type=int, default=1000)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for folder in given.collections:
+        rows[folder.name] = measured(folder, given.work, given.queries)
+        print(folder.name, rows[folder.name], flush=True)
+    result = environment(("modernbert-retrieval", "numpy", "tantivy", "ir-measures"))
+    result |= {"queries": given.queries, "ndcg_at_10": rows}
+    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    as_command(main)
