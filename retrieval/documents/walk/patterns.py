@@ -16,6 +16,7 @@ from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, folded, regex_
 
 _EITHER_EXTENSION = re.compile(r"\*\.([\w-]*)\[([a-z0-9]{1,8})\]([\w-]*)", re.ASCII)
 _EXTENSION = re.compile(r"\*\.[^.*?\[\\]*")
+_MAX_SEEN = 10_000
 _MAX_BRACES, _MAX_ALTERNATIVES = 16, 256
 """How many braces a pattern may have, and what they may expand to; one of more stays as it is."""
 
@@ -150,9 +151,10 @@ class PatternList:
 class _Matcher:
     """Numbered patterns, most of them looked up: names, paths and extensions by hashing."""
 
-    __slots__ = ("_extensions", "_names", "_of_names", "_of_paths", "_paths")
+    __slots__ = ("_extensions", "_names", "_of_names", "_of_paths", "_paths", "_seen")
 
     def __init__(self, numbered: Iterable[tuple[int, Pattern]], *, fold: bool) -> None:
+        self._seen: dict[str, int] = {}  # most names of a tree come again and again
         self._names: dict[str, int] = {}
         self._paths: dict[str, int] = {}
         self._extensions: dict[str, int] = {}
@@ -182,15 +184,23 @@ class _Matcher:
     def last(self, path: str) -> int:
         """The number of the last of them that matches, or -1."""
         name = path[path.rfind("/") + 1 :]
-        found = self._names.get(name, -1)
-        if self._extensions and "." in name:
-            found = max(found, self._extensions.get(name[name.rfind(".") + 1 :], -1))
+        found = self._seen.get(name)
+        if found is None:
+            found = self._last_of_name(name)
+            if len(self._seen) < _MAX_SEEN:
+                self._seen[name] = found
         if self._paths:
             found = max(found, self._paths.get(path, -1))
-        if self._of_names is not None:
-            found = max(found, self._of_names.last(name))
         if self._of_paths is not None:
             found = max(found, self._of_paths.last(path))
+        return found
+
+    def _last_of_name(self, name: str) -> int:
+        found = self._names.get(name, -1)
+        if "." in name:
+            found = max(found, self._extensions.get(name[name.rfind(".") + 1 :], -1))
+        if self._of_names is not None:
+            found = max(found, self._of_names.last(name))
         return found
 
 
