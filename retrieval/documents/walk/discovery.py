@@ -239,8 +239,9 @@ class Discovery:
             return []
         finally:
             os.close(descriptor)
-        # A folder sorts as its files' ids do, where its name is followed by a slash.
-        found.sort(key=lambda one: f"{one.name}/" if one.is_folder else one.name, reverse=True)
+        if len(found) > 1:
+            # A folder sorts as its files' ids do, where its name is followed by a slash.
+            found.sort(key=lambda one: f"{one.name}/" if one.is_folder else one.name, reverse=True)
         return found
 
     def _is_entered(self, folder: Folder, parent: Folder | None, names: list[str]) -> bool:
@@ -261,8 +262,9 @@ class Discovery:
         self, names: list[str], entries: list[os.DirEntry[str]], folder: Folder
     ) -> list[os.DirEntry[str]]:
         """The entries that have to be looked at; those that are as they are known are noted."""
-        # A walk spends its time here: what it calls is bound to names, and nothing is done twice.
-        known, most, is_file, mask = self._known.get, self._max_bytes, stat.S_ISREG, TIMES_MASK
+        # A walk of known files spends its time here. With both times the same it is the same file:
+        # its kind is not asked about.
+        known, most, mask = self._known.get, self._max_bytes, TIMES_MASK
         prefix = "" if folder.id == "." else f"{folder.id}/"
         rest: list[os.DirEntry[str]] = []
         same: list[str] = []
@@ -281,7 +283,6 @@ class Discovery:
             if (
                 seen[1] == (31 * status.st_mtime_ns + status.st_ctime_ns) & mask
                 and seen[0] == status.st_size <= most
-                and is_file(status.st_mode)
                 and not seen[2]
             ):
                 same.append(name)
