@@ -1,5 +1,6 @@
 # make demo   install the package, index docs/, search it
 # make test   everything that a change must pass
+# make quick  lint and the tests of the lower rooms, in about a minute
 #
 # Needs make, a C compiler and Python 3.11 or newer. `make PYTHON=/path/to/python demo` names one.
 
@@ -14,7 +15,7 @@ NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo readme test lint types unit sanitize format clean
+.PHONY: help demo readme test quick lint types unit sanitize format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -32,6 +33,11 @@ readme:
 	$(PYTHON) tests/docs/readme.py < build/demo.txt
 
 test: lint types unit sanitize
+
+# Lint, and the tests of what a change of formats, walking, indexes or files touches.
+quick: lint
+	$(TEST)/bin/python -m pytest -m "not slow" tests/documents tests/files tests/indexes tests/service \
+		$(wildcard tests/test_*.py)
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check

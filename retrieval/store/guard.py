@@ -81,7 +81,9 @@ def _damaged(path: Path, error: sqlite3.Error) -> IndexCorrupted:
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, or one that caused it, says that the disk or the quota is full."""
     seen: BaseException | None = error
-    while seen is not None:
+    met: set[int] = set()  # an error that is raised again may be its own cause's cause
+    while seen is not None and id(seen) not in met:
+        met.add(id(seen))
         if isinstance(seen, OSError) and seen.errno in _FULL:
             return True
         if isinstance(seen, sqlite3.Error) and (
