@@ -19,6 +19,7 @@ import retrieval
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import merge_compressed, open_late, train_codec
 from retrieval.indexes.arrays import write_array
+from retrieval.types import ProgressUpdate
 
 from .made import compressed, exact, uniform
 
@@ -247,10 +248,10 @@ def test_what_a_killed_merge_left_does_not_open(tmp_path: Path) -> None:
     source = exact(tmp_path / "source", made)
     codec = train_codec([source])
     with pytest.raises(RuntimeError, match="stop"):
-        merge_compressed(tmp_path / "a", [source], codec, lists=True, tell=stop)
+        merge_compressed(tmp_path / "a", [source], codec, lists=True, progress=stop)
     with pytest.raises(IndexCorrupted):
         open_late(tmp_path / "a")
 
 
-def stop(done: int, of: int) -> None:
-    raise RuntimeError(f"stop at {done} of {of}")
+def stop(now: ProgressUpdate) -> None:
+    raise RuntimeError(f"stop at {now.done} of {now.total}")

@@ -100,7 +100,7 @@ def test_a_merge_copies_what_lives(
             allowed,
             lists=kind == "lists",
             memory=memory,
-            tell=lambda *now: told.append(now),
+            progress=lambda now: told.append((now.done, now.total or 0)),
         )
     merged = open_late(folder / "merged")
     kept = [i for i in ids.tolist() if allowed is None or allowed[i]]
