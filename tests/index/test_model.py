@@ -101,12 +101,12 @@ def check(index: Index, model: Model, query: str, encoder: FakeEncoder) -> None:
         }
         lexical = {id for id, d in pool.items() if set(d.text.split()) & set(query.split())}
         for k in (1, 3, 50):
-            found = index.search(query, k, retriever="lexical", where=where)
+            found = index.search(query, k, retriever="lexical", copies=True, where=where)
             assert {hit.document_id for hit in found} <= lexical
             assert len(found) == min(k, len(lexical))
             best(index, query, k, where, "dense", dense, 1e-5)
             best(index, query, k, where, "late", late, 0.01 * len(asked.tokens))
-            hybrid = index.search(query, k, where=where)
+            hybrid = index.search(query, k, copies=True, where=where)
             assert len(hybrid) == min(k, len(pool))
             for hit in hybrid:
                 assert hit.text == pool[hit.document_id].text
@@ -124,7 +124,7 @@ def best(
     error: float,
 ) -> None:
     """The retriever's answer is a top k of the exact scores, up to its error."""
-    hits = index.search(query, k, retriever=name, where=where)
+    hits = index.search(query, k, retriever=name, copies=True, where=where)
     ids = [hit.document_id for hit in hits]
     assert len(set(ids)) == len(ids) == min(k, len(exact))
     expected = sorted(exact.values(), reverse=True)

@@ -84,4 +84,4 @@ def test_one_file_of_many_records() -> None:
 def test_nothing_is_said_before_something_is_known(encoded: int) -> None:
     remaining = Remaining([file("a.txt", 1000)])
     assert remaining.seconds(0.0, 0, 0) is None
-    assert remaining.seconds(0.5, encoded, 0) is None
+    assert remaining.seconds(0.5 / 2, encoded, 0) is None
