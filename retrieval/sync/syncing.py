@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from retrieval.documents import KnownFile, ReadOptions, WalkOptions
+from retrieval.documents.formats import problems as format_problems
 from retrieval.index import Index
 from retrieval.store import Store
 from retrieval.sync import moves, roots
@@ -108,7 +109,7 @@ def sync(
         moved=run.moved,
         skipped=found.skipped,
         left_out=found.left_out,
-        problems=[*plan.problems, *found.problems, *run.problems],
+        problems=[*format_problems(), *plan.problems, *found.problems, *run.problems],
         passages=writer.passages,
         tokens=writer.tokens,
         seconds=time.monotonic() - started,

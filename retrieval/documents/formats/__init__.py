@@ -13,7 +13,7 @@ from retrieval.documents.formats.format import (
     text_format,
     top_heading,
 )
-from retrieval.documents.formats.table import format_of, formats, outline_of, register
+from retrieval.documents.formats.table import format_of, formats, outline_of, problems, register
 
 __all__ = [
     "Format",
@@ -23,6 +23,7 @@ __all__ = [
     "format_of",
     "formats",
     "outline_of",
+    "problems",
     "register",
     "text_format",
     "top_heading",
