@@ -22,6 +22,9 @@ CONTEXT_SHARE = 0.25
 PIECE_CHARACTERS = 200
 """More of a title, a heading or a signature than this would drown the passage."""
 
+VERSION = 1
+"""Raised whenever passages are read, or documents cut, in another way."""
+
 SEPARATOR = " > "
 
 _RUN = re.compile(r"[^\W_]+")
@@ -145,10 +148,6 @@ def path_words(path: str) -> str:
 def symbol_words(symbol: str) -> str:
     """A definition's name as words: `HttpClient.get_json` has 4."""
     return " ".join(part.lower() for part in _PART.findall(symbol))
-
-
-VERSION = 1
-"""Raised whenever passages are read, or documents cut, in another way."""
 
 
 def reading(reader: str | None) -> str:
