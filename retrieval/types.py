@@ -417,8 +417,10 @@ class SpanEncoder(Protocol):
         """Embeddings of the document side of spans of one text, in the order given.
 
         Each span's vectors are taken from one pass over the text, as far as `max_tokens` allows; a
-        longer text is read in stretches, each of which begins where a span does. One span over the
-        whole of a text that fits gives what `encode_documents` gives.
+        longer text is read in stretches, each of which begins where a span does. A token belongs to
+        every span that has a character of it; what is put before the text to the first span, what
+        is put after it to the last. So one span over the whole of a text that fits gives what
+        `encode_documents` gives.
 
         Args:
             spans: character spans (start, end) in the order of their starts.

@@ -170,23 +170,7 @@ class SideReader:
             spans: i64 [s, 2], of characters; a token belongs to each that has a character of it.
         """
         sequence, rows = self._located(text)
-        own = np.flatnonzero(rows[:, 0] < rows[:, 1])
-        first, beyond = (own[0], own[-1] + 1) if len(own) else (len(rows), len(rows))
-        # A token that stands for nothing between two that do belongs where the one before does.
-        starts, ends = np.maximum.accumulate(rows[first:beyond], axis=0).T
-        lows = first + np.searchsorted(ends, spans[:, 0], side="right")
-        highs = first + np.searchsorted(starts, spans[:, 1], side="left")
-        every = np.arange(len(rows))
-        # White space has no token of its own; one beside it stands in.
-        nearest = np.minimum(lows, max(beyond - 1, 0))
-        parts = [
-            every[low:high] if low < high else every[at : at + 1]
-            for low, high, at in zip(lows, highs, nearest, strict=True)
-        ]
-        if parts:
-            parts[0] = np.union1d(every[:first], parts[0])
-            parts[-1] = np.union1d(parts[-1], every[beyond:])
-        return replace(sequence, parts=tuple(parts))
+        return replace(sequence, parts=tuple(parts_of(rows, spans)))
 
     def _located(self, text: str) -> tuple[TokenSequence, NDArray[np.int64]]:
         """Token ids, and the characters of the text that each stands for: i64 [t, 2]."""
@@ -258,3 +242,31 @@ def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
     lengths = np.full(count, length, dtype=np.int64)
     lengths[-1] = tokens - (count - 1) * length
     return lengths
+
+
+def parts_of(rows: NDArray[np.int64], spans: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Which of a text's tokens belong to each of its spans: i64 positions, never none.
+
+    What is put before the text belongs to the first of them, what is put after it to the last.
+
+    Args:
+        rows: i64 [t, 2], the characters that each token stands for; empty for what is put around.
+        spans: i64 [s, 2], of characters; a token belongs to each that has a character of it.
+    """
+    own = np.flatnonzero(rows[:, 0] < rows[:, 1])
+    first, beyond = (own[0], own[-1] + 1) if len(own) else (len(rows), len(rows))
+    # A token that stands for nothing between two that do belongs where the one before does.
+    starts, ends = np.maximum.accumulate(rows[first:beyond], axis=0).T
+    lows = first + np.searchsorted(ends, spans[:, 0], side="right")
+    highs = first + np.searchsorted(starts, spans[:, 1], side="left")
+    every = np.arange(len(rows))
+    # White space has no token of its own; one beside it stands in.
+    nearest = np.minimum(lows, max(beyond - 1, 0))
+    parts = [
+        every[low:high] if low < high else every[at : at + 1]
+        for low, high, at in zip(lows, highs, nearest, strict=True)
+    ]
+    if parts:
+        parts[0] = np.union1d(every[:first], parts[0])
+        parts[-1] = np.union1d(parts[-1], every[beyond:])
+    return parts

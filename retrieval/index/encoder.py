@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
+from retrieval.index.long_context import PassageEncoder
 from retrieval.indexes import token_dim_problem
 from retrieval.store import Settings
 from retrieval.types import Encoder, LateOptions
@@ -27,15 +28,18 @@ def load(source: str | None) -> Encoder:
 
 
 def remember(
-    encoder: Encoder | str | None, passage_tokens: int, late: LateOptions | None
+    encoder: Encoder | str | None,
+    passage_tokens: int,
+    late: LateOptions | None,
+    long_context: bool,
 ) -> tuple[Encoder, Settings]:
     """The encoder of a new index and what the index stores of it.
 
     Raises:
         InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
             LateOptions.
-        EncoderError: it cannot be loaded, has neither a dense nor a token head, or token vectors
-            of a dimension that cannot be stored.
+        EncoderError: it cannot be loaded, has neither a dense nor a token head, token vectors of a
+            dimension that cannot be stored, or cannot read passages together for `long_context`.
     """
     if late is not None and not isinstance(late, LateOptions):
         raise InputError(f"late={late!r} cannot be used; give retrieval.LateOptions or None")
@@ -59,6 +63,9 @@ def remember(
             f"passage_tokens={passage_tokens!r} does not fit encoder {loaded.name!r}; "
             f"give a number from 1 to {loaded.max_tokens}"
         )
+    if not isinstance(long_context, bool):
+        raise InputError(f"long_context={long_context!r} cannot be used; give True or False")
+    PassageEncoder(loaded, long_context=long_context)
     return loaded, Settings(
         encoder_name=loaded.name,
         encoder_source=source,
@@ -67,6 +74,7 @@ def remember(
         token_dim=loaded.token_dim,
         passage_tokens=passage_tokens,
         late=late or LateOptions(),
+        long_context=long_context,
     )
 
 

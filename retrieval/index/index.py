@@ -87,6 +87,7 @@ class Index:
         encoder: Encoder | str | None = None,
         passage_tokens: int = 256,
         late: LateOptions | None = None,
+        long_context: bool = False,
         memory: int = LATE_MEMORY,
     ) -> Index:
         """Make an empty index in the folder `path`, which is made if need be, and open it.
@@ -96,17 +97,20 @@ class Index:
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
             passage_tokens: the longest passage.
             late: how token vectors are kept; None is `LateOptions()`.
+            long_context: whether the passages of a document are read together with their
+                neighbours, which is slower and finds more in long prose.
             memory: bytes that compressing token vectors may take.
 
         Raises:
             StorageError: there is an index already, or the folder cannot be written.
-            EncoderError: the encoder cannot be loaded or has no head.
+            EncoderError: the encoder cannot be loaded, has no head, or cannot read passages
+                together for `long_context`.
             InputError: `passage_tokens` is not a length that the encoder reads, `late` is no
                 LateOptions, or `memory` is too little.
         """
         _check_memory(memory)
         folder = Path(path)
-        loaded, settings = encoders.remember(encoder, passage_tokens, late)
+        loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
         make(folder, settings)
         return cls(folder, loaded, memory)
 
@@ -449,6 +453,7 @@ class Index:
                 regimes=measure.regimes(snapshot),
                 late_error=late_error,
                 late_trained_error=late_trained_error,
+                long_context=settings.long_context,
             )
 
     def verify(self) -> list[str]:

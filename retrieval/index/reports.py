@@ -36,6 +36,7 @@ class IndexStatus:
             their squared length, as measured when they were written; None if none is compressed.
         late_trained_error: the same when the centroids in use were trained. `compact` trains new
             ones once `late_error` has risen a fifth above it.
+        long_context: whether passages are read together with their neighbours.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class IndexStatus:
     regimes: Mapping[str, int]
     late_error: float | None = None
     late_trained_error: float | None = None
+    long_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)

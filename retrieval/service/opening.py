@@ -24,6 +24,7 @@ def open_or_create(
     encoder: str | None = None,
     passage_tokens: int | None = None,
     late: Mapping[str, int | None] | None = None,
+    long_context: bool | None = None,
     memory: int = LATE_MEMORY,
 ) -> Index:
     """Open the index at `folder`, or make it.
@@ -33,6 +34,8 @@ def open_or_create(
         encoder: folder or Hub id; None is what the index was built with, or the embedded model.
         passage_tokens: longest passage; None is what the index has, or `PASSAGE_TOKENS`.
         late: fields of LateOptions by name; None is what the index has, or the default.
+        long_context: whether passages are read with their neighbours; None is what the index has,
+            or not.
         memory: bytes that compressing token vectors may take.
 
     Raises:
@@ -46,12 +49,19 @@ def open_or_create(
         length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
         options = LateOptions(**given)
         return Index.create(
-            folder, encoder=encoder, passage_tokens=length, late=options, memory=memory
+            folder,
+            encoder=encoder,
+            passage_tokens=length,
+            late=options,
+            long_context=bool(long_context),
+            memory=memory,
         )
     try:
         status = index.status()
         replace(status.late, **given)  # a value that no index has is refused as such
-        _check_fixed(folder, status, passage_tokens, given)
+        own = {"passage_tokens": passage_tokens, "long_context": long_context}
+        given |= {name: value for name, value in own.items() if value is not None}
+        _check_fixed(folder, status, given)
     except BaseException:
         index.close()
         raise
@@ -80,12 +90,13 @@ def status_of(folder: Path, *, verify: bool) -> tuple[IndexStatus | None, list[s
         return None, problems
 
 
-def _check_fixed(
-    folder: Path, status: IndexStatus, passage_tokens: int | None, late: Mapping[str, int]
-) -> None:
+def _check_fixed(folder: Path, status: IndexStatus, given: Mapping[str, int | bool]) -> None:
     """Refuse what an index was not made with."""
-    given = late if passage_tokens is None else {"passage_tokens": passage_tokens, **late}
-    made_with = {"passage_tokens": status.passage_tokens, **asdict(status.late)}
+    made_with = {
+        "passage_tokens": status.passage_tokens,
+        "long_context": status.long_context,
+        **asdict(status.late),
+    }
     for name, value in given.items():
         if value != made_with[name]:
             raise InputError(

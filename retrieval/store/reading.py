@@ -119,6 +119,7 @@ class Store(SourceReading):
                 token_dim=meta["token_dim"],
                 passage_tokens=int(meta["passage_tokens"]),
                 late=LateOptions(**meta["late"]),
+                long_context=bool(meta.get("long_context", False)),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(f"its table `meta` is not as it was written ({error!r})") from error

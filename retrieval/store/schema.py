@@ -91,6 +91,7 @@ class Settings:
         token_dim: d of the token vectors, or None.
         passage_tokens: the longest passage, in tokens.
         late: how token vectors are kept.
+        long_context: whether the passages of a document are read together with their neighbours.
     """
 
     encoder_name: str
@@ -100,6 +101,7 @@ class Settings:
     token_dim: int | None
     passage_tokens: int
     late: LateOptions = field(default_factory=LateOptions)
+    long_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,7 @@ def create(folder: Path, settings: Settings) -> None:
             "token_dim": settings.token_dim,
             "passage_tokens": settings.passage_tokens,
             "late": asdict(settings.late),
+            "long_context": settings.long_context,
         }
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",

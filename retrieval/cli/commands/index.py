@@ -85,6 +85,14 @@ def index(
             help="Passages beyond which inverted lists are used; 50000 if not given.",
         ),
     ] = None,
+    long_context: Annotated[
+        bool | None,
+        typer.Option(
+            "--long-context",
+            help="In a new index: read passages together with their neighbours; slower, and "
+            "finds more in long prose.",
+        ),
+    ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -186,7 +194,12 @@ def index(
         "list_passages": list_passages,
     }
     with open_or_create(
-        place, encoder=encoder, passage_tokens=passage_tokens, late=late, memory=memory << 20
+        place,
+        encoder=encoder,
+        passage_tokens=passage_tokens,
+        late=late,
+        long_context=long_context,
+        memory=memory << 20,
     ) as opened:
         with progress_bar("looking for changes") as progress:
             report = updating.update(opened, named, given, again=again, progress=progress)

@@ -49,6 +49,7 @@ def status(report: IndexStatus) -> str:
         "index": f"{report.path} (format {report.format_version}, generation {report.generation})",
         "documents": f"{report.documents:,} from {count(report.files, 'file')}",
         "passages": f"{report.passages:,} of at most {count(report.passage_tokens, 'token')}"
+        + (", read with their neighbours" if report.long_context else "")
         + (dead if report.dead_passages else ""),
         "segments": f"{report.segments:,}",
         "size": size(report.bytes),

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
-from retrieval.index.as_read import AsRead, path_of
+from retrieval.index.as_read import AsRead
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
+from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import TokenMatches
-from retrieval.types import Encoder, EncoderSide, Hit, TokenMatch, VectorLocator
+from retrieval.types import Encoder, Hit, TokenMatch, VectorLocator
 
 Spans = NDArray[np.int64]
 """Start and end of the characters that each token vector stands for, [t, 2]."""
@@ -54,15 +55,18 @@ def explain(
     with snapshot.guarded():
         ids = [_passage_id(snapshot, hit) for hit in hits]
         found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))
-    own = _spans(encoder, asked.read, "query", len(asked.tokens))
-    as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
+        passages = passage_encoder(snapshot, encoder)
+        as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
+        stretches = stretches_of(snapshot, passages, as_read, ids)
+    own = _query_spans(encoder, asked.read, len(asked.tokens))
     pooled = snapshot.store.settings.late.pooling > 1
+    at = {id: (one, place) for one in stretches for place, id in enumerate(one.ids)}
     answers = []
-    for hit, matches in zip(hits, found, strict=True):
-        lead = as_read.before(hit.title, path_of(hit.metadata), hit.passage.context, hit.text)
-        read = lead + hit.text
-        spans = None if pooled else _spans(encoder, read, "document", None)
-        answers.append(tuple(_matches(asked.read, own, read, len(lead), spans, matches)))
+    for id, matches in zip(ids, found, strict=True):
+        one, place = at[id]
+        spans = None if pooled else passages.vector_spans(one.texts, place)
+        read, lead = one.texts[place], one.leads[place]
+        answers.append(tuple(_matches(asked.read, own, read, lead, spans, matches)))
     return answers
 
 
@@ -84,12 +88,12 @@ def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
     )
 
 
-def _spans(encoder: Encoder, text: str, side: EncoderSide, count: int | None) -> Spans | None:
-    """What the encoder says of a text's token vectors; None if nothing, or not of so many."""
+def _query_spans(encoder: Encoder, query: str, count: int) -> Spans | None:
+    """What the encoder says of a query's token vectors; None if nothing, or not of so many."""
     if not isinstance(encoder, VectorLocator):
         return None
-    spans = np.asarray(encoder.vector_spans(text, side), np.int64)
-    return spans if count is None or len(spans) == count else None
+    spans = np.asarray(encoder.vector_spans(query, "query"), np.int64)
+    return spans if len(spans) == count else None
 
 
 def _matches(

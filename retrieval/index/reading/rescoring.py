@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.as_read import AsRead, path_of
+from retrieval.index.as_read import AsRead
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import top_k
-from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 
 _ENCODED_AT_ONCE = 256
@@ -66,37 +66,21 @@ def scores(
 
     places = [np.searchsorted(wanted, ids) for ids in candidates]
     found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
+    passages = passage_encoder(snapshot, encoder)
     as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
     for first in range(0, len(wanted), _ENCODED_AT_ONCE):
         tell(first)
         ids = wanted[first : first + _ENCODED_AT_ONCE].tolist()
-        read = texts(snapshot, as_read, snapshot.store.passages(ids))
-        made = encoder.encode_documents(["".join(read[id]) for id in ids])
+        stretches = stretches_of(snapshot, passages, as_read, ids)
+        made = passages.encode([stretch.texts for stretch in stretches])
         if made.tokens is None or made.offsets is None:
             break
+        rows = {id: row for row, id in enumerate(id for one in stretches for id in one.ids)}
         for query, own, scored in zip(queries, places, found, strict=True):
             for at in np.flatnonzero((own >= first) & (own < first + len(ids))):
-                row = own[at] - first
+                row = rows[ids[own[at] - first]]
                 vectors = made.tokens[made.offsets[row] : made.offsets[row + 1]]
                 if len(vectors):
                     scored[at] = (query @ vectors.T).max(axis=1).sum()
     tell(len(wanted))
     return found
-
-
-def texts(
-    snapshot: Snapshot, as_read: AsRead, rows: Mapping[int, PassageRow]
-) -> dict[int, tuple[str, str]]:
-    """By passage id, what the encoder reads before the passage, and the passage's text."""
-    numbers = sorted({row.document for row in rows.values()})
-    documents = snapshot.store.documents(numbers)
-    stored = snapshot.store.passage_texts(rows.values())
-    return {
-        id: (context_of(as_read, documents[row.document], row, stored[id]), stored[id])
-        for id, row in rows.items()
-    }
-
-
-def context_of(as_read: AsRead, document: StoredDocument, row: PassageRow, text: str) -> str:
-    """What is read in front of a stored passage of this text."""
-    return as_read.before(document.title, path_of(document.metadata), row.context, text)

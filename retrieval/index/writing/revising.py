@@ -11,18 +11,22 @@ from retrieval.index.writing.drafts import Draft
 from retrieval.store import PassageRow, Store, StoredDocument
 
 
-def revised(draft: Draft, stored: StoredDocument, store: Store, as_read: AsRead) -> Draft:
+def revised(
+    draft: Draft, stored: StoredDocument, store: Store, as_read: AsRead, *, together: bool
+) -> Draft:
     """The draft, with the passages of the stored document that it takes over.
 
     A passage whose text and context the encoder reads as before keeps its id, and so its
-    embeddings, wherever it stands now. Ids of the draft's other passages stay consecutive.
+    embeddings, wherever it stands now. Ids of the draft's other passages stay consecutive. Where
+    passages are read `together` with their neighbours, all keep theirs or none does.
     """
     if not same_reading(stored.reader, draft.reader):
         return draft  # its embeddings are of something else
     known: dict[str, list[PassageRow]] = defaultdict(list)
     text = store.texts([stored.number]).get(stored.number, "")
     path = path_of(stored.metadata)
-    for row in reversed(store.passages_of(stored.number)):
+    before = store.passages_of(stored.number)
+    for row in reversed(before):
         own = text[row.start : row.end]
         known[as_read.before(stored.title, path, row.context, own) + own].append(row)
     next_id = draft.passages[0].id if draft.passages else 0
@@ -41,6 +45,8 @@ def revised(draft: Draft, stored: StoredDocument, store: Store, as_read: AsRead)
         else:
             rows.append(replace(row, id=next_id))
             next_id += 1
+    if together and [row.id for row in rows] != [row.id for row in before]:
+        return draft  # what stands around them has changed
     return replace(draft, passages=rows, taken=frozenset(taken), refielded=frozenset(refielded))
 
 

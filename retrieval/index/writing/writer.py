@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from retrieval.documents.outline import Outline
 from retrieval.index.as_read import AsRead, reading
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.long_context import PassageEncoder
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing import drafts
@@ -27,7 +28,6 @@ from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocu
 from retrieval.types import (
     Document,
     Embeddings,
-    EncodesAhead,
     PendingEmbeddings,
     ProgressCallback,
     ProgressUpdate,
@@ -106,6 +106,7 @@ class Writer:
         self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Started | None = None
         self._contexts: AsRead | None = None
+        self._passage_encoder: PassageEncoder | None = None
         self._session = session
         self._encoder = encoder
         self._progress = progress
@@ -273,7 +274,8 @@ class Writer:
         replaces = None if stored is None else stored.number
         draft = Draft(document, self._next_number, source, reader, rows, replaces, tokens)
         if stored is not None:
-            draft = revised(draft, stored, self.store, as_read)
+            together = self._session.store.settings.long_context
+            draft = revised(draft, stored, self.store, as_read, together=together)
             if stored.id == document.id and is_relabel(draft, stored, self.store):
                 self._relabel.append(Relabel(stored.number, document, source, reader))
                 self._touched[document.id] = source
@@ -308,9 +310,10 @@ class Writer:
         drafts = list(self._waiting.values())
         block, size = Block(), 0
         for draft in drafts:
-            for row, text in zip(draft.new, draft.texts(self._as_read()), strict=True):
-                block.append(draft, row, text)
-                size += len(text)
+            texts = list(draft.texts(self._as_read()))
+            for stretch in self._encoding().stretches(texts):
+                block.append(draft, draft.new[stretch], texts[stretch])
+                size += sum(map(len, texts[stretch]))
                 if size >= self._pace.characters:
                     self._encode_block(block)
                     block, size = Block(), 0
@@ -323,18 +326,22 @@ class Writer:
 
     def _encode_block(self, block: Block) -> None:
         """Begin to encode a block; what the block before came to is kept meanwhile."""
-        encoder = self._encoder.get()
         since = time.monotonic()
-        if not isinstance(encoder, EncodesAhead):
-            self._keep(block, encoder.encode_documents(block.texts), since)
-            return
-        started = Started(block, encoder.start_documents(block.texts), since)
+        started = Started(block, self._encoding().start(block.stretches), since)
         try:
             self._gather()
         except BaseException:
             started.encoding.cancel()
             raise
         self._started = started
+        if not self._encoding().works_ahead:
+            self._gather()
+
+    def _encoding(self) -> PassageEncoder:
+        if self._passage_encoder is None:
+            together = self._session.store.settings.long_context
+            self._passage_encoder = PassageEncoder(self._encoder.get(), long_context=together)
+        return self._passage_encoder
 
     def _gather(self) -> None:
         """Wait for the block that is being encoded, and keep its vectors."""
@@ -365,24 +372,24 @@ class Block:
 
     Attributes:
         rows: as they are stored.
-        texts: what is read of each.
+        stretches: what is read of each, those that are read together.
         names: their documents' ids.
         characters: of all of them.
         tokens: of all of them, each having its share of its document's.
     """
 
     rows: list[PassageRow] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    stretches: list[list[str]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     characters: int = 0
     tokens: float = 0.0
 
-    def append(self, draft: Draft, row: PassageRow, text: str) -> None:
-        """Add a passage of a document."""
-        own = row.end - row.start
-        self.rows.append(row)
-        self.texts.append(text)
-        self.names.append(draft.document.id)
+    def append(self, draft: Draft, rows: Sequence[PassageRow], texts: list[str]) -> None:
+        """Add passages of a document that are read together."""
+        own = sum(row.end - row.start for row in rows)
+        self.rows += rows
+        self.stretches.append(texts)
+        self.names += [draft.document.id] * len(rows)
         self.characters += own
         self.tokens += draft.tokens_per_character * own
 

@@ -1,0 +1,55 @@
+"""What the encoder read of stored passages: to encode them anew, or to say what a vector is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retrieval.index.as_read import AsRead, path_of
+from retrieval.index.long_context import PassageEncoder
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.types import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Passages that are read together; in most indexes one.
+
+    Attributes:
+        ids: theirs, in order.
+        texts: what is read of each: its context, and its text.
+        leads: how many characters of each are context.
+    """
+
+    ids: list[int]
+    texts: list[str]
+    leads: list[int]
+
+
+def passage_encoder(snapshot: Snapshot, encoder: Encoder) -> PassageEncoder:
+    """How the index's passages are encoded."""
+    return PassageEncoder(encoder, long_context=snapshot.store.settings.long_context)
+
+
+def stretches_of(
+    snapshot: Snapshot, encoder: PassageEncoder, as_read: AsRead, ids: Sequence[int]
+) -> list[Stretch]:
+    """The stretches that hold these passages, and in an index with long context others beside."""
+    store = snapshot.store
+    rows = store.passages(ids)
+    runs = [[rows[id]] for id in ids]
+    if store.settings.long_context:
+        runs = [store.passages_of(number) for number in sorted({row.document for (row,) in runs})]
+    documents = store.documents(sorted({row.document for run in runs for row in run}))
+    stored = store.passage_texts(row for run in runs for row in run)
+    wanted, found = set(ids), []
+    for run in runs:
+        document = documents[run[0].document]
+        path = path_of(document.metadata)
+        leads = [as_read.before(document.title, path, row.context, stored[row.id]) for row in run]
+        texts = [lead + stored[row.id] for lead, row in zip(leads, run, strict=True)]
+        for part in encoder.stretches(texts):
+            own = [row.id for row in run[part]]
+            if not wanted.isdisjoint(own):
+                found.append(Stretch(own, texts[part], [len(lead) for lead in leads[part]]))
+    return found
