@@ -30,6 +30,7 @@ BUILT_IN = (
     "mediawiki",
     "textile",
     "notebook",
+    "office",
     "jsonl",
     "code",
     "text",

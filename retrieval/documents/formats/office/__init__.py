@@ -1,0 +1,13 @@
+"""Office files and books: zips of XML parts, and workbooks.
+
+package     a zip, opened within limits
+xml_parts   XML to a tree, without entities
+flow        a text that is put together block by block
+properties  what a file says of itself
+numbering   numbers of list items and headings
+docx        Word documents; docx_styles their styles and lists
+"""
+
+from retrieval.documents.formats.office import docx
+
+FORMATS = (*docx.FORMATS,)

@@ -1,0 +1,155 @@
+"""Writes the files of this folder's tests anew, by the programs that people use.
+
+    python -m tests.documents.office.make_files
+
+Needs pandoc, LibreOffice (soffice) and the packages python-docx, python-pptx, openpyxl, xlsxwriter
+and xlwt. The texts are our own, in `sources/` and below.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SOURCES, FILES = HERE / "sources", HERE / "files"
+WHEN = datetime.datetime(2026, 3, 5, 8, 30, tzinfo=datetime.UTC)
+
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+BOX = f"""<w:r xmlns:w="{W}" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"
+ xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"
+ xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
+ xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"
+ xmlns:v="urn:schemas-microsoft-com:vml"><mc:AlternateContent><mc:Choice Requires="wps"><w:drawing>
+ <wp:anchor><wp:positionH><wp:posOffset>914400</wp:posOffset></wp:positionH><wp:docPr id="9"
+ name="Text Box 9" descr="a frame"/><a:graphic><a:graphicData
+ uri="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"><wps:wsp><wps:txbx>
+ <w:txbxContent><w:p><w:r><w:t>Ring twice at the lock gate.</w:t></w:r></w:p></w:txbxContent>
+ </wps:txbx></wps:wsp></a:graphicData></a:graphic></wp:anchor></w:drawing></mc:Choice><mc:Fallback>
+ <w:pict><v:shape><v:textbox><w:txbxContent><w:p><w:r><w:t>Ring twice at the lock gate.</w:t></w:r>
+ </w:p></w:txbxContent></v:textbox></v:shape></w:pict></mc:Fallback></mc:AlternateContent></w:r>"""
+CHANGES = f"""<w:p xmlns:w="{W}"><w:r><w:t xml:space="preserve">The toll is </w:t></w:r>
+<w:del w:id="1" w:author="Ben"><w:r><w:delText>forty</w:delText></w:r></w:del>
+<w:ins w:id="2" w:author="Ben"><w:r><w:t>fifty</w:t></w:r></w:ins>
+<w:r><w:t xml:space="preserve"> crowns a barge</w:t></w:r><w:moveFrom w:id="3"><w:r><w:t> by
+night</w:t></w:r></w:moveFrom><w:r><w:rPr><w:vanish/></w:rPr><w:t> secretly</w:t></w:r>
+<w:r><w:t>.</w:t></w:r></w:p>"""
+CONTENTS = f"""<w:sdt xmlns:w="{W}"><w:sdtPr><w:docPartObj><w:docPartGallery
+ w:val="Table of Contents"/></w:docPartObj></w:sdtPr><w:sdtContent><w:p><w:r><w:t>Contents of the
+ whole</w:t></w:r></w:p></w:sdtContent></w:sdt>"""
+
+
+def run(*command: str) -> None:
+    """Run a program, silently."""
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def convert(source: Path, target: str, name: str | None = None) -> None:
+    """Let LibreOffice write a file in another format."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("soffice", "--headless", "--convert-to", target, "--outdir", folder, str(source))
+        made = next(Path(folder).iterdir())
+        shutil.move(made, FILES / (name or f"{source.stem.split('-')[0]}-libreoffice{made.suffix}"))
+
+
+def pandoc() -> None:
+    """What pandoc writes, and LibreOffice makes of that."""
+    for source, suffix in (
+        ("guide", "docx"), ("guide", "odt"), ("guide", "epub"), ("slides", "pptx"),
+    ):  # fmt: skip
+        target = FILES / f"{source}-pandoc.{suffix}"
+        run("pandoc", str(SOURCES / f"{source}.md"), "-o", str(target))
+    run(
+        "pandoc", "-t", "epub2", str(SOURCES / "guide.md"), "-o", str(FILES / "guide-pandoc-2.epub")
+    )
+    convert(FILES / "guide-pandoc.docx", "odt:writer8")
+    convert(FILES / "guide-pandoc.odt", "docx:MS Word 2007 XML")
+    convert(FILES / "slides-pandoc.pptx", "odp:impress8")
+
+
+def letter() -> None:
+    """A Word document with all that people put into one, also with the names of strict files."""
+    import docx
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import qn
+
+    made = docx.Document()
+    properties = made.core_properties
+    properties.title, properties.author = "The lock at Brenn", "Ines Varga"
+    properties.created = properties.modified = WHEN.replace(tzinfo=None)
+    properties.keywords = "locks, tolls"
+    made.sections[0].header.paragraphs[0].text = "Header of every page"
+    made.sections[0].footer.paragraphs[0].text = "Footer of every page"
+    made.element.body.insert(0, parse_xml(CONTENTS))
+    made.add_heading("The lock at Brenn", 1)
+    paragraph = made.add_paragraph("Barges are let through in the order in which they ")
+    paragraph.add_run("came").bold = True
+    run_ = paragraph.add_run(", whatever they carry.")
+    made.add_comment(run_, text="Is grain still let through first?", author="Ben Adler")
+    made.add_heading("Tolls", 2)
+    made.element.body.insert(-1, parse_xml(CHANGES))
+    paragraph = made.add_paragraph("At night:")
+    paragraph._p.append(parse_xml(BOX))
+    for text, style in (
+        ("show two lamps", "List Bullet"),
+        ("wait for the whistle", "List Bullet"),
+        ("one long, one short", "List Bullet 2"),
+        ("enter slowly", "List Number"),
+        ("tie up on the left", "List Number"),
+    ):
+        made.add_paragraph(text, style=style)
+    made.add_heading("The keeper's hours", 2)
+    table = made.add_table(rows=4, cols=3)
+    for row, cells in zip(
+        table.rows,
+        [
+            ("Day", "Hours", "Keeper"),
+            ("Monday", "6 to 18", "Orla Finch"),
+            ("Tuesday", "6 to 18", "Orla Finch"),
+            ("Sunday", "closed", ""),
+        ],
+        strict=True,
+    ):
+        for cell, text in zip(row.cells, cells, strict=True):
+            cell.text = text
+    table.cell(1, 2).merge(table.cell(2, 2)).text = "Orla Finch"
+    table.cell(3, 1).merge(table.cell(3, 2))
+    frame = made.add_table(rows=1, cols=1)
+    frame.cell(0, 0).text = "A table of one cell is a frame around text."
+    paragraph = made.add_paragraph()
+    run_ = paragraph.add_run()
+    run_._r.append(run_._r.makeelement(qn("w:lastRenderedPageBreak"), {}))
+    run_.add_text("What stands on the second page.")
+    made.save(str(FILES / "letter-python-docx.docx"))
+    strict(FILES / "letter-python-docx.docx", FILES / "letter-strict.docx")
+
+
+def strict(source: Path, target: Path) -> None:
+    """The same file with the names of strict OOXML."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            data = old.read(name).decode("utf-8", "surrogateescape")
+            if name.endswith((".xml", ".rels")):
+                data = data.replace(W, "http://purl.oclc.org/ooxml/wordprocessingml/main")
+                data = re.sub(
+                    r"http://schemas\.openxmlformats\.org/(officeDocument|drawingml)/2006/",
+                    r"http://purl.oclc.org/ooxml/\1/",
+                    data,
+                )
+            new.writestr(name, data.encode("utf-8", "surrogateescape"))
+
+
+def main() -> None:
+    """Write all files."""
+    FILES.mkdir(exist_ok=True)
+    pandoc()
+    letter()
+
+
+if __name__ == "__main__":
+    main()
