@@ -116,7 +116,7 @@ def _document(source: SourceFile, format: Format, parsed: Parsed) -> Document:
         **parsed.metadata,
         "path": source.id,
         "extension": extension_of(source.id),
-        "format": format.name,
+        "format": parsed.format or format.name,
     }
     return Document(parsed.id or source.id, parsed.text, parsed.title, metadata)
 

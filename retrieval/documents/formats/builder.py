@@ -118,6 +118,11 @@ class OutlineBuilder:
         self._block("table", start, end, lead, caption_start, in_list)
         self.rows += rows
 
+    def quote(self, start: int, end: int) -> None:
+        """Note what somebody else said, read with the sentence that names who."""
+        sentence, stands = self.lead()
+        self._block("paragraph", start, end, sentence, stands, False)
+
     def list(self, start: int, end: int, items: Sequence[int], *, in_list: bool = False) -> None:
         """Note a list.
 

@@ -40,6 +40,8 @@ class Parsed:
         outline: its structure.
         id: of a document of a file that holds several; None for the file's own.
         problems: one line for each thing that went wrong, without the file's name.
+        format: the name of the format that it is in, where that is not the file's: of an
+            attachment, of a member of an archive.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Parsed:
     outline: Outline = field(default_factory=Outline)
     id: str | None = None
     problems: tuple[str, ...] = ()
+    format: str = ""
 
 
 RESERVED = ("path", "extension", "format")

@@ -31,6 +31,7 @@ BUILT_IN = (
     "textile",
     "notebook",
     "office",
+    "mail",
     "jsonl",
     "code",
     "text",

@@ -40,7 +40,10 @@ def reason_of(path: str, name: str, *, judged: bool) -> Reason | None:
     head, tail = _ends(path, HEAD_BYTES if judged else BINARY_BYTES, judged and needs_tail(name))
     if is_binary(head[:BINARY_BYTES]):
         return None if format_of(name, head[:BINARY_BYTES]).binary else Reason.BINARY
-    return reason_by_content(name, head, tail) if judged else None
+    reason = reason_by_content(name, head, tail) if judged else None
+    if reason is Reason.ENCODED and format_of(name, head[:BINARY_BYTES]).binary:
+        return None  # a format that decodes it: mail without an extension
+    return reason
 
 
 def is_machine_made(path: str) -> bool:

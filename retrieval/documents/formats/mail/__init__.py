@@ -1,0 +1,17 @@
+"""Mail: a message is a document, and so is what is attached to it, each in its own format.
+
+headers  words, addresses, dates, the thread
+parts    a message's parts: its text, and files that come with it
+mailbox  the messages of a file
+message  a message as documents
+"""
+
+from __future__ import annotations
+
+from retrieval.documents.formats.format import Format
+from retrieval.documents.formats.mail.mailbox import is_mail
+from retrieval.documents.formats.mail.message import parse
+
+FORMATS = (
+    Format("mail", 1, parse, (".eml", ".mbox", ".mbx", ".emlx"), sniff=is_mail, binary=True),
+)
