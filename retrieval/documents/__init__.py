@@ -6,6 +6,7 @@ formats    what each format makes of a file: text, title, metadata, outline
 reading    a file to documents
 outline    a document's sections and blocks
 context    what an outline says of a span: headings, symbol, table header; page, cell, row
+roles      what a file is there for: source, test, docs, ...
 passages   a document to passages, whose spans of its text are the passages
 naming     names of files as ids
 """

@@ -13,6 +13,8 @@ from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.formats.table import named
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Outline
+from retrieval.documents.roles import VERSION as ROLES_VERSION
+from retrieval.documents.roles import role_of
 from retrieval.documents.walk import SourceFile
 from retrieval.errors import DocumentError
 from retrieval.types import Document
@@ -53,15 +55,21 @@ class ReadResult:
 
 
 def reader_of(format: Format, options: ReadOptions) -> str:
-    """What decides how a file is read: the format, its version and the options that are set."""
+    """What decides how a file is read: the format, its version and the options that are set.
+
+    How its role is told is part of that.
+    """
     given = [
-        f"{name}={value}"
-        for name, value in (
-            ("encoding", options.encoding),
-            ("text_field", options.text_field),
-            ("rows", options.rows),
-        )
-        if value
+        f"roles={ROLES_VERSION}",
+        *(
+            f"{name}={value}"
+            for name, value in (
+                ("encoding", options.encoding),
+                ("text_field", options.text_field),
+                ("rows", options.rows),
+            )
+            if value
+        ),
     ]
     return " ".join([format.name, str(format.version), *given])
 
@@ -81,8 +89,8 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
 
     The text of a document is the file's text as it stands, newlines included, without a byte order
     mark. Of HTML it is what a reader sees, on the same lines. Metadata always has `path`,
-    `extension` and `format`; code has `language`; documents of JSONL have `line` too, and the
-    line's own fields.
+    `extension` and `format`, and `role` unless the file is data; code has `language`; documents of
+    JSONL have `line` too, and the line's own fields.
 
     Raises:
         InputError: the encoding of `options` is not known.
@@ -103,7 +111,7 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     except DocumentError as error:
         raise DocumentError(_named(name, str(error))) from None
     return ReadResult(
-        [_document(source, format, one) for one in parsed],
+        [_document(source, format, one, head) for one in parsed],
         [one.outline for one in parsed],
         [_named(name, problem) for one in parsed for problem in one.problems],
         hashlib.sha256(data).hexdigest(),
@@ -111,13 +119,16 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     )
 
 
-def _document(source: SourceFile, format: Format, parsed: Parsed) -> Document:
+def _document(source: SourceFile, format: Format, parsed: Parsed, head: bytes) -> Document:
     metadata = {
         **parsed.metadata,
         "path": source.id,
         "extension": extension_of(source.id),
         "format": parsed.format or format.name,
     }
+    language = str(parsed.metadata.get("language") or "")
+    if role := role_of(source.id, format.name, language, head):
+        metadata["role"] = role
     return Document(parsed.id or source.id, parsed.text, parsed.title, metadata)
 
 
