@@ -120,15 +120,15 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
 
 
 def _document(source: SourceFile, format: Format, parsed: Parsed, head: bytes) -> Document:
+    language = str(parsed.metadata.get("language") or "")
+    role = role_of(source.id, format.name, language, head)
     metadata = {
+        **({"role": role} if role else {}),  # before what the document says of itself
         **parsed.metadata,
         "path": source.id,
         "extension": extension_of(source.id),
         "format": parsed.format or format.name,
     }
-    language = str(parsed.metadata.get("language") or "")
-    if role := role_of(source.id, format.name, language, head):
-        metadata["role"] = role
     return Document(parsed.id or source.id, parsed.text, parsed.title, metadata)
 
 

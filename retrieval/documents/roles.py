@@ -33,7 +33,7 @@ _TEST_FOLDER = re.compile(
 _TEST_FOLDER_OF_CODE = re.compile(r"(?i:(?:.*[._-])?specs?|t)")
 """Among text a specification, a letter."""
 _TEST_NAME = re.compile(
-    r"test[_-].*|.*[._-](?:tests?|spec|e2e)|conftest|.*[a-z0-9](?:Tests?|TestCase)|Tests?[A-Z].*"
+    r"test[_-].*|.*[._-](?:tests?|spec|e2e)|conftest|.*[A-Za-z0-9](?:Tests?|TestCase)|Tests?[A-Z].*"
 )
 """Without the last suffix."""
 _TEST_NAME_OF = {

@@ -30,11 +30,18 @@ def give(folder: Path, name: str, content: bytes) -> ReadResult:
 @pytest.mark.parametrize(
     ("name", "content", "title", "fields"),
     [
-        ("a/b.txt", b"one\r\ntwo\n", "", {"format": "text"}),
-        ("a.md", b"# T\n\ntext", "T", {"format": "markdown"}),
-        ("a.RST", b"T\n===\n\ntext", "T", {"format": "rst"}),
-        ("a.py", b"# no title\nx = 1\n", "", {"format": "code", "language": "python"}),
-        ("NOTES", b"text", "", {"format": "text"}),
+        ("a/b.txt", b"one\r\ntwo\n", "", {"format": "text", "role": "docs"}),
+        ("a.md", b"# T\n\ntext", "T", {"format": "markdown", "role": "docs"}),
+        ("a.RST", b"T\n===\n\ntext", "T", {"format": "rst", "role": "docs"}),
+        ("a.md", b"---\nrole: lead\n---\ntext", "", {"format": "markdown", "role": "lead"}),
+        (
+            "a.py",
+            b"# no title\nx = 1\n",
+            "",
+            {"format": "code", "language": "python", "role": "source"},
+        ),
+        ("a.jsonl", b'{"role": "user", "text": "x"}\n', "", {"format": "jsonl", "role": "user"}),
+        ("NOTES", b"text", "", {"format": "text", "role": "docs"}),
     ],
 )
 def test_a_file_is_one_document_with_the_text_as_it_stands(

@@ -53,7 +53,7 @@ class Parsed:
     format: str = ""
 
 
-RESERVED = ("path", "extension", "format", "role")
+RESERVED = ("path", "extension", "format")
 """Metadata that every document of a file has; the reader sets them."""
 
 Parse = Callable[[bytes, Source], "Parsed | Iterable[Parsed]"]
