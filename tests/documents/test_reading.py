@@ -40,7 +40,6 @@ def give(folder: Path, name: str, content: bytes) -> ReadResult:
             "",
             {"format": "code", "language": "python", "role": "source"},
         ),
-        ("a.jsonl", b'{"role": "user", "text": "x"}\n', "", {"format": "jsonl", "role": "user"}),
         ("NOTES", b"text", "", {"format": "text", "role": "docs"}),
     ],
 )
@@ -57,6 +56,11 @@ def test_a_file_is_one_document_with_the_text_as_it_stands(
     }
     assert result.problems == []
     assert result.content_hash == hashlib.sha256(content).hexdigest()
+
+
+def test_a_record_keeps_the_role_that_it_has(tmp_path: Path) -> None:
+    (document,) = give(tmp_path, "talk.jsonl", b'{"role": "user", "text": "x"}\n').documents
+    assert document.metadata["role"] == "user"
 
 
 def test_html_gives_its_text_on_the_lines_of_the_source(tmp_path: Path) -> None:
