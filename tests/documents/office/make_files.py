@@ -119,6 +119,7 @@ def letter() -> None:
             cell.text = text
     table.cell(1, 2).merge(table.cell(2, 2)).text = "Orla Finch"
     table.cell(3, 1).merge(table.cell(3, 2))
+    made.add_paragraph("Beside the table:")
     frame = made.add_table(rows=1, cols=1)
     frame.cell(0, 0).text = "A table of one cell is a frame around text."
     paragraph = made.add_paragraph()
@@ -127,6 +128,72 @@ def letter() -> None:
     run_.add_text("What stands on the second page.")
     made.save(str(FILES / "letter-python-docx.docx"))
     strict(FILES / "letter-python-docx.docx", FILES / "letter-strict.docx")
+
+
+def deck() -> None:
+    """Slides with groups, a chart, a table, notes, comments, footers, and shapes that are odd."""
+    from pptx import Presentation
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.oxml import parse_xml
+    from pptx.util import Cm
+
+    made = Presentation()
+    made.core_properties.title = "PowerPoint Presentation"
+    made.core_properties.author = "Ben Adler"
+    made.core_properties.created = made.core_properties.modified = WHEN.replace(tzinfo=None)
+    frame = (Cm(2), Cm(8), Cm(18), Cm(6))
+    slide = made.slides.add_slide(made.slide_layouts[0])
+    slide.shapes.title.text = "Ferries of the sound"
+    slide.placeholders[1].text = "A report to the council"
+    slide = made.slides.add_slide(made.slide_layouts[1])
+    slide.shapes.title.text = "Why ferries are late"
+    body = slide.placeholders[1].text_frame
+    body.text = "Fog before nine"
+    for text, level in (("mostly in March", 1), ("Too few deck hands", 0)):
+        paragraph = body.add_paragraph()
+        paragraph.text, paragraph.level = text, level
+    slide.notes_slide.notes_text_frame.text = "Ask the harbour master.\nThank the crews."
+    group = slide.shapes.add_group_shape()
+    inner = group.shapes.add_group_shape()
+    inner.shapes.add_textbox(*frame).text_frame.text = "A box in a group in a group"
+    slide = made.slides.add_slide(made.slide_layouts[6])
+    table = slide.shapes.add_table(3, 3, *frame).table
+    for row, cells in enumerate(
+        [("Ferry", "Built", "Seats"), ("Gannet", "1994", "120"), ("Tern", "2011", "85")]
+    ):
+        for column, text in enumerate(cells):
+            table.cell(row, column).text = text
+    slide = made.slides.add_slide(made.slide_layouts[5])
+    slide.shapes.title.text = "Passengers by season"
+    data = CategoryChartData()
+    data.categories = ["spring", "summer"]
+    data.add_series("Gannet", (310, 905))
+    data.add_series("Tern", (120.5, 480))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *frame, data)
+    slide.shapes.add_textbox(*frame).text_frame.text = "Counted at the gangway"
+    hidden = slide.shapes.add_textbox(*frame)
+    hidden.text_frame.text = "never shown"
+    hidden._element.nvSpPr.cNvPr.set("hidden", "1")
+    slide.shapes._spTree.append(
+        parse_xml(
+            '<p:graphicFrame xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
+            'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><p:nvGraphicFramePr>'
+            '<p:cNvPr id="77" name="x"/></p:nvGraphicFramePr><a:graphic><a:graphicData '
+            'uri="http://example.org/unknown"><a:odd/></a:graphicData></a:graphic>'
+            "</p:graphicFrame>"
+        )
+    )
+    slide = made.slides.add_slide(made.slide_layouts[1])
+    slide.shapes.title.text = "Made last, shown second"
+    slide.placeholders[1].text_frame.text = "Order is the presentation's"
+    order = made.slides._sldIdLst
+    order.insert(1, order[-1])
+    for layout in (*made.slide_layouts,):
+        if layout.name not in {one.slide_layout.name for one in made.slides}:
+            made.slide_layouts.remove(layout)
+    made.save(str(FILES / "deck-python-pptx.pptx"))
+    convert(FILES / "deck-python-pptx.pptx", "odp:impress8")
 
 
 def strict(source: Path, target: Path) -> None:
@@ -149,6 +216,8 @@ def main() -> None:
     FILES.mkdir(exist_ok=True)
     pandoc()
     letter()
+    convert(FILES / "letter-python-docx.docx", "odt:writer8")
+    deck()
 
 
 if __name__ == "__main__":

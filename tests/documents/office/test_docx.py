@@ -115,6 +115,7 @@ def test_a_letter_with_all_that_people_put_into_one(name: str) -> None:
         "The keeper's hours\n\n"
         "Day | Hours | Keeper\nMonday | 6 to 18 | Orla Finch\nTuesday | 6 to 18\n"
         "Sunday | closed\n\n"
+        "Beside the table:\n\n"
         "A table of one cell is a frame around text.\n\n"
         "What stands on the second page."
     )
@@ -331,13 +332,13 @@ def test_a_broken_part_beside_the_text_costs_only_itself() -> None:
     ("data", "said"),
     [
         (docx(""), "holds no text"),
-        (docx(p("a"))[:-400], "is no Word document that can be read"),
+        (docx(p("a"))[:-400], "cannot be read as a Word document"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "before 2007"),
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
             "is encrypted with a password",
         ),
-        (b"no zip at all", "is no Word document that can be read"),
+        (b"no zip at all", "cannot be read as a Word document"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(data: bytes, said: str) -> None:

@@ -18,7 +18,7 @@ from ..outlines_for_tests import check, parsed
 from .make_files import FILES, W
 from .packages_for_tests import docx, p, relations, zipped
 
-MUTATIONS = 150
+MUTATIONS = 60
 
 
 def refused(name: str, data: bytes) -> str:
@@ -139,6 +139,8 @@ def rewritten(data: bytes, choose: random.Random) -> bytes:
         name = choose.choice(texts)
         content = parts[name].decode("utf-8", "replace")
         pieces = [piece for piece in content.replace(">", ">\0").split("\0") if piece]
+        if not pieces:
+            continue
         at = choose.randrange(len(pieces))
         kind = choose.randrange(4)
         if kind == 0:
@@ -155,9 +157,8 @@ def rewritten(data: bytes, choose: random.Random) -> bytes:
     return zipped(parts)
 
 
-FILES_TO_CHANGE = sorted(
-    path.name for path in FILES.iterdir() if path.suffix in (".docx",) and "strict" not in path.name
-)
+LEFT_ALONE = {"letter-strict.docx", "guide-pandoc.epub", "guide-pandoc-2.epub"}
+FILES_TO_CHANGE = sorted(path.name for path in FILES.iterdir() if path.name not in LEFT_ALONE)
 
 
 @pytest.mark.parametrize("change", [flipped, rewritten])

@@ -6,8 +6,11 @@ flow        a text that is put together block by block
 properties  what a file says of itself
 numbering   numbers of list items and headings
 docx        Word documents; docx_styles their styles and lists
+drawings    charts and diagrams of OOXML files
+pptx        presentations
+odf         OpenDocument texts, presentations, drawings; odf_styles their styles
 """
 
-from retrieval.documents.formats.office import docx
+from retrieval.documents.formats.office import docx, odf, pptx
 
-FORMATS = (*docx.FORMATS,)
+FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from retrieval.documents.formats.format import Format, Parsed, Source, top_heading
 from retrieval.documents.formats.office.docx_styles import Lists, Look, Styles
+from retrieval.documents.formats.office.drawings import drawing
 from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.numbering import whole, written
 from retrieval.documents.formats.office.package import Package, sniffed
@@ -41,6 +42,7 @@ class _Paragraph:
     pieces: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)  # (kind, id)
     boxes: list[Element] = field(default_factory=list)
+    drawings: list[Element] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)  # where a page begins, in characters
 
     @property
@@ -56,7 +58,8 @@ class _Reader:
         self.flow = Flow()
         self.title = ""
         main = package.main_part
-        parts = {relation.kind: relation.target for relation in package.relations(main).values()}
+        self._relations = package.relations(main)
+        parts = {relation.kind: relation.target for relation in self._relations.values()}
         self._styles = Styles(package.optional(parts.get("styles", "")))
         self._lists = Lists(package.optional(parts.get("numbering", "")))
         self._noted = {
@@ -111,6 +114,8 @@ class _Reader:
         self._put(made, look)
         for box in made.boxes:
             self._blocks(box)
+        for element in made.drawings:
+            drawing(self.flow, self._package, self._relations, element)
 
     def _put(self, made: _Paragraph, look: Look) -> None:
         text = made.text
@@ -223,6 +228,9 @@ class _Reader:
                 pieces.append(_INSTEAD[tag])
             elif tag == "w:lastRenderedPageBreak":
                 made.pages.append(sum(map(len, pieces)))
+            elif tag == "w:drawing":
+                made.drawings.append(element)
+                self._inline(element, made)
             elif tag == "w:txbxContent":
                 made.boxes.append(element)
             elif tag == "mc:AlternateContent":

@@ -71,7 +71,7 @@ class Package:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = self._zip.infolist()
         except Exception as error:  # zipfile raises a dozen kinds for bytes that are no zip
-            raise DocumentError(f"is no {kind[2:]} that can be read: {_why(error)}") from None
+            raise DocumentError(f"cannot be read as {kind}: {_why(error)}") from None
         if len(infos) > MAX_MEMBERS:
             raise DocumentError(
                 f"has {len(infos):,} members; {kind} of at most {MAX_MEMBERS:,} was expected"

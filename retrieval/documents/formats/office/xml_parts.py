@@ -51,7 +51,16 @@ _PREFIXES = {
     "http://www.w3.org/2001/04/xmlenc#": "enc",
     **{
         f"{_ODF}{name}:1.0": name
-        for name in ("office", "text", "table", "style", "meta", "presentation", "manifest")
+        for name in (
+            "office",
+            "text",
+            "table",
+            "style",
+            "meta",
+            "presentation",
+            "manifest",
+            "chart",
+        )
     },
     f"{_ODF}drawing:1.0": "draw",
 }
