@@ -7,16 +7,17 @@ import os
 import stat
 from dataclasses import dataclass
 
+from retrieval.documents import workers
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
 from retrieval.documents.formats import Format, Parsed, Source, format_of, formats
 from retrieval.documents.formats.languages import extension_of
-from retrieval.documents.formats.table import named, names_with_ending
+from retrieval.documents.formats.table import named
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Outline
 from retrieval.documents.roles import VERSION as ROLES_VERSION
 from retrieval.documents.roles import role_of
 from retrieval.documents.walk import SourceFile
-from retrieval.errors import DocumentError
+from retrieval.errors import DocumentError, MissingDependency, RetrievalError
 from retrieval.types import Document
 
 
@@ -84,20 +85,6 @@ def is_current(reader: str, name: str, options: ReadOptions) -> bool:
     return by_name in (None, format) or format.sniff is not None
 
 
-def ending_is_current(reader: str, ending: str, options: ReadOptions) -> bool | None:
-    """`is_current` for all files whose paths end so; None if it takes the whole name to tell.
-
-    Args:
-        reader: what read them then.
-        ending: what follows the last dot of the path, or all of it if there is none.
-        options: how they are read now.
-    """
-    format = formats().get(reader.split(" ")[0])
-    if format is None or reader != reader_of(format, options):
-        return False
-    return True if format.sniff or names_with_ending(ending) <= {format.name} else None
-
-
 def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     """Read a file whole.
 
@@ -120,9 +107,8 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
         raise DocumentError(f"{name}: a binary file (it holds NUL bytes); only text can be read")
     told = Source(source.id, options.encoding, options.text_field, options.rows)
     try:
-        made = format.parse(data, told)
-        parsed = [made] if isinstance(made, Parsed) else list(made)
-    except DocumentError as error:
+        parsed = _parsed(format, data, told)
+    except (DocumentError, MissingDependency) as error:
         raise DocumentError(_named(name, str(error))) from None
     return ReadResult(
         [_document(source, format, one, head) for one in parsed],
@@ -131,6 +117,23 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
         hashlib.sha256(data).hexdigest(),
         reader_of(format, options),
     )
+
+
+def _parsed(format: Format, data: bytes, source: Source) -> list[Parsed]:
+    """What a format makes of bytes; whatever else than an InputError it raises is its file's."""
+    if format.isolated:
+        return workers.parse(format.parse, data, source)
+    try:
+        made = format.parse(data, source)
+        return [made] if isinstance(made, Parsed) else list(made)
+    except RetrievalError:
+        raise
+    except RecursionError:
+        raise DocumentError("is nested too deeply") from None
+    except Exception as error:
+        raise DocumentError(
+            f"its parser failed ({type(error).__name__}: {error}); please report this file"
+        ) from error
 
 
 def _document(source: SourceFile, format: Format, parsed: Parsed, head: bytes) -> Document:

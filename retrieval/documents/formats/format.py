@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,9 @@ class Format:
         binary: whether files hold NUL bytes and are no text.
         outline: the structure of a text that is in this format already, for documents that come
             without a file; None where there is none to find.
+        isolated: whether files are parsed in a worker process, within limits of memory and time,
+            since what they hold can end or hang its parser. `parse` is then a function at a
+            module's top level, by whose name the worker finds it.
     """
 
     name: str
@@ -86,6 +90,19 @@ class Format:
     sniff: Callable[[bytes], bool] | None = None
     binary: bool = False
     outline: Callable[[str], Outline] | None = None
+    isolated: bool = False
+
+
+def place_of_function(function: Callable[..., object]) -> tuple[str, str] | None:
+    """The module and the name by which another process finds a function; None if it cannot."""
+    module = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
+        return None
+    found: object = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return (module, name) if found is function else None
 
 
 def decoded(data: bytes, source: Source, *, html: bool = False) -> tuple[str, tuple[str, ...]]:

@@ -38,6 +38,9 @@ def reason_of(path: str, name: str, *, judged: bool) -> Reason | None:
         OSError: it cannot be opened or read.
     """
     head, tail = _ends(path, HEAD_BYTES if judged else BINARY_BYTES, judged and needs_tail(name))
+    by_name = named(name)
+    if by_name is not None and by_name.binary:
+        return None  # whatever it looks like: a PDF file may be ASCII all through
     if is_binary(head[:BINARY_BYTES]):
         return None if format_of(name, head[:BINARY_BYTES]).binary else Reason.BINARY
     reason = reason_by_content(name, head, tail) if judged else None
