@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import unescape
-from typing import Protocol
 
-from retrieval.documents.formats.builder import first_words, last_words
+from retrieval.documents.formats.page_text import Element, Listener, PageText
 
 _UNSEEN = frozenset({"canvas", "iframe", "noscript", "script", "style", "svg", "template", "title"})
 """Elements that are skipped from their start tag to the next end tag of theirs."""
@@ -58,8 +56,6 @@ _TABLE_PARTS = frozenset({"caption", "table", "tbody", "td", "tfoot", "th", "the
 _NAME = re.compile(r"/?([A-Za-z][^\s/>]*)")
 _TAG_STOP = re.compile(r">|=\s*([\"'])")
 _ENTITY = re.compile(r"&[#\w][^\s<&;]{0,31};?")
-_SPACES = re.compile(r"[ \t\f\v]+")
-_TRAILING = re.compile(r" (?=\r?\n)")
 _ATTRIBUTE = re.compile(
     r"([^\s=/>\"']+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?", re.DOTALL
 )
@@ -78,40 +74,7 @@ _ANCHOR = re.compile(
 _LINE_NUMBERS = frozenset({"lineno", "linenodiv", "linenos"})
 
 
-@dataclass(slots=True)
-class Element:
-    """An element that is open.
-
-    Attributes:
-        name: its tag's, in lower case.
-        attributes: those that matter here.
-        start: where its text starts, in characters of the text so far.
-        seen: whether it is part of the visible text.
-    """
-
-    name: str
-    attributes: Mapping[str, str]
-    start: int
-    seen: bool = True
-
-
-class Listener(Protocol):
-    """Who is told of the page's elements, those that are seen, in order.
-
-    Offsets are those of `Page` while it is read; `Page.settled` says where they are in the text.
-    """
-
-    def opened(self, element: Element, at: int) -> None:
-        """An element begins."""
-
-    def closed(self, element: Element, at: int) -> None:
-        """An element ends."""
-
-    def inline(self, name: str, attributes: Mapping[str, str]) -> None:
-        """An element begins that makes no block."""
-
-
-class Page:
+class Page(PageText):
     """Reads the source from left to right and collects its text.
 
     Args:
@@ -121,25 +84,16 @@ class Page:
     """
 
     def __init__(self, source: str, listener: Listener, *, whole: bool = False) -> None:
+        super().__init__()
         self._source = source
         self._listener = listener
         self._whole = whole
-        self._parts: list[str] = []
-        self._length = 0
-        self._at_space = True
-        self._keeping = 0
-        self._words = 0
         self._titled: str | None = None
         self._never_ending: set[str] = set()
         self._stack: list[Element] = []
         self._positions: dict[str, list[int]] = {}
         self._scopes: list[int] = []
         self._hidden: int | None = None  # how many elements are open around the outermost unseen
-
-    @property
-    def words(self) -> int:
-        """How many stretches of text have been seen."""
-        return self._words
 
     @property
     def title(self) -> str:
@@ -157,25 +111,7 @@ class Page:
             self._see(at, opening)
             at = self._markup(opening) if opening < len(source) else opening
         self._close_down_to(0)
-        raw = "".join(self._parts)
-        self._removed = [space.start() for space in _TRAILING.finditer(raw)]
-        self.text = raw.replace(" \n", "\n").replace(" \r\n", "\r\n")
-
-    def settled(self, offsets: list[int], *, forward: bool) -> dict[int, int]:
-        """Where offsets that a listener was told are in the text, moved over white space.
-
-        Args:
-            offsets: in any order.
-            forward: whether they are starts, and move forward; ends move back.
-        """
-        removed, gone = self._removed, 0
-        exact: dict[int, int] = {}
-        for offset in sorted(set(offsets)):
-            while gone < len(removed) and removed[gone] < offset:
-                gone += 1
-            exact[offset] = min(offset - gone, len(self.text))
-        moved = (first_words if forward else last_words)(self.text, exact.values())
-        return {offset: moved[place] for offset, place in exact.items()}
+        self._finish()
 
     def _markup(self, at: int) -> int:
         """Deal with what the `<` at `at` begins; the place after it."""
@@ -333,11 +269,8 @@ class Page:
 
     def _skip(self, start: int, end: int) -> int:
         """Leave a stretch of the source out, but for its newlines."""
-        newlines = self._source.count("\n", start, end)
-        if newlines:
-            self._parts.append("\n" * newlines)
-            self._length += newlines
-            self._at_space = True
+        if newlines := self._source.count("\n", start, end):
+            self._break_lines(newlines)
         return end
 
     def _see(self, start: int, end: int) -> int:
@@ -349,24 +282,6 @@ class Page:
             data = _ENTITY.sub(_decoded, data)
         self._take(data)
         return end
-
-    def _take(self, data: str) -> None:
-        if not self._keeping:
-            data = _SPACES.sub(" ", data).replace("\n ", "\n")
-            if self._at_space:
-                data = data.removeprefix(" ")
-        if data:
-            self._parts.append(data)
-            self._length += len(data)
-            self._at_space = data[-1].isspace()
-            if not data.isspace():
-                self._words += 1
-
-    def _separate(self) -> None:
-        if not self._at_space:
-            self._parts.append(" ")
-            self._length += 1
-            self._at_space = True
 
 
 def _attributes(source: str) -> dict[str, str]:

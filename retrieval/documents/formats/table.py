@@ -32,6 +32,7 @@ BUILT_IN = (
     "notebook",
     "office",
     "mail",
+    "xml",
     "jsonl",
     "code",
     "text",
