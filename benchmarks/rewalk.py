@@ -1,10 +1,17 @@
-"""What it costs to see that nothing has changed: a walk of known files against a bare one.
+"""What it costs to see that nothing has changed: syncs of unchanged files against a bare walk.
 
     python benchmarks/rewalk.py --out FILE.json [--files 50000] [--runs 15]
 
 Makes a repository of small files in folders of a few each, with a `.gitignore`, ignored folders and
-all files tracked, walks it once, and then in turns: bare, by os.scandir and stat; and by a
-Discovery that knows every file. Times are those of the process and of the clock.
+all files tracked, indexes it once by an encoder that costs nothing, and then in turns:
+
+- bare: a walk by os.scandir and stat, of files and folders alone;
+- walk: a Discovery that knows every file;
+- sync: `retrieval.sync.sync` of the index;
+- look: whether files have changed, without and (`search`) with the bound that a search puts on it;
+- command: `retrieval index` as a process of its own, and `start`: `retrieval --version`.
+
+Times are of the processor, user and system, and of the clock.
 """
 
 from __future__ import annotations
@@ -12,25 +19,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from environment import environment
+from numpy.typing import NDArray
 
-from retrieval.documents import KnownFile, discover
+from retrieval.documents import Stamp, discover
+from retrieval.index import Index
+from retrieval.sync import sync
+from retrieval.sync.changes import LOOK_S, changes
+from retrieval.types import Embeddings
 
-PACKAGES = ("modernbert-retrieval",)
+PACKAGES = ("modernbert-retrieval", "numpy")
 RULES = "*.log *.py[cod] __pycache__/ /build/ .env* !.env.example *~ /docs/_build/ node_modules"
 
 
 def main() -> None:
-    """Make the files, walk, print, write."""
+    """Make the files and the index, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--to-a-folder", type=int, default=12)
@@ -41,27 +56,53 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "repository"
         make(top, arguments.files, arguments.to_a_folder)
-        found = {file.id: file for file in discover([top], top)}
-        known = {id: KnownFile(file.size, file.times) for id, file in found.items()}
-        rows = measured(top, known, arguments.runs)
+        with Index.create(top / ".retrieval", encoder=Nothing()) as index:
+            added = sync(index, [top]).added
+            assert added == arguments.files, added
+        # Files are told by their times only once these are two seconds old.
+        with Index.open(top / ".retrieval", encoder=Nothing()) as index:
+            time.sleep(2)
+            sync(index)
+            rows = measured(top, index, arguments.files, arguments.runs)
     result = {
         "environment": environment(PACKAGES),
         "note": arguments.note,
         "load": os.getloadavg(),
-        "files": len(known),
+        "files": arguments.files,
+        "to_a_folder": arguments.to_a_folder,
+        "runs": arguments.runs,
+        "look_seconds": LOOK_S,
+        "median": {what: medians(rows, what) for what in rows[0]["took"]},
         "rows": rows,
-        "ratio": {
-            kind: round(
-                statistics.median(row[kind] for row in rows if row["walk"] == "known")
-                / statistics.median(row[kind] for row in rows if row["walk"] == "bare"),
-                3,
-            )
-            for kind in ("process_seconds", "clock_seconds")
-        },
     }
-    print(json.dumps({name: result[name] for name in ("files", "load", "ratio")}))
+    bare = result["median"]["bare"]
+    result["ratio"] = {
+        what: {kind: round(value / bare[kind], 3) for kind, value in seconds.items()}
+        for what, seconds in result["median"].items()
+    }
+    print(json.dumps({name: result[name] for name in ("files", "load", "median", "ratio")}))
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+class Nothing:
+    """An encoder whose vectors say nothing."""
+
+    name = "nothing"
+    fingerprint = "0" * 64
+    dense_dim = 1
+    token_dim = None
+    max_tokens = 512
+
+    def token_spans(self, text: str) -> NDArray[np.int64]:
+        """A token for each character."""
+        return np.stack([np.arange(len(text)), np.arange(1, len(text) + 1)], axis=1)
+
+    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
+        """A one for each text."""
+        return Embeddings(np.ones((len(texts), 1), np.float32), None, None)
+
+    encode_queries = encode_documents
 
 
 def make(top: Path, files: int, to_a_folder: int) -> None:
@@ -81,24 +122,50 @@ def make(top: Path, files: int, to_a_folder: int) -> None:
         subprocess.run(["git", "-C", str(top), "add", "-A"], check=True)
 
 
-def measured(top: Path, known: dict[str, KnownFile], runs: int) -> list[dict[str, Any]]:
-    """Both walks in turns, so that whatever else goes on meets both."""
+def measured(top: Path, index: Index, files: int, runs: int) -> list[dict[str, Any]]:
+    """All in turns, so that whatever else goes on meets all."""
+    known = {path: (size, times) for path, size, times, _ in index.known_files()}
+    program = [sys.executable, "-m", "retrieval"]
+    again = [*program, "index", "--index", str(index.path), "--json"]
+    ways: dict[str, Callable[[], int]] = {
+        "bare": lambda: bare(top),
+        "walk": lambda: walked(top, known),
+        "sync": lambda: sync(index).unchanged,
+        "look": lambda: files if not changes(index, 60) else 0,
+        "search": lambda: files if not changes(index) else 0,
+        "command": lambda: json.loads(subprocess.check_output(again))["unchanged"],
+        "start": lambda: files if subprocess.check_output([*program, "--version"]) else 0,
+    }
     rows = []
     for run in range(runs):
-        for walk, once in (("bare", lambda: bare(top)), ("known", lambda: again(top, known))):
-            count, process, clock = timed(once)
-            assert count == len(known), (walk, count, len(known))
-            rows.append(
-                {"run": run, "walk": walk, "process_seconds": process, "clock_seconds": clock}
-            )
+        took = {}
+        for what, once in ways.items():
+            count, processor, clock = timed(once)
+            assert count == files, (what, count, files)
+            took[what] = {"processor": round(processor, 4), "clock": round(clock, 4)}
+        rows.append({"run": run, "took": took})
     return rows
 
 
+def medians(rows: list[dict[str, Any]], what: str) -> dict[str, float]:
+    """The median seconds of one of those, of the processor and of the clock."""
+    return {
+        kind: round(statistics.median(row["took"][what][kind] for row in rows), 4)
+        for kind in ("processor", "clock")
+    }
+
+
+def processor_seconds() -> float:
+    """User and system time of this process and of those that it waited for."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def timed(once: Callable[[], int]) -> tuple[int, float, float]:
-    """What it gives, and its seconds by the process's clock and by the wall's."""
-    process, clock = time.process_time(), time.perf_counter()
+    """What it gives, and its seconds of the processor and of the clock."""
+    processor, clock = processor_seconds(), time.perf_counter()
     count = once()
-    return count, time.process_time() - process, time.perf_counter() - clock
+    return count, processor_seconds() - processor, time.perf_counter() - clock
 
 
 def bare(top: Path) -> int:
@@ -110,14 +177,14 @@ def bare(top: Path) -> int:
                 if not entry.is_dir(follow_symlinks=False):
                     entry.stat(follow_symlinks=False)
                     count += entry.name.endswith(".py")
-                elif entry.name != ".git":
+                elif entry.name not in (".git", ".retrieval"):
                     pending.append(entry.path)
     return count
 
 
-def again(top: Path, known: dict[str, KnownFile]) -> int:
+def walked(top: Path, known: dict[str, Stamp]) -> int:
     """How many of the known files are as they were."""
-    discovery = discover([top], top, known=known)
+    discovery = discover([top], top, exclude=[top / ".retrieval"], known=known)
     assert not list(discovery)
     return len(discovery.unchanged)
 

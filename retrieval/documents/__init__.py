@@ -15,13 +15,21 @@ naming     names of files as ids
 from typing import TYPE_CHECKING, Any
 
 from retrieval.documents.naming import source_id
-from retrieval.documents.reading import ReadOptions, ReadResult, is_current, read, reader_of
+from retrieval.documents.reading import (
+    ReadOptions,
+    ReadResult,
+    ending_is_current,
+    is_current,
+    read,
+    reader_of,
+)
 from retrieval.documents.walk import (
     MAX_BYTES,
     Discovery,
-    KnownFile,
+    JudgedFile,
     LeftOut,
     SourceFile,
+    Stamp,
     WalkOptions,
     discover,
 )
@@ -33,14 +41,16 @@ __all__ = [
     "MAX_BYTES",
     "MAX_TOKENS",
     "Discovery",
-    "KnownFile",
+    "JudgedFile",
     "LeftOut",
     "ReadOptions",
     "ReadResult",
     "SourceFile",
+    "Stamp",
     "WalkOptions",
     "chunk",
     "discover",
+    "ending_is_current",
     "is_current",
     "read",
     "reader_of",

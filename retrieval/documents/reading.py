@@ -11,7 +11,7 @@ from retrieval.documents import workers
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
 from retrieval.documents.formats import Format, Parsed, Source, format_of, formats
 from retrieval.documents.formats.languages import extension_of
-from retrieval.documents.formats.table import named
+from retrieval.documents.formats.table import named, names_with_ending
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Outline
 from retrieval.documents.roles import VERSION as ROLES_VERSION
@@ -83,6 +83,20 @@ def is_current(reader: str, name: str, options: ReadOptions) -> bool:
     by_name = named(name)
     # Content may have decided against the name; that is known only by opening the file again.
     return by_name in (None, format) or format.sniff is not None
+
+
+def ending_is_current(reader: str, ending: str, options: ReadOptions) -> bool | None:
+    """`is_current` for all files whose paths end so; None if it takes the whole name to tell.
+
+    Args:
+        reader: what read them then.
+        ending: what follows the last dot of the path, or all of it if there is none.
+        options: how they are read now.
+    """
+    format = formats().get(reader.split(" ")[0])
+    if format is None or reader != reader_of(format, options):
+        return False
+    return True if format.sniff or names_with_ending(ending) <= {format.name} else None
 
 
 def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:

@@ -25,7 +25,7 @@ from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
-from retrieval.store import Listed, SourceRecord
+from retrieval.store import FileRow, Listed
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Document,
@@ -418,10 +418,10 @@ class Index:
         with self._using() as snapshot, snapshot.guarded():
             return snapshot.listed(where)
 
-    def known_files(self, after: str, most: int) -> list[SourceRecord]:
-        """What is known of the first `most` files beyond the path `after`, by their paths."""
+    def known_files(self, start: str = "", most: int = -1) -> list[FileRow]:
+        """What is known of the files that documents came from, see `Store.file_rows`."""
         with self._using() as snapshot:
-            return snapshot.store.sources_after(after, most)
+            return snapshot.store.file_rows(start, most)
 
     def remembered(self, key: str) -> Any:
         """The value that was kept under a key by `Writer.remember`, or None."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from retrieval.documents import LeftOut, source_id
 from retrieval.index import Index
 from retrieval.service.opening import is_index
-from retrieval.store import SourceRecord
+from retrieval.store import FileRow
 from retrieval.sync import roots
-from retrieval.sync.looking import as_known, gone_of, look
+from retrieval.sync.catalogue import catalogue
+from retrieval.sync.looking import gone_of, look
 from retrieval.sync.settings import Given, Settings, judged_of, settings_of
 
 
@@ -48,13 +49,15 @@ def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None
     Raises:
         InputError: a path does not exist, none was ever given, or an option cannot be used.
     """
-    settings, known, judged = Settings(), {}, {}
+    settings, judged = Settings(), {}
+    rows: list[FileRow] = []
     if is_index(folder):
         with Index.open(folder) as index:
             settings, judged = settings_of(index.remembered), judged_of(index.remembered)
-            known = {record.path: record for record in _all(index)}
+            rows = index.known_files()
     settings = (given or Given()).over(settings)
-    plan = roots.plan(settings, folder, list(paths) or None, known)
+    known = catalogue(rows, settings.read)
+    plan = roots.plan(settings, folder, list(paths) or None, known.stamps)
     left_out: list[LeftOut] = []
     own = source_id(folder, folder.absolute().parent)
     found = look(
@@ -62,21 +65,15 @@ def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None
         folder.absolute().parent,
         settings,
         [folder],
-        {**as_known(known, settings.read), **judged},
+        known.unopened,
+        judged,
         on_left_out=left_out.append,
     )
     return Preview(
-        new=[file.id for file in found.files if file.id not in known],
-        changed=[file.id for file in found.files if file.id in known],
+        new=[file.id for file in found.files if file.id not in known.stamps],
+        changed=[file.id for file in found.files if file.id in known.stamps],
         unchanged=list(found.unchanged),
-        gone=gone_of(known, plan, found),
+        gone=gone_of(sorted(known.stamps.keys() - found.ids), plan, found),
         left_out=[one for one in left_out if one.id != own],
         problems=[*plan.problems, *found.problems],
     )
-
-
-def _all(index: Index) -> list[SourceRecord]:
-    found: list[SourceRecord] = []
-    while rows := index.known_files(found[-1].path if found else "", 10_000):
-        found += rows
-    return found

@@ -14,7 +14,7 @@ from retrieval.files.lock import WriterLock
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.reading import Counts, Store, StoredDocument
 from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
-from retrieval.store.sources import Listed
+from retrieval.store.sources import FileRow, Listed
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Commit",
     "Counts",
     "FileRecord",
+    "FileRow",
     "Listed",
     "NewDocument",
     "PassageRow",

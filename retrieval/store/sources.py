@@ -14,6 +14,9 @@ from retrieval.store.schema import SourceRecord
 
 _COLUMNS = "path, size, mtime_ns, hash, reader"
 
+FileRow = tuple[str, int, int, str | None]
+"""Path, size, times and reader of a file, as in `SourceRecord`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -49,22 +52,36 @@ class SourceReading(ABC):
             ).fetchone()
         return None if row is None else SourceRecord(*row)
 
-    def sources(self) -> dict[str, SourceRecord]:
-        """What is known of all files, by path."""
-        with self._reading() as database:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM sources")
-            return {row[0]: SourceRecord(*row) for row in rows}
+    def hash_of_source(self, path: str) -> str:
+        """The hash of the content of the file at this path, "" if nothing is known of it."""
+        known = self.source(path)
+        return "" if known is None else known.hash
 
-    def source_paths(self) -> list[str]:
-        """The paths of all files that documents came from, or that gave none."""
+    def file_rows(self, start: str = "", most: int = -1) -> list[FileRow]:
+        """What is known of files, without their hashes: rows, since there may be many.
+
+        Args:
+            start: the first path, or what stands before it; they come in the order of the paths.
+            most: how many; -1 is all.
+        """
         with self._reading() as database:
-            return [
-                path
-                for (path,) in database.execute(
-                    "SELECT path FROM sources UNION"
-                    " SELECT source FROM documents WHERE source IS NOT NULL"
-                )
-            ]
+            return database.execute(
+                "SELECT path, size, mtime_ns, reader FROM sources"
+                " WHERE path >= ? ORDER BY path LIMIT ?",
+                (start, most),
+            ).fetchall()
+
+    def unrecorded_sources(self) -> list[str]:
+        """Paths of files that documents came from and that nothing is known of, in order.
+
+        They were about to be read again when that was interrupted, or a document was deleted.
+        """
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT DISTINCT source FROM documents AS d WHERE source IS NOT NULL"
+                " AND NOT EXISTS (SELECT 1 FROM sources WHERE path = d.source) ORDER BY source"
+            )
+            return [path for (path,) in rows]
 
     def ids_of_source(self, path: str) -> dict[str, int]:
         """Ids and numbers of the documents that came from the file at this path."""
@@ -91,13 +108,13 @@ class SourceReading(ABC):
                 )
             )
 
-    def sources_after(self, path: str, most: int) -> list[SourceRecord]:
-        """What is known of the first `most` files beyond this path, in the order of paths."""
+    def count_with_source(self) -> int:
+        """How many documents came from files."""
         with self._reading() as database:
-            rows = database.execute(
-                f"SELECT {_COLUMNS} FROM sources WHERE path > ? ORDER BY path LIMIT ?", (path, most)
-            )
-            return [SourceRecord(*row) for row in rows]
+            (count,) = database.execute(
+                "SELECT count(*) FROM documents WHERE source IS NOT NULL"
+            ).fetchone()
+        return int(count)
 
     def listed(
         self, condition: str = "1", parameters: Sequence[Any] = (), *, of_passages: bool = False

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from retrieval.documents import KnownFile, discover
-from retrieval.documents.walk.source_file import times_of
+from retrieval.documents import SourceFile, Stamp, discover
 from retrieval.errors import RetrievalError
 from retrieval.index import Index
+from retrieval.store import FileRow
 from retrieval.store.schema import DATABASE
 from retrieval.sync.settings import judged_of, settings_of
 
@@ -18,7 +17,6 @@ LOOK_S = 0.05
 """Seconds that a look takes at most, about: what a search may wait for it."""
 
 _AT_ONCE = 512
-_CLOCK_EVERY = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Changes:
 
     Attributes:
         changed: ids of files that are not as they were indexed.
-        gone: ids of files that are there no more.
+        gone: ids of files that would leave: they are there no more, or are left out now.
         new: ids of files that came since the index was written last.
         complete: whether there was time to look at everything.
     """
@@ -47,81 +45,114 @@ NONE = Changes((), (), (), complete=True)
 def changes(index: Index, seconds: float = LOOK_S) -> Changes:
     """Files that changed since they were indexed, as far as that is found within the time.
 
-    Nothing is opened. A file that was changed within two seconds of being indexed is told by its
-    size alone. Where none of the files is there, as on another machine, nothing has changed.
+    One walk in the order of ids, which opens what is not as it was. A file that was changed within
+    two seconds of being indexed is told by its size alone. Where none of the files is there, as on
+    another machine, nothing has changed.
     """
-    until = time.monotonic() + seconds
     base = index.path.parent
-    known: dict[str, KnownFile] = {}
-    changed: list[str] = []
-    gone: list[str] = []
-    complete = True
-    for number, (id, size, times) in enumerate(_files(index), start=1):
-        if number % _CLOCK_EVERY == 0 and time.monotonic() > until:
-            complete = False
-            break
-        known[id] = KnownFile(size, times)
-        try:
-            status = os.stat(base / id)  # noqa: PTH116 -- the fastest there is, for many files
-        except (FileNotFoundError, NotADirectoryError):
-            if "\\" not in id:  # a name that is not UTF-8, whose id is not its path
-                gone.append(id)
-            continue
-        except (OSError, ValueError):  # nobody knows
-            continue
-        if status.st_size != size or times not in (-1, times_of(status)):
-            changed.append(id)
-    if not known or len(gone) == len(known):
+    settings = settings_of(index.remembered)
+    there = [base / root for root in settings.roots if (base / root).exists()]
+    if not there:
         return NONE
-    new: list[str] = []
-    if complete:
-        new, complete = _new(index, known, until)
-    return Changes(tuple(changed), tuple(gone), tuple(new), complete)
+    known = _Known(index.known_files)
+    watch = _Watch(time.monotonic() + seconds)
+    walk = discover(
+        there,
+        base,
+        exclude=[index.path],
+        max_bytes=settings.max_bytes,
+        options=settings.walk,
+        known=known,
+        judged=judged_of(index.remembered),
+        on_folder=watch.at_folder,
+    )
+    found: list[SourceFile] = []
+    complete = True
+    try:
+        for file in walk:
+            found.append(file)
+            watch.at(file.id)
+    except (_OutOfTimeError, RetrievalError, OSError):  # what is wrong the next sync says
+        complete = False
+    # Up to here all was looked at; several roots need not come in the order of their files.
+    until = None if complete else watch.place if len(there) == 1 else ""
+    met = {*walk.unchanged, *(file.id for file in found)}
+    gone = [id for id in known.ids(until) if id not in met and not _within(id, walk.unreadable)]
+    stamps = {file.id: known.get(file.id) for file in found}
+    if not walk.unchanged and not any(stamps.values()):
+        return NONE
+    written = (index.path / DATABASE).stat().st_mtime_ns
+    return Changes(
+        changed=tuple(
+            file.id
+            for file in found
+            if (stamp := stamps[file.id]) is not None
+            and (stamp[0] != file.size or stamp[1] not in (-1, file.times))
+        ),
+        gone=tuple(gone),
+        # What is older than the index and not in it could not go in.
+        new=tuple(file.id for file in found if not stamps[file.id] and file.ctime_ns > written),
+        complete=complete,
+    )
 
 
-def _files(index: Index) -> Iterator[tuple[str, int, int]]:
-    """Id, size and times of all files that the index knows, a few at a time."""
-    after = ""
-    while rows := index.known_files(after, _AT_ONCE):
-        for row in rows:
-            yield row.path, row.size, row.times
-        after = rows[-1].path
+def _within(id: str, folders: list[str]) -> bool:
+    return any(id == folder or id.startswith(f"{folder}/") for folder in folders)
 
 
 class _OutOfTimeError(Exception):
     """There is no time to look further."""
 
 
-def _new(index: Index, known: Mapping[str, KnownFile], until: float) -> tuple[list[str], bool]:
-    """Files under the roots that are not known, and whether there was time for all.
+class _Watch:
+    """Where a walk is, and whether it has to end.
 
-    What is older than the index and not in it could not go in.
+    Attributes:
+        place: what stands before this id in the order of ids was looked at.
     """
-    base = index.path.parent
-    written = (index.path / DATABASE).stat().st_mtime_ns
-    settings = settings_of(index.remembered)
-    there = [base / root for root in settings.roots if (base / root).exists()]
-    if not there:
-        return [], True
-    found: list[str] = []
 
-    def check() -> None:
-        if time.monotonic() > until:
+    def __init__(self, until: float) -> None:
+        self.place = ""
+        self._until = until
+
+    def at_folder(self, id: str) -> None:
+        self.at("" if id == "." else f"{id}/")
+
+    def at(self, place: str) -> None:
+        self.place = place
+        if time.monotonic() > self._until:
             raise _OutOfTimeError
 
-    try:
-        for file in discover(
-            there,
-            base,
-            exclude=[index.path],
-            max_bytes=settings.max_bytes,
-            options=settings.walk,
-            known={**judged_of(index.remembered), **known},
-            on_folder=check,
-        ):
-            if file.id not in known and file.ctime_ns > written:
-                found.append(file.id)
-            check()
-    except (_OutOfTimeError, RetrievalError, OSError):  # what is wrong the next sync says
-        return found, False
-    return found, True
+
+class _Known:
+    """The files that an index knows, read a few at a time as a walk comes by them."""
+
+    def __init__(self, read: Callable[[str, int], list[FileRow]]) -> None:
+        self._read = read
+        self._folder: str | None = None
+        self._first = self._last = ""  # all files from one to the other are in `_stamps`
+        self._stamps: dict[str, Stamp] = {}
+
+    def get(self, id: str, /) -> Stamp | None:
+        """How a file was when it was read; None if it is not known."""
+        if self._first <= id <= self._last:
+            return self._stamps.get(id)
+        folder = id[: id.rfind("/") + 1]
+        if folder != self._folder:  # its files stand together, but for those of folders in it
+            self._folder = folder
+            rows = self._read(folder, _AT_ONCE)
+            self._stamps = {path: (size, times) for path, size, times, _ in rows}
+            self._first, self._last = folder, rows[-1][0] if rows else folder
+            if id <= self._last:
+                return self._stamps.get(id)
+        return next((row[1:3] for row in self._read(id, 1) if row[0] == id), None)
+
+    def ids(self, until: str | None) -> list[str]:
+        """Ids of all files before this place."""
+        found: list[str] = []
+        while until is None or not found or found[-1] < until:
+            rows = self._read(f"{found[-1]}\0" if found else "", 16 * _AT_ONCE)
+            if not rows:
+                break
+            found += [row[0] for row in rows]
+        return [id for id in found if until is None or id < until]

@@ -10,18 +10,15 @@ from pathlib import Path
 
 from retrieval.documents import (
     Discovery,
-    KnownFile,
+    JudgedFile,
     LeftOut,
-    ReadOptions,
     SourceFile,
+    Stamp,
     discover,
-    is_current,
     source_id,
 )
 from retrieval.documents.naming import relative_path
 from retrieval.documents.walk import LeftOutType
-from retrieval.index.as_read import reader_read
-from retrieval.store import SourceRecord
 from retrieval.sync.roots import Plan, is_under
 from retrieval.sync.settings import Settings
 
@@ -86,7 +83,8 @@ def look(
     base: Path,
     settings: Settings,
     exclude: Sequence[Path],
-    known: Mapping[str, KnownFile],
+    known: Mapping[str, Stamp],
+    judged: Mapping[str, JudgedFile],
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> Found:
     """Walk what a plan names.
@@ -100,6 +98,7 @@ def look(
         settings: what is left out.
         exclude: files and folders to leave out, too.
         known: files that are not opened if they are so.
+        judged: files that were left out for their content, which are not opened either.
         on_left_out: told of everything that is left out.
     """
     walks: list[Discovery] = []
@@ -116,6 +115,7 @@ def look(
                 max_bytes=settings.max_bytes,
                 options=settings.walk,
                 known=known,
+                judged=judged,
                 on_left_out=on_left_out,
             )
         )
@@ -134,30 +134,14 @@ def look(
     return Found(walks, files, unchanged, remembered)
 
 
-def as_known(known: Mapping[str, SourceRecord], options: ReadOptions) -> dict[str, KnownFile]:
-    """Files that need not be opened if they are as they were: they would be read as they were."""
-    current: dict[tuple[str | None, str], bool] = {}
-    found = {}
-    for id, record in known.items():
-        key = (record.reader, id.rpartition("/")[2])
-        if key not in current:
-            reader = reader_read(record.reader)
-            current[key] = reader is not None and is_current(reader, key[1], options)
-        if current[key]:
-            found[id] = KnownFile(record.size, record.times)
-    return found
-
-
-def gone_of(known: Iterable[str], plan: Plan, found: Found) -> list[str]:
-    """Those of the files that an index knows that were looked for and are to be found no more."""
-    ids = found.ids
+def gone_of(missing: Iterable[str], plan: Plan, found: Found) -> list[str]:
+    """Those of the files which the index knows and which were not met that were looked for."""
     closed = [*plan.unreadable, *(folder for walk in found.walks for folder in walk.unreadable)]
     places = [*plan.gone, *found.places]
     return [
         id
-        for id in known
-        if id not in ids
-        and any(is_under(id, root) for root in places)
+        for id in missing
+        if any(is_under(id, root) for root in places)
         and not any(is_under(id, folder) for folder in closed)
     ]
 

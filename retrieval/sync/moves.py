@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from retrieval.documents import SourceFile
-from retrieval.store import SourceRecord
+from retrieval.documents import SourceFile, Stamp
 
 
 def moves(
     files: Iterable[SourceFile],
-    known: Mapping[str, SourceRecord],
+    known: Mapping[str, Stamp],
+    hash_of: Callable[[str], str],
     gone: Iterable[str],
     is_gone: Callable[[str], bool],
 ) -> dict[str, str]:
@@ -24,16 +24,19 @@ def moves(
     Args:
         files: what was found.
         known: the files that the index knows, by id.
+        hash_of: the hash of the content of such a file.
         gone: ids of those of them that were looked for and not found.
         is_gone: whether any other of them is there no more.
     """
     new = [file for file in files if file.id not in known]
+    if not new:
+        return {}
     sizes = {file.size for file in new}
     looked_for = set(gone)
     vacated: dict[tuple[int, str], list[str]] = {}
-    for id, record in known.items():
-        if record.size in sizes and (id in looked_for or is_gone(id)):
-            vacated.setdefault((record.size, record.hash), []).append(id)
+    for id, (size, _) in known.items():
+        if size in sizes and (id in looked_for or is_gone(id)):
+            vacated.setdefault((size, hash_of(id)), []).append(id)
     wanted = {size for size, _ in vacated}
     found: dict[str, str] = {}
     for file in new:

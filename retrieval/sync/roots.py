@@ -7,7 +7,7 @@ moves together with its files stays right.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -45,7 +45,7 @@ class Plan:
 
 
 def plan(
-    settings: Settings, folder: Path, paths: Sequence[Path] | None, known: Collection[str]
+    settings: Settings, folder: Path, paths: Sequence[Path] | None, known: Iterable[str]
 ) -> Plan:
     """What is to be looked at.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from retrieval.documents import MAX_BYTES, ReadOptions, WalkOptions
-from retrieval.documents.walk import KnownFile, machine
+from retrieval.documents.walk import JudgedFile, machine
 from retrieval.errors import InputError
 from retrieval.index.writing.writer import Writer
 
@@ -65,16 +65,16 @@ def remember(writer: Writer, before: Settings, now: Settings) -> None:
             writer.remember(key, _plain(value))
 
 
-def judged_of(remembered: Callable[[str], Any]) -> dict[str, KnownFile]:
+def judged_of(remembered: Callable[[str], Any]) -> dict[str, JudgedFile]:
     """Files that were left out for their content, by id; none if they would be judged anew."""
     kept = remembered(JUDGED) or {}
     if kept.get("version") != machine.VERSION:
         return {}
-    return {id: KnownFile(*seen) for id, seen in kept["files"].items()}
+    return {id: JudgedFile(*seen) for id, seen in kept["files"].items()}
 
 
 def remember_judged(
-    writer: Writer, before: Mapping[str, KnownFile], now: Mapping[str, KnownFile]
+    writer: Writer, before: Mapping[str, JudgedFile], now: Mapping[str, JudgedFile]
 ) -> None:
     """Keep which files were left out for their content, so that they are not opened again."""
     if before != now:

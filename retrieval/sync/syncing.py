@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.documents import KnownFile, ReadOptions, WalkOptions
+from retrieval.documents import JudgedFile, ReadOptions, WalkOptions
 from retrieval.documents.formats import problems as format_problems
 from retrieval.index import Index
-from retrieval.store import Store
 from retrieval.sync import moves, roots
-from retrieval.sync.looking import Found, as_known, gone_of, look
+from retrieval.sync.catalogue import catalogue, count_documents_but
+from retrieval.sync.looking import Found, gone_of, look
 from retrieval.sync.report import SyncProgress, SyncReport
 from retrieval.sync.roots import Plan, is_under
 from retrieval.sync.run import Run
@@ -85,21 +85,27 @@ def sync(
             max_bytes or before.max_bytes,
         )
         run = Run(now.read, progress)
-        known = writer.store.sources()
-        plan = roots.plan(before, index.path, paths, writer.store.source_paths())
-        judged = judged_of(writer.store.remembered)
-        unopened = {} if again else as_known(known, now.read) | judged
-        found = look(plan, base, now, [index.path, *exclude], unopened)
-        gone = gone_of(writer.store.source_paths(), plan, found)
-        moved = moves.moves(found.files, known, gone, _is_gone(plan, found, base))
+        store = writer.store
+        known = catalogue(store.file_rows(), now.read)
+        unrecorded = store.unrecorded_sources()
+        plan = roots.plan(before, index.path, paths, [*known.stamps, *unrecorded])
+        judged = judged_of(store.remembered)
+        unopened, unjudged = ({}, {}) if again else (known.unopened, judged)
+        found = look(plan, base, now, [index.path, *exclude], unopened, unjudged)
+        missing = sorted({*known.stamps, *unrecorded} - found.ids)
+        gone = gone_of(missing, plan, found)
+        moved = moves.moves(
+            found.files, known.stamps, store.hash_of_source, gone, _is_gone(plan, found, base)
+        )
         if moved:
             folders = moves.vacated_folders(moved.values(), base)
-            stale = [path for path in known if any(is_under(path, folder) for folder in folders)]
+            stale = [id for id in known.stamps if any(is_under(id, folder) for folder in folders)]
             gone = list(dict.fromkeys([*gone, *stale]))
         run.forget(writer, set(gone).difference(moved.values()))
         remember(writer, before, replace(now, roots=tuple(found.roots)))
         remember_judged(writer, judged, _judged(judged, plan, found))
-        run.unchanged += _count(writer.store, found.unchanged)
+        looked_into = {*missing, *unrecorded, *(file.id for file in found.files)}
+        run.unchanged += count_documents_but(store, looked_into)
         run.read_all(writer, found.files, moved=moved, again=again)
     return SyncReport(
         added=run.added,
@@ -131,7 +137,7 @@ def _is_gone(plan: Plan, found: Found, base: Path) -> Callable[[str], bool]:
     return is_gone
 
 
-def _judged(before: Mapping[str, KnownFile], plan: Plan, found: Found) -> dict[str, KnownFile]:
+def _judged(before: Mapping[str, JudgedFile], plan: Plan, found: Found) -> dict[str, JudgedFile]:
     """Files that are left out for their content, as far as anybody looked."""
     looked = [*plan.gone, *found.places]
     elsewhere = {
@@ -140,9 +146,3 @@ def _judged(before: Mapping[str, KnownFile], plan: Plan, found: Found) -> dict[s
     for walk in found.walks:
         elsewhere |= walk.judged
     return elsewhere
-
-
-def _count(store: Store, ids: Sequence[str]) -> int:
-    """How many documents these files have."""
-    counts = store.counts_of_sources()
-    return sum(counts.get(id, 0) for id in ids)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.documents import KnownFile, WalkOptions, discover
+from retrieval.documents import WalkOptions, discover
 from retrieval.documents.walk.gitindex import GitIndex
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -102,7 +102,7 @@ def found(folder: Path, **options: bool) -> set[str]:
 def found_of_known(folder: Path) -> set[str]:
     """What is found where every file is known, whatever any rule says, and none has changed."""
     everything = discover([folder], folder, options=WalkOptions(include=("**",)))
-    known = {file.id: KnownFile(file.size, file.times) for file in everything}
+    known = {file.id: file.stamp for file in everything}
     discovery = discover([folder], folder, known=known)
     assert list(discovery) == []
     return set(discovery.unchanged)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from retrieval.documents import Discovery, KnownFile, LeftOut, SourceFile, WalkOptions, discover
+from retrieval.documents import Discovery, LeftOut, SourceFile, Stamp, WalkOptions, discover
 from retrieval.documents.walk import WAY_IN, Reason, discovery
 from retrieval.errors import InputError
 
@@ -235,8 +235,8 @@ def test_every_reason_that_a_choice_can_undo_says_how() -> None:
     assert {reason for reason in Reason if reason not in WAY_IN} == cannot
 
 
-def remembered(files: list[SourceFile]) -> dict[str, KnownFile]:
-    return {file.id: KnownFile(file.size, file.times) for file in files}
+def remembered(files: list[SourceFile]) -> dict[str, Stamp]:
+    return {file.id: file.stamp for file in files}
 
 
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -325,14 +325,14 @@ def test_what_its_content_keeps_out_is_remembered_and_not_opened_again(
         "b.dat": "binary",
     }
     opened = looked_at(monkeypatch)
-    again = discover([tmp_path], tmp_path, known=first.judged)
+    again = discover([tmp_path], tmp_path, judged=first.judged)
     assert ids(again) == ["c"]
     assert again.judged == first.judged and again.skipped == first.skipped
     assert not {"a.go", "b.dat"} & set(opened)
     # Whoever wants it now gets it.
     wanted = WalkOptions(include=("*.go",))
-    assert ids(discover([tmp_path], tmp_path, known=first.judged, options=wanted)) == ["a.go", "c"]
-    assert ids(discover([tmp_path / "a.go"], tmp_path, known=first.judged)) == ["a.go"]
+    assert ids(discover([tmp_path], tmp_path, judged=first.judged, options=wanted)) == ["a.go", "c"]
+    assert ids(discover([tmp_path / "a.go"], tmp_path, judged=first.judged)) == ["a.go"]
 
 
 def test_a_file_that_was_looked_at_within_a_tick_of_its_clock_is_not_remembered(

@@ -71,3 +71,51 @@ def test_the_time_is_bounded(index: Index, tmp_path: Path, monkeypatch: pytest.M
     found = changes(index, 2.5)
     assert not found.complete
     assert 0 < len(found.changed) < 200
+
+
+def test_what_is_gone_is_named_as_far_as_the_look_came(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        write(tmp_path / "many" / f"{number:02}" / "a.txt", f"text {number}")
+        write(tmp_path / "many" / f"{number:02}" / "b.txt", f"text {number}")
+    sync(index, [tmp_path / "many"])
+    for number in range(40):
+        (tmp_path / "many" / f"{number:02}" / "b.txt").unlink()
+    monkeypatch.setattr(module, "_AT_ONCE", 3)
+    whole = changes(index, 60)
+    assert whole.gone == tuple(f"many/{number:02}/b.txt" for number in range(40))
+    clock = iter(range(10_000))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    part = changes(index, 20.5)
+    assert not part.complete and not part.changed and not part.new
+    assert 10 < len(part.gone) < 25
+    assert part.gone == whole.gone[: len(part.gone)]
+
+
+def test_known_files_are_found_however_few_are_read_at_once(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a.txt", "b/c.txt", "b/c/d.txt", "b-c.txt", "b.txt", "é.txt", "z.txt"]
+    for name in names:
+        write(tmp_path / "t" / name, name)
+    sync(index, [tmp_path / "t"])
+    for at_once in (1, 2, 5):
+        monkeypatch.setattr(module, "_AT_ONCE", at_once)
+        for order in (names, names[::-1], names[::2] + names[1::2]):
+            known = module._Known(index.known_files)
+            for name in order:
+                assert known.get(f"t/{name}") == dict_of(index)[f"t/{name}"]
+                assert known.get(f"t/{name}x") is None and known.get(f"t/{name[:-1]}") is None
+        assert known.ids(None) == sorted(dict_of(index))
+        assert known.ids("t/b/") == [id for id in sorted(dict_of(index)) if id < "t/b/"]
+
+
+def test_what_a_rule_keeps_out_now_is_gone(index: Index, docs: Path) -> None:
+    sync(index, [docs])
+    write(docs / ".ignore", "a.md\n")
+    assert changes(index, 60).gone == ("docs/a.md",)
+
+
+def dict_of(index: Index) -> dict[str, tuple[int, int]]:
+    return {path: (size, times) for path, size, times, _ in index.known_files()}

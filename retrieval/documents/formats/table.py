@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -52,6 +52,7 @@ class _Table:
         self._formats: dict[str, Format] | None = None
         self._suffixes: dict[str, Format] = {}
         self._names: dict[str, Format] = {}
+        self._endings: dict[str, set[str]] = {}
 
     def add(self, format: Format) -> None:
         """Take a format in, before all others."""
@@ -79,6 +80,11 @@ class _Table:
                 return found
         return None
 
+    def with_ending(self, ending: str) -> Set[str]:
+        """Names of the formats that names with this ending may say, see `names_with_ending`."""
+        self.formats()
+        return self._endings.get(ending[ending.rfind("/") + 1 :].lower(), frozenset())
+
     def _build(self) -> None:
         self.problems = []
         formats: dict[str, Format] = {}
@@ -91,6 +97,9 @@ class _Table:
             for name in format.names:
                 names.setdefault(name, format)
         self._formats, self._suffixes, self._names = formats, suffixes, names
+        self._endings = {}
+        for name, format in [*suffixes.items(), *names.items()]:
+            self._endings.setdefault(name.rpartition(".")[2], set()).add(format.name)
 
     def _installed(self) -> list[Format]:
         from importlib.metadata import entry_points
@@ -164,6 +173,15 @@ def problems() -> list[str]:
 def named(name: str) -> Format | None:
     """The format that a file's name says, or None."""
     return _table.by_name(name)
+
+
+def names_with_ending(ending: str) -> Set[str]:
+    """Names of the formats that `named` may give for a path, by what follows its last dot.
+
+    Args:
+        ending: that, or the whole path if it has no dot; of `a.b/Makefile` it is `b/Makefile`.
+    """
+    return _table.with_ending(ending)
 
 
 def format_of(name: str, head: bytes = b"") -> Format:

@@ -1,6 +1,7 @@
 """Which files a folder gives, and why the rest is left out.
 
 discovery   the walk
+unchanged   files that are known, told by one stat each
 source_file a file that it gives, and what is remembered of one
 options     what the user wants left out and taken in
 left_out    the reasons, and the counts by reason and by type
@@ -14,17 +15,18 @@ repository  a work tree of git: `gitconfig` its settings, `gitindex` what it tra
 from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, discover
 from retrieval.documents.walk.left_out import WAY_IN, LeftOut, LeftOutType, Reason
 from retrieval.documents.walk.options import WalkOptions
-from retrieval.documents.walk.source_file import KnownFile, SourceFile
+from retrieval.documents.walk.source_file import JudgedFile, SourceFile, Stamp
 
 __all__ = [
     "MAX_BYTES",
     "WAY_IN",
     "Discovery",
-    "KnownFile",
+    "JudgedFile",
     "LeftOut",
     "LeftOutType",
     "Reason",
     "SourceFile",
+    "Stamp",
     "WalkOptions",
     "discover",
 ]

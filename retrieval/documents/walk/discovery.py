@@ -17,7 +17,8 @@ from retrieval.documents.walk.left_out import LeftOut, LeftOutType, Reason, Tall
 from retrieval.documents.walk.options import WalkOptions
 from retrieval.documents.walk.roots import Root, Roots
 from retrieval.documents.walk.rules import IgnoreRules, Verdict
-from retrieval.documents.walk.source_file import TIMES_MASK, KnownFile, SourceFile, times_of
+from retrieval.documents.walk.source_file import JudgedFile, SourceFile, times_of
+from retrieval.documents.walk.unchanged import Entries, KnownFiles, UnchangedFiles
 from retrieval.errors import InputError
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -87,7 +88,6 @@ class Discovery:
             (`.` is the base folder itself).
         problems: one line for everything skipped that its owner will want to know of.
         unreadable: ids of what exists but could not be looked into, which is therefore not gone.
-        unchanged: ids of the files that are as they are known.
         judged: files that were left out for their content, by id: what to remember of them, so that
             they need not be opened again. Valid for this `machine.VERSION`.
     """
@@ -100,9 +100,10 @@ class Discovery:
         exclude: Sequence[Path] = (),
         max_bytes: int = MAX_BYTES,
         options: WalkOptions | None = None,
-        known: Mapping[str, KnownFile] | None = None,
+        known: KnownFiles | None = None,
+        judged: Mapping[str, JudgedFile] | None = None,
         on_left_out: Callable[[LeftOut], object] | None = None,
-        on_folder: Callable[[], object] = lambda: None,
+        on_folder: Callable[[str], object] = lambda id: None,
     ) -> None:
         self._roots = Roots(paths, base)
         if max_bytes < 1:
@@ -113,7 +114,8 @@ class Discovery:
         )
         self._max_bytes = max_bytes
         self._options = options or WalkOptions()
-        self._known = known or {}
+        self._known = known
+        self._judged = judged or {}
         self._on_left_out = on_left_out
         self._on_folder = on_folder
         self.roots: tuple[str, ...] = tuple(root.id for root in self._roots.all)
@@ -123,10 +125,17 @@ class Discovery:
         self._tally = Tally()
         self._seen: set[str] = set()
         self._judge = Judge(self._roots, self._options, self._problem)
+        self._unchanged = UnchangedFiles(
+            self._known or {}, self._roots, self._judge, self._max_bytes
+        )
         self.problems: list[str] = []
         self.unreadable: list[str] = []
-        self.unchanged: list[str] = []
-        self.judged: dict[str, KnownFile] = {}
+        self.judged: dict[str, JudgedFile] = {}
+
+    @property
+    def unchanged(self) -> list[str]:
+        """Ids of the files that are as they are known."""
+        return self._unchanged.ids
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -215,7 +224,7 @@ class Discovery:
 
     def _entries(self, folder: Folder, parent: Folder | None) -> list[_Entry]:
         """What is to be looked at in a folder, last id first."""
-        self._on_folder()
+        self._on_folder(folder.id)
         try:
             # By its descriptor, since the status of a file is then found without its whole path.
             descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -224,12 +233,12 @@ class Discovery:
             return []
         try:
             with os.scandir(descriptor) as listing:
-                entries = list(listing)
+                entries: Entries = list(listing)
             names = [entry.name for entry in entries]
             if not self._is_entered(folder, parent, names):
                 return []
-            if self._known:
-                entries = self._without_unchanged(names, entries, folder)
+            if self._known is not None:
+                entries = self._unchanged.taken_from(names, entries, folder)
             found = [
                 _Entry(one.name, one.is_symlink(), one.is_dir(follow_symlinks=False), folder)
                 for one in entries
@@ -257,59 +266,6 @@ class Discovery:
                 return False
             folder.reason = reason
         return True
-
-    def _without_unchanged(
-        self, names: list[str], entries: list[os.DirEntry[str]], folder: Folder
-    ) -> list[os.DirEntry[str]]:
-        """The entries that have to be looked at; those that are as they are known are noted."""
-        # A walk of known files spends its time here. With both times the same it is the same file:
-        # its kind is not asked about.
-        known, most, mask = self._known.get, self._max_bytes, TIMES_MASK
-        prefix = "" if folder.id == "." else f"{folder.id}/"
-        rest: list[os.DirEntry[str]] = []
-        same: list[str] = []
-        ids: list[str] = []
-        for name, entry in zip(names, entries, strict=True):
-            id = prefix + name
-            seen = known(id)
-            if seen is None:
-                rest.append(entry)
-                continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                rest.append(entry)
-                continue
-            if (
-                seen[1] == (31 * status.st_mtime_ns + status.st_ctime_ns) & mask
-                and seen[0] == status.st_size <= most
-                and not seen[2]
-            ):
-                same.append(name)
-                ids.append(id)
-            else:
-                rest.append(entry)
-        if not same or not self._judge.may_leave_out(folder, same):
-            self.unchanged += ids
-            return rest
-        entry_of = dict(zip(names, entries, strict=True))
-        for name, id in zip(same, ids, strict=True):
-            if (
-                folder.real_prefix + name in self._roots.real
-                or is_binary_by_name(name)
-                or self._judge.entry(name, folder.prefix + name, id, folder)[0] is not None
-            ):
-                rest.append(entry_of[name])
-            else:
-                self.unchanged.append(id)
-        return rest
-
-    def _as_known(self, id: str, seen: KnownFile) -> None:
-        if seen.reason:
-            self.judged[id] = seen
-            self._skip(id, _Skipped(Reason(seen.reason)))
-        else:
-            self.unchanged.append(id)
 
     def _entry(self, entry: _Entry, id: str) -> SourceFile | Folder | _Skipped | None:
         """The file or folder that an entry is; None if it comes otherwise, or is as it is known."""
@@ -374,16 +330,20 @@ class Discovery:
         if size > self._max_bytes:
             sizes = f"has {size} bytes and the limit is {self._max_bytes}"
             return _Skipped(Reason.TOO_LARGE, f"{sizes}; split it or raise the limit")
-        seen = self._known.get(id)
-        if seen is not None and seen[:2] == (size, times) and (judged or not seen.reason):
-            self._as_known(id, seen)
+        stamp = size, times
+        if self._known is not None and self._known.get(id) == stamp:
+            self._unchanged.ids.append(id)
             return None
+        seen = self._judged.get(id) if judged else None
+        if seen is not None and seen[:2] == stamp:
+            self.judged[id] = seen
+            return _Skipped(Reason(seen.reason))
         looked_ns = time.time_ns()
         reason = reason_of(path, id, judged=judged)
         if reason is None:
             return SourceFile(Path(path), id, size, status.st_mtime_ns, status.st_ctime_ns)
         if looked_ns - status.st_mtime_ns >= _RACY_NS:
-            self.judged[id] = KnownFile(size, times, reason.value)
+            self.judged[id] = JudgedFile(size, times, reason.value)
         return _Skipped(reason)
 
 
@@ -398,9 +358,10 @@ def discover(
     exclude: Sequence[Path] = (),
     max_bytes: int = MAX_BYTES,
     options: WalkOptions | None = None,
-    known: Mapping[str, KnownFile] | None = None,
+    known: KnownFiles | None = None,
+    judged: Mapping[str, JudgedFile] | None = None,
     on_left_out: Callable[[LeftOut], object] | None = None,
-    on_folder: Callable[[], object] = lambda: None,
+    on_folder: Callable[[str], object] = lambda id: None,
 ) -> Discovery:
     """The files worth reading among and under `paths`, as they are while the result is iterated.
 
@@ -411,8 +372,10 @@ def discover(
         max_bytes: files beyond this size are skipped.
         options: what else is left out, and what is taken in.
         known: files by their ids; one that is as it is known is not opened and does not come.
+        judged: files that were left out for their content; one that is as it was is not opened.
         on_left_out: told of everything that is left out, one by one.
-        on_folder: called before each folder is listed; what it raises ends the walk.
+        on_folder: called with the id of each folder before it is listed; what it raises ends the
+            walk.
 
     Raises:
         InputError: no path is given, or one does not exist or cannot be reached.
@@ -424,6 +387,7 @@ def discover(
         max_bytes=max_bytes,
         options=options,
         known=known,
+        judged=judged,
         on_left_out=on_left_out,
         on_folder=on_folder,
     )

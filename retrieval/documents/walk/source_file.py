@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+Stamp = tuple[int, int]
+"""The size of a file in bytes and its times, as `SourceFile.times`: a file that has the same ones
+as when it was read is taken to be as it was."""
+
 TIMES_MASK = 2**63 - 1
 """The bits that are kept of both times of change as one number."""
 
@@ -30,23 +34,28 @@ class SourceFile:
     ctime_ns: int = 0
 
     @property
+    def stamp(self) -> Stamp:
+        """By which it is known again."""
+        return self.size, self.times
+
+    @property
     def times(self) -> int:
         """Both times of change as one number."""
         return _times(self.mtime_ns, self.ctime_ns)
 
 
-class KnownFile(NamedTuple):
-    """What is remembered of a file, so that it need not be opened while that is so.
+class JudgedFile(NamedTuple):
+    """What is remembered of a file whose content was not worth reading, so as not to open it again.
 
     Attributes:
         size: bytes.
         times: as `SourceFile.times`.
-        reason: why its content was not worth reading; "" for a file that was read.
+        reason: why, a value of `Reason`.
     """
 
     size: int
     times: int
-    reason: str = ""
+    reason: str
 
 
 def times_of(status: os.stat_result) -> int:
