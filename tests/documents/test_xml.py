@@ -240,7 +240,8 @@ def test_the_declared_encoding_is_read(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [("<div><head>h</head>", "</div>"), ("<front><head>h</head>", "</front>"),
-     ("<table>", "</table>"), ("<row><cell>", "</cell></row>"), ("<list><item>", "</item></list>"), ("<eg>", "</eg>")],
+     ("<table>", "</table>"), ("<row><cell>", "</cell></row>"), ("<list><item>", "</item></list>"),
+     ("<eg>", "</eg>")],
 )  # fmt: skip
 def test_elements_may_be_nested_without_end(before: str, after: str) -> None:
     deep = 10_000

@@ -1,4 +1,4 @@
-"""Files that are as they were: what is asked of them, and that nothing which counts is overlooked."""
+"""Files that are as they were: what is asked of them, and that nothing which counts is missed."""
 
 from __future__ import annotations
 
