@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from retrieval.documents import chunk
 from retrieval.documents.formats import Parsed, Source, format_of
-from retrieval.documents.formats.delimited import RowMarks, read
+from retrieval.documents.formats.delimited import read
+from retrieval.documents.formats.rows import RowMarks
 from retrieval.documents.outline import Mark
 from retrieval.errors import DocumentError
 from retrieval.types import Document

@@ -196,6 +196,73 @@ def deck() -> None:
     convert(FILES / "deck-python-pptx.pptx", "odp:impress8")
 
 
+STORES = [
+    ("North", -18.0, 40, datetime.date(2025, 11, 3), True),
+    ("South", 2.5, 12, datetime.date(2025, 11, 4), False),
+    ("Quay", 0.1 + 0.2, 1200, datetime.date(2026, 1, 31), True),
+]
+
+
+def workbook() -> None:
+    """A workbook with titles, dates, errors, merged cells and sheets without anything."""
+    import openpyxl
+
+    made = openpyxl.Workbook()
+    made.properties.title, made.properties.creator = "Stores of the harbour", "Ines Varga"
+    made.properties.created = made.properties.modified = WHEN.replace(tzinfo=None)
+    sheet = made.active
+    sheet.title = "Stores"
+    sheet["A1"] = "Cold stores, state of January"
+    sheet.append([])
+    sheet.append(["Store", "Limit", "Pallets", "Checked", "Locked"])
+    for row in STORES:
+        sheet.append(row)
+    sheet.append(["Sum", None, "=SUM(C4:C6)", datetime.datetime(2026, 2, 1, 6, 30), "#N/A"])
+    sheet["E7"].data_type = "e"
+    made.create_sheet("Nothing here")
+    sheet = made.create_sheet("Tolls")
+    sheet.append(["Barge", "Toll", None, "Paid"])
+    sheet.append([None, "day", "night", None])
+    sheet.merge_cells("B1:C1")
+    sheet.append(["Gannet", 40, 55, "yes"])
+    sheet.append(["Tern", 38, 52.25, "no"])
+    sheet.append([])
+    sheet.append(["Keeper", "Since"])
+    sheet.append(["Orla Finch", 2011])
+    sheet.append(["Ben Adler", 2019])
+    made.save(FILES / "stores-openpyxl.xlsx")
+    convert(FILES / "stores-openpyxl.xlsx", "ods:calc8")
+    convert(FILES / "stores-openpyxl.xlsx", "xls:MS Excel 97")
+    convert(FILES / "stores-libreoffice.ods", "xlsx:Calc MS Excel 2007 XML")
+
+
+def plain_workbooks() -> None:
+    """The stores alone, as two more programs write them."""
+    import xlsxwriter
+    import xlwt
+
+    head = ["Store", "Limit", "Pallets", "Checked", "Locked"]
+    made = xlsxwriter.Workbook(str(FILES / "plain-xlsxwriter.xlsx"))
+    made.set_properties({"created": WHEN})
+    day = made.add_format({"num_format": "yyyy-mm-dd"})
+    sheet = made.add_worksheet("Stores")
+    sheet.write_row(0, 0, head)
+    for at, (store, limit, pallets, checked, locked) in enumerate(STORES, start=1):
+        sheet.write_row(at, 0, (store, limit, pallets))
+        sheet.write_datetime(at, 3, checked, day)
+        sheet.write_boolean(at, 4, locked)
+    made.close()
+    old = xlwt.Workbook()
+    page = old.add_sheet("Stores")
+    for row, cells in enumerate([head, *STORES]):
+        for column, cell in enumerate(cells):
+            style = xlwt.Style.default_style
+            if isinstance(cell, datetime.date):
+                style = xlwt.easyxf(num_format_str="yyyy-mm-dd")
+            page.write(row, column, cell, style)
+    old.save(str(FILES / "plain-xlwt.xls"))
+
+
 def strict(source: Path, target: Path) -> None:
     """The same file with the names of strict OOXML."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
@@ -218,6 +285,8 @@ def main() -> None:
     letter()
     convert(FILES / "letter-python-docx.docx", "odt:writer8")
     deck()
+    workbook()
+    plain_workbooks()
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ numbering   numbers of list items and headings
 docx        Word documents; docx_styles their styles and lists
 drawings    charts and diagrams of OOXML files
 pptx        presentations
+sheets      workbooks
 odf         OpenDocument texts, presentations, drawings; odf_styles their styles
 """
 
-from retrieval.documents.formats.office import docx, odf, pptx
+from retrieval.documents.formats.office import docx, odf, pptx, sheets
 
-FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS)
+FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS, *sheets.FORMATS)

@@ -115,16 +115,13 @@ class Flow:
             self._items.append(start)
         return start
 
-    def table(
-        self, rows: Sequence[Sequence[str]], heads: int = 0, *, caption: str = ""
-    ) -> list[int]:
+    def table(self, rows: Sequence[Sequence[str]], heads: int = 0) -> list[int]:
         """Add a table; where each row that has words starts.
 
         Args:
             rows: words of the cells.
             heads: how many rows the header has, as the file says; 0 looks whether the first row
                 names the columns.
-            caption: words that introduce it and stand elsewhere.
         """
         cells = [[" ".join(cell.split()) for cell in row] for row in rows]
         kept = [row for row in cells if any(row)]
@@ -135,18 +132,38 @@ class Flow:
             heads = 0
         if not heads and len(kept) > 1:
             heads = int(names_columns(kept[0], kept[1:]))
-        lines = [row_line(row) for row in kept]
-        starts: list[int] = []
-        start, end = self._begin(lines[0])
-        starts.append(start)
+        header = [cell for row in kept[:heads] for cell in row]
+        return self.lines([row_line(row) for row in kept], heads, header)
+
+    def lines(
+        self,
+        lines: Sequence[str],
+        heads: int,
+        header: Sequence[str],
+        *,
+        caption: str = "",
+        caption_start: int | None = None,
+    ) -> list[int]:
+        """Add a table whose rows are lines already; where each starts.
+
+        Args:
+            lines: one for each row, none of them empty.
+            heads: how many of them are the header.
+            header: names of the columns.
+            caption: words that introduce it.
+            caption_start: where the caption stands.
+        """
+        start, _ = self._begin(lines[0])
+        starts = [start]
         for line in lines[1:]:
             self._put("\n")
             starts.append(self._length)
             self._put(line)
         end = self._length
-        header = [cell for row in kept[:heads] for cell in row]
         self._noted.append(
-            lambda builder: builder.table(start, end, header, starts[heads:], caption=caption)
+            lambda builder: builder.table(
+                start, end, header, starts[heads:], caption=caption, caption_start=caption_start
+            )
         )
         return starts
 

@@ -97,14 +97,10 @@ class Package:
         Raises:
             DocumentError: it is missing, encrypted, damaged or too large.
         """
-        return b"".join(self._chunks(name))
+        return b"".join(self.chunks(name))
 
-    def measure(self, name: str) -> None:
-        """Unpack a part for its size alone; raises as `read` does."""
-        for _ in self._chunks(name):
-            pass
-
-    def _chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The bytes of a part, piece by piece; raises as `read` does."""
         info = self._infos.get(name) or self._infos.get(self._folded.get(name.lower(), ""))
         shown = one_line(name)
         if info is None:
@@ -187,8 +183,13 @@ def sniffed(head: bytes, folder: bytes) -> bool:
     return head.startswith(b"PK\3\4") and b"[Content_Types].xml" in head and folder in head
 
 
+def encrypted_compound(data: bytes) -> bool:
+    """Whether a compound file is an OOXML file that is encrypted."""
+    return _ENCRYPTED_STREAM in data
+
+
 def _compound(data: bytes) -> str:
-    if _ENCRYPTED_STREAM in data:
+    if encrypted_compound(data):
         return "is encrypted with a password; save it without one to have it read"
     return "is a file of an office program before 2007; save it in today's format"
 

@@ -1,0 +1,377 @@
+"""Workbooks (XLSX, XLSB, XLS, ODS): a sheet a section, its tables with their header, row by row.
+
+Cells are read by python-calamine: values as they are stored, formulas by their last result. It is
+given only what has been unpacked once within limits, for it makes room for every cell between the
+first and the last, and ends the process where there is none.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from retrieval.documents.formats.columns import is_number
+from retrieval.documents.formats.format import Format, Parsed, Source
+from retrieval.documents.formats.office.flow import Flow, row_line
+from retrieval.documents.formats.office.package import OLE, Package, encrypted_compound
+from retrieval.documents.formats.office.properties import (
+    core_properties,
+    fields_of,
+    title_and_rest,
+)
+from retrieval.documents.formats.office.xml_parts import child
+from retrieval.documents.formats.rows import Record, caption_of, header_of, row_documents
+from retrieval.documents.naming import one_line
+from retrieval.documents.outline import Mark
+from retrieval.errors import DocumentError
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+MAX_CELLS = 10_000_000
+"""Cells between the first and the last of a sheet, empty ones too: 32 bytes each."""
+MAX_UNPACKED = 512 * 1024 * 1024
+"""Bytes of a workbook's parts: they are read as a stream."""
+
+_HEAD_ROWS = 200
+"""Rows of a table that are looked at for its header."""
+_MOST_CAPTION_ROWS = 3
+_OVERLAP = 200
+_CELL = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"[^>]{0,150}(?<!/)>')
+_REPEATED = re.compile(
+    rb'<table:table-row\b[^>]*number-rows-repeated="(\d{4,9})"[^>]*>(.{0,20000}?)</table:table-row>',
+    re.DOTALL,
+)
+_COLUMNS_REPEATED = re.compile(rb'number-columns-repeated="(\d{1,9})"')
+_VALUE = re.compile(rb"office:value-type|<text:p")
+
+_UNPACKED = (
+    "[content_types].xml", "_rels/", "meta-inf/", "styles.xml", "xl/_rels/", "xl/sharedstrings",
+    "xl/styles", "xl/tables/", "xl/workbook", "xl/worksheets/",
+)  # fmt: skip
+"""Parts that the library unpacks, beside the content."""
+
+Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]
+
+
+@dataclass(slots=True)
+class _Region:
+    """Rows without a blank one between them.
+
+    Attributes:
+        numbers: the rows' numbers as the sheet shows them.
+        lines: the rows as lines.
+        head: the cells of the first rows.
+        cells: those of all rows, where each becomes a document.
+    """
+
+    numbers: list[int] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    head: list[list[str]] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+
+    def add(self, number: int, cells: list[str], *, keep: bool) -> None:
+        """Take a row in."""
+        self.numbers.append(number)
+        self.lines.append(row_line(cells))
+        if len(self.head) < _HEAD_ROWS:
+            self.head.append(cells)
+        if keep:
+            self.cells.append(cells)
+
+    @property
+    def is_caption(self) -> bool:
+        """Whether it says what comes next: a few rows of one cell."""
+        return len(self.numbers) <= _MOST_CAPTION_ROWS and all(
+            sum(map(bool, cells)) == 1 for cells in self.head
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Where a region's table begins: rows above it, rows of its header, names of its columns."""
+
+    above: int
+    heads: int
+    header: list[str]
+
+
+def _table_of(region: _Region, merged: Merged, left: int) -> _Table:
+    columns = Counter(_length(cells) for cells in region.head)
+    common = max(columns.items(), key=lambda n: (n[1], n[0]))[0]
+    above, header = header_of(region.head, common)
+    if not header:
+        return _Table(0, 0, [])
+    for top in (above - 1, above):
+        bottom = top + 1
+        if top < 0 or bottom >= len(region.head):
+            continue
+        spans = _spans(merged, region.numbers[top] - 1, left)
+        below = region.head[bottom]
+        if spans and not any(is_number(cell) for cell in below):
+            names = [*region.head[top]]
+            for first, last in spans:
+                names[first : last + 1] = [names[first]] * len(names[first : last + 1])
+            joined = [
+                " ".join(dict.fromkeys(filter(None, pair)))
+                for pair in zip(names, below, strict=True)
+            ]
+            return _Table(top, 2, joined)
+    return _Table(above, 1, header)
+
+
+def _spans(merged: Merged, row: int, left: int) -> list[tuple[int, int]]:
+    """The columns that are merged with others in a row."""
+    return [
+        (start[1] - left, end[1] - left)
+        for start, end in merged
+        if start[0] == row and start[1] < end[1] and start[1] >= left
+    ]
+
+
+def _length(cells: Sequence[str]) -> int:
+    return max((at + 1 for at, cell in enumerate(cells) if cell), default=0)
+
+
+class _Writer:
+    """Puts the sheets of a workbook into a flow, or makes documents of their rows."""
+
+    def __init__(self, source: Source) -> None:
+        self.flow = Flow()
+        self.documents: list[Parsed] = []
+        self._source = source
+
+    def sheet(self, name: str, sheet: CalamineSheet) -> None:
+        """Put a sheet; nothing of one without a cell."""
+        start = sheet.start
+        if start is None:
+            return
+        merged = sheet.merged_cell_ranges or []
+        regions = [*_regions(sheet, keep=self._source.rows)]
+        if not regions:
+            return
+        heading = self._heading(name, regions[0].numbers[0])
+        caption, caption_start = "", None
+        header: list[str] = []
+        for at, region in enumerate(regions):
+            if region.is_caption and at + 1 < len(regions):
+                caption = caption_of(region.head)
+                caption_start = self._lines(region, 0, len(region.lines))
+                continue
+            table = _table_of(region, merged, start[1])
+            if table.above:
+                caption = caption_of(region.head[: table.above])
+                caption_start = self._lines(region, 0, table.above)
+            header = table.header or header
+            if self._source.rows:
+                self._records(name, region, table.above + table.heads, header)
+                continue
+            starts = self.flow.lines(
+                region.lines[table.above :],
+                table.heads,
+                header,
+                caption=caption,
+                caption_start=heading if caption_start is None else caption_start,
+            )
+            for row, number in zip(starts, region.numbers[table.above :], strict=True):
+                self.flow.mark_at(row, "row", number)
+            caption, caption_start = "", None
+
+    def _heading(self, name: str, number: int) -> int | None:
+        if self._source.rows:
+            return None
+        self.flow.mark("part", name)
+        self.flow.mark("row", number)
+        return self.flow.heading(name, 1)
+
+    def _lines(self, region: _Region, first: int, last: int) -> int | None:
+        if self._source.rows:
+            return None
+        start: int | None = None
+        for line, number in zip(region.lines[first:last], region.numbers[first:last], strict=True):
+            self.flow.mark("row", number)
+            at = self.flow.paragraph(line)
+            start = at if start is None else start
+        return start
+
+    def _records(self, name: str, region: _Region, first: int, header: list[str]) -> None:
+        records = [
+            Record(
+                f"{self._source.id}#{name}!R{number}",
+                [Mark(0, "part", name), Mark(0, "row", number)],
+                cells,
+            )
+            for number, cells in zip(region.numbers[first:], region.cells[first:], strict=True)
+        ]
+        self.documents += row_documents(header, records)
+
+
+def _regions(sheet: CalamineSheet, *, keep: bool) -> Iterator[_Region]:
+    region = _Region()
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells = [_shown(cell) for cell in row]
+        if any(cells):
+            region.add(number, cells, keep=keep)
+        elif region.numbers:
+            yield region
+            region = _Region()
+    if region.numbers:
+        yield region
+
+
+def _shown(cell: Any) -> str:
+    """A cell as it is shown, on one line: 1 for 1.0, dates in ISO 8601."""
+    if isinstance(cell, str):
+        return " ".join(cell.split()) if cell else ""
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
+    if isinstance(cell, datetime.datetime):
+        said = cell.isoformat(" ", "seconds")
+        return said[:-3] if said.endswith(":00") else said
+    if isinstance(cell, datetime.timedelta):
+        minutes, seconds = divmod(int(cell.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return str(cell)
+
+
+def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None]:
+    import python_calamine
+
+    package: Package | None = None
+    if data.startswith(OLE):
+        if encrypted_compound(data):
+            raise DocumentError("is encrypted with a password; save it without one to have it read")
+    else:
+        package = Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
+        _check(package)
+    try:
+        return python_calamine.load_workbook(io.BytesIO(data)), package
+    except python_calamine.PasswordError:
+        raise DocumentError(
+            "is encrypted with a password; save it without one to have it read"
+        ) from None
+    except BaseException as error:
+        raise _refusal(error, kind) from None
+
+
+def _refusal(error: BaseException, kind: str) -> BaseException:
+    """What to raise for what the library raises: its own panics are no Exception."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
+        return error
+    said = one_line(" ".join(str(error).split())[:200]) or type(error).__name__
+    return DocumentError(f"cannot be read as {kind}: {said}")
+
+
+def _check(package: Package) -> None:
+    """Unpack what the library will, and refuse sheets that reach further than it can bear."""
+    for name in package:
+        folded = name.lower()
+        if folded.startswith("xl/worksheets/") and folded.endswith(".xml"):
+            _check_extent(name, package.chunks(name))
+        elif folded == "content.xml":
+            _check_repeated(package.chunks(name))
+        elif folded.startswith(_UNPACKED):
+            for _ in package.chunks(name):
+                pass
+
+
+def _check_extent(name: str, chunks: Iterable[bytes]) -> None:
+    columns: set[bytes] = set()
+    rows = 0
+    rest = b""
+    for chunk in chunks:
+        block = rest + chunk
+        found = _CELL.findall(block)
+        columns.update(column for column, _ in found)
+        rows = max(rows, max((int(row) for _, row in found), default=0))
+        rest = block[-_OVERLAP:]
+    width = max((_column(letters) for letters in columns), default=0)
+    _check_cells(one_line(name), rows, width)
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - 64
+    return number
+
+
+def _check_repeated(chunks: Iterable[bytes]) -> None:
+    rest = b""
+    for chunk in chunks:
+        block = rest + chunk
+        for row in _REPEATED.finditer(block):
+            if _VALUE.search(row[2]):
+                width = sum(int(times) for times in _COLUMNS_REPEATED.findall(row[2]))
+                _check_cells("content.xml", int(row[1]), max(width, 1))
+        rest = block[-_OVERLAP:]
+
+
+def _check_cells(name: str, rows: int, columns: int) -> None:
+    if rows * columns > MAX_CELLS:
+        raise DocumentError(
+            f"is refused: {name} spans {rows:,} rows and {columns:,} columns, nearly all of them "
+            f"empty or alike; at most {MAX_CELLS:,} cells are read"
+        )
+
+
+def _properties(package: Package | None, kind: str) -> tuple[str, dict[str, Any]]:
+    if package is None:
+        return "", {}
+    if "meta.xml" in package:
+        about = child(package.optional("meta.xml"), "office:meta")
+        return title_and_rest(fields_of(() if about is None else about))
+    return core_properties(package)
+
+
+def _parse(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    workbook, package = _opened(data, kind)
+    writer = _Writer(source)
+    problems: list[str] = []
+    for number, about in enumerate(workbook.sheets_metadata):
+        if about.typ != SheetTypeEnum.WorkSheet or about.visible == SheetVisibleEnum.VeryHidden:
+            continue
+        try:
+            writer.sheet(about.name, workbook.get_sheet_by_index(number))
+        except DocumentError:
+            raise
+        except BaseException as error:
+            refusal = _refusal(error, kind)
+            if not isinstance(refusal, DocumentError):
+                raise
+            problems.append(f"the sheet {one_line(about.name)} {refusal}")
+    problems += package.problems if package else []
+    if source.rows:
+        if not writer.documents:
+            raise DocumentError("holds no rows; a table with a header and rows was expected")
+        first, *others = writer.documents
+        return [replace(first, problems=tuple(problems)), *others]
+    text, outline = writer.flow.finish(sentences=False)
+    if not text:
+        raise DocumentError(problems[0] if problems else "holds no cells with a value")
+    title, metadata = _properties(package, kind)
+    return Parsed(text, title, metadata, outline, problems=tuple(problems))
+
+
+def _format(name: str, kind: str, suffixes: tuple[str, ...]) -> Format:
+    def parse(data: bytes, source: Source) -> Parsed | list[Parsed]:
+        return _parse(data, source, kind)
+
+    return Format(name, 1, parse, suffixes, binary=True)
+
+
+FORMATS = (
+    _format("xlsx", "an Excel workbook", (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+    _format("xlsb", "an Excel workbook", (".xlsb",)),
+    _format("xls", "an Excel workbook", (".xls", ".xlt")),
+    _format("ods", "an OpenDocument spreadsheet", (".ods", ".ots")),
+)
