@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import random
 import zipfile
 from collections.abc import Callable
 
 import pytest
 
+from retrieval.documents import workers
 from retrieval.documents.formats import Source, format_of
-from retrieval.documents.formats.format import Parsed
 from retrieval.documents.formats.office import package
 from retrieval.documents.formats.office.xml_parts import parse_xml
 from retrieval.errors import DocumentError
@@ -18,7 +19,7 @@ from ..outlines_for_tests import check, parsed
 from .make_files import FILES, W
 from .packages_for_tests import docx, p, relations, zipped
 
-MUTATIONS = 60
+MUTATIONS = 40
 
 
 def refused(name: str, data: bytes) -> str:
@@ -130,8 +131,6 @@ def flipped(data: bytes, choose: random.Random) -> bytes:
 
 def rewritten(data: bytes, choose: random.Random) -> bytes:
     """A file whose XML was changed and packed anew."""
-    import io
-
     with zipfile.ZipFile(io.BytesIO(data)) as old:
         parts = {name: old.read(name) for name in old.namelist()}
     texts = [name for name in parts if name.endswith((".xml", ".rels", ".xhtml", ".opf", ".ncx"))]
@@ -157,26 +156,29 @@ def rewritten(data: bytes, choose: random.Random) -> bytes:
     return zipped(parts)
 
 
-LEFT_ALONE = {"letter-strict.docx", "guide-pandoc.epub", "guide-pandoc-2.epub"}
-FILES_TO_CHANGE = sorted(path.name for path in FILES.iterdir() if path.name not in LEFT_ALONE)
+FILES_TO_CHANGE = [
+    (change, path.name)
+    for path in sorted(FILES.iterdir())
+    for change in (flipped, rewritten)
+    if path.suffix != ".epub" and (path.suffix != ".xls" or change is flipped)
+]
 
 
-@pytest.mark.parametrize("change", [flipped, rewritten])
-@pytest.mark.parametrize("name", FILES_TO_CHANGE)
+@pytest.mark.parametrize(("change", "name"), FILES_TO_CHANGE)
 def test_a_damaged_file_is_read_or_refused(
-    name: str, change: Callable[[bytes, random.Random], bytes]
+    change: Callable[[bytes, random.Random], bytes], name: str
 ) -> None:
     data = (FILES / name).read_bytes()
     choose = random.Random(f"{name} {change.__name__}")
+    parse = format_of(name, b"PK\3\4\0\0").parse
     read = 0
     for _ in range(MUTATIONS):
-        changed = change(data, choose)
         try:
-            made = format_of(name, b"PK\3\4\0\0").parse(changed, Source(name))
+            made = workers.parse(parse, change(data, choose), Source(name))
         except DocumentError as error:
             assert "\n" not in str(error)
             continue
-        for one in [made] if isinstance(made, Parsed) else list(made):
+        for one in made:
             check(one.text, one.outline)
             read += 1
     assert read

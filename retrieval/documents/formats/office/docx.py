@@ -331,5 +331,6 @@ FORMATS = (
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),
         binary=True,
+        isolated=True,
     ),
 )

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrieval.documents.formats.format import Format, Parsed, Source, first_heading, top_heading
+from retrieval.documents.formats.format import (
+    Format,
+    Parse,
+    Parsed,
+    Source,
+    first_heading,
+    top_heading,
+)
 from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.numbering import Counter, whole
 from retrieval.documents.formats.office.odf_styles import Look, Styles, rows_of
@@ -310,7 +317,7 @@ def _has_words(paragraph: Element) -> bool:
     return len(paragraph) > 0 or bool((paragraph.text or "").strip())
 
 
-def _parse(data: bytes, kind: str, body: str) -> Parsed:
+def _read(data: bytes, kind: str, body: str) -> Parsed:
     package: Package | None = None
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         content = parse_xml(data, "the file")
@@ -346,37 +353,29 @@ def _parse(data: bytes, kind: str, body: str) -> Parsed:
     return Parsed(text, title, metadata, outline, problems=problems)
 
 
-def _format(name: str, kind: str, body: str, suffixes: tuple[str, ...], mime: bytes) -> Format:
-    def parse(data: bytes, source: Source) -> Parsed:
-        return _parse(data, kind, body)
+def _text(data: bytes, source: Source) -> Parsed:
+    return _read(data, "an OpenDocument text", "office:text")
+
+
+def _presentation(data: bytes, source: Source) -> Parsed:
+    return _read(data, "an OpenDocument presentation", "office:presentation")
+
+
+def _drawing(data: bytes, source: Source) -> Parsed:
+    return _read(data, "an OpenDocument drawing", "office:drawing")
+
+
+def _format(name: str, parse: Parse, suffixes: tuple[str, ...], mime: bytes) -> Format:
+    mark = b"mimetypeapplication/vnd.oasis.opendocument." + mime
 
     def sniff(head: bytes) -> bool:
-        return head.startswith(b"PK\3\4") and b"mimetype" + mime in head[:200]
+        return head.startswith(b"PK\3\4") and mark in head[:200]
 
-    return Format(name, 1, parse, suffixes, sniff=sniff, binary=True)
+    return Format(name, 1, parse, suffixes, sniff=sniff, binary=True, isolated=True)
 
 
-_MIME = b"application/vnd.oasis.opendocument."
 FORMATS = (
-    _format(
-        "odt",
-        "an OpenDocument text",
-        "office:text",
-        (".odt", ".ott", ".fodt"),
-        _MIME + b"text",
-    ),
-    _format(
-        "odp",
-        "an OpenDocument presentation",
-        "office:presentation",
-        (".odp", ".otp", ".fodp"),
-        _MIME + b"presentation",
-    ),
-    _format(
-        "odg",
-        "an OpenDocument drawing",
-        "office:drawing",
-        (".odg", ".otg", ".fodg"),
-        _MIME + b"graphics",
-    ),
+    _format("odt", _text, (".odt", ".ott", ".fodt"), b"text"),
+    _format("odp", _presentation, (".odp", ".otp", ".fodp"), b"presentation"),
+    _format("odg", _drawing, (".odg", ".otg", ".fodg"), b"graphics"),
 )

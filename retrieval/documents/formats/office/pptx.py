@@ -278,5 +278,6 @@ FORMATS = (
         (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"),
         sniff=lambda head: sniffed(head, b"ppt/"),
         binary=True,
+        isolated=True,
     ),
 )

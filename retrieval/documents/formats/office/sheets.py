@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from retrieval.documents.formats.columns import is_number
+from retrieval.documents.formats.columns import is_number, names_columns
 from retrieval.documents.formats.format import Format, Parsed, Source
 from retrieval.documents.formats.office.flow import Flow, row_line
 from retrieval.documents.formats.office.package import OLE, Package, encrypted_compound
@@ -47,11 +47,14 @@ _REPEATED = re.compile(
     rb'<table:table-row\b[^>]*number-rows-repeated="(\d{4,9})"[^>]*>(.{0,20000}?)</table:table-row>',
     re.DOTALL,
 )
+_ANY_REPEATED = re.compile(rb'number-(?:rows|columns)-repeated="(\d+)"')
+_MOST_REPEATED = 1 << 20
+"""Rows of a sheet; it has fewer columns."""
 _COLUMNS_REPEATED = re.compile(rb'number-columns-repeated="(\d{1,9})"')
 _VALUE = re.compile(rb"office:value-type|<text:p")
 
 _UNPACKED = (
-    "[content_types].xml", "_rels/", "meta-inf/", "styles.xml", "xl/_rels/", "xl/sharedstrings",
+    "[content_types].xml", "_rels/", "xl/_rels/", "xl/sharedstrings",
     "xl/styles", "xl/tables/", "xl/workbook", "xl/worksheets/",
 )  # fmt: skip
 """Parts that the library unpacks, beside the content."""
@@ -102,27 +105,24 @@ class _Table:
 
 
 def _table_of(region: _Region, merged: Merged, left: int) -> _Table:
+    """What a region is: first as a header of two rows would have it, then as one of one row."""
+    for top in range(min(_MOST_CAPTION_ROWS, len(region.head) - 2)):
+        upper, lower = region.head[top : top + 2]
+        spans = _spans(merged, region.numbers[top] - 1, left)
+        if not spans or sum(map(bool, upper)) < 2 or any(map(is_number, lower)):
+            continue
+        names = [*upper]
+        for first, last in spans:
+            names[first : last + 1] = [names[first]] * len(names[first : last + 1])
+        joined = [
+            " ".join(dict.fromkeys(filter(None, pair))) for pair in zip(names, lower, strict=True)
+        ]
+        if names_columns(joined, region.head[top + 2 :]):
+            return _Table(top, 2, joined)
     columns = Counter(_length(cells) for cells in region.head)
     common = max(columns.items(), key=lambda n: (n[1], n[0]))[0]
     above, header = header_of(region.head, common)
-    if not header:
-        return _Table(0, 0, [])
-    for top in (above - 1, above):
-        bottom = top + 1
-        if top < 0 or bottom >= len(region.head):
-            continue
-        spans = _spans(merged, region.numbers[top] - 1, left)
-        below = region.head[bottom]
-        if spans and not any(is_number(cell) for cell in below):
-            names = [*region.head[top]]
-            for first, last in spans:
-                names[first : last + 1] = [names[first]] * len(names[first : last + 1])
-            joined = [
-                " ".join(dict.fromkeys(filter(None, pair)))
-                for pair in zip(names, below, strict=True)
-            ]
-            return _Table(top, 2, joined)
-    return _Table(above, 1, header)
+    return _Table(above, 1, header) if header else _Table(0, 0, [])
 
 
 def _spans(merged: Merged, row: int, left: int) -> list[tuple[int, int]]:
@@ -307,6 +307,10 @@ def _check_repeated(chunks: Iterable[bytes]) -> None:
     rest = b""
     for chunk in chunks:
         block = rest + chunk
+        if any(int(times[:20]) > _MOST_REPEATED for times in _ANY_REPEATED.findall(block)):
+            raise DocumentError(
+                f"is refused: content.xml repeats a cell or row more than {_MOST_REPEATED:,} times"
+            )
         for row in _REPEATED.finditer(block):
             if _VALUE.search(row[2]):
                 width = sum(int(times) for times in _COLUMNS_REPEATED.findall(row[2]))
@@ -331,7 +335,7 @@ def _properties(package: Package | None, kind: str) -> tuple[str, dict[str, Any]
     return core_properties(package)
 
 
-def _parse(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
+def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     workbook, package = _opened(data, kind)
@@ -362,16 +366,20 @@ def _parse(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
     return Parsed(text, title, metadata, outline, problems=tuple(problems))
 
 
-def _format(name: str, kind: str, suffixes: tuple[str, ...]) -> Format:
-    def parse(data: bytes, source: Source) -> Parsed | list[Parsed]:
-        return _parse(data, source, kind)
-
-    return Format(name, 1, parse, suffixes, binary=True)
+def _excel(data: bytes, source: Source) -> Parsed | list[Parsed]:
+    return _read(data, source, "an Excel workbook")
 
 
-FORMATS = (
-    _format("xlsx", "an Excel workbook", (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-    _format("xlsb", "an Excel workbook", (".xlsb",)),
-    _format("xls", "an Excel workbook", (".xls", ".xlt")),
-    _format("ods", "an OpenDocument spreadsheet", (".ods", ".ots")),
+def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
+    return _read(data, source, "an OpenDocument spreadsheet")
+
+
+FORMATS = tuple(
+    Format(name, 1, parse, suffixes, binary=True, isolated=True)
+    for name, parse, suffixes in (
+        ("xlsx", _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", _excel, (".xlsb",)),
+        ("xls", _excel, (".xls", ".xlt")),
+        ("ods", _opendocument, (".ods", ".ots")),
+    )
 )
