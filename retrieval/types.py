@@ -105,7 +105,8 @@ class Place:
     Attributes:
         page: of a paginated document, from 1.
         cell: of a notebook, from 1.
-        row: of a table file, from 1, its header not counted; of a workbook, as the sheet numbers it.
+        row: of a table file, from 1, its header not counted; of a workbook, as its sheet numbers
+            them.
         time: of subtitles, `hh:mm:ss`.
         part: of an archive, a workbook or a mailbox: a member's, sheet's or attachment's name.
     """
