@@ -129,7 +129,7 @@ def main() -> None:
         "other_roles_above_source": roles_above(rows),
         "questions": rows,
     }
-    given.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    given.out.write_text(as_json(result), encoding="utf-8")
     show(result)
 
 
@@ -293,7 +293,7 @@ def bm25(texts: Mapping[str, str], repository: Repository, work: Path) -> dict[s
 
 
 def judged(question: Question, found: Ranking, roles: Mapping[str, str]) -> dict[str, Any]:
-    """The three ranks, None beyond the first ten; the first hit; and the roles above the file."""
+    """The three ranks, None beyond the first ten; the first hit; and which files stand above."""
     by_path: dict[str, Span] = {}
     for span in found:
         by_path.setdefault(span.path, span)
@@ -306,7 +306,7 @@ def judged(question: Question, found: Ranking, roles: Mapping[str, str]) -> dict
         "lines": _rank([_covers(span, question) for span in found]),
         "best lines": _rank([_covers(span, question) for span in best]),
         "first": str(found[0]) if found else None,
-        "above": [roles.get(span.path, "") for span in best[:at]],
+        "above": {span.path: roles.get(span.path, "") for span in best[:at]},
     }
 
 
@@ -344,7 +344,10 @@ def _mean(ranks: Iterable[int | None]) -> float:
 
 
 def roles_above(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Of the questions that source code answers: above how many right files a role stands."""
+    """Of the questions that source code answers, how many have a file of each role above the right.
+
+    Where no right file is among the first ten, they are what stands above.
+    """
     source = [row for row in rows if row["kind"] != "not source"]
     return {
         system: {"questions": len(source)}
@@ -353,12 +356,19 @@ def roles_above(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
                 Counter(
                     role
                     for row in source
-                    for role in set(row["systems"][system]["above"]) - {"source"}
+                    for role in set(row["systems"][system]["above"].values()) - {"source"}
                 ).items()
             )
         )
         for system in (source[0]["systems"] if source else ())
     }
+
+
+def as_json(result: Mapping[str, Any]) -> str:
+    """The result with a question a line."""
+    whole = json.dumps({**result, "questions": []}, indent=1, ensure_ascii=False)
+    lines = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in result["questions"])
+    return whole.removesuffix("[]\n}") + f"[\n{lines}\n ]\n}}\n"
 
 
 def show(result: Mapping[str, Any]) -> None:
@@ -377,7 +387,11 @@ def show(result: Mapping[str, Any]) -> None:
         hybrid = row["systems"]["hybrid"]
         if row["split"] == "development" and not hybrid["file"] == hybrid["lines"] == 1:
             ranks = (f"{name} {hybrid[name] or '-'}" for name in MEASURES)
-            print(f"{row['id']:11} {', '.join(ranks)}: {row['question']!r}; {hybrid['first']}")
+            print(
+                f"\n{row['id']}: {row['question']}\n  {', '.join(ranks)}; first {hybrid['first']}"
+            )
+            for path, role in hybrid["above"].items():
+                print(f"    {role or '-':9} {path}")
 
 
 if __name__ == "__main__":
