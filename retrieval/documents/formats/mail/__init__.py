@@ -13,5 +13,13 @@ from retrieval.documents.formats.mail.mailbox import is_mail
 from retrieval.documents.formats.mail.message import parse
 
 FORMATS = (
-    Format("mail", 1, parse, (".eml", ".mbox", ".mbx", ".emlx"), sniff=is_mail, binary=True),
+    Format(
+        "mail",
+        1,
+        parse,
+        (".eml", ".mbox", ".mbx", ".emlx"),
+        sniff=is_mail,
+        binary=True,
+        isolated=True,  # what is attached may be in any format
+    ),
 )

@@ -21,7 +21,7 @@ from retrieval.documents.formats.mail.mailbox import messages
 from retrieval.documents.formats.mail.parts import Attached, Parts, Shown
 from retrieval.documents.formats.table import format_of
 from retrieval.documents.outline import Mark
-from retrieval.errors import DocumentError
+from retrieval.errors import DocumentError, MissingDependency
 
 MAX_DEPTH = 8
 """So deep messages may be attached to each other."""
@@ -271,8 +271,12 @@ def _attachment(
         else:
             found = format.parse(content, replace(source, id=id))
             made = [found] if isinstance(found, Parsed) else list(found)
-    except DocumentError as error:
+    except (DocumentError, MissingDependency) as error:
         unread.others.append(f"attachment {attached.name!r}: {error}")
+        return
+    except Exception as error:  # of a parser of foreign bytes: the message is read all the same
+        why = f"its parser failed ({type(error).__name__})"
+        unread.others.append(f"attachment {attached.name!r}: {why}")
         return
     if len(made) > MAX_DOCUMENTS:
         unread.others.append(f"attachment {attached.name!r}: read up to {MAX_DOCUMENTS} documents")
