@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.documents import ReadOptions, SourceFile, discover, read
-from retrieval.documents.formats import jsonl
+from retrieval.documents.formats import packed as packing
 from retrieval.documents.formats.jsonl import parse
 from retrieval.errors import DocumentError
 from tests.documents.test_jsonl import FIELDS, JSON
@@ -213,6 +213,6 @@ def test_packed_files_that_give_nothing(tmp_path: Path, content: bytes, said: st
 def test_what_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jsonl, "MAX_UNPACKED", 3 << 20)
+    monkeypatch.setattr(packing, "MAX_UNPACKED", 3 << 20)
     with pytest.raises(DocumentError, match="unpacks to more than 3 MiB"):
         read(file(tmp_path, "a.jsonl.gz", gzip.compress(bytes(40 << 20))))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from html import unescape
+from typing import Literal
 
 from retrieval.documents.formats.page_text import Element, Listener, PageText
 
@@ -23,6 +24,13 @@ _SWALLOWING = frozenset({"script", "style"})
 _ASIDE = frozenset({"aside", "footer", "nav"})
 """Elements that are about the site, not of the page's text."""
 _ASIDE_ROLES = frozenset({"complementary", "contentinfo", "navigation"})
+_LINKS = frozenset({"nav", "navigation"})
+"""Those of both that hold links to other pages, and no text in any case."""
+_NOTES = re.compile(
+    r"(?:^|[\s_-])(?:admonition|callout|caution|danger|endnotes?|example|footnotes?|hint|important|note"
+    r"|tip|topic|warning)(?=$|[\s_-])"
+)
+"""Classes and roles of an `aside` that is part of the text, as Docutils writes them."""
 _BLOCK_NAMES = (
     "address article aside blockquote body br button caption center dd details dialog dir div dl "
     "dt fieldset figcaption figure footer form frame h1 h2 h3 h4 h5 h6 head header hgroup hr html "
@@ -80,14 +88,21 @@ class Page(PageText):
     Args:
         source: the page.
         listener: who is told of its elements.
-        whole: whether what is about the site counts as text too (`nav`, `footer`, `aside`).
+        left_out: what of that which is about the site (`nav`, `footer`, `aside`) is no text: all
+            of it, links to other pages, or nothing.
     """
 
-    def __init__(self, source: str, listener: Listener, *, whole: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        listener: Listener,
+        *,
+        left_out: Literal["all", "links", "nothing"] = "all",
+    ) -> None:
         super().__init__()
         self._source = source
         self._listener = listener
-        self._whole = whole
+        self._left_out = left_out
         self._titled: str | None = None
         self._never_ending: set[str] = set()
         self._stack: list[Element] = []
@@ -182,7 +197,7 @@ class Page(PageText):
         return at, end
 
     def _open(self, tag: str, attributes: Mapping[str, str], *, is_block: bool) -> None:
-        unseen = _is_unseen(tag, attributes) or (not self._whole and _is_aside(tag, attributes))
+        unseen = _is_unseen(tag, attributes) or self._is_aside(tag, attributes)
         hides = unseen and self._hidden is None
         inner = self._hidden is not None and tag in self._positions
         if not (is_block or hides or inner):
@@ -200,6 +215,20 @@ class Page(PageText):
             self._keeping += 1
         if element.seen:
             self._listener.opened(element, self._length)
+
+    def _is_aside(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        """Whether an element is about the site, not of the page's text."""
+        role = attributes.get("role", "").lower()
+        if self._left_out == "nothing" or not (tag in _ASIDE or role in _ASIDE_ROLES):
+            return False
+        if self._left_out == "links":
+            return tag in _LINKS or role in _LINKS
+        if tag == "aside":
+            classes = attributes.get("class", "").lower()
+            in_main = bool(self._positions.get("main")) and "sidebar" in classes.split()
+            return not (in_main or _NOTES.search(classes) or _NOTES.search(role))
+        # Who is quoted stands in a footer, too.
+        return tag != "footer" or not self._positions.get("blockquote")
 
     def _end_tag(self, tag: str) -> None:
         if tag in _BLOCKS:
@@ -305,10 +334,6 @@ def _is_unseen(tag: str, attributes: Mapping[str, str]) -> bool:
         or _NO_DISPLAY.search(attributes.get("style", "")) is not None
         or not _LINE_NUMBERS.isdisjoint(attributes.get("class", "").split())
     )
-
-
-def _is_aside(tag: str, attributes: Mapping[str, str]) -> bool:
-    return tag in _ASIDE or attributes.get("role", "").lower() in _ASIDE_ROLES
 
 
 def _decoded(entity: re.Match[str]) -> str:

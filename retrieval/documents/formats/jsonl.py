@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
 from retrieval.documents.formats import code
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
+from retrieval.documents.formats.packed import unpacked
 from retrieval.documents.formats.records import (
     MAX_DEPTH,
     TOO_DEEP,
@@ -28,12 +28,6 @@ from retrieval.documents.formats.records import (
 )
 from retrieval.errors import DocumentError
 
-MAX_UNPACKED = 1 << 29
-"""Bytes; a packed file of more is refused: a few kilobytes can unpack to any size."""
-
-_CHUNK = 1 << 16
-_WITH_HEADER = 31
-_GZIP = b"\x1f\x8b"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -239,10 +233,10 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _parse(data: bytes, source: Source) -> list[Parsed]:
-    unpacked, cut = _unpacked(data)
-    if is_binary(unpacked[:HEAD_BYTES]):
+    content, cut = unpacked(data)
+    if is_binary(content[:HEAD_BYTES]):
         raise DocumentError("a binary file (it holds NUL bytes); only text can be read")
-    text, problems = decoded(unpacked, source)
+    text, problems = decoded(content, source)
     documents, broken = parse(text, path=source.id, text_field=source.text_field)
     if not documents:
         raise DocumentError(_no_documents(broken))
@@ -278,39 +272,6 @@ def _is_mostly_text(value: dict[str, Any], text: str) -> bool:
     """Whether most of a file is the text of the one object in it."""
     longest = max(len(one) for one in value.values() if isinstance(one, str))
     return 2 * longest > len(text)
-
-
-def _unpacked(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes of a file, unpacked if they are packed, and what was odd about that.
-
-    Raises:
-        DocumentError: they cannot be unpacked, or to too many.
-    """
-    if not data.startswith(_GZIP):
-        return data, ()
-    parts: list[bytes] = []
-    size = at = 0
-    inflating = zlib.decompressobj(_WITH_HEADER)
-    why = "the file ends too early"
-    try:
-        while at < len(data):
-            parts.append(inflating.decompress(data[at : at + _CHUNK]))
-            at += _CHUNK
-            size += len(parts[-1])
-            if size > MAX_UNPACKED:
-                raise DocumentError(
-                    f"unpacks to more than {MAX_UNPACKED >> 20} MiB; split it, or unpack it"
-                )
-            if inflating.eof:
-                at = min(at, len(data)) - len(inflating.unused_data)
-                if not data.startswith(_GZIP, at):  # padding, or nothing
-                    return b"".join(parts), ()
-                inflating = zlib.decompressobj(_WITH_HEADER)
-    except zlib.error as error:
-        why = str(error)
-    if not size:
-        raise DocumentError(f"not gzip that can be unpacked ({why})")
-    return b"".join(parts), (f"its gzip breaks off ({why}); what came before was read",)
 
 
 def _no_documents(broken: list[str]) -> str:

@@ -32,6 +32,7 @@ BUILT_IN = (
     "notebook",
     "office",
     "mail",
+    "mhtml",
     "xml",
     "jsonl",
     "code",
