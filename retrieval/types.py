@@ -108,7 +108,8 @@ class Place:
         row: of a table file, from 1, its header not counted; of a workbook, as its sheet numbers
             them.
         time: of subtitles, `hh:mm:ss`.
-        part: of an archive, a workbook or a mailbox: a member's, sheet's or attachment's name.
+        part: of an archive, workbook, book or mailbox: a member's, sheet's, chapter's or
+            attachment's name.
     """
 
     page: int | None = None

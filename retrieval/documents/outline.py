@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 BlockKind = Literal["paragraph", "list", "table", "code", "definition"]
@@ -152,6 +152,21 @@ def parts_of(text: str, sections: Sequence[Section]) -> list[Part]:
     if len(parts) > 1 and not text[: parts[1].start].strip():
         parts[:2] = [Part(0, parts[1].level)]
     return parts
+
+
+def shifted(block: Block, by: int) -> Block:
+    """A block of a text that stands so many characters into another."""
+    doc = (block.doc[0] + by, block.doc[1] + by) if block.doc else None
+    lead_start = None if block.lead_start is None else block.lead_start + by
+    head = None if block.head is None else block.head + by
+    return replace(
+        block,
+        start=block.start + by,
+        end=block.end + by,
+        doc=doc,
+        lead_start=lead_start,
+        head=head,
+    )
 
 
 LEAD_CHARACTERS = 200

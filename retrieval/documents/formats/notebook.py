@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from retrieval.documents.formats import code, markdown
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
 from retrieval.documents.formats.languages import language_named
-from retrieval.documents.outline import MAX_LEVEL, Block, Heading, Mark, Outline, Part, sections_of
+from retrieval.documents.outline import (
+    MAX_LEVEL,
+    Block,
+    Heading,
+    Mark,
+    Outline,
+    Part,
+    sections_of,
+    shifted,
+)
 from retrieval.errors import DocumentError
 
 _OUTPUT_LINES = 10
@@ -112,7 +120,7 @@ class _Notebook:
         # A command of the notebook's own is no code; a name of the same length is.
         plain = _MAGIC.sub(lambda magic: f"{magic[1]}_".ljust(len(magic[0])), source)
         found = code.outline(plain, language)
-        self._blocks += [_moved(block, start) for block in found.blocks]
+        self._blocks += [shifted(block, start) for block in found.blocks]
         self._shift(found, start, first=1)
 
     def _markdown(self, start: int, source: str) -> None:
@@ -122,7 +130,7 @@ class _Notebook:
             words = section.heading
             span = start + section.start, start + section.body
             self._headings.append(Heading(*span, section.level, words))
-        self._blocks += [_moved(block, start) for block in found.blocks]
+        self._blocks += [shifted(block, start) for block in found.blocks]
         self._shift(found, start, first=0)
         parts = [Part(start + part.start, part.level or _CODE_LEVEL) for part in found.parts]
         self._parts += parts
@@ -130,13 +138,6 @@ class _Notebook:
     def _shift(self, found: Outline, start: int, *, first: int) -> None:
         for at, offsets in enumerate(found.breaks[: 3 - first]):
             self._breaks[first + at] += [start + offset for offset in offsets]
-
-
-def _moved(block: Block, by: int) -> Block:
-    doc = (block.doc[0] + by, block.doc[1] + by) if block.doc else None
-    lead_start = None if block.lead_start is None else block.lead_start + by
-    start, end = block.start + by, block.end + by
-    return replace(block, start=start, end=end, doc=doc, lead_start=lead_start)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def pandoc() -> None:
     )
     convert(FILES / "guide-pandoc.docx", "odt:writer8")
     convert(FILES / "guide-pandoc.odt", "docx:MS Word 2007 XML")
+    convert(FILES / "guide-pandoc.odt", "epub")
     convert(FILES / "slides-pandoc.pptx", "odp:impress8")
 
 

@@ -160,7 +160,7 @@ FILES_TO_CHANGE = [
     (change, path.name)
     for path in sorted(FILES.iterdir())
     for change in (flipped, rewritten)
-    if path.suffix != ".epub" and (path.suffix != ".xls" or change is flipped)
+    if path.suffix != ".xls" or change is flipped
 ]
 
 

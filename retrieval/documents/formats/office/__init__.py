@@ -8,10 +8,11 @@ numbering   numbers of list items and headings
 docx        Word documents; docx_styles their styles and lists
 drawings    charts and diagrams of OOXML files
 pptx        presentations
+epub        books; squeezed takes blank lines out of their pages
 sheets      workbooks
 odf         OpenDocument texts, presentations, drawings; odf_styles their styles
 """
 
-from retrieval.documents.formats.office import docx, odf, pptx, sheets
+from retrieval.documents.formats.office import docx, epub, odf, pptx, sheets
 
-FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS, *sheets.FORMATS)
+FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS, *sheets.FORMATS, *epub.FORMATS)
