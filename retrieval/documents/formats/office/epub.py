@@ -203,8 +203,8 @@ class _Book:
         if entries:
             self._marks.append(Mark(start, "part", entries[0].words))
         elif not self._marks:
-            named = next((s.heading for s in outline.sections if s.level), "")
-            self._marks.append(Mark(start, "part", named or posixpath.basename(part)))
+            heading = next((s.heading for s in outline.sections if s.level), "")
+            self._marks.append(Mark(start, "part", heading or posixpath.basename(part)))
         found = _found(text, outline, entries)
         if entries and entries[0] not in found.values():
             self._put(entries[0].words)
@@ -221,7 +221,8 @@ class _Book:
             section, entry = levels.get(at), found.get(at)
             if entry is not None:
                 self._above = entry.depth, section.level if section else 0
-                end = section.body if section else at + len(text[at:].split("\n")[0].rstrip())
+                line = text.find("\n", at)
+                end = section.body if section else line if line >= 0 else len(text)
                 words = " ".join(text[at:end].split())
                 self._headings.append(Heading(by + at, by + end, entry.depth, words))
             elif section is not None:
