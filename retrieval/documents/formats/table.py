@@ -26,6 +26,7 @@ BUILT_IN = (
     "org",
     "latex",
     "delimited",
+    "pdf",
     "man",
     "mediawiki",
     "textile",

@@ -161,7 +161,7 @@ def _outline(
             ]
         ),
         _ascending([Part(place(start), _within(level, MAX_LEVEL)) for start, level in parts]),
-        [[place(offset) for offset in offsets] for offsets in breaks],
+        tuple([place(offset) for offset in offsets] for offsets in breaks),
         _is(bool, sentences),
     )
 

@@ -27,7 +27,7 @@ FULL = Parsed(
         ],
         [Mark(0, "page", 1), Mark(9, "part", "sheet")],
         [Part(0, 1), Part(18, 2)],
-        [[5], [], [23, 41]],
+        ([5], [], [23, 41]),
         False,
     ),
     "id",

@@ -1,0 +1,170 @@
+"""The lines of a page as PDFium finds them: their words, where they stand, how they are set.
+
+PDFium gives a page's characters in the order in which the file draws them, puts lines together, and
+marks a hyphen at a line's end that parts a word by U+FFFE, the word's rest following at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HYPHEN = "\ufffe"
+"""Where a word was parted at the end of a line."""
+
+_LINE = re.compile(rf"[^\r\n{HYPHEN}]+{HYPHEN}?")
+_BOLD = re.compile(r"bold|black|heavy|demi|CMBX|CMB\d|CMSSBX|-Bd|,B", re.I)
+_BOLD_WEIGHT = 600
+_FIXED_PITCH = 1
+_MONO = re.compile(r"mono|courier|consol|CMTT|typewriter|menlo|fixed", re.I)
+_NAME_BYTES = 128
+_AROUND = HYPHEN + "".join(map(chr, range(33)))
+_CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127, 0xFFFF, 0xFEFF, 0xAD])
+_REPLACED: dict[int, str | None] = {
+    **_CONTROL,
+    9: " ",
+    0xA0: " ",
+    # Bullets of Symbol and Wingdings, which have no characters of their own.
+    **dict.fromkeys((0xF0B7, 0xF0A7, 0xF0D8, 0xF0FC, 0xF076, 0xF06E, 0xF071, 0xF02D), "•"),
+    **{
+        0xFB00 + at: letters
+        for at, letters in enumerate(["ff", "fi", "fl", "ffi", "ffl", "st", "st"])
+    },
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of text; lengths are in points, from the page's lower left corner.
+
+    Attributes:
+        text: its words; a `HYPHEN` at its end if a word is parted there.
+        page: number of its page, from 1.
+        left: of its first character.
+        right: of its last character.
+        top_base: base line of its first character.
+        base: base line of its last character.
+        size: of its font.
+        bold: whether all of it is.
+        mono: whether all of it is in a font whose characters are equally wide.
+    """
+
+    text: str
+    page: int
+    left: float
+    right: float
+    top_base: float
+    base: float
+    size: float
+    bold: bool
+    mono: bool
+
+
+@dataclass(slots=True)
+class Page:
+    """A page: its number from 1, its height in points, its lines in the order of the file."""
+
+    number: int
+    height: float
+    lines: list[Line]
+
+
+def page_of(page: Any, number: int) -> Page:
+    """The lines of a pypdfium2 page."""
+    text_page = page.get_textpage()
+    try:
+        text = _SURROGATES.sub("\ufffd", text_page.get_text_range())
+        fonts: dict[tuple[bytes, int, int], tuple[bool, bool]] = {}
+        lines = []
+        for found in _LINE.finditer(text):
+            words = " ".join(found[0].translate(_REPLACED).split())
+            if words.strip(HYPHEN + " "):
+                lines.append(_line(text_page, found, words, number, fonts))
+        return Page(number, page.get_height(), lines)
+    finally:
+        text_page.close()
+
+
+def _line(
+    text_page: Any,
+    found: re.Match[str],
+    words: str,
+    number: int,
+    fonts: dict[tuple[bytes, int, int], tuple[bool, bool]],
+) -> Line:
+    import pypdfium2.raw as pdfium
+
+    stripped = found[0].rstrip(_AROUND)
+    first = found.start() + len(stripped) - len(stripped.lstrip(_AROUND))
+    last = found.start() + len(stripped) - 1
+    at = [
+        pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, offset)
+        for offset in (first, (first + last) // 2, last)
+    ]
+    left, top_base = _origin(pdfium, text_page, at[0])
+    _, base = _origin(pdfium, text_page, at[2])
+    box = pdfium.FS_RECTF()
+    pdfium.FPDFText_GetLooseCharBox(text_page, at[2], box)
+    size = sorted(_size(pdfium, text_page, one) for one in at)[1]
+    styles = [_style(pdfium, text_page, one, fonts) for one in at]
+    return Line(
+        words,
+        number,
+        left,
+        max(left, box.right),
+        top_base,
+        base,
+        size,
+        all(bold for bold, _ in styles),
+        all(mono for _, mono in styles),
+    )
+
+
+def _origin(pdfium: Any, text_page: Any, at: int) -> tuple[float, float]:
+    x, y = ctypes.c_double(), ctypes.c_double()
+    pdfium.FPDFText_GetCharOrigin(text_page, at, x, y)
+    return _finite(x.value), _finite(y.value)
+
+
+def _size(pdfium: Any, text_page: Any, at: int) -> float:
+    """Points; some programs set everything at one point and scale it."""
+    matrix = pdfium.FS_MATRIX()
+    size = pdfium.FPDFText_GetFontSize(text_page, at)
+    if pdfium.FPDFText_GetMatrix(text_page, at, matrix):
+        size *= math.hypot(matrix.b, matrix.d)
+    return max(0.1, _finite(size))
+
+
+def _style(
+    pdfium: Any, text_page: Any, at: int, fonts: dict[tuple[bytes, int, int], tuple[bool, bool]]
+) -> tuple[bool, bool]:
+    """Whether a character is bold, and of a font whose characters are equally wide."""
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    flags = ctypes.c_int()
+    pdfium.FPDFText_GetFontInfo(text_page, at, name, _NAME_BYTES, flags)
+    weight = pdfium.FPDFText_GetFontWeight(text_page, at)
+    key = (name.value, flags.value, weight)
+    if key not in fonts:
+        called = name.value.decode("utf-8", "replace")
+        bold = weight >= _BOLD_WEIGHT or bool(_BOLD.search(called))
+        fonts[key] = bold, bool(flags.value & _FIXED_PITCH or _MONO.search(called))
+    return fonts[key]
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) and abs(value) < 1e6 else 0.0
+
+
+def body_size(pages: Sequence[Page]) -> float:
+    """The size that most characters have, in half points; 0 for no text."""
+    counts: dict[float, int] = {}
+    for page in pages:
+        for line in page.lines:
+            size = round(2 * line.size) / 2
+            counts[size] = counts.get(size, 0) + len(line.text)
+    return max(counts, key=lambda size: counts[size], default=0.0)
