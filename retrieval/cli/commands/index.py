@@ -243,7 +243,7 @@ def _watch(index: Index, place: Path, *, as_json: bool) -> None:
 
 def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
     from retrieval.cli.output.amounts import listing
-    from retrieval.cli.output.files import previewed, ways_in
+    from retrieval.cli.output.files import conversions, previewed, ways_in
     from retrieval.cli.output.json_output import print_json
     from retrieval.service.json_shape import preview_as_dict
     from retrieval.service.preview import preview
@@ -255,6 +255,7 @@ def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool)
     sys.stdout.write(previewed(found, place))
     sys.stdout.flush()
     sys.stderr.write(ways_in({one.reason for one in found.left_out}))
+    sys.stderr.write(conversions({one.type for one in found.left_out}))
     if found.problems:
         sys.stderr.write(listing("problems:", found.problems))
 

@@ -99,7 +99,21 @@ def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str
     if not lines:
         return ""
     title = "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
-    return "".join([title, *lines])
+    return "".join([title, *lines, conversions(types.get("binary", ()))])
+
+
+def conversions(types: Collection[str]) -> str:
+    """How to have old office files of these types read, or ""."""
+    from retrieval.documents.walk import CONVERTED
+
+    old = [type for type in CONVERTED if type in types]
+    if not old:
+        return ""
+    targets = " or ".join(dict.fromkeys(CONVERTED[type] for type in old))
+    return (
+        f"  {', '.join(old)} files are read once they are converted, as by LibreOffice: "
+        f"soffice --headless --convert-to {targets} FILE\n"
+    )
 
 
 def previewed(found: Preview, index: Path) -> str:

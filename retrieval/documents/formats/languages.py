@@ -125,8 +125,8 @@ _BINARY = (
     "7z a apk arrow avi avif bin bmp br bz2 class db deb dll dmg doc docx dylib eot epub exe "
     "feather flac gguf gif gz h5 heic ico icns iso jar jpeg jpg jxl lib lz4 lzma m4a m4v mkv mo "
     "mov mp3 mp4 mpeg mpg msf msi npy npz o odp ods odt ogg onnx opus otf parquet pdf pickle pkl "
-    "png ppt pptx psd pth pyc pyd pyo rar rpm safetensors so sqlite sqlite3 swf tar tgz tif "
-    "tiff ttf war wasm wav webm webp whl wmv woff woff2 xls xlsx xz zip zst"
+    "png pps ppt pptx psd pth pyc pyd pyo rar rpm rtf safetensors so sqlite sqlite3 swf tar tgz "
+    "tif tiff ttf war wasm wav webm webp whl wmv woff woff2 xls xlsx xz zip zst"
 )
 BINARY_EXTENSIONS = frozenset(f".{extension}" for extension in _BINARY.split())
 """Extensions of files that hold no text to read, or, as in drawings, none worth finding."""

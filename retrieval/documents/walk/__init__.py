@@ -13,11 +13,12 @@ repository  a work tree of git: `gitconfig` its settings, `gitindex` what it tra
 """
 
 from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, discover
-from retrieval.documents.walk.left_out import WAY_IN, LeftOut, LeftOutType, Reason
+from retrieval.documents.walk.left_out import CONVERTED, WAY_IN, LeftOut, LeftOutType, Reason
 from retrieval.documents.walk.options import WalkOptions
 from retrieval.documents.walk.source_file import JudgedFile, SourceFile, Stamp
 
 __all__ = [
+    "CONVERTED",
     "MAX_BYTES",
     "WAY_IN",
     "Discovery",

@@ -190,8 +190,8 @@ def test_what_is_no_document_of_its_kind_is_said_to_be() -> None:
         parsed("a.odt", odt(p(" ")))
 
 
-def test_slides_of_a_drawing_are_pages() -> None:
+def test_a_drawing_has_pages() -> None:
     page = "<draw:page><draw:custom-shape><text:p>{}</text:p></draw:custom-shape></draw:page>"
     drawing = parsed("a.odg", odt(page.format("one") + page.format("two"), kind="drawing"))
-    assert drawing.text == "Slide 1\n\none\n\nSlide 2\n\ntwo"
+    assert drawing.text == "Page 1\n\none\n\nPage 2\n\ntwo"
     assert [mark.value for mark in drawing.outline.marks] == [1, 2]

@@ -50,6 +50,8 @@ _SHAPES = frozenset(
     )
 )  # fmt: skip
 _ABOUT_SLIDES = frozenset({"footer", "header", "date-time", "page-number", "page"})
+_ENCRYPTED = b"encryption-data"
+"""Looked for as bytes: old manifests are no well-formed XML."""
 _WHITE = re.compile(r"\s+")
 _MOST_REPEATED = 50
 _MOST_SPACES = 200
@@ -77,6 +79,7 @@ class _Reader:
         self._outline = Counter(styles.outline)
         self._lists: dict[str, Counter] = {}
         self._untitled = 0
+        self._page = ""
 
     def blocks(self, parent: Element) -> None:
         """Put what stands in an element into the flow."""
@@ -101,6 +104,7 @@ class _Reader:
 
     def slides(self, parent: Element) -> None:
         """Put the pages of a presentation or drawing into the flow."""
+        self._page = "Slide" if parent.tag == "office:presentation" else "Page"
         for number, page in enumerate(children(parent, "draw:page"), start=1):
             self.flow.mark("page", number)
             shapes = [*_shapes(page)]
@@ -128,7 +132,7 @@ class _Reader:
     def _name_slide(self, shape: Element) -> None:
         """Head a slide without a title, once it turns out to say something."""
         if self._untitled and any(self._flat_paragraph(p) for p in _paragraphs(shape)):
-            self.flow.heading(f"Slide {self._untitled}", 1)
+            self.flow.heading(f"{self._page} {self._untitled}", 1)
             self._untitled = 0
 
     def _read(self, element: Element) -> tuple[_Paragraph, Look]:
@@ -317,6 +321,13 @@ def _has_words(paragraph: Element) -> bool:
     return len(paragraph) > 0 or bool((paragraph.text or "").strip())
 
 
+def _is_encrypted(package: Package) -> bool:
+    try:
+        return _ENCRYPTED in package.read("META-INF/manifest.xml")
+    except DocumentError:
+        return False
+
+
 def _read(data: bytes, kind: str, body: str) -> Parsed:
     package: Package | None = None
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -324,11 +335,7 @@ def _read(data: bytes, kind: str, body: str) -> Parsed:
         about, trees = child(content, "office:meta"), [content]
     else:
         package = Package(data, kind)
-        manifest = package.optional("META-INF/manifest.xml")
-        if (
-            manifest is not None
-            and next(manifest.iter("manifest:encryption-data"), None) is not None
-        ):
+        if _is_encrypted(package):
             raise DocumentError("is encrypted with a password; save it without one to have it read")
         content = package.xml("content.xml")
         apart = package.optional("styles.xml")
