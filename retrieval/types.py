@@ -226,6 +226,9 @@ class Hybrid:
         fusion: `minmax` adds scores that were moved to the range from 0 to 1, `zscore` scores in
             standard deviations from their mean, `rrf` the reciprocals of 60 + rank.
         lexical, dense, late: what each retriever's part counts; 0 leaves it out of the sum.
+        roles: what it counts that tests, examples, changelogs and generated files stand below what
+            they are about, unless the query asks for them: a factor; 0 leaves it out.
+        definitions: what it counts that a name of the query is defined in a passage: a factor.
 
     Raises:
         InputError: a value is none of these, or no part counts.
@@ -236,6 +239,8 @@ class Hybrid:
     lexical: float = 0.5
     dense: float = 1.0
     late: float = 1.0
+    roles: float = 1.0
+    definitions: float = 1.0
 
     def __post_init__(self) -> None:
         if not _is_whole(self.candidates) or self.candidates < 1:
@@ -245,7 +250,8 @@ class Hybrid:
         known = ("minmax", "rrf", "zscore")
         if self.fusion not in known:
             raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(known)}")
-        for name, weight in self.weights.items():
+        factors = {"roles": self.roles, "definitions": self.definitions}
+        for name, weight in {**self.weights, **factors}.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float):
                 raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
             if not (math.isfinite(weight) and weight >= 0):

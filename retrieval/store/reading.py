@@ -201,6 +201,26 @@ class Store(SourceReading):
         """The hash of each of these passages' texts, by id; unknown ids are left out."""
         return dict(self._by_keys("SELECT id, text_hash FROM passages WHERE id IN", ids))
 
+    def roles(self, ids: Sequence[int]) -> dict[int, str]:
+        """The metadata `role` of these passages' documents, by passage id, where it is a text."""
+        return dict(
+            self._by_keys(
+                "SELECT p.id, json_extract(d.metadata, '$.role') FROM passages AS p"
+                " JOIN documents AS d ON d.number = p.document"
+                " WHERE json_type(d.metadata, '$.role') = 'text' AND p.id IN",
+                ids,
+            )
+        )
+
+    def definitions(self, ids: Sequence[int]) -> dict[int, list[str]]:
+        """The qualified names that are defined in each of these passages, where there are any."""
+        rows = self._by_keys(
+            "SELECT id, json_extract(structure, '$.defines') FROM passages"
+            " WHERE json_extract(structure, '$.defines') IS NOT NULL AND id IN",
+            ids,
+        )
+        return {id: json.loads(names) for id, names in rows}
+
     def of_text_hashes(self, hashes: Sequence[int]) -> dict[int, list[int]]:
         """The ids of all passages with each of these hashes, by the hash."""
         found: dict[int, list[int]] = {}

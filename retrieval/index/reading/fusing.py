@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Query, Ranking, Run, find, score
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.standing import Standing
 from retrieval.indexes import Fusion, top_k
 from retrieval.types import Hybrid
 
@@ -66,16 +67,22 @@ class _Answer:
         self._hybrid = hybrid
         self._by: dict[str, Run] = {}
         self._fusion: Fusion | None = None
+        self._standing = Standing(snapshot, query.text, hybrid)
+        self._range = 0.0
 
     def extend(self, proposed: NDArray[np.int64]) -> None:
         """Put the passages that are new behind those that are there."""
         new = proposed[~np.isin(proposed, self.run.ids)]
         runs = {name: score(self._snapshot, name, self.query, new) for name in self._names}
         scored = {name: (run.ids, run.scores) for name, run in runs.items()}
+        first = self._fusion is None
         if self._fusion is None:
             weights = self._hybrid.weights
             self._fusion = Fusion(scored, method=self._hybrid.fusion, weights=weights)
         ids, scores = self._fusion.fuse(scored)
+        if first and len(scores):
+            self._range = float(scores[0] - scores[-1])
+        scores = scores + self._range * self._standing.of(ids)
         ids, scores = top_k(ids, scores, max(1, len(ids)), self._snapshot.order)
         self.run = self.run.then(Run(ids, scores))
         for name, run in runs.items():

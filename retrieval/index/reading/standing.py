@@ -1,0 +1,95 @@
+"""What counts in hybrid search beside the retrievers' scores: a file's role, and what is defined.
+
+Who searches a folder of code wants the implementation before the test that calls it, and where a
+name is defined before its uses; neither can be told from the words of a passage alone. Both count
+as a share of the range of the candidates' scores. docs/decisions/code-search.md has the figures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.types import Hybrid
+
+ROLE_COSTS: Mapping[str, float] = MappingProxyType(
+    {"test": 0.15, "example": 0.1, "changelog": 0.15, "generated": 0.15}
+)
+"""What a role takes off a passage's score, unless the query asks for such files."""
+
+DEFINITION = 0.3
+"""What a passage is given in which a name that the query holds is defined."""
+
+_ASKS = {
+    "test": r"tests?|tested|testing|specs?|fixtures?|mocks?|benchmarks?|assert\w*",
+    "example": r"examples?|samples?|demos?|tutorials?|usage",
+    "changelog": r"change ?logs?|release notes?|releases?|released|what'?s new|since|versions?|"
+    r"history|breaking|deprecat\w+|changed",
+    "generated": r"generated|lock ?files?|minified|vendored",
+}
+_ASKED = {
+    role: re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) for role, words in _ASKS.items()
+}
+
+_PATH = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->)[^\W\d]\w*)*")
+_PARTS = re.compile(r"\.|::|#|->")
+_LIKE_CODE = re.compile(r"[^\W_]_[^\W_]|^_\w|[a-z0-9][A-Z]|[A-Z]{2}[a-z]|::|#|->|\w\.[^\W\d]")
+
+
+class Standing:
+    """What a query makes of roles and definitions."""
+
+    def __init__(self, snapshot: Snapshot, query: str, hybrid: Hybrid) -> None:
+        """Read what the query asks for."""
+        self._snapshot = snapshot
+        self._costs = {role: hybrid.roles * cost for role, cost in costs_of(query).items()}
+        self._names = names_in(query) if hybrid.definitions else []
+        self._definition = hybrid.definitions * DEFINITION
+
+    def of(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What is added to each passage's score, f64 [n], as a share of the scores' range."""
+        added = np.zeros(len(ids))
+        if not len(ids):
+            return added
+        store, listed = self._snapshot.store, ids.tolist()
+        if any(self._costs.values()):
+            roles = store.roles(listed)
+            added -= [self._costs.get(roles.get(id, ""), 0.0) for id in listed]
+        if self._names:
+            defined = store.definitions(listed)
+            added += [self._definition * self._defines(defined.get(id, ())) for id in listed]
+        return added
+
+    def _defines(self, names: Sequence[str]) -> bool:
+        """Whether one of the query's names is one of these, or the end of one at its parts."""
+        for name in names:
+            parts = _PARTS.split(name)
+            if any(parts[-len(asked) :] == asked for asked in self._names):
+                return True
+        return False
+
+
+def costs_of(query: str) -> dict[str, float]:
+    """What each role costs a passage, less those that the query asks for."""
+    return {role: cost for role, cost in ROLE_COSTS.items() if not _ASKED[role].search(query)}
+
+
+def names_in(query: str) -> list[list[str]]:
+    """Names of code in a query, in their parts: what is written as no word is, or all there is.
+
+    `get_user`, `getUser`, `Client.send`, `fs::read`, `send()`, and `send` if that is the query.
+    """
+    found = []
+    words = query.split()
+    for match in _PATH.finditer(query):
+        name = match.group()
+        called = query[match.end() : match.end() + 1] == "("
+        quoted = query[match.start() - 1 : match.start()] == "`"
+        if called or quoted or _LIKE_CODE.search(name) or len(words) == 1:
+            found.append(_PARTS.split(name))
+    return found
