@@ -76,7 +76,11 @@ class Standing:
 
 def costs_of(query: str) -> dict[str, float]:
     """What each role costs a passage, less those that the query asks for."""
-    return {role: cost for role, cost in ROLE_COSTS.items() if not _ASKED[role].search(query)}
+    return {
+        role: cost
+        for role, cost in ROLE_COSTS.items()
+        if role not in _ASKED or not _ASKED[role].search(query)
+    }
 
 
 def names_in(query: str) -> list[list[str]]:
