@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from .fake_encoder import FakeEncoder
 from .samples import ids
 
 PLAIN = Hybrid(roles=0, definitions=0)
+WORDS = Hybrid(dense=0, late=0)
 ROLES = ("test", "example", "changelog", "generated", "source", "docs", "config", "")
 
 
@@ -32,21 +34,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def test_what_is_about_the_work_stands_below_it(project: Index) -> None:
-    plain = project.search("hen egg", 8, hybrid=PLAIN)
+    plain = project.search("hen egg", 8, hybrid=replace(WORDS, roles=0))
     assert ids(plain) == [str(number) for number in range(8)]
-    assert len({hit.score for hit in plain}) == 1
-    hits = project.search("hen egg", 8)
+    assert {hit.score for hit in plain} == {1.0}
+    hits = project.search("hen egg", 8, hybrid=WORDS)
     assert ids(hits) == ["4", "5", "6", "7", "1", "0", "2", "3"]
     costs = [plain[0].score - hit.score for hit in hits]
     said = sorted(ROLE_COSTS.get(role, 0.0) for role in ROLES)
     assert costs == pytest.approx([plain[0].score * cost for cost in said])
     for k in range(1, 8):
-        assert project.search("hen egg", k) == hits[:k]
+        assert project.search("hen egg", k, hybrid=WORDS) == hits[:k]
 
 
 def test_the_costs_are_a_share_of_the_range_whatever_the_fusion(project: Index) -> None:
     for fusion in ("minmax", "zscore", "rrf"):
-        hits = project.search("hen egg", 38, hybrid=Hybrid(fusion=fusion))  # type: ignore[arg-type]
+        hits = project.search("hen egg", 38, hybrid=replace(WORDS, fusion=fusion))  # type: ignore[arg-type]
         assert set(ids(hits)[:8]) == set("01234567")
         assert ids(hits)[:4] == ["4", "5", "6", "7"]
 
@@ -68,7 +70,7 @@ def test_who_asks_for_them_gets_them(query: str, asked: set[str]) -> None:
 
 
 def test_a_query_that_asks_for_tests_has_them_where_they_are(project: Index) -> None:
-    assert ids(project.search("tests: hen egg", 8))[0] == "0"
+    assert ids(project.search("tests: hen egg", 8, hybrid=WORDS))[0] == "0"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ class _Answer:
             self._fusion = Fusion(scored, method=self._hybrid.fusion, weights=weights)
         ids, scores = self._fusion.fuse(scored)
         if first and len(scores):
-            self._range = float(scores[0] - scores[-1])
+            # Where all are equal the role alone decides, by whatever share.
+            self._range = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
         scores = scores + self._range * self._standing.of(ids)
         ids, scores = top_k(ids, scores, max(1, len(ids)), self._snapshot.order)
         self.run = self.run.then(Run(ids, scores))
