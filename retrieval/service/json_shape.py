@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from retrieval.documents import LeftOut
     from retrieval.index import IndexStatus, Listed
     from retrieval.service.preview import Preview
     from retrieval.sync import SyncReport
@@ -52,16 +53,38 @@ def status_as_dict(
     return facts if problems is None else facts | {"problems": list(problems)}
 
 
-def report_as_dict(report: SyncReport, index: PurePath) -> dict[str, Any]:
-    """What bringing the index at that folder up to date did."""
+def report_as_dict(
+    report: SyncReport, index: PurePath, left_out: Sequence[LeftOut] | None = None
+) -> dict[str, Any]:
+    """What bringing the index at that folder up to date did.
+
+    Args:
+        report: of that.
+        index: the folder.
+        left_out: every file and folder that was not read, which become `left_out_files`;
+            the index itself is not among those.
+    """
     facts: dict[str, Any] = plain_value(report)
+    if left_out is not None:
+        facts["left_out_files"] = [
+            left_out_as_dict(one) for one in left_out if one.id != index.name
+        ]
     return {"index": str(index)} | facts
+
+
+def left_out_as_dict(one: LeftOut) -> dict[str, Any]:
+    """A file or folder that is not read: `id`, `reason`, `is_folder`, and what to do with it."""
+    from retrieval.documents.walk import Reason, advice
+
+    said = advice(one.type) if one.reason is Reason.BINARY else ""
+    facts: dict[str, Any] = plain_value(one)
+    return facts | ({"advice": said} if said else {})
 
 
 def preview_as_dict(found: Preview) -> dict[str, Any]:
     """What bringing an index up to date would do."""
     facts: dict[str, Any] = plain_value(found)
-    return facts
+    return facts | {"left_out": [left_out_as_dict(one) for one in found.left_out]}
 
 
 def plain_value(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from retrieval.documents import source_id
+from retrieval.documents import LeftOut, source_id
 from retrieval.errors import IndexNotFound, InputError, RetrievalError
 from retrieval.index import Index
 from retrieval.store.schema import not_found
@@ -32,6 +32,7 @@ def update(
     *,
     again: bool = False,
     progress: Callable[[SyncProgress], object] | None = None,
+    on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> SyncReport:
     """Bring files and folders into an index; see `sync`.
 
@@ -41,6 +42,7 @@ def update(
         given: options; what they leave open is as the index remembers it.
         again: read every file, also one that seems to be as it was.
         progress: told how far it is.
+        on_left_out: told of everything that is not read, one by one.
 
     Raises:
         InputError: an option cannot be used, or as `sync`.
@@ -54,6 +56,7 @@ def update(
         walk=settings.walk,
         again=again,
         progress=progress,
+        on_left_out=on_left_out,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retrieval.documents import JudgedFile, ReadOptions, WalkOptions
+from retrieval.documents import JudgedFile, LeftOut, ReadOptions, WalkOptions
 from retrieval.documents.formats import problems as format_problems
 from retrieval.index import Index
 from retrieval.sync import moves, roots
@@ -36,6 +36,7 @@ def sync(
     options: ReadOptions | None = None,
     walk: WalkOptions | None = None,
     again: bool = False,
+    on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> SyncReport:
     """Bring the files under `paths` into the index, and out of it what is gone from there.
 
@@ -67,6 +68,7 @@ def sync(
             they were.
         walk: which files of a folder are taken; None is what it was.
         again: read every file, also one that seems to be as it was.
+        on_left_out: told of every file and folder that is not read, one by one.
 
     Raises:
         InputError: a path does not exist, or none was ever given.
@@ -91,7 +93,7 @@ def sync(
         plan = roots.plan(before, index.path, paths, [*known.stamps, *unrecorded])
         judged = judged_of(store.remembered)
         unopened, unjudged = ({}, {}) if again else (known.unopened, judged)
-        found = look(plan, base, now, [index.path, *exclude], unopened, unjudged)
+        found = look(plan, base, now, [index.path, *exclude], unopened, unjudged, on_left_out)
         missing = sorted({*known.stamps, *unrecorded} - found.ids)
         gone = gone_of(missing, plan, found)
         moved = moves.moves(

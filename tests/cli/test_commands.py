@@ -47,13 +47,15 @@ def test_index_counts_what_it_skips_and_names_what_went_wrong(
         "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
         "  1 binary: 1 .png, such as docs/picture.png\n"
         "  1 hidden: 1 .hidden, such as docs/.hidden\n"
+        "  .png: pictures hold no text; where they show some, recognise it, as by Tesseract: "
+        "tesseract FILE FILE\n"
         "problems:\n  docs/bad.jsonl:2: not JSON"
     )
 
 
 def test_index_as_json_has_every_field_of_the_report(retrieval_command: Retrieval) -> None:
     report = json.loads(retrieval_command("index", "docs", "--json").out)
-    assert set(report) == {"index"} | {field.name for field in fields(SyncReport)}
+    assert set(report) == {"index", "left_out_files"} | {field.name for field in fields(SyncReport)}
     assert (report["index"], report["added"]) == (".retrieval", 2)
 
 

@@ -13,6 +13,7 @@ from retrieval.cli.options import DEFAULT_MEMORY, AsJson, Memory
 from retrieval.cli.program import app
 
 if TYPE_CHECKING:
+    from retrieval.documents import LeftOut
     from retrieval.index import Index
     from retrieval.service.updating import Given
     from retrieval.sync import SyncReport
@@ -193,6 +194,7 @@ def index(
         "exact_passages": exact_passages,
         "list_passages": list_passages,
     }
+    left_out: list[LeftOut] = []
     with open_or_create(
         place,
         encoder=encoder,
@@ -202,9 +204,16 @@ def index(
         memory=memory << 20,
     ) as opened:
         with progress_bar("looking for changes") as progress:
-            report = updating.update(opened, named, given, again=again, progress=progress)
+            report = updating.update(
+                opened,
+                named,
+                given,
+                again=again,
+                progress=progress,
+                on_left_out=left_out.append if as_json else None,
+            )
         if as_json:
-            print_json(report_as_dict(report, place), whole=not watch)
+            print_json(report_as_dict(report, place, left_out), whole=not watch)
         else:
             _print(report, named, place)
         if watch:
@@ -243,7 +252,7 @@ def _watch(index: Index, place: Path, *, as_json: bool) -> None:
 
 def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
     from retrieval.cli.output.amounts import listing
-    from retrieval.cli.output.files import conversions, previewed, ways_in
+    from retrieval.cli.output.files import advised, previewed, ways_in
     from retrieval.cli.output.json_output import print_json
     from retrieval.service.json_shape import preview_as_dict
     from retrieval.service.preview import preview
@@ -255,7 +264,7 @@ def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool)
     sys.stdout.write(previewed(found, place))
     sys.stdout.flush()
     sys.stderr.write(ways_in({one.reason for one in found.left_out}))
-    sys.stderr.write(conversions({one.type for one in found.left_out}))
+    sys.stderr.write(advised({one.type for one in found.left_out if not one.is_folder}))
     if found.problems:
         sys.stderr.write(listing("problems:", found.problems))
 

@@ -25,7 +25,7 @@ _OPTIONS = {
     "no_ignore": "--no-ignore",
 }
 
-_TYPES = 3
+_TYPES = 8
 """So many types of what is left out for a reason are named; the rest is counted."""
 
 
@@ -99,21 +99,14 @@ def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str
     if not lines:
         return ""
     title = "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
-    return "".join([title, *lines, conversions(types.get("binary", ()))])
+    return "".join([title, *lines, advised(types.get("binary", ()))])
 
 
-def conversions(types: Collection[str]) -> str:
-    """How to have old office files of these types read, or ""."""
-    from retrieval.documents.walk import CONVERTED
+def advised(types: Collection[str]) -> str:
+    """What to do with files of these types, which no format reads, a line for each thing; or ""."""
+    from retrieval.documents.walk import advices
 
-    old = [type for type in CONVERTED if type in types]
-    if not old:
-        return ""
-    targets = " or ".join(dict.fromkeys(CONVERTED[type] for type in old))
-    return (
-        f"  {', '.join(old)} files are read once they are converted, as by LibreOffice: "
-        f"soffice --headless --convert-to {targets} FILE\n"
-    )
+    return "".join(f"  {', '.join(of)}: {text}\n" for of, text in advices(types))
 
 
 def previewed(found: Preview, index: Path) -> str:

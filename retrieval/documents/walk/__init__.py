@@ -12,13 +12,13 @@ patterns    lists of patterns; `wildmatch` a single glob
 repository  a work tree of git: `gitconfig` its settings, `gitindex` what it tracks
 """
 
+from retrieval.documents.walk.advice import advice, advices
 from retrieval.documents.walk.discovery import MAX_BYTES, Discovery, discover
-from retrieval.documents.walk.left_out import CONVERTED, WAY_IN, LeftOut, LeftOutType, Reason
+from retrieval.documents.walk.left_out import WAY_IN, LeftOut, LeftOutType, Reason
 from retrieval.documents.walk.options import WalkOptions
 from retrieval.documents.walk.source_file import JudgedFile, SourceFile, Stamp
 
 __all__ = [
-    "CONVERTED",
     "MAX_BYTES",
     "WAY_IN",
     "Discovery",
@@ -29,5 +29,7 @@ __all__ = [
     "SourceFile",
     "Stamp",
     "WalkOptions",
+    "advice",
+    "advices",
     "discover",
 ]

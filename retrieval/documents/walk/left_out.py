@@ -67,10 +67,6 @@ What is not here cannot be read, whatever is asked for.
 """
 
 
-CONVERTED: Mapping[str, str] = {".doc": "docx", ".rtf": "docx", ".ppt": "pptx", ".pps": "pptx"}
-"""Types of old office files, which are not read, and the format to have them converted to."""
-
-
 class LeftOut(NamedTuple):
     """A file or folder that is not read.
 
