@@ -278,6 +278,8 @@ class Hit:
         start_line: 1-based line of the first character of the passage in the document.
         end_line: 1-based line of its last character.
         score: what the hits are ordered by, higher is better.
+        relevance: how likely the passage answers the query, from 0 to 1: to be compared across
+            queries, and 0.2 or less for what has nothing to do with it; see docs/retrievers.md.
         scores: each retriever's own score, for those that saw the passage.
         ranks: each retriever's own rank, 1 is best; under `hybrid` among the candidates.
         highlights: (start, end) character spans within `text` of the words that match the query.
@@ -305,6 +307,7 @@ class Hit:
     copies: tuple[Passage, ...] = ()
     copy_count: int = 0
     others: tuple[Hit, ...] = ()
+    relevance: float = 0.0
 
     @property
     def heading(self) -> str:

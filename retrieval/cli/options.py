@@ -21,6 +21,13 @@ class RetrieverName(StrEnum):
     LATE = "late"
 
 
+class GroupName(StrEnum):
+    """What a hit is."""
+
+    DOCUMENT = "document"
+    PASSAGE = "passage"
+
+
 IndexFolder = Annotated[
     Path | None,
     typer.Option(

@@ -289,6 +289,7 @@ class Index:
         rescore: int = 0,
         copies: bool = False,
         group: Literal["document"] | None = None,
+        min_relevance: float = 0.0,
     ) -> list[Hit]:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
@@ -308,9 +309,11 @@ class Index:
                 its `copies` names the others.
             group: `document` gives k documents: each the hit of its best passage, whose `others`
                 are what else of the document is among the hundred best passages.
+            min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
+                query.
 
         Raises:
-            InputError: the query is empty, or k, the retriever or `rescore` cannot be used.
+            InputError: the query is empty, or an option cannot be used.
             FilterError: `where` cannot be parsed.
             EncoderError: the index's encoder lacks the head that the retriever needs.
             EncoderMismatch: what the encoder's source holds now is not what built the index.
@@ -325,6 +328,7 @@ class Index:
             rescore=rescore,
             copies=copies,
             group=group,
+            min_relevance=min_relevance,
         )[0]
 
     def search_batch(
@@ -339,11 +343,14 @@ class Index:
         rescore: int = 0,
         copies: bool = False,
         group: Literal["document"] | None = None,
+        min_relevance: float = 0.0,
     ) -> list[list[Hit]]:
         """As `search`, for many queries, which are encoded together and see one generation."""
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
-        request = Request(k, retriever, where, highlights, hybrid, rescore, copies, group)
+        request = Request(
+            k, retriever, where, highlights, hybrid, rescore, copies, group, min_relevance
+        )
         with self._using() as snapshot:
             return answering.answer(snapshot, self._encoder, queries, request)
 

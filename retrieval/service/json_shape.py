@@ -22,6 +22,7 @@ def hits_as_dicts(
     shaped: list[dict[str, Any]] = [
         plain_value(hit)
         | {"heading": hit.heading, "symbol": hit.symbol, "place": plain_value(hit.place)}
+        | {"others": hits_as_dicts(hit.others)}
         for hit in hits
     ]
     for hit, pairs in zip(shaped, matches or [], strict=False):

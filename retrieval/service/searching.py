@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from retrieval.errors import InputError
 from retrieval.index import Index
@@ -20,6 +21,9 @@ class SearchOptions:
         where: which documents are searched; None is all.
         rescore: how many of the best are encoded again; of late interaction only.
         explain: whether to add what each token of the query matched; of late interaction only.
+        copies: whether passages of the same text are listed one by one.
+        group: `document` for documents with their best passages.
+        min_relevance: what a hit has at least, from 0 to 1.
     """
 
     k: int = 10
@@ -27,6 +31,9 @@ class SearchOptions:
     where: str | None = None
     rescore: int = 0
     explain: bool = False
+    copies: bool = False
+    group: Literal["document"] | None = None
+    min_relevance: float = 0.0
 
     def __post_init__(self) -> None:
         if self.explain and self.retriever not in ("late", "hybrid"):
@@ -57,5 +64,8 @@ def search(index: Index, query: str, options: SearchOptions) -> Answer:
         retriever=options.retriever,
         where=options.where,
         rescore=options.rescore,
+        copies=options.copies,
+        group=options.group,
+        min_relevance=options.min_relevance,
     )
     return Answer(hits, index.explain(query, hits) if options.explain else None)

@@ -24,7 +24,8 @@ def hit(**changes: object) -> Hit:
         path="docs/locks.md",
         start_line=12,
         end_line=14,
-        score=0.87349,
+        score=1.5,
+        relevance=0.8749,
         scores={"lexical": 4.5, "dense": 0.6},
         ranks={"lexical": 1, "dense": 3},
         highlights=((19, 23),),
@@ -35,7 +36,7 @@ def hit(**changes: object) -> Hit:
 
 def test_a_hit_is_a_line_of_facts_and_its_snippet(tmp_path: Path) -> None:
     assert rendered([hit()], tmp_path / ".retrieval", PLAIN) == (
-        "1  docs/locks.md:12  0.873  Locks  (dense 3, lexical 1)\n"
+        "1  docs/locks.md:12  0.87  Locks  (dense 3, lexical 1)\n"
         "    A writer takes the lock.\n"
         "    Readers never do.\n"
     )
@@ -95,7 +96,7 @@ def test_paths_are_shown_relative_to_where_one_stands(
 
 def test_a_document_without_a_file_is_shown_by_its_id(tmp_path: Path) -> None:
     shown = rendered([hit(path=None, title="", document_id="note 7")], tmp_path, PLAIN)
-    assert shown.startswith("1  note 7  0.873  (dense 3, lexical 1)\n")
+    assert shown.startswith("1  note 7  0.87  (dense 3, lexical 1)\n")
 
 
 def test_a_record_of_a_jsonl_file_is_shown_by_its_line_there(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_the_line_is_that_of_what_is_shown(tmp_path: Path) -> None:
     at = text.index("line 20")
     shown = rendered([hit(text=text, highlights=((at, at + 7),))], tmp_path, PLAIN)
     assert shown.splitlines()[:2] == [
-        f"1  docs/locks.md:{12 + 19}  0.873  Locks  (dense 3, lexical 1)",
+        f"1  docs/locks.md:{12 + 19}  0.87  Locks  (dense 3, lexical 1)",
         "    line 19",
     ]
 
@@ -160,3 +161,36 @@ def test_json_holds_every_field_of_a_hit(capsys: pytest.CaptureFixture[str]) -> 
     assert read["highlights"] == [[19, 23]]
     assert read["score"] == 0.5
     assert read["metadata"] == {"n": None, "é": ["a"]}
+
+
+def test_other_passages_of_a_document_stand_below_its_best(tmp_path: Path) -> None:
+    others = tuple(
+        hit(text=f"Lock number {n} is taken.", start_line=20 + n, relevance=0.5, highlights=())
+        for n in range(5)
+    )
+    shown = rendered([hit(others=others)], tmp_path / ".retrieval", PLAIN).splitlines()
+    assert shown[3:] == [
+        "    docs/locks.md:20  0.50  Lock number 0 is taken.",
+        "    docs/locks.md:21  0.50  Lock number 1 is taken.",
+        "    docs/locks.md:22  0.50  Lock number 2 is taken.",
+        "    and 2 more passages",
+    ]
+    assert all(len(line) <= PLAIN.width for line in shown)
+
+
+def test_copies_are_counted_and_some_are_named(tmp_path: Path) -> None:
+    def copies(*ids: str) -> tuple[Passage, ...]:
+        return tuple(Passage(id, 0, 0, 9) for id in ids)
+
+    one = rendered([hit(copies=copies("a/LICENSE"), copy_count=1)], tmp_path, PLAIN)
+    assert one.splitlines()[-1] == "    the same text in 1 other place: a/LICENSE"
+    many = hit(copies=copies("a", "b", "b", "c", "d\x1b"), copy_count=1200)
+    shown = rendered([many], tmp_path, PLAIN)
+    assert shown.splitlines()[-1] == "    the same text in 1,200 other places: a, b, c, ..."
+
+
+def test_json_has_every_field_of_other_passages_too() -> None:
+    (shaped,) = hits_as_dicts([hit(others=(hit(title="Other"),))])
+    (other,) = shaped["others"]
+    assert other["title"] == "Other"
+    assert other.keys() == shaped.keys()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import InputError
-from retrieval.indexes import FUSIONS, fuse
+from retrieval.indexes import FUSIONS, Fusion, fuse
 
 Run = dict[int, float]
 runs_strategy = st.dictionaries(
@@ -107,3 +107,34 @@ def test_nothing_to_fuse() -> None:
 def test_wrong_input(runs: object, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fuse(runs, **options)  # type: ignore[arg-type]
+
+
+scored = st.dictionaries(st.integers(0, 30), st.integers(-40, 40).map(lambda n: n / 4), max_size=12)
+
+
+@given(
+    st.fixed_dictionaries({"lexical": scored, "late": scored}),
+    st.fixed_dictionaries({"lexical": scored, "late": scored}),
+    st.sampled_from(FUSIONS),
+)
+def test_what_comes_later_is_put_on_the_scale_of_the_candidates(
+    first: dict[str, Run], later: dict[str, Run], method: str
+) -> None:
+    def arrays(runs: dict[str, Run]) -> dict[str, tuple[list[int], list[float]]]:
+        return {name: (list(run), list(run.values())) for name, run in runs.items()}
+
+    scale = Fusion(arrays(first), method=method)
+    ids, scores = scale.fuse(arrays(first))
+    alone = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+    every, together = scale.fuse(arrays({name: later[name] | first[name] for name in first}))
+    fused = dict(zip(every.tolist(), together.tolist(), strict=True))
+    only = {name: {i: s for i, s in run.items() if i not in alone} for name, run in later.items()}
+    own, apart = scale.fuse(arrays(only))
+    for i, score in zip(own.tolist(), apart.tolist(), strict=True):
+        assert fused[i] == score  # a passage's score depends on its own and on the scale alone
+    for i, score in alone.items():
+        if all((i in first[name]) == (i in first[name] or i in later[name]) for name in first):
+            assert fused[i] == score
+    higher = {name: {i: s + 1 for i, s in run.items()} for name, run in first.items()}
+    again = dict(zip(*(a.tolist() for a in scale.fuse(arrays(higher))), strict=True))
+    assert all(again[i] >= score - 1e-12 for i, score in alone.items())  # more is never less

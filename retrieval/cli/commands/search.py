@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, EncoderSource, IndexFolder, RetrieverName, Where
+from retrieval.cli.options import (
+    AsJson,
+    EncoderSource,
+    GroupName,
+    IndexFolder,
+    RetrieverName,
+    Where,
+)
 from retrieval.cli.program import app
 
 
@@ -22,6 +29,29 @@ def search(
         RetrieverName, typer.Option("--retriever", help="Who answers; hybrid fuses the others.")
     ] = RetrieverName.HYBRID,
     where: Where = None,
+    group: Annotated[
+        GroupName | None,
+        typer.Option(
+            "--group",
+            help="A hit is a document with its best passages, or a passage; if not given a "
+            "document, with --json a passage.",
+        ),
+    ] = None,
+    copies: Annotated[
+        bool,
+        typer.Option("--copies", help="List passages of the same text one by one, not as one hit."),
+    ] = False,
+    min_relevance: Annotated[
+        float,
+        typer.Option(
+            "--min-relevance",
+            metavar="X",
+            min=0.0,
+            max=1.0,
+            help="Leave out hits of less relevance; 0.2 leaves out what has nothing to do with "
+            "the query.",
+        ),
+    ] = 0.0,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Show what each token of the query matched best."),
@@ -39,7 +69,7 @@ def search(
     encoder: EncoderSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search an index; best hits first, each with its place, score and the lines that match."""
+    """Search an index; best hits first, each with its place, relevance and the lines that match."""
     from retrieval.cli.output import hits
     from retrieval.cli.output.files import changed_files
     from retrieval.cli.output.json_output import print_json
@@ -53,8 +83,17 @@ def search(
     place = location.index_to_read(folder)
     if folder is None and location.is_elsewhere(place):
         sys.stderr.write(f"index: {place}\n")
+    if group is None:
+        group = GroupName.PASSAGE if as_json else GroupName.DOCUMENT
     options = searching.SearchOptions(
-        k=k, retriever=retriever.value, where=where, rescore=rescore, explain=explain
+        k=k,
+        retriever=retriever.value,
+        where=where,
+        rescore=rescore,
+        explain=explain,
+        copies=copies,
+        group="document" if group == GroupName.DOCUMENT else None,
+        min_relevance=min_relevance,
     )
     with Index.open(place, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
 from retrieval.service.location import shown
-from retrieval.service.printable import safe
+from retrieval.service.printable import columns, safe
 from retrieval.service.snippet import snippet
 
 if TYPE_CHECKING:
     from retrieval.types import Hit, TokenMatch
 
 _INDENT = 4
+OTHERS = 3
+"""Of so many other passages of a document, and of so many copies, it is said where they are."""
 
 
 def hits(
@@ -24,7 +27,9 @@ def hits(
     style: Style,
     matches: Sequence[Sequence[TokenMatch]] | None = None,
 ) -> str:
-    """Search results: a line of where, score, title and who found it, then the snippet.
+    """Search results: a line of where, relevance, title and who found it, then the snippet.
+
+    Below stand the document's other passages, and where else the same text is.
 
     Args:
         found: best first.
@@ -39,17 +44,19 @@ def hits(
         pairs = None if matches is None else matches[place]
         marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
         part = _hit(f"{place + 1:{wide}}", hit, marks, index, style)
-        parts.append(part if pairs is None else part + table(pairs, style))
+        if pairs is not None:
+            part += table(pairs, style)
+        below = [*_others(hit, index, style), *_copies(hit)]
+        parts.append(part + "".join(f"{' ' * _INDENT}{line}\n" for line in below))
     return "\n".join(parts)
 
 
 def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
-    prose = hit.metadata.get("format") not in ("code", "json")
-    excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=prose)
+    excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=_is_prose(hit))
     parts = [
         rank,
         style.dress("path", safe(_where(hit, index, excerpt.start))),
-        f"{hit.score:.3f}",
+        f"{hit.relevance:.2f}",
         style.dress("title", safe(_shortened(hit.title, style.width // 2))),
         style.dress("faint", _finders(hit.ranks)),
     ]
@@ -58,6 +65,32 @@ def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, sty
         dressed = [style.dress("mark", p.text) if p.marked else p.text for p in row]
         lines.append(" " * _INDENT + "".join(dressed))
     return "\n".join(lines) + "\n"
+
+
+def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
+    """The document's other passages: where each is, its relevance and its best line."""
+    for other in hit.others[:OTHERS]:
+        excerpt = snippet(other.text, other.highlights, style.width, prose=_is_prose(other))
+        where = safe(_where(other, index, excerpt.start))
+        head = f"{where}  {other.relevance:.2f}  "
+        line = "".join(piece.text for piece in excerpt.rows[0]) if excerpt.rows else ""
+        room = style.width - _INDENT - columns(head)
+        yield style.dress("path", where) + head[len(where) :] + _shortened(line, max(room, 20))
+    left = len(hit.others) - OTHERS
+    if left > 0:
+        yield style.dress("faint", f"and {count(left, 'more passage')}")
+
+
+def _copies(hit: Hit) -> Iterator[str]:
+    if hit.copy_count:
+        ids = list(dict.fromkeys(safe(copy.document_id) for copy in hit.copies))[:OTHERS]
+        more = ", ..." if hit.copy_count > len(ids) else ""
+        places = count(hit.copy_count, "other place")
+        yield f"the same text in {places}: {', '.join(ids)}{more}"
+
+
+def _is_prose(hit: Hit) -> bool:
+    return hit.metadata.get("format") not in ("code", "json")
 
 
 def _where(hit: Hit, index: Path, start: int) -> str:

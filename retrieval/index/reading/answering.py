@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.hits import Listed, hits
+from retrieval.index.reading.relevance import relevances
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
@@ -67,9 +68,12 @@ def _listed(
         ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
             run = ranking.run if request.copies else _distinct(snapshot, ranking.run)
-            listed = _shown(snapshot, ranking, run, request)
+            relevance = relevances(snapshot, queries[place], run, ranking.by)
+            enough = int(np.count_nonzero(relevance >= request.min_relevance))
             exhausted = len(ranking.run) < depth or depth >= snapshot.passages
-            if exhausted or len(listed.run) >= request.k:
+            listed = _shown(snapshot, ranking, run.first(enough), request)
+            listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=True))
+            if exhausted or enough < len(run) or len(listed.run) >= request.k:
                 lists[place] = listed
         left = [place for place in left if place not in lists]
         depth *= _DEEPER
@@ -107,7 +111,7 @@ def _distinct(snapshot: Snapshot, run: Run) -> Run:
 def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> Listed:
     """The k passages of the run that are hits, and those that stand below them."""
     if request.group is None:
-        return Listed(run.first(request.k), ranking.by, {})
+        return Listed(run.first(request.k), ranking.by)
     ids = run.ids.tolist()
     rows = snapshot.store.passages(ids)
     owners = np.array([_known(snapshot, rows, id).document for id in ids], np.int64)

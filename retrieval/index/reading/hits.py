@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,13 @@ class Listed:
         run: the hits, best first.
         by: what each retriever scored, for their scores and ranks.
         others: by passage id of a hit, what stands below it, best first.
+        relevance: by passage id.
     """
 
     run: Run
     by: Mapping[str, Run]
-    others: Mapping[int, Run]
+    others: Mapping[int, Run] = field(default_factory=dict)
+    relevance: dict[int, float] = field(default_factory=dict)
 
     def runs(self) -> Iterator[Run]:
         """All that is shown."""
@@ -66,12 +68,19 @@ def hits(
     for query, listed in zip(queries, lists, strict=True):
         places = _places(listed)
 
-        def made(run: Run, query: str = query, places: _Places = places) -> Iterator[Hit]:
+        def made(
+            run: Run, query: str = query, listed: Listed = listed, places: _Places = places
+        ) -> Iterator[Hit]:
             for id, score in zip(_ids(run), run.scores.tolist(), strict=True):
                 hit = stored.hit(id, score, places[id])
-                marks = highlight(query, hit.text) if marked else ()
                 same, count = ((), 0) if copies is None else copies.of(id)
-                yield replace(hit, highlights=marks, copies=same, copy_count=count)
+                yield replace(
+                    hit,
+                    relevance=listed.relevance[id],
+                    highlights=highlight(query, hit.text) if marked else (),
+                    copies=same,
+                    copy_count=count,
+                )
 
         answers.append(
             [

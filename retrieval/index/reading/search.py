@@ -36,6 +36,7 @@ class Request:
     rescore: int = 0
     copies: bool = False
     group: Literal["document"] | None = None
+    min_relevance: float = 0.0
 
 
 def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
@@ -62,6 +63,9 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
         raise InputError(f"hybrid={hybrid!r} is not what hybrid search takes; give a Hybrid")
     if request.group not in (None, "document"):
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
+    least = request.min_relevance
+    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+        raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
     for query in queries:
         if not isinstance(query, str):
             raise InputError(f"query {query!r} is not a text; give a str")

@@ -187,6 +187,26 @@ class LexicalIndex:
         scores = [float(found[0]) if len(found) else 0.0 for found in best]
         return parsed.lines[scores.index(max(scores))]
 
+    def ideal(self, query: str) -> tuple[float, float]:
+        """What all the words of a query are worth together, and how many they are.
+
+        The first is what BM25 tends to for a passage whose text holds each of them often; words
+        that no passage holds count as the rarest. A passage that holds them in several fields may
+        exceed it.
+        """
+        parsed = parse_query(query)
+        total = len(self)
+        most = 0.0
+        with read_failure(self._folder):
+            for term, times in parsed.terms.items():
+                spaceless = SPACELESS.match(term)
+                fields = [grams_of(field) if spaceless else field for field in FIELDS]
+                # Deleted passages count until they are merged away.
+                count = min(total, max(self._searcher.doc_freq(name, term) for name in fields))
+                rarity = math.log1p((total - count + 0.5) / (count + 0.5))
+                most += (_GRAMS if spaceless else 1.0) * times * rarity * (_K1 + 1)
+        return most, float(sum(parsed.terms.values()))
+
     def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
         """tantivy's query, or None if the index holds none of the terms."""
         terms = list(parsed.terms.items())
