@@ -1,10 +1,11 @@
 """How likely a passage answers a query, from 0 to 1, to be compared across queries.
 
 A retriever's scores depend on the query: how many words or tokens it has, how rare they are. What
-each is of the most that the query allows, and nothing that depends on other passages, goes into a
-logistic model. `relevance.json` holds its coefficients, which benchmarks/relevance.py fits on
-judged queries and on such that were asked of the wrong collection; docs/decisions/relevance.md
-says how well that tells them apart.
+each is of the most that the query allows, and nothing that depends on other passages, goes into two
+logistic models: how likely the passage is on what is asked about at all, and, if it is, how likely
+it answers. Their product is the relevance. `relevance.json` holds the coefficients, which
+benchmarks/relevance.py fits on judged queries and on such that were asked in vain;
+docs/decisions/relevance.md says how often it is right.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import parse_query
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
-"""By the retrievers that scored, the weight of each feature and a constant; and the fingerprint of
-the encoder whose vectors they were fitted on."""
+"""By the retrievers that scored, the weight of each feature and a constant, of both models; and the
+fingerprint of the encoder whose vectors they were fitted on."""
+
+MOST_WORDS, MOST_PASSAGES = 64, 30_000
+"""More of either count as so many: the models were fitted on none larger."""
 
 Values = NDArray[np.float64]
 
@@ -46,12 +51,12 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
     fitted = _fitted()
     known = snapshot.store.settings.fingerprint == fitted["encoder"]
     if known or set(by) == {"lexical"}:
-        values = _logistic(found, fitted["models"]["+".join(sorted(by))])
+        values = estimated(found, fitted["models"]["+".join(sorted(by))])
     else:
         # Cosines mean other things with every encoder: uncalibrated, each counts as it is.
         parts = [np.clip(found[name], 0.0, 1.0) for name in by if name != "lexical"]
         if "lexical" in by:
-            parts.append(_logistic(found, fitted["models"]["lexical"]))
+            parts.append(estimated(found, fitted["models"]["lexical"]))
         values = np.mean(parts, axis=0)
     return np.minimum.accumulate(values)
 
@@ -59,26 +64,35 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
 def features(
     snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
 ) -> Mapping[str, Values]:
-    """What the model looks at, each f64 [n]: of the retrievers that took part, and of the query.
+    """What the models look at, each f64 [n]: of the retrievers that took part, and of the query.
 
     lexical: the root of what BM25 gave of what all the query's words are worth
     dense: the cosine
     late: the mean over the query's tokens, by what they count, of the best cosine
-    words: the logarithm of how many words the query has
+    words: the logarithm of how many words the encoder read, or the query has
     passages: the logarithm of how many there are: the more, the better the best by chance is
     """
     values: dict[str, Values] = {}
-    ideal, words = snapshot.lexical.ideal(query.text) if snapshot.lexical else (0.0, 0.0)
     for name, scored in by.items():
         own = _aligned(run, scored)
         if name == "lexical":
-            own = np.sqrt(np.maximum(own, 0.0) / ideal) if ideal else np.zeros(len(run))
+            ideal = snapshot.lexical.ideal(query.text) if snapshot.lexical else 0.0
+            own = np.sqrt(np.clip(own / ideal, 0.0, 1.0)) if ideal else np.zeros(len(run))
         elif name == "late" and query.tokens is not None:
             own = own / max(float(np.linalg.norm(query.tokens, axis=1).sum()), 1e-9)
         values[name] = own
-    values["words"] = np.full(len(run), math.log(max(words, 1.0)))
-    values["passages"] = np.full(len(run), math.log(max(snapshot.passages, 1)))
+    words = sum(parse_query(query.read or query.text).terms.values())
+    values["words"] = np.full(len(run), math.log(min(max(words, 1.0), MOST_WORDS)))
+    passages = min(max(snapshot.passages, 1), MOST_PASSAGES)
+    values["passages"] = np.full(len(run), math.log(passages))
     return values
+
+
+def estimated(
+    found: Mapping[str, NDArray[np.floating]], model: Mapping[str, Mapping[str, float]]
+) -> Values:
+    """On the subject, times right if it is on the subject; f64 [n]."""
+    return _logistic(found, model["on_subject"]) * _logistic(found, model["right"])
 
 
 def _aligned(run: Run, scored: Run) -> Values:
@@ -93,9 +107,9 @@ def _aligned(run: Run, scored: Run) -> Values:
     return values
 
 
-def _logistic(found: Mapping[str, Values], model: Mapping[str, float]) -> Values:
-    total = np.full(len(found["words"]), model["constant"])
-    for name, weight in model.items():
+def _logistic(found: Mapping[str, NDArray[np.floating]], weights: Mapping[str, float]) -> Values:
+    total = np.full(len(found["words"]), weights["constant"])
+    for name, weight in weights.items():
         if name != "constant":
             total += weight * found[name]
     values: Values = 1.0 / (1.0 + np.exp(-np.clip(total, -30.0, 30.0)))

@@ -187,25 +187,30 @@ class LexicalIndex:
         scores = [float(found[0]) if len(found) else 0.0 for found in best]
         return parsed.lines[scores.index(max(scores))]
 
-    def ideal(self, query: str) -> tuple[float, float]:
-        """What all the words of a query are worth together, and how many they are.
+    def ideal(self, query: str) -> float:
+        """What all the words of a query are worth together.
 
-        The first is what BM25 tends to for a passage whose text holds each of them often; words
-        that no passage holds count as the rarest. A passage that holds them in several fields may
-        exceed it.
+        It is what BM25 tends to for a passage whose text holds each of them often; words that no
+        passage holds count as the rarest. A passage that holds them in several fields may exceed
+        it.
         """
         parsed = parse_query(query)
         total = len(self)
-        most = 0.0
+        worth: list[tuple[float, int]] = []
+        terms = [*parsed.terms.items()]
+        terms += [(term, _GRAPHEME * counts) for term, counts in parsed.graphemes.items()]
         with read_failure(self._folder):
-            for term, times in parsed.terms.items():
+            for term, counts in terms:
                 spaceless = SPACELESS.match(term)
                 fields = [grams_of(field) if spaceless else field for field in FIELDS]
                 # Deleted passages count until they are merged away.
                 count = min(total, max(self._searcher.doc_freq(name, term) for name in fields))
                 rarity = math.log1p((total - count + 0.5) / (count + 0.5))
-                most += (_GRAMS if spaceless else 1.0) * times * rarity * (_K1 + 1)
-        return most, float(sum(parsed.terms.values()))
+                worth.append(((_GRAMS if spaceless else 1.0) * counts * rarity, count))
+        worth = sorted(worth, key=lambda one: -one[0])[:_MOST_TERMS]
+        if len(worth) > _FEW_TERMS:
+            worth = [(told * _beside_rare_ones(count, total), count) for told, count in worth]
+        return (_K1 + 1) * sum(told for told, _ in worth)
 
     def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
         """tantivy's query, or None if the index holds none of the terms."""
