@@ -206,6 +206,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
+    result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy"))
     collections = {
         name: load(str(given.datasets / name), split)[0]
         for name, (_, split, _) in COLLECTIONS.items()
@@ -239,7 +240,6 @@ def main() -> None:
     fitted = {"name": encoder.encoder, "encoder": encoder.fingerprint, "models": models}
     if given.write:
         COEFFICIENTS.write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
-    result = environment(("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy"))
     result |= {"collections": COLLECTIONS, "fitted": fitted, "reports": reports}
     given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(reports["dense+late+lexical"]["together"], indent=1))

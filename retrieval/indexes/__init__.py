@@ -27,6 +27,7 @@ from retrieval.indexes.lexical import (
     LexicalQuery,
     highlight,
     parse_query,
+    telling,
     write_lexical,
 )
 from retrieval.indexes.ranking import TieOrder, below, top_k
@@ -58,6 +59,7 @@ __all__ = [
     "parse_query",
     "path_glob",
     "register_functions",
+    "telling",
     "token_dim_problem",
     "top_k",
     "train_codec",

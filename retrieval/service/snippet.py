@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from retrieval.service.printable import columns, safe
 
@@ -17,6 +18,9 @@ LINES = 3
 _TAB = 4
 _FULL_LINE = 45
 """Columns from which on a line of prose was wrapped for its length, not ended on purpose."""
+
+_OPENING = (":", "{", "(", "[", " do", " then", "=>", "=")
+"""How a line ends whose next one stands further in."""
 
 _CONTINUES = re.compile(r" {0,6}(?!\d+[.)] |```|[*_] )[\w\"'(`*_“‘]")
 _WRAPPED = re.compile(r"[ \t\r]*\n[ \t]*")
@@ -90,9 +94,10 @@ def snippet(
 def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
     """The passage's lines that are not blank, each broken into rows that fit."""
     rows: list[_Row] = []
+    indent = _first_indent(text)
     for start, end in _lines(text, prose=prose):
         end = start + len(text[start:end].rstrip())
-        rows += _broken(text, start, end, width)
+        rows += _broken(text, start, end, width, indent if start else 0)
     return rows
 
 
@@ -110,6 +115,21 @@ def _lines(text: str, *, prose: bool) -> Iterator[Span]:
             start = line
 
 
+def _first_indent(text: str) -> int:
+    """How far in the first line stands, as those after it tell.
+
+    A passage begins with its first word, and what stood before that is not known. What the line
+    opens stands a step further in, and all else that belongs to it no less than the line itself.
+    """
+    first, *lines = [line for line in text.splitlines() if line.strip()] or [""]
+    indents = [len(line) - len(line.lstrip(" \t")) for line in lines]
+    least = min(indents, default=0)
+    if not first.rstrip().endswith(_OPENING) or indents[:1] != [least]:
+        return least
+    steps = [b - a for a, b in pairwise(indents) if b > a]
+    return max(0, least - min([*steps, 1 if "\n\t" in text else 4]))
+
+
 def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
     """The rows without the indentation that all of those have that begin a line."""
     indents = []
@@ -119,6 +139,8 @@ def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
         if not row.opened and (row.start or len(rows) == 1):
             indents.append(len(line) - len(line.lstrip(" \t")))
     common = min(indents, default=0)
+    if rows and not rows[0].start:
+        common = min(common, _first_indent(text))
     return [
         row
         if row.opened or not text[row.start : row.start + common].isspace()
@@ -127,11 +149,14 @@ def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
     ]
 
 
-def _broken(text: str, start: int, end: int, width: int) -> Iterator[_Row]:
-    """Rows of at most `width` columns, broken at the last space that fits, or anywhere."""
+def _broken(text: str, start: int, end: int, width: int, indent: int) -> Iterator[_Row]:
+    """Rows of at most `width` columns, broken at the last space that fits, or anywhere.
+
+    The first has `indent` more, which are not shown.
+    """
     opened = False
     while start < end:
-        stop = _fitting(text, start, end, width)
+        stop = _fitting(text, start, end, width + (0 if opened else indent))
         if stop < end:
             space = max(text.rfind(blank, start + 1, stop + 1) for blank in " \n")
             if space > start and not text[start:space].isspace():

@@ -154,12 +154,12 @@ def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) 
     assert "pooling=9 cannot be used; choose from 1, 2, 3, 4" in wrong.err
 
 
-def test_search_shows_place_score_title_finders_and_lines(indexed: Retrieval) -> None:
+def test_search_shows_place_relevance_headings_finders_and_lines(indexed: Retrieval) -> None:
     found = indexed("search", "who", "comes", "second", "--retriever", "lexical")
     assert found.code == 0
-    place, score, title, finders = found.out.splitlines()[0].split("  ")[1:]
-    assert (place, title, finders) == ("docs/locks.md:7", "Locks", "(lexical 1)")
-    assert float(score) > 0
+    place, relevance, about, finders = found.out.splitlines()[0].split("  ")[1:]
+    assert (place, about, finders) == ("docs/locks.md:7", "Locks > Waiting", "(lexical 1)")
+    assert 0 < float(relevance) < 1
     assert "    Who comes second is refused." in found.out.splitlines()
 
 
@@ -240,6 +240,50 @@ def test_search_reads_a_query_from_standard_input(
 def test_finding_nothing_is_no_failure(indexed: Retrieval) -> None:
     found = indexed("search", "zebra", "--retriever", "lexical")
     assert (found.code, found.out, found.err) == (0, "", "nothing found\n")
+
+
+def test_that_nothing_is_relevant_enough_is_said_in_a_line(indexed: Retrieval) -> None:
+    every = json.loads(indexed("search", "lock", "--json").out)
+    assert every
+    asked = indexed("search", "lock", "--min-relevance", 1)
+    best = every[0]
+    assert best["relevance"] < 1
+    assert (asked.code, asked.out, asked.err) == (
+        0,
+        "",
+        f"nothing has a relevance of 1 or more; the best has {best['relevance']:.2f}: "
+        f"{best['path']}\n",
+    )
+    assert indexed("search", "lock", "--min-relevance", 1, "--json").out == "[]\n"
+    some = indexed("search", "lock", "--min-relevance", best["relevance"], "--json")
+    assert json.loads(some.out)[0] == best
+    beyond = indexed("search", "lock", "--min-relevance", 1.5)
+    assert beyond.code == 2
+
+
+def test_a_file_is_one_hit_and_its_copies_are_folded_unless_asked(
+    indexed: Retrieval, folder: Path
+) -> None:
+    for name in ("one", "two"):
+        (folder / "docs" / f"{name}.md").write_text(
+            f"# Zebras\n\nA zebra has {'stripes ' * 300}.\n\n# Herds\n\nZebras live in herds.\n"
+        )
+    indexed("index", "docs")
+
+    def found(*options: str) -> list[dict[str, object]]:
+        asked = indexed("search", "zebra", "--retriever", "lexical", "--json", *options)
+        return list(json.loads(asked.out))
+
+    passages = len(found())
+    assert passages > 1
+    assert [hit["copy_count"] for hit in found()] == [1] * passages
+    assert [hit["copy_count"] for hit in found("--copies")] == [0] * (2 * passages)
+    (one,) = found("--group", "document")
+    assert len(one["others"]) == passages - 1  # type: ignore[arg-type]
+    assert len(found("--group", "document", "--copies")) == 2
+    shown = indexed("search", "zebra", "--retriever", "lexical").out
+    assert shown.count("\n1  ") + shown.startswith("1  ") == 1
+    assert "the same text in 1 other place: " in shown
 
 
 def test_status_says_what_there_is(indexed: Retrieval) -> None:

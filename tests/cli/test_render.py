@@ -10,7 +10,7 @@ from retrieval.cli.output.hits import hits as rendered
 from retrieval.cli.output.json_output import print_json
 from retrieval.cli.output.style import Style
 from retrieval.service.json_shape import hits_as_dicts
-from retrieval.types import Hit, Passage, TokenMatch
+from retrieval.types import NO_PLACE, Context, Hit, Passage, Place, TokenMatch
 
 PLAIN = Style(colours=False, width=60)
 
@@ -194,3 +194,53 @@ def test_json_has_every_field_of_other_passages_too() -> None:
     (other,) = shaped["others"]
     assert other["title"] == "Other"
     assert other.keys() == shaped.keys()
+
+
+def context_of(**changes: object) -> dict[str, object]:
+    """What changes a hit's passage, for `hit`."""
+    context = Context(**{k: v for k, v in changes.items() if k != "place"})  # type: ignore[arg-type]
+    place = changes.get("place", NO_PLACE)
+    return {"passage": Passage("docs/locks.md", 1, 40, 90, context, place)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "about"),
+    [
+        (context_of(headings=("Locks", "Who waits")), "Locks > Who waits"),
+        (context_of(headings=("Who waits",)), "Locks > Who waits"),
+        (context_of(headings=("Locks", "Of " * 9, "Who waits")), "… > Who waits"),
+        (
+            context_of(headings=("a very long heading that is " * 3,)),
+            "… > a very long heading that …",
+        ),
+        (context_of(symbol="Writer.take"), "Writer.take, lines 12-14"),
+        (context_of(symbol="N") | {"end_line": 12}, "N, line 12"),
+        (context_of(place=Place(page=3)), "page 3  Locks"),
+        (context_of(place=Place(row=7, part="Sheet\x1b")), "Sheet\ufffd, row 7  Locks"),
+        (context_of(place=Place(cell=2), headings=("Locks",)), "cell 2  Locks"),
+    ],
+)
+def test_the_first_line_says_where_in_its_document_a_hit_stands(
+    tmp_path: Path, changes: dict[str, object], about: str
+) -> None:
+    shown = rendered([hit(**changes)], tmp_path / ".retrieval", PLAIN)
+    assert shown.splitlines()[0] == f"1  docs/locks.md:12  0.87  {about}  (dense 3, lexical 1)"
+
+
+def test_lines_of_code_and_of_tables_are_never_joined(tmp_path: Path) -> None:
+    text = "first of the lines, which is long enough to be wrapped\nsecond of them"
+    joined = rendered([hit(text=text, highlights=())], tmp_path, Style(colours=False, width=90))
+    assert len(joined.splitlines()) == 2
+    in_prose = context_of(languages=("python",))
+    for changes in ({"metadata": {"format": "csv"}}, {"metadata": {"format": "code"}}, in_prose):
+        shown = rendered(
+            [hit(text=text, highlights=(), **changes)], tmp_path, Style(colours=False, width=90)
+        )
+        assert shown.splitlines()[1:] == [f"    {line}" for line in text.splitlines()]
+
+
+def test_another_passage_of_a_definition_is_shown_by_its_name(tmp_path: Path) -> None:
+    other = hit(**context_of(symbol="Writer.give"), start_line=30, highlights=())
+    shown = rendered([hit(others=(other,))], tmp_path / ".retrieval", PLAIN)
+    last = shown.splitlines()[-1]
+    assert last == "    docs/locks.md:30  0.87  Writer.give  A writer takes the …"

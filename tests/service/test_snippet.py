@@ -47,6 +47,30 @@ def test_common_indentation_goes_and_the_rest_stays() -> None:
     assert shown(code, words_in(code, "return 1")) == ["if x:", "    [return 1]", "return 2"]
 
 
+def test_what_a_first_line_opens_stands_further_in() -> None:
+    method = "def take(self):\n        self.lock()\n        return 1"
+    assert shown(method, [], prose=False) == ["def take(self):", "    self.lock()", "    return 1"]
+    attempt = "try:\n            take()\n        except OSError:\n            return"
+    assert shown(attempt, [], prose=False) == ["try:", "    take()", "except OSError:"]
+    decorated = "@cached\n    def take(self):\n        return 1"
+    assert shown(decorated, [], prose=False) == ["@cached", "def take(self):", "    return 1"]
+    go = "func (l *Lock) Take() {\n\tif l.held {\n\t\treturn\n"
+    assert shown(go, [], prose=False) == [
+        "func (l *Lock) Take() {",
+        "    if l.held {",
+        "        return",
+    ]
+
+
+def test_indentation_that_is_not_shown_takes_no_room() -> None:
+    long = "return " + " + ".join(["abcdef"] * 8)
+    code = f"if x:\n            y = 1\n            {long}\n            # done"
+    rows = shown(code, words_in(code, "# done"), len(long) + 6, prose=False)
+    assert rows == ["y = 1", long, "[# done]"]
+    first = shown(code, [], len(long) + 6, prose=False)
+    assert first == ["if x:", "    y = 1", f"    {long}"]
+
+
 def test_a_long_line_is_broken_at_spaces_and_says_that_it_goes_on() -> None:
     text = " ".join(f"w{number}" for number in range(200))
     rows = shown(text, words_in(text, "w100"), width=40)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,11 @@ from retrieval.cli.options import (
     Where,
 )
 from retrieval.cli.program import app
+from retrieval.service.printable import safe
+
+if TYPE_CHECKING:
+    from retrieval.index import Index
+    from retrieval.service.searching import SearchOptions
 
 
 @app.command(short_help="Search an index.")
@@ -101,7 +107,23 @@ def search(
             print_json(hits_as_dicts(answer.hits, answer.matches))
         else:
             if not answer.hits:
-                sys.stderr.write("nothing found\n")
+                sys.stderr.write(_nothing(opened, text, options) + "\n")
             sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
         sys.stdout.flush()
         sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))
+
+
+def _nothing(index: Index, query: str, options: SearchOptions) -> str:
+    """Why there is no hit: nothing was found, or nothing that is relevant enough."""
+    from retrieval.service import searching
+
+    if not options.min_relevance:
+        return "nothing found"
+    found = searching.search(index, query, replace(options, k=1, min_relevance=0.0)).hits
+    if not found:
+        return "nothing found"
+    best = found[0]
+    return (
+        f"nothing has a relevance of {options.min_relevance:g} or more; the best has "
+        f"{best.relevance:.2f}: {safe(best.path or best.document_id)}"
+    )

@@ -20,6 +20,9 @@ _INDENT = 4
 OTHERS = 3
 """Of so many other passages of a document, and of so many copies, it is said where they are."""
 
+_LINES_COUNT = ("code", "json", "csv", "tsv", "psv", "jsonl", "mail")
+"""Formats whose lines are never joined: each says something of its own."""
+
 
 def hits(
     found: Sequence[Hit],
@@ -27,7 +30,10 @@ def hits(
     style: Style,
     matches: Sequence[Sequence[TokenMatch]] | None = None,
 ) -> str:
-    """Search results: a line of where, relevance, title and who found it, then the snippet.
+    """Search results: of each where and what it is, its relevance, who found it, and a snippet.
+
+    What it is: of code the definition and its lines, else the title and headings; and the page,
+    cell or row that it begins on.
 
     Below stand the document's other passages, and where else the same text is.
 
@@ -57,7 +63,8 @@ def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, sty
         rank,
         style.dress("path", safe(_where(hit, index, excerpt.start))),
         f"{hit.relevance:.2f}",
-        style.dress("title", safe(_shortened(hit.title, style.width // 2))),
+        safe(str(hit.place)),
+        style.dress("title", safe(_about(hit, style.width // 2))),
         style.dress("faint", _finders(hit.ranks)),
     ]
     lines = ["  ".join(part for part in parts if part)]
@@ -72,7 +79,8 @@ def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
     for other in hit.others[:OTHERS]:
         excerpt = snippet(other.text, other.highlights, style.width, prose=_is_prose(other))
         where = safe(_where(other, index, excerpt.start))
-        head = f"{where}  {other.relevance:.2f}  "
+        symbol = f"{safe(_shortened(other.symbol, style.width // 3))}  " if other.symbol else ""
+        head = f"{where}  {other.relevance:.2f}  {symbol}"
         line = "".join(piece.text for piece in excerpt.rows[0]) if excerpt.rows else ""
         room = style.width - _INDENT - columns(head)
         yield style.dress("path", where) + head[len(where) :] + _shortened(line, max(room, 20))
@@ -90,7 +98,7 @@ def _copies(hit: Hit) -> Iterator[str]:
 
 
 def _is_prose(hit: Hit) -> bool:
-    return hit.metadata.get("format") not in ("code", "json")
+    return not hit.passage.context.languages and hit.metadata.get("format") not in _LINES_COUNT
 
 
 def _where(hit: Hit, index: Path, start: int) -> str:
@@ -101,6 +109,23 @@ def _where(hit: Hit, index: Path, start: int) -> str:
     if not isinstance(line, int):
         line = hit.start_line + hit.text.count("\n", 0, start)
     return f"{shown(index, hit.path)}:{line}"
+
+
+def _about(hit: Hit, width: int) -> str:
+    """The definition and its part that was found, or the title and headings, the innermost last."""
+    if hit.symbol:
+        first, last = hit.start_line, hit.end_line
+        lines = f"line {first}" if first == last else f"lines {first}-{last}"
+        return f"{_shortened(hit.symbol, width)}, {lines}"
+    headings = list(hit.passage.context.headings)
+    if hit.title and hit.title not in headings:
+        headings.insert(0, hit.title)
+    about = " > ".join(headings)
+    left = headings
+    while len(about) > width and len(left) > 1:
+        left = left[1:]
+        about = " > ".join(["…", *left])
+    return _shortened(about, width)
 
 
 def _finders(ranks: Mapping[str, int]) -> str:

@@ -6,12 +6,16 @@ logistic models: how likely the passage is on what is asked about at all, and, i
 it answers. Their product is the relevance. `relevance.json` holds the coefficients, which
 benchmarks/relevance.py fits on judged queries and on such that were asked in vain;
 docs/decisions/relevance.md says how often it is right.
+
+The encoder was calibrated on text in Latin letters. To one that was trained on those, words of
+another script, signs and emoji are all alike: such queries are judged by what BM25 gave.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.runs import Query, Run
+from retrieval.index.reading.runs import Query, Run, score
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import parse_query
+from retrieval.indexes import telling
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
 """By the retrievers that scored, the weight of each feature and a constant, of both models; and the
@@ -30,6 +34,9 @@ fingerprint of the encoder whose vectors they were fitted on."""
 
 MOST_WORDS, MOST_PASSAGES = 64, 30_000
 """More of either count as so many: the models were fitted on none larger."""
+
+_LOOKED_AT = 1000  # characters of a query
+_LATIN = ("LATIN ", "DIGIT ")
 
 Values = NDArray[np.float64]
 
@@ -47,9 +54,11 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
     """
     if not len(run):
         return np.empty(0, np.float64)
-    found = features(snapshot, query, run, by)
     fitted = _fitted()
     known = snapshot.store.settings.fingerprint == fitted["encoder"]
+    if known and not _is_latin(query.text):
+        by = {"lexical": by["lexical"] if "lexical" in by else _by_words(snapshot, query, run)}
+    found = features(snapshot, query, run, by)
     if known or set(by) == {"lexical"}:
         values = estimated(found, fitted["models"]["+".join(sorted(by))])
     else:
@@ -69,20 +78,21 @@ def features(
     lexical: the root of what BM25 gave of what all the query's words are worth
     dense: the cosine
     late: the mean over the query's tokens, by what they count, of the best cosine
-    words: the logarithm of how many words the encoder read, or the query has
+    words: the logarithm of how many words the encoder read, or the query has; a tenth of one if
+        all are stop words
     passages: the logarithm of how many there are: the more, the better the best by chance is
     """
     values: dict[str, Values] = {}
+    words = telling(query.read or query.text)
     for name, scored in by.items():
         own = _aligned(run, scored)
         if name == "lexical":
-            ideal = snapshot.lexical.ideal(query.text) if snapshot.lexical else 0.0
+            ideal = snapshot.lexical.ideal(query.text) if snapshot.lexical and words else 0.0
             own = np.sqrt(np.clip(own / ideal, 0.0, 1.0)) if ideal else np.zeros(len(run))
         elif name == "late" and query.tokens is not None:
             own = own / max(float(np.linalg.norm(query.tokens, axis=1).sum()), 1e-9)
         values[name] = own
-    words = sum(parse_query(query.read or query.text).terms.values())
-    values["words"] = np.full(len(run), math.log(min(max(words, 1.0), MOST_WORDS)))
+    values["words"] = np.full(len(run), math.log(min(max(words, 0.1), MOST_WORDS)))
     passages = min(max(snapshot.passages, 1), MOST_PASSAGES)
     values["passages"] = np.full(len(run), math.log(passages))
     return values
@@ -93,6 +103,18 @@ def estimated(
 ) -> Values:
     """On the subject, times right if it is on the subject; f64 [n]."""
     return _logistic(found, model["on_subject"]) * _logistic(found, model["right"])
+
+
+def _by_words(snapshot: Snapshot, query: Query, run: Run) -> Run:
+    return score(snapshot, "lexical", query, run.ids)
+
+
+def _is_latin(text: str) -> bool:
+    """Whether more than half of its letters, digits and emoji are Latin letters and digits."""
+    kinds = ((sign, unicodedata.category(sign)) for sign in text[:_LOOKED_AT])
+    signs = [sign for sign, kind in kinds if kind[0] in "LN" or kind == "So"]
+    known = sum(unicodedata.name(sign, "").startswith(_LATIN) for sign in signs)
+    return 2 * known > len(signs)
 
 
 def _aligned(run: Run, scored: Run) -> Values:

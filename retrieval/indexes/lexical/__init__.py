@@ -2,7 +2,7 @@
 
 from retrieval.indexes.lexical.fields import FIELD_WEIGHTS, FIELDS
 from retrieval.indexes.lexical.highlights import highlight
-from retrieval.indexes.lexical.queries import LexicalQuery, parse_query
+from retrieval.indexes.lexical.queries import LexicalQuery, parse_query, telling
 from retrieval.indexes.lexical.searching import LexicalIndex
 from retrieval.indexes.lexical.writing import write_lexical
 
@@ -13,5 +13,6 @@ __all__ = [
     "LexicalQuery",
     "highlight",
     "parse_query",
+    "telling",
     "write_lexical",
 ]

@@ -114,6 +114,14 @@ def parse_query(query: str) -> LexicalQuery:
     return LexicalQuery(text if end else query, terms, graphemes, _some(phrases), _some(excluded))
 
 
+def telling(query: str) -> float:
+    """How many words a query has, a repeated one as BM25 counts it; 0 if all are stop words."""
+    parsed = parse_query(query)
+    if not stems(fold(parsed.text), stop_words=False):
+        return 0.0
+    return sum(parsed.terms.values())
+
+
 def _pasted(query: str, lines: list[str]) -> LexicalQuery:
     """A query of several lines."""
     chosen = messages(lines)
