@@ -4,7 +4,7 @@ import re
 
 from tests.docs.readme import ROOT, demo_commands, pasted
 
-HIT = re.compile(r"^ *\d+  (\S+):(\d+)  \d+\.\d{2,3}  .*\((?:\w+ \d+(?:, )?)+\)$", re.MULTILINE)
+HIT = re.compile(r"^ *\d+  (\S+):(\d+)  [01]\.\d\d  .*\((?:\w+ \d+(?:, )?)+\)$", re.MULTILINE)
 
 
 def test_the_commands_shown_are_those_of_make_demo() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval import Document, Hybrid, Index
 from retrieval.errors import InputError
 from retrieval.index.reading.relevance import COEFFICIENTS, _fitted, _is_latin
-from retrieval.types import RETRIEVERS, Retriever
+from retrieval.types import RETRIEVERS, Hit, Retriever
 
 from .fake_encoder import FakeEncoder
 from .samples import ids
@@ -195,6 +197,65 @@ def test_of_a_group_every_passage_has_its_own(pages: Index) -> None:
     grouped = pages.search("who holds the lock", 5, group="document")
     assert {hit.document_id: hit.relevance for hit in grouped} == flat
     assert ids(grouped)[0] == "lock"
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """Documents of several passages, many of which are copies of each other."""
+    index = Index.create(
+        tmp_path_factory.mktemp("copied") / "index", encoder=FakeEncoder(), passage_tokens=16
+    )
+    drawn = random.Random(11)
+    some = ["hen", "fox", "egg", "barn", "hay", "corn", "dog", "cat", "cow", "pig"]
+    parts = [" ".join(drawn.choices(some, k=12)) + "." for _ in range(25)]
+    for number in range(40):
+        text = "\n\n".join(drawn.choices(parts, k=drawn.randrange(1, 6)))
+        index.add([Document(f"d{number:02}", text, title=drawn.choice(["", "Farm", "Hen"]))])
+    return index
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    query=st.sampled_from(["hen egg", "fox", "corn hay barn dog", "pig unheard"]),
+    retriever=st.sampled_from(RETRIEVERS),
+    k=st.integers(1, 30),
+    copies=st.booleans(),
+    grouped=st.booleans(),
+    rank=st.integers(0, 40),
+)
+def test_folding_grouping_and_the_limit_compose(
+    copied: Index,
+    query: str,
+    retriever: Retriever,
+    k: int,
+    copies: bool,
+    grouped: bool,
+    rank: int,
+) -> None:
+    """Each leaves out of the plain ranking what it says; what is left has the same relevance."""
+    every = copied.search(query, 1000, retriever=retriever, copies=True)
+    least = every[min(rank, len(every) - 1)].relevance
+    expected = [hit for hit in every if hit.relevance >= least]
+    if not copies:
+        firsts = {" ".join(hit.text.split()): hit for hit in reversed(expected)}
+        expected = [hit for hit in expected if firsts[" ".join(hit.text.split())] is hit]
+    if grouped:
+        best = {hit.document_id: hit for hit in reversed(expected)}
+        expected = [hit for hit in expected if best[hit.document_id] is hit]
+    found = copied.search(
+        query,
+        k,
+        retriever=retriever,
+        copies=copies,
+        group="document" if grouped else None,
+        min_relevance=least,
+    )
+
+    def told(hits: list[Hit]) -> list[tuple[str, int, float, float]]:
+        return [(h.document_id, h.passage.ordinal, h.score, h.relevance) for h in hits]
+
+    assert told(found) == told(expected[:k])
+    assert all(other.relevance >= least for hit in found for other in hit.others)
 
 
 @pytest.mark.parametrize("least", [-0.1, 1.5, True, "0.2", float("nan")])

@@ -67,13 +67,14 @@ def _listed(
         asked = [queries[place] for place in left]
         ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
-            run = ranking.run if request.copies else _distinct(snapshot, ranking.run)
-            relevance = relevances(snapshot, queries[place], run, ranking.by)
-            enough = int(np.count_nonzero(relevance >= request.min_relevance))
+            relevance = relevances(snapshot, queries[place], ranking.run, ranking.by)
+            enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
+            run = ranking.run.first(enough)
             exhausted = len(ranking.run) < depth or depth >= snapshot.passages
-            listed = _shown(snapshot, ranking, run.first(enough), request)
-            listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=True))
-            if exhausted or enough < len(run) or len(listed.run) >= request.k:
+            distinct = run if request.copies else _distinct(snapshot, run)
+            listed = _shown(snapshot, ranking, distinct, request)
+            listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=False))
+            if exhausted or enough < len(ranking.run) or len(listed.run) >= request.k:
                 lists[place] = listed
         left = [place for place in left if place not in lists]
         depth *= _DEEPER
