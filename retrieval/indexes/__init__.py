@@ -25,9 +25,9 @@ from retrieval.indexes.lexical import (
     FIELDS,
     LexicalIndex,
     LexicalQuery,
+    content_words,
     highlight,
     parse_query,
-    telling,
     write_lexical,
 )
 from retrieval.indexes.ranking import TieOrder, below, top_k
@@ -49,6 +49,7 @@ __all__ = [
     "TieOrder",
     "TokenMatches",
     "below",
+    "content_words",
     "fuse",
     "highlight",
     "merge_compressed",
@@ -59,7 +60,6 @@ __all__ = [
     "parse_query",
     "path_glob",
     "register_functions",
-    "telling",
     "token_dim_problem",
     "top_k",
     "train_codec",

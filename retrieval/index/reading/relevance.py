@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Query, Run, score
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import telling
+from retrieval.indexes import content_words
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
 """By the retrievers that scored, the weight of each feature and a constant, of both models; and the
@@ -83,7 +83,7 @@ def features(
     passages: the logarithm of how many there are: the more, the better the best by chance is
     """
     values: dict[str, Values] = {}
-    words = telling(query.read or query.text)
+    words = content_words(query.read or query.text)
     for name, scored in by.items():
         own = _aligned(run, scored)
         if name == "lexical":

@@ -2,7 +2,7 @@
 
 from retrieval.indexes.lexical.fields import FIELD_WEIGHTS, FIELDS
 from retrieval.indexes.lexical.highlights import highlight
-from retrieval.indexes.lexical.queries import LexicalQuery, parse_query, telling
+from retrieval.indexes.lexical.queries import LexicalQuery, content_words, parse_query
 from retrieval.indexes.lexical.searching import LexicalIndex
 from retrieval.indexes.lexical.writing import write_lexical
 
@@ -11,8 +11,8 @@ __all__ = [
     "FIELD_WEIGHTS",
     "LexicalIndex",
     "LexicalQuery",
+    "content_words",
     "highlight",
     "parse_query",
-    "telling",
     "write_lexical",
 ]

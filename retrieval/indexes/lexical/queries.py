@@ -114,7 +114,7 @@ def parse_query(query: str) -> LexicalQuery:
     return LexicalQuery(text if end else query, terms, graphemes, _some(phrases), _some(excluded))
 
 
-def telling(query: str) -> float:
+def content_words(query: str) -> float:
     """How many words a query has, a repeated one as BM25 counts it; 0 if all are stop words."""
     parsed = parse_query(query)
     if not stems(fold(parsed.text), stop_words=False):
