@@ -41,7 +41,9 @@ def test_a_hit_says_where_it_comes_from(index: Index) -> None:
         highlights=((10, 15), (16, 19)),
         metadata=FOX.metadata,
         context="Foxes",
+        relevance=hit.relevance,
     )
+    assert 0 < hit.relevance < 1
     assert index.search("sleeps", retriever="lexical")[0].path is None
     (bare, *_) = index.search("brown fox", retriever="lexical", highlights=False)
     assert bare == replace(hit, highlights=())

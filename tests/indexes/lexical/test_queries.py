@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.indexes.lexical import LexicalIndex, parse_query, write_lexical
+from retrieval.indexes.lexical import LexicalIndex, content_words, parse_query, write_lexical
 
 from .made import build
 
@@ -166,3 +166,24 @@ def test_phrases_in_other_scripts(tmp_path: Path, text: str, phrase: str, other:
     index = LexicalIndex.open(tmp_path)
     assert index.search(phrase, 1)[0].tolist() == [0]
     assert index.search(other, 1)[0].tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("the valve", 1),
+        ("steam valve", 2),
+        ("valve -steam", 1),
+        ("the of and to", 0),
+        ("...", 0),
+        ("", 0),
+        ("数据库", 2),  # its bigrams
+    ],
+)
+def test_words_that_ask_for_something(query: str, count: int) -> None:
+    assert content_words(query) == count
+
+
+def test_a_repeated_word_counts_for_more_but_not_for_many() -> None:
+    assert 1 < content_words("valve " * 2) < 2
+    assert content_words("valve " * 1000) < 3

@@ -285,3 +285,27 @@ def test_thousands_of_equal_passages(tmp_path: Path) -> None:
     assert index.search("kax", 3)[0].tolist() == [1, 3, 5]
     assert index.search("bol", 3)[0].tolist() == [0, 2, 4]
     assert index.search("kax bol", 10_001)[0].tolist() == [*range(0, 20_000, 2), 1]
+
+
+def test_what_all_words_of_a_query_are_worth(tmp_path: Path) -> None:
+    words = ["kax", "bol", "tir", "muv", "pog"]
+    docs = {i: ("", " ".join(words[: 1 + i % 5])) for i in range(40)}  # kax in all, pog in a fifth
+    index = build(tmp_path, docs)
+    single = [index.ideal(word) for word in words]
+    assert single == sorted(single)  # the rarer, the more
+    assert index.ideal("unheard") > single[-1]  # as the rarest
+    assert index.ideal("kax pog") == pytest.approx(single[0] + single[-1])
+    assert index.ideal("...") == 0.0
+
+
+@given(
+    passages_of=st.dictionaries(st.integers(0, 50), sentences, min_size=1, max_size=12),
+    query=sentences,
+)
+@settings(max_examples=40, deadline=None)
+def test_no_text_is_worth_more_than_all_words_of_a_query(
+    tmp_path_factory: pytest.TempPathFactory, passages_of: Mapping[int, str], query: str
+) -> None:
+    index = build(tmp_path_factory.mktemp("index"), {i: ("", t) for i, t in passages_of.items()})
+    _, scores = index.search(query, 100)
+    assert all(score <= index.ideal(query) * (1 + 2 * ROUNDED) for score in scores.tolist())
