@@ -51,6 +51,8 @@ class Run:
         self._again = False
         self._started = time.monotonic()
         self._remaining = Remaining(())
+        self._compressed = 0.0  # seconds
+        self._compressing_since: float | None = None
 
     def advance(self, now: ProgressUpdate) -> None:
         """Report what the writer does: it encodes, or compresses token vectors."""
@@ -206,9 +208,9 @@ class Run:
         if self._progress is None:
             return
         seconds = time.monotonic() - self._started
-        done, total = self._done, self._bytes_total
-        left = self._remaining.seconds(seconds, writer.encoded if writer else 0, pending)
-        now = compressing or ProgressUpdate("encoding", done, total, "bytes", left)
+        now = compressing or self._encoding(seconds, writer.encoded if writer else 0, pending)
+        if compressing and self._compressing_since is None:
+            self._compressing_since = seconds
         self._progress(
             SyncProgress(
                 stage=now.stage,
@@ -223,6 +225,14 @@ class Run:
                 seconds=seconds,
             )
         )
+
+    def _encoding(self, seconds: float, encoded: int, pending: int) -> ProgressUpdate:
+        """How far the encoding is; the time that compressing took says nothing of its speed."""
+        if self._compressing_since is not None:
+            self._compressed += seconds - self._compressing_since
+            self._compressing_since = None
+        left = self._remaining.seconds(seconds - self._compressed, encoded, pending)
+        return ProgressUpdate("encoding", self._done, self._bytes_total, "bytes", left)
 
 
 def _renamed(id: str, file: str, other: str) -> str:

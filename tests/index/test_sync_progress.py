@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import retrieval.sync
 from retrieval.documents import ReadOptions
 from retrieval.index import Index
 from retrieval.sync import SyncProgress, sync
-from retrieval.types import COMPRESSING, ProgressUpdate
+from retrieval.types import COMPRESSING, Embeddings, LateOptions, ProgressUpdate
 
-from .source_files import jsonl
+from .fake_encoder import FakeEncoder
+from .source_files import jsonl, write
 
 
 def test_progress_ends_where_it_said(index: Index, docs: Path) -> None:
@@ -70,3 +72,39 @@ def test_time_left(index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert known
     assert known[-1] == 0
     assert all(left >= 0 for left in known)
+
+
+def test_the_time_that_compressing_takes_is_not_taken_for_that_of_encoding(
+    tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of it leaves the speed of encoding as it was."""
+    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 400)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
+    for number in range(60):
+        words = " ".join(f"w{number} v{n}" for n in range(40))
+        write(tmp_path / "docs" / f"{number:02}.txt", words)
+    clock = [0.0]
+    monkeypatch.setattr("retrieval.sync.run.time.monotonic", lambda: clock[0])
+    real = encoder.encode_documents
+
+    def encode(texts: Sequence[str]) -> Embeddings:
+        clock[0] += sum(map(len, texts)) / 100
+        return real(texts)
+
+    monkeypatch.setattr(encoder, "encode_documents", encode)
+    seen: list[tuple[str, float | None, float]] = []
+
+    def note(now: SyncProgress) -> None:
+        if now.stage == COMPRESSING:
+            clock[0] += 3600
+        seen.append((now.stage, now.seconds_left, clock[0]))
+
+    late = LateOptions(exact_passages=100)
+    with Index.create(tmp_path / "i", encoder=encoder, passage_tokens=8, late=late) as index:
+        sync(index, [tmp_path / "docs"], progress=note)
+    first = [stage for stage, _, _ in seen].index(COMPRESSING)
+    after = [(left, at) for stage, left, at in seen[first:] if stage != COMPRESSING and left]
+    assert len(after) > 20
+    breaks = sum(stage == COMPRESSING for stage, _, at in seen)
+    assert breaks > 1
+    assert all(left < 1000 for left, _ in after)
