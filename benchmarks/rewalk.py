@@ -6,6 +6,7 @@ Makes a repository of small files in folders of a few each, with a `.gitignore`,
 all files tracked, indexes it once by an encoder that costs nothing, and then in turns:
 
 - bare: a walk by os.scandir and stat, of files and folders alone;
+- os.walk: the same by os.walk and os.stat;
 - walk: a Discovery that knows every file;
 - sync: `retrieval.sync.sync` of the index;
 - look: whether files have changed, without and (`search`) with the bound that a search puts on it;
@@ -124,11 +125,12 @@ def make(top: Path, files: int, to_a_folder: int) -> None:
 
 def measured(top: Path, index: Index, files: int, runs: int) -> list[dict[str, Any]]:
     """All in turns, so that whatever else goes on meets all."""
-    known = {path: (size, times) for path, size, times, _ in index.known_files()}
+    known: dict[str, Stamp] = {row[2]: row for row in index.known_files()}
     program = [sys.executable, "-m", "retrieval"]
     again = [*program, "index", "--index", str(index.path), "--json"]
     ways: dict[str, Callable[[], int]] = {
         "bare": lambda: bare(top),
+        "os.walk": lambda: bare_by_os_walk(top),
         "walk": lambda: walked(top, known),
         "sync": lambda: sync(index).unchanged,
         "look": lambda: files if not changes(index, 60) else 0,
@@ -179,6 +181,17 @@ def bare(top: Path) -> int:
                     count += entry.name.endswith(".py")
                 elif entry.name not in (".git", ".retrieval"):
                     pending.append(entry.path)
+    return count
+
+
+def bare_by_os_walk(top: Path) -> int:
+    """As `bare`."""
+    count = 0
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name not in (".git", ".retrieval")]
+        for name in names:
+            os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 -- what it is about
+            count += name.endswith(".py")
     return count
 
 

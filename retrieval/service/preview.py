@@ -73,7 +73,7 @@ def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None
         new=[file.id for file in found.files if file.id not in known.stamps],
         changed=[file.id for file in found.files if file.id in known.stamps],
         unchanged=list(found.unchanged),
-        gone=gone_of(sorted(known.stamps.keys() - found.ids), plan, found),
+        gone=gone_of(sorted(set(known.stamps).difference(found.met())), plan, found),
         left_out=[one for one in left_out if one.id != own],
         problems=[*plan.problems, *found.problems],
     )

@@ -14,8 +14,8 @@ from retrieval.store.schema import SourceRecord
 
 _COLUMNS = "path, size, mtime_ns, hash, reader"
 
-FileRow = tuple[str, int, int, str | None]
-"""Path, size, times and reader of a file, as in `SourceRecord`."""
+FileRow = tuple[int, int, str, str | None]
+"""Size, times, path and reader of a file, as in `SourceRecord`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class SourceReading(ABC):
         """
         with self._reading() as database:
             return database.execute(
-                "SELECT path, size, mtime_ns, reader FROM sources"
+                "SELECT size, mtime_ns, path, reader FROM sources"
                 " WHERE path >= ? ORDER BY path LIMIT ?",
                 (start, most),
             ).fetchall()

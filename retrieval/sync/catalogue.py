@@ -28,7 +28,7 @@ class Catalogue:
 
 def catalogue(rows: Sequence[FileRow], options: ReadOptions) -> Catalogue:
     """The files of these rows; `options` are how files are to be read now."""
-    stamps = {path: (size, times) for path, size, times, _ in rows}
+    stamps: dict[str, Stamp] = {row[2]: row for row in rows}
     outdated = _outdated(rows, options)
     if not outdated:
         return Catalogue(stamps, stamps)
@@ -52,13 +52,13 @@ def _outdated(rows: Sequence[FileRow], options: ReadOptions) -> set[str]:
     What a file is read by follows from the ending of its name but for a few: it is asked once for
     each ending, and not for each of many files.
     """
-    kinds = {(reader, path.rpartition(".")[2]) for path, _, _, reader in rows}
+    kinds = {(reader, path.rpartition(".")[2]) for _, _, path, reader in rows}
     current = {kind: _is_current(*kind, options) for kind in kinds}
     if all(current.values()):
         return set()
     by_name: dict[tuple[str, str], bool] = {}
     outdated = set()
-    for path, _, _, reader in rows:
+    for _, _, path, reader in rows:
         found = current[reader, path.rpartition(".")[2]]
         if found is None:
             read_by, name = reader_read(reader), path.rpartition("/")[2]

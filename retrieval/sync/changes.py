@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from retrieval.documents import SourceFile, Stamp, discover
+from retrieval.documents import SourceFile, discover
 from retrieval.errors import RetrievalError
 from retrieval.index import Index
 from retrieval.store import FileRow
@@ -131,9 +131,9 @@ class _Known:
         self._read = read
         self._folder: str | None = None
         self._first = self._last = ""  # all files from one to the other are in `_stamps`
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, FileRow] = {}
 
-    def get(self, id: str, /) -> Stamp | None:
+    def get(self, id: str, /) -> FileRow | None:
         """How a file was when it was read; None if it is not known."""
         if self._first <= id <= self._last:
             return self._stamps.get(id)
@@ -141,11 +141,11 @@ class _Known:
         if folder != self._folder:  # its files stand together, but for those of folders in it
             self._folder = folder
             rows = self._read(folder, _AT_ONCE)
-            self._stamps = {path: (size, times) for path, size, times, _ in rows}
-            self._first, self._last = folder, rows[-1][0] if rows else folder
+            self._stamps = {row[2]: row for row in rows}
+            self._first, self._last = folder, rows[-1][2] if rows else folder
             if id <= self._last:
                 return self._stamps.get(id)
-        return next((row[1:3] for row in self._read(id, 1) if row[0] == id), None)
+        return next((row for row in self._read(id, 1) if row[2] == id), None)
 
     def ids(self, until: str | None) -> list[str]:
         """Ids of all files before this place."""
@@ -154,5 +154,5 @@ class _Known:
             rows = self._read(f"{found[-1]}\0" if found else "", 16 * _AT_ONCE)
             if not rows:
                 break
-            found += [row[0] for row in rows]
+            found += [row[2] for row in rows]
         return [id for id in found if until is None or id < until]

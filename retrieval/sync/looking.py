@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from retrieval.documents import (
@@ -46,10 +47,9 @@ class Found:
         """Ids of what was walked."""
         return [root for walk in self.walks for root in walk.roots]
 
-    @property
-    def ids(self) -> set[str]:
+    def met(self) -> Iterator[str]:
         """Ids of all files worth reading."""
-        return {*self.unchanged, *(file.id for file in self.files)}
+        return chain(self.unchanged, (file.id for file in self.files))
 
     @property
     def problems(self) -> list[str]:

@@ -34,7 +34,7 @@ def moves(
     sizes = {file.size for file in new}
     looked_for = set(gone)
     vacated: dict[tuple[int, str], list[str]] = {}
-    for id, (size, _) in known.items():
+    for id, (size, *_) in known.items():
         if size in sizes and (id in looked_for or is_gone(id)):
             vacated.setdefault((size, hash_of(id)), []).append(id)
     wanted = {size for size, _ in vacated}

@@ -94,7 +94,7 @@ def sync(
         judged = judged_of(store.remembered)
         unopened, unjudged = ({}, {}) if again else (known.unopened, judged)
         found = look(plan, base, now, [index.path, *exclude], unopened, unjudged, on_left_out)
-        missing = sorted({*known.stamps, *unrecorded} - found.ids)
+        missing = sorted({*known.stamps, *unrecorded}.difference(found.met()))
         gone = gone_of(missing, plan, found)
         moved = moves.moves(
             found.files, known.stamps, store.hash_of_source, gone, _is_gone(plan, found, base)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.index import Index
+from retrieval.store import FileRow
 from retrieval.sync import changes as module
 from retrieval.sync import sync
 from retrieval.sync.changes import changes
@@ -117,5 +118,5 @@ def test_what_a_rule_keeps_out_now_is_gone(index: Index, docs: Path) -> None:
     assert changes(index, 60).gone == ("docs/a.md",)
 
 
-def dict_of(index: Index) -> dict[str, tuple[int, int]]:
-    return {path: (size, times) for path, size, times, _ in index.known_files()}
+def dict_of(index: Index) -> dict[str, FileRow]:
+    return {row[2]: row for row in index.known_files()}

@@ -29,7 +29,7 @@ class BatchFilter:
         chunks: stretches of names that are meant besides; a NUL stands before each name.
     """
 
-    __slots__ = ("_chunks", "_extensions", "_levels", "_names")
+    __slots__ = ("_chunks", "_endings", "_extensions", "_levels", "_names")
 
     def __init__(
         self,
@@ -57,6 +57,9 @@ class BatchFilter:
                     rooted.add((body[:first], _chunk(body[body.rfind("/") + 1 :])))
             if parents or rooted:
                 self._levels.append((start, parents, rooted))
+        self._endings = self._extensions.union(
+            name[max(0, name.rfind(".")) :] for name in self._names
+        )
 
     def _add_name(self, body: str, first: int) -> None:
         if first < 0:
@@ -74,10 +77,11 @@ class BatchFilter:
             names: of the files.
         """
         joined = "\0".join(["", *names]).lower()
-        if not self._names.isdisjoint(joined.split("\0")):
-            return True
         # Whatever follows a dot is taken for an extension: to split once is what makes this fast.
-        if not self._extensions.isdisjoint(joined.replace(".", "\0.").split("\0")):
+        endings = joined.replace(".", "\0.").split("\0")
+        if not self._endings.isdisjoint(endings) and not (
+            self._extensions.isdisjoint(endings) and self._names.isdisjoint(joined.split("\0"))
+        ):
             return True
         for chunk in self._chunks:
             if chunk in joined:

@@ -255,8 +255,10 @@ class Discovery:
 
     def _is_entered(self, folder: Folder, parent: Folder | None, names: list[str]) -> bool:
         """Whether a folder that holds these names is walked; if so, with which rules and why."""
-        folder.names = frozenset(names)
+        folder.listed = names
         folder.prefix, folder.real_prefix = _prefix(folder.path), _prefix(folder.real)
+        if self._judge.is_plain(folder):
+            return True
         if not self._options.no_ignore and not folder.included:
             folder.rules = folder.rules.within(folder.path, folder.names, self._problem)
         reason = self._judge.folder(folder, parent)
@@ -331,7 +333,8 @@ class Discovery:
             sizes = f"has {size} bytes and the limit is {self._max_bytes}"
             return _Skipped(Reason.TOO_LARGE, f"{sizes}; split it or raise the limit")
         stamp = size, times
-        if self._known is not None and self._known.get(id) == stamp:
+        read = self._known.get(id) if self._known is not None else None
+        if read is not None and read[:2] == stamp:
             self._unchanged.ids.append(id)
             return None
         seen = self._judged.get(id) if judged else None

@@ -126,13 +126,14 @@ _MARKS = (
     _Mark(Reason.BUILD, "htmlcov", all_of="index.html"),
     _Mark(Reason.BUILD, "public", all_of="index.html sitemap.xml", beside="config.toml"),
 )
-_NAMED = frozenset(name for mark in _MARKS for name in mark.folders.split())
-_HELD = frozenset(
+HELD = frozenset(
     name for mark in _MARKS for name in f"{mark.all_of} {mark.any_of} bin {_CACHE_TAG}".split()
 )
-"""No folder is of a kind that has neither one of these names nor holds one of these."""
-_METADATA = (".egg-info", ".dist-info")
+"""Names of entries that may tell what kind of folder they stand in."""
+
 _OF_JAVASCRIPT = frozenset({"dist", "build", "out", "es", "esm", "cjs", "umd"})
+_NAMED = _OF_JAVASCRIPT.union(name for mark in _MARKS for name in mark.folders.split())
+_METADATA = (".egg-info", ".dist-info")
 
 _MAX_SAMPLED = 12
 _SCRIPTS = (".js", ".mjs", ".cjs", ".css")
@@ -153,6 +154,11 @@ def reason_by_name(name: str, beside: frozenset[str]) -> Reason | None:
     return None
 
 
+def is_telling(name: str) -> bool:
+    """Whether a folder of this name may be of a kind; any is if it holds one of `HELD`."""
+    return name in _NAMED or name.endswith(_METADATA)
+
+
 def reason_by_content(
     path: str,
     name: str,
@@ -171,7 +177,7 @@ def reason_by_content(
     """
     if name in _OF_JAVASCRIPT and "package.json" in beside:
         return Reason.BUILD if _is_built(path, names, is_machine_made) else None
-    if names.isdisjoint(_HELD) and name not in _NAMED and not name.endswith(_METADATA):
+    if names.isdisjoint(HELD) and not is_telling(name):
         return None
     for mark in _MARKS:
         if mark.fits(name, names, beside):

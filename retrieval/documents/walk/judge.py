@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrieval.documents.formats.languages import BINARY_EXTENSIONS
@@ -14,7 +15,10 @@ from retrieval.documents.walk.left_out import Reason
 from retrieval.documents.walk.options import Choice, WalkOptions
 from retrieval.documents.walk.repository import Repository
 from retrieval.documents.walk.roots import Root, Roots
-from retrieval.documents.walk.rules import IgnoreRules, Verdict
+from retrieval.documents.walk.rules import RULE_FILES, IgnoreRules, Verdict
+
+_TELLING = folders.HELD | RULE_FILES
+"""Names of entries that say something of the folder that they stand in."""
 
 
 @dataclass(slots=True)
@@ -30,7 +34,7 @@ class Folder:
         outside: whether a link led to it: it lies under none of the paths that were given.
         included: whether the user wants what lies in it though ignore files say otherwise.
         reason: why what lies in it is left out, but for what the user wants taken in.
-        names: of its entries, once it was listed.
+        listed: the names of its entries, once it was listed.
         prefix: what stands before a name in an entry's path, once it was listed.
         real_prefix: the same with every link followed.
     """
@@ -43,9 +47,17 @@ class Folder:
     outside: bool = False
     included: bool = False
     reason: Reason | None = None
-    names: frozenset[str] = frozenset()
+    listed: Sequence[str] = ()
     prefix: str = ""
     real_prefix: str = ""
+    _names: frozenset[str] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of its entries, for those who look for one."""
+        if self._names is None:
+            self._names = frozenset(self.listed)
+        return self._names
 
 
 class Judge:
@@ -105,6 +117,11 @@ class Judge:
         if name[0] == "." and not self._options.hidden and verdict is not Verdict.ASKED_FOR:
             return Reason.HIDDEN, verdict
         return None if is_folder else machine.reason_by_name(name), verdict
+
+    def is_plain(self, folder: Folder) -> bool:
+        """Whether a folder brings no rules and is of no kind that is left out, as most are not."""
+        name = folder.path[folder.path.rfind("/") + 1 :]
+        return _TELLING.isdisjoint(folder.listed) and not folders.is_telling(name)
 
     def folder(self, folder: Folder, parent: Folder | None) -> Reason | None:
         """Why a folder is left out after all, now that it is known what it holds."""

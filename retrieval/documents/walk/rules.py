@@ -20,7 +20,8 @@ from retrieval.documents.walk.repository import Repository
 from retrieval.documents.walk.settings_files import read_small
 
 GITIGNORE, IGNORE = ".gitignore", ".ignore"
-_FILES = frozenset({".git", GITIGNORE, IGNORE})
+RULE_FILES = frozenset({".git", GITIGNORE, IGNORE})
+"""Names of what brings rules into a folder."""
 
 
 class Verdict(Enum):
@@ -82,7 +83,7 @@ class IgnoreRules:
             problem: told of files that cannot be read.
         """
         rules = self
-        if names is not None and names.isdisjoint(_FILES):
+        if names is not None and names.isdisjoint(RULE_FILES):
             return self
         if names is None or ".git" in names:
             repository = Repository.at(folder, problem)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-Stamp = tuple[int, int]
-"""The size of a file in bytes and its times, as `SourceFile.times`: a file that has the same ones
-as when it was read is taken to be as it was."""
+Stamp = tuple[int, int, *tuple[Any, ...]]
+"""The size of a file in bytes and its times, as `SourceFile.times`, and whatever else is known of
+it. A file that has the same two as when it was read is taken to be as it was."""
 
 TIMES_MASK = 2**63 - 1
 """The bits that are kept of both times of change as one number."""
@@ -34,7 +34,7 @@ class SourceFile:
     ctime_ns: int = 0
 
     @property
-    def stamp(self) -> Stamp:
+    def stamp(self) -> tuple[int, int]:
         """By which it is known again."""
         return self.size, self.times
 
