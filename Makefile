@@ -1,6 +1,6 @@
 # make demo   install the package, index docs/, search it
 # make test   everything that a change must pass
-# make quick  lint and the tests of the lower rooms, in about a minute
+# make quick  lint and the tests of the lower rooms, in under a minute
 #
 # Needs make, a C compiler and Python 3.11 or newer. `make PYTHON=/path/to/python demo` names one.
 
@@ -34,9 +34,10 @@ readme:
 
 test: lint types unit sanitize
 
-# Lint, and the tests of what a change of formats, walking, indexes or files touches.
+# Lint, and the tests of what a change of formats, walking, indexes or files touches, on all cores.
+# A test that is named at the end took half a second or more: mark it `slow`, or make it faster.
 quick: lint
-	$(TEST)/bin/python -m pytest -m "not slow" tests/documents tests/files tests/indexes tests/service \
+	$(TEST)/bin/python -m pytest -n auto -m "not slow" --durations=5 --durations-min=0.5 tests/documents tests/files tests/indexes tests/service \
 		$(wildcard tests/test_*.py)
 
 lint: $(TEST)/.installed

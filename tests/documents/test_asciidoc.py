@@ -174,6 +174,7 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(LINES, max_size=40), st.sampled_from(["\n", "\r\n"]))
 def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None:

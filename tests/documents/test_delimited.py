@@ -83,6 +83,7 @@ def test_suffixes_say_the_delimiter(name: str, delimiter: str) -> None:
 CELLS = st.text(st.sampled_from('ab1 ,;"\n\té'), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=12),

@@ -156,6 +156,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=60).map("".join))
 def test_an_outline_lies_within_its_page(page: str) -> None:
@@ -167,6 +168,7 @@ def test_an_outline_lies_within_its_page(page: str) -> None:
             assert " ".join(text[section.start : section.body].split()) == section.heading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     ["<li>", "<p>\n", "<div hidden>", "<td>", "<table>", "<h2>a", "<section>", "<a>", "<dd>a",

@@ -139,6 +139,7 @@ TAGS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TAGS | st.text(max_size=4), max_size=40).map("".join))
 def test_every_line_stays_where_it_is(source: str) -> None:
@@ -158,6 +159,7 @@ def test_a_word_is_on_the_line_of_its_source(parts: list[str]) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     ["<", "<a", '<a b="', "<a b='", "<a/", "</", "<!--", "<!", "<?", "<svg>", "<title>", "&", "&a"],

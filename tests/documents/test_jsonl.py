@@ -147,6 +147,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(["id", "_id", "text", "title", "metadata", "path", "line", "language"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(FIELDS | st.text(max_size=3), JSON), max_size=5))
 def test_every_line_is_a_document_or_a_problem(lines: list[dict[str, object]]) -> None:
     documents, problems = parse("\n".join(json.dumps(line) for line in lines), path="x.jsonl")

@@ -198,6 +198,7 @@ def test_words_of_anything(source: str) -> None:
     assert plain(source) == " ".join(plain(source).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     ["{", "\\section{", "\\begin{a}", "\\begin{table}", "\\begin{verbatim}", "\\\\", "\\verb|", "%",

@@ -413,6 +413,7 @@ def test_a_broken_message_costs_only_itself(mbox: Path) -> None:
     assert [one.metadata["message_id"] for one in found][-1] == "1@example.org"
 
 
+@pytest.mark.slow
 def test_damaged_mail_is_read_or_refused(mbox: Path) -> None:
     rich = message()
     rich.add_alternative(f"<h1>A</h1><p>{FILL}</p>", subtype="html")

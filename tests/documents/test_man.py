@@ -165,6 +165,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES | st.text(max_size=6), max_size=40), st.sampled_from(["\n", "\r\n"]))
 def test_lines_stay_and_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None:

@@ -174,6 +174,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=40), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None:
@@ -185,6 +186,7 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
             assert "|" in text[block.start : block.end]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["<h1>", "<h1 ", "|", "| a\n", "- ", "> ", "# a\n", "[", "*a", "`a", "|-"]
 )

@@ -184,6 +184,7 @@ CELLS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(CELLS | VALUES, max_size=6), st.dictionaries(KEYS, VALUES, max_size=2))
 def test_an_outline_lies_within_its_text(cells: list[Any], metadata: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ def tokens_in(passage: Passage, spans: NDArray[np.int64]) -> int:
     return int(((spans[:, 0] < passage.end) & (spans[:, 1] > passage.start)).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOKENIZERS)
 @settings(max_examples=150, deadline=None)
 @given(
@@ -143,6 +144,7 @@ def test_a_megabyte_without_a_space_is_one_token_or_many() -> None:
     assert {len(piece) for piece in texts_of(text, passages)[1:-2]} == {400}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     "unit",

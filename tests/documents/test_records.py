@@ -104,6 +104,7 @@ def test_what_is_broken_in_an_array_is_named(broken: str, ids: str, said: str) -
     assert problems[0].startswith(said)
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(FIELDS | st.text(max_size=3), JSON), max_size=5), st.data())
 def test_records_are_the_same_however_they_stand(
     records: list[dict[str, object]], data: st.DataObject
@@ -125,6 +126,7 @@ def test_no_text_is_too_odd(text: str) -> None:
     assert all(one.id for one in documents)
 
 
+@pytest.mark.slow
 def test_many_broken_lines_take_no_longer_than_many_good_ones() -> None:
     """Each of them could open what only the end of the file closes."""
     for line in ('{"a": [', '{"a": "', "[{", '{"a": {"b":'):
@@ -181,6 +183,7 @@ def test_a_json_file_of_one_long_text_is_that_text(tmp_path: Path) -> None:
     assert document.text == "what to read"
 
 
+@pytest.mark.slow
 def test_packed_records_are_found_and_read(tmp_path: Path) -> None:
     packed = gzip.compress("\n".join(map(json.dumps, RECORDS)).encode())
     source = file(tmp_path, "a.jsonl.gz", packed)

@@ -22,6 +22,7 @@ def rows(number: int, count: int = 3) -> Rows:
     return np.random.default_rng(number).integers(0, 1 << 16, (count, 5)).astype(np.uint16)
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.booleans()), max_size=20))
 def test_two_writers_keep_what_they_committed(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, bool]]

@@ -125,6 +125,7 @@ def test_blocks_that_do_not_fill_the_shape_are_refused(tmp_path: Path) -> None:
         write_array(tmp_path / "a.npy", "<i8", (3,), [np.arange(2)])
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), max_size=5), st.sampled_from([(), (3,), (0,)]))
 def test_an_array_grows_to_what_is_appended(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], row: tuple[int, ...]

@@ -154,6 +154,7 @@ def select(connection: sqlite3.Connection, where: str) -> list[int]:
     return [n for (n,) in rows]
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(documents, min_size=1, max_size=4),

@@ -80,6 +80,7 @@ def test_what_changes_is_followed(index: Index, tmp_path: Path) -> None:
         watched.until(lambda: index.get("c.txt") is None)
 
 
+@pytest.mark.slow
 def test_the_index_itself_is_not_followed(index: Index, tmp_path: Path) -> None:
     """It lies among the files, and changes with every update."""
     update(index, [tmp_path / "docs"])

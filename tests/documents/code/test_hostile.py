@@ -62,6 +62,7 @@ def test_mutated_source_has_an_outline(language: str, count: int) -> None:
             check(found, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "text"),
     [

@@ -190,6 +190,7 @@ def test_offsets_count_characters() -> None:
     assert doc(outline, text, "größe") == '"""寸法 🚀."""'
 
 
+@pytest.mark.slow
 def test_source_that_nobody_wrote_is_read_by_its_layout() -> None:
     one_line = "x = [" + "1, " * 200_000 + "]\n"
     assert parsed(f"def f(): pass\n{one_line}", "a.py").outline.blocks == ()

@@ -72,6 +72,7 @@ def test_a_document_type_without_entities_is_borne() -> None:
     assert tree.text == "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [201, 10_000, 300_000])
 def test_elements_in_each_other_without_end_are_refused(depth: int) -> None:
     deep = f'<w:document xmlns:w="{W}"><w:body>{"<w:sdt>" * depth}{p("a")}{"</w:sdt>" * depth}'
@@ -164,6 +165,7 @@ FILES_TO_CHANGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "name"), FILES_TO_CHANGE)
 def test_a_damaged_file_is_read_or_refused(
     change: Callable[[bytes, random.Random], bytes], name: str

@@ -96,6 +96,7 @@ def test_a_file_that_takes_too_long_costs_itself_alone(
     assert worker() != before and not is_running(before)
 
 
+@pytest.mark.slow
 def test_a_processors_time_is_bounded_by_the_system() -> None:
     """Of the worker's own limit, without anybody's clock."""
     code = """
@@ -219,6 +220,7 @@ workers.parse(parsers.hangs, b"", Source("a"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_the_process_that_asks(number: signal.Signals) -> None:
     """In the middle of a file, whatever ends the process; and nothing is said but by Python."""

@@ -226,6 +226,7 @@ def test_dimensions_that_no_kernel_knows(tmp_path: Path, dim: int) -> None:
     refused(tmp_path, "late.codes.npy")
 
 
+@pytest.mark.slow
 def test_a_fuzzed_segment_does_not_crash(good: Path, tmp_path: Path) -> None:
     """In a process of its own: it ends by itself, whatever stands in the files."""
     here = Path(__file__).parent

@@ -49,6 +49,7 @@ def test_the_previous_generation_is_untouched(tmp_path: Path) -> None:
     assert matches(old, "word4") == [4]  # open readers keep what they opened
 
 
+@pytest.mark.slow
 def test_many_generations_hold_what_they_should_and_no_garbage(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     alive: dict[int, int] = {}

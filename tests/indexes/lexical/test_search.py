@@ -58,6 +58,7 @@ passages = st.fixed_dictionaries(
 factors = st.dictionaries(st.sampled_from(FIELDS), st.sampled_from([0.0, 0.3, 1.0, 2.5]))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     docs=st.dictionaries(st.integers(0, 40), passages, min_size=1, max_size=20),
@@ -221,6 +222,7 @@ def test_any_text_is_a_query(odd: LexicalIndex, query: str) -> None:
     assert set(ids.tolist()) <= {0} and np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(text=st.text(st.characters()), title=st.text(st.characters()))
 def test_any_text_can_be_indexed(
