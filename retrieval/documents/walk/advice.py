@@ -11,7 +11,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (".ppt .pps", _LIBREOFFICE.format("pptx")),
     (".djvu .xps", "convert them to PDF"),
     (".azw .azw3 .chm .lit .mobi", "convert them, as by Calibre: ebook-convert FILE FILE.epub"),
-    (".msg .ost .pst", "save their messages as .eml or .mbox"),
+    (".ost .pst", "save their messages as .eml or .mbox"),
     (
         ".bmp .gif .heic .jpeg .jpg .png .tif .tiff .webp",
         "pictures hold no text; where they show some, recognise it, as by Tesseract: "

@@ -3,6 +3,7 @@
 headers  words, addresses, dates, the thread
 parts    a message's parts: its text, and files that come with it
 mailbox  the messages of a file
+outlook  the message of a file that Outlook saved
 message  a message as documents
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from retrieval.documents.formats.format import Format
 from retrieval.documents.formats.mail.mailbox import is_mail
-from retrieval.documents.formats.mail.message import parse
+from retrieval.documents.formats.mail.message import parse, parse_outlook
 
 FORMATS = (
     Format(
@@ -22,4 +23,5 @@ FORMATS = (
         binary=True,
         isolated=True,  # what is attached may be in any format
     ),
+    Format("outlook", 1, parse_outlook, (".msg",), binary=True, isolated=True),
 )

@@ -14,9 +14,9 @@ from typing import Any
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
 from retrieval.documents.formats.builder import OutlineBuilder, lines_of
 from retrieval.documents.formats.composing import Composed
-from retrieval.documents.formats.format import Parsed, Source
+from retrieval.documents.formats.format import Parsed, Source, decoded
 from retrieval.documents.formats.languages import BINARY_EXTENSIONS, extension_of
-from retrieval.documents.formats.mail import headers
+from retrieval.documents.formats.mail import headers, outlook
 from retrieval.documents.formats.mail.mailbox import messages
 from retrieval.documents.formats.mail.parts import Attached, Parts, Shown
 from retrieval.documents.formats.table import format_of
@@ -87,6 +87,21 @@ def parse(data: bytes, source: Source) -> Iterator[Parsed]:
     if last is None:
         raise DocumentError("holds no message; headers such as From and Date were expected")
     yield replace(last, problems=(*last.problems, *unread.problems()))
+
+
+def parse_outlook(data: bytes, source: Source) -> Iterator[Parsed]:
+    """The message that Outlook saved in a file, and what is attached to it.
+
+    Other files have the same extension, such as messages of Tcl programs: those are read as text.
+    """
+    if not data.startswith(outlook.MAGIC):
+        text, problems = decoded(data, source)
+        yield Parsed(text, problems=problems, format="text")
+        return
+    unread = _Unread()
+    found = list(_message(outlook.message_of(data), source, None, {}, unread, 0))
+    found[-1] = replace(found[-1], problems=(*found[-1].problems, *unread.problems()))
+    yield from (replace(one, format=one.format or "mail") for one in found)
 
 
 def _documents(data: bytes, source: Source, unread: _Unread) -> Iterator[Parsed]:
