@@ -178,6 +178,15 @@ def test_other_passages_of_a_document_stand_below_its_best(tmp_path: Path) -> No
     assert all(len(line) <= PLAIN.width for line in shown)
 
 
+def test_passages_of_far_less_relevance_are_only_counted(tmp_path: Path) -> None:
+    def below(*relevances: float) -> list[str]:
+        others = tuple(hit(relevance=one, highlights=()) for one in relevances)
+        return rendered([hit(others=others)], tmp_path / ".retrieval", PLAIN).splitlines()[3:]
+
+    assert below(0.5, 0.08, 0.01)[1:] == ["    and 2 more passages"]
+    assert below(0.08) == ["    and 1 other passage"]
+
+
 def test_copies_are_counted_and_some_are_named(tmp_path: Path) -> None:
     def copies(*ids: str) -> tuple[Passage, ...]:
         return tuple(Passage(id, 0, 0, 9) for id in ids)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _INDENT = 4
 OTHERS = 3
 """Of so many other passages of a document, and of so many copies, it is said where they are."""
+_SHARE = 0.1
+"""Other passages are shown that have so much of the best one's relevance."""
 
 _LINES_COUNT = ("code", "json", "csv", "tsv", "psv", "jsonl", "mail")
 """Formats whose lines are never joined: each says something of its own."""
@@ -76,7 +78,8 @@ def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, sty
 
 def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
     """The document's other passages: where each is, its relevance and its best line."""
-    for other in hit.others[:OTHERS]:
+    near = [other for other in hit.others if other.relevance >= _SHARE * hit.relevance][:OTHERS]
+    for other in near:
         excerpt = snippet(other.text, other.highlights, style.width, prose=_is_prose(other))
         where = safe(_where(other, index, excerpt.start))
         symbol = f"{safe(_shortened(other.symbol, style.width // 3))}  " if other.symbol else ""
@@ -84,9 +87,10 @@ def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
         line = "".join(piece.text for piece in excerpt.rows[0]) if excerpt.rows else ""
         room = style.width - _INDENT - columns(head)
         yield style.dress("path", where) + head[len(where) :] + _shortened(line, max(room, 20))
-    left = len(hit.others) - OTHERS
-    if left > 0:
-        yield style.dress("faint", f"and {count(left, 'more passage')}")
+    left = len(hit.others) - len(near)
+    if left:
+        more = "more" if near else "other"
+        yield style.dress("faint", f"and {count(left, f'{more} passage')}")
 
 
 def _copies(hit: Hit) -> Iterator[str]:
