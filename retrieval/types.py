@@ -5,25 +5,52 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, TypeAlias
 
+from retrieval.encoder import (
+    Embeddings,
+    Encoder,
+    EncoderSide,
+    EncodesAhead,
+    PendingEmbeddings,
+    SpanEncoder,
+    TokenSpans,
+    VectorLocator,
+)
 from retrieval.errors import InputError
 
-if TYPE_CHECKING:  # numpy takes longer to import than all the rest of `import retrieval`
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = [
+    "COMPRESSING",
+    "NO_CONTEXT",
+    "NO_PLACE",
+    "RETRIEVERS",
+    "Context",
+    "Document",
+    "Embeddings",
+    "Encoder",
+    "EncoderSide",
+    "EncodesAhead",
+    "Hit",
+    "Hybrid",
+    "LateOptions",
+    "Passage",
+    "PendingEmbeddings",
+    "Place",
+    "ProgressCallback",
+    "ProgressUpdate",
+    "Retriever",
+    "SpanEncoder",
+    "TokenMatch",
+    "TokenSpans",
+    "VectorLocator",
+]
 
 Retriever = Literal["lexical", "dense", "late", "hybrid"]
 """Who answers a query; `hybrid` fuses the other three."""
 
 RETRIEVERS: tuple[Retriever, ...] = ("lexical", "dense", "late", "hybrid")
-
-EncoderSide = Literal["query", "document"]
-
-TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
-"""Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,32 +178,6 @@ class Passage:
     end: int
     context: Context = NO_CONTEXT
     place: Place = NO_PLACE
-
-
-@dataclass(frozen=True, slots=True)
-class Embeddings:
-    """What an encoder returns for n texts.
-
-    Attributes:
-        dense: f32 [n, D], unit length; None if the encoder has no dense head.
-        tokens: f32 [T, d], unit length; None if the encoder has no token head.
-        offsets: i64 [n + 1]; text i owns `tokens[offsets[i]:offsets[i + 1]]`.
-        windows: f32 [w, D], unit length: dense vectors of parts of each text, for an index to keep
-            in the place of `dense`; None if the encoder makes none.
-        window_offsets: i64 [n + 1]; text i owns `windows[window_offsets[i]:window_offsets[i + 1]]`,
-            at least one.
-    """
-
-    dense: NDArray[np.float32] | None
-    tokens: NDArray[np.float32] | None
-    offsets: NDArray[np.int64] | None
-    windows: NDArray[np.float32] | None = None
-    window_offsets: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        if self.dense is not None:
-            return int(self.dense.shape[0])
-        return 0 if self.offsets is None else int(self.offsets.shape[0]) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,99 +348,6 @@ class TokenMatch:
     passage_token: str
     passage_span: tuple[int, int] | None
     score: float
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Text in, Embeddings out: what an index needs, three methods and five attributes.
-
-    What an encoder can do beyond that, an index finds by `VectorLocator`, `EncodesAhead` and
-    `SpanEncoder`. Methods may be called from several threads.
-    """
-
-    @property
-    def name(self) -> str:
-        """A name to show: the embedded model's, a folder's or a Hub id."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hex digest of all that decides the vectors; an index refuses any other encoder."""
-
-    @property
-    def dense_dim(self) -> int | None:
-        """D of the dense vectors, or None without a dense head."""
-
-    @property
-    def token_dim(self) -> int | None:
-        """d of the token vectors, or None without a token head."""
-
-    @property
-    def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included, a prompt not."""
-
-    def token_spans(self, text: str) -> NDArray[np.int64]:
-        """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
-
-    def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of the document side, in the order given."""
-
-    def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of the query side, in the order given."""
-
-
-@runtime_checkable
-class VectorLocator(Protocol):
-    """An encoder that says where in a text its token vectors are, so that matches can be shown."""
-
-    def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
-        """Characters of the text that each of its token vectors stands for: i64 [t, 2].
-
-        A row for each vector that the side's encoding gives, in order; special tokens, and any
-        other that stand for nothing in the text, have an empty span.
-        """
-
-
-class PendingEmbeddings(Protocol):
-    """Texts that are being encoded while their caller does other work.
-
-    A `concurrent.futures.Future` of Embeddings is one.
-    """
-
-    def result(self) -> Embeddings:
-        """Wait for them."""
-
-    def cancel(self) -> object:
-        """Leave undone what has not begun."""
-
-
-@runtime_checkable
-class EncodesAhead(Protocol):
-    """An encoder that works on threads of its own, so that an index cuts while it encodes."""
-
-    def start_documents(self, texts: Sequence[str]) -> PendingEmbeddings:
-        """Begin to encode texts of the document side; `token_spans` is called meanwhile."""
-
-
-@runtime_checkable
-class SpanEncoder(Protocol):
-    """An encoder that reads a document as a whole, so that each passage knows its neighbours."""
-
-    def encode_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> Embeddings:
-        """Embeddings of the document side of spans of one text, in the order given.
-
-        Each span's vectors are taken from one pass over the text, as far as `max_tokens` allows; a
-        longer text is read in stretches, each of which begins where a span does. A token belongs to
-        every span that has a character of it; what is put before the text to the first span, what
-        is put after it to the last. So one span over the whole of a text that fits gives what
-        `encode_documents` gives.
-
-        Args:
-            spans: character spans (start, end) in the order of their starts.
-
-        Raises:
-            InputError: a span is not within the text, or they are not in order.
-            EncoderError: the model's dense vectors are not made of all tokens.
-        """
 
 
 def _is_whole(value: object) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,16 +18,15 @@ from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing import drafts
 from retrieval.index.writing.block_size import Pace
+from retrieval.index.writing.blocks import Block, Started, pooled
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY
-from retrieval.indexes.pooling import pool
-from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
 from retrieval.types import (
     Document,
     Embeddings,
-    PendingEmbeddings,
     ProgressCallback,
     ProgressUpdate,
 )
@@ -359,54 +357,8 @@ class Writer:
         if self._progress is not None:
             self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
         ids = np.array([row.id for row in block.rows], np.int64)
-        self._buffer.append(ids, _pooled(embeddings, self._pooling), block.names)
+        self._buffer.append(ids, pooled(embeddings, self._pooling), block.names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._session.write_vectors(self._buffer)
             self._spilled = True
-
-
-@dataclass(slots=True)
-class Block:
-    """Passages that are encoded in one call.
-
-    Attributes:
-        rows: as they are stored.
-        stretches: what is read of each, those that are read together.
-        names: their documents' ids.
-        characters: of all of them.
-        tokens: of all of them, each having its share of its document's.
-    """
-
-    rows: list[PassageRow] = field(default_factory=list)
-    stretches: list[list[str]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    characters: int = 0
-    tokens: float = 0.0
-
-    def append(self, draft: Draft, rows: Sequence[PassageRow], texts: list[str]) -> None:
-        """Add passages of a document that are read together."""
-        own = sum(row.end - row.start for row in rows)
-        self.rows += rows
-        self.stretches.append(texts)
-        self.names += [draft.document.id] * len(rows)
-        self.characters += own
-        self.tokens += draft.tokens_per_character * own
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A block under way, its encoding, and when it began (seconds)."""
-
-    block: Block
-    encoding: PendingEmbeddings
-    since: float
-
-
-def _pooled(embeddings: Embeddings, factor: int) -> Embeddings:
-    """The embeddings with similar token vectors merged; what cannot be stored is left as it is."""
-    tokens, offsets = embeddings.tokens, embeddings.offsets
-    if factor == 1 or tokens is None or offsets is None or not np.isfinite(tokens).all():
-        return embeddings
-    merged, bounds = pool(tokens, offsets, factor)
-    return replace(embeddings, tokens=merged, offsets=bounds)
