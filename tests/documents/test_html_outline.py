@@ -178,3 +178,10 @@ def test_twenty_thousand_unclosed_elements_are_no_trouble(unit: str) -> None:
     text, _, outline = extract(unit * 20_000)
     assert len(text) <= len(unit) * 50_000
     assert len(outline.sections) <= 20_001
+
+
+def test_a_caption_that_stands_within_its_table_is_read_with_the_rows_below() -> None:
+    page = f"<table><tr><td>first<td>1</tr><caption>Pumps</caption>{ROWS}</table>"
+    made = parsed("a.html", page)
+    assert made.outline.blocks[0].lead.startswith("Pumps")
+    assert passages_of(made)[-1][1].context.lead.startswith("Pumps")

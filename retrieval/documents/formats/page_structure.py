@@ -268,6 +268,8 @@ class _Settled:
             lead = self._words(made.lead)
             lead = lead[:LEAD_CHARACTERS] if made.is_caption else lead_in(lead)
             lead_start = self._forward[made.lead[0]] if lead else None
+            if lead_start is not None and lead_start > start:
+                lead_start = None  # a caption that something in the table stands before
         if made.kind == "table":
             header, rows = self._header(made.rows)
             starts = [self._forward[row.start] for row in rows]
