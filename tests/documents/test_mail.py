@@ -375,6 +375,37 @@ def test_a_maildir_is_walked_and_read(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("host", ["mail.example.pl", "mx.example.so", "a.md", "host"])
+def test_a_host_at_the_end_of_a_name_is_no_extension(tmp_path: Path, host: str) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / f"1740996000.M5P1.{host}").write_bytes(bytes(message()))
+    (tmp_path / "new" / "2024.md").write_text("# A")
+    found = [read(file).documents[0].metadata for file in discover([tmp_path], tmp_path)]
+    assert [(one["format"], one["extension"]) for one in found] == [
+        ("mail", ""),
+        ("markdown", ".md"),
+    ]
+
+
+def test_what_is_attached_may_be_in_any_format(tmp_path: Path) -> None:
+    made = message()
+    for name in ("office/files/guide-pandoc.docx", "pdf/files/libreoffice.pdf"):
+        content = (Path(__file__).parent / name).read_bytes()
+        made.add_attachment(
+            content, maintype="application", subtype="octet-stream", filename=Path(name).name
+        )
+    (tmp_path / "a.eml").write_bytes(bytes(made))
+    (file,) = discover([tmp_path], tmp_path)
+    result = read(file)
+    assert [(one.id, one.metadata["format"]) for one in result.documents] == [
+        ("a.eml", "mail"),
+        ("a.eml#guide-pandoc.docx", "docx"),
+        ("a.eml#libreoffice.pdf", "pdf"),
+    ]
+    assert "Cold stores" in result.documents[1].text and result.problems == []
+    assert {mark.unit for mark in result.outlines[2].marks} == {"part", "page"}
+
+
 @pytest.mark.parametrize(
     ("head", "told"),
     [

@@ -132,8 +132,21 @@ BINARY_EXTENSIONS = frozenset(f".{extension}" for extension in _BINARY.split())
 """Extensions of files that hold no text to read, or, as in drawings, none worth finding."""
 
 
+_UNIQUE = re.compile(r"(?:.*/)?(?:cur|new|tmp)/\d{8,}\.[^/]+", re.DOTALL)
+
+
+def is_maildir_name(path: str) -> bool:
+    """Whether a mail program made up a file's name: `new/1740996000.M5P1.mail.example.pl`."""
+    return path[path.rfind("/") + 1 :][:1].isdigit() and _UNIQUE.fullmatch(path) is not None
+
+
 def extension_of(name: str) -> str:
-    """The extension in lower case with its dot, or "": of `a/B.MD` it is `.md`."""
+    """The extension in lower case with its dot, or "": of `a/B.MD` it is `.md`.
+
+    The name of a message in a Maildir folder ends in a host's: it has none.
+    """
+    if is_maildir_name(name):
+        return ""
     name = name[name.rfind("/") + 1 :]
     dot = name.rfind(".")
     return name[dot:].lower() if 0 < dot < len(name) - 1 else ""

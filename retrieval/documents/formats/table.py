@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from retrieval.documents.formats.format import Format, place_of_function
-from retrieval.documents.formats.languages import language_called
+from retrieval.documents.formats.languages import is_maildir_name, language_called
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 
@@ -76,6 +76,8 @@ class _Table:
     def by_name(self, name: str) -> Format | None:
         """The format that a file's name says, or None."""
         self.formats()
+        if is_maildir_name(name):
+            return None
         path = PurePosixPath(name.lower())
         if found := self._names.get(path.name):
             return found
