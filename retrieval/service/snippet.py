@@ -19,6 +19,9 @@ _TAB = 4
 _FULL_LINE = 45
 """Columns from which on a line of prose was wrapped for its length, not ended on purpose."""
 
+_SAYS_NOTHING = re.compile(r"\s*|\s*(```+|~~~+)\s*[\w+-]*\s*")
+"""A blank line, or one that begins or ends a block of code."""
+
 _OPENING = (":", "{", "(", "[", " do", " then", "=>", "=")
 """How a line ends whose next one stands further in."""
 
@@ -76,7 +79,8 @@ def snippet(
         lines: rows at most.
 
     Returns:
-        The rows: common indentation and blank lines are gone, a long line is broken at spaces. The
+        The rows: common indentation, blank lines and marks around code are gone, a long line is
+        broken at spaces. The
         first begins with an ellipsis if it starts within a line, the last ends with one if its
         line goes on. Without highlights, the first rows.
     """
@@ -92,7 +96,7 @@ def snippet(
 
 
 def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
-    """The passage's lines that are not blank, each broken into rows that fit."""
+    """The passage's lines that say something, each broken into rows that fit."""
     rows: list[_Row] = []
     indent = _first_indent(text)
     for start, end in _lines(text, prose=prose):
@@ -110,7 +114,7 @@ def _lines(text: str, *, prose: bool) -> Iterator[Span]:
         wrapped = prose and end - line >= _FULL_LINE and _CONTINUES.match(text, end + 1)
         line = end + 1
         if not wrapped:
-            if not text[start:end].isspace() and end > start:
+            if end > start and not _SAYS_NOTHING.fullmatch(text, start, end):
                 yield start, end
             start = line
 

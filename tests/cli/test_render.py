@@ -178,6 +178,14 @@ def test_other_passages_of_a_document_stand_below_its_best(tmp_path: Path) -> No
     assert all(len(line) <= PLAIN.width for line in shown)
 
 
+def test_of_another_passage_the_line_that_matches_best_is_shown(tmp_path: Path) -> None:
+    text = "Nothing.\n\nNothing more.\n\nA lock.\n\nThe end."
+    at = text.index("lock")
+    other = hit(text=text, start_line=30, highlights=((at, at + 4),))
+    last = rendered([hit(others=(other,))], tmp_path / ".retrieval", PLAIN).splitlines()[-1]
+    assert last == "    docs/locks.md:34  0.87  A lock."
+
+
 def test_passages_of_far_less_relevance_are_only_counted(tmp_path: Path) -> None:
     def below(*relevances: float) -> list[str]:
         others = tuple(hit(relevance=one, highlights=()) for one in relevances)

@@ -42,6 +42,12 @@ def test_without_a_match_the_first_rows_are_shown() -> None:
     assert shown("one\n\n\ntwo\nthree\nfour", []) == ["one", "two", "three"]
 
 
+def test_marks_around_code_take_no_row() -> None:
+    text = "Call it:\n\n```python\nopen()\n```\n\n~~~\nclose()\n~~~"
+    assert shown(text, [], prose=False) == ["Call it:", "open()", "close()"]
+    assert shown("``` is a mark", []) == ["``` is a mark"]
+
+
 def test_common_indentation_goes_and_the_rest_stays() -> None:
     code = "def f():\n        if x:\n            return 1\n        return 2"
     assert shown(code, words_in(code, "return 1")) == ["if x:", "    [return 1]", "return 2"]

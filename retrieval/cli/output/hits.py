@@ -80,7 +80,8 @@ def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
     """The document's other passages: where each is, its relevance and its best line."""
     near = [other for other in hit.others if other.relevance >= _SHARE * hit.relevance][:OTHERS]
     for other in near:
-        excerpt = snippet(other.text, other.highlights, style.width, prose=_is_prose(other))
+        prose = _is_prose(other)
+        excerpt = snippet(other.text, other.highlights, style.width, prose=prose, lines=1)
         where = safe(_where(other, index, excerpt.start))
         symbol = f"{safe(_shortened(other.symbol, style.width // 3))}  " if other.symbol else ""
         head = f"{where}  {other.relevance:.2f}  {symbol}"
