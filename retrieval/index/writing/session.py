@@ -16,15 +16,15 @@ from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
 from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
 from retrieval.index.as_read import lexical_fields, path_of
-from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living, open_vectors
+from retrieval.index.segments import LEXICAL, OpenedSegments, living
 from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
 from retrieval.index.writing.codecs import codec_for
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
+from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LATE_MEMORY, write_lexical
 from retrieval.store import (
     Commit,
-    FileRecord,
     NewDocument,
     Relabel,
     SegmentRecord,
@@ -32,7 +32,7 @@ from retrieval.store import (
     StoreWriter,
     WriterLock,
 )
-from retrieval.store.files import damage, seal, sweep
+from retrieval.store.files import damage
 from retrieval.store.guard import is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
@@ -97,11 +97,8 @@ class Session:
         with contextlib.ExitStack() as stack:
             stack.enter_context(WriterLock(self._folder / LOCK))
             self.store = stack.enter_context(contextlib.closing(StoreWriter(self._folder)))
-            self._next_segment = self.store.next_segment
-            self._unnamed: list[str] = []  # vector segments that wait for their commit
-            self._opened: dict[str, VectorSegment] = {}
-            self._kept: dict[str, Opened[VectorSegment]] = {}  # of these, what can be shared
-            self._sweep()
+            self._folders = SegmentFolders(self.store, self._shared)
+            self._folders.sweep()
             self._exit = stack.pop_all()
         return self
 
@@ -117,8 +114,8 @@ class Session:
             # An interrupt can fall between a commit and our learning of it: ask what is named.
             with contextlib.suppress(RetrievalError, OSError):
                 self.store.reload()
-                self._unnamed = []
-                self._sweep()
+                self._folders.waiting = []
+                self._folders.sweep()
             if is_disk_full(error):
                 raise StorageError(
                     f"no space left for the index at {self._folder}; generation "
@@ -128,9 +125,9 @@ class Session:
 
     def write_vectors(self, buffer: VectorBuffer) -> None:
         """Write what waits in the buffer as a segment, which the next commit will name."""
-        folder = self._new_folder(vectors.KIND)
+        folder = self._folders.new(vectors.KIND)
         buffer.write(folder)
-        self._unnamed.append(folder.name)
+        self._folders.waiting.append(folder.name)
 
     def commit(
         self,
@@ -170,7 +167,7 @@ class Session:
                 add_segments=[*self._vector_records(merge), *written],
                 drop_segments=[*merge.dropped, *left],
                 buried=merge.buried,
-                next_segment=self._next_segment,
+                next_segment=self._folders.next_number,
             )
         )
         self._promote()
@@ -184,16 +181,18 @@ class Session:
         dropped = list(merge.dropped)
         previous = self._lexical()
         if previous is not None:
-            target = self._new_folder(LEXICAL)
+            target = self._folders.new(LEXICAL)
             write_lexical(target, previous=None, add=self._stored_passages(), delete=())
-            records.append(self._sealed(target, LEXICAL, self.store.counts().passages, None))
+            records.append(
+                self._folders.sealed(target, LEXICAL, self.store.counts().passages, None)
+            )
             dropped.append(previous.name)
         self._publish(
             Commit(
                 add_segments=records,
                 drop_segments=dropped,
                 buried=merge.buried,
-                next_segment=self._next_segment,
+                next_segment=self._folders.next_number,
             )
         )
         self.store.vacuum()
@@ -213,7 +212,7 @@ class Session:
                 add_segments=[*self._vector_records(merge), *written],
                 drop_segments=[*merge.dropped, *left],
                 buried=merge.buried,
-                next_segment=self._next_segment,
+                next_segment=self._folders.next_number,
             )
         )
 
@@ -222,9 +221,9 @@ class Session:
             # The folders' own names must be on the disk before the database speaks of them.
             sync_folder(self._folder / SEGMENTS)
         self.store.commit(commit)
-        self._unnamed = []
+        self._folders.waiting = []
         if commit.drop_segments:
-            self._sweep()
+            self._folders.sweep()
         self._on_commit()
         if self.store.log_bytes() > _LOG_BYTES:
             self._empty_log()
@@ -238,12 +237,6 @@ class Session:
         self.store.checkpoint()
         self._on_commit()
         self.store.checkpoint(truncate=True)
-
-    def _sweep(self) -> None:
-        named = {segment.name for segment in self.store.segments} | set(self._unnamed)
-        sweep(self._folder / SEGMENTS, named)
-        self._opened = {name: self._opened[name] for name in named & self._opened.keys()}
-        self._kept = {name: self._kept[name] for name in named & self._kept.keys()}
 
     def _write_lexical(
         self, add: Sequence[Draft], gone: NDArray[np.int64], buried: NDArray[np.int64]
@@ -270,14 +263,14 @@ class Session:
         may_wait = not len(buried) and leaving <= min(WAITING_MOST, after // WAITING_SHARE)
         if not coming and not len(anew) and (not leaving or may_wait):
             return [], []
-        target = self._new_folder(LEXICAL)
+        target = self._folders.new(LEXICAL)
         write_lexical(
             target,
             previous=self.store.segment_folder(previous.name) if previous else None,
             add=(words for draft in add for words in draft.fields()),
             delete=np.concatenate([self.store.dead() if waiting else _NO_IDS, gone, anew]),
         )
-        record = self._sealed(target, LEXICAL, after, previous)
+        record = self._folders.sealed(target, LEXICAL, after, previous)
         return [record], [previous.name] if previous else []
 
     def _merge(self, gone: NDArray[np.int64]) -> _Merge:
@@ -304,10 +297,7 @@ class Session:
         self, gone: NDArray[np.int64]
     ) -> tuple[dict[str, VectorSegment], NDArray[np.bool_]]:
         """The vector segments by name, those of the next commit too; who lives, by passage id."""
-        for record in self.store.of_kind(vectors.KIND):
-            self._take(record)
-        names = [s.name for s in self.store.of_kind(vectors.KIND)] + self._unnamed
-        segments = {name: self._open(name) for name in names}
+        segments = self._folders.vectors()
         first_unused = 1 + max(
             (int(s.ids.max()) for s in segments.values() if len(s.ids)), default=-1
         )
@@ -341,7 +331,7 @@ class Session:
             if alive[ids].any():
                 others = [segment for name, segment in segments.items() if name not in group]
                 compression = self._compression(members, others, alive)
-                folder = self._new_folder(vectors.KIND)
+                folder = self._folders.new(vectors.KIND)
                 vectors.merge_vectors(folder, members, alive, compression)
                 written.append(folder.name)
         dropped = [name for group in groups for name in group]
@@ -383,49 +373,11 @@ class Session:
 
     def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
         """Records of the new vector segments, less those that were merged at once."""
-        names = [name for name in self._unnamed if name not in merge.dropped]
+        names = [name for name in self._folders.waiting if name not in merge.dropped]
         records = []
         for name in [*names, *merge.written]:
-            segment = self._open(name)
-            folder = self.store.segment_folder(name)
-            records.append(self._sealed(folder, vectors.KIND, len(segment.ids), None))
-            self._kept[name] = self._shared.put(records[-1], segment)
+            records.append(self._folders.sealed_vectors(name))
         return records
-
-    def _sealed(
-        self, folder: Path, kind: str, passages: int, previous: SegmentRecord | None
-    ) -> SegmentRecord:
-        known: Mapping[str, FileRecord] = previous.files if previous else {}
-        origin = self.store.segment_folder(previous.name) if previous else None
-        return SegmentRecord(
-            folder.name, kind, passages, seal(folder, previous=origin, known=known)
-        )
-
-    def _new_folder(self, kind: str) -> Path:
-        while True:
-            folder = self.store.segment_folder(f"{self._next_segment:08d}-{kind}")
-            self._next_segment += 1
-            with contextlib.suppress(FileExistsError):  # garbage that resisted the sweep
-                folder.mkdir()
-                return folder
-
-    def _open(self, name: str) -> VectorSegment:
-        if name not in self._opened:
-            self._opened[name] = open_vectors(self.store, name)
-        return self._opened[name]
-
-    def _take(self, record: SegmentRecord) -> None:
-        """Have a segment of the store opened."""
-        if record.name in self._opened:
-            return
-        try:
-            self._kept[record.name] = self._shared.vectors(self.store, record)
-        except FileNotFoundError as error:
-            raise IndexCorrupted(
-                f"{error.filename} is missing; copy the index back from a backup, "
-                f"or delete {self._folder} and index again"
-            ) from error
-        self._opened[record.name] = self._kept[record.name].segment
 
     def _lexical(self) -> SegmentRecord | None:
         return next(iter(self.store.of_kind(LEXICAL)), None)
