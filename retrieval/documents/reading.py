@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retrieval.documents import workers
 from retrieval.documents.decoding import HEAD_BYTES, is_binary
@@ -136,7 +136,16 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
 def _parsed(format: Format, data: bytes, source: Source) -> list[Parsed]:
     """What a format makes of bytes; whatever else than an InputError it raises is its file's."""
     if format.isolated:
-        return workers.parse(format.parse, data, source)
+        try:
+            return workers.parse(format.parse, data, source)
+        except workers.ParserEndedError as error:
+            if format.without_files is None:
+                raise
+            rest = workers.parse(format.without_files, data, source)
+            if rest:
+                why = f"{error}; read without the files in it"
+                rest[0] = replace(rest[0], problems=(*rest[0].problems, why))
+            return rest
     try:
         made = format.parse(data, source)
         return [made] if isinstance(made, Parsed) else list(made)

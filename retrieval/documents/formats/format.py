@@ -80,6 +80,8 @@ class Format:
         isolated: whether files are parsed in a worker process, within limits of memory and time,
             since what they hold can end or hang its parser. `parse` is then a function at a
             module's top level, by whose name the worker finds it.
+        without_files: of an isolated format whose files hold others, what parses them where
+            `parse` ended its worker: it passes those others over, and says so.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Format:
     binary: bool = False
     outline: Callable[[str], Outline] | None = None
     isolated: bool = False
+    without_files: Parse | None = None
 
 
 def place_of_function(function: Callable[..., object]) -> tuple[str, str] | None:

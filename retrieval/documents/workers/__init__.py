@@ -8,6 +8,6 @@ confinement  what it gives up before it reads anything: files to write, sockets,
 seccomp      the same, by the kernel, under Linux
 """
 
-from retrieval.documents.workers.pool import parse, stop
+from retrieval.documents.workers.pool import ParserEndedError, parse, stop
 
-__all__ = ["parse", "stop"]
+__all__ = ["ParserEndedError", "parse", "stop"]

@@ -40,6 +40,10 @@ _OUT_OF_MEMORY = {
 """Signals by which libraries and systems end a process that asks for too much memory."""
 
 
+class ParserEndedError(DocumentError):
+    """Parsing a file took too much time or memory, or ended the process that did it."""
+
+
 class _EndedError(Exception):
     """A worker is there no more; its text says why, after the name of a file.
 
@@ -206,7 +210,7 @@ class _Pool:
                     return worker.parse(request, data)
                 except _EndedError as error:
                     if was_fresh or not error.again:
-                        raise DocumentError(str(error)) from None
+                        raise ParserEndedError(str(error)) from None
                 finally:
                     if not worker.is_closed:
                         self._idle.append(worker)
@@ -257,8 +261,8 @@ def parse(parse: Parse, data: bytes, source: Source) -> list[Parsed]:
         source: what it is told of them.
 
     Raises:
-        DocumentError: the bytes give nothing, or parsing them took too much time or memory, or
-            ended the worker; the text follows the file's name.
+        DocumentError: the bytes give nothing; the text follows the file's name. As a
+            ParserEndedError: parsing them took too much time or memory, or ended the worker.
         InputError: what the function raised; or it stands where a worker cannot find it.
         MissingDependency: what the function raised.
     """

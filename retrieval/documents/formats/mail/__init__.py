@@ -11,7 +11,12 @@ from __future__ import annotations
 
 from retrieval.documents.formats.format import Format
 from retrieval.documents.formats.mail.mailbox import is_mail
-from retrieval.documents.formats.mail.message import parse, parse_outlook
+from retrieval.documents.formats.mail.message import (
+    parse,
+    parse_outlook,
+    parse_outlook_without_files,
+    parse_without_files,
+)
 
 FORMATS = (
     Format(
@@ -22,6 +27,15 @@ FORMATS = (
         sniff=is_mail,
         binary=True,
         isolated=True,  # what is attached may be in any format
+        without_files=parse_without_files,
     ),
-    Format("outlook", 1, parse_outlook, (".msg",), binary=True, isolated=True),
+    Format(
+        "outlook",
+        1,
+        parse_outlook,
+        (".msg",),
+        binary=True,
+        isolated=True,
+        without_files=parse_outlook_without_files,
+    ),
 )

@@ -42,6 +42,7 @@ class _Unread:
     """Attachments and messages that gave nothing, over a whole file.
 
     Attributes:
+        files: whether files that are attached are read at all.
         types: how many attachments of which extension no format reads.
         examples: names of the first few.
         others: one line for each that went wrong otherwise.
@@ -49,6 +50,7 @@ class _Unread:
         cut: how many have more parts than are looked at.
     """
 
+    files: bool = True
     types: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -78,7 +80,15 @@ class _Unread:
 
 def parse(data: bytes, source: Source) -> Iterator[Parsed]:
     """The messages of a file one by one, and after each what is attached to it."""
-    unread = _Unread()
+    yield from _file(data, source, _Unread())
+
+
+def parse_without_files(data: bytes, source: Source) -> Iterator[Parsed]:
+    """`parse`, but for files that are attached: one of them ended the process that read it."""
+    yield from _file(data, source, _Unread(files=False))
+
+
+def _file(data: bytes, source: Source, unread: _Unread) -> Iterator[Parsed]:
     last: Parsed | None = None
     for parsed in _documents(data, source, unread):
         if last is not None:
@@ -98,7 +108,15 @@ def parse_outlook(data: bytes, source: Source) -> Iterator[Parsed]:
         text, problems = decoded(data, source)
         yield Parsed(text, problems=problems, format="text")
         return
-    unread = _Unread()
+    yield from _outlook(data, source, _Unread())
+
+
+def parse_outlook_without_files(data: bytes, source: Source) -> Iterator[Parsed]:
+    """`parse_outlook`, but for files that are attached."""
+    yield from _outlook(data, source, _Unread(files=False))
+
+
+def _outlook(data: bytes, source: Source, unread: _Unread) -> Iterator[Parsed]:
     found = list(_message(outlook.message_of(data), source, None, {}, unread, 0))
     found[-1] = replace(found[-1], problems=(*found[-1].problems, *unread.problems()))
     yield from (replace(one, format=one.format or "mail") for one in found)
@@ -268,7 +286,7 @@ def _attachment(
             unread.others.append(f"{attached.name!r} is attached too deeply; not read")
         return
     content = attached.content
-    if not content.strip():
+    if not (unread.files and content.strip()):
         return
     if len(content) > MAX_ATTACHMENT:
         size = f"has {len(content)} bytes, the limit is {MAX_ATTACHMENT}"
