@@ -237,7 +237,11 @@ class Run:
 
 def _renamed(id: str, file: str, other: str) -> str:
     """A document's id if its file had the other name: its own, if the name is not in it."""
-    return other + id.removeprefix(file) if id == file or id.startswith(f"{file}#") else id
+    return (
+        other + id.removeprefix(file)
+        if id == file or id.startswith((f"{file}#", f"{file}!/"))
+        else id
+    )
 
 
 def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:

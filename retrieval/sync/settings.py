@@ -88,7 +88,7 @@ class Given:
     A list of nothing but "" is an empty one, and "" is no encoding and no field.
 
     Attributes:
-        exclude, include, hidden, no_ignore: see `WalkOptions`.
+        exclude, include, hidden, no_ignore, archives: see `WalkOptions`.
         max_bytes: files beyond this size are left out.
         encoding, text_field, rows: see `ReadOptions`.
     """
@@ -97,6 +97,7 @@ class Given:
     include: Sequence[str] | None = None
     hidden: bool | None = None
     no_ignore: bool | None = None
+    archives: bool | None = None
     max_bytes: int | None = None
     encoding: str | None = None
     text_field: str | None = None
@@ -116,7 +117,7 @@ class Given:
             for name, given in (("exclude", self.exclude), ("include", self.include))
             if given is not None
         }
-        flags = {"hidden": self.hidden, "no_ignore": self.no_ignore}
+        flags = {"hidden": self.hidden, "no_ignore": self.no_ignore, "archives": self.archives}
         walk = settings.walk.to_json() | patterns | _given(flags)
         texts = {"encoding": self.encoding, "text_field": self.text_field}
         read = asdict(settings.read) | {name: text or None for name, text in _given(texts).items()}

@@ -64,6 +64,6 @@ def test_json_lists_each_file_with_its_reason(retrieval_command: Retrieval, fold
 
 def test_advice_is_given_for_types_that_nothing_reads() -> None:
     assert advice(".md") == advice(".pdf") == advice(".docx") == ""
-    assert advices([".zip", ".gz", ".md"]) == [([".gz", ".zip"], "unpack them")]
+    assert advices([".rar", ".7z", ".md"]) == [([".7z", ".rar"], "unpack them")]
     pictures = {".png", ".jpg", ".gif"}
     assert all(advice(type) for type in BINARY_EXTENSIONS & pictures)

@@ -118,6 +118,10 @@ def index(
         bool | None,
         typer.Option("--ignore/--no-ignore", help="Whether .gitignore and its like count."),
     ] = None,
+    archives: Annotated[
+        bool | None,
+        typer.Option("--archives/--no-archives", help="Read the files in .zip, .tar.gz and such."),
+    ] = None,
     max_bytes: Annotated[
         int | None,
         typer.Option(
@@ -178,6 +182,7 @@ def index(
         include=include,
         hidden=hidden,
         no_ignore=None if ignore is None else not ignore,
+        archives=archives,
         max_bytes=max_bytes,
         encoding=encoding,
         text_field=text_field,

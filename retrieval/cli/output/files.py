@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrieval.sync.changes import Changes
 
 _OPTIONS = {
+    "archives": "--archives",
     "exclude": "another --exclude",
     "hidden": "--hidden",
     "include": "--include GLOB",

@@ -82,6 +82,7 @@ class Format:
             module's top level, by whose name the worker finds it.
         without_files: of an isolated format whose files hold others, what parses them where
             `parse` ended its worker: it passes those others over, and says so.
+        archive: whether files hold others, and are read only where the user asks for that.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Format:
     outline: Callable[[str], Outline] | None = None
     isolated: bool = False
     without_files: Parse | None = None
+    archive: bool = False
 
 
 def place_of_function(function: Callable[..., object]) -> tuple[str, str] | None:

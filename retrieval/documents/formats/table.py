@@ -37,6 +37,7 @@ BUILT_IN = (
     "office",
     "mail",
     "mhtml",
+    "archives",
     "xml",
     "jsonl",
     "code",

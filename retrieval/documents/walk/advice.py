@@ -21,7 +21,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         ".avi .flac .m4a .m4v .mkv .mov .mp3 .mp4 .mpeg .mpg .ogg .opus .wav .webm .wmv",
         "put what is said in them beside them, as .vtt, .srt or .txt",
     ),
-    (".7z .bz2 .gz .rar .tar .tgz .xz .zip .zst", "unpack them"),
+    (".7z .rar .zst", "unpack them"),
     (
         ".accdb .arrow .db .feather .mdb .parquet .sqlite .sqlite3",
         "export what is to be found as .csv or .jsonl",

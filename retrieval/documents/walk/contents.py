@@ -26,6 +26,14 @@ def is_binary_by_name(name: str) -> bool:
     return format is None or not format.binary
 
 
+def is_archive_by_name(name: str) -> bool:
+    """Whether a file's name says that it holds other files."""
+    if extension_of(name) not in BINARY_EXTENSIONS:
+        return False
+    format = named(name)
+    return format is not None and format.archive
+
+
 def reason_of(path: str, name: str, *, judged: bool) -> Reason | None:
     """Why the file is not read, by its content; None if it is.
 

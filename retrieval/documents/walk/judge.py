@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from retrieval.documents.formats.languages import BINARY_EXTENSIONS
 from retrieval.documents.walk import folders, machine
 from retrieval.documents.walk.batches import BatchFilter
-from retrieval.documents.walk.contents import is_machine_made
+from retrieval.documents.walk.contents import is_archive_by_name, is_machine_made
 from retrieval.documents.walk.gitconfig import Problem
 from retrieval.documents.walk.left_out import Reason
 from retrieval.documents.walk.options import Choice, WalkOptions
@@ -116,7 +116,11 @@ class Judge:
                 return Reason.IGNORED, verdict
         if name[0] == "." and not self._options.hidden and verdict is not Verdict.ASKED_FOR:
             return Reason.HIDDEN, verdict
-        return None if is_folder else machine.reason_by_name(name), verdict
+        if is_folder:
+            return None, verdict
+        if not self._options.archives and is_archive_by_name(name):
+            return Reason.ARCHIVE, verdict
+        return machine.reason_by_name(name), verdict
 
     def is_plain(self, folder: Folder) -> bool:
         """Whether a folder brings no rules and is of no kind that is left out, as most are not."""

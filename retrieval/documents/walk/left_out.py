@@ -31,6 +31,7 @@ class Reason(StrEnum):
     MINIFIED = "minified"
     GENERATED = "generated"
     ENCODED = "encoded"
+    ARCHIVE = "archive"
     BINARY = "binary"
     EMPTY = "empty"
     TOO_LARGE = "too large"
@@ -45,6 +46,7 @@ WAY_IN: Mapping[Reason, tuple[str, ...]] = {
     Reason.IGNORED: ("no_ignore", "include"),
     Reason.EXCLUDED: ("exclude",),
     Reason.TOO_LARGE: ("max_bytes",),
+    Reason.ARCHIVE: ("archives", "include"),
     **dict.fromkeys(
         (
             Reason.VERSION_CONTROL,

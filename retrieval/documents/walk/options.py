@@ -29,12 +29,14 @@ class WalkOptions:
             it. A version-control folder must be named (`.git`), not just be met by a wildcard.
         hidden: whether names that begin with a dot are taken in.
         no_ignore: whether no `.gitignore`, `.ignore` or other file with such rules counts.
+        archives: whether archives are taken in, and the files in them read.
     """
 
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     hidden: bool = False
     no_ignore: bool = False
+    archives: bool = False
 
     def __post_init__(self) -> None:
         for name, patterns in (("exclude", self.exclude), ("include", self.include)):
@@ -61,7 +63,7 @@ class WalkOptions:
         """
         known = {name: values[name] for name in cls.__slots__ if name in values}
         for name, value in known.items():
-            wanted = bool if name in ("hidden", "no_ignore") else list | tuple
+            wanted = bool if name in ("hidden", "no_ignore", "archives") else list | tuple
             if not isinstance(value, wanted):
                 raise InputError(f"the walk's option {name} is {value!r}, which cannot be used")
         return cls(**known)

@@ -294,7 +294,7 @@ def _attachment(
         return
     format = format_of(attached.name, content[:HEAD_BYTES])
     unreadable = extension_of(attached.name) in BINARY_EXTENSIONS or is_binary(content)
-    if unreadable and not format.binary:
+    if format.archive or (unreadable and not format.binary):
         unread.add(attached.name)
         return
     try:

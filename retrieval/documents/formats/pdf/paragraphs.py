@@ -30,6 +30,8 @@ _MOST_COMPARED = 300
 _ENDS = re.compile(r".*[.!?:。！？][\"'”’»)\]]*", re.S)
 _ITEM = re.compile(r"(?:[•▪▫■□●○◦‣⁃∙·–—*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+\S")
 _FIRST, _LAST = re.compile(r"\w+"), re.compile(r"\w+$")
+_UNSPACED = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff65]{2}")
+"""Characters of Chinese and Japanese, which stand without spaces."""
 _WORD = re.compile(r"\w+(?:-\w+)*")
 
 
@@ -102,6 +104,8 @@ def _joined(
         if joints[at] == " " and texts[at - 1].endswith("-") and texts[at][0].islower():
             joints[at] = ""
             texts[at - 1] = words.without_hyphen(texts[at - 1], texts[at])
+        elif joints[at] == " " and _UNSPACED.fullmatch(texts[at - 1][-1] + texts[at][0]):
+            joints[at] = ""
     for first, end in _codes(lines):
         edge = min(line.left for line in lines[first:end])
         for at in range(first, end):

@@ -1,0 +1,142 @@
+"""Archives: each file in one a document of its own, by its format; read where the user asks for it.
+
+members   the files of a zip, of a tar, of a packed file, one by one within limits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.formats.archives.members import MAX_MEMBER, Budget, Member, members_of
+from retrieval.documents.formats.format import Format, Parsed, Source
+from retrieval.documents.formats.languages import BINARY_EXTENSIONS, extension_of
+from retrieval.documents.formats.table import format_of
+from retrieval.documents.outline import Mark
+from retrieval.errors import DocumentError, MissingDependency
+
+MAX_DEPTH = 3
+"""So deep archives may lie in each other."""
+MAX_PROBLEMS = 20
+"""More are counted."""
+
+_HIDDEN = ("__MACOSX",)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What an archive held beside what it gave, those in it included.
+
+    Attributes:
+        budget: what it may still unpack.
+        problems: one line each.
+        members: files of any kind.
+    """
+
+    budget: Budget
+    problems: list[str] = field(default_factory=list)
+    members: int = 0
+
+
+def _parse(data: bytes, source: Source) -> Iterator[Parsed]:
+    found = _Found(Budget())
+    last: Parsed | None = None
+    for made in _documents(data, source, found, "", 0):
+        if last is not None:
+            yield last
+        last = made
+    if last is None:
+        if found.problems:
+            raise DocumentError(found.problems[0])
+        raise DocumentError(f"holds no file that can be read, of {found.members:,} in it")
+    yield replace(last, problems=(*last.problems, *_few(found.problems)))
+
+
+def _documents(
+    data: bytes, source: Source, found: _Found, within: str, depth: int
+) -> Iterator[Parsed]:
+    """The documents of the files of an archive.
+
+    Args:
+        data: its bytes.
+        source: the archive.
+        found: told of all else.
+        within: path of the archive in the outermost one, with "!/" behind it; "" for that itself.
+        depth: how many archives it lies in.
+    """
+    try:
+        for member in members_of(data, source.id, found.budget):
+            found.members += 1
+            place = within + member.path
+            if member.problem:
+                found.problems.append(f"{place}: {member.problem}")
+            elif _is_shown(member.path):
+                yield from _member(member, source, found, place, depth)
+    except DocumentError as error:
+        found.problems.append(f"{within.removesuffix('!/')}: {error}" if within else str(error))
+
+
+def _member(
+    member: Member, source: Source, found: _Found, place: str, depth: int
+) -> Iterator[Parsed]:
+    content = member.content
+    format = format_of(member.path, content[:HEAD_BYTES])
+    if not content or (
+        not format.binary and (extension_of(member.path) in BINARY_EXTENSIONS or is_binary(content))
+    ):
+        return
+    id = f"{source.id}!/{member.path}"
+    if format.archive:
+        if depth + 1 >= MAX_DEPTH:
+            found.problems.append(f"{place}: is an archive in {depth + 1} others; not read")
+            return
+        yield from _documents(content, replace(source, id=id), found, f"{place}!/", depth + 1)
+        return
+    try:
+        made = format.parse(content, replace(source, id=id))
+        parsed = [made] if isinstance(made, Parsed) else list(made)
+    except (DocumentError, MissingDependency) as error:
+        found.problems.append(f"{place}: {error}")
+        return
+    except Exception as error:  # of a parser of foreign bytes: others are read
+        found.problems.append(f"{place}: its parser failed ({type(error).__name__}: {error})")
+        return
+    for one in parsed:
+        marks = [Mark(0, "part", place), *one.outline.marks]
+        yield replace(
+            one,
+            metadata={**one.metadata, "member": place},
+            outline=replace(one.outline, marks=marks),
+            id=one.id or id,
+            format=one.format or format.name,
+            problems=tuple(f"{place}: {problem.lstrip(': ')}" for problem in one.problems),
+        )
+
+
+def _is_shown(path: str) -> bool:
+    """Whether a file is one that a folder would show."""
+    return not any(part.startswith(".") or part in _HIDDEN for part in path.split("/"))
+
+
+def _few(problems: list[str]) -> list[str]:
+    rest = len(problems) - MAX_PROBLEMS
+    return problems[:MAX_PROBLEMS] + ([f"and {rest:,} more of its files"] if rest > 0 else [])
+
+
+FORMATS = (
+    Format(
+        "archive",
+        1,
+        _parse,
+        (
+            *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
+            *(".gz", ".bz2", ".xz"),
+        ),
+        binary=True,
+        isolated=True,
+        archive=True,
+    ),
+)
+
+__all__ = ["FORMATS", "MAX_DEPTH", "MAX_MEMBER"]
