@@ -98,10 +98,14 @@ def sample(name: str, data: bytes) -> Sample:
 
 
 def own_samples() -> list[Sample]:
-    """The committed files of the isolated formats, and a message."""
+    """The committed files of the isolated formats, messages, and archives."""
+    from .compound_files_for_tests import compound
+    from .test_outlook import message
+
     paths = sorted([*HERE.glob("pdf/files/*"), *HERE.glob("office/files/*")])
     found = [sample(path.name, path.read_bytes()) for path in paths]
     found.append(sample("message.eml", MAIL.encode()))
+    found.append(sample("message.msg", compound(message())))
     texts = {
         "a.md": b"# The mill\n\nIt has pumps.\n",
         "b/c.html": b"<p>They run.",
