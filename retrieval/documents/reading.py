@@ -143,7 +143,7 @@ def _parsed(format: Format, data: bytes, source: Source) -> list[Parsed]:
                 raise
             rest = workers.parse(format.without_files, data, source)
             if rest:
-                why = f"{error}; read without the files in it"
+                why = f"{error}; read without some of the files in it"
                 rest[0] = replace(rest[0], problems=(*rest[0].problems, why))
             return rest
     try:

@@ -232,6 +232,18 @@ def test_a_walk_takes_archives_where_that_is_asked_for(tmp_path: Path) -> None:
     assert taken(tmp_path / "a.zip") == ["a.zip"]
 
 
+def test_a_file_that_ends_its_parser_does_not_cost_the_text_files(tmp_path: Path) -> None:
+    from .pdf.test_hostile import NESTED
+
+    data = zipped({"a.md": b"words", "bad.pdf": NESTED, "in.zip": zipped({"b.md": b"more"})})
+    (tmp_path / "a.zip").write_bytes(data)
+    result = read(SourceFile(tmp_path / "a.zip", "a.zip", len(data), 0))
+    assert [one.text for one in result.documents] == ["words", "more"]
+    ended, passed_over = sorted(result.problems)
+    assert ended.startswith("a.zip: its parser ") and "read without some of the files" in ended
+    assert passed_over == "a.zip: not read, since one of them ended its parser: bad.pdf"
+
+
 def test_an_archive_is_read_in_a_worker(tmp_path: Path) -> None:
     data = zipped(
         {

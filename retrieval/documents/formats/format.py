@@ -81,7 +81,7 @@ class Format:
             since what they hold can end or hang its parser. `parse` is then a function at a
             module's top level, by whose name the worker finds it.
         without_files: of an isolated format whose files hold others, what parses them where
-            `parse` ended its worker: it passes those others over, and says so.
+            `parse` ended its worker: it passes over those others, or some, and says so.
         archive: whether files hold others, and are read only where the user asks for that.
     """
 

@@ -21,6 +21,7 @@ MAX_DEPTH = 3
 MAX_PROBLEMS = 20
 """More are counted."""
 
+_NAMED = 5
 _HIDDEN = ("__MACOSX",)
 
 
@@ -32,20 +33,37 @@ class _Found:
         budget: what it may still unpack.
         problems: one line each.
         members: files of any kind.
+        isolated: whether files of isolated formats are read.
+        passed_over: paths of those that are not.
     """
 
     budget: Budget
+    isolated: bool = True
     problems: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     members: int = 0
 
 
 def _parse(data: bytes, source: Source) -> Iterator[Parsed]:
-    found = _Found(Budget())
+    yield from _all(data, source, _Found(Budget()))
+
+
+def _parse_without_isolated(data: bytes, source: Source) -> Iterator[Parsed]:
+    """`_parse`, but for files of isolated formats: one of them ended the process that read it."""
+    yield from _all(data, source, _Found(Budget(), isolated=False))
+
+
+def _all(data: bytes, source: Source, found: _Found) -> Iterator[Parsed]:
     last: Parsed | None = None
     for made in _documents(data, source, found, "", 0):
         if last is not None:
             yield last
         last = made
+    if found.passed_over:
+        named = ", ".join(found.passed_over[:_NAMED])
+        more = len(found.passed_over) - _NAMED
+        named += f" and {more:,} more" if more > 0 else ""
+        found.problems.append(f"not read, since one of them ended its parser: {named}")
     if last is None:
         if found.problems:
             raise DocumentError(found.problems[0])
@@ -87,6 +105,9 @@ def _member(
     ):
         return
     id = f"{source.id}!/{member.path}"
+    if format.isolated and not format.archive and not found.isolated:
+        found.passed_over.append(place)
+        return
     if format.archive:
         if depth + 1 >= MAX_DEPTH:
             found.problems.append(f"{place}: is an archive in {depth + 1} others; not read")
@@ -135,6 +156,7 @@ FORMATS = (
         ),
         binary=True,
         isolated=True,
+        without_files=_parse_without_isolated,
         archive=True,
     ),
 )
