@@ -162,9 +162,7 @@ def measured(
     folder = clone(repository, checkouts, work)
     with open_or_create(folder / FOLDER) as index:
         update(index, [folder], again=again)
-        roles = {
-            one.source or one.id: str(one.metadata.get("role", "")) for one in index.documents()
-        }
+        roles = {one.source or one.id: str(one.metadata.get("role", "")) for one in index.listed()}
         texts = {
             path: (folder / path).read_text(encoding="utf-8", errors="replace")
             for path in sorted(roles)

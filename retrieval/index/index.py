@@ -13,19 +13,20 @@ from typing import Any, Literal
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.listing import Listing, checked_ids
 from retrieval.index.reading import answering, explain, measure, verify
 from retrieval.index.reading.measure import MeasureReport
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reports import CompactReport, IndexStatus
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.writing import codecs
+from retrieval.index.writing import codecs, deleting
 from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import LATE_MEMORY
-from retrieval.store import FileRow, Listed
+from retrieval.store import FileRow
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Document,
@@ -42,7 +43,7 @@ LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 
-class Index:
+class Index(Listing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written
@@ -218,28 +219,32 @@ class Index:
                 changed += writer.put(document) in ("added", "updated")
         return changed
 
-    def delete(self, ids: Iterable[str]) -> int:
-        """Delete the documents with these ids; returns how many there were.
+    def delete(self, ids: Iterable[str] | None = None, *, where: str | None = None) -> int:
+        """Delete the documents with these ids, or those that fulfil `where`; returns how many.
 
         A file whose document is deleted counts as never read: `sync` brings it back.
+
+        Args:
+            ids: ids of documents; those that are not there do not matter.
+            where: see `search`; together with `ids`, those of them that fulfil it.
+
+        Raises:
+            InputError: an id is no text, or neither ids nor a filter were given.
+            FilterError: `where` cannot be parsed.
+            IndexLocked: another process is writing.
         """
-        if isinstance(ids, str):
-            raise InputError(f"one id, {ids!r}, was given; give a list of them")
-        if not isinstance(ids, Iterable):
-            raise InputError(f"{ids!r} was given; give a list of ids")
-        deleted = 0
+        wanted = None if ids is None else checked_ids(ids)
+        with self._using() as snapshot:
+            condition = None if where is None else snapshot.condition(where)
+        if wanted is None and condition is None:
+            raise InputError("nothing was named; give ids or a filter, or `clear` the index")
         with self.writing() as writer:
-            for id in dict.fromkeys(ids):
-                if not isinstance(id, str):
-                    raise InputError(f"id {id!r} is not a text; ids are str")
-                stored = writer.store.find(id)
-                if stored is not None:
-                    # First: a deletion may be committed at once, and sync is to bring it back.
-                    if stored.source is not None:
-                        writer.note_source(stored.source, None)
-                    writer.delete(stored.number)
-                    deleted += 1
-        return deleted
+            return deleting.delete(writer, wanted, condition)
+
+    def clear(self) -> int:
+        """Delete all documents; returns how many there were. Files count as never read."""
+        with self.writing() as writer:
+            return deleting.clear(writer)
 
     def compact(self, *, progress: ProgressCallback | None = None) -> CompactReport:
         """Merge all segments, drop deleted passages and give their space back.
@@ -408,22 +413,6 @@ class Index:
                 depth=depth,
                 progress=progress,
             )
-
-    def get(self, id: str) -> Document | None:
-        """The document with this id, or None."""
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.get(id)
-
-    def documents(self, where: str | None = None) -> list[Listed]:
-        """All documents without their texts, or those that fulfil `where`, see `search`.
-
-        Those that came from no file stand first, then those of files in the order of the paths.
-
-        Raises:
-            FilterError: `where` cannot be parsed.
-        """
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.listed(where)
 
     def known_files(self, start: str = "", most: int = -1) -> list[FileRow]:
         """What is known of the files that documents came from, see `Store.file_rows`."""

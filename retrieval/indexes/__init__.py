@@ -4,7 +4,13 @@ Every module here is light to import; faiss and tantivy load on first use.
 """
 
 from retrieval.indexes.dense import DenseSegment, merge_dense, write_dense
-from retrieval.indexes.filters import Filter, parse_filter, path_glob, register_functions
+from retrieval.indexes.filters import (
+    Filter,
+    parse_filter,
+    parse_key,
+    path_glob,
+    register_functions,
+)
 from retrieval.indexes.fusion import FUSIONS, Fusion, fuse
 from retrieval.indexes.late import MEMORY as LATE_MEMORY
 from retrieval.indexes.late import Codec as LateCodec
@@ -57,6 +63,7 @@ __all__ = [
     "merge_exact",
     "open_late",
     "parse_filter",
+    "parse_key",
     "parse_query",
     "path_glob",
     "register_functions",

@@ -117,6 +117,20 @@ def compile_node(node: Node) -> Sql:
             return _any_element(node)
 
 
+def compile_values(key: Key) -> tuple[Sql, Sql]:
+    """A table of a key's values, those of a list one by one, and what must hold of its rows.
+
+    The table has `type` and `atom`, as SQLite's `json_each` gives them.
+    """
+    if key.column is not None:
+        return Sql(f"json_each(json_array(d.{key.column}))"), Sql("1")
+    place = _place(key)
+    return (
+        _fill("json_each({place})", place=place),
+        _fill("(json_type({place}) <> 'object')", place=place),
+    )
+
+
 def register_functions(connection: sqlite3.Connection) -> None:
     """Give a connection the two functions that the SQL calls."""
     connection.create_function("path_glob", 2, path_glob, deterministic=True)

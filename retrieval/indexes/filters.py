@@ -50,11 +50,12 @@ from retrieval.indexes.filter_sql import (
     Truthy,
     Value,
     compile_node,
+    compile_values,
     path_glob,
     register_functions,
 )
 
-__all__ = ["Filter", "parse_filter", "path_glob", "register_functions"]
+__all__ = ["Filter", "ValuesOf", "parse_filter", "parse_key", "path_glob", "register_functions"]
 
 PLACES = ("page", "cell", "row", "time", "part")
 """Fields of `retrieval.types.Place`."""
@@ -128,6 +129,36 @@ def parse_filter(text: str) -> Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class ValuesOf:
+    """A parsed key, as SQL.
+
+    Attributes:
+        table: of its values, see `Store.values`.
+        condition: what must hold of a row.
+        parameters: for the question marks of both, in this order.
+        of_passages: whether it is a key of passages.
+    """
+
+    table: str
+    condition: str
+    parameters: tuple[str | int, ...]
+    of_passages: bool
+
+
+def parse_key(text: str) -> ValuesOf:
+    """Parse a key as it would stand in a `where=` expression.
+
+    Raises:
+        FilterError: it is none.
+    """
+    if not isinstance(text, str):
+        raise FilterError(f"the key {text!r} is not a text; give one such as 'author.name'")
+    parser = _Parser(text)
+    table, test = compile_values(parser.parse_key())
+    return ValuesOf(table.text, test.text, table.params + test.params, parser.of_passages)
+
+
+@dataclass(frozen=True, slots=True)
 class _Token:
     kind: str  # number, string, key, sign, end, or a keyword itself
     text: str
@@ -154,6 +185,14 @@ class _Parser:
         if self._token.kind != "end":
             self._fail("`and`, `or` or the end")
         return node
+
+    def parse_key(self) -> Key:
+        if self._token.kind != "key":
+            self._fail("a key")
+        key = self._key(self._next())
+        if self._token.kind != "end":
+            self._fail("the end")
+        return key
 
     def _expression(self) -> Node:
         parts = [self._all()]

@@ -44,7 +44,7 @@ def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None)
     Raises:
         FilterError: `where` cannot be parsed.
     """
-    documents = index.documents(where)
+    documents = index.listed(where)
     if not names:
         return Choice(documents, [])
     chosen: set[str] = set()

@@ -3,6 +3,7 @@
 schema   the tables, the format version
 unlocked reading where nothing can be locked
 reading  Store: one generation, held as long as it is open
+listing  what it holds: ids, counts, values
 sources  what it knows of files, and documents by file
 writing  StoreWriter: the one transaction of a commit
 files    segment folders: durable, checked, swept
@@ -12,14 +13,16 @@ guard    errors of SQLite and of a full disk in a user's words
 
 from retrieval.files.lock import WriterLock
 from retrieval.store.files import FileRecord, SegmentRecord
+from retrieval.store.listing import Condition, Listed, ValueCount
 from retrieval.store.reading import Counts, Store, StoredDocument
 from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
-from retrieval.store.sources import FileRow, Listed
+from retrieval.store.sources import FileRow
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
 __all__ = [
     "FORMAT_VERSION",
     "Commit",
+    "Condition",
     "Counts",
     "FileRecord",
     "FileRow",
@@ -33,5 +36,6 @@ __all__ = [
     "Store",
     "StoreWriter",
     "StoredDocument",
+    "ValueCount",
     "WriterLock",
 ]

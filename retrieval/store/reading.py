@@ -18,6 +18,7 @@ from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.store import schema
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.guard import sqlite_errors
+from retrieval.store.listing import Listing, is_storable
 from retrieval.store.schema import PassageRow, Settings
 from retrieval.store.sources import SourceReading
 from retrieval.store.structure import from_json
@@ -52,7 +53,7 @@ class StoredDocument:
     reader: str | None
 
 
-class Store(SourceReading):
+class Store(SourceReading, Listing):
     """The database of one index, held at the generation that was the newest when it was opened.
 
     An open read transaction keeps that generation for as long as the store is open, whatever
@@ -291,6 +292,8 @@ class Store(SourceReading):
 
     def find(self, id: str) -> StoredDocument | None:
         """The row of the document with this id, if there is one."""
+        if not is_storable(id):
+            return None
         with self._reading() as database:
             row = database.execute(
                 f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (id,)
@@ -299,13 +302,23 @@ class Store(SourceReading):
 
     def get(self, id: str) -> Document | None:
         """The document with this id as it was added, if there is one."""
-        row = self.find(id)
-        if row is None:
-            return None
-        text = self.texts([row.number]).get(row.number)
-        if text is None:
-            raise self._damaged(f"the text of document {id!r} is missing")
-        return Document(id, text, row.title, row.metadata)
+        return self.get_many([id]).get(id)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
+        """The documents with these ids as they were added, by id; unknown ids are left out."""
+        rows = [
+            self._document(row)
+            for row in self._by_keys(
+                f"SELECT {_DOCUMENT} FROM documents WHERE id IN", list(filter(is_storable, ids))
+            )
+        ]
+        texts = self.texts([row.number for row in rows])
+        for row in rows:
+            if row.number not in texts:
+                raise self._damaged(f"the text of document {row.id!r} is missing")
+        return {
+            row.id: Document(row.id, texts[row.number], row.title, row.metadata) for row in rows
+        }
 
     def numbers(self) -> NDArray[np.int64]:
         """The numbers of all documents, ascending."""
@@ -342,7 +355,7 @@ class Store(SourceReading):
             cursor = database.execute(statement, parameters)
             return np.fromiter((row[0] for row in cursor), dtype=np.int64)
 
-    def _by_keys(self, statement: str, keys: Sequence[int]) -> Iterable[Any]:
+    def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Any]:
         rows: list[Any] = []
         with self._reading() as database:
             for chosen, marks in _chosen(keys):
@@ -374,8 +387,9 @@ class Store(SourceReading):
         )
 
 
-def _chosen(keys: Sequence[int]) -> Iterator[tuple[list[int], str]]:
+def _chosen(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int | str], str]]:
     """The keys, as many at a time as a statement takes, and the marks that stand for them."""
     for first in range(0, len(keys), _VARIABLES):
-        chosen = [int(key) for key in keys[first : first + _VARIABLES]]
+        several = keys[first : first + _VARIABLES]
+        chosen = [key if isinstance(key, str) else int(key) for key in several]
         yield chosen, ",".join("?" * len(chosen))

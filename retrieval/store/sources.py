@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
 
 from retrieval.store.schema import SourceRecord
 
@@ -16,25 +12,6 @@ _COLUMNS = "path, size, mtime_ns, hash, reader"
 
 FileRow = tuple[int, int, str, str | None]
 """Size, times, path and reader of a file, as in `SourceRecord`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A document without its text.
-
-    Attributes:
-        id: its id.
-        title: its title, or "".
-        source: path of the file that it came from, or None.
-        metadata: its metadata.
-        passages: how many it has.
-    """
-
-    id: str
-    title: str
-    source: str | None
-    metadata: dict[str, Any]
-    passages: int
 
 
 class SourceReading(ABC):
@@ -115,29 +92,3 @@ class SourceReading(ABC):
                 "SELECT count(*) FROM documents WHERE source IS NOT NULL"
             ).fetchone()
         return int(count)
-
-    def listed(
-        self, condition: str = "1", parameters: Sequence[Any] = (), *, of_passages: bool = False
-    ) -> list[Listed]:
-        """Documents that fulfil an SQL condition, those of no file first, then by file.
-
-        Args:
-            condition: over a row of `documents AS d`.
-            parameters: for its question marks.
-            of_passages: whether it speaks of `passages AS p` too, one of which is to fulfil it.
-        """
-        if of_passages:
-            condition = (
-                f"EXISTS (SELECT 1 FROM passages AS p WHERE p.document = d.number AND {condition})"
-            )
-        with self._reading() as database:
-            rows = database.execute(
-                "SELECT d.id, d.title, d.source, d.metadata,"
-                " (SELECT count(*) FROM passages AS c WHERE c.document = d.number)"
-                f" FROM documents AS d WHERE {condition} ORDER BY d.source, d.number",
-                parameters,
-            )
-            return [
-                Listed(id, title, source, json.loads(metadata), passages)
-                for id, title, source, metadata, passages in rows
-            ]

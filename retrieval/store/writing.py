@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,13 @@ class StoreWriter(Store):
     The caller holds the index's WriterLock for as long as this is open.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, pinned=False)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        prepare: Callable[[sqlite3.Connection], object] = lambda connection: None,
+    ) -> None:
+        super().__init__(folder, pinned=False, prepare=prepare)
         try:
             with self._reading() as database:
                 # FULL makes a commit outlive a power failure, not only the end of its process.

@@ -114,8 +114,8 @@ def test_any_changes_lead_to_what_a_new_index_would_hold(
         fresh_folder = tmp_path / f"fresh-{choose.random()}"
         with Index.create(fresh_folder, encoder=encoder, passage_tokens=8) as fresh:
             told = sync(fresh, [folder])
-            expected = {one.id: fresh.get(one.id) for one in fresh.documents()}
-        assert {one.id: index.get(one.id) for one in index.documents()} == expected
+            expected = {one.id: fresh.get(one.id) for one in fresh.listed()}
+        assert {one.id: index.get(one.id) for one in index.listed()} == expected
         # Moved ones count among the others, as what they were.
         assert told.added == report.added + report.updated + report.unchanged + report.moved
         again = sync(index)
@@ -134,7 +134,7 @@ def test_a_file_of_which_nothing_is_known_leaves_when_it_is_gone(
     assert index.delete(["lines/a.jsonl#L1"]) == 1  # the other document is of a file to read again
     (folder / "a.jsonl").unlink()
     assert counts(sync(index)) == (0, 0, 1, 1)
-    assert [one.id for one in index.documents()] == ["lines/b.txt"]
+    assert [one.id for one in index.listed()] == ["lines/b.txt"]
 
 
 def test_a_format_of_another_version_is_seen_whatever_the_ending(

@@ -14,8 +14,8 @@ from retrieval.errors import IndexCorrupted, RetrievalError
 from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
-from retrieval.indexes import LateSearcher, parse_filter, register_functions
-from retrieval.store import Listed, Store
+from retrieval.indexes import LateSearcher, parse_filter, parse_key, register_functions
+from retrieval.store import Condition, Store, ValueCount
 
 _FEW = 16
 """Of so many passages one is looked up in no more time than its share of all takes."""
@@ -65,17 +65,33 @@ class Snapshot:
         """The number of the commit that made it."""
         return self.store.generation
 
-    def listed(self, where: str | None) -> list[Listed]:
-        """Documents without their texts, all or those that fulfil a filter.
+    def condition(self, where: str | None) -> Condition:
+        """Which documents fulfil a filter, None being none.
 
         Raises:
             FilterError: `where` cannot be parsed.
         """
         if where is None:
-            return self.store.listed()
+            return Condition()
         parsed = parse_filter(where)
         condition, parameters = parsed.to_sql()
-        return self.store.listed(condition, parameters, of_passages=parsed.of_passages)
+        return Condition(condition, parameters, parsed.of_passages)
+
+    def values(self, key: str, where: str | None) -> list[ValueCount]:
+        """The values of a key and how many documents have each, see `Index.values`.
+
+        Raises:
+            FilterError: `key` or `where` cannot be parsed.
+        """
+        values, condition = parse_key(key), self.condition(where)
+        return self.store.values(
+            values.table,
+            Condition(
+                f"{values.condition} AND {condition.sql}",
+                (*values.parameters, *condition.parameters),
+                values.of_passages or condition.of_passages,
+            ),
+        )
 
     def allowed(self, where: str | None) -> NDArray[np.bool_] | None:
         """Which passages a search may return, bool by passage id; None is all.

@@ -22,7 +22,7 @@ from retrieval.index.writing.codecs import codec_for
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import LATE_MEMORY, write_lexical
+from retrieval.indexes import LATE_MEMORY, register_functions, write_lexical
 from retrieval.store import (
     Commit,
     NewDocument,
@@ -96,7 +96,9 @@ class Session:
         """Take the lock, open the store, sweep."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(WriterLock(self._folder / LOCK))
-            self.store = stack.enter_context(contextlib.closing(StoreWriter(self._folder)))
+            self.store = stack.enter_context(
+                contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
+            )
             self._folders = SegmentFolders(self.store, self._shared)
             self._folders.sweep()
             self._exit = stack.pop_all()

@@ -1,0 +1,190 @@
+"""What an index holds, listed: documents by id, pages of them, counts, the values of a key."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+
+from retrieval.errors import InputError
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.store import Listed, ValueCount
+from retrieval.store.listing import is_storable
+from retrieval.types import Document
+
+_AT_ONCE = 256
+"""Documents that are read at once while they are listed."""
+
+
+class Listing(ABC):
+    """The part of `Index` that lists what it holds; raises what `Index` does.
+
+    Every document counts, also one without a passage, which no search can find. Ids come in the
+    order of their code points. What is listed is of one generation.
+    """
+
+    @abstractmethod
+    def _using(self) -> AbstractContextManager[Snapshot]:
+        """The current snapshot, kept open until the block is left."""
+
+    def get(self, id: str) -> Document | None:
+        """The document with this id, or None.
+
+        Raises:
+            InputError: the id is not a text.
+        """
+        return self.get_many([checked_id(id)])[0]
+
+    def get_many(self, ids: Iterable[str]) -> list[Document | None]:
+        """The document with each of these ids, in their order; None where there is none.
+
+        Raises:
+            InputError: an id is not a text.
+        """
+        wanted = checked_ids(ids)
+        with self._using() as snapshot, snapshot.guarded():
+            found = snapshot.store.get_many(list(dict.fromkeys(wanted)))
+        return [found.get(id) for id in wanted]
+
+    def ids(
+        self, where: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        """Ids of all documents, or of those that fulfil `where`, in the order of the ids.
+
+        Args:
+            where: see `Index.search`; a document fulfils what is said of passages if one of its
+                passages does.
+            after: only ids that come after this one, such as the last of the page before.
+            limit: at most so many.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+            InputError: `after` is no text, or `limit` no number from 0 on.
+        """
+        begin, most = _page(after, limit)
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.store.ids(snapshot.condition(where), after=begin, most=most)
+
+    def documents(
+        self, where: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> Iterator[Document]:
+        """All documents, or those that fulfil `where`, one after another, in the order of the ids.
+
+        They are read a few at a time, so that an index of any size can be gone through. All are of
+        the generation that is current when the first is asked for.
+
+        Args:
+            where: see `ids`.
+            after: only documents whose ids come after this one.
+            limit: at most so many.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+            InputError: `after` is no text, or `limit` no number from 0 on.
+        """
+        begin, most = _page(after, limit)
+        with self._using() as snapshot:
+            snapshot.condition(where)  # what cannot be parsed is said now
+        return self._stream(where, begin, most)
+
+    def _stream(self, where: str | None, after: str, left: int) -> Iterator[Document]:
+        """Up to `left` documents, -1 for all, of the generation that is current at the first."""
+        with self._using() as snapshot:
+            condition = snapshot.condition(where)
+            while left:
+                most = _AT_ONCE if left < 0 else min(left, _AT_ONCE)
+                with snapshot.guarded():
+                    ids = snapshot.store.ids(condition, after=after, most=most)
+                    found = snapshot.store.get_many(ids)
+                yield from (found[id] for id in ids)
+                if len(ids) < most:
+                    return
+                after = ids[-1]
+                left -= len(ids) if left > 0 else 0
+
+    def listed(self, where: str | None = None) -> list[Listed]:
+        """All documents without their texts, or those that fulfil `where`, see `ids`.
+
+        Those that came from no file stand first, then those of files in the order of the paths.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.store.listed(snapshot.condition(where))
+
+    def count(self, where: str | None = None) -> int:
+        """How many documents there are, or how many fulfil `where`, see `ids`.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.store.count(snapshot.condition(where))
+
+    def values(self, key: str, where: str | None = None) -> list[ValueCount]:
+        """The values of a key and how many documents have each, the most frequent first.
+
+        Each element of a list counts as a value; null, objects and lists within lists do not.
+
+        Args:
+            key: as in a filter, such as `author.name`, `language` or `title`.
+            where: of which documents, or, where it speaks of passages, of which passages.
+
+        Raises:
+            FilterError: `key` or `where` cannot be parsed.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.values(key, where)
+
+    def __len__(self) -> int:
+        """How many documents there are."""
+        return self.count()
+
+    def __bool__(self) -> bool:
+        """True, also of an empty index: `if index` asks whether there is one."""
+        return True
+
+    def __contains__(self, id: object) -> bool:
+        """Whether there is a document with this id."""
+        if not isinstance(id, str):
+            return False
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.store.find(id) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all documents, in their order."""
+        return iter(self.ids())
+
+
+def checked_id(id: object) -> str:
+    """The id.
+
+    Raises:
+        InputError: it is not a text.
+    """
+    if not isinstance(id, str):
+        raise InputError(f"id {id!r} is not a text; ids are str")
+    return id
+
+
+def checked_ids(ids: Iterable[str]) -> list[str]:
+    """The ids.
+
+    Raises:
+        InputError: they are one text, none of several, or one of them is not a text.
+    """
+    if isinstance(ids, str):
+        raise InputError(f"one id, {ids!r}, was given; give a list of them")
+    if not isinstance(ids, Iterable):
+        raise InputError(f"{ids!r} was given; give a list of ids")
+    return [checked_id(id) for id in ids]
+
+
+def _page(after: str | None, limit: int | None) -> tuple[str, int]:
+    """What the store takes as `after` and `most`."""
+    if after is not None and not (isinstance(after, str) and is_storable(after)):
+        raise InputError(f"after={after!r} is not a text; give the id of a document, or None")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InputError(f"limit={limit!r} is no number of documents; give one from 0 on, or None")
+    return after or "", -1 if limit is None else limit

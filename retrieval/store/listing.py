@@ -1,0 +1,153 @@
+"""What a store holds, listed: ids, documents without their texts, counts, values of a key."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+ValueCount = tuple[str | int | float | bool, int]
+"""A value and how many documents have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A document without its text.
+
+    Attributes:
+        id: its id.
+        title: its title, or "".
+        source: path of the file that it came from, or None.
+        metadata: its metadata.
+        passages: how many it has.
+    """
+
+    id: str
+    title: str
+    source: str | None
+    metadata: dict[str, Any]
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which documents are meant.
+
+    Attributes:
+        sql: over a row of `documents AS d`.
+        parameters: for its question marks.
+        of_passages: whether it speaks of `passages AS p` too, one of which is to fulfil it.
+    """
+
+    sql: str = "1"
+    parameters: Sequence[Any] = ()
+    of_passages: bool = False
+
+    @property
+    def of_documents(self) -> str:
+        """The condition over a row of `documents AS d` alone, with the same parameters."""
+        if not self.of_passages:
+            return self.sql
+        # A document without a passage is held against the condition as if it had one of nothing.
+        return (
+            "EXISTS (SELECT 1 FROM (SELECT 1) LEFT JOIN passages AS p"
+            f" ON p.document = d.number WHERE {self.sql})"
+        )
+
+
+ALL = Condition()
+
+
+class Listing(ABC):
+    """The part of `Store` that lists what it holds; raises what `Store` does."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The database, for one reader at a time."""
+
+    def listed(self, condition: Condition = ALL) -> list[Listed]:
+        """Documents that fulfil the condition, those of no file first, then by file."""
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT d.id, d.title, d.source, d.metadata,"
+                " (SELECT count(*) FROM passages AS c WHERE c.document = d.number)"
+                f" FROM documents AS d WHERE {condition.of_documents} ORDER BY d.source, d.number",
+                condition.parameters,
+            )
+            return [
+                Listed(id, title, source, json.loads(metadata), passages)
+                for id, title, source, metadata, passages in rows
+            ]
+
+    def ids(self, condition: Condition = ALL, *, after: str = "", most: int = -1) -> list[str]:
+        """Ids of the documents that fulfil the condition, in the order of their code points.
+
+        Args:
+            condition: which documents.
+            after: an id, which need not be there: only ids that come after it.
+            most: how many; -1 is all.
+        """
+        with self._reading() as database:
+            rows = database.execute(
+                f"SELECT d.id FROM documents AS d WHERE d.id > ? AND {condition.of_documents}"
+                " ORDER BY d.id LIMIT ?",
+                (after, *condition.parameters, most),
+            )
+            return [id for (id,) in rows]
+
+    def count(self, condition: Condition = ALL) -> int:
+        """How many documents fulfil the condition."""
+        with self._reading() as database:
+            (count,) = database.execute(
+                f"SELECT count(*) FROM documents AS d WHERE {condition.of_documents}",
+                condition.parameters,
+            ).fetchone()
+        return int(count)
+
+    def numbers_of(self, condition: Condition) -> list[int]:
+        """Numbers of the documents that fulfil the condition, ascending."""
+        with self._reading() as database:
+            rows = database.execute(
+                f"SELECT d.number FROM documents AS d WHERE {condition.of_documents}"
+                " ORDER BY d.number",
+                condition.parameters,
+            )
+            return [number for (number,) in rows]
+
+    def values(self, table: str, condition: Condition) -> list[ValueCount]:
+        """The values of a key and how many documents have each, the most frequent first.
+
+        Args:
+            table: SQL of a table with `type` and `atom`, as `json_each` gives them, of a row of
+                `documents AS d` and, `of_passages`, of one of `passages AS p`.
+            condition: which rows count; its parameters begin with those of the table.
+        """
+        joined = (
+            " LEFT JOIN passages AS p ON p.document = d.number" if condition.of_passages else ""
+        )
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT type, atom, count(*) FROM ("
+                "SELECT DISTINCT d.number, IIF(e.type = 'real', 'integer', e.type) AS type, e.atom"
+                f" FROM documents AS d{joined} CROSS JOIN {table} AS e"
+                f" WHERE e.type NOT IN ('null', 'array', 'object') AND {condition.sql})"
+                " GROUP BY type, atom ORDER BY 3 DESC, type, atom",
+                condition.parameters,
+            )
+            return [
+                (bool(atom) if type in ("true", "false") else atom, count)
+                for type, atom, count in rows
+            ]
+
+
+def is_storable(text: str) -> bool:
+    """Whether SQLite can hold the text: half of a surrogate pair has no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

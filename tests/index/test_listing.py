@@ -1,0 +1,181 @@
+"""What an index holds, listed, counted, fetched and deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.errors import FilterError, InputError, StorageError
+from retrieval.index import Index
+from retrieval.index import listing as listing_module
+from retrieval.sync import sync
+from retrieval.types import Document
+
+EMPTY = Document("empty", "", metadata={"year": 2024, "language": "none"})
+"""It has no passage."""
+
+TEXTS = [
+    Document("b", "A brown fox.", "Fox", {"year": 2019, "tags": ["a", "b"], "draft": True}),
+    Document("a", "A lazy dog.", "", {"year": 2021, "tags": ["a", "a"], "author": {"name": "Ann"}}),
+    Document("é", "Ein Hund.", "", {"year": 2021.0, "tags": "a", "draft": 1}),
+    EMPTY,
+]
+
+
+@pytest.fixture
+def filled(index: Index) -> Index:
+    index.add(TEXTS)
+    return index
+
+
+def test_every_document_is_listed(filled: Index) -> None:
+    expected = ["a", "b", "empty", "é"]  # by code point
+    assert filled.ids() == list(filled) == expected
+    assert [one.id for one in filled.documents()] == expected
+    assert {one.id for one in filled.listed()} == set(expected)
+    assert len(filled) == filled.count() == filled.status().documents == 4
+    assert "empty" in filled and "nothing" not in filled and 1 not in filled
+    assert list(filled.documents(where='id == "b"')) == [TEXTS[0]]
+
+
+def test_an_empty_index_is_still_an_index(index: Index) -> None:
+    assert len(index) == 0 and bool(index)
+    assert index.ids() == [] and list(index.documents()) == [] and index.values("year") == []
+    assert index.clear() == 0
+
+
+def test_a_filter_chooses_what_is_listed(filled: Index) -> None:
+    assert filled.ids("year >= 2021") == ["a", "empty", "é"]
+    assert filled.count("year >= 2021") == 3
+    assert filled.count('language == "none"') == 1  # also of a document without a passage
+    assert filled.count('symbol == "f"') == 0
+    assert filled.count('not symbol == "f"') == 4
+    for ask in (filled.ids, filled.count, filled.listed, filled.documents):
+        with pytest.raises(FilterError):
+            ask("year >=")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_pages_are_the_list(filled: Index, size: int) -> None:
+    pages: list[list[str]] = [[]]
+    after = None
+    while page := filled.ids(after=after, limit=size):
+        assert page == [one.id for one in filled.documents(after=after, limit=size)]
+        pages.append(page)
+        after = page[-1]
+    assert [id for page in pages for id in page] == filled.ids()
+    assert filled.ids(limit=0) == list(filled.documents(limit=0)) == []
+    assert filled.ids(after="aa") == ["b", "empty", "é"]  # an id that is not there
+
+
+def test_documents_stream_from_one_generation(
+    filled: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing_module, "_AT_ONCE", 2)
+    seen = []
+    for document in filled.documents():
+        seen.append(document)
+        filled.delete([document.id])
+        filled.add([Document(f"new {document.id}", "more")])
+    assert seen == sorted(TEXTS, key=lambda one: one.id)
+    assert [one.id for one in filled.documents(limit=3)] == ["new a", "new b", "new empty"]
+    stream = filled.documents()
+    filled.close()
+    with pytest.raises(StorageError, match="was closed"):
+        next(stream)
+
+
+def test_values_are_counted_by_document(filled: Index) -> None:
+    assert filled.values("year") == [(2021, 2), (2019, 1), (2024, 1)]
+    assert filled.values("tags") == [("a", 3), ("b", 1)]  # once a document
+    assert [(type(value), count) for value, count in filled.values("draft")] == [
+        (int, 1),
+        (bool, 1),
+    ]
+    assert filled.values("author") == []
+    assert filled.values("author.name") == [("Ann", 1)]
+    assert filled.values("`author`.`name`", 'id == "a"') == [("Ann", 1)]
+    assert filled.values("title") == [("", 3), ("Fox", 1)]
+    assert filled.values("tags", "year < 2020") == [("a", 1), ("b", 1)]
+    assert filled.values("missing") == []
+    for key in ("year ==", "", "a b", "and"):
+        with pytest.raises(FilterError, match="expected"):
+            filled.values(key)
+    with pytest.raises(FilterError, match="is not a text"):
+        filled.values(3)  # type: ignore[arg-type]
+
+
+def test_values_of_passages(index: Index) -> None:
+    text = "# One\n\n" + "apples " * 300 + "\n\n# Two\n\npears\n"
+    index.add([Document("m", text, metadata={"format": "markdown", "kind": "x"})])
+    assert index.status().passages > 2
+    assert index.values("heading") == [("One", 1), ("Two", 1)]
+    assert index.values("heading", 'heading == "Two"') == [("Two", 1)]
+    assert index.values("kind", 'heading == "Two"') == [("x", 1)]
+    assert index.values("language") == []
+
+
+def test_several_documents_at_once(filled: Index) -> None:
+    found = filled.get_many(["é", "nothing", "a", "é", "\ud800"])
+    assert found == [TEXTS[2], None, TEXTS[1], TEXTS[2], None]
+    assert filled.get_many(iter([])) == []
+    many = [*(f"no {n}" for n in range(2000)), "empty"]
+    assert filled.get_many(many)[-1] == EMPTY
+
+
+@pytest.mark.parametrize("id", [1, None, ["a"], b"a", ("a",)])
+def test_an_id_is_a_text(filled: Index, id: Any) -> None:
+    with pytest.raises(InputError, match="is not a text; ids are str"):
+        filled.get(id)
+    for ask in (filled.get_many, filled.delete):
+        with pytest.raises(InputError, match="is not a text; ids are str"):
+            ask(["a", id])
+        with pytest.raises(InputError, match="give a list of them"):
+            ask("a")
+    assert len(filled) == 4
+
+
+def test_wrong_pages(filled: Index) -> None:
+    for limit in (-1, True, "3", 1.5):
+        with pytest.raises(InputError, match="is no number of documents"):
+            filled.ids(limit=limit)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="is no number of documents"):
+            filled.documents(limit=limit)  # type: ignore[arg-type]
+    for after in (3, "\ud800"):
+        with pytest.raises(InputError, match="is not a text; give the id"):
+            filled.ids(after=after)  # type: ignore[arg-type]
+
+
+def test_what_fulfils_a_filter_is_deleted(filled: Index) -> None:
+    assert filled.delete(["a", "b", "nothing"], where="year >= 2020") == 1
+    assert filled.ids() == ["b", "empty", "é"]
+    assert filled.delete(where="year >= 2021") == 2
+    assert filled.ids() == ["b"]
+    assert filled.delete([]) == 0
+    with pytest.raises(InputError, match="nothing was named"):
+        filled.delete()
+    with pytest.raises(FilterError):
+        filled.delete(where="year >=")
+    assert len(filled) == 1
+
+
+def test_a_filter_that_deletes_sees_what_others_wrote(tmp_path: Path, filled: Index) -> None:
+    with Index.open(tmp_path / "index", encoder=filled.encoder) as other:
+        other.add([Document("late", "added meanwhile", metadata={"year": 2030})])
+    assert "late" not in filled
+    assert filled.delete(where="year == 2030") == 1
+
+
+def test_all_can_be_deleted_and_comes_back_from_files(
+    tmp_path: Path, index: Index, docs: Path
+) -> None:
+    (docs / "nothing.txt").write_text("")
+    sync(index, [docs])
+    index.add([EMPTY])
+    assert index.clear() == 4
+    assert len(index) == index.status().files == 0
+    assert index.search("apples") == []
+    report = sync(index, [docs])
+    assert (report.added, len(index)) == (3, 3)
