@@ -6,6 +6,7 @@ out. A note or comment follows the block that it is of.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -68,6 +69,7 @@ class _Reader:
             if (tree := package.optional(parts.get(kind, ""))) is not None
         }
         self._numbers: dict[tuple[str, str], str] = {}
+        self._counts: Counter[str] = Counter()
         self._page = 1
         self._carried: _Paragraph | None = None
         self._body = child(package.xml(main), "w:body")
@@ -209,9 +211,9 @@ class _Reader:
         if key in self._noted.get(kind, {}):
             made.notes.append((kind, key))
             if kind != "comments" and (kind, key) not in self._numbers:
-                count = 1 + sum(known == kind for known, _ in self._numbers)
+                self._counts[kind] += 1
                 style = "lowerRoman" if kind == "endnotes" else "decimal"
-                self._numbers[kind, key] = written(count, style)
+                self._numbers[kind, key] = written(self._counts[kind], style)
         if number := self._numbers.get((kind, key)):
             made.pieces.append(f"[{number}]")
 
