@@ -180,7 +180,8 @@ def deck() -> None:
         parse_xml(
             '<p:graphicFrame xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
             'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><p:nvGraphicFramePr>'
-            '<p:cNvPr id="77" name="x"/></p:nvGraphicFramePr><a:graphic><a:graphicData '
+            '<p:cNvPr id="77" name="x"/><p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr>'
+            '<p:xfrm><a:off x="0" y="0"/><a:ext cx="9" cy="9"/></p:xfrm><a:graphic><a:graphicData '
             'uri="http://example.org/unknown"><a:odd/></a:graphicData></a:graphic>'
             "</p:graphicFrame>"
         )
