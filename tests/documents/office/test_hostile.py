@@ -19,7 +19,9 @@ from ..outlines_for_tests import check, parsed
 from .make_files import FILES, W
 from .packages_for_tests import docx, p, relations, zipped
 
-MUTATIONS = 40
+MUTATIONS = 25
+MUTATIONS_OF_XLS = 5
+"""Every third fills the memory of its worker, and the next waits for a new one."""
 
 
 def refused(name: str, data: bytes) -> str:
@@ -72,8 +74,7 @@ def test_a_document_type_without_entities_is_borne() -> None:
     assert tree.text == "a"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("depth", [201, 10_000, 300_000])
+@pytest.mark.parametrize("depth", [201, 10_000, 100_000])
 def test_elements_in_each_other_without_end_are_refused(depth: int) -> None:
     deep = f'<w:document xmlns:w="{W}"><w:body>{"<w:sdt>" * depth}{p("a")}{"</w:sdt>" * depth}'
     bomb = with_document(f"{deep}</w:body></w:document>")
@@ -154,7 +155,7 @@ def rewritten(data: bytes, choose: random.Random) -> bytes:
         parts[name] = "".join(pieces).encode()
     if choose.random() < 0.2:
         parts.pop(choose.choice(list(parts)))
-    return zipped(parts)
+    return zipped(parts, level=1)
 
 
 FILES_TO_CHANGE = [
@@ -174,7 +175,7 @@ def test_a_damaged_file_is_read_or_refused(
     choose = random.Random(f"{name} {change.__name__}")
     parse = format_of(name, b"PK\3\4\0\0").parse
     read = 0
-    for _ in range(MUTATIONS):
+    for _ in range(MUTATIONS_OF_XLS if name.endswith(".xls") else MUTATIONS):
         try:
             made = workers.parse(parse, change(data, choose), Source(name))
         except DocumentError as error:
