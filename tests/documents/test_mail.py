@@ -445,6 +445,15 @@ def test_a_broken_message_costs_only_itself(mbox: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "piece", ["(", "a:", "<", '"', "a@b,", "=?", "=?utf-8?q?a?= ", "1 ", "(a@b "]
+)
+@pytest.mark.parametrize("name", ["To", "Date", "Subject", "Message-ID", "Content-Type"])
+def test_headers_of_one_thing_again_and_again_are_no_trouble(name: str, piece: str) -> None:
+    (found,) = documents("a.eml", f"From: a@b\n{name}: {piece * 20_000}\n\nthe text\n")
+    assert found.text.endswith("the text")
+
+
 def test_damaged_mail_is_read_or_refused(mbox: Path) -> None:
     rich = message()
     rich.add_alternative(f"<h1>A</h1><p>{FILL}</p>", subtype="html")

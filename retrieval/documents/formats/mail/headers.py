@@ -21,7 +21,15 @@ MAX_ADDRESSES = 100
 T = TypeVar("T")
 U = TypeVar("U")
 _MAX_HEADER = 20_000
-_UNSAFE = (LookupError, TypeError, ValueError, HeaderParseError, binascii.Error, AssertionError)
+_UNSAFE = (
+    RecursionError,
+    LookupError,
+    TypeError,
+    ValueError,
+    HeaderParseError,
+    binascii.Error,
+    AssertionError,
+)
 """What the standard library raises on headers that are not as they should be."""
 _ID = re.compile(r"<([^<>\s]{1,400})>")
 _FOLDED = re.compile(r"[\x00-\x20\x7f]+")
