@@ -169,6 +169,13 @@ def test_lock_files_are_left_out_by_their_names_unless_they_are_named(tmp_path: 
     assert {"yarn.lock", "pnpm-lock.yaml", "poetry.lock", "gemfile.lock"} <= LOCK_FILES
 
 
+def test_what_an_office_program_keeps_beside_an_open_file_is_left_out(tmp_path: Path) -> None:
+    plant(tmp_path, {"~$letter.docx": "\x03Ada", "~letter.md": "x", "letter~$.md": "x"})
+    found = discover([tmp_path], tmp_path)
+    assert ids(found) == ["letter~$.md", "~letter.md"]
+    assert found.skipped == {"lock file": 1}
+
+
 LICENCE = "/*!\n" + "".join(f" * {prose(n, 10)}\n" for n in range(20)) + " */\n"
 
 MADE = [

@@ -35,7 +35,9 @@ LOCK_FILES = frozenset(_LOCK_FILES.split())
 
 _PYLOCK = re.compile(r"pylock\.[^.]+\.toml")
 _MINIFIED = re.compile(r".+[.-]min\.(?:js|mjs|cjs|css)")
-CHUNKS, EXTENSIONS = ("min.", "\0pylock."), (".map",)
+_OWNED = "~$"
+"""Office programs put it before the name of a file that they have open: who has it is in there."""
+CHUNKS, EXTENSIONS = ("min.", "\0pylock.", f"\0{_OWNED}"), (".map",)
 """What stands in all other names that are meant, in lower case, and how they end."""
 _ENDS = (".toml", ".js", ".mjs", ".cjs", ".css", ".map")
 """No name ends otherwise that one of the three means."""
@@ -94,7 +96,7 @@ _MIN_LETTERS, _MIN_DIGITS = 0.15, 0.05
 def reason_by_name(name: str) -> Reason | None:
     """Why a file is left out unseen, by its name; None if it is not."""
     name = name.lower()
-    if name in LOCK_FILES:
+    if name in LOCK_FILES or name.startswith(_OWNED):
         return Reason.LOCK
     if not name.endswith(_ENDS):
         return None
