@@ -35,8 +35,8 @@ from rich.table import Table
 from lab.text.decontaminate import Protected, protect
 from lab.text.sources import train_pairs, xml_sections
 from retrieval.documents import discover, read
-from retrieval.documents.asking import newlines
 from retrieval.documents.formats import outline_of
+from retrieval.documents.natural_queries import newlines
 from retrieval.errors import DocumentError, InputError, RetrievalError
 from retrieval.files.whole import write_whole
 from retrieval.train import pairs

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from retrieval.documents import asking
-from retrieval.documents.asking import BLANK_LINES, QUERY_CHARS, Documented
+from retrieval.documents import natural_queries
 from retrieval.documents.formats import first_heading
+from retrieval.documents.natural_queries import BLANK_LINES, QUERY_CHARS, Documented
 from retrieval.documents.outline import Outline
 
 SHORTEST, TARGET, LONGEST = 200, 1500, 4000
@@ -67,10 +67,10 @@ def functions(text: str, outline: Outline) -> Iterator[Record]:
     Functions within functions stay part of them.
 
     Args:
-        text: with `\\n` between its lines, as `asking.read` gives it.
+        text: with `\\n` between its lines, as `natural_queries.read` gives it.
         outline: its structure.
     """
-    for found in asking.documented(text, outline):
+    for found in natural_queries.documented(text, outline):
         code = _code(text, found)
         if len(code) in _CODE:
             yield Record(code, found.name, found.query)
@@ -80,19 +80,19 @@ def sections(text: str, outline: Outline, title: str | None = None) -> Iterator[
     """Sections of a text with headings: each is the query, markup is left as it stands.
 
     Args:
-        text: with `\\n` between its lines, as `asking.read` gives it.
+        text: with `\\n` between its lines, as `natural_queries.read` gives it.
         outline: its structure.
         title: of the document; None takes the first heading.
     """
     title = first_heading(outline) if title is None else title
-    for part in asking.headed(text, outline):
+    for part in natural_queries.headed(text, outline):
         heading = part.names[-1] if part.names else ""
         yield from section(title, heading, text[part.body : part.end].strip())
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """(what stands before it, a paragraph or a part of a long one) to join windows from."""
-    for paragraph in BLANK_LINES.split(asking.newlines(text)):
+    for paragraph in BLANK_LINES.split(natural_queries.newlines(text)):
         paragraph = paragraph.strip()
         border = "\n\n"
         long = len(paragraph) > _LONG_PARAGRAPH

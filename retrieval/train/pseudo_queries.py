@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.documents import asking
+from retrieval.documents import natural_queries
 from retrieval.errors import EncoderMismatch, InputError
 from retrieval.store import Store
 from retrieval.store.schema import Settings
@@ -103,7 +103,7 @@ def read_index(
 
 def records(document: Document) -> Iterator[Record]:
     """The texts of a document, with a query where its author wrote one."""
-    text, outline = asking.read(document)
+    text, outline = natural_queries.read(document)
     found = list(functions(text, outline))
     if not found and outline.sections:
         found = list(sections(text, outline, document.title or None))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.documents.asking import read
+from retrieval.documents.natural_queries import read
 from retrieval.train import pairs
 from retrieval.train.pairs import LONGEST, SHORTEST, Record, windows
 from retrieval.types import Document

@@ -12,7 +12,7 @@ from retrieval.eval.testset.folder import Added, TestSet, Written, check_folder
 from retrieval.eval.testset.journal import Journal, Judgement
 from retrieval.eval.testset.judging import GRADES, Judging
 from retrieval.eval.testset.pooling import Candidate, Pool, pools
-from retrieval.eval.testset.proposing import Proposed, propose, without
+from retrieval.eval.testset.proposals import Proposed, propose, without
 from retrieval.eval.testset.sources import Log, Wanted, read_log, read_queries, typed
 
 __all__ = [

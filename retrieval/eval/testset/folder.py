@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from retrieval.errors import InputError
 from retrieval.eval.datasets import beir
 from retrieval.eval.testset.journal import Journal
-from retrieval.eval.testset.proposing import without
+from retrieval.eval.testset.proposals import without
 from retrieval.eval.testset.sources import Source, Wanted, query_key
 from retrieval.files.claim import LOCK
 from retrieval.files.whole import replacing_text

@@ -78,7 +78,7 @@ def make(
 
     Run it again to add queries or to go on judging. Without any option it asks for queries.
     """
-    from retrieval.cli.testset.making import Sources, make_test_set
+    from retrieval.cli.testset.make import Sources, make_test_set
     from retrieval.service.location import index_to_read
 
     make_test_set(

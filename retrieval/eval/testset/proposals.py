@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
-from retrieval.documents import asking
+from retrieval.documents import natural_queries
 from retrieval.errors import InputError
 from retrieval.eval.testset.sources import Wanted, query_key
 from retrieval.types import Document, ProgressCallback, ProgressUpdate
@@ -99,7 +99,7 @@ def without(document: Document, queries: Set[str]) -> Document:
     Lines that hold nothing but the words of such a query go, too, and so does a title.
     """
     keys = {query_key(query) for query in queries}
-    text = asking.newlines(document.text)
+    text = natural_queries.newlines(document.text)
     spans = [(c.start, c.end) for c in _candidates(document) if query_key(c.query) in keys]
     for start, end in sorted(set(spans), reverse=True):
         text = text[:start] + text[end:]
@@ -134,15 +134,15 @@ def _spread(
 
 def _candidates(document: Document) -> Iterator[_Candidate]:
     """All that could be asked, with places in the text that has `\\n` between its lines."""
-    text, outline = asking.read(document)
-    functions = list(asking.documented(text, outline))
+    text, outline = natural_queries.read(document)
+    functions = list(natural_queries.documented(text, outline))
     for function in functions:
         if function.query and function.doc and _remains(text, function):
             yield _Candidate(function.query, "docstring", *function.doc)
     if functions:
         return
     if outline.sections:
-        for part in asking.headed(text, outline):
+        for part in natural_queries.headed(text, outline):
             body = text[part.body : part.end].strip()
             if part.names and len(body) >= SHORTEST and _is_good(part.names[-1]):
                 yield _Candidate(part.names[-1], "heading", part.start, part.body)
@@ -151,10 +151,12 @@ def _candidates(document: Document) -> Iterator[_Candidate]:
 
 
 def _is_good(query: str) -> bool:
-    return len(query.split()) > 1 and len(query) <= asking.QUERY_CHARS and bool(_words(query))
+    return (
+        len(query.split()) > 1 and len(query) <= natural_queries.QUERY_CHARS and bool(_words(query))
+    )
 
 
-def _remains(text: str, function: asking.Documented) -> bool:
+def _remains(text: str, function: natural_queries.Documented) -> bool:
     """Whether the function is more than its signature and documentation."""
     start = max(function.start, function.doc[1] if function.doc else 0)
     return bool(text[start : function.end].strip(" \t\n;"))

@@ -11,7 +11,7 @@ from typing import Any
 from retrieval.cli.output.json_output import print_json
 from retrieval.cli.output.progress import progress_bar
 from retrieval.cli.output.style import Style
-from retrieval.cli.testset.judging import judge_in_terminal
+from retrieval.cli.testset.judge import judge_in_terminal
 from retrieval.errors import InputError
 from retrieval.eval.plural import plural
 from retrieval.eval.testset import (
