@@ -10,6 +10,8 @@ context    what an outline says of a span: headings, symbol, table header; page,
 roles      what a file is there for: source, test, docs, ...
 passages   a document to passages, whose spans of its text are the passages
 naming     names of files as ids
+
+natural_queries  what people write that asks for what stands with it: headings, docstrings
 """
 
 from typing import TYPE_CHECKING, Any

@@ -151,9 +151,8 @@ def _candidates(document: Document) -> Iterator[_Candidate]:
 
 
 def _is_good(query: str) -> bool:
-    return (
-        len(query.split()) > 1 and len(query) <= natural_queries.QUERY_CHARS and bool(_words(query))
-    )
+    fits = len(query) <= natural_queries.QUERY_CHARS
+    return fits and len(query.split()) > 1 and bool(_words(query))
 
 
 def _remains(text: str, function: natural_queries.Documented) -> bool:
