@@ -61,6 +61,12 @@ def test_a_message_is_its_headers_and_its_text() -> None:
     }
 
 
+def test_labels_of_a_message_that_was_exported_are_metadata() -> None:
+    made = message(X_Gmail_Labels="Inbox,Größe der Mühle,Important", Keywords='"a b", Inbox')
+    (found,) = documents("a.eml", bytes(made))
+    assert found.metadata["labels"] == ["Inbox", "Größe der Mühle", "Important", "a b"]
+
+
 @pytest.mark.parametrize("encoding", ["quoted-printable", "base64", "8bit"])
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252"])
 def test_text_is_decoded_from_what_it_was_sent_in(encoding: str, charset: str) -> None:

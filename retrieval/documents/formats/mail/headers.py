@@ -20,6 +20,7 @@ MAX_ADDRESSES = 100
 """More recipients of one message are not kept."""
 T = TypeVar("T")
 U = TypeVar("U")
+_LABELS = ("x-gmail-labels", "x-keywords", "keywords")
 _MAX_HEADER = 20_000
 _UNSAFE = (
     RecursionError,
@@ -92,6 +93,13 @@ def date(message: Message) -> str:
         return found.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     except (*_UNSAFE, OverflowError):
         return ""
+
+
+def labels(message: Message) -> list[str]:
+    """What a message is filed under, as Gmail and others export it."""
+    said = [header(message, name) for name in _LABELS]
+    parted = [label.strip(' "') for one in said for label in one.split(",")]
+    return list(dict.fromkeys(filter(None, parted)))[:MAX_ADDRESSES]
 
 
 def message_id(message: Message) -> str:

@@ -216,6 +216,7 @@ def _about(message: Message, parts: Parts) -> dict[str, Any]:
         "date": headers.date(message),
         "message_id": headers.message_id(message),
         "thread": headers.thread(message),
+        "labels": headers.labels(message),
         "attachments": [attached.name for attached in parts.attached],
     }
     return {key: value for key, value in said.items() if value}
