@@ -10,6 +10,7 @@ import random
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,17 @@ def test_an_archive_is_read_in_a_worker(tmp_path: Path) -> None:
     assert (text.id, text.title, text.metadata["format"]) == ("d/a.zip!/a.md", "T", "markdown")
     assert text.metadata["path"] == pdf.metadata["path"] == "d/a.zip"
     assert (pdf.title, pdf.metadata["format"]) == ("Notes of the mill", "pdf")
+
+
+def test_an_archive_that_is_attached_to_a_message_is_named_and_not_read() -> None:
+    letter = EmailMessage()
+    letter["Subject"] = "Files"
+    letter.set_content("Here they are.")
+    data = zipped({"a.md": b"unasked"})
+    letter.add_attachment(data, maintype="application", subtype="zip", filename="a.zip")
+    made = format_of("a.eml").parse(bytes(letter), Source("a.eml"))
+    assert not isinstance(made, Parsed)
+    (message,) = made
+    assert message.metadata["attachments"] == ["a.zip"]
+    assert "unasked" not in message.text
+    assert "a.zip" in message.problems[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from retrieval.documents import workers
 from retrieval.documents.formats import Source, formats
 
@@ -10,6 +12,7 @@ from .fuzzing import fuzz, own_samples
 COUNT = 1000
 
 
+@pytest.mark.slow
 def test_a_damaged_file_costs_itself() -> None:
     samples = own_samples()
     fuzzed = {one.format.name for one in samples}

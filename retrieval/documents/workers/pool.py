@@ -179,12 +179,17 @@ class _Worker:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"exit status {code}"
-        hint = ", as one may that wants too much memory" if -code in _OUT_OF_MEMORY else ""
-        return _EndedError(f"its parser crashed ({name}{hint})", again=True)
+        most = _memory(data)
+        hint = f"; it may have wanted more than {most}" if -code in _OUT_OF_MEMORY else ""
+        return _EndedError(f"its parser crashed ({name}){hint}", again=True)
 
 
 def _too_much_memory(data: bytes) -> str:
-    return f"its parser wanted more than {(limits.MEMORY + 2 * len(data)) >> 20:,} MB of memory"
+    return f"its parser wanted more than {_memory(data)}"
+
+
+def _memory(data: bytes) -> str:
+    return f"{(limits.MEMORY + 2 * len(data)) >> 20:,} MB of memory"
 
 
 class _Pool:

@@ -44,6 +44,7 @@ _NO_TITLE = re.compile(
     r"|.*\.(?:docx?|odt|rtf|txt|tex|dvi|ps|pdf|indd|qxd|pptx?|xlsx?|html?|p65|fm|md))?\W*",
     re.I,
 )
+_CONTENTS = re.compile(r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des matières", re.I)
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _DEEPEST = 15
@@ -177,7 +178,7 @@ def _first_large(pages: list[Page], body: float) -> str:
         elif found:
             break
     words = words_of(found[:_TITLE_LINES])
-    return words if len(words) <= _TITLE_CHARACTERS else ""
+    return "" if len(words) > _TITLE_CHARACTERS or _CONTENTS.fullmatch(words) else words
 
 
 def _clean(value: str) -> str:
