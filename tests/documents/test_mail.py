@@ -61,6 +61,15 @@ def test_a_message_is_its_headers_and_its_text() -> None:
     }
 
 
+def test_headers_that_people_write_are_text() -> None:
+    """Of news, and of patches whose headers Debian describes (DEP-3)."""
+    head = "From: a@b\nSubject: s\nOrganization: The Mill\nSummary: all of it\n"
+    (found,) = documents("a.eml", f"{head}Description: one\n two\nLines: 3\nX-Trace: no\n\nbody")
+    assert found.text == (
+        "From: a@b\nOrganization: The Mill\nSummary: all of it\nDescription: one two\n\nbody"
+    )
+
+
 def test_labels_of_a_message_that_was_exported_are_metadata() -> None:
     made = message(X_Gmail_Labels="Inbox,Größe der Mühle,Important", Keywords='"a b", Inbox')
     (found,) = documents("a.eml", bytes(made))

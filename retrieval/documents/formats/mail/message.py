@@ -230,8 +230,9 @@ def _head(message: Message, about: dict[str, Any]) -> str:
         more = f" and {len(found) - _SHOWN_ADDRESSES} more" * (len(found) > _SHOWN_ADDRESSES)
         if found:
             lines.append(f"{name}: {', '.join(found[:_SHOWN_ADDRESSES])}{more}")
-    if said := headers.header(message, "date"):
-        lines.append(f"Date: {said}")
+    for name in ("Date", "Organization", "Summary", "Description", "Comments"):
+        if said := headers.header(message, name.lower()):
+            lines.append(f"{name}: {said}")
     if names := about.get("attachments"):
         lines.append(f"Attachments: {', '.join(names[:_SHOWN_ADDRESSES])}")
     return "\n".join(lines)
