@@ -7,11 +7,13 @@ from retrieval.types import Document, Embeddings, Hit, Hybrid, LateOptions, Pass
 
 if TYPE_CHECKING:
     from retrieval.index import Index
+    from retrieval.indexes import Filter
 
 __version__ = "0.1.0"
 __all__ = [
     "Document",
     "Embeddings",
+    "Filter",
     "Hit",
     "Hybrid",
     "Index",
@@ -24,11 +26,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Index` when it is first asked for: it brings numpy and sqlite3 with it."""
+    """Load what brings numpy and sqlite3 with it when it is first asked for."""
     if name == "Index":
         from retrieval.index import Index
 
         return Index
+    if name == "Filter":
+        from retrieval.indexes import Filter
+
+        return Filter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -19,6 +19,7 @@ def test_exported_names() -> None:
     assert sorted(retrieval.__all__) == [
         "Document",
         "Embeddings",
+        "Filter",
         "Hit",
         "Hybrid",
         "Index",
@@ -35,8 +36,10 @@ def test_exported_names() -> None:
 
 def test_index_is_the_index() -> None:
     from retrieval.index import Index
+    from retrieval.indexes import Filter
 
     assert retrieval.Index is Index
+    assert retrieval.Filter is Filter
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -8,42 +8,38 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.listing import Listing, checked_ids
-from retrieval.index.reading import answering, explain, measure, verify
+from retrieval.index.listing import Listing, Params, checked_ids
+from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
-from retrieval.index.reading.search import Request
-from retrieval.index.reading.snapshot import Snapshot, open_newest
+from retrieval.index.reading.snapshot import Snapshot, condition_of, open_newest
 from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.searching import Searching
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.writing import codecs, deleting
 from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.index.writing.writer import Writer, writing
-from retrieval.indexes import LATE_MEMORY
+from retrieval.indexes import LATE_MEMORY, Where, as_filter
 from retrieval.store import FileRow
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Document,
     Encoder,
-    Hit,
-    Hybrid,
     LateOptions,
     ProgressCallback,
-    Retriever,
-    TokenMatch,
 )
 
 LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 
-class Index(Listing):
+class Index(Searching, Listing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written
@@ -219,7 +215,13 @@ class Index(Listing):
                 changed += writer.put(document) in ("added", "updated")
         return changed
 
-    def delete(self, ids: Iterable[str] | None = None, *, where: str | None = None) -> int:
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        where: Where | None = None,
+        params: Params | None = None,
+    ) -> int:
         """Delete the documents with these ids, or those that fulfil `where`; returns how many.
 
         A file whose document is deleted counts as never read: `sync` brings it back.
@@ -227,19 +229,18 @@ class Index(Listing):
         Args:
             ids: ids of documents; those that are not there do not matter.
             where: see `search`; together with `ids`, those of them that fulfil it.
+            params: values for the parameters of `where`.
 
         Raises:
             InputError: an id is no text, or neither ids nor a filter were given.
             FilterError: `where` cannot be parsed.
             IndexLocked: another process is writing.
         """
-        wanted = None if ids is None else checked_ids(ids)
-        with self._using() as snapshot:
-            condition = None if where is None else snapshot.condition(where)
-        if wanted is None and condition is None:
+        wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
+        if wanted is None and chosen is None:
             raise InputError("nothing was named; give ids or a filter, or `clear` the index")
         with self.writing() as writer:
-            return deleting.delete(writer, wanted, condition)
+            return deleting.delete(writer, wanted, None if chosen is None else condition_of(chosen))
 
     def clear(self) -> int:
         """Delete all documents; returns how many there were. Files count as never read."""
@@ -281,104 +282,6 @@ class Index(Listing):
             ) as writer,
         ):
             yield writer
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        retriever: Retriever = "hybrid",
-        where: str | None = None,
-        highlights: bool = True,
-        hybrid: Hybrid | None = None,
-        rescore: int = 0,
-        copies: bool = False,
-        group: Literal["document"] | None = None,
-        min_relevance: float = 0.0,
-    ) -> list[Hit]:
-        """The k passages that answer the query best, best first; fewer if there are fewer.
-
-        The first n are the same whatever k is.
-
-        Args:
-            query: any text; a very long one is cut to what the encoder reads.
-            k: at least 1.
-            retriever: `lexical`, `dense`, `late`, or `hybrid`, which fuses them.
-            where: an expression over metadata, `id` and `title` that a hit's document fulfils,
-                such as `lang == "python" and path glob "src/**"`.
-            highlights: mark the query's words in the hits; without, long lists come faster.
-            hybrid: how `hybrid` fuses; None is `Hybrid()`.
-            rescore: of `late`, how many of the best are encoded anew and ordered by uncompressed
-                vectors.
-            copies: list every passage; if not, those of the same text are one hit, the best, and
-                its `copies` names the others.
-            group: `document` gives k documents: each the hit of its best passage, whose `others`
-                are what else of the document is among the hundred best passages.
-            min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
-                query.
-
-        Raises:
-            InputError: the query is empty, or an option cannot be used.
-            FilterError: `where` cannot be parsed.
-            EncoderError: the index's encoder lacks the head that the retriever needs.
-            EncoderMismatch: what the encoder's source holds now is not what built the index.
-        """
-        return self.search_batch(
-            [query],
-            k,
-            retriever=retriever,
-            where=where,
-            highlights=highlights,
-            hybrid=hybrid,
-            rescore=rescore,
-            copies=copies,
-            group=group,
-            min_relevance=min_relevance,
-        )[0]
-
-    def search_batch(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        retriever: Retriever = "hybrid",
-        where: str | None = None,
-        highlights: bool = True,
-        hybrid: Hybrid | None = None,
-        rescore: int = 0,
-        copies: bool = False,
-        group: Literal["document"] | None = None,
-        min_relevance: float = 0.0,
-    ) -> list[list[Hit]]:
-        """As `search`, for many queries, which are encoded together and see one generation."""
-        if isinstance(queries, str):
-            raise InputError(f"one query, {queries!r}, was given; give a list of them")
-        request = Request(
-            k, retriever, where, highlights, hybrid, rescore, copies, group, min_relevance
-        )
-        with self._using() as snapshot:
-            return answering.answer(snapshot, self._encoder, queries, request)
-
-    def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
-        """Why late interaction scores hits as it does: what each token of the query matched best.
-
-        Args:
-            query: the query that was asked.
-            hits: hits of a search in this index, by whatever retriever.
-
-        Returns:
-            For each hit, a match for each token of the query, in the query's order; none for a
-            passage without token vectors. They are of the vectors as stored, compressed ones
-            included.
-
-        Raises:
-            InputError: the query is empty, or a hit's passage is not in the index any more.
-            EncoderError: the index has no token vectors.
-            EncoderMismatch: what the encoder's source holds now is not what built the index.
-        """
-        with self._using() as snapshot:
-            explain.check(snapshot, query, hits)
-            return explain.explain(snapshot, self._encoder, query, hits)
 
     def measure(
         self,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
-from retrieval.index.reading.snapshot import Snapshot
-from retrieval.store import Listed, ValueCount
+from retrieval.index.reading.snapshot import Snapshot, condition_of
+from retrieval.indexes import Where, as_filter
+from retrieval.store import Condition, Listed, ValueCount
 from retrieval.store.listing import is_storable
 from retrieval.types import Document
+
+Params: TypeAlias = Mapping[str, Any]
+"""Values for the parameters of a filter, by name."""
 
 _AT_ONCE = 256
 """Documents that are read at once while they are listed."""
@@ -47,7 +52,12 @@ class Listing(ABC):
         return [found.get(id) for id in wanted]
 
     def ids(
-        self, where: str | None = None, *, after: str | None = None, limit: int | None = None
+        self,
+        where: Where | None = None,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        params: Params | None = None,
     ) -> list[str]:
         """Ids of all documents, or of those that fulfil `where`, in the order of the ids.
 
@@ -56,17 +66,24 @@ class Listing(ABC):
                 passages does.
             after: only ids that come after this one, such as the last of the page before.
             limit: at most so many.
+            params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
             InputError: `after` is no text, or `limit` no number from 0 on.
         """
         begin, most = _page(after, limit)
+        condition = condition_of(as_filter(where, params))
         with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.ids(snapshot.condition(where), after=begin, most=most)
+            return snapshot.store.ids(condition, after=begin, most=most)
 
     def documents(
-        self, where: str | None = None, *, after: str | None = None, limit: int | None = None
+        self,
+        where: Where | None = None,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        params: Params | None = None,
     ) -> Iterator[Document]:
         """All documents, or those that fulfil `where`, one after another, in the order of the ids.
 
@@ -77,20 +94,20 @@ class Listing(ABC):
             where: see `ids`.
             after: only documents whose ids come after this one.
             limit: at most so many.
+            params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
             InputError: `after` is no text, or `limit` no number from 0 on.
         """
         begin, most = _page(after, limit)
-        with self._using() as snapshot:
-            snapshot.condition(where)  # what cannot be parsed is said now
-        return self._stream(where, begin, most)
+        condition = condition_of(as_filter(where, params))
+        with self._using():  # raises now if the index was closed
+            return self._stream(condition, begin, most)
 
-    def _stream(self, where: str | None, after: str, left: int) -> Iterator[Document]:
+    def _stream(self, condition: Condition, after: str, left: int) -> Iterator[Document]:
         """Up to `left` documents, -1 for all, of the generation that is current at the first."""
         with self._using() as snapshot:
-            condition = snapshot.condition(where)
             while left:
                 most = _AT_ONCE if left < 0 else min(left, _AT_ONCE)
                 with snapshot.guarded():
@@ -102,7 +119,7 @@ class Listing(ABC):
                 after = ids[-1]
                 left -= len(ids) if left > 0 else 0
 
-    def listed(self, where: str | None = None) -> list[Listed]:
+    def listed(self, where: Where | None = None, *, params: Params | None = None) -> list[Listed]:
         """All documents without their texts, or those that fulfil `where`, see `ids`.
 
         Those that came from no file stand first, then those of files in the order of the paths.
@@ -110,19 +127,23 @@ class Listing(ABC):
         Raises:
             FilterError: `where` cannot be parsed.
         """
+        condition = condition_of(as_filter(where, params))
         with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.listed(snapshot.condition(where))
+            return snapshot.store.listed(condition)
 
-    def count(self, where: str | None = None) -> int:
+    def count(self, where: Where | None = None, *, params: Params | None = None) -> int:
         """How many documents there are, or how many fulfil `where`, see `ids`.
 
         Raises:
             FilterError: `where` cannot be parsed.
         """
+        condition = condition_of(as_filter(where, params))
         with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.count(snapshot.condition(where))
+            return snapshot.store.count(condition)
 
-    def values(self, key: str, where: str | None = None) -> list[ValueCount]:
+    def values(
+        self, key: str, where: Where | None = None, *, params: Params | None = None
+    ) -> list[ValueCount]:
         """The values of a key and how many documents have each, the most frequent first.
 
         Each element of a list counts as a value; null, objects and lists within lists do not.
@@ -134,8 +155,9 @@ class Listing(ABC):
         Raises:
             FilterError: `key` or `where` cannot be parsed.
         """
+        chosen = as_filter(where, params)
         with self._using() as snapshot, snapshot.guarded():
-            return snapshot.values(key, where)
+            return snapshot.values(key, chosen)
 
     def __len__(self) -> int:
         """How many documents there are."""

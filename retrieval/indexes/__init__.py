@@ -6,7 +6,8 @@ Every module here is light to import; faiss and tantivy load on first use.
 from retrieval.indexes.dense import DenseSegment, merge_dense, write_dense
 from retrieval.indexes.filters import (
     Filter,
-    parse_filter,
+    Where,
+    as_filter,
     parse_key,
     path_glob,
     register_functions,
@@ -54,6 +55,8 @@ __all__ = [
     "LexicalQuery",
     "TieOrder",
     "TokenMatches",
+    "Where",
+    "as_filter",
     "below",
     "content_words",
     "fuse",
@@ -62,7 +65,6 @@ __all__ = [
     "merge_dense",
     "merge_exact",
     "open_late",
-    "parse_filter",
     "parse_key",
     "parse_query",
     "path_glob",

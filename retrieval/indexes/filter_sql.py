@@ -1,4 +1,4 @@
-"""The parsed form of a `where=` expression, and the SQL that it becomes.
+"""The SQL that a filter becomes.
 
 The SQL is a condition over one row of table `documents` aliased `d`, with columns `id`, `title`
 and `metadata` (a JSON object). Its text is put together from constants; whatever the user wrote,
@@ -7,91 +7,28 @@ keys included, travels as bound parameters. Every condition is 0 or 1, never NUL
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
 
-Value = str | int | float | bool | None
-"""A literal; integers beyond 64 bits have become floats, as SQLite reads them."""
-
-Operator = Literal["==", "<", "<=", ">", ">="]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What is looked at: a column of the document, or a path into its metadata or a structure.
-
-    Attributes:
-        path: keys, the outermost first.
-        column: of the document; the path is its name.
-        of: whose JSON object the path leads into: the document's metadata, the passage's
-            structure, or the passage's and, where it says nothing, the document's.
-    """
-
-    path: tuple[str, ...]
-    column: Literal["id", "title"] | None = None
-    of: Literal["document", "passage", "either"] = "document"
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """`key op value`."""
-
-    key: Key
-    operator: Operator
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    """`key in [value, ...]`."""
-
-    key: Key
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """`key glob "pattern"`."""
-
-    key: Key
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
-class Truthy:
-    """`key` by itself."""
-
-    key: Key
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """`not part`."""
-
-    part: Node
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All of two or more parts."""
-
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Any of two or more parts."""
-
-    parts: tuple[Node, ...]
-
-
-Node = Compare | In | Glob | Truthy | Not | And | Or
+from retrieval.indexes.filter_nodes import (
+    And,
+    Compare,
+    Constant,
+    Empty,
+    Exists,
+    In,
+    Key,
+    Node,
+    Not,
+    Operator,
+    Or,
+    Text,
+    TextTest,
+    Time,
+    Truthy,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +48,14 @@ def compile_node(node: Node) -> Sql:
             return _join("OR", [compile_node(part) for part in parts])
         case Not(part):
             return _fill("(NOT {part})", part=compile_node(part))
+        case Constant(value):
+            return Sql("1" if value else "0")
         case Truthy(key):
             return _truthy(key)
+        case Empty(key):
+            return _empty(key)
+        case Exists(key):
+            return Sql("1") if key.column else _fill("({t} IS NOT NULL)", t=_type(key))
         case _:
             return _any_element(node)
 
@@ -131,64 +74,16 @@ def compile_values(key: Key) -> tuple[Sql, Sql]:
     )
 
 
-def register_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the two functions that the SQL calls."""
-    connection.create_function("path_glob", 2, path_glob, deterministic=True)
-    connection.create_function("json_member", 2, json_member, deterministic=True)
-
-
-def path_glob(pattern: str, value: str | bytes | None) -> bool:
-    """Whether all of a path matches a glob, as in git's `:(glob)` and case-sensitively.
-
-    `*`, `?` and `[a-z]` (`[!a-z]`) stay within one component; a component `**` stands for any
-    number of them, at the end for at least one: `**/*.py` finds `a.py` and `src/b/a.py`, `src/**`
-    all that is in `src`, `*.py` only what is at the top. Takes time in proportion to the product
-    of the two lengths at worst.
-    """
-    if value is None:
-        return False
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    pieces, names = _glob_pieces(pattern), text.split("/")
-    at = retry = 0
-    piece, stars = 0, -1
-    while at < len(names):
-        if piece < len(pieces) and (test := pieces[piece]) is None:
-            stars, retry = piece, at
-            piece += 1
-        elif piece < len(pieces) and test is not None and test.match(names[at]):
-            piece, at = piece + 1, at + 1
-        elif stars >= 0:  # the last ** takes one component more
-            retry += 1
-            piece, at = stars + 1, retry
-        else:
-            return False
-    return all(rest is None for rest in pieces[piece:])
-
-
-@lru_cache(maxsize=256)
-def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
-    """A regular expression for each component, None for `**`."""
-    names = pattern.split("/")
-    if names[-1] == "**":
-        names.append("*")
-    return tuple(None if n == "**" else re.compile(fnmatch.translate(n)) for n in names)
-
-
-def json_member(document: str, path: str) -> str | None:
-    """The member of a JSON document at a path (a JSON list of keys), as JSON; None if missing.
-
-    SQLite's own paths cannot spell every key, and spell some differently from release to release.
-    """
-    value = json.loads(document)
-    for key in json.loads(path):
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return json.dumps(value)
-
-
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
+_TEXT_TESTS: dict[TextTest, str] = {
+    # Python's take bytes: it refuses text from SQLite that holds half of a surrogate pair.
+    "glob": "path_glob({pattern}, CAST({value} AS BLOB))",
+    "icontains": "icontains({pattern}, CAST({value} AS BLOB))",
+    "matches": "matches({pattern}, CAST({value} AS BLOB))",
+    "contains": "instr({value}, {pattern}) > 0",
+    "startswith": "instr({value}, {pattern}) = 1",
+}
 _SYMBOLS: dict[Operator, str] = {"==": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -247,7 +142,24 @@ def _truthy(key: Key) -> Sql:
     )
 
 
-def _any_element(node: Compare | In | Glob) -> Sql:
+def _type(key: Key) -> Sql:
+    return _fill("json_type({place})", place=_place(key))
+
+
+def _empty(key: Key) -> Sql:
+    if key.column is not None:
+        return Sql(f"(IFNULL(d.{key.column}, '') = '')")
+    return _fill(
+        "CASE IFNULL(json_type({place}), 'null') WHEN 'null' THEN 1"
+        " WHEN 'text' THEN json_extract({place}) = ''"
+        " WHEN 'array' THEN json_array_length({place}) = 0"
+        " WHEN 'object' THEN NOT EXISTS (SELECT 1 FROM json_each({place}))"
+        " ELSE 0 END",
+        place=_place(key),
+    )
+
+
+def _any_element(node: Compare | In | Text) -> Sql:
     """The test of the key's value or, where that is a list, of any of its elements."""
     if node.key.column is not None:
         column = Sql(f"d.{node.key.column}")
@@ -263,13 +175,12 @@ def _any_element(node: Compare | In | Glob) -> Sql:
     )
 
 
-def _test(node: Compare | In | Glob, kind: Sql, value: Sql) -> Sql:
+def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
     """The node's test of one scalar; `kind` is its type in SQLite's words, NULL if missing."""
     match node:
-        case Glob(_, pattern):
-            # As bytes: Python refuses text from SQLite that holds half of a surrogate pair.
+        case Text(_, how, pattern):
             return _fill(
-                "({kind} = 'text' AND path_glob({pattern}, CAST({value} AS BLOB)))",
+                f"({{kind}} = 'text' AND {_TEXT_TESTS[how]})",
                 kind=kind,
                 value=value,
                 pattern=_bound(pattern),
@@ -279,6 +190,7 @@ def _test(node: Compare | In | Glob, kind: Sql, value: Sql) -> Sql:
             test = f"{{value}} {symbol} json_extract({{literals}}, '$[0]')"
         case In(_, values):
             test = "{value} IN (SELECT value FROM json_each({literals}))"
+    times = [v.microseconds for v in values if isinstance(v, Time)]
     texts = [v for v in values if isinstance(v, str)]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     tests = [
@@ -286,14 +198,19 @@ def _test(node: Compare | In | Glob, kind: Sql, value: Sql) -> Sql:
         for name in (None, True, False)
         if any(v is name for v in values)
     ]
-    for kinds, literals in (("'text'", texts), ("'integer', 'real'", numbers)):
+    moment = _fill("instant(CAST({value} AS BLOB))", value=value)
+    for kinds, literals, compared in (
+        ("'text'", texts, value),
+        ("'integer', 'real'", numbers, value),
+        ("'text'", times, moment),
+    ):
         if literals:
             # Literals go as JSON, so that SQLite reads their digits as it reads the metadata's.
             tests.append(
                 _fill(
                     f"({{kind}} IN ({kinds}) AND {test})",
                     kind=kind,
-                    value=value,
+                    value=compared,
                     literals=_bound(json.dumps(literals)),
                 )
             )

@@ -71,6 +71,8 @@ def delete(
         InputError: neither a name nor a filter was given.
         FilterError: `where` cannot be parsed.
     """
+    if not where or (isinstance(where, str) and not where.strip()):
+        where = None
     if not names and where is None:
         raise InputError("nothing was named; give files, folders, globs or ids, or a filter")
     choice = choose(index, names, where=where)

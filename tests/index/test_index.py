@@ -135,8 +135,8 @@ def test_wrong_questions(index: Index) -> None:
         index.search_batch("fox")
     with pytest.raises(InputError, match="not a text"):
         index.search(None)  # type: ignore[arg-type]
-    with pytest.raises(FilterError, match="is not a text"):
-        index.search("fox", where={"year": 1})  # type: ignore[arg-type]
+    with pytest.raises(FilterError, match="is not a text, a dict or a Filter"):
+        index.search("fox", where=["year"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="give a Hybrid"):
         index.search("fox", hybrid={"lexical": 0})  # type: ignore[arg-type]
 

@@ -10,6 +10,8 @@ import pytest
 from retrieval.errors import FilterError, InputError, StorageError
 from retrieval.index import Index
 from retrieval.index import listing as listing_module
+from retrieval.indexes import Filter
+from retrieval.service import contents
 from retrieval.sync import sync
 from retrieval.types import Document
 
@@ -179,3 +181,33 @@ def test_all_can_be_deleted_and_comes_back_from_files(
     assert index.search("apples") == []
     report = sync(index, [docs])
     assert (report.added, len(index)) == (3, 3)
+
+
+@pytest.mark.parametrize("where", ["", " \n", {}])
+def test_an_empty_filter_lists_all_and_deletes_nothing(filled: Index, where: Any) -> None:
+    assert (
+        filled.count(where) == len(filled.search("a", 9, where=where, retriever="dense")) + 1 == 4
+    )
+    with pytest.raises(InputError, match="nothing was named"):
+        filled.delete(where=where)
+    with pytest.raises(InputError, match="nothing was named"):
+        contents.delete(filled, where=where)
+    assert filled.delete(["a"], where=where) == 1
+
+
+def test_filters_of_every_form(filled: Index) -> None:
+    chosen = ["a", "empty", "é"]
+    assert filled.ids({"year": {"$gte": 2021}}) == chosen
+    assert filled.ids("year >= :y", params={"y": 2021}) == chosen
+    assert filled.ids(Filter.parse("year >= 2021")) == chosen
+    assert filled.values("tags", {"year": 2021}) == [("a", 2)]
+    assert filled.count("id in :ids", params={"ids": ["a", "b"]}) == 2
+    assert [one.id for one in filled.documents({"id": "a"})] == ["a"]
+    assert [one.id for one in filled.listed("id == :i", params={"i": "a"})] == ["a"]
+    hits = filled.search("dog", where={"draft": True}, retriever="dense")
+    assert [hit.document_id for hit in hits] == ["b"]
+    (hits,) = filled.search_batch(["dog"], where="draft == :d", params={"d": True})
+    assert [hit.document_id for hit in hits] == ["b"]
+    assert filled.delete(where="year == :y", params={"y": 2019}) == 1
+    with pytest.raises(FilterError, match="params"):
+        filled.search("dog", params={"y": 2019})

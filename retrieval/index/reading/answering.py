@@ -62,7 +62,7 @@ def _listed(
     """What is shown of each query's ranking, which is made deeper until there is enough."""
     lists: dict[int, Listed] = {}
     left = list(range(len(queries)))
-    depth = max(request.k, request.rescore, GROUPED if request.group else 1)
+    depth = max(request.depth, request.rescore, GROUPED if request.group else 1)
     while left:
         asked = [queries[place] for place in left]
         ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
@@ -112,16 +112,21 @@ def _distinct(snapshot: Snapshot, run: Run) -> Run:
 def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> Listed:
     """The k passages of the run that are hits, and those that stand below them."""
     if request.group is None:
-        return Listed(run.first(request.k), ranking.by)
+        return Listed(_page(run, request), ranking.by)
     ids = run.ids.tolist()
     rows = snapshot.store.passages(ids)
     owners = np.array([_known(snapshot, rows, id).document for id in ids], np.int64)
-    best = run.at(_firsts(owners)).first(request.k)
+    best = _page(run.at(_firsts(owners)), request)
     near = np.isin(run.ids, ranking.run.ids[:GROUPED]) & ~np.isin(run.ids, best.ids)
     others = {
         id: run.at(np.flatnonzero(near & (owners == rows[id].document))) for id in best.ids.tolist()
     }
     return Listed(best, ranking.by, others)
+
+
+def _page(run: Run, request: Request) -> Run:
+    """The k passages of the run that are shown, from `offset` on."""
+    return run.at(np.arange(request.offset, min(request.depth, len(run))))
 
 
 def _firsts(values: ArrayLike) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.fusing import fused, retrievers
 from retrieval.index.reading.runs import Query, Ranking, find_steadily
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import parse_query
+from retrieval.indexes import Filter, parse_query
 from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Retriever
 
 QUERY_CHARACTERS = 1 << 15
@@ -30,13 +30,19 @@ class Request:
 
     k: int = 10
     retriever: Retriever = "hybrid"
-    where: str | None = None
+    where: Filter | None = None
     highlights: bool = True
     hybrid: Hybrid | None = None
     rescore: int = 0
     copies: bool = False
     group: Literal["document"] | None = None
     min_relevance: float = 0.0
+    offset: int = 0
+
+    @property
+    def depth(self) -> int:
+        """How many hits there are to be up to the last one that is shown."""
+        return int(self.k + self.offset)
 
 
 def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
@@ -52,6 +58,9 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise InputError(f"k={k!r} asks for no passage; give a whole number of at least 1")
+    offset = request.offset
+    if isinstance(offset, bool) or not isinstance(offset, int | np.integer) or offset < 0:
+        raise InputError(f"offset={offset!r} is no number of hits; give one, or 0 for none")
     if isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0:
         raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
     if rescore and retriever != "late":

@@ -14,7 +14,7 @@ from retrieval.errors import IndexCorrupted, RetrievalError
 from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
-from retrieval.indexes import LateSearcher, parse_filter, parse_key, register_functions
+from retrieval.indexes import Filter, LateSearcher, parse_key, register_functions
 from retrieval.store import Condition, Store, ValueCount
 
 _FEW = 16
@@ -65,25 +65,13 @@ class Snapshot:
         """The number of the commit that made it."""
         return self.store.generation
 
-    def condition(self, where: str | None) -> Condition:
-        """Which documents fulfil a filter, None being none.
-
-        Raises:
-            FilterError: `where` cannot be parsed.
-        """
-        if where is None:
-            return Condition()
-        parsed = parse_filter(where)
-        condition, parameters = parsed.to_sql()
-        return Condition(condition, parameters, parsed.of_passages)
-
-    def values(self, key: str, where: str | None) -> list[ValueCount]:
+    def values(self, key: str, where: Filter | None) -> list[ValueCount]:
         """The values of a key and how many documents have each, see `Index.values`.
 
         Raises:
-            FilterError: `key` or `where` cannot be parsed.
+            FilterError: `key` cannot be parsed.
         """
-        values, condition = parse_key(key), self.condition(where)
+        values, condition = parse_key(key), condition_of(where)
         return self.store.values(
             values.table,
             Condition(
@@ -93,17 +81,12 @@ class Snapshot:
             ),
         )
 
-    def allowed(self, where: str | None) -> NDArray[np.bool_] | None:
-        """Which passages a search may return, bool by passage id; None is all.
-
-        Raises:
-            FilterError: `where` cannot be parsed.
-        """
+    def allowed(self, where: Filter | None) -> NDArray[np.bool_] | None:
+        """Which passages a search may return, bool by passage id; None is all."""
         if where is None:
             return self._alive
-        parsed = parse_filter(where)
-        condition, parameters = parsed.to_sql()
-        found = self.store.matching(condition, parameters, of_passages=parsed.of_passages)
+        condition, parameters = where.to_sql()
+        found = self.store.matching(condition, parameters, of_passages=where.of_passages)
         return self._mask(found, value=True)
 
     def order(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -163,6 +146,14 @@ class Snapshot:
         mask = np.full(self.store.next_passage, not value)
         mask[ids[(ids >= 0) & (ids < len(mask))]] = value
         return mask
+
+
+def condition_of(where: Filter | None) -> Condition:
+    """Which documents fulfil a filter, all if there is none."""
+    if where is None:
+        return Condition()
+    sql, parameters = where.to_sql()
+    return Condition(sql, parameters, where.of_passages)
 
 
 def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:

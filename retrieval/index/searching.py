@@ -1,0 +1,135 @@
+"""Questions to an index: search, and why a hit is one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Literal
+
+from retrieval.errors import InputError
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.listing import Params
+from retrieval.index.reading import answering, explain
+from retrieval.index.reading.search import Request
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import Where, as_filter
+from retrieval.types import Hit, Hybrid, Retriever, TokenMatch
+
+
+class Searching(ABC):
+    """The part of `Index` that answers questions; raises what `Index` does."""
+
+    _encoder: EncoderSlot
+
+    @abstractmethod
+    def _using(self) -> AbstractContextManager[Snapshot]:
+        """The current snapshot, kept open until the block is left."""
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        retriever: Retriever = "hybrid",
+        where: Where | None = None,
+        params: Params | None = None,
+        highlights: bool = True,
+        hybrid: Hybrid | None = None,
+        rescore: int = 0,
+        copies: bool = False,
+        group: Literal["document"] | None = None,
+        min_relevance: float = 0.0,
+        offset: int = 0,
+    ) -> list[Hit]:
+        """The k passages that answer the query best, best first; fewer if there are fewer.
+
+        The first n are the same whatever k is, and pages are parts of one list.
+
+        Args:
+            query: any text; a very long one is cut to what the encoder reads.
+            k: at least 1.
+            retriever: `lexical`, `dense`, `late`, or `hybrid`, which fuses them.
+            where: what a hit's document fulfils, see docs/filters.md: a text over metadata, `id`
+                and `title` such as `lang == "python" and path glob "src/**"`, a dict such as
+                `{"year": {"$gte": 2020}}`, or a Filter.
+            params: values for the parameters of a text, such as `year >= :y`, by name.
+            highlights: mark the query's words in the hits; without, long lists come faster.
+            hybrid: how `hybrid` fuses; None is `Hybrid()`.
+            rescore: of `late`, how many of the best are encoded anew and ordered by uncompressed
+                vectors.
+            copies: list every passage; if not, those of the same text are one hit, the best, and
+                its `copies` names the others.
+            group: `document` gives k documents: each the hit of its best passage, whose `others`
+                are what else of the document is among the hundred best passages.
+            min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
+                query.
+            offset: how many of the best are left out: pages of a list are `offset` 0, k, 2 k, ...
+
+        Raises:
+            InputError: the query is empty, or an option cannot be used.
+            FilterError: `where` cannot be parsed.
+            EncoderError: the index's encoder lacks the head that the retriever needs.
+            EncoderMismatch: what the encoder's source holds now is not what built the index.
+        """
+        return self.search_batch(
+            [query],
+            k,
+            retriever=retriever,
+            where=where,
+            params=params,
+            highlights=highlights,
+            hybrid=hybrid,
+            rescore=rescore,
+            copies=copies,
+            group=group,
+            min_relevance=min_relevance,
+            offset=offset,
+        )[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        retriever: Retriever = "hybrid",
+        where: Where | None = None,
+        params: Params | None = None,
+        highlights: bool = True,
+        hybrid: Hybrid | None = None,
+        rescore: int = 0,
+        copies: bool = False,
+        group: Literal["document"] | None = None,
+        min_relevance: float = 0.0,
+        offset: int = 0,
+    ) -> list[list[Hit]]:
+        """As `search`, for many queries, which are encoded together and see one generation."""
+        if isinstance(queries, str):
+            raise InputError(f"one query, {queries!r}, was given; give a list of them")
+        chosen = as_filter(where, params)
+        request = Request(
+            k, retriever, chosen, highlights, hybrid, rescore, copies, group, min_relevance, offset
+        )
+        with self._using() as snapshot:
+            return answering.answer(snapshot, self._encoder, queries, request)
+
+    def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
+        """Why late interaction scores hits as it does: what each token of the query matched best.
+
+        Args:
+            query: the query that was asked.
+            hits: hits of a search in this index, by whatever retriever.
+
+        Returns:
+            For each hit, a match for each token of the query, in the query's order; none for a
+            passage without token vectors. They are of the vectors as stored, compressed ones
+            included.
+
+        Raises:
+            InputError: the query is empty, or a hit's passage is not in the index any more.
+            EncoderError: the index has no token vectors.
+            EncoderMismatch: what the encoder's source holds now is not what built the index.
+        """
+        with self._using() as snapshot:
+            explain.check(snapshot, query, hits)
+            return explain.explain(snapshot, self._encoder, query, hits)

@@ -1,0 +1,138 @@
+"""What a filter's SQL asks of Python: globs, regular expressions, times, odd keys.
+
+Texts come as bytes: Python refuses text from SQLite that holds half of a surrogate pair.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re2
+
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def register_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that the SQL calls."""
+    for function, arguments in (
+        (path_glob, 2),
+        (json_member, 2),
+        (icontains, 2),
+        (matches, 2),
+        (instant, 1),
+    ):
+        connection.create_function(function.__name__, arguments, function, deterministic=True)
+
+
+def icontains(part: str, value: bytes | None) -> bool:
+    """Whether a text has a part, upper and lower case being the same (Unicode's case folding)."""
+    return value is not None and part.casefold() in _text(value).casefold()
+
+
+def matches(pattern: str, value: bytes | None) -> bool:
+    """Whether a regular expression matches anywhere in a text; in time linear in its length."""
+    return value is not None and compiled(pattern).search(_text(value)) is not None
+
+
+@lru_cache(maxsize=256)
+def compiled(pattern: str) -> re2._Regexp:
+    """The regular expression, in RE2's syntax, which is Perl's but for look-around and references.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+
+
+def instant(value: str | bytes | None) -> int | None:
+    """Microseconds from the beginning of 1970 (UTC) to a date or time of ISO 8601, else None.
+
+    A date is its midnight; what has no zone is read as UTC.
+    """
+    if value is None:
+        return None
+    text = _text(value)
+    if _TIME.fullmatch(text) is None:
+        return None
+    try:
+        return microseconds(datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def microseconds(time: datetime) -> int:
+    """Microseconds from the beginning of 1970 (UTC); a time without a zone is one of UTC."""
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def path_glob(pattern: str, value: str | bytes | None) -> bool:
+    """Whether all of a path matches a glob, as in git's `:(glob)` and case-sensitively.
+
+    `*`, `?` and `[a-z]` (`[!a-z]`) stay within one component; a component `**` stands for any
+    number of them, at the end for at least one: `**/*.py` finds `a.py` and `src/b/a.py`, `src/**`
+    all that is in `src`, `*.py` only what is at the top. Takes time in proportion to the product
+    of the two lengths at worst.
+    """
+    if value is None:
+        return False
+    pieces, names = _glob_pieces(pattern), _text(value).split("/")
+    at = retry = 0
+    piece, stars = 0, -1
+    while at < len(names):
+        if piece < len(pieces) and (test := pieces[piece]) is None:
+            stars, retry = piece, at
+            piece += 1
+        elif piece < len(pieces) and test is not None and test.match(names[at]):
+            piece, at = piece + 1, at + 1
+        elif stars >= 0:  # the last ** takes one component more
+            retry += 1
+            piece, at = stars + 1, retry
+        else:
+            return False
+    return all(rest is None for rest in pieces[piece:])
+
+
+@lru_cache(maxsize=256)
+def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+    """A regular expression for each component, None for `**`."""
+    names = pattern.split("/")
+    if names[-1] == "**":
+        names.append("*")
+    return tuple(None if n == "**" else re.compile(fnmatch.translate(n)) for n in names)
+
+
+def json_member(document: str, path: str) -> str | None:
+    """The member of a JSON document at a path (a JSON list of keys), as JSON; None if missing.
+
+    SQLite's own paths cannot spell every key, and spell some differently from release to release.
+    """
+    value = json.loads(document)
+    for key in json.loads(path):
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return json.dumps(value)

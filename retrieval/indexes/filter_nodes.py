@@ -1,0 +1,152 @@
+"""The parsed form of a filter: conditions on keys, and what joins them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A moment: microseconds since 1970 began in UTC."""
+
+    microseconds: int
+
+
+Value = str | int | float | bool | None | Time
+"""A literal; integers beyond 64 bits have become floats, as SQLite reads them."""
+
+Operator = Literal["==", "<", "<=", ">", ">="]
+
+TextTest = Literal["glob", "contains", "icontains", "startswith", "matches"]
+
+TEXT_TESTS: tuple[TextTest, ...] = ("glob", "contains", "icontains", "startswith", "matches")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is looked at: a column of the document, or a path into its metadata or a structure.
+
+    Attributes:
+        path: keys, the outermost first.
+        column: of the document; the path is its name.
+        of: whose JSON object the path leads into: the document's metadata, the passage's
+            structure, or the passage's and, where it says nothing, the document's.
+    """
+
+    path: tuple[str, ...]
+    column: Literal["id", "title"] | None = None
+    of: Literal["document", "passage", "either"] = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`key op value`."""
+
+    key: Key
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """`key in [value, ...]`."""
+
+    key: Key
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """`key test "pattern"`, such as `key glob "pattern"`."""
+
+    key: Key
+    test: TextTest
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """`key is empty`."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Whether the key is there, be it null."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """`true` or `false`."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Truthy:
+    """`key` by itself."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not part`."""
+
+    part: Node
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more parts."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more parts."""
+
+    parts: tuple[Node, ...]
+
+
+Node = Compare | In | Text | Empty | Exists | Constant | Truthy | Not | And | Or
+
+
+PLACES = ("page", "cell", "row", "time", "part")
+"""Fields of `retrieval.types.Place`."""
+
+_NAMED = {
+    "id": Key(("id",), "id"),
+    "title": Key(("title",), "title"),
+    "heading": Key(("headings",), of="passage"),
+    "symbol": Key(("symbol",), of="passage"),
+    "language": Key(("language",), of="either"),
+} | {f"place.{name}": Key((name,), of="passage") for name in PLACES}
+
+
+def named_key(text: str) -> Key | None:
+    """What a key stands for that does not lead into the document's metadata."""
+    return _NAMED.get(text)
+
+
+def of_passages(node: Node) -> bool:
+    """Whether it asks for what passages of one document have different."""
+    match node:
+        case And(parts) | Or(parts):
+            return any(map(of_passages, parts))
+        case Not(part):
+            return of_passages(part)
+        case Constant():
+            return False
+        case _:
+            return node.key.of != "document"
+
+
+def is_comparable(text: str) -> bool:
+    """Whether SQLite can compare the text in full: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
