@@ -86,10 +86,12 @@ class Part:
     Attributes:
         start: its first character.
         level: 1 for the outermost; a part joins a tiny one before it only if it is not above it.
+        joins: False for one that never joins what stands before it: a slide, a sheet.
     """
 
     start: int
     level: int
+    joins: bool = True
 
 
 @dataclass(frozen=True, slots=True)

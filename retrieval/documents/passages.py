@@ -261,7 +261,8 @@ def _joined(
     for at in range(1, len(parts)):
         own = firsts[at + 1] - firsts[at]
         is_tiny = size < tiny or own < tiny
-        if is_tiny and size + own <= max_tokens and parts[at].level >= level:
+        may_join = parts[at].joins and parts[at].level >= level
+        if is_tiny and may_join and size + own <= max_tokens:
             size += own
         else:
             yield start, bounds[at]

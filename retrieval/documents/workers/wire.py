@@ -87,7 +87,7 @@ def parsed_as_lists(parsed: Parsed) -> list[Any]:
         [[s.heading, s.level, s.start, s.body, s.end] for s in outline.sections],
         [_block_as_list(block) for block in outline.blocks],
         [[mark.start, mark.unit, mark.value] for mark in outline.marks],
-        [[part.start, part.level] for part in outline.parts],
+        [[part.start, part.level, part.joins] for part in outline.parts],
         [list(map(int, offsets)) for offsets in outline.breaks],
         outline.sentences,
     ]
@@ -160,7 +160,12 @@ def _outline(
                 for start, unit, value in marks
             ]
         ),
-        _ascending([Part(place(start), _within(level, MAX_LEVEL)) for start, level in parts]),
+        _ascending(
+            [
+                Part(place(start), _within(level, MAX_LEVEL), _is(bool, joins))
+                for start, level, joins in parts
+            ]
+        ),
         tuple([place(offset) for offset in offsets] for offsets in breaks),
         _is(bool, sentences),
     )

@@ -223,3 +223,23 @@ def test_a_broken_slide_costs_only_itself() -> None:
 def test_slides_of_pictures_alone_are_said_to_be() -> None:
     with pytest.raises(DocumentError, match="holds no text; pictures are not read"):
         parsed("a.pptx", pptx("<p:pic/>", shape("", kind="title")))
+
+
+def test_slides_of_some_length_have_passages_of_their_own_and_so_their_page() -> None:
+    long = "Pumps are read at six in the morning and once more before the gates are closed. " * 2
+    deck = parsed(
+        "a.pptx",
+        pptx(
+            shape("A title", kind="title"),
+            *(shape(f"Slide of {n}", kind="title") + shape(long) for n in "abc"),
+            shape("Thanks", kind="title"),
+        ),
+    )
+    passages = passages_of(deck, 400)
+    assert [(text.split("\n")[0], passage.place.page) for text, passage in passages] == [
+        ("A title", 1),
+        ("Slide of b", 3),
+        ("Slide of c", 4),
+    ]
+    assert passages[0][0].count("Slide of") == 1
+    assert passages[2][0].endswith("Thanks")

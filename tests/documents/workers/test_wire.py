@@ -26,7 +26,7 @@ FULL = Parsed(
             Block("table", 23, 30),
         ],
         [Mark(0, "page", 1), Mark(9, "part", "sheet")],
-        [Part(0, 1), Part(18, 2)],
+        [Part(0, 1), Part(18, 2, joins=False)],
         ([5], [], [23, 41]),
         False,
     ),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from retrieval.documents.formats.builder import OutlineBuilder
 from retrieval.documents.formats.columns import names_columns
-from retrieval.documents.outline import Mark, Outline
+from retrieval.documents.outline import Mark, Outline, Part
 
 CELL_SEPARATOR = " | "
+_SHORT = 100
+"""A slide or sheet of fewer characters, such as a mere title, may share a passage."""
 _INDENT = "  "
 _MOST_INDENTED = 20
 _SPACES = re.compile(r"[ \t\u2028\u2029]+")
@@ -33,6 +37,7 @@ class Flow:
         self._length = 0
         self._noted: list[Callable[[OutlineBuilder], None]] = []
         self._marks: list[Mark] = []
+        self._pages: list[int] = []
         self._notes: list[str] = []
         self._items: list[int] = []
         self._list_start = 0
@@ -50,6 +55,11 @@ class Flow:
         if self._marks and self._marks[-1].start == start and self._marks[-1].unit == unit:
             self._marks.pop()
         self._marks.append(Mark(start, unit, value))  # type: ignore[arg-type]
+
+    def page(self, unit: str, value: int | str) -> None:
+        """Begin a slide or sheet: `mark` what comes next, which stands for itself."""
+        self.mark(unit, value)
+        self._pages.append(self._marks[-1].start)
 
     def mark_at(self, offset: int, unit: str, value: int | str) -> None:
         """Say where a character stands that is already there, behind all earlier marks."""
@@ -189,7 +199,18 @@ class Flow:
         for tell in self._noted:
             tell(builder)
         builder.marks = [mark for mark in self._marks if mark.start < max(len(text), 1)]
-        return text, builder.outline(sentences=sentences)
+        outline = builder.outline(sentences=sentences)
+        return text, replace(outline, parts=self._parts(outline.parts))
+
+    def _parts(self, parts: Sequence[Part]) -> list[Part]:
+        """Parts of which those that begin a slide or sheet of some length stand for themselves."""
+        spans = [(start, end - start) for start, end in pairwise([*self._pages, self._length])]
+        alone = {
+            start
+            for (_, before), (start, own) in pairwise(spans)
+            if before >= _SHORT and own >= _SHORT
+        }
+        return [replace(part, joins=part.start not in alone) for part in parts]
 
     def _begin(self, piece: str, *, keep: bool = False) -> tuple[int, int]:
         self.end_block()

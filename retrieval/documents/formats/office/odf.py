@@ -106,7 +106,7 @@ class _Reader:
         """Put the pages of a presentation or drawing into the flow."""
         self._page = "Slide" if parent.tag == "office:presentation" else "Page"
         for number, page in enumerate(children(parent, "draw:page"), start=1):
-            self.flow.mark("page", number)
+            self.flow.page("page", number)
             shapes = [*_shapes(page)]
             title = next((s for s in shapes if s.get("presentation:class") == "title"), None)
             words = "" if title is None else " ".join(self._flat(title).split())
@@ -378,7 +378,7 @@ def _format(name: str, parse: Parse, suffixes: tuple[str, ...], mime: bytes) -> 
     def sniff(head: bytes) -> bool:
         return head.startswith(b"PK\3\4") and mark in head[:200]
 
-    return Format(name, 1, parse, suffixes, sniff=sniff, binary=True, isolated=True)
+    return Format(name, 2, parse, suffixes, sniff=sniff, binary=True, isolated=True)
 
 
 FORMATS = (

@@ -64,7 +64,7 @@ class _Reader:
                 if part not in self._package:
                     self._package.problems.append(f"slide {number} is missing: no {part}")
                 continue
-            self.flow.mark("page", number)
+            self.flow.page("page", number)
             self._slide(slide, part, number)
 
     def _slide(self, slide: Element, part: str, number: int) -> None:
@@ -273,7 +273,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "pptx",
-        1,
+        2,
         _parse,
         (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"),
         sniff=lambda head: sniffed(head, b"ppt/"),

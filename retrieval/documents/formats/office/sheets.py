@@ -185,7 +185,7 @@ class _Writer:
     def _heading(self, name: str, number: int) -> int | None:
         if self._source.rows:
             return None
-        self.flow.mark("part", name)
+        self.flow.page("part", name)
         self.flow.mark("row", number)
         return self.flow.heading(name, 1)
 
@@ -375,7 +375,7 @@ def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
 
 
 FORMATS = tuple(
-    Format(name, 1, parse, suffixes, binary=True, isolated=True)
+    Format(name, 2, parse, suffixes, binary=True, isolated=True)
     for name, parse, suffixes in (
         ("xlsx", _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
         ("xlsb", _excel, (".xlsb",)),
