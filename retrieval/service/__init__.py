@@ -6,6 +6,8 @@ updating    files and folders brought into it, and whether they changed since
 watching    the same whenever they change
 preview     what that would do
 contents    its documents, chosen by paths, globs, ids and filters
+kept_open   an index that a server keeps open, and moves on when it changed
+lookup      a document by path or id: its lines, its outline, what is like it
 searching   a query asked, with what its tokens matched on demand
 snippet     the lines of a passage that answer the query
 printable   text that is safe to show

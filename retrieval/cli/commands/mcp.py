@@ -1,0 +1,46 @@
+"""`retrieval mcp`: the tools of the Model Context Protocol, for coding agents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import EncoderSource
+from retrieval.cli.program import app
+
+
+@app.command(short_help="Serve coding agents (MCP, standard input and output).")
+def mcp(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--index",
+            metavar="DIR",
+            help="Folder of the index; the nearest .retrieval here or above, within the "
+            "repository, or a new one here, if not given.",
+        ),
+    ] = None,
+    allow_write: Annotated[
+        bool,
+        typer.Option(
+            "--allow-write",
+            help="Bring the index up to date before each search, and offer the tool `index`.",
+        ),
+    ] = False,
+    encoder: EncoderSource = None,
+) -> None:
+    """Serve the Model Context Protocol on standard input and output.
+
+    Where there is no index, the first search makes one of the folder that it would lie in.
+    """
+    from retrieval.mcp.stdio import serve
+    from retrieval.service.location import index_to_write
+
+    def holds(index: Path, place: Path) -> bool:
+        from retrieval.service import updating  # brings numpy, which `initialize` would wait for
+
+        return updating.holds(index, place)
+
+    serve(index_to_write(folder, holds), encoder=encoder, allow_write=allow_write)

@@ -1,0 +1,400 @@
+"""The tools: search, read, outline, find_related, status, and index where writing is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from retrieval.mcp.arguments import Argument, checked, schema_of
+from retrieval.mcp.updating import Updates
+from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrieval.service.kept_open import KeptOpen
+    from retrieval.types import Hit
+
+MOST_HITS = 50
+MOST_LINES = 60
+"""Of a hit."""
+
+READ_LINES = 200
+"""How many lines `read` gives if no end is named."""
+
+READ_MOST = 2000
+READ_CHARACTERS = 60_000
+"""What `read` gives at most."""
+
+ROW_CHARACTERS = 200
+OUTLINE_MOST = 500
+
+_PATH = Argument("path", "string", "a file as a hit shows it, or a document's id", required=True)
+_SEARCH = (
+    Argument("query", "string", "what to look for, in plain words or code", required=True),
+    Argument("k", "integer", "how many hits", default=5, least=1, most=MOST_HITS),
+    Argument("path_glob", "string", 'only these files, such as "src/**/*.py"'),
+    Argument("where", "string", "a filter over metadata, such as 'language == \"python\"'"),
+    Argument(
+        "max_lines",
+        "integer",
+        "lines shown of each hit; 0 shows places alone",
+        default=10,
+        most=MOST_LINES,
+    ),
+)
+_READ = (
+    _PATH,
+    Argument("start_line", "integer", "the first line, from 1", default=1, least=1),
+    Argument("end_line", "integer", f"the last line; {READ_LINES} lines if not given", least=1),
+)
+_RELATED = (
+    _PATH,
+    Argument("line", "integer", "the line to find the like of", default=1, least=1),
+    *(one for one in _SEARCH if one.name in ("k", "max_lines")),
+)
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
+_NOTES = {"type": "array", "items": _TEXT}
+_HITS = {
+    "type": "object",
+    "properties": {
+        "hits": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": _TEXT,
+                    "line": _NUMBER,
+                    "start_line": _NUMBER,
+                    "end_line": _NUMBER,
+                    "relevance": {"type": "number"},
+                    "heading": _TEXT,
+                    "symbol": _TEXT,
+                    "text": _TEXT,
+                },
+                "required": ["path", "line", "start_line", "end_line", "relevance", "text"],
+            },
+        },
+        "notes": _NOTES,
+    },
+    "required": ["hits", "notes"],
+}
+
+
+def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
+    """The tools as they are offered; `index` only where an index that is there may be changed."""
+    offered = [
+        _tool(
+            "search",
+            "Search the index",
+            "Search the project's files by meaning and by words. Returns the best passages, each "
+            "with path:line to open. Prefer it to grep for questions; exact names work, too.",
+            _SEARCH,
+            _HITS,
+            tools.search,
+        ),
+        _tool(
+            "read",
+            "Read lines of a document",
+            "Read lines of an indexed file as they were indexed, numbered; of PDF, office files "
+            "and mail their text.",
+            _READ,
+            {
+                "type": "object",
+                "properties": {
+                    "path": _TEXT,
+                    "start_line": _NUMBER,
+                    "end_line": _NUMBER,
+                    "total_lines": _NUMBER,
+                    "text": _TEXT,
+                    "notes": _NOTES,
+                },
+                "required": ["path", "start_line", "end_line", "total_lines", "text", "notes"],
+            },
+            tools.read,
+        ),
+        _tool(
+            "outline",
+            "Outline of a file",
+            "Headings, and definitions with their signatures, of an indexed file, with lines.",
+            (_PATH,),
+            {
+                "type": "object",
+                "properties": {
+                    "path": _TEXT,
+                    "entries": {"type": "array", "items": {"type": "object"}},
+                    "notes": _NOTES,
+                },
+                "required": ["path", "entries", "notes"],
+            },
+            tools.outline,
+        ),
+        _tool(
+            "find_related",
+            "Find related passages",
+            "Passages elsewhere that are like what stands at a line of an indexed file: other "
+            "uses, tests, documentation.",
+            _RELATED,
+            _HITS,
+            tools.find_related,
+        ),
+        _tool(
+            "status",
+            "Status of the index",
+            "What the index holds, and where it lies.",
+            (),
+            {"type": "object"},
+            tools.status,
+        ),
+    ]
+    if allow_write:
+        offered.append(
+            _tool(
+                "index",
+                "Bring the index up to date",
+                "Read files that are new or changed into the index. Searches do this by "
+                "themselves.",
+                (),
+                {"type": "object"},
+                tools.index,
+                read_only=False,
+            )
+        )
+    return offered
+
+
+class Tools:
+    """What the tools do."""
+
+    def __init__(self, open_kept: Callable[[], KeptOpen], *, allow_write: bool) -> None:
+        """Say over which index.
+
+        Args:
+            open_kept: gives the index; called with the first call, so that what it imports is not
+                waited for before.
+            allow_write: whether an index that is there may be changed.
+        """
+        self._open_kept = open_kept
+        self._allow_write = allow_write
+        self._updates: Updates | None = None
+
+    def search(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """The best passages for a query."""
+        values = checked(_SEARCH, given)
+        with _explained():
+            from retrieval.service.lookup import with_path
+            from retrieval.service.searching import SearchOptions, search
+
+            kept, notes = self._ready(call)
+            where = with_path(values["where"], values["path_glob"])
+            with kept.using() as index:
+                options = SearchOptions(k=values["k"], where=where)
+                hits = search(index, values["query"], options).hits
+        return _hits(hits, values["max_lines"], notes)
+
+    def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """Passages that are like those around a line."""
+        values = checked(_RELATED, given)
+        with _explained():
+            from retrieval.service.lookup import find_document, query_like
+            from retrieval.service.searching import SearchOptions, search
+
+            kept, notes = self._ready(call)
+            with kept.using() as index:
+                document = find_document(index, values["path"])
+                query = query_like(document, values["line"])
+                # The place itself may be two passages, one of whose copies stands elsewhere.
+                found = search(index, query, SearchOptions(k=values["k"] + 3)).hits
+        hits = [
+            hit
+            for hit in found
+            if hit.document_id != document.id
+            or not hit.start_line <= values["line"] <= hit.end_line
+        ]
+        return _hits(hits[: values["k"]], values["max_lines"], notes)
+
+    def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """Lines of a document."""
+        values = checked(_READ, given)
+        with _explained():
+            from retrieval.service.lookup import find_document, lines_of
+
+            kept, notes = self._ready(call)
+            first = values["start_line"]
+            last = values["end_line"] or first + READ_LINES - 1
+            with kept.using() as index:
+                document = find_document(index, values["path"])
+                lines = lines_of(document, first, min(last, first + READ_MOST - 1))
+        rows: list[str] = []
+        left = READ_CHARACTERS
+        for number, row in enumerate(lines.rows, start=first):
+            rows.append(f"{number}\t{row[:left]}")
+            left -= len(row) + 8
+            if left <= 0:
+                break
+        end = first + len(rows) - 1 if rows else first
+        if end < min(last, lines.total):
+            notes = [*notes, f"cut off after line {end}; read on from line {end + 1}"]
+        path = document.metadata.get("path")
+        structured = {
+            "path": path if isinstance(path, str) else document.id,
+            "start_line": first,
+            "end_line": end,
+            "total_lines": lines.total,
+            "text": "\n".join(rows),
+            "notes": notes,
+        }
+        head = f"{structured['path']} lines {first}-{end} of {lines.total}"
+        return ToolResult("\n".join([head, *rows, *_noted(notes)]), structured)
+
+    def outline(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """Headings and definitions of a file."""
+        values = checked((_PATH,), given)
+        with _explained():
+            from retrieval.service.json_shape import plain_value
+            from retrieval.service.lookup import find_document, outline_of
+
+            kept, notes = self._ready(call)
+            with kept.using() as index:
+                document = find_document(index, values["path"])
+                entries = outline_of(index, document)
+        if len(entries) > OUTLINE_MOST:
+            notes = [*notes, f"{len(entries) - OUTLINE_MOST} more entries are left out"]
+        entries = entries[:OUTLINE_MOST]
+        rows = [
+            f"{one.line}-{one.end_line}\t{'  ' * (one.level - 1)}{_cut(one.signature or one.name)}"
+            for one in entries
+        ]
+        if not rows:
+            notes = [*notes, "no headings and no definitions were found"]
+        path = str(document.metadata.get("path") or document.id)
+        structured = {"path": path, "entries": plain_value(entries), "notes": notes}
+        return ToolResult("\n".join([path, *rows, *_noted(notes)]), structured)
+
+    def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """What the index holds."""
+        checked((), given)
+        with _explained():
+            from retrieval.service.json_shape import status_as_dict
+            from retrieval.service.updating import changes, roots_of
+
+            kept = self._open_kept()
+            if not kept.exists:
+                text = f"no index at {kept.folder} yet; the first search makes it"
+                return ToolResult(text, {"path": str(kept.folder), "exists": False})
+            with kept.using() as index:
+                facts = status_as_dict(index.status())
+                roots = roots_of(index)
+                found = changes(index)
+        changed = len(found.changed) + len(found.gone) + len(found.new)
+        text = (
+            f"{facts['path']}: {facts['documents']} documents, {facts['passages']} passages, "
+            f"of {', '.join(roots) or 'no files'} in {kept.folder.parent}; "
+            f"{changed or 'no'} files changed since"
+        )
+        return ToolResult(text, facts | {"exists": True, "roots": roots, "changed_files": changed})
+
+    def index(self, given: Mapping[str, Any], call: Call) -> ToolResult:
+        """Bring the index up to date."""
+        checked((), given)
+        with _explained():
+            from retrieval.service.json_shape import report_as_dict
+
+            kept = self._open_kept()
+            report, notes = self._of(kept).update(call)
+        if report is None:
+            return ToolResult("\n".join(notes), {"done": False, "notes": notes})
+        text = (
+            f"{report.added} added, {report.updated} updated, {report.deleted} deleted, "
+            f"{report.moved} moved, {report.unchanged} unchanged; {report.passages} passages"
+        )
+        problems = report.problems[:10]
+        facts = report_as_dict(report, kept.folder) | {"done": True, "notes": notes}
+        facts.pop("left_out")  # long, and of no use to whoever searches
+        return ToolResult("\n".join([text, *problems, *_noted(notes)]), facts)
+
+    def stop(self) -> None:
+        """End what is under way."""
+        if self._updates is not None:
+            self._updates.stop()
+
+    def _ready(self, call: Call) -> tuple[KeptOpen, list[str]]:
+        """The index as new as it may be made, and what the answer is to say of it."""
+        kept = self._open_kept()
+        return kept, self._of(kept).before_query(call)
+
+    def _of(self, kept: KeptOpen) -> Updates:
+        if self._updates is None:
+            self._updates = Updates(kept, allow_write=self._allow_write)
+        return self._updates
+
+
+def _tool(
+    name: str,
+    title: str,
+    description: str,
+    arguments: Sequence[Argument],
+    output: Mapping[str, Any],
+    run: Callable[[Mapping[str, Any], Call], ToolResult],
+    *,
+    read_only: bool = True,
+) -> Tool:
+    return Tool(name, title, description, schema_of(arguments), output, run, read_only)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Errors that a caller can do something about, in the tool's answer."""
+    from retrieval.errors import RetrievalError
+
+    try:
+        yield
+    except (RetrievalError, OSError) as error:
+        raise ToolError(" ".join(str(error).split())) from error
+
+
+def _hits(hits: Sequence[Hit], max_lines: int, notes: Sequence[str]) -> ToolResult:
+    from retrieval.service.printable import safe
+    from retrieval.service.snippet import snippet
+
+    shaped, blocks = [], []
+    for hit in hits:
+        rows: list[str] = []
+        line = hit.start_line
+        if max_lines:
+            shown = snippet(hit.text, hit.highlights, ROW_CHARACTERS, prose=False, lines=max_lines)
+            rows = ["".join(piece.text for piece in row) for row in shown.rows]
+            line += hit.text.count("\n", 0, shown.start)
+        path = hit.path or hit.document_id
+        about = hit.symbol or hit.heading
+        shaped.append(
+            {
+                "path": path,
+                "line": line,
+                "start_line": hit.start_line,
+                "end_line": hit.end_line,
+                "relevance": round(hit.relevance, 2),
+                **({"heading": hit.heading} if hit.heading else {}),
+                **({"symbol": hit.symbol} if hit.symbol else {}),
+                "text": "\n".join(rows),
+            }
+        )
+        head = f"{safe(path)}:{line}  {hit.relevance:.2f}" + (f"  {_cut(about)}" if about else "")
+        blocks.append("\n".join([head, *(f"    {row}" for row in rows)]))
+    if not hits:
+        blocks.append("nothing found")
+    text = "\n".join([*blocks, *_noted(notes)])
+    return ToolResult(text, {"hits": shaped, "notes": list(notes)})
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    return [f"note: {note}" for note in notes]
+
+
+def _cut(text: str) -> str:
+    from retrieval.service.printable import safe
+
+    text = safe(text)
+    return text if len(text) <= ROW_CHARACTERS else f"{text[: ROW_CHARACTERS - 1]}…"

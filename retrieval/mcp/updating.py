@@ -1,0 +1,178 @@
+"""The index made, or brought up to date, while a call waits for it, but not for too long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.mcp.wire import Call, CancelledError
+
+if TYPE_CHECKING:
+    from retrieval.service.kept_open import KeptOpen
+    from retrieval.sync import SyncProgress, SyncReport
+
+WAIT_S = 40.0
+"""How long a call waits; clients give up after a minute."""
+
+_TELL_S = 0.5
+"""How often a call that waits says how far it is."""
+
+_NAMED = 3
+"""How many changed files are named."""
+
+
+class _StoppedError(Exception):
+    """The server ends; what was committed is kept."""
+
+
+class Updates:
+    """Brings one index up to date, one run at a time, on a thread of its own."""
+
+    def __init__(self, kept: KeptOpen, *, allow_write: bool) -> None:
+        self._kept = kept
+        self._allow_write = allow_write
+        self._lock = threading.Lock()
+        self._run: _Run | None = None
+        self._stopped = threading.Event()
+
+    def before_query(self, call: Call) -> list[str]:
+        """Make the index if there is none; bring it up to date, where that is allowed.
+
+        Returns:
+            What the answer is to say: that indexing goes on, or that files changed.
+
+        Raises:
+            InputError: there is no index and none is made in a home folder.
+            CancelledError: the client wants no answer any more.
+            RetrievalError: whatever making the index raised.
+        """
+        with self._lock:
+            run = self._run
+        if run is None and not self._kept.exists:
+            run = self._started(make=True)
+        if run is not None:
+            return self._wait(run, call)
+        return self._changes(call)
+
+    def update(self, call: Call) -> tuple[SyncReport | None, list[str]]:
+        """Bring the index up to date now.
+
+        Returns:
+            What was done, or None if that goes on; and what the answer is to say.
+        """
+        run = self._started(make=not self._kept.exists)
+        notes = self._wait(run, call)
+        return run.report, notes
+
+    def stop(self) -> None:
+        """End what is under way; what was committed is kept."""
+        self._stopped.set()
+        with self._lock:
+            run = self._run
+        if run is not None:
+            run.done.wait(5.0)
+
+    def _changes(self, call: Call) -> list[str]:
+        from retrieval.service.updating import changes
+
+        with self._kept.using() as index:
+            found = changes(index)
+        if self._allow_write and (found or not found.complete):
+            return self._wait(self._started(make=False), call)
+        names = [*found.changed, *found.gone, *found.new]
+        if not names:
+            return []
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        plural = "file" if len(names) == 1 else "files"
+        return [
+            f"{len(names)} {plural} changed since they were indexed: {', '.join(names[:_NAMED])}"
+            f"{more}; run `retrieval index`, or start with --allow-write"
+        ]
+
+    def _started(self, *, make: bool) -> _Run:
+        with self._lock:
+            if self._run is None:
+                root = _root_of(self._kept.folder) if make else None
+                run = _Run([] if root is None else [root])
+                self._run = run
+                threading.Thread(
+                    target=self._work, args=[run], name="mcp-update", daemon=True
+                ).start()
+            return self._run
+
+    def _work(self, run: _Run) -> None:
+        from retrieval.service.updating import update
+
+        def progress(now: SyncProgress) -> None:
+            run.progress = now
+            if self._stopped.is_set():
+                raise _StoppedError
+
+        try:
+            if run.paths:
+                self._kept.make()
+            with self._kept.using() as index:
+                run.report = update(index, run.paths, progress=progress)
+        except BaseException as error:
+            run.error = error
+        finally:
+            with self._lock:
+                self._run = None
+            run.done.set()
+
+    def _wait(self, run: _Run, call: Call) -> list[str]:
+        from retrieval.errors import IndexLocked
+
+        until = time.monotonic() + WAIT_S
+        began = time.monotonic()
+        while not run.done.wait(min(_TELL_S, max(0.0, until - time.monotonic()))):
+            if call.cancelled.is_set():
+                raise CancelledError
+            waited = time.monotonic() - began
+            call.progress(round(waited, 1), None, run.said())
+            if time.monotonic() >= until:
+                return [f"{run.said()}; the answer is of what is in the index by now: ask again"]
+        if isinstance(run.error, IndexLocked):
+            return ["another process brings the index up to date; files may have changed"]
+        if run.error is not None:
+            raise run.error
+        return []
+
+
+class _Run:
+    """One update: what it does, how far it is, and how it ended."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+        self.done = threading.Event()
+        self.progress: SyncProgress | None = None
+        self.report: SyncReport | None = None
+        self.error: BaseException | None = None
+
+    def said(self) -> str:
+        """How far it is, in words."""
+        now = self.progress
+        if now is None:
+            return "looking for files to index"
+        return f"indexing: {now.files} of {now.files_total} files read, {now.passages} passages"
+
+
+def _root_of(folder: Path) -> Path:
+    """What a new index at `folder` holds: the folder that it lies in.
+
+    Raises:
+        InputError: that is a home folder or one above it: too much for a call to index.
+    """
+    from retrieval.errors import InputError
+
+    root = folder.parent
+    home = Path("~").expanduser()
+    if root == home or root in home.parents:
+        raise InputError(
+            f"there is no index at {folder}, and all of {root} is not indexed unasked; start in a "
+            "project's folder, or make an index with `retrieval index PATH`"
+        )
+    return root

@@ -1,0 +1,126 @@
+"""An index that a server keeps open: opened on first use, and moved on when it changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from retrieval.errors import IndexNotFound, RetrievalError
+from retrieval.index import Index
+from retrieval.service.opening import is_index, open_or_create
+from retrieval.store.schema import DATABASE
+
+_Stamp = tuple[tuple[int, int, int], ...]
+"""Inode, size and time of change of the database and of what is not yet merged into it."""
+
+
+class KeptOpen:
+    """The index at a folder, for many requests in many threads.
+
+    A request sees one generation, the newest when it began; an index that was deleted and made
+    again is opened anew.
+
+    Attributes:
+        folder: of the index; there need be none yet.
+    """
+
+    def __init__(self, folder: Path, *, encoder: str | None = None) -> None:
+        self.folder = folder.absolute()
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._index: Index | None = None
+        self._stamp: _Stamp = ()
+        self._users: dict[int, int] = {}  # by `id` of the Index: how many requests use it
+        self._left: dict[int, Index] = {}  # replaced, and still used
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is an index at the folder."""
+        return is_index(self.folder)
+
+    @contextmanager
+    def using(self) -> Iterator[Index]:
+        """The index at its newest generation, kept open until the block is left.
+
+        Raises:
+            IndexNotFound: there is none at the folder.
+            RetrievalError: it cannot be opened, see `Index.open`.
+        """
+        with self._lock:
+            index = self._newest()
+            self._users[id(index)] = self._users.get(id(index), 0) + 1
+        try:
+            yield index
+        finally:
+            self._release(index)
+
+    def make(self) -> None:
+        """Make an empty index at the folder, if there is none."""
+        with self._lock:
+            if self.exists:
+                return
+            before, self._index = self._index, None
+            if before is not None:  # it was deleted
+                self._leave(before)
+            self._index = open_or_create(self.folder, encoder=self._encoder)
+            self._stamp = self._look()
+
+    def warm(self) -> None:
+        """Load the model and what else the first search would wait for; errors are the search's."""
+        with suppress(RetrievalError, OSError), self.using() as index:
+            index.search("ready", 1)
+
+    def close(self) -> None:
+        """Let the index go once the requests under way are done."""
+        with self._lock:
+            index, self._index = self._index, None
+            if index is not None:
+                self._leave(index)
+
+    def _newest(self) -> Index:
+        stamp = self._look()
+        before = self._index
+        if not stamp:
+            if before is not None:
+                self._index = None
+                self._leave(before)
+            raise IndexNotFound(f"no index at {self.folder}; make one with `retrieval index PATH`")
+        if before is not None and stamp == self._stamp:
+            return before
+        if before is not None and stamp[0][0] == self._stamp[0][0]:
+            before.refresh()
+            index = before
+        else:
+            index = Index.open(self.folder, encoder=self._encoder)
+            if before is not None:
+                self._leave(before)
+        self._index, self._stamp = index, stamp
+        return index
+
+    def _leave(self, index: Index) -> None:
+        """Close an index that was replaced, now or when its last request is done."""
+        if self._users.get(id(index)):
+            self._left[id(index)] = index
+        else:
+            index.close()
+
+    def _release(self, index: Index) -> None:
+        with self._lock:
+            self._users[id(index)] -= 1
+            if not self._users[id(index)]:
+                del self._users[id(index)]
+                left = self._left.pop(id(index), None)
+                if left is not None:
+                    left.close()
+
+    def _look(self) -> _Stamp:
+        stamps = []
+        for name in (DATABASE, f"{DATABASE}-wal"):
+            try:
+                status = (self.folder / name).stat()
+            except OSError:
+                continue
+            stamps.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        return tuple(stamps) if is_index(self.folder) else ()

@@ -1,0 +1,210 @@
+"""A document looked up by path or id: its lines, its outline, a query for others like it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.documents import SourceFile, read, source_id
+from retrieval.documents.outline import Outline
+from retrieval.errors import DocumentError, InputError
+from retrieval.index import Index
+from retrieval.sync.settings import settings_of
+from retrieval.types import Document
+
+CONTEXT_LINES = 12
+"""Lines around a line that say what it is about."""
+
+_OPERATORS = re.compile(r"[\"“”„«»]|(?<!\S)-+(?=\S)")
+"""What is no text in a query: the marks of phrases and exclusions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a document.
+
+    Attributes:
+        first: the number of the first, from 1.
+        rows: the lines, without line breaks.
+        total: how many lines the document has.
+    """
+
+    first: int
+    rows: list[str]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineEntry:
+    """A heading or a definition of a document.
+
+    Attributes:
+        kind: `heading` or `definition`.
+        name: the heading's words, or the definition's qualified name.
+        level: of a heading from 1; of a definition, how deep it lies in others, from 1.
+        line: where it begins, from 1.
+        end_line: its last line.
+        signature: of a definition, on one line; or "".
+    """
+
+    kind: str
+    name: str
+    level: int
+    line: int
+    end_line: int
+    signature: str = ""
+
+
+def quoted(text: str) -> str:
+    """The text as a string of a `where` filter."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def with_path(where: str | None, pattern: str | None) -> str | None:
+    """A filter that holds where both the filter and the glob over paths do."""
+    if not pattern:
+        return where or None
+    glob = f"path glob {quoted(pattern)}"
+    return f"({where}) and {glob}" if where else glob
+
+
+def find_document(index: Index, name: str) -> Document:
+    """The document with this id, or of the file at this path.
+
+    The file system is not looked at: what the index does not hold is not found, wherever it lies.
+
+    Args:
+        index: the index.
+        name: a document's id; or a path, absolute or relative to the folder that the index lies
+            in.
+
+    Raises:
+        InputError: the index holds no such document, or several of that file.
+    """
+    base = index.path.parent
+    unknown = InputError(f"the index holds no document {name!r}; name a path as a hit shows it")
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise unknown from None
+    if "\0" in name:
+        raise unknown
+    place = source_id(base / name, base)
+    document = index.get(name) or index.get(place)
+    if document is not None:
+        return document
+    found = index.documents(f"path == {quoted(place)}")
+    if not found:
+        raise unknown
+    if len(found) > 1:
+        raise InputError(
+            f"{name!r} holds {len(found)} documents; name one by its id, such as {found[0].id!r}"
+        )
+    document = index.get(found[0].id)
+    if document is None:  # deleted since
+        raise unknown
+    return document
+
+
+def lines_of(document: Document, first: int, last: int) -> Lines:
+    """Lines of a document, from `first` to `last`, both counted from 1 and both included.
+
+    Raises:
+        InputError: there is no such line, or the last stands before the first.
+    """
+    rows = document.text.split("\n")
+    if rows and not rows[-1]:
+        rows.pop()  # what follows the last line break is no line
+    if last < first:
+        raise InputError(f"lines {first} to {last} are none; give an end at or after the start")
+    if first > max(1, len(rows)):
+        raise InputError(f"{document.id!r} has {len(rows)} lines, and no line {first}")
+    return Lines(first, [row.removesuffix("\r") for row in rows[first - 1 : last]], len(rows))
+
+
+def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
+    """Headings and definitions of a document that came from a file, in order.
+
+    The file is read again, by the options that it was indexed with.
+
+    Raises:
+        InputError: the document came from no file, or the file is not as it was indexed.
+    """
+    path = document.metadata.get("path")
+    listed = index.documents(f"id == {quoted(document.id)}")
+    source = listed[0].source if listed else None
+    if source is None or source != path:
+        raise InputError(f"{document.id!r} came from no file; only files have an outline")
+    file = index.path.parent / source
+    changed = InputError(
+        f"{source!r} is not as it was indexed; bring the index up to date, or read its lines"
+    )
+    try:
+        status = Path(file).stat()
+        result = read(
+            SourceFile(file, source, status.st_size, status.st_mtime_ns),
+            settings_of(index.remembered).read,
+        )
+    except (OSError, DocumentError):
+        raise changed from None
+    for parsed, outline in zip(result.documents, result.outlines, strict=True):
+        if parsed.id == document.id and parsed.text == document.text:
+            return _entries(document.text, outline)
+    raise changed
+
+
+def _entries(text: str, outline: Outline) -> list[OutlineEntry]:
+    breaks = [at for at, letter in enumerate(text) if letter == "\n"]
+
+    def line(offset: int) -> int:
+        return bisect_right(breaks, offset - 1) + 1
+
+    found = [
+        (
+            section.start,
+            OutlineEntry(
+                "heading",
+                section.heading,
+                section.level,
+                line(section.start),
+                line(max(section.start, section.end - 1)),
+            ),
+        )
+        for section in outline.sections
+        if section.level
+    ]
+    open_until: list[int] = []  # ends of the definitions that hold the one in turn
+    for block in outline.blocks:
+        if block.kind != "definition":
+            continue
+        while open_until and open_until[-1] <= block.start:
+            open_until.pop()
+        open_until.append(block.end)
+        begins = block.start if block.head is None else block.head
+        entry = OutlineEntry(
+            "definition",
+            block.name,
+            len(open_until),
+            line(begins),
+            line(max(begins, block.end - 1)),
+            block.signature,
+        )
+        found.append((begins, entry))
+    return [entry for _, entry in sorted(found, key=lambda one: one[0])]
+
+
+def query_like(document: Document, line: int) -> str:
+    """A query for passages that are like what stands around a line.
+
+    Raises:
+        InputError: there is no such line, or nothing but blanks stands there.
+    """
+    around = lines_of(document, max(1, line - CONTEXT_LINES // 3), line + CONTEXT_LINES)
+    if line > around.total:
+        raise InputError(f"{document.id!r} has {around.total} lines, and no line {line}")
+    text = _OPERATORS.sub(" ", "\n".join(around.rows)).strip()
+    if not text:
+        raise InputError(f"there is nothing at line {line} of {document.id!r}; name another line")
+    return text

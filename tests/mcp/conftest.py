@@ -1,0 +1,60 @@
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import retrieval.encoders
+from retrieval.mcp.tools import Tools
+from retrieval.mcp.wire import Call, ToolResult
+from retrieval.service.kept_open import KeptOpen
+from tests.index.fake_encoder import FakeEncoder
+
+Ask = Callable[..., ToolResult]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a few files without an index; encoders are fakes."""
+
+    def load(source: str | Path | None = None, *, device: str | None = None) -> FakeEncoder:
+        return FakeEncoder()
+
+    monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "locks.md").write_text(
+        "# Locks\n\nA writer takes the lock before it writes.\n\n## Waiting\n\nWho comes second "
+        "waits for the lock.\n"
+    )
+    (project / "src" / "lock.py").write_text(
+        '"""Locks for writers."""\n\n\nclass Lock:\n    def take(self, wait: bool) -> None:\n'
+        '        """Take the lock before writing."""\n        self.taken = True\n\n\n'
+        "def release(lock: Lock) -> None:\n    lock.taken = False\n"
+    )
+    (project / "rows.jsonl").write_text('{"text": "one row"}\n{"text": "another row"}\n')
+    (tmp_path / "secret.txt").write_text("nobody may read this")
+    return project
+
+
+@pytest.fixture
+def open_tools(folder: Path) -> Iterator[Callable[..., Ask]]:
+    """Tools over the folder's index; each is asked by its name."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(*, allow_write: bool = False, index: Path | None = None) -> Ask:
+            kept = KeptOpen(index or folder / ".retrieval")
+            tools = Tools(lambda: kept, allow_write=allow_write)
+            stack.callback(kept.close)
+            stack.callback(tools.stop)
+
+            def ask(name: str, call: Call | None = None, **arguments: Any) -> ToolResult:
+                result: ToolResult = getattr(tools, name)(
+                    arguments, call or Call(lambda message: None)
+                )
+                return result
+
+            return ask
+
+        yield opened

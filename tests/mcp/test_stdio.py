@@ -1,0 +1,126 @@
+"""`retrieval mcp` as a client starts it: a process whose standard output is the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mcp.test_wire import INITIALIZE, request
+
+COMMAND = Path(__file__).parents[1] / "cli" / "with_fake_encoder.py"
+
+
+@pytest.mark.slow
+def test_a_session_over_standard_input_and_output(folder: Path) -> None:
+    messages = [
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        request(1, "tools/list"),
+        request(2, "tools/call", name="search", arguments={"query": "who waits", "k": 1}),
+    ]
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), "mcp"],
+        input="".join(json.dumps(one) + "\n" for one in messages),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers: list[Any] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["id"] for one in answers] == ["first", 1, 2]
+    assert str(folder) in answers[0]["result"]["instructions"]
+    hit = answers[2]["result"]["structuredContent"]["hits"][0]
+    assert hit["path"] == "locks.md"
+
+
+@pytest.mark.slow
+def test_what_is_printed_does_not_reach_the_wire(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "chatty.py"
+    script.write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from retrieval.mcp import stdio, tools\n"
+        "def chatty(self, given, call):\n"
+        "    print('from Python')\n"
+        "    os.write(1, b'from below')\n"
+        "    return tools.ToolResult('said', {})\n"
+        "tools.Tools.status = chatty\n"
+        "stdio.serve(Path('.retrieval'))\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        input="".join(
+            json.dumps(one) + "\n" for one in (INITIALIZE, request(1, "tools/call", name="status"))
+        ),
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["first", 1]
+    assert "from Python" in done.stderr
+    assert "from below" in done.stderr
+
+
+def test_nothing_heavy_is_imported_before_initialize_is_answered() -> None:
+    script = (
+        "import json, sys\n"
+        "import retrieval.mcp.stdio\n"
+        "from retrieval.mcp.tools import Tools, make_tools\n"
+        "make_tools(Tools(lambda: None, allow_write=True), allow_write=True)\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & {"numpy", "sqlite3", "faiss", "tantivy", "onnxruntime", "tokenizers"}
+
+
+@pytest.mark.slow
+def test_the_official_client_is_served(folder: Path) -> None:
+    pytest.importorskip("mcp.client.stdio", reason="the SDK is 33 MB: pip install mcp")
+    from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    async def session() -> None:
+        server = StdioServerParameters(
+            command=sys.executable, args=[str(COMMAND), "mcp"], cwd=str(folder)
+        )
+        told: list[str | None] = []
+
+        async def progress(done: float, total: float | None, message: str | None) -> None:
+            told.append(message)
+
+        async with Client(stdio_client(server)) as client:
+            tools = await client.list_tools()
+            assert [tool.name for tool in tools.tools] == [
+                "search", "read", "outline", "find_related", "status",
+            ]  # fmt: skip
+            found: Any = await client.call_tool(
+                "search", {"query": "who waits", "k": 1}, progress_callback=progress
+            )
+            assert not found.is_error
+            assert found.structured_content["hits"][0]["path"] == "locks.md"
+            for name, arguments in (
+                ("read", {"path": "locks.md"}),
+                ("outline", {"path": "src/lock.py"}),
+                ("find_related", {"path": "locks.md", "line": 3}),
+                ("status", {}),
+            ):
+                assert not (await client.call_tool(name, arguments)).is_error
+            wrong: Any = await client.call_tool("read", {"path": "/etc/passwd"})
+            assert wrong.is_error
+
+    asyncio.run(asyncio.wait_for(session(), 120))

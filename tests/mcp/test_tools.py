@@ -1,0 +1,257 @@
+"""What the tools answer, and what they refuse."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.errors import IndexLocked
+from retrieval.index import Index
+from retrieval.mcp import tools, updating
+from retrieval.mcp.tools import Tools, make_tools
+from retrieval.mcp.wire import Call, CancelledError, ToolError
+from retrieval.service.kept_open import KeptOpen
+from tests.mcp.conftest import Ask
+
+Open = Callable[..., Ask]
+
+
+def test_the_first_search_makes_the_index(open_tools: Open, folder: Path) -> None:
+    found = open_tools()("search", query="who waits for the lock", k=2)
+    assert (folder / ".retrieval").is_dir()
+    hits = found.structured["hits"]
+    assert [hit["path"] for hit in hits][:1] == ["locks.md"]
+    assert found.structured["notes"] == []
+    first = hits[0]
+    assert f"locks.md:{first['line']}  " in found.text
+    assert first["text"] and first["text"].splitlines()[0] in found.text
+
+
+def test_a_hit_leads_to_the_line_that_is_shown(open_tools: Open) -> None:
+    ask = open_tools()
+    (hit,) = ask("search", query="taken = False", k=1, max_lines=1).structured["hits"]
+    lines = ask("read", path=hit["path"], start_line=hit["line"], end_line=hit["line"])
+    assert hit["text"].strip() in lines.structured["text"]
+
+
+def test_search_is_bounded_by_files_filters_and_lines(open_tools: Open) -> None:
+    ask = open_tools()
+    by_glob = ask("search", query="lock", path_glob="src/**").structured["hits"]
+    assert {hit["path"] for hit in by_glob} == {"src/lock.py"}
+    both = ask("search", query="lock", path_glob="src/**", where='language == "markdown"')
+    assert both.structured["hits"] == []
+    assert "nothing found" in both.text
+    odd = ask("search", query="lock", path_glob='a"\\b')
+    assert odd.structured["hits"] == []
+    bare = ask("search", query="lock", k=1, max_lines=0)
+    assert bare.structured["hits"][0]["text"] == ""
+    assert len(bare.text.splitlines()) == 1
+
+
+def test_lines_are_read_as_they_were_indexed(open_tools: Open, folder: Path) -> None:
+    ask = open_tools()
+    read = ask("read", path="src/lock.py", start_line=4, end_line=5)
+    assert read.structured["text"] == ("4\tclass Lock:\n5\t    def take(self, wait: bool) -> None:")
+    assert read.structured["total_lines"] == 11
+    assert ask("read", path=str(folder / "src" / "lock.py")).structured["end_line"] == 11
+
+
+def test_what_is_read_is_cut_and_says_where_it_goes_on(
+    open_tools: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "READ_CHARACTERS", 60)
+    read = open_tools()("read", path="src/lock.py")
+    end = read.structured["end_line"]
+    assert end < 11
+    assert f"read on from line {end + 1}" in read.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret.txt",
+        "/etc/passwd",
+        "src/../../secret.txt",
+        "",
+        ".",
+        "src",
+        "a\0b",
+        "\ud800",
+        ".retrieval/store.sqlite",
+    ],
+)
+@pytest.mark.parametrize("name", ["read", "outline", "find_related"])
+def test_only_documents_of_the_index_are_read(open_tools: Open, name: str, path: str) -> None:
+    with pytest.raises(ToolError, match="the index holds no document"):
+        open_tools()(name, path=path)
+
+
+def test_a_file_of_several_documents_is_read_by_their_ids(open_tools: Open) -> None:
+    ask = open_tools()
+    with pytest.raises(ToolError, match="holds 2 documents; name one by its id") as error:
+        ask("read", path="rows.jsonl")
+    id = str(error.value).rpartition("such as ")[2].strip("'")
+    assert ask("read", path=id).structured["text"] == "1\tone row"
+
+
+def test_an_outline_has_headings_and_definitions_with_lines(open_tools: Open, folder: Path) -> None:
+    ask = open_tools()
+    code = ask("outline", path="src/lock.py").structured["entries"]
+    assert [(one["name"], one["level"], one["line"]) for one in code] == [
+        ("Lock", 1, 4),
+        ("Lock.take", 2, 5),
+        ("release", 1, 10),
+    ]
+    page = ask("outline", path="locks.md")
+    assert [(one["name"], one["line"]) for one in page.structured["entries"]] == [
+        ("Locks", 1),
+        ("Waiting", 5),
+    ]
+    assert "5-7\t  Waiting" in page.text
+    (folder / "locks.md").write_text("changed\n")
+    with pytest.raises(ToolError, match="is not as it was indexed"):
+        ask("outline", path="locks.md")
+
+
+def test_related_passages_are_not_those_at_the_line(open_tools: Open) -> None:
+    found = open_tools()("find_related", path="src/lock.py", line=6, k=2).structured["hits"]
+    assert found
+    assert not any(
+        hit["path"] == "src/lock.py" and hit["start_line"] <= 6 <= hit["end_line"] for hit in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("search", {}, "query is missing"),
+        ("search", {"query": " "}, "the query is empty"),
+        ("search", {"query": 5}, "query is 5; give a text"),
+        ("search", {"query": "x" * 30_000}, "give at most 20000"),
+        ("search", {"query": "x", "k": 0}, "k is 0; give 1 to 50"),
+        ("search", {"query": "x", "k": True}, "k is True; give a whole number"),
+        ("search", {"query": "x", "limit": 5}, "unknown argument 'limit'; there are: query, k"),
+        ("search", {"query": "x", "where": "=="}, "'=='"),
+        ("read", {"path": "locks.md", "start_line": 5, "end_line": 4}, "lines 5 to 4 are none"),
+        ("read", {"path": "locks.md", "start_line": 99}, "has 7 lines, and no line 99"),
+        ("find_related", {"path": "locks.md", "line": 99}, "has 7 lines"),
+        ("status", {"verbose": 1}, "unknown argument 'verbose'; there are: none"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_line(
+    open_tools: Open, name: str, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ToolError) as error:
+        open_tools()(name, **arguments)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_leave_to_write_changes_are_said(open_tools: Open, folder: Path) -> None:
+    ask = open_tools()
+    ask("search", query="lock")
+    (folder / "locks.md").write_text("# Locks\n\nNobody waits for zebras.\n")
+    found = ask("search", query="zebras")
+    assert "zebras" not in found.structured["hits"][0]["text"]
+    (note,) = found.structured["notes"]
+    assert note.startswith("1 file changed since they were indexed: locks.md; run")
+    assert f"note: {note}" in found.text
+
+
+def test_with_leave_to_write_a_search_sees_what_changed(open_tools: Open, folder: Path) -> None:
+    ask = open_tools(allow_write=True)
+    ask("search", query="lock")
+    (folder / "locks.md").write_text("# Locks\n\nNobody waits for zebras.\n")
+    found = ask("search", query="zebras", k=1)
+    assert "zebras" in found.structured["hits"][0]["text"]
+    assert found.structured["notes"] == []
+    (folder / "new.md").write_text("a new file\n")
+    report = ask("index")
+    assert report.structured["added"] == 1
+    assert report.text.startswith("1 added, 0 updated")
+
+
+def test_an_index_that_another_process_changed_is_read_anew(open_tools: Open, folder: Path) -> None:
+    ask = open_tools()
+    ask("search", query="lock")
+    (folder / "new.md").write_text("giraffes\n")
+    other = open_tools(allow_write=True)
+    assert other("search", query="giraffes", k=1).structured["hits"][0]["path"] == "new.md"
+    found = ask("search", query="giraffes", k=1)
+    assert found.structured["hits"][0]["path"] == "new.md"
+    assert found.structured["notes"] == []
+
+
+def test_an_index_that_was_deleted_is_made_again(open_tools: Open, folder: Path) -> None:
+    ask = open_tools()
+    ask("search", query="lock")
+    shutil.rmtree(folder / ".retrieval")
+    assert ask("status").structured["exists"] is False
+    assert ask("search", query="lock").structured["hits"]
+    assert ask("status").structured["documents"] == 4
+
+
+def test_a_home_folder_is_not_indexed_unasked(
+    open_tools: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    for index in (folder / ".retrieval", folder.parent / ".retrieval"):
+        with pytest.raises(ToolError, match="is not indexed unasked"):
+            open_tools(index=index)("search", query="lock")
+        assert not index.exists()
+
+
+def test_a_call_does_not_wait_for_ever(open_tools: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    real = Index.writing
+
+    def held(self: Index, **options: Any) -> Any:
+        go.wait(30)
+        return real(self, **options)
+
+    monkeypatch.setattr(Index, "writing", held)
+    monkeypatch.setattr(updating, "WAIT_S", 0.2)
+    monkeypatch.setattr(updating, "_TELL_S", 0.05)
+    told: list[Any] = []
+    ask = open_tools()
+    found = ask("search", Call(told.append, "token"), query="lock")
+    assert found.structured["hits"] == []
+    assert "ask again" in found.structured["notes"][0]
+    assert told[0]["params"]["message"] == "looking for files to index"
+    cancelled = Call(told.append)
+    cancelled.cancelled.set()
+    with pytest.raises(CancelledError):
+        ask("search", cancelled, query="lock")
+    go.set()
+    monkeypatch.setattr(updating, "WAIT_S", 30.0)
+    assert ask("search", query="lock").structured["hits"]
+
+
+def test_another_writer_is_no_failure(
+    open_tools: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = open_tools(allow_write=True)
+    ask("search", query="lock")
+    (folder / "new.md").write_text("giraffes\n")
+
+    def locked(self: Index, **options: Any) -> Any:
+        raise IndexLocked("process 5 is writing")
+
+    monkeypatch.setattr(Index, "writing", locked)
+    found = ask("search", query="lock")
+    assert found.structured["hits"]
+    assert "another process" in found.structured["notes"][0]
+
+
+def test_index_is_offered_only_with_leave_to_write(folder: Path) -> None:
+    kept = KeptOpen(folder / ".retrieval")
+    for allow_write in (False, True):
+        offered = make_tools(Tools(lambda: kept, allow_write=allow_write), allow_write=allow_write)
+        names = {tool.name: tool.read_only for tool in offered}
+        assert ("index" in names) == allow_write
+        assert all(read_only == (name != "index") for name, read_only in names.items())
