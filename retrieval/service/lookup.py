@@ -95,7 +95,7 @@ def find_document(index: Index, name: str) -> Document:
     document = index.get(name) or index.get(place)
     if document is not None:
         return document
-    found = index.documents(f"path == {quoted(place)}")
+    found = index.listed("path == :path", params={"path": place})
     if not found:
         raise unknown
     if len(found) > 1:
@@ -133,7 +133,7 @@ def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
         InputError: the document came from no file, or the file is not as it was indexed.
     """
     path = document.metadata.get("path")
-    listed = index.documents(f"id == {quoted(document.id)}")
+    listed = index.listed("id == :id", params={"id": document.id})
     source = listed[0].source if listed else None
     if source is None or source != path:
         raise InputError(f"{document.id!r} came from no file; only files have an outline")
