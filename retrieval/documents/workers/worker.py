@@ -21,8 +21,8 @@ _ERRORS = ((DocumentError, "document"), (MissingDependency, "dependency"), (Inpu
 def main() -> None:
     """Answer what comes on standard input, on standard output."""
     requests, replies = _channels()
-    _end_with(requests)
     confine()
+    _end_with(requests)  # after that: the kernel's filter holds for threads that start later
     served = 0
     while True:
         payload = wire.read(requests, sys.maxsize)

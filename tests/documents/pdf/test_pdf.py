@@ -195,6 +195,45 @@ def test_what_stands_on_every_page_goes_and_what_stands_once_stays() -> None:
     assert made.text.count("Table 1") == 7
 
 
+def test_margins_are_those_of_what_is_printed() -> None:
+    """Of a page that is to be cut much is empty, and the page's number stands far from its foot."""
+
+    def page(number: int, fill: str) -> bytes:
+        return page_of(*body(*[f"{fill} {FILL}"] * 12, top=400), ("F", 10, 200, f"{30 + number}"))
+
+    made = parsed(
+        "a.pdf", pages(*(page(at, fill) for at, fill in enumerate(("one", "two", "six"))))
+    )
+    assert "31" not in made.text and made.text.count("six") == 12
+
+
+def test_accents_that_stand_before_their_letters_are_put_onto_them() -> None:
+    words = "Le mat\xb4eriel, la fa\xe7on, fen\xa8etre: `a la fin, pr\xb4ecis\xb4ement na\xa8ive"
+    made = parsed("a.pdf", pages(page_of(*body(words, "The `code` and \xb4 alone.", top=500))))
+    assert "Le matériel, la façon, fenëtre: à la fin, précisément naïve" in made.text
+    assert "`code`" in made.text and "\xb4 alone" in made.text
+    made = parsed("a.pdf", pages(page_of(*body("A mat\xb4eriel of its own.", top=500))))
+    assert "mat\xb4eriel" in made.text
+
+
+def test_lines_of_a_printed_table_of_contents_are_no_headings() -> None:
+    made = parsed("a.pdf", pages(
+        page_of(
+            ("B", 14, 560, "Contents"),
+            ("B", 10, 530, "1 Pumps . . . 3"),
+            ("B", 10, 500, "2 Valves 12"),
+            *body(FILL, "comes before.", top=470),
+        ),
+        page_of(
+            ("B", 14, 560, "1 Pumps"),
+            *body(FILL, "of pumps.", top=540),
+            ("B", 14, 500, "Valves"),
+            *body(FILL, "of valves.", top=480),
+        ),
+    ))  # fmt: skip
+    assert [words for _, words in headings(made)] == ["Contents", "1 Pumps", "Valves"]
+
+
 def test_a_hyphen_of_the_word_stays() -> None:
     made = parsed("a.pdf", pages(page_of(*body(
         "A well-known word, which the author of this has set as a well-",

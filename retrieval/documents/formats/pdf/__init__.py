@@ -20,7 +20,7 @@ from retrieval.documents.formats.pdf.headings import (
     from_type,
     words_of,
 )
-from retrieval.documents.formats.pdf.lines import Line, Page, body_size, page_of
+from retrieval.documents.formats.pdf.lines import Line, Page, body_size, compose_accents, page_of
 from retrieval.documents.formats.pdf.margins import without_margins
 from retrieval.documents.formats.pdf.paragraphs import spacing_of, text_of
 from retrieval.errors import DocumentError
@@ -61,6 +61,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
         entries = list(_entries(document))
     finally:
         document.close()
+    compose_accents(pages)
     body = body_size(pages)
     without_margins(pages, body)
     lines = [line for page in pages for line in page.lines]
@@ -194,7 +195,7 @@ def _date(value: str) -> str:
 FORMATS = (
     Format(
         "pdf",
-        1,
+        2,
         _parse,
         (".pdf",),
         sniff=lambda head: _MARK in head[:_HEAD_BYTES],

@@ -26,6 +26,7 @@ _NUMBERED = re.compile(
 )
 _PAGES = re.compile(r"(?:page|seite|slide|folie|p\.)?\s*\d*|untitled|cover", re.I)
 _LETTERS = re.compile(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]")
+_PAGE_BEHIND = re.compile(r"[\s.]+(?:\d+|[ivxlc]+)$")
 _NO_HEADING = re.compile(r".*[.,;:!?…-]")
 
 
@@ -159,6 +160,7 @@ def from_type(lines: Sequence[Line], body: float, spacing: float) -> list[LineHe
         spacing: the usual distance of two lines, in sizes of the font.
     """
     runs = _without_bylines(list(_runs(lines, body, spacing)), lines)
+    runs = _without_entries(runs, lines)
     if sum(end - first for first, end in runs) > _MOST_SHARE * len(lines):
         seen: set[int] = set()
         kept = []
@@ -194,6 +196,21 @@ def _without_bylines(
         else:
             kept.append((first, end))
     return kept[::-1]
+
+
+def _without_entries(
+    runs: Sequence[tuple[int, int]], lines: Sequence[Line]
+) -> list[tuple[int, int]]:
+    """Runs without those that are lines of a printed table of contents: another, and its page."""
+    words = [words_of(lines[first:end]) for first, end in runs]
+    known = {_letters(one) for one in words}
+    kept = []
+    for run, one in zip(runs, words, strict=True):
+        number = _PAGE_BEHIND.search(one)
+        name = one[: number.start()] if number else ""
+        if not known & ({_letters(name), _letters(_NUMBERED.sub("", name, count=1))} - {""}):
+            kept.append(run)
+    return kept
 
 
 def _runs(lines: Sequence[Line], body: float, spacing: float) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,18 @@ _REPLACED: dict[int, str | None] = {
         for at, letters in enumerate(["ff", "fi", "fl", "ffi", "ffl", "st", "st"])
     },
 }
+_COMBINING = dict(
+    zip(
+        "`\u00b4\u02c6\u02dc\u00a8\u02da\u02c7",
+        "\u0300\u0301\u0302\u0303\u0308\u030a\u030c",
+        strict=True,
+    )
+) | {"\u00b8": "\u0327"}
+"""Accents that take a place of their own, and those that do not."""
+_ACCENT = re.compile(r"([`\u00b4\u02c6\u02dc\u00a8\u02da\u02c7])([^\W\d_])")
+_WITHIN = re.compile(r"[^\W\d_][\u00b4\u02c6\u02dc\u00a8\u02c7][^\W\d_]")
+_CEDILLA = re.compile(r"([cCsStT])\u00b8")
+_FEW_ACCENTS = 3
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -158,6 +171,25 @@ def _style(
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) and abs(value) < 1e6 else 0.0
+
+
+def compose_accents(pages: Sequence[Page]) -> None:
+    """Put accents that stand before their letters onto them, as old fonts of TeX need it.
+
+    `mat\u00b4eriel` becomes `mat\u00e9riel`. It is done where it is needed in several words.
+    """
+    lines = [line for page in pages for line in page.lines if not line.mono]
+    if sum(len(_WITHIN.findall(line.text)) for line in lines) < _FEW_ACCENTS:
+        return
+    for line in lines:
+        line.text = _CEDILLA.sub(lambda found: _composed(found[1], "\u00b8"), line.text)
+        line.text = _ACCENT.sub(lambda found: _composed(found[2], found[1]), line.text)
+
+
+def _composed(letter: str, accent: str) -> str:
+    letter = {"\u0131": "i", "\u0237": "j"}.get(letter, letter)
+    made = unicodedata.normalize("NFC", letter + _COMBINING[accent])
+    return made if len(made) == 1 else accent + letter
 
 
 def body_size(pages: Sequence[Page]) -> float:
