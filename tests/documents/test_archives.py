@@ -160,6 +160,7 @@ def test_what_comes_before_damage_is_read() -> None:
     )
 
 
+@pytest.mark.slow
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = b"\0" * (40 << 20)
     said = "unpacks to more than 300 times its size, as bombs do"
@@ -233,6 +234,7 @@ def test_a_walk_takes_archives_where_that_is_asked_for(tmp_path: Path) -> None:
     assert taken(tmp_path / "a.zip") == ["a.zip"]
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_its_parser_does_not_cost_the_text_files(tmp_path: Path) -> None:
     from .pdf.test_hostile import NESTED
 

@@ -30,6 +30,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     workers.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_an_attachment_that_never_ends_costs_only_attachments(tmp_path: Path) -> None:
     box = mailbox.mbox(tmp_path / "in.mbox")

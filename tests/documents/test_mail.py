@@ -469,6 +469,7 @@ def test_headers_of_one_thing_again_and_again_are_no_trouble(name: str, piece: s
     assert found.text.endswith("the text")
 
 
+@pytest.mark.slow
 def test_damaged_mail_is_read_or_refused(mbox: Path) -> None:
     rich = message()
     rich.add_alternative(f"<h1>A</h1><p>{FILL}</p>", subtype="html")

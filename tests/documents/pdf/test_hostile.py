@@ -94,6 +94,7 @@ DEEP = pdf({1: CATALOG, 2: PAGES, 3: PAGE + b"[" * 200_000})
 HARM = {"bomb": BOMB, "nested": NESTED, "loop": LOOP, "many": MANY, "deep": DEEP}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARM)
 def test_a_file_made_to_do_harm_costs_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers.limits, "SECONDS", 3)

@@ -184,6 +184,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     memory = 4 << 20
     made = clustered(np.random.default_rng(13), 4000, 64)

@@ -300,6 +300,7 @@ def test_what_all_words_of_a_query_are_worth(tmp_path: Path) -> None:
     assert index.ideal("...") == 0.0
 
 
+@pytest.mark.slow
 @given(
     passages_of=st.dictionaries(st.integers(0, 50), sentences, min_size=1, max_size=12),
     query=sentences,
