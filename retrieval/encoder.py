@@ -23,7 +23,8 @@ class Embeddings:
 
     Attributes:
         dense: f32 [n, D], unit length; None if the encoder has no dense head.
-        tokens: f32 [T, d], unit length; None if the encoder has no token head.
+        tokens: f32 [T, d], unit length, but for the query side, where the lengths may be weights;
+            None if the encoder has no token head.
         offsets: i64 [n + 1]; text i owns `tokens[offsets[i]:offsets[i + 1]]`.
         windows: f32 [w, D], unit length: dense vectors of parts of each text, for an index to keep
             in the place of `dense`; None if the encoder makes none.

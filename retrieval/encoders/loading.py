@@ -5,13 +5,24 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from retrieval.encoders.checkpoints import NotNative, detect, open_folder, read_checkpoint
-from retrieval.errors import MissingDependency
+from retrieval.encoders.checkpoints import (
+    Folder,
+    Format,
+    NotNative,
+    detect,
+    open_folder,
+    read_checkpoint,
+)
+from retrieval.encoders.sharing import Origin, shared
+from retrieval.errors import EncoderMismatch, InputError, MissingDependency
 from retrieval.types import Encoder
 
 
 def load_encoder(source: str | Path | None = None, *, device: str | None = None) -> Encoder:
-    """Load an encoder.
+    """Load an encoder, or share the one that this process has already.
+
+    Of one fingerprint there is one instance for each device that was asked for. It can be used from
+    several threads, and pickled: in another process it is loaded from the same source.
 
     Args:
         source: a checkpoint's folder, or its id on the Hugging Face Hub; None is the embedded
@@ -24,12 +35,49 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
         MissingDependency: it needs a package that is not installed.
         InputError: there is no such device.
     """
+    if source is not None and not isinstance(source, str | Path):
+        raise InputError(f"source={source!r} is no encoder's; give a folder, a Hub id or None")
+    origin = Origin(None if source is None else _absolute(source), device)
     if source is None:
         from retrieval.encoders.embedded import embedded_folder
 
         source = embedded_folder()
     folder = open_folder(source)
     kind = detect(folder)
+    return shared(
+        folder.path, origin, lambda: _load(folder, kind, device), keep=lambda one: not _big(one)
+    )
+
+
+def load_again(source: str | None, device: str | None, fingerprint: str) -> Encoder:
+    """The encoder that was pickled.
+
+    Raises:
+        EncoderMismatch: what is there now is another one.
+    """
+    encoder = load_encoder(source, device=device)
+    if encoder.fingerprint != fingerprint:
+        raise EncoderMismatch(
+            f"{source or 'the embedded model'} is {encoder.name!r} ({encoder.fingerprint[:12]}) "
+            f"here, and was ({fingerprint[:12]}) where it was pickled; use the same files"
+        )
+    return encoder
+
+
+def _big(encoder: Encoder) -> bool:
+    """Whether it holds a torch network, maybe on a GPU."""
+    from retrieval.encoders.runtimes.cpu import CpuEncoder
+
+    return not isinstance(encoder, CpuEncoder)
+
+
+def _absolute(source: str | Path) -> str:
+    """A folder's absolute path; a Hub id as it is."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else str(source)
+
+
+def _load(folder: Folder, kind: Format, device: str | None) -> Encoder:
     if kind == "own" and device is None and folder.has("model.onnx"):
         from retrieval.encoders.runtimes.cpu import CpuEncoder
 

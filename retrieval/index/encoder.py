@@ -14,6 +14,9 @@ from retrieval.types import Encoder, LateOptions
 OBJECT = ""
 """The stored source of an encoder that was handed over as an object."""
 
+PRECOMPUTED = "precomputed:"
+"""The stored source of a `Precomputed` encoder, which its name and dimensions make again."""
+
 _MEMBERS = (
     "name", "fingerprint", "dense_dim", "token_dim", "max_tokens",
     "token_spans", "encode_documents", "encode_queries",
@@ -49,7 +52,7 @@ def remember(
     elif encoder is None:
         source, loaded = None, load(None)
     else:
-        source, loaded = OBJECT, _checked(encoder)
+        source, loaded = _source_of(encoder), _checked(encoder)
     if loaded.dense_dim is None and loaded.token_dim is None:
         raise EncoderError(
             f"encoder {loaded.name!r} has neither a dense nor a token head; "
@@ -114,8 +117,16 @@ class EncoderSlot:
                         f"{self._settings.encoder_name!r}; open it with "
                         "Index.open(path, encoder=...)"
                     )
-                self._encoder = self._matching(load(self._settings.encoder_source))
+                self._encoder = self._matching(self._load())
             return self._encoder
+
+    def _load(self) -> Encoder:
+        settings = self._settings
+        if settings.encoder_source != PRECOMPUTED:
+            return load(settings.encoder_source)
+        from retrieval.encoders import Precomputed
+
+        return Precomputed(settings.dense_dim, settings.token_dim, settings.encoder_name)
 
     def _matching(self, encoder: Encoder) -> Encoder:
         settings = self._settings
@@ -127,6 +138,16 @@ class EncoderSlot:
                 "with the second"
             )
         return encoder
+
+
+def _source_of(encoder: Encoder) -> str | None:
+    """What the encoder can be loaded from again; OBJECT if nobody knows."""
+    from retrieval.encoders import Precomputed, source_of
+
+    if isinstance(encoder, Precomputed):
+        return PRECOMPUTED
+    known = source_of(encoder)
+    return OBJECT if known is None else known.source
 
 
 def _checked(value: Encoder) -> Encoder:

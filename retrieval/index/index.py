@@ -6,13 +6,15 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import each, of_documents
 from retrieval.index.listing import Listing, Params, checked_ids
 from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
@@ -30,10 +32,14 @@ from retrieval.store import FileRow
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
     Document,
+    Embeddings,
     Encoder,
     LateOptions,
     ProgressCallback,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
@@ -184,7 +190,11 @@ class Index(Searching, Listing):
         return newest.generation
 
     def add(
-        self, documents: Iterable[Document], *, progress: ProgressCallback | None = None
+        self,
+        documents: Iterable[Document],
+        *,
+        embeddings: Embeddings | ArrayLike | None = None,
+        progress: ProgressCallback | None = None,
     ) -> int:
         """Add documents, or replace those with the same ids; of an id given twice the last wins.
 
@@ -194,6 +204,9 @@ class Index(Searching, Listing):
 
         Args:
             documents: any iterable; each with an id of its own.
+            embeddings: of the documents, one for each, from elsewhere: Embeddings, or dense
+                vectors [n, D]. They are brought to unit length, no encoder is asked, and each
+                document is one passage.
             progress: called after every batch of the encoder ("encoding", in passages), and while
                 token vectors are compressed ("compressing").
 
@@ -201,7 +214,7 @@ class Index(Searching, Listing):
             How many documents were added or changed.
 
         Raises:
-            InputError: a document cannot be stored.
+            InputError: a document cannot be stored, or the embeddings are not the documents'.
             IndexLocked: another process is writing.
             StorageError: the disk is full; the message says what was kept.
         """
@@ -209,10 +222,16 @@ class Index(Searching, Listing):
             raise InputError("one Document was given; give a list of them")
         if not isinstance(documents, Iterable):
             raise InputError(f"{documents!r} was given; give Documents")
+        given: Iterable[Embeddings | None] = repeat(None)
+        if embeddings is not None:
+            documents = list(documents)
+            with self._using() as snapshot:
+                settings = snapshot.store.settings
+            given = each(of_documents(embeddings, len(documents), settings))
         changed = 0
         with self.writing(progress=progress) as writer:
-            for document in documents:
-                changed += writer.put(document) in ("added", "updated")
+            for document, own in zip(documents, given, strict=False):
+                changed += writer.put(document, given=own) in ("added", "updated")
         return changed
 
     def delete(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, cast
 
 from retrieval.errors import InputError
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import of_queries, of_query
 from retrieval.index.listing import Params
 from retrieval.index.reading import answering, explain
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import Where, as_filter
-from retrieval.types import Hit, Hybrid, Retriever, TokenMatch
+from retrieval.index.reading.stored import stored_vectors
+from retrieval.indexes import Filter, Where, as_filter
+from retrieval.types import Embeddings, Hit, Hybrid, Passage, Retriever, TokenMatch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Searching(ABC):
@@ -28,7 +34,7 @@ class Searching(ABC):
 
     def search(
         self,
-        query: str,
+        query: str | None = None,
         k: int = 10,
         *,
         retriever: Retriever = "hybrid",
@@ -41,13 +47,16 @@ class Searching(ABC):
         group: Literal["document"] | None = None,
         min_relevance: float = 0.0,
         offset: int = 0,
+        vector: ArrayLike | None = None,
+        tokens: ArrayLike | None = None,
     ) -> list[Hit]:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
         The first n are the same whatever k is, and pages are parts of one list.
 
         Args:
-            query: any text; a very long one is cut to what the encoder reads.
+            query: any text; a very long one is cut to what the encoder reads. None if `vector` or
+                `tokens` say it all.
             k: at least 1.
             retriever: `lexical`, `dense`, `late`, or `hybrid`, which fuses them.
             where: what a hit's document fulfils, see docs/filters.md: a text over metadata, `id`
@@ -65,6 +74,9 @@ class Searching(ABC):
             min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
                 query.
             offset: how many of the best are left out: pages of a list are `offset` 0, k, 2 k, ...
+            vector: the query's dense vector [D], in the place of what the encoder would make.
+            tokens: the query's token vectors [m, d], the same. Without a query, `hybrid` fuses
+                those retrievers that a vector was given for.
 
         Raises:
             InputError: the query is empty, or an option cannot be used.
@@ -72,8 +84,12 @@ class Searching(ABC):
             EncoderError: the index's encoder lacks the head that the retriever needs.
             EncoderMismatch: what the encoder's source holds now is not what built the index.
         """
+        given = None
+        if vector is not None or tokens is not None:
+            with self._using() as snapshot:
+                given = of_query(vector, tokens, snapshot.store.settings)
         return self.search_batch(
-            [query],
+            None if query is None and given is not None else [cast(str, query)],
             k,
             retriever=retriever,
             where=where,
@@ -85,11 +101,12 @@ class Searching(ABC):
             group=group,
             min_relevance=min_relevance,
             offset=offset,
+            embeddings=given,
         )[0]
 
     def search_batch(
         self,
-        queries: Sequence[str],
+        queries: Iterable[str] | None,
         k: int = 10,
         *,
         retriever: Retriever = "hybrid",
@@ -102,16 +119,67 @@ class Searching(ABC):
         group: Literal["document"] | None = None,
         min_relevance: float = 0.0,
         offset: int = 0,
+        embeddings: Embeddings | None = None,
     ) -> list[list[Hit]]:
-        """As `search`, for many queries, which are encoded together and see one generation."""
+        """As `search`, for many queries, which are encoded together and see one generation.
+
+        Args:
+            queries: their texts; None if `embeddings` say it all.
+            embeddings: of the queries, in the place of what the encoder would make.
+        """
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
+        if queries is None and embeddings is None:
+            raise InputError("no queries were given; give a list of texts, or their embeddings")
+        if embeddings is not None:
+            with self._using() as snapshot:
+                embeddings = of_queries(embeddings, snapshot.store.settings)
+        asked = [""] * len(cast(Embeddings, embeddings)) if queries is None else list(queries)
+        if embeddings is not None and len(embeddings) != len(asked):
+            raise InputError(f"{len(embeddings)} embeddings were given for {len(asked)} queries")
+        if queries is None and retriever == "hybrid" and embeddings is not None:
+            retriever, hybrid = _by_vectors(embeddings, hybrid)
         chosen = as_filter(where, params)
         request = Request(
-            k, retriever, chosen, highlights, hybrid, rescore, copies, group, min_relevance, offset
+            k,
+            retriever,
+            chosen,
+            highlights,
+            hybrid,
+            rescore,
+            copies,
+            group,
+            min_relevance,
+            offset,
+            embeddings,
         )
         with self._using() as snapshot:
-            return answering.answer(snapshot, self._encoder, queries, request)
+            return answering.answer(snapshot, self._encoder, asked, request)
+
+    def vectors(
+        self, where: Where | None = None, *, params: Params | None = None
+    ) -> Iterator[tuple[Passage, Embeddings]]:
+        """Every passage with its embeddings as they are kept, one after another.
+
+        They come by document id and ordinal. Token vectors are those of the index: rounded to 8
+        bits, compressed, or merged. `dense` is the mean of `windows` where there are several.
+
+        Args:
+            where: of the documents and passages that fulfil it, see `search`.
+            params: values for the parameters of `where`.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        chosen = as_filter(where, params)
+        with self._using():  # raises now if the index was closed
+            return self._vectors(chosen)
+
+    def _vectors(self, where: Filter | None) -> Iterator[tuple[Passage, Embeddings]]:
+        with self._using() as snapshot:
+            with snapshot.guarded():
+                allowed = snapshot.allowed(where)
+            yield from stored_vectors(snapshot, allowed)
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
         """Why late interaction scores hits as it does: what each token of the query matched best.
@@ -133,3 +201,12 @@ class Searching(ABC):
         with self._using() as snapshot:
             explain.check(snapshot, query, hits)
             return explain.explain(snapshot, self._encoder, query, hits)
+
+
+def _by_vectors(given: Embeddings, hybrid: Hybrid | None) -> tuple[Retriever, Hybrid | None]:
+    """The retriever for queries that are vectors alone, and how it fuses."""
+    if given.tokens is None:
+        return "dense", None
+    if given.dense is None:
+        return "late", None
+    return "hybrid", replace(hybrid or Hybrid(), lexical=0)

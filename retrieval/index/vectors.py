@@ -60,6 +60,11 @@ class VectorSegment:
                 )
         return cls(folder.name, halves[0].ids, first, second)
 
+    def holds(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these passages it has, bool [n]."""
+        half = self.dense or self.late
+        return np.zeros(len(ids), bool) if half is None else half.find(ids) >= 0
+
     @property
     def exact(self) -> bool:
         """Whether nothing of it is compressed."""

@@ -238,6 +238,10 @@ class DenseSegment:
             scores[known] = np.maximum.reduceat(products, starts)
         return scores
 
+    def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each passage id among `ids`, i64 [n]; -1 where it is not here."""
+        return self._rows.find(ids)
+
     def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:
         """Copies of the passages' vectors, f32 [r, D], passage after passage.
 

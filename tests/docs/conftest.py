@@ -27,8 +27,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(source: str | Path | None = None, *, device: str | None = None) -> FakeEncoder:
         if source is not None:
             return real(source, device=device)  # type: ignore[return-value]
-        return Embedded()
+        return embedded
 
+    embedded = Embedded()
     real = retrieval.encoders.load_encoder
     monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
     folder = tmp_path / "project"

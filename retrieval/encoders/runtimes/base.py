@@ -6,8 +6,9 @@ A runtime says only how batches of token ids become vectors.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from retrieval.encoders.packing import Indices, batched
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, window_lengths
 from retrieval.encoders.spans import read_spans
 from retrieval.encoders.tokenization import leading, token_spans
+from retrieval.errors import EncoderError, InputError
 from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, EncoderSide
 
@@ -63,16 +65,58 @@ class Runtime(ABC):
         return token_spans(self._tokenizer, text)
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of the document side, in the order given."""
-        return self._encode(texts, "document")
+        """Embeddings of the document side, in the order given.
+
+        Raises:
+            InputError: they are no list of texts.
+        """
+        return self._encode(checked_texts(texts), "document")
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of the query side, in the order given."""
-        return self._encode(texts, "query")
+        """Embeddings of the query side, in the order given.
+
+        Raises:
+            InputError: they are no list of texts.
+        """
+        return self._encode(checked_texts(texts), "query")
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickled, it is what it was loaded from: another process loads or shares it."""
+        from retrieval.encoders.loading import load_again
+        from retrieval.encoders.sharing import source_of
+
+        origin = source_of(self)
+        if origin is None:
+            raise EncoderError(
+                f"encoder {self.name!r} cannot be pickled, since nobody knows what it was loaded "
+                "from; get it by load_encoder"
+            )
+        return load_again, (origin.source, origin.device, self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.fingerprint[:12]})"
 
     @abstractmethod
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
         """Embeddings of one side, in the order given."""
+
+
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """The texts as a list.
+
+    Raises:
+        InputError: they are one text, None, or not all texts.
+    """
+    if isinstance(texts, str):
+        shown = texts if len(texts) <= 40 else f"{texts[:37]}..."
+        raise InputError(f"one text, {shown!r}, was given; give a list of texts")
+    if not isinstance(texts, Iterable):
+        raise InputError(f"{texts!r} was given; give a list of texts")
+    listed = list(texts)
+    for at, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise InputError(f"text {at} is {type(text).__name__}, not str; give a list of texts")
+    return listed
 
 
 class SequenceRuntime(Runtime):

@@ -24,7 +24,7 @@ from retrieval.encoders.model.quantized import TensorPlace, read_tensor, tensor_
 from retrieval.encoders.model_folder import ModelSettings
 from retrieval.encoders.packing import Indices, pack
 from retrieval.encoders.runtimes import compiled
-from retrieval.encoders.runtimes.base import Output, SequenceRuntime
+from retrieval.encoders.runtimes.base import Output, SequenceRuntime, checked_texts
 from retrieval.encoders.runtimes.onnx import OnnxNetwork
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weights, window_lengths
 from retrieval.encoders.tokenization import load_tokenizer
@@ -108,7 +108,7 @@ class CpuEncoder(SequenceRuntime):
 
     def start_documents(self, texts: Sequence[str]) -> PendingEmbeddings:
         """Begin to encode texts of the document side on this encoder's own threads."""
-        return self._start(self._document, list(self._read(self._document, texts)))
+        return self._start(self._document, list(self._read(self._document, checked_texts(texts))))
 
     def _run(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Embeddings:
         run = self._start(reader, sequences)

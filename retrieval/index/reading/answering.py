@@ -15,7 +15,7 @@ from retrieval.index.reading.relevance import relevances
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.types import Hit
+from retrieval.types import Embeddings, Hit
 
 GROUPED = 100
 """Of so many best passages those of one document are put together."""
@@ -38,7 +38,14 @@ def answer(
     found: list[list[Hit]] = []
     for first in range(0, len(queries), _AT_ONCE):
         texts = queries[first : first + _AT_ONCE]
-        asked = search.prepare(snapshot, slot, texts, request.retriever, request.hybrid)
+        asked = search.prepare(
+            snapshot,
+            slot,
+            texts,
+            request.retriever,
+            request.hybrid,
+            _part(request.given, first, first + len(texts)),
+        )
         with snapshot.guarded():
             listed = _listed(snapshot, slot, asked, request, allowed)
             found += hits(
@@ -127,6 +134,17 @@ def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> 
 def _page(run: Run, request: Request) -> Run:
     """The k passages of the run that are shown, from `offset` on."""
     return run.at(np.arange(request.offset, min(request.depth, len(run))))
+
+
+def _part(embeddings: Embeddings | None, first: int, end: int) -> Embeddings | None:
+    """Those of the texts from `first` to `end`."""
+    if embeddings is None:
+        return None
+    dense, tokens, offsets = embeddings.dense, embeddings.tokens, embeddings.offsets
+    if tokens is not None and offsets is not None:
+        tokens = tokens[offsets[first] : offsets[end]]
+        offsets = offsets[first : end + 1] - offsets[first]
+    return Embeddings(None if dense is None else dense[first:end], tokens, offsets)
 
 
 def _firsts(values: ArrayLike) -> NDArray[np.int64]:

@@ -55,7 +55,8 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
     if not len(run):
         return np.empty(0, np.float64)
     fitted = _fitted()
-    known = snapshot.store.settings.fingerprint == fitted["encoder"]
+    # Of a query that is vectors alone nothing is known that the models look at.
+    known = snapshot.store.settings.fingerprint == fitted["encoder"] and bool(query.text.strip())
     if known and not _is_latin(query.text):
         by = {"lexical": by["lexical"] if "lexical" in by else _by_words(snapshot, query, run)}
     found = features(snapshot, query, run, by)

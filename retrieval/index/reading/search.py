@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,7 @@ class Request:
     group: Literal["document"] | None = None
     min_relevance: float = 0.0
     offset: int = 0
+    given: Embeddings | None = None
 
     @property
     def depth(self) -> int:
@@ -78,7 +79,7 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
     for query in queries:
         if not isinstance(query, str):
             raise InputError(f"query {query!r} is not a text; give a str")
-        if not query.strip():
+        if not query.strip() and request.given is None:
             raise InputError("the query is empty; give at least one word")
     settings = snapshot.store.settings
     if retriever == "hybrid" and hybrid is not None and not retrievers(snapshot, hybrid):
@@ -103,8 +104,9 @@ def prepare(
     texts: Sequence[str],
     retriever: Retriever,
     hybrid: Hybrid | None = None,
+    given: Embeddings | None = None,
 ) -> list[Query]:
-    """The queries as the retriever needs them; for words alone no encoder is loaded."""
+    """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
     weights = (hybrid or HYBRID).weights
     words = retriever == "hybrid" and not (weights["dense"] or weights["late"])
     if retriever == "lexical" or words or not texts:
@@ -112,16 +114,38 @@ def prepare(
     lexical = snapshot.lexical
     read = [lexical.gist(text) if lexical else parse_query(text).text for text in texts]
     read = [text[:QUERY_CHARACTERS] for text in read]
-    embeddings = encoder.get().encode_queries(read)
+    made = given or Embeddings(None, None, None)
+    if _lacks(snapshot, retriever, weights, made):
+        made = _completed(made, encoder.get().encode_queries(read))
     return [
         Query(
             text,
             read[place],
-            None if embeddings.dense is None else embeddings.dense[place],
-            _tokens(embeddings, place),
+            None if made.dense is None else made.dense[place],
+            _tokens(made, place),
         )
         for place, text in enumerate(texts)
     ]
+
+
+def _lacks(
+    snapshot: Snapshot, retriever: Retriever, weights: Mapping[str, float], given: Embeddings
+) -> bool:
+    """Whether the retriever needs other vectors of the queries than were given."""
+    settings = snapshot.store.settings
+    needed = {
+        "dense": settings.dense_dim is not None and given.dense is None,
+        "late": settings.token_dim is not None and given.tokens is None,
+    }
+    if retriever == "hybrid":
+        return any(lacking and weights[name] for name, lacking in needed.items())
+    return needed[retriever]
+
+
+def _completed(given: Embeddings, made: Embeddings) -> Embeddings:
+    tokens = made if given.tokens is None else given
+    dense = made.dense if given.dense is None else given.dense
+    return Embeddings(dense, tokens.tokens, tokens.offsets)
 
 
 def rank(

@@ -16,7 +16,7 @@ from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 from retrieval.index.as_read import AsRead, lexical_fields, path_of
 from retrieval.store import PassageRow
-from retrieval.types import Document, Encoder, Passage
+from retrieval.types import Document, Embeddings, Encoder, Passage
 
 _SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and line breaks in the context
 _LEAST_TOKENS = 16  # of a passage, whatever its context's length
@@ -81,6 +81,13 @@ def cut(
     return chunk(document, counted, outline=outline, max_tokens=most), tokens
 
 
+def whole(document: Document) -> list[Passage]:
+    """All of the document as one passage, less the white space around it; none if that is all."""
+    text = document.text
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    return [Passage(document.id, 0, start, end)] if start < end else []
+
+
 def rows(
     document: Document, passages: Sequence[Passage], *, number: int, first_id: int
 ) -> list[PassageRow]:
@@ -117,6 +124,7 @@ class Draft:
         taken: ids of passages that it takes over from that document: they are read as they were,
             so their embeddings stay.
         refielded: those of them whose words in the lexical index change.
+        given: the embeddings of its one passage, if they are not to be made.
     """
 
     document: Document
@@ -128,6 +136,7 @@ class Draft:
     tokens: int = 0
     taken: frozenset[int] = field(default_factory=frozenset)
     refielded: frozenset[int] = field(default_factory=frozenset)
+    given: Embeddings | None = None
 
     @property
     def path(self) -> str | None:
@@ -142,6 +151,8 @@ class Draft:
     @property
     def characters(self) -> int:
         """Of all passages that have to be encoded."""
+        if self.given is not None:
+            return 0
         return sum(row.end - row.start for row in self.new)
 
     @property

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from retrieval.documents.outline import Outline
-from retrieval.index.as_read import AsRead, reading
+from retrieval.index.as_read import AsRead, reader_read, reading
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import is_given, reader_of
 from retrieval.index.long_context import PassageEncoder
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
@@ -23,7 +25,7 @@ from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY
-from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.types import (
     Document,
     Embeddings,
@@ -134,6 +136,7 @@ class Writer:
         *,
         reader: str | None = None,
         moved_from: str | None = None,
+        given: Embeddings | None = None,
     ) -> Put:
         """Add a document, or replace the one with its id; as it was, it costs nothing.
 
@@ -146,6 +149,7 @@ class Writer:
             reader: what read the file, `documents.reader_of`.
             moved_from: id of a document that this one is now: that one goes, and what is read of
                 both alike is not encoded again.
+            given: its embeddings, of one text; it is one passage then.
 
         Raises:
             InputError: the document cannot be stored.
@@ -160,10 +164,12 @@ class Writer:
             stored = None
         if stored is not None and stored.number >= self._first_number:
             again = True
+        if given is not None:
+            reader = reader_of(given)
         made = (document.content_hash, source, reading(reader))
         if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
             before = stored or (self._leaving(moved_from) if moved_from else None)
-            relabelled = self._change(document, source, outline, reading(reader), before)
+            relabelled = self._change(document, source, outline, reading(reader), before, given)
             self._commit_if_due()
             if before is not None and not again:
                 other_file = relabelled and before.source not in (None, source)
@@ -260,20 +266,27 @@ class Writer:
         outline: Outline | None,
         reader: str,
         stored: StoredDocument | None,
+        given: Embeddings | None,
     ) -> bool:
         """Take a document in; whether the stored one's row is all that changes."""
-        encoder, as_read = self._encoder.get(), self._as_read()
-        passages, tokens = drafts.cut(
-            document, outline, encoder, as_read.budget, self._passage_tokens
-        )
+        if given is not None:
+            passages, tokens = drafts.whole(document), 0
+        else:
+            passages, tokens = drafts.cut(
+                document, outline, self._encoder.get(), self._as_read().budget, self._passage_tokens
+            )
         rows = drafts.rows(
             document, passages, number=self._next_number, first_id=self._next_passage
         )
         replaces = None if stored is None else stored.number
         draft = Draft(document, self._next_number, source, reader, rows, replaces, tokens)
-        if stored is not None:
+        if given is not None:
+            draft = replace(draft, given=given)
+        if stored is not None and (given is not None or is_given(reader_read(stored.reader))):
+            self._deleted.add(stored.number)  # what it has tells nothing of other vectors
+        elif stored is not None:
             together = self._session.store.settings.long_context
-            draft = revised(draft, stored, self.store, as_read, together=together)
+            draft = revised(draft, stored, self.store, self._as_read(), together=together)
             if stored.id == document.id and is_relabel(draft, stored, self.store):
                 self._relabel.append(Relabel(stored.number, document, source, reader))
                 self._touched[document.id] = source
@@ -308,6 +321,13 @@ class Writer:
         drafts = list(self._waiting.values())
         block, size = Block(), 0
         for draft in drafts:
+            if draft.given is not None:
+                if block.rows:
+                    self._encode_block(block)
+                    block, size = Block(), 0
+                self._gather()  # passages stand in the order of their ids
+                self._keep_given(draft, draft.given)
+                continue
             texts = list(draft.texts(self._as_read()))
             for stretch in self._encoding().stretches(texts):
                 block.append(draft, draft.new[stretch], texts[stretch])
@@ -356,8 +376,17 @@ class Writer:
         self._tokens += block.tokens
         if self._progress is not None:
             self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
-        ids = np.array([row.id for row in block.rows], np.int64)
-        self._buffer.append(ids, pooled(embeddings, self._pooling), block.names)
+        self._keep_vectors(block.rows, embeddings, block.names)
+
+    def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
+        if draft.passages:  # a document without words has none, whatever vectors came with it
+            self._keep_vectors(draft.passages, embeddings, [draft.document.id])
+
+    def _keep_vectors(
+        self, rows: Sequence[PassageRow], embeddings: Embeddings, names: Sequence[str]
+    ) -> None:
+        ids = np.array([row.id for row in rows], np.int64)
+        self._buffer.append(ids, pooled(embeddings, self._pooling), names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._session.write_vectors(self._buffer)

@@ -1,0 +1,185 @@
+"""Vectors that come from elsewhere, checked and brought into the form that an index keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from retrieval.errors import InputError
+from retrieval.ragged import offsets_of
+from retrieval.store import Settings
+from retrieval.types import Embeddings
+
+READER = "vectors:"
+"""What the reader of a document begins with whose vectors were given; a digest of them follows."""
+
+_UNIT = 1e-3  # what is so near to unit length is left as it is
+
+
+def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Settings) -> Embeddings:
+    """The embeddings of so many documents, of unit length.
+
+    Args:
+        embeddings: Embeddings of n texts, or dense vectors alone: [n, D].
+        count: n.
+        settings: of the index.
+
+    Raises:
+        InputError: they are not those that the index keeps of so many documents.
+    """
+    given = embeddings
+    if not isinstance(given, Embeddings):
+        given = Embeddings(_array(given, settings.dense_dim, "dense"), None, None)
+    dense = _checked(given.dense, settings.dense_dim, "dense")
+    windows = _checked(given.windows, settings.dense_dim, "dense", needed=False)
+    tokens = _checked(given.tokens, settings.token_dim, "token")
+    if dense is not None and len(dense) != count:
+        raise InputError(f"{len(dense)} dense vectors were given for {count} documents")
+    offsets = _offsets(given.offsets, tokens, count, "offsets", least=0)
+    bounds = _offsets(given.window_offsets, windows, count, "window_offsets", least=1)
+    return Embeddings(
+        _unit(dense, "dense"), _unit(tokens, "token"), offsets, _unit(windows, "dense"), bounds
+    )
+
+
+def of_query(vector: ArrayLike | None, tokens: ArrayLike | None, settings: Settings) -> Embeddings:
+    """The embeddings of one query; its token vectors keep their lengths, which are weights.
+
+    Args:
+        vector: [D] or [1, D], or None.
+        tokens: [m, d], at least one, or None.
+        settings: of the index.
+
+    Raises:
+        InputError: they are not those that the index can be searched by.
+    """
+    dense = None
+    if vector is not None:
+        rows = _array(vector, settings.dense_dim, "dense", flat=True)
+        if len(rows) != 1:
+            raise InputError(f"vector has {len(rows)} rows; give one dense vector")
+        dense = _unit(rows, "dense")
+    if tokens is None:
+        return Embeddings(dense, None, None)
+    rows = _array(tokens, settings.token_dim, "token")
+    if not len(rows):
+        raise InputError("tokens has no row; give at least one token vector")
+    return Embeddings(dense, rows, offsets_of([len(rows)]))
+
+
+def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
+    """The embeddings of queries: as `of_query`, for each.
+
+    Raises:
+        InputError: they are none, or not those that the index can be searched by.
+    """
+    if not isinstance(embeddings, Embeddings):
+        raise InputError(
+            f"embeddings of type {type(embeddings).__name__} were given for queries; "
+            "give Embeddings"
+        )
+    dense, tokens = embeddings.dense, embeddings.tokens
+    if dense is None and tokens is None:
+        raise InputError("embeddings without vectors were given for queries; give dense or tokens")
+    if dense is not None:
+        dense = _unit(_array(dense, settings.dense_dim, "dense"), "dense")
+    offsets = None
+    if tokens is not None:
+        tokens = _array(tokens, settings.token_dim, "token")
+        count = len(embeddings)
+        offsets = _offsets(embeddings.offsets, tokens, count, "offsets", least=1)
+    return Embeddings(dense, tokens, offsets)
+
+
+def each(embeddings: Embeddings) -> Iterator[Embeddings]:
+    """The embeddings of one text after the other."""
+    for at in range(len(embeddings)):
+        yield Embeddings(
+            None if embeddings.dense is None else embeddings.dense[at : at + 1],
+            *_own(embeddings.tokens, embeddings.offsets, at),
+            *_own(embeddings.windows, embeddings.window_offsets, at),
+        )
+
+
+def reader_of(embeddings: Embeddings) -> str:
+    """What is stored as the reader of a document with these vectors."""
+    digest = hashlib.sha256()
+    for array in (embeddings.dense, embeddings.tokens, embeddings.windows):
+        digest.update(b"-" if array is None else f"{array.shape}".encode() + array.tobytes())
+    return f"{READER}{digest.hexdigest()[:32]}"
+
+
+def is_given(reader: str | None) -> bool:
+    """Whether this is the reader of a document whose vectors were given."""
+    return reader is not None and reader.startswith(READER)
+
+
+def _own(
+    rows: NDArray[np.float32] | None, offsets: NDArray[np.int64] | None, at: int
+) -> tuple[NDArray[np.float32] | None, NDArray[np.int64] | None]:
+    if rows is None or offsets is None:
+        return None, None
+    own = rows[offsets[at] : offsets[at + 1]]
+    return own, offsets_of([len(own)])
+
+
+def _checked(
+    vectors: Any, dim: int | None, what: str, *, needed: bool = True
+) -> NDArray[np.float32] | None:
+    if vectors is None:
+        if dim is not None and needed:
+            raise InputError(f"no {what} vectors were given; the index keeps such of {dim} numbers")
+        return None
+    return _array(vectors, dim, what)
+
+
+def _array(vectors: Any, dim: int | None, what: str, *, flat: bool = False) -> NDArray[np.float32]:
+    if dim is None:
+        raise InputError(f"{what} vectors were given, and the index keeps none; leave them out")
+    try:
+        rows = np.ascontiguousarray(vectors, np.float32)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{what} vectors are no array of numbers ({error})") from error
+    if flat and rows.ndim == 1:
+        rows = rows[None]
+    if rows.ndim != 2 or rows.shape[1] != dim:
+        raise InputError(
+            f"{what} vectors have the shape {rows.shape}; expected rows of {dim} numbers"
+        )
+    if not np.isfinite(rows).all():
+        raise InputError(f"a {what} vector holds NaN or infinity; give finite numbers")
+    return rows
+
+
+def _offsets(
+    offsets: Any, rows: NDArray[np.float32] | None, count: int, name: str, *, least: int
+) -> NDArray[np.int64] | None:
+    if rows is None:
+        return None
+    bounds = np.asarray([] if offsets is None else offsets)
+    if (
+        bounds.shape != (count + 1,)
+        or not np.issubdtype(bounds.dtype, np.integer)
+        or bounds[0] != 0
+        or bounds[-1] != len(rows)
+        or (np.diff(bounds) < least).any()
+    ):
+        raise InputError(
+            f"{name} does not share {len(rows)} vectors out to {count} documents; give "
+            f"{count + 1} ascending numbers from 0 to {len(rows)}"
+        )
+    return bounds.astype(np.int64)
+
+
+def _unit(rows: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | None:
+    if rows is None:
+        return None
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        raise InputError(f"a {what} vector is all zeros, which has no direction; leave it out")
+    near = np.abs(lengths - 1) <= _UNIT
+    return np.asarray(rows / np.where(near, 1, lengths), np.float32)
