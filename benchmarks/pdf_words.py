@@ -27,6 +27,8 @@ from retrieval.documents.formats import pdf as ours
 from retrieval.documents.formats.format import Parsed
 
 WORD = re.compile(r"[^\W_]+")
+NUMBER = re.compile(r"^(?:(?i:appendix|chapter)\s+)?(?:[A-Z]|\d+)(?:\.\d+)*[.:]?\s+")
+"""Of a heading, which the table of contents may leave out."""
 
 
 def words(text: str) -> list[str]:
@@ -97,7 +99,7 @@ def headings(path: Path) -> tuple[int, int, int]:
     ours.are_useful = useful
     lists = [
         Counter[object](
-            "".join(words(re.sub(r"^[\d.]+\s", "", one.heading)))
+            "".join(words(NUMBER.sub("", one.heading, count=1)))
             for one in made.outline.sections
             if one.level
         )

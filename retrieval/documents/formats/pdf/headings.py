@@ -22,7 +22,7 @@ _MOST_SHARE = 0.3
 _SPACE = 1.3
 """Times the usual distance of lines: what stands so far from the line before stands apart."""
 _NUMBERED = re.compile(
-    r"(?:[A-Z]|[IVX]+|\d+)(?:\.\d+)*[.:)]?\s+(?=\S)|(?:chapter|appendix)\s+\w+[.:]?\s+", re.I
+    r"^(?:(?i:chapter|appendix)\s+\w+[.:]?|(?:[A-Z]|[IVX]+|\d+)(?:\.\d+)*[.:)]?)\s+(?=\S)"
 )
 _PAGES = re.compile(r"(?:page|seite|slide|folie|p\.)?\s*\d*|untitled|cover", re.I)
 _LETTERS = re.compile(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]")
