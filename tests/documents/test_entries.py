@@ -155,6 +155,7 @@ def test_the_text_stays_and_an_outline_lies_within_it(pieces: list[str], name: s
         assert before.end <= after.start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["@a{b,title={", '@a{b,t="', "TY  - A\n  b\n", 'msgid "', "# a\n"]
 )

@@ -322,6 +322,7 @@ def dicts_combined(inner: st.SearchStrategy[DictExpression]) -> st.SearchStrateg
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(documents, min_size=1, max_size=4),
