@@ -92,6 +92,7 @@ class Index(Searching, Listing):
         late: LateOptions | None = None,
         long_context: bool = False,
         memory: int = LATE_MEMORY,
+        shared: bool = False,
     ) -> Index:
         """Make an empty index in the folder `path`, which is made if need be, and open it.
 
@@ -103,6 +104,8 @@ class Index(Searching, Listing):
             long_context: whether the passages of a document are read together with their
                 neighbours, which is slower and finds more in long prose.
             memory: bytes that compressing token vectors may take.
+            shared: whether other users may read it, as far as the process's umask lets them; the
+                folder and its files are its owner's alone otherwise.
 
         Raises:
             StorageError: there is an index already, or the folder cannot be written.
@@ -114,7 +117,7 @@ class Index(Searching, Listing):
         _check_memory(memory)
         folder = Path(path)
         loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
-        make(folder, settings)
+        make(folder, settings, shared=shared)
         return cls(folder, loaded, memory)
 
     @classmethod

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.errors import IndexCorrupted, IndexNotFound, InputError
+from retrieval.errors import IndexCorrupted, IndexNotFound, InputError, RetrievalError
 from retrieval.index import Index, IndexStatus
 from retrieval.index.reading.verify import problems as find_problems
+from retrieval.index.writing.create import unmake
 from retrieval.indexes import LATE_MEMORY
+from retrieval.store.rights import set_shared
 from retrieval.store.schema import DATABASE
 from retrieval.types import LateOptions
 
@@ -26,6 +29,7 @@ def open_or_create(
     late: Mapping[str, int | None] | None = None,
     long_context: bool | None = None,
     memory: int = LATE_MEMORY,
+    shared: bool | None = None,
 ) -> Index:
     """Open the index at `folder`, or make it.
 
@@ -37,6 +41,7 @@ def open_or_create(
         long_context: whether passages are read with their neighbours; None is what the index has,
             or not.
         memory: bytes that compressing token vectors may take.
+        shared: whether other users may read it; None is as it is, and not in a new one.
 
     Raises:
         InputError: a value cannot be used, or is not what the index was made with.
@@ -55,6 +60,7 @@ def open_or_create(
             late=options,
             long_context=bool(long_context),
             memory=memory,
+            shared=bool(shared),
         )
     try:
         status = index.status()
@@ -62,10 +68,26 @@ def open_or_create(
         own = {"passage_tokens": passage_tokens, "long_context": long_context}
         given |= {name: value for name, value in own.items() if value is not None}
         _check_fixed(folder, status, given)
+        if shared is not None:
+            set_shared(folder, shared=shared)
     except BaseException:
         index.close()
         raise
     return index
+
+
+@contextmanager
+def not_left_empty(folder: Path) -> Iterator[None]:
+    """Take an index that the block made away again if it raises before anything was committed."""
+    new = not is_index(folder)
+    try:
+        yield
+    except BaseException:
+        if new:
+            # Whatever hinders it, the block's own error is what is to be told.
+            with suppress(RetrievalError, OSError):
+                unmake(folder)
+        raise
 
 
 def is_index(folder: Path) -> bool:

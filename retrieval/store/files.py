@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
+from retrieval.store.rights import give_rights
 
 _CURE = "copy the index back from a backup, or delete the index and build it again"
 
@@ -42,13 +43,14 @@ class SegmentRecord:
 
 
 def seal(
-    folder: Path, *, previous: Path | None, known: Mapping[str, FileRecord]
+    folder: Path, *, previous: Path | None, known: Mapping[str, FileRecord], rights: int
 ) -> dict[str, FileRecord]:
     """Sizes and checksums of a new segment's files, which its writer has forced to the disk.
 
     A file that is a hard link into the `previous` segment keeps the record that is `known` of
-    it: it was read when that segment was sealed.
+    it: it was read when that segment was sealed. All get the `rights` that the index's files have.
     """
+    give_rights(folder, rights)
     records: dict[str, FileRecord] = {}
     for file in _files(folder):
         name = file.relative_to(folder).as_posix()

@@ -20,7 +20,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from retrieval.errors import IndexCorrupted, IndexFormatError, IndexFormatOutdated, IndexNotFound
+from retrieval.errors import (
+    IndexCorrupted,
+    IndexFormatError,
+    IndexFormatOutdated,
+    IndexNotFound,
+    StorageError,
+)
 from retrieval.store.structure import to_json
 from retrieval.store.unlocked import Unlocked
 from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
@@ -187,7 +193,7 @@ def connect(
         IndexCorrupted: the file is not what it was.
     """
     path = folder / DATABASE
-    if not path.is_file():
+    if not _is_file(path):
         if _has_segments(folder):
             raise IndexCorrupted(
                 f"{path} is missing; copy the index back from a backup, "
@@ -235,6 +241,16 @@ def connect(
         connection.close()
         raise
     return connection, unlocked
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError as error:
+        raise StorageError(
+            f"the index at {path.parent} may not be read; its owner shares it with "
+            f"`retrieval index --shared --index {path.parent}`"
+        ) from error
 
 
 def not_found(folder: Path) -> IndexNotFound:

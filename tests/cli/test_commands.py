@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from retrieval import Hit, TokenMatch, __version__
+from retrieval.errors import StorageError
 from retrieval.index import CompactReport, IndexStatus
+from retrieval.service import updating
 from retrieval.sync import SyncReport
 from tests.cli.conftest import Retrieval
 
@@ -51,6 +53,23 @@ def test_index_counts_what_it_skips_and_names_what_went_wrong(
         "tesseract FILE FILE\n"
         "problems:\n  docs/bad.jsonl:2: not JSON"
     )
+
+
+def test_a_first_run_that_fails_leaves_no_index(
+    retrieval_command: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise StorageError("no space left; free some and run it again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "update", fails)
+        assert retrieval_command("index", "docs").code == 1
+    assert not (folder / ".retrieval").exists()
+    assert retrieval_command("index", "docs").code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "update", fails)
+        assert retrieval_command("index", "docs").code == 1
+    assert "readers.md" in retrieval_command("search", "readers").out
 
 
 def test_index_as_json_has_every_field_of_the_report(retrieval_command: Retrieval) -> None:

@@ -153,6 +153,13 @@ def index(
     again: Annotated[
         bool, typer.Option("--again", help="Read all files again, also those that seem unchanged.")
     ] = False,
+    shared: Annotated[
+        bool | None,
+        typer.Option(
+            "--shared/--private",
+            help="Let other users read the index, as your umask has it; private if not given.",
+        ),
+    ] = None,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
@@ -166,7 +173,7 @@ def index(
     from retrieval.errors import InputError
     from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
-    from retrieval.service.opening import is_index, open_or_create
+    from retrieval.service.opening import is_index, not_left_empty, open_or_create
 
     named = paths or []
     if named:
@@ -200,14 +207,18 @@ def index(
         "list_passages": list_passages,
     }
     left_out: list[LeftOut] = []
-    with open_or_create(
-        place,
-        encoder=encoder,
-        passage_tokens=passage_tokens,
-        late=late,
-        long_context=long_context,
-        memory=memory << 20,
-    ) as opened:
+    with (
+        not_left_empty(place),
+        open_or_create(
+            place,
+            encoder=encoder,
+            passage_tokens=passage_tokens,
+            late=late,
+            long_context=long_context,
+            memory=memory << 20,
+            shared=shared,
+        ) as opened,
+    ):
         with progress_bar("looking for changes") as progress:
             report = updating.update(
                 opened,

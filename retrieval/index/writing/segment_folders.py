@@ -12,6 +12,7 @@ from retrieval.index.segments import Opened, OpenedSegments, open_vectors
 from retrieval.index.vectors import VectorSegment
 from retrieval.store import FileRecord, SegmentRecord, StoreWriter
 from retrieval.store.files import seal, sweep
+from retrieval.store.rights import rights_of
 from retrieval.store.schema import SEGMENTS
 
 
@@ -69,7 +70,10 @@ class SegmentFolders:
         known: Mapping[str, FileRecord] = previous.files if previous else {}
         origin = self._store.segment_folder(previous.name) if previous else None
         return SegmentRecord(
-            folder.name, kind, passages, seal(folder, previous=origin, known=known)
+            folder.name,
+            kind,
+            passages,
+            seal(folder, previous=origin, known=known, rights=rights_of(self._store.folder)),
         )
 
     def sealed_vectors(self, name: str) -> SegmentRecord:

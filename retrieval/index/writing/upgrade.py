@@ -19,6 +19,7 @@ from retrieval.indexes import write_lexical
 from retrieval.store.copies import text_hash
 from retrieval.store.files import seal
 from retrieval.store.guard import sqlite_errors
+from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
 from retrieval.types import Context, LateOptions
 
@@ -60,7 +61,7 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
     (passages,) = database.execute("SELECT count(*) FROM passages").fetchone()
     if passages:
         write_lexical(target, add=_passages(database))
-        files = seal(target, previous=None, known={})
+        files = seal(target, previous=None, known={}, rights=rights_of(folder))
         sync_folder(folder / SEGMENTS)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("BEGIN IMMEDIATE")

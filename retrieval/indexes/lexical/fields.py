@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,8 @@ def create(folder: Path) -> Any:
     builder.add_text_field(PRESENT, tokenizer_name="raw", index_option="basic")
     for name in names():
         builder.add_text_field(name, tokenizer_name=_ANALYZER, index_option="position")
-    index = tantivy.Index(builder.build(), str(folder))
+    with _path_in_utf8(folder) as path:
+        index = tantivy.Index(builder.build(), path)
     index.register_tokenizer(_ANALYZER, analyzer())
     return index
 
@@ -102,10 +104,26 @@ def opened(folder: Path, *, origin: Path | None = None) -> Any:
 
     origin = origin or folder
     with read_failure(origin):
-        index = tantivy.Index.open(str(folder))
+        with _path_in_utf8(folder) as path:
+            index = tantivy.Index.open(path)
         _check_schema((folder / "meta.json").read_text(encoding="utf-8"), origin)
         index.register_tokenizer(_ANALYZER, analyzer())
     return index
+
+
+@contextmanager
+def _path_in_utf8(folder: Path) -> Iterator[str]:
+    """A path of the folder for tantivy, which takes UTF-8 only and resolves it when it opens."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+    else:
+        yield str(folder)
 
 
 def _check_schema(meta: str, origin: Path) -> None:
