@@ -38,6 +38,11 @@ class Embeddings:
     windows: NDArray[np.float32] | None = None
     window_offsets: NDArray[np.int64] | None = None
 
+    def __repr__(self) -> str:
+        arrays = (("dense", self.dense), ("tokens", self.tokens), ("windows", self.windows))
+        told = [f"{name} {list(rows.shape)}" for name, rows in arrays if rows is not None]
+        return f"Embeddings({', '.join(told)})"
+
     def __len__(self) -> int:
         if self.dense is not None:
             return int(self.dense.shape[0])

@@ -88,6 +88,11 @@ class Document:
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        title = f", title={shortened(self.title)!r}" if self.title else ""
+        metadata = f", metadata of {len(self.metadata)} keys" if self.metadata else ""
+        return f"Document({self.id!r}, {shortened(self.text)!r}{title}{metadata})"
+
     @property
     def content_hash(self) -> str:
         """SHA-256 over title, text and metadata, as 64 hex digits."""
@@ -310,6 +315,12 @@ class Hit:
     others: tuple[Hit, ...] = ()
     relevance: float = 0.0
 
+    def __repr__(self) -> str:
+        span = f"{self.passage.start}:{self.passage.end}"
+        return (
+            f"Hit({self.document_id!r}, {span}, score={self.score:.3g}, {shortened(self.text)!r})"
+        )
+
     @property
     def heading(self) -> str:
         """The headings that the passage stands under, outermost first, between ` > `; or ""."""
@@ -356,3 +367,9 @@ def _is_whole(value: object) -> bool:
 
 def _list(values: Iterable[int]) -> str:
     return ", ".join(map(str, values))
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text on one line, as far as it goes."""
+    line = " ".join(text[: 4 * most].split())
+    return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"

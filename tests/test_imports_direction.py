@@ -20,7 +20,7 @@ OUTSIDE = {"lab", "tests", "benchmarks", "examples"}
 LEVELS = (
     {"errors", "encoder"},
     {"types"},
-    {"files", "ragged"},
+    {"files", "ragged", "hits"},
     {"documents", "encoders", "indexes", "store"},
     {"index"},
     {"sync"},

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrieval.encoders.checkpoints import (
     Folder,
@@ -15,10 +18,14 @@ from retrieval.encoders.checkpoints import (
 )
 from retrieval.encoders.sharing import Origin, shared
 from retrieval.errors import EncoderMismatch, InputError, MissingDependency
-from retrieval.types import Encoder
+
+if TYPE_CHECKING:
+    from retrieval.encoders.runtimes.base import Runtime
+
+_LOG = logging.getLogger(__name__)
 
 
-def load_encoder(source: str | Path | None = None, *, device: str | None = None) -> Encoder:
+def load_encoder(source: str | Path | None = None, *, device: str | None = None) -> Runtime:
     """Load an encoder, or share the one that this process has already.
 
     Of one fingerprint there is one instance for each device that was asked for. It can be used from
@@ -44,12 +51,17 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
         source = embedded_folder()
     folder = open_folder(source)
     kind = detect(folder)
-    return shared(
-        folder.path, origin, lambda: _load(folder, kind, device), keep=lambda one: not _big(one)
-    )
+
+    def load() -> Runtime:
+        since = time.monotonic()
+        made = _load(folder, kind, device)
+        _LOG.info("loaded encoder %s in %.2f s", folder.name, time.monotonic() - since)
+        return made
+
+    return shared(folder.path, origin, load, keep=lambda one: not _big(one))
 
 
-def load_again(source: str | None, device: str | None, fingerprint: str) -> Encoder:
+def load_again(source: str | None, device: str | None, fingerprint: str) -> Runtime:
     """The encoder that was pickled.
 
     Raises:
@@ -64,7 +76,7 @@ def load_again(source: str | None, device: str | None, fingerprint: str) -> Enco
     return encoder
 
 
-def _big(encoder: Encoder) -> bool:
+def _big(encoder: Runtime) -> bool:
     """Whether it holds a torch network, maybe on a GPU."""
     from retrieval.encoders.runtimes.cpu import CpuEncoder
 
@@ -77,7 +89,7 @@ def _absolute(source: str | Path) -> str:
     return str(path.resolve()) if path.exists() else str(source)
 
 
-def _load(folder: Folder, kind: Format, device: str | None) -> Encoder:
+def _load(folder: Folder, kind: Format, device: str | None) -> Runtime:
     if kind == "own" and device is None and folder.has("model.onnx"):
         from retrieval.encoders.runtimes.cpu import CpuEncoder
 

@@ -9,8 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrieval.types import Encoder
+
+if TYPE_CHECKING:
+    from retrieval.encoders.runtimes.base import Runtime
 
 KEPT = 2
 """So many encoders that run without torch are kept when nobody has them: they are small."""
@@ -36,12 +40,12 @@ class _Shared:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.by_files: weakref.WeakValueDictionary[_Key, Encoder] = weakref.WeakValueDictionary()
+        self.by_files: weakref.WeakValueDictionary[_Key, Runtime] = weakref.WeakValueDictionary()
         self.by_fingerprint: weakref.WeakValueDictionary[
-            tuple[type[Encoder], str | None, str], Encoder
+            tuple[type[Runtime], str | None, str], Runtime
         ] = weakref.WeakValueDictionary()
         self.origins: weakref.WeakKeyDictionary[Encoder, Origin] = weakref.WeakKeyDictionary()
-        self.kept: deque[Encoder] = deque(maxlen=KEPT)
+        self.kept: deque[Runtime] = deque(maxlen=KEPT)
 
 
 _shared = _Shared()
@@ -58,8 +62,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def shared(
-    folder: Path, origin: Origin, load: Callable[[], Encoder], *, keep: Callable[[Encoder], bool]
-) -> Encoder:
+    folder: Path, origin: Origin, load: Callable[[], Runtime], *, keep: Callable[[Runtime], bool]
+) -> Runtime:
     """The encoder of a folder: the one that is there, as long as the files are as they were.
 
     Args:

@@ -16,6 +16,7 @@ hits       passages with their texts, places and words
 explain    which token of a query matched which of a passage
 measure    what late interaction's approximations cost
 searching  questions: search, explain
+given      vectors that come from elsewhere, checked
 listing    documents by id, pages of them, counts, values of a key
 verify     everything held against what was committed
 encoder    the encoder that an index remembers

@@ -120,6 +120,10 @@ class EncoderSlot:
                 self._encoder = self._matching(self._load())
             return self._encoder
 
+    def to_pickle(self) -> Encoder | None:
+        """What another process opens the index with: the encoder itself if nothing names it."""
+        return self._encoder if self._settings.encoder_source == OBJECT else None
+
     def _load(self) -> Encoder:
         settings = self._settings
         if settings.encoder_source != PRECOMPUTED:

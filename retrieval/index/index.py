@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +73,7 @@ class Index(Searching, Listing):
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = Turn()
+        self._temporary: weakref.finalize[..., Index] | None = None  # deletes the folder
         self._opened = OpenedSegments()
         try:
             newest = open_newest(path, self._opened)
@@ -145,6 +150,46 @@ class Index(Searching, Listing):
         """
         return cls(Path(path), encoder, memory)
 
+    @classmethod
+    def from_documents(
+        cls,
+        documents: Iterable[Document],
+        *,
+        encoder: Encoder | str | None = None,
+        embeddings: Embeddings | ArrayLike | None = None,
+        **options: Any,
+    ) -> Index:
+        """An index of these documents that lasts as long as it is open, in a temporary folder.
+
+        Args:
+            documents: see `add`.
+            encoder: see `create`.
+            embeddings: see `add`.
+            options: what else `create` takes.
+
+        Raises:
+            StorageError: the system's folder for temporary files cannot be written.
+        """
+        folder = Path(mkdtemp(prefix="retrieval-"))
+        try:
+            index = cls.create(folder, encoder=encoder, **options)
+            index._temporary = weakref.finalize(index, rmtree, folder, ignore_errors=True)
+            index.add(documents, embeddings=embeddings)
+        except BaseException:
+            rmtree(folder, ignore_errors=True)
+            raise
+        return index
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its path: in another process it is opened at its newest generation."""
+        return _open_again, (self.path, self._encoder.to_pickle(), self.memory)
+
+    def __repr__(self) -> str:
+        with self._state:
+            closed = self._snapshot is None
+        held = "closed" if closed else f"{len(self)} documents"
+        return f"{type(self).__name__}({str(self.path)!r}, {held})"
+
     def __enter__(self) -> Index:
         return self
 
@@ -162,6 +207,8 @@ class Index(Searching, Listing):
             snapshot, self._snapshot = self._snapshot, None
         if snapshot is not None:
             snapshot.retire()
+        if self._temporary is not None:
+            self._temporary()
 
     @property
     def encoder(self) -> Encoder:
@@ -236,6 +283,14 @@ class Index(Searching, Listing):
             for document, own in zip(documents, given, strict=False):
                 changed += writer.put(document, given=own) in ("added", "updated")
         return changed
+
+    async def aadd(self, documents: Iterable[Document], **options: Any) -> int:
+        """As `add`, with the same options, in a thread: the event loop goes on.
+
+        The documents are taken from their iterable in that thread. What is cancelled is not waited
+        for: the thread goes on to its end, and what it writes is kept.
+        """
+        return await asyncio.to_thread(self.add, documents, **options)
 
     def delete(
         self,
@@ -403,6 +458,10 @@ class Index(Searching, Listing):
             yield snapshot
         finally:
             snapshot.release()
+
+
+def _open_again(path: Path, encoder: Encoder | None, memory: int) -> Index:
+    return Index.open(path, encoder=encoder, memory=memory)
 
 
 def _check_memory(memory: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -39,6 +40,10 @@ class Listing(ABC):
             InputError: the id is not a text.
         """
         return self.get_many([checked_id(id)])[0]
+
+    async def aget(self, id: str) -> Document | None:
+        """As `get`, in a thread: the event loop goes on."""
+        return await asyncio.to_thread(self.get, id)
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
         """The document with each of these ids, in their order; None where there is none.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrieval.errors import InputError
+from retrieval.hits import Hits
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import of_queries, of_query
 from retrieval.index.listing import Params
@@ -21,6 +25,8 @@ from retrieval.types import Embeddings, Hit, Hybrid, Passage, Retriever, TokenMa
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+_LOG = logging.getLogger(__name__)
 
 
 class Searching(ABC):
@@ -49,7 +55,7 @@ class Searching(ABC):
         offset: int = 0,
         vector: ArrayLike | None = None,
         tokens: ArrayLike | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
         The first n are the same whatever k is, and pages are parts of one list.
@@ -104,6 +110,10 @@ class Searching(ABC):
             embeddings=given,
         )[0]
 
+    async def asearch(self, query: str | None = None, k: int = 10, **options: Any) -> Hits:
+        """As `search`, with the same options, in a thread: the event loop goes on."""
+        return await asyncio.to_thread(self.search, query, k, **options)
+
     def search_batch(
         self,
         queries: Iterable[str] | None,
@@ -120,7 +130,7 @@ class Searching(ABC):
         min_relevance: float = 0.0,
         offset: int = 0,
         embeddings: Embeddings | None = None,
-    ) -> list[list[Hit]]:
+    ) -> list[Hits]:
         """As `search`, for many queries, which are encoded together and see one generation.
 
         Args:
@@ -153,8 +163,12 @@ class Searching(ABC):
             offset,
             embeddings,
         )
+        since = time.monotonic()
         with self._using() as snapshot:
-            return answering.answer(snapshot, self._encoder, asked, request)
+            found = answering.answer(snapshot, self._encoder, asked, request)
+        spent = 1000 * (time.monotonic() - since)
+        _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
+        return [Hits(hits) for hits in found]
 
     def vectors(
         self, where: Where | None = None, *, params: Params | None = None

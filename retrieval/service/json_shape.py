@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+
+from retrieval.hits import hit_as_dict
+from retrieval.hits import plain_value as plain_value
 
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
@@ -19,12 +21,7 @@ def hits_as_dicts(
     hits: Sequence[Hit], matches: Sequence[Sequence[TokenMatch]] | None = None
 ) -> list[dict[str, Any]]:
     """Hits with every field and property of `Hit`; `explain` too, where it is given for each."""
-    shaped: list[dict[str, Any]] = [
-        plain_value(hit)
-        | {"heading": hit.heading, "symbol": hit.symbol, "place": plain_value(hit.place)}
-        | {"others": hits_as_dicts(hit.others)}
-        for hit in hits
-    ]
+    shaped = [hit_as_dict(hit) for hit in hits]
     for hit, pairs in zip(shaped, matches or [], strict=False):
         hit["explain"] = plain_value(pairs)
     return shaped
@@ -86,24 +83,3 @@ def preview_as_dict(found: Preview) -> dict[str, Any]:
     """What bringing an index up to date would do."""
     facts: dict[str, Any] = plain_value(found)
     return facts | {"left_out": [left_out_as_dict(one) for one in found.left_out]}
-
-
-def plain_value(value: Any) -> Any:
-    """The value in what JSON knows; NaN and infinities, which it does not, as null.
-
-    Dataclasses and named tuples become objects, paths text.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # a named tuple
-        return plain_value(value._asdict())
-    if isinstance(value, Mapping):
-        return {str(key): plain_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_value(item) for item in value]
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, str | bool | int | None):
-        return value
-    number = float(value)
-    return number if abs(number) < float("inf") else None

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 import retrieval.encoders
+from retrieval.encoders.comparing import Comparing
 from retrieval.types import Embeddings
 from tests.docs.pages import ROOT
 from tests.index.fake_encoder import FakeEncoder
 
 
-class Embedded(FakeEncoder):
+class Embedded(FakeEncoder, Comparing):
     """Offers what the embedded model offers beside `Encoder`."""
 
     def encode_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> Embeddings:

@@ -5,7 +5,7 @@ A runtime says only how batches of token ids become vectors.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from retrieval.encoders.comparing import Comparing
 from retrieval.encoders.packing import Indices, batched
 from retrieval.encoders.sides import Side, SideReader, TokenSequence, window_lengths
 from retrieval.encoders.spans import read_spans
@@ -25,7 +26,7 @@ from retrieval.types import Embeddings, EncoderSide
 _READ_AT_ONCE = 256
 
 
-class Runtime(ABC):
+class Runtime(Comparing):
     """The part of `retrieval.types.Encoder` that is the same whatever computes the vectors.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ WAITING_SHARE = 16
 WAITING_MOST = 1000
 """So many deleted passages, or one in so many, the lexical index keeps without being rewritten."""
 
+_LOG = logging.getLogger(__name__)
 _NO_IDS = np.empty(0, np.int64)
 _DOCUMENTS_AT_ONCE = 256
 _LOG_BYTES = 32 << 20
@@ -223,6 +225,13 @@ class Session:
             # The folders' own names must be on the disk before the database speaks of them.
             sync_folder(self._folder / SEGMENTS)
         self.store.commit(commit)
+        _LOG.debug(
+            "%s: generation %d, %d documents written, %d deleted",
+            self._folder,
+            self.store.generation,
+            len(commit.add) + len(commit.relabel),
+            len(commit.delete),
+        )
         self._folders.waiting = []
         if commit.drop_segments:
             self._folders.sweep()

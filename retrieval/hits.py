@@ -1,0 +1,115 @@
+"""A list of hits, and hits as plain values: the one shape that Python and every face show."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from html import escape
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from retrieval.errors import MissingDependency
+from retrieval.types import Hit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 300  # characters of a passage in a table
+
+
+class Hits(list[Hit]):
+    """The hits of one query, best first: a list, which can be shown and turned into a table."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> Hits: ...
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Hit | Hits:
+        """A hit, or of a slice a list of hits such as this."""
+        found = super().__getitem__(place)
+        return Hits(found) if isinstance(found, list) else found
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Each hit as a dict that JSON can hold, with every field and property of `Hit`.
+
+        It is what `retrieval search --json` prints.
+        """
+        return [hit_as_dict(hit) for hit in self]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A table of the hits, a row each: what `to_dicts` gives, and a column for each retriever.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingDependency(
+                "a table needs pandas, which is not installed: pip install pandas"
+            ) from None
+        rows = []
+        for hit in self.to_dicts():
+            scores = {f"score_{name}": value for name, value in hit.pop("scores").items()}
+            ranks = {f"rank_{name}": value for name, value in hit.pop("ranks").items()}
+            rows.append(hit | scores | ranks)
+        fields = [field.name for field in dataclasses.fields(Hit)]
+        columns = [name for name in fields if name not in ("scores", "ranks")]
+        return pd.DataFrame(rows, columns=None if rows else columns)
+
+    def _repr_html_(self) -> str:
+        """The hits as a table, for notebooks; the words that match are marked."""
+        heads = "".join(f"<th>{name}</th>" for name in ("", "document", "passage", "score"))
+        rows = "".join(_row(rank, hit) for rank, hit in enumerate(self, start=1))
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def hit_as_dict(hit: Hit) -> dict[str, Any]:
+    """A hit with every field and property of `Hit`, in what JSON knows."""
+    shaped: dict[str, Any] = plain_value(hit)
+    return shaped | {
+        "heading": hit.heading,
+        "symbol": hit.symbol,
+        "place": plain_value(hit.place),
+        "others": [hit_as_dict(other) for other in hit.others],
+    }
+
+
+def plain_value(value: Any) -> Any:
+    """The value in what JSON knows; NaN and infinities, which it does not, as null.
+
+    Dataclasses and named tuples become objects, paths text.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # a named tuple
+        return plain_value(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, str | bool | int | None):
+        return value
+    number = float(value)
+    return number if abs(number) < float("inf") else None
+
+
+def _row(rank: int, hit: Hit) -> str:
+    where = escape(hit.path or hit.document_id) + f":{hit.start_line}"
+    title = f"<br>{escape(hit.title)}" if hit.title else ""
+    cells = (str(rank), where + title, _marked(hit), f"{hit.score:.3f}")
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _marked(hit: Hit) -> str:
+    text, parts, at = hit.text[:_SHOWN], [], 0
+    for start, end in hit.highlights:
+        if at <= start and end <= len(text):
+            parts += [escape(text[at:start]), f"<mark>{escape(text[start:end])}</mark>"]
+            at = end
+    more = "…" if len(hit.text) > len(text) else ""
+    return "".join(parts) + escape(text[at:]) + more

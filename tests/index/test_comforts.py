@@ -1,0 +1,163 @@
+"""What Python users expect of an index and its hits beside searching."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.errors import InputError, MissingDependency
+from retrieval.hits import Hits
+from retrieval.index import Index
+from retrieval.service.json_shape import hits_as_dicts
+from retrieval.types import Document, Embeddings
+
+from .fake_encoder import FakeEncoder
+from .samples import CAT, DOG, FOX, ids
+
+
+@pytest.fixture
+def filled(index: Index) -> Index:
+    index.add([FOX, DOG, CAT])
+    return index
+
+
+def test_hits_are_a_list_that_can_be_shown(filled: Index) -> None:
+    hits = filled.search("brown fox")
+    assert isinstance(hits, list) and isinstance(hits, Hits) and isinstance(hits[:2], Hits)
+    assert hits == list(hits) and hits[0].document_id == "fox.txt"
+    dicts = hits.to_dicts()
+    assert dicts == hits_as_dicts(hits) == json.loads(json.dumps(dicts))
+    assert dicts[0]["document_id"] == "fox.txt" and dicts[0]["place"]["page"] is None
+    (batch,) = filled.search_batch(["brown fox"])
+    assert isinstance(batch, Hits) and batch == hits
+
+
+def test_hits_as_a_table(filled: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    hits = filled.search("brown fox")
+    table = hits.to_pandas()
+    assert list(table["document_id"]) == ids(hits)
+    assert list(table["score_dense"]) == [hit.scores["dense"] for hit in hits]
+    assert list(table["metadata"]) == [hit.metadata for hit in hits]
+    assert table["rank_lexical"].isna().tolist() == ["lexical" not in hit.ranks for hit in hits]
+    empty = Hits().to_pandas()
+    assert len(empty) == 0 and "document_id" in empty.columns
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingDependency, match="pip install pandas"):
+        hits.to_pandas()
+
+
+def test_hits_as_html(index: Index) -> None:
+    index.add([Document("a&b", "<b>fox</b> & hound " + "long " * 200, "<T>")])
+    html = index.search("fox")._repr_html_()
+    assert "&lt;b&gt;<mark>fox</mark>&lt;/b&gt; &amp; hound" in html
+    assert "a&amp;b:1" in html and "&lt;T&gt;" in html and "…" in html
+    assert "<b>" not in html and len(html) < 1000
+
+
+def test_reprs_are_short(filled: Index) -> None:
+    long = Document("id", "line one\nline two " * 1000, "Title", {"a": 1})
+    assert (
+        repr(long).startswith("Document('id', 'line one line two line one")
+        and len(repr(long)) < 150
+    )
+    hit = filled.search("brown fox")[0]
+    assert repr(hit) == f"Hit('fox.txt', 0:43, score={hit.score:.3g}, '{FOX.text!s}')".replace(
+        "\n", " "
+    )
+    assert repr(Document("a", "b")) == "Document('a', 'b')"
+    made = FakeEncoder()._encode(["one two"])
+    assert repr(made) == "Embeddings(dense [1, 32], tokens [2, 16])"
+    assert repr(Embeddings(None, None, None)) == "Embeddings()"
+    assert repr(filled) == f"Index({str(filled.path)!r}, 3 documents)"
+    filled.close()
+    assert repr(filled) == f"Index({str(filled.path)!r}, closed)"
+
+
+def test_awaited_calls_leave_the_loop_alone(filled: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    going, threads = threading.Event(), set()
+    encode = filled.encoder.encode_queries
+
+    def slow(texts: Any) -> Any:
+        threads.add(threading.get_ident())
+        assert going.wait(20)  # only the loop, which has to go on, sets it
+        return encode(texts)
+
+    monkeypatch.setattr(filled.encoder, "encode_queries", slow)
+
+    async def work() -> tuple[list[Hits], int, Document | None]:
+        tasks = [asyncio.create_task(filled.asearch("dog", 1, retriever="dense")) for _ in range(3)]
+        added = await filled.aadd([Document("new", "more")])
+        found = await filled.aget("new")
+        going.set()
+        return await asyncio.gather(*tasks), added, found
+
+    hits, added, found = asyncio.run(work())
+    assert [ids(one) for one in hits] == [["dog.txt"]] * 3
+    assert added == 1 and found == Document("new", "more")
+    assert threading.get_ident() not in threads
+    with pytest.raises(InputError, match="query is empty"):
+        asyncio.run(filled.asearch(""))
+
+
+def test_an_index_of_documents_in_hand(encoder: FakeEncoder) -> None:
+    with Index.from_documents([FOX, DOG], encoder=encoder, passage_tokens=64) as index:
+        assert ids(index.search("lazy dog", 1)) == ["dog.txt"]
+        assert index.status().passage_tokens == 64
+        index.add([CAT])
+        assert len(index) == 3
+        folder = index.path
+        assert folder.is_dir()
+    assert not folder.exists()
+    index.close()
+    dropped = Index.from_documents([FOX], encoder=encoder)
+    folder = dropped.path
+    del dropped
+    assert not folder.exists()
+
+
+def test_what_cannot_be_added_leaves_no_folder(
+    tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(InputError):
+        Index.from_documents([3], encoder=encoder)  # type: ignore[list-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_is_pickled_as_its_path(tmp_path: Path, filled: Index) -> None:
+    kept = pickle.dumps(filled)
+    filled.add([Document("later", "added afterwards")])
+    with pickle.loads(kept) as again:
+        assert again.path == filled.path and "later" in again  # the newest generation
+        assert again.search("dog")[0].document_id == "dog.txt"
+    (tmp_path / "pickled").write_bytes(kept)
+    script = (
+        "import pickle, pathlib\n"
+        f"index = pickle.loads(pathlib.Path({str(tmp_path / 'pickled')!r}).read_bytes())\n"
+        "print(len(index), index.search('lazy dog', 1)[0].document_id)"
+    )
+    root = str(Path(__file__).parents[2])
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert out.stdout.split() == ["4", "dog.txt"]
+
+
+def test_what_happens_is_logged(filled: Index, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "retrieval"):
+        filled.add([Document("new", "more")])
+        filled.search("dog")
+    told = [record.getMessage() for record in caplog.records]
+    assert any("1 documents written, 0 deleted" in line for line in told)
+    assert any(line.startswith("1 queries by hybrid in") for line in told)
+    assert all(record.name.startswith("retrieval.") for record in caplog.records)
