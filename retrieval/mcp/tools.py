@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from retrieval.mcp.arguments import Argument, checked, schema_of
 from retrieval.mcp.updating import Updates
 from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
+from retrieval.service.arguments import Argument, checked, schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from retrieval.service.kept_open import KeptOpen
     from retrieval.types import Hit
 
@@ -182,31 +179,29 @@ class Tools:
 
     def search(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """The best passages for a query."""
-        values = checked(_SEARCH, given)
-        with _explained():
-            from retrieval.service.lookup import with_path
-            from retrieval.service.searching import SearchOptions, search
+        from retrieval.service.lookup import with_path
+        from retrieval.service.searching import SearchOptions, search
 
-            kept, notes = self._ready(call)
-            where = with_path(values["where"], values["path_glob"])
-            with kept.using() as index:
-                options = SearchOptions(k=values["k"], where=where)
-                hits = search(index, values["query"], options).hits
+        values = checked(_SEARCH, given)
+        kept, notes = self._ready(call)
+        where = with_path(values["where"], values["path_glob"])
+        with kept.using() as index:
+            options = SearchOptions(k=values["k"], where=where)
+            hits = search(index, values["query"], options).hits
         return _hits(hits, values["max_lines"], notes)
 
     def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Passages that are like those around a line."""
-        values = checked(_RELATED, given)
-        with _explained():
-            from retrieval.service.lookup import find_document, query_like
-            from retrieval.service.searching import SearchOptions, search
+        from retrieval.service.lookup import find_document, query_like
+        from retrieval.service.searching import SearchOptions, search
 
-            kept, notes = self._ready(call)
-            with kept.using() as index:
-                document = find_document(index, values["path"])
-                query = query_like(document, values["line"])
-                # The place itself may be two passages, one of whose copies stands elsewhere.
-                found = search(index, query, SearchOptions(k=values["k"] + 3)).hits
+        values = checked(_RELATED, given)
+        kept, notes = self._ready(call)
+        with kept.using() as index:
+            document = find_document(index, values["path"])
+            query = query_like(document, values["line"])
+            # The place itself may be two passages, one of whose copies stands elsewhere.
+            found = search(index, query, SearchOptions(k=values["k"] + 3)).hits
         hits = [
             hit
             for hit in found
@@ -217,16 +212,15 @@ class Tools:
 
     def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Lines of a document."""
-        values = checked(_READ, given)
-        with _explained():
-            from retrieval.service.lookup import find_document, lines_of
+        from retrieval.service.lookup import find_document, lines_of
 
-            kept, notes = self._ready(call)
-            first = values["start_line"]
-            last = values["end_line"] or first + READ_LINES - 1
-            with kept.using() as index:
-                document = find_document(index, values["path"])
-                lines = lines_of(document, first, min(last, first + READ_MOST - 1))
+        values = checked(_READ, given)
+        kept, notes = self._ready(call)
+        first = values["start_line"]
+        last = values["end_line"] or first + READ_LINES - 1
+        with kept.using() as index:
+            document = find_document(index, values["path"])
+            lines = lines_of(document, first, min(last, first + READ_MOST - 1))
         rows: list[str] = []
         left = READ_CHARACTERS
         for number, row in enumerate(lines.rows, start=first):
@@ -251,15 +245,14 @@ class Tools:
 
     def outline(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Headings and definitions of a file."""
-        values = checked((_PATH,), given)
-        with _explained():
-            from retrieval.service.json_shape import plain_value
-            from retrieval.service.lookup import find_document, outline_of
+        from retrieval.service.json_shape import plain_value
+        from retrieval.service.lookup import find_document, outline_of
 
-            kept, notes = self._ready(call)
-            with kept.using() as index:
-                document = find_document(index, values["path"])
-                entries = outline_of(index, document)
+        values = checked((_PATH,), given)
+        kept, notes = self._ready(call)
+        with kept.using() as index:
+            document = find_document(index, values["path"])
+            entries = outline_of(index, document)
         if len(entries) > OUTLINE_MOST:
             notes = [*notes, f"{len(entries) - OUTLINE_MOST} more entries are left out"]
         entries = entries[:OUTLINE_MOST]
@@ -275,19 +268,18 @@ class Tools:
 
     def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """What the index holds."""
-        checked((), given)
-        with _explained():
-            from retrieval.service.json_shape import status_as_dict
-            from retrieval.service.updating import changes, roots_of
+        from retrieval.service.json_shape import status_as_dict
+        from retrieval.service.updating import changes, roots_of
 
-            kept = self._open_kept()
-            if not kept.exists:
-                text = f"no index at {kept.folder} yet; the first search makes it"
-                return ToolResult(text, {"path": str(kept.folder), "exists": False})
-            with kept.using() as index:
-                facts = status_as_dict(index.status())
-                roots = roots_of(index)
-                found = changes(index)
+        checked((), given)
+        kept = self._open_kept()
+        if not kept.exists:
+            text = f"no index at {kept.folder} yet; the first search makes it"
+            return ToolResult(text, {"path": str(kept.folder), "exists": False})
+        with kept.using() as index:
+            facts = status_as_dict(index.status())
+            roots = roots_of(index)
+            found = changes(index)
         changed = len(found.changed) + len(found.gone) + len(found.new)
         text = (
             f"{facts['path']}: {facts['documents']} documents, {facts['passages']} passages, "
@@ -298,12 +290,11 @@ class Tools:
 
     def index(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Bring the index up to date."""
-        checked((), given)
-        with _explained():
-            from retrieval.service.json_shape import report_as_dict
+        from retrieval.service.json_shape import report_as_dict
 
-            kept = self._open_kept()
-            report, notes = self._of(kept).update(call)
+        checked((), given)
+        kept = self._open_kept()
+        report, notes = self._of(kept).update(call)
         if report is None:
             return ToolResult("\n".join(notes), {"done": False, "notes": notes})
         text = (
@@ -341,18 +332,15 @@ def _tool(
     *,
     read_only: bool = True,
 ) -> Tool:
-    return Tool(name, title, description, schema_of(arguments), output, run, read_only)
+    def explained(given: Mapping[str, Any], call: Call) -> ToolResult:
+        from retrieval.errors import RetrievalError
 
+        try:
+            return run(given, call)
+        except (RetrievalError, OSError) as error:
+            raise ToolError(" ".join(str(error).split())) from error
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Errors that a caller can do something about, in the tool's answer."""
-    from retrieval.errors import RetrievalError
-
-    try:
-        yield
-    except (RetrievalError, OSError) as error:
-        raise ToolError(" ".join(str(error).split())) from error
+    return Tool(name, title, description, schema_of(arguments), output, explained, read_only)
 
 
 def _hits(hits: Sequence[Hit], max_lines: int, notes: Sequence[str]) -> ToolResult:

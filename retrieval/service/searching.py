@@ -8,6 +8,8 @@ from typing import Literal
 
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.index.listing import Params
+from retrieval.indexes import Where
 from retrieval.types import Hit, Retriever, TokenMatch
 
 
@@ -24,16 +26,20 @@ class SearchOptions:
         copies: whether passages of the same text are listed one by one.
         group: `document` for documents with their best passages.
         min_relevance: what a hit has at least, from 0 to 1.
+        offset: how many of the best are left out.
+        params: values for the parameters of `where`.
     """
 
     k: int = 10
     retriever: Retriever = "hybrid"
-    where: str | None = None
+    where: Where | None = None
     rescore: int = 0
     explain: bool = False
     copies: bool = False
     group: Literal["document"] | None = None
     min_relevance: float = 0.0
+    offset: int = 0
+    params: Params | None = None
 
     def __post_init__(self) -> None:
         if self.explain and self.retriever not in ("late", "hybrid"):
@@ -58,14 +64,24 @@ class Answer:
 
 def search(index: Index, query: str, options: SearchOptions) -> Answer:
     """Ask an index; raises what `Index.search` and `Index.explain` raise."""
-    hits = index.search(
-        query,
+    return search_many(index, [query], options)[0]
+
+
+def search_many(index: Index, queries: Sequence[str], options: SearchOptions) -> list[Answer]:
+    """As `search`, for many queries, which are encoded together and see one generation."""
+    found = index.search_batch(
+        queries,
         options.k,
         retriever=options.retriever,
         where=options.where,
+        params=options.params,
         rescore=options.rescore,
         copies=options.copies,
         group=options.group,
         min_relevance=options.min_relevance,
+        offset=options.offset,
     )
-    return Answer(hits, index.explain(query, hits) if options.explain else None)
+    return [
+        Answer(hits, index.explain(query, hits) if options.explain else None)
+        for query, hits in zip(queries, found, strict=True)
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import retrieval.encoders
-from retrieval.mcp.tools import Tools
+from retrieval.mcp.tools import Tools, make_tools
 from retrieval.mcp.wire import Call, ToolResult
 from retrieval.service.kept_open import KeptOpen
 from tests.index.fake_encoder import FakeEncoder
@@ -48,12 +48,10 @@ def open_tools(folder: Path) -> Iterator[Callable[..., Ask]]:
             tools = Tools(lambda: kept, allow_write=allow_write)
             stack.callback(kept.close)
             stack.callback(tools.stop)
+            offered = {one.name: one for one in make_tools(tools, allow_write=allow_write)}
 
             def ask(name: str, call: Call | None = None, **arguments: Any) -> ToolResult:
-                result: ToolResult = getattr(tools, name)(
-                    arguments, call or Call(lambda message: None)
-                )
-                return result
+                return offered[name].run(arguments, call or Call(lambda message: None))
 
             return ask
 

@@ -81,7 +81,6 @@ def test_what_is_read_is_cut_and_says_where_it_goes_on(
         ".",
         "src",
         "a\0b",
-        "\ud800",
         ".retrieval/store.sqlite",
     ],
 )
@@ -132,6 +131,7 @@ def test_related_passages_are_not_those_at_the_line(open_tools: Open) -> None:
         ("search", {}, "query is missing"),
         ("search", {"query": " "}, "the query is empty"),
         ("search", {"query": 5}, "query is 5; give a text"),
+        ("search", {"query": "a\ud800"}, "query has half a surrogate pair at character 1"),
         ("search", {"query": "x" * 30_000}, "give at most 20000"),
         ("search", {"query": "x", "k": 0}, "k is 0; give 1 to 50"),
         ("search", {"query": "x", "k": True}, "k is True; give a whole number"),

@@ -1,0 +1,84 @@
+"""`retrieval serve`: HTTP for programs, and a page for people."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.options import EncoderSource
+from retrieval.cli.program import app
+
+
+@app.command(short_help="Serve programs and people (HTTP).")
+def serve(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--index",
+            metavar="DIR",
+            help="Folder of an index, more than once for several, the first is the default one; "
+            "the nearest .retrieval in this folder or one above it if not given.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 is any that is free."),
+    ] = 7700,
+    uds: Annotated[
+        Path | None,
+        typer.Option(
+            "--uds", metavar="PATH", help="Unix socket to listen on, in the place of an address."
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Refuse to add and delete documents.")
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="File whose first line requests must bring as Authorization: Bearer; needed "
+            "where other machines reach the address.",
+        ),
+    ] = None,
+    encoder: EncoderSource = None,
+) -> None:
+    """Serve indexes over HTTP until Ctrl-C: a page to search in, and an interface for programs."""
+    from retrieval.errors import MissingDependency
+    from retrieval.service.location import index_to_read
+    from retrieval.service.opening import is_index
+    from retrieval.store.schema import not_found
+
+    try:
+        import starlette
+        import uvicorn
+    except ImportError:
+        raise MissingDependency(
+            "serving needs starlette and uvicorn, which are not installed: "
+            "pip install 'modernbert-retrieval[server]'"
+        ) from None
+    del starlette, uvicorn
+    from retrieval.server import running
+
+    places = folders or [index_to_read(None)]
+    for place in places:
+        if not is_index(place):
+            raise not_found(place)
+    names = ", ".join(str(place) for place in places)
+    running.serve(
+        places,
+        host=host,
+        port=port,
+        uds=uds,
+        read_only=read_only,
+        token_file=token_file,
+        encoder=encoder,
+        on_start=lambda at: sys.stderr.write(f"serving {names} at {at}; Ctrl-C ends it\n"),
+    )

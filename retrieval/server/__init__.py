@@ -1,0 +1,12 @@
+"""HTTP for programs, and a page for people; needs the extra `server`.
+
+running      sockets, the process, its start and its end
+app          the routes
+guard        who may ask: Host and Origin, the token; headers of every answer
+requests     bodies and queries as checked values, within limits
+problems     errors as RFC 9457 says them
+indexes      the indexes by name
+searching, documents, models    what the routes do
+openapi      the description of all that
+static/      the page
+"""

@@ -1,0 +1,186 @@
+"""The routes, put together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from retrieval.server import documents, models, searching
+from retrieval.server.answers import Json
+from retrieval.server.guard import LOOPBACK, Guard
+from retrieval.server.indexes import Indexes
+from retrieval.server.openapi import Endpoint, Handler, document
+from retrieval.server.problems import answer_to, answer_to_http, problem
+from retrieval.server.requests import Limits
+
+
+def make_app(
+    folders: Sequence[Path],
+    *,
+    encoder: str | None = None,
+    read_only: bool = False,
+    hosts: frozenset[str] | None = LOOPBACK,
+    token: str | None = None,
+    limits: Limits | None = None,
+) -> ASGIApp:
+    """An ASGI application that serves indexes.
+
+    Args:
+        folders: of the indexes; the first is the default one.
+        encoder: what they were built with, if it is to be loaded from another place.
+        read_only: whether documents can be added and deleted.
+        hosts: names that `Host` may have; None is any.
+        token: what requests must bring; None is nothing.
+        limits: what a request may take.
+
+    Raises:
+        InputError: two indexes have one name.
+    """
+    indexes = Indexes(folders, encoder=encoder)
+    limits = limits or Limits()
+    table = endpoints(indexes, limits, read_only=read_only)
+    described = document(table, token=token is not None)
+
+    async def openapi(request: Request) -> Response:
+        return Json(described)
+
+    async def health(request: Request) -> Response:
+        return Json({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        def look() -> None:
+            for name in indexes.names:
+                with indexes.using(name) as index:
+                    index.status()
+
+        try:
+            await limits.in_thread(look)
+        except Exception as error:
+            return problem(503, "an index cannot be opened", code=type(error).__name__)
+        return Json({"status": "ready"})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        threading.Thread(target=indexes.warm, name="warm", daemon=True).start()
+        yield
+        indexes.close()
+
+    routes = [
+        Route("/health", health, methods=["GET"]),
+        Route("/ready", ready, methods=["GET"]),
+        Route("/openapi.json", openapi, methods=["GET"]),
+        *(Route(one.path, _answered(one.handler), methods=[one.method]) for one in table),
+    ]
+    app = Starlette(
+        routes=routes,
+        # By `Exception` Starlette would raise them once more, after they were answered.
+        exception_handlers={HTTPException: answer_to_http},
+        lifespan=lifespan,
+    )
+    return Guard(app, hosts=hosts, token=token)
+
+
+def _answered(handler: Handler) -> Handler:
+    """The handler, with what it raises as an answer."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Exception as error:
+            return answer_to(error)
+
+    return answered
+
+
+def endpoints(indexes: Indexes, limits: Limits, *, read_only: bool) -> list[Endpoint]:
+    """All that is offered, but for what says how the server does."""
+    search = searching.Searching(indexes, limits)
+    held = documents.Documents(indexes, limits, read_only=read_only)
+    model = models.Models(indexes, limits)
+    rerank = {"query": "who waits", "documents": ["Writers wait for the lock.", "Readers do not."]}
+    at = "/v1/indexes/{name}"
+    return [
+        Endpoint(
+            "GET",
+            "/v1/search",
+            "Search the default index.",
+            search.quick,
+            query=searching.QUICK,
+            example={"q": "who waits"},
+        ),
+        Endpoint("GET", "/v1/indexes", "The indexes' names.", held.names),
+        Endpoint(
+            "POST",
+            f"{at}/search",
+            "Search an index.",
+            search.search,
+            body=searching.SEARCH,
+            example={"query": "who waits", "k": 3},
+        ),
+        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
+        Endpoint(
+            "GET",
+            f"{at}/documents",
+            "List documents, in the order of their ids.",
+            held.list,
+            query=documents.LIST,
+            example={"limit": "2"},
+        ),
+        Endpoint(
+            "POST",
+            f"{at}/documents",
+            "Add documents, or replace those of the same ids.",
+            held.add,
+            body=documents.ADD,
+            example={
+                "documents": [{"id": "note-1", "text": "Writers wait.", "metadata": {"n": 1}}]
+            },
+            writes=True,
+        ),
+        Endpoint(
+            "DELETE",
+            f"{at}/documents",
+            "Delete the document of an id, or those that a filter fits.",
+            held.delete,
+            query=documents.DELETE,
+            example={"id": "note-1"},
+            writes=True,
+        ),
+        Endpoint("GET", f"{at}/documents/{{id:path}}", "A document with its text.", held.get),
+        Endpoint(
+            "DELETE",
+            f"{at}/documents/{{id:path}}",
+            "Delete a document.",
+            held.delete_one,
+            writes=True,
+        ),
+        Endpoint("GET", "/v1/models", "The encoder, as OpenAI lists models.", model.list),
+        Endpoint(
+            "POST",
+            "/v1/embeddings",
+            "Vectors of texts, as OpenAI gives them.",
+            model.embeddings,
+            body=models.EMBED,
+            example={"input": ["Writers wait.", "Readers do not."]},
+        ),
+        *(
+            Endpoint(
+                "POST",
+                path,
+                "Texts in the order of how well they answer a query.",
+                model.rerank,
+                body=models.RERANK,
+                example=rerank,
+            )
+            for path in ("/rerank", "/v1/rerank")
+        ),
+    ]

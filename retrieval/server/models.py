@@ -1,0 +1,175 @@
+"""What clients of other services speak: OpenAI's embeddings and models, Cohere's and Jina's rerank.
+
+https://platform.openai.com/docs/api-reference/embeddings, https://docs.cohere.com/reference/rerank,
+https://jina.ai/reranker. The model is that of the default index.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval.errors import InputError
+from retrieval.server.answers import Json
+from retrieval.server.indexes import Indexes
+from retrieval.server.problems import Problem
+from retrieval.server.requests import Limits, body_of, query_of
+from retrieval.service.arguments import Argument, checked
+from retrieval.service.scoring import count_tokens, embed, rerank
+from retrieval.types import Encoder, EncoderSide
+
+MOST_INPUTS = 256
+MOST_DOCUMENTS = 1000
+MOST_CHARACTERS = 200_000
+"""Of a text to encode; the encoder reads no more than its own length of it."""
+
+_MODEL = Argument("model", "string", "the model's name, if any")
+EMBED = (
+    Argument(
+        "input",
+        "texts",
+        "a text, or several",
+        required=True,
+        most=MOST_INPUTS,
+        longest=MOST_CHARACTERS,
+    ),
+    _MODEL,
+    Argument(
+        "encoding_format", "string", "of a vector", default="float", choices=("float", "base64")
+    ),
+    Argument("dimensions", "integer", "of a vector: those that the model has", least=1),
+    Argument(
+        "input_type",
+        "string",
+        "the side of the encoder",
+        default="document",
+        choices=("query", "document"),
+    ),
+    Argument("user", "string", "is not looked at"),
+)
+RERANK = (
+    Argument("query", "string", "what to look for", required=True),
+    Argument(
+        "documents",
+        "records",
+        "texts, or objects that have a `text`",
+        required=True,
+        most=MOST_DOCUMENTS,
+        longest=MOST_CHARACTERS,
+    ),
+    _MODEL,
+    Argument("top_n", "integer", "how many results; all if not given", least=1),
+    Argument("return_documents", "boolean", "whether results hold the documents", default=False),
+)
+
+
+class Models:
+    """What the routes do."""
+
+    def __init__(self, indexes: Indexes, limits: Limits) -> None:
+        self._indexes = indexes
+        self._limits = limits
+
+    async def list(self, request: Request) -> Response:
+        """The one model."""
+        query_of(request, ())
+
+        def look() -> dict[str, Any]:
+            with self._indexes.using() as index:
+                name = index.status().encoder
+            model = {"id": name, "object": "model", "created": 0, "owned_by": "retrieval"}
+            return {"object": "list", "data": [model]}
+
+        return Json(await self._limits.in_thread(look))
+
+    async def embeddings(self, request: Request) -> Response:
+        """Vectors of texts, as OpenAI answers them."""
+        given = await body_of(request, self._limits)
+        if isinstance(given, dict) and _is_token_ids(given.get("input")):
+            raise Problem(
+                400,
+                "input holds token ids, of a tokenizer that is not this model's; send texts "
+                "(LangChain's OpenAIEmbeddings: check_embedding_ctx_length=False)",
+            )
+        values = checked(EMBED, _an_object(given))
+        texts = [values["input"]] if isinstance(values["input"], str) else values["input"]
+        if not texts or not all(texts):
+            raise InputError("input holds an empty text, or none at all; send texts")
+        side: EncoderSide = "query" if values["input_type"] == "query" else "document"
+
+        def work() -> dict[str, Any]:
+            with self._indexes.using() as index:
+                encoder = self._encoder(index.encoder, values["model"])
+                wanted = values["dimensions"]
+                if wanted not in (None, encoder.dense_dim):
+                    raise InputError(
+                        f"dimensions is {wanted}; {encoder.name} has {encoder.dense_dim}"
+                    )
+                vectors = embed(encoder, texts, side)
+                count = count_tokens(encoder, texts)
+            if values["encoding_format"] == "base64":
+                rows: list[Any] = [
+                    base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors
+                ]
+            else:
+                rows = vectors.tolist()
+            return {
+                "object": "list",
+                "model": encoder.name,
+                "data": [
+                    {"object": "embedding", "index": at, "embedding": row}
+                    for at, row in enumerate(rows)
+                ],
+                "usage": {"prompt_tokens": count, "total_tokens": count},
+            }
+
+        return Json(await self._limits.in_thread(work))
+
+    async def rerank(self, request: Request) -> Response:
+        """Texts in the order of how well they answer a query, as Cohere and Jina answer."""
+        values = checked(RERANK, _an_object(await body_of(request, self._limits)))
+        texts = [one if isinstance(one, str) else one["text"] for one in values["documents"]]
+        if not texts or not values["query"].strip():
+            raise InputError("the query or the list of documents is empty; give both")
+
+        def work() -> dict[str, Any]:
+            with self._indexes.using() as index:
+                encoder = self._encoder(index.encoder, values["model"])
+                scores = rerank(encoder, values["query"], texts)
+                count = count_tokens(encoder, [values["query"], *texts])
+            order = np.argsort(-scores, kind="stable")[: values["top_n"] or len(texts)]
+            results: list[dict[str, Any]] = [
+                {"index": int(at), "relevance_score": float(scores[at])} for at in order
+            ]
+            if values["return_documents"]:
+                for one in results:
+                    one["document"] = {"text": texts[one["index"]]}
+            return {"model": encoder.name, "results": results, "usage": {"total_tokens": count}}
+
+        return Json(await self._limits.in_thread(work))
+
+    def _encoder(self, encoder: Encoder, wanted: str | None) -> Encoder:
+        if wanted not in (None, "", encoder.name):
+            raise Problem(
+                404, f"there is no model {ascii(wanted)[:200]}; there is {encoder.name!r}"
+            )
+        return encoder
+
+
+def _an_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Problem(400, "the body is no JSON object; see /openapi.json")
+    return value
+
+
+def _is_token_ids(value: Any) -> bool:
+    """Whether this is a list of whole numbers, or of lists of them."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(one, int) for one in value) or all(
+        isinstance(one, list) and one and isinstance(one[0], int) for one in value
+    )

@@ -1,0 +1,138 @@
+"""What the server offers as one table, and the OpenAPI 3.1 document of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval import __version__
+from retrieval.service.arguments import Argument, schema_of
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+_MEANS = {"name": "an index's name, or `default` for the first", "id": "a document's id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path.
+
+    Attributes:
+        method: of HTTP.
+        path: with its parameters in braces.
+        summary: one line.
+        handler: answers.
+        query: arguments that stand in the URL.
+        body: arguments of the JSON object that is sent; None where none is.
+        example: such an object, or values for `query`.
+        writes: whether it changes the index.
+    """
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    query: Sequence[Argument] = ()
+    body: Sequence[Argument] | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)
+    writes: bool = False
+
+
+def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these endpoints.
+
+    https://spec.openapis.org/oas/v3.1.0
+
+    Args:
+        endpoints: all there are.
+        token: whether requests must bring one.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for one in endpoints:
+        path = _PARAMETER.sub(r"{\1}", one.path)
+        paths.setdefault(path, {})[one.method.lower()] = _operation(one)
+    components: dict[str, Any] = {"schemas": {"Problem": _PROBLEM}}
+    said: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "retrieval",
+            "version": __version__,
+            "description": "Search over indexed documents: lexical, dense, late interaction.",
+        },
+        "paths": paths,
+        "components": components,
+    }
+    if token:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        said["security"] = [{"token": []}]
+    return said
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "An error as RFC 9457 says it; `code` is the error's class.",
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+    },
+    "required": ["title", "status", "detail"],
+}
+
+
+def _operation(one: Endpoint) -> dict[str, Any]:
+    parameters = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _MEANS[name],
+            "schema": {"type": "string"},
+        }
+        for name in _PARAMETER.findall(one.path)
+    ]
+    for argument in one.query:
+        schema = argument.schema()
+        parameters.append(
+            {
+                "name": argument.name,
+                "in": "query",
+                "required": argument.required,
+                "description": schema.pop("description"),
+                "schema": schema,
+            }
+        )
+    operation: dict[str, Any] = {
+        "summary": one.summary,
+        "operationId": _operation_id(one),
+        "responses": {
+            "200": {
+                "description": "done",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            "default": {
+                "description": "an error",
+                "content": {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                },
+            },
+        },
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if one.body is not None:
+        content = {"schema": schema_of(one.body), "example": dict(one.example)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation
+
+
+def _operation_id(one: Endpoint) -> str:
+    words = re.findall(r"\w+", one.path.replace(":path", ""))
+    return "_".join([one.method.lower(), *words])

@@ -1,0 +1,91 @@
+"""Errors as answers: RFC 9457, with one line of what was found, expected and to be done."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval.errors import (
+    EncoderError,
+    IndexLocked,
+    IndexNotFound,
+    InputError,
+    MissingDependency,
+    RetrievalError,
+)
+from retrieval.server.answers import Json
+
+
+class Problem(Exception):  # noqa: N818 -- the RFC's word
+    """An answer that is an error.
+
+    Attributes:
+        status: of HTTP.
+        detail: one line.
+        headers: to go with it.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def problem(
+    status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer `application/problem+json`; `code` is the class of the error, if it has one."""
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status}
+    body["detail"] = " ".join(detail.split())
+    if code:
+        body["code"] = code
+    answer = Json(body, status, headers)
+    answer.headers["content-type"] = "application/problem+json"
+    return answer
+
+
+def answer_to(error: Exception) -> Response:
+    """What is answered where this was raised."""
+    if isinstance(error, Problem):
+        return problem(error.status, error.detail, headers=error.headers)
+    code = type(error).__name__
+    if isinstance(error, RetrievalError):
+        headers = {"retry-after": "5"} if isinstance(error, IndexLocked) else {}
+        return problem(_status(error), str(error), code=code, headers=headers)
+    traceback.print_exception(error, file=sys.stderr)
+    return problem(500, f"unexpected {code}; the server's log has the traceback", code=code)
+
+
+async def answer_to_http(request: Request, error: Exception) -> Response:
+    """What is answered where no route fits, or none by that method."""
+    status = int(getattr(error, "status_code", 500))
+    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    if status == 405:
+        detail = f"{request.url.path} is not for {request.method}; see /openapi.json"
+    elif status == 404:
+        detail = "there is nothing at this path; /openapi.json lists what there is"
+    else:
+        detail = str(getattr(error, "detail", "") or HTTPStatus(status).phrase)
+    return problem(status, detail, headers=headers)
+
+
+def _status(error: RetrievalError) -> int:
+    match error:
+        case InputError():
+            return 400
+        case IndexNotFound():
+            return 404
+        case IndexLocked():
+            return 409
+        case EncoderError():
+            return 422
+        case MissingDependency():
+            return 501
+    return 503

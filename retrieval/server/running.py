@@ -1,0 +1,164 @@
+"""The server as a process: its sockets, its start, and its end."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvicorn
+
+from retrieval.errors import InputError
+from retrieval.server.app import make_app
+from retrieval.server.guard import LOOPBACK
+
+GRACE_S = 10
+"""How long requests under way have to end."""
+
+LEAST_TOKEN = 16
+"""Characters; a shorter one can be tried out."""
+
+
+def serve(
+    folders: Sequence[Path],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7700,
+    uds: Path | None = None,
+    read_only: bool = False,
+    token_file: Path | None = None,
+    encoder: str | None = None,
+    on_start: Callable[[str], object] = lambda place: None,
+) -> None:
+    """Serve indexes until the process is told to end; requests under way are finished then.
+
+    Args:
+        folders: of the indexes; the first is the default one.
+        host: an address of this machine.
+        port: 0 is any that is free.
+        uds: a Unix socket to listen on, in the place of an address.
+        read_only: whether documents can be added and deleted.
+        token_file: its first line is what requests must bring.
+        encoder: what the indexes were built with, if it is to be loaded from another place.
+        on_start: told where the server listens.
+
+    Raises:
+        InputError: the address cannot be used, is not of this machine alone and there is no token,
+            or the token cannot be used.
+    """
+    token = None if token_file is None else _token(token_file)
+    local = uds is not None or _is_loopback(host)
+    if not local and token is None:
+        raise InputError(
+            f"{host} can be reached from other machines; give --token-file FILE, whose token "
+            "requests must bring, or keep to 127.0.0.1"
+        )
+    # Where a token is needed, a page of another site does not know it, whatever name it came by.
+    hosts = LOOPBACK | {host.lower()} if uds is None and token is None else None
+    app = make_app(folders, encoder=encoder, read_only=read_only, hosts=hosts, token=token)
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    listening = _unix_socket(uds) if uds is not None else _socket(host, port)
+    # uvicorn finishes what is under way, and then raises the signal once more.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        on_start(str(uds) if uds is not None else _url(listening))
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        listening.close()
+        if uds is not None:
+            uds.unlink(missing_ok=True)
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listening = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{host!r} is no address of this machine: {error}") from None
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; give another --port"
+        ) from None
+    return listening
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """A socket that this user alone can connect to."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _is_answered(path):
+            path.unlink()  # left over from a server that was killed
+        before = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen on {path}: {error.strerror or error}; give another --uds"
+        ) from None
+    return listening
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(file: Path) -> str:
+    try:
+        lines = file.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise InputError(f"the token cannot be read from {file}: {reason}") from None
+    token = lines[0].strip() if lines else ""
+    if len(token) < LEAST_TOKEN or not token.isprintable() or " " in token:
+        raise InputError(
+            f"the first line of {file} is no token of {LEAST_TOKEN} characters or more without "
+            f"spaces; make one: {Path(sys.executable).name} -c 'import secrets; "
+            "print(secrets.token_urlsafe())'"
+        )
+    return token

@@ -1,0 +1,239 @@
+"""What the routes answer."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from retrieval import Document, Index
+from retrieval.errors import IndexLocked, InputError
+from retrieval.server.app import make_app
+from retrieval.service.json_shape import hits_as_dicts
+from tests.index.fake_encoder import FakeEncoder
+from tests.server.conftest import DOCUMENTS, Client, Serve
+
+AT = "/v1/indexes/notes"
+
+
+def test_health_and_ready(client: Client) -> None:
+    assert client.get("/health").json == {"status": "ok"}
+    assert client.get("/ready").json == {"status": "ready"}
+
+
+def test_a_search_answers_what_the_library_does(client: Client) -> None:
+    with Index.open(client.folder / "notes") as index:
+        expected = hits_as_dicts(index.search("who waits", k=2))
+    found = client.post(f"{AT}/search", {"query": "who waits", "k": 2})
+    assert found.status == 200
+    assert found.json == {"query": "who waits", "hits": expected}
+    assert client.get("/v1/search?q=who%20waits&k=2").json == found.json
+    assert client.post("/v1/indexes/default/search", {"query": "who waits", "k": 2}).json == (
+        found.json
+    )
+
+
+def test_many_queries_are_answered_in_their_order(client: Client) -> None:
+    found = client.post(f"{AT}/search", {"queries": ["take", "waits"], "k": 1}).json["results"]
+    assert [one["query"] for one in found] == ["take", "waits"]
+    assert found[0]["hits"][0]["document_id"] == "src/lock.py"
+    assert client.post(f"{AT}/search", {"queries": []}).json == {"results": []}
+
+
+def test_options_of_a_search(client: Client) -> None:
+    def ids(**options: object) -> list[str]:
+        found = client.post(f"{AT}/search", {"query": "lock waits take", **options})
+        assert found.status == 200, found.body
+        return [hit["document_id"] for hit in found.json["hits"]]
+
+    everything = ids()
+    assert ids(k=1, offset=1) == everything[1:2]
+    assert ids(where='kind == "code"') == ["src/lock.py"]
+    assert ids(where={"kind": "page"}) == ["locks.md"]
+    assert ids(where="n == :n", params={"n": 1}) == ["locks.md"]
+    assert set(ids(group="document", retriever="dense")) == set(everything)
+    assert ids(min_relevance=1) == []
+    explained = client.post(f"{AT}/search", {"query": "waits", "k": 1, "explain": True})
+    assert explained.json["hits"][0]["explain"][0]["score"] > 0.9
+
+
+def test_documents_are_listed_by_pages_and_got(client: Client) -> None:
+    first = client.get(f"{AT}/documents?limit=2").json
+    rest = client.get(f"{AT}/documents?limit=2&after={quote(first['next_after'])}").json
+    listed = [one["id"] for one in first["documents"] + rest["documents"]]
+    assert listed == sorted(one.id for one in DOCUMENTS)
+    assert rest["next_after"] is None
+    assert "text" not in first["documents"][0]
+    for one in DOCUMENTS:
+        got = client.get(f"{AT}/documents/{quote(one.id, safe='')}").json
+        assert got == {
+            "id": one.id,
+            "text": one.text,
+            "title": one.title,
+            "metadata": dict(one.metadata),
+        }
+    where = quote('kind == "code"')
+    assert [one["id"] for one in client.get(f"{AT}/documents?where={where}").json["documents"]] == [
+        "src/lock.py"
+    ]
+
+
+def test_documents_are_added_replaced_found_and_deleted(client: Client) -> None:
+    added = client.post(f"{AT}/documents", {"documents": [{"id": "z", "text": "zebras graze"}]})
+    assert added.json == {"given": 1, "changed": 1}
+    assert client.get("/v1/search?q=zebras&k=1").json["hits"][0]["document_id"] == "z"
+    same = client.post(f"{AT}/documents", {"documents": [{"id": "z", "text": "zebras graze"}]})
+    assert same.json == {"given": 1, "changed": 0}
+    assert client.ask("DELETE", f"{AT}/documents/z").json == {"deleted": 1}
+    assert client.ask("DELETE", f"{AT}/documents/z").status == 404
+    assert client.ask("DELETE", f"{AT}/documents?id=z").json == {"deleted": 0}
+    where = quote('kind == "code"')
+    assert client.ask("DELETE", f"{AT}/documents?where={where}").json == {"deleted": 1}
+    assert client.get(f"{AT}/status").json["documents"] == 2
+
+
+def test_what_another_process_wrote_is_found(client: Client) -> None:
+    client.get("/v1/search?q=zebras")
+    with Index.open(client.folder / "notes") as other:
+        other.add([Document("z", "zebras graze")])
+    assert client.get("/v1/search?q=zebras&k=1").json["hits"][0]["document_id"] == "z"
+
+
+def test_a_server_that_only_reads(serve: Serve) -> None:
+    client = serve(read_only=True)
+    body = {"documents": [{"id": "z", "text": "zebras"}]}
+    for method, path, sent in (
+        ("POST", f"{AT}/documents", body),
+        ("DELETE", f"{AT}/documents?where=true", None),
+        ("DELETE", f"{AT}/documents/locks.md", None),
+    ):
+        refused = client.ask(method, path, sent)
+        assert refused.status == 403
+        assert "--read-only" in refused.detail
+    assert client.get(f"{AT}/status").json["documents"] == len(DOCUMENTS)
+
+
+def test_embeddings_are_those_of_the_encoder(client: Client) -> None:
+    texts = ["who waits", "take the lock now"]
+    expected = FakeEncoder().encode_documents(texts).dense
+    assert expected is not None
+    found = client.post("/v1/embeddings", {"input": texts, "model": "fake-words"}).json
+    vectors = [one["embedding"] for one in found["data"]]
+    assert np.array_equal(np.array(vectors, np.float32), expected)
+    assert [one["index"] for one in found["data"]] == [0, 1]
+    assert found["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+    packed = client.post("/v1/embeddings", {"input": texts[0], "encoding_format": "base64"}).json
+    row = np.frombuffer(base64.b64decode(packed["data"][0]["embedding"]), "<f4")
+    assert np.array_equal(row, expected[0])
+    assert client.get("/v1/models").json["data"][0]["id"] == "fake-words"
+
+
+def test_rerank_orders_by_late_interaction(client: Client) -> None:
+    documents = ["readers never do", {"text": "who waits"}, "who reads"]
+    body = {"query": "who waits", "documents": documents}
+    found = client.post("/v1/rerank", body).json["results"]
+    assert [one["index"] for one in found] == [1, 2, 0]
+    scores = [one["relevance_score"] for one in found]
+    assert math.isclose(scores[0], 1.0, abs_tol=1e-5)
+    assert all(0 <= score <= 1 for score in scores)
+    short = client.post("/rerank", {**body, "top_n": 1, "return_documents": True}).json
+    assert [one["document"] for one in short["results"]] == [{"text": "who waits"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("GET", "/nothing", None, 404, "/openapi.json lists"),
+        ("PUT", "/v1/search", None, 405, "is not for PUT"),
+        ("GET", "/v1/search", None, 400, "q is missing"),
+        ("GET", "/v1/search?q=", None, 400, "the query is empty"),
+        ("GET", "/v1/search?q=x&k=many", None, 400, "k is 'many'; give a whole number"),
+        ("GET", "/v1/search?q=x&k=5000", None, 400, "give 1 to 1000"),
+        ("GET", "/v1/search?q=x&where=%3D%3D", None, 400, "'=='"),
+        ("POST", f"{AT}/search", {}, 400, "give one of `query` and `queries`"),
+        ("POST", f"{AT}/search", [], 400, "no JSON object"),
+        ("POST", f"{AT}/search", {"query": "x", "limit": 5}, 400, "unknown argument 'limit'"),
+        ("POST", f"{AT}/search", {"query": "x", "retriever": "y"}, 400, "choose from lexical"),
+        (
+            "POST",
+            f"{AT}/search",
+            {"query": "x", "explain": True, "retriever": "dense"},
+            400,
+            "late",
+        ),
+        ("POST", f"{AT}/search", {"queries": ["x"] * 65}, 400, "has 65 entries; give at most 64"),
+        ("POST", f"{AT}/search", {"query": "x" * 30_000}, 400, "give at most 20000"),
+        ("POST", "/v1/indexes/other/search", {"query": "x"}, 404, "there are: notes"),
+        ("GET", f"{AT}/documents/no", None, 404, "holds no document 'no'"),
+        ("GET", f"{AT}/documents/..%2f..%2fetc%2fpasswd", None, 404, "holds no document"),
+        ("POST", f"{AT}/documents", {"documents": [{"text": "x"}]}, 400, "id is missing"),
+        ("POST", f"{AT}/documents", {"documents": ["x"]}, 400, "give a list of objects"),
+        ("DELETE", f"{AT}/documents", None, 400, "give one of `id` and `where`"),
+        ("DELETE", f"{AT}/documents?where=%20", None, 400, "fits every document"),
+        ("POST", "/v1/embeddings", {"input": [[1, 2]]}, 400, "token ids"),
+        ("POST", "/v1/embeddings", {"input": [1, 2]}, 400, "token ids"),
+        ("POST", "/v1/embeddings", {"input": [""]}, 400, "empty text"),
+        ("POST", "/v1/embeddings", {"input": "x", "dimensions": 7}, 400, "fake-words has 32"),
+        ("POST", "/v1/embeddings", {"input": "x", "model": "ada"}, 404, "there is no model 'ada'"),
+        ("POST", "/rerank", {"query": "x", "documents": []}, 400, "empty"),
+        ("POST", "/rerank", {"query": "x", "documents": [{"body": 1}]}, 400, "have a `text`"),
+        ("POST", f"{AT}/search", b"{", 415, "send application/json"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_a_line(
+    client: Client, method: str, path: str, body: object, status: int, said: str
+) -> None:
+    refused = client.ask(method, path, body)
+    assert refused.status == status
+    assert said in refused.detail
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"k": NaN}', b"[" * 100_000, b""])
+def test_a_body_that_is_no_json(client: Client, body: bytes) -> None:
+    refused = client.ask("POST", f"{AT}/search", body, {"Content-Type": "application/json"})
+    assert refused.status == 400
+    assert "no JSON" in refused.detail
+
+
+def test_another_writer_is_a_conflict(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(self: Index, documents: object) -> int:
+        raise IndexLocked("process 5 is writing; wait for it")
+
+    monkeypatch.setattr(Index, "add", locked)
+    refused = client.post(f"{AT}/documents", {"documents": [{"id": "z", "text": "z"}]})
+    assert refused.status == 409
+    assert refused.headers["retry-after"] == "5"
+    assert refused.json["code"] == "IndexLocked"
+
+
+def test_a_fault_of_ours_is_told_from_one_of_the_client(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: Index) -> None:
+        raise ZeroDivisionError("secret\nstate")
+
+    monkeypatch.setattr(Index, "status", broken)
+    refused = client.get(f"{AT}/status")
+    assert refused.status == 500
+    assert "secret" not in refused.detail
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_an_index_that_is_gone_is_not_ready(client: Client) -> None:
+    (client.folder / "notes" / "store.sqlite").unlink()
+    assert client.get("/ready").status == 503
+    gone = client.get("/v1/search?q=x")
+    assert gone.status == 404
+    assert gone.json["code"] == "IndexNotFound"
+    assert client.get("/health").status == 200
+
+
+def test_indexes_have_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="both called 'a'"):
+        make_app([tmp_path / "a", tmp_path / "b" / "a"])
+    with pytest.raises(InputError, match="both called 'a'"):
+        make_app([tmp_path / "a", tmp_path / "a" / ".retrieval"])

@@ -1,0 +1,66 @@
+"""The description says what is offered, and its examples work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from retrieval.server.app import endpoints
+from retrieval.server.indexes import Indexes
+from retrieval.server.requests import Limits
+from tests.server.conftest import Client, Serve
+
+
+def within(value: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, however deep it stands."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        for one in value.values():
+            yield from within(one, key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from within(one, key)
+
+
+def test_the_description_is_whole(client: Client) -> None:
+    said = client.get("/openapi.json").json
+    assert said["openapi"] == "3.1.0"
+    assert set(said) >= {"info", "paths", "components"}
+    for reference in within(said, "$ref"):
+        place = said
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+    ids = list(within(said["paths"], "operationId"))
+    assert len(ids) == len(set(ids))
+    for path, operations in said["paths"].items():
+        for operation in operations.values():
+            in_path = {
+                one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"
+            }
+            assert in_path == set(re.findall(r"\{(\w+)\}", path))
+            assert operation["responses"]
+
+
+def test_every_endpoint_is_described_and_its_example_works(client: Client) -> None:
+    said = client.get("/openapi.json").json["paths"]
+    table = endpoints(Indexes([client.folder / "notes"]), Limits(), read_only=False)
+    assert sum(map(len, said.values())) == len(table)
+    for one in table:
+        path = one.path.replace(":path", "")
+        assert one.method.lower() in said[path]
+        asked = path.replace("{name}", "notes").replace("{id}", quote("odd/ä?#%2F", safe=""))
+        if one.query and one.example:
+            asked += "?" + urlencode(one.example)
+        body = None if one.body is None else dict(one.example)
+        answer = client.ask(one.method, asked, body)
+        assert answer.status == 200, (one.method, asked, answer.body)
+
+
+def test_a_token_is_described(serve: Serve) -> None:
+    client = serve(token="t" * 20)
+    said = client.get("/openapi.json", Authorization=f"Bearer {'t' * 20}").json
+    assert said["security"] == [{"token": []}]
+    assert said["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
