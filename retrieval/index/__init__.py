@@ -15,6 +15,7 @@ search     candidates, MaxSim, fusion
 hits       passages with their texts, places and words
 explain    which token of a query matched which of a passage
 measure    what late interaction's approximations cost
+changing   add, delete, compact
 searching  questions: search, explain
 given      vectors that come from elsewhere, checked
 listing    documents by id, pages of them, counts, values of a key

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import repeat
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -17,21 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import IndexFormatOutdated, InputError, StorageError
 from retrieval.index import encoder as encoders
+from retrieval.index.changing import Changing
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import each, of_documents
-from retrieval.index.listing import Listing, Params, checked_ids
+from retrieval.index.listing import Listing
 from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
-from retrieval.index.reading.snapshot import Snapshot, condition_of, open_newest
-from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.reading.snapshot import Snapshot, open_newest
+from retrieval.index.reports import IndexStatus
 from retrieval.index.searching import Searching
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.writing import codecs, deleting
+from retrieval.index.writing import codecs
 from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
-from retrieval.index.writing.writer import Writer, writing
-from retrieval.indexes import LATE_MEMORY, Where, as_filter
+from retrieval.indexes import LATE_MEMORY
 from retrieval.store import FileRow
 from retrieval.store.files import folder_bytes
 from retrieval.types import (
@@ -49,7 +46,7 @@ LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 
-class Index(Searching, Listing):
+class Index(Searching, Changing, Listing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written
@@ -238,127 +235,6 @@ class Index(Searching, Listing):
         if left is not None:
             left.retire()
         return newest.generation
-
-    def add(
-        self,
-        documents: Iterable[Document],
-        *,
-        embeddings: Embeddings | ArrayLike | None = None,
-        progress: ProgressCallback | None = None,
-    ) -> int:
-        """Add documents, or replace those with the same ids; of an id given twice the last wins.
-
-        Documents stream through: commits come every few seconds, and what is committed stays
-        whatever happens. A document that is there as it is given costs nothing; one without
-        words is stored and can be got, not found.
-
-        Args:
-            documents: any iterable; each with an id of its own.
-            embeddings: of the documents, one for each, from elsewhere: Embeddings, or dense
-                vectors [n, D]. They are brought to unit length, no encoder is asked, and each
-                document is one passage.
-            progress: called after every batch of the encoder ("encoding", in passages), and while
-                token vectors are compressed ("compressing").
-
-        Returns:
-            How many documents were added or changed.
-
-        Raises:
-            InputError: a document cannot be stored, or the embeddings are not the documents'.
-            IndexLocked: another process is writing.
-            StorageError: the disk is full; the message says what was kept.
-        """
-        if isinstance(documents, Document):
-            raise InputError("one Document was given; give a list of them")
-        if not isinstance(documents, Iterable):
-            raise InputError(f"{documents!r} was given; give Documents")
-        given: Iterable[Embeddings | None] = repeat(None)
-        if embeddings is not None:
-            documents = list(documents)
-            with self._using() as snapshot:
-                settings = snapshot.store.settings
-            given = each(of_documents(embeddings, len(documents), settings))
-        changed = 0
-        with self.writing(progress=progress) as writer:
-            for document, own in zip(documents, given, strict=False):
-                changed += writer.put(document, given=own) in ("added", "updated")
-        return changed
-
-    async def aadd(self, documents: Iterable[Document], **options: Any) -> int:
-        """As `add`, with the same options, in a thread: the event loop goes on.
-
-        The documents are taken from their iterable in that thread. What is cancelled is not waited
-        for: the thread goes on to its end, and what it writes is kept.
-        """
-        return await asyncio.to_thread(self.add, documents, **options)
-
-    def delete(
-        self,
-        ids: Iterable[str] | None = None,
-        *,
-        where: Where | None = None,
-        params: Params | None = None,
-    ) -> int:
-        """Delete the documents with these ids, or those that fulfil `where`; returns how many.
-
-        A file whose document is deleted counts as never read: `sync` brings it back.
-
-        Args:
-            ids: ids of documents; those that are not there do not matter.
-            where: see `search`; together with `ids`, those of them that fulfil it.
-            params: values for the parameters of `where`.
-
-        Raises:
-            InputError: an id is no text, or neither ids nor a filter were given.
-            FilterError: `where` cannot be parsed.
-            IndexLocked: another process is writing.
-        """
-        wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
-        if wanted is None and chosen is None:
-            raise InputError("nothing was named; give ids or a filter, or `clear` the index")
-        with self.writing() as writer:
-            return deleting.delete(writer, wanted, None if chosen is None else condition_of(chosen))
-
-    def clear(self) -> int:
-        """Delete all documents; returns how many there were. Files count as never read."""
-        with self.writing() as writer:
-            return deleting.clear(writer)
-
-    def compact(self, *, progress: ProgressCallback | None = None) -> CompactReport:
-        """Merge all segments, drop deleted passages and give their space back.
-
-        Args:
-            progress: called while token vectors are compressed.
-        """
-        before = self.status()
-        with self.writing(progress=progress) as writer:
-            dropped = writer.compact()
-        after = self.status()
-        return CompactReport(
-            segments_before=before.segments,
-            segments_after=after.segments,
-            bytes_before=before.bytes,
-            bytes_after=after.bytes,
-            dropped_passages=dropped,
-        )
-
-    @contextmanager
-    def writing(self, *, progress: ProgressCallback | None = None) -> Iterator[Writer]:
-        """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
-        with self._using():  # raises if the index was closed
-            pass
-        with (
-            self._writers.held(),
-            writing(
-                self.path,
-                self._encoder,
-                opened=self._opened,
-                on_commit=self._reopen,
-                progress=progress,
-                memory=self.memory,
-            ) as writer,
-        ):
-            yield writer
 
     def measure(
         self,

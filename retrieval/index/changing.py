@@ -1,0 +1,170 @@
+"""What changes an index: documents in, documents out, segments merged."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrieval.errors import InputError
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import each, of_documents
+from retrieval.index.listing import Params, checked_ids
+from retrieval.index.reading.snapshot import Snapshot, condition_of
+from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.segments import OpenedSegments
+from retrieval.index.writing import deleting
+from retrieval.index.writing.exclusive import Turn
+from retrieval.index.writing.writer import Writer, writing
+from retrieval.indexes import Where, as_filter
+from retrieval.types import Document, Embeddings, ProgressCallback
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Changing(ABC):
+    """The part of `Index` that changes it; raises what `Index` does."""
+
+    path: Path
+    memory: int
+    _encoder: EncoderSlot
+    _writers: Turn
+    _opened: OpenedSegments
+
+    @abstractmethod
+    def _using(self) -> AbstractContextManager[Snapshot]:
+        """The current snapshot, kept open until the block is left."""
+
+    @abstractmethod
+    def _reopen(self) -> int:
+        """Open the newest generation in place of the current one; returns its number."""
+
+    @abstractmethod
+    def status(self) -> IndexStatus:
+        """What the index holds."""
+
+    def add(
+        self,
+        documents: Iterable[Document],
+        *,
+        embeddings: Embeddings | ArrayLike | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> int:
+        """Add documents, or replace those with the same ids; of an id given twice the last wins.
+
+        Documents stream through: commits come every few seconds, and what is committed stays
+        whatever happens. A document that is there as it is given costs nothing; one without
+        words is stored and can be got, not found.
+
+        Args:
+            documents: any iterable; each with an id of its own.
+            embeddings: of the documents, one for each, from elsewhere: Embeddings, or dense
+                vectors [n, D]. They are brought to unit length, no encoder is asked, and each
+                document is one passage.
+            progress: called after every batch of the encoder ("encoding", in passages), and while
+                token vectors are compressed ("compressing").
+
+        Returns:
+            How many documents were added or changed.
+
+        Raises:
+            InputError: a document cannot be stored, or the embeddings are not the documents'.
+            IndexLocked: another process is writing.
+            StorageError: the disk is full; the message says what was kept.
+        """
+        if isinstance(documents, Document):
+            raise InputError("one Document was given; give a list of them")
+        if not isinstance(documents, Iterable):
+            raise InputError(f"{documents!r} was given; give Documents")
+        given: Iterable[Embeddings | None] = repeat(None)
+        if embeddings is not None:
+            documents = list(documents)
+            with self._using() as snapshot:
+                settings = snapshot.store.settings
+            given = each(of_documents(embeddings, len(documents), settings))
+        changed = 0
+        with self.writing(progress=progress) as writer:
+            for document, own in zip(documents, given, strict=False):
+                changed += writer.put(document, given=own) in ("added", "updated")
+        return changed
+
+    async def aadd(self, documents: Iterable[Document], **options: Any) -> int:
+        """As `add`, with the same options, in a thread: the event loop goes on.
+
+        The documents are taken from their iterable in that thread. What is cancelled is not waited
+        for: the thread goes on to its end, and what it writes is kept.
+        """
+        return await asyncio.to_thread(self.add, documents, **options)
+
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        where: Where | None = None,
+        params: Params | None = None,
+    ) -> int:
+        """Delete the documents with these ids, or those that fulfil `where`; returns how many.
+
+        A file whose document is deleted counts as never read: `sync` brings it back.
+
+        Args:
+            ids: ids of documents; those that are not there do not matter.
+            where: see `search`; together with `ids`, those of them that fulfil it.
+            params: values for the parameters of `where`.
+
+        Raises:
+            InputError: an id is no text, or neither ids nor a filter were given.
+            FilterError: `where` cannot be parsed.
+            IndexLocked: another process is writing.
+        """
+        wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
+        if wanted is None and chosen is None:
+            raise InputError("nothing was named; give ids or a filter, or `clear` the index")
+        with self.writing() as writer:
+            return deleting.delete(writer, wanted, None if chosen is None else condition_of(chosen))
+
+    def clear(self) -> int:
+        """Delete all documents; returns how many there were. Files count as never read."""
+        with self.writing() as writer:
+            return deleting.clear(writer)
+
+    def compact(self, *, progress: ProgressCallback | None = None) -> CompactReport:
+        """Merge all segments, drop deleted passages and give their space back.
+
+        Args:
+            progress: called while token vectors are compressed.
+        """
+        before = self.status()
+        with self.writing(progress=progress) as writer:
+            dropped = writer.compact()
+        after = self.status()
+        return CompactReport(
+            segments_before=before.segments,
+            segments_after=after.segments,
+            bytes_before=before.bytes,
+            bytes_after=after.bytes,
+            dropped_passages=dropped,
+        )
+
+    @contextmanager
+    def writing(self, *, progress: ProgressCallback | None = None) -> Iterator[Writer]:
+        """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
+        with self._using():  # raises if the index was closed
+            pass
+        with (
+            self._writers.held(),
+            writing(
+                self.path,
+                self._encoder,
+                opened=self._opened,
+                on_commit=self._reopen,
+                progress=progress,
+                memory=self.memory,
+            ) as writer,
+        ):
+            yield writer
