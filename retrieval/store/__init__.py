@@ -12,9 +12,10 @@ guard    errors of SQLite and of a full disk in a user's words
 """
 
 from retrieval.files.lock import WriterLock
+from retrieval.store.documents import StoredDocument
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.listing import Condition, Listed, ValueCount
-from retrieval.store.reading import Counts, Store, StoredDocument
+from retrieval.store.reading import Counts, Store
 from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
 from retrieval.store.sources import FileRow
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter

@@ -24,6 +24,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """Raise the errors of the database at `path` as StorageErrors that name it."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite names what it does not understand in its own bytes
+        raise _damaged(path, "its tables' definition is not UTF-8") from error
     except sqlite3.Error as error:
         translated = translate(error, path)
         if translated is None:
@@ -71,7 +73,7 @@ def _is_full(folder: Path) -> bool:
         return False
 
 
-def _damaged(path: Path, error: sqlite3.Error) -> IndexCorrupted:
+def _damaged(path: Path, error: sqlite3.Error | str) -> IndexCorrupted:
     return IndexCorrupted(
         f"{path} is damaged ({error}); "
         "copy the index back from a backup, or delete the index and build it again"

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.store import schema
+from retrieval.store.copies import text_hash
+from retrieval.store.documents import StoredDocument
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.listing import Listing, is_storable
@@ -37,20 +39,6 @@ class Counts:
     passages: int
     dead: int
     sources: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A document's row: everything but its text and its passages."""
-
-    number: int
-    id: str
-    title: str
-    metadata: dict[str, Any]
-    content_hash: str
-    source: str | None
-    checksum: str
-    reader: str | None
 
 
 class Store(SourceReading, Listing):
@@ -276,10 +264,15 @@ class Store(SourceReading, Listing):
         return dict(self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers))
 
     def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
-        """The texts of these passages, by id; those whose document is not there are left out."""
+        """The texts of these passages, by id; those whose document is not there are left out.
+
+        Raises:
+            IndexCorrupted: one is not what was stored.
+        """
         of: dict[int, list[PassageRow]] = {}
         for row in rows:
             of.setdefault(row.document, []).append(row)
+        hashes = self.text_hashes([row.id for several in of.values() for row in several])
         found: dict[int, str] = {}
         with self._reading() as database:
             for keys, marks in _chosen(list(of)):
@@ -288,6 +281,9 @@ class Store(SourceReading, Listing):
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
                 ):
                     found |= {row.id: text[row.start : row.end] for row in of[document]}
+        for id, text in found.items():
+            if text_hash(text) != hashes.get(id):
+                raise self._damaged(f"the text of passage {id} is not what was stored")
         return found
 
     def find(self, id: str) -> StoredDocument | None:
@@ -313,12 +309,21 @@ class Store(SourceReading, Listing):
             )
         ]
         texts = self.texts([row.number for row in rows])
-        for row in rows:
-            if row.number not in texts:
-                raise self._damaged(f"the text of document {row.id!r} is missing")
-        return {
-            row.id: Document(row.id, texts[row.number], row.title, row.metadata) for row in rows
-        }
+        return {row.id: self.whole(row, texts.get(row.number)) for row in rows}
+
+    def whole(self, row: StoredDocument, text: str | None) -> Document:
+        """The document of a row and its text.
+
+        Raises:
+            IndexCorrupted: it is not what was stored.
+        """
+        document = row.whole(text)
+        if document is None:
+            raise IndexCorrupted(
+                f"{self.path} is damaged: document {row.id!r} is not what was stored; "
+                "delete that document and index it again"
+            )
+        return document
 
     def numbers(self) -> NDArray[np.int64]:
         """The numbers of all documents, ascending."""
@@ -353,7 +358,10 @@ class Store(SourceReading, Listing):
     def _column(self, statement: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
         with self._reading() as database:
             cursor = database.execute(statement, parameters)
-            return np.fromiter((row[0] for row in cursor), dtype=np.int64)
+            try:
+                return np.fromiter((row[0] for row in cursor), dtype=np.int64)
+            except (TypeError, ValueError) as error:
+                raise self._damaged(f"a value is not of its kind ({error})") from error
 
     def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Any]:
         rows: list[Any] = []

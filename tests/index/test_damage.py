@@ -201,6 +201,48 @@ def test_rows_that_were_tampered_with(copy: Path, statement: str, match: str) ->
         assert str(copy) in str(error)
 
 
+def test_a_definition_of_tables_that_is_no_text_is_found(copy: Path) -> None:
+    alter(copy, b"CREATE INDEX passages_document ON", b"CREATE INDEX passages_documen\xff ON")
+    assert "is damaged" in diagnose(copy)[0]
+    alter(copy, b"CREATE TABLE texts (document", b"CREATE T\xffBLE texts (document")
+    assert "is damaged" in diagnose(copy)[0]
+
+
+def alter(folder: Path, before: bytes, after: bytes) -> None:
+    """Write over bytes of the database itself, as a disk that fails may."""
+    data = (folder / "store.sqlite").read_bytes()
+    assert before in data
+    (folder / "store.sqlite").write_bytes(data.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"word17 common", b"word17 commoN"), (b"word17 common", b"word17 c-mmon")],
+)
+def test_a_text_that_was_altered_is_never_shown(copy: Path, before: bytes, after: bytes) -> None:
+    alter(copy, before, after)
+    with Index.open(copy, encoder=FakeEncoder()) as index:
+        for retriever in RETRIEVERS:
+            with pytest.raises(IndexCorrupted, match=r"text of passage \d+ is not what was stored"):
+                index.search("word17", retriever=retriever)
+            assert index.search("word3", 1, retriever=retriever)[0].document_id == "d3"
+        with pytest.raises(IndexCorrupted, match="document 'd17' is not what was stored"):
+            index.get("d17")
+        assert index.get("d3") is not None
+
+
+def test_a_text_that_was_altered_is_not_compacted_into_new_files(copy: Path) -> None:
+    alter(copy, b"word17 common", b"word17 c-mmon")
+    with Index.open(copy, encoder=FakeEncoder()) as index:
+        before = index.status()
+        with pytest.raises(IndexCorrupted, match="document 'd17' is not what was stored; delete"):
+            index.compact()
+        assert index.status().generation == before.generation
+        index.delete(["d17"])
+        index.compact()
+        assert index.verify() == []
+
+
 def test_damage_that_opening_meets_is_named(copy: Path) -> None:
     """The checksum is not looked at before every search; what comes of it is explained."""
     scales = sorted(copy.glob("segments/*/late/late.scales.npy"))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.errors import IndexFormatError
+from retrieval.errors import IndexCorrupted, IndexFormatError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION, Store
 from retrieval.types import Document, LateOptions
@@ -53,6 +54,23 @@ def test_a_document_that_is_put_again_is_read_as_this_release_reads(
         encoder.encoded.clear()
         index.add([DOG])
         assert len(encoder.encoded) == 1
+
+
+def test_a_text_that_was_altered_before_is_not_shown_after(
+    older: Path, encoder: FakeEncoder
+) -> None:
+    database = sqlite3.connect(older / "store.sqlite")
+    with database:
+        ((number, text), *_) = database.execute("SELECT document, text FROM texts").fetchall()
+        (id,) = database.execute("SELECT id FROM documents WHERE number = ?", (number,)).fetchone()
+        database.execute("UPDATE texts SET text = ? WHERE document = ?", (text + " too", number))
+    database.close()
+    with Index.open(older, encoder=encoder) as index:
+        with pytest.raises(IndexCorrupted, match="is not what was stored"):
+            index.search(text, 20)
+        index.delete([id])
+        assert index.search(text, 20)
+        assert index.verify() == []
 
 
 def test_an_older_format_that_cannot_be_written_is_refused(

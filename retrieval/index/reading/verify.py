@@ -15,7 +15,6 @@ from retrieval.indexes import LexicalIndex
 from retrieval.store import PassageRow, SegmentRecord, Store, StoredDocument
 from retrieval.store.files import damage
 from retrieval.store.schema import checksum
-from retrieval.types import Document
 
 _CURE = "copy the index back from a backup, or delete the index and build it again"
 _ATTEMPTS = 10
@@ -104,8 +103,7 @@ def _documents(store: Store) -> Iterator[str]:
 def _is_intact(row: StoredDocument, text: str | None, passages: Sequence[PassageRow]) -> bool:
     try:
         return (
-            text is not None
-            and Document(row.id, text, row.title, row.metadata).content_hash == row.content_hash
+            row.whole(text) is not None
             and checksum(row.id, row.content_hash, row.source, passages) == row.checksum
         )
     except (TypeError, ValueError):  # a value of another kind than was written

@@ -405,7 +405,8 @@ class Session:
             chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
             documents, texts = self.store.documents(chosen), self.store.texts(chosen)
             for number in chosen:
-                title, path = documents[number].title, path_of(documents[number].metadata)
+                document = self.store.whole(documents[number], texts.get(number))
+                path = path_of(document.metadata)
                 for row in self.store.passages_of(number):
-                    text = texts[number][row.start : row.end]
-                    yield row.id, lexical_fields(title, path, row.context, text)
+                    text = document.text[row.start : row.end]
+                    yield row.id, lexical_fields(document.title, path, row.context, text)

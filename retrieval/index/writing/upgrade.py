@@ -21,7 +21,7 @@ from retrieval.store.files import seal
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
-from retrieval.types import Context, LateOptions
+from retrieval.types import Context, Document, LateOptions
 
 
 def upgrade(folder: Path) -> None:
@@ -83,6 +83,10 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
             'UPDATE passages SET text_hash = (SELECT text_hash(t.text, start, "end")'
             " FROM texts AS t WHERE t.document = passages.document)"
         )
+        # A text that is not what was stored keeps none, so that no hit shows it.
+        database.executemany(
+            "UPDATE passages SET text_hash = NULL WHERE document = ?", _altered(database)
+        )
         database.execute("CREATE INDEX passages_text_hash ON passages (text_hash)")
         database.execute(
             "DELETE FROM files WHERE segment IN (SELECT name FROM segments WHERE kind = ?)",
@@ -107,6 +111,16 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+def _altered(database: sqlite3.Connection) -> Iterator[tuple[int]]:
+    """Numbers of the documents that are not what was stored."""
+    for number, id, title, metadata, content_hash, text in database.execute(
+        "SELECT d.number, d.id, d.title, d.metadata, d.content_hash, t.text FROM documents AS d"
+        " JOIN texts AS t ON t.document = d.number"
+    ):
+        if Document(id, text, title, json.loads(metadata)).content_hash != content_hash:
+            yield (number,)
 
 
 def _passages(database: sqlite3.Connection) -> Iterator[tuple[int, Mapping[str, str]]]:
