@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
-from retrieval.ragged import offsets_of
+from retrieval.ragged import offsets_of, rows_of
 from retrieval.store import Settings
 from retrieval.types import Embeddings
 
@@ -103,6 +103,17 @@ def each(embeddings: Embeddings) -> Iterator[Embeddings]:
             *_own(embeddings.tokens, embeddings.offsets, at),
             *_own(embeddings.windows, embeddings.window_offsets, at),
         )
+
+
+def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | None:
+    """Those of the texts at these places, without windows."""
+    if embeddings is None:
+        return None
+    at = np.asarray(places, np.int64)
+    dense, tokens, offsets = embeddings.dense, embeddings.tokens, embeddings.offsets
+    if tokens is not None and offsets is not None:
+        tokens, offsets = tokens[rows_of(offsets, at)], offsets_of(np.diff(offsets)[at])
+    return Embeddings(None if dense is None else dense[at], tokens, offsets)
 
 
 def reader_of(embeddings: Embeddings) -> str:

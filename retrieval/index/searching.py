@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from retrieval.errors import InputError
 from retrieval.hits import Hits
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import of_queries, of_query
+from retrieval.index.given import among, of_queries, of_query
 from retrieval.index.listing import Params
 from retrieval.index.reading import answering, explain
 from retrieval.index.reading.search import Request
@@ -92,14 +92,15 @@ class Searching(ABC):
         """
         given = None
         if vector is not None or tokens is not None:
+            if isinstance(query, str) and not query.strip():
+                query = None
             with self._using() as snapshot:
                 given = of_query(vector, tokens, snapshot.store.settings)
         return self.search_batch(
             None if query is None and given is not None else [cast(str, query)],
             k,
             retriever=retriever,
-            where=where,
-            params=params,
+            where=as_filter(where, params),
             highlights=highlights,
             hybrid=hybrid,
             rescore=rescore,
@@ -120,7 +121,7 @@ class Searching(ABC):
         k: int = 10,
         *,
         retriever: Retriever = "hybrid",
-        where: Where | None = None,
+        where: Where | Sequence[Where | None] | None = None,
         params: Params | None = None,
         highlights: bool = True,
         hybrid: Hybrid | None = None,
@@ -131,14 +132,19 @@ class Searching(ABC):
         offset: int = 0,
         embeddings: Embeddings | None = None,
     ) -> list[Hits]:
-        """As `search`, for many queries, which are encoded together and see one generation.
+        """As `search`, for many queries, which see one generation.
+
+        Those with the same filter are encoded together.
 
         Args:
             queries: their texts; None if `embeddings` say it all.
+            where: one filter for all, or a list of one for each, None for none.
             embeddings: of the queries, in the place of what the encoder would make.
         """
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
+        if queries is not None and not isinstance(queries, Iterable):
+            raise InputError(f"{queries!r} was given; give a list of queries")
         if queries is None and embeddings is None:
             raise InputError("no queries were given; give a list of texts, or their embeddings")
         if embeddings is not None:
@@ -149,11 +155,10 @@ class Searching(ABC):
             raise InputError(f"{len(embeddings)} embeddings were given for {len(asked)} queries")
         if queries is None and retriever == "hybrid" and embeddings is not None:
             retriever, hybrid = _by_vectors(embeddings, hybrid)
-        chosen = as_filter(where, params)
         request = Request(
             k,
             retriever,
-            chosen,
+            None,
             highlights,
             hybrid,
             rescore,
@@ -163,12 +168,19 @@ class Searching(ABC):
             offset,
             embeddings,
         )
+        filters = _each(where, params, len(asked))
+        found: dict[int, list[Hit]] = {}
         since = time.monotonic()
         with self._using() as snapshot:
-            found = answering.answer(snapshot, self._encoder, asked, request)
+            for chosen in dict.fromkeys(filters) or [None]:
+                places = [at for at, own in enumerate(filters) if own == chosen]
+                some = replace(request, where=chosen, given=among(embeddings, places))
+                texts = [asked[at] for at in places]
+                answers = answering.answer(snapshot, self._encoder, texts, some)
+                found |= zip(places, answers, strict=True)
         spent = 1000 * (time.monotonic() - since)
         _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
-        return [Hits(hits) for hits in found]
+        return [Hits(found[at]) for at in range(len(asked))]
 
     def vectors(
         self, where: Where | None = None, *, params: Params | None = None
@@ -224,3 +236,14 @@ def _by_vectors(given: Embeddings, hybrid: Hybrid | None) -> tuple[Retriever, Hy
     if given.dense is None:
         return "late", None
     return "hybrid", replace(hybrid or Hybrid(), lexical=0)
+
+
+def _each(
+    where: Where | Sequence[Where | None] | None, params: Params | None, count: int
+) -> list[Filter | None]:
+    """The filter of each of so many queries."""
+    if not isinstance(where, Sequence) or isinstance(where, str):
+        return [as_filter(where, params)] * count
+    if len(where) != count:
+        raise InputError(f"{len(where)} filters were given for {count} queries; give one for each")
+    return [as_filter(one, params if isinstance(one, str) else None) for one in where]

@@ -211,3 +211,22 @@ def test_filters_of_every_form(filled: Index) -> None:
     assert filled.delete(where="year == :y", params={"y": 2019}) == 1
     with pytest.raises(FilterError, match="params"):
         filled.search("dog", params={"y": 2019})
+
+
+def test_each_query_of_a_batch_may_have_a_filter_of_its_own(filled: Index) -> None:
+    queries = ["dog", "fox", "dog", "hund", "dog"]
+    filters: list[Any] = ["year == 2021", None, {"draft": True}, "year == 2021", "false"]
+    alone = [filled.search(query, where=one) for query, one in zip(queries, filters, strict=True)]
+    assert filled.search_batch(iter(queries), where=filters) == alone
+    made = filled.encoder.encode_queries(queries)
+    found = filled.search_batch(queries, where=tuple(filters), embeddings=made)
+    assert [[hit.passage for hit in hits] for hits in found] == [
+        [hit.passage for hit in hits] for hits in alone
+    ]
+    assert filled.search_batch([], where=[]) == []
+    (one, other) = filled.search_batch(["dog", "dog"], where=["year == :y", None], params={"y": 1})
+    assert one == [] and other
+    with pytest.raises(InputError, match="1 filters were given for 2 queries"):
+        filled.search_batch(["dog", "fox"], where=["true"])
+    with pytest.raises(InputError, match="give a list of queries"):
+        filled.search_batch(3)  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ def test_vectors_of_others_are_searched_without_a_model(tmp_path: Path, foreign:
         assert again.encoder.fingerprint == foreign.encoder.fingerprint
         by_vector = again.search(vector=asked.dense[0])
         assert ids(by_vector)[0] == "cat.txt" and by_vector[0].ranks == {"dense": 1}
+        assert again.search("  ", vector=asked.dense[0]) == by_vector
         by_tokens = again.search(tokens=asked.tokens)
         assert ids(by_tokens)[0] == "cat.txt" and by_tokens[0].ranks == {"late": 1}
         fused = again.search(vector=asked.dense[0], tokens=asked.tokens, k=1)

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import among
 from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.hits import Listed, hits
 from retrieval.index.reading.relevance import relevances
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.types import Embeddings, Hit
+from retrieval.types import Hit
 
 GROUPED = 100
 """Of so many best passages those of one document are put together."""
@@ -44,7 +45,7 @@ def answer(
             texts,
             request.retriever,
             request.hybrid,
-            _part(request.given, first, first + len(texts)),
+            among(request.given, range(first, first + len(texts))),
         )
         with snapshot.guarded():
             listed = _listed(snapshot, slot, asked, request, allowed)
@@ -134,17 +135,6 @@ def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> 
 def _page(run: Run, request: Request) -> Run:
     """The k passages of the run that are shown, from `offset` on."""
     return run.at(np.arange(request.offset, min(request.depth, len(run))))
-
-
-def _part(embeddings: Embeddings | None, first: int, end: int) -> Embeddings | None:
-    """Those of the texts from `first` to `end`."""
-    if embeddings is None:
-        return None
-    dense, tokens, offsets = embeddings.dense, embeddings.tokens, embeddings.offsets
-    if tokens is not None and offsets is not None:
-        tokens = tokens[offsets[first] : offsets[end]]
-        offsets = offsets[first : end + 1] - offsets[first]
-    return Embeddings(None if dense is None else dense[first:end], tokens, offsets)
 
 
 def _firsts(values: ArrayLike) -> NDArray[np.int64]:
