@@ -8,5 +8,5 @@ problems     errors as RFC 9457 says them
 indexes      the indexes by name
 searching, documents, models    what the routes do
 openapi      the description of all that
-static/      the page
+page         the page, whose files are in static/
 """

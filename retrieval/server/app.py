@@ -19,6 +19,7 @@ from retrieval.server.answers import Json
 from retrieval.server.guard import LOOPBACK, Guard
 from retrieval.server.indexes import Indexes
 from retrieval.server.openapi import Endpoint, Handler, document
+from retrieval.server.page import page_routes
 from retrieval.server.problems import answer_to, answer_to_http, problem
 from retrieval.server.requests import Limits
 
@@ -75,6 +76,7 @@ def make_app(
         indexes.close()
 
     routes = [
+        *page_routes(),
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from retrieval.server.page import FILES
 from retrieval.server.problems import problem
 
 HEADERS: Mapping[str, str] = {
@@ -30,7 +31,7 @@ HEADERS: Mapping[str, str] = {
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-OPEN = frozenset({"/health", "/ready", "/", "/page.js", "/page.css"})
+OPEN = frozenset({"/health", "/ready", *FILES})
 """Paths that need no token: they tell nothing of what is indexed."""
 
 

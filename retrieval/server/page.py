@@ -1,0 +1,31 @@
+"""The page at `/`: four static files, which ask what programs ask."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.svg": ("page.svg", "image/svg+xml"),
+}
+"""By path: the file in `static/`, and its type."""
+
+
+def page_routes() -> list[Route]:
+    """Routes that answer the files."""
+    return [_route(path, *file) for path, file in FILES.items()]
+
+
+def _route(path: str, name: str, kind: str) -> Route:
+    content = (resources.files("retrieval.server") / "static" / name).read_bytes()
+
+    async def answer(request: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return Route(path, answer, methods=["GET"])

@@ -1,0 +1,176 @@
+"""The page at `/`: static, small, and documents on it are text, whatever they hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval import Document, Index
+from retrieval.server.page import FILES
+from tests.server.conftest import Client, Serve
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+in_chromium = pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="needs Chromium and its driver")
+MOST_BYTES = 60_000
+
+
+def source(name: str) -> str:
+    return (resources.files("retrieval.server") / "static" / name).read_text("utf-8")
+
+
+def test_the_files_are_served_and_small(client: Client) -> None:
+    total = 0
+    for path, (name, kind) in FILES.items():
+        got = client.get(path)
+        assert got.status == 200
+        assert got.headers["content-type"].startswith(kind)
+        assert got.body.decode() == source(name)
+        total += len(got.body)
+    assert total < MOST_BYTES
+
+
+def test_the_page_needs_no_token_and_tells_nothing(serve: Serve) -> None:
+    client = serve(token="t" * 20)
+    for path in FILES:
+        assert client.get(path).status == 200
+
+
+def test_the_page_has_nothing_inline_and_nothing_of_another_host() -> None:
+    page = source("page.html")
+    assert not re.search(r"\son\w+=|style=|<style|<script>|javascript:", page)
+    for name, _ in FILES.values():
+        assert "//" not in re.sub(
+            r'"http://www\.w3\.org/2000/svg"|^\s*//.*$|\s// .*$',
+            "",
+            source(name),
+            flags=re.MULTILINE,
+        )
+    unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function"
+    assert not re.search(unsafe, source("page.js"))
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    selenium = pytest.importorskip("selenium")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    assert selenium
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for option in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1100,700",
+    ):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """What the condition gives once it holds."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("nothing happened on the page")
+
+
+@pytest.mark.slow
+@in_chromium
+def test_a_search_by_keyboard(client: Client, browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    hostile = (
+        "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script> "
+        "\x1b[31m\u202egnp\u202c 🦓 zebras graze\n" + "and more\n" * 200
+    )
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document("a/<b>&.md", hostile, "<h1>zebras</h1>", {"path": "a/<b>&.md"})])
+    base = f"http://localhost:{client.port}"
+    browser.get(f"{base}/")
+    run = browser.execute_script
+
+    def texts(selector: str) -> list[str]:
+        found: list[str] = run(
+            "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)", selector
+        )
+        return found
+
+    keys = browser.switch_to.active_element
+    assert keys.get_attribute("id") == "query"
+    keys.send_keys("zebras graze")
+    until(lambda: texts(".hit"))
+    assert texts(".path")[0].startswith("a › <b>&.md:")
+    assert set(texts(".hit:first-child .lines mark")) >= {"zebras", "graze"}
+    assert "\x1b" not in texts(".lines")[0]
+    assert "\u202e" not in texts(".lines")[0]
+    assert "<img src=x" in texts(".lines")[0]
+    keys.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP)
+    assert run("return [...document.querySelectorAll('.hit')].findIndex(e => e.ariaCurrent)") == 0
+    keys.send_keys(Keys.ENTER)
+    until(lambda: texts("#passage"))
+    assert {"zebras", "graze"} <= set(texts("#passage mark"))
+    assert "<script>" in texts("#text")[0]
+    assert "q=zebras+graze" in browser.current_url
+    keys.send_keys(Keys.ESCAPE)
+    assert run("return document.getElementById('document').hidden")
+    keys.send_keys(Keys.ESCAPE)
+    until(lambda: not texts(".hit"))
+    run("document.activeElement.blur()")
+    browser.find_element("tag name", "body").send_keys("/")
+    assert run("return document.activeElement.id") == "query"
+    keys.send_keys('where "')
+    until(lambda: texts("#said")[0])
+    assert run("return document.querySelectorAll('#hits img, #hits script, #text img').length") == 0
+    assert browser.title == "retrieval"
+    assert browser.get_log("browser") == []
+    events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
+    asked = {one["params"].get("request", {}).get("url", base) for one in events}
+    assert all(url.startswith((base, "data:", "chrome")) for url in asked), asked
+
+
+@pytest.mark.slow
+@in_chromium
+@pytest.mark.parametrize("width", [1200, 390])
+def test_nothing_stands_beyond_the_edge(client: Client, browser: Any, width: int) -> None:
+    long = "x" * 500
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document(f"{long}.md", f"zebras {long}", long)])
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.get(f"http://localhost:{client.port}/?q=zebras")
+    run = browser.execute_script
+    until(lambda: run("return document.querySelectorAll('.hit').length"))
+    run("document.querySelector('.hit').click()")
+    until(lambda: not run("return document.getElementById('document').hidden"))
+    assert run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+@in_chromium
+def test_the_page_asks_for_the_token(serve: Serve, browser: Any) -> None:
+    client = serve(token="t" * 20)
+    browser.get(f"http://localhost:{client.port}/?q=waits")
+    run = browser.execute_script
+    until(lambda: not run("return document.getElementById('login').hidden"))
+    browser.find_element("id", "token").send_keys("t" * 20 + "\n")
+    until(lambda: run("return document.querySelectorAll('.hit').length"))
