@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import FilterError
@@ -491,6 +491,8 @@ def test_errors_say_what_and_where(where: str, message: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("ab.`'\"\\()[],=!<>-109e \n\0é") | st.characters(), max_size=30))
+@example("heading")
+@example("place.page > 3 or text contains 'a'")
 def test_any_text_parses_or_is_a_filter_error(text: str) -> None:
     try:
         where = parse_filter(text)
@@ -499,7 +501,7 @@ def test_any_text_parses_or_is_a_filter_error(text: str) -> None:
     else:
         sql, params = where.to_sql()
         database([{"id": "a", "title": "", "metadata": {}}]).execute(
-            f"SELECT 1 FROM documents AS d WHERE {sql}", params
+            f"SELECT 1 FROM documents AS d, (SELECT '{{}}' AS structure) AS p WHERE {sql}", params
         ).fetchall()
 
 
