@@ -1,4 +1,4 @@
-"""Text that is safe to show: what could steer a terminal is gone, and its width is known."""
+"""Text that is safe to show: nothing steers a terminal, what cannot be seen is told."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import re
 import unicodedata
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065"
+    "\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's default-ignorable code points (DerivedCoreProperties.txt), those of `_UNSAFE` left out,
+and the annotation characters."""
+
+_JOINERS = frozenset("\u200c\u200d")
+_VARIANTS = re.compile("[\ufe00-\ufe0f]")
+_KEYCAP = "\u20e3"
+_SOFT_HYPHEN = "\u00ad"
 
 
 def safe(text: str) -> str:
     """The text with U+FFFD for what could move a terminal's cursor or reorder its line.
 
     A document may hold escape sequences; printing them as they are would run them. Tabs become
-    four spaces, and line breaks one space.
+    four spaces, and line breaks one space. Characters that cannot be seen, by which a text may hide
+    another, are shown by their code points, as `<U+200B>`; they stay where spelling needs them:
+    joiners and variants in scripts other than ASCII and in emoji, soft hyphens between letters.
     """
     if text.isascii() and text.isprintable():
         return text
-    return _UNSAFE.sub(_replacement, text)
+    return _INVISIBLE.sub(_told, _UNSAFE.sub(_replacement, text))
 
 
 def columns(text: str) -> int:
@@ -34,3 +48,21 @@ def _columns(character: str) -> int:
 
 def _replacement(match: re.Match[str]) -> str:
     return {"\t": "    ", "\n": " ", "\r": ""}.get(match[0], "\ufffd")
+
+
+def _told(match: re.Match[str]) -> str:
+    character, at = match[0], match.start()
+    before, after = match.string[at - 1 : at], match.string[at + 1 : at + 2]
+    if character == _SOFT_HYPHEN:
+        is_spelling = before.isalpha() and after.isalpha()
+    elif character in _JOINERS or _VARIANTS.match(character):
+        # Beyond the one variant that a joiner may follow, runs of these are how texts are hidden.
+        if character in _JOINERS and _VARIANTS.match(before):
+            before = match.string[at - 2 : at - 1]
+        shaped = not before.isascii() and unicodedata.category(before)[0] in "LMS"
+        is_spelling = (shaped and not _INVISIBLE.match(before)) or (
+            after == _KEYCAP and character not in _JOINERS
+        )
+    else:
+        is_spelling = False
+    return character if is_spelling else f"<U+{ord(character):04X}>"

@@ -49,3 +49,34 @@ def test_safe_replaces_what_steers_a_terminal(character: str) -> None:
 
 def test_columns() -> None:
     assert [columns(text) for text in ("abc", "検索", "e\u0301", "a\u200db")] == [3, 4, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pass\u200bword", "pass<U+200B>word"),
+        ("\ufeffstart", "<U+FEFF>start"),
+        ("hi\U000e0049\U000e007f", "hi<U+E0049><U+E007F>"),
+        ("a\u2062b\u3164", "a<U+2062>b<U+3164>"),
+        ("a\u200d\ufe01b", "a<U+200D><U+FE01>b"),
+        ("\u0645\ufe0f\ufe0f\u200c\ufe0f", "\u0645\ufe0f<U+FE0F><U+200C><U+FE0F>"),
+        ("12\u00ad34", "12<U+00AD>34"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown_by_its_code_point(text: str, shown: str) -> None:
+    assert safe(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian
+        "\u0915\u094d\u200d\u0937",  # Hindi
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",  # a family
+        "\u2764\ufe0f\u200d\U0001f525",  # a heart on fire
+        "1\ufe0f\u20e3",  # a key
+        "Donau\u00addampf",
+    ],
+)
+def test_what_spelling_needs_stays(text: str) -> None:
+    assert safe(text) == text

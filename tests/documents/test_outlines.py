@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from retrieval.documents.formats import first_heading, format_of, markdown, rst
 from retrieval.documents.formats.code import by_layout
@@ -77,6 +78,48 @@ def test_markdown_parsed_in_pieces_has_the_outline_of_the_whole(
         patch.setattr(markdown, "_PIECE_CHARS", piece)
         in_pieces = markdown.outline(text)
     assert in_pieces == markdown.outline(text)
+
+
+LIST_LINES = st.sampled_from(
+    [
+        *("- item", "* star", "1. one", "2) two", "  nested", "  - deeper", "    - x", "", "text"),
+        *("> q", " - ind", "    code", "-", "- ```", "- > q", "- - -", "- # h", "10. ten", "---"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LIST_LINES, max_size=30), st.integers(1, 60))
+def test_a_list_parsed_in_pieces_has_the_outline_of_the_whole(lines: list[str], piece: int) -> None:
+    text = "\n".join(lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markdown, "_PIECE_CHARS", piece)
+        in_pieces = markdown.outline(text)
+    assert in_pieces == markdown.outline(text)
+
+
+@pytest.mark.parametrize("item", ["- item", "1. item", "- a\n  - nested\n\n  more"])
+def test_of_a_long_list_a_piece_is_parsed_at_a_time(
+    item: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser's tokens take a hundred times the memory of what it parses."""
+    parsed: list[int] = []
+    whole = markdown._parser()
+
+    class Counting:
+        def parse(self, text: str) -> list[Token]:
+            parsed.append(len(text))
+            return whole.parse(text)
+
+    monkeypatch.setattr(markdown, "_parser", Counting)
+    monkeypatch.setattr(markdown, "_PIECE_CHARS", 2000)
+    text = f"Items:\n\n{(item + chr(10)) * 2000}\nend\n"
+    found = markdown.outline(text)
+    assert max(parsed) < 2000 + 20
+    assert sum(parsed) < 2 * len(text)
+    outer = [block for block in found.blocks if block.kind == "list" and block.lead]
+    assert [(block.start, block.lead) for block in outer] == [(8, "Items:")]
+    assert text[outer[0].end :].strip() == "end"
 
 
 @settings(max_examples=200, deadline=None)

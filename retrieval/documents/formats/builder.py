@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from retrieval.documents.outline import (
     Block,
@@ -135,6 +135,10 @@ class OutlineBuilder:
         sentence, stands = self.lead()
         self._block("list", start, end, sentence, stands, in_list)
         self.items += items
+
+    def extend(self, at: int, end: int) -> None:
+        """Let the block that was noted as number `at`, from 0, go on to `end`."""
+        self.blocks[at] = replace(self.blocks[at], end=end)
 
     def _block(
         self,

@@ -82,9 +82,14 @@ def outline(text: str) -> Outline:
     first = bisect_left(lines, front.end()) if front else 0
     lines.append(len(text))
     found = OutlineBuilder(text, _plain)
-    for token, start, end in _blocks(text, lines, first):
+    list_at = 0  # of the blocks, the list that was noted last and stands in no other
+    for token, start, end, goes_on in _blocks(text, lines, first):
         span = lines[start], lines[end]
+        if goes_on:
+            found.extend(list_at, span[1])
+            continue
         if token.level == 0:
+            list_at = len(found.blocks)
             found.tops.append(span[0])
         elif token.type in _NESTED:
             found.items.append(span[0])
@@ -186,19 +191,24 @@ def _cells(row: str) -> list[str]:
     return _BAR.split(row.removeprefix("|").removesuffix("|"))
 
 
-def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int, int]]:
+def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int, int, bool]]:
     """Every block with its first line and the line after its last, in the order of the text.
 
     The text is parsed piece by piece. The last block of a piece may go on in the next one, so it is
-    parsed again from its start, in a piece of twice the size if it fills a whole one.
+    parsed again from its start. If it fills a whole piece, a list is parsed again from its last
+    item only, and anything else in a piece of twice the size.
 
     Args:
         text: the whole text.
         lines: where each line starts, and the end of the text.
         line: the line to begin at.
+
+    Yields:
+        The token, its lines, and whether it stands for more of the outer list that came before.
     """
     size = _PIECE_CHARS
     end = len(lines) - 1
+    goes_on = False
     while line < end:
         stop = min(max(bisect_left(lines, lines[line] + size), line + 1), end)
         tokens = _parser().parse(text[lines[line] : lines[stop]])
@@ -210,13 +220,28 @@ def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int
                 upto = tops[-1]
                 following = line + (tokens[upto].map or [0])[0]
             if following == line:
+                upto = _last_item(tokens)
+                following = line + ((tokens[upto].map if upto else None) or [0])[0]
+            if following == line:
                 size *= 2
                 continue
+        in_list = goes_on
+        goes_on = upto < len(tokens) and tokens[upto].type == "list_item_open"
         for token in tokens[:upto]:
             if token.map:
-                yield token, line + token.map[0], min(line + token.map[1], end)
+                last = following if goes_on and token.level == 0 else line + token.map[1]
+                yield token, line + token.map[0], min(last, end), in_list
+            in_list = False
         line = following
         size = _PIECE_CHARS
+
+
+def _last_item(tokens: list[Token]) -> int:
+    """The place of the last item of the list that these tokens begin with; 0 if it is no list."""
+    if tokens[0].type not in _LISTS:
+        return 0
+    outer = (at for at, token in enumerate(tokens) if token.level == 1)
+    return max((at for at in outer if tokens[at].type == "list_item_open"), default=0)
 
 
 @cache
