@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from retrieval.errors import IndexFormatOutdated, InputError, StorageError
+from retrieval.errors import IndexFormatOutdated, InputError, RetrievalError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.changing import Changing
 from retrieval.index.encoder import EncoderSlot
@@ -184,7 +184,10 @@ class Index(Searching, Changing, Listing):
     def __repr__(self) -> str:
         with self._state:
             closed = self._snapshot is None
-        held = "closed" if closed else f"{len(self)} documents"
+        try:
+            held = "closed" if closed else f"{len(self)} documents"
+        except RetrievalError:  # damaged, or opened before a fork
+            held = "unreadable"
         return f"{type(self).__name__}({str(self.path)!r}, {held})"
 
     def __enter__(self) -> Index:

@@ -294,7 +294,7 @@ def test_a_passage_leaves_room_for_its_title(tmp_path: Path) -> None:
         (Document("a", "x", None), "title None"),  # type: ignore[arg-type]
         (Document("a", "x\ud800"), "surrogate pair at character 1"),
         (Document("a", "x", metadata={"n": float("nan")}), "metadata of document 'a'"),
-        (Document("a", "x", metadata={"n": np.float32(1)}), "metadata of document 'a'"),
+        (Document("a", "x", metadata={"n": np.complex64(1)}), "metadata of document 'a'"),
         (Document("a", "x", metadata={1: "n"}), "a key is not a text"),  # type: ignore[dict-item]
         (Document("a", "x", metadata={"n": "\udfff"}), "surrogate"),
         (Document("a", "x", metadata=[1]), "metadata of document 'a'"),  # type: ignore[arg-type]

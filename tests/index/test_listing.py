@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 from retrieval.errors import FilterError, InputError, StorageError
@@ -230,3 +235,42 @@ def test_each_query_of_a_batch_may_have_a_filter_of_its_own(filled: Index) -> No
         filled.search_batch(["dog", "fox"], where=["true"])
     with pytest.raises(InputError, match="give a list of queries"):
         filled.search_batch(3)  # type: ignore[arg-type]
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+def test_values_of_python_are_metadata(index: Index) -> None:
+    zone = timezone(timedelta(hours=2))
+    given = {
+        "day": date(2024, 3, 1),
+        "at": datetime(2024, 3, 1, 12, tzinfo=zone),
+        "uuid": UUID(int=7),
+        "whole": Decimal("3.0"),
+        "part": Decimal("0.5"),
+        "colour": [Colour.RED, {"inner": Colour.RED}],
+        "number": np.int64(5),
+        "row": np.array([1.5, 2.5], np.float32),
+    }
+    index.add([Document("a", "text", metadata=given)])
+    assert index.add([Document("a", "text", metadata=given)]) == 0  # as it was
+    assert index.get("a") == Document(
+        "a",
+        "text",
+        metadata={
+            "day": "2024-03-01",
+            "at": "2024-03-01T12:00:00+02:00",
+            "uuid": "00000000-0000-0000-0000-000000000007",
+            "whole": 3,
+            "part": 0.5,
+            "colour": ["red", {"inner": "red"}],
+            "number": 5,
+            "row": [1.5, 2.5],
+        },
+    )
+    for name in ("at", "day", "uuid", "whole", "part", "number"):
+        assert index.ids({name: given[name]}) == ["a"], name
+    for value in (object(), {1}, np.float32("nan"), Decimal("inf"), Decimal("nan"), b"x", 1j):
+        with pytest.raises(InputError, match="cannot be stored as JSON"):
+            index.add([Document("b", "text", metadata={"value": value})])

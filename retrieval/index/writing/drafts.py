@@ -7,6 +7,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +48,11 @@ def checked(document: Document) -> Document:
         metadata = dict(document.metadata)
         if any(not isinstance(key, str) for key in metadata):
             raise TypeError("a key is not a text")
-        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(metadata, default=_plain, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"the metadata of document {document.id!r} cannot be stored as JSON ({error}); "
-            "give texts, finite numbers, booleans, lists and objects"
+            "give texts, finite numbers, booleans, dates, times, lists and objects"
         ) from error
     _encodable(document.id, "metadata", text)
     return Document(document.id, document.text, document.title, json.loads(text))
@@ -179,6 +184,22 @@ class Draft:
     def fields_of(self, row: PassageRow) -> Mapping[str, str]:
         """The words of a passage."""
         return lexical_fields(self.document.title, self.path, row.context, self.text_of(row))
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON does not know as one that it does: dates and times as ISO 8601."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if whole else float(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is none of them")
 
 
 def _encodable(id: str, name: str, value: str) -> None:
