@@ -183,6 +183,6 @@ def endpoints(indexes: Indexes, limits: Limits, *, read_only: bool) -> list[Endp
                 body=models.RERANK,
                 example=rerank,
             )
-            for path in ("/rerank", "/v1/rerank")
+            for path in ("/rerank", "/v1/rerank", "/v2/rerank")
         ),
     ]

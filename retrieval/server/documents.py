@@ -106,7 +106,7 @@ class Documents:
                 changed = index.add(documents)
             return {"given": len(documents), "changed": changed}
 
-        return Json(await self._limits.in_thread(work))
+        return Json(await self._limits.in_thread(work, writes=True))
 
     async def delete(self, request: Request) -> Response:
         """Delete the document of an id, or those that a filter fits."""
@@ -122,7 +122,7 @@ class Documents:
                 ids = [values["id"]] if values["id"] is not None else index.ids(values["where"])
                 return {"deleted": index.delete(ids)}
 
-        return Json(await self._limits.in_thread(work))
+        return Json(await self._limits.in_thread(work, writes=True))
 
     async def delete_one(self, request: Request) -> Response:
         """Delete a document."""
@@ -137,7 +137,7 @@ class Documents:
                 raise Problem(404, f"the index holds no document {ascii(id)[:200]}")
             return {"deleted": deleted}
 
-        return Json(await self._limits.in_thread(work))
+        return Json(await self._limits.in_thread(work, writes=True))
 
     def _check_writable(self) -> None:
         if self._read_only:

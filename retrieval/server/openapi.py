@@ -81,6 +81,7 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "message": {"type": "string", "description": "the same as `detail`"},
         "code": {"type": "string"},
     },
     "required": ["title", "status", "detail"],

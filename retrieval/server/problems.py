@@ -42,8 +42,9 @@ def problem(
     status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer `application/problem+json`; `code` is the class of the error, if it has one."""
-    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status}
-    body["detail"] = " ".join(detail.split())
+    line = " ".join(detail.split())
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": line}
+    body["message"] = line  # what OpenAI's and Cohere's clients show
     if code:
         body["code"] = code
     answer = Json(body, status, headers)

@@ -25,7 +25,7 @@ class Limits:
     Attributes:
         body: bytes.
         body_seconds: for the body to come in.
-        threads: requests that are worked on at once.
+        threads: requests that are worked on at once, beside one that writes.
         waiting: requests that wait for a thread; one more is refused.
     """
 
@@ -33,21 +33,23 @@ class Limits:
     body_seconds: float = 30.0
     threads: int = 8
     waiting: int = 128
-    _limiter: CapacityLimiter | None = field(default=None, init=False)
+    _readers: CapacityLimiter | None = field(default=None, init=False)
+    _writers: CapacityLimiter | None = field(default=None, init=False)
 
-    async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Do blocking work in a thread.
+    async def in_thread(self, work: Callable[[], Result], *, writes: bool = False) -> Result:
+        """Do blocking work in a thread; what writes has one of its own and holds up no search.
 
         Raises:
             Problem: too many requests wait already.
         """
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(self.threads)
-        if self._limiter.statistics().tasks_waiting >= self.waiting:
+        if self._readers is None or self._writers is None:
+            self._readers, self._writers = CapacityLimiter(self.threads), CapacityLimiter(1)
+        limiter = self._writers if writes else self._readers
+        if limiter.statistics().tasks_waiting >= self.waiting:
             raise Problem(
                 429, f"{self.waiting} requests wait already; try again", {"retry-after": "1"}
             )
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
 async def body_of(request: Request, limits: Limits) -> Any:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from retrieval.errors import EncoderError
 from retrieval.types import Encoder, EncoderSide
 
+_AT_ONCE = 64
+"""Texts whose token vectors are held at once."""
+
 
 def embed(encoder: Encoder, texts: Sequence[str], side: EncoderSide) -> NDArray[np.float32]:
     """The dense vectors of texts: f32 [n, D], unit length.
@@ -34,14 +37,16 @@ def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.flo
     Raises:
         EncoderError: the encoder has no token head.
     """
-    asked, read = encoder.encode_queries([query]), encoder.encode_documents(texts)
-    if asked.tokens is None or read.tokens is None or read.offsets is None:
-        raise EncoderError(f"encoder {encoder.name!r} has no token head; use one that has")
-    cosines = asked.tokens @ read.tokens.T
+    asked = encoder.encode_queries([query]).tokens
     scores = np.zeros(len(texts), np.float32)
-    for at, (start, end) in enumerate(zip(read.offsets, read.offsets[1:], strict=False)):
-        if end > start and len(cosines):
-            scores[at] = cosines[:, start:end].max(axis=1).mean()
+    for first in range(0, len(texts), _AT_ONCE):
+        read = encoder.encode_documents(texts[first : first + _AT_ONCE])
+        if asked is None or read.tokens is None or read.offsets is None:
+            raise EncoderError(f"encoder {encoder.name!r} has no token head; use one that has")
+        cosines = asked @ read.tokens.T
+        for at, (start, end) in enumerate(zip(read.offsets, read.offsets[1:], strict=False), first):
+            if end > start and len(cosines):
+                scores[at] = cosines[:, start:end].max(axis=1).mean()
     return np.clip(scores, 0.0, 1.0)
 
 

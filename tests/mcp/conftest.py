@@ -23,6 +23,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
     project = tmp_path / "project"
+    write_files(project)
+    (tmp_path / "secret.txt").write_text("nobody may read this")
+    return project
+
+
+def write_files(project: Path) -> None:
+    """A page, code, and records."""
     (project / "src").mkdir(parents=True)
     (project / "locks.md").write_text(
         "# Locks\n\nA writer takes the lock before it writes.\n\n## Waiting\n\nWho comes second "
@@ -34,25 +41,33 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "def release(lock: Lock) -> None:\n    lock.taken = False\n"
     )
     (project / "rows.jsonl").write_text('{"text": "one row"}\n{"text": "another row"}\n')
-    (tmp_path / "secret.txt").write_text("nobody may read this")
-    return project
+
+
+@contextlib.contextmanager
+def tools_over(index: Path, *, allow_write: bool = False) -> Iterator[Ask]:
+    """Tools over an index; each is asked by its name."""
+    kept = KeptOpen(index)
+    tools = Tools(lambda: kept, allow_write=allow_write)
+    offered = {one.name: one for one in make_tools(tools, allow_write=allow_write)}
+
+    def ask(name: str, call: Call | None = None, **arguments: Any) -> ToolResult:
+        return offered[name].run(arguments, call or Call(lambda message: None))
+
+    try:
+        yield ask
+    finally:
+        tools.stop()
+        kept.close()
 
 
 @pytest.fixture
 def open_tools(folder: Path) -> Iterator[Callable[..., Ask]]:
-    """Tools over the folder's index; each is asked by its name."""
+    """Tools over the folder's index."""
     with contextlib.ExitStack() as stack:
 
         def opened(*, allow_write: bool = False, index: Path | None = None) -> Ask:
-            kept = KeptOpen(index or folder / ".retrieval")
-            tools = Tools(lambda: kept, allow_write=allow_write)
-            stack.callback(kept.close)
-            stack.callback(tools.stop)
-            offered = {one.name: one for one in make_tools(tools, allow_write=allow_write)}
-
-            def ask(name: str, call: Call | None = None, **arguments: Any) -> ToolResult:
-                return offered[name].run(arguments, call or Call(lambda message: None))
-
-            return ask
+            return stack.enter_context(
+                tools_over(index or folder / ".retrieval", allow_write=allow_write)
+            )
 
         yield opened

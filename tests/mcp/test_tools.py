@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import retrieval.encoders
 from retrieval.errors import IndexLocked
 from retrieval.index import Index
 from retrieval.mcp import tools, updating
 from retrieval.mcp.tools import Tools, make_tools
 from retrieval.mcp.wire import Call, CancelledError, ToolError
 from retrieval.service.kept_open import KeptOpen
-from tests.mcp.conftest import Ask
+from tests.index.fake_encoder import FakeEncoder
+from tests.mcp.conftest import Ask, tools_over, write_files
 
 Open = Callable[..., Ask]
 
@@ -255,3 +260,52 @@ def test_index_is_offered_only_with_leave_to_write(folder: Path) -> None:
         names = {tool.name: tool.read_only for tool in offered}
         assert ("index" in names) == allow_write
         assert all(read_only == (name != "index") for name, read_only in names.items())
+
+
+ODD = st.sampled_from(["", " ", "\0", "\ud800", "((", '"', "-x", "..", "*", "[", "true", "a == 1"])
+VALUE = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 20)
+    | st.integers()
+    | st.floats()
+    | ODD
+    | st.text(max_size=5)
+    | st.sampled_from(["locks.md", "src/lock.py", "rows.jsonl"])
+    | st.lists(st.none(), max_size=1)
+)
+NAMES = ("query", "k", "path_glob", "where", "max_lines", "path", "start_line", "end_line", "line")
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Tools over one index for all examples."""
+    folder = tmp_path_factory.mktemp("lasting")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder())
+        write_files(folder)
+        with tools_over(folder / ".retrieval") as ask:
+            ask("search", query="lock")
+            yield ask
+
+
+@given(
+    name=st.sampled_from(["search", "read", "outline", "find_related", "status"]),
+    arguments=st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=4),
+    sure=st.booleans(),
+)
+@settings(max_examples=200)
+def test_no_arguments_are_a_fault(
+    lasting: Ask, name: str, arguments: dict[str, Any], sure: bool
+) -> None:
+    if sure:
+        needed = "query" if name == "search" else "path"
+        arguments = {needed: "locks.md", **arguments}
+    try:
+        answer = lasting(name, **arguments)
+    except ToolError as error:
+        assert "\n" not in str(error)
+        assert str(error)
+    else:
+        json.dumps(dict(answer.structured), allow_nan=False)
+        assert answer.text

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 from retrieval import Document, Index
 from retrieval.errors import IndexLocked, InputError
 from retrieval.server.app import make_app
+from retrieval.server.requests import Limits
 from retrieval.service.json_shape import hits_as_dicts
 from tests.index.fake_encoder import FakeEncoder
 from tests.server.conftest import DOCUMENTS, Client, Serve
@@ -103,6 +107,39 @@ def test_what_another_process_wrote_is_found(client: Client) -> None:
     assert client.get("/v1/search?q=zebras&k=1").json["hits"][0]["document_id"] == "z"
 
 
+def test_what_writes_holds_up_no_search(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve(limits=Limits(threads=1))
+    begun, go = threading.Event(), threading.Event()
+    real = Index.add
+
+    def held(self: Index, documents: list[Document]) -> int:
+        begun.set()
+        assert go.wait(60)
+        return real(self, documents)
+
+    monkeypatch.setattr(Index, "add", held)
+    body = {"documents": [{"id": "z", "text": "zebras"}]}
+    with ThreadPoolExecutor(1) as pool:
+        added = pool.submit(client.post, f"{AT}/documents", body)
+        try:
+            assert begun.wait(60)
+            assert client.get("/v1/search?q=waits").json["hits"]
+        finally:
+            go.set()
+        assert added.result().json == {"given": 1, "changed": 1}
+
+
+def test_many_at_once_are_each_answered_as_alone(client: Client) -> None:
+    queries = ["who waits", "take lock", "second", "alert", "nothing of that"] * 8
+
+    def ask(query: str) -> Any:
+        return client.post(f"{AT}/search", {"query": query}).json
+
+    alone = {query: ask(query) for query in set(queries)}
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(ask, queries)) == [alone[query] for query in queries]
+
+
 def test_a_server_that_only_reads(serve: Serve) -> None:
     client = serve(read_only=True)
     body = {"documents": [{"id": "z", "text": "zebras"}]}
@@ -190,6 +227,27 @@ def test_what_cannot_be_answered_is_said_in_a_line(
     refused = client.ask(method, path, body)
     assert refused.status == status
     assert said in refused.detail
+
+
+@pytest.mark.slow
+def test_the_clients_of_other_services_are_served(client: Client) -> None:
+    base = f"http://127.0.0.1:{client.port}"
+    openai = pytest.importorskip("openai", reason="pip install openai cohere")
+    cohere = pytest.importorskip("cohere", reason="pip install openai cohere")
+    with openai.OpenAI(base_url=f"{base}/v1", api_key="none") as one:
+        (model,) = one.models.list().data
+        assert model.id == "fake-words"
+        packed = one.embeddings.create(model=model.id, input=["who waits"]).data[0].embedding
+        plain = one.embeddings.create(
+            model=model.id, input="who waits", encoding_format="float"
+        ).data[0]
+        assert np.allclose(packed, plain.embedding)
+        with pytest.raises(openai.NotFoundError, match="there is 'fake-words'"):
+            one.embeddings.create(model="other", input="x")
+    for kind in (cohere.Client, cohere.ClientV2):
+        other = kind(base_url=base, api_key="none")
+        found = other.rerank(query="who", documents=["no", "who"], model=model.id, top_n=1)
+        assert [result.index for result in found.results] == [1]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b'{"k": NaN}', b"[" * 100_000, b""])
