@@ -77,13 +77,22 @@ class Comparing(ABC):
             raise InputError(f"k={k!r} asks for no text; give a number of at least 1, or None")
         listed = texts if isinstance(texts, str) or texts is None else list(texts)
         made = self.encode_documents(listed)
-        scores = _scores(self.encode_queries([query]), made)
+        scores = scores_of(self.encode_queries([query]), made)
         scores[[not text.strip() for text in listed]] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
         return [Ranked(int(at), float(scores[at]), listed[at]) for at in order]
 
 
-def _scores(query: Embeddings, texts: Embeddings) -> NDArray[np.float32]:
+def scores_of(query: Embeddings, texts: Embeddings) -> NDArray[np.float32]:
+    """What late interaction scores each text, or the cosine where there are no token vectors.
+
+    Args:
+        query: embeddings of one query.
+        texts: of n texts.
+
+    Returns:
+        f32 [n]; -inf for a text without token vectors.
+    """
     if query.tokens is None or texts.tokens is None or texts.offsets is None:
         assert query.dense is not None and texts.dense is not None
         return np.asarray(texts.dense @ query.dense[0], np.float32)

@@ -104,6 +104,7 @@ class Updates:
             return self._run
 
     def _work(self, run: _Run) -> None:
+        from retrieval.service.opening import not_left_empty
         from retrieval.service.updating import update
 
         def progress(now: SyncProgress) -> None:
@@ -112,10 +113,11 @@ class Updates:
                 raise _StoppedError
 
         try:
-            if run.paths:
-                self._kept.make()
-            with self._kept.using() as index:
-                run.report = update(index, run.paths, progress=progress)
+            with not_left_empty(self._kept.folder):
+                if run.paths:
+                    self._kept.make()
+                with self._kept.using() as index:
+                    run.report = update(index, run.paths, progress=progress)
         except BaseException as error:
             run.error = error
         finally:

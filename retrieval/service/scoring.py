@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.encoders.comparing import scores_of
 from retrieval.errors import EncoderError
 from retrieval.types import Encoder, EncoderSide
 
@@ -31,23 +32,16 @@ def embed(encoder: Encoder, texts: Sequence[str], side: EncoderSide) -> NDArray[
 def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """How well each text answers the query, f32 [n] from 0 to 1.
 
-    MaxSim (Khattab and Zaharia 2020) over the number of the query's vectors: the mean of the best
-    cosine that each of them has in the text; below 0 is 0.
-
-    Raises:
-        EncoderError: the encoder has no token head.
+    Late interaction's score over the number of the query's vectors: the mean of the best cosine
+    that each of them has in the text. With an encoder without a token head it is the cosine of the
+    dense vectors. Below 0 is 0.
     """
-    asked = encoder.encode_queries([query]).tokens
-    scores = np.zeros(len(texts), np.float32)
+    asked = encoder.encode_queries([query])
+    summed = [np.empty(0, np.float32)]
     for first in range(0, len(texts), _AT_ONCE):
-        read = encoder.encode_documents(texts[first : first + _AT_ONCE])
-        if asked is None or read.tokens is None or read.offsets is None:
-            raise EncoderError(f"encoder {encoder.name!r} has no token head; use one that has")
-        cosines = asked @ read.tokens.T
-        for at, (start, end) in enumerate(zip(read.offsets, read.offsets[1:], strict=False), first):
-            if end > start and len(cosines):
-                scores[at] = cosines[:, start:end].max(axis=1).mean()
-    return np.clip(scores, 0.0, 1.0)
+        summed.append(scores_of(asked, encoder.encode_documents(texts[first : first + _AT_ONCE])))
+    count = 1 if asked.tokens is None else max(1, len(asked.tokens))
+    return np.clip(np.concatenate(summed) / count, 0.0, 1.0)
 
 
 def count_tokens(encoder: Encoder, texts: Sequence[str]) -> int:

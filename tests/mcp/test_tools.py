@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import retrieval.encoders
-from retrieval.errors import IndexLocked
+from retrieval.errors import IndexLocked, StorageError
 from retrieval.index import Index
 from retrieval.mcp import tools, updating
 from retrieval.mcp.tools import Tools, make_tools
@@ -209,6 +209,23 @@ def test_a_home_folder_is_not_indexed_unasked(
         with pytest.raises(ToolError, match="is not indexed unasked"):
             open_tools(index=index)("search", query="lock")
         assert not index.exists()
+
+
+def test_an_index_that_could_not_be_filled_is_not_left_empty(
+    open_tools: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Index.writing
+
+    def full(self: Index, **options: Any) -> Any:
+        raise StorageError("no space left; free some")
+
+    ask = open_tools()
+    monkeypatch.setattr(Index, "writing", full)
+    with pytest.raises(ToolError, match="no space left; free some"):
+        ask("search", query="lock")
+    assert not (folder / ".retrieval" / "store.sqlite").exists()
+    monkeypatch.setattr(Index, "writing", real)
+    assert ask("search", query="lock").structured["hits"]
 
 
 def test_a_call_does_not_wait_for_ever(open_tools: Open, monkeypatch: pytest.MonkeyPatch) -> None:
