@@ -26,7 +26,7 @@ LEVELS = (
     {"sync"},
     {"service", "eval"},
     {"train"},
-    {"mcp", "server"},
+    {"mcp", "server", "integrations"},
     {"cli"},
     {"__main__"},
 )
@@ -113,6 +113,7 @@ def test_imports_run_downwards() -> None:
         ("index/a.py", "from retrieval import Index", "index imports Index, which has no level"),
         ("mcp/a.py", "from retrieval.server import app", "mcp imports server"),
         ("server/a.py", "from retrieval.cli.output import hits", "server imports cli"),
+        ("integrations/a.py", "from retrieval.server import app", "integrations imports server"),
         ("index/a.py", "import retrieval", "index imports __init__, which has no level"),
         ("train/a.py", "from lab.text import corpus", "lab.text.corpus, which is not installed"),
         ("helpers.py", "from retrieval.types import Hit", "helpers has no level"),

@@ -1,0 +1,1 @@
+"""Adapters to other libraries: each a package of its own, which needs that library installed."""

@@ -1,0 +1,128 @@
+"""Documents of LangChain and of an index, turned into each other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Literal, TypeAlias, get_args
+
+from langchain_core.documents import Document
+from numpy.typing import ArrayLike
+
+from retrieval import types
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.types import Hit
+
+Returns: TypeAlias = Literal["document", "passage"]
+"""What a search gives: documents as they were added, or the passages that were found."""
+
+Found: TypeAlias = list[tuple[Document, Hit]]
+"""What a search gives, best first, with the hit that each stands for."""
+
+
+def checked_returns(returns: Returns) -> Returns:
+    """It.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if returns not in get_args(Returns):
+        raise InputError(
+            f"returns={returns!r} is unknown; choose from {', '.join(get_args(Returns))}"
+        )
+    return returns
+
+
+def put(
+    index: Index,
+    documents: Iterable[Document],
+    ids: Sequence[str | None] | None = None,
+    embeddings: ArrayLike | None = None,
+) -> list[str]:
+    """Add the documents, or replace those with the same ids; returns their ids.
+
+    A document without an id gets a random one. The `title` of its metadata, if it is a text, is
+    the title by which it is found and read, and stays in the metadata.
+
+    Args:
+        index: where to.
+        documents: what to add.
+        ids: for the documents, in the place of their own; None where there is none.
+        embeddings: f32 [n, D], their dense vectors; None asks the index's encoder.
+
+    Raises:
+        InputError: there is another number of ids than of documents, or a document cannot be
+            stored: its metadata holds what an index cannot.
+    """
+    given = list(documents)
+    if isinstance(ids, str):
+        raise InputError(f"one id, {ids!r}, was given; give a list of them")
+    names = [document.id for document in given] if ids is None else list(ids)
+    if len(names) != len(given):
+        raise InputError(f"{len(names)} ids were given for {len(given)} documents")
+    known = [str(uuid.uuid4()) if name is None else name for name in names]
+    if given:
+        index.add(map(_stored, given, known), embeddings=embeddings)
+    return known
+
+
+def got(index: Index, ids: Iterable[str]) -> list[Document]:
+    """The documents with these ids, as they were added; those that are not there are left out."""
+    wanted = list(dict.fromkeys(ids))
+    return [_as_added(found) for found in index.get_many(wanted) if found is not None]
+
+
+def found_documents(index: Index, hits: Sequence[Hit], returns: Returns) -> Found:
+    """What each hit stands for, in their order.
+
+    Args:
+        index: where they were found.
+        hits: of a search; one for each document, if `returns` is `document`.
+        returns: see `Returns`.
+    """
+    if returns == "passage":
+        return [(_passage(hit), hit) for hit in hits]
+    whole = index.get_many([hit.document_id for hit in hits])
+    # One that was deleted since the search is left out.
+    return [(_as_added(one), hit) for one, hit in zip(whole, hits, strict=True) if one is not None]
+
+
+def search_options(returns: Returns) -> dict[str, Any]:
+    """How an index is searched for what `returns` says, unless the caller says otherwise."""
+    options: dict[str, Any] = {"highlights": False}
+    if returns == "document":  # two of the same text are two documents
+        options |= {"group": "document", "copies": True}
+    return options
+
+
+def _stored(document: Document, id: str) -> types.Document:
+    title = document.metadata.get("title")
+    return types.Document(
+        id, document.page_content, title if isinstance(title, str) else "", document.metadata
+    )
+
+
+def _as_added(document: types.Document) -> Document:
+    return Document(id=document.id, page_content=document.text, metadata=dict(document.metadata))
+
+
+def _passage(hit: Hit) -> Document:
+    """The passage: the metadata is its document's, and where it stands as far as that is known."""
+    where = {
+        "source": hit.path,
+        "title": hit.title,
+        "heading": hit.heading,
+        "symbol": hit.symbol,
+        **asdict(hit.place),
+    }
+    told = {key: value for key, value in where.items() if value not in (None, "")}
+    told |= {
+        "start_index": hit.passage.start,
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+        "score": hit.score,
+        "relevance": hit.relevance,
+    }
+    return Document(id=hit.document_id, page_content=hit.text, metadata=told | dict(hit.metadata))

@@ -1,0 +1,41 @@
+"""Maximal marginal relevance over what a search found."""
+
+from __future__ import annotations
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.vectorstores.utils import maximal_marginal_relevance
+from numpy.typing import ArrayLike
+
+from retrieval.index import Index
+from retrieval.integrations.langchain.documents import Found
+
+
+def unlike(
+    index: Index, vector: ArrayLike, found: Found, k: int, lambda_mult: float
+) -> list[Document]:
+    """k of what was found: like the query, and unlike those before.
+
+    Args:
+        index: where they were found; the dense vectors that it keeps of the passages are compared.
+        vector: the query's dense vector [D].
+        found: what is chosen from.
+        k: how many, at most.
+        lambda_mult: what likeness to the query counts, 0 to 1; unlikeness counts the rest.
+    """
+    if not found:
+        return []
+    ids = list({hit.document_id for _, hit in found})
+    stored = {
+        (passage.document_id, passage.ordinal): embeddings.dense
+        for passage, embeddings in index.vectors(where={"id": {"$in": ids}})
+    }
+    held = [(one, stored.get((hit.document_id, hit.passage.ordinal))) for one, hit in found]
+    kept = [(one, dense[0].tolist()) for one, dense in held if dense is not None]
+    if not kept:  # all deleted since the search
+        return []
+    vectors = [row for _, row in kept]
+    chosen = maximal_marginal_relevance(
+        np.asarray(vector, np.float32), vectors, lambda_mult=lambda_mult, k=k
+    )
+    return [kept[place][0] for place in chosen]

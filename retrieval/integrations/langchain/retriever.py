@@ -1,0 +1,72 @@
+"""An index as LangChain's retriever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables.config import run_in_executor
+from pydantic import ConfigDict, Field
+
+from retrieval.index import Index
+from retrieval.integrations.langchain.documents import (
+    Returns,
+    checked_returns,
+    found_documents,
+    search_options,
+)
+
+
+class IndexRetriever(BaseRetriever):
+    """Searches an index by text. What is given to `invoke` beside the query goes first.
+
+    Raises what `Index.search` does.
+
+    Attributes:
+        index: open; it stays its owner's, who closes it.
+        k: how many are returned.
+        filter: see `where` of `Index.search`: a dict, a text or a Filter.
+        retriever: `hybrid`, `lexical`, `dense` or `late`.
+        returns: `passage` gives passages: the text is the passage's, `metadata` the document's with
+            `start_index`, `start_line`, `end_line`, `score`, `relevance` and, where there are such,
+            `source`, `title`, `heading`, `symbol`, `page` and so on, unless the document has its
+            own. `document` gives documents as they were added, each once.
+        search_kwargs: what else `Index.search` takes, such as `min_relevance`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    index: Index
+    k: int = 4
+    filter: Any = None
+    retriever: str = "hybrid"
+    returns: Returns = "passage"
+    search_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
+    ) -> list[Document]:
+        return self._search(query, options)
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **options: Any
+    ) -> list[Document]:
+        return await run_in_executor(None, self._search, query, options)
+
+    def _search(self, query: str, given: dict[str, Any]) -> list[Document]:
+        asked = {
+            "k": self.k,
+            "filter": self.filter,
+            "retriever": self.retriever,
+            "returns": self.returns,
+            **self.search_kwargs,
+            **given,
+        }
+        where, returns = asked.pop("filter"), checked_returns(asked.pop("returns"))
+        hits = self.index.search(query, where=where, **(search_options(returns) | asked))
+        return [document for document, _ in found_documents(self.index, hits, returns)]
