@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass, replace
 
 from retrieval.documents import workers
@@ -18,6 +16,7 @@ from retrieval.documents.roles import VERSION as ROLES_VERSION
 from retrieval.documents.roles import role_of
 from retrieval.documents.walk import SourceFile
 from retrieval.errors import DocumentError, MissingDependency, RetrievalError
+from retrieval.files.regular import open_regular
 from retrieval.types import Document
 
 
@@ -181,10 +180,7 @@ def _bytes(source: SourceFile) -> bytes:
     name = one_line(source.id)
     try:
         # A pipe that took the file's place since it was found must not hold the reader up.
-        descriptor = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DocumentError(f"{name}: is no regular file; only files can be read")
+        with open_regular(source.path) as file:
             data = file.read()
     except FileNotFoundError:
         raise DocumentError(f"{name}: is gone since it was found") from None

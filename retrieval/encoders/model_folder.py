@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import CheckpointError
+from retrieval.files.regular import open_regular, read_regular
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
 GRAPH_FILE = "model.onnx"
+MAX_JSON = 256 << 20
+"""Bytes; JSON files of models beyond this size are not read."""
 
 SECTION = "retrieval"
 """The key of config.json that tells this format from others."""
@@ -33,8 +36,18 @@ NEAR = "token_head.near.weight"
 QUERY_WEIGHTS = "query_token_weights"
 """f32 [vocabulary]: what a query token counts next to the others. A model may go without."""
 
-# What decides the vectors. The graph does not: it computes what the configuration says.
+GRAPH = "graph"
+"""The key, in the section, of the SHA-256 of the graph, in hex."""
+
+# What decides the vectors; the graph by its checksum, which the configuration has.
 _DECISIVE = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
+
+_EARLIER_GRAPHS = {
+    "c7736544d8a9739faa21da147703bc7e0b3308095c36bb6e449a6b69b337f009": (
+        "1e734b0cc43ed124b1ff90a5a83ffe2f2bff2599ac2c1f2b168f8b667e4601a3"
+    )
+}
+"""By fingerprint, the checksums of graphs of embedded models whose configuration has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_FILE
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
+        contents = json.loads(read_regular(path, max_bytes=MAX_JSON).decode("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:
@@ -123,16 +136,30 @@ def read_config(folder: Path) -> dict[str, Any]:
 def fingerprint(folder: Path) -> str:
     """Hex digest over a model folder's configuration, tokenizer and weights.
 
+    The graph is held against the checksum that the configuration has, whether it is to run or not:
+    one that was altered would give other vectors on some machines only. Models that a release
+    before exported have none.
+
     Raises:
-        CheckpointError: a file is missing or cannot be read.
+        CheckpointError: a file is missing or cannot be read, or the graph is another one.
     """
-    digest = hashlib.sha256()
+    whole = hashlib.sha256()
     for name in _DECISIVE:
-        try:
-            with (folder / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise CheckpointError(
-                f"{folder / name}: cannot be read ({error.strerror or error})"
-            ) from None
-    return digest.hexdigest()
+        whole.update(_digest(folder / name).digest())
+    found = whole.hexdigest()
+    graph = read_config(folder)[SECTION].get(GRAPH, _EARLIER_GRAPHS.get(found))
+    path = folder / GRAPH_FILE
+    if graph is not None and path.exists() and _digest(path).hexdigest() != graph:
+        raise CheckpointError(
+            f"{path}: is not the graph that {CONFIG_FILE} names by its checksum: "
+            "fetch or export the model again"
+        )
+    return found
+
+
+def _digest(path: Path) -> hashlib._Hash:
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None

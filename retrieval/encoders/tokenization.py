@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from retrieval.errors import CheckpointError
+from retrieval.files.regular import read_regular
 
 PIECE = 1 << 16
 """Characters that are tokenised at once."""
 
+_MAX_FILE = 256 << 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PROBES = ("a", "0", "the", ".")
 _SPACE_BEGINS = re.compile(r"(?<=\S)\s")
@@ -34,7 +36,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         CheckpointError: there is no such file, or it is not a tokenizer.
     """
     try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(read_regular(path, max_bytes=_MAX_FILE).decode("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # the library raises no narrower class

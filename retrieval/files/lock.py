@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 
@@ -27,12 +29,19 @@ class WriterLock:
     def __enter__(self) -> WriterLock:
         """Take the lock at once or raise IndexLocked, naming the process that has it."""
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+            )
         except OSError as error:
+            if error.errno == errno.ELOOP:  # what it names would be written over
+                raise StorageError(f"{self.path} is a link; delete it") from error
             raise StorageError(
                 f"{self.path} cannot be opened for writing ({error.strerror}); "
                 "make its folder writable"
             ) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StorageError(f"{self.path} is no regular file; delete it")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -95,9 +95,11 @@ class EncoderSlot:
         self._settings = settings
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
+        self._asked = False  # for the stored source, by whoever opened the index
         if isinstance(given, str | Path):
             source = _absolute(str(given))
-            if source != settings.encoder_source:
+            self._asked = source == settings.encoder_source
+            if not self._asked:
                 self._encoder = self._matching(load(source))
         elif given is not None:
             self._encoder = self._matching(_checked(given))
@@ -127,7 +129,12 @@ class EncoderSlot:
     def _load(self) -> Encoder:
         settings = self._settings
         if settings.encoder_source != PRECOMPUTED:
-            return load(settings.encoder_source)
+            if self._asked or settings.encoder_source is None:
+                return load(settings.encoder_source)
+            from retrieval.encoders.checkpoints import without_network
+
+            with without_network():  # an index may come from a stranger, and so what it names
+                return load(settings.encoder_source)
         from retrieval.encoders import Precomputed
 
         return Precomputed(settings.dense_dim, settings.token_dim, settings.encoder_name)

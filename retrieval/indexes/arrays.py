@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.files import whole
+from retrieval.files.regular import open_regular
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
@@ -137,7 +138,7 @@ def open_array(path: Path, dtype: str, *, ndim: int) -> NDArray[Any]:
         IndexCorrupted: the file is missing, truncated, too long or not such an array.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             preamble = file.read(10)
             length = int.from_bytes(preamble[8:], "little")

@@ -6,12 +6,14 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
+from retrieval.files.regular import open_regular
 from retrieval.store.rights import give_rights
 
 _CURE = "copy the index back from a backup, or delete the index and build it again"
@@ -57,7 +59,7 @@ def seal(
         if previous is not None and name in known and _same_inode(file, previous / name):
             records[name] = known[name]
             continue
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             records[name] = FileRecord(os.fstat(stream.fileno()).st_size, _digest(stream))
     return records
 
@@ -65,7 +67,17 @@ def seal(
 def check_sizes(folder: Path, segment: SegmentRecord) -> None:
     """Raise IndexCorrupted for a file that was cut or grew; FileNotFoundError for a missing one."""
     for name, record in segment.files.items():
-        size = (folder / name).stat().st_size
+        try:
+            status = (folder / name).stat()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise IndexCorrupted(
+                f"{folder / name} is damaged: {error.strerror or error}; {_CURE}"
+            ) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise IndexCorrupted(f"{folder / name} is damaged: it is no regular file; {_CURE}")
+        size = status.st_size
         if size != record.size:
             raise IndexCorrupted(
                 f"{folder / name} is damaged: {size} bytes instead of {record.size}; {_CURE}"
@@ -77,7 +89,7 @@ def damage(folder: Path, segment: SegmentRecord, *, missing: bool = True) -> Ite
     for name, record in segment.files.items():
         file = folder / name
         try:
-            with file.open("rb") as stream:
+            with open_regular(file) as stream:
                 size, digest = os.fstat(stream.fileno()).st_size, _digest(stream)
         except FileNotFoundError:
             if missing:
@@ -114,8 +126,8 @@ def folder_bytes(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                stat = Path(parent, name).stat()
-                seen[stat.st_dev, stat.st_ino] = stat.st_size
+                held = Path(parent, name).lstat()
+                seen[held.st_dev, held.st_ino] = held.st_size
     return sum(seen.values())
 
 

@@ -193,7 +193,14 @@ def connect(
         IndexCorrupted: the file is not what it was.
     """
     path = folder / DATABASE
+    if (folder / SEGMENTS).is_symlink():  # a writer deletes there what it does not know
+        raise IndexCorrupted(
+            f"{folder / SEGMENTS} is a link, and an index's segments lie in its own folder; "
+            f"delete {folder} and index again"
+        )
     if not _is_file(path):
+        if path.exists() and not path.is_dir():
+            raise IndexCorrupted(f"{path} is no regular file; delete {folder} and index again")
         if _has_segments(folder):
             raise IndexCorrupted(
                 f"{path} is missing; copy the index back from a backup, "

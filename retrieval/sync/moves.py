@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from retrieval.documents import SourceFile, Stamp
+from retrieval.files.regular import open_regular
 
 
 def moves(
@@ -81,7 +82,7 @@ def _best(id: str, candidates: Sequence[str]) -> str:
 def _digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as `ReadResult.content_hash` has it; "" if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""

@@ -1,6 +1,7 @@
 """The CPU runtime as an Encoder: texts in, embeddings out, and what it says of broken folders."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from retrieval.encoders import load_encoder
+from retrieval.encoders.embedded import embedded_folder
+from retrieval.encoders.model_folder import fingerprint
 from retrieval.encoders.runtimes import onnx
 from retrieval.encoders.runtimes.cpu import CpuEncoder, usable_cores
 from retrieval.errors import CheckpointError, InputError
@@ -210,6 +213,36 @@ def test_the_fingerprint_follows_every_deciding_file(folder, encoder, tmp_path):
     save(tmp_path / "seed", seed=1)
     seen.add(CpuEncoder(tmp_path / "seed").fingerprint)
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_graph_that_was_altered_is_refused_whatever_runs_the_model(folder, tmp_path, device):
+    copy = copied(folder, tmp_path / "copy")
+    graph = bytearray((copy / "model.onnx").read_bytes())
+    graph[-1] ^= 1
+    (copy / "model.onnx").write_bytes(graph)
+    with pytest.raises(CheckpointError, match=r"model\.onnx: (is not the graph|.* cannot load it)"):
+        load_encoder(copy, device=device)
+
+
+def test_the_embedded_models_graph_is_the_one_that_was_released(tmp_path):
+    copy = copied(embedded_folder(), tmp_path / "copy")
+    assert fingerprint(copy) == load_encoder().fingerprint
+    (copy / "model.onnx").write_bytes(b"altered")
+    with pytest.raises(CheckpointError, match=r"model\.onnx: is not the graph"):
+        fingerprint(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "model.safetensors", "model.onnx"]
+)
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, tmp_path, name, device):
+    copy = copied(folder, tmp_path / "copy")
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(CheckpointError):
+        load_encoder(copy, device=device)
 
 
 def test_torch_runs_the_same_folder_under_the_same_fingerprint(folder, encoder):

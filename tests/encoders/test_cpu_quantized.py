@@ -103,6 +103,8 @@ def with_header(header, data=b""):
         (10**12).to_bytes(8, "little") + b"{}",
         with_header(b"not json"),
         with_header(b"[1, 2]"),
+        with_header(b"[" * 200_000),
+        with_header(b'{"a":' * 200_000),
         with_header({"a": 3}),
         with_header({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"1234"),
         with_header({"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import (
+    CheckpointError,
     EncoderError,
     EncoderMismatch,
     IndexNotFound,
@@ -227,3 +228,30 @@ def test_passage_tokens_are_checked_and_kept(tmp_path: Path, encoder: FakeEncode
         index.add([Document("a", "one two three four five six seven eight nine ten")])
         assert index.status().passage_tokens == 7
         assert index.status().passages == 2
+
+
+def test_a_model_that_only_the_index_names_is_not_fetched(
+    tmp_path: Path, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    sources.encoders = {"stranger/model": FakeEncoder(name="stranger/model")}
+    Index.create(tmp_path / "i", encoder="stranger/model").close()
+    monkeypatch.undo()
+    seen: list[bool] = []
+
+    def snapshot_download(repo: str, *, local_files_only: bool = False, **_: object) -> str:
+        seen.append(local_files_only)
+        raise huggingface_hub.errors.LocalEntryNotFoundError("not there")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with (
+        Index.open(tmp_path / "i") as index,
+        pytest.raises(CheckpointError, match="retrieval model download stranger/model"),
+    ):
+        assert index.encoder
+    with (
+        Index.open(tmp_path / "i", encoder="stranger/model") as index,
+        pytest.raises(CheckpointError, match="cannot be reached"),
+    ):
+        assert index.encoder
+    assert seen == [True, False]

@@ -10,12 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrieval.encoders.checkpoints.detect import Format, detect
-from retrieval.encoders.checkpoints.folder import Folder, NotNative, open_folder
+from retrieval.encoders.checkpoints.folder import (
+    Folder,
+    NotNative,
+    open_folder,
+    without_network,
+)
 
 if TYPE_CHECKING:
     from retrieval.encoders.model.network import Checkpoint
 
-__all__ = ["Folder", "Format", "NotNative", "detect", "open_folder", "read_checkpoint"]
+__all__ = [
+    "Folder",
+    "Format",
+    "NotNative",
+    "detect",
+    "open_folder",
+    "read_checkpoint",
+    "without_network",
+]
 
 
 def read_checkpoint(folder: Folder) -> Checkpoint:

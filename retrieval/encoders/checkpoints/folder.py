@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from retrieval.errors import CheckpointError
+from retrieval.files.regular import read_regular
 
 METADATA_FILES = ("*.json", "*vocab.txt", "*merges.txt", "*.model", "artifact.metadata")
 """What is fetched from the Hub before it is known which weights are needed."""
@@ -21,6 +25,9 @@ WEIGHT_FILES = "model*.safetensors"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _MAX_JSON = 256 << 20
+
+
+_LOCAL_ONLY: ContextVar[bool] = ContextVar("local_only", default=False)
 
 
 class NotNative(Exception):  # noqa: N818
@@ -62,16 +69,14 @@ class Folder:
             CheckpointError: it is missing, unreadable or not JSON.
         """
         try:
-            if (self.path / name).stat().st_size > _MAX_JSON:
-                raise ValueError("larger than 256 MiB")
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return json.loads(read_regular(self.path / name, max_bytes=_MAX_JSON).decode("utf-8"))
         except FileNotFoundError:
             raise CheckpointError(
                 f"{self.name}: no {name} there: is this a whole checkpoint?"
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(
-                f"{self.name}: {name} cannot be read ({error}): fetch the checkpoint again"
+                f"{self.name}: {name} cannot be read ({_why(error)}): fetch the checkpoint again"
             ) from None
 
     def object(self, name: str, *, optional: bool = False) -> dict[str, Any]:
@@ -86,6 +91,10 @@ class Folder:
         if not isinstance(contents, dict):
             raise CheckpointError(f"{self.name}: {name} holds no JSON object, expected one")
         return contents
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def open_folder(source: str | Path) -> Folder:
@@ -104,6 +113,16 @@ def open_folder(source: str | Path) -> Folder:
     return Folder(_snapshot(source), source)
 
 
+@contextmanager
+def without_network() -> Iterator[None]:
+    """In the block, Hub ids are looked up on this machine alone."""
+    token = _LOCAL_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _LOCAL_ONLY.reset(token)
+
+
 def _snapshot(repo: str) -> Path:
     """Fetch a repository's metadata, then the weights of the modules that it names."""
     path = _download(repo, METADATA_FILES)
@@ -119,12 +138,14 @@ def _download(repo: str, patterns: Any) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
+    local: dict[str, Any] = {"local_files_only": True} if _LOCAL_ONLY.get() else {}
     try:
         return Path(
             huggingface_hub.snapshot_download(
                 repo,
                 allow_patterns=list(patterns),
                 ignore_patterns=["onnx/*", "openvino/*", "checkpoint-*/*"],
+                **local,
             )
         )
     except errors.GatedRepoError:
@@ -138,6 +159,11 @@ def _download(repo: str, patterns: Any) -> Path:
             "(a private one needs `hf auth login`)"
         ) from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError):
+        if local:
+            raise CheckpointError(
+                f"{repo}: not on this machine, and not fetched, since it is the index that names "
+                f"it; if you trust it: retrieval model download {repo}"
+            ) from None
         raise CheckpointError(
             f"{repo}: no such folder, not in the Hub's cache on this machine, and the Hub cannot "
             "be reached: go online once, or give a folder"

@@ -14,6 +14,7 @@ The graph holds no weights: its initialisers point into `model.safetensors` by b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ from retrieval.encoders.model.token_head_shape import TokenHeadShape
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
+    GRAPH,
     GRAPH_FILE,
     NEAR,
     QUERY_WEIGHTS,
@@ -95,7 +97,8 @@ def export(
     graph = build_graph(shape, tensor_places(folder / WEIGHTS_FILE), settings.dense_window)
     (folder / GRAPH_FILE).write_bytes(graph)
     shutil.copyfile(tokenizer_json, folder / TOKENIZER_FILE)
-    contents = {**config, SECTION: {**retrieval_config, **settings.to_dict()}}
+    section = {**retrieval_config, **settings.to_dict(), GRAPH: hashlib.sha256(graph).hexdigest()}
+    contents = {**config, SECTION: section}
     text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 

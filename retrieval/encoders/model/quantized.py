@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import CheckpointError
+from retrieval.files.regular import open_regular
 
 SCALE = "_scale"
 """What the name of a matrix's scales adds to the matrix's own."""
@@ -135,7 +136,7 @@ def tensor_places(path: Path) -> dict[str, TensorPlace]:
     """
     try:
         actual = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
             if length > min(_MAX_HEADER, actual):
                 raise ValueError("its header is longer than the file")
@@ -143,7 +144,7 @@ def tensor_places(path: Path) -> dict[str, TensorPlace]:
         places = _places(header, 8 + length)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a safetensors file ({error}): fetch or export the model again"
         ) from None

@@ -20,6 +20,7 @@ from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
 from retrieval.encoders.tokenization import clean, leading
 from retrieval.errors import CheckpointError, MissingDependency
+from retrieval.files.regular import open_regular
 from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, EncoderSide
 
@@ -187,6 +188,6 @@ def _digest(folder: Folder, parts: Iterable[Folder]) -> str:
         files.update(path for path in found if path.suffix in _SETTINGS_SUFFIXES)
     for path in sorted(files):
         digest.update(f"\0{path.relative_to(folder.path).as_posix()}\0".encode())
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -32,6 +32,10 @@ def make(folder: Path, settings: Settings, *, shared: bool = False) -> None:
         StorageError: there is one already, or other files; or the folder cannot be written.
     """
     try:
+        if folder.is_dir():
+            link = next((entry for entry in folder.iterdir() if entry.is_symlink()), None)
+            if link is not None:  # what it names would be written over
+                raise StorageError(f"{link} is a link; delete it, or choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
         if not {entry.name for entry in folder.iterdir()} <= _OWN_NAMES:

@@ -60,6 +60,8 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
     target = folder / SEGMENTS / f"{number:08d}-{LEXICAL}"
     (passages,) = database.execute("SELECT count(*) FROM passages").fetchone()
     if passages:
+        if target.is_symlink():  # of nobody knows whom, and its files would be deleted
+            target.unlink()
         write_lexical(target, add=_passages(database))
         files = seal(target, previous=None, known={}, rights=rights_of(folder))
         sync_folder(folder / SEGMENTS)

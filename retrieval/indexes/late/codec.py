@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
+from retrieval.files.regular import read_regular
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, open_array, write_array
 from retrieval.indexes.late.assignment import Assigner
@@ -233,9 +234,12 @@ def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
     return codes
 
 
+_MAX_NUMBERS = 1 << 20  # bytes; a handful of numbers has far less
+
+
 def _numbers(path: Path) -> Mapping[str, float]:
     try:
-        text = path.read_bytes()
+        text = read_regular(path, max_bytes=_MAX_NUMBERS)
     except OSError as error:
         raise IndexCorrupted(f"{path} is missing or cannot be read; {CURE}") from error
     try:
