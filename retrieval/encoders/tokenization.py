@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from retrieval.errors import CheckpointError
+from retrieval.encoders.tokenizer_limits import check_tokenizer
+from retrieval.errors import CheckpointError, EncoderError
 from retrieval.files.regular import read_regular
 
 PIECE = 1 << 16
@@ -36,7 +38,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
         CheckpointError: there is no such file, or it is not a tokenizer.
     """
     try:
-        tokenizer = Tokenizer.from_str(read_regular(path, max_bytes=_MAX_FILE).decode("utf-8"))
+        data = read_regular(path, max_bytes=_MAX_FILE)
+        check_tokenizer(data)
+        tokenizer = Tokenizer.from_str(data.decode("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # the library raises no narrower class
@@ -46,6 +50,20 @@ def load_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn a panic of the library, which is no Exception, into an error that says what to do."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        said = (str(error).splitlines() or ["no reason"])[0]
+        raise EncoderError(
+            f"the tokenizer cannot read a text ({said[:200]}); use a model with another tokenizer"
+        ) from None
 
 
 def clean(text: str) -> str:
@@ -59,13 +77,15 @@ def clean(text: str) -> str:
 
 def encode(tokenizer: Tokenizer, text: str) -> Encoding:
     """A text's tokens without special ones; lone surrogates count as unknown characters."""
-    return tokenizer.encode(clean(text), add_special_tokens=False)
+    with _one_line():
+        return tokenizer.encode(clean(text), add_special_tokens=False)
 
 
 def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of the tokens of each text, without special ones."""
     clean_texts = [clean(text) for text in texts]
-    encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
+    with _one_line():
+        encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
 
 

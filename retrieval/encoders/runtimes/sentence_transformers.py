@@ -32,7 +32,10 @@ INSTALL = "pip install 'modernbert-retrieval[st]'"
 CPU_BUDGET = 4_096
 CUDA_BUDGET = 32_768
 
-_SETTINGS_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model", ".metadata"})
+_SETTINGS_SUFFIXES = frozenset(
+    {".json", ".safetensors", ".txt", ".model", ".metadata"}
+    | {".jinja", ".vocab", ".bpe", ".spm", ".tiktoken"}
+)
 
 
 class SentenceTransformersEncoder(Runtime):
