@@ -36,6 +36,7 @@ from retrieval.integrations.langchain import (
     IndexVectorStore,
 )
 from tests.index.fake_encoder import FakeEncoder
+from tests.test_public import HEAVY, loaded_by
 
 NOTES = [
     Document(id="a", page_content="A writer takes the lock.", metadata={"year": 2021}),
@@ -420,6 +421,11 @@ async def test_the_indexing_api_awaited(index: Index, cleanup: Any, kind: type[A
         )
         assert (done["num_added"], done["num_skipped"], done["num_deleted"]) == expected
     assert sorted(document.text for document in index.documents()) == ["a three", "b two"]
+
+
+def test_the_adapters_load_nothing_heavy_before_they_are_used() -> None:
+    assert "langchain_core" not in loaded_by("import retrieval.integrations, retrieval.index")
+    assert not loaded_by("import retrieval.integrations.langchain").intersection(HEAVY)
 
 
 def test_without_langchain_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from retrieval.integrations.langchain.documents import (
     found_documents,
     search_options,
 )
+from retrieval.types import Retriever
 
 
 class IndexRetriever(BaseRetriever):
@@ -44,7 +45,7 @@ class IndexRetriever(BaseRetriever):
     index: Index
     k: int = 4
     filter: Any = None
-    retriever: str = "hybrid"
+    retriever: Retriever = "hybrid"
     returns: Returns = "passage"
     search_kwargs: dict[str, Any] = Field(default_factory=dict)
 
