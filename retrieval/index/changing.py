@@ -21,6 +21,7 @@ from retrieval.index.writing import deleting
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.writer import Writer, writing
 from retrieval.indexes import Where, as_filter
+from retrieval.store.identity import Identity, check_identity
 from retrieval.types import Document, Embeddings, ProgressCallback
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Changing(ABC):
     _encoder: EncoderSlot
     _writers: Turn
     _opened: OpenedSegments
+    _identity: Identity | None
 
     @abstractmethod
     def _using(self) -> AbstractContextManager[Snapshot]:
@@ -156,6 +158,7 @@ class Changing(ABC):
         """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
         with self._using():  # raises if the index was closed
             pass
+        check_identity(self.path, self._identity)
         with (
             self._writers.held(),
             writing(
@@ -167,4 +170,5 @@ class Changing(ABC):
                 memory=self.memory,
             ) as writer,
         ):
+            check_identity(self.path, self._identity)  # nobody else's writer is there from here on
             yield writer

@@ -31,6 +31,7 @@ from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store import FileRow
 from retrieval.store.files import folder_bytes
+from retrieval.store.identity import check_identity, identity_of
 from retrieval.types import (
     Document,
     Embeddings,
@@ -78,6 +79,7 @@ class Index(Searching, Changing, Listing):
             upgrade(path)
             newest = open_newest(path, self._opened)
         self._snapshot: Snapshot | None = newest
+        self._identity = identity_of(self.path)
         try:
             self._encoder = EncoderSlot(path, self._snapshot.store.settings, encoder)
         except BaseException:
@@ -228,6 +230,7 @@ class Index(Searching, Changing, Listing):
 
     def _reopen(self) -> int:
         """Open the newest generation in place of the current one; returns its number."""
+        check_identity(self.path, self._identity)
         newest = open_newest(self.path, self._opened)
         with self._state:
             current = self._snapshot
