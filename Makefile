@@ -48,7 +48,7 @@ types: $(TEST)/.installed
 	$(TEST)/bin/mypy
 
 unit: $(TEST)/.installed
-	$(TEST)/bin/python -m pytest
+	$(TEST)/bin/python -m pytest -n auto --dist loadfile
 
 # The tests of the compiled modules over a build of them that checks addresses and undefined
 # behaviour. Leaks are the interpreter's own.
