@@ -195,6 +195,26 @@ def test_a_function_is_no_filter(store: IndexVectorStore) -> None:
         store.similarity_search("the lock", filter=lambda document: True)  # type: ignore[arg-type]
 
 
+def test_a_key_of_the_metadata_that_an_index_has_itself_stands_in_backquotes(index: Index) -> None:
+    store = IndexVectorStore(index)
+    keys = ("id", "heading", "symbol", "place", "language", "path")
+    store.add_texts(["a lock", "a key"], [dict.fromkeys(keys, "x"), {}], ids=["a", "b"])
+    for key in keys:
+        assert ids(store.similarity_search("a lock", filter={f"`{key}`": "x"})) == ["a"], key
+    assert ids(store.similarity_search("a lock", filter={"id": {"$in": ["b", "x"]}})) == ["b"]
+    for key in ("language", "path"):
+        assert ids(store.similarity_search("a lock", filter={key: "x"})) == ["a"], key
+
+
+def test_what_another_process_wrote_is_seen_after_a_refresh(store: IndexVectorStore) -> None:
+    retriever = IndexRetriever(index=store.index, k=1)
+    with Index.open(store.index.path, encoder=FakeEncoder()) as other:
+        IndexVectorStore(other).add_texts(["Tables of sines."], ids=["d"])
+    assert ids(retriever.invoke("tables of sines")) != ["d"]
+    assert store.index.refresh()
+    assert ids(retriever.invoke("tables of sines")) == ["d"]
+
+
 def test_delete_by_filter_and_all(store: IndexVectorStore) -> None:
     assert store.delete(filter={"year": 2021}) is True
     assert store.index.ids() == ["b", "c"]
@@ -423,6 +443,7 @@ async def test_the_indexing_api_awaited(index: Index, cleanup: Any, kind: type[A
     assert sorted(document.text for document in index.documents()) == ["a three", "b two"]
 
 
+@pytest.mark.slow
 def test_the_adapters_load_nothing_heavy_before_they_are_used() -> None:
     assert "langchain_core" not in loaded_by("import retrieval.integrations, retrieval.index")
     assert not loaded_by("import retrieval.integrations.langchain").intersection(HEAVY)
