@@ -58,14 +58,14 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
             return StorageError(f"{path} cannot be written; make it and its folder writable")
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return StorageError(f"{path} cannot be opened; check the rights of it and its folder")
-        case sqlite3.SQLITE_IOERR if _is_full(path.parent):
+        case sqlite3.SQLITE_IOERR if is_full(path.parent):
             return StorageError(f"no space left to open {path}; free some and run it again")
         case sqlite3.SQLITE_IOERR:
             return StorageError(f"{path} cannot be read or written ({error}); check the disk")
     return None
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
     """Whether the disk has no room for what SQLite keeps beside a database that is open."""
     try:
         return shutil.disk_usage(folder).free < _BESIDE

@@ -68,7 +68,7 @@ class Store(SourceReading, Listing):
         self._lock = threading.RLock()
         self._closed = False
         with sqlite_errors(self.path):
-            self._connection, self._unlocked = schema.connect(folder)
+            self._connection, self._unlocked = schema.connect(folder, reading=pinned)
             prepare(self._connection)
         try:
             with self._reading() as database:

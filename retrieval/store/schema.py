@@ -27,6 +27,7 @@ from retrieval.errors import (
     IndexNotFound,
     StorageError,
 )
+from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
 from retrieval.store.unlocked import Unlocked
 from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
@@ -38,6 +39,7 @@ LOCK = "lock"
 
 _APPLICATION_ID = 0x6D_62_72_74  # "mbrt", so that a stranger's database is told apart
 BUSY_MS = 30_000
+_FROZEN = "mode=ro&immutable=1"
 REMEMBERED = "remembered."
 """What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
 
@@ -176,7 +178,7 @@ def checksum(id: str, content_hash: str, source: str | None, passages: Iterable[
 
 
 def connect(
-    folder: Path, *, oldest: int = FORMAT_VERSION
+    folder: Path, *, oldest: int = FORMAT_VERSION, reading: bool = False
 ) -> tuple[sqlite3.Connection, Unlocked | None]:
     """A connection to the database of an index that exists, in autocommit mode.
 
@@ -185,6 +187,7 @@ def connect(
     Args:
         folder: the index's.
         oldest: the oldest format that the caller can deal with.
+        reading: whether nothing is to be written; then the disk may be full.
 
     Raises:
         IndexNotFound: there is none, or only one whose making was cut short.
@@ -211,11 +214,19 @@ def connect(
     # Without a write-ahead log, SQLite has to be told that it cannot make one here.
     frozen = not writable and not path.with_name(f"{path.name}-wal").exists()
     unlocked = Unlocked(path) if frozen else None
-    connection = _connect(
-        path, "mode=rw" if writable else "mode=ro&immutable=1" if frozen else "mode=ro"
-    )
+    connection = _connect(path, "mode=rw" if writable else _FROZEN if frozen else "mode=ro")
     try:
-        if not _is_made(connection):
+        try:
+            made = _is_made(connection)
+        except sqlite3.OperationalError:
+            # SQLite has no room for what it keeps beside a database that is open.
+            if not (reading and not frozen and is_full(folder) and _log_is_empty(path)):
+                raise
+            connection.close()
+            unlocked = Unlocked(path)
+            connection = _connect(path, _FROZEN)
+            made = _is_made(connection)
+        if not made:
             if _has_segments(folder):
                 raise IndexCorrupted(
                     f"{path} is damaged: it is empty; copy the index back from a backup, "
@@ -314,6 +325,14 @@ def _is_made(connection: sqlite3.Connection) -> bool:
     """Whether the database holds any table: it gets all of them in one transaction."""
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return bool(tables)
+
+
+def _log_is_empty(path: Path) -> bool:
+    """Whether all that was committed stands in the database itself."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:

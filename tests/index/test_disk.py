@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -110,6 +111,26 @@ def test_no_space_for_the_commit_itself(index: Index, monkeypatch: pytest.Monkey
             index.compact()
     check_kept(index, 0)
     check_swept(index)
+
+
+def test_a_disk_without_a_byte_free_can_be_searched(small_disk: Path) -> None:
+    folder = small_disk / "index"
+    with Index.create(folder, encoder=FakeEncoder()) as index:
+        index.add(KEPT)
+    with contextlib.suppress(OSError), (small_disk / "filling").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    with contextlib.suppress(OSError), (small_disk / "filling").open("ab", buffering=0) as file:
+        while True:
+            file.write(b"0")
+    with Index.open(folder, encoder=FakeEncoder()) as index:
+        check_kept(index, 0)
+        with pytest.raises(StorageError, match="no space left"):
+            index.add([Document("x", "y")])
+    (small_disk / "filling").unlink()
+    with Index.open(folder, encoder=FakeEncoder()) as index:
+        index.add([Document("x", "y")])
+        check_kept(index, 1)
 
 
 def test_a_read_only_disk_can_be_searched(small_disk: Path) -> None:
