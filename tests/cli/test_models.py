@@ -7,6 +7,7 @@ import pytest
 
 import retrieval.encoders.embedded
 from retrieval.cli.entry import run
+from retrieval.encoders import sharing
 from retrieval.encoders.export.formats import export_model
 from retrieval.encoders.export.onnx_graph import export
 from retrieval.errors import CheckpointError, InputError
@@ -58,6 +59,8 @@ def command(
 ) -> Command:
     """`retrieval model` where the tiny model is the embedded one and the Hub's cache is empty."""
     monkeypatch.setattr(retrieval.encoders.embedded, "available_models", lambda: {"tiny": model})
+    # What is loaded here is no embedded model to the tests that come after.
+    monkeypatch.setattr("retrieval.encoders.sharing._shared", sharing._Shared())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
         "huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "cache")

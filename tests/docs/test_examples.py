@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.cli.entry import run
+from retrieval.encoders import sharing
 from tests.cli.test_models import write_model
 from tests.docs.pages import PAGES, ROOT, Command, blocks, commands, name
 
@@ -37,6 +38,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny model in the place of the embedded one, and no others."""
     model = write_model(tmp_path / "tiny")
     monkeypatch.setattr("retrieval.encoders.embedded.available_models", lambda: {"tiny": model})
+    monkeypatch.setattr("retrieval.encoders.sharing._shared", sharing._Shared())
     monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
