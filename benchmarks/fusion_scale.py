@@ -23,7 +23,8 @@ from retrieval.eval import load, means
 from retrieval.eval.sampling import sampled
 from retrieval.index import Index
 from retrieval.index.reading import search
-from retrieval.index.reading.runs import Query, Run, find, score
+from retrieval.index.reading.retrievers import SINGLE, score
+from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import fuse, top_k
 from retrieval.types import Hybrid
@@ -92,7 +93,7 @@ def _answers(index: Index, text: str) -> dict[str, dict[str, float]]:
     with index._using() as snapshot:
         (query,) = search.prepare(snapshot, index._encoder, [text], "hybrid")
         alive = snapshot.allowed(None)
-        found = {name: find(snapshot, name, [query], DEEPEST, alive)[0] for name in NAMES}
+        found = {name: SINGLE[name].find(snapshot, [query], DEEPEST, alive)[0] for name in NAMES}
         answers = {}
         for name, depth, fused in VARIANTS:
             ids, scores = fused(within(snapshot, query, found, depth))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from retrieval import Document, Hit, Hybrid, Index, LateOptions
-from retrieval.index.reading import search
+from retrieval.index.reading import fusing
+from retrieval.index.reading.retrievers import SINGLE
 from retrieval.types import RETRIEVERS, Retriever
 
 from .fake_encoder import FakeEncoder
@@ -145,13 +146,17 @@ def test_a_retriever_without_weight_is_not_run(
     farm: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    find = search.fused.__globals__["find"]
 
-    def spy(snapshot: object, retriever: str, *rest: object) -> object:
-        ran.append(retriever)
-        return find(snapshot, retriever, *rest)
+    class Spy:
+        def __init__(self, name: str) -> None:
+            self.name = name
 
-    monkeypatch.setitem(search.fused.__globals__, "find", spy)
+        def __getattr__(self, asked: str) -> object:
+            if asked == "find":
+                ran.append(self.name)
+            return getattr(SINGLE[self.name], asked)
+
+    monkeypatch.setattr(fusing, "SINGLE", {name: Spy(name) for name in SINGLE})
     hits = farm.search("hen egg", 5, hybrid=Hybrid(dense=0))
     assert ran == ["lexical", "late"]
     assert all(set(hit.scores) <= {"lexical", "late"} for hit in hits)

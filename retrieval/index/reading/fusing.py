@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.runs import Query, Ranking, Run, find, score
+from retrieval.index.reading.retrievers import SINGLE, has_head, score
+from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.standing import Standing
 from retrieval.indexes import Fusion, top_k
@@ -35,9 +36,8 @@ def fused(
     short, depth = answers, hybrid.candidates
     while short:
         asked = [answer.query for answer in short]
-        proposed = [
-            find(snapshot, name, asked, max(1, min(depth, total)), allowed) for name in names
-        ]
+        deep = max(1, min(depth, total))
+        proposed = [SINGLE[name].find(snapshot, asked, deep, allowed) for name in names]
         for answer, runs in zip(short, zip(*proposed, strict=True), strict=True):
             answer.extend(np.unique(np.concatenate([run.ids for run in runs])))
         if depth >= total:
@@ -50,8 +50,7 @@ def fused(
 def retrievers(snapshot: Snapshot, hybrid: Hybrid) -> list[str]:
     """Those that count in the sum and that the index's encoder has the head for."""
     settings = snapshot.store.settings
-    lacking = {"dense": settings.dense_dim is None, "late": settings.token_dim is None}
-    return [name for name, weight in hybrid.weights.items() if weight and not lacking.get(name)]
+    return [name for name, weight in hybrid.weights.items() if weight and has_head(settings, name)]
 
 
 class _Answer:
@@ -87,12 +86,8 @@ class _Answer:
         ids, scores = top_k(ids, scores, max(1, len(ids)), self._snapshot.order)
         self.run = self.run.then(Run(ids, scores))
         for name, run in runs.items():
-            if name == "lexical":
-                # A passage without a word of the query is none that the lexical retriever found.
-                matched = run.scores > 0
-                run = Run(run.ids[matched], run.scores[matched])
-            before = self._by.get(name)
-            self._by[name] = run if before is None else _joined(before, run)
+            own, before = SINGLE[name].matched(run), self._by.get(name)
+            self._by[name] = own if before is None else _joined(before, own)
 
     def ranking(self) -> Ranking:
         """What was found so far."""

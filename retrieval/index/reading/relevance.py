@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.runs import Query, Run, score
+from retrieval.index.reading.retrievers import score
+from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import content_words
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from retrieval.errors import EncoderError, InputError
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.fusing import fused, retrievers
-from retrieval.index.reading.runs import Query, Ranking, find_steadily
+from retrieval.index.reading.retrievers import SINGLE, has_head
+from retrieval.index.reading.runs import Query, Ranking
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import Filter, parse_query
 from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Retriever
@@ -88,13 +89,12 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
             f"encoder {settings.encoder_name!r} of this index lacks the head for {wanted}, and no "
             "other retriever has a weight; give lexical one"
         )
-    missing = {"dense": settings.dense_dim, "late": settings.token_dim}
-    if retriever in missing and missing[retriever] is None:
-        head = "dense" if retriever == "dense" else "token"
+    if retriever in SINGLE and not has_head(settings, retriever):
+        others = [name for name in SINGLE if has_head(settings, name)]
         raise EncoderError(
-            f"retriever {retriever!r} needs a {head} head, which encoder "
-            f"{settings.encoder_name!r} of this index lacks; search with lexical, "
-            f"{'late' if retriever == 'dense' else 'dense'} or hybrid"
+            f"retriever {retriever!r} needs a {SINGLE[retriever].head} head, which encoder "
+            f"{settings.encoder_name!r} of this index lacks; search with "
+            f"{', '.join(others)} or hybrid"
         )
 
 
@@ -171,7 +171,7 @@ def rank(
         if retriever == "hybrid":
             found = fused(snapshot, asked, k, fitting, hybrid or HYBRID)
         else:
-            runs = find_steadily(snapshot, retriever, asked, k, fitting)
+            runs = SINGLE[retriever].find_steadily(snapshot, asked, k, fitting)
             found = [Ranking(run, {retriever: run}) for run in runs]
         rankings.update(zip(places, found, strict=True))
     return [rankings[place] for place in range(len(queries))]

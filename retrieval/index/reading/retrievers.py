@@ -1,0 +1,194 @@
+"""The retrievers: what each finds in a snapshot, and how it scores passages that others found.
+
+A new one is a class here with its name in `SINGLE`, and a weight of its own in `types.Hybrid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.reading.runs import Query, Run
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import TieOrder, top_k
+from retrieval.store import Settings
+
+_NO_IDS = np.empty(0, np.int64)
+_NO_SCORES = np.empty(0, np.float32)
+
+Mask = NDArray[np.bool_] | None
+"""Which passages may be found, bool by passage id; None allows all."""
+
+
+class SingleRetriever(Protocol):
+    """One way to find passages.
+
+    Attributes:
+        head: the vectors of a query that it compares, or None if it compares words.
+    """
+
+    head: Literal["dense", "token"] | None
+
+    def find(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """The k best for each query, over all segments."""
+
+    def find_steadily(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As `find`, and the first n of it are the same whatever k is."""
+
+    def scores(
+        self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Its scores of these passages, f32 [n], -inf for one that it cannot score."""
+
+    def matched(self, run: Run) -> Run:
+        """Those of the passages that it scored that it would find itself."""
+
+
+class Lexical:
+    """BM25 over words."""
+
+    head: Literal["dense", "token"] | None = None
+
+    def find(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        lexical = snapshot.lexical
+        if lexical is None:
+            return [Run(_NO_IDS, _NO_SCORES) for _ in queries]
+        return [
+            Run(*lexical.search(query.text, k, allowed, ties=snapshot.order)) for query in queries
+        ]
+
+    find_steadily = find
+
+    def scores(
+        self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """As the protocol says."""
+        lexical = snapshot.lexical
+        return lexical.score(query.text, ids) if lexical else np.zeros(len(ids), np.float32)
+
+    def matched(self, run: Run) -> Run:
+        """A passage without a word of the query is none that it finds."""
+        found = run.scores > 0
+        return Run(run.ids[found], run.scores[found])
+
+
+class Dense:
+    """Inner products of a query's vector and the passages'."""
+
+    head: Literal["dense", "token"] | None = "dense"
+
+    def find(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        vectors = np.stack([query.dense for query in queries if query.dense is not None])
+        ties = snapshot.order
+        found = [
+            segment.dense.search(vectors, k, allowed, ties=ties)
+            for segment in snapshot.vectors
+            if segment.dense is not None
+        ]
+        return [
+            _best([answers[place] for answers in found], k, ties) for place in range(len(queries))
+        ]
+
+    find_steadily = find
+
+    def scores(
+        self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """As the protocol says."""
+        scores = np.full(len(ids), -np.inf, np.float32)
+        if query.dense is not None:
+            for segment in snapshot.vectors:
+                if segment.dense is not None:
+                    np.maximum(scores, segment.dense.score(query.dense, ids), out=scores)
+        return scores
+
+    def matched(self, run: Run) -> Run:
+        """All: whatever is compared has a cosine."""
+        return run
+
+
+class Late:
+    """MaxSim over token vectors."""
+
+    head: Literal["dense", "token"] | None = "token"
+
+    _DEPTHS = (16, 64, 256, 1024)
+    """Compressed passages are narrowed by approximate scores, the less so the more are asked for.
+    So that the first ones do not depend on how many, those of a deeper search come behind those of
+    the ones before it."""
+
+    def find(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        tokens = [query.tokens for query in queries if query.tokens is not None]
+        found = snapshot.late.search(tokens, k, allowed, ties=snapshot.order)
+        return [Run(*answer) for answer in found]
+
+    def find_steadily(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        if not snapshot.late.narrows:
+            return self.find(snapshot, queries, k, allowed)
+        runs = [Run(_NO_IDS, _NO_SCORES) for _ in queries]
+        depth, *deeper = self._DEPTHS
+        while True:
+            found = self.find(snapshot, queries, depth, allowed)
+            runs = [run.then(more).first(depth) for run, more in zip(runs, found, strict=True)]
+            if depth >= k:
+                return [run.first(k) for run in runs]
+            depth, *deeper = deeper or [4 * depth]
+
+    def scores(
+        self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """As the protocol says."""
+        if query.tokens is None:
+            return np.full(len(ids), -np.inf, np.float32)
+        return snapshot.late.score(query.tokens, ids)
+
+    def matched(self, run: Run) -> Run:
+        """All: whatever is compared has a score."""
+        return run
+
+
+SINGLE: Mapping[str, SingleRetriever] = MappingProxyType(
+    {"lexical": Lexical(), "dense": Dense(), "late": Late()}
+)
+"""The retrievers that `hybrid` fuses, by their names."""
+
+
+def score(snapshot: Snapshot, retriever: str, query: Query, ids: NDArray[np.int64]) -> Run:
+    """One retriever's own scores of these passages, best first."""
+    scores = SINGLE[retriever].scores(snapshot, query, ids)
+    return _best([(ids, scores)], len(ids), snapshot.order)
+
+
+def has_head(settings: Settings, retriever: str) -> bool:
+    """Whether an index's encoder gives the vectors that a retriever compares."""
+    dims = {None: 0, "dense": settings.dense_dim, "token": settings.token_dim}
+    return dims[SINGLE[retriever].head] is not None
+
+
+def _best(
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], k: int, ties: TieOrder
+) -> Run:
+    """The k best of several segments' answers."""
+    ids = np.concatenate([_NO_IDS, *(ids for ids, _ in found)])
+    scores = np.concatenate([_NO_SCORES, *(scores for _, scores in found)])
+    return Run(*top_k(ids, scores, k, ties))
