@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,15 @@ from retrieval.encoders.model.quantized import (
     tensor_places,
     write_tensors,
 )
-from retrieval.encoders.model_folder import GRAPH_FILE, QUERY_WEIGHTS, WEIGHTS_FILE, read_config
+from retrieval.encoders.model_folder import (
+    CONFIG_FILE,
+    GRAPH,
+    GRAPH_FILE,
+    QUERY_WEIGHTS,
+    SECTION,
+    WEIGHTS_FILE,
+    read_config,
+)
 from retrieval.encoders.runtimes.cpu import CpuEncoder
 from retrieval.errors import CheckpointError
 from retrieval.train.student import Student
@@ -36,10 +46,11 @@ def _weighted(folder: Path, weights: np.ndarray) -> Path:
     tensors = read_weights(folder / WEIGHTS_FILE)
     write_tensors(folder / WEIGHTS_FILE, {**tensors, QUERY_WEIGHTS: weights})
     # The graph points into the weights' file, so it is written anew.
-    graph = build_graph(
-        ModernBertConfig.from_dict(read_config(folder)), tensor_places(folder / WEIGHTS_FILE)
-    )
+    config = read_config(folder)
+    graph = build_graph(ModernBertConfig.from_dict(config), tensor_places(folder / WEIGHTS_FILE))
     (folder / GRAPH_FILE).write_bytes(graph)
+    config[SECTION][GRAPH] = hashlib.sha256(graph).hexdigest()
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 
