@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -107,15 +107,16 @@ def prepare(
     given: Embeddings | None = None,
 ) -> list[Query]:
     """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
-    weights = (hybrid or HYBRID).weights
-    words = retriever == "hybrid" and not (weights["dense"] or weights["late"])
-    if retriever == "lexical" or words or not texts:
+    names = retrievers(snapshot, hybrid or HYBRID) if retriever == "hybrid" else [retriever]
+    heads = {SINGLE[name].head for name in names} - {None}
+    if not heads or not texts:
         return [Query(text) for text in texts]
     lexical = snapshot.lexical
     read = [lexical.gist(text) if lexical else parse_query(text).text for text in texts]
     read = [text[:QUERY_CHARACTERS] for text in read]
     made = given or Embeddings(None, None, None)
-    if _lacks(snapshot, retriever, weights, made):
+    there = {"dense": made.dense is not None, "token": made.tokens is not None}
+    if any(not there[head] for head in heads if head):
         made = _completed(made, encoder.get().encode_queries(read))
     return [
         Query(
@@ -126,20 +127,6 @@ def prepare(
         )
         for place, text in enumerate(texts)
     ]
-
-
-def _lacks(
-    snapshot: Snapshot, retriever: Retriever, weights: Mapping[str, float], given: Embeddings
-) -> bool:
-    """Whether the retriever needs other vectors of the queries than were given."""
-    settings = snapshot.store.settings
-    needed = {
-        "dense": settings.dense_dim is not None and given.dense is None,
-        "late": settings.token_dim is not None and given.tokens is None,
-    }
-    if retriever == "hybrid":
-        return any(lacking and weights[name] for name, lacking in needed.items())
-    return needed[retriever]
 
 
 def _completed(given: Embeddings, made: Embeddings) -> Embeddings:
