@@ -301,3 +301,8 @@ def test_no_traceback_reaches_the_user(
     assert_error(retrieval_command("index", "docs"), 1, message)
     monkeypatch.setenv("RETRIEVAL_DEBUG", "1")
     assert "Traceback (most recent call last)" in retrieval_command("index", "docs").err
+
+
+def test_what_is_no_choice_is_named_with_the_choices(retrieval_command: Retrieval) -> None:
+    outcome = retrieval_command("search", "lock", "--group", "file")
+    assert_error(outcome, 2, "'--group': 'file' is not one of 'document'")

@@ -12,9 +12,21 @@ from typing import Any
 
 import pytest
 
+from retrieval.cli.entry import run
 from tests.mcp.test_wire import INITIALIZE, request
 
 COMMAND = Path(__file__).parents[1] / "cli" / "with_fake_encoder.py"
+
+
+def test_an_index_in_a_folder_that_is_not_there_is_refused_and_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["mcp", "--index", str(tmp_path / "gone" / "index")]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("error: --index: ") and error.count("\n") == 1
+    assert "stands in no folder" in error
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

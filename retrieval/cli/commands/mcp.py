@@ -35,6 +35,7 @@ def mcp(
 
     Where there is no index, the first search makes one of the folder that it would lie in.
     """
+    from retrieval.errors import InputError
     from retrieval.mcp.stdio import serve
     from retrieval.service.location import index_to_write
 
@@ -43,4 +44,9 @@ def mcp(
 
         return updating.holds(index, place)
 
+    if folder is not None and not folder.absolute().parent.is_dir():
+        raise InputError(
+            f"--index: {folder} is no index and stands in no folder that could be searched; name "
+            "the folder of an index, or a new one in the folder to search"
+        )
     serve(index_to_write(folder, holds), encoder=encoder, allow_write=allow_write)
