@@ -20,6 +20,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.listing import Listing
 from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
+from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reports import IndexStatus
 from retrieval.index.searching import Searching
@@ -30,7 +31,6 @@ from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store import FileRow
-from retrieval.store.files import folder_bytes
 from retrieval.store.identity import check_identity, identity_of
 from retrieval.types import (
     Document,
@@ -290,6 +290,7 @@ class Index(Searching, Changing, Listing):
         """What the index holds; the encoder is not loaded for it."""
         with self._using() as snapshot, snapshot.guarded():
             counts, settings = snapshot.store.counts(), snapshot.store.settings
+            parts = bytes_by_part(snapshot.store)
             late_error, late_trained_error = codecs.errors(snapshot.late.segments)
             return IndexStatus(
                 path=self.path,
@@ -300,7 +301,8 @@ class Index(Searching, Changing, Listing):
                 dead_passages=counts.dead,
                 files=counts.sources,
                 segments=len(snapshot.store.segments),
-                bytes=folder_bytes(self.path),
+                bytes=sum(parts.values()),
+                bytes_by_part=parts,
                 encoder=settings.encoder_name,
                 encoder_source=settings.encoder_source,
                 fingerprint=settings.fingerprint,

@@ -23,6 +23,8 @@ class IndexStatus:
         files: how many source files it knows.
         segments: folders that a search reads.
         bytes: all of it on disk.
+        bytes_by_part: the same of each part: `dense`, `late`, `lexical`, `store` (the texts and
+            what is known of them) and `other`.
         encoder: the encoder's name.
         encoder_source: what the encoder is loaded from; None for the embedded model.
         fingerprint: the encoder's fingerprint.
@@ -48,6 +50,7 @@ class IndexStatus:
     files: int
     segments: int
     bytes: int
+    bytes_by_part: Mapping[str, int]
     encoder: str
     encoder_source: str | None
     fingerprint: str

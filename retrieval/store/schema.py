@@ -34,6 +34,9 @@ from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
 
 FORMAT_VERSION = 3
 DATABASE = "store.sqlite"
+DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+"""Of its name, and of the names of what SQLite keeps beside it."""
+
 SEGMENTS = "segments"
 LOCK = "lock"
 

@@ -312,6 +312,8 @@ def test_status_says_what_there_is(indexed: Retrieval) -> None:
     assert facts["documents"] == "2 from 2 files"
     assert facts["encoder"] == "fake-words"
     assert facts["vectors"] == "dense of 32, token of 16"
+    _, parts = facts["size"].split(": ")
+    assert {"dense", "late", "lexical", "store"} <= {part.split()[0] for part in parts.split(", ")}
     report = json.loads(indexed("status", "--json").out)
     assert set(report) == {field.name for field in fields(IndexStatus)}
 

@@ -410,6 +410,13 @@ def test_status(index: Index) -> None:
     assert status.bytes == sum(
         file.stat().st_size for file in index.path.rglob("*") if file.is_file()
     )
+    assert sum(status.bytes_by_part.values()) == status.bytes
+    for part, name in (("dense", "*/dense"), ("late", "*/late"), ("lexical", "*-lexical")):
+        (folder,) = (index.path / "segments").glob(name)
+        # tantivy's lock files are no part of what was committed
+        held = [file for file in folder.rglob("*") if not file.name.endswith(".lock")]
+        assert status.bytes_by_part[part] == sum(file.stat().st_size for file in held), part
+    assert status.bytes_by_part["store"] >= (index.path / "store.sqlite").stat().st_size
 
 
 def test_compact(index: Index, encoder: FakeEncoder) -> None:

@@ -52,7 +52,7 @@ def status(report: IndexStatus) -> str:
         + (", read with their neighbours" if report.long_context else "")
         + (dead if report.dead_passages else ""),
         "segments": f"{report.segments:,}",
-        "size": size(report.bytes),
+        "size": _sizes(report),
         "encoder": f"{report.encoder}{source}",
         "vectors": ", ".join(vectors),
         "late": "; ".join([", ".join(ways), _late(report.late), *_loss(report)] if ways else []),
@@ -61,6 +61,13 @@ def status(report: IndexStatus) -> str:
     if not ways:
         del rows["late"]
     return "".join(f"{name:<12} {safe(value)}\n" for name, value in rows.items())
+
+
+def _sizes(report: IndexStatus) -> str:
+    """The index's size, and how much of it each part takes that takes any, the largest first."""
+    parts = sorted(report.bytes_by_part.items(), key=lambda part: -part[1])
+    each = ", ".join(f"{name} {size(number)}" for name, number in parts if number)
+    return f"{size(report.bytes)}: {each}"
 
 
 def _loss(report: IndexStatus) -> list[str]:

@@ -16,7 +16,7 @@ _OWN_NAMES = {
     ".gitignore",
     schema.LOCK,
     schema.SEGMENTS,
-    *(schema.DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
+    *(schema.DATABASE + suffix for suffix in schema.DATABASE_SUFFIXES),
 }
 
 
