@@ -488,3 +488,15 @@ def test_version_and_help(retrieval_command: Retrieval) -> None:
         shown = retrieval_command(*arguments)
         assert shown.code == 0
         assert "Usage: retrieval" in shown.out
+
+
+def test_status_of_the_machine_needs_no_index(retrieval_command: Retrieval) -> None:
+    done = retrieval_command("status", "--machine")
+    assert done.code == 0
+    assert "\nattention  " in done.out and "\n  not flash_attn  " in done.out
+    facts = json.loads(retrieval_command("status", "--machine", "--json").out)
+    assert facts["attention"]["used"] in done.out
+    assert set(facts["late interaction"]) == {"used", "why_not"}
+    refused = retrieval_command("status", "--machine", "--index", "x")
+    assert refused.code == 2
+    assert refused.err.count("\n") == 1 and "give it alone" in refused.err

@@ -1,11 +1,23 @@
 """Every attention back end against the definition, written out sequence by sequence."""
 
 import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from retrieval.encoders.model.attention import BACK_ENDS, Layout, attention, plain
+from retrieval.encoders.model.attention import (
+    BACK_ENDS,
+    Call,
+    Layout,
+    attention,
+    back_ends,
+    choose,
+    forced,
+    obstacles,
+    plain,
+)
 from retrieval.encoders.model.attention.back_ends import FORCED, BackEnd
 from retrieval.encoders.model.attention.plain import BLOCK, SHORT
 from retrieval.errors import InputError
@@ -116,27 +128,113 @@ def test_every_back_end_matches_the_definition(name, device, dtype, window):
     qkv = torch.randn(3, sum(lengths), HEADS, 64, generator=generator).to(dtype)
     layout = Layout.of(lengths, device)
     on_device = qkv.to(device).unbind(0)
-    if not BACK_ENDS[name].usable(on_device[0], layout):
-        pytest.skip(f"{name} is not usable here")
-    made = BACK_ENDS[name].run(*on_device, layout, window)
+    obstacle = BACK_ENDS[name].obstacle(Call.of(*on_device, layout))
+    if obstacle is not None:
+        pytest.skip(f"{name}: {obstacle}")
+    with forced(name):
+        made = attention(*on_device, layout, window)
     expected = reference_attention(*qkv.float().unbind(0), Layout.of(lengths), window, 64)
     tolerance = 2e-6 if dtype == torch.float32 else 0.03
     torch.testing.assert_close(made.float().cpu(), expected, atol=tolerance, rtol=0)
 
 
-def test_the_first_usable_back_end_is_used_and_one_can_be_forced(monkeypatch):
-    def marked(name, usable=True):
-        return BackEnd(lambda q, *_: name, lambda q, layout: usable)
+def marked(name, obstacle=None):
+    return BackEnd(lambda q, *_: name, lambda call: obstacle)
 
-    table = {"absent": marked("absent", usable=False), "a": marked("a"), "b": marked("b")}
+
+@pytest.fixture
+def table(monkeypatch):
+    table = {"absent": marked("absent", "not installed"), "a": marked("a"), "b": marked("b")}
     monkeypatch.setattr("retrieval.encoders.model.attention.back_ends.BACK_ENDS", table)
-    arguments = (*random_qkv(4), Layout.of([4]), None)
-    assert attention(*arguments) == "a"
+    monkeypatch.delenv(FORCED, raising=False)
+    return table
+
+
+ARGUMENTS = (*random_qkv(4), Layout.of([4]), None)
+
+
+def test_the_first_back_end_that_can_is_used_and_one_can_be_forced(table, monkeypatch):
+    assert attention(*ARGUMENTS) == "a"
+    with forced("b"):
+        assert attention(*ARGUMENTS) == "b"
+        with forced("a"):
+            assert attention(*ARGUMENTS) == "a"
+        assert attention(*ARGUMENTS) == "b"
+    assert attention(*ARGUMENTS) == "a"
     monkeypatch.setenv(FORCED, "b")
-    assert attention(*arguments) == "b"
+    assert attention(*ARGUMENTS) == "b"
+    with forced("a"):
+        assert attention(*ARGUMENTS) == "a"
+
+
+def test_a_forced_back_end_that_cannot_is_refused(table, monkeypatch):
     monkeypatch.setenv(FORCED, "absent")
-    with pytest.raises(InputError, match=r"ATTENTION=absent cannot be used for torch\.fl"):
-        attention(*arguments)
+    with pytest.raises(InputError, match=r"ATTENTION=absent cannot .* torch\.fl.*not installed"):
+        attention(*ARGUMENTS)
     monkeypatch.setenv(FORCED, "c")
     with pytest.raises(InputError, match="RETRIEVAL_ATTENTION=c is unknown; choose from absent, a"):
-        attention(*arguments)
+        attention(*ARGUMENTS)
+    with forced("absent"), pytest.raises(InputError, match="forced to absent cannot be used"):
+        attention(*ARGUMENTS)
+
+
+def test_a_back_end_is_forced_for_its_own_thread_alone(table):
+    with forced("b"), ThreadPoolExecutor(1) as other:
+        assert other.submit(attention, *ARGUMENTS).result() == "a"
+
+
+def test_every_back_end_says_why_not():
+    on_cpu = Call(torch.device("cpu"), torch.float32)
+    found = obstacles(on_cpu)
+    assert list(found) == list(BACK_ENDS)
+    assert found.pop("plain") is None
+    assert all(found.values())
+    assert choose(on_cpu) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({"dtype": torch.float32}, "takes float16 and bfloat16, not float32"),
+        ({"capability": (7, 5)}, "needs an Ampere GPU"),
+        ({"hidden_keys": True}, "every token must be attended to"),
+        ({"head_dim": 260}, "heads of 260 dimensions"),
+        ({"head_dim": 20}, "heads of 20 dimensions"),
+        ({"gradient": True}, None),
+        ({}, None),
+    ],
+)
+def test_what_torch_s_own_kernel_cannot_take(monkeypatch, call, expected):
+    capability = call.pop("capability", (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    call = Call(torch.device("cuda"), **{"dtype": torch.bfloat16} | call)
+    found = BACK_ENDS["varlen"].obstacle(call)
+    assert found == expected if expected is None else found.startswith(expected)
+
+
+def test_an_older_torch_s_kernel_without_windows_is_not_used(monkeypatch):
+    def older(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, is_causal=False): ...
+
+    back_ends._varlen_missing.cache_clear()
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", older)
+    found = BACK_ENDS["varlen"].obstacle(Call(torch.device("cuda"), torch.bfloat16))
+    back_ends._varlen_missing.cache_clear()
+    assert found.endswith("knows no window")
+
+
+def test_a_flash_attn_that_does_not_fit_is_not_used(tmp_path, monkeypatch):
+    (tmp_path / "flash_attn.py").write_text("raise ImportError('undefined symbol: _ZN3c10')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "flash_attn", raising=False)
+    back_ends._flash_attn_missing.cache_clear()
+    found = BACK_ENDS["flash_attn"].obstacle(Call(torch.device("cuda"), torch.bfloat16))
+    back_ends._flash_attn_missing.cache_clear()
+    assert found == "cannot be imported (undefined symbol: _ZN3c10)"
+
+
+def test_gradients_are_seen():
+    q, k, v = random_qkv(4)
+    assert not Call.of(q, k, v, Layout.of([4])).gradient
+    assert Call.of(q, k.requires_grad_(), v, Layout.of([4])).gradient
+    with torch.no_grad():
+        assert not Call.of(q, k, v, Layout.of([4])).gradient

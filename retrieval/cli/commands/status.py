@@ -9,6 +9,7 @@ import typer
 
 from retrieval.cli.options import AsJson, IndexFolder
 from retrieval.cli.program import app
+from retrieval.errors import InputError
 
 
 @app.command()
@@ -20,9 +21,20 @@ def status(
             "--verify", help="Read every file and compare checksums; exit 1 if any fails."
         ),
     ] = False,
+    machine: Annotated[
+        bool,
+        typer.Option(
+            "--machine", help="Show what this machine runs each part on instead, and why."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what an index holds."""
+    if machine:
+        if verify or folder is not None:
+            raise InputError("--machine is of this machine, not of an index; give it alone")
+        _show_machine(as_json)
+        return
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.reports import status as shown
@@ -41,3 +53,15 @@ def status(
             sys.stdout.write(f"{'verified':<12} every file is what was committed\n")
     if problems:
         raise typer.Exit(1)
+
+
+def _show_machine(as_json: bool) -> None:
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.reports import machine as shown
+    from retrieval.service.machine import choices
+
+    found = choices()
+    if as_json:
+        print_json({one.job: {"used": one.used, "why_not": one.why_not} for one in found})
+    else:
+        sys.stdout.write(shown(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus, MeasureReport
+    from retrieval.service.machine import Choice
     from retrieval.sync import SyncReport
     from retrieval.types import LateOptions
 
@@ -68,6 +69,15 @@ def _sizes(report: IndexStatus) -> str:
     parts = sorted(report.bytes_by_part.items(), key=lambda part: -part[1])
     each = ", ".join(f"{name} {size(number)}" for name, number in parts if number)
     return f"{size(report.bytes)}: {each}"
+
+
+def machine(choices: Sequence[Choice]) -> str:
+    """What each job runs on, a line each; and below it why not on what else there is."""
+    lines = []
+    for one in choices:
+        lines.append(f"{one.job:<27} {safe(one.used)}")
+        lines += [f"  not {name:<21} {safe(why)}" for name, why in one.why_not.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _loss(report: IndexStatus) -> list[str]:

@@ -24,8 +24,10 @@ from retrieval.errors import CheckpointError
 
 try:
     from retrieval.encoders import _network
-except ImportError:  # not built, or not for this processor
+except ImportError as error:  # not built, or not for this processor
     _network = None  # type: ignore[assignment]
+    _absent = "cannot import name" in str(error)
+    _MISSING = "this installation was built without it" if _absent else str(error)
 
 ISA = "avx512"
 """What RETRIEVAL_ISA calls these instructions; with another name there the network is not used."""
@@ -114,9 +116,17 @@ class CompiledNetwork:
         return [part for rotation in self._rotations for part in rotation(length)]
 
 
+def obstacle() -> str | None:
+    """Why this process has no compiled network, of whatever shape; None if it has."""
+    if _network is None:
+        return _MISSING
+    asked = os.environ.get("RETRIEVAL_ISA", ISA)
+    return None if asked == ISA else f"RETRIEVAL_ISA={asked}"
+
+
 def supports(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
     """Whether there is a compiled network for this processor and a network of this shape."""
-    if _network is None or os.environ.get("RETRIEVAL_ISA", ISA) != ISA:
+    if obstacle() is not None:
         return False
     if config.norm_bias or config.attention_bias or config.mlp_bias:
         return False

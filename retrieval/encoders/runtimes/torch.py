@@ -172,9 +172,16 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 
 def default_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 on a GPU that computes in it (Ampere and later), else float32."""
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        return torch.bfloat16
-    return torch.float32
+    return torch.bfloat16 if bfloat16_obstacle(device) is None else torch.float32
+
+
+def bfloat16_obstacle(device: torch.device) -> str | None:
+    """Why a trunk on that device is not in bfloat16 unless asked for; None if it is."""
+    if device.type != "cuda":
+        return "only on a GPU"
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return "needs an Ampere GPU or a later one"
+    return None
 
 
 def _array(tensor: Tensor | None) -> NDArray[np.float32] | None:

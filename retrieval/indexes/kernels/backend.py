@@ -12,6 +12,9 @@ from retrieval.indexes.kernels import reference
 
 VARIABLE = "RETRIEVAL_ISA"
 
+KNOWN = ("avx512", "avx2", "neon", "portable", reference.ISA)
+"""Every instruction set that there are kernels for, on one processor or another."""
+
 _NO_NATIVE = (
     "late interaction runs on numpy, many times slower than it could: this installation has no "
     "compiled kernels (reinstall where there is a C compiler, or set RETRIEVAL_ISA=numpy)"

@@ -7,9 +7,11 @@ holds every line of the table to the same reference.
 from __future__ import annotations
 
 import functools
-import importlib.util
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +23,8 @@ from retrieval.errors import InputError
 
 FORCED = "RETRIEVAL_ATTENTION"
 """The environment variable that names the back end to be used, whatever would be chosen."""
+
+_forced: ContextVar[str | None] = ContextVar("attention back end", default=None)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None) -> Tensor:
@@ -34,19 +38,48 @@ def attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | Non
         [T, heads, head_dim]. A query that sees no key at all gets zeros.
 
     Raises:
-        InputError: the environment names a back end that there is not, or that cannot take these.
+        InputError: a back end is forced that there is not, or that cannot take these.
     """
-    name = os.environ.get(FORCED)
-    if name is None:
-        name = next(name for name, known in BACK_ENDS.items() if known.usable(q, layout))
-    elif name not in BACK_ENDS:
-        raise InputError(f"{FORCED}={name} is unknown; choose from {', '.join(BACK_ENDS)}")
-    elif not BACK_ENDS[name].usable(q, layout):
-        raise InputError(
-            f"{FORCED}={name} cannot be used for {q.dtype} on {q.device.type} here; unset it, or "
-            "name another"
-        )
-    return BACK_ENDS[name].run(q, k, v, layout, window)
+    return BACK_ENDS[choose(Call.of(q, k, v, layout))].run(q, k, v, layout, window)
+
+
+@contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Have every `attention` of this thread run in the back end of that name.
+
+    It goes before the environment's. A name that there is not, or that cannot take what it is
+    given, is refused by `attention`.
+    """
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What decides which back ends can take a call of `attention`.
+
+    Attributes:
+        device: of the tensors.
+        dtype: of the tensors.
+        head_dim: dimensions of a head.
+        hidden_keys: whether some tokens may not be attended to (`Layout.key_lengths`).
+        gradient: whether the result is to be differentiated.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    head_dim: int = 64
+    hidden_keys: bool = False
+    gradient: bool = False
+
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Call:
+        """The call of `attention` with these."""
+        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
+        return cls(q.device, q.dtype, q.shape[-1], layout.key_lengths is not None, gradient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +88,46 @@ class BackEnd:
 
     Attributes:
         run: takes and returns what `attention` does.
-        usable: whether it is installed and can take queries like `q` in such a layout.
+        obstacle: why it cannot take such a call here, in a few words; None if it can.
     """
 
     run: Callable[[Tensor, Tensor, Tensor, Layout, int | None], Tensor]
-    usable: Callable[[Tensor, Layout], bool]
+    obstacle: Callable[[Call], str | None]
+
+
+def choose(call: Call) -> str:
+    """The name of the back end that takes the call: the forced one, else the first that can.
+
+    Raises:
+        InputError: one is forced that there is not, or that cannot take it.
+    """
+    name, said = _forced.get(), "attention forced to "
+    if name is None:
+        name, said = os.environ.get(FORCED), f"{FORCED}="
+    if name is None:
+        return next(name for name, known in BACK_ENDS.items() if known.obstacle(call) is None)
+    if name not in BACK_ENDS:
+        raise InputError(f"{said}{name} is unknown; choose from {', '.join(BACK_ENDS)}")
+    obstacle = BACK_ENDS[name].obstacle(call)
+    if obstacle is not None:
+        raise InputError(
+            f"{said}{name} cannot be used for {call.dtype} on {call.device.type} here "
+            f"({obstacle}); force none, or another"
+        )
+    return name
+
+
+def obstacles(call: Call) -> dict[str, str | None]:
+    """Why each back end cannot take the call, by name; None for one that can."""
+    return {name: known.obstacle(call) for name, known in BACK_ENDS.items()}
 
 
 def _flash_attn(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None) -> Tensor:
     from flash_attn import flash_attn_varlen_func
 
-    sides = (-1, -1) if window is None else (window, window)
     out: Tensor = flash_attn_varlen_func(
         q, k, v, layout.cu_seqlens, layout.cu_seqlens, layout.max_seqlen, layout.max_seqlen,
-        window_size=sides,
+        window_size=_sides(window),
     )  # fmt: skip
     return out
 
@@ -76,29 +135,65 @@ def _flash_attn(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | N
 def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    sides = (-1, -1) if window is None else (window, window)
     out = varlen_attn(
         q, k, v, layout.cu_seqlens, layout.cu_seqlens, layout.max_seqlen, layout.max_seqlen,
-        window_size=sides,
+        window_size=_sides(window),
     )  # fmt: skip
     assert isinstance(out, Tensor)
     return out
 
 
-def _half_on_cuda(q: Tensor, layout: Layout) -> bool:
-    """On a GPU in half precision, where every token may be attended to."""
-    halves = (torch.float16, torch.bfloat16)
-    return q.is_cuda and q.dtype in halves and layout.key_lengths is None
+def _sides(window: int | None) -> tuple[int, int]:
+    return (-1, -1) if window is None else (window, window)
+
+
+def _flash_obstacle(call: Call) -> str | None:
+    """What hinders the kernels of FlashAttention 2, in whichever package they are."""
+    if call.device.type != "cuda":
+        return f"runs on a GPU, not on {call.device.type}"
+    if call.dtype not in (torch.float16, torch.bfloat16):
+        return f"takes float16 and bfloat16, not {_name(call.dtype)}"
+    if torch.cuda.get_device_capability(call.device) < (8, 0):
+        return "needs an Ampere GPU or a later one"
+    if call.hidden_keys:
+        return "every token must be attended to"
+    if call.head_dim % 8 or call.head_dim > 256:
+        return f"heads of {call.head_dim} dimensions, expected a multiple of 8 up to 256"
+    return None
 
 
 @functools.cache
-def _has_flash_attn() -> bool:
-    return importlib.util.find_spec("flash_attn") is not None
+def _flash_attn_missing() -> str | None:
+    try:
+        import flash_attn  # noqa: F401
+    except ImportError as error:  # not there, or built for another torch
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "flash_attn"
+        return "not installed" if missing else f"cannot be imported ({_first_line(error)})"
+    return None
+
+
+@functools.cache
+def _varlen_missing() -> str | None:
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return f"torch {torch.__version__} has no varlen_attn"
+    if "window_size" not in inspect.signature(varlen_attn).parameters:
+        return f"the varlen_attn of torch {torch.__version__} knows no window"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 BACK_ENDS: dict[str, BackEnd] = {
-    "flash_attn": BackEnd(_flash_attn, lambda q, lay: _half_on_cuda(q, lay) and _has_flash_attn()),
-    "varlen": BackEnd(_varlen, _half_on_cuda),
-    "plain": BackEnd(plain_attention, lambda q, layout: True),
+    "flash_attn": BackEnd(_flash_attn, lambda call: _flash_attn_missing() or _flash_obstacle(call)),
+    "varlen": BackEnd(_varlen, lambda call: _varlen_missing() or _flash_obstacle(call)),
+    "plain": BackEnd(plain_attention, lambda call: None),
 }
-"""By name; the first that is usable is used."""
+"""By name; the first that can take a call does."""

@@ -1,0 +1,122 @@
+"""What this machine would run each part on, and why not on what else there is."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+INSTALL_TORCH = "pip install 'modernbert-retrieval[torch]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What does one job here.
+
+    Attributes:
+        job: what is to be done.
+        used: what does it.
+        why_not: the others that could, in the order in which they would be taken, and for each why
+            it does not.
+    """
+
+    job: str
+    used: str
+    why_not: Mapping[str, str] = field(default_factory=dict)
+
+
+def choices() -> list[Choice]:
+    """What each job would run on in this process, as installed and as the environment says.
+
+    Raises:
+        InputError: an environment variable names what there is not here.
+    """
+    return [*_embedded_model(), *_checkpoints(), *_searches()]
+
+
+def _embedded_model() -> Iterator[Choice]:
+    from retrieval.encoders.runtimes import compiled
+    from retrieval.encoders.runtimes.cpu import usable_cores
+
+    obstacle = compiled.obstacle()
+    if obstacle is None:
+        yield Choice("embedded model", "compiled", {"onnx": "slower than compiled"})
+    else:
+        yield Choice("embedded model", "onnx", {"compiled": obstacle})
+    yield Choice("embedded model's threads", str(usable_cores()))
+
+
+def _checkpoints() -> Iterator[Choice]:
+    """Of all other models: device, precision, attention."""
+    if importlib.util.find_spec("torch") is None:
+        yield Choice("other models", "nothing", {"torch": f"not installed: {INSTALL_TORCH}"})
+        return
+    import torch
+
+    from retrieval.encoders.model.attention import Call, choose, obstacles
+    from retrieval.encoders.runtimes.torch import (
+        bfloat16_obstacle,
+        choose_device,
+        default_dtype,
+    )
+
+    device = choose_device()
+    if device.type == "cuda":
+        used = f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+        yield Choice("other models", used, {"cpu": "slower than the GPU"})
+    else:
+        built = torch.version.cuda is not None or torch.version.hip is not None
+        why = "no GPU is seen" if built else f"torch {torch.__version__} is built for CPUs alone"
+        threads = torch.get_num_threads()
+        yield Choice("other models", f"cpu, torch {torch.__version__}", {"cuda": why})
+        yield Choice("other models' threads", str(threads))
+    dtype = default_dtype(device)
+    bfloat16 = bfloat16_obstacle(device)
+    if bfloat16 is None:
+        yield Choice("precision", "bfloat16", {"float32": "slower than bfloat16"})
+    else:
+        yield Choice("precision", "float32", {"bfloat16": bfloat16})
+    call = Call(device, dtype)
+    chosen = choose(call)
+    others = {name: why for name, why in obstacles(call).items() if name != chosen}
+    yield Choice(
+        "attention", chosen, {name: why or f"comes after {chosen}" for name, why in others.items()}
+    )
+
+
+def _searches() -> Iterator[Choice]:
+    from retrieval.indexes import kernels
+    from retrieval.indexes.kernels import backend, threads
+
+    used = kernels.isa()
+    able = backend.available()
+    yield Choice(
+        "late interaction",
+        used,
+        {
+            name: f"not chosen; {backend.VARIABLE}={name} does"
+            if name in able
+            else "not this processor's, or not built"
+            for name in backend.KNOWN
+            if name != used
+        },
+    )
+    yield Choice("late interaction's threads", str(threads.count()))
+    yield Choice("dense search", f"faiss {_faiss_version()} on the CPU", {"GPU": _no_faiss_gpu()})
+
+
+def _faiss_version() -> str:
+    import faiss
+
+    return str(faiss.__version__)
+
+
+def _no_faiss_gpu() -> str:
+    """Why dense vectors are not searched on a GPU."""
+    import faiss
+
+    if not hasattr(faiss, "StandardGpuResources"):
+        return "this faiss is built for CPUs alone"
+    if not faiss.get_num_gpus():
+        return "faiss sees no GPU"
+    return "faiss sees one; segments are searched as they lie on the disk, without copying"
