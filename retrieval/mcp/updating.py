@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.mcp.wire import Call, CancelledError
+from retrieval.cancellation import CancelledError
+from retrieval.mcp.wire import Call
 
 if TYPE_CHECKING:
     from retrieval.service.kept_open import KeptOpen

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from retrieval.cancellation import CancelledError, cancelled_by
+
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Versions of the protocol, the newest first."""
 
@@ -30,10 +32,6 @@ INVALID_PARAMS, INTERNAL_ERROR, BUSY = -32602, -32603, -32000
 
 Message = dict[str, Any]
 _Reply = Callable[[Message | None], None]
-
-
-class CancelledError(Exception):
-    """The client wants no answer any more."""
 
 
 class ToolError(Exception):
@@ -276,7 +274,8 @@ class Server:
         try:
             if call.cancelled.is_set():
                 raise CancelledError
-            result = tool.run(arguments, call)
+            with cancelled_by(call.cancelled):
+                result = tool.run(arguments, call)
             answer = _message(id=id, result=_shaped(result.text, result.structured))
         except ToolError as error:
             answer = _message(id=id, result=_shaped(str(error), None))

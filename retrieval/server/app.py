@@ -64,7 +64,7 @@ def make_app(
                     index.status()
 
         try:
-            await limits.in_thread(look)
+            await limits.in_thread(request, look)
         except Exception as error:
             return problem(503, "an index cannot be opened", code=type(error).__name__)
         return Json({"status": "ready"})
@@ -80,7 +80,7 @@ def make_app(
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
-        *(Route(one.path, _answered(one.handler), methods=[one.method]) for one in table),
+        *(Route(one.path, _answered(one.handler, limits), methods=[one.method]) for one in table),
     ]
     app = Starlette(
         routes=routes,
@@ -91,7 +91,7 @@ def make_app(
     return Guard(app, hosts=hosts, token=token)
 
 
-def _answered(handler: Handler) -> Handler:
+def _answered(handler: Handler, limits: Limits) -> Handler:
     """The handler, with what it raises as an answer."""
 
     async def answered(request: Request) -> Response:
@@ -99,6 +99,8 @@ def _answered(handler: Handler) -> Handler:
             return await handler(request)
         except Exception as error:
             return answer_to(error)
+        finally:
+            limits.release(request)
 
     return answered
 

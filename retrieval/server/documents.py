@@ -57,7 +57,7 @@ class Documents:
             with self._indexes.using(request.path_params["name"]) as index:
                 return status_as_dict(index.status())
 
-        return Json(await self._limits.in_thread(look))
+        return Json(await self._limits.in_thread(request, look))
 
     async def list(self, request: Request) -> Response:
         """A page of an index's documents, in the order of their ids, without their texts."""
@@ -75,7 +75,7 @@ class Documents:
             more = len(rows) == values["limit"]
             return {"documents": rows, "next_after": rows[-1]["id"] if more else None}
 
-        return Json(await self._limits.in_thread(look))
+        return Json(await self._limits.in_thread(request, look))
 
     async def get(self, request: Request) -> Response:
         """A document with its text."""
@@ -90,7 +90,7 @@ class Documents:
             shaped: dict[str, Any] = plain_value(document)
             return shaped
 
-        return Json(await self._limits.in_thread(look))
+        return Json(await self._limits.in_thread(request, look))
 
     async def add(self, request: Request) -> Response:
         """Add documents, or replace those of the same ids."""
@@ -106,7 +106,7 @@ class Documents:
                 changed = index.add(documents)
             return {"given": len(documents), "changed": changed}
 
-        return Json(await self._limits.in_thread(work, writes=True))
+        return Json(await self._limits.in_thread(request, work, writes=True))
 
     async def delete(self, request: Request) -> Response:
         """Delete the document of an id, or those that a filter fits."""
@@ -122,7 +122,7 @@ class Documents:
                 ids = [values["id"]] if values["id"] is not None else index.ids(values["where"])
                 return {"deleted": index.delete(ids)}
 
-        return Json(await self._limits.in_thread(work, writes=True))
+        return Json(await self._limits.in_thread(request, work, writes=True))
 
     async def delete_one(self, request: Request) -> Response:
         """Delete a document."""
@@ -137,7 +137,7 @@ class Documents:
                 raise Problem(404, f"the index holds no document {ascii(id)[:200]}")
             return {"deleted": deleted}
 
-        return Json(await self._limits.in_thread(work, writes=True))
+        return Json(await self._limits.in_thread(request, work, writes=True))
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -84,7 +84,7 @@ class Models:
             model = {"id": name, "object": "model", "created": 0, "owned_by": "retrieval"}
             return {"object": "list", "data": [model]}
 
-        return Json(await self._limits.in_thread(look))
+        return Json(await self._limits.in_thread(request, look))
 
     async def embeddings(self, request: Request) -> Response:
         """Vectors of texts, as OpenAI answers them."""
@@ -127,7 +127,7 @@ class Models:
                 "usage": {"prompt_tokens": count, "total_tokens": count},
             }
 
-        return Json(await self._limits.in_thread(work))
+        return Json(await self._limits.in_thread(request, work))
 
     async def rerank(self, request: Request) -> Response:
         """Texts in the order of how well they answer a query, as Cohere and Jina answer."""
@@ -150,7 +150,7 @@ class Models:
                     one["document"] = {"text": texts[one["index"]]}
             return {"model": encoder.name, "results": results, "usage": {"total_tokens": count}}
 
-        return Json(await self._limits.in_thread(work))
+        return Json(await self._limits.in_thread(request, work))
 
     def _encoder(self, encoder: Encoder, wanted: str | None) -> Encoder:
         if wanted not in (None, "", encoder.name):

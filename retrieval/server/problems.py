@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from retrieval.cancellation import CancelledError
 from retrieval.errors import (
     EncoderError,
     IndexLocked,
@@ -20,6 +21,9 @@ from retrieval.errors import (
     RetrievalError,
 )
 from retrieval.server.answers import Json
+
+CLIENT_GONE = 499
+"""What nginx counts a request as whose client went away; nobody is there to read it."""
 
 
 class Problem(Exception):  # noqa: N818 -- the RFC's word
@@ -56,6 +60,8 @@ def answer_to(error: Exception) -> Response:
     """What is answered where this was raised."""
     if isinstance(error, Problem):
         return problem(error.status, error.detail, headers=error.headers)
+    if isinstance(error, CancelledError):
+        return Response(status_code=CLIENT_GONE)
     code = type(error).__name__
     if isinstance(error, RetrievalError):
         headers = {"retry-after": "5"} if isinstance(error, IndexLocked) else {}

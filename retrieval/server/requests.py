@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect, Request
 
+from retrieval.cancellation import CancelledError, cancelled_by, check_cancelled
 from retrieval.server.problems import Problem
 from retrieval.service.arguments import Argument, checked, parsed
 
@@ -24,32 +27,109 @@ class Limits:
 
     Attributes:
         body: bytes.
+        bodies: bytes of all requests that are there at once; one more is refused.
         body_seconds: for the body to come in.
         threads: requests that are worked on at once, beside one that writes.
         waiting: requests that wait for a thread; one more is refused.
     """
 
     body: int = 16 << 20
+    bodies: int = 256 << 20
     body_seconds: float = 30.0
     threads: int = 8
     waiting: int = 128
     _readers: CapacityLimiter | None = field(default=None, init=False)
     _writers: CapacityLimiter | None = field(default=None, init=False)
+    _held: int = field(default=0, init=False)
 
-    async def in_thread(self, work: Callable[[], Result], *, writes: bool = False) -> Result:
-        """Do blocking work in a thread; what writes has one of its own and holds up no search.
+    async def in_thread(
+        self, request: Request, work: Callable[[], Result], *, writes: bool = False
+    ) -> Result:
+        """Do a request's blocking work in a thread.
+
+        What writes has a thread of its own and holds up no search. Once the client went away, work
+        that has not begun is left undone, and what only reads ends where it looks for that (see
+        `retrieval.cancellation`); what has begun to write is finished.
 
         Raises:
             Problem: too many requests wait already.
+            CancelledError: the client went away.
         """
         if self._readers is None or self._writers is None:
             self._readers, self._writers = CapacityLimiter(self.threads), CapacityLimiter(1)
         limiter = self._writers if writes else self._readers
         if limiter.statistics().tasks_waiting >= self.waiting:
+            raise Problem(429, f"{self.waiting} requests wait already; try again", _LATER)
+        gone = threading.Event()
+
+        def working() -> Result:
+            with cancelled_by(gone):
+                check_cancelled()
+                if not writes:
+                    return work()
+            return work()
+
+        found: list[Result] = []
+        raised: Exception = CancelledError()
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await _disconnected(request)
+                gone.set()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            try:
+                # Waiting for a thread is cancelled; what runs in one is waited for.
+                found.append(await anyio.to_thread.run_sync(working, limiter=limiter))
+            except Exception as error:
+                raised = error
+            group.cancel_scope.cancel()
+        if not found:
+            raise raised
+        return found[0]
+
+    def hold(self, request: Request, count: int) -> None:
+        """Count bytes of a request's body, until `release`.
+
+        Raises:
+            Problem: there are too many of all requests.
+        """
+        held = request.scope.get(_HELD, 0) + count
+        if held > self.body:
             raise Problem(
-                429, f"{self.waiting} requests wait already; try again", {"retry-after": "1"}
+                413, f"the body has more than {self.body} bytes; send less", {"connection": "close"}
             )
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+        if self._held + count > self.bodies:
+            raise Problem(
+                429,
+                f"{self.bodies} bytes of requests are held already; try again",
+                _LATER | {"connection": "close"},
+            )
+        self._held += count
+        request.scope[_HELD] = held
+
+    def release(self, request: Request) -> None:
+        """Count a request's body no longer: it was answered."""
+        self._held -= request.scope.pop(_HELD, 0)
+
+    def waiting_now(self) -> tuple[int, int]:
+        """How many requests wait for a thread to read in, and for the one that writes."""
+        readers, writers = (
+            0 if one is None else one.statistics().tasks_waiting
+            for one in (self._readers, self._writers)
+        )
+        return readers, writers
+
+
+_HELD = "retrieval.body_bytes"
+_LATER = {"retry-after": "1"}
+
+
+async def _disconnected(request: Request) -> None:
+    """Wait until the client went away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def body_of(request: Request, limits: Limits) -> Any:
@@ -64,7 +144,7 @@ async def body_of(request: Request, limits: Limits) -> Any:
         raise Problem(415, f"content-type is {kind!r}; send application/json")
     try:
         async with asyncio.timeout(limits.body_seconds):
-            data = await _bytes(request, limits.body)
+            data = await _bytes(request, limits)
     except TimeoutError:
         raise Problem(
             408, f"the body did not come within {limits.body_seconds:g} s; send it at once"
@@ -77,14 +157,11 @@ async def body_of(request: Request, limits: Limits) -> Any:
         raise Problem(400, f"the body is no JSON: {' '.join(str(error).split())[:200]}") from None
 
 
-async def _bytes(request: Request, most: int) -> bytes:
+async def _bytes(request: Request, limits: Limits) -> bytes:
     parts = bytearray()
     async for part in request.stream():
+        limits.hold(request, len(part))
         parts += part
-        if len(parts) > most:
-            raise Problem(
-                413, f"the body has more than {most} bytes; send less", {"connection": "close"}
-            )
     return bytes(parts)
 
 

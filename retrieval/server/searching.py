@@ -85,16 +85,16 @@ class Searching:
             raise InputError("give one of `query` and `queries`")
         name = request.path_params["name"]
         queries = [one] if several is None else several
-        found = await self._asked(name, queries, _options(values))
+        found = await self._asked(request, name, queries, _options(values))
         return Json(found[0] if several is None else {"results": found})
 
     async def quick(self, request: Request) -> Response:
         """One query of the default index."""
         values = query_of(request, QUICK)
-        return Json((await self._asked(DEFAULT, [values.pop("q")], _options(values)))[0])
+        return Json((await self._asked(request, DEFAULT, [values.pop("q")], _options(values)))[0])
 
     async def _asked(
-        self, name: str, queries: list[str], options: SearchOptions
+        self, request: Request, name: str, queries: list[str], options: SearchOptions
     ) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:
             if not queries:
@@ -106,4 +106,4 @@ class Searching:
                 for query, answer in zip(queries, answers, strict=True)
             ]
 
-        return await self._limits.in_thread(ask)
+        return await self._limits.in_thread(request, ask)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.cancellation import check_cancelled
 from retrieval.encoders.comparing import scores_of
 from retrieval.errors import EncoderError
 from retrieval.types import Encoder, EncoderSide
 
 _AT_ONCE = 64
-"""Texts whose token vectors are held at once."""
+"""Texts whose token vectors are held at once; between so many, work can be cancelled."""
 
 
 def embed(encoder: Encoder, texts: Sequence[str], side: EncoderSide) -> NDArray[np.float32]:
@@ -20,13 +21,17 @@ def embed(encoder: Encoder, texts: Sequence[str], side: EncoderSide) -> NDArray[
 
     Raises:
         EncoderError: the encoder has no dense head.
+        CancelledError: see `retrieval.cancellation`.
     """
-    made = (
-        encoder.encode_queries(texts) if side == "query" else encoder.encode_documents(texts)
-    ).dense
-    if made is None:
-        raise EncoderError(f"encoder {encoder.name!r} has no dense head; use one that has")
-    return made
+    encode = encoder.encode_queries if side == "query" else encoder.encode_documents
+    rows = []
+    for first in range(0, len(texts), _AT_ONCE):
+        check_cancelled()
+        made = encode(texts[first : first + _AT_ONCE]).dense
+        if made is None:
+            raise EncoderError(f"encoder {encoder.name!r} has no dense head; use one that has")
+        rows.append(made)
+    return np.concatenate(rows) if rows else np.empty((0, encoder.dense_dim or 0), np.float32)
 
 
 def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -35,10 +40,14 @@ def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.flo
     Late interaction's score over the number of the query's vectors: the mean of the best cosine
     that each of them has in the text. With an encoder without a token head it is the cosine of the
     dense vectors. Below 0 is 0.
+
+    Raises:
+        CancelledError: see `retrieval.cancellation`.
     """
     asked = encoder.encode_queries([query])
     summed = [np.empty(0, np.float32)]
     for first in range(0, len(texts), _AT_ONCE):
+        check_cancelled()
         summed.append(scores_of(asked, encoder.encode_documents(texts[first : first + _AT_ONCE])))
     count = 1 if asked.tokens is None else max(1, len(asked.tokens))
     return np.clip(np.concatenate(summed) / count, 0.0, 1.0)

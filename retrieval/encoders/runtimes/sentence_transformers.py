@@ -7,7 +7,6 @@ read from safetensors only here too, and a checkpoint's own code is not run.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import Folder, Format
+from retrieval.encoders.dynamic_batching import DynamicBatching
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
 from retrieval.encoders.tokenization import clean, leading
@@ -51,8 +51,11 @@ class SentenceTransformersEncoder(Runtime):
 
         super().__init__(name=name, tokenizer=_own_tokenizer(model, name), fingerprint=fingerprint)
         self._model, self._late = model, late
-        self._lock = threading.Lock()  # its tokenizer keeps state between calls
         self._budget = CUDA_BUDGET if model.device.type == "cuda" else CPU_BUDGET
+        # One batch at a time: the model's tokenizer keeps state between calls.
+        self._batching: DynamicBatching[tuple[str, int]] = DynamicBatching(
+            self._run, budget=self._budget
+        )
         own = getattr(model[0], "document_length", None) if late else None
         self._limit = int(own or model.max_seq_length or 512)
         settings = {"prompts": model.prompts, "default_prompt_name": model.default_prompt_name}
@@ -64,8 +67,14 @@ class SentenceTransformersEncoder(Runtime):
 
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
         texts = self._readable(texts)
-        lengths = np.minimum(self._lengths(texts), self._limit)
-        batches = list(pack(lengths, self._budget))
+        lengths = np.minimum(self._lengths(texts), self._limit).tolist()
+        read = list(zip(texts, lengths, strict=True))
+        return self._batching.encode(side, read, lambda one: one[1])
+
+    def _run(self, side: EncoderSide, read: Sequence[tuple[str, int]]) -> Embeddings:
+        """Texts with their tokens' numbers to their embeddings, in the order given."""
+        texts = [text for text, _ in read]
+        batches = list(pack([length for _, length in read], self._budget))
         made = [self._vectors([texts[i] for i in batch], side) for batch in batches]
         if not self._late:
             dense = np.zeros((len(texts), self.dense_dim or 0), np.float32)
@@ -84,14 +93,13 @@ class SentenceTransformersEncoder(Runtime):
     def _vectors(self, texts: list[str], side: EncoderSide) -> list[NDArray[np.float32]]:
         """One array a text: f32 [D], or f32 [t, d]."""
         encode = self._model.encode_query if side == "query" else self._model.encode_document
-        with self._lock:
-            made = encode(
-                texts,
-                batch_size=len(texts),
-                convert_to_numpy=True,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
+        made = encode(
+            texts,
+            batch_size=len(texts),
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
         return [np.asarray(vectors, np.float32) for vectors in made]
 
     def _readable(self, texts: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.encoders.dynamic_batching import DynamicBatching
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.network import Checkpoint, Parts, fingerprint_of
 from retrieval.encoders.packing import pack
@@ -18,7 +19,7 @@ from retrieval.encoders.runtimes.base import SequenceRuntime
 from retrieval.encoders.sides import SideReader, TokenSequence, window_lengths
 from retrieval.errors import EncoderError, InputError
 from retrieval.ragged import offsets_of
-from retrieval.types import Embeddings
+from retrieval.types import Embeddings, EncoderSide
 
 CPU_BUDGET = 4_096
 """Tokens of a batch on a CPU, where a larger one only leaves the cache."""
@@ -63,6 +64,9 @@ class TorchEncoder(SequenceRuntime):
         )
         self._network = network.to(self._device)
         self._network.trunk.to(dtype or default_dtype(self._device))
+        self._batching: DynamicBatching[TokenSequence] = DynamicBatching(
+            lambda side, sequences: self._run(self._reader(side), sequences), budget=self._budget
+        )
 
     @property
     def device(self) -> torch.device:
@@ -82,6 +86,10 @@ class TorchEncoder(SequenceRuntime):
                 "it has none of a part of a text: encode passages one by one"
             )
         return super().encode_spans(text, spans)
+
+    def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
+        sequences = list(self._read(self._reader(side), texts))
+        return self._batching.encode(side, sequences, lambda one: len(one.ids))
 
     def _run(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Embeddings:
         """Run sequences through the network in batches by length; results in the order given."""

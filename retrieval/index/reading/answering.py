@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from retrieval.cancellation import check_cancelled
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among
 from retrieval.index.reading import rescoring, search
@@ -38,6 +39,7 @@ def answer(
         return [[] for _ in queries]
     found: list[list[Hit]] = []
     for first in range(0, len(queries), _AT_ONCE):
+        check_cancelled()
         texts = queries[first : first + _AT_ONCE]
         asked = search.prepare(
             snapshot,
@@ -47,6 +49,7 @@ def answer(
             request.hybrid,
             among(request.given, range(first, first + len(texts))),
         )
+        check_cancelled()
         with snapshot.guarded():
             listed = _listed(snapshot, slot, asked, request, allowed)
             found += hits(
