@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import retrieval.encoders
+from retrieval.cancellation import CancelledError
 from retrieval.errors import IndexLocked, StorageError
 from retrieval.index import Index
 from retrieval.mcp import tools, updating
 from retrieval.mcp.tools import Tools, make_tools
-from retrieval.mcp.wire import Call, CancelledError, ToolError
+from retrieval.mcp.wire import Call, ToolError
 from retrieval.service.kept_open import KeptOpen
 from tests.index.fake_encoder import FakeEncoder
 from tests.mcp.conftest import Ask, tools_over, write_files
