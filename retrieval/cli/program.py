@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from retrieval import __version__
 
-_SHOWN_FIRST = ("index", "search", "list", "status", "delete", "compact")
+_SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact")
 """The order of `--help`; all others follow by name."""
 
 

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
+from retrieval.index.reading.hits import passage_of
 from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.indexes import Where, as_filter
 from retrieval.store import Condition, Listed, ValueCount
 from retrieval.store.listing import is_storable
-from retrieval.types import Document
+from retrieval.types import Document, Passage
 
 Params: TypeAlias = Mapping[str, Any]
 """Values for the parameters of a filter, by name."""
@@ -55,6 +56,18 @@ class Listing(ABC):
         with self._using() as snapshot, snapshot.guarded():
             found = snapshot.store.get_many(list(dict.fromkeys(wanted)))
         return [found.get(id) for id in wanted]
+
+    def passages(self, id: str) -> list[Passage]:
+        """The passages of the document with this id, in order; none if there is no such document.
+
+        Raises:
+            InputError: the id is not a text.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            document = snapshot.store.find(checked_id(id))
+            if document is None:
+                return []
+            return [passage_of(r, document) for r in snapshot.store.passages_of(document.number)]
 
     def ids(
         self,

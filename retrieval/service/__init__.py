@@ -8,6 +8,7 @@ preview     what that would do
 contents    its documents, chosen by paths, globs, ids and filters
 kept_open   an index that a server keeps open, and moves on when it changed
 lookup      a document by path or id: its lines, its outline, what is like it
+places      a place that a hit names, found again
 arguments   what a server is called with, as JSON Schema, checked
 scoring     texts as vectors, and how well texts answer a query
 searching   a query asked, with what its tokens matched on demand

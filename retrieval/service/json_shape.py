@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from retrieval.hits import hit_as_dict
 from retrieval.hits import plain_value as plain_value
+from retrieval.service.location import shown
+from retrieval.types import NO_CONTEXT
 
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
     from retrieval.index import IndexStatus, Listed
+    from retrieval.service.places import Found
     from retrieval.service.preview import Preview
     from retrieval.sync import SyncReport
     from retrieval.types import Hit, TokenMatch
@@ -35,6 +38,29 @@ def listed_as_dict(one: Listed) -> dict[str, Any]:
         "title": one.title,
         "passages": one.passages,
         "metadata": plain_value(one.metadata),
+    }
+
+
+def found_as_dict(found: Found, index: Path) -> dict[str, Any]:
+    """A place: `id`, `path`, `line`, `title`, `heading`, `symbol`, `place`, `first_line`, `lines`.
+
+    Args:
+        found: the place.
+        index: the index folder; `file` leads from the current folder to the file, if there is one.
+    """
+    context = found.passage.context if found.passage else NO_CONTEXT
+    return {
+        "id": found.document.id,
+        "path": found.path,
+        "file": None if found.path is None else shown(index, found.path),
+        "line": found.line,
+        "title": found.document.title,
+        "heading": " > ".join(context.headings),
+        "symbol": context.symbol,
+        "place": plain_value(found.place),
+        "first_line": found.lines.first,
+        "lines": found.lines.rows,
+        "total_lines": found.lines.total,
     }
 
 

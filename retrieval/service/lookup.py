@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.documents import SourceFile, read, source_id
+from retrieval.documents.context import Contexts
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
 from retrieval.sync.settings import settings_of
-from retrieval.types import Document
+from retrieval.types import Document, Place
 
 CONTEXT_LINES = 12
 """Lines around a line that say what it is about."""
@@ -83,29 +85,44 @@ def find_document(index: Index, name: str) -> Document:
     Raises:
         InputError: the index holds no such document, or several of that file.
     """
-    base = index.path.parent
-    unknown = InputError(f"the index holds no document {name!r}; name a path as a hit shows it")
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        raise unknown from None
-    if "\0" in name:
-        raise unknown
-    place = source_id(base / name, base)
-    document = index.get(name) or index.get(place)
-    if document is not None:
-        return document
-    found = index.listed("path == :path", params={"path": place})
+    found = documents_at(index, name, (index.path.parent,))
     if not found:
-        raise unknown
+        raise unknown_document(name)
     if len(found) > 1:
         raise InputError(
             f"{name!r} holds {len(found)} documents; name one by its id, such as {found[0].id!r}"
         )
-    document = index.get(found[0].id)
-    if document is None:  # deleted since
-        raise unknown
-    return document
+    return found[0]
+
+
+def documents_at(index: Index, name: str, folders: Sequence[Path]) -> list[Document]:
+    """The document with this id, or those of the file at this path; none if there is none.
+
+    Args:
+        index: the index.
+        name: as `find_document` takes it.
+        folders: what a relative path may be relative to; the first that leads anywhere counts.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return []
+    if "\0" in name:
+        return []
+    if (document := index.get(name)) is not None:
+        return [document]
+    for place in dict.fromkeys(source_id(folder / name, index.path.parent) for folder in folders):
+        if (document := index.get(place)) is not None:
+            return [document]
+        listed = index.listed("path == :path", params={"path": place})
+        if found := [one for one in index.get_many(one.id for one in listed) if one is not None]:
+            return found
+    return []
+
+
+def unknown_document(name: str) -> InputError:
+    """The error for a name that leads to no document."""
+    return InputError(f"the index holds no document {name!r}; name a path as a hit shows it")
 
 
 def lines_of(document: Document, first: int, last: int) -> Lines:
@@ -132,10 +149,25 @@ def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
     Raises:
         InputError: the document came from no file, or the file is not as it was indexed.
     """
-    path = document.metadata.get("path")
-    listed = index.listed("id == :id", params={"id": document.id})
-    source = listed[0].source if listed else None
-    if source is None or source != path:
+    return _entries(document.text, _read_again(index, document))
+
+
+def place_of(index: Index, document: Document, start: int, end: int) -> Place | None:
+    """Where a span of a document stands: page, cell, row, time, part; None if that is not known.
+
+    Its file is read again, by the options that it was indexed with.
+    """
+    try:
+        outline = _read_again(index, document)
+    except InputError:
+        return None
+    return Contexts(document.text, outline).place(start, end)
+
+
+def _read_again(index: Index, document: Document) -> Outline:
+    """The outline of a document; raises as `outline_of`."""
+    source = file_of(index, document)
+    if source is None:
         raise InputError(f"{document.id!r} came from no file; only files have an outline")
     file = index.path.parent / source
     changed = InputError(
@@ -151,8 +183,16 @@ def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
         raise changed from None
     for parsed, outline in zip(result.documents, result.outlines, strict=True):
         if parsed.id == document.id and parsed.text == document.text:
-            return _entries(document.text, outline)
+            return outline
     raise changed
+
+
+def file_of(index: Index, document: Document) -> str | None:
+    """The path of the file that a document came from, from the folder of the index; or None."""
+    path = document.metadata.get("path")
+    listed = index.listed("id == :id", params={"id": document.id})
+    source = listed[0].source if listed else None
+    return source if source is not None and source == path else None
 
 
 def _entries(text: str, outline: Outline) -> list[OutlineEntry]:

@@ -96,7 +96,7 @@ def test_paths_are_shown_relative_to_where_one_stands(
 
 def test_a_document_without_a_file_is_shown_by_its_id(tmp_path: Path) -> None:
     shown = rendered([hit(path=None, title="", document_id="note 7")], tmp_path, PLAIN)
-    assert shown.startswith("1  note 7  0.87  (dense 3, lexical 1)\n")
+    assert shown.startswith("1  note 7:12  0.87  (dense 3, lexical 1)\n")
 
 
 def test_a_record_of_a_jsonl_file_is_shown_by_its_line_there(tmp_path: Path) -> None:

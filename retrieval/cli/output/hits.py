@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
-from retrieval.service.location import shown
+from retrieval.service.places import name_of
 from retrieval.service.printable import columns, safe
 from retrieval.service.snippet import snippet
 
@@ -63,7 +63,7 @@ def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, sty
     excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=_is_prose(hit))
     parts = [
         rank,
-        style.dress("path", safe(_where(hit, index, excerpt.start))),
+        style.dress("path", safe(name_of(hit, index, excerpt.start))),
         f"{hit.relevance:.2f}",
         safe(str(hit.place)),
         style.dress("title", safe(_about(hit, style.width // 2))),
@@ -82,7 +82,7 @@ def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
     for other in near:
         prose = _is_prose(other)
         excerpt = snippet(other.text, other.highlights, style.width, prose=prose, lines=1)
-        where = safe(_where(other, index, excerpt.start))
+        where = safe(name_of(other, index, excerpt.start))
         symbol = f"{safe(_shortened(other.symbol, style.width // 3))}  " if other.symbol else ""
         head = f"{where}  {other.relevance:.2f}  {symbol}"
         line = "".join(piece.text for piece in excerpt.rows[0]) if excerpt.rows else ""
@@ -104,16 +104,6 @@ def _copies(hit: Hit) -> Iterator[str]:
 
 def _is_prose(hit: Hit) -> bool:
     return not hit.passage.context.languages and hit.metadata.get("format") not in _LINES_COUNT
-
-
-def _where(hit: Hit, index: Path, start: int) -> str:
-    """`path:line` of what is shown, or the id of a document that is no file."""
-    if hit.path is None:
-        return hit.document_id
-    line = hit.metadata.get("line")  # of a record among many in one file
-    if not isinstance(line, int):
-        line = hit.start_line + hit.text.count("\n", 0, start)
-    return f"{shown(index, hit.path)}:{line}"
 
 
 def _about(hit: Hit, width: int) -> str:

@@ -1,0 +1,87 @@
+"""A file opened in the user's editor at a line, or in a viewer at a page."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from retrieval.errors import InputError
+
+_LINE_ARGUMENTS: Mapping[tuple[str, ...], Sequence[str]] = {
+    ("code", "code-insiders", "codium", "cursor", "windsurf"): ("--goto", "{file}:{line}"),
+    ("hx", "helix", "subl", "sublime_text", "zed", "zeditor"): ("{file}:{line}",),
+    ("micro",): ("{file}", "+{line}"),
+    ("mate", "kate", "kwrite"): ("--line", "{line}", "{file}"),
+    ("idea", "pycharm", "goland", "clion", "rider", "webstorm"): ("--line", "{line}", "{file}"),
+}
+"""How editors are told a line; all others as vi is: `+LINE FILE`."""
+
+_PAGE_ARGUMENTS: Mapping[str, Sequence[str]] = {
+    "okular": ("--page", "{page}", "{file}"),
+    "evince": ("--page-index={page}", "{file}"),
+    "zathura": ("--page={page}", "{file}"),
+    "atril": ("--page-index={page}", "{file}"),
+    "xreader": ("--page-index={page}", "{file}"),
+    "mupdf": ("{file}", "{page}"),
+}
+"""Viewers of PDF that can be told a page, in the order of preference."""
+
+_OPENERS = ("xdg-open", "open", "wslview")
+_EDITORS = ("sensible-editor", "vim", "vi", "nano", "emacs")
+
+
+def edit(file: Path, line: int) -> None:
+    """Open a file in the editor of $VISUAL or $EDITOR, and wait for it.
+
+    Raises:
+        InputError: there is no editor, or it cannot be started, or it failed.
+    """
+    given = os.environ.get("VISUAL") or os.environ.get("EDITOR") or _installed(_EDITORS)
+    if not given:
+        raise InputError("there is no editor; name one in $EDITOR, such as EDITOR='code --wait'")
+    try:
+        command = shlex.split(given)
+    except ValueError as error:
+        raise InputError(f"$EDITOR cannot be read ({error}): {given!r}") from None
+    name = Path(command[0]).stem.lower()
+    told = next((told for names, told in _LINE_ARGUMENTS.items() if name in names), None)
+    _run([*command, *_filled(told or ("+{line}", "{file}"), file, line=line)])
+
+
+def view(file: Path, page: int | None) -> None:
+    """Open a file in the desktop's program for it; a PDF on its page, where a viewer takes one.
+
+    Raises:
+        InputError: there is no such program, or it cannot be started, or it failed.
+    """
+    viewer = _installed(list(_PAGE_ARGUMENTS)) if page and file.suffix.lower() == ".pdf" else None
+    if viewer:
+        _run([viewer, *_filled(_PAGE_ARGUMENTS[viewer], file, page=page)])
+        return
+    opener = _installed(_OPENERS)
+    if opener is None:
+        raise InputError(f"there is no program here to open {file} in; copy its path to one")
+    _run([opener, str(file)])
+
+
+def _filled(arguments: Sequence[str], file: Path, **numbers: object) -> list[str]:
+    return [argument.format(file=file, **numbers) for argument in arguments]
+
+
+def _installed(names: Sequence[str]) -> str | None:
+    return next((name for name in names if shutil.which(name)), None)
+
+
+def _run(command: Sequence[str]) -> None:
+    sys.stdout.flush()
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise InputError(f"{command[0]} cannot be started ({error.strerror or error})") from None
+    if code:
+        raise InputError(f"{command[0]} ended with exit code {code}")

@@ -1,0 +1,207 @@
+"""A place that a hit names, found again: `path:line`, the passage there, what stands around it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.documents.decoding import decode
+from retrieval.documents.formats.table import named
+from retrieval.errors import InputError
+from retrieval.files.regular import open_regular
+from retrieval.index import Index
+from retrieval.service.location import shown
+from retrieval.service.lookup import (
+    Lines,
+    documents_at,
+    file_of,
+    lines_of,
+    place_of,
+    unknown_document,
+)
+from retrieval.sync.settings import settings_of
+from retrieval.types import Document, Passage, Place
+
+if TYPE_CHECKING:
+    from retrieval.types import Hit
+
+_LINE = re.compile(r"(?P<name>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?:?", re.DOTALL)
+"""`path:line`, as hits name it, and `path:line:column`, as compilers and grep do."""
+
+LONGEST_ROW = 2000
+"""Of a longer line only the passage's part of it is shown, or as much of its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place of a document that an index holds.
+
+    Attributes:
+        document: the document.
+        path: of the file that it came from, from the folder of the index; None for no file.
+        line: the line, from 1.
+        passage: the passage that holds the line, or the last before it; None if there is none.
+        place: where the line stands besides: page, cell, row, time, part.
+        lines: the passage's lines, or those around the line.
+    """
+
+    document: Document
+    path: str | None
+    line: int
+    passage: Passage | None
+    place: Place
+    lines: Lines = field(repr=False)
+
+
+def name_of(hit: Hit, index: Path, start: int = 0) -> str:
+    """What leads to a hit again: `path:line`, or `id:line` where the path would not do.
+
+    Args:
+        hit: the hit.
+        index: the index folder, which paths are stored relative to.
+        start: the character of the passage whose line is meant.
+    """
+    line = hit.start_line + hit.text.count("\n", 0, start)
+    if hit.path is None:
+        return f"{hit.document_id}:{line}"
+    path = shown(index, hit.path)
+    if hit.document_id.startswith(f"{hit.path}#") and hit.place.part:  # attached, or in an archive
+        return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
+    record = hit.metadata.get("line")  # of one among many in a file
+    return f"{path}:{record if isinstance(record, int) else line}"
+
+
+def find_place(index: Index, name: str, *, here: Path, around: int | None = None) -> Found:
+    """The place that a name leads to.
+
+    Args:
+        index: the index.
+        name: `path:line` as a hit shows it; a path or a document's id stands for the first line.
+            Of a file with a record on each line, the line's record is meant.
+        here: the folder that a path is relative to; if nothing is there, the folder that the
+            index lies in.
+        around: how many lines before and after the line are wanted; None wants the passage's.
+
+    Raises:
+        InputError: the index holds no such document, or it has no such line.
+    """
+    document, line = _document(index, name, here)
+    passages = index.passages(document.id)
+    starts = [0, *(match.end() for match in re.finditer("\n", document.text))]
+    lines_of(document, line, line)  # raises if there is no such line
+    begins = starts[line - 1]
+    ends = starts[line] if line < len(starts) else len(document.text)
+    # The passage that begins on the line is meant rather than the one that ends there.
+    at = max(0, bisect_right([one.start for one in passages], max(begins, ends - 1)) - 1)
+    while at and passages[at - 1].start >= begins:
+        at -= 1
+    passage = passages[at] if passages else None
+    if around is not None or passage is None:
+        first, last = max(1, line - (around or 0)), line + (around or 0)
+    else:
+        first = bisect_right(starts, passage.start)
+        last = bisect_right(starts, max(passage.start, passage.end - 1))
+        first, last = min(first, line), max(last, line)
+    lines = _cut(lines_of(document, first, last), starts, passage)
+    place = _place(index, document, passages, at, begins, ends)
+    return Found(document, file_of(index, document), line, passage, place, lines)
+
+
+def _document(index: Index, name: str, here: Path) -> tuple[Document, int]:
+    """The document that is named, and the line of it."""
+    folders = (here, index.path.parent)
+    found, line = documents_at(index, name, folders), 1
+    if not found and (match := _LINE.fullmatch(name)):
+        found, line = documents_at(index, match["name"], folders), max(1, int(match["line"]))
+    if not found:
+        raise unknown_document(name)
+    if len(found) == 1 and _begins(found[0]) is None:
+        return found[0], line
+    return _record(found, line), 1
+
+
+def _record(documents: Sequence[Document], line: int) -> Document:
+    """Of a file's documents the one that begins on the line, or last before it."""
+
+    # What is attached to a message has the message's line, and a longer id.
+    ordered = sorted(documents, key=lambda one: (_begins(one) or 0, -len(one.id)))
+    at = bisect_right([_begins(one) or 0 for one in ordered], line) - 1
+    return ordered[max(at, 0)]
+
+
+def _begins(document: Document) -> int | None:
+    """The line of its file that a record begins on; None for a document that is no record."""
+    line = document.metadata.get("line")
+    return line if isinstance(line, int) else None
+
+
+def _place(
+    index: Index, document: Document, passages: Sequence[Passage], at: int, start: int, end: int
+) -> Place:
+    """Where a line stands. A passage tells that of its first character alone."""
+    if not passages:
+        return Place()
+    place = passages[at].place
+    if start <= passages[at].start or not place:
+        return place
+    following = passages[at + 1].place if at + 1 < len(passages) else None
+    return place if place == following else place_of(index, document, start, end) or place
+
+
+def _cut(lines: Lines, starts: Sequence[int], passage: Passage | None) -> Lines:
+    """The lines with very long ones cut to the passage's part of them."""
+    rows = []
+    for number, row in enumerate(lines.rows, start=lines.first):
+        if len(row) <= LONGEST_ROW:
+            rows.append(row)
+            continue
+        begins = starts[number - 1]
+        first, last = 0, len(row)
+        if passage is not None and passage.start < begins + len(row) and passage.end > begins:
+            first, last = max(0, passage.start - begins), min(len(row), passage.end - begins)
+        last = min(last, first + LONGEST_ROW)
+        rows.append("…" * (first > 0) + row[first:last] + "…" * (last < len(row)))
+    return replace(lines, rows=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to open.
+
+    Attributes:
+        file: where it is.
+        line: the line of the file, from 1: the first where the document's lines are not the
+            file's. None for a file that is no text.
+    """
+
+    file: Path
+    line: int | None
+
+
+def to_open(index: Index, found: Found) -> Target:
+    """The file of a place, and the line there.
+
+    Raises:
+        InputError: the document came from no file, or the file cannot be opened.
+    """
+    if found.path is None:
+        raise InputError(f"{found.document.id!r} came from no file; there is nothing to open")
+    file = index.path.resolve().parent / found.path
+    try:
+        with open_regular(file) as opened:
+            data = opened.read()
+    except OSError as error:
+        raise InputError(f"{found.path} cannot be opened ({error.strerror or error})") from None
+    if (record := _begins(found.document)) is not None:
+        return Target(file, record)
+    # The name alone decides: an index that a stranger made may name a file that a desktop runs.
+    format = named(file.name)
+    if format is not None and format.binary:
+        return Target(file, None)
+    text, _ = decode(data, encoding=settings_of(index.remembered).read.encoding)
+    same = text.count("\n") == found.document.text.count("\n")
+    return Target(file, found.line if same else 1)
