@@ -29,7 +29,7 @@ class Embeddings:
         windows: f32 [w, D], unit length: dense vectors of parts of each text, for an index to keep
             in the place of `dense`; None if the encoder makes none.
         window_offsets: i64 [n + 1]; text i owns `windows[window_offsets[i]:window_offsets[i + 1]]`,
-            at least one.
+            one or more, or none of a text that no dense search is to find.
     """
 
     dense: NDArray[np.float32] | None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import stat
+import time
 from pathlib import Path
 from types import TracebackType
 
 from retrieval.errors import IndexLocked, StorageError
 
+_LOG = logging.getLogger(__name__)
+_PAUSE = 0.02  # seconds between two tries
 _DIGITS = 10  # of a process's number; 2 ** 22 is the most that Linux gives out
 
 
@@ -22,12 +26,19 @@ class WriterLock:
     descriptor, so no stale lock can keep the next writer out. The file stays; only the lock goes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout: float = 0.0) -> None:
+        """Name the file.
+
+        Args:
+            path: it; made if it is not there.
+            timeout: seconds for which another writer is waited for.
+        """
         self.path = path
+        self.timeout = timeout
         self._descriptor: int | None = None
 
     def __enter__(self) -> WriterLock:
-        """Take the lock at once or raise IndexLocked, naming the process that has it."""
+        """Take the lock, or raise IndexLocked, naming the process that has it."""
         try:
             descriptor = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
@@ -43,25 +54,45 @@ class WriterLock:
             os.close(descriptor)
             raise StorageError(f"{self.path} is no regular file; delete it")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            self._take(descriptor)
+        except BaseException:
             os.close(descriptor)
-            raise IndexLocked(
-                f"another writer (process {holder}) holds {self.path}; "
-                "wait until it is done, or stop it"
-            ) from error
-        except OSError as error:
-            os.close(descriptor)
-            raise StorageError(
-                f"{self.path} cannot be locked ({error.strerror}); "
-                "use a file system that has file locks"
-            ) from error
+            raise
         with contextlib.suppress(OSError):  # the number is a courtesy: a full disk may refuse it
             # Over the old one, not after a truncation, which some file systems force to the disk.
             os.pwrite(descriptor, f"{os.getpid():<{_DIGITS}}\n".encode("ascii"), 0)
         self._descriptor = descriptor
         return self
+
+    def _take(self, descriptor: int) -> None:
+        until = time.monotonic() + self.timeout
+        told = False
+        while True:
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                left = until - time.monotonic()
+                if left <= 0:
+                    waited = f" and still did after {self.timeout:g} seconds" if told else ""
+                    raise IndexLocked(
+                        f"another writer (process {holder}) holds {self.path}{waited}; "
+                        "wait until it is done, or stop it"
+                    ) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{self.path} cannot be locked ({error.strerror}); "
+                    "use a file system that has file locks"
+                ) from error
+            if not told:
+                told = True
+                _LOG.info(
+                    "waiting up to %g seconds for process %s, which holds %s",
+                    self.timeout,
+                    holder,
+                    self.path,
+                )
+            time.sleep(min(_PAUSE, left))
 
     def __exit__(
         self,

@@ -8,6 +8,7 @@ encoder       the encoder that an index remembers
 as_read       what the encoder reads in front of a passage, and the fields of its words
 long_context  passages of a document that are encoded together
 given         vectors that come from elsewhere, checked
+ready         passages and vectors that come with documents
 segments      what is open already is not opened again
 vectors       a dense and a late folder as one segment
 reports       what an index says of itself
@@ -18,7 +19,15 @@ reading/      a query in, hits out: snapshot, runs of each retriever, fusion, re
 
 from retrieval.index.index import Index
 from retrieval.index.reading.measure import MeasureReport
-from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.reports import AddReport, CompactReport, IndexStatus, Refused
 from retrieval.store import Listed
 
-__all__ = ["CompactReport", "Index", "IndexStatus", "Listed", "MeasureReport"]
+__all__ = [
+    "AddReport",
+    "CompactReport",
+    "Index",
+    "IndexStatus",
+    "Listed",
+    "MeasureReport",
+    "Refused",
+]

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, overload
 
 from retrieval.errors import InputError
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import each, of_documents
 from retrieval.index.listing import Params, checked_ids
 from retrieval.index.reading.snapshot import Snapshot, condition_of
-from retrieval.index.reports import CompactReport, IndexStatus
+from retrieval.index.ready import NOTHING, Given, Ready, Spans, of_each
+from retrieval.index.reports import AddReport, CompactReport, IndexStatus, Refused
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.writing import deleting
 from retrieval.index.writing.exclusive import Turn
-from retrieval.index.writing.writer import Writer, writing
+from retrieval.index.writing.writer import Put, Writer, writing
 from retrieval.indexes import Where, as_filter
 from retrieval.store.identity import Identity, check_identity
-from retrieval.types import Document, Embeddings, ProgressCallback
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+from retrieval.types import Document, ProgressCallback
 
 
 class Changing(ABC):
@@ -33,6 +32,7 @@ class Changing(ABC):
 
     path: Path
     memory: int
+    timeout: float
     _encoder: EncoderSlot
     _writers: Turn
     _opened: OpenedSegments
@@ -50,13 +50,35 @@ class Changing(ABC):
     def status(self) -> IndexStatus:
         """What the index holds."""
 
+    @overload
     def add(
         self,
         documents: Iterable[Document],
         *,
-        embeddings: Embeddings | ArrayLike | None = None,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
+        on_error: Literal["raise"] = "raise",
         progress: ProgressCallback | None = None,
-    ) -> int:
+    ) -> int: ...
+    @overload
+    def add(
+        self,
+        documents: Iterable[Document],
+        *,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
+        on_error: Literal["skip"],
+        progress: ProgressCallback | None = None,
+    ) -> AddReport: ...
+    def add(
+        self,
+        documents: Iterable[Document],
+        *,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        progress: ProgressCallback | None = None,
+    ) -> int | AddReport:
         """Add documents, or replace those with the same ids; of an id given twice the last wins.
 
         Documents stream through: commits come every few seconds, and what is committed stays
@@ -65,17 +87,23 @@ class Changing(ABC):
 
         Args:
             documents: any iterable; each with an id of its own.
-            embeddings: of the documents, one for each, from elsewhere: Embeddings, or dense
-                vectors [n, D]. They are brought to unit length, no encoder is asked, and each
-                document is one passage.
+            passages: for each document its passages, ready-made: (start, end) in characters of its
+                text, in order; they may overlap. None for one that is to be cut.
+            embeddings: from elsewhere: Embeddings, or dense vectors [n, D], of all passages, one
+                document's after the other's. They are brought to unit length, and no encoder is
+                asked. A document whose passages are not given is one passage. In a list of vectors
+                None stands for one that is missing: the encoder makes it or, if that is
+                Precomputed, the passage is found by its words alone.
+            on_error: `skip` leaves documents out that cannot be stored, and reports them.
             progress: called after every batch of the encoder ("encoding", in passages), and while
                 token vectors are compressed ("compressing").
 
         Returns:
-            How many documents were added or changed.
+            How many documents were added or changed; with `skip`, what became of all.
 
         Raises:
-            InputError: a document cannot be stored, or the embeddings are not the documents'.
+            InputError: a document cannot be stored, or the passages or embeddings are not the
+                documents'.
             IndexLocked: another process is writing.
             StorageError: the disk is full; the message says what was kept.
         """
@@ -83,25 +111,36 @@ class Changing(ABC):
             raise InputError("one Document was given; give a list of them")
         if not isinstance(documents, Iterable):
             raise InputError(f"{documents!r} was given; give Documents")
-        given: Iterable[Embeddings | None] = repeat(None)
-        if embeddings is not None:
+        if on_error not in ("raise", "skip"):
+            raise InputError(f"on_error={on_error!r} is unknown; give 'raise' or 'skip'")
+        ready: Iterable[Ready] = repeat(NOTHING)
+        if passages is not None or embeddings is not None:
             documents = list(documents)
             with self._using() as snapshot:
                 settings = snapshot.store.settings
-            given = each(of_documents(embeddings, len(documents), settings))
-        changed = 0
+            ready = of_each(documents, passages, embeddings, settings)
+        counts: Counter[Put] = Counter()
+        refused: list[Refused] = []
         with self.writing(progress=progress) as writer:
-            for document, own in zip(documents, given, strict=False):
-                changed += writer.put(document, given=own) in ("added", "updated")
-        return changed
+            for place, (document, own) in enumerate(zip(documents, ready, strict=False)):
+                try:
+                    counts[writer.put(document, ready=own)] += 1
+                except InputError as error:
+                    if on_error == "raise":
+                        raise
+                    refused.append(Refused(place, _id_of(document), str(error)))
+        added, updated = counts["added"], counts["updated"]
+        if on_error == "raise":
+            return added + updated
+        return AddReport(added, updated, counts["unchanged"], tuple(refused))
 
-    async def aadd(self, documents: Iterable[Document], **options: Any) -> int:
+    async def aadd(self, documents: Iterable[Document], **options: Any) -> int | AddReport:
         """As `add`, with the same options, in a thread: the event loop goes on.
 
         The documents are taken from their iterable in that thread. What is cancelled is not waited
         for: the thread goes on to its end, and what it writes is kept.
         """
-        return await asyncio.to_thread(self.add, documents, **options)
+        return await asyncio.to_thread(partial(self.add, documents, **options))
 
     def delete(
         self,
@@ -168,7 +207,13 @@ class Changing(ABC):
                 on_commit=self._reopen,
                 progress=progress,
                 memory=self.memory,
+                timeout=self.timeout,
             ) as writer,
         ):
             check_identity(self.path, self._identity)  # nobody else's writer is there from here on
             yield writer
+
+
+def _id_of(document: object) -> str | None:
+    id = getattr(document, "id", None)
+    return id if isinstance(id, str) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ _UNIT = 1e-3  # what is so near to unit length is left as it is
 
 
 def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Settings) -> Embeddings:
-    """The embeddings of so many documents, of unit length.
+    """The embeddings of so many texts, of unit length.
 
     Args:
         embeddings: Embeddings of n texts, or dense vectors alone: [n, D].
@@ -29,7 +29,7 @@ def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Setti
         settings: of the index.
 
     Raises:
-        InputError: they are not those that the index keeps of so many documents.
+        InputError: they are not those that the index keeps of so many passages.
     """
     given = embeddings
     if not isinstance(given, Embeddings):
@@ -38,7 +38,7 @@ def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Setti
     windows = _checked(given.windows, settings.dense_dim, "dense", needed=False)
     tokens = _checked(given.tokens, settings.token_dim, "token")
     if dense is not None and len(dense) != count:
-        raise InputError(f"{len(dense)} dense vectors were given for {count} documents")
+        raise InputError(f"{len(dense)} dense vectors were given for {count} passages")
     offsets = _offsets(given.offsets, tokens, count, "offsets", least=0)
     bounds = _offsets(given.window_offsets, windows, count, "window_offsets", least=1)
     return Embeddings(
@@ -95,14 +95,38 @@ def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
     return Embeddings(dense, tokens, offsets)
 
 
-def each(embeddings: Embeddings) -> Iterator[Embeddings]:
-    """The embeddings of one text after the other."""
-    for at in range(len(embeddings)):
+def each(embeddings: Embeddings, counts: Iterable[int]) -> Iterator[Embeddings]:
+    """The embeddings of so many texts, one such part after the other."""
+    first = 0
+    for count in counts:
+        if first >= len(embeddings) and count:
+            return
+        last = first + count
         yield Embeddings(
-            None if embeddings.dense is None else embeddings.dense[at : at + 1],
-            *_own(embeddings.tokens, embeddings.offsets, at),
-            *_own(embeddings.windows, embeddings.window_offsets, at),
+            None if embeddings.dense is None else embeddings.dense[first:last],
+            *_own(embeddings.tokens, embeddings.offsets, first, last),
+            *_own(embeddings.windows, embeddings.window_offsets, first, last),
         )
+        first = last
+
+
+def without_vectors(each: Sequence[Embeddings | None], settings: Settings) -> Embeddings:
+    """Dense vectors of texts, some of which have none: those have no window, and score nowhere."""
+    dim, token_dim = settings.dense_dim, settings.token_dim
+    rows = [one.dense for one in each if one is not None and one.dense is not None]
+    none = np.zeros(len(each) + 1, np.int64)
+    dense = windows = None
+    if dim is not None:
+        windows = np.concatenate([np.empty((0, dim), np.float32), *rows])
+        dense = np.zeros((len(each), dim), np.float32)
+        dense[[one is not None for one in each]] = windows
+    return Embeddings(
+        dense,
+        None if token_dim is None else np.empty((0, token_dim), np.float32),
+        None if token_dim is None else none,
+        windows,
+        None if dim is None else offsets_of([one is not None for one in each]),
+    )
 
 
 def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | None:
@@ -116,9 +140,9 @@ def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | 
     return Embeddings(None if dense is None else dense[at], tokens, offsets)
 
 
-def reader_of(embeddings: Embeddings) -> str:
-    """What is stored as the reader of a document with these vectors."""
-    digest = hashlib.sha256()
+def reader_of(embeddings: Embeddings, spans: Sequence[tuple[int, int]] | None = None) -> str:
+    """What is stored as the reader of a document with these vectors of these passages."""
+    digest = hashlib.sha256(b"" if spans is None else repr(spans).encode())
     for array in (embeddings.dense, embeddings.tokens, embeddings.windows):
         digest.update(b"-" if array is None else f"{array.shape}".encode() + array.tobytes())
     return f"{READER}{digest.hexdigest()[:32]}"
@@ -130,12 +154,12 @@ def is_given(reader: str | None) -> bool:
 
 
 def _own(
-    rows: NDArray[np.float32] | None, offsets: NDArray[np.int64] | None, at: int
+    rows: NDArray[np.float32] | None, offsets: NDArray[np.int64] | None, first: int, last: int
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.int64] | None]:
     if rows is None or offsets is None:
         return None, None
-    own = rows[offsets[at] : offsets[at + 1]]
-    return own, offsets_of([len(own)])
+    bounds = offsets[first : last + 1]
+    return rows[bounds[0] : bounds[-1]], bounds - bounds[0]
 
 
 def _checked(
@@ -180,7 +204,7 @@ def _offsets(
         or (np.diff(bounds) < least).any()
     ):
         raise InputError(
-            f"{name} does not share {len(rows)} vectors out to {count} documents; give "
+            f"{name} does not share {len(rows)} vectors out to {count} passages; give "
             f"{count + 1} ascending numbers from 0 to {len(rows)}"
         )
     return bounds.astype(np.int64)

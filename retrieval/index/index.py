@@ -11,9 +11,15 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from retrieval.errors import IndexFormatOutdated, InputError, RetrievalError, StorageError
+from retrieval.errors import (
+    IndexFormatOutdated,
+    IndexNotFound,
+    InputError,
+    RetrievalError,
+    StorageError,
+)
 from retrieval.index import encoder as encoders
 from retrieval.index.changing import Changing
 from retrieval.index.encoder import EncoderSlot
@@ -22,6 +28,7 @@ from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
 from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot, open_newest
+from retrieval.index.ready import Given, Spans
 from retrieval.index.reports import IndexStatus
 from retrieval.index.searching import Searching
 from retrieval.index.segments import OpenedSegments
@@ -32,16 +39,16 @@ from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store import FileRow
 from retrieval.store.identity import check_identity, identity_of
+from retrieval.store.schema import exists
 from retrieval.types import (
     Document,
-    Embeddings,
     Encoder,
     LateOptions,
     ProgressCallback,
 )
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+PASSAGE_TOKENS = 256
+"""The longest passage of an index that is told nothing else."""
 
 LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
@@ -62,12 +69,17 @@ class Index(Searching, Changing, Listing):
     Attributes:
         path: its folder, absolute.
         memory: bytes that compressing token vectors may take, whatever the index's size.
+        timeout: seconds for which a call that writes waits for another process's.
     """
 
-    def __init__(self, path: Path, encoder: Encoder | str | None, memory: int) -> None:
+    def __init__(
+        self, path: Path, encoder: Encoder | str | None, memory: int, timeout: float = 0.0
+    ) -> None:
         _check_memory(memory)
+        _check_timeout(timeout)
         self.path = path.absolute()  # the same folder after a chdir, too
         self.memory = memory
+        self.timeout = timeout
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
         self._writers = Turn()
@@ -92,7 +104,7 @@ class Index(Searching, Changing, Listing):
         path: str | os.PathLike[str],
         *,
         encoder: Encoder | str | None = None,
-        passage_tokens: int = 256,
+        passage_tokens: int = PASSAGE_TOKENS,
         late: LateOptions | None = None,
         long_context: bool = False,
         memory: int = LATE_MEMORY,
@@ -130,6 +142,8 @@ class Index(Searching, Changing, Listing):
         path: str | os.PathLike[str],
         *,
         encoder: Encoder | str | None = None,
+        create: bool = False,
+        timeout: float = 0.0,
         memory: int = LATE_MEMORY,
     ) -> Index:
         """Open the index in the folder `path` at its newest generation.
@@ -138,16 +152,31 @@ class Index(Searching, Changing, Listing):
             path: the index's folder.
             encoder: an Encoder, a folder or a Hub id; None is the one the index was built with,
                 which is loaded when first needed.
+            create: make the index if there is none, as `Index.create` does with this encoder.
+            timeout: seconds for which a call that writes waits for another process that is writing;
+                `logging.getLogger("retrieval")` is told whom it waits for, and so is IndexLocked.
             memory: bytes that compressing token vectors may take.
 
         Raises:
-            IndexNotFound: there is none.
+            IndexNotFound: there is none, and it is not to be made.
             IndexFormatError: a newer release wrote it; or an older one, and the folder cannot be
                 written, to raise it to this release's format.
             EncoderMismatch: it was built by another encoder.
-            InputError: `memory` is too little.
+            InputError: `memory` is too little, or `timeout` is no number of seconds.
         """
-        return cls(Path(path), encoder, memory)
+        folder = Path(path)
+        try:
+            return cls(folder, encoder, memory, timeout)
+        except IndexNotFound:
+            if not create:
+                raise
+        loaded, settings = encoders.remember(encoder, PASSAGE_TOKENS, None, False)
+        try:
+            make(folder, settings, timeout=timeout)
+        except StorageError:
+            if not exists(folder):  # another process may have made it meanwhile
+                raise
+        return cls(folder, loaded, memory, timeout)
 
     @classmethod
     def from_documents(
@@ -155,7 +184,8 @@ class Index(Searching, Changing, Listing):
         documents: Iterable[Document],
         *,
         encoder: Encoder | str | None = None,
-        embeddings: Embeddings | ArrayLike | None = None,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
         **options: Any,
     ) -> Index:
         """An index of these documents that lasts as long as it is open, in a temporary folder.
@@ -163,6 +193,7 @@ class Index(Searching, Changing, Listing):
         Args:
             documents: see `add`.
             encoder: see `create`.
+            passages: see `add`.
             embeddings: see `add`.
             options: what else `create` takes.
 
@@ -173,7 +204,7 @@ class Index(Searching, Changing, Listing):
         try:
             index = cls.create(folder, encoder=encoder, **options)
             index._temporary = weakref.finalize(index, rmtree, folder, ignore_errors=True)
-            index.add(documents, embeddings=embeddings)
+            index.add(documents, passages=passages, embeddings=embeddings)
         except BaseException:
             rmtree(folder, ignore_errors=True)
             raise
@@ -181,7 +212,7 @@ class Index(Searching, Changing, Listing):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is its path: in another process it is opened at its newest generation."""
-        return _open_again, (self.path, self._encoder.to_pickle(), self.memory)
+        return _open_again, (self.path, self._encoder.to_pickle(), self.memory, self.timeout)
 
     def __repr__(self) -> str:
         with self._state:
@@ -344,8 +375,14 @@ class Index(Searching, Changing, Listing):
             snapshot.release()
 
 
-def _open_again(path: Path, encoder: Encoder | None, memory: int) -> Index:
-    return Index.open(path, encoder=encoder, memory=memory)
+def _open_again(path: Path, encoder: Encoder | None, memory: int, timeout: float) -> Index:
+    return Index.open(path, encoder=encoder, memory=memory, timeout=timeout)
+
+
+def _check_timeout(timeout: float) -> None:
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not number or not 0 <= timeout < float("inf"):
+        raise InputError(f"timeout={timeout!r} is no number of seconds; give one from 0 on")
 
 
 def _check_memory(memory: int) -> None:

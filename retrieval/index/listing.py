@@ -160,7 +160,12 @@ class Listing(ABC):
             return snapshot.store.count(condition)
 
     def values(
-        self, key: str, where: Where | None = None, *, params: Params | None = None
+        self,
+        key: str,
+        where: Where | None = None,
+        *,
+        exact: bool = False,
+        params: Params | None = None,
     ) -> list[ValueCount]:
         """The values of a key and how many documents have each, the most frequent first.
 
@@ -169,13 +174,35 @@ class Listing(ABC):
         Args:
             key: as in a filter, such as `author.name`, `language` or `title`.
             where: of which documents, or, where it speaks of passages, of which passages.
+            exact: tell 1 from 1.0, which are one number to a filter.
+            params: values for the parameters of `where`.
 
         Raises:
             FilterError: `key` or `where` cannot be parsed.
         """
         chosen = as_filter(where, params)
         with self._using() as snapshot, snapshot.guarded():
-            return snapshot.values(key, chosen)
+            return snapshot.values(key, chosen, exact=exact)
+
+    def metadata_keys(
+        self, where: Where | None = None, *, params: Params | None = None
+    ) -> dict[str, dict[str, int]]:
+        """The keys of all metadata, and how many documents have a value of each kind there.
+
+        Args:
+            where: of which documents, see `ids`.
+            params: values for the parameters of `where`.
+
+        Returns:
+            Of each key, in their order, the kinds that a filter knows (`text`, `number`, `boolean`,
+            `list`, `object`, and `null`) and how many documents have such a value.
+
+        Raises:
+            FilterError: `where` cannot be parsed.
+        """
+        condition = condition_of(as_filter(where, params))
+        with self._using() as snapshot, snapshot.guarded():
+            return snapshot.store.metadata_keys(condition)
 
     def __len__(self) -> int:
         """How many documents there are."""

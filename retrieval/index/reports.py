@@ -65,6 +65,40 @@ class IndexStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A document that could not be stored.
+
+    Attributes:
+        place: where it was among the documents, from 0.
+        id: its id, if it has one.
+        reason: one line: what was found, and what was expected.
+    """
+
+    place: int
+    id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What became of the documents that were given to `Index.add`.
+
+    Attributes:
+        added: how many are new.
+        updated: how many replaced one with their id.
+        unchanged: how many were there as they are.
+        refused: those that could not be stored.
+
+    One whose id was given again in the same call counts once.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    refused: tuple[Refused, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CompactReport:
     """What `compact` did: segments and bytes before and after, dead passages that went."""
 

@@ -1,7 +1,7 @@
 """The dense index: one vector a passage or one a window of it, exact inner product through FAISS.
 
 A segment is memory-mapped files: `dense.ids.npy` i64 [n], `dense.vectors.npy` f32 [r, D] and, where
-passages have several vectors, `dense.offsets.npy` i64 [n + 1]: passage i owns rows
+passages have several vectors or none, `dense.offsets.npy` i64 [n + 1]: passage i owns rows
 offsets[i]:offsets[i + 1] and scores as the best of them; without the file there is one row each.
 Plain arrays rather than a FAISS file: opening costs two small headers at any size, what is opened
 is checked to the byte (FAISS's reader was not written for hostile files), and a merge copies rows
@@ -54,8 +54,7 @@ def write_dense(
         folder: where the files go.
         ids: i64 [n], not negative, all different.
         vectors: f32 [r, D], unit length as encoders return them.
-        offsets: i64 [n + 1]; passage i owns vectors[offsets[i]:offsets[i + 1]], at least one.
-            None: one each.
+        offsets: i64 [n + 1]; passage i owns vectors[offsets[i]:offsets[i + 1]]. None: one each.
 
     Raises:
         InputError: shapes disagree, or a vector holds NaN or infinity (its passage is named).
@@ -114,7 +113,7 @@ def _write(
 ) -> None:
     write_array(folder / IDS, "<i8", ids.shape, [ids])
     write_array(folder / VECTORS, "<f4", shape, vectors)
-    if shape[0] != len(ids):
+    if not (np.diff(offsets) == 1).all():
         write_array(folder / OFFSETS, "<i8", offsets.shape, [offsets])
     sync_folder(folder)
 
@@ -124,8 +123,8 @@ def _offsets_problem(offsets: NDArray[np.int64], passages: int, rows: int) -> st
         return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
     if offsets[0] != 0 or offsets[-1] != rows:
         return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {rows}"
-    if not (offsets[1:] > offsets[:-1]).all():
-        return "offsets leave a passage without a vector, expected at least one each"
+    if not (offsets[1:] >= offsets[:-1]).all():
+        return "offsets fall, expected ascending ones"
     return None
 
 
@@ -223,7 +222,9 @@ class DenseSegment:
         return [found[place] for place in range(len(asked))]
 
     def score(self, query: ArrayLike, ids: ArrayLike) -> NDArray[np.float32]:
-        """Inner product of one query f32 [D] with each passage, f32 [n]; -inf for unknown ids.
+        """Inner product of one query f32 [D] with each passage, f32 [n].
+
+        It is -inf for unknown ids and passages without a vector.
 
         Equal vectors have equal scores, which is not so in products of matrices: there a row's
         sum may be taken in another order than that of its neighbour.
@@ -232,6 +233,8 @@ class DenseSegment:
         at = self._rows.find(ids)
         scores = np.full(len(at), -np.inf, dtype=np.float32)
         known = at >= 0
+        if self._owners is not None:
+            known[known] = np.diff(self.offsets)[at[known]] > 0
         if known.any():
             rows, starts = self._rows_of(at[known])
             products = np.einsum("rd,d->r", self._vectors[rows], row[0])

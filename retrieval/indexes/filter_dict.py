@@ -9,7 +9,7 @@ mean as text, see `retrieval.indexes.filters`, and so does a key: dots lead into
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from retrieval.errors import FilterError
@@ -20,17 +20,21 @@ from retrieval.indexes.filter_nodes import (
     Empty,
     Exists,
     In,
+    IsKind,
     Key,
+    Kind,
+    Length,
     Node,
     Not,
     Operator,
     Or,
+    SameList,
     Text,
     TextTest,
     is_comparable,
     named_key,
 )
-from retrieval.indexes.filter_values import as_value, as_values
+from retrieval.indexes.filter_values import as_list, as_value, as_values, is_list
 
 MAX_CONDITIONS = 1000
 MAX_DEPTH = 50
@@ -43,9 +47,16 @@ _TEXTS: dict[str, TextTest] = {
     "$regex": "matches",
     "$glob": "glob",
 }
+_KINDS: dict[str, Kind] = {  # MongoDB's names
+    "string": "text",
+    "number": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "object",
+}
 _JOINS = ("$and", "$or", "$nor")
 _OPERATORS = (
-    *("$eq", "$ne", *_ORDER, "$in", "$nin", "$exists", "$not", "$empty"),
+    *("$eq", "$ne", *_ORDER, "$in", "$nin", "$all", "$size", "$type", "$exists", "$not", "$empty"),
     *_TEXTS,
 )
 
@@ -98,9 +109,9 @@ class _Reader:
                 f"the filter has more than {MAX_CONDITIONS} conditions; $in takes many values"
             )
         if not isinstance(value, Mapping):
-            if isinstance(value, list | tuple | set | frozenset):
-                _fail(value, f"one value for {name!r}, or {{'$in': [...]}}")
-            return Compare(key, "==", as_value(value, f"the value of {name!r}"))
+            if isinstance(value, set | frozenset):
+                _fail(value, f"one value or a list for {name!r}, or {{'$in': [...]}}")
+            return _equal(key, value, f"the value of {name!r}")
         if not value:
             _fail(value, f"an operator for {name!r}: {', '.join(_OPERATORS)}")
         return _joined(And, [self._operator(name, key, *pair, depth) for pair in value.items()])
@@ -109,13 +120,24 @@ class _Reader:
         where = f"{operator} of {name!r}"
         match operator:
             case "$eq":
-                return Compare(key, "==", as_value(value, where))
+                return _equal(key, value, where)
             case "$ne":
-                return Not(Compare(key, "==", as_value(value, where)))
+                return Not(_equal(key, value, where))
             case "$in":
                 return In(key, as_values(value, where))
             case "$nin":
                 return Not(In(key, as_values(value, where)))
+            case "$all":
+                parts: list[Node] = [Compare(key, "==", one) for one in as_values(value, where)]
+                if not parts:
+                    _fail(value, f"a list of at least one value for {where}")
+                return _joined(And, parts)
+            case "$size":
+                return _joined(And, list(_lengths(key, value, where)))
+            case "$type":
+                if value not in _KINDS:
+                    _fail(value, f"one of {', '.join(_KINDS)} for {where}")
+                return IsKind(key, _KINDS[value])
             case "$exists" | "$empty":
                 if not isinstance(value, bool):
                     _fail(value, f"True or False for {where}")
@@ -150,6 +172,26 @@ _JOINED: dict[str, type[And] | type[Or]] = {"$and": And, "$or": Or}
 
 def _joined(kind: type[And] | type[Or], parts: list[Node]) -> Node:
     return parts[0] if len(parts) == 1 else kind(tuple(parts))
+
+
+def _equal(key: Key, value: Any, where: str) -> Node:
+    if is_list(value):
+        return SameList(key, as_list(as_values(value, where), where))
+    return Compare(key, "==", as_value(value, where))
+
+
+def _lengths(key: Key, value: Any, where: str) -> Iterator[Node]:
+    asked = value if isinstance(value, Mapping) else {"$eq": value}
+    for operator, number in asked.items():
+        if operator not in ("$eq", "$ne", *_ORDER):
+            _fail(operator, f"$eq, $ne, {', '.join(_ORDER)} for {where}")
+        bound = as_value(number, where)
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            _fail(number, f"a number for {where}")
+        node = Length(key, _ORDER.get(operator, "=="), bound)
+        yield Not(node) if operator == "$ne" else node
+    if not asked:
+        _fail(value, f"a number for {where}")
 
 
 def _pattern(value: Any, operator: str, where: str) -> str:

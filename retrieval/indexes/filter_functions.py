@@ -9,9 +9,10 @@ import fnmatch
 import json
 import re
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import re2
@@ -20,6 +21,7 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
+_MISSING = object()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,8 +33,14 @@ def register_functions(connection: sqlite3.Connection) -> None:
         (icontains, 2),
         (matches, 2),
         (instant, 1),
+        (characters, 1),
     ):
         connection.create_function(function.__name__, arguments, function, deterministic=True)
+
+
+def characters(value: bytes | None) -> int | None:
+    """How many characters a text has; SQLite's own `length` ends at a NUL."""
+    return None if value is None else len(_text(value))
 
 
 def icontains(part: str, value: bytes | None) -> bool:
@@ -128,11 +136,28 @@ def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
 def json_member(document: str, path: str) -> str | None:
     """The member of a JSON document at a path (a JSON list of keys), as JSON; None if missing.
 
-    SQLite's own paths cannot spell every key, and spell some differently from release to release.
+    Where a list stands on the way, it is the list of what its objects have there, as far as they
+    have it. SQLite's own paths do not lead through lists, cannot spell every key, and spell some
+    differently from release to release.
     """
-    value = json.loads(document)
-    for key in json.loads(path):
+    found = _member(json.loads(document), json.loads(path))
+    return None if found is _MISSING else json.dumps(found)
+
+
+def _member(value: Any, path: Sequence[str]) -> Any:
+    for at, key in enumerate(path):
+        if isinstance(value, list):
+            return _members(value, path[at:])
         if not isinstance(value, dict) or key not in value:
-            return None
+            return _MISSING
         value = value[key]
-    return json.dumps(value)
+    return value
+
+
+def _members(values: Sequence[Any], path: Sequence[str]) -> Any:
+    found: list[Any] = []
+    for value in values:
+        own = _member(value, path) if isinstance(value, dict) else _MISSING
+        if own is not _MISSING:
+            found += own if isinstance(own, list) else [own]
+    return found or _MISSING

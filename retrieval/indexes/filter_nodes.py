@@ -20,6 +20,10 @@ Operator = Literal["==", "<", "<=", ">", ">="]
 
 TextTest = Literal["glob", "contains", "icontains", "startswith", "matches"]
 
+Kind = Literal["text", "number", "boolean", "list", "object"]
+
+KINDS: tuple[Kind, ...] = ("text", "number", "boolean", "list", "object")
+
 TEXT_TESTS: tuple[TextTest, ...] = ("glob", "contains", "icontains", "startswith", "matches")
 
 
@@ -35,7 +39,7 @@ class Key:
     """
 
     path: tuple[str, ...]
-    column: Literal["id", "title"] | None = None
+    column: Literal["id", "title", "text"] | None = None
     of: Literal["document", "passage", "either"] = "document"
 
 
@@ -46,6 +50,31 @@ class Compare:
     key: Key
     operator: Operator
     value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class SameList:
+    """`key == [value, ...]`: the key's value is a list of these values in this order."""
+
+    key: Key
+    values: tuple[str | int | float | bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """`length(key) op number`: characters of a text, elements of a list, keys of an object."""
+
+    key: Key
+    operator: Operator
+    number: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class IsKind:
+    """`key is text`: whether the key's value, a list not looked into, is of that kind."""
+
+    key: Key
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +143,21 @@ class Or:
     parts: tuple[Node, ...]
 
 
-Node = Compare | In | Text | Empty | Exists | Constant | Truthy | Not | And | Or
+Node = (
+    Compare
+    | SameList
+    | Length
+    | IsKind
+    | In
+    | Text
+    | Empty
+    | Exists
+    | Constant
+    | Truthy
+    | Not
+    | And
+    | Or
+)
 
 
 PLACES = ("page", "cell", "row", "time", "part")
@@ -123,6 +166,7 @@ PLACES = ("page", "cell", "row", "time", "part")
 _NAMED = {
     "id": Key(("id",), "id"),
     "title": Key(("title",), "title"),
+    "text": Key(("text",), "text"),
     "heading": Key(("headings",), of="passage"),
     "symbol": Key(("symbol",), of="passage"),
     "language": Key(("language",), of="either"),

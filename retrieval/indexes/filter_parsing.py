@@ -12,17 +12,21 @@ from retrieval.errors import FilterError
 from retrieval.indexes.filter_dict import MAX_CONDITIONS, MAX_DEPTH
 from retrieval.indexes.filter_functions import compiled, instant
 from retrieval.indexes.filter_nodes import (
+    KINDS,
     TEXT_TESTS,
     And,
     Compare,
     Constant,
     Empty,
     In,
+    IsKind,
     Key,
+    Length,
     Node,
     Not,
     Operator,
     Or,
+    SameList,
     Text,
     TextTest,
     Time,
@@ -31,7 +35,7 @@ from retrieval.indexes.filter_nodes import (
     is_comparable,
     named_key,
 )
-from retrieval.indexes.filter_values import as_value, as_values
+from retrieval.indexes.filter_values import as_list, as_value, as_values, is_list
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -125,14 +129,16 @@ class Parser:
             return Constant(self._next().kind == "true")
         if self._token.kind != "key":
             self._fail("a key, `not` or `(`")
-        key = self._key(self._next())
+        word = self._next()
+        if word.text.lower() == "length" and self._take("("):
+            return self._length()
+        key = self._key(word)
         if self._token.kind == "sign" and self._token.text in _OPERATORS:
             return self._comparison(key, self._next())
         if self._take_word("is"):
             negated = self._take("not")
-            if not self._take_word("empty"):
-                self._fail("`empty`" if negated else "`empty` or `not empty`")
-            return Not(Empty(key)) if negated else Empty(key)
+            kind = self._kind_of(key)
+            return Not(kind) if negated else kind
         if self._take("not"):
             node = self._test_of(key)
             if node is None:
@@ -146,6 +152,32 @@ class Parser:
                 "an operator: ==, !=, <, <=, >, >=, in, not in, is empty, " + ", ".join(TEXT_TESTS)
             )
         return Truthy(key)
+
+    def _length(self) -> Node:
+        """What stands behind `length(`."""
+        if self._token.kind != "key":
+            self._fail("a key")
+        key = self._key(self._next())
+        if not self._take(")"):
+            self._fail("`)`")
+        if not (self._token.kind == "sign" and self._token.text in _OPERATORS):
+            self._fail("an operator: ==, !=, <, <=, >, >=")
+        sign, start = self._next(), self._token
+        number = self._value()
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            self._fail("a number", start)
+        if sign.text == "!=":
+            return Not(Length(key, "==", number))
+        return Length(key, cast(Operator, sign.text), number)
+
+    def _kind_of(self, key: Key) -> Node:
+        """What stands behind `is` or `is not`."""
+        if self._take_word("empty"):
+            return Empty(key)
+        for kind in KINDS:
+            if self._take_word(kind):
+                return IsKind(key, kind)
+        self._fail(f"`empty`, {', '.join(KINDS[:-1])} or {KINDS[-1]}")
 
     def _test_of(self, key: Key) -> Node | None:
         """What stands behind a key and may have a `not` before it, if there is such."""
@@ -170,6 +202,9 @@ class Parser:
 
     def _comparison(self, key: Key, sign: Token) -> Node:
         start = self._token
+        if sign.text in ("==", "!=") and self._takes_list():
+            same = SameList(key, as_list(self._values(), "the list"))
+            return same if sign.text == "==" else Not(same)
         value = self._value()
         if sign.text == "==":
             return Compare(key, "==", value)
@@ -178,6 +213,12 @@ class Parser:
         if value is None or isinstance(value, bool):
             self._fail(f"a number or a string after {sign.text}", start)
         return Compare(key, cast(Operator, sign.text), value)
+
+    def _takes_list(self) -> bool:
+        """Whether a list is next, or a parameter that is one."""
+        if self._token.kind == "parameter":
+            return is_list(self._param(self._token))
+        return self._token.kind == "sign" and self._token.text == "["
 
     def _values(self) -> tuple[Value, ...]:
         if self._token.kind == "parameter":

@@ -1,8 +1,9 @@
 """The SQL that a filter becomes.
 
-The SQL is a condition over one row of table `documents` aliased `d`, with columns `id`, `title`
-and `metadata` (a JSON object). Its text is put together from constants; whatever the user wrote,
-keys included, travels as bound parameters. Every condition is 0 or 1, never NULL, so NOT is exact.
+The SQL is a condition over one row of table `documents` aliased `d`, with columns `number`, `id`,
+`title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is put together
+from constants; whatever the user wrote, keys included, travels as bound parameters. Every condition
+is 0 or 1, never NULL, so NOT is exact.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from retrieval.indexes.filter_nodes import (
     Empty,
     Exists,
     In,
+    IsKind,
     Key,
+    Kind,
+    Length,
     Node,
     Not,
     Operator,
     Or,
+    SameList,
     Text,
     TextTest,
     Time,
@@ -56,6 +61,12 @@ def compile_node(node: Node) -> Sql:
             return _empty(key)
         case Exists(key):
             return Sql("1") if key.column else _fill("({t} IS NOT NULL)", t=_type(key))
+        case SameList(key, values):
+            return _same_list(key, values)
+        case Length(key, operator, number):
+            return _length(key, operator, number)
+        case IsKind(key, kind):
+            return _is_kind(key, kind)
         case _:
             return _any_element(node)
 
@@ -66,7 +77,7 @@ def compile_values(key: Key) -> tuple[Sql, Sql]:
     The table has `type` and `atom`, as SQLite's `json_each` gives them.
     """
     if key.column is not None:
-        return Sql(f"json_each(json_array(d.{key.column}))"), Sql("1")
+        return Sql(f"json_each(json_array({_COLUMNS[key.column]}))"), Sql("1")
     place = _place(key)
     return (
         _fill("json_each({place})", place=place),
@@ -74,6 +85,18 @@ def compile_values(key: Key) -> tuple[Sql, Sql]:
     )
 
 
+_COLUMNS = {
+    "id": "d.id",
+    "title": "d.title",
+    "text": "(SELECT t.text FROM texts AS t WHERE t.document = d.number)",
+}
+_KINDS: dict[Kind, str] = {
+    "text": "'text'",
+    "number": "'integer', 'real'",
+    "boolean": "'true', 'false'",
+    "list": "'array'",
+    "object": "'object'",
+}
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TEXT_TESTS: dict[TextTest, str] = {
@@ -122,14 +145,31 @@ def _place(key: Key) -> Sql:
             f"CASE WHEN {told} THEN d.metadata ELSE p.structure END,"
             f" CASE WHEN {told} THEN '$.language' ELSE '$.languages' END"
         )
-    if all(_PLAIN_KEY.fullmatch(name) for name in key.path):
-        return Sql("d.metadata, ?", ("$" + "".join(f'."{name}"' for name in key.path),))
-    return _fill("json_member(d.metadata, {path}), '$'", path=_bound(json.dumps(key.path)))
+    found = _fill("json_member(d.metadata, {path})", path=_bound(json.dumps(key.path)))
+    if not all(_PLAIN_KEY.fullmatch(name) for name in key.path):
+        return _fill("{found}, '$'", found=found)
+    paths = ["$"]
+    for name in key.path:
+        paths.append(f'{paths[-1]}."{name}"')
+    if len(key.path) == 1:
+        return Sql("d.metadata, ?", (paths[-1],))
+    # Only where a list stands on the way has Python to look into its objects.
+    listed = [
+        _fill("(IFNULL(json_type(d.metadata, {path}), '') = 'array')", path=_bound(path))
+        for path in paths[1:-1]
+    ]
+    return _fill(
+        "CASE WHEN {listed} THEN {found} ELSE d.metadata END,"
+        " CASE WHEN {listed} THEN '$' ELSE {path} END",
+        listed=_join("OR", listed),
+        found=found,
+        path=_bound(paths[-1]),
+    )
 
 
 def _truthy(key: Key) -> Sql:
     if key.column is not None:
-        return Sql(f"IFNULL(d.{key.column} <> '', 0)")
+        return Sql(f"IFNULL({_COLUMNS[key.column]} <> '', 0)")
     return _fill(
         "CASE json_type({place}) WHEN 'true' THEN 1"
         " WHEN 'text' THEN json_extract({place}) <> ''"
@@ -148,7 +188,7 @@ def _type(key: Key) -> Sql:
 
 def _empty(key: Key) -> Sql:
     if key.column is not None:
-        return Sql(f"(IFNULL(d.{key.column}, '') = '')")
+        return Sql(f"(IFNULL({_COLUMNS[key.column]}, '') = '')")
     return _fill(
         "CASE IFNULL(json_type({place}), 'null') WHEN 'null' THEN 1"
         " WHEN 'text' THEN json_extract({place}) = ''"
@@ -159,10 +199,46 @@ def _empty(key: Key) -> Sql:
     )
 
 
+def _same_list(key: Key, values: Sequence[str | int | float | bool | None]) -> Sql:
+    if key.column is not None:
+        return Sql("0")
+    return _fill(
+        "IFNULL(json_type({place}) = 'array' AND json_array_length({place}) = {count} AND"
+        " (SELECT count(*) FROM json_each({place}) AS e JOIN json_each({literals}) AS l"
+        " ON e.key = l.key AND e.atom IS l.atom AND (e.type = l.type OR"
+        " (e.type IN ('integer', 'real') AND l.type IN ('integer', 'real')))) = {count}, 0)",
+        place=_place(key),
+        count=_bound(len(values)),
+        literals=_bound(json.dumps(values)),
+    )
+
+
+def _length(key: Key, operator: Operator, number: float) -> Sql:
+    literal = _fill("json_extract({number}, '$[0]')", number=_bound(json.dumps([number])))
+    if key.column is not None:
+        size = Sql(f"characters(CAST({_COLUMNS[key.column]} AS BLOB))")
+    else:
+        size = _fill(
+            "(CASE json_type({place}) WHEN 'array' THEN json_array_length({place})"
+            " WHEN 'text' THEN characters(CAST(json_extract({place}) AS BLOB))"
+            " WHEN 'object' THEN (SELECT count(*) FROM json_each({place})) END)",
+            place=_place(key),
+        )
+    return _fill(
+        f"IFNULL({{size}} {_SYMBOLS[operator]} {{literal}}, 0)", size=size, literal=literal
+    )
+
+
+def _is_kind(key: Key, kind: Kind) -> Sql:
+    if key.column is not None:
+        return Sql("1" if kind == "text" else "0")
+    return _fill(f"(IFNULL(json_type({{place}}), '') IN ({_KINDS[kind]}))", place=_place(key))
+
+
 def _any_element(node: Compare | In | Text) -> Sql:
     """The test of the key's value or, where that is a list, of any of its elements."""
     if node.key.column is not None:
-        column = Sql(f"d.{node.key.column}")
+        column = Sql(_COLUMNS[node.key.column])
         return _fill("IFNULL({test}, 0)", test=_test(node, _fill("typeof({c})", c=column), column))
     place = _place(node.key)
     return _fill(

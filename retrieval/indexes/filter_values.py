@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -56,9 +57,30 @@ def as_values(given: Any, where: str) -> tuple[Value, ...]:
     Raises:
         FilterError: it is no list, or one of them is no literal.
     """
-    if not isinstance(given, list | tuple | set | frozenset) and not hasattr(given, "tolist"):
+    if not is_list(given) and not isinstance(given, set | frozenset):
         raise FilterError(f"{where} is {ascii(given)[:60]}; give a list of values")
     return tuple(as_value(one, f"a value of {where}") for one in given)
+
+
+def is_list(given: Any) -> bool:
+    """Whether it is a list, a tuple or an array of numpy."""
+    if isinstance(given, list | tuple):
+        return True
+    return type(given).__module__ == "numpy" and getattr(given, "shape", ()) != ()
+
+
+def as_list(values: Sequence[Value], where: str) -> tuple[str | int | float | bool | None, ...]:
+    """Literals that a whole list is compared with, element by element.
+
+    Raises:
+        FilterError: one is a time, which is compared with by `<`, `==` and the like alone.
+    """
+    for one in values:
+        if isinstance(one, Time):
+            raise FilterError(
+                f"{where} holds a date or a time; give it as a text, as the metadata has it"
+            )
+    return tuple(one for one in values if not isinstance(one, Time))
 
 
 def _number(given: float | Decimal, where: str) -> int | float:

@@ -6,17 +6,21 @@
     expression := all ("or" all)*
     all        := term ("and" term)*
     term       := "not" term | "(" expression ")" | condition
-    condition  := "true" | "false" | key | key operator value | key "is" ["not"] "empty"
-                | key ["not"] "in" ("[" [value ("," value)*] "]" | parameter)
+    condition  := "true" | "false" | key | key operator value | key "is" ["not"] kind
+                | key ("==" | "!=") list | key ["not"] "in" list
                 | key ["not"] text_test (string | parameter)
+                | "length" "(" key ")" operator (number | parameter)
     operator   := "==" | "!=" | "<" | "<=" | ">" | ">="
     text_test  := "glob" | "contains" | "icontains" | "startswith" | "matches"
+    kind       := "empty" | "text" | "number" | "boolean" | "list" | "object"
+    list       := "[" [value ("," value)*] "]" | parameter
     value      := "string" | 'string' | number | true | false | null | "time" "(" string ")"
                 | parameter
     parameter  := ":" name
 
 A key is a metadata key; dots reach into nested objects, and backquotes hold what is not a plain
-word (`` `odd key`.name ``). `id` and `title` are the document's own; `` `id` `` is the metadata's.
+word (`` `odd key`.name ``). `id`, `title` and `text` are the document's own; `` `id` `` is the
+metadata's.
 `heading`, `symbol` and `place` (`place.page`, `place.cell`, `place.row`, `place.time`,
 `place.part`) are the passage's; `language` is that of the code in a passage or, where it has none,
 the document's.
@@ -25,7 +29,9 @@ may be in capitals. A filter may be a dict, too: see `retrieval.indexes.filter_d
 
 Meaning:
     - Types are kept apart: "1" is not 1, and true is not 1.
-    - A list satisfies a condition when any of its elements does.
+    - A list satisfies a condition when any of its elements does; where a list stands on a key's
+      way, it is the list of what its objects have there. `== [...]`, `is` and `length` ask about
+      the list itself.
     - `==` with null holds where the key is null or missing. Any other comparison with a missing
       key is false; `!=` and whatever has a `not` are the opposites, so they hold there.
     - `<` and its like order numbers with numbers, and strings with strings by code point.
@@ -91,7 +97,8 @@ class Filter:
     def to_sql(self) -> tuple[str, list[str | int]]:
         """A condition for an SQLite WHERE over `documents AS d`, and its positional parameters.
 
-        The connection needs `register_functions`; `d` has `id`, `title` and JSON `metadata`. One
+        The connection needs `register_functions`; `d` has `number`, `id`, `title` and JSON
+        `metadata`, and the table `texts` the `text` of each number, its `document`. One
         `of_passages` is also over `passages AS p`, which has JSON `structure`.
         """
         sql = compile_node(self.root)

@@ -61,6 +61,15 @@ class Condition:
 
 ALL = Condition()
 
+_KINDS = {
+    "integer": "number",
+    "real": "number",
+    "true": "boolean",
+    "false": "boolean",
+    "array": "list",
+}
+"""What filters call SQLite's types of JSON values."""
+
 
 class Listing(ABC):
     """The part of `Store` that lists what it holds; raises what `Store` does."""
@@ -118,21 +127,23 @@ class Listing(ABC):
             )
             return [number for (number,) in rows]
 
-    def values(self, table: str, condition: Condition) -> list[ValueCount]:
+    def values(self, table: str, condition: Condition, *, exact: bool = False) -> list[ValueCount]:
         """The values of a key and how many documents have each, the most frequent first.
 
         Args:
             table: SQL of a table with `type` and `atom`, as `json_each` gives them, of a row of
                 `documents AS d` and, `of_passages`, of one of `passages AS p`.
             condition: which rows count; its parameters begin with those of the table.
+            exact: tell 1 from 1.0.
         """
+        type = "e.type" if exact else "IIF(e.type = 'real', 'integer', e.type)"
         joined = (
             " LEFT JOIN passages AS p ON p.document = d.number" if condition.of_passages else ""
         )
         with self._reading() as database:
             rows = database.execute(
                 "SELECT type, atom, count(*) FROM ("
-                "SELECT DISTINCT d.number, IIF(e.type = 'real', 'integer', e.type) AS type, e.atom"
+                f"SELECT DISTINCT d.number, {type} AS type, e.atom"
                 f" FROM documents AS d{joined} CROSS JOIN {table} AS e"
                 f" WHERE e.type NOT IN ('null', 'array', 'object') AND {condition.sql})"
                 " GROUP BY type, atom ORDER BY 3 DESC, type, atom",
@@ -142,6 +153,21 @@ class Listing(ABC):
                 (bool(atom) if type in ("true", "false") else atom, count)
                 for type, atom, count in rows
             ]
+
+    def metadata_keys(self, condition: Condition = ALL) -> dict[str, dict[str, int]]:
+        """The keys of the metadata; of each its kinds of values and how many documents have one."""
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT e.key, e.type, count(*) FROM documents AS d CROSS JOIN"
+                f" json_each(d.metadata) AS e WHERE {condition.of_documents}"
+                " GROUP BY e.key, e.type ORDER BY e.key, e.type",
+                condition.parameters,
+            )
+            found: dict[str, dict[str, int]] = {}
+            for key, type, count in rows:
+                kinds, kind = found.setdefault(key, {}), _KINDS.get(type, type)
+                kinds[kind] = kinds.get(kind, 0) + count
+        return found
 
 
 def is_storable(text: str) -> bool:

@@ -114,6 +114,43 @@ def test_values_are_counted_by_document(filled: Index) -> None:
         filled.values(3)  # type: ignore[arg-type]
 
 
+def test_one_and_one_point_nought_are_told_apart_if_asked(index: Index) -> None:
+    given = (1, 1.0, True, "1", [1, 1], [1.0, 1])
+    index.add(Document(f"d{n}", "text", metadata={"k": one}) for n, one in enumerate(given))
+    assert index.values("k") == [(1, 4), ("1", 1), (True, 1)]
+    found = index.values("k", exact=True)
+    assert [(type(value).__name__, count) for value, count in found] == [
+        ("int", 3),
+        ("float", 2),
+        ("str", 1),
+        ("bool", 1),
+    ]
+
+
+def test_keys_of_metadata_and_their_kinds(index: Index) -> None:
+    assert index.metadata_keys() == {}
+    given: list[dict[str, Any]] = [
+        {"a": 1, "b": None, "odd key": "x"},
+        {"a": 1.5, "b": {"c": 1}},
+        {"a": True, "b": [1]},
+        {"a": False, "b": "x"},
+        {},
+    ]
+    index.add(Document(f"d{n}", "text", metadata=one) for n, one in enumerate(given))
+    assert index.metadata_keys() == {
+        "a": {"boolean": 2, "number": 2},
+        "b": {"list": 1, "null": 1, "object": 1, "text": 1},
+        "odd key": {"text": 1},
+    }
+    assert index.metadata_keys("a is number") == {
+        "a": {"number": 2},
+        "b": {"null": 1, "object": 1},
+        "odd key": {"text": 1},
+    }
+    with pytest.raises(FilterError):
+        index.metadata_keys("a ==")
+
+
 def test_values_of_passages(index: Index) -> None:
     text = "# One\n\n" + "apples " * 300 + "\n\n# Two\n\npears\n"
     index.add([Document("m", text, metadata={"format": "markdown", "kind": "x"})])

@@ -189,7 +189,7 @@ ONES, TOKENS = np.ones((2, 32), np.float32), np.ones((3, 16), np.float32)
         (Embeddings(None, TOKENS, np.array([0, 1, 3])), "no dense vectors were given"),
         (
             Embeddings(ONES[:1], TOKENS, np.array([0, 1, 3])),
-            "1 dense vectors were given for 2 documents",
+            "1 dense vectors were given for 2 passages",
         ),
         (ONES[:, :5], r"shape \(2, 5\); expected rows of 32 numbers"),
         ([[1.0], [1.0, 2.0]], "dense vectors are no array of numbers"),

@@ -26,13 +26,37 @@ Document = dict[str, Any]
 Expression = tuple[str, Callable[[Document], bool]]
 
 
+COLUMNS = ("id", "title", "text")
+
+
 def look_up(document: Document, path: tuple[str, ...]) -> Any:
-    value: Any = document["metadata"]
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return MISSING
-        value = value[key]
-    return value
+    return follow(document["metadata"], path)
+
+
+def follow(value: Any, path: tuple[str, ...]) -> Any:
+    if not path:
+        return value
+    if isinstance(value, dict):
+        return follow(value[path[0]], path[1:]) if path[0] in value else MISSING
+    if isinstance(value, list):
+        found = [follow(one, path) for one in value if isinstance(one, dict)]
+        there = [one for one in found if one is not MISSING]
+        flat = [x for one in there for x in (one if isinstance(one, list) else [one])]
+        return flat or MISSING
+    return MISSING
+
+
+def is_kind(value: Any, name: str) -> bool:
+    kinds = {"text": str, "list": list, "object": dict, "boolean": bool}
+    if name == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kinds[name])
+
+
+def same_list(value: Any, many: list[Any]) -> bool:
+    if not isinstance(value, list) or len(value) != len(many):
+        return False
+    return all(map(equal, value, many))
 
 
 def kind(value: Any) -> type:
@@ -83,6 +107,7 @@ documents = st.fixed_dictionaries(
     {
         "id": st.deferred(lambda: strings),
         "title": st.deferred(lambda: strings),
+        "text": st.deferred(lambda: strings),
         "metadata": st.dictionaries(names, values, max_size=4),
     }
 )
@@ -102,7 +127,8 @@ times = st.sampled_from(
 strings |= letters | times | st.sampled_from(["2024-02-30", "2024-3-1", "20240301", "2024-03-01 "])
 scalars |= strings
 WHAT = ["bare", "==", "!=", "in", "not in", "glob", "<", "<=", ">", ">="]
-WHAT += ["true", "false", "is empty", "is not empty", "time"]
+WHAT += ["true", "false", "is empty", "is not empty", "time", "list", "length", "is"]
+KINDS = ["text", "number", "boolean", "list", "object"]
 ORDER = {
     "==": operator.eq,
     "<": operator.lt,
@@ -135,8 +161,8 @@ def as_time(text: str) -> datetime:
 
 @st.composite
 def conditions(draw: st.DrawFn) -> Expression:
-    column = draw(st.sampled_from([None, None, None, "id", "title"]))
-    path = tuple(draw(st.lists(names, min_size=1, max_size=2)))
+    column = draw(st.sampled_from([None, None, None, None, *COLUMNS]))
+    path = tuple(draw(st.lists(names, min_size=1, max_size=3)))
     text = column or key_text(path)
 
     def value_of(document: Document) -> Any:
@@ -150,6 +176,26 @@ def conditions(draw: st.DrawFn) -> Expression:
         return (
             f"{text} {what}",
             lambda d: is_one_of(value_of(d), (MISSING, None, "", [], {})) is sense,
+        )
+    if what == "list":
+        elements, sign = draw(st.lists(scalars, max_size=2)), draw(st.sampled_from(["==", "!="]))
+        return (
+            f"{text} {sign} [{', '.join(map(literal_text, elements))}]",
+            lambda d: same_list(value_of(d), elements) is (sign == "=="),
+        )
+    if what == "length":
+        sign, size = draw(st.sampled_from(sorted(ORDER))), draw(st.integers(0, 3))
+        return (
+            f"length({text}) {sign} {size}",
+            lambda d: (
+                isinstance(value_of(d), str | list | dict) and ORDER[sign](len(value_of(d)), size)
+            ),
+        )
+    if what == "is":
+        name, sense = draw(st.sampled_from(KINDS)), draw(st.booleans())
+        return (
+            f"{text} is {'' if sense else 'not '}{name}",
+            lambda d: is_kind(value_of(d), name) is sense,
         )
     if what in TEXT_TESTS:
         part, sense = draw(strings | letters), draw(st.booleans())
@@ -211,7 +257,10 @@ def combined(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressi
 def database(documents: list[Document], *, ascii_only: bool = True) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
     register_functions(connection)
-    connection.execute("CREATE TABLE documents (n INTEGER, id TEXT, title TEXT, metadata TEXT)")
+    connection.executescript(
+        "CREATE TABLE documents (number INTEGER, id TEXT, title TEXT, metadata TEXT);"
+        "CREATE TABLE texts (document INTEGER, text TEXT)"
+    )
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?, ?, ?)",
         [
@@ -219,10 +268,14 @@ def database(documents: list[Document], *, ascii_only: bool = True) -> sqlite3.C
             for n, d in enumerate(documents)
         ],
     )
+    texts = [(n, d.get("text", "")) for n, d in enumerate(documents)]
+    connection.executemany("INSERT INTO texts VALUES (?, ?)", texts)
     return connection
 
 
 def select(connection: sqlite3.Connection, where: Where, **params: Any) -> list[int]:
     sql, bound = Filter.parse(where, params or None).to_sql()
-    rows = connection.execute(f"SELECT n FROM documents AS d WHERE {sql} ORDER BY n", bound)
+    rows = connection.execute(
+        f"SELECT number FROM documents AS d WHERE {sql} ORDER BY number", bound
+    )
     return [n for (n,) in rows]

@@ -156,7 +156,13 @@ def test_examples(db: sqlite3.Connection, where: Any, expected: list[int] | None
         ("a not startswith", "found the end in column 17, expected a text"),
         ("a matches '(b'", r"expected a regular expression \(missing \): \(b\)"),
         ("a matches '(?=b)'", "expected a regular expression"),
-        ("a is", "expected `empty` or `not empty`"),
+        ("a is", "expected `empty`, text, number, boolean, list or object"),
+        ("length(a) == 'x'", "found \"'x'\" in column 14, expected a number"),
+        ("length(a", "found the end in column 9, expected `\\)`"),
+        ("length() > 1", r"found '\)' in column 8, expected a key"),
+        ("length(a)", "found the end in column 10, expected an operator: ==, !="),
+        ("a == [time('2024-03-01')]", "the list holds a date or a time; give it as a text"),
+        ("a < [1]", r"found '\[' in column 5, expected a value"),
         ("a is not null", "found 'null' in column 10, expected `empty`"),
         ("a > time('yesterday')", "found \"'yesterday'\" in column 10, expected a date or a time"),
         ("a > time '2024'", "found \"'2024'\" in column 10, expected `\\(`"),
@@ -250,7 +256,7 @@ def test_parameters_stand_for_values(db: sqlite3.Connection) -> None:
     assert select(db, "lang == :l", l='" or true or lang == "') == []
     with pytest.raises(FilterError, match=r"found ':x' in column 11, expected a name .*: y, z"):
         Filter.parse("year >=   :x", {"y": 1, "z": 2})
-    for value, message in (([1], "give a text"), (float("nan"), "finite"), ("\0", "without NUL")):
+    for value, message in (({}, "give a text"), (float("nan"), "finite"), ("\0", "without NUL")):
         with pytest.raises(FilterError, match=message):
             Filter.parse("year == :y", {"y": value})
     with pytest.raises(FilterError, match="give a list of values"):
@@ -260,6 +266,32 @@ def test_parameters_stand_for_values(db: sqlite3.Connection) -> None:
     for where in ({"year": 2020}, None, Filter.parse("year")):
         with pytest.raises(FilterError, match="no dict for a filter that is a text"):
             as_filter(where, {"y": 1})
+
+
+def test_objects_in_lists_and_lists_themselves() -> None:
+    stored: list[Any] = [
+        {"authors": [{"name": "Ada", "tags": ["x", "y"]}, {"name": "Bob"}]},
+        {"authors": {"name": "Ada"}},
+        {"authors": ["Ada"]},
+        {"length": 3, "authors": []},
+    ]
+    docs = [
+        {"id": "a", "title": "", "text": "Ada's\0 notes", "metadata": metadata}
+        for metadata in stored
+    ]
+    db = database(docs)
+    assert select(db, 'authors.name == "Ada"') == [0, 1]
+    assert select(db, {"authors.name": ["Ada", "Bob"]}) == [0]
+    assert select(db, 'authors.tags == ["x", "y"] and length(authors.name) == 2') == [0]
+    assert select(db, "authors == [] and length == 3 and length(authors) < 1") == [3]
+    assert select(db, "authors == :a", a=("Ada",)) == [2]
+    assert select(db, "authors is list") == [0, 2, 3]
+    assert select(db, "authors is object") == [1]
+    assert select(db, "text contains 'notes' and length(text) == 12 and text is text") == [
+        *range(4)
+    ]
+    assert select(db, "`text` contains 'notes'") == []
+    assert select(db, {"text": {"$icontains": "ADA"}, "authors.name": {"$type": "array"}}) == [0]
 
 
 def test_times_are_moments() -> None:
@@ -314,7 +346,12 @@ def test_python_values_are_literals() -> None:
         ({"author": {"name": "Ann"}}, "a key of an object is 'author.name'"),
         ({"year": {"$near": 3}}, r"found '\$near' in the filter, expected an operator .*\$gte"),
         ({"year": {}}, "expected an operator for 'year'"),
-        ({"year": [1, 2]}, r"expected one value for 'year', or \{'\$in'"),
+        ({"year": {1, 2}}, r"expected one value or a list for 'year', or \{'\$in'"),
+        ({"year": [[1]]}, r"a value of the value of 'year' is \[1\]; give a text"),
+        ({"year": {"$size": "3"}}, r"found '3' in the filter, expected a number for \$size"),
+        ({"year": {"$size": {"$in": [3]}}}, r"found '\$in' in the filter, expected \$eq, \$ne"),
+        ({"year": {"$type": "int"}}, r"found 'int' .* expected one of string, number, bool"),
+        ({"year": {"$all": []}}, r"expected a list of at least one value for \$all of 'year'"),
         ({"year": {"$in": 3}}, r"\$in of 'year' is 3; give a list of values"),
         ({"year": {"$in": [[1]]}}, r"a value of \$in of 'year' is \[1\]; give a text"),
         ({"year": object()}, "the value of 'year' is <object"),

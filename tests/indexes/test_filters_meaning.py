@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .filter_evaluator import (
+    COLUMNS,
     MISSING,
     TEXT_TESTS,
     Document,
@@ -23,10 +24,12 @@ from .filter_evaluator import (
     equal,
     floats,
     integers,
+    is_kind,
     is_one_of,
     kind,
     look_up,
     names,
+    same_list,
     scalars,
     select,
     strings,
@@ -52,6 +55,13 @@ def test_sql_means_what_the_evaluator_means(
 
 DICT_TEXTS = {"$contains": "contains", "$icontains": "icontains", "$startswith": "startswith"}
 DICT_ORDER = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
+MONGO_KINDS = {
+    "string": "text",
+    "number": "number",
+    "bool": "boolean",
+    "array": "list",
+    "object": "object",
+}
 dotless = names.filter(lambda name: "." not in name and not name.startswith("$"))
 
 DictExpression = tuple[dict[str, Any], Callable[[Document], bool]]
@@ -59,17 +69,20 @@ DictExpression = tuple[dict[str, Any], Callable[[Document], bool]]
 
 @st.composite
 def dict_conditions(draw: st.DrawFn) -> DictExpression:
-    path = tuple(draw(st.lists(dotless, min_size=1, max_size=2)))
+    path = tuple(draw(st.lists(dotless, min_size=1, max_size=3)))
     key = ".".join(path)
     if key.startswith("$"):  # an empty name before one that does
         return {"id": {"$exists": True}}, lambda d: True
 
     def value_of(document: Document) -> Any:
-        return document[key] if key in ("id", "title") else look_up(document, path)
+        return document[key] if key in COLUMNS else look_up(document, path)
 
     what = draw(
         st.sampled_from(
-            ["plain", "$eq", "$ne", "$in", "$nin", "$exists", "$empty", *DICT_TEXTS, *DICT_ORDER]
+            [
+                *("plain", "list", "$eq", "$ne", "$in", "$nin", "$all", "$size", "$type"),
+                *("$exists", "$empty", *DICT_TEXTS, *DICT_ORDER),
+            ]
         )
     )
     if what in ("plain", "$eq", "$ne"):
@@ -86,6 +99,25 @@ def dict_conditions(draw: st.DrawFn) -> DictExpression:
                 is (what == "$in")
             ),
         )
+    if what == "list":
+        elements = draw(st.lists(scalars, max_size=2))
+        return {key: draw(st.sampled_from([elements, tuple(elements), {"$eq": elements}]))}, (
+            lambda d: same_list(value_of(d), elements)
+        )
+    if what == "$all":
+        wanted = draw(st.lists(scalars, min_size=1, max_size=2))
+        return {key: {"$all": wanted}}, lambda d: all(
+            any_element(lambda v, one=one: equal(v, one), value_of(d)) for one in wanted
+        )
+    if what == "$size":
+        sign, size = draw(st.sampled_from(["", *DICT_ORDER])), draw(st.integers(0, 3))
+        compare = DICT_ORDER.get(sign, operator.eq)
+        return {
+            key: {"$size": {sign: size} if sign else size}
+        }, lambda d: isinstance(value_of(d), str | list | dict) and compare(len(value_of(d)), size)
+    if what == "$type":
+        name = draw(st.sampled_from(sorted(MONGO_KINDS)))
+        return {key: {"$type": name}}, lambda d: is_kind(value_of(d), MONGO_KINDS[name])
     if what in ("$exists", "$empty"):
         sense = draw(st.booleans())
         if what == "$exists":

@@ -65,7 +65,7 @@ class Snapshot:
         """The number of the commit that made it."""
         return self.store.generation
 
-    def values(self, key: str, where: Filter | None) -> list[ValueCount]:
+    def values(self, key: str, where: Filter | None, *, exact: bool) -> list[ValueCount]:
         """The values of a key and how many documents have each, see `Index.values`.
 
         Raises:
@@ -79,6 +79,7 @@ class Snapshot:
                 (*values.parameters, *condition.parameters),
                 values.of_passages or condition.of_passages,
             ),
+            exact=exact,
         )
 
     def allowed(self, where: Filter | None) -> NDArray[np.bool_] | None:

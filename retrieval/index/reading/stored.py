@@ -57,7 +57,9 @@ def _embeddings(segment: VectorSegment, id: np.int64) -> Embeddings:
     one = np.array([id], np.int64)
     if segment.dense is not None:
         dense = segment.dense.vectors(one)
-        if len(dense) > 1:
+        if not len(dense):
+            dense = None
+        elif len(dense) > 1:
             windows, bounds = dense, offsets_of([len(dense)])
             mean = windows.mean(axis=0, keepdims=True)
             dense = mean / max(float(np.linalg.norm(mean)), 1e-9)

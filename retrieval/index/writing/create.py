@@ -20,13 +20,14 @@ _OWN_NAMES = {
 }
 
 
-def make(folder: Path, settings: Settings, *, shared: bool = False) -> None:
+def make(folder: Path, settings: Settings, *, shared: bool = False, timeout: float = 0.0) -> None:
     """Lay down an empty index.
 
     Args:
         folder: of the index; there is none, or it is empty.
         settings: of the index.
         shared: whether others may read it, as far as the process's umask lets them.
+        timeout: seconds for which another process is waited for that makes it, too.
 
     Raises:
         StorageError: there is one already, or other files; or the folder cannot be written.
@@ -40,7 +41,8 @@ def make(folder: Path, settings: Settings, *, shared: bool = False) -> None:
         folder.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
         if not {entry.name for entry in folder.iterdir()} <= _OWN_NAMES:
             raise StorageError(f"{folder} holds other files; choose a folder that is new or empty")
-        with WriterLock(folder / schema.LOCK), sqlite_errors(folder / schema.DATABASE):
+        lock = WriterLock(folder / schema.LOCK, timeout)
+        with lock, sqlite_errors(folder / schema.DATABASE):
             if schema.exists(folder):
                 raise StorageError(
                     f"there is an index at {folder} already; open it, or delete it first"

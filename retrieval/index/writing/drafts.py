@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from retrieval.documents import chunk
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
+from retrieval.index import ready
 from retrieval.index.as_read import AsRead, lexical_fields, path_of
 from retrieval.store import PassageRow
 from retrieval.types import Document, Embeddings, Encoder, Passage
@@ -59,7 +60,12 @@ def checked(document: Document) -> Document:
 
 
 def cut(
-    document: Document, outline: Outline | None, encoder: Encoder, budget: int, passage_tokens: int
+    document: Document,
+    outline: Outline | None,
+    encoder: Encoder,
+    budget: int,
+    passage_tokens: int,
+    spans: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[list[Passage], int]:
     """The document's passages, short enough for the encoder to read each with its context.
 
@@ -69,9 +75,13 @@ def cut(
         encoder: counts tokens.
         budget: the most tokens of a context.
         passage_tokens: the longest passage.
+        spans: the passages, if they are ready-made.
 
     Returns:
         The passages, and how many tokens the document's text has.
+
+    Raises:
+        InputError: a ready-made passage is none, or longer than the encoder reads.
     """
     tokens = 0
 
@@ -82,13 +92,32 @@ def cut(
         return spans
 
     room = max(encoder.max_tokens - budget - _SPECIAL_TOKENS, _LEAST_TOKENS)
+    if spans is not None:
+        passages = whole(document, spans)
+        for one in passages:
+            length = len(counted(document.text[one.start : one.end]))
+            if length > room:
+                raise InputError(
+                    f"passage ({one.start}, {one.end}) of document {document.id!r} has {length} "
+                    f"tokens; encoder {encoder.name!r} reads {room} beside its context: give "
+                    "shorter ones"
+                )
+        return passages, tokens
     most = min(passage_tokens, room)
     return chunk(document, counted, outline=outline, max_tokens=most), tokens
 
 
-def whole(document: Document) -> list[Passage]:
-    """All of the document as one passage, less the white space around it; none if that is all."""
+def whole(document: Document, spans: Sequence[tuple[int, int]] | None = None) -> list[Passage]:
+    """The ready-made passages; or all of the document as one, less the white space around it, none
+    if that is all.
+
+    Raises:
+        InputError: a ready-made passage is none.
+    """
     text = document.text
+    if spans is not None:
+        ready.checked(document, spans)
+        return [Passage(document.id, at, *span) for at, span in enumerate(spans)]
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
     return [Passage(document.id, 0, start, end)] if start < end else []
 
@@ -129,7 +158,7 @@ class Draft:
         taken: ids of passages that it takes over from that document: they are read as they were,
             so their embeddings stay.
         refielded: those of them whose words in the lexical index change.
-        given: the embeddings of its one passage, if they are not to be made.
+        given: the embeddings of its passages, if they are not to be made.
     """
 
     document: Document

@@ -76,6 +76,7 @@ class Session:
         *,
         opened: OpenedSegments | None = None,
         memory: int = LATE_MEMORY,
+        timeout: float = 0.0,
         progress: ProgressCallback | None = None,
     ) -> None:
         """Name the index.
@@ -85,9 +86,11 @@ class Session:
             on_commit: called after every commit.
             opened: takes over what is open already.
             memory: bytes that compressing token vectors may take.
+            timeout: seconds for which another writer is waited for.
             progress: called while token vectors are compressed.
         """
         self._folder = folder
+        self._timeout = timeout
         self._on_commit = on_commit
         self._shared = opened or OpenedSegments()
         self._memory = memory
@@ -97,7 +100,7 @@ class Session:
     def __enter__(self) -> Session:
         """Take the lock, open the store, sweep."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(WriterLock(self._folder / LOCK))
+            stack.enter_context(WriterLock(self._folder / LOCK, self._timeout))
             self.store = stack.enter_context(
                 contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
             )

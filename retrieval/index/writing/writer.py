@@ -14,8 +14,9 @@ import numpy as np
 from retrieval.documents.outline import Outline
 from retrieval.index.as_read import AsRead, reader_read, reading
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import is_given, reader_of
+from retrieval.index.given import is_given
 from retrieval.index.long_context import PassageEncoder
+from retrieval.index.ready import NOTHING, Ready
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing import drafts
@@ -59,6 +60,7 @@ def writing(
     on_commit: Callable[[], object] = lambda: None,
     progress: ProgressCallback | None = None,
     memory: int = LATE_MEMORY,
+    timeout: float = 0.0,
 ) -> Iterator[Writer]:
     """One writing call on the index at `folder`: holds its lock, commits the rest at the end.
 
@@ -72,12 +74,15 @@ def writing(
         progress: called after every batch of the encoder ("encoding", in passages), and while
             token vectors are compressed ("compressing").
         memory: bytes that this may take.
+        timeout: seconds for which another writer is waited for.
 
     Raises:
         IndexLocked: another writer is at work.
         StorageError: the disk is full or cannot be written; earlier commits are kept.
     """
-    with Session(folder, on_commit, opened=opened, memory=memory, progress=progress) as session:
+    with Session(
+        folder, on_commit, opened=opened, memory=memory, timeout=timeout, progress=progress
+    ) as session:
         writer = Writer(session, encoder, progress)
         try:
             yield writer
@@ -136,7 +141,7 @@ class Writer:
         *,
         reader: str | None = None,
         moved_from: str | None = None,
-        given: Embeddings | None = None,
+        ready: Ready = NOTHING,
     ) -> Put:
         """Add a document, or replace the one with its id; as it was, it costs nothing.
 
@@ -149,7 +154,7 @@ class Writer:
             reader: what read the file, `documents.reader_of`.
             moved_from: id of a document that this one is now: that one goes, and what is read of
                 both alike is not encoded again.
-            given: its embeddings, of one text; it is one passage then.
+            ready: its passages and their embeddings, as far as they are ready-made.
 
         Raises:
             InputError: the document cannot be stored.
@@ -164,12 +169,11 @@ class Writer:
             stored = None
         if stored is not None and stored.number >= self._first_number:
             again = True
-        if given is not None:
-            reader = reader_of(given)
+        reader = ready.reader(reader)
         made = (document.content_hash, source, reading(reader))
         if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
             before = stored or (self._leaving(moved_from) if moved_from else None)
-            relabelled = self._change(document, source, outline, reading(reader), before, given)
+            relabelled = self._change(document, source, outline, reading(reader), before, ready)
             self._commit_if_due()
             if before is not None and not again:
                 other_file = relabelled and before.source not in (None, source)
@@ -266,14 +270,20 @@ class Writer:
         outline: Outline | None,
         reader: str,
         stored: StoredDocument | None,
-        given: Embeddings | None,
+        ready: Ready,
     ) -> bool:
         """Take a document in; whether the stored one's row is all that changes."""
+        given = ready.embeddings
         if given is not None:
-            passages, tokens = drafts.whole(document), 0
+            passages, tokens = drafts.whole(document, ready.spans), 0
         else:
             passages, tokens = drafts.cut(
-                document, outline, self._encoder.get(), self._as_read().budget, self._passage_tokens
+                document,
+                outline,
+                self._encoder.get(),
+                self._as_read().budget,
+                self._passage_tokens,
+                ready.spans,
             )
         rows = drafts.rows(
             document, passages, number=self._next_number, first_id=self._next_passage
@@ -380,7 +390,9 @@ class Writer:
 
     def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
         if draft.passages:  # a document without words has none, whatever vectors came with it
-            self._keep_vectors(draft.passages, embeddings, [draft.document.id])
+            self._keep_vectors(
+                draft.passages, embeddings, [draft.document.id] * len(draft.passages)
+            )
 
     def _keep_vectors(
         self, rows: Sequence[PassageRow], embeddings: Embeddings, names: Sequence[str]

@@ -1,0 +1,144 @@
+"""What comes ready-made with documents: passages that are not to be cut, vectors not to be made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+
+from retrieval.errors import InputError
+from retrieval.index.encoder import PRECOMPUTED
+from retrieval.index.given import each, of_documents, reader_of, without_vectors
+from retrieval.store import Settings
+from retrieval.types import Document, Embeddings
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Spans: TypeAlias = Iterable[tuple[int, int]]
+"""Where a document's passages begin and end in its text, in characters, in order."""
+
+Given: TypeAlias = "Embeddings | ArrayLike | Sequence[ArrayLike | None]"
+"""Vectors of texts: Embeddings, dense vectors [n, D], or a list of such with None where none is."""
+
+_READER = "passages:"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What is ready of one document.
+
+    Attributes:
+        spans: its passages; None has them cut or, where there are embeddings, is all of it.
+        embeddings: of its passages; None has them made.
+    """
+
+    spans: tuple[tuple[int, int], ...] | None = None
+    embeddings: Embeddings | None = None
+
+    def reader(self, reader: str | None) -> str | None:
+        """What is stored as the document's reader, in the place of what read its file."""
+        if self.embeddings is not None:
+            return reader_of(self.embeddings, self.spans)
+        if self.spans is not None:
+            return _READER + hashlib.sha256(repr(self.spans).encode()).hexdigest()[:32]
+        return reader
+
+
+NOTHING = Ready()
+
+
+def of_each(
+    documents: Sequence[Document],
+    passages: Iterable[Spans | None] | None,
+    embeddings: Given | None,
+    settings: Settings,
+) -> Iterator[Ready]:
+    """What is ready of each document.
+
+    Args:
+        documents: they.
+        passages: of each document, or None for one that is to be cut; None for all.
+        embeddings: of all passages, one document's after the other's; of a document whose passages
+            are not given, of the document.
+        settings: of the index.
+
+    Raises:
+        InputError: there are more or fewer passages or embeddings than documents or passages, or
+            they are not what the index keeps.
+    """
+    spans = [None] * len(documents) if passages is None else [_spans(some) for some in passages]
+    if len(spans) != len(documents):
+        raise InputError(
+            f"passages of {len(spans)} documents were given for {len(documents)} documents; give "
+            "a list of spans for each, or None"
+        )
+    if embeddings is None:
+        return (Ready(own) for own in spans)
+    counts = [1 if own is None else len(own) for own in spans]
+    if not isinstance(embeddings, Embeddings) and any(row is None for row in _rows(embeddings)):
+        made = _some(list(_rows(embeddings)), counts, settings)
+    else:
+        made = each(of_documents(cast("ArrayLike", embeddings), sum(counts), settings), counts)
+    return (Ready(*pair) for pair in zip(spans, made, strict=True))
+
+
+def checked(document: Document, spans: Sequence[tuple[int, int]]) -> None:
+    """Refuse passages that are not the document's.
+
+    Raises:
+        InputError: one is not within the text, holds no word, or comes before the one before it.
+    """
+    last = 0
+    for start, end in spans:
+        if not (last <= start < end <= len(document.text) and document.text[start:end].strip()):
+            raise InputError(
+                f"passage ({start}, {end}) of document {document.id!r} is none of its "
+                f"{len(document.text)} characters; give (start, end) of parts that are not blank, "
+                "in the order of their starts"
+            )
+        last = start
+
+
+def _spans(given: Any) -> tuple[tuple[int, int], ...] | None:
+    if given is None:
+        return None
+    try:
+        pairs = tuple((start, end) for start, end in given)
+    except (TypeError, ValueError):
+        pairs = ((None, None),)
+    if any(not isinstance(n, int | np.integer) or isinstance(n, bool) for p in pairs for n in p):
+        raise InputError(
+            f"{ascii(given)[:60]} is no list of passages; give (start, end) in characters for each"
+        )
+    return tuple((int(start), int(end)) for start, end in pairs)
+
+
+def _rows(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list | tuple) else ()
+
+
+def _some(rows: list[Any], counts: list[int], settings: Settings) -> Iterator[Embeddings | None]:
+    """Vectors for some; the rest have none where there is no model, and are made where there is."""
+    if len(rows) != sum(counts):
+        raise InputError(f"{len(rows)} dense vectors were given for {sum(counts)} passages")
+    there = [row for row in rows if row is not None]
+    made = iter(each(of_documents(there, len(there), settings), repeat(1)) if there else ())
+    has_model = settings.encoder_source != PRECOMPUTED
+    at = 0
+    for count in counts:
+        own = rows[at : at + count]
+        at += count
+        known = [None if row is None else next(made) for row in own]
+        if has_model and not any(known):
+            yield None
+        elif has_model and not all(known):
+            raise InputError(
+                "vectors were given of some passages of a document; give them of all or of none"
+            )
+        else:
+            yield without_vectors(known, settings)
