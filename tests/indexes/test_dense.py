@@ -130,8 +130,7 @@ def test_several_vectors_a_passage_are_merged_bit_for_bit(tmp_path: Path) -> Non
         ([0, 2], "2 passages"),
         ([0, 1, 2], "0 to 3"),
         ([1, 2, 3], "0 to 3"),
-        ([0, 3, 3], "without a vector"),
-        ([0, 4, 3], "without a vector"),
+        ([0, 4, 3], "offsets fall, expected ascending ones"),
     ],
 )
 def test_wrong_offsets(tmp_path: Path, offsets: list[int], message: str) -> None:
@@ -141,6 +140,23 @@ def test_wrong_offsets(tmp_path: Path, offsets: list[int], message: str) -> None
     write_array(tmp_path / "b" / "dense.offsets.npy", "<i8", (len(offsets),), [np.array(offsets)])
     with pytest.raises(IndexCorrupted, match=r"dense\.offsets.*" + message):
         DenseSegment.open(tmp_path / "b")
+
+
+def test_passages_without_a_vector_are_never_found(tmp_path: Path) -> None:
+    vectors = np.eye(3, 4, dtype=np.float32)
+    write_dense(tmp_path / "a", [5, 8, 2], vectors, [0, 0, 3, 3])  # as many rows as passages
+    segment = DenseSegment.open(tmp_path / "a")
+    ((ids, scores),) = segment.search(vectors[1:2], 10)
+    assert (ids.tolist(), scores.tolist()) == ([8], [1.0])
+    assert segment.score(vectors[0], [2, 8, 5, 7]).tolist() == [-np.inf, 1, -np.inf, -np.inf]
+    assert segment.vectors([5, 2]).shape == (0, 4)
+    write_dense(tmp_path / "b", [7], np.empty((0, 4), np.float32), [0, 0])
+    other = DenseSegment.open(tmp_path / "b")
+    assert len(other.search(vectors, 2)[0][0]) == 0 and other.score(vectors[0], [7]) == -np.inf
+    merge_dense(tmp_path / "c", [segment, other])
+    merged = DenseSegment.open(tmp_path / "c")
+    assert (merged.ids.tolist(), merged.offsets.tolist()) == ([5, 8, 2, 7], [0, 0, 3, 3, 3])
+    assert np.array_equal(merged.vectors([8]), vectors)
 
 
 def test_lost_offsets_are_noticed(tmp_path: Path) -> None:
