@@ -253,11 +253,16 @@ class Index(Searching, Changing, Listing):
         """
         return self._encoder.get()
 
+    @property
+    def generation(self) -> int:
+        """The number of the commit that it shows; every later one has a higher number."""
+        with self._using() as snapshot:
+            return snapshot.generation
+
     def refresh(self) -> bool:
         """Move to the newest generation; whether there was a newer one."""
-        with self._using() as current:
-            generation = current.generation
-        return self._reopen() > generation
+        before = self.generation
+        return self._reopen() > before
 
     def _reopen(self) -> int:
         """Open the newest generation in place of the current one; returns its number."""

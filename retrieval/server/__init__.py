@@ -8,5 +8,6 @@ problems     errors as RFC 9457 says them
 indexes      the indexes by name
 searching, documents, models    what the routes do
 openapi      the description of all that
+metrics      what was done, as Prometheus asks for it
 page         the page, whose files are in static/
 """

@@ -18,6 +18,7 @@ from retrieval.server import documents, models, searching
 from retrieval.server.answers import Json
 from retrieval.server.guard import LOOPBACK, Guard
 from retrieval.server.indexes import Indexes
+from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Endpoint, Handler, document
 from retrieval.server.page import page_routes
 from retrieval.server.problems import answer_to, answer_to_http, problem
@@ -48,7 +49,8 @@ def make_app(
     """
     indexes = Indexes(folders, encoder=encoder)
     limits = limits or Limits()
-    table = endpoints(indexes, limits, read_only=read_only)
+    metrics = Metrics(indexes, limits)
+    table = endpoints(indexes, limits, metrics, read_only=read_only)
     described = document(table, token=token is not None)
 
     async def openapi(request: Request) -> Response:
@@ -80,6 +82,7 @@ def make_app(
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
+        Route("/metrics", _answered(metrics.answer, limits), methods=["GET"]),
         *(Route(one.path, _answered(one.handler, limits), methods=[one.method]) for one in table),
     ]
     app = Starlette(
@@ -88,7 +91,8 @@ def make_app(
         exception_handlers={HTTPException: answer_to_http},
         lifespan=lifespan,
     )
-    return Guard(app, hosts=hosts, token=token)
+    paths = {route.endpoint: route.path for route in routes}
+    return metrics.counting(Guard(app, hosts=hosts, token=token), paths)
 
 
 def _answered(handler: Handler, limits: Limits) -> Handler:
@@ -105,11 +109,13 @@ def _answered(handler: Handler, limits: Limits) -> Handler:
     return answered
 
 
-def endpoints(indexes: Indexes, limits: Limits, *, read_only: bool) -> list[Endpoint]:
+def endpoints(
+    indexes: Indexes, limits: Limits, metrics: Metrics, *, read_only: bool
+) -> list[Endpoint]:
     """All that is offered, but for what says how the server does."""
     search = searching.Searching(indexes, limits)
     held = documents.Documents(indexes, limits, read_only=read_only)
-    model = models.Models(indexes, limits)
+    model = models.Models(indexes, limits, metrics)
     rerank = {"query": "who waits", "documents": ["Writers wait for the lock.", "Readers do not."]}
     at = "/v1/indexes/{name}"
     return [

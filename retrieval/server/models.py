@@ -16,6 +16,7 @@ from starlette.responses import Response
 from retrieval.errors import InputError
 from retrieval.server.answers import Json
 from retrieval.server.indexes import Indexes
+from retrieval.server.metrics import Metrics
 from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, body_of, query_of
 from retrieval.service.arguments import Argument, checked
@@ -70,9 +71,10 @@ RERANK = (
 class Models:
     """What the routes do."""
 
-    def __init__(self, indexes: Indexes, limits: Limits) -> None:
+    def __init__(self, indexes: Indexes, limits: Limits, metrics: Metrics) -> None:
         self._indexes = indexes
         self._limits = limits
+        self._tokens = metrics.tokens
 
     async def list(self, request: Request) -> Response:
         """The one model."""
@@ -111,6 +113,7 @@ class Models:
                     )
                 vectors = embed(encoder, texts, side)
                 count = count_tokens(encoder, texts)
+            self._tokens.labels(request.url.path).inc(count)
             if values["encoding_format"] == "base64":
                 rows: list[Any] = [
                     base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors
@@ -141,6 +144,7 @@ class Models:
                 encoder = self._encoder(index.encoder, values["model"])
                 scores = rerank(encoder, values["query"], texts)
                 count = count_tokens(encoder, [values["query"], *texts])
+            self._tokens.labels(request.url.path).inc(count)
             order = np.argsort(-scores, kind="stable")[: values["top_n"] or len(texts)]
             results: list[dict[str, Any]] = [
                 {"index": int(at), "relevance_score": float(scores[at])} for at in order

@@ -113,6 +113,11 @@ class Limits:
         """Count a request's body no longer: it was answered."""
         self._held -= request.scope.pop(_HELD, 0)
 
+    @property
+    def held(self) -> int:
+        """Bytes of the bodies of requests that are not answered yet."""
+        return self._held
+
     def waiting_now(self) -> tuple[int, int]:
         """How many requests wait for a thread to read in, and for the one that writes."""
         readers, writers = (

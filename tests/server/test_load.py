@@ -86,11 +86,11 @@ def test_bodies_of_all_requests_are_bounded_together(serve: Serve) -> None:
             b"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: 950\r\n\r\n" + b" " * 900
         )
-        eventually(lambda: limits._held == 900)
+        eventually(lambda: limits.held == 900)
         refused = client.post(f"{AT}/search", {"query": text})
         assert refused.status == 429
         assert "1500 bytes" in refused.detail
-    eventually(lambda: limits._held == 0)
+    eventually(lambda: limits.held == 0)
     assert client.post(f"{AT}/search", {"query": text}).status == 200
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from retrieval.server.app import endpoints
 from retrieval.server.indexes import Indexes
+from retrieval.server.metrics import Metrics
 from retrieval.server.requests import Limits
 from tests.server.conftest import Client, Serve
 
@@ -46,7 +47,8 @@ def test_the_description_is_whole(client: Client) -> None:
 
 def test_every_endpoint_is_described_and_its_example_works(client: Client) -> None:
     said = client.get("/openapi.json").json["paths"]
-    table = endpoints(Indexes([client.folder / "notes"]), Limits(), read_only=False)
+    indexes, limits = Indexes([client.folder / "notes"]), Limits()
+    table = endpoints(indexes, limits, Metrics(indexes, limits), read_only=False)
     assert sum(map(len, said.values())) == len(table)
     for one in table:
         path = one.path.replace(":path", "")
