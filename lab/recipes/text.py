@@ -6,8 +6,9 @@
         --protect collections/scifact --protect-but-train collections/pydocstring --out text/
 
 `--packages` reads the Python source of installed packages, under the licence that they declare.
-`--folder` reads Python, Markdown, reStructuredText, plain text, notebooks (their prose), CNXML,
-JATS and JSONL (`text`, and `title`, `query` where there are). `--beir` reads the train split of a
+`--folder` reads Markdown, reStructuredText, plain text, notebooks (their prose), CNXML, JATS, JSONL
+(`text`, and `title`, `query` where there are), and functions in every language of which the package
+knows the structure. `--beir` reads the train split of a
 collection, whose other splits are protected. Every source becomes one JSONL file of the output
 folder; `SOURCES.json` there says what each is, and goes on from what an earlier call wrote.
 """
@@ -36,6 +37,7 @@ from lab.text.decontaminate import Protected, protect
 from lab.text.sources import train_pairs, xml_sections
 from retrieval.documents import discover, read
 from retrieval.documents.formats import outline_of
+from retrieval.documents.formats.languages import language_of
 from retrieval.documents.natural_queries import newlines
 from retrieval.errors import DocumentError, InputError, RetrievalError
 from retrieval.files.whole import write_whole
@@ -49,13 +51,19 @@ _FREE = re.compile(
 )
 _UNFREE = re.compile(r"GPL|General Public|MPL|Mozilla|[- ](NC|ND|SA)\b|proprietary", re.IGNORECASE)
 _OTHERS_CODE = re.compile(
-    r"(^|/)(_?vendor(ed)?|externals?|extern|site-packages|dist-packages)(/|$)"
+    r"(^|/)(_?vendor(ed)?|externals?|extern|third[_-]?party|node_modules|site-packages"
+    r"|dist-packages|dist)(/|$)|\.min\.\w+$"
 )
-_TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|conftest)\.py$")
+_TESTS = re.compile(
+    r"(^|/)(tests?|testing|spec|specs|__tests__|fixtures|[\w.]*\.?Tests?)/"
+    r"|(^|/)(test_[^/]*|conftest)\.py$|(_test|_spec|[.-]test|[.-]spec|Tests?)\.\w+$"
+)
 _NAMED_LICENCE = re.compile(rb"creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain)")
 _TITLE_FIELD = re.compile(r"\A(?:[\w-]+:.*\n|[ \t]+.*\n)*?Title:[ \t]*(.+)")
 """The title of a text that begins with fields, as Python's enhancement proposals do."""
 _MAX_CODE_BYTES = 1_500_000
+_XML = (".cnxml", ".nxml", ".xml")
+_TEXTS = (".md", ".markdown", ".mdx", ".qmd", ".rmd", ".rst", ".txt", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,8 @@ def _packages(names: Iterable[str], site: Path | None, any_licence: bool) -> Ite
         def files(package: metadata.Distribution = package) -> Iterator[tuple[Record, bool]]:
             for file in sorted(package.files or ()):
                 if file.suffix == ".py":
-                    yield from _python(Path(str(file.locate())), file.as_posix(), any_licence)
+                    path = Path(str(file.locate()))
+                    yield from _functions(path, file.as_posix(), "python", any_licence=any_licence)
 
         where = f"PyPI: {name} {package.version}"
         yield Source(f"py-{name.lower()}", _declared_licence(package), where, files)
@@ -175,15 +184,17 @@ def _folder(name: str, licence: str, path: str) -> Source:
 
     def files() -> Iterator[tuple[Record, bool]]:
         for source in discover([folder], folder):
-            if source.path.suffix == ".py":
-                yield from _python(source.path, source.id, False)
-            else:
+            if _reads_prose(source.path):
                 yield from ((record, False) for record in _prose(source.path, folder))
+            elif language := language_of(source.path.name):
+                yield from _functions(source.path, source.id, language, any_licence=False)
 
     return Source(name, licence, _commit(folder) or f"folder {folder.name}", files)
 
 
-def _python(path: Path, id: str, any_licence: bool) -> Iterator[tuple[Record, bool]]:
+def _functions(
+    path: Path, id: str, language: str, *, any_licence: bool
+) -> Iterator[tuple[Record, bool]]:
     """Functions of a file that is the project's own, by hand, and no test."""
     if _OTHERS_CODE.search(id) or _TESTS.search(id) or not path.is_file():
         return
@@ -193,16 +204,20 @@ def _python(path: Path, id: str, any_licence: bool) -> Iterator[tuple[Record, bo
     head = source[:3000]
     if not any_licence and "GNU General Public" in head:
         return
-    if re.search(r"auto(matically |-)generated", head[:600], re.IGNORECASE):
+    if re.search(r"auto(matically |-)?generated|DO NOT EDIT", head[:600], re.IGNORECASE):
         return
     source = newlines(source)
-    for record in pairs.functions(source, outline_of(source, {"language": "python"})):
+    for record in pairs.functions(source, outline_of(source, {"language": language})):
         yield record, True
+
+
+def _reads_prose(path: Path) -> bool:
+    return path.suffix.lower() in (*_XML, ".ipynb", *_TEXTS)
 
 
 def _prose(path: Path, folder: Path) -> Iterator[Record]:
     suffix = path.suffix.lower()
-    if suffix in (".cnxml", ".nxml", ".xml"):
+    if suffix in _XML:
         data = path.read_bytes()
         named = set(_NAMED_LICENCE.findall(data))
         # A JATS article is free only if it says so; any file may say that it is not.
@@ -210,7 +225,7 @@ def _prose(path: Path, folder: Path) -> Iterator[Record]:
             yield from _or_nothing(path, lambda: xml_sections(data))
     elif suffix == ".ipynb":
         yield from _or_nothing(path, lambda: _sections(_notebook_prose(path), "markdown"))
-    elif suffix in (".md", ".markdown", ".mdx", ".qmd", ".rmd", ".rst", ".txt", ".jsonl"):
+    else:
         yield from _or_nothing(path, lambda: _read(path, folder))
 
 

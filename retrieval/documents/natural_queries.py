@@ -154,4 +154,10 @@ def _unescaped(escape: re.Match[str]) -> str:
 def _plain(comment: str) -> str:
     """A comment without what marks it as one, and without markup."""
     text = _TAG.sub("", _BREAK.sub(" ", _MARKS.sub("", comment)))
-    return _LINK.sub(lambda link: (link[1] or link[2]).split("|")[-1].split(None, 1)[-1], text)
+    return _LINK.sub(_words_of_link, text)
+
+
+def _words_of_link(link: re.Match[str]) -> str:
+    """What a link shows: of `{@link Target words}` and `[[Target|words]]` the words."""
+    shown = (link[1] or link[2] or "").split("|")[-1].split(None, 1)
+    return shown[-1] if shown else ""
