@@ -1,6 +1,8 @@
-"""The Model Context Protocol over standard input and output: how coding agents ask an index.
+"""The Model Context Protocol: how coding agents ask an index.
 
-wire      JSON-RPC messages, one a line: versions, requests, progress, cancellation
+wire      JSON-RPC messages: versions, requests, progress, cancellation
+lines     messages as lines of two streams
+http      messages as requests of HTTP, answered at once or as a stream of events
 tools     the tools and what they answer
 updating  the index made or brought up to date behind a call
 stdio     the server on the streams of this process

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval import __version__
-from retrieval.mcp.tools import Tools, make_tools
+from retrieval.mcp.lines import serve_lines
+from retrieval.mcp.tools import Tools, instructions, make_tools
 from retrieval.mcp.wire import Server
 
 if TYPE_CHECKING:
@@ -64,10 +65,7 @@ def serve(folder: Path, *, encoder: str | None = None, allow_write: bool = False
         "retrieval",
         __version__,
         make_tools(tools, allow_write=allow_write),
-        instructions=(
-            f"Search over the files of {folder.parent}; paths are relative to that folder. Ask "
-            "`search` first, then `read` the lines around a hit rather than whole files."
-        ),
+        instructions=instructions(folder),
         on_initialized=lambda: threading.Thread(
             target=index.warm, name="mcp-warm", daemon=True
         ).start(),
@@ -76,6 +74,6 @@ def serve(folder: Path, *, encoder: str | None = None, allow_write: bool = False
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     with os.fdopen(wire, "wb") as out:
-        server.serve(sys.stdin.buffer, out)
+        serve_lines(server, sys.stdin.buffer, out)
     tools.stop()
     index.close()

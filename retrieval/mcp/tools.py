@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.mcp.updating import Updates
@@ -78,6 +79,14 @@ _HITS = {
     },
     "required": ["hits", "notes"],
 }
+
+
+def instructions(folder: Path) -> str:
+    """What an agent is told of the server of the index at `folder`."""
+    return (
+        f"Search over the files of {folder.parent}; paths are relative to that folder. Ask "
+        "`search` first, then `read` the lines around a hit rather than whole files."
+    )
 
 
 def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
@@ -165,16 +174,20 @@ def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
 class Tools:
     """What the tools do."""
 
-    def __init__(self, open_kept: Callable[[], KeptOpen], *, allow_write: bool) -> None:
+    def __init__(
+        self, open_kept: Callable[[], KeptOpen], *, allow_write: bool, allow_making: bool = True
+    ) -> None:
         """Say over which index.
 
         Args:
             open_kept: gives the index; called with the first call, so that what it imports is not
                 waited for before.
             allow_write: whether an index that is there may be changed.
+            allow_making: whether the first call makes the index, if there is none.
         """
         self._open_kept = open_kept
         self._allow_write = allow_write
+        self._allow_making = allow_making
         self._updates: Updates | None = None
 
     def search(self, given: Mapping[str, Any], call: Call) -> ToolResult:
@@ -293,7 +306,7 @@ class Tools:
         from retrieval.service.json_shape import report_as_dict
 
         checked((), given)
-        kept = self._open_kept()
+        kept = self._kept()
         report, notes = self._of(kept).update(call)
         if report is None:
             return ToolResult("\n".join(notes), {"done": False, "notes": notes})
@@ -313,8 +326,17 @@ class Tools:
 
     def _ready(self, call: Call) -> tuple[KeptOpen, list[str]]:
         """The index as new as it may be made, and what the answer is to say of it."""
-        kept = self._open_kept()
+        kept = self._kept()
         return kept, self._of(kept).before_query(call)
+
+    def _kept(self) -> KeptOpen:
+        """The index, which is there or may be made."""
+        kept = self._open_kept()
+        if not self._allow_making and not kept.exists:
+            from retrieval.store.schema import not_found
+
+            raise not_found(kept.folder)
+        return kept
 
     def _of(self, kept: KeptOpen) -> Updates:
         if self._updates is None:

@@ -1,8 +1,8 @@
-"""The wire format of the Model Context Protocol: JSON-RPC 2.0, one message a line, for a server
-with tools.
+"""The messages of the Model Context Protocol: JSON-RPC 2.0, for a server with tools.
 
 https://modelcontextprotocol.io/specification/2025-11-25. What older versions have more of is served
-to those that negotiated it: a batch of messages in one line (2025-03-26).
+to those that negotiated it: a batch of messages in one (2025-03-26). What carries the messages is
+`lines` or `http`.
 """
 
 from __future__ import annotations
@@ -10,28 +10,31 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 from retrieval.cancellation import CancelledError, cancelled_by
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Versions of the protocol, the newest first."""
 
-MAX_LINE = 4 << 20
-"""Bytes of a message; a longer one is refused."""
-
 MAX_CALLS = 64
 """Calls that may be under way at once; one more is refused."""
-
-_THREADS = 4
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR, BUSY = -32602, -32603, -32000
 
 Message = dict[str, Any]
-_Reply = Callable[[Message | None], None]
+Reply = Callable[[Message | list[Message] | None], None]
+"""Takes what is answered to a message, once; None if there is no answer to it."""
+
+_One = Callable[[Message | None], None]
+
+Tell = Callable[[Message], None]
+"""Takes messages that come before the answer: how far a call is."""
+
+Start = Callable[..., object]
+"""Runs a function with its arguments in another thread."""
 
 
 class ToolError(Exception):
@@ -120,90 +123,85 @@ class Tool:
         }
 
 
+@dataclass(frozen=True, slots=True)
 class Server:
-    """Answers one client, whose messages come as lines."""
+    """What is served.
 
-    def __init__(
-        self,
-        name: str,
-        version: str,
-        tools: Sequence[Tool],
-        *,
-        instructions: str = "",
-        on_initialized: Callable[[], object] = lambda: None,
-    ) -> None:
+    Attributes:
+        name, version: of the server, as the client shows it.
+        tools: what can be called.
+        instructions: what the client's model is told of the server.
+        on_initialized: called once `initialize` was answered.
+    """
+
+    name: str
+    version: str
+    tools: Sequence[Tool]
+    instructions: str = ""
+    on_initialized: Callable[[], object] = lambda: None
+
+
+class Session:
+    """Answers one client's messages."""
+
+    def __init__(self, server: Server, start: Start) -> None:
         """Say what is served.
 
         Args:
-            name, version: of the server, as the client shows it.
-            tools: what can be called.
-            instructions: what the client's model is told of the server.
-            on_initialized: called once `initialize` was answered.
+            server: that.
+            start: runs calls of tools.
         """
-        self._info = {"name": name, "version": version}
-        self._tools = {tool.name: tool for tool in tools}
-        self._instructions = instructions
-        self._on_initialized = on_initialized
+        self._server = server
+        self._start = start
+        self._tools = {tool.name: tool for tool in server.tools}
         self._version: str | None = None
         self._calls: dict[str | int, Call] = {}
         self._lock = threading.Lock()  # guards `_calls`
-        self._writing = threading.Lock()
 
-    def serve(self, lines: BinaryIO, out: BinaryIO, *, grace: float = 10.0) -> None:
-        """Answer until the lines end or nobody reads the answers.
+    @property
+    def calls(self) -> int:
+        """How many calls are under way."""
+        return len(self._calls)
+
+    def receive(self, value: Any, reply: Reply, tell: Tell) -> None:
+        """Answer what the client sent, at once or from another thread.
 
         Args:
-            lines: messages, one a line, in UTF-8.
-            out: takes the answers.
-            grace: seconds that calls under way have to end once the lines ended.
+            value: a message, or a batch of them.
+            reply: takes the answer.
+            tell: takes what comes before it.
         """
-        self._out = out
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mcp-call")
-        self._start = pool.submit
-        try:
-            while line := lines.readline(MAX_LINE + 1):
-                if len(line) > MAX_LINE:
-                    while line and not line.endswith(b"\n"):
-                        line = lines.readline(MAX_LINE)
-                    self._send(_error(None, INVALID_REQUEST, f"more than {MAX_LINE} bytes"))
-                elif line.strip():
-                    self._receive(line)
-        except BrokenPipeError:
-            grace = 0.0
-        finally:
-            end = threading.Timer(grace, self._cancel_all)
-            end.daemon = True
-            end.start()
-            pool.shutdown()
-            end.cancel()
-
-    def _receive(self, line: bytes) -> None:
-        try:
-            value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            self._send(_error(None, PARSE_ERROR, "the line is no JSON; send one message a line"))
-            return
         if isinstance(value, list) and value and self._version == "2025-03-26":
-            batch = _Batch(sum(_wants_answer(one) for one in value), self._send)
+            batch = _Batch(len(value), reply)
             for one in value:
-                self._handle(one, batch.add)
+                self._handle(one, batch.add, tell)
         else:
-            self._handle(value, lambda answer: self._send(answer) if answer else None)
+            self._handle(value, reply, tell)
 
-    def _handle(self, message: Any, reply: _Reply) -> None:
+    def cancel_all(self) -> None:
+        """The client went away: nobody waits for the calls under way."""
+        with self._lock:
+            for call in self._calls.values():
+                call.cancelled.set()
+
+    def _handle(self, message: Any, reply: _One, tell: Tell) -> None:
         if not isinstance(message, dict):
-            reply(_error(None, INVALID_REQUEST, "a message is an object"))
+            reply(error_message(None, INVALID_REQUEST, "a message is an object"))
             return
         method, id = message.get("method"), message.get("id")
         if not isinstance(method, str):
-            if "result" not in message and "error" not in message:  # no answer of the client's
-                reply(_error(_id_or_none(id), INVALID_REQUEST, "the message names no method"))
+            answers = (
+                "result" in message or "error" in message
+            )  # the client's, of which none is due
+            said = "the message names no method"
+            reply(None if answers else error_message(_id_or_none(id), INVALID_REQUEST, said))
             return
         if "id" not in message:
             self._notified(method, message.get("params"))
+            reply(None)
             return
         if _id_or_none(id) is None:
-            reply(_error(None, INVALID_REQUEST, "an id is a text or a whole number"))
+            reply(error_message(None, INVALID_REQUEST, "an id is a text or a whole number"))
             return
         try:
             parameters = message.get("params", {})
@@ -211,14 +209,14 @@ class Server:
                 raise _RequestError(INVALID_REQUEST, 'the message has no "jsonrpc": "2.0"')
             if not isinstance(parameters, dict):
                 raise _RequestError(INVALID_PARAMS, "params is no object")
-            self._request(id, method, parameters, reply)
+            self._request(id, method, parameters, reply, tell)
         except _RequestError as error:
-            reply(_error(id, error.code, str(error)))
+            reply(error_message(id, error.code, str(error)))
 
-    def _request(self, id: Any, method: str, parameters: Message, reply: _Reply) -> None:
+    def _request(self, id: Any, method: str, parameters: Message, reply: _One, tell: Tell) -> None:
         if method == "initialize":
             reply(_message(id=id, result=self._initialize(parameters)))
-            self._on_initialized()
+            self._server.on_initialized()
         elif method == "ping":
             reply(_message(id=id, result={}))
         elif method not in ("tools/list", "tools/call"):
@@ -229,7 +227,7 @@ class Server:
             tools = [tool.described() for tool in self._tools.values()]
             reply(_message(id=id, result={"tools": tools}))
         else:
-            self._call(id, parameters, reply)
+            self._call(id, parameters, reply, tell)
 
     def _initialize(self, parameters: Message) -> Message:
         asked = parameters.get("protocolVersion")
@@ -239,8 +237,8 @@ class Server:
         return {
             "protocolVersion": self._version,
             "capabilities": {"tools": {"listChanged": False}},
-            "serverInfo": self._info,
-            **({"instructions": self._instructions} if self._instructions else {}),
+            "serverInfo": {"name": self._server.name, "version": self._server.version},
+            **({"instructions": said} if (said := self._server.instructions) else {}),
         }
 
     def _notified(self, method: str, parameters: Any) -> None:
@@ -251,7 +249,7 @@ class Server:
             if call is not None:
                 call.cancelled.set()
 
-    def _call(self, id: Any, parameters: Message, reply: _Reply) -> None:
+    def _call(self, id: Any, parameters: Message, reply: _One, tell: Tell) -> None:
         name, arguments = parameters.get("name"), parameters.get("arguments")
         tool = self._tools.get(name) if isinstance(name, str) else None
         if tool is None:
@@ -260,7 +258,7 @@ class Server:
             raise _RequestError(INVALID_PARAMS, "arguments is no object")
         meta = parameters.get("_meta")
         token = meta.get("progressToken") if isinstance(meta, dict) else None
-        call = Call(self._send, _id_or_none(token))
+        call = Call(tell, _id_or_none(token))
         with self._lock:
             if id in self._calls:
                 raise _RequestError(INVALID_REQUEST, f"a call with the id {id!r} is under way")
@@ -269,7 +267,7 @@ class Server:
             self._calls[id] = call
         self._start(self._run, id, tool, arguments or {}, call, reply)
 
-    def _run(self, id: Any, tool: Tool, arguments: Message, call: Call, reply: _Reply) -> None:
+    def _run(self, id: Any, tool: Tool, arguments: Message, call: Call, reply: _One) -> None:
         answer: Message | None
         try:
             if call.cancelled.is_set():
@@ -283,34 +281,20 @@ class Server:
             answer = None
         except Exception as error:  # a fault of ours: the others of the client's calls go on
             text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-            answer = _error(id, INTERNAL_ERROR, text[:500])
+            answer = error_message(id, INTERNAL_ERROR, text[:500])
         if call.cancelled.is_set():
             answer = None
         with self._lock:
             del self._calls[id]
         reply(answer)
 
-    def _cancel_all(self) -> None:
-        with self._lock:
-            for call in self._calls.values():
-                call.cancelled.set()
-
-    def _send(self, message: Message | list[Message]) -> None:
-        line = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
-        with self._writing:
-            try:
-                self._out.write(line)
-                self._out.flush()
-            except (BrokenPipeError, ValueError):  # nobody reads any more, or it was closed
-                self._cancel_all()
-
 
 class _Batch:
-    """Answers to the messages of one line, sent together once all are there."""
+    """Answers to the messages of a batch, given together once all are there."""
 
-    def __init__(self, awaited: int, send: Callable[[list[Message]], None]) -> None:
+    def __init__(self, awaited: int, reply: Reply) -> None:
         self._awaited = awaited
-        self._send = send
+        self._reply = reply
         self._answers: list[Message] = []
         self._lock = threading.Lock()
 
@@ -319,17 +303,8 @@ class _Batch:
             self._awaited -= 1
             if answer is not None:
                 self._answers.append(answer)
-            if self._awaited == 0 and self._answers:
-                self._send(self._answers)
-
-
-def _wants_answer(message: Any) -> bool:
-    """Whether a message of a batch is answered, if only with what is wrong with it."""
-    if not isinstance(message, dict):
-        return True
-    if isinstance(message.get("method"), str):
-        return "id" in message
-    return "result" not in message and "error" not in message
+            if self._awaited == 0:
+                self._reply(self._answers or None)
 
 
 def _shaped(text: str, structured: Mapping[str, Any] | None) -> Message:
@@ -343,12 +318,27 @@ def _message(**fields: Any) -> Message:
     return {"jsonrpc": "2.0", **fields}
 
 
-def _error(id: str | int | None, code: int, message: str) -> Message:
+def error_message(id: str | int | None, code: int, message: str) -> Message:
+    """The answer to a request of that id that it cannot be done."""
     return _message(id=id, error={"code": code, "message": message})
 
 
 def _id_or_none(id: Any) -> str | int | None:
     return id if isinstance(id, str | int) and not isinstance(id, bool) else None
+
+
+def decoded(data: bytes) -> Any:
+    """The value that a text of JSON stands for.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+    """
+    return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+
+
+def encoded(message: Message | list[Message]) -> bytes:
+    """A message as JSON, in ASCII and without line ends."""
+    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def _no_constant(name: str) -> None:

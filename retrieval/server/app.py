@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,12 +18,26 @@ from starlette.types import ASGIApp
 from retrieval.server import documents, models, searching
 from retrieval.server.answers import Json
 from retrieval.server.guard import LOOPBACK, Guard
-from retrieval.server.indexes import Indexes
+from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Endpoint, Handler, document
 from retrieval.server.page import page_routes
 from retrieval.server.problems import answer_to, answer_to_http, problem
-from retrieval.server.requests import Limits
+from retrieval.server.requests import Limits, body_of
+from retrieval.service.kept_open import KeptOpen
+
+
+class Agents(Protocol):
+    """Answers coding agents at `/mcp`."""
+
+    async def post(self, request: Request, name: str, value: Any) -> Response:
+        """Answer a message to the index of that name."""
+
+    def delete(self, request: Request) -> Response:
+        """End a session."""
+
+    def close(self) -> None:
+        """End all sessions."""
 
 
 def make_app(
@@ -33,6 +48,7 @@ def make_app(
     hosts: frozenset[str] | None = LOOPBACK,
     token: str | None = None,
     limits: Limits | None = None,
+    agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
 ) -> ASGIApp:
     """An ASGI application that serves indexes.
 
@@ -43,6 +59,7 @@ def make_app(
         hosts: names that `Host` may have; None is any.
         token: what requests must bring; None is nothing.
         limits: what a request may take.
+        agents: makes of the indexes what answers agents; None answers none.
 
     Raises:
         InputError: two indexes have one name.
@@ -71,10 +88,14 @@ def make_app(
             return problem(503, "an index cannot be opened", code=type(error).__name__)
         return Json({"status": "ready"})
 
+    answering = None if agents is None else agents(indexes.kept)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         threading.Thread(target=indexes.warm, name="warm", daemon=True).start()
         yield
+        if answering is not None:
+            answering.close()
         indexes.close()
 
     routes = [
@@ -83,6 +104,7 @@ def make_app(
         Route("/ready", ready, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
         Route("/metrics", _answered(metrics.answer, limits), methods=["GET"]),
+        *([] if answering is None else _agent_routes(answering, indexes, limits)),
         *(Route(one.path, _answered(one.handler, limits), methods=[one.method]) for one in table),
     ]
     app = Starlette(
@@ -93,6 +115,21 @@ def make_app(
     )
     paths = {route.endpoint: route.path for route in routes}
     return metrics.counting(Guard(app, hosts=hosts, token=token), paths)
+
+
+def _agent_routes(agents: Agents, indexes: Indexes, limits: Limits) -> list[Route]:
+    async def post(request: Request) -> Response:
+        name = indexes.named(request.path_params.get("name", DEFAULT))
+        return await agents.post(request, name, await body_of(request, limits))
+
+    async def delete(request: Request) -> Response:
+        return agents.delete(request)
+
+    return [
+        Route(path, _answered(handler, limits), methods=[method])
+        for path in ("/mcp", "/mcp/{name}")
+        for method, handler in (("POST", post), ("DELETE", delete))
+    ]
 
 
 def _answered(handler: Handler, limits: Limits) -> Handler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,23 @@ class Indexes:
             self._kept[name] = KeptOpen(folder, encoder=encoder)
         self.names = list(self._kept)
 
+    @property
+    def kept(self) -> Mapping[str, KeptOpen]:
+        """All by name; `DEFAULT` is not among them."""
+        return self._kept
+
+    def named(self, name: str) -> str:
+        """The name of an index, of which `DEFAULT` is another.
+
+        Raises:
+            Problem: there is none of that name.
+        """
+        found = self.names[0] if name == DEFAULT and name not in self._kept else name
+        if found not in self._kept:
+            names = ", ".join(self.names)
+            raise Problem(404, f"there is no index {name[:100]!r}; there are: {names}")
+        return found
+
     @contextmanager
     def using(self, name: str = DEFAULT) -> Iterator[Index]:
         """The index of that name, at its newest generation, until the block is left.
@@ -43,11 +60,7 @@ class Indexes:
             Problem: there is none of that name.
             RetrievalError: it cannot be opened.
         """
-        kept = self._kept.get(name) or (self._kept[self.names[0]] if name == DEFAULT else None)
-        if kept is None:
-            names = ", ".join(self.names)
-            raise Problem(404, f"there is no index {name[:100]!r}; there are: {names}")
-        with kept.using() as index:
+        with self._kept[self.named(name)].using() as index:
             yield index
 
     def warm(self) -> None:

@@ -7,14 +7,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
 
 from retrieval.errors import InputError
-from retrieval.server.app import make_app
+from retrieval.server.app import Agents, make_app
 from retrieval.server.guard import LOOPBACK
+from retrieval.service.kept_open import KeptOpen
 
 GRACE_S = 10
 """How long requests under way have to end."""
@@ -32,6 +33,7 @@ def serve(
     read_only: bool = False,
     token_file: Path | None = None,
     encoder: str | None = None,
+    agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
     on_start: Callable[[str], object] = lambda place: None,
 ) -> None:
     """Serve indexes until the process is told to end; requests under way are finished then.
@@ -44,6 +46,7 @@ def serve(
         read_only: whether documents can be added and deleted.
         token_file: its first line is what requests must bring.
         encoder: what the indexes were built with, if it is to be loaded from another place.
+        agents: see `make_app`.
         on_start: told where the server listens.
 
     Raises:
@@ -59,7 +62,9 @@ def serve(
         )
     # Where a token is needed, a page of another site does not know it, whatever name it came by.
     hosts = LOOPBACK | {host.lower()} if uds is None and token is None else None
-    app = make_app(folders, encoder=encoder, read_only=read_only, hosts=hosts, token=token)
+    app = make_app(
+        folders, encoder=encoder, read_only=read_only, hosts=hosts, token=token, agents=agents
+    )
     config = uvicorn.Config(
         app,
         loop="asyncio",

@@ -1,4 +1,9 @@
 import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,3 +76,27 @@ def open_tools(folder: Path) -> Iterator[Callable[..., Ask]]:
             )
 
         yield opened
+
+
+def asked_by_the_sdk(*over: str, cwd: Path) -> Any:
+    """What the protocol's official client got from a server.
+
+    The SDK takes 30 MB and is no dependency: RETRIEVAL_TEST_MCP_SDK names the interpreter of an
+    environment that has it (`pip install mcp`), if this one has not.
+
+    Args:
+        over: a URL, or a command and its arguments.
+    """
+    python = os.environ.get("RETRIEVAL_TEST_MCP_SDK", "")
+    if not python and importlib.util.find_spec("mcp") is None:
+        pytest.skip("the official client is not installed; see RETRIEVAL_TEST_MCP_SDK")
+    client = Path(__file__).with_name("sdk_client.py")
+    done = subprocess.run(
+        [python or sys.executable, str(client), *over],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

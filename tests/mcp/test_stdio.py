@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from retrieval.cli.entry import run
+from tests.mcp.conftest import asked_by_the_sdk
 from tests.mcp.test_wire import INITIALIZE, request
 
 COMMAND = Path(__file__).parents[1] / "cli" / "with_fake_encoder.py"
@@ -102,37 +102,7 @@ def test_nothing_heavy_is_imported_before_initialize_is_answered() -> None:
 
 @pytest.mark.slow
 def test_the_official_client_is_served(folder: Path) -> None:
-    pytest.importorskip("mcp.client.stdio", reason="the SDK is 33 MB: pip install mcp")
-    from mcp import Client, StdioServerParameters
-    from mcp.client.stdio import stdio_client
-
-    async def session() -> None:
-        server = StdioServerParameters(
-            command=sys.executable, args=[str(COMMAND), "mcp"], cwd=str(folder)
-        )
-        told: list[str | None] = []
-
-        async def progress(done: float, total: float | None, message: str | None) -> None:
-            told.append(message)
-
-        async with Client(stdio_client(server)) as client:
-            tools = await client.list_tools()
-            assert [tool.name for tool in tools.tools] == [
-                "search", "read", "outline", "find_related", "status",
-            ]  # fmt: skip
-            found: Any = await client.call_tool(
-                "search", {"query": "who waits", "k": 1}, progress_callback=progress
-            )
-            assert not found.is_error
-            assert found.structured_content["hits"][0]["path"] == "locks.md"
-            for name, arguments in (
-                ("read", {"path": "locks.md"}),
-                ("outline", {"path": "src/lock.py"}),
-                ("find_related", {"path": "locks.md", "line": 3}),
-                ("status", {}),
-            ):
-                assert not (await client.call_tool(name, arguments)).is_error
-            wrong: Any = await client.call_tool("read", {"path": "/etc/passwd"})
-            assert wrong.is_error
-
-    asyncio.run(asyncio.wait_for(session(), 120))
+    got = asked_by_the_sdk(sys.executable, str(COMMAND), "mcp", cwd=folder)
+    assert got["tools"] == ["search", "read", "outline", "find_related", "status"]
+    assert got["hits"][0]["path"] == "locks.md"
+    assert got["failed"] == [["read", {"path": "/etc/passwd"}]]

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.mcp import wire
+from retrieval.mcp import lines, wire
+from retrieval.mcp.lines import serve_lines
 from retrieval.mcp.wire import Call, Server, Tool, ToolError, ToolResult
 
 INITIALIZE = {
@@ -44,9 +45,9 @@ ECHO = Tool("echo", "Echo", "Answers.", {"type": "object"}, {"type": "object"}, 
 
 def served(*messages: Any, tools: tuple[Tool, ...] = (ECHO,)) -> list[Any]:
     """What a server answers to these lines: bytes as they are, all else as JSON."""
-    lines = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in messages]
+    rows = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in messages]
     out = io.BytesIO()
-    Server("test", "1", tools).serve(io.BytesIO(b"\n".join(lines) + b"\n"), out)
+    serve_lines(Server("test", "1", tools), io.BytesIO(b"\n".join(rows) + b"\n"), out)
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_answered_is_an_error_and_the_next_is_served(line: Any, c
 def test_a_line_beyond_the_limit_is_refused_and_the_next_is_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "MAX_LINE", 100)
+    monkeypatch.setattr(lines, "MAX_LINE", 100)
     error, ping = served(b" " * 1000, request(1, "ping"))
     assert error["error"]["code"] == wire.INVALID_REQUEST
     assert ping["id"] == 1
@@ -169,11 +170,11 @@ class Pipe:
         reading, self._to = os.pipe()
         self._from, writing = os.pipe()
         self.answers = os.fdopen(self._from, "rb")
-        lines, out = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+        given, out = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
         def serve() -> None:
-            with lines, out:
-                Server("test", "1", tools).serve(lines, out)
+            with given, out:
+                serve_lines(Server("test", "1", tools), given, out)
 
         self.thread = threading.Thread(target=serve)
         self.thread.start()

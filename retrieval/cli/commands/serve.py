@@ -12,7 +12,7 @@ from retrieval.cli.options import EncoderSource
 from retrieval.cli.program import app
 
 
-@app.command(short_help="Serve programs and people (HTTP).")
+@app.command(short_help="Serve people, programs and agents (HTTP).")
 def serve(
     folders: Annotated[
         list[Path] | None,
@@ -48,10 +48,20 @@ def serve(
             "where other machines reach the address.",
         ),
     ] = None,
+    allow_write: Annotated[
+        bool,
+        typer.Option(
+            "--allow-write",
+            help="Let agents (MCP) bring an index up to date: before each search, and by the tool "
+            "`index`.",
+        ),
+    ] = False,
     encoder: EncoderSource = None,
 ) -> None:
-    """Serve indexes over HTTP until Ctrl-C: a page to search in, and an interface for programs."""
-    from retrieval.errors import MissingDependency
+    """Serve indexes over HTTP until Ctrl-C: a page to search in, programs, and agents at /mcp."""
+    from functools import partial
+
+    from retrieval.errors import InputError, MissingDependency
     from retrieval.service.location import index_to_read
     from retrieval.service.opening import is_index
     from retrieval.store.schema import not_found
@@ -65,7 +75,11 @@ def serve(
             "pip install 'modernbert-retrieval[server]'"
         ) from None
     del starlette, uvicorn
+    from retrieval.mcp.http import StreamableHttp
     from retrieval.server import running
+
+    if allow_write and read_only:
+        raise InputError("--allow-write and --read-only contradict each other; give one of them")
 
     places = folders or [index_to_read(None)]
     for place in places:
@@ -80,5 +94,6 @@ def serve(
         read_only=read_only,
         token_file=token_file,
         encoder=encoder,
+        agents=partial(StreamableHttp, allow_write=allow_write),
         on_start=lambda at: sys.stderr.write(f"serving {names} at {at}; Ctrl-C ends it\n"),
     )
