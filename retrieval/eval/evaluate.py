@@ -19,7 +19,7 @@ from retrieval.eval.results import (
     write_texts,
 )
 from retrieval.eval.sampling import sampled
-from retrieval.eval.summary import SystemOutcome, summarised
+from retrieval.eval.summary import SystemOutcome, depth_of, summarised
 from retrieval.eval.systems.run_file import RunFile
 from retrieval.eval.systems.system import System, title_and_text
 from retrieval.files.claim import claimed
@@ -60,7 +60,8 @@ def evaluate(
         out: the folder of results, made if need be.
         split: of the judgements; None is each collection's own.
         measures: as ir-measures names them.
-        k: how many documents are retrieved for each query.
+        k: how many documents are retrieved for each query, at least; a collection may have a
+            depth of its own.
         queries: of each collection at most so many are asked, always the same; None is all.
         ignore_identical_ids: drop a document whose id is the query's own from the query's ranking,
             and retrieve one more; None does so where a query is a document, by id and words.
@@ -86,7 +87,8 @@ def evaluate(
         for collection in collections:
             ignoring[collection.name] = ignores(collection, ignore_identical_ids)
             alone = ignoring[collection.name]
-            work = Measuring(collection, out, tuple(measures), k, alone, meter)
+            depth = depth_of(collection, k)
+            work = Measuring(collection, out, tuple(measures), depth, alone, meter)
             found[collection.name] = {}
             own = [system for of, system in pairs if of is collection]
             for system in own:

@@ -16,11 +16,15 @@ def ignores(collection: Collection, wanted: bool | None) -> bool:
     """Whether a document is dropped whose id is the query's own.
 
     Args:
-        collection: its `identical` queries decide if nothing else is wanted. Where ids are the
-            same by chance, as of numbered queries and numbered documents, none is identical.
+        collection: if nothing else is wanted, whoever published it decides, else its `identical`
+            queries. Where ids are the same by chance, as of numbered queries and numbered
+            documents, none is identical.
         wanted: what was asked for.
     """
-    return bool(collection.identical) if wanted is None else wanted
+    if wanted is not None:
+        return wanted
+    published = collection.ignores_identical
+    return bool(collection.identical) if published is None else published
 
 
 def without_identical(run: Mapping[str, Mapping[str, float]], k: int) -> Ranked:

@@ -48,6 +48,7 @@ def run_documents(
     retriever: Retriever,
     k: int,
     hybrid: Hybrid | None = None,
+    among: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, dict[str, float]]:
     """As `run_index`, with k documents for each query where there are so many.
 
@@ -58,6 +59,7 @@ def run_documents(
     Args:
         queries: none of them blank.
         k: documents wanted.
+        among: the ids of the documents that are ranked at all, by query id.
     """
     run: dict[str, dict[str, float]] = {}
     passages = index.status().passages
@@ -68,6 +70,7 @@ def run_documents(
             list(open_.values()),
             depth,
             retriever=retriever,
+            where=None if among is None else [{"id": {"$in": list(among[id])}} for id in open_],
             highlights=False,
             hybrid=hybrid,
             copies=True,

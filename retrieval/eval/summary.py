@@ -33,6 +33,11 @@ class SystemOutcome:
     warnings: tuple[str, ...]
 
 
+def depth_of(collection: Collection, k: int) -> int:
+    """How many documents are retrieved for each query of it, where k are asked for."""
+    return max(k, collection.depth)
+
+
 def summarised(
     collections: Sequence[Collection],
     found: Mapping[str, Mapping[str, SystemOutcome]],
@@ -46,7 +51,7 @@ def summarised(
     Args:
         found: by system, by collection; a collection without any is left out.
         measures: those that every value is there for.
-        k: how many documents were retrieved for each query.
+        k: how many documents were asked for, for each query.
         failed: why a collection has no results, or not all, by its name.
         ignoring: whether documents with the query's own id were dropped, by collection.
     """
@@ -57,7 +62,9 @@ def summarised(
         versions=versions(),
         rows=tuple(row for one in done for row in _rows(one, found[one.name], measures)),
         efficiency=tuple(f.cost for one in done for f in found[one.name].values()),
-        protocols=tuple(_protocol(one, found[one.name], k, ignoring[one.name]) for one in done),
+        protocols=tuple(
+            _protocol(one, found[one.name], depth_of(one, k), ignoring[one.name]) for one in done
+        ),
         per_query={
             one.name: {name: f.per_query for name, f in found[one.name].items()} for one in done
         },

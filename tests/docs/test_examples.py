@@ -21,6 +21,7 @@ def test_python_examples_run(page: Path, project: Path, capsys: pytest.CaptureFi
     """The blocks of a page run one after the other, as a reader would type them."""
     if page.name == "integrations.md":
         pytest.importorskip("langchain_core")
+        pytest.importorskip("mteb")
     namespace: dict[str, object] = {}
     for block in blocks(page, "python"):
         source = "\n" * (block.line - 1) + block.text

@@ -1,19 +1,20 @@
 """Test collections from what is published: the format is recognised from the files.
 
 A folder in the format of BEIR, MTEB, CoIR, MLDR, LongEmbed, CodeSearchNet, CoSQA, AdvTest or TREC,
-or a name that ir-datasets knows.
+a name that ir-datasets knows, or `mteb:` and a task's or a benchmark's.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from retrieval.errors import InputError
+from retrieval.errors import InputError, RetrievalError
 from retrieval.eval.datasets.beir import Dataset, load_beir
 from retrieval.eval.datasets.collection import Collection, Documents, Judgement, assemble
 from retrieval.eval.datasets.format import Format
 from retrieval.eval.datasets.formats import FORMATS
 from retrieval.eval.datasets.from_ir_datasets import load_by_name
+from retrieval.eval.datasets.from_mteb import is_mteb, load_task, tasks_in
 from retrieval.eval.datasets.run_files import read_run, write_run
 from retrieval.eval.datasets.splits import entries
 from retrieval.eval.datasets.unrecognised import explain
@@ -35,16 +36,19 @@ __all__ = [
 
 
 def load(source: str, split: str | None = None) -> list[Collection]:
-    """The collections of a folder, or of a name that ir-datasets knows.
+    """The collections of a folder, or of a name that ir-datasets or MTEB knows.
 
     Args:
         source: a folder of one collection, or of folders of them; else a name.
-        split: of the judgements; None is `test`, or the only one there is.
+        split: of the judgements; None is `test`, or the only one there is, or of a task of MTEB all
+            that it is measured on.
 
     Raises:
         InputError: nothing is recognised, or the data cannot be used; what is wrong is named.
         MissingDependency: a package is needed for this format.
     """
+    if is_mteb(source):
+        return [one for task in tasks_in(source) for one in load_task(task, split)]
     folder = Path(source).expanduser()
     if not folder.exists():
         return load_by_name(source, split)
@@ -61,10 +65,15 @@ def load(source: str, split: str | None = None) -> list[Collection]:
 
 
 def collections_in(source: str) -> list[str]:
-    """The folders of collections where the source is a folder over them; else the source alone.
+    """The folders of collections, or a benchmark's tasks, where the source is of several; else it.
 
     To load them one by one, so that one that is broken does not lose the others.
     """
+    if is_mteb(source):
+        try:
+            return tasks_in(source)
+        except RetrievalError:  # said when it is loaded
+            return [source]
     folder = Path(source).expanduser()
     if not folder.is_dir() or _may_be(folder):
         return [source]

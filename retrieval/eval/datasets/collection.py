@@ -55,6 +55,8 @@ class Collection:
         warnings: what is odd about the data, with counts and what is done about it.
         sha256: over all of the above that decides a result: documents, queries, judgements.
         identical: ids of queries that are documents: a document has the same id and words.
+        depth: documents a query that whoever published it measures to, where that is laid down.
+        ignores_identical: whether they drop a document that has the query's own id, if they say.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Collection:
     warnings: tuple[str, ...]
     sha256: str
     identical: frozenset[str] = frozenset()
+    depth: int = 0
+    ignores_identical: bool | None = None
 
 
 def assemble(

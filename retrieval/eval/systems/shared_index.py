@@ -14,6 +14,7 @@ from retrieval.eval.datasets import Collection
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems.system import (
     TIMED_HITS,
+    Corpus,
     Cost,
     Ranked,
     Settings,
@@ -49,7 +50,7 @@ class SharedIndex:
         """The encoder and how the index is built."""
         return f"{__version__} {self.encoder.fingerprint} {self.build}"
 
-    def open(self, collection: Collection, folder: Path, progress: ProgressCallback | None) -> Cost:
+    def open(self, collection: Corpus, folder: Path, progress: ProgressCallback | None) -> Cost:
         """Build the collection's index in the folder, go on with it, or open it as it is.
 
         What was encoded for another version of the collection is not encoded again where a
@@ -68,7 +69,7 @@ class SharedIndex:
         return done
 
     def _build(
-        self, collection: Collection, place: Path, key: str, progress: ProgressCallback | None
+        self, collection: Corpus, place: Path, key: str, progress: ProgressCallback | None
     ) -> Cost:
         fresh = not (place / "index").exists()
         same = _begun_as(place) == key
@@ -125,9 +126,15 @@ class IndexSystem:
 
     def __init__(self, engine: SharedIndex, variant: Variant) -> None:
         self.name = variant.name
+        self.variant = variant
         self._engine = engine
         self._retriever = variant.retriever
         self._hybrid = variant.hybrid
+
+    @property
+    def encoder(self) -> Encoder:
+        """What the index is encoded with."""
+        return self._engine.encoder
 
     def identity(self) -> str:
         """The retriever, the encoder, how the index is built and asked."""
@@ -175,7 +182,7 @@ class IndexSystem:
         self._engine.close()
 
 
-def _strange(index: Path, collection: Collection) -> list[str]:
+def _strange(index: Path, collection: Corpus) -> list[str]:
     """Ids of documents that the index has and the collection lacks."""
     store = Store(index)
     try:

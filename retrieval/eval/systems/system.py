@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from retrieval.eval.datasets import Collection
+from retrieval.eval.datasets import Collection, Documents
 from retrieval.files.whole import write_whole
 from retrieval.types import Document, ProgressCallback, ProgressUpdate
 
@@ -100,7 +100,19 @@ def title_and_text(document: Document) -> str:
     return f"{document.title}\n{document.text}" if document.title else document.text
 
 
-def with_progress(collection: Collection, progress: ProgressCallback | None) -> Iterator[Document]:
+class Corpus(Protocol):
+    """What is indexed; a `Collection` is one."""
+
+    @property
+    def documents(self) -> Documents:
+        """All of them, in order."""
+
+    @property
+    def sha256(self) -> str:
+        """Over the documents, and perhaps more."""
+
+
+def with_progress(collection: Corpus, progress: ProgressCallback | None) -> Iterator[Document]:
     """The documents, telling how many of them went by."""
     total = len(collection.documents)
     for number, document in enumerate(collection.documents, start=1):

@@ -62,13 +62,18 @@ class Variant:
     @property
     def name(self) -> str:
         """In tables: `late:dims=48,bits=2`, whatever order was typed; `LABEL/late` of another."""
-        said = [
-            f"{key}={_shown(value)}"
-            for key in _KEYS
-            if key != "encoder" and (value := getattr(self, key)) is not None
-        ]
+        said = [f"{key}={value}" for key, value in self.settings.items()]
         label = "" if self.encoder is None else f"{labelled(self.encoder)[0]}/"
         return f"{label}{self.retriever}" + (f":{','.join(said)}" if said else "")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What was asked for beside an encoder, as it is typed."""
+        return {
+            key: _shown(value)
+            for key in _KEYS
+            if key != "encoder" and (value := getattr(self, key)) is not None
+        }
 
     @property
     def hybrid(self) -> Hybrid | None:

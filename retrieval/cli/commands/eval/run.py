@@ -16,6 +16,7 @@ from retrieval.types import RETRIEVERS, Retriever
 
 if TYPE_CHECKING:
     from retrieval.eval.results import Results
+    from retrieval.eval.systems import System
 
 NONE = "none"
 
@@ -25,7 +26,8 @@ def run(
     datasets: Annotated[
         list[str],
         typer.Argument(
-            metavar="DATASET", help="Folders of collections, or names such as beir/scifact."
+            metavar="DATASET",
+            help="Folders of collections, or names such as beir/scifact or mteb:NanoBEIR.",
         ),
     ],
     out: Annotated[
@@ -87,6 +89,8 @@ def run(
 ) -> None:
     """Run systems on test collections and write results, runs and a report into a folder.
 
+    Of MTEB's tasks, results are written in MTEB's format, too.
+
     Run it again after Ctrl-C: it goes on from what is done.
     """
     from retrieval.cli.output.evaluation import results_table, warnings_and_failures
@@ -95,6 +99,7 @@ def run(
     from retrieval.cli.output.style import Style
     from retrieval.eval import evaluate, make_systems
     from retrieval.eval.measures import MEASURES, check_measures
+    from retrieval.eval.plural import plural
     from retrieval.eval.report import write_report
     from retrieval.service.printable import safe
 
@@ -115,15 +120,31 @@ def run(
             progress=bar,
         )
     write_report(out, results, texts=not no_texts)
+    published = _for_mteb(out, datasets, chosen, results)
     if as_json:
         print_json(_document(results, out))
     else:
         style = Style.of(sys.stdout)
         sys.stdout.write(results_table(results, style))
         sys.stdout.write(f"\nreport: {safe(str(out / 'report.html'))}\n")
+        if published:
+            files = plural(len(published), "result", "results")
+            sys.stdout.write(f"in MTEB's format: {files} in {safe(str(out / 'mteb'))}\n")
         sys.stderr.write(warnings_and_failures(results))
     if results.failed:
         raise typer.Exit(1)
+
+
+def _for_mteb(
+    out: Path, datasets: Sequence[str], systems: Sequence[System], results: Results
+) -> list[Path]:
+    from retrieval.eval.datasets.from_mteb import is_mteb
+
+    if not any(map(is_mteb, datasets)):
+        return []
+    from retrieval.integrations.mteb import write_results
+
+    return write_results(out, datasets, systems, results)
 
 
 def _document(results: Results, out: Path) -> object:

@@ -1,0 +1,23 @@
+"""Our encoders and retrievers as models of MTEB, and our figures in MTEB's format.
+
+`RetrieverModel` searches a task's corpus with one of the four retrievers, `EncoderModel` gives
+dense vectors to any task, `model_meta` describes either, and `write_results` has MTEB score what
+`retrieval eval mteb:TASK` found.
+"""
+
+from retrieval.errors import MissingDependency
+
+try:
+    import mteb  # noqa: F401
+except ImportError as error:
+    raise MissingDependency(
+        f"the adapters to MTEB need mteb, which cannot be imported ({error}): "
+        "pip install 'modernbert-retrieval[mteb]'"
+    ) from None
+
+from retrieval.integrations.mteb.encoder import EncoderModel
+from retrieval.integrations.mteb.meta import model_meta
+from retrieval.integrations.mteb.results import write_results
+from retrieval.integrations.mteb.retriever import RetrieverModel
+
+__all__ = ["EncoderModel", "RetrieverModel", "model_meta", "write_results"]
