@@ -174,6 +174,6 @@ def test_a_model_without_a_dense_head_cannot_become_one(tmp_path: Path) -> None:
     source = write_model(tmp_path / "late", heads=("token",))
     with pytest.raises(CheckpointError, match="has no dense head"):
         export_model(source, tmp_path / "out", format="sentence-transformers")
-    with pytest.raises(InputError, match="format 'onnx' is unknown"):
-        export_model(source, tmp_path / "out", format="onnx")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="format 'gguf' is unknown"):
+        export_model(source, tmp_path / "out", format="gguf")  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()

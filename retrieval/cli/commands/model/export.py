@@ -18,6 +18,8 @@ class ExportName(StrEnum):
 
     OWN = "own"
     SENTENCE_TRANSFORMERS = "sentence-transformers"
+    PYLATE = "pylate"
+    ONNX = "onnx"
 
 
 @models.command(short_help="Write a model into a folder.")
@@ -36,8 +38,9 @@ def export(
     format: Annotated[
         ExportName,
         typer.Option(
-            "--format",
-            help="own for this package, sentence-transformers for that and for transformers.",
+            "--to",
+            help="own for this package, sentence-transformers for that and for transformers, "
+            "pylate, or onnx for ONNX Runtime alone.",
         ),
     ] = ExportName.OWN,
     as_json: AsJson = False,
