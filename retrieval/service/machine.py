@@ -53,6 +53,7 @@ def _checkpoints() -> Iterator[Choice]:
         return
     import torch
 
+    from retrieval.encoders.model import fused
     from retrieval.encoders.model.attention import Call, choose, obstacles
     from retrieval.encoders.runtimes.torch import (
         bfloat16_obstacle,
@@ -82,6 +83,12 @@ def _checkpoints() -> Iterator[Choice]:
     yield Choice(
         "attention", chosen, {name: why or f"comes after {chosen}" for name, why in others.items()}
     )
+    with torch.inference_mode():
+        why_fused = fused.obstacle(device)
+    if why_fused is None:
+        yield Choice("norms, rotation, GeGLU", "fused", {"torch": "slower than fused"})
+    else:
+        yield Choice("norms, rotation, GeGLU", "torch", {"fused": why_fused})
 
 
 def _searches() -> Iterator[Choice]:

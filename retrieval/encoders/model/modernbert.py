@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from retrieval.encoders.model import fused
 from retrieval.encoders.model.attention import Layout, attention
 from retrieval.encoders.model.config import AttentionKind, ModernBertConfig
 from retrieval.errors import CheckpointError
@@ -139,6 +140,10 @@ class ModernBert(nn.Module):
         """
         rotations = {kind: rotary(layout.positions) for kind, rotary in self.rotary.items()}
         x: Tensor = self.embeddings(ids)
+        if states is None and self._fused(x.device):
+            from retrieval.encoders.gpu import trunk
+
+            return trunk.forward(self, x, layout, rotations)
         for layer in self.layers:
             assert isinstance(layer, Layer)
             x = layer(x, layout, rotations[layer.kind])
@@ -146,6 +151,11 @@ class ModernBert(nn.Module):
                 states.append(x)
         out: Tensor = self.final_norm(x)
         return out
+
+    def _fused(self, device: torch.device) -> bool:
+        shape = self.config
+        why_not = fused.obstacle(device, head_dim=shape.head_dim, activation=shape.activation)
+        return why_not is None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:

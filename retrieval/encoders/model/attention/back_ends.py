@@ -20,6 +20,7 @@ from torch import Tensor
 from retrieval.encoders.model.attention.layout import Layout
 from retrieval.encoders.model.attention.plain import plain_attention
 from retrieval.errors import InputError
+from retrieval.gpu import HEAD_DIMS, triton_obstacle
 
 FORCED = "RETRIEVAL_ATTENTION"
 """The environment variable that names the back end to be used, whatever would be chosen."""
@@ -143,6 +144,12 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None)
     return out
 
 
+def _triton(q: Tensor, k: Tensor, v: Tensor, layout: Layout, window: int | None) -> Tensor:
+    from retrieval.encoders.gpu.attention import triton_attention
+
+    return triton_attention(q, k, v, layout, window)
+
+
 def _sides(window: int | None) -> tuple[int, int]:
     return (-1, -1) if window is None else (window, window)
 
@@ -160,6 +167,16 @@ def _flash_obstacle(call: Call) -> str | None:
     if call.head_dim % 8 or call.head_dim > 256:
         return f"heads of {call.head_dim} dimensions, expected a multiple of 8 up to 256"
     return None
+
+
+def _triton_obstacle(call: Call) -> str | None:
+    if call.gradient:
+        return "computes no gradient"
+    if call.head_dim not in HEAD_DIMS:
+        return f"heads of {call.head_dim} dimensions, expected one of {HEAD_DIMS}"
+    if call.device.type == "cpu" and call.dtype == torch.bfloat16:
+        return triton_obstacle("cpu") or "Triton's interpreter multiplies no bfloat16"
+    return triton_obstacle(call.device.type)
 
 
 @functools.cache
@@ -195,5 +212,7 @@ BACK_ENDS: dict[str, BackEnd] = {
     "flash_attn": BackEnd(_flash_attn, lambda call: _flash_attn_missing() or _flash_obstacle(call)),
     "varlen": BackEnd(_varlen, lambda call: _varlen_missing() or _flash_obstacle(call)),
     "plain": BackEnd(plain_attention, lambda call: None),
+    # Last, so that it is taken only where it is forced: its speed on a GPU is not known yet.
+    "triton": BackEnd(_triton, _triton_obstacle),
 }
 """By name; the first that can take a call does."""

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,3 +76,27 @@ class Layout:
             row += length * count
             first += count
         return tuple(found)
+
+    def blocks(self, size: int) -> Tensor:
+        """Blocks of up to `size` rows of one sequence each, for programs that take one apiece.
+
+        Returns:
+            i32 [b, 4] on the device: a block's first row; and of its sequence the first row, the
+            row after the last that may be attended to, and the row after its last.
+        """
+        if size not in self._blocks:
+            lengths = np.array(self.lengths, np.int64)
+            stops = np.cumsum(lengths)
+            starts = stops - lengths
+            keys = lengths if self.key_lengths is None else np.array(self.key_lengths, np.int64)
+            counts = -(-lengths // size)
+            owner = np.repeat(np.arange(len(lengths)), counts)
+            number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+            columns = (starts[owner] + number * size, starts[owner], (starts + keys)[owner])
+            table = torch.from_numpy(np.stack([*columns, stops[owner]], axis=1).astype(np.int32))
+            self._blocks[size] = table.to(self.cu_seqlens.device, non_blocking=True)
+        return self._blocks[size]
+
+    @functools.cached_property
+    def _blocks(self) -> dict[int, Tensor]:
+        return {}

@@ -1,0 +1,137 @@
+"""MaxSim over int8 token vectors, by Triton: one program a passage, all queries one after another.
+
+A passage's vectors are read once where it has at most `MOST` tokens, whatever the number of
+queries; of a longer one, once a query.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+MOST = 256
+"""Tokens of a passage that one program holds."""
+
+QUERY_TOKENS = 32
+"""Of a product; a longer query takes several."""
+
+
+def max_sim(
+    codes: Tensor,
+    scales: Tensor,
+    offsets: Tensor,
+    rows: Tensor,
+    query: Tensor,
+    factors: Tensor,
+    bounds: Tensor,
+    *,
+    longest: int | None = None,
+) -> Tensor:
+    """MaxSim of each query and each of the passages, f32 [B, r]; -inf for one without tokens.
+
+    Args:
+        codes: i8 [T, d].
+        scales: f32 [T], not negative.
+        offsets: i64 [n + 1].
+        rows: i64 [r].
+        query: i8 [M, d], the tokens of all queries.
+        factors: f32 [M].
+        bounds: i64 [B + 1]; query b owns query[bounds[b]:bounds[b + 1]], at least one.
+        longest: tokens of the longest passage, if it is known; else it is waited for.
+    """
+    out = torch.empty((len(bounds) - 1, len(rows)), dtype=torch.float32, device=codes.device)
+    if not out.numel():
+        return out
+    tokens = block(offsets, rows, longest)
+    dim = codes.shape[1]
+    _max_sim[(len(rows),)](
+        codes, scales, offsets, rows, query, factors, bounds, out, len(bounds) - 1, len(rows), dim,
+        TOKENS=tokens, WHOLE=longest_of(offsets, rows, longest) <= tokens,
+        DIM=padded(dim), ASKED=QUERY_TOKENS, num_warps=4, num_stages=2,
+    )  # fmt: skip
+    return out
+
+
+def longest_of(offsets: Tensor, rows: Tensor, longest: int | None) -> int:
+    """Tokens of the longest of these passages."""
+    return int((offsets[rows + 1] - offsets[rows]).max()) if longest is None else longest
+
+
+def block(offsets: Tensor, rows: Tensor, longest: int | None) -> int:
+    """Tokens that a program holds at a time."""
+    found: int = triton.next_power_of_2(max(1, longest_of(offsets, rows, longest)))
+    return min(MOST, max(16, found))
+
+
+def padded(dim: int) -> int:
+    """Dimensions as a product of int8 takes them: a power of two from 32 on."""
+    found: int = triton.next_power_of_2(dim)
+    return max(32, found)
+
+
+@triton.jit
+def _max_sim(
+    codes, scales, offsets, rows, query, factors, bounds, out, queries, passages, dim,
+    TOKENS: tl.constexpr, WHOLE: tl.constexpr, DIM: tl.constexpr, ASKED: tl.constexpr,
+):  # fmt: skip
+    place = tl.program_id(0)
+    row = tl.load(rows + place)
+    start = tl.load(offsets + row)
+    stop = tl.load(offsets + row + 1)
+    at = start + tl.arange(0, TOKENS)
+    if WHOLE:
+        vectors, sizes = _read(codes, scales, at, stop, dim, DIM)
+    for number in range(queries):
+        first = tl.load(bounds + number)
+        last = tl.load(bounds + number + 1)
+        total = tl.zeros((ASKED,), tl.float64)
+        for begin in range(first, last, ASKED):
+            asked, inside, each = asked_for(query, factors, begin, last, dim, DIM, ASKED)
+            best = tl.full((ASKED,), -float("inf"), tl.float32)
+            if WHOLE:
+                best = better(best, vectors, asked, sizes, at < stop)
+            else:
+                for token in range(start, stop, TOKENS):
+                    own = token + tl.arange(0, TOKENS)
+                    part, scale = _read(codes, scales, own, stop, dim, DIM)
+                    best = better(best, part, asked, scale, own < stop)
+            best = tl.where(inside & (stop > start), best, 0.0)
+            total += best.to(tl.float64) * each.to(tl.float64)
+        score = tl.where(stop > start, tl.sum(total, 0).to(tl.float32), -float("inf"))
+        tl.store(out + tl.cast(number, tl.int64) * passages + place, score)
+
+
+@triton.jit
+def _read(codes, scales, at, stop, dim, DIM: tl.constexpr):
+    """The vectors of these tokens, and their scales; zeros beyond the passage."""
+    dims = tl.arange(0, DIM)
+    there = at < stop
+    found = tl.load(
+        codes + at[:, None].to(tl.int64) * dim + dims[None, :],
+        mask=there[:, None] & (dims < dim)[None, :],
+        other=0,
+    )
+    return found, tl.load(scales + at, mask=there, other=0.0)
+
+
+@triton.jit
+def asked_for(query, factors, begin, last, dim, DIM: tl.constexpr, ASKED: tl.constexpr):
+    """Tokens of a query i8 [DIM, ASKED], which of them there are, and what each counts."""
+    dims = tl.arange(0, DIM)
+    tokens = begin + tl.arange(0, ASKED)
+    inside = tokens < last
+    turned = tl.load(
+        query + tokens[None, :].to(tl.int64) * dim + dims[:, None],
+        mask=inside[None, :] & (dims < dim)[:, None],
+        other=0,
+    )
+    return turned, inside, tl.load(factors + tokens, mask=inside, other=0.0)
+
+
+@triton.jit
+def better(best, vectors, asked, scale, there):
+    """The best score of each query token so far, with these tokens' vectors: f32 [ASKED]."""
+    scores = tl.dot(vectors, asked, out_dtype=tl.int32).to(tl.float32) * scale[:, None]
+    return tl.maximum(best, tl.max(tl.where(there[:, None], scores, -float("inf")), 0))
