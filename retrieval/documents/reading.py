@@ -45,6 +45,8 @@ class ReadResult:
         problems: one line for each thing that went wrong on the way.
         content_hash: SHA-256 of the file's bytes, as 64 hex digits.
         reader: what read it, see `reader_of`.
+        by_layout: how many documents have a structure that was told by their layout, since no
+            parser could follow them.
     """
 
     documents: list[Document]
@@ -52,6 +54,7 @@ class ReadResult:
     problems: list[str]
     content_hash: str
     reader: str
+    by_layout: int = 0
 
 
 def reader_of(format: Format, options: ReadOptions) -> str:
@@ -129,6 +132,7 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
         [_named(name, problem) for one in parsed for problem in one.problems],
         hashlib.sha256(data).hexdigest(),
         reader_of(format, options),
+        sum(one.by_layout for one in parsed),
     )
 
 

@@ -44,6 +44,8 @@ class SyncReport:
         moved: documents whose file has another name now, or that another file holds, as they were.
         skipped: how many files and folders were not read, by reason.
         left_out: the same by reason and by type (`.png`, `node_modules/`), with examples.
+        by_layout: documents in source code that were read and that no grammar could follow: too
+            large, too deep, too slow, or not in their language. They were cut by their layout.
         problems: one line for each file, line or document that could not go in.
         passages: passages that were encoded.
         tokens: their tokens.
@@ -57,6 +59,7 @@ class SyncReport:
     moved: int
     skipped: Mapping[str, int]
     left_out: Mapping[str, Mapping[str, LeftOutType]]
+    by_layout: int
     problems: list[str]
     passages: int
     tokens: int

@@ -41,6 +41,7 @@ class Run:
         self, options: ReadOptions, progress: Callable[[SyncProgress], object] | None
     ) -> None:
         self.added = self.updated = self.unchanged = self.deleted = self.moved = 0
+        self.by_layout = 0
         self.problems: list[str] = []
         self._options = options
         self._progress = progress
@@ -124,6 +125,7 @@ class Run:
             writer.note_source(file.id, _record(file, result, read_ns))
             return []
         self.problems += result.problems
+        self.by_layout += result.by_layout
         # Commits may fall due on the way: what was known of the file holds no longer.
         writer.note_source(file.id, None)
         kept, refused = self._put(writer, file, result, only=None)

@@ -117,6 +117,7 @@ def sync(
         moved=run.moved,
         skipped=found.skipped,
         left_out=found.left_out,
+        by_layout=run.by_layout,
         problems=[*format_problems(), *plan.problems, *found.problems, *run.problems],
         passages=writer.passages,
         tokens=writer.tokens,

@@ -286,7 +286,7 @@ def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool)
 
 
 def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
-    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.amounts import count, listing
     from retrieval.cli.output.files import left_out
     from retrieval.cli.output.reports import synced
     from retrieval.service.printable import safe
@@ -297,5 +297,9 @@ def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
         sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
     sys.stderr.write(left_out(report.left_out, folder))
+    if report.by_layout:
+        sys.stderr.write(
+            f"{count(report.by_layout, 'source file')} cut by layout: no grammar could follow\n"
+        )
     if report.problems:
         sys.stderr.write(listing("problems:", report.problems))

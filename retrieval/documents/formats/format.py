@@ -43,6 +43,7 @@ class Parsed:
         problems: one line for each thing that went wrong, without the file's name.
         format: the name of the format that it is in, where that is not the file's: of an
             attachment, of a member of an archive.
+        by_layout: whether its parser could not follow it, and its structure was told by its layout.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Parsed:
     id: str | None = None
     problems: tuple[str, ...] = ()
     format: str = ""
+    by_layout: bool = False
 
 
 RESERVED = ("path", "extension", "format")

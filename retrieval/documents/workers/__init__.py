@@ -8,6 +8,7 @@ confinement  what it gives up before it reads anything: files to write, sockets,
 seccomp      the same, by the kernel, under Linux
 """
 
+from retrieval.documents.workers.confinement import is_worker
 from retrieval.documents.workers.pool import ParserEndedError, parse, stop
 
-__all__ = ["ParserEndedError", "parse", "stop"]
+__all__ = ["ParserEndedError", "is_worker", "parse", "stop"]

@@ -47,8 +47,18 @@ _MOST_HELD = re.compile(r"^VmHWM:\s*(\d+) kB", re.M)
 _WRITES = frozenset("wax+")
 
 
+_confined = False
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker, which needs none of its own."""
+    return _confined
+
+
 def confine() -> None:
     """Give up for good: to interrupt, to dump memory, to write files, to open sockets, to start."""
+    global _confined
+    _confined = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides when to stop
     sys.dont_write_bytecode = True
     sys.addaudithook(_refuse)

@@ -84,6 +84,7 @@ def parsed_as_lists(parsed: Parsed) -> list[Any]:
         parsed.id,
         list(parsed.problems),
         parsed.format,
+        parsed.by_layout,
         [[s.heading, s.level, s.start, s.body, s.end] for s in outline.sections],
         [_block_as_list(block) for block in outline.blocks],
         [[mark.start, mark.unit, mark.value] for mark in outline.marks],
@@ -115,7 +116,7 @@ def parsed_of(value: Any) -> Parsed:
         WireError: it is not of that form, or names places that the text does not have.
     """
     try:
-        text, title, metadata, id, problems, format, *outline = value
+        text, title, metadata, id, problems, format, by_layout, *outline = value
         text = _is(str, text)
         return Parsed(
             text,
@@ -125,6 +126,7 @@ def parsed_of(value: Any) -> Parsed:
             None if id is None else _is(str, id),
             tuple(_is(str, problem) for problem in problems),
             _is(str, format),
+            _is(bool, by_layout),
         )
     except (ValueError, TypeError, LookupError):
         raise WireError from None

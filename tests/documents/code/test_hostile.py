@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from retrieval.documents.formats.code import outline
-from retrieval.documents.formats.code.grammar import MAX_BRACKETS, MAX_BYTES, MAX_LINE
 from retrieval.documents.formats.code.languages import known
+from retrieval.documents.formats.code.risk import MAX_BRACKETS, MAX_BYTES, MAX_LINE
 from tests.documents.code.reading import check
 
 LANGUAGES = sorted(known() - {"php_only", "tsx"})

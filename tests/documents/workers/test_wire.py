@@ -33,6 +33,7 @@ FULL = Parsed(
     "id",
     ("odd",),
     "text",
+    True,
 )
 
 

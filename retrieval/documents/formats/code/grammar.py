@@ -23,20 +23,8 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 """First character, and one past the last."""
 
-MAX_BYTES = 1024 * 1024
-"""Longer texts are data or generated; a tree takes some 20 to 400 bytes for each of theirs."""
-MAX_LINE = 50_000
-"""Bytes of a line that somebody may have written."""
-MAX_BRACKETS, MAX_LEVELS = 1_000, 100
-"""Brackets, and comments or list items of one line, that may stand within each other."""
 MAX_ERROR_SHARE = 0.5
 """Of a text; one with more in errors, outside of definitions, is in another language, or none."""
-
-_BRACKETS = np.zeros(256, dtype=np.int8)
-_BRACKETS[list(b"([{")] = 1
-_BRACKETS[list(b")]}")] = -1
-_COMMENTS = re.compile(rb"/\*|\*/")
-_LEVELS = re.compile(rb"(?:[-?][ \t]+){%d}" % MAX_LEVELS)
 
 _STEPS, _STEPS_PER_BYTE, _MOST_STEPS = 100, 0.05, 30_000
 """Of 6,073 files of large projects none took more than 0.027 steps a byte, nor 4,400 in all."""
@@ -138,11 +126,10 @@ class Found:
 def find(text: str, grammars: Sequence[Grammar]) -> Found | None:
     """What the text holds by the first grammar that has no errors, or by that with fewest.
 
-    None if it is too large, takes too long or has too many errors.
+    None if it takes too long or has too many errors. What nobody wrote may end this process or hang
+    it: `risk_of` tells.
     """
     source = text.encode("utf-8", "surrogatepass")
-    if len(source) > MAX_BYTES or not _is_written(source):
-        return None
     best: tuple[tuple[int, int], Found] | None = None
     for tools in filter(None, map(_tools, (one for one in grammars if one.mark in text))):
         tree = tools.parse(source)
@@ -294,22 +281,6 @@ def _stop_after(size: int) -> Callable[[], bool]:
         return left < 0 or time.thread_time() > end
 
     return stop
-
-
-def _is_written(source: bytes) -> bool:
-    """Whether somebody may have written it: no line is endless and nothing nested beyond belief.
-
-    What is not makes some grammars slow, or crash: their scanners count levels in 1,024 bytes.
-    """
-    if max(map(len, source.split(b"\n"))) > MAX_LINE or _LEVELS.search(source):
-        return False
-    depth = 0
-    for mark in _COMMENTS.finditer(source):
-        depth = depth + 1 if mark[0] == b"/*" else max(0, depth - 1)
-        if depth > MAX_LEVELS:
-            return False
-    levels = _BRACKETS[np.frombuffer(source, dtype=np.uint8)]
-    return bool(np.cumsum(levels, dtype=np.int32).max(initial=0) <= MAX_BRACKETS)
 
 
 def covered(spans: Iterable[Span]) -> int:

@@ -11,6 +11,7 @@ from functools import cache
 
 from retrieval.documents.formats.code.grammar import Found, Grammar, covered, find
 from retrieval.documents.formats.code.languages import grammar_of, known
+from retrieval.documents.formats.code.risk import risk_of
 
 _HEAD_CHARACTERS = 4_000
 _LEAST_DEFINED, _MOST_ERRORS = 0.6, 0.1
@@ -28,7 +29,11 @@ def language_of_text(text: str) -> tuple[str, Found] | None:
     start = comments.end() if comments else 0
     best: tuple[int, str, Found] | None = None
     for pattern, grammar in _beginnings():
-        if pattern.match(head, start) and (found := find(text, [grammar])):
+        if not pattern.match(head, start):
+            continue
+        if risk_of(text.encode("utf-8", "surrogatepass")) != "none":
+            return None
+        if found := find(text, [grammar]):
             errors = _errors(text, found)
             if errors is not None and (best is None or errors < best[0]):
                 best = errors, grammar.language, found

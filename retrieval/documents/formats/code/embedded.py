@@ -1,0 +1,88 @@
+"""Components of web pages, Vue's and Svelte's: markup with scripts and styles in it.
+
+Each script and style is read in its own language, at its place; the markup by its layout.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import zip_longest
+from typing import Any
+
+from retrieval.documents.formats.code.layout import by_layout
+from retrieval.documents.formats.format import Parsed
+from retrieval.documents.outline import Block, Outline, Part, shifted
+
+LANGUAGES = frozenset({"vue", "svelte"})
+
+_ELEMENT = re.compile(
+    r"^<(script|style)\b([^>]*)>(.*?)^</\1\s*>", re.DOTALL | re.IGNORECASE | re.MULTILINE
+)
+_LANGUAGE = re.compile(r"\blang\s*=\s*[\"']?([\w-]+)")
+_BLANKS = re.compile(r"[ \t]*")
+_TYPESCRIPT = {"ts": "typescript", "tsx": "tsx"}
+_IMPORTS = 64
+
+
+def read_component(text: str, language: str, read: Callable[[str, str], Parsed]) -> Parsed:
+    """A component: the definitions and imports of its scripts and styles.
+
+    Args:
+        text: the component.
+        language: one of `LANGUAGES`.
+        read: reads a text in a language.
+    """
+    parts: list[Part] = []
+    blocks: list[Block] = []
+    imports: dict[str, None] = {}
+    deeper: list[list[list[int]]] = []
+    spans: list[tuple[int, int]] = []
+    fell_back = False
+    for element in _ELEMENT.finditer(text):
+        start = element.start(3)
+        found = read(element[3], _language_of(element[1].lower(), element[2]))
+        fell_back |= found.by_layout
+        spans.append(element.span())
+        blocks += [shifted(block, start) for block in found.outline.blocks]
+        imports |= dict.fromkeys(found.metadata.get("imports", ()))
+        parts += [Part(element.start(), 1)]
+        parts += [Part(start + p.start, p.level) for p in found.outline.parts if p.start]
+        deeper.append([[start + at for at in cuts] for cuts in found.outline.breaks])
+    rest = by_layout(text)
+    parts += [part for part in rest.parts if not _within(spans, part.start)]
+    outside = ([at for at in cuts if not _within(spans, at)] for cuts in rest.breaks)
+    deeper.append([[_indented(text, at) for at in cuts] for cuts in outside])
+    metadata: dict[str, Any] = {"language": language}
+    if imports:
+        metadata["imports"] = list(imports)[:_IMPORTS]
+    outline = Outline(
+        blocks=blocks,
+        parts=sorted({part.start: part for part in parts}.values(), key=lambda part: part.start),
+        breaks=[
+            sorted(at for cuts in of_rank for at in cuts)
+            for of_rank in zip_longest(*deeper, fillvalue=[])
+        ],
+        sentences=False,
+    )
+    return Parsed(text, "", metadata, outline, by_layout=fell_back)
+
+
+def _language_of(element: str, attributes: str) -> str:
+    if element == "style":
+        return "css"
+    named = _LANGUAGE.search(attributes)
+    return _TYPESCRIPT.get(named[1].lower(), "javascript") if named else "javascript"
+
+
+def _indented(text: str, at: int) -> int:
+    """Where the words of a line begin."""
+    found = _BLANKS.match(text, at)
+    return at if found is None else found.end()
+
+
+def _within(spans: list[tuple[int, int]], at: int) -> bool:
+    """Whether a character stands in one of the spans, which are in order."""
+    index = bisect_right(spans, at, key=lambda span: span[0]) - 1
+    return index >= 0 and at < spans[index][1]

@@ -1,0 +1,67 @@
+"""SQL by its grammar."""
+
+from __future__ import annotations
+
+from tests.documents.code.reading import holds
+
+TEXT = """\
+-- Stores of the harbour.
+
+CREATE TABLE store (
+  id INTEGER PRIMARY KEY, -- number
+  name TEXT NOT NULL
+);
+
+CREATE INDEX store_name ON store (name);
+
+/* The view of
+   cold ones. */
+CREATE OR REPLACE VIEW harbour.cold AS
+SELECT * FROM store WHERE limit_c < 0;
+
+-- Adds.
+CREATE FUNCTION add(a integer, b integer) RETURNS integer AS $$
+BEGIN
+  RETURN a + b;
+END;
+$$ LANGUAGE plpgsql;
+
+INSERT INTO store VALUES (1, 'North');
+
+CREATE TRIGGER watch AFTER UPDATE ON store FOR EACH ROW EXECUTE FUNCTION mend();
+
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+"""
+
+
+def test_sql_is_read_by_its_grammar() -> None:
+    holds(
+        TEXT,
+        "stores.sql",
+        definitions=[
+            ("store", "CREATE TABLE store (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"),
+            ("store_name", "CREATE INDEX store_name ON store (name)"),
+            ("harbour.cold", "CREATE OR REPLACE VIEW harbour.cold AS"),
+            ("add", "CREATE FUNCTION add(a integer, b integer) RETURNS integer"),
+            (
+                "watch",
+                "CREATE TRIGGER watch AFTER UPDATE ON store FOR EACH ROW EXECUTE FUNCTION mend()",
+            ),
+            ("mood", "CREATE TYPE mood AS ENUM ('sad', 'ok')"),
+        ],
+        docs={
+            "harbour.cold": "/* The view of\n   cold ones. */",
+            "add": "-- Adds.",
+        },
+        parts=[
+            "-- Stores of the harbour.",
+            "CREATE TABLE store (",
+            "CREATE INDEX store_name ON store (name);",
+            "/* The view of",
+            "-- Adds.",
+            "INSERT INTO store VALUES (1, 'North');",
+            "CREATE TRIGGER watch AFTER UPDATE ON store FOR EACH ROW EXECUTE FUNCTION mend();",
+            "CREATE TYPE mood AS ENUM ('sad', 'ok');",
+        ],
+        title="Stores of the harbour.",
+    )
