@@ -6,7 +6,8 @@ guard        who may ask: Host and Origin, the token; headers of every answer
 requests     bodies and queries as checked values, within limits
 problems     errors as RFC 9457 says them
 indexes      the indexes by name
-searching, documents, models    what the routes do
+endpoints    the table of all that programs may ask
+searching, documents, models, text_embeddings, vector_stores    what the routes do
 openapi      the description of all that
 metrics      what was done, as Prometheus asks for it
 page         the page, whose files are in static/

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from retrieval.server import documents, models, searching
 from retrieval.server.answers import Json
+from retrieval.server.endpoints import endpoints
 from retrieval.server.guard import LOOPBACK, Guard
 from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
-from retrieval.server.openapi import Endpoint, Handler, document
+from retrieval.server.openapi import Handler, document
 from retrieval.server.page import page_routes
 from retrieval.server.problems import answer_to, answer_to_http, problem
 from retrieval.server.requests import Limits, body_of
@@ -144,90 +144,3 @@ def _answered(handler: Handler, limits: Limits) -> Handler:
             limits.release(request)
 
     return answered
-
-
-def endpoints(
-    indexes: Indexes, limits: Limits, metrics: Metrics, *, read_only: bool
-) -> list[Endpoint]:
-    """All that is offered, but for what says how the server does."""
-    search = searching.Searching(indexes, limits)
-    held = documents.Documents(indexes, limits, read_only=read_only)
-    model = models.Models(indexes, limits, metrics)
-    rerank = {"query": "who waits", "documents": ["Writers wait for the lock.", "Readers do not."]}
-    at = "/v1/indexes/{name}"
-    return [
-        Endpoint(
-            "GET",
-            "/v1/search",
-            "Search the default index.",
-            search.quick,
-            query=searching.QUICK,
-            example={"q": "who waits"},
-        ),
-        Endpoint("GET", "/v1/indexes", "The indexes' names.", held.names),
-        Endpoint(
-            "POST",
-            f"{at}/search",
-            "Search an index.",
-            search.search,
-            body=searching.SEARCH,
-            example={"query": "who waits", "k": 3},
-        ),
-        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
-        Endpoint(
-            "GET",
-            f"{at}/documents",
-            "List documents, in the order of their ids.",
-            held.list,
-            query=documents.LIST,
-            example={"limit": "2"},
-        ),
-        Endpoint(
-            "POST",
-            f"{at}/documents",
-            "Add documents, or replace those of the same ids.",
-            held.add,
-            body=documents.ADD,
-            example={
-                "documents": [{"id": "note-1", "text": "Writers wait.", "metadata": {"n": 1}}]
-            },
-            writes=True,
-        ),
-        Endpoint(
-            "DELETE",
-            f"{at}/documents",
-            "Delete the document of an id, or those that a filter fits.",
-            held.delete,
-            query=documents.DELETE,
-            example={"id": "note-1"},
-            writes=True,
-        ),
-        Endpoint("GET", f"{at}/documents/{{id:path}}", "A document with its text.", held.get),
-        Endpoint(
-            "DELETE",
-            f"{at}/documents/{{id:path}}",
-            "Delete a document.",
-            held.delete_one,
-            writes=True,
-        ),
-        Endpoint("GET", "/v1/models", "The encoder, as OpenAI lists models.", model.list),
-        Endpoint(
-            "POST",
-            "/v1/embeddings",
-            "Vectors of texts, as OpenAI gives them.",
-            model.embeddings,
-            body=models.EMBED,
-            example={"input": ["Writers wait.", "Readers do not."]},
-        ),
-        *(
-            Endpoint(
-                "POST",
-                path,
-                "Texts in the order of how well they answer a query.",
-                model.rerank,
-                body=models.RERANK,
-                example=rerank,
-            )
-            for path in ("/rerank", "/v1/rerank", "/v2/rerank")
-        ),
-    ]

@@ -19,6 +19,7 @@ from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, body_of, query_of
+from retrieval.server.text_embeddings import TextEmbeddings
 from retrieval.service.arguments import Argument, checked
 from retrieval.service.scoring import count_tokens, embed, rerank
 from retrieval.types import Encoder, EncoderSide
@@ -75,6 +76,7 @@ class Models:
         self._indexes = indexes
         self._limits = limits
         self._tokens = metrics.tokens
+        self._text_embeddings = TextEmbeddings(indexes, limits, metrics)
 
     async def list(self, request: Request) -> Response:
         """The one model."""
@@ -133,8 +135,14 @@ class Models:
         return Json(await self._limits.in_thread(request, work))
 
     async def rerank(self, request: Request) -> Response:
-        """Texts in the order of how well they answer a query, as Cohere and Jina answer."""
-        values = checked(RERANK, _an_object(await body_of(request, self._limits)))
+        """Texts in the order of how well they answer a query, as Cohere and Jina answer.
+
+        A body that has `texts` is of text-embeddings-inference's form, and so is the answer.
+        """
+        given = _an_object(await body_of(request, self._limits))
+        if "texts" in given:
+            return await self._text_embeddings.rerank(request, given)
+        values = checked(RERANK, given)
         texts = [one if isinstance(one, str) else one["text"] for one in values["documents"]]
         if not texts or not values["query"].strip():
             raise InputError("the query or the list of documents is empty; give both")
@@ -155,6 +163,10 @@ class Models:
             return {"model": encoder.name, "results": results, "usage": {"total_tokens": count}}
 
         return Json(await self._limits.in_thread(request, work))
+
+    async def embed(self, request: Request) -> Response:
+        """Vectors of texts, as text-embeddings-inference answers them."""
+        return await self._text_embeddings.embed(request)
 
     def _encoder(self, encoder: Encoder, wanted: str | None) -> Encoder:
         if wanted not in (None, "", encoder.name):

@@ -32,6 +32,7 @@ class Endpoint:
         body: arguments of the JSON object that is sent; None where none is.
         example: such an object, or values for `query`.
         writes: whether it changes the index.
+        answer: JSON Schema's type of what is answered.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Endpoint:
     body: Sequence[Argument] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = False
+    answer: str = "object"
 
 
 def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "done",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": {"type": one.answer}}},
             },
             "default": {
                 "description": "an error",

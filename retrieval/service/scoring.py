@@ -44,13 +44,28 @@ def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.flo
     Raises:
         CancelledError: see `retrieval.cancellation`.
     """
+    scores, count = _scored(encoder, query, texts)
+    return np.clip(scores / count, 0.0, 1.0)
+
+
+def late_scores(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Late interaction's own score of each text, f32 [n], or the cosine; raises as `rerank`.
+
+    A text without token vectors has the least that there may be, that of the opposite of all.
+    """
+    scores, count = _scored(encoder, query, texts)
+    return np.maximum(scores, np.float32(-count))
+
+
+def _scored(encoder: Encoder, query: str, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
+    """Late interaction's scores, f32 [n], and of how many cosines each is the sum."""
     asked = encoder.encode_queries([query])
     summed = [np.empty(0, np.float32)]
     for first in range(0, len(texts), _AT_ONCE):
         check_cancelled()
         summed.append(scores_of(asked, encoder.encode_documents(texts[first : first + _AT_ONCE])))
     count = 1 if asked.tokens is None else max(1, len(asked.tokens))
-    return np.clip(np.concatenate(summed) / count, 0.0, 1.0)
+    return np.concatenate(summed), count
 
 
 def count_tokens(encoder: Encoder, texts: Sequence[str]) -> int:

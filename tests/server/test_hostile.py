@@ -178,6 +178,16 @@ RECORDS = st.lists(
     max_size=3,
 )
 WHERE = TEXT | JSON | st.sampled_from(["true", "a == 1", 'id glob "*"', "title matches '('"])
+FILTERS = st.recursive(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["eq", "ne", "gt", "lte", "in", "nin"]) | TEXT},
+        optional={"key": TEXT | st.just("n"), "value": JSON},
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {"type": st.sampled_from(["and", "or"]), "filters": st.lists(inner, max_size=3)}
+    ),
+    max_leaves=5,
+)
 BODIES = {
     "/v1/indexes/notes/search": {
         "query": TEXT,
@@ -199,8 +209,20 @@ BODIES = {
         "dimensions": st.just(32) | JSON,
         "input_type": st.sampled_from(["query", "document"]) | JSON,
     },
+    "/embed": {
+        "inputs": TEXT | st.lists(TEXT, max_size=3) | JSON,
+        "truncate": st.booleans() | JSON,
+        "prompt_name": st.sampled_from(["query", "document"]) | JSON,
+    },
+    "/v1/vector_stores/notes/search": {
+        "query": TEXT | st.lists(TEXT, max_size=3) | JSON,
+        "filters": FILTERS | JSON,
+        "max_num_results": st.integers(-1, 60) | JSON,
+        "ranking_options": st.dictionaries(st.just("score_threshold"), st.floats() | JSON) | JSON,
+    },
     "/rerank": {
         "query": TEXT | JSON,
+        "texts": st.lists(TEXT, max_size=3) | JSON,
         "documents": st.lists(TEXT | RECORDS, max_size=3) | JSON,
         "top_n": st.integers(-1, 5) | JSON,
         "return_documents": st.booleans() | JSON,

@@ -22,6 +22,7 @@ from tests.index.fake_encoder import FakeEncoder
 from tests.server.conftest import DOCUMENTS, Client, Serve
 
 AT = "/v1/indexes/notes"
+STORE = "/v1/vector_stores/notes"
 
 
 def test_health_and_ready(client: Client) -> None:
@@ -219,6 +220,23 @@ def test_rerank_orders_by_late_interaction(client: Client) -> None:
         ("POST", "/rerank", {"query": "x", "documents": []}, 400, "empty"),
         ("POST", "/rerank", {"query": "x", "documents": [{"body": 1}]}, 400, "have a `text`"),
         ("POST", f"{AT}/search", b"{", 415, "send application/json"),
+        ("POST", "/embed", {"inputs": []}, 400, "empty text"),
+        ("POST", "/embed", {"inputs": "x", "normalize": False}, 400, "unit length"),
+        ("POST", "/embed", {"inputs": "x", "dimensions": 7}, 400, "fake-words has 32"),
+        ("POST", "/embed", {"inputs": "x " * 9000, "truncate": False}, 413, "9000 tokens"),
+        ("POST", "/embed", {"inputs": "x", "truncation_direction": "Left"}, 400, "choose from"),
+        ("POST", "/rerank", {"query": "x", "texts": []}, 400, "empty"),
+        ("POST", "/rerank", {"query": "x", "texts": [5]}, 400, "list of texts"),
+        ("POST", f"{STORE}/search", {"query": []}, 400, "empty text"),
+        ("POST", f"{STORE}/search", {"query": "x", "max_num_results": 51}, 400, "give 1 to 50"),
+        (
+            "POST",
+            f"{STORE}/search",
+            {"query": "x", "ranking_options": {"score_threshold": 2}},
+            400,
+            "give 0 to 1",
+        ),
+        ("POST", "/v1/vector_stores/other/search", {"query": "x"}, 404, "there are: notes"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_a_line(
@@ -229,11 +247,106 @@ def test_what_cannot_be_answered_is_said_in_a_line(
     assert said in refused.detail
 
 
+def test_embed_answers_as_text_embeddings_inference(client: Client) -> None:
+    texts = ["who waits", "take the lock now"]
+    for name, made in (
+        ("document", FakeEncoder().encode_documents(texts)),
+        ("query", FakeEncoder().encode_queries(texts)),
+    ):
+        found = client.post("/embed", {"inputs": texts, "prompt_name": name}).json
+        assert np.array_equal(np.array(found, np.float32), made.dense)
+    (one,) = client.post("/embed", {"inputs": texts[0], "truncate": False, "normalize": True}).json
+    assert len(one) == 32
+
+
+def test_rerank_answers_as_text_embeddings_inference(client: Client) -> None:
+    body = {"query": "who waits", "texts": ["readers never do", "who waits", ""]}
+    found = client.post("/rerank", {**body, "return_text": True}).json
+    assert found[0]["index"] == 1
+    assert math.isclose(found[0]["score"], 1.0, abs_tol=1e-5)
+    assert found[0]["text"] == "who waits"
+    raw = client.post("/rerank", {**body, "raw_scores": True}).json
+    assert [one["index"] for one in raw] == [one["index"] for one in found]
+    assert math.isclose(raw[0]["score"], 2.0, abs_tol=1e-5)  # the sum of two cosines
+    assert "text" not in raw[0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"type": "eq", "key": "kind", "value": "code"}, {"src/lock.py"}),
+        ({"type": "ne", "key": "kind", "value": "code"}, {"locks.md", "odd/ä?#%2F"}),
+        ({"type": "in", "key": "kind", "value": ["code", "page"]}, {"src/lock.py", "locks.md"}),
+        ({"type": "nin", "key": "kind", "value": ["code"]}, {"locks.md", "odd/ä?#%2F"}),
+        ({"type": "gt", "key": "n", "value": 0}, {"locks.md"}),
+        ({"type": "lt", "key": "n", "value": 1}, set()),
+        ({"type": "lte", "key": "n", "value": 1}, {"locks.md"}),
+        (
+            {
+                "type": "or",
+                "filters": [
+                    {"type": "eq", "key": "kind", "value": "code"},
+                    {"type": "and", "filters": [{"type": "gte", "key": "n", "value": 1}]},
+                ],
+            },
+            {"src/lock.py", "locks.md"},
+        ),
+    ],
+)
+def test_filters_of_vector_stores(
+    client: Client, filters: dict[str, Any], expected: set[str]
+) -> None:
+    found = client.post(f"{STORE}/search", {"query": "lock waits", "filters": filters}).json
+    assert {one["file_id"] for one in found["data"]} == expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        ({}, "has the type None"),
+        ({"type": ["eq"]}, "has the type"),
+        ({"type": "eq", "value": 1}, "has the key None"),
+        ({"type": "eq", "key": "$where", "value": 1}, "has the key"),
+        ({"type": "eq", "key": "n"}, "has no value"),
+        ({"type": "eq", "key": "n", "value": 1, "x": 1}, "unknown part 'x'"),
+        ({"type": "and", "filters": []}, "no list"),
+        ({"type": "and", "filters": [5]}, "holds 5"),
+        ({"type": "gt", "key": "n", "value": [1]}, "'n'"),
+        ({"type": "eq", "key": "n", "value": {"a": 1}}, "'n'"),
+    ],
+)
+def test_what_is_no_filter_of_vector_stores_is_said(
+    client: Client, filters: dict[str, Any], said: str
+) -> None:
+    refused = client.post(f"{STORE}/search", {"query": "x", "filters": filters})
+    assert refused.status == 400
+    assert said in refused.detail
+
+
+def test_filters_may_not_lie_too_deep(client: Client) -> None:
+    filters: dict[str, Any] = {"type": "eq", "key": "n", "value": 1}
+    for _ in range(30):
+        filters = {"type": "and", "filters": [filters]}
+    assert "levels" in client.post(f"{STORE}/search", {"query": "x", "filters": filters}).detail
+
+
+def test_results_of_a_vector_store_are_documents_by_relevance(client: Client) -> None:
+    both = client.post(f"{STORE}/search", {"query": ["who waits", "take lock"]}).json
+    assert both["search_query"] == ["who waits", "take lock"]
+    assert both["object"] == "vector_store.search_results.page"
+    ids = [one["file_id"] for one in both["data"]]
+    assert len(ids) == len(set(ids))
+    scores = [one["score"] for one in both["data"]]
+    assert scores == sorted(scores, reverse=True)
+    least = scores[0]
+    body = {"query": ["who waits", "take lock"], "ranking_options": {"score_threshold": least}}
+    assert len(client.post(f"{STORE}/search", body).json["data"]) == scores.count(least)
+
+
 @pytest.mark.slow
-def test_the_clients_of_other_services_are_served(client: Client) -> None:
+def test_the_client_of_openai_is_served(client: Client) -> None:
+    openai = pytest.importorskip("openai", reason="pip install openai")
     base = f"http://127.0.0.1:{client.port}"
-    openai = pytest.importorskip("openai", reason="pip install openai cohere")
-    cohere = pytest.importorskip("cohere", reason="pip install openai cohere")
     with openai.OpenAI(base_url=f"{base}/v1", api_key="none") as one:
         (model,) = one.models.list().data
         assert model.id == "fake-words"
@@ -244,9 +357,35 @@ def test_the_clients_of_other_services_are_served(client: Client) -> None:
         assert np.allclose(packed, plain.embedding)
         with pytest.raises(openai.NotFoundError, match="there is 'fake-words'"):
             one.embeddings.create(model="other", input="x")
+        page = one.vector_stores.search(
+            "notes",
+            query="who waits",
+            filters={
+                "type": "and",
+                "filters": [
+                    {"type": "eq", "key": "kind", "value": "page"},
+                    {"type": "gte", "key": "n", "value": 1},
+                ],
+            },
+            max_num_results=5,
+            ranking_options={"ranker": "auto", "score_threshold": 0.0},
+            rewrite_query=False,
+        )
+        (result,) = page.data
+        assert (result.file_id, result.filename) == ("locks.md", "Locks")
+        assert result.attributes == {"kind": "page", "n": 1}
+        assert "Who comes second waits." in result.content[0].text
+        with pytest.raises(openai.BadRequestError, match="choose from eq, ne"):
+            one.vector_stores.search("notes", query="x", filters={"type": "like"})
+
+
+@pytest.mark.slow
+def test_the_clients_of_cohere_are_served(client: Client) -> None:
+    cohere = pytest.importorskip("cohere", reason="pip install cohere")
+    base = f"http://127.0.0.1:{client.port}"
     for kind in (cohere.Client, cohere.ClientV2):
-        other = kind(base_url=base, api_key="none")
-        found = other.rerank(query="who", documents=["no", "who"], model=model.id, top_n=1)
+        with kind(base_url=base, api_key="none") as other:
+            found = other.rerank(query="who", documents=["no", "who"], model="fake-words", top_n=1)
         assert [result.index for result in found.results] == [1]
 
 

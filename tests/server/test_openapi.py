@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from retrieval.server.app import endpoints
+from retrieval.server.endpoints import endpoints
 from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.requests import Limits

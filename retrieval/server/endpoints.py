@@ -1,0 +1,118 @@
+"""The table of all that programs may ask."""
+
+from __future__ import annotations
+
+from retrieval.server import documents, models, searching, text_embeddings, vector_stores
+from retrieval.server.indexes import Indexes
+from retrieval.server.metrics import Metrics
+from retrieval.server.openapi import Endpoint
+from retrieval.server.requests import Limits
+
+
+def endpoints(
+    indexes: Indexes, limits: Limits, metrics: Metrics, *, read_only: bool
+) -> list[Endpoint]:
+    """All that is offered, but for what says how the server does."""
+    search = searching.Searching(indexes, limits)
+    held = documents.Documents(indexes, limits, read_only=read_only)
+    model = models.Models(indexes, limits, metrics)
+    stores = vector_stores.VectorStores(indexes, limits)
+    rerank = {"query": "who waits", "documents": ["Writers wait for the lock.", "Readers do not."]}
+    at = "/v1/indexes/{name}"
+    return [
+        Endpoint(
+            "GET",
+            "/v1/search",
+            "Search the default index.",
+            search.quick,
+            query=searching.QUICK,
+            example={"q": "who waits"},
+        ),
+        Endpoint("GET", "/v1/indexes", "The indexes' names.", held.names),
+        Endpoint(
+            "POST",
+            f"{at}/search",
+            "Search an index.",
+            search.search,
+            body=searching.SEARCH,
+            example={"query": "who waits", "k": 3},
+        ),
+        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
+        Endpoint(
+            "GET",
+            f"{at}/documents",
+            "List documents, in the order of their ids.",
+            held.list,
+            query=documents.LIST,
+            example={"limit": "2"},
+        ),
+        Endpoint(
+            "POST",
+            f"{at}/documents",
+            "Add documents, or replace those of the same ids.",
+            held.add,
+            body=documents.ADD,
+            example={
+                "documents": [{"id": "note-1", "text": "Writers wait.", "metadata": {"n": 1}}]
+            },
+            writes=True,
+        ),
+        Endpoint(
+            "DELETE",
+            f"{at}/documents",
+            "Delete the document of an id, or those that a filter fits.",
+            held.delete,
+            query=documents.DELETE,
+            example={"id": "note-1"},
+            writes=True,
+        ),
+        Endpoint("GET", f"{at}/documents/{{id:path}}", "A document with its text.", held.get),
+        Endpoint(
+            "DELETE",
+            f"{at}/documents/{{id:path}}",
+            "Delete a document.",
+            held.delete_one,
+            writes=True,
+        ),
+        Endpoint("GET", "/v1/models", "The encoder, as OpenAI lists models.", model.list),
+        Endpoint(
+            "POST",
+            "/v1/vector_stores/{name}/search",
+            "Search an index, as OpenAI's clients ask.",
+            stores.search,
+            body=vector_stores.SEARCH,
+            example={
+                "query": "who waits",
+                "filters": {"type": "eq", "key": "kind", "value": "page"},
+                "max_num_results": 3,
+            },
+        ),
+        Endpoint(
+            "POST",
+            "/embed",
+            "Vectors of texts, as text-embeddings-inference gives them.",
+            model.embed,
+            body=text_embeddings.EMBED,
+            example={"inputs": ["Writers wait.", "Readers do not."]},
+            answer="array",
+        ),
+        Endpoint(
+            "POST",
+            "/v1/embeddings",
+            "Vectors of texts, as OpenAI gives them.",
+            model.embeddings,
+            body=models.EMBED,
+            example={"input": ["Writers wait.", "Readers do not."]},
+        ),
+        *(
+            Endpoint(
+                "POST",
+                path,
+                "Texts in the order of how well they answer a query.",
+                model.rerank,
+                body=models.RERANK,
+                example=rerank,
+            )
+            for path in ("/rerank", "/v1/rerank", "/v2/rerank")
+        ),
+    ]
