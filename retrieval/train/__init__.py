@@ -5,7 +5,9 @@
     pairs           queries and texts out of source code and headings
     mining          texts that a search mistakes for the answer
     candidates      what teachers think of them
-    teacher_cache   their vectors, kept on the disk
+    teachers        encoders and cross-encoders that score candidates
+    cross_encoder   a model that reads a query and a text together
+    teacher_cache   an encoder's vectors, kept on the disk
     student         the network that learns: a trunk, a dense head, a token head
     ranking         losses over candidates
     schedule        the course of the learning rate

@@ -43,7 +43,7 @@ from retrieval.encoders.sides import Side, SideReader
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, IndexNotFound, InputError
 from retrieval.index import Index
-from retrieval.train.candidates import Kind, data_scores, own_scores, teacher_scores
+from retrieval.train.candidates import data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
 from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
 from retrieval.train.heldout import Figures, measure, score
@@ -52,7 +52,7 @@ from retrieval.train.processes import check_alone
 from retrieval.train.run_folder import TRAINING, begin, writable, write_json
 from retrieval.train.student import Student
 from retrieval.train.task import Task
-from retrieval.train.teacher_cache import TeacherCache
+from retrieval.train.teachers import Kind, load_teacher
 from retrieval.types import Document, Encoder, ProgressCallback, ProgressUpdate
 
 """The folder within the model's own that holds an unfinished run."""
@@ -291,7 +291,12 @@ class _Run:
             notes.append(f"{left:,} train queries without an answer or without negatives left out")
         if self.options.teachers:
             teachers = [
-                TeacherCache(self._encoder(source), self.cache / "teachers")
+                load_teacher(
+                    source,
+                    self.cache / "teachers",
+                    encoder=self._encoder,
+                    device=str(self.device),
+                )
                 for source in self.options.teachers
             ]
             scores = teacher_scores(

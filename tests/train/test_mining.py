@@ -13,6 +13,7 @@ from retrieval.train.candidates import data_scores, own_scores, teacher_scores
 from retrieval.train.mining import Mined, mine, repeats, text_of
 from retrieval.train.task import Task
 from retrieval.train.teacher_cache import AT_ONCE, TeacherCache
+from retrieval.train.teachers import EncoderTeacher
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = [
@@ -149,7 +150,8 @@ def test_teachers_scores_are_those_of_their_vectors(index: Index, tmp_path: Path
     found = mine(index, task(), tmp_path / "found.jsonl", negatives=5)
     encoder = FakeEncoder()
     cache = TeacherCache(encoder, tmp_path / "teachers")
-    late = teacher_scores(found, task(), [cache, cache], "late")
+    teacher = EncoderTeacher(cache)
+    late = teacher_scores(found, task(), [teacher, teacher], "late")
     for mined, scores in zip(found, late, strict=True):
         texts = [text_of(row, DOCUMENTS) for row in (*mined.positives, *mined.negatives)]
         query = encoder.encode_queries([task().queries[mined.query]]).tokens
@@ -165,7 +167,7 @@ def test_teachers_scores_are_those_of_their_vectors(index: Index, tmp_path: Path
 
 def test_a_teacher_without_the_head_is_refused(index: Index, tmp_path: Path) -> None:
     found = mine(index, task(), tmp_path / "found.jsonl", negatives=5)
-    cache = TeacherCache(FakeEncoder(token_dim=None), tmp_path / "teachers")
+    teacher = EncoderTeacher(TeacherCache(FakeEncoder(token_dim=None), tmp_path / "teachers"))
     with pytest.raises(InputError, match="gives no late scores; ask for dense"):
-        teacher_scores(found, task(), [cache], "late")
-    assert len(teacher_scores(found, task(), [cache], "hybrid")) == len(found)
+        teacher_scores(found, task(), [teacher], "late")
+    assert len(teacher_scores(found, task(), [teacher], "hybrid")) == len(found)

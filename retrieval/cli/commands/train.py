@@ -87,8 +87,8 @@ def train(
         typer.Option(
             "--teacher",
             metavar="SRC",
-            help="Folder or Hub id of a teacher; more than once for several, averaged. The model "
-            "to begin with if not given.",
+            help="Folder or Hub id of a teacher, an encoder or a cross-encoder; more than once for "
+            "several, averaged. The model to begin with if not given.",
         ),
     ] = None,
     teacher_scores: Annotated[

@@ -1,0 +1,196 @@
+"""A cross-encoder: it reads a query and a text together, and gives one score for the two.
+
+It finds nothing by itself, but orders candidates better than encoders that read the two apart
+(Nogueira and Cho, "Passage Re-ranking with BERT", 2019). An ONNX graph runs by ONNX Runtime, other
+checkpoints through sentence-transformers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.encoders.checkpoints import Folder
+from retrieval.encoders.runtimes.sentence_transformers import INSTALL
+from retrieval.encoders.tokenization import clean
+from retrieval.errors import CheckpointError, MissingDependency
+
+GRAPHS = ("model.onnx", "onnx/model.onnx")
+MOST_TOKENS = 512
+"""Of a query and a text together; of what is longer the longer one loses its end."""
+
+_BATCH = 32
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+
+Scores = NDArray[np.float32]
+
+
+class CrossEncoder:
+    """Scores of pairs.
+
+    Attributes:
+        name: to show.
+        fingerprint: of the files that decide what the scores are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        score: Callable[[Sequence[tuple[str, str]]], Scores],
+    ) -> None:
+        """Wrap what scores (query, text) pairs: f32 [n], higher is better."""
+        self.name, self.fingerprint, self._score = name, fingerprint, score
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        """Of (query, text) pairs: f32 [n], higher is better; the scale is the model's own."""
+        read = [(clean(query), clean(text)) for query, text in pairs]
+        order = sorted(range(len(read)), key=lambda at: len(read[at][0]) + len(read[at][1]))
+        made = np.zeros(len(read), np.float32)
+        for first in range(0, len(order), _BATCH):
+            # Of near-equal lengths, since a batch is padded to its longest.
+            rows = order[first : first + _BATCH]
+            made[rows] = self._score([read[row] for row in rows])
+        return made
+
+
+def is_cross_encoder(folder: Folder) -> bool:
+    """Whether a checkpoint scores pairs: its configuration, or its graph's output, says so."""
+    architectures = folder.object("config.json", optional=True).get("architectures")
+    if isinstance(architectures, list) and architectures:
+        return any(str(name).endswith("ForSequenceClassification") for name in architectures)
+    graph = _graph(folder)
+    return graph is not None and not folder.has("modules.json") and _outputs(graph) == ["logits"]
+
+
+def load_cross_encoder(folder: Folder, *, device: str | None = None) -> CrossEncoder:
+    """Load a cross-encoder.
+
+    Args:
+        device: of what runs through sentence-transformers; a graph runs on the CPU.
+
+    Raises:
+        CheckpointError: it cannot be loaded, or gives more than one score for a pair.
+        MissingDependency: it has no graph, and sentence-transformers is not installed.
+    """
+    graph = _graph(folder)
+    if graph is not None and folder.has("tokenizer.json"):
+        score = _by_graph(folder, graph)
+    else:
+        score = _by_sentence_transformers(folder, device)
+    return CrossEncoder(folder.name, _fingerprint(folder), score)
+
+
+def _graph(folder: Folder) -> Path | None:
+    return next((folder.path / name for name in GRAPHS if folder.has(name)), None)
+
+
+def _outputs(graph: Path) -> list[str]:
+    return [output.name for output in _session(graph).get_outputs()]
+
+
+def _session(graph: Path) -> Any:
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    except Exception as wrong:  # ONNX Runtime's errors have no base class of their own
+        raise CheckpointError(
+            f"{graph}: ONNX Runtime cannot load it ({str(wrong).splitlines()[0]}): "
+            "fetch the model again"
+        ) from None
+
+
+def _by_graph(folder: Folder, graph: Path) -> Callable[[Sequence[tuple[str, str]]], Scores]:
+    from retrieval.encoders.tokenization import load_tokenizer
+
+    session = _session(graph)
+    inputs = {one.name for one in session.get_inputs()}
+    if not inputs <= _INPUTS:
+        raise CheckpointError(
+            f"{graph}: reads {', '.join(sorted(inputs - _INPUTS))}, expected a graph that reads "
+            f"{', '.join(sorted(_INPUTS))}"
+        )
+    tokenizer = load_tokenizer(folder.path / "tokenizer.json")
+    tokenizer.enable_truncation(MOST_TOKENS)
+    tokenizer.enable_padding()
+
+    def score(pairs: Sequence[tuple[str, str]]) -> Scores:
+        encoded = tokenizer.encode_batch(list(pairs))
+        columns = {
+            "input_ids": [one.ids for one in encoded],
+            "attention_mask": [one.attention_mask for one in encoded],
+            "token_type_ids": [one.type_ids for one in encoded],
+        }
+        feed = {name: np.array(columns[name], np.int64) for name in inputs}
+        return _one_each(session.run(None, feed)[0], folder.name)
+
+    return score
+
+
+def _by_sentence_transformers(
+    folder: Folder, device: str | None
+) -> Callable[[Sequence[tuple[str, str]]], Scores]:
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise MissingDependency(
+            f"{folder.name}: a cross-encoder without an ONNX graph, which needs "
+            f"sentence-transformers, which is not installed: {INSTALL}"
+        )
+    import sentence_transformers
+    import torch
+
+    try:
+        model = sentence_transformers.CrossEncoder(
+            str(folder.path),
+            device=device,
+            max_length=MOST_TOKENS,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, RuntimeError) as wrong:
+        raise CheckpointError(
+            f"{folder.name}: sentence-transformers cannot load it "
+            f"({(str(wrong).strip().splitlines() or [repr(wrong)])[0]}): fetch the model again"
+        ) from None
+
+    def score(pairs: Sequence[tuple[str, str]]) -> Scores:
+        # As they come: a sigmoid would press the best and the worst together.
+        made = model.predict(
+            list(pairs),
+            batch_size=_BATCH,
+            activation_fn=torch.nn.Identity(),
+            show_progress_bar=False,
+        )
+        return _one_each(np.asarray(made), folder.name)
+
+    return score
+
+
+def _one_each(logits: NDArray[Any], name: str) -> Scores:
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits[:, 0]
+    if logits.ndim != 1:
+        raise CheckpointError(
+            f"{name}: gives {logits.shape[-1]} numbers for a pair, expected a cross-encoder with "
+            "one score, such as those trained on MS MARCO"
+        )
+    return logits.astype(np.float32)
+
+
+def _fingerprint(folder: Folder) -> str:
+    """Of the configuration, the tokenizer and the weights: SHA-256 in hex digits."""
+    digest = hashlib.sha256()
+    names = sorted({*GRAPHS, "config.json", "tokenizer.json", "vocab.txt"})
+    weights = sorted(path.name for path in folder.path.glob("*.safetensors"))
+    for name in (*names, *weights):
+        if folder.has(name):
+            digest.update(name.encode() + b"\0")
+            with (folder.path / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
