@@ -6,6 +6,7 @@ guard        who may ask: Host and Origin, the token; headers of every answer
 requests     bodies and queries as checked values, within limits
 problems     errors as RFC 9457 says them
 indexes      the indexes by name
+following    indexes that follow their files
 endpoints    the table of all that programs may ask
 searching, documents, models, text_embeddings, vector_stores    what the routes do
 openapi      the description of all that

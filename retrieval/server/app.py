@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 
 from retrieval.server.answers import Json
 from retrieval.server.endpoints import endpoints
+from retrieval.server.following import Following
 from retrieval.server.guard import LOOPBACK, Guard
 from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
@@ -45,6 +47,7 @@ def make_app(
     *,
     encoder: str | None = None,
     read_only: bool = False,
+    follow: bool = False,
     hosts: frozenset[str] | None = LOOPBACK,
     token: str | None = None,
     limits: Limits | None = None,
@@ -56,13 +59,15 @@ def make_app(
         folders: of the indexes; the first is the default one.
         encoder: what they were built with, if it is to be loaded from another place.
         read_only: whether documents can be added and deleted.
+        follow: whether indexes are brought up to date when their files change.
         hosts: names that `Host` may have; None is any.
         token: what requests must bring; None is nothing.
         limits: what a request may take.
         agents: makes of the indexes what answers agents; None answers none.
 
     Raises:
-        InputError: two indexes have one name.
+        InputError: two indexes have one name, or there is nothing to follow.
+        RetrievalError: an index that is to follow its files cannot be opened.
     """
     indexes = Indexes(folders, encoder=encoder)
     limits = limits or Limits()
@@ -89,11 +94,16 @@ def make_app(
         return Json({"status": "ready"})
 
     answering = None if agents is None else agents(indexes.kept)
+    following = Following(indexes) if follow else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         threading.Thread(target=indexes.warm, name="warm", daemon=True).start()
+        if following is not None:
+            following.start()
         yield
+        if following is not None:
+            await anyio.to_thread.run_sync(following.stop)
         if answering is not None:
             answering.close()
         indexes.close()

@@ -31,6 +31,7 @@ def serve(
     port: int = 7700,
     uds: Path | None = None,
     read_only: bool = False,
+    follow: bool = False,
     token_file: Path | None = None,
     encoder: str | None = None,
     agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
@@ -44,6 +45,7 @@ def serve(
         port: 0 is any that is free.
         uds: a Unix socket to listen on, in the place of an address.
         read_only: whether documents can be added and deleted.
+        follow: whether indexes are brought up to date when their files change.
         token_file: its first line is what requests must bring.
         encoder: what the indexes were built with, if it is to be loaded from another place.
         agents: see `make_app`.
@@ -63,7 +65,13 @@ def serve(
     # Where a token is needed, a page of another site does not know it, whatever name it came by.
     hosts = LOOPBACK | {host.lower()} if uds is None and token is None else None
     app = make_app(
-        folders, encoder=encoder, read_only=read_only, hosts=hosts, token=token, agents=agents
+        folders,
+        encoder=encoder,
+        read_only=read_only,
+        follow=follow,
+        hosts=hosts,
+        token=token,
+        agents=agents,
     )
     config = uvicorn.Config(
         app,

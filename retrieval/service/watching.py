@@ -60,16 +60,9 @@ def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
     """Whether something changed since, again and again; at first and every so often if nothing."""
     from watchfiles import watch as watched
 
-    base = index.path.parent
-    places = [(base / root).resolve() for root in roots_of(index)]
+    folders, single = _places(index)
     own = str(index.path.resolve())
-    folders = [place for place in places if place.is_dir()]
-    files = _Files([place for place in places if place.is_file()])
-    if not folders and not files.paths:
-        raise InputError(
-            f"the index at {index.path} was given nothing that is there; "
-            "name files or folders: retrieval index PATH --watch"
-        )
+    files = _Files(single)
     if not folders:
         while not stop.wait(LOOK_MS / 1000):
             yield files.changed()
@@ -90,6 +83,29 @@ def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
             f"the system cannot watch all folders ({error}); raise its limit "
             "(fs.inotify.max_user_watches on Linux), or set WATCHFILES_FORCE_POLLING=1"
         ) from error
+
+
+def check_watchable(index: Index) -> None:
+    """Refuse an index that was given nothing that is there.
+
+    Raises:
+        InputError: it was not.
+    """
+    _places(index)
+
+
+def _places(index: Index) -> tuple[list[Path], list[Path]]:
+    """The folders and the files that an index was given, and that are there."""
+    base = index.path.parent
+    places = [(base / root).resolve() for root in roots_of(index)]
+    folders = [place for place in places if place.is_dir()]
+    files = [place for place in places if place.is_file()]
+    if not folders and not files:
+        raise InputError(
+            f"the index at {index.path} was given nothing that is there; "
+            "name files or folders: retrieval index PATH --watch"
+        )
+    return folders, files
 
 
 def _is_own(path: str, index: str) -> bool:

@@ -36,6 +36,10 @@ def serve(
             "--uds", metavar="PATH", help="Unix socket to listen on, in the place of an address."
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Bring indexes up to date when their files change."),
+    ] = False,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse to add and delete documents.")
     ] = False,
@@ -92,6 +96,7 @@ def serve(
         port=port,
         uds=uds,
         read_only=read_only,
+        follow=watch,
         token_file=token_file,
         encoder=encoder,
         agents=partial(StreamableHttp, allow_write=allow_write),
