@@ -1,6 +1,7 @@
 # make demo   install the package, index docs/, search it
 # make test   everything that a change must pass
 # make quick  lint and the tests of the lower rooms, in under a minute
+# make soak   the campaign against faults, for hours; goes on where it was stopped
 #
 # Needs make, a C compiler and Python 3.11 or newer. `make PYTHON=/path/to/python demo` names one.
 
@@ -15,7 +16,7 @@ NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo readme test quick lint types unit sanitize format clean
+.PHONY: help demo readme test quick soak lock lint types unit sanitize format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,6 +40,17 @@ test: lint types unit sanitize
 quick: lint
 	$(TEST)/bin/python -m pytest -n auto -m "not slow" --durations=5 --durations-min=0.5 tests/documents tests/files tests/indexes tests/service \
 		$(wildcard tests/test_*.py)
+
+# MINUTES=90 starts nothing after that; what was done is kept in build/soak.json.
+soak: $(TEST)/.installed
+	@mkdir -p build
+	$(TEST)/bin/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) 2> build/soak.log
+
+# The base install by version and checksum, for releases, and whose it is.
+lock: $(TEST)/.installed
+	uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+		--no-header --quiet --output-file requirements.lock
+	$(TEST)/bin/python -m tests.docs.notice > NOTICE
 
 lint: $(TEST)/.installed
 	$(TEST)/bin/ruff check

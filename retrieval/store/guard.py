@@ -33,6 +33,29 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise translated from error
 
 
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise what the operating system says of an index's files as a StorageError that names one.
+
+    For a block in which nobody else's files are read.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, folder) from error
+
+
+def disk_error(error: OSError, folder: Path) -> StorageError:
+    """The StorageError for an error of the operating system at the index in `folder`."""
+    place = error.filename if isinstance(error.filename, str) else folder
+    if error.errno in _FULL:
+        return StorageError(f"no space left to write {place}; free some and run it again")
+    return StorageError(
+        f"{place} cannot be read or written ({error.strerror or error}); check the disk, the "
+        "rights of the folder and the limits of this process, and run it again"
+    )
+
+
 def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
     """The StorageError that says what an SQLite error means here; None for a mistake in code."""
     code = getattr(error, "sqlite_errorcode", None)

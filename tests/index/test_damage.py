@@ -7,91 +7,40 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound, StorageError
+from retrieval.errors import IndexCorrupted, IndexFormatError, StorageError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION
-from retrieval.types import RETRIEVERS, Document
+from retrieval.types import RETRIEVERS
 
+from .damaging import (
+    diagnose,
+    empty,
+    flip,
+    halve,
+    lengthen,
+    make,
+    observe,
+    remove,
+    segment_files,
+    shorten,
+)
 from .fake_encoder import FakeEncoder
-
-QUERIES = ["word3 common", "word17", "title4 common"]
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index with several segments, dead passages, metadata and a file larger than a page."""
     folder = tmp_path_factory.mktemp("good") / "index"
-    with Index.create(folder, encoder=FakeEncoder(), passage_tokens=20) as index:
-        for batch in range(3):
-            index.add(
-                Document(
-                    f"d{n}", f"word{n} common " * (1 + n % 7) + "é", f"title{n}", {"n": n, "t": "x"}
-                )
-                for n in range(batch * 15, batch * 15 + 15)
-            )
-        index.delete(["d1", "d20"])
-        assert index.verify() == []
+    make(folder)
     return folder
 
 
 @pytest.fixture
 def copy(good: Path, tmp_path: Path) -> Path:
     return shutil.copytree(good, tmp_path / "copy")
-
-
-def observe(folder: Path) -> dict[str, Any]:
-    """All that a user can ask of the index."""
-    with Index.open(folder, encoder=FakeEncoder()) as index:
-        seen: dict[str, Any] = {f"d{n}": index.get(f"d{n}") for n in range(45)}
-        for retriever in RETRIEVERS:
-            seen[retriever] = index.search_batch(QUERIES, 20, retriever=retriever)
-            seen[f"{retriever} where"] = index.search("common", retriever=retriever, where="n < 9")
-        return seen
-
-
-def diagnose(folder: Path) -> list[str]:
-    """What opening or verifying reports."""
-    try:
-        with Index.open(folder, encoder=FakeEncoder()) as index:
-            return index.verify()
-    except (IndexCorrupted, IndexNotFound, IndexFormatError) as error:
-        return [str(error)]
-
-
-def flip(file: Path, rng: random.Random) -> None:
-    data = bytearray(file.read_bytes())
-    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    file.write_bytes(data)
-
-
-def halve(file: Path, _: random.Random) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def shorten(file: Path, _: random.Random) -> None:
-    file.write_bytes(file.read_bytes()[:-1])
-
-
-def lengthen(file: Path, _: random.Random) -> None:
-    file.write_bytes(file.read_bytes() + b"\0")
-
-
-def empty(file: Path, _: random.Random) -> None:
-    file.write_bytes(b"")
-
-
-def remove(file: Path, _: random.Random) -> None:
-    file.unlink()
-
-
-def segment_files(folder: Path) -> list[Path]:
-    files = sorted(path for path in (folder / "segments").rglob("*") if path.is_file())
-    return [file for file in files if file.suffix != ".lock"]  # tantivy's, made by any reader
 
 
 @pytest.mark.parametrize("damage", [flip, halve, shorten, lengthen, empty, remove])

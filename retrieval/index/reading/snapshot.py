@@ -16,6 +16,7 @@ from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
 from retrieval.indexes import Filter, LateSearcher, parse_key, register_functions
 from retrieval.store import Condition, Store, ValueCount
+from retrieval.store.guard import disk_error
 
 _FEW = 16
 """Of so many passages one is looked up in no more time than its share of all takes."""
@@ -139,14 +140,23 @@ class Snapshot:
         except Exception as error:
             # Not every search sums up every file; what trips over a damaged one ends here.
             explanation = _explanation(self.store)
-            if explanation is None:
-                raise
-            raise explanation from error
+            if explanation is not None:
+                raise explanation from error
+            # The encoder is the user's own, and may read files, too.
+            if isinstance(error, OSError) and _names(error, self.store.folder):
+                raise disk_error(error, self.store.folder) from error
+            raise
 
     def _mask(self, ids: NDArray[np.int64], *, value: bool) -> NDArray[np.bool_]:
         mask = np.full(self.store.next_passage, not value)
         mask[ids[(ids >= 0) & (ids < len(mask))]] = value
         return mask
+
+
+def _names(error: OSError, folder: Path) -> bool:
+    """Whether an error of the operating system names a file of the folder."""
+    name = error.filename
+    return isinstance(name, str) and Path(name).is_relative_to(folder)
 
 
 def condition_of(where: Filter | None) -> Condition:
@@ -179,9 +189,11 @@ def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
                         f"or delete {folder} and index again"
                     ) from error
                 explanation = _explanation(store)
-            if explanation is None:
-                raise
-            raise explanation from error
+            if explanation is not None:
+                raise explanation from error
+            if isinstance(error, OSError):
+                raise disk_error(error, folder) from error
+            raise
         except BaseException:
             store.close()
             raise

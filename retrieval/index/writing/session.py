@@ -34,7 +34,7 @@ from retrieval.store import (
     WriterLock,
 )
 from retrieval.store.files import damage
-from retrieval.store.guard import is_disk_full
+from retrieval.store.guard import disk_errors, is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -99,7 +99,7 @@ class Session:
 
     def __enter__(self) -> Session:
         """Take the lock, open the store, sweep."""
-        with contextlib.ExitStack() as stack:
+        with disk_errors(self._folder), contextlib.ExitStack() as stack:
             stack.enter_context(WriterLock(self._folder / LOCK, self._timeout))
             self.store = stack.enter_context(
                 contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
@@ -132,8 +132,9 @@ class Session:
 
     def write_vectors(self, buffer: VectorBuffer) -> None:
         """Write what waits in the buffer as a segment, which the next commit will name."""
-        folder = self._folders.new(vectors.KIND)
-        buffer.write(folder)
+        with disk_errors(self._folder):
+            folder = self._folders.new(vectors.KIND)
+            buffer.write(folder)
         self._folders.waiting.append(folder.name)
 
     def commit(

@@ -18,7 +18,7 @@ from retrieval.index.segments import LEXICAL
 from retrieval.indexes import write_lexical
 from retrieval.store.copies import text_hash
 from retrieval.store.files import seal
-from retrieval.store.guard import sqlite_errors
+from retrieval.store.guard import disk_errors, sqlite_errors
 from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
 from retrieval.types import Context, Document, LateOptions
@@ -36,6 +36,7 @@ def upgrade(folder: Path) -> None:
         IndexNotFound: there is no index.
         IndexLocked: another process is writing.
         IndexFormatError: the format is old and the folder cannot be written.
+        StorageError: the disk is full or fails.
     """
     if not os.access(folder, os.W_OK):
         raise IndexFormatError(
@@ -43,6 +44,7 @@ def upgrade(folder: Path) -> None:
             f"{FORMAT_VERSION}, since its folder cannot be written; open it once as someone who may"
         )
     with (
+        disk_errors(folder),
         WriterLock(folder / LOCK),
         sqlite_errors(folder / DATABASE),
         closing(connect(folder, oldest=1)[0]) as database,

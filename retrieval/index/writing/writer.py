@@ -27,6 +27,7 @@ from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY
 from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store.guard import disk_errors
 from retrieval.types import (
     Document,
     Embeddings,
@@ -224,19 +225,21 @@ class Writer:
             self._session.write_vectors(self._buffer)
         changes = (self._encoded, self._relabel, self._deleted, self._sources, self._remembered)
         if any(changes):
-            self._session.commit(
-                add=self._encoded,
-                delete=sorted(self._deleted),
-                relabel=self._relabel,
-                sources=self._sources,
-                remember=self._remembered,
-            )
+            with disk_errors(self.store.folder):
+                self._session.commit(
+                    add=self._encoded,
+                    delete=sorted(self._deleted),
+                    relabel=self._relabel,
+                    sources=self._sources,
+                    remember=self._remembered,
+                )
         self._forget()
 
     def compact(self) -> int:
         """Commit, and rewrite the segments as one of each kind; how many dead passages went."""
         self.commit()
-        return self._session.compact()
+        with disk_errors(self.store.folder):
+            return self._session.compact()
 
     def _forget(self) -> None:
         """Start over after a commit."""

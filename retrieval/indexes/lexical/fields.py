@@ -36,7 +36,7 @@ FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol")
 """
 
 FIELD_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.5}
+    {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.35}
 )
 """What a match in each field counts, as a factor of its BM25 score."""
 
@@ -87,7 +87,7 @@ def create(folder: Path) -> Any:
     builder.add_text_field(PRESENT, tokenizer_name="raw", index_option="basic")
     for name in names():
         builder.add_text_field(name, tokenizer_name=_ANALYZER, index_option="position")
-    with _path_in_utf8(folder) as path:
+    with write_failure(folder), _path_in_utf8(folder) as path:
         index = tantivy.Index(builder.build(), path)
     index.register_tokenizer(_ANALYZER, analyzer())
     return index

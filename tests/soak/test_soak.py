@@ -1,0 +1,77 @@
+"""A part of the campaign that takes seconds; `make soak` runs all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import damage, failing_calls, inputs, power_loss, readers, sequences
+from .disk_model import Disk, Record
+from .interposing import build
+from .stages import Stage, Tally
+
+FEW = {
+    failing_calls.KILLS: 24,
+    failing_calls.CALLS: 40,
+    damage.FLIPS: 40,
+    damage.REPLACES: 40,
+    inputs.STAGE: 200,
+    readers.STAGE: 1,
+    sequences.STAGE: 2,
+}
+NEEDS_A_COMPILER = {failing_calls.KILLS, failing_calls.CALLS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", FEW, ids=lambda stage: stage.name)
+def test_a_few_trials(stage: Stage, tmp_path: Path) -> None:
+    if stage in NEEDS_A_COMPILER and build(tmp_path) is None:
+        pytest.skip("needs Linux and a C compiler")
+    tally = Tally()
+    stage.run(range(FEW[stage]), tally, tmp_path)
+    assert tally.faults == []
+    assert tally.trials == FEW[stage]
+    if stage.name == "calls":  # otherwise no call failed, and nothing was shown
+        assert tally.outcomes["refused in one line"] > FEW[stage] / 4
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
+    folder = tmp_path_factory.mktemp("trace")
+    if build(folder) is None:
+        pytest.skip("needs Linux and a C compiler")
+    return power_loss.traced(folder, 0)
+
+
+def _faults(root: Path, records: list[Record], place: Path) -> list[str]:
+    """What a cut leaves wrong after every fiftieth record, with nothing kept that may be lost."""
+    faults = []
+    for length in range(0, len(records), 50):
+        disk = Disk(root)
+        for record in records[:length]:
+            disk.play(record)
+        left = place / str(length)
+        place.mkdir(exist_ok=True)
+        disk.cut(left, None)
+        trouble = power_loss.judged(left / "index", power_loss.allowed(records[:length]))
+        faults += [trouble] if trouble else []
+    return faults
+
+
+@pytest.mark.slow
+def test_a_power_cut_loses_nothing(trace: tuple[Path, list[Record]], tmp_path: Path) -> None:
+    root, records = trace
+    assert _faults(root, records, tmp_path) == []
+
+
+@pytest.mark.slow
+def test_the_model_of_a_disk_loses_what_is_not_forced(
+    trace: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    """A program that forgot to force one kind of file would be found."""
+    root, records = trace
+    for forgotten in ("store.sqlite-wal", "late.codes.npy", "segments"):
+        left = [it for it in records if it.what != "sync" or not it.parts[0].endswith(forgotten)]
+        assert len(left) < len(records)
+        assert _faults(root, left, tmp_path / forgotten) != []
