@@ -87,6 +87,29 @@ class Encoder(Protocol):
         """Embeddings of the query side, in the order given."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A text that was ranked.
+
+    Attributes:
+        index: its place among the texts that were given.
+        score: what they are ordered by, higher is better; -inf for a text without words.
+        text: the text.
+    """
+
+    index: int
+    score: float
+    text: str
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """What puts texts in order: an encoder that compares them, a cross-encoder, or one's own."""
+
+    def rerank(self, query: str, texts: Sequence[str], k: int | None = None) -> list[Ranked]:
+        """The k texts, or all, that answer a query best, best first."""
+
+
 @runtime_checkable
 class VectorLocator(Protocol):
     """An encoder that says where in a text its token vectors are, so that matches can be shown."""

@@ -13,5 +13,9 @@ from hypothesis import settings
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# Read when Haystack is imported: nothing is to be sent, nor written into the home folder.
+os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")
+os.environ.setdefault("HAYSTACK_AUTO_TRACE_ENABLED", "False")
+
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")

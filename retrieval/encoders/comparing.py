@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
-from retrieval.types import Embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A text that was ranked.
-
-    Attributes:
-        index: its place among the texts that were given.
-        score: what they are ordered by, higher is better; -inf for a text without words.
-        text: the text.
-    """
-
-    index: int
-    score: float
-    text: str
+from retrieval.types import Embeddings, Ranked
 
 
 class Comparing(ABC):
@@ -71,16 +55,38 @@ class Comparing(ABC):
         Raises:
             InputError: the query is no text or has no words, or they are no list of texts.
         """
-        if not isinstance(query, str) or not query.strip():
-            raise InputError(f"query {query!r} is no query; give a text of at least one word")
-        if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
-            raise InputError(f"k={k!r} asks for no text; give a number of at least 1, or None")
-        listed = texts if isinstance(texts, str) or texts is None else list(texts)
+        listed = checked_query(query, texts, k)
         made = self.encode_documents(listed)
-        scores = scores_of(self.encode_queries([query]), made)
-        scores[[not text.strip() for text in listed]] = -np.inf
-        order = np.argsort(-scores, kind="stable")[:k]
-        return [Ranked(int(at), float(scores[at]), listed[at]) for at in order]
+        return ranked(scores_of(self.encode_queries([query]), made), listed, k)
+
+
+def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
+    """The texts, as a list, of what can be ranked.
+
+    Raises:
+        InputError: the query is no text or has no words, they are no list of texts, or k is none.
+    """
+    if not isinstance(query, str) or not query.strip():
+        raise InputError(f"query {query!r} is no query; give a text of at least one word")
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
+        raise InputError(f"k={k!r} asks for no text; give a number of at least 1, or None")
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InputError(f"{texts!r:.60} was given to be ranked; give a list of texts")
+    listed = list(texts)
+    for text in listed:
+        if not isinstance(text, str):
+            raise InputError(
+                f"{text!r:.60} was given to be ranked, which is no text; give a list of texts"
+            )
+    return listed
+
+
+def ranked(scores: NDArray[np.float32], texts: Sequence[str], k: int | None) -> list[Ranked]:
+    """The k texts, or all, of the highest scores, f32 [n]; those without words come last."""
+    scores = scores.copy()
+    scores[[not text.strip() for text in texts]] = -np.inf
+    order = np.argsort(-scores, kind="stable")[:k]
+    return [Ranked(int(at), float(scores[at]), texts[at]) for at in order]
 
 
 def scores_of(query: Embeddings, texts: Embeddings) -> NDArray[np.float32]:

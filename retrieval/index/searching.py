@@ -15,13 +15,13 @@ from retrieval.errors import InputError
 from retrieval.hits import Hits
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among, of_queries, of_query
-from retrieval.index.listing import Params
+from retrieval.index.listing import Params, checked_id
 from retrieval.index.reading import answering, explain
-from retrieval.index.reading.search import Request
+from retrieval.index.reading.search import Request, query_problem
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.stored import stored_vectors
 from retrieval.indexes import Filter, Where, as_filter
-from retrieval.types import Embeddings, Hit, Hybrid, Passage, Retriever, TokenMatch
+from retrieval.types import Embeddings, Hit, Hybrid, Passage, Reranker, Retriever, TokenMatch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,7 +51,11 @@ class Searching(ABC):
         rescore: int = 0,
         copies: bool = False,
         group: Literal["document"] | None = None,
+        per_group: int | None = None,
         min_relevance: float = 0.0,
+        diversity: float = 0.0,
+        reranker: Reranker | None = None,
+        rerank: int = 50,
         offset: int = 0,
         vector: ArrayLike | None = None,
         tokens: ArrayLike | None = None,
@@ -77,8 +81,15 @@ class Searching(ABC):
                 its `copies` names the others.
             group: `document` gives k documents: each the hit of its best passage, whose `others`
                 are what else of the document is among the hundred best passages.
+            per_group: at most so many passages of one document, a hit and its `others` counted
+                together; None is all.
             min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
                 query.
+            diversity: what it counts that passages are unlike those before them, from 0 to 1, by
+                maximal marginal relevance among the hundred best; the score is its value.
+            reranker: puts the best passages in order by reading them, context and all: an encoder,
+                a CrossEncoder, or a Reranker of one's own. The score is its score.
+            rerank: how many it is given; the others stay behind them.
             offset: how many of the best are left out: pages of a list are `offset` 0, k, 2 k, ...
             vector: the query's dense vector [D], in the place of what the encoder would make.
             tokens: the query's token vectors [m, d], the same. Without a query, `hybrid` fuses
@@ -96,6 +107,8 @@ class Searching(ABC):
                 query = None
             with self._using() as snapshot:
                 given = of_query(vector, tokens, snapshot.store.settings)
+        elif (problem := query_problem(query)) is not None:
+            raise InputError(problem)
         return self.search_batch(
             None if query is None and given is not None else [cast(str, query)],
             k,
@@ -106,7 +119,11 @@ class Searching(ABC):
             rescore=rescore,
             copies=copies,
             group=group,
+            per_group=per_group,
             min_relevance=min_relevance,
+            diversity=diversity,
+            reranker=reranker,
+            rerank=rerank,
             offset=offset,
             embeddings=given,
         )[0]
@@ -128,13 +145,18 @@ class Searching(ABC):
         rescore: int = 0,
         copies: bool = False,
         group: Literal["document"] | None = None,
+        per_group: int | None = None,
         min_relevance: float = 0.0,
+        diversity: float = 0.0,
+        reranker: Reranker | None = None,
+        rerank: int = 50,
         offset: int = 0,
         embeddings: Embeddings | None = None,
     ) -> list[Hits]:
         """As `search`, for many queries, which see one generation.
 
-        Those with the same filter are encoded together.
+        Those with the same filter are encoded together. One that is empty or no text has no hits,
+        and `logging.getLogger("retrieval")` is told.
 
         Args:
             queries: their texts; None if `embeddings` say it all.
@@ -166,24 +188,73 @@ class Searching(ABC):
             group,
             min_relevance,
             offset,
+            per_group,
+            diversity,
+            reranker,
+            rerank,
             embeddings,
         )
         filters = _each(where, params, len(asked))
+        good = range(len(asked)) if embeddings is not None else _askable(asked)
         found: dict[int, list[Hit]] = {}
         since = time.monotonic()
         with self._using() as snapshot:
             for chosen in dict.fromkeys(filters) or [None]:
-                places = [at for at, own in enumerate(filters) if own == chosen]
+                places = [at for at in good if filters[at] == chosen]
                 some = replace(request, where=chosen, given=among(embeddings, places))
                 texts = [asked[at] for at in places]
                 answers = answering.answer(snapshot, self._encoder, texts, some)
                 found |= zip(places, answers, strict=True)
         spent = 1000 * (time.monotonic() - since)
         _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
-        return [Hits(found[at]) for at in range(len(asked))]
+        return [Hits(found.get(at, ())) for at in range(len(asked))]
+
+    def similar(
+        self,
+        id: str,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        params: Params | None = None,
+        **options: Any,
+    ) -> Hits:
+        """The k documents that are most like this one, without itself, each by its best passage.
+
+        By the mean of the dense vectors of its passages or, where there are none, by the token
+        vectors of its first passage. A document without vectors is like no other.
+
+        Args:
+            id: of a document in the index.
+            k: at least 1.
+            where: what they fulfil, see `search`.
+            params: values for the parameters of `where`.
+            options: what else `search` takes.
+
+        Raises:
+            InputError: there is no document with this id.
+        """
+        own = Filter.parse({"id": checked_id(id)})
+        with self._using() as snapshot:
+            if snapshot.store.find(id) is None:
+                raise InputError(f"there is no document {id!r}; give the id of one, see `ids`")
+            with snapshot.guarded():
+                kept = [made for _, made in stored_vectors(snapshot, snapshot.allowed(own))]
+        dense = [made.dense for made in kept if made.dense is not None]
+        vector = sum(rows.sum(axis=0) for rows in dense) if dense else None
+        tokens = next((made.tokens for made in kept if made.tokens is not None), None)
+        if vector is None and (tokens is None or not len(tokens)):
+            return Hits()
+        others = ~own if where is None else ~own & Filter.parse(where, params)
+        asked: dict[str, Any] = {"group": "document", "where": others, "k": k}
+        by = {"tokens": tokens} if vector is None else {"vector": vector}
+        return self.search(**asked | by | options)
 
     def vectors(
-        self, where: Where | None = None, *, params: Params | None = None
+        self,
+        where: Where | None = None,
+        *,
+        passages: Iterable[Passage] | None = None,
+        params: Params | None = None,
     ) -> Iterator[tuple[Passage, Embeddings]]:
         """Every passage with its embeddings as they are kept, one after another.
 
@@ -192,20 +263,34 @@ class Searching(ABC):
 
         Args:
             where: of the documents and passages that fulfil it, see `search`.
+            passages: of these alone, such as `hit.passage`; one that is not there is left out.
             params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
+            InputError: `passages` are none.
         """
         chosen = as_filter(where, params)
+        wanted = None
+        if passages is not None:
+            given = [] if isinstance(passages, str) else list(passages)
+            if not all(isinstance(one, Passage) for one in given):
+                raise InputError(f"{passages!r:.60} was given; give Passages, as `hit.passage` is")
+            wanted = {(one.document_id, one.ordinal) for one in given}
+            named = Filter.parse({"id": {"$in": list({id for id, _ in wanted})}})
+            chosen = named if chosen is None else chosen & named
         with self._using():  # raises now if the index was closed
-            return self._vectors(chosen)
+            return self._vectors(chosen, wanted)
 
-    def _vectors(self, where: Filter | None) -> Iterator[tuple[Passage, Embeddings]]:
+    def _vectors(
+        self, where: Filter | None, wanted: set[tuple[str, int]] | None
+    ) -> Iterator[tuple[Passage, Embeddings]]:
         with self._using() as snapshot:
             with snapshot.guarded():
                 allowed = snapshot.allowed(where)
-            yield from stored_vectors(snapshot, allowed)
+            for passage, made in stored_vectors(snapshot, allowed):
+                if wanted is None or (passage.document_id, passage.ordinal) in wanted:
+                    yield passage, made
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
         """Why late interaction scores hits as it does: what each token of the query matched best.
@@ -227,6 +312,18 @@ class Searching(ABC):
         with self._using() as snapshot:
             explain.check(snapshot, query, hits)
             return explain.explain(snapshot, self._encoder, query, hits)
+
+
+def _askable(queries: Sequence[str]) -> list[int]:
+    """The places of queries that can be asked; the others are logged."""
+    good = []
+    for at, query in enumerate(queries):
+        problem = query_problem(query)
+        if problem is None:
+            good.append(at)
+        else:
+            _LOG.warning("query %d of %d has no hits: %s", at, len(queries), problem)
+    return good
 
 
 def _by_vectors(given: Embeddings, hybrid: Hybrid | None) -> tuple[Retriever, Hybrid | None]:

@@ -22,6 +22,7 @@ def test_python_examples_run(page: Path, project: Path, capsys: pytest.CaptureFi
     if page.name == "integrations.md":
         pytest.importorskip("langchain_core")
         pytest.importorskip("mteb")
+        pytest.importorskip("haystack")
     namespace: dict[str, object] = {}
     for block in blocks(page, "python"):
         source = "\n" * (block.line - 1) + block.text

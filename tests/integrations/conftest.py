@@ -10,9 +10,9 @@ from tests.index.fake_encoder import FakeEncoder
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marks of langchain-tests, whose plugins are left out."""
+    """The marks of the libraries' own tests, whose plugins are left out."""
     for mark in ("asyncio", "benchmark", "codspeed", "vcr"):
-        config.addinivalue_line("markers", f"{mark}: of langchain-tests")
+        config.addinivalue_line("markers", f"{mark}: of langchain-tests or haystack.testing")
 
 
 @pytest.fixture

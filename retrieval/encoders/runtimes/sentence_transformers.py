@@ -134,12 +134,12 @@ def load(
         # A module without weights has no file of either kind; one with a pickle alone is refused.
         if any(part.path.glob("*.safetensors")) or any(part.path.glob("*.bin")):
             weight_files(part)
-    package = _package(folder, reason)
+    library = package(folder.name, reason)
     from retrieval.encoders.runtimes.torch import choose_device, default_dtype
 
     chosen = choose_device(device)
     try:
-        model = (package.MultiVectorEncoder if late else package.SentenceTransformer)(
+        model = (library.MultiVectorEncoder if late else library.SentenceTransformer)(
             str(folder.path),
             device=str(chosen),
             trust_remote_code=False,
@@ -158,8 +158,12 @@ def load(
     )
 
 
-def _package(folder: Folder, reason: str) -> Any:
-    """The library, if it is there and new enough."""
+def package(name: str, reason: str) -> Any:
+    """The library, if it is there and new enough, for the model of this name.
+
+    Raises:
+        MissingDependency: it is not.
+    """
     try:
         import sentence_transformers
     except ImportError:
@@ -169,8 +173,7 @@ def _package(folder: Folder, reason: str) -> Any:
             return sentence_transformers
         found = f"is {sentence_transformers.__version__}, older than 6"
     raise MissingDependency(
-        f"{folder.name}: {reason}; it would run through sentence-transformers, which {found}: "
-        f"{INSTALL}"
+        f"{name}: {reason}; it would run through sentence-transformers, which {found}: {INSTALL}"
     )
 
 

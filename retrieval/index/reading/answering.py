@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -12,8 +13,10 @@ from retrieval.cancellation import check_cancelled
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among
 from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.diversity import CHOSEN_FROM, diverse
 from retrieval.index.reading.hits import Listed, hits
 from retrieval.index.reading.relevance import relevances
+from retrieval.index.reading.reranking import reranked
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
@@ -73,7 +76,13 @@ def _listed(
     """What is shown of each query's ranking, which is made deeper until there is enough."""
     lists: dict[int, Listed] = {}
     left = list(range(len(queries)))
-    depth = max(request.depth, request.rescore, GROUPED if request.group else 1)
+    depth = max(
+        request.depth,
+        request.rescore,
+        request.rerank if request.reranker else 0,
+        GROUPED if request.group else 1,
+        CHOSEN_FROM if request.diversity else 1,
+    )
     while left:
         asked = [queries[place] for place in left]
         ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
@@ -82,8 +91,12 @@ def _listed(
             enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
             run = ranking.run.first(enough)
             exhausted = len(ranking.run) < depth or depth >= snapshot.passages
-            distinct = run if request.copies else _distinct(snapshot, run)
-            listed = _shown(snapshot, ranking, distinct, request)
+            chosen = run if request.copies else _distinct(snapshot, run)
+            if request.diversity:
+                chosen = diverse(snapshot, chosen, request.diversity)
+            if request.per_group is not None:
+                chosen = _limited(snapshot, chosen, request.per_group)
+            listed = _shown(snapshot, ranking, chosen, request)
             listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=False))
             if exhausted or enough < len(ranking.run) or len(listed.run) >= request.k:
                 lists[place] = listed
@@ -110,6 +123,8 @@ def _ranked(
     )
     if request.rescore:
         ranked = rescoring.rescored(snapshot, slot, queries, ranked, request.rescore)
+    if request.reranker is not None:
+        ranked = reranked(snapshot, queries, ranked, request.reranker, request.rerank)
     return ranked
 
 
@@ -120,18 +135,33 @@ def _distinct(snapshot: Snapshot, run: Run) -> Run:
     return run.at(_firsts([_known(snapshot, hashes, id) for id in ids]))
 
 
+def _limited(snapshot: Snapshot, run: Run, most: int) -> Run:
+    """The run with the first so many passages of each document."""
+    kept: list[int] = []
+    counts: Counter[int] = Counter()
+    for place, owner in enumerate(_owners(snapshot, run)):
+        counts[owner] += 1
+        if counts[owner] <= most:
+            kept.append(place)
+    return run.at(np.array(kept, np.int64))
+
+
+def _owners(snapshot: Snapshot, run: Run) -> list[int]:
+    """The number of each passage's document."""
+    ids = run.ids.tolist()
+    rows = snapshot.store.passages(ids)
+    return [_known(snapshot, rows, id).document for id in ids]
+
+
 def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> Listed:
     """The k passages of the run that are hits, and those that stand below them."""
     if request.group is None:
         return Listed(_page(run, request), ranking.by)
-    ids = run.ids.tolist()
-    rows = snapshot.store.passages(ids)
-    owners = np.array([_known(snapshot, rows, id).document for id in ids], np.int64)
+    owners = np.array(_owners(snapshot, run), np.int64)
     best = _page(run.at(_firsts(owners)), request)
     near = np.isin(run.ids, ranking.run.ids[:GROUPED]) & ~np.isin(run.ids, best.ids)
-    others = {
-        id: run.at(np.flatnonzero(near & (owners == rows[id].document))) for id in best.ids.tolist()
-    }
+    own = dict(zip(run.ids.tolist(), owners.tolist(), strict=True))
+    others = {id: run.at(np.flatnonzero(near & (owners == own[id]))) for id in best.ids.tolist()}
     return Listed(best, ranking.by, others)
 
 

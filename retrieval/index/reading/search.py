@@ -16,7 +16,7 @@ from retrieval.index.reading.retrievers import SINGLE, has_head
 from retrieval.index.reading.runs import Query, Ranking
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import Filter, parse_query
-from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Retriever
+from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Reranker, Retriever
 
 QUERY_CHARACTERS = 1 << 15
 """Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
@@ -39,6 +39,10 @@ class Request:
     group: Literal["document"] | None = None
     min_relevance: float = 0.0
     offset: int = 0
+    per_group: int | None = None
+    diversity: float = 0.0
+    reranker: Reranker | None = None
+    rerank: int = 50
     given: Embeddings | None = None
 
     @property
@@ -77,11 +81,7 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
     least = request.min_relevance
     if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
-    for query in queries:
-        if not isinstance(query, str):
-            raise InputError(f"query {query!r} is not a text; give a str")
-        if not query.strip() and request.given is None:
-            raise InputError("the query is empty; give at least one word")
+    _check_choice(snapshot, queries, request)
     settings = snapshot.store.settings
     if retriever == "hybrid" and hybrid is not None and not retrievers(snapshot, hybrid):
         wanted = " and ".join(name for name, weight in hybrid.weights.items() if weight)
@@ -96,6 +96,43 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
             f"{settings.encoder_name!r} of this index lacks; search with "
             f"{', '.join(others)} or hybrid"
         )
+
+
+def query_problem(query: object) -> str | None:
+    """Why a query cannot be asked by its text, or None."""
+    if not isinstance(query, str):
+        return f"query {query!r:.60} is not a text; give a str"
+    return None if query.strip() else "the query is empty; give at least one word"
+
+
+def _check_choice(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
+    """Refuse what cannot be chosen of a ranking, see `check`."""
+    per_group, rerank, share = request.per_group, request.rerank, request.diversity
+    if per_group is not None and (_no_count(per_group) or per_group < 1):
+        raise InputError(
+            f"per_group={per_group!r} is no number of passages; give one from 1 on, or None"
+        )
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
+    if share and snapshot.store.settings.dense_dim is None:
+        raise EncoderError(
+            "diversity compares dense vectors, and the index has none; search without it"
+        )
+    if request.reranker is None:
+        return
+    if not isinstance(request.reranker, Reranker):
+        raise InputError(
+            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give an "
+            "encoder, a CrossEncoder or a Reranker of your own"
+        )
+    if _no_count(rerank) or rerank < 1:
+        raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")
+    if not all(query.strip() for query in queries):
+        raise InputError("a reranker reads the query's text, and there is none; give one")
+
+
+def _no_count(value: object) -> bool:
+    return isinstance(value, bool) or not isinstance(value, int | np.integer)
 
 
 def prepare(

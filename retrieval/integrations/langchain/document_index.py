@@ -10,8 +10,9 @@ from langchain_core.indexing import UpsertResponse
 from langchain_core.indexing.base import DeleteResponse, DocumentIndex
 
 from retrieval.errors import InputError
-from retrieval.integrations.langchain.documents import Returns, got, put
+from retrieval.integrations.langchain.documents import got, put
 from retrieval.integrations.langchain.retriever import IndexRetriever
+from retrieval.integrations.returning import Returns
 
 
 class IndexDocumentIndex(IndexRetriever, DocumentIndex):

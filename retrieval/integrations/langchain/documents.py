@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 from langchain_core.documents import Document
 from numpy.typing import ArrayLike
@@ -13,26 +13,11 @@ from numpy.typing import ArrayLike
 from retrieval import types
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.integrations.returning import Returns
 from retrieval.types import Hit
-
-Returns: TypeAlias = Literal["document", "passage"]
-"""What a search gives: documents as they were added, or the passages that were found."""
 
 Found: TypeAlias = list[tuple[Document, Hit]]
 """What a search gives, best first, with the hit that each stands for."""
-
-
-def checked_returns(returns: Returns) -> Returns:
-    """It.
-
-    Raises:
-        InputError: it is neither.
-    """
-    if returns not in get_args(Returns):
-        raise InputError(
-            f"returns={returns!r} is unknown; choose from {', '.join(get_args(Returns))}"
-        )
-    return returns
 
 
 def put(
@@ -87,14 +72,6 @@ def found_documents(index: Index, hits: Sequence[Hit], returns: Returns) -> Foun
     whole = index.get_many([hit.document_id for hit in hits])
     # One that was deleted since the search is left out.
     return [(_as_added(one), hit) for one, hit in zip(whole, hits, strict=True) if one is not None]
-
-
-def search_options(returns: Returns) -> dict[str, Any]:
-    """How an index is searched for what `returns` says, unless the caller says otherwise."""
-    options: dict[str, Any] = {"highlights": False}
-    if returns == "document":  # two of the same text are two documents
-        options |= {"group": "document", "copies": True}
-    return options
 
 
 def _stored(document: Document, id: str) -> types.Document:

@@ -14,12 +14,8 @@ from langchain_core.runnables.config import run_in_executor
 from pydantic import ConfigDict, Field
 
 from retrieval.index import Index
-from retrieval.integrations.langchain.documents import (
-    Returns,
-    checked_returns,
-    found_documents,
-    search_options,
-)
+from retrieval.integrations.langchain.documents import found_documents
+from retrieval.integrations.returning import Returns, checked_returns, search_options
 from retrieval.types import Retriever
 
 

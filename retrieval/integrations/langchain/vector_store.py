@@ -15,15 +15,7 @@ from numpy.typing import ArrayLike
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.indexes import Where
-from retrieval.integrations.langchain.documents import (
-    Found,
-    Returns,
-    checked_returns,
-    found_documents,
-    got,
-    put,
-    search_options,
-)
+from retrieval.integrations.langchain.documents import Found, found_documents, got, put
 from retrieval.integrations.langchain.embeddings import (
     EncoderEmbeddings,
     foreign,
@@ -31,6 +23,7 @@ from retrieval.integrations.langchain.embeddings import (
     stand_in,
 )
 from retrieval.integrations.langchain.marginal_relevance import unlike
+from retrieval.integrations.returning import Returns, checked_returns, search_options
 from retrieval.types import Encoder, Retriever
 
 

@@ -1,0 +1,111 @@
+"""Documents put in order by an encoder or a cross-encoder, as Haystack's ranker."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+
+from retrieval.errors import InputError
+from retrieval.types import Reranker
+
+
+@component
+class EncoderRanker:
+    """Orders documents by how well they answer a query; scores order them, higher is better.
+
+    By late interaction, or by cosine where the model has no token head; a cross-encoder reads
+    query and document together.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        cross_encoder: bool = False,
+        top_k: int | None = None,
+        meta_fields_to_embed: list[str] | None = None,
+    ) -> None:
+        """Name the model, which is loaded when it is first needed.
+
+        Args:
+            model: a checkpoint's folder or a Hub id; None is the embedded model.
+            cross_encoder: whether it is a cross-encoder, which sentence-transformers runs.
+            top_k: how many documents are kept; None is all.
+            meta_fields_to_embed: keys of the metadata whose values are read before the text.
+
+        Raises:
+            InputError: `top_k` is not at least 1, or a cross-encoder has no name.
+        """
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k={top_k} asks for no document; give at least 1, or None")
+        if cross_encoder and model is None:
+            raise InputError("no cross-encoder is embedded; give the folder or Hub id of one")
+        self.model = model
+        self.cross_encoder = cross_encoder
+        self.top_k = top_k
+        self.meta_fields_to_embed = list(meta_fields_to_embed or ())
+        self._reranker: Reranker | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The component as a dict."""
+        return default_to_dict(
+            self,
+            model=self.model,
+            cross_encoder=self.cross_encoder,
+            top_k=self.top_k,
+            meta_fields_to_embed=self.meta_fields_to_embed,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> EncoderRanker:
+        """The component that `to_dict` told of."""
+        made: EncoderRanker = default_from_dict(cls, data)
+        return made
+
+    def warm_up(self) -> None:
+        """Load the model, if it is not yet.
+
+        Raises:
+            EncoderError: it cannot be loaded.
+        """
+        if self._reranker is None:
+            from retrieval.encoders import CrossEncoder, load_encoder
+
+            if self.cross_encoder and self.model is not None:
+                self._reranker = CrossEncoder(self.model)
+            else:
+                self._reranker = load_encoder(self.model)
+
+    @component.output_types(documents=list[Document])
+    def run(
+        self, query: str, documents: list[Document], top_k: int | None = None
+    ) -> dict[str, list[Document]]:
+        """Copies of the documents with their scores, best first; those without words come last.
+
+        Args:
+            query: a text of at least one word.
+            documents: of a retriever.
+            top_k: how many; None is the component's.
+        """
+        if not documents:
+            return {"documents": []}
+        self.warm_up()
+        assert self._reranker is not None
+        most = self.top_k if top_k is None else top_k
+        ranked = self._reranker.rerank(query, [self._read(one) for one in documents], most)
+        return {"documents": [replace(documents[r.index], score=r.score) for r in ranked]}
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self, query: str, documents: list[Document], top_k: int | None = None
+    ) -> dict[str, list[Document]]:
+        """As `run`."""
+        return await asyncio.to_thread(self.run, query, documents, top_k)
+
+    def _read(self, document: Document) -> str:
+        told = (document.meta.get(key) for key in self.meta_fields_to_embed)
+        parts = [str(value) for value in told if value is not None]
+        return "\n".join([*parts, document.content or ""])

@@ -1,0 +1,371 @@
+"""What a document store does, call by call, over an index."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from haystack import default_from_dict, default_to_dict
+from haystack.dataclasses import Document
+from haystack.document_stores.errors import DuplicateDocumentError
+from haystack.document_stores.types import DuplicatePolicy
+from numpy.typing import ArrayLike
+
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.indexes import Where
+from retrieval.integrations.haystack.documents import (
+    as_passage,
+    as_written,
+    to_store,
+    unknown_kind,
+)
+from retrieval.integrations.haystack.filters import as_filter, metadata_key
+from retrieval.integrations.returning import Returns, search_options
+from retrieval.types import Encoder, Hit, Retriever
+
+Filters: TypeAlias = dict[str, Any]
+"""Haystack's filters."""
+
+
+class Storing:
+    """The plain methods of `IndexDocumentStore`, which says what they stand for."""
+
+    def __init__(
+        self,
+        index: Index | str | os.PathLike[str],
+        *,
+        encoder: Encoder | str | None = None,
+        embedding_dim: int | None = None,
+        embedding_model: str = "precomputed",
+        create: bool = True,
+        timeout: float = 10.0,
+    ) -> None:
+        """Stand over an index.
+
+        Args:
+            index: a folder, whose index is opened when it is first needed, and closed by `close`;
+                or an open index, which stays its owner's.
+            encoder: of a new index: an Encoder, a folder or a Hub id; None is the embedded model.
+            embedding_dim: how many numbers the embeddings of the documents have; None if they have
+                none.
+            embedding_model: a name for what makes the embeddings, by which the index tells them
+                from others.
+            create: make the index in the folder if there is none.
+            timeout: seconds for which another process that is writing is waited for.
+
+        Raises:
+            InputError: both an encoder and a number of dimensions were given.
+        """
+        if encoder is not None and embedding_dim is not None:
+            raise InputError("both encoder and embedding_dim were given; give one of them")
+        self.encoder = encoder
+        self.embedding_dim = embedding_dim
+        self.embedding_model = embedding_model
+        self.create = create
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._index: Index | None = index if isinstance(index, Index) else None
+        self._owned = self._index is None
+        self.path = index.path if isinstance(index, Index) else Path(index).absolute()
+
+    @property
+    def index(self) -> Index:
+        """The index, opened if it is not yet.
+
+        Raises:
+            IndexNotFound: there is none, and it is not to be made.
+            EncoderMismatch: it was built by another encoder.
+        """
+        with self._lock:
+            if self._index is None:
+                self._index = Index.open(
+                    self.path, encoder=self._maker(), create=self.create, timeout=self.timeout
+                )
+            return self._index
+
+    def close(self) -> None:
+        """Close the index if the store opened it; it is opened again when it is needed."""
+        with self._lock:
+            if self._owned and self._index is not None:
+                self._index.close()
+                self._index = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The store as a dict; the documents stay in the folder.
+
+        Raises:
+            InputError: the encoder is an object that nothing names.
+        """
+        if not isinstance(self.encoder, str | None):
+            raise InputError(
+                f"encoder {self.encoder.name!r} is an object, which cannot be saved; give the "
+                "folder or the Hub id that it is loaded from"
+            )
+        return default_to_dict(
+            self,
+            index=str(self.path),
+            encoder=self.encoder,
+            embedding_dim=self.embedding_dim,
+            embedding_model=self.embedding_model,
+            create=self.create and self._owned,
+            timeout=self.timeout,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The store that `to_dict` told of."""
+        made: Self = default_from_dict(cls, data)
+        return made
+
+    def count_documents(self) -> int:
+        """How many documents there are."""
+        return self.index.count()
+
+    def filter_documents(self, filters: Filters | None = None) -> list[Document]:
+        """The documents that fulfil the filters, all if there are none, in the order of their ids.
+
+        Embeddings come in 32 bits and of unit length.
+        """
+        where = as_filter(filters)
+        vectors = self._embeddings(where)
+        return [as_written(one, vectors.get(one.id)) for one in self.index.documents(where)]
+
+    def write_documents(
+        self, documents: list[Document], policy: DuplicatePolicy = DuplicatePolicy.NONE
+    ) -> int:
+        """Write documents; returns how many.
+
+        Args:
+            documents: what to write.
+            policy: what becomes of one whose id is there: `FAIL`, which `NONE` is too, writes
+                nothing at all then.
+
+        Raises:
+            DuplicateDocumentError: an id is there already, or twice among them, and the policy is
+                to fail.
+            InputError: a document cannot be stored, or has an embedding that is not to be kept.
+        """
+        given = _checked(documents)
+        if policy != DuplicatePolicy.OVERWRITE:
+            ids = [document.id for document in given]
+            there = {one.id for one in self.index.get_many(ids) if one is not None}
+            fresh: dict[str, Document] = {}
+            for document in given:
+                if document.id not in there and document.id not in fresh:
+                    fresh[document.id] = document
+                elif policy != DuplicatePolicy.SKIP:
+                    raise DuplicateDocumentError(
+                        f"a document with the id {document.id!r} is there already; write with "
+                        "policy OVERWRITE or SKIP"
+                    )
+            given = list(fresh.values())
+        self._write(given)
+        return len(given)
+
+    def delete_documents(self, document_ids: list[str]) -> None:
+        """Delete the documents with these ids; those that are not there do not matter."""
+        self.index.delete(document_ids)
+
+    def delete_all_documents(self, recreate_index: bool = False) -> None:
+        """Delete all documents.
+
+        Args:
+            recreate_index: give the space that they took back, too.
+        """
+        self.index.clear()
+        if recreate_index:
+            self.index.compact()
+
+    def delete_by_filter(self, filters: Filters) -> int:
+        """Delete the documents that fulfil the filters; returns how many."""
+        where = as_filter(filters)
+        return self.index.clear() if where is None else self.index.delete(where=where)
+
+    def update_by_filter(self, filters: Filters, meta: dict[str, Any]) -> int:
+        """Put these values into the metadata of the documents that fulfil the filters.
+
+        Returns:
+            How many those are.
+        """
+        found = [replace(one, meta=one.meta | meta) for one in self.filter_documents(filters)]
+        self._write(found)
+        return len(found)
+
+    def count_documents_by_filter(self, filters: Filters) -> int:
+        """How many documents fulfil the filters."""
+        return self.index.count(as_filter(filters))
+
+    def count_unique_metadata_by_filter(
+        self, filters: Filters, metadata_fields: list[str]
+    ) -> dict[str, int]:
+        """How many different values each field has in the documents that fulfil the filters.
+
+        Each element of a list is a value.
+        """
+        where = as_filter(filters)
+        return {
+            field.removeprefix("meta."): len(
+                self.index.values(metadata_key(field), where, exact=True)
+            )
+            for field in metadata_fields
+        }
+
+    def get_metadata_fields_info(self) -> dict[str, dict[str, str]]:
+        """Of each field of the metadata a dict with its `type`: keyword, int, float or boolean."""
+        found = self.index.metadata_keys()
+        kinds = {name: {k: n for k, n in own.items() if k != "null"} for name, own in found.items()}
+        numbers = [name for name, own in kinds.items() if set(own) == {"number"}]
+        values = {
+            name: [one for one, _ in self.index.values(metadata_key(name), exact=True)]
+            for name in numbers
+        }
+        return {
+            name: {"type": unknown_kind(own, values.get(name, ()))}
+            for name, own in kinds.items()
+            if own
+        }
+
+    def get_metadata_field_min_max(self, metadata_field: str) -> dict[str, Any]:
+        """The least and the greatest value of a field as `min` and `max`; None if it has none.
+
+        Numbers are compared with numbers; of a field without numbers, texts.
+        """
+        found = [value for value, _ in self.index.values(metadata_key(metadata_field))]
+        numbers = [value for value in found if not isinstance(value, str)]
+        texts = [value for value in found if isinstance(value, str)]
+        if numbers:
+            return {"min": min(numbers), "max": max(numbers)}
+        return {"min": min(texts, default=None), "max": max(texts, default=None)}
+
+    def get_metadata_field_unique_values(
+        self,
+        metadata_field: str,
+        search_term: str | None = None,
+        from_: int = 0,
+        size: int = 10,
+        filters: Filters | None = None,
+    ) -> tuple[list[Any], int]:
+        """The different values of a field, in the order of their texts, and how many there are.
+
+        Args:
+            metadata_field: it, with or without `meta.` before it.
+            search_term: what a value's text has as a part, upper and lower case being the same.
+            from_: how many of the first are left out.
+            size: how many are returned, at most.
+            filters: of which documents.
+        """
+        found = [
+            value
+            for value, _ in self.index.values(
+                metadata_key(metadata_field), as_filter(filters), exact=True
+            )
+        ]
+        if search_term:
+            part = search_term.casefold()
+            found = [value for value in found if part in str(value).casefold()]
+        found.sort(key=lambda value: (str(value), type(value).__name__))
+        return found[from_ : from_ + size], len(found)
+
+    def search(
+        self,
+        query: str | None,
+        embedding: ArrayLike | None = None,
+        *,
+        filters: Filters | None = None,
+        top_k: int = 10,
+        retriever: Retriever | None = None,
+        returns: Returns = "document",
+        scale_score: bool = True,
+        return_embedding: bool = False,
+        **options: Any,
+    ) -> list[Document]:
+        """The documents, or passages, that answer best, with their scores; for retrievers.
+
+        Args:
+            query: any text, or None.
+            embedding: [D], the query's dense vector, or None.
+            filters: Haystack's.
+            top_k: how many, at most.
+            retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best that there is:
+                `hybrid`, or `lexical` for a text alone where nothing makes a vector of it.
+            returns: `document` gives documents as they were written, each once; `passage` the
+                passages that were found.
+            scale_score: whether scores are the relevance, from 0 to 1, or what orders them.
+            return_embedding: whether documents come with their embeddings.
+            options: what else `Index.search` takes.
+        """
+        if top_k == 0:
+            return []
+        if retriever is None:
+            without_model = query is not None and embedding is None and self._keeps_embeddings()
+            retriever = "lexical" if without_model else "hybrid"
+        hits: list[Hit] = self.index.search(
+            query,
+            top_k,
+            vector=embedding,
+            where=as_filter(filters),
+            retriever=retriever,
+            **search_options(returns) | options,
+        )
+        scores = [hit.relevance if scale_score else hit.score for hit in hits]
+        if returns == "passage":
+            return [as_passage(hit, score) for hit, score in zip(hits, scores, strict=True)]
+        ids = [hit.document_id for hit in hits]
+        vectors = self._embeddings({"id": {"$in": ids}}) if return_embedding else {}
+        return [
+            as_written(one, vectors.get(one.id), score)
+            for one, score in zip(self.index.get_many(ids), scores, strict=True)
+            if one is not None  # deleted since the search
+        ]
+
+    def _maker(self) -> Encoder | str | None:
+        if self.embedding_dim is None:
+            return self.encoder
+        from retrieval.encoders import Precomputed
+
+        return Precomputed(self.embedding_dim, name=self.embedding_model)
+
+    def _keeps_embeddings(self) -> bool:
+        """Whether vectors are those of the documents, and nothing here makes them."""
+        from retrieval.encoders import Precomputed
+
+        return isinstance(self.index.encoder, Precomputed)
+
+    def _write(self, documents: list[Document]) -> None:
+        if not documents:
+            return
+        given = [to_store(document) for document in documents]
+        if self._keeps_embeddings():
+            self.index.add(given, embeddings=[document.embedding for document in documents])
+            return
+        for document in documents:
+            if document.embedding is not None:
+                raise InputError(
+                    f"document {document.id!r} has an embedding, and the index's own encoder makes "
+                    "the vectors; leave it out, or make a store with embedding_dim="
+                    f"{len(document.embedding)}"
+                )
+        self.index.add(given)
+
+    def _embeddings(self, where: Where | None) -> dict[str, list[float]]:
+        """Embeddings that are kept, by the ids of their documents."""
+        if not self._keeps_embeddings():
+            return {}
+        return {
+            passage.document_id: own.dense[0].tolist()
+            for passage, own in self.index.vectors(where)
+            if own.dense is not None
+        }
+
+
+def _checked(documents: Any) -> list[Document]:
+    listed = list(documents) if isinstance(documents, Iterable) else [documents]
+    for one in listed:
+        if not isinstance(one, Document):
+            raise InputError(f"{documents!r:.60} was given; give a list of haystack.Document")
+    return listed
