@@ -1,0 +1,170 @@
+"""The systems that an index can be written for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+from retrieval.errors import InputError, RetrievalError
+from retrieval.index import Index
+from retrieval.indexes import Where
+from retrieval.service.exporting.rows import Row, rows
+from retrieval.types import ProgressCallback, ProgressUpdate
+
+Writer: TypeAlias = "Callable[[Iterable[Row], str, Shape], None]"
+"""Writes rows to a target, in the form of one system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What all rows of an export share.
+
+    Attributes:
+        name: of the table, collection or schema that is made.
+        dense_dim: components of a dense vector; None if there are none.
+        token_dim: components of a token vector; None if there are none.
+        encoder: name and fingerprint of the encoder that made the vectors; queries need the same.
+    """
+
+    name: str
+    dense_dim: int | None
+    token_dim: int | None
+    encoder: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        system: for which.
+        target: where.
+        name: of the table, collection or schema there.
+        passages: how many.
+        encoder: the name of the encoder that queries need.
+    """
+
+    system: str
+    target: str
+    name: str
+    passages: int
+    encoder: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Where its writer is found, and what it needs.
+
+    Attributes:
+        takes: what its target is, for people.
+        package: the library that it needs, or None.
+    """
+
+    takes: str
+    package: str | None = None
+
+    def writer(self, name: str) -> Writer:
+        """Load the module of the system's name, which has one function `write`.
+
+        Raises:
+            InputError: the library is not installed.
+        """
+        if self.package is not None:
+            try:
+                importlib.import_module(self.package.replace("-", "_"))
+            except ModuleNotFoundError as error:
+                raise InputError(
+                    f"an export to {name} needs {self.package}; pip install {self.package}"
+                ) from error
+        module = importlib.import_module(f"retrieval.service.exporting.{name}")
+        found: Writer = module.write
+        return found
+
+
+SYSTEMS: Mapping[str, System] = MappingProxyType(
+    {
+        "parquet": System("a file that is made", "pyarrow"),
+        "vespa": System("a folder that is made: a schema and its documents"),
+        "lancedb": System("the folder or address of a database", "lancedb"),
+        "qdrant": System("a server's address, or a folder for its local mode", "qdrant-client"),
+    }
+)
+
+
+def export(
+    index: Index,
+    system: str,
+    target: str,
+    *,
+    name: str = "passages",
+    where: Where | None = None,
+    progress: ProgressCallback | None = None,
+) -> ExportReport:
+    """Write every passage of an index for another system, with its vectors.
+
+    Args:
+        index: what is read.
+        system: one of `SYSTEMS`.
+        target: where it goes, see `System.takes`; nothing that is there is written over.
+        name: of the table, collection or schema that is made.
+        where: only passages that fulfil it.
+        progress: told how many passages are written.
+
+    Raises:
+        InputError: an unknown system, its library is not there, the target is taken, or there is
+            nothing to write.
+        FilterError: `where` cannot be parsed.
+        StorageError: the target cannot be written.
+    """
+    if system not in SYSTEMS:
+        raise InputError(f"system {system!r} is unknown; choose from {', '.join(SYSTEMS)}")
+    if not (name.isascii() and name.isidentifier()):
+        raise InputError(f"name {name!r} cannot be used; take letters, digits and `_`")
+    write = SYSTEMS[system].writer(system)
+    status = index.status()
+    made = rows(index, where)
+    first = next(made, None)
+    if first is None:
+        raise InputError("no passage fulfils the filter" if where else "the index holds nothing")
+    shape = Shape(
+        name,
+        None if first.dense is None else len(first.dense),
+        None if first.tokens is None else first.tokens.shape[1],
+        {"name": status.encoder, "fingerprint": status.fingerprint},
+    )
+    counted = _Counted(first, made, status.passages if where is None else None, progress)
+    try:
+        write(counted, target, shape)
+    except RetrievalError:
+        raise
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror or error})") from error
+    return ExportReport(system, target, name, counted.count, status.encoder)
+
+
+class _Counted:
+    """Rows on their way, counted."""
+
+    def __init__(
+        self,
+        first: Row,
+        rest: Iterator[Row],
+        total: int | None,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self._first, self._rest, self._total, self._progress = first, rest, total, progress
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        yield self._passed(self._first)
+        for row in self._rest:
+            yield self._passed(row)
+
+    def _passed(self, row: Row) -> Row:
+        self.count += 1
+        if self._progress is not None and self.count % 64 == 0:
+            self._progress(ProgressUpdate("writing", self.count, self._total, "passages"))
+        return row

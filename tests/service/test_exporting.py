@@ -1,0 +1,178 @@
+"""What other systems are given: every passage, its texts and vectors, in their own form."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.service.exporting import export, rows
+from retrieval.types import Document
+
+from ..index.fake_encoder import FakeEncoder
+
+QUERY = "the pump3 and word7 of stone 12"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    made = Index.create(tmp_path / "index", encoder=FakeEncoder(), passage_tokens=30)
+    made.add(
+        Document(
+            f"docs/{n}.md",
+            " ".join(
+                f"word{n} pump{n % 7} of mill {n * m % 11}, stone {n + m * m}" for m in range(9)
+            ),
+            f"Mill {n}",
+            {"n": n, "tags": ["a", "ü"], "path": f"docs/{n}.md"},
+        )
+        for n in range(12)
+    )
+    return made
+
+
+def expected(index: Index, retriever: str, where: str | None = None) -> list[str]:
+    hits = index.search(QUERY, 5, retriever=retriever, where=where)  # type: ignore[arg-type]
+    return [f"{hit.document_id}#{hit.passage.ordinal}" for hit in hits]
+
+
+def by_dot(index: Index, dense: list[list[float]], ids: list[str]) -> list[str]:
+    query = index.encoder.encode_queries([QUERY]).dense
+    assert query is not None
+    order = np.argsort(-(np.array(dense) @ query[0]), kind="stable")
+    return [ids[at] for at in order[:5]]
+
+
+def by_max_sim(index: Index, tokens: list[list[list[float]]], ids: list[str]) -> list[str]:
+    query = index.encoder.encode_queries([QUERY]).tokens
+    assert query is not None
+    scores = [float((query @ np.array(one, np.float32).T).max(axis=1).sum()) for one in tokens]
+    order = np.argsort(-np.array(scores), kind="stable")
+    return [ids[at] for at in order[:5]]
+
+
+def test_a_row_is_a_passage_with_what_belongs_to_it(index: Index) -> None:
+    made = list(rows(index))
+    assert len(made) == index.status().passages >= 24
+    first = made[0]
+    document = index.get(first.document_id)
+    assert document is not None
+    assert first.text in document.text
+    assert (first.title, first.metadata) == (document.title, document.metadata)
+    assert len({row.id for row in made}) == len({row.uuid for row in made}) == len(made)
+    assert [row.document_id for row in rows(index, "n == 3")] == ["docs/3.md"] * (len(made) // 12)
+
+
+def test_parquet_holds_the_ranking(index: Index, tmp_path: Path) -> None:
+    report = export(index, "parquet", str(tmp_path / "a.parquet"))
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert report.passages == table.num_rows == index.status().passages
+    assert table.schema.metadata[b"encoder_fingerprint"].decode() == index.encoder.fingerprint
+    held = table.to_pydict()
+    assert json.loads(held["metadata"][0])["tags"] == ["a", "ü"]
+    assert by_dot(index, held["dense"], held["id"]) == expected(index, "dense")
+    assert by_max_sim(index, held["tokens"], held["id"]) == expected(index, "late")
+
+
+def test_vespa_holds_the_ranking(index: Index, tmp_path: Path) -> None:
+    export(index, "vespa", str(tmp_path / "app"), name="mill")
+    schema = (tmp_path / "app" / "schemas" / "mill.sd").read_text(encoding="utf-8")
+    assert schema.count("{") == schema.count("}")
+    assert "tensor<float>(x[32])" in schema
+    assert "tensor<float>(token{}, x[16])" in schema
+    lines = (tmp_path / "app" / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    fields = [json.loads(line)["fields"] for line in lines]
+    assert {json.loads(line)["put"].split("::")[0] for line in lines} == {"id:mill:mill"}
+    ids = [field["id"] for field in fields]
+    assert by_dot(index, [f["dense"]["values"] for f in fields], ids) == expected(index, "dense")
+    tokens = [list(field["tokens"]["blocks"].values()) for field in fields]
+    assert by_max_sim(index, tokens, ids) == expected(index, "late")
+
+
+def test_qdrant_finds_the_same(index: Index, tmp_path: Path) -> None:
+    qdrant_client = pytest.importorskip("qdrant_client")
+    export(index, "qdrant", str(tmp_path / "q"), name="mill")
+    with pytest.raises(InputError, match="has a collection 'mill' already"):
+        export(index, "qdrant", str(tmp_path / "q"), name="mill")
+    asked = index.encoder.encode_queries([QUERY])
+    assert asked.dense is not None
+    assert asked.tokens is not None
+    client = qdrant_client.QdrantClient(path=str(tmp_path / "q"))
+    for using, query, retriever in (
+        ("dense", asked.dense[0].tolist(), "dense"),
+        ("tokens", asked.tokens.tolist(), "late"),
+    ):
+        found = client.query_points("mill", query=query, using=using, limit=5).points
+        assert [point.payload["id"] for point in found] == expected(index, retriever)
+    client.close()
+
+
+def test_lancedb_finds_the_same(index: Index, tmp_path: Path) -> None:
+    lancedb = pytest.importorskip("lancedb")
+    export(index, "lancedb", str(tmp_path / "l"), name="mill")
+    with pytest.raises(InputError, match="has a table 'mill' already"):
+        export(index, "lancedb", str(tmp_path / "l"), name="mill")
+    asked = index.encoder.encode_queries([QUERY])
+    assert asked.dense is not None
+    assert asked.tokens is not None
+    table = lancedb.connect(str(tmp_path / "l")).open_table("mill")
+    found = table.search(asked.dense[0], "dense").metric("cosine").limit(5).to_list()
+    assert [row["id"] for row in found] == expected(index, "dense")
+    late = table.search(asked.tokens, "tokens").metric("cosine").limit(5).to_list()
+    assert [row["id"] for row in late] == expected(index, "late")
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "where", "match"),
+    [
+        ("elastic", "passages", None, "choose from parquet, vespa, lancedb, qdrant"),
+        ("parquet", "a b", None, "take letters, digits and `_`"),
+        ("parquet", "passages", "n == 99", "no passage fulfils the filter"),
+    ],
+)
+def test_wrong_input(
+    index: Index, tmp_path: Path, system: str, name: str, where: str | None, match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        export(index, system, str(tmp_path / "x"), name=name, where=where)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("system", ["parquet", "vespa"])
+def test_what_is_there_is_not_written_over(index: Index, tmp_path: Path, system: str) -> None:
+    target = tmp_path / "taken"
+    target.write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        export(index, system, str(target))
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("system", ["parquet", "vespa"])
+def test_an_export_that_fails_leaves_nothing(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    real = index.get
+
+    def fail(id: str) -> Document | None:
+        if id == "docs/5.md":
+            raise OSError(5, "Input/output error")
+        return real(id)
+
+    monkeypatch.setattr(index, "get", fail)
+    with pytest.raises(InputError, match="cannot be written"):
+        export(index, system, str(tmp_path / "made"))
+    assert not list(tmp_path.glob("made*"))
+
+
+def test_vectors_are_finite_and_of_unit_length(index: Index) -> None:
+    for row in rows(index):
+        assert row.dense is not None
+        assert row.tokens is not None
+        assert math.isclose(float(np.linalg.norm(row.dense)), 1, abs_tol=1e-3)
+        assert np.isfinite(row.tokens).all()
