@@ -119,8 +119,10 @@ def judged(operation: str, folder: Path, error: str, outcome: dict[str, Any]) ->
     try:
         if operation == "create":
             return _created(folder / "made", whole=done)
-        after = OPERATIONS[operation].after
-        return wrong(folder, after) if done else wrong(folder, BEFORE, after)
+        known = OPERATIONS[operation]
+        if done:
+            return wrong(folder, known.after)
+        return wrong(folder, BEFORE, known.after, whole=known.whole)
     except RetrievalError as trouble:
         return f"afterwards: {trouble}"
 
