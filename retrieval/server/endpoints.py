@@ -39,6 +39,10 @@ def endpoints(
         ),
         Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
         Endpoint(
+            "GET", f"{at}/overview", "Documents by folder, format and language.", held.overview
+        ),
+        Endpoint("GET", f"{at}/left-out", "Files that are not read, and why.", held.left_out),
+        Endpoint(
             "GET",
             f"{at}/documents",
             "List documents, in the order of their ids.",

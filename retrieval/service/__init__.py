@@ -6,6 +6,7 @@ updating    files and folders brought into it, and whether they changed since
 watching    the same whenever they change
 preview     what that would do
 contents    its documents, chosen by paths, globs, ids and filters
+overview    what is in it by folder, format and language, and what is left out
 kept_open   an index that a server keeps open, and moves on when it changed
 lookup      a document by path or id: its lines, its outline, what is like it
 places      a place that a hit names, found again

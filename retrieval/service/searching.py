@@ -12,6 +12,8 @@ from retrieval.index.listing import Params
 from retrieval.indexes import Where
 from retrieval.types import Hit, Retriever, TokenMatch
 
+_TRIES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
@@ -69,19 +71,27 @@ def search(index: Index, query: str, options: SearchOptions) -> Answer:
 
 def search_many(index: Index, queries: Sequence[str], options: SearchOptions) -> list[Answer]:
     """As `search`, for many queries, which are encoded together and see one generation."""
-    found = index.search_batch(
-        queries,
-        options.k,
-        retriever=options.retriever,
-        where=options.where,
-        params=options.params,
-        rescore=options.rescore,
-        copies=options.copies,
-        group=options.group,
-        min_relevance=options.min_relevance,
-        offset=options.offset,
-    )
-    return [
-        Answer(hits, index.explain(query, hits) if options.explain else None)
-        for query, hits in zip(queries, found, strict=True)
-    ]
+    for last in (False,) * _TRIES + (True,):
+        generation = index.generation
+        found = index.search_batch(
+            queries,
+            options.k,
+            retriever=options.retriever,
+            where=options.where,
+            params=options.params,
+            rescore=options.rescore,
+            copies=options.copies,
+            group=options.group,
+            min_relevance=options.min_relevance,
+            offset=options.offset,
+        )
+        try:
+            return [
+                Answer(hits, index.explain(query, hits) if options.explain else None)
+                for query, hits in zip(queries, found, strict=True)
+            ]
+        except InputError:
+            # A hit that is not there any more: somebody wrote between the search and this.
+            if last or index.generation == generation:
+                raise
+    raise AssertionError

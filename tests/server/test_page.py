@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -15,6 +16,8 @@ import pytest
 
 from retrieval import Document, Index
 from retrieval.server.page import FILES
+from retrieval.service.updating import update
+from retrieval.types import TokenMatch
 from tests.server.conftest import Client, Serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -174,3 +177,103 @@ def test_the_page_asks_for_the_token(serve: Serve, browser: Any) -> None:
     until(lambda: not run("return document.getElementById('login').hidden"))
     browser.find_element("id", "token").send_keys("t" * 20 + "\n")
     until(lambda: run("return document.querySelectorAll('.hit').length"))
+
+
+@pytest.mark.slow
+@in_chromium
+def test_tokens_that_late_interaction_matched_are_marked(
+    client: Client, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(self: Index, query: str, hits: Any) -> list[tuple[TokenMatch, ...]]:
+        spans = ((0, 6), (13, 19), (20, 24), (25, 29))
+        scores = (1.0, 0.7, 0.4, 0.1)
+        return [
+            tuple(
+                TokenMatch("wander", (7, 13), hit.text[start:end], (start, end), score)
+                for (start, end), score in zip(spans, scores, strict=True)
+            )
+            for hit in hits
+        ]
+
+    monkeypatch.setattr(Index, "explain", explain)
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document("z", "zebras graze\nbeside gnus that migrate")])
+    browser.get(f"http://localhost:{client.port}/?q=zebras+wander")
+    run = browser.execute_script
+
+    def marks(kind: str) -> list[str]:
+        found: list[str] = run(
+            "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)",
+            f"li:first-child mark.{kind}",
+        )
+        return found
+
+    until(lambda: marks("m3"))
+    assert marks("m3") == ["zebras"]
+    until(lambda: marks("m1"))
+    assert (marks("m2"), marks("m1")) == (["beside"], ["gnus"])  # "that" is too weak
+    assert run("return document.querySelector('.hit .lines').textContent").startswith("zebras")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
+@in_chromium
+def test_the_index_is_shown_and_filters_by_what_is_in_it(
+    client: Client, browser: Any, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    (files / "<i>").mkdir(parents=True)
+    (files / "<i>" / "zebras.md").write_text("# Zebras\n\nZebras graze.\n")
+    (files / "zebras.py").write_text("def zebras():\n    return 'graze'\n")
+    (files / "<b>.bin").write_bytes(b"\0\1\2")
+    with Index.open(client.folder / "notes") as index:
+        update(index, [files])
+    browser.get(f"http://localhost:{client.port}/?q=zebras")
+    run = browser.execute_script
+    until(lambda: run("return document.querySelectorAll('.hit').length"))
+    browser.find_element("id", "about").click()
+    until(lambda: run("return document.querySelectorAll('#overview details').length"))
+    shown = run("return document.getElementById('overview').textContent")
+    for part in ("5 documents", "markdown", "python", "files/<i>", "binary1", "<b>.bin"):
+        assert part in shown, part
+    assert run("return document.querySelectorAll('#overview i, #overview b').length") == 0
+    run("[...document.querySelectorAll('.filter')].find(e => e.textContent == 'python').click()")
+    # `src/lock.py` is Python, too.
+    until(lambda: run("return document.querySelectorAll('.hit').length") == 2)
+    assert run("return document.querySelector('.chip').textContent") == "language: python ×"
+    assert run("return document.getElementById('overview').hidden")
+    run("document.querySelector('.chip').click()")
+    until(lambda: run("return document.querySelectorAll('.hit').length") > 2)
+    browser.find_element("id", "about").click()
+    until(lambda: run("return document.querySelectorAll('#overview .filter').length"))
+    run("[...document.querySelectorAll('.filter')].find(e => e.textContent == 'files/<i>').click()")
+    until(lambda: run("return document.querySelectorAll('.hit').length") == 1)
+    assert "zebras.md" in run("return document.querySelector('.path').textContent")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
+@in_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(client: Client, browser: Any, scheme: str) -> None:
+    axe = Path(os.environ.get("RETRIEVAL_TEST_AXE", "node_modules/axe-core/axe.min.js"))
+    if not axe.is_file():
+        pytest.skip("axe-core is not installed; RETRIEVAL_TEST_AXE names its axe.min.js")
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get(f"http://localhost:{client.port}/?q=waits")
+    run = browser.execute_script
+    until(lambda: run("return document.querySelectorAll('.hit mark').length"))
+
+    def serious() -> list[str]:
+        browser.execute_cdp_cmd("Runtime.evaluate", {"expression": axe.read_text("utf-8")})
+        found = browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
+        return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+
+    assert serious() == []
+    run("document.querySelector('.hit').click()")
+    until(lambda: not run("return document.getElementById('document').hidden"))
+    assert serious() == []
+    run("document.getElementById('about').click()")
+    until(lambda: run("return document.querySelectorAll('#overview table').length"))
+    assert serious() == []

@@ -4,16 +4,20 @@ const WAIT_MS = 120; // of no typing, before a query is sent
 const HITS = 20;
 const LINES = 6; // shown of a hit
 const AROUND = 100000; // characters shown around a passage of a long document
+const EXPLAIN_MS = 250; // of no typing, before it is asked what late interaction matched
+const LEAST = 0.35, STRONG = 0.65; // of the strongest match: what is marked, and what is more so
 const TOKEN = "retrieval-token";
 
 const at = (id) => document.getElementById(id);
 const query = at("query"), hits = at("hits"), said = at("said"), index = at("index");
 
-let timer = 0;
+let timer = 0, later = 0;
 let searching = null; // what cancels the search under way
 let reading = null;
 let found = [];
 let chosen = -1;
+let filters = []; // of metadata: [key, value]
+let explains = true; // whether the index can say what its tokens matched
 
 // Document text is shown as text only. What would reorder a line or is no character is replaced.
 const UNSAFE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
@@ -41,37 +45,53 @@ async function ask(path, body, signal) {
 
 const under = (path) => `/v1/indexes/${encodeURIComponent(index.value || "default")}/${path}`;
 
-// Spans are in code points, as Python counts them.
-function marked(parent, points, spans, start, end) {
-  let from = start;
-  for (const [first, last] of spans) {
-    const a = Math.max(first, from), b = Math.min(last, end);
-    if (a >= b) continue;
-    parent.append(safe(points.slice(from, a).join("")));
-    parent.append(element("mark", "", points.slice(a, b).join("")));
-    from = b;
+// How strongly each character of a text is marked, 0 to 3. Spans are in code points, as Python
+// counts them: words of the query, and tokens that late interaction found for those of the query.
+function strengths(hit, count) {
+  const levels = new Uint8Array(count);
+  const raise = (start, end, level) => {
+    for (let at = Math.max(0, start); at < Math.min(end, count); at++)
+      levels[at] = Math.max(levels[at], level);
+  };
+  const most = Math.max(0, ...(hit.explain ?? []).map((match) => match.score));
+  for (const { passage_span: span, passage_token: token, score } of hit.explain ?? []) {
+    if (span && /[\p{L}\p{N}]/u.test(token) && score >= LEAST * most)
+      raise(...span, score >= STRONG * most ? 2 : 1);
   }
-  parent.append(safe(points.slice(from, end).join("")));
+  for (const [start, end] of hit.highlights) raise(start, end, 3);
+  return levels;
+}
+
+function marked(parent, points, levels, start, end) {
+  for (let from = start, to; from < end; from = to) {
+    for (to = from + 1; to < end && levels[to] === levels[from];) to++;
+    const text = points.slice(from, to).join("");
+    parent.append(levels[from] ? element("mark", `m${levels[from]}`, text) : safe(text));
+  }
 }
 
 // The lines that hold most of what matched: [start, end) in code points.
-function window_of(points, spans) {
+function window_of(points, levels) {
   const starts = [0];
   points.forEach((point, place) => { if (point === "\n") starts.push(place + 1); });
   let best = 0, most = 0;
   for (let line = 0; line < starts.length; line++) {
     const end = starts[line + LINES] ?? points.length;
-    const count = spans.filter(([a]) => a >= starts[line] && a < end).length;
+    let count = 0;
+    for (let at = starts[line]; at < end; at++) count += levels[at];
     if (count > most) [best, most] = [line, count];
   }
   let start = starts[best];
   while (points[start] === "\n") { start++; best++; }
-  return [start, starts[best + LINES] ?? points.length, best];
+  let end = starts[best + LINES] ?? points.length;
+  while (end > start && points[end - 1] === "\n") end--;
+  return [start, end, best];
 }
 
 function shown(hit, place) {
   const points = Array.from(hit.text);
-  const [start, end, line] = window_of(points, hit.highlights);
+  const levels = strengths(hit, points.length);
+  const [start, end, line] = window_of(points, levels);
   const item = element("li");
   const button = element("button", "hit");
   button.type = "button";
@@ -80,7 +100,7 @@ function shown(hit, place) {
   where.append(element("span", "path", `${path}:${hit.start_line + line}`));
   where.append(element("span", "relevance", hit.relevance.toFixed(2)));
   const lines = element("span", "lines");
-  marked(lines, points, hit.highlights, start, end);
+  marked(lines, points, levels, start, end);
   const about = [hit.title, hit.heading, hit.symbol].filter(
     (one, which, all) => one && !all.slice(which + 1).some((other) => other.includes(one)));
   button.append(where, element("span", "about", about.join(" › ")), lines);
@@ -89,8 +109,21 @@ function shown(hit, place) {
   return item;
 }
 
+const quoted = (value) => `"${value.replace(/["\\]/g, "\\$&")}"`;
+
+const condition = ([key, value]) => key === "path"
+  ? `path glob ${quoted(`${value.replace(/[*?[\\]/g, "\\$&")}/**`)}` : `${key} == ${quoted(value)}`;
+
+function asked(text, explain) {
+  const body = { query: text, k: HITS };
+  if (filters.length) body.where = filters.map(condition).join(" and ");
+  if (explain) body.explain = true;
+  return body;
+}
+
 async function search() {
   const text = query.value;
+  clearTimeout(later);
   searching?.abort();
   const cancel = searching = new AbortController();
   const address = new URL(location);
@@ -99,14 +132,34 @@ async function search() {
   if (!text.trim()) { show([]); said.textContent = ""; return; }
   const began = performance.now();
   try {
-    const answer = await ask(under("search"), { query: text, k: HITS }, cancel.signal);
+    const answer = await ask(under("search"), asked(text), cancel.signal);
     if (cancel !== searching) return;
     show(answer.hits);
     const count = answer.hits.length;
     const time = Math.round(performance.now() - began);
     said.textContent = `${count || "no"} ${count === 1 ? "hit" : "hits"} in ${time} ms`;
+    if (count && explains) later = setTimeout(explain, EXPLAIN_MS, text, cancel);
   } catch (error) {
     if (error.name !== "AbortError" && cancel === searching) { show([]); said.textContent = error.message; }
+  }
+}
+
+// The same hits once more, with what late interaction matched: asked for when nobody types.
+async function explain(text, cancel) {
+  try {
+    const answer = await ask(under("search"), asked(text, true), cancel.signal);
+    if (cancel !== searching) return;
+    const same = answer.hits.length === found.length && answer.hits.every((hit, at) =>
+      hit.document_id === found[at].document_id && hit.passage.start === found[at].passage.start);
+    if (!same) return;
+    const held = chosen, top = hits.scrollTop;
+    const focused = hits.contains(document.activeElement);
+    show(answer.hits);
+    if (held >= 0) choose(held);
+    if (held >= 0 && focused) hits.querySelectorAll(".hit")[held].focus();
+    hits.scrollTop = top;
+  } catch (error) {
+    if (error.name !== "AbortError") explains = false; // the index has no token vectors
   }
 }
 
@@ -115,6 +168,86 @@ function show(list) {
   chosen = -1;
   hits.replaceChildren(...list.map(shown));
   hits.scrollTop = 0;
+}
+
+// What is in the index, by folder, format and language: each a filter; and what is left out.
+async function overview() {
+  const place = at("overview");
+  const shows = place.hidden;
+  place.hidden = !shows;
+  at("about").setAttribute("aria-expanded", String(shows));
+  document.body.classList.toggle("overview", shows);
+  if (!shows) return;
+  close();
+  place.replaceChildren();
+  const all = await ask(under("overview")).catch((error) => { said.textContent = error.message; });
+  if (!all) return;
+  const { status } = all;
+  const facts = element("p", "", `${all.documents} documents, ${status.passages} passages, ` +
+    `${Math.ceil(status.bytes / 1024).toLocaleString("en")} KB, generation ${status.generation}, encoder ${status.encoder}`);
+  place.replaceChildren(facts,
+    group("Folders", "path", all.folders), group("Formats", "format", all.format),
+    group("Languages", "language", all.language), group("Roles", "role", all.role));
+  const rest = await ask(under("left-out")).catch(() => null); // of an index without files
+  if (!rest || place.hidden) return;
+  const left = element("section");
+  left.append(element("h2", "", "Left out"));
+  const changed = rest.new + rest.changed + rest.gone;
+  left.append(element("p", "", changed ? `${changed} files changed since` : "No file changed since"));
+  left.append(table(rest.reasons.map((one) => [one.value, one.count])));
+  const files = element("details");
+  files.append(element("summary", "", "Files and folders"),
+    table(rest.left_out.map((one) => [one.id, one.reason + (one.advice ? `: ${one.advice}` : "")])));
+  left.append(files);
+  place.append(left);
+}
+
+function group(name, key, rows) {
+  const section = element("section");
+  if (!rows.length) return section;
+  section.append(element("h2", "", name));
+  section.append(table(rows.map((one) => {
+    const button = element("button", "filter", String(one.value));
+    button.type = "button";
+    button.addEventListener("click", () => { filter(key, String(one.value)); });
+    return [key === "path" && one.value === "." ? "." : button, one.documents];
+  })));
+  return section;
+}
+
+function table(rows) {
+  const made = element("table");
+  for (const row of rows) {
+    const line = element("tr");
+    for (const cell of row) {
+      const field = element("td");
+      field.append(cell instanceof Node ? cell : safe(String(cell)));
+      line.append(field);
+    }
+    made.append(line);
+  }
+  return made;
+}
+
+function filter(key, value) {
+  filters = [...filters.filter(([other]) => other !== key), [key, value]];
+  filtered();
+  if (!at("overview").hidden) overview();
+  query.focus();
+}
+
+function filtered() {
+  at("chosen").replaceChildren(...filters.map(([key, value]) => {
+    const chip = element("button", "chip", `${key}: ${value} ×`);
+    chip.type = "button";
+    chip.setAttribute("aria-label", `Remove the filter ${key}: ${safe(value)}`);
+    chip.addEventListener("click", () => {
+      filters = filters.filter(([other]) => other !== key);
+      filtered();
+    });
+    return chip;
+  }));
+  search();
 }
 
 function choose(place) {
@@ -145,12 +278,13 @@ async function open() {
   const first = Math.max(0, start - AROUND), last = Math.min(points.length, end + AROUND);
   const passage = element("span");
   passage.id = "passage";
-  marked(passage, points, hit.highlights.map(([a, b]) => [a + start, b + start]), start, end);
+  marked(passage, points.slice(start, end), strengths(hit, end - start), 0, end - start);
   const before = safe((first ? "…" : "") + points.slice(first, start).join(""));
   const after = safe(points.slice(end, last).join("") + (last < points.length ? "…" : ""));
   at("text").replaceChildren(before, passage, after);
   const name = hit.path ?? hit.document_id;
   at("title").textContent = safe(`${name}, lines ${hit.start_line} to ${hit.end_line}`);
+  if (!at("overview").hidden) overview();
   at("document").hidden = false;
   document.body.classList.add("open");
   passage.scrollIntoView({ block: "center" });
@@ -163,7 +297,8 @@ function close() {
 }
 
 query.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, WAIT_MS); });
-index.addEventListener("change", () => { close(); search(); });
+index.addEventListener("change", () => { close(); filters = []; explains = true; filtered(); });
+at("about").addEventListener("click", overview);
 at("back").addEventListener("click", close);
 at("search").addEventListener("submit", (event) => event.preventDefault());
 at("login").addEventListener("submit", (event) => {
@@ -176,6 +311,8 @@ at("login").addEventListener("submit", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target === at("token") || event.target === index) return;
+  if (event.key === "Escape" && !at("overview").hidden) { overview(); event.preventDefault(); return; }
+  if (at("overview").contains(event.target)) return;
   const typing = event.target === query;
   if (event.key === "/" && !typing) { query.focus(); query.select(); }
   else if (event.key === "ArrowDown" && event.target !== at("text")) choose(chosen + 1);

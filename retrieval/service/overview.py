@@ -1,0 +1,80 @@
+"""What is in an index, by folder, format and language; and what of its files is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retrieval.index import Index
+from retrieval.service.json_shape import left_out_as_dict, plain_value
+from retrieval.service.preview import Preview, preview
+from retrieval.service.updating import roots_of
+
+MOST_ROWS = 100
+MOST_LEFT_OUT = 500
+
+KEYS = ("format", "language", "role")
+"""Of the metadata: what documents are grouped by, beside their folders."""
+
+
+def overview(index: Index) -> dict[str, Any]:
+    """How many documents there are by folder and by each of `KEYS`, and what `status` tells."""
+    paths = {str(path): count for path, count in index.values("path")}
+    return {
+        "documents": len(index),
+        "status": plain_value(index.status()),
+        "folders": _rows(by_folder(paths)),
+        **{
+            key: [{"value": value, "documents": count} for value, count in index.values(key)]
+            for key in KEYS
+        },
+    }
+
+
+def by_folder(paths: Mapping[str, int]) -> Counter[str]:
+    """Documents by the first folder in which their paths differ; those beside such are in `.`.
+
+    Args:
+        paths: with `/` between folders, and how many documents each has.
+    """
+    parted = {path: path.split("/")[:-1] for path in paths}
+    common = _common(list(parted.values()))
+    counts: Counter[str] = Counter()
+    for path, folders in parted.items():
+        counts["/".join(folders[: common + 1]) or "."] += paths[path]
+    return counts
+
+
+def left_out(index: Index) -> dict[str, Any]:
+    """What of the files that the index was given is not read, and why.
+
+    Returns:
+        `left_out`, the first of them; `reasons`, how many there are by reason; and how many files
+        are `new`, `changed` and `gone` since. Nothing, if it was given no files.
+
+    Raises:
+        RetrievalError: a folder cannot be looked at.
+    """
+    found = preview(index.path) if roots_of(index) else Preview([], [], [], [], [], [])
+    reasons = Counter(str(one.reason) for one in found.left_out)
+    return {
+        "left_out": [left_out_as_dict(one) for one in found.left_out[:MOST_LEFT_OUT]],
+        "reasons": [{"value": reason, "count": count} for reason, count in reasons.most_common()],
+        **{name: len(getattr(found, name)) for name in ("new", "changed", "gone")},
+    }
+
+
+def _common(parted: Sequence[list[str]]) -> int:
+    """How many folders all of them begin with."""
+    if not parted:
+        return 0
+    least, most = min(parted), max(parted)
+    for at, (a, b) in enumerate(zip(least, most, strict=False)):
+        if a != b:
+            return at
+    return min(len(least), len(most))
+
+
+def _rows(counts: Counter[str]) -> list[dict[str, Any]]:
+    return [{"value": name, "documents": count} for name, count in counts.most_common(MOST_ROWS)]
