@@ -8,7 +8,6 @@ and the vectors that it began with, so that it forgets nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from lab.distillation.hidden_states import HiddenStates
 from lab.distillation.losses import LATE_TEMPERATURE
 from lab.distillation.token_head_reading import KEPT, Asked, Candidates, Paired, Reader
-from lab.running.checkpoint import load_state, save_state
+from lab.running.checkpoint import arrays_digest, load_state, save_state
 from retrieval.encoders.model.heads import TokenHead
 from retrieval.errors import InputError
 from retrieval.train.interruption import interrupted
@@ -149,8 +148,8 @@ class _Run:
         settings = asdict(config)
         settings.pop("checkpoint_seconds")
         settings["head"] = asdict(self.head.shape)
-        settings["student"] = _digest(*student.arrays().values())
-        settings["texts"] = _digest(
+        settings["student"] = arrays_digest(*student.arrays().values())
+        settings["texts"] = arrays_digest(
             *(
                 array
                 for one in asked
@@ -282,11 +281,3 @@ class _Run:
 def _best(queries: Tensor, texts: Tensor, lengths: list[int]) -> Tensor:
     """The best similarity of each query token [R] with each text's tokens: [R, n]."""
     return torch.stack([part.amax(1) for part in torch.split(queries @ texts.T, lengths, 1)], 1)
-
-
-def _digest(*arrays: NDArray[Any]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:24]

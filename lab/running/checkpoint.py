@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from retrieval.errors import CheckpointError
 from retrieval.files.whole import replacing
@@ -70,6 +73,15 @@ def check_settings(folder: Path, state: Mapping[str, Any], settings: Mapping[str
             f"{path} is of a run with other settings ({difference}): "
             "start it with those, or choose another folder"
         )
+
+
+def arrays_digest(*arrays: NDArray[Any]) -> str:
+    """What tells these arrays from others, for the settings of a run: 24 hex digits."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:24]
 
 
 def _unreadable(path: Path, wrong: Exception) -> CheckpointError:
