@@ -258,8 +258,9 @@ class Searching(ABC):
     ) -> Iterator[tuple[Passage, Embeddings]]:
         """Every passage with its embeddings as they are kept, one after another.
 
-        They come by document id and ordinal. Token vectors are those of the index: rounded to 8
-        bits, compressed, or merged. `dense` is the mean of `windows` where there are several.
+        They come by document id and ordinal. Vectors are those of the index: rounded to 8 bits,
+        token vectors compressed or merged, too. `dense` is the mean of `windows` where there are
+        several.
 
         Args:
             where: of the documents and passages that fulfil it, see `search`.

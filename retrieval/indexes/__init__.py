@@ -3,7 +3,13 @@
 Every module here is light to import; faiss and tantivy load on first use.
 """
 
-from retrieval.indexes.dense import DenseSegment, merge_dense, write_dense
+from retrieval.indexes.dense import (
+    FLOATS,
+    DenseSegment,
+    merge_dense,
+    write_dense,
+    write_from_floats,
+)
 from retrieval.indexes.filters import (
     Filter,
     Where,
@@ -42,6 +48,7 @@ from retrieval.indexes.ranking import TieOrder, below, top_k
 __all__ = [
     "FIELDS",
     "FIELD_WEIGHTS",
+    "FLOATS",
     "FUSIONS",
     "LATE_MEMORY",
     "CompressedSegment",
@@ -73,6 +80,7 @@ __all__ = [
     "top_k",
     "train_codec",
     "write_dense",
+    "write_from_floats",
     "write_late",
     "write_lexical",
 ]

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from retrieval.files.packed import unpacked
+
 if TYPE_CHECKING:
     import re2
 
@@ -34,6 +36,7 @@ def register_functions(connection: sqlite3.Connection) -> None:
         (matches, 2),
         (instant, 1),
         (characters, 1),
+        (unpacked, 1),
     ):
         connection.create_function(function.__name__, arguments, function, deterministic=True)
 

@@ -88,7 +88,8 @@ def compile_values(key: Key) -> tuple[Sql, Sql]:
 _COLUMNS = {
     "id": "d.id",
     "title": "d.title",
-    "text": "(SELECT t.text FROM texts AS t WHERE t.document = d.number)",
+    "text": "(SELECT CASE typeof(t.text) WHEN 'blob' THEN unpacked(t.text) ELSE t.text END"
+    " FROM texts AS t WHERE t.document = d.number)",
 }
 _KINDS: dict[Kind, str] = {
     "text": "'text'",

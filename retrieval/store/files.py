@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,21 @@ class SegmentRecord:
     kind: str
     passages: int
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+
+
+def segment_records(database: sqlite3.Connection) -> tuple[SegmentRecord, ...]:
+    """The segments that a database names, by name."""
+    files: dict[str, dict[str, FileRecord]] = {}
+    for segment, path, size, digest in database.execute(
+        "SELECT segment, path, size, digest FROM files"
+    ):
+        files.setdefault(segment, {})[path] = FileRecord(size, digest)
+    return tuple(
+        SegmentRecord(name, kind, passages, files.get(name, {}))
+        for name, kind, passages in database.execute(
+            "SELECT name, kind, passages FROM segments ORDER BY name"
+        )
+    )
 
 
 def seal(

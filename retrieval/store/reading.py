@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
+from retrieval.files.packed import unpacked
 from retrieval.store import schema
 from retrieval.store.copies import text_hash
 from retrieval.store.documents import StoredDocument
-from retrieval.store.files import FileRecord, SegmentRecord
+from retrieval.store.files import SegmentRecord, segment_records
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.listing import Listing, is_storable
 from retrieval.store.schema import PassageRow, Settings
@@ -112,17 +113,7 @@ class Store(SourceReading, Listing):
             )
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(f"its table `meta` is not as it was written ({error!r})") from error
-        files: dict[str, dict[str, FileRecord]] = {}
-        for segment, path, size, digest in database.execute(
-            "SELECT segment, path, size, digest FROM files"
-        ):
-            files.setdefault(segment, {})[path] = FileRecord(size, digest)
-        self.segments = tuple(
-            SegmentRecord(name, kind, passages, files.get(name, {}))
-            for name, kind, passages in database.execute(
-                "SELECT name, kind, passages FROM segments ORDER BY name"
-            )
-        )
+        self.segments = segment_records(database)
 
     def reload(self) -> None:
         """Read the newest generation's number and segments, if this store holds none."""
@@ -260,8 +251,10 @@ class Store(SourceReading, Listing):
         return {row[0]: self._document(row) for row in rows}
 
     def texts(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The texts of the documents with these numbers, by number."""
-        return dict(self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers))
+        """The texts of the documents with these numbers, by number, less those that are damaged."""
+        rows = self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers)
+        texts = ((number, unpacked(stored)) for number, stored in rows)
+        return {number: text for number, text in texts if text is not None}
 
     def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
         """The texts of these passages, by id; those whose document is not there are left out.
@@ -277,9 +270,10 @@ class Store(SourceReading, Listing):
         with self._reading() as database:
             for keys, marks in _chosen(list(of)):
                 # One text at a time: a document may have megabytes, its passages are short.
-                for document, text in database.execute(
+                for document, stored in database.execute(
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
                 ):
+                    text = unpacked(stored) or ""
                     found |= {row.id: text[row.start : row.end] for row in of[document]}
         for id, text in found.items():
             if text_hash(text) != hashes.get(id):

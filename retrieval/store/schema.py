@@ -7,6 +7,7 @@ with every release. It stands in SQLite's `user_version`, where every release ca
 2   `meta.late` holds them, and token vectors may be compressed
 3   passages have a context, a place and a hash of their text, documents and sources what read them,
     and the lexical index has a field for each part of the context
+4   dense vectors are 8-bit integers, and a text may be compressed
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from retrieval.store.structure import to_json
 from retrieval.store.unlocked import Unlocked
 from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DATABASE = "store.sqlite"
 DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 """Of its name, and of the names of what SQLite keeps beside it."""
@@ -59,7 +60,8 @@ CREATE TABLE documents (
     reader TEXT                  -- what cut it into passages, see `index.as_read.reading`
 );
 CREATE INDEX documents_source ON documents (source) WHERE source IS NOT NULL;
--- Apart from `documents`, so that a filter on metadata does not read the texts' pages.
+-- Apart from `documents`, so that a filter on metadata does not read the texts' pages. A text that
+-- is compressed is a BLOB, see `retrieval.files.packed`.
 CREATE TABLE texts (document INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY,      -- given out once, from meta.next_passage

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.files.packed import packed
 from retrieval.store.copies import text_hash
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
@@ -124,8 +125,10 @@ class StoreWriter(Store):
             self._load(database)
 
     def vacuum(self) -> None:
-        """Leave the pages of what was deleted out of the database."""
+        """Leave the pages of what was deleted out of the database, and pack older texts."""
         with self._reading() as database:
+            database.create_function("packed", 1, packed, deterministic=True)
+            database.execute("UPDATE texts SET text = packed(text) WHERE typeof(text) = 'text'")
             database.execute("VACUUM")
 
     def log_bytes(self) -> int:
@@ -179,7 +182,7 @@ class StoreWriter(Store):
         )
         run(
             "INSERT INTO texts VALUES (?, ?)",
-            [(new.number, new.document.text) for new in documents],
+            [(new.number, packed(new.document.text)) for new in documents],
         )
         run(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

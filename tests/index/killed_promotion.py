@@ -21,11 +21,14 @@ import tantivy
 
 from retrieval.index import Index
 from retrieval.index.writing.session import Session
+from retrieval.indexes.dense import lists
 from retrieval.store import Commit, StoreWriter
 
 from .fake_encoder import FakeEncoder
 from .killed_writer import EVENTS, say
 from .promoted import documents
+
+lists.FEWEST = 40  # so that the dense vectors get their lists, too
 
 assert faiss
 assert tantivy

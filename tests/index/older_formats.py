@@ -7,9 +7,14 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import tantivy
 
+from retrieval.files.packed import unpacked
 from retrieval.index import Index
+from retrieval.indexes import DenseSegment
+from retrieval.indexes.arrays import write_array
+from retrieval.store.files import seal
 from retrieval.types import Document
 
 from .fake_encoder import FakeEncoder
@@ -45,12 +50,25 @@ _COLUMNS = {
 
 
 def of_format(version: int, folder: Path, documents: list[Document], encoder: FakeEncoder) -> Path:
-    """An index of these documents in format 1 or 2, its lexical index with two fields."""
+    """An index of these documents in format 1, 2 or 3.
+
+    Before format 4 dense vectors are f32 and texts as they are, before 3 the lexical index has two
+    fields.
+    """
     with Index.create(folder, encoder=encoder) as index:
         index.add(documents)
         status = index.status()
     assert status.dead_passages == 0
     database = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
+    texts = [(unpacked(text), n) for n, text in database.execute("SELECT * FROM texts")]
+    database.executemany("UPDATE texts SET text = ? WHERE document = ?", texts)
+    for (name,) in database.execute("SELECT name FROM segments WHERE kind = 'vectors'").fetchall():
+        _write_floats(folder / "segments" / name / "dense")
+        _name_again(database, folder, name)
+    database.execute(f"PRAGMA user_version = {version}")
+    if version == 3:
+        database.close()
+        return folder
     (name,) = database.execute("SELECT name FROM segments WHERE kind = 'lexical'").fetchone()
     _write_lexical(folder / "segments" / name, _passages(database))
     database.execute("DELETE FROM files WHERE segment = ?", (name,))
@@ -62,9 +80,28 @@ def of_format(version: int, folder: Path, documents: list[Document], encoder: Fa
         database.execute(f"ALTER TABLE old RENAME TO {table}")
     if version == 1:
         database.execute("DELETE FROM meta WHERE key = 'late'")
-    database.execute(f"PRAGMA user_version = {version}")
     database.close()
     return folder
+
+
+def _write_floats(folder: Path) -> None:
+    """The dense half of a segment as it was: f32 [r, D]."""
+    segment = DenseSegment.open(folder)
+    vectors = segment.vectors(segment.ids)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for name in ("dense.codes.npy", "dense.scales.npy"):
+        (folder / name).unlink()
+    write_array(folder / "dense.vectors.npy", "<f4", vectors.shape, [vectors])
+
+
+def _name_again(database: sqlite3.Connection, folder: Path, name: str) -> None:
+    """Have the database know a segment's files as they are now."""
+    database.execute("DELETE FROM files WHERE segment = ?", (name,))
+    files = seal(folder / "segments" / name, previous=None, known={}, rights=0o600)
+    database.executemany(
+        "INSERT INTO files VALUES (?, ?, ?, ?)",
+        [(name, path, file.size, file.digest) for path, file in files.items()],
+    )
 
 
 def _passages(database: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -164,12 +166,31 @@ def alter(folder: Path, before: bytes, after: bytes) -> None:
     (folder / "store.sqlite").write_bytes(data.replace(before, after))
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [(b"word17 common", b"word17 commoN"), (b"word17 common", b"word17 c-mmon")],
-)
-def test_a_text_that_was_altered_is_never_shown(copy: Path, before: bytes, after: bytes) -> None:
-    alter(copy, before, after)
+def alter_text(folder: Path, number: int, at: int) -> None:
+    """Write over a byte of a document's text as it is stored."""
+    with closing(sqlite3.connect(folder / "store.sqlite")) as database:
+        ((stored,),) = database.execute("SELECT text FROM texts WHERE document = ?", (number,))
+    before = stored if isinstance(stored, bytes) else stored.encode()
+    after = bytearray(before)
+    after[at] ^= 1
+    alter(folder, before, bytes(after))
+
+
+def store_as_it_is(folder: Path, number: int) -> None:
+    """Keep a document's text as an index of format 3 does, uncompressed."""
+    with closing(sqlite3.connect(folder / "store.sqlite")) as database, database:
+        ((stored,),) = database.execute("SELECT text FROM texts WHERE document = ?", (number,))
+        assert isinstance(stored, bytes)
+        text = zlib.decompress(stored).decode()
+        database.execute("UPDATE texts SET text = ? WHERE document = ?", (text, number))
+
+
+@pytest.mark.parametrize("at", [0, 12, -1])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_text_that_was_altered_is_never_shown(copy: Path, at: int, compressed: bool) -> None:
+    if not compressed:
+        store_as_it_is(copy, 18)
+    alter_text(copy, 18, at)
     with Index.open(copy, encoder=FakeEncoder()) as index:
         for retriever in RETRIEVERS:
             with pytest.raises(IndexCorrupted, match=r"text of passage \d+ is not what was stored"):
@@ -181,7 +202,7 @@ def test_a_text_that_was_altered_is_never_shown(copy: Path, before: bytes, after
 
 
 def test_a_text_that_was_altered_is_not_compacted_into_new_files(copy: Path) -> None:
-    alter(copy, b"word17 common", b"word17 c-mmon")
+    alter_text(copy, 18, 12)
     with Index.open(copy, encoder=FakeEncoder()) as index:
         before = index.status()
         with pytest.raises(IndexCorrupted, match="document 'd17' is not what was stored; delete"):
@@ -244,11 +265,11 @@ def test_an_index_of_a_newer_format_is_refused(newer: Path) -> None:
 
 def test_a_merge_does_not_hide_damage(copy: Path) -> None:
     """What it wrote would have checksums of its own."""
-    file = next(iter(sorted(copy.glob("segments/*/dense/dense.vectors.npy"))))
+    file = next(iter(sorted(copy.glob("segments/*/dense/dense.codes.npy"))))
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
     with Index.open(copy, encoder=FakeEncoder()) as index:
-        with pytest.raises(IndexCorrupted, match=r"dense\.vectors\.npy is damaged: its checksum"):
+        with pytest.raises(IndexCorrupted, match=r"dense\.codes\.npy is damaged: its checksum"):
             index.compact()
         assert any("its checksum" in line for line in index.verify())

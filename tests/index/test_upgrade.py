@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from .test_index import ids
 DOCUMENTS = [FOX, DOG, Document("empty", "  "), *(Document(f"d{n}", f"word{n}") for n in range(9))]
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture(params=[1, 2, 3])
 def older(request: pytest.FixtureRequest, tmp_path: Path, encoder: FakeEncoder) -> Path:
     return of_format(request.param, tmp_path / "i", DOCUMENTS, encoder)
 
@@ -48,12 +49,14 @@ def test_an_older_format_is_raised_when_it_is_opened(older: Path, encoder: FakeE
 
 
 def test_a_document_that_is_put_again_is_read_as_this_release_reads(
-    older: Path, encoder: FakeEncoder
+    tmp_path: Path, encoder: FakeEncoder
 ) -> None:
-    with Index.open(older, encoder=encoder) as index:
-        encoder.encoded.clear()
-        index.add([DOG])
-        assert len(encoder.encoded) == 1
+    for version, encoded in ((1, 1), (2, 1), (3, 0)):  # what passages are read with came with 3
+        older = of_format(version, tmp_path / f"{version}", DOCUMENTS, encoder)
+        with Index.open(older, encoder=encoder) as index:
+            encoder.encoded.clear()
+            index.add([DOG])
+            assert len(encoder.encoded) == encoded
 
 
 def test_a_text_that_was_altered_before_is_not_shown_after(
@@ -63,7 +66,7 @@ def test_a_text_that_was_altered_before_is_not_shown_after(
     with database:
         ((number, text), *_) = database.execute("SELECT document, text FROM texts").fetchall()
         (id,) = database.execute("SELECT id FROM documents WHERE number = ?", (number,)).fetchone()
-        database.execute("UPDATE texts SET text = ? WHERE document = ?", (text + " too", number))
+        database.execute("UPDATE texts SET text = ? WHERE document = ?", ("?" + text[1:], number))
     database.close()
     with Index.open(older, encoder=encoder) as index:
         with pytest.raises(IndexCorrupted, match="is not what was stored"):
@@ -96,11 +99,43 @@ def test_a_failure_leaves_the_older_format(
     test_an_older_format_is_raised_when_it_is_opened(older, encoder)
 
 
-@pytest.mark.slow
-def test_a_process_that_is_killed_leaves_the_old_or_the_new(
+def test_dense_vectors_of_an_older_format_that_are_damaged_are_named(
     tmp_path: Path, encoder: FakeEncoder
 ) -> None:
-    made = of_format(2, tmp_path / "made", DOCUMENTS * 1, encoder)
+    older = of_format(3, tmp_path / "i", DOCUMENTS, encoder)
+    (file,) = older.glob("segments/*/dense/dense.vectors.npy")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(IndexCorrupted, match=r"dense\.vectors\.npy is damaged: its checksum"):
+        Index.open(older, encoder=encoder)
+
+
+def test_texts_of_an_older_format_are_compressed_by_compact(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    long = Document("long", "the same words again " * 100 + "é")
+    older = of_format(3, tmp_path / "i", [FOX, long], encoder)
+
+    def kept() -> list[bytes | str]:
+        with closing(sqlite3.connect(older / "store.sqlite")) as database:
+            return [text for (text,) in database.execute("SELECT text FROM texts ORDER BY 1")]
+
+    assert long.text in kept()
+    with Index.open(older, encoder=encoder) as index:
+        assert index.get("long") == long
+        index.compact()
+        assert index.get("long") == long
+        assert index.verify() == []
+    assert [len(text) < 200 for text in kept()] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_process_that_is_killed_leaves_the_old_or_the_new(
+    version: int, tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    made = of_format(version, tmp_path / "made", DOCUMENTS, encoder)
     program = (
         "import sys; from retrieval.index.writing.upgrade import upgrade; from pathlib import Path;"
         "import tantivy; print('ready', flush=True); upgrade(Path(sys.argv[1])); print('done')"

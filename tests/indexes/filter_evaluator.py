@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from retrieval.files.packed import packed
 from retrieval.indexes.filters import (
     Filter,
     Where,
@@ -268,7 +269,7 @@ def database(documents: list[Document], *, ascii_only: bool = True) -> sqlite3.C
             for n, d in enumerate(documents)
         ],
     )
-    texts = [(n, d.get("text", "")) for n, d in enumerate(documents)]
+    texts = [(n, packed(d.get("text", ""))) for n, d in enumerate(documents)]
     connection.executemany("INSERT INTO texts VALUES (?, ?)", texts)
     return connection
 

@@ -20,10 +20,18 @@ def unit(rng: np.random.Generator, n: int, dim: int) -> NDArray[np.float32]:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+def stored(segment: DenseSegment, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The segment's vectors, which differ from those written by half a step of 127 at most."""
+    kept = segment.vectors(segment.ids)
+    steps = np.abs(vectors).max(axis=1, initial=0, keepdims=True) / 127
+    assert (np.abs(kept - vectors) <= steps * 0.501).all()
+    return kept
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(0, 60),
-    dim=st.integers(1, 9),
+    dim=st.sampled_from([1, 3, 8, 9, 16, 24, 1032, 2048]),
     q=st.integers(0, 30),
     k=st.integers(1, 70),
     share=st.sampled_from([None, 0.0, 0.1, 0.5, 1.0]),
@@ -47,6 +55,7 @@ def test_search_is_brute_force(
     write_dense(folder, ids, vectors)
     segment = DenseSegment.open(folder)
     assert (len(segment), segment.dim) == (n, dim)
+    vectors = stored(segment, vectors)
     answers = segment.search(queries, k, allowed)
     assert len(answers) == q
 
@@ -94,6 +103,7 @@ def test_a_passage_counts_as_the_best_of_its_vectors(
     folder = tmp_path_factory.mktemp("dense")
     write_dense(folder, ids, vectors, offsets)
     segment = DenseSegment.open(folder)
+    vectors = stored(segment, vectors)
     answers = segment.search(queries, k, allowed)
     best = np.maximum.reduceat(queries.astype(np.float64) @ vectors.T, offsets[:-1], axis=1)
     for query, (found, scores) in enumerate(answers):
@@ -117,11 +127,13 @@ def test_several_vectors_a_passage_are_merged_bit_for_bit(tmp_path: Path) -> Non
     merged = DenseSegment.open(tmp_path / "c")
     assert merged.ids.tolist() == [5, 8, 3, 0]
     assert merged.offsets.tolist() == [0, 2, 4, 5, 6]
-    assert np.array_equal(merged.vectors([8, 3]), np.concatenate([a[3:], b[:1]]))
+    assert np.array_equal(merged.vectors([8, 3]), copies(segments[0], [8], segments[1], [3]))
     allowed[[5, 8]] = False
     merge_dense(tmp_path / "d", segments, allowed)
     assert not (tmp_path / "d" / "dense.offsets.npy").exists()
-    assert np.array_equal(DenseSegment.open(tmp_path / "d").vectors([3, 0]), b)
+    assert np.array_equal(
+        DenseSegment.open(tmp_path / "d").vectors([3, 0]), segments[1].vectors([3, 0])
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,9 +183,11 @@ def test_vectors_and_scores_of_given_passages(tmp_path: Path) -> None:
     vectors = unit(rng, 5, 4)
     write_dense(tmp_path, [7, 3, 9, 0, 4], vectors)
     segment = DenseSegment.open(tmp_path)
+    vectors = stored(segment, vectors)
     assert np.array_equal(segment.vectors([9, 7, 9]), vectors[[2, 0, 2]])
     scores = segment.score(vectors[1], [3, 100, 0])
-    np.testing.assert_allclose(scores, [1.0, -np.inf, vectors[1] @ vectors[3]], atol=1e-6)
+    expected = [vectors[1] @ vectors[1], -np.inf, vectors[1] @ vectors[3]]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
     with pytest.raises(InputError, match="passage 100"):
         segment.vectors([7, 100])
 
@@ -189,7 +203,9 @@ def test_merge_keeps_the_allowed_bit_for_bit(tmp_path: Path) -> None:
     merge_dense(tmp_path / "c", segments, allowed)
     merged = DenseSegment.open(tmp_path / "c")
     assert merged.ids.tolist() == [5, 8, 2, 3, 0]
-    assert np.array_equal(merged.vectors(merged.ids), np.concatenate([a[[0, 2, 3]], b[:2]]))
+    assert np.array_equal(
+        merged.vectors(merged.ids), copies(segments[0], [5, 8, 2], segments[1], [3, 0])
+    )
     merge_dense(tmp_path / "d", segments, np.zeros(10, dtype=np.bool_))
     assert len(DenseSegment.open(tmp_path / "d")) == 0
     with pytest.raises(InputError, match="given twice"):
@@ -233,7 +249,7 @@ def test_wrong_queries(tmp_path: Path) -> None:
         segment.search(np.ones((1, 3)), 0)
 
 
-@pytest.mark.parametrize("name", ["dense.ids.npy", "dense.vectors.npy"])
+@pytest.mark.parametrize("name", ["dense.ids.npy", "dense.codes.npy", "dense.scales.npy"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     write_dense(tmp_path, [1, 2], np.ones((2, 3)))
     data = (tmp_path / name).read_bytes()
@@ -253,12 +269,27 @@ def test_files_of_different_segments_do_not_open(tmp_path: Path) -> None:
         DenseSegment.open(tmp_path / "b")
 
 
-def test_nan_in_a_damaged_file_is_never_a_hit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_a_damaged_scale_is_named(tmp_path: Path, value: float) -> None:
     write_dense(tmp_path, [1, 2, 3], np.eye(3))
-    path = tmp_path / "dense.vectors.npy"
-    data = bytearray(path.read_bytes())
-    data[-36:-24] = np.full(3, np.nan, dtype="<f4").tobytes()
-    path.write_bytes(data)
-    ((ids, scores),) = DenseSegment.open(tmp_path).search(np.ones((1, 3)), 3)
-    assert ids.tolist() == [2, 3]
-    assert scores.tolist() == [1.0, 1.0]
+    write_array(tmp_path / "dense.scales.npy", "<f4", (3,), [np.array([1, value, 1])])
+    with pytest.raises(IndexCorrupted, match=r"dense\.scales\.npy holds NaN"):
+        DenseSegment.open(tmp_path)
+
+
+def test_a_query_is_not_rounded_to_8_bits(tmp_path: Path) -> None:
+    """Two vectors whose order a query of 8 bits would turn."""
+    query = np.full(8, 0.5, np.float32)
+    query[0], query[1] = 127.0, 0.501
+    vectors = np.zeros((2, 8), np.float32)
+    vectors[0, 2] = vectors[1, 1] = 1
+    write_dense(tmp_path, [5, 6], vectors)
+    ((ids, scores),) = DenseSegment.open(tmp_path).search([query], 2)
+    assert ids.tolist() == [6, 5]
+    np.testing.assert_allclose(scores, [0.501, 0.5], rtol=1e-6)
+
+
+def copies(*parts: object) -> NDArray[np.float32]:
+    """Vectors of passages of several segments, in turn: a segment and ids, again and again."""
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return np.concatenate([segment.vectors(ids) for segment, ids in pairs])  # type: ignore[attr-defined]

@@ -20,6 +20,8 @@ from retrieval.store import Settings
 _NO_IDS = np.empty(0, np.int64)
 _NO_SCORES = np.empty(0, np.float32)
 
+_DEPTHS = (16, 64, 256, 1024)
+
 Mask = NDArray[np.bool_] | None
 """Which passages may be found, bool by passage id; None allows all."""
 
@@ -92,10 +94,27 @@ class Dense:
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
         """As the protocol says."""
+        return self._find(snapshot, queries, k, allowed)
+
+    def find_exactly(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As `find`, with every vector compared."""
+        return self._find(snapshot, queries, k, allowed, exhaustive=True)
+
+    def _find(
+        self,
+        snapshot: Snapshot,
+        queries: Sequence[Query],
+        k: int,
+        allowed: Mask,
+        *,
+        exhaustive: bool = False,
+    ) -> list[Run]:
         vectors = np.stack([query.dense for query in queries if query.dense is not None])
         ties = snapshot.order
         found = [
-            segment.dense.search(vectors, k, allowed, ties=ties)
+            segment.dense.search(vectors, k, allowed, ties=ties, exhaustive=exhaustive)
             for segment in snapshot.vectors
             if segment.dense is not None
         ]
@@ -103,7 +122,13 @@ class Dense:
             _best([answers[place] for answers in found], k, ties) for place in range(len(queries))
         ]
 
-    find_steadily = find
+    def find_steadily(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        if all(s.dense is None or s.dense.lists is None for s in snapshot.vectors):
+            return self.find(snapshot, queries, k, allowed)
+        return _steadily(self, snapshot, queries, k, allowed)
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
@@ -126,11 +151,6 @@ class Late:
 
     head: Literal["dense", "token"] | None = "token"
 
-    _DEPTHS = (16, 64, 256, 1024)
-    """Compressed passages are narrowed by approximate scores, the less so the more are asked for.
-    So that the first ones do not depend on how many, those of a deeper search come behind those of
-    the ones before it."""
-
     def find(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
@@ -145,14 +165,7 @@ class Late:
         """As the protocol says."""
         if not snapshot.late.narrows:
             return self.find(snapshot, queries, k, allowed)
-        runs = [Run(_NO_IDS, _NO_SCORES) for _ in queries]
-        depth, *deeper = self._DEPTHS
-        while True:
-            found = self.find(snapshot, queries, depth, allowed)
-            runs = [run.then(more).first(depth) for run, more in zip(runs, found, strict=True)]
-            if depth >= k:
-                return [run.first(k) for run in runs]
-            depth, *deeper = deeper or [4 * depth]
+        return _steadily(self, snapshot, queries, k, allowed)
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
@@ -183,6 +196,25 @@ def has_head(settings: Settings, retriever: str) -> bool:
     """Whether an index's encoder gives the vectors that a retriever compares."""
     dims = {None: 0, "dense": settings.dense_dim, "token": settings.token_dim}
     return dims[SINGLE[retriever].head] is not None
+
+
+def _steadily(
+    retriever: SingleRetriever, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+) -> list[Run]:
+    """The k best for each query where what is found depends on how many are asked for.
+
+    Large segments are narrowed by approximate scores, the less so the more are asked for. So that
+    the first ones do not depend on how many, those of a deeper search come behind those of the
+    ones before it.
+    """
+    runs = [Run(_NO_IDS, _NO_SCORES) for _ in queries]
+    depth, *deeper = _DEPTHS
+    while True:
+        found = retriever.find(snapshot, queries, depth, allowed)
+        runs = [run.then(more).first(depth) for run, more in zip(runs, found, strict=True)]
+        if depth >= k:
+            return [run.first(k) for run in runs]
+        depth, *deeper = deeper or [4 * depth]
 
 
 def _best(

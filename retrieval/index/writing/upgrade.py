@@ -1,23 +1,29 @@
-"""An index of an older format, raised to this release's in place; what it holds stays."""
+"""An index of an older format, raised to this release's in place; what it holds stays.
+
+From one format to another is one transaction. Whatever stops it, the index is the old one or the
+new one, whole; what was written for it and not named is swept by the next writer.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import asdict
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from retrieval.errors import IndexFormatError
+from retrieval.errors import IndexCorrupted, IndexFormatError
 from retrieval.files.lock import WriterLock
-from retrieval.files.whole import sync_folder
+from retrieval.files.whole import link, sync_folder
+from retrieval.index import vectors
 from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL
-from retrieval.indexes import write_lexical
+from retrieval.indexes import FLOATS, write_from_floats, write_lexical
 from retrieval.store.copies import text_hash
-from retrieval.store.files import seal
+from retrieval.store.files import SegmentRecord, damage, seal, segment_records
 from retrieval.store.guard import disk_errors, sqlite_errors
 from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
@@ -27,13 +33,12 @@ from retrieval.types import Context, Document, LateOptions
 def upgrade(folder: Path) -> None:
     """Raise the index at `folder` to this release's format, if it has an older one.
 
-    The lexical index is written anew, with the fields of this format, from the stored texts; then
-    one transaction adds the columns and names it. Whatever stops it, the index is the old one or
-    the new one, whole. Vectors stay. Files count as read by an older release, so that the next
-    sync reads them again, and encodes what their structure changes.
+    Nothing is encoded. Files of an index of format 1 or 2 count as read by an older release, so
+    that the next sync reads them again, and encodes what their structure changes.
 
     Raises:
         IndexNotFound: there is no index.
+        IndexCorrupted: a file that has to be written anew is damaged.
         IndexLocked: another process is writing.
         IndexFormatError: the format is old and the folder cannot be written.
         StorageError: the disk is full or fails.
@@ -50,15 +55,83 @@ def upgrade(folder: Path) -> None:
         closing(connect(folder, oldest=1)[0]) as database,
     ):
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version < FORMAT_VERSION:
-            _raise(folder, database, version)
+        database.execute("PRAGMA synchronous = FULL")
+        if version < 3:
+            _with_structure(folder, database, version)
+        if version < 4:
+            _with_integers(folder, database)
 
 
-def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
-    (next_segment,) = database.execute(
-        "SELECT value FROM meta WHERE key = 'next_segment'"
-    ).fetchone()
-    number = int(json.loads(next_segment))
+@contextmanager
+def _next_format(database: sqlite3.Connection, version: int, next_segment: int) -> Iterator[None]:
+    """The transaction that makes an index one of this format, and counts as a generation."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        for key, value in (("next_segment", next_segment), ("generation", None)):
+            database.execute(
+                "UPDATE meta SET value = coalesce(?, value + 1) WHERE key = ?", (value, key)
+            )
+        database.execute(f"PRAGMA user_version = {version}")
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _next_segment(database: sqlite3.Connection) -> int:
+    (number,) = database.execute("SELECT value FROM meta WHERE key = 'next_segment'").fetchone()
+    return int(json.loads(number))
+
+
+def _with_integers(folder: Path, database: sqlite3.Connection) -> None:
+    """To format 4: dense vectors of 8-bit integers; all else of their segments is linked."""
+    number = _next_segment(database)
+    written: list[tuple[SegmentRecord, str]] = []
+    for old in segment_records(database):
+        source = folder / SEGMENTS / old.name
+        if old.kind != vectors.KIND or not (source / vectors.DENSE / FLOATS).exists():
+            continue
+        dense = {p: f for p, f in old.files.items() if p.startswith(f"{vectors.DENSE}/")}
+        for line in damage(source, replace(old, files=dense)):  # which new checksums would hide
+            raise IndexCorrupted(line)
+        target = folder / SEGMENTS / f"{number:08d}-{vectors.KIND}"
+        number += 1
+        shutil.rmtree(target, ignore_errors=True)  # of an attempt that was stopped
+        write_from_floats(target / vectors.DENSE, source / vectors.DENSE)
+        for path in old.files.keys() - dense.keys():
+            link(source / path, target / path)
+        for linked in target.iterdir():
+            sync_folder(linked)
+        files = seal(target, previous=source, known=old.files, rights=rights_of(folder))
+        written.append((replace(old, name=target.name, files=files), old.name))
+    if written:
+        sync_folder(folder / SEGMENTS)
+    with _next_format(database, 4, number):
+        for segment, before in written:
+            _forget(database, before)
+            _name(database, segment)
+
+
+def _name(database: sqlite3.Connection, segment: SegmentRecord) -> None:
+    database.execute(
+        "INSERT INTO segments VALUES (?, ?, ?)", (segment.name, segment.kind, segment.passages)
+    )
+    database.executemany(
+        "INSERT INTO files VALUES (?, ?, ?, ?)",
+        [(segment.name, path, file.size, file.digest) for path, file in segment.files.items()],
+    )
+
+
+def _forget(database: sqlite3.Connection, name: str) -> None:
+    database.execute("DELETE FROM files WHERE segment = ?", (name,))
+    database.execute("DELETE FROM segments WHERE name = ?", (name,))
+
+
+def _with_structure(folder: Path, database: sqlite3.Connection, version: int) -> None:
+    """To format 3: columns for what is known of passages, and a lexical index with fields."""
+    number = _next_segment(database)
     target = folder / SEGMENTS / f"{number:08d}-{LEXICAL}"
     (passages,) = database.execute("SELECT count(*) FROM passages").fetchone()
     if passages:
@@ -67,9 +140,7 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
         write_lexical(target, add=_passages(database))
         files = seal(target, previous=None, known={}, rights=rights_of(folder))
         sync_folder(folder / SEGMENTS)
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with _next_format(database, 3, number + 1):
         if version < 2:
             late = json.dumps(asdict(LateOptions()))
             database.execute("INSERT OR REPLACE INTO meta VALUES ('late', ?)", (late,))
@@ -92,29 +163,11 @@ def _raise(folder: Path, database: sqlite3.Connection, version: int) -> None:
             "UPDATE passages SET text_hash = NULL WHERE document = ?", _altered(database)
         )
         database.execute("CREATE INDEX passages_text_hash ON passages (text_hash)")
-        database.execute(
-            "DELETE FROM files WHERE segment IN (SELECT name FROM segments WHERE kind = ?)",
-            (LEXICAL,),
-        )
-        database.execute("DELETE FROM segments WHERE kind = ?", (LEXICAL,))
+        for old in segment_records(database):
+            if old.kind == LEXICAL:
+                _forget(database, old.name)
         if passages:
-            database.execute(
-                "INSERT INTO segments VALUES (?, ?, ?)", (target.name, LEXICAL, passages)
-            )
-            database.executemany(
-                "INSERT INTO files VALUES (?, ?, ?, ?)",
-                [(target.name, path, file.size, file.digest) for path, file in files.items()],
-            )
-        for key, value in (("next_segment", number + 1), ("generation", None)):
-            database.execute(
-                "UPDATE meta SET value = coalesce(?, value + 1) WHERE key = ?", (value, key)
-            )
-        database.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
+            _name(database, SegmentRecord(target.name, LEXICAL, passages, files))
 
 
 def _altered(database: sqlite3.Connection) -> Iterator[tuple[int]]:

@@ -59,7 +59,7 @@ def train(sample: NDArray[np.float32], tokens: int, *, bits: int = 4) -> Codec:
     unit = _unit(sample)
     units = in_units(sample, unit)
     sample /= np.float32(unit)
-    centroids = _as_centroids(_k_means(sample, count))
+    centroids = _as_centroids(k_means(sample, count))
     for _ in range(_POLISH):
         centroids = _moved(centroids, sample, Assigner(centroids)(units))
     codes = Assigner(centroids)(units)
@@ -99,7 +99,7 @@ def _unit(sample: NDArray[np.float32]) -> float:
     return largest / 120 if largest > 1e-12 else 1.0
 
 
-def _k_means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def k_means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Centroids f32 [count, d] of the vectors."""
     if count <= _FLAT:
         return _faiss(vectors, count)[0]

@@ -1,0 +1,133 @@
+"""The rows nearest to a query: whole groups are passed over that cannot hold one of them.
+
+First each group of rows gets a bound that none of its products exceeds, which costs little more
+than one product; then the groups of the largest bounds are compared row by row. What is not looked
+at is known not to exceed a number, so that whoever asks can tell whether it has to look further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes.dense.products import (
+    GROUP,
+    Queries,
+    group_size,
+    largest,
+    products,
+    upper_bounds,
+)
+
+_SPARSE = 8
+"""Where fewer than one row in so many may be found, rows are compared one by one: a group costs as
+much as two rows do."""
+
+_ROUNDING = 1e-5  # of a product, by the order of its sum
+
+
+class Scan:
+    """What is to be compared: all rows of a segment, or some of them."""
+
+    def __init__(
+        self,
+        codes: NDArray[np.int8],
+        scales: NDArray[np.float32],
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Take rows of codes i8 [r, d] and scales f32 [r].
+
+        Args:
+            codes: their integers.
+            scales: their scales.
+            rows: i64, those that may be found; None is all.
+        """
+        self.codes, self.scales, self.rows = codes, scales, rows
+        sparse = rows is not None and len(rows) * _SPARSE <= len(codes)
+        self.size = 1 if sparse else group_size(codes.shape[1])
+        self.groups = rows
+        self.open: NDArray[np.bool_] | None = None
+        if rows is not None and self.size > 1:
+            self.open = np.zeros(len(codes), np.bool_)
+            self.open[rows] = True
+            self.groups = np.flatnonzero(
+                np.logical_or.reduceat(self.open, np.arange(0, len(codes), GROUP))
+            )
+
+    def __len__(self) -> int:
+        """How many groups are compared with each query."""
+        return -(-len(self.codes) // self.size) if self.groups is None else len(self.groups)
+
+    def of(self, queries: Queries, longest: float) -> Iterator[Nearest]:
+        """The rows nearest to each query.
+
+        Args:
+            queries: of d dimensions.
+            longest: no vector is longer.
+        """
+        for place, bounds in enumerate(self._compare(queries, self.groups)):
+            yield Nearest(self, queries.one(place), self.groups, bounds, longest)
+
+    def among(self, query: Queries, longest: float, groups: NDArray[np.int64]) -> Nearest:
+        """The rows nearest to one query among these groups of GROUP rows, i64, rising."""
+        if self.size == 1:
+            rows = (groups[:, None] * GROUP + np.arange(GROUP)).ravel()
+            groups = rows[rows < len(self.codes)]
+            if self.rows is not None:
+                groups = np.intersect1d(groups, self.rows)
+        (bounds,) = self._compare(query, groups)
+        return Nearest(self, query, groups, bounds, longest)
+
+    def _compare(self, queries: Queries, groups: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        compare = products if self.size == 1 else upper_bounds
+        return compare(self.codes, self.scales, queries, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The rows of a scan by their products with one query.
+
+    Attributes:
+        scan: the scan.
+        query: the query alone.
+        groups: i64, those that were compared; None is all.
+        bounds: f32 [groups], what the products with each group's rows do not exceed.
+        longest: no vector is longer.
+    """
+
+    scan: Scan
+    query: Queries
+    groups: NDArray[np.int64] | None
+    bounds: NDArray[np.float32]
+    longest: float
+
+    def first(self, count: int) -> tuple[NDArray[np.int64], float | None]:
+        """About the `count` nearest rows, and what no other row's product exceeds.
+
+        Returns:
+            Rows i64, and a number, or None if those were all that there are.
+        """
+        scan = self.scan
+        best = largest(self.bounds, count)
+        if len(best) == 0:
+            return best, None
+        numbers = best if self.groups is None else self.groups[best]
+        rows, unseen = numbers, [float(self.bounds[best[-1]])] if count < len(self.bounds) else []
+        if scan.size > 1:
+            rows = (numbers[:, None] * GROUP + np.arange(GROUP)).ravel()
+            rows = rows[rows < len(scan.codes)]
+            if scan.open is not None:
+                rows = rows[scan.open[rows]]
+            (near,) = products(scan.codes, scan.scales, self.query, rows)
+            some = largest(near, count)
+            if len(some) < len(rows):
+                unseen.append(float(near[some[-1]]))
+            rows = rows[some]
+        if not unseen:
+            return rows, None
+        high = max(1.0, abs(float(self.bounds[best[0]])))
+        lost = float(self.query.lost[0]) * self.longest
+        return rows, max(unseen) + lost + _ROUNDING * high
