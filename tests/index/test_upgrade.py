@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.errors import IndexCorrupted, IndexFormatError
+from retrieval.errors import IndexCorrupted, IndexFormatError, StorageError
 from retrieval.index import Index
 from retrieval.store import FORMAT_VERSION, Store
 from retrieval.types import Document, LateOptions
@@ -92,7 +92,7 @@ def test_a_failure_leaves_the_older_format(
 
     with monkeypatch.context() as patch:
         patch.setattr("retrieval.index.writing.upgrade.seal", fail)
-        with pytest.raises(OSError, match="gone"):
+        with pytest.raises(StorageError, match="gone"):
             Index.open(older, encoder=encoder)
     with pytest.raises(IndexFormatError, match="has to be raised"):
         Store(older)
