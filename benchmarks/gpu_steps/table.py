@@ -1,0 +1,41 @@
+"""The steps in the order of their value: if time runs out, what comes last is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpu_steps import (
+    attention,
+    encoding,
+    kernels,
+    limits,
+    memory,
+    networks,
+    peers,
+    search,
+    training,
+)
+from gpu_steps.reporting import Run
+
+LIMITS_S = 150.0
+"""Seconds after which a step is stopped."""
+
+STEPS: dict[str, Callable[[Run], None]] = {
+    "limits": limits.measured,
+    "attention": attention.right,
+    "kernels": kernels.right,
+    "networks": networks.right,
+    "encoding": encoding.short,
+    "peers": peers.short,
+    "memory": memory.measured,
+    "long": encoding.long,
+    "long_peers": peers.long,
+    "profile": encoding.profile,
+    "embedded": encoding.embedded,
+    "large": encoding.large,
+    "max_sim": search.max_sim,
+    "dense": search.dense,
+    "training": training.base,
+    "recipe": training.recipe,
+    "kernel_speed": kernels.speed,
+}
