@@ -103,6 +103,7 @@ def own_samples() -> list[Sample]:
     from .test_outlook import message
 
     paths = sorted([*HERE.glob("pdf/files/*"), *HERE.glob("office/files/*")])
+    paths += [path for path in sorted(HERE.glob("corpus/files/*")) if format_of(path.name).isolated]
     found = [sample(path.name, path.read_bytes()) for path in paths]
     found.append(sample("message.eml", MAIL.encode()))
     found.append(sample("message.msg", compound(message())))

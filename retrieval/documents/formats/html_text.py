@@ -23,8 +23,8 @@ _SWALLOWING = frozenset({"script", "style"})
 """Those whose content is no text even where the end tag is missing."""
 _ASIDE = frozenset({"aside", "footer", "nav"})
 """Elements that are about the site, not of the page's text."""
-_ASIDE_ROLES = frozenset({"complementary", "contentinfo", "navigation"})
-_LINKS = frozenset({"nav", "navigation"})
+_ASIDE_ROLES = frozenset({"complementary", "contentinfo", "doc-toc", "navigation"})
+_LINKS = frozenset({"doc-toc", "nav", "navigation"})
 """Those of both that hold links to other pages, and no text in any case."""
 _NOTES = re.compile(
     r"(?:^|[\s_-])(?:admonition|callout|caution|danger|endnotes?|example|footnotes?|hint|important|note"
