@@ -316,6 +316,7 @@ def test_contents_that_name_pages_only_are_not_taken() -> None:
         ("Microsoft Word - report.doc", "Large words"),
         ("untitled", "Large words"),
         ("report_final.docx", "Large words"),
+        ("x", "Large words"),
         ("", "Large words"),
     ],
 )
@@ -325,3 +326,13 @@ def test_a_title_that_is_none_gives_way_to_the_largest_words(title: str, taken: 
     made = parsed("a.pdf", pages(page, information=information))
     assert made.title == taken
     assert made.metadata["created"] == "2024-05-01"
+
+
+@pytest.mark.parametrize("mark", ["W", "7", "2024", "* * *", "A.", "(1)"])
+def test_an_initial_or_a_number_is_no_title(mark: str) -> None:
+    initial = page_of(
+        ("F", 60, 540, mark), ("F", 20, 480, "Large words"), *body(FILL, "they are.", top=440)
+    )
+    assert parsed("a.pdf", pages(initial)).title == "Large words"
+    alone = page_of(("F", 60, 540, mark), *body(FILL, "there are none.", top=440))
+    assert parsed("a.pdf", pages(alone)).title == ""

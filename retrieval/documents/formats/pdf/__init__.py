@@ -35,12 +35,12 @@ _MARK = b"%PDF-"
 _TITLE_LINES = 4
 _TITLE_SIZE = 1.15
 """Times the size of most text."""
-_TITLE_CHARACTERS = 300
+_TITLE_LETTERS, _TITLE_CHARACTERS = 2, 300
 _SCANNED_SHARE = 0.1
 """Of the pages: if more hold pictures only, it is said."""
 _NO_TITLE = re.compile(
     r"\W*(?:untitled.*|document\d*|title|microsoft (?:word|powerpoint|excel) *-.*"
-    r"|(?:slide|page) ?\d+"
+    r"|(?:slide|page) ?\d+|\w"
     r"|.*\.(?:docx?|odt|rtf|txt|tex|dvi|ps|pdf|indd|qxd|pptx?|xlsx?|html?|p65|fm|md))?\W*",
     re.I,
 )
@@ -167,8 +167,11 @@ def _entries(document: Any) -> Iterator[Entry]:
 
 
 def _first_large(pages: list[Page], body: float) -> str:
-    """The largest words at the top of the first page, if they are larger than most text."""
-    lines = [line for page in pages for line in page.lines]
+    """The largest words at the top of the first page, if they are larger than most text.
+
+    A single letter is none: an initial, a figure's mark, a logo.
+    """
+    lines = [line for page in pages for line in page.lines if _has_words(line.text)]
     largest = max((line.size for line in lines), default=0.0)
     if not lines or lines[0].page != 1 or largest < _TITLE_SIZE * body:
         return ""
@@ -180,6 +183,10 @@ def _first_large(pages: list[Page], body: float) -> str:
             break
     words = words_of(found[:_TITLE_LINES])
     return "" if len(words) > _TITLE_CHARACTERS or _CONTENTS.fullmatch(words) else words
+
+
+def _has_words(text: str) -> bool:
+    return sum(character.isalpha() for character in text) >= _TITLE_LETTERS
 
 
 def _clean(value: str) -> str:
@@ -195,7 +202,7 @@ def _date(value: str) -> str:
 FORMATS = (
     Format(
         "pdf",
-        2,
+        3,
         _parse,
         (".pdf",),
         sniff=lambda head: _MARK in head[:_HEAD_BYTES],
