@@ -54,6 +54,7 @@ def update(
         max_bytes=settings.max_bytes,
         options=settings.read,
         walk=settings.walk,
+        labels=settings.labels,
         again=again,
         progress=progress,
         on_left_out=on_left_out,

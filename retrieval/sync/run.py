@@ -11,6 +11,7 @@ from retrieval.errors import DocumentError, InputError
 from retrieval.index.as_read import reading
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
+from retrieval.sync.labels import Labeller
 from retrieval.sync.remaining import Remaining
 from retrieval.sync.report import SyncProgress
 from retrieval.types import COMPRESSING, ProgressUpdate
@@ -38,12 +39,15 @@ class Run:
     """One sync under way: its counts, and what it does with each file."""
 
     def __init__(
-        self, options: ReadOptions, progress: Callable[[SyncProgress], object] | None
+        self,
+        options: ReadOptions,
+        labeller: Labeller,
+        progress: Callable[[SyncProgress], object] | None,
     ) -> None:
         self.added = self.updated = self.unchanged = self.deleted = self.moved = 0
         self.by_layout = 0
         self.problems: list[str] = []
-        self._options = options
+        self._options, self._labeller = options, labeller
         self._progress = progress
         self._files = self._files_total = self._bytes = self._bytes_total = 0
         self._unput = self._done = 0  # characters read, not put; bytes shown as done
@@ -177,7 +181,8 @@ class Run:
         refused: set[str] = set()
         before = self._moved.get(file.id)
         earlier = {} if before is None else writer.store.ids_of_source(before)
-        for document, outline in zip(result.documents, result.outlines, strict=True):
+        documents = self._labeller.label(result.documents)
+        for document, outline in zip(documents, result.outlines, strict=True):
             if only is not None and document.id not in only:
                 continue
             self._unput = max(0, self._unput - len(document.text))

@@ -10,12 +10,15 @@ from retrieval.documents import MAX_BYTES, ReadOptions, WalkOptions
 from retrieval.documents.walk import JudgedFile, machine
 from retrieval.errors import InputError
 from retrieval.index.writing.writer import Writer
+from retrieval.sync import labels
+from retrieval.sync.labels import LabelField
 
 ROOTS = "roots"
 PLACE = "roots_from"
 WALK = "walk"
 READ = "read"
 MAX = "max_bytes"
+LABELS = "labels"
 JUDGED = "judged"
 """Keys of what is remembered, see `Store.remembered`."""
 
@@ -30,6 +33,7 @@ class Settings:
         walk: which files of a folder are taken.
         read: how they are read.
         max_bytes: files beyond this size are left out.
+        labels: classifiers that label documents as they are read.
     """
 
     roots: tuple[str, ...] = ()
@@ -37,6 +41,7 @@ class Settings:
     walk: WalkOptions = field(default_factory=WalkOptions)
     read: ReadOptions = field(default_factory=ReadOptions)
     max_bytes: int = MAX_BYTES
+    labels: tuple[LabelField, ...] = ()
 
 
 def settings_of(remembered: Callable[[str], Any]) -> Settings:
@@ -49,6 +54,7 @@ def settings_of(remembered: Callable[[str], Any]) -> Settings:
         WalkOptions.from_json(remembered(WALK) or {}),
         ReadOptions(**{name: value for name, value in read.items() if name in known}),
         remembered(MAX) or MAX_BYTES,
+        labels.from_json(remembered(LABELS) or ()),
     )
 
 
@@ -60,6 +66,7 @@ def remember(writer: Writer, before: Settings, now: Settings) -> None:
         (WALK, before.walk, now.walk),
         (READ, before.read, now.read),
         (MAX, before.max_bytes, now.max_bytes),
+        (LABELS, labels.to_json(before.labels), labels.to_json(now.labels)),
     ):
         if was != value:
             writer.remember(key, _plain(value))
@@ -91,6 +98,7 @@ class Given:
         exclude, include, hidden, no_ignore, archives: see `WalkOptions`.
         max_bytes: files beyond this size are left out.
         encoding, text_field, rows: see `ReadOptions`.
+        label: `MODEL:FIELD`, a classifier's folder and the key of the metadata that it fills.
     """
 
     exclude: Sequence[str] | None = None
@@ -102,6 +110,7 @@ class Given:
     encoding: str | None = None
     text_field: str | None = None
     rows: bool | None = None
+    label: Sequence[str] | None = None
 
     def over(self, settings: Settings) -> Settings:
         """The settings with what is given in the place of what was.
@@ -122,8 +131,15 @@ class Given:
         texts = {"encoding": self.encoding, "text_field": self.text_field}
         read = asdict(settings.read) | {name: text or None for name, text in _given(texts).items()}
         read |= _given({"rows": self.rows})
+        chosen = settings.labels
+        if self.label is not None:
+            chosen = tuple(labels.parse(one) for one in self.label if one)
         return replace(
-            settings, walk=WalkOptions.from_json(walk), read=ReadOptions(**read), max_bytes=most
+            settings,
+            walk=WalkOptions.from_json(walk),
+            read=ReadOptions(**read),
+            max_bytes=most,
+            labels=chosen,
         )
 
 

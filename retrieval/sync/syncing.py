@@ -13,6 +13,7 @@ from retrieval.documents.formats import problems as format_problems
 from retrieval.index import Index
 from retrieval.sync import moves, roots
 from retrieval.sync.catalogue import catalogue, count_documents_but
+from retrieval.sync.labels import LabelField, Labeller
 from retrieval.sync.looking import Found, gone_of, look
 from retrieval.sync.report import SyncProgress, SyncReport
 from retrieval.sync.roots import Plan, is_under
@@ -35,6 +36,7 @@ def sync(
     max_bytes: int | None = None,
     options: ReadOptions | None = None,
     walk: WalkOptions | None = None,
+    labels: Sequence[LabelField] | None = None,
     again: bool = False,
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> SyncReport:
@@ -67,6 +69,8 @@ def sync(
         options: how files are read; a file that was read by other ones is read again. None is what
             they were.
         walk: which files of a folder are taken; None is what it was.
+        labels: classifiers that fill the metadata of what is read; with others than before, or
+            where one has changed, every file is read. None is what they were.
         again: read every file, also one that seems to be as it was.
         on_left_out: told of every file and folder that is not read, one by one.
 
@@ -85,8 +89,13 @@ def sync(
             walk or before.walk,
             options or before.read,
             max_bytes or before.max_bytes,
+            before.labels if labels is None else tuple(labels),
         )
-        run = Run(now.read, progress)
+        labeller = Labeller(now.labels)
+        if labeller.fields:
+            now = replace(now, labels=labeller.known())
+        again = again or now.labels != before.labels
+        run = Run(now.read, labeller, progress)
         store = writer.store
         known = catalogue(store.file_rows(), now.read)
         unrecorded = store.unrecorded_sources()

@@ -45,7 +45,7 @@ from retrieval.errors import CheckpointError, IndexNotFound, InputError
 from retrieval.index import Index
 from retrieval.train.candidates import data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
-from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
+from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner
 from retrieval.train.heldout import Figures, measure, score
 from retrieval.train.mining import Mined, mine, text_of
 from retrieval.train.processes import check_alone
@@ -53,6 +53,7 @@ from retrieval.train.run_folder import TRAINING, begin, writable, write_json
 from retrieval.train.student import Student
 from retrieval.train.task import Task
 from retrieval.train.teachers import Kind, load_teacher
+from retrieval.train.trainer import Step
 from retrieval.types import Document, Encoder, ProgressCallback, ProgressUpdate
 
 """The folder within the model's own that holds an unfinished run."""

@@ -9,10 +9,8 @@ its number and the seed alone, so a run that goes on from a checkpoint is the ru
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,9 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retrieval.encoders.sides import SideReader, TokenSequence
-from retrieval.errors import CheckpointError
-from retrieval.files.whole import write_whole
-from retrieval.train.interruption import interrupted
 from retrieval.train.precision import autocast
 from retrieval.train.ranking import (
     anchor_loss,
@@ -30,8 +25,8 @@ from retrieval.train.ranking import (
     ranking_contrastive_loss,
     ranking_distillation_loss,
 )
-from retrieval.train.schedule import warmup_stable_decay
 from retrieval.train.student import Student, flatten
+from retrieval.train.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +89,6 @@ class Batch:
     allowed: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step that is done: its number from 1 on, of how many, its losses, the time left."""
-
-    step: int
-    steps: int
-    losses: Mapping[str, float]
-    seconds_left: float
-
-
 class Examples:
     """The examples, and the batch of every step."""
 
@@ -133,7 +118,7 @@ class Examples:
         return Batch([row.query for row in chosen], texts, scores, allowed)
 
 
-class Finetuner:
+class Finetuner(Trainer[Student]):
     """One student, its optimiser, and what they learn from."""
 
     def __init__(
@@ -147,77 +132,29 @@ class Finetuner:
     ) -> None:
         self.student, self.examples, self.config = student, examples, config
         self._query, self._document = query, document
-        self._device = next(student.parameters()).device
         # A few thousand queries would move the frequent words and leave the rare ones behind.
         student.trunk.embeddings.tok_embeddings.weight.requires_grad_(False)
         self._before = None
         if config.anchor_weight:
             self._before = copy.deepcopy(student).eval().requires_grad_(False)
-        self._learnt = [p for p in student.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._learnt, lr=config.rate, weight_decay=0.01)
-        self._step = 0
+        super().__init__(
+            student,
+            steps=config.steps,
+            rate=config.rate,
+            checkpoint_seconds=config.checkpoint_seconds,
+        )
 
-    def seconds_per_step(self, probes: int = 3) -> float:
-        """How long a step takes: gradients are computed and thrown away."""
-        took = []
-        for step in range(probes):
-            started = time.monotonic()
-            self._gradients(self.examples.batch(step, self.config))
-            self._optimiser.zero_grad(set_to_none=True)
-            took.append(time.monotonic() - started)
-        return float(np.median(took))
-
-    def run(
-        self,
-        checkpoint: Path,
-        *,
-        on_step: Callable[[Step], None] | None = None,
-    ) -> Student:
-        """Take all steps that are not taken yet, from the checkpoint on if there is one.
-
-        Ctrl-C leaves a checkpoint of the last whole step.
-
-        Raises:
-            CheckpointError: the checkpoint is damaged or of another run.
-        """
-        self._resume(checkpoint)
-        self.student.train()
-        started, first = time.monotonic(), self._step
-        saved = started
-        with interrupted() as pressed:
-            while self._step < self.config.steps:
-                losses = self._take()
-                now = time.monotonic()
-                left = self.config.steps - self._step
-                if on_step is not None:
-                    pace = (now - started) / (self._step - first)
-                    on_step(Step(self._step, self.config.steps, losses, pace * left))
-                if pressed() or now - saved >= self.config.checkpoint_seconds or not left:
-                    self._save(checkpoint)
-                    saved = now
-                if pressed():
-                    raise KeyboardInterrupt
-        return self.student.eval()
-
-    def _take(self) -> dict[str, float]:
-        """One step; its losses."""
-        factor = warmup_stable_decay(self._step / self.config.steps, warmup=0.1, decay=0.5)
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.config.rate * factor
-        losses = self._gradients(self.examples.batch(self._step, self.config))
-        torch.nn.utils.clip_grad_norm_(self._learnt, 1.0)
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
-        self._step += 1
-        return losses
+    def gradients(self, step: int) -> dict[str, float]:
+        """Gradients of a step's batch; its losses by name."""
+        return self._gradients(self.examples.batch(step, self.config))
 
     def _gradients(self, batch: Batch) -> dict[str, float]:
         """Gradients of one batch; its losses by name."""
         config = self.config
         queries = self._query.read(batch.queries)
         texts = self._document.read([self.examples.texts[int(at)] for at in batch.texts.ravel()])
-        ids, layout = flatten([text.ids for text in (*queries, *texts)], self._device)
-        with autocast(self._device):
+        ids, layout = flatten([text.ids for text in (*queries, *texts)], self.device)
+        with autocast(self.device):
             out = self.student(ids, layout)
             before = None
             if self._before is not None:
@@ -229,9 +166,9 @@ class Finetuner:
         asked = _weighted(vectors[:count], queries)
         maxsim = maxsim_matrix(asked, _kept(vectors[count:], texts))
         width = batch.texts.shape[1]
-        own = torch.arange(count, device=self._device) * width
-        allowed = torch.from_numpy(batch.allowed).to(self._device)
-        candidates = own[:, None] + torch.arange(width, device=self._device)
+        own = torch.arange(count, device=self.device) * width
+        allowed = torch.from_numpy(batch.allowed).to(self.device)
+        candidates = own[:, None] + torch.arange(width, device=self.device)
         parts = {
             "dense": ranking_contrastive_loss(
                 cosines, own, allowed, temperature=config.dense_temperature
@@ -241,7 +178,7 @@ class Finetuner:
             ),
             "teacher": ranking_distillation_loss(
                 maxsim.gather(1, candidates),
-                torch.from_numpy(batch.scores).to(self._device),
+                torch.from_numpy(batch.scores).to(self.device),
                 temperature=config.late_temperature,
                 teacher_temperature=config.teacher_temperature,
             ),
@@ -254,46 +191,6 @@ class Finetuner:
             loss = loss + config.anchor_weight * parts["anchor"]
         torch.autograd.backward(loss)
         return {name: float(part.detach()) for name, part in parts.items()}
-
-    def _save(self, path: Path) -> None:
-        """Write the state aside and rename it: a run that is killed here keeps the one before."""
-        from safetensors.torch import save
-
-        tensors = {f"student.{name}": t for name, t in self.student.state_dict().items()}
-        for number, own in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": t for name, t in own.items()}
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_whole(path, save(plain, metadata={"step": str(self._step)}))
-
-    def _resume(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
-        if not path.exists():
-            return
-        try:
-            with safe_open(path, "pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                step = int(file.metadata()["step"])
-            self.student.load_state_dict(
-                {
-                    name.removeprefix("student."): tensor
-                    for name, tensor in tensors.items()
-                    if name.startswith("student.")
-                }
-            )
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in tensors.items():
-                if name.startswith("optimiser."):
-                    _, number, key = name.split(".")
-                    state.setdefault(int(number), {})[key] = tensor
-            groups = self._optimiser.state_dict()["param_groups"]
-            self._optimiser.load_state_dict({"state": state, "param_groups": groups})
-        except (SafetensorError, RuntimeError, KeyError, ValueError, OSError) as wrong:
-            raise CheckpointError(
-                f"{path} does not fit this run ({str(wrong).splitlines()[0]}): expected a "
-                "checkpoint of the same model; remove it, or choose another folder"
-            ) from None
-        self._step = step
 
 
 def _weighted(vectors: Sequence[Tensor], queries: Sequence[TokenSequence]) -> list[Tensor]:

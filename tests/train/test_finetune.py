@@ -12,8 +12,9 @@ import torch
 
 from retrieval.encoders.sides import Side, SideReader
 from retrieval.errors import CheckpointError
-from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner, Step
+from retrieval.train.finetune import Example, Examples, FinetuneConfig, Finetuner
 from retrieval.train.student import Student
+from retrieval.train.trainer import Step
 from tests.train import made_up
 
 STEPS = 12

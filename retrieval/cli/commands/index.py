@@ -142,6 +142,15 @@ def index(
         bool | None,
         typer.Option("--rows/--no-rows", help="Make a document of each row of a table file."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="MODEL:FIELD",
+            help="Let a classifier label documents, into this field of their metadata; give it "
+            "more than once.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Change nothing; list what would go in, and why not."),
@@ -194,6 +203,7 @@ def index(
         encoding=encoding,
         text_field=text_field,
         rows=rows,
+        label=label,
     )
     if dry_run and watch:
         raise InputError("--dry-run changes nothing and --watch goes on; give one of them")

@@ -19,6 +19,9 @@ EMBEDDED = "embedded"
 
 _NEEDED = ("torch", "onnx")
 
+HELD_OUT_SHARE = 0.1
+"""Of labelled texts, to measure on."""
+
 
 class TeacherScores(StrEnum):
     """Which scores of a teacher count."""
@@ -36,7 +39,11 @@ def train(
     ],
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATA]", help="Folder in BEIR's format with a train split."),
+        typer.Argument(
+            metavar="[DATA]",
+            help="Folder in BEIR's format with a train split; or a CSV or JSONL file of texts with "
+            "labels, which a classifier learns.",
+        ),
     ] = None,
     index: Annotated[
         Path | None,
@@ -55,14 +62,16 @@ def train(
     ] = None,
     epochs: Annotated[
         float | None,
-        typer.Option("--epochs", metavar="E", help="How often each query is seen; 3 if not given."),
+        typer.Option(
+            "--epochs", metavar="E", help="How often each query or text is seen; 3 if not given."
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", metavar="M", help="Train for about so long, instead of epochs."),
     ] = None,
     batch: Annotated[
-        int, typer.Option("--batch", metavar="N", min=2, help="Queries of a step.")
+        int, typer.Option("--batch", metavar="N", min=2, help="Queries or texts of a step.")
     ] = 16,
     negatives: Annotated[
         int,
@@ -70,7 +79,10 @@ def train(
     ] = 3,
     rate: Annotated[float, typer.Option("--rate", metavar="R", help="Peak learning rate.")] = 2e-4,
     passage_tokens: Annotated[
-        int, typer.Option("--passage-tokens", metavar="N", min=1, help="Longest passage.")
+        int,
+        typer.Option(
+            "--passage-tokens", metavar="N", min=3, help="Longest passage or labelled text."
+        ),
     ] = 256,
     documents: Annotated[
         int,
@@ -82,6 +94,14 @@ def train(
         int,
         typer.Option("--held-out", metavar="N", min=1, help="So many queries at most measure."),
     ] = 200,
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            "--dev",
+            metavar="FILE",
+            help="Labelled texts to measure a classifier on; a tenth of DATA if not given.",
+        ),
+    ] = None,
     teacher: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,6 +155,11 @@ def train(
             f"training needs {' and '.join(missing)}, not installed: "
             "pip install 'modernbert-retrieval[train]'"
         )
+    if data is not None and data.is_file():
+        _train_classifier(data, dev, out, start, choices, device, as_json=as_json)
+        return
+    if dev is not None:
+        raise InputError("--dev is for labelled texts; a folder has a dev split of its own")
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.style import Style
@@ -164,6 +189,43 @@ def train(
         print_json(report)
     else:
         sys.stdout.write(trained(report, Style.of(sys.stdout)))
+
+
+def _train_classifier(
+    data: Path,
+    dev: Path | None,
+    out: Path,
+    start: str | None,
+    choices: Mapping[str, Any],
+    device: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Fit a classifier to the texts with labels in a file."""
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.cli.output.style import Style
+    from retrieval.cli.output.training import labelled
+    from retrieval.train.label_data import divided, read_labelled
+    from retrieval.train.labelling import LabelOptions, fit_labels
+
+    shared = ("epochs", "minutes", "batch", "rate", "seed")
+    given = {name: choices[name] for name in shared if choices[name] is not None}
+    options = LabelOptions(**given, max_tokens=choices["passage_tokens"])
+    learnt = read_labelled(data)
+    if dev is None:
+        learnt, held_out = divided(learnt, HELD_OUT_SHARE, options.seed)
+    else:
+        held_out = read_labelled(dev)
+    source = None if start == EMBEDDED else start
+    with progress_bar("reading the data") as bar:
+        report = fit_labels(
+            learnt, held_out, out, start=source, options=options, device=device, progress=bar
+        )
+    if as_json:
+        print_json(report)
+    else:
+        sys.stdout.write(labelled(report, Style.of(sys.stdout)))
 
 
 def _model_of(index: Path, start: str | None) -> Path:

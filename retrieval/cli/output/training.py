@@ -10,6 +10,7 @@ from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
     from retrieval.train.adapt import AdaptReport
+    from retrieval.train.labelling import LabelReport
 
 
 def trained(report: AdaptReport, style: Style) -> str:
@@ -40,4 +41,25 @@ def trained(report: AdaptReport, style: Style) -> str:
             f"{place} holds the trained model; use it with "
             f"`retrieval index PATH --index NEW --encoder {place}`"
         )
+    return "\n".join(lines) + "\n"
+
+
+def labelled(report: LabelReport, style: Style) -> str:
+    """The figures of a classifier, and how it is used."""
+    title = style.dress("title", safe(report.data))
+    kinds = {label.removeprefix("B-").removeprefix("I-") for label in report.labels} - {"O"}
+    names = sorted(kinds) if report.kind == "entities" else list(report.labels)
+    shown = ", ".join(map(safe, names[:8])) + (", ..." if len(names) > 8 else "")
+    lines = [f"{title} ({len(names)} labels: {shown})"]
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in report.figures.items())
+    lines.append(f"{figures or 'nothing'} measured on {report.held_out:,} held-out texts")
+    lines += [f"note: {safe(note)}" for note in report.notes]
+    lines.append(
+        f"{report.train_texts:,} texts learnt from in {report.steps:,} steps, "
+        f"{duration(report.seconds)}"
+    )
+    place = safe(report.model)
+    lines.append(
+        f"{place} holds the classifier; use it with `retrieval index PATH --label {place}:FIELD`"
+    )
     return "\n".join(lines) + "\n"

@@ -1,0 +1,356 @@
+"""Heads for labels: fitted, loaded and saved as transformers has them, used in an index."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from retrieval.cli.entry import run
+from retrieval.encoders.checkpoints import open_folder
+from retrieval.encoders.checkpoints.classification import read, write
+from retrieval.encoders.classifier import Classifier, load_classifier
+from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
+from retrieval.errors import CheckpointError, InputError
+from retrieval.eval.labels import accuracy, entity_f1, macro_f1
+from retrieval.index import Index
+from retrieval.train.label_data import Labelled, divided, read_labelled
+from retrieval.train.labelling import LabelOptions, fit_labels, measured
+from tests.cli.test_models import write_model
+from tests.encoders.random_models import TEXTS, modernbert, save_trunk, wordpiece
+
+LABELS = ["birds", "locks", "other"]
+
+
+def random_classifier(
+    folder: Path, kind: type[transformers.PreTrainedModel], **changes: object
+) -> transformers.PreTrainedModel:
+    """A folder of transformers' with random weights, and its model."""
+    names = [*"OB", "I"] if "Token" in kind.__name__ else LABELS
+    names = ["O", "B-bird", "I-bird"] if "Token" in kind.__name__ else names
+    labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    model = modernbert(kind, **labels, **changes)
+    model.save_pretrained(folder)
+    wordpiece().save_pretrained(folder)
+    return model
+
+
+@torch.no_grad()
+def theirs(model: transformers.PreTrainedModel, text: str) -> np.ndarray:
+    inputs = wordpiece()(text, return_tensors="pt")
+    logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+    return logits[0].float().numpy()
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_texts_get_the_logits_of_transformers(pooling: str, bias: bool, tmp_path: Path) -> None:
+    kind = transformers.ModernBertForSequenceClassification
+    settings = {"classifier_pooling": pooling, "classifier_bias": bias, "norm_bias": bias}
+    model = random_classifier(tmp_path / "theirs", kind, **settings)
+    ours = load_classifier(tmp_path / "theirs", device="cpu")
+    assert ours.labels == tuple(LABELS) and not ours.by_token
+    wanted = np.stack([theirs(model, text) for text in TEXTS])
+    np.testing.assert_allclose(ours.logits(TEXTS), wanted, atol=2e-4)
+    assert ours.labels_of(TEXTS) == [LABELS[at] for at in wanted.argmax(1)]
+    np.testing.assert_allclose(ours.probabilities(TEXTS).sum(1), 1, rtol=1e-5)
+    write(tmp_path / "ours", read(open_folder(tmp_path / "theirs")))
+    again, report = kind.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert again.config.id2label == dict(enumerate(LABELS))
+    for text in TEXTS:
+        np.testing.assert_allclose(theirs(again.eval(), text), theirs(model, text), atol=1e-5)
+
+
+def test_words_get_the_labels_of_transformers(tmp_path: Path) -> None:
+    kind = transformers.ModernBertForTokenClassification
+    model = random_classifier(tmp_path / "theirs", kind)
+    ours = load_classifier(tmp_path / "theirs", device="cpu")
+    write(tmp_path / "ours", read(open_folder(tmp_path / "theirs")))
+    again = kind.from_pretrained(tmp_path / "ours").eval()
+    for text in TEXTS:
+        words = word_spans(text)
+        encoded = wordpiece()(text, return_offsets_mapping=True)
+        logits = theirs(model, text)
+        np.testing.assert_allclose(theirs(again, text), logits, atol=1e-5)
+        wanted = []
+        for start, _ in words:
+            first = next(i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a <= start < b)
+            wanted.append(ours.labels[logits[first].argmax()])
+        assert ours.tags([text], [words]) == [wanted]
+        assert ours.entities([text]) == [entities_of(words, wanted)]
+
+
+def test_what_is_no_such_classifier_is_refused_in_a_line(tmp_path: Path) -> None:
+    save_trunk(tmp_path / "trunk")
+    with pytest.raises(CheckpointError, match="a ModernBertModel, which gives no labels; expected"):
+        load_classifier(tmp_path / "trunk")
+    kind = transformers.ModernBertForSequenceClassification
+    random_classifier(tmp_path / "many", kind, problem_type="multi_label_classification")
+    with pytest.raises(CheckpointError, match="made for multi_label_classification; expected one"):
+        load_classifier(tmp_path / "many")
+
+
+def test_measures_are_those_of_the_field() -> None:
+    given, found = ["a", "a", "b", "c"], ["a", "b", "b", "a"]
+    assert accuracy(given, found) == 0.5
+    # a: P 1/2, R 1/2; b: P 1/2, R 1; c: 0.
+    assert macro_f1(given, found) == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+    sklearn = pytest.importorskip("sklearn.metrics")
+    wanted = sklearn.f1_score(given, found, average="macro", zero_division=0)
+    assert macro_f1(given, found) == pytest.approx(wanted)
+    with pytest.raises(InputError, match="2 texts have labels and 1 were found"):
+        accuracy(["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("tags", "entities"),
+    [
+        ("O B-X I-X O", [(1, 3, "X")]),
+        ("I-X I-X", [(0, 2, "X")]),  # an I- without a beginning begins one
+        ("B-X B-X", [(0, 1, "X"), (1, 2, "X")]),
+        ("B-X I-Y", [(0, 1, "X"), (1, 2, "Y")]),  # another label begins another
+        ("B-X O I-X", [(0, 1, "X"), (2, 3, "X")]),
+        ("O O", []),
+        ("", []),
+    ],
+)
+def test_tags_are_entities_as_seqeval_reads_them(
+    tags: str, entities: list[tuple[int, int, str]]
+) -> None:
+    words = tags.split()
+    spans = [(at, at + 1) for at in range(len(words))]
+    assert entities_of(spans, words) == [Entity(*one) for one in entities]
+
+
+def test_entity_f1_is_seqevals_on_random_tags() -> None:
+    seqeval = pytest.importorskip("seqeval.metrics", reason="held to seqeval where it is installed")
+    drawn = random.Random(3)
+    tags = ["O", "B-X", "I-X", "B-Y", "I-Y"]
+    given = [drawn.choices(tags, k=12) for _ in range(200)]
+    found = [drawn.choices(tags, k=12) for _ in range(200)]
+    spans = [(at, at + 1) for at in range(12)]
+    ours = entity_f1(*([entities_of(spans, one) for one in side] for side in (given, found)))
+    assert ours["f1"] == pytest.approx(seqeval.f1_score(given, found))
+    assert ours["precision"] == pytest.approx(seqeval.precision_score(given, found))
+    assert ours["recall"] == pytest.approx(seqeval.recall_score(given, found))
+
+
+def test_entity_f1_counts_whole_entities() -> None:
+    given = [[Entity(0, 2, "X"), Entity(3, 4, "Y")], []]
+    found = [[Entity(0, 2, "X"), Entity(3, 5, "Y")], [Entity(0, 1, "X")]]
+    assert entity_f1(given, found) == {
+        "precision": pytest.approx(1 / 3),
+        "recall": 0.5,
+        "f1": pytest.approx(0.4),
+    }
+    assert entity_f1([[]], [[]]) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
+
+
+def test_tags_of_entities_and_back() -> None:
+    text = "Zebra finches, and hens."
+    words = word_spans(text)
+    entities = [Entity(0, 13, "bird"), Entity(19, 23, "bird")]
+    tags = tags_of(words, entities)
+    assert tags == ["B-bird", "I-bird", "O", "O", "B-bird", "O"]
+    assert entities_of(words, tags) == entities
+    assert tags_of(words, [Entity(0, 8, "a"), Entity(6, 13, "b")])[:2] == ["B-a", "I-a"]
+
+
+BIRDS = ["a quick fox jumps over the dog", "the lazy dog jumps", "the brown fox"]
+SEARCH = ["late interaction of vectors", "search the query", "query vectors of late search"]
+
+
+def made_up(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Texts of two kinds of words, by label."""
+    drawn = random.Random(seed)
+    kinds = {
+        "animals": ["fox", "dog", "jumps", "lazy", "brown"],
+        "search": ["query", "vectors", "late", "of"],
+    }
+    rows = []
+    for _ in range(count):
+        label = drawn.choice(list(kinds))
+        rows.append((" ".join(drawn.choices([*kinds[label], "the", "a"], k=6)), label))
+    return rows
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(rows)
+    return path
+
+
+OPTIONS = LabelOptions(epochs=6, batch=8, rate=2e-3, max_tokens=32)
+
+
+@pytest.mark.parametrize("start", ["own", "transformers"])
+def test_a_classifier_is_fitted_to_any_modernbert(start: str, tmp_path: Path) -> None:
+    """The embedded model's format, whose weights are int8, and that of transformers."""
+    if start == "own":
+        write_model(tmp_path / "start")
+    else:
+        save_trunk(tmp_path / "start")
+    learnt, held_out = divided(read_labelled(write_csv(tmp_path / "d.csv", made_up(160))), 0.2, 0)
+    report = fit_labels(
+        learnt, held_out, tmp_path / "out", start=tmp_path / "start", options=OPTIONS
+    )
+    assert report.figures["accuracy"] > 0.9 and report.figures["macro_f1"] > 0.9
+    classifier = load_classifier(tmp_path / "out")
+    assert classifier.labels_of([BIRDS[0], SEARCH[2]]) == ["animals", "search"]
+    assert measured(classifier, held_out) == pytest.approx(report.figures)
+    assert not (tmp_path / "out" / ".training").exists()
+    model = transformers.ModernBertForSequenceClassification.from_pretrained(tmp_path / "out")
+    np.testing.assert_allclose(
+        theirs(model.eval(), SEARCH[0]), classifier.logits(SEARCH[:1])[0], atol=2e-4
+    )
+
+
+def test_entities_are_learnt(tmp_path: Path) -> None:
+    save_trunk(tmp_path / "start")
+    drawn = random.Random(1)
+    rows = []
+    for _ in range(150):
+        words = drawn.choices(["fox", "dog", "search", "late", "the", "of"], k=6)
+        text, entities = " ".join(words), []
+        for at, word in enumerate(words):
+            if word in ("fox", "dog"):
+                start = len(" ".join(words[:at])) + (at > 0)
+                entities.append({"start": start, "end": start + 3, "label": "animal"})
+        rows.append({"text": text, "entities": entities})
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    learnt, held_out = divided(read_labelled(path), 0.2, 0)
+    report = fit_labels(
+        learnt, held_out, tmp_path / "out", start=tmp_path / "start", options=OPTIONS
+    )
+    assert report.kind == "entities" and report.figures["f1"] > 0.9
+    (found,) = load_classifier(tmp_path / "out").entities(["search the fox of late dog"])
+    assert found == [Entity(11, 14, "animal"), Entity(23, 26, "animal")]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_trunk(tmp_path / "start")
+    data = read_labelled(write_csv(tmp_path / "d.csv", made_up(40)))
+    options = LabelOptions(epochs=4, batch=8, rate=1e-3, max_tokens=32, checkpoint_seconds=0)
+    whole = fit_labels(data, None, tmp_path / "whole", start=tmp_path / "start", options=options)
+
+    class StopError(Exception):
+        pass
+
+    def stop(now: object) -> None:
+        if getattr(now, "done", 0) == 7:
+            raise StopError
+
+    arguments = {"start": tmp_path / "start", "options": options}
+    with pytest.raises(StopError):
+        fit_labels(data, None, tmp_path / "part", progress=stop, **arguments)
+    report = fit_labels(data, None, tmp_path / "part", **arguments)
+    assert report.steps == whole.steps == 20
+    first, second = (load_classifier(tmp_path / name) for name in ("whole", "part"))
+    np.testing.assert_allclose(first.logits(BIRDS), second.logits(BIRDS), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("d.csv", "words,kind\na,b\n", "has words, kind; expected a text and a label"),
+        ("d.csv", "", "no text with a label"),
+        ("d.jsonl", "[1]\n", "no JSON object"),
+        ("d.jsonl", '{"text": "a", "label": 1.5}\n', "label is 1.5; expected a text"),
+        ("d.jsonl", '{"tokens": ["a"], "tags": []}\n', "1 tokens and 0 tags; expected as many"),
+        ("d.jsonl", '{"tokens": ["a"], "tags": ["X"]}\n', "tag 'X'; expected O, or B- or I-"),
+        ("d.jsonl", '{"text": "a", "entities": [{"start": 0}]}\n', "expected start, end and label"),
+        (
+            "d.jsonl",
+            '{"text": "a", "entities": [{"start": 0, "end": 9, "label": "x"}]}\n',
+            "entity from 0 to 9 of a text of 1 characters",
+        ),
+        (
+            "d.jsonl",
+            '{"text": "a", "label": "b"}\n{"tokens": ["a"], "tags": ["O"]}\n',
+            "has entities, and lines before it labels",
+        ),
+    ],
+)
+def test_data_that_cannot_be_used_are_said_with_their_line(
+    name: str, content: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as refused:
+        read_labelled(tmp_path / name)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_one_label_is_none_to_learn(tmp_path: Path) -> None:
+    data = Labelled("d", ("a", "b"), ("x", "x"))
+    with pytest.raises(InputError, match="has one label, 'x'; expected two labels at least"):
+        fit_labels(data, None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tokens_with_tags_are_words() -> None:
+    data = Labelled("d", ("a b",), words=(((0, 1), (2, 3)),), tags=(("B-x", "O"),))
+    assert data.by_token and data.names == ("O", "B-x", "I-x")
+
+
+def test_a_classifier_labels_what_is_indexed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line: train, index with --label, filter; again with another classifier."""
+    save_trunk(tmp_path / "start")
+    write_csv(tmp_path / "d.csv", made_up(160))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "d.csv", "--out", "kinds", "--from", "start", "--epochs", "6"]
+    assert run([*arguments, "--rate", "2e-3", "--passage-tokens", "32"]) == 0
+    said = capsys.readouterr().out
+    assert "2 labels: " in said and "accuracy" in said and "--label kinds:FIELD" in said
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a.txt").write_text(BIRDS[0])
+    (notes / "b.txt").write_text(SEARCH[2])
+    assert run(["index", "notes", "--label", "kinds:kind"]) == 0
+    with Index.open(".retrieval") as index:
+        assert index.get("notes/a.txt").metadata["kind"] == "animals"
+        assert index.ids(where='kind == "search"') == ["notes/b.txt"]
+    (notes / "c.txt").write_text(SEARCH[0])
+    capsys.readouterr()
+    assert run(["index", "--json"]) == 0  # the index remembers it
+    assert json.loads(capsys.readouterr().out)["unchanged"] == 2
+    with Index.open(".retrieval") as index:
+        assert index.ids(where='kind == "search"') == ["notes/b.txt", "notes/c.txt"]
+    assert run(["index", "--label", ""]) == 0
+    with Index.open(".retrieval") as index:
+        assert "kind" not in index.get("notes/a.txt").metadata
+    assert run(["index", "--label", "nowhere:kind"]) == 2
+    assert "there is no folder nowhere; give a classifier's" in capsys.readouterr().err
+    assert run(["index", "--label", "kinds:kind"]) == 0
+    (tmp_path / "kinds").rename(tmp_path / "gone")
+    (notes / "d.txt").write_text(SEARCH[1])
+    assert run(["index"]) == 1
+    assert "is gone; give it again as --label MODEL:kind" in capsys.readouterr().err
+
+
+def test_entities_go_into_the_metadata_by_label(tmp_path: Path) -> None:
+    from retrieval.sync.labels import Labeller, parse
+    from retrieval.types import Document
+
+    random_classifier(tmp_path / "model", transformers.ModernBertForTokenClassification)
+    (labelled,) = Labeller([parse(f"{tmp_path / 'model'}:found")]).label(
+        [Document("d", "the quick brown fox", metadata={"year": 2024})]
+    )
+    classifier: Classifier = load_classifier(tmp_path / "model")
+    (entities,) = classifier.entities(["the quick brown fox"])
+    words = [labelled.text[one.start : one.end] for one in entities]
+    wanted = {"bird": list(dict.fromkeys(words))} if words else {}
+    assert labelled.metadata == {"year": 2024, "found": wanted}
