@@ -1,5 +1,6 @@
 """Every example runs: Python blocks, commands with their output, and the scripts in examples/."""
 
+import json
 import re
 import runpy
 import sys
@@ -74,6 +75,21 @@ def test_scripts_run(
     capsys.readouterr()
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out.count("\n") > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", sorted((ROOT / "examples").glob("*.ipynb")), ids=name)
+def test_notebooks_run(notebook: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The code cells of a notebook run one after the other; it keeps no output."""
+    pytest.importorskip("torch")
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    namespace: dict[str, object] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"]
+            source = "".join(cell["source"])
+            exec(compile(source, f"{notebook.name}[{number}]", "exec"), namespace)
+    assert capsys.readouterr().out.count("\n") > 5
 
 
 def test_the_pages_have_what_is_run_here() -> None:
