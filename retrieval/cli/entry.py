@@ -23,11 +23,13 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with lasting_interrupts():
-            from retrieval.cli.commands import app
+            from retrieval.cli.commands import program_for
             from retrieval.cli.program import HeldError
 
             try:
-                code = app(args=list(arguments), prog_name="retrieval", standalone_mode=False)
+                code = program_for(arguments)(
+                    args=list(arguments), prog_name="retrieval", standalone_mode=False
+                )
             except HeldError as held:
                 raise held.error from None
             sys.stdout.flush()

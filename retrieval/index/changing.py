@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from retrieval.errors import InputError
 from retrieval.index.encoder import EncoderSlot
@@ -19,12 +18,13 @@ from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.index.ready import NOTHING, Given, Ready, Spans, of_each
 from retrieval.index.reports import AddReport, CompactReport, IndexStatus, Refused
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.writing import deleting
 from retrieval.index.writing.exclusive import Turn
-from retrieval.index.writing.writer import Put, Writer, writing
 from retrieval.indexes import Where, as_filter
 from retrieval.store.identity import Identity, check_identity
 from retrieval.types import Document, ProgressCallback
+
+if TYPE_CHECKING:
+    from retrieval.index.writing.writer import Put, Writer
 
 
 class Changing(ABC):
@@ -140,6 +140,8 @@ class Changing(ABC):
         The documents are taken from their iterable in that thread. What is cancelled is not waited
         for: the thread goes on to its end, and what it writes is kept.
         """
+        import asyncio
+
         return await asyncio.to_thread(partial(self.add, documents, **options))
 
     def delete(
@@ -166,11 +168,15 @@ class Changing(ABC):
         wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
         if wanted is None and chosen is None:
             raise InputError("nothing was named; give ids or a filter, or `clear` the index")
+        from retrieval.index.writing import deleting
+
         with self.writing() as writer:
             return deleting.delete(writer, wanted, None if chosen is None else condition_of(chosen))
 
     def clear(self) -> int:
         """Delete all documents; returns how many there were. Files count as never read."""
+        from retrieval.index.writing import deleting
+
         with self.writing() as writer:
             return deleting.clear(writer)
 
@@ -195,6 +201,8 @@ class Changing(ABC):
     @contextmanager
     def writing(self, *, progress: ProgressCallback | None = None) -> Iterator[Writer]:
         """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
+        from retrieval.index.writing.writer import writing  # what only reads does without
+
         with self._using():  # raises if the index was closed
             pass
         check_identity(self.path, self._identity)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -44,6 +43,8 @@ class Listing(ABC):
 
     async def aget(self, id: str) -> Document | None:
         """As `get`, in a thread: the event loop goes on."""
+        import asyncio
+
         return await asyncio.to_thread(self.get, id)
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -130,6 +129,8 @@ class Searching(ABC):
 
     async def asearch(self, query: str | None = None, k: int = 10, **options: Any) -> Hits:
         """As `search`, with the same options, in a thread: the event loop goes on."""
+        import asyncio
+
         return await asyncio.to_thread(self.search, query, k, **options)
 
     def search_batch(

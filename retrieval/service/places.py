@@ -14,7 +14,6 @@ from retrieval.documents.formats.table import named
 from retrieval.errors import InputError
 from retrieval.files.regular import open_regular
 from retrieval.index import Index
-from retrieval.service.location import shown
 from retrieval.service.lookup import (
     Lines,
     documents_at,
@@ -27,7 +26,7 @@ from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Passage, Place
 
 if TYPE_CHECKING:
-    from retrieval.types import Hit
+    pass
 
 _LINE = re.compile(r"(?P<name>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?:?", re.DOTALL)
 """`path:line`, as hits name it, and `path:line:column`, as compilers and grep do."""
@@ -55,24 +54,6 @@ class Found:
     passage: Passage | None
     place: Place
     lines: Lines = field(repr=False)
-
-
-def name_of(hit: Hit, index: Path, start: int = 0) -> str:
-    """What leads to a hit again: `path:line`, or `id:line` where the path would not do.
-
-    Args:
-        hit: the hit.
-        index: the index folder, which paths are stored relative to.
-        start: the character of the passage whose line is meant.
-    """
-    line = hit.start_line + hit.text.count("\n", 0, start)
-    if hit.path is None:
-        return f"{hit.document_id}:{line}"
-    path = shown(index, hit.path)
-    if hit.document_id.startswith(f"{hit.path}#") and hit.place.part:  # attached, or in an archive
-        return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
-    record = hit.metadata.get("line")  # of one among many in a file
-    return f"{path}:{record if isinstance(record, int) else line}"
 
 
 def find_place(index: Index, name: str, *, here: Path, around: int | None = None) -> Found:

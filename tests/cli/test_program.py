@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pkgutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
+import retrieval.cli.commands
 import retrieval.cli.program
-from retrieval.cli.commands import app
-from retrieval.cli.program import import_commands
+from retrieval.cli.commands import program_for
+from retrieval.cli.program import app, import_commands
 
 MODULE = '''"""`retrieval greet`."""
 
@@ -49,10 +53,35 @@ def test_a_module_in_the_folder_of_commands_adds_its_command(
 
 
 def test_help_names_every_command_those_that_one_needs_first() -> None:
-    shown = CliRunner().invoke(app, ["--help"]).output
+    shown = CliRunner().invoke(program_for(), ["--help"]).output
     listed = [line.split()[0] for line in shown.split("Commands:\n")[1].splitlines() if line]
     folder = Path(retrieval.cli.program.__file__).parent / "commands"
     modules = {path.stem for path in folder.iterdir() if not path.stem.startswith("__")}
     assert set(listed) == modules
     assert listed[:2] == ["index", "search"]
     assert listed[-3:] == sorted(listed[-3:])
+
+
+def test_a_command_imports_no_other() -> None:
+    """A module of another name than its command's would not be found so."""
+    code = (
+        "import sys; from retrieval.cli.commands import program_for; from typer.main import"
+        " get_command; names = list(get_command(program_for(sys.argv[1:])).commands);"
+        " print(*names)"
+    )
+    every = [module.name for module in pkgutil.iter_modules(retrieval.cli.commands.__path__)]
+    assert {"search", "eval"} <= set(every)
+    for name in ("search", "eval"):
+        run = [sys.executable, "-c", code, name, "--help"]
+        assert subprocess.run(run, capture_output=True, text=True).stdout.split() == [name]
+    assert set(every) == set(get_command(program_for()).commands)  # type: ignore[attr-defined]
+
+
+def test_a_search_imports_nothing_that_only_writing_needs() -> None:
+    code = (
+        "import sys, retrieval.index, retrieval.cli.output.hits, retrieval.service.searching;"
+        " print(*[n for n in sys.modules if n.startswith(('retrieval.documents',"
+        " 'retrieval.sync', 'faiss', 'asyncio', 'retrieval.index.writing.writer'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "\n"

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from retrieval import Hit, LateOptions, TokenMatch, errors
-from retrieval.cli.commands import app
+from retrieval.cli.commands import program_for
 from retrieval.index import CompactReport, IndexStatus, MeasureReport
 from retrieval.index.reading.search import HYBRID
 from retrieval.types import RETRIEVERS
@@ -27,7 +27,7 @@ def every_command(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, command
 
 
-COMMANDS = dict(every_command(typer.main.get_command(app), "retrieval"))
+COMMANDS = dict(every_command(typer.main.get_command(program_for()), "retrieval"))
 
 
 def section(command: str) -> str:

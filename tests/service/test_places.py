@@ -12,8 +12,9 @@ import pytest
 import retrieval.encoders
 from retrieval import Document, Index
 from retrieval.errors import InputError
+from retrieval.service.hit_names import name_of
 from retrieval.service.location import shown
-from retrieval.service.places import LONGEST_ROW, find_place, name_of, to_open
+from retrieval.service.places import LONGEST_ROW, find_place, to_open
 from retrieval.service.updating import update
 from tests.index.fake_encoder import FakeEncoder
 

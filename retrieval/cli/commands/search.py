@@ -83,7 +83,6 @@ def search(
     from retrieval.index import Index
     from retrieval.service import location, searching
     from retrieval.service.json_shape import hits_as_dicts
-    from retrieval.service.updating import changes
 
     text = sys.stdin.read() if query == ["-"] else " ".join(query)
     place = location.index_to_read(folder)
@@ -110,7 +109,10 @@ def search(
                 sys.stderr.write(_nothing(opened, text, options) + "\n")
             sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
         sys.stdout.flush()
-        sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))
+        if opened.known_files(most=1):
+            from retrieval.service.updating import changes
+
+            sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))
 
 
 def _nothing(index: Index, query: str, options: SearchOptions) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
-from retrieval.service.places import name_of
+from retrieval.service.hit_names import name_of
 from retrieval.service.printable import columns, safe
 from retrieval.service.snippet import snippet
 

@@ -1,0 +1,29 @@
+"""The name of a hit's place: what `find_place` and `retrieval open` lead back from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.service.location import shown
+
+if TYPE_CHECKING:
+    from retrieval.types import Hit
+
+
+def name_of(hit: Hit, index: Path, start: int = 0) -> str:
+    """What leads to a hit again: `path:line`, or `id:line` where the path would not do.
+
+    Args:
+        hit: the hit.
+        index: the index folder, which paths are stored relative to.
+        start: the character of the passage whose line is meant.
+    """
+    line = hit.start_line + hit.text.count("\n", 0, start)
+    if hit.path is None:
+        return f"{hit.document_id}:{line}"
+    path = shown(index, hit.path)
+    if hit.document_id.startswith(f"{hit.path}#") and hit.place.part:  # attached, or in an archive
+        return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
+    record = hit.metadata.get("line")  # of one among many in a file
+    return f"{path}:{record if isinstance(record, int) else line}"
