@@ -67,7 +67,7 @@ def recipe(run: Run) -> None:
 
 def _distilled(run: Run, device: torch.device, batch: int) -> dict[str, Any]:
     threads = torch.get_num_threads()
-    if device.type == "cpu":
+    if device.type == "cpu" and not run.dry:
         torch.set_num_threads(2)
     try:
         with tempfile.TemporaryDirectory() as folder:

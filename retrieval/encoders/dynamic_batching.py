@@ -4,7 +4,8 @@ While the network is busy, calls wait in a queue; once it is free, all that wait
 of tokens are one batch. A call that finds it free is run at once, so nobody waits for others to
 come: what batching adds to a call's latency is the end of the batch under way, and that of one of
 the other side of the encoder, whose calls take turns with its own. A call of more tokens than the
-budget goes through it piece by piece, and lets others in between.
+budget goes through it piece by piece, and lets others in between; where batches are begun before
+they are done, as on a GPU, its next piece is begun before it waits for the one before.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -26,22 +28,27 @@ from retrieval.types import Embeddings, EncoderSide
 Item = TypeVar("Item")
 """A text as the network takes it."""
 
+Later = Callable[[], Embeddings]
+"""Waits for embeddings that are under way; called by one thread or by several."""
+
 
 @dataclass(eq=False, slots=True)
 class _Call(Generic[Item]):
     """Texts of one call, or a piece of them.
 
     Attributes:
-        woken: set when it is done, or is to lead the next batch.
-        made: its embeddings, once they are there.
+        ahead: whether it is a piece of a call that begins its next one before it waits.
+        woken: set when it is begun, or is to lead the next batch.
+        made: waits for its embeddings, once they are under way.
         error: what hindered that.
     """
 
     items: Sequence[Item]
     tokens: int
     cancelled: threading.Event | None
+    ahead: bool = False
     woken: threading.Event = field(default_factory=threading.Event)
-    made: Embeddings | None = None
+    made: Later | None = None
     error: Exception | None = None
 
     @property
@@ -52,13 +59,12 @@ class _Call(Generic[Item]):
 class DynamicBatching(Generic[Item]):
     """Runs one batch at a time. The thread whose call is the first of a batch runs it."""
 
-    def __init__(
-        self, run: Callable[[EncoderSide, Sequence[Item]], Embeddings], *, budget: int
-    ) -> None:
+    def __init__(self, run: Callable[[EncoderSide, Sequence[Item]], Later], *, budget: int) -> None:
         """Say what runs a batch.
 
         Args:
-            run: texts of one side to their embeddings, in the order given.
+            run: begins with texts of one side, and gives what waits for their embeddings, in the
+                order given.
             budget: tokens of a batch; one text that has more is a batch of its own.
         """
         self._run = run
@@ -83,16 +89,23 @@ class DynamicBatching(Generic[Item]):
         """
         lengths = [length(item) for item in items]
         if sum(lengths) <= self._budget:
-            return self._piece(side, items, sum(lengths))
+            return self._piece(side, items, sum(lengths))()
         pieces = list(pack(lengths, self._budget))
-        made = [
-            self._piece(side, [items[at] for at in piece], sum(lengths[at] for at in piece))
-            for piece in pieces
-        ]
-        return assembled(pieces, made)
+        made: list[Embeddings] = []
+        before: Later | None = None
+        for piece in pieces:
+            own, tokens = [items[at] for at in piece], sum(lengths[at] for at in piece)
+            begun = self._piece(side, own, tokens, ahead=True)
+            if before is not None:
+                made.append(before())
+            before = begun
+        assert before is not None
+        return assembled(pieces, [*made, before()])
 
-    def _piece(self, side: EncoderSide, items: Sequence[Item], tokens: int) -> Embeddings:
-        call = _Call(items, tokens, current())
+    def _piece(
+        self, side: EncoderSide, items: Sequence[Item], tokens: int, *, ahead: bool = False
+    ) -> Later:
+        call = _Call(items, tokens, current(), ahead)
         with self._lock:
             # Whoever is busy hands over under this lock: a call that waits is always woken.
             leads, self._busy = not self._busy, True
@@ -140,22 +153,32 @@ class DynamicBatching(Generic[Item]):
                 call.error = CancelledError()
             else:
                 wanted.append(call)
+        # Others that come meanwhile are to be one batch: the network is busy until this is done,
+        # but for pieces of long calls, which would leave it idle in between.
+        ahead = all(call.ahead for call in wanted)
         if len(wanted) > 1:
             try:
-                made = self._run(side, [item for call in wanted for item in call.items])
+                made = self._begin(side, [item for call in wanted for item in call.items], ahead)
             except Exception:  # of whom, it does not say: each is run alone
                 pass
             else:
                 first = 0
                 for call in wanted:
-                    call.made = part_of(made, first, first + len(call.items))
+                    call.made = partial(_part_later, made, first, first + len(call.items))
                     first += len(call.items)
                 return
         for call in wanted:
             try:
-                call.made = self._run(side, call.items)
+                call.made = self._begin(side, call.items, ahead)
             except Exception as error:
                 call.error = error
+
+    def _begin(self, side: EncoderSide, items: Sequence[Item], ahead: bool) -> Later:
+        """Begin a batch, and see it done unless others may be begun before."""
+        later = _Once(self._run(side, items))
+        if not ahead:
+            later()
+        return later
 
     def _hand_over(self, last: EncoderSide) -> None:
         """Wake the first of those that wait, of the other side if one waits there."""
@@ -165,6 +188,37 @@ class DynamicBatching(Generic[Item]):
             waiting[0].woken.set()
         else:
             self._busy = False
+
+
+def at_once(
+    run: Callable[[EncoderSide, Sequence[Item]], Embeddings],
+) -> Callable[[EncoderSide, Sequence[Item]], Later]:
+    """What runs a batch, of what has its embeddings when it returns."""
+
+    def begin(side: EncoderSide, items: Sequence[Item]) -> Later:
+        made = run(side, items)
+        return lambda: made
+
+    return begin
+
+
+class _Once:
+    """What waits for embeddings, for several threads: one waits, all get the same."""
+
+    def __init__(self, later: Later) -> None:
+        self._later = later
+        self._made: Embeddings | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Embeddings:
+        with self._lock:
+            if self._made is None:
+                self._made = self._later()
+            return self._made
+
+
+def _part_later(later: Later, first: int, end: int) -> Embeddings:
+    return part_of(later(), first, end)
 
 
 def part_of(made: Embeddings, first: int, end: int) -> Embeddings:

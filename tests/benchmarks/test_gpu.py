@@ -135,7 +135,7 @@ def reported(steps: Any, tmp_path: Path, program: str, seconds: float = 60) -> d
     )
     out = tmp_path / "result.json"
     report = steps("gpu").Report(
-        out, dry=True, deadline=time.monotonic() + seconds, worker=[sys.executable, str(worker)]
+        out, dry=False, deadline=time.monotonic() + seconds, worker=[sys.executable, str(worker)]
     )
     report.run(["a", "b", "c"])
     result: dict[str, Any] = json.loads(out.read_text())

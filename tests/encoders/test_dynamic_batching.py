@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.cancellation import CancelledError, cancelled_by
-from retrieval.encoders.dynamic_batching import DynamicBatching, assembled, part_of
+from retrieval.encoders.dynamic_batching import (
+    DynamicBatching,
+    _Once,
+    assembled,
+    at_once,
+    part_of,
+)
 from retrieval.ragged import offsets_of
 from retrieval.types import Embeddings, EncoderSide
 
@@ -73,7 +79,7 @@ def ask(batching: DynamicBatching[int], side: EncoderSide, lengths: Lengths) -> 
 
 def test_what_waits_is_one_batch_within_the_budget() -> None:
     network = Network()
-    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=10)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(network.run), budget=10)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, batching, "query", [1])]
         assert network.begun.wait(30)
@@ -89,7 +95,7 @@ def test_what_waits_is_one_batch_within_the_budget() -> None:
 
 def test_sides_take_turns_and_a_long_call_lets_others_in_between() -> None:
     network = Network()
-    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=4)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(network.run), budget=4)
     with ThreadPoolExecutor(4) as pool:
         long = pool.submit(ask, batching, "document", [3, 4, 2])
         assert network.begun.wait(30)
@@ -103,7 +109,7 @@ def test_sides_take_turns_and_a_long_call_lets_others_in_between() -> None:
 
 def test_the_error_of_one_call_is_not_the_others() -> None:
     network = Network()
-    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=100)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(network.run), budget=100)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(ask, batching, "query", [1])
         assert network.begun.wait(30)
@@ -119,7 +125,7 @@ def test_the_error_of_one_call_is_not_the_others() -> None:
 
 def test_a_call_that_nobody_wants_any_more_is_not_run() -> None:
     network = Network()
-    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=100)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(network.run), budget=100)
     gone = threading.Event()
 
     def asked_by_a_client() -> Embeddings:
@@ -151,7 +157,7 @@ def test_an_interrupted_thread_leaves_the_others_calls_to_the_next() -> None:
             raise KeyboardInterrupt
         return made
 
-    batching: DynamicBatching[int] = DynamicBatching(run, budget=100)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(run), budget=100)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(ask, batching, "query", [1])
         assert network.begun.wait(30)
@@ -173,7 +179,7 @@ def test_many_threads_get_their_own() -> None:
         return made_of(items)
 
     sizes: list[int] = []
-    batching: DynamicBatching[int] = DynamicBatching(run, budget=30)
+    batching: DynamicBatching[int] = DynamicBatching(at_once(run), budget=30)
     calls = [[1 + (at * 7 + n) % 9 for n in range(at % 5)] for at in range(400)]
     with ThreadPoolExecutor(16) as pool:
         sides: list[EncoderSide] = ["query", "document"]
@@ -193,3 +199,43 @@ def test_parts_assembled_are_the_whole(lengths: list[int], data: st.DataObject) 
     parts = [made_of([lengths[at] for at in place]) for place in places]
     assert same(assembled(places, parts), lengths)
     assert same(part_of(whole, cut, len(lengths)), lengths[cut:])
+
+
+class Ahead:
+    """Begins batches, and waits for them only when it is asked for their embeddings."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def run(self, side: EncoderSide, items: Lengths) -> Callable[[], Embeddings]:
+        name = ",".join(map(str, items))
+        self.done.append(f"begun {name}")
+
+        def later() -> Embeddings:
+            self.done.append(f"waited {name}")
+            return made_of(items)
+
+        return later
+
+
+def test_a_long_call_begins_its_next_piece_before_it_waits() -> None:
+    network = Ahead()
+    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=4)
+    assert same(ask(batching, "document", [4, 3, 2]), [4, 3, 2])
+    assert network.done == ["begun 4", "begun 3", "waited 4", "begun 2", "waited 3", "waited 2"]
+
+
+def test_a_short_call_is_done_before_the_next_is_begun() -> None:
+    network = Ahead()
+    batching: DynamicBatching[int] = DynamicBatching(network.run, budget=9)
+    assert same(ask(batching, "query", [4, 3]), [4, 3])
+    assert network.done == ["begun 4,3", "waited 4,3"]
+
+
+def test_who_shares_a_batch_waits_for_it_once() -> None:
+    network = Ahead()
+    once = _Once(network.run("query", [1, 2]))
+    with ThreadPoolExecutor(4) as threads:
+        made = [future.result() for future in [threads.submit(once) for _ in range(8)]]
+    assert all(one is made[0] for one in made)
+    assert network.done == ["begun 1,2", "waited 1,2"]

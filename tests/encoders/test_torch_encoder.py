@@ -1,5 +1,7 @@
 """TorchEncoder: batches change nothing, memory that runs out is survived."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.model.heads import DenseHead, PooledHead, TokenHead, UnitLength, pool
 from retrieval.encoders.model.network import Checkpoint, Network
 from retrieval.encoders.model.token_head_shape import TokenHeadShape
+from retrieval.encoders.runtimes import torch as torch_runtime
 from retrieval.encoders.runtimes.torch import TorchEncoder
 from retrieval.encoders.sides import Expansion, Side
 from retrieval.errors import CheckpointError, EncoderError, InputError
@@ -146,6 +149,65 @@ def test_memory_that_runs_out_halves_the_budget(folder, alone):
     small.sizes.clear()
     encoder.encode_documents(TEXTS)
     assert max(small.sizes) <= 310  # what was learnt is kept
+
+
+def test_memory_that_runs_out_later_loses_nothing_that_was_begun(folder):
+    encoder = TorchEncoder(both_heads(folder), device="cpu", budget=100)
+    sequences = list(encoder._read(encoder._document, [TEXTS[0], TEXTS[5], TEXTS[7]] * 9))
+    expected = encoder._run(encoder._document, sequences)
+    small = Small(encoder._network, most=100)
+
+    def taken_by_others(*given):
+        if len(small.sizes) == 2:
+            small.most = 40
+        return small(*given)
+
+    encoder._network = taken_by_others
+    made = encoder._run(encoder._document, sequences)
+    assert sum(size > 40 for size in small.sizes) == 3  # two that were done, and one that was not
+    assert np.abs(made.dense - expected.dense).max() <= TOLERANCE
+    assert np.abs(made.tokens - expected.tokens).max() <= TOLERANCE
+
+
+def test_texts_are_read_while_the_network_works(folder):
+    encoder = TorchEncoder(both_heads(folder), device="cpu", budget=20)
+    chunk = 20 * torch_runtime._BATCHES_READ * torch_runtime._CHARACTERS
+    texts = ["the quick brown fox " * 4] * (4 * chunk // 80)
+    expected = encoder.encode_documents(texts[:1])
+    read, network, began = encoder._read, encoder._network, []
+    second = threading.Event()
+
+    def reading(reader, run):
+        began.append(threading.current_thread())
+        if len(began) == 2:
+            second.set()
+        return read(reader, run)
+
+    def waiting(*given, **told):
+        assert second.wait(30)  # the next texts are read before the first are encoded
+        return network(*given, **told)
+
+    encoder._read, encoder._network = reading, waiting
+    made = encoder.encode_documents(texts)
+    assert len(began) == 4 and threading.main_thread() not in began
+    assert made.dense.shape == (len(texts), 12)
+    assert np.abs(made.dense - expected.dense).max() <= TOLERANCE
+    assert made.offsets.tolist() == (np.arange(len(texts) + 1) * len(expected.tokens)).tolist()
+
+
+@pytest.mark.gpu
+def test_nothing_in_the_loop_waits_for_the_gpu(folder):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    encoder = TorchEncoder(both_heads(folder), device="cuda", budget=300)
+    sequences = list(encoder._read(encoder._document, TEXTS * 4))
+    encoder._run(encoder._document, sequences)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        later = encoder._begin(encoder._document, sequences)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(later()) == len(sequences)
 
 
 def test_a_text_that_never_fits(folder):

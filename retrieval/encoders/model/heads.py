@@ -37,7 +37,9 @@ def pool(hidden: Tensor, layout: Layout, mode: str, skip: int | Tensor = 0) -> T
     device = hidden.device
     starts, stops = layout.cu_seqlens[:-1].long(), layout.cu_seqlens[1:].long()
     lengths = stops - starts
-    skipped = torch.minimum(torch.as_tensor(skip, device=device).expand_as(lengths), lengths - 1)
+    # Not a tensor of one number: that would be copied, and the copy waits for the device.
+    asked = skip.expand_as(lengths) if isinstance(skip, Tensor) else torch.full_like(lengths, skip)
+    skipped = torch.minimum(asked, lengths - 1)
     if mode == "cls":
         return hidden[starts + skipped].float()
     if mode == "lasttoken":
@@ -122,8 +124,7 @@ def neighbours(layout: Layout, reach: int) -> Tensor:
     """`around` of a batch's tokens, for embeddings of the batch itself: i64 [T, 2 reach + 1]."""
     device = layout.cu_seqlens.device
     steps = torch.arange(-reach, reach + 1, device=device)
-    lengths = torch.tensor(layout.lengths, device=device)
-    lengths = lengths.repeat_interleave(lengths, output_size=layout.total)
+    lengths = layout.counts.repeat_interleave(layout.counts, output_size=layout.total)
     places = layout.positions[:, None] + steps
     inside = (places >= 0) & (places < lengths[:, None])
     rows = torch.arange(layout.total, device=device)[:, None] + steps

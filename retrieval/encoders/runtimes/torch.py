@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.encoders.dynamic_batching import DynamicBatching
+from retrieval.encoders.dynamic_batching import DynamicBatching, assembled
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.network import Checkpoint, Parts, fingerprint_of
-from retrieval.encoders.packing import pack
-from retrieval.encoders.runtimes.base import SequenceRuntime
+from retrieval.encoders.packing import Indices, pack, token_batches
+from retrieval.encoders.runtimes.base import Output, SequenceRuntime
+from retrieval.encoders.runtimes.transfers import (
+    Returned,
+    Vectors,
+    copying_stream,
+    made_ahead,
+    sent,
+)
 from retrieval.encoders.sides import SideReader, TokenSequence, window_lengths
 from retrieval.errors import EncoderError, InputError
 from retrieval.ragged import offsets_of
@@ -26,6 +34,9 @@ CPU_BUDGET = 4_096
 
 CUDA_BUDGET = 65_536
 """Tokens of a batch on a GPU: enough to fill the largest, and base-sized models fit in 8 GB."""
+
+_BATCHES_READ = 8  # whose texts are tokenised at a time, beside the network's work on those before
+_CHARACTERS = 4  # of a token, about
 
 
 class TorchEncoder(SequenceRuntime):
@@ -65,8 +76,9 @@ class TorchEncoder(SequenceRuntime):
         self._network = network.to(self._device)
         self._network.trunk.to(dtype or default_dtype(self._device))
         self._batching: DynamicBatching[TokenSequence] = DynamicBatching(
-            lambda side, sequences: self._run(self._reader(side), sequences), budget=self._budget
+            lambda side, sequences: self._begin(self._reader(side), sequences), budget=self._budget
         )
+        self._copies = copying_stream(self._device)
 
     @property
     def device(self) -> torch.device:
@@ -88,34 +100,63 @@ class TorchEncoder(SequenceRuntime):
         return super().encode_spans(text, spans)
 
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
-        sequences = list(self._read(self._reader(side), texts))
-        return self._batching.encode(side, sequences, lambda one: len(one.ids))
+        reader = self._reader(side)
+        # Enough batches at a time that they can be packed, and that the device is kept busy.
+        runs = token_batches(texts, len, self._budget * _BATCHES_READ * _CHARACTERS)
+        read = (list(self._read(reader, run)) for run in runs)
+        many = sum(map(len, texts)) > self._budget * _BATCHES_READ * _CHARACTERS
+        made: list[Embeddings] = []
+        places: list[Indices] = []
+        for sequences in made_ahead(read) if many else read:
+            first = sum(map(len, places))
+            places.append(np.arange(first, first + len(sequences)))
+            made.append(self._batching.encode(side, sequences, lambda one: len(one.ids)))
+        if not made:
+            return self._run(reader, [])
+        return made[0] if len(made) == 1 else assembled(places, made)
 
     def _run(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Embeddings:
-        """Run sequences through the network in batches by length; results in the order given."""
+        return self._begin(reader, sequences)()
+
+    def _begin(
+        self, reader: SideReader, sequences: Sequence[TokenSequence]
+    ) -> Callable[[], Embeddings]:
+        """Send sequences through the network in batches by length.
+
+        Returns:
+            What waits for their embeddings, in the order given.
+        """
         window = reader.side.window
+        returned = Returned(self._device, self._copies)
         output = self._output(reader, sequences)
-        waiting = list(pack([len(sequence.ids) for sequence in sequences], self._budget))[::-1]
+        lengths = np.array([len(sequence.ids) for sequence in sequences], np.int64)
+        waiting = list(pack(lengths, self._budget))[::-1]
         while waiting:
             batch = waiting.pop()
             chosen = [sequences[i] for i in batch]
-            lengths = [len(sequence.ids) for sequence in chosen]
             made = None
             with contextlib.suppress(torch.OutOfMemoryError):
                 made = self._forward(chosen, reader.prompt_tokens, window)
             if made is None:  # only here has the failed pass let go of its memory
-                self._shrink(lengths)
-                waiting += [batch[part] for part in pack(lengths, self._budget)][::-1]
+                returned.wait()
+                self._shrink(lengths[batch].tolist())
+                left = [batch, *waiting[::-1]]
+                waiting = [one[at] for one in left for at in pack(lengths[one], self._budget)][::-1]
                 continue
-            output.put(batch, *made)
-        return output.embeddings
+            returned.take(made, partial(_put, output, batch))
+
+        def later() -> Embeddings:
+            returned.wait()
+            return output.embeddings
+
+        return later
 
     @torch.inference_mode()
     def _forward(
         self, batch: Sequence[TokenSequence], prompt_tokens: int, window: int | None
-    ) -> tuple[NDArray[np.float32] | None, ...]:
+    ) -> tuple[Tensor | None, ...]:
         """A batch's dense vectors [n, D], its kept tokens' and its windows', text after text."""
-        ids = torch.from_numpy(np.concatenate([sequence.ids for sequence in batch]))
+        ids = sent(np.concatenate([sequence.ids for sequence in batch]), self._device)
         layout = Layout.of(
             [len(sequence.ids) for sequence in batch],
             self._device,
@@ -131,20 +172,20 @@ class TorchEncoder(SequenceRuntime):
             told["parts"] = Parts(
                 self._rows([start + part for start, part in zip(first, own, strict=True)]),
                 Layout.of(lengths, self._device),
-                torch.tensor(prompts, device=self._device),
+                sent(np.array(prompts, np.int64), self._device),
             )
         if window is not None:
             cut = [window_lengths(length, window) for length in lengths]
             told["windows"] = Layout.of(np.concatenate(cut).tolist(), self._device)
-        dense, vectors, windows = self._network(ids.to(self._device), layout, prompt_tokens, **told)
+        dense, vectors, windows = self._network(ids, layout, prompt_tokens, **told)
         whole = all(sequence.kept is None and sequence.parts is None for sequence in batch)
         if vectors is not None and not whole:
             rows = [start + one.positions for start, one in zip(starts, batch, strict=True)]
             vectors = vectors[self._rows(rows)]
-        return _array(dense), _array(vectors), _array(windows)
+        return dense, vectors, windows
 
     def _rows(self, rows: Sequence[NDArray[np.int64]]) -> Tensor:
-        return torch.from_numpy(np.concatenate(rows)).to(self._device)
+        return sent(np.concatenate(rows), self._device)
 
     def _shrink(self, lengths: Sequence[int]) -> None:
         """Halve the budget, after the GPU's memory did not suffice for texts of these lengths."""
@@ -192,5 +233,5 @@ def bfloat16_obstacle(device: torch.device) -> str | None:
     return None
 
 
-def _array(tensor: Tensor | None) -> NDArray[np.float32] | None:
-    return None if tensor is None else tensor.float().cpu().numpy()
+def _put(output: Output, batch: Indices, vectors: Vectors) -> None:
+    output.put(batch, *vectors)

@@ -38,6 +38,8 @@ class Layout:
         if any(length < 1 for length in lengths):
             raise ValueError("a sequence of no tokens: every sequence needs at least one")
         cu_seqlens = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
+        if torch.device(device).type == "cuda":
+            cu_seqlens = cu_seqlens.pin_memory()  # else the copy waits for the device
         if key_lengths is not None and tuple(key_lengths) == tuple(lengths):
             key_lengths = None
         return cls(
@@ -59,12 +61,15 @@ class Layout:
     @functools.cached_property
     def positions(self) -> Tensor:
         """i64 [total]: each token's position in its own sequence."""
-        device = self.cu_seqlens.device
-        lengths = torch.tensor(self.lengths, device=device)
         starts = self.cu_seqlens[:-1].long()
-        return torch.arange(self.total, device=device) - starts.repeat_interleave(
-            lengths, output_size=self.total
+        return torch.arange(self.total, device=starts.device) - starts.repeat_interleave(
+            self.counts, output_size=self.total
         )
+
+    @functools.cached_property
+    def counts(self) -> Tensor:
+        """i64 [n] on the device: tokens of each sequence."""
+        return self.cu_seqlens.diff().long()
 
     @functools.cached_property
     def runs(self) -> tuple[tuple[int, int, int, int], ...]:
