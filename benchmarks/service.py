@@ -118,17 +118,27 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer, over a connection that each thread keeps."""
+        data = None if body is None else json.dumps(body).encode()
         connection = getattr(self.local, "connection", None)
+        if connection is not None:
+            try:
+                answer, got = self._asked(connection, method, path, data)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                connection = None  # it was idle for too long, and the server closed it
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
             self.local.connection = connection
-        data = None if body is None else json.dumps(body).encode()
-        connection.request(method, path, data, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        got = answer.read()
+            answer, got = self._asked(connection, method, path, data)
         if answer.status != 200:
             raise RuntimeError(f"{method} {path}: {answer.status} {got[:300]!r}")
         return json.loads(got)
+
+    def _asked(
+        self, connection: http.client.HTTPConnection, method: str, path: str, data: bytes | None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        connection.request(method, path, data, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer, answer.read()
 
     def get(self, path: str) -> Any:
         """The answer to GET."""
@@ -188,10 +198,11 @@ def each(items, threads, work):
             work(item)
             seconds.append(time.perf_counter() - began)
     workers = [threading.Thread(target=run) for _ in range(threads)]
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     [one.start() for one in workers]
     [one.join() for one in workers]
-    return {"seconds": seconds, "whole": time.perf_counter() - began}
+    return {"seconds": seconds, "whole": time.perf_counter() - began,
+            "processor": time.process_time() - processor}
 for line in sys.stdin:
     what, items, threads = json.loads(line)
     work = {"search": lambda query: index.search(query, 10),
@@ -224,18 +235,24 @@ def library(folder: Path) -> Iterator[Callable[[str, Sequence[Any], int], Any]]:
         process.wait()
 
 
-def by_clients(items: Sequence[Any], clients: int, work: Callable[[Any], object]) -> Any:
-    """Seconds of each item, and of all."""
+def by_clients(
+    server: Server, items: Sequence[Any], clients: int, work: Callable[[Any], object]
+) -> Any:
+    """Seconds of each item and of all, and those that the server took of the processor."""
 
     def timed(item: Any) -> float:
         began = time.perf_counter()
         work(item)
         return time.perf_counter() - began
 
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), server.processor()
     with ThreadPoolExecutor(clients) as pool:
         seconds = list(pool.map(timed, items))
-    return {"seconds": seconds, "whole": time.perf_counter() - began}
+    return {
+        "seconds": seconds,
+        "whole": time.perf_counter() - began,
+        "processor": server.processor() - processor,
+    }
 
 
 def in_turns(rounds: int, first: Callable[[int], Any], second: Callable[[int], Any]) -> list[Any]:
@@ -259,6 +276,7 @@ def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, cou
     pairs = in_turns(
         rounds,
         lambda number: by_clients(
+            server,
             some(number),
             CLIENTS,
             lambda query: server.ask(
@@ -269,12 +287,14 @@ def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, cou
     )
     p50 = [[1000 * statistics.median(one["seconds"]) for one in pair] for pair in pairs]
     rate = [[count / one["whole"] for one in pair] for pair in pairs]
+    processor = [[1000 * one["processor"] / count for one in pair] for pair in pairs]
     return {
         "clients": CLIENTS,
         "queries_of_a_round": count,
         "rounds": rounds,
         "p50_ms": [round(one, 1) for one in _medians(p50)],
         "queries_per_second": [round(one, 2) for one in _medians(rate)],
+        "processor_ms_of_a_query": [round(one, 1) for one in _medians(processor)],
         "p50_ratio": _ratio(p50),
         "throughput_ratio": _ratio(rate),
         "of_each": "HTTP first, the library second",
@@ -291,6 +311,7 @@ def embeddings(server: Server, inside: Any, texts: Sequence[str], rounds: int) -
     pairs = in_turns(
         rounds,
         lambda number: by_clients(
+            server,
             calls,
             EMBEDDERS,
             lambda call: server.ask(
@@ -300,12 +321,14 @@ def embeddings(server: Server, inside: Any, texts: Sequence[str], rounds: int) -
         lambda number: inside("embed", calls, EMBEDDERS),
     )
     rate = [[tokens / one["whole"] for one in pair] for pair in pairs]
+    processor = [[1e6 * one["processor"] / tokens for one in pair] for pair in pairs]
     return {
         "clients": EMBEDDERS,
         "texts_of_a_call": AT_ONCE,
         "tokens_of_a_round": tokens,
         "rounds": rounds,
         "tokens_per_second": [round(one) for one in _medians(rate)],
+        "processor_us_of_a_token": [round(one, 1) for one in _medians(processor)],
         "ratio": _ratio(rate),
         "of_each": "HTTP first, the library second",
     }

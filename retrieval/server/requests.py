@@ -36,7 +36,7 @@ class Limits:
     body: int = 16 << 20
     bodies: int = 256 << 20
     body_seconds: float = 30.0
-    threads: int = 8
+    threads: int = 16
     waiting: int = 128
     _readers: CapacityLimiter | None = field(default=None, init=False)
     _writers: CapacityLimiter | None = field(default=None, init=False)
