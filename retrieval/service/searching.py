@@ -9,6 +9,7 @@ from typing import Literal
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.index.listing import Params
+from retrieval.index.reading.search import query_problem
 from retrieval.indexes import Where
 from retrieval.types import Hit, Retriever, TokenMatch
 
@@ -70,7 +71,15 @@ def search(index: Index, query: str, options: SearchOptions) -> Answer:
 
 
 def search_many(index: Index, queries: Sequence[str], options: SearchOptions) -> list[Answer]:
-    """As `search`, for many queries, which are encoded together and see one generation."""
+    """As `search`, for many queries, which are encoded together and see one generation.
+
+    Raises:
+        InputError: one of them cannot be asked; `Index.search_batch` leaves it without hits.
+    """
+    for query in queries:
+        problem = query_problem(query)
+        if problem is not None:
+            raise InputError(problem)
     for last in (False,) * _TRIES + (True,):
         generation = index.generation
         found = index.search_batch(
