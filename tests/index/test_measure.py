@@ -14,9 +14,12 @@ from retrieval.errors import EncoderError, InputError
 from retrieval.eval import judge
 from retrieval.index import Index, MeasureReport
 from retrieval.indexes import LateSearcher
+from retrieval.indexes.dense import lists
+from retrieval.indexes.dense import segment as dense_segment
 from retrieval.types import Document, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
+from .promoted import documents
 from .samples import FOX
 
 RNG = np.random.default_rng(5)
@@ -64,6 +67,9 @@ def test_an_exact_index_misses_nothing(filled: Index, encoder: FakeEncoder) -> N
     assert 16 < report.bytes_per_token < 60
     assert 0 < report.p50_ms <= report.p95_ms
     assert 0 < report.exhaustive_p50_ms <= report.exhaustive_p95_ms
+    assert report.dense_recall_at_k == 1
+    assert report.dense_p50_ms is not None and report.dense_p95_ms is not None
+    assert 0 < report.dense_p50_ms <= report.dense_p95_ms
     for query, found in zip(QUERIES, report.found["float"], strict=True):
         same(found, brute_force(encoder, query), 40)
     assert calls[0] == ProgressUpdate("searching", 0, 3, "queries")
@@ -215,3 +221,19 @@ def test_judgements(filled: Index) -> None:
     judged = judge(report, ["q1", "q2", "q3"], qrels, ["nDCG@10", "R@100"])
     assert judged["search"] == {"nDCG@10": pytest.approx(0.5), "R@100": pytest.approx(0.5)}
     assert set(judged) == {"search", "exhaustive", "float"}
+
+
+def test_what_dense_search_misses_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "FEWEST", 100)
+    monkeypatch.setattr(dense_segment, "PROBED", 20)
+    with Index.create(tmp_path / "i", encoder=FakeEncoder()) as index:
+        index.add(documents(0, 400))
+        index.compact()
+        report = index.measure([document.text for document in documents(0, 20)])
+        assert report.dense_recall_at_k is not None
+        assert 0.1 < report.dense_recall_at_k < 1
+    with Index.create(tmp_path / "tokens", encoder=FakeEncoder(dense_dim=None)) as index:
+        index.add(documents(0, 5))
+        assert index.measure(["shared"]).dense_recall_at_k is None

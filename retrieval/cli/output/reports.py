@@ -124,6 +124,10 @@ def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:
             f"{report.exhaustive_p50_ms:.1f} ms, 95 % within {report.exhaustive_p95_ms:.1f} ms",
         ),
     ]
+    if report.dense_recall_at_k is not None:
+        found = f"{k} {report.dense_recall_at_k:.3f} of an exhaustive search"
+        times = f"{report.dense_p50_ms:.1f} ms, 95 % within {report.dense_p95_ms:.1f} ms"
+        rows.append(("dense", f"{found}; {times}"))
     return "".join(f"{name:<12} {value}\n" for name, value in rows)
 
 

@@ -20,6 +20,8 @@ from retrieval.errors import InputError
 from retrieval.index import vectors
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.retrievers import Dense
+from retrieval.index.reading.runs import Query
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
@@ -55,6 +57,8 @@ class MeasureReport:
         float_recall_at_k: share of the exact ranking's k best among the search's k best.
         p50_ms, p95_ms: time of a search for k passages, without encoding the query.
         exhaustive_p50_ms, exhaustive_p95_ms: time of an exhaustive search.
+        dense_recall_at_k: share of the k best by all dense vectors that dense search finds; None
+            without a dense head, and so the times of such a search.
         found: by ranking, `search`, `exhaustive` and `float`: for each query, score by document
             id of its `depth` best passages; a document has its best passage's.
     """
@@ -74,6 +78,9 @@ class MeasureReport:
     p95_ms: float
     exhaustive_p50_ms: float
     exhaustive_p95_ms: float
+    dense_recall_at_k: float | None
+    dense_p50_ms: float | None
+    dense_p95_ms: float | None
     found: Mapping[str, Sequence[Mapping[str, float]]]
 
 
@@ -115,8 +122,8 @@ def measure(
     if not texts:
         wanted = "add some with words" if drawn else "give at least one"
         raise InputError(f"there is no query to measure with; {wanted}")
-    asked = [query.tokens for query in search.prepare(snapshot, slot, texts, "late")]
-    tokens = [vectors for vectors in asked if vectors is not None]
+    prepared = search.prepare(snapshot, slot, texts, "late")
+    tokens = [query.tokens for query in prepared if query.tokens is not None]
     depth = max(k, depth)
     with snapshot.guarded():
         answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, progress)
@@ -124,6 +131,7 @@ def measure(
         scores = rescoring.scores(snapshot, slot.get(), tokens, candidates, progress)
         exact = [_sorted(*found) for found in zip(candidates, scores, strict=True)]
         documents = _documents(snapshot, answers)
+        dense_recall, dense_p50, dense_p95 = _ask_dense(snapshot, prepared, k)
     rankings = {
         "search": [a.deep for a in answers],
         "exhaustive": [a.exhaustive for a in answers],
@@ -150,6 +158,9 @@ def measure(
         p95_ms=float(p95),
         exhaustive_p50_ms=float(exhaustive_p50),
         exhaustive_p95_ms=float(exhaustive_p95),
+        dense_recall_at_k=dense_recall,
+        dense_p50_ms=dense_p50,
+        dense_p95_ms=dense_p95,
         found={
             name: [_by_document(ranking, documents) for ranking in found]
             for name, found in rankings.items()
@@ -215,6 +226,25 @@ def _ask(
         answers.append(_Answers(best, deep, every, (searched - started, ended - searched)))
     tell(len(queries))
     return answers
+
+
+def _ask_dense(
+    snapshot: Snapshot, queries: Sequence[Query], k: int
+) -> tuple[float | None, float | None, float | None]:
+    """The recall of dense search by all vectors, and the 50th and 95th percentile of its ms."""
+    if any(query.dense is None for query in queries):
+        return None, None, None
+    retriever, allowed = Dense(), snapshot.allowed(None)
+    retriever.find_steadily(snapshot, queries[:1], k, allowed)  # the first one reads from the disk
+    recalls, times = [], []
+    for query in queries:
+        started = time.perf_counter()
+        (found,) = retriever.find_steadily(snapshot, [query], k, allowed)
+        times.append(1000 * (time.perf_counter() - started))
+        (best,) = retriever.find_exactly(snapshot, [query], k, allowed)
+        recalls.append(_recall((found.ids, found.scores), (best.ids, best.scores), k))
+    p50, p95 = np.percentile(times, (50, 95)).tolist()
+    return _mean(recalls), p50, p95
 
 
 def _documents(snapshot: Snapshot, answers: Sequence[_Answers]) -> dict[int, str]:

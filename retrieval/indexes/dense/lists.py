@@ -32,8 +32,9 @@ OWNERS = "dense.owners.npy"
 FEWEST = 1 << 17
 """Vectors of a segment from which on it has lists; so many are compared in 2 to 4 ms."""
 
-PROBED = 1 << 15
-"""Vectors whose lists are looked at for a query, at least."""
+PROBED = 1 << 16
+SHARE = 16
+"""So many vectors are looked at for a query, at least, and one in so many of a large segment."""
 
 GROWTH = 16
 """Times as many vectors as centroids were trained for: then they are trained anew."""

@@ -27,7 +27,7 @@ from retrieval.indexes.arrays import (
     chosen,
     open_array,
 )
-from retrieval.indexes.dense.lists import PROBED, Lists, open_lists
+from retrieval.indexes.dense.lists import PROBED, SHARE, Lists, open_lists
 from retrieval.indexes.dense.products import Queries
 from retrieval.indexes.dense.scan import Nearest, Scan
 from retrieval.indexes.ranking import TieOrder, top_k
@@ -184,7 +184,7 @@ class DenseSegment:
         assert self.lists is not None
         split, rows = Queries(query[None]), len(self._codes)
         # So many that as many of them are allowed as without a filter.
-        vectors = PROBED * rows // count
+        vectors = max(PROBED, rows // SHARE) * rows // count
         while True:
             near = scan.among(split, self._longest, self.lists.groups(split, vectors))
             found = self._best(query, near, k, ties)
