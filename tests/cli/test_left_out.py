@@ -64,6 +64,8 @@ def test_json_lists_each_file_with_its_reason(retrieval_command: Retrieval, fold
 
 def test_advice_is_given_for_types_that_nothing_reads() -> None:
     assert advice(".md") == advice(".pdf") == advice(".docx") == ""
-    assert advices([".rar", ".7z", ".md"]) == [([".7z", ".rar"], "unpack them")]
+    assert [of for of, _ in advices([".avi", ".mp3", ".md"])] == [[".avi", ".mp3"]]
+    for type, command in ((".7z", "7zz x FILE"), (".rar", "unar FILE"), (".zst", "zstd -d FILE")):
+        assert advice(type).endswith(command) and "apt install" in advice(type)
     pictures = {".png", ".jpg", ".gif"}
     assert all(advice(type) for type in BINARY_EXTENSIONS & pictures)

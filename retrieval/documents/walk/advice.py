@@ -21,7 +21,9 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         ".avi .flac .m4a .m4v .mkv .mov .mp3 .mp4 .mpeg .mpg .ogg .opus .wav .webm .wmv",
         "put what is said in them beside them, as .vtt, .srt or .txt",
     ),
-    (".7z .rar .zst", "unpack them"),
+    (".7z", "unpack them, as by 7-Zip (apt install 7zip, brew install sevenzip): 7zz x FILE"),
+    (".rar", "unpack them, as by unar (apt install unar, brew install unar): unar FILE"),
+    (".zst", "unpack them, as by Zstandard (apt install zstd, brew install zstd): zstd -d FILE"),
     (
         ".accdb .arrow .db .feather .mdb .parquet .sqlite .sqlite3",
         "export what is to be found as .csv or .jsonl",

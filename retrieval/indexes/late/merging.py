@@ -27,7 +27,7 @@ from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 MEMORY = 2 << 30
 """Bytes that training and encoding may take, by default, whatever the size of the corpus."""
 
-_BLOCK = 1 << 18  # tokens at a time: enough that each group of centroids gets some hundreds
+_BLOCK = 1 << 17  # tokens at a time: enough that each group of centroids gets some hundreds
 _MEASURED = 1 << 12  # tokens of each block whose error is measured
 _COPIES = 6  # of a block or sample in f32 stand in memory at once, about
 

@@ -26,7 +26,7 @@ class Truth:
     Attributes:
         words: in order, in lower case.
         headings: in order.
-        tables: rows of cells.
+        tables: rows of cells, each of which is to be a line.
     """
 
     words: list[str] = field(default_factory=list)
@@ -46,6 +46,8 @@ class Score:
     headings: int = 0
     levels: int = 0
     headings_wanted: int = 0
+    rows: int = 0
+    rows_wanted: int = 0
     failed: int = 0
 
     def add(self, text: str, headings: Sequence[Heading], truth: Truth) -> None:
@@ -63,6 +65,9 @@ class Score:
         levels = Counter((level, same(words)) for level, words in truth.headings)
         self.levels += (Counter((at, same(words)) for at, words in headings) & levels).total()
         self.headings_wanted += len(truth.headings)
+        rows = [same(" ".join(cells)) for table in truth.tables for cells in table]
+        self.rows += (Counter(map(same, text.splitlines())) & Counter(rows)).total()
+        self.rows_wanted += len(rows)
 
     @property
     def recall(self) -> float:
@@ -85,9 +90,9 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def same(heading: str) -> str:
-    """A heading as it is compared."""
-    return " ".join(words_of(heading))
+def same(line: str) -> str:
+    """A heading or a table's row as it is compared."""
+    return " ".join(words_of(line))
 
 
 def typed(source: Path) -> Truth:

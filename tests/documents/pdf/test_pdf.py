@@ -75,7 +75,7 @@ def test_code_keeps_its_lines_and_indentation() -> None:
     assert made.text[code.start : code.end].endswith("return 2")
     made = file("libreoffice")
     assert made.text.endswith("retrieval index mill --again\n    --max-bytes 100")
-    assert [kind for kind, _, _ in blocks(made)] == ["code"]
+    assert [kind for kind, _, _ in blocks(made)] == ["table", "code"]
 
 
 def test_a_text_of_libreoffice_has_its_headings_and_rows() -> None:
@@ -89,9 +89,9 @@ def test_a_text_of_libreoffice_has_its_headings_and_rows() -> None:
         (1, "Costs"),
     ]
     assert (
-        "\n\nmonth north south remark\nMarch 0 412 new bearings in north\nApril 731 398 none\n\n"
-        in made.text
-    )
+        "\n\nmonth | north | south | remark\nMarch | 0 | 412 | new bearings in north\n"
+        "April | 731 | 398 | none\n\n"
+    ) in made.text
     assert "\n1. It starts at ten.\n2. It stops at five.\n" in made.text
     assert "Größe: 40 °C, 12 €, naïve façade, Ελλάδα, Москва." in made.text
     assert "than in any year before. The north pump alone moved seven thousand tons, though" in (

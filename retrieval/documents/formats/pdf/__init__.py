@@ -202,7 +202,7 @@ def _date(value: str) -> str:
 FORMATS = (
     Format(
         "pdf",
-        3,
+        4,
         _parse,
         (".pdf",),
         sniff=lambda head: _MARK in head[:_HEAD_BYTES],

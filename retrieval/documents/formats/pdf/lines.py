@@ -51,6 +51,27 @@ _FEW_ACCENTS = 3
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+_LOOSE = 0.47
+"""In sizes of the font: where characters are wider, spaces included, there may be gaps."""
+_GAP = 0.8
+"""In sizes of the font: what stands so far from the word before is another cell of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A gap between two words of a line.
+
+    Attributes:
+        offset: of the first character behind it, in the line's text.
+        left: where the word before it ends, in points.
+        right: where the word behind it begins.
+    """
+
+    offset: int
+    left: float
+    right: float
+
+
 @dataclass(slots=True)
 class Line:
     """A line of text; lengths are in points, from the page's lower left corner.
@@ -65,6 +86,7 @@ class Line:
         size: of its font.
         bold: whether all of it is.
         mono: whether all of it is in a font whose characters are equally wide.
+        gaps: between words that stand far apart, as cells of a table's row do.
     """
 
     text: str
@@ -76,6 +98,7 @@ class Line:
     size: float
     bold: bool
     mono: bool
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,17 +148,42 @@ def _line(
     pdfium.FPDFText_GetLooseCharBox(text_page, at[2], box)
     size = sorted(_size(pdfium, text_page, one) for one in at)[1]
     styles = [_style(pdfium, text_page, one, fonts) for one in at]
+    mono = all(mono for _, mono in styles)
+    right = max(left, box.right)
+    is_loose = not mono and right - left > _LOOSE * size * len(words)
     return Line(
         words,
         number,
         left,
-        max(left, box.right),
+        right,
         top_base,
         base,
         size,
         all(bold for bold, _ in styles),
-        all(mono for _, mono in styles),
+        mono,
+        _gaps(pdfium, text_page, found, size) if is_loose else (),
     )
+
+
+def _gaps(pdfium: Any, text_page: Any, found: re.Match[str], size: float) -> tuple[Gap, ...]:
+    """The gaps of a line between its words."""
+    gaps: list[Gap] = []
+    offset = 0  # in the line's text, whose words have one space between them
+    end: float | None = None
+    box = pdfium.FS_RECTF()
+    for word in re.finditer(r"[^\x00-\x20\xa0]+", found[0]):
+        shown = " ".join(word[0].translate(_REPLACED).split())
+        if not shown:
+            continue
+        first, last = found.start() + word.start(), found.start() + word.end() - 1
+        at = [pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, one) for one in (first, last)]
+        left, _ = _origin(pdfium, text_page, at[0])
+        if end is not None and left - end > _GAP * size:
+            gaps.append(Gap(offset, end, left))
+        pdfium.FPDFText_GetLooseCharBox(text_page, at[1], box)
+        end = max(left, _finite(box.right))
+        offset += len(shown) + 1
+    return tuple(gaps)
 
 
 def _origin(pdfium: Any, text_page: Any, at: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from statistics import median
 from retrieval.documents.formats.builder import OutlineBuilder
 from retrieval.documents.formats.pdf.headings import LineHeading
 from retrieval.documents.formats.pdf.lines import HYPHEN, Line
+from retrieval.documents.formats.pdf.tables import row_of, tables_of
 from retrieval.documents.outline import Mark, Outline
 
 _USUAL = 1.2
@@ -56,7 +57,8 @@ def text_of(
         headings: in order.
         spacing: as `spacing_of` finds it.
     """
-    texts, joints = _joined(lines, headings, spacing)
+    tables = _tables(lines, headings)
+    texts, joints = _joined(lines, headings, tables, spacing)
     starts: list[int] = []
     at = 0
     for piece, joint in zip(texts, joints, strict=True):
@@ -71,6 +73,9 @@ def text_of(
         builder.heading(start, end, heading.level, heading.words)
     for first, end in _codes(lines):
         builder.code(starts[first], starts[end - 1] + len(texts[end - 1]), "")
+    for first, end in tables:
+        stop = starts[end - 1] + len(texts[end - 1])
+        builder.table(starts[first], stop, (), starts[first + 1 : end])
     page = 0
     for line, start in zip(lines, starts, strict=True):
         if line.page != page:
@@ -79,8 +84,16 @@ def text_of(
     return text, builder.outline()
 
 
+def _tables(lines: Sequence[Line], headings: Sequence[LineHeading]) -> list[tuple[int, int]]:
+    headed = {at for heading in headings for at in range(heading.first, heading.end)}
+    return list(tables_of(lines, lambda at: at not in headed))
+
+
 def _joined(
-    lines: Sequence[Line], headings: Sequence[LineHeading], spacing: float
+    lines: Sequence[Line],
+    headings: Sequence[LineHeading],
+    tables: Sequence[tuple[int, int]],
+    spacing: float,
 ) -> tuple[list[str], list[str]]:
     """The text of each line, and what stands before it."""
     part_of = {
@@ -106,6 +119,13 @@ def _joined(
             texts[at - 1] = words.without_hyphen(texts[at - 1], texts[at])
         elif joints[at] == " " and _UNSPACED.fullmatch(texts[at - 1][-1] + texts[at][0]):
             joints[at] = ""
+    for first, end in tables:
+        for at in range(first, end):
+            texts[at] = row_of(lines[at]).replace(HYPHEN, "-")
+            joints[at] = "\n"
+        joints[first] = "\n\n" if first else ""
+        if end < len(lines):
+            joints[end] = "\n\n"
     for first, end in _codes(lines):
         edge = min(line.left for line in lines[first:end])
         for at in range(first, end):
