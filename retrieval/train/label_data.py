@@ -73,11 +73,6 @@ class Labelled:
         )
 
 
-def is_labelled(path: Path) -> bool:
-    """Whether a file's name says that it holds such texts."""
-    return path.is_file() and path.suffix.lower() in (".csv", ".jsonl", ".ndjson")
-
-
 def read_labelled(path: Path) -> Labelled:
     """Read a file.
 

@@ -56,7 +56,7 @@ def write(model: Model, target: Path) -> None:
     """`model.onnx` with everything in it, `tokenizer.json`, and a README that says how to use them.
 
     Raises:
-        CheckpointError: the model has no graph, or leaves tokens out of what it compares.
+        CheckpointError: the model has no graph.
         MissingDependency: onnx is not installed.
     """
     try:
@@ -107,9 +107,13 @@ def _axes(onnx: Any, name: str, axes: list[int]) -> Any:
 def _readme(graph: Any, model: Model) -> str:
     rows = []
     for output in graph.graph.output:
-        sizes = [size.dim_param or size.dim_value for size in output.type.tensor_type.shape.dim]
-        rows.append(f"| `{output.name}` | {sizes} | {_ROWS[output.name]} |".replace("'", ""))
+        shape = output.type.tensor_type.shape.dim
+        sizes = ", ".join(str(size.dim_param or size.dim_value) for size in shape)
+        rows.append(f"| `{output.name}` | [{sizes}] | {_ROWS[output.name]} |")
     settings = model.settings
+    if settings.token_skiplist:
+        words = " ".join(f"`{word}`" for word in settings.token_skiplist)
+        rows += ["", f"Of a document's `tokens`, leave out those that stand for {words}."]
     return _README.format(
         name=settings.name or model.folder.name,
         longest=settings.max_tokens,

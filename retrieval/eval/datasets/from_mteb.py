@@ -150,7 +150,7 @@ def load_task(source: str, split: str | None) -> list[Collection]:
     task = task_of(source)
     parts = parts_of(task, split)
     if split is not None:
-        task._eval_splits = [split]
+        task.filter_eval_splits([split])
     fetch(task, source)
     return [_collection(task, part, source) for part in parts]
 
@@ -161,9 +161,10 @@ def fetch(task: Any, source: str) -> None:
     Raises:
         InputError: it cannot be loaded.
     """
-    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+    from datasets.utils import logging
 
-    disable_progress_bar()
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         task.load_data()
         task.convert_v1_dataset_format_to_v2(num_proc=None)
@@ -174,7 +175,8 @@ def fetch(task: Any, source: str) -> None:
             f"as in {PREFIX}{task.metadata.name}=FOLDER"
         ) from wrong
     finally:
-        enable_progress_bar()
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _collection(task: Any, part: Part, source: str) -> Collection:

@@ -12,7 +12,7 @@ from mteb.models.model_meta import MODEL_TYPES, ModelMeta, ScoringFunction
 
 from retrieval import __version__
 from retrieval.encoders import load_encoder, source_of
-from retrieval.types import RETRIEVERS, Encoder, Retriever
+from retrieval.types import Encoder
 
 Kind = Literal["encoder", "lexical", "dense", "late", "hybrid"]
 """`encoder` is the dense vectors of whole texts; the others search an index of passages."""
@@ -91,12 +91,6 @@ def as_encoder(source: Encoder | str | Path | None) -> Encoder:
     if source is None or isinstance(source, str | Path):
         return load_encoder(source)
     return source
-
-
-def has_retriever(encoder: Encoder, retriever: Retriever) -> bool:
-    """Whether the encoder has the heads for it."""
-    lacking = {"dense": encoder.dense_dim is None, "late": encoder.token_dim is None}
-    return retriever in RETRIEVERS and not lacking.get(retriever, False)
 
 
 def _trained_on() -> set[str]:

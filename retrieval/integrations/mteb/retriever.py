@@ -20,10 +20,11 @@ from retrieval.eval.datasets.from_mteb import documents_of, query_texts
 from retrieval.eval.results import file_name
 from retrieval.eval.runs import run_documents, with_ties
 from retrieval.eval.systems import SharedIndex
+from retrieval.eval.systems.by_name import retrievers_of
 from retrieval.eval.systems.system import title_and_text
 from retrieval.eval.systems.variants import PASSAGE_TOKENS, Build
-from retrieval.integrations.mteb.meta import as_encoder, has_retriever, model_meta
-from retrieval.types import RETRIEVERS, Encoder, Hybrid, Retriever
+from retrieval.integrations.mteb.meta import as_encoder, model_meta
+from retrieval.types import Encoder, Hybrid, Retriever
 
 _AT_ONCE = 256
 
@@ -69,11 +70,11 @@ class RetrieverModel:
             InputError: the encoder lacks the head that the retriever needs.
         """
         self.encoder = as_encoder(encoder)
-        if not has_retriever(self.encoder, retriever):
-            can = ", ".join(name for name in RETRIEVERS if has_retriever(self.encoder, name))
+        known = retrievers_of(self.encoder)
+        if retriever not in known:
             raise InputError(
                 f"retriever {retriever!r} cannot be used with {self.encoder.name!r}; choose from "
-                f"{can}"
+                f"{', '.join(known)}"
             )
         self.retriever: Retriever = retriever
         settings: dict[str, Any] = {}
