@@ -43,6 +43,11 @@ class Embeddings:
         told = [f"{name} {list(rows.shape)}" for name, rows in arrays if rows is not None]
         return f"Embeddings({', '.join(told)})"
 
+    def has_vectors(self) -> bool:
+        """Whether a text has any, which not all that come from elsewhere have."""
+        kept = self.dense if self.windows is None else self.windows
+        return any(rows is not None and len(rows) > 0 for rows in (kept, self.tokens))
+
     def __len__(self) -> int:
         if self.dense is not None:
             return int(self.dense.shape[0])

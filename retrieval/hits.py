@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -13,8 +14,31 @@ from retrieval.types import Hit
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 _SHOWN = 300  # characters of a passage in a table
+
+_RETRIEVERS = ("lexical", "dense", "late")
+_TEXTS: dict[str, Callable[[Hit], str | None]] = {
+    "document_id": lambda hit: hit.document_id,
+    "text": lambda hit: hit.text,
+    "title": lambda hit: hit.title,
+    "path": lambda hit: hit.path,
+    "heading": lambda hit: hit.heading,
+    "symbol": lambda hit: hit.symbol,
+    "context": lambda hit: hit.context,
+    "metadata": lambda hit: json.dumps(plain_value(hit.metadata), ensure_ascii=False),
+}
+_NUMBERS: dict[str, Callable[[Hit], int | None]] = {
+    "ordinal": lambda hit: hit.passage.ordinal,
+    "start": lambda hit: hit.passage.start,
+    "end": lambda hit: hit.passage.end,
+    "start_line": lambda hit: hit.start_line,
+    "end_line": lambda hit: hit.end_line,
+    "page": lambda hit: hit.place.page,
+}
+"""Columns of a table, and what stands in them."""
 
 
 class Hits(list[Hit]):
@@ -58,6 +82,51 @@ class Hits(list[Hit]):
         fields = [field.name for field in dataclasses.fields(Hit)]
         columns = [name for name in fields if name not in ("scores", "ranks")]
         return pd.DataFrame(rows, columns=None if rows else columns)
+
+    def to_arrow(self) -> pa.Table:
+        """A table of the hits, a row each, with the same columns whatever was found.
+
+        `score_NAME` and `rank_NAME` are of each retriever, null where it did not see the passage;
+        `metadata` is JSON; passages are told by `ordinal`, `start` and `end`.
+
+        Raises:
+            MissingDependency: pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa
+        except ImportError:
+            raise MissingDependency(
+                "a table of Arrow needs pyarrow, which is not installed: pip install pyarrow"
+            ) from None
+        columns: dict[str, pa.Array] = {}
+        for name, of in _TEXTS.items():
+            columns[name] = pa.array([of(hit) for hit in self], pa.string())
+        for name, number in _NUMBERS.items():
+            columns[name] = pa.array([number(hit) for hit in self], pa.int64())
+        for name in ("score", "relevance"):
+            columns[name] = pa.array([getattr(hit, name) for hit in self], pa.float64())
+        for name in _RETRIEVERS:
+            columns[f"score_{name}"] = pa.array(
+                [hit.scores.get(name) for hit in self], pa.float64()
+            )
+            columns[f"rank_{name}"] = pa.array([hit.ranks.get(name) for hit in self], pa.int64())
+        return pa.table(columns)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The table of `to_arrow` as one of Polars.
+
+        Raises:
+            MissingDependency: Polars or pyarrow is not installed.
+        """
+        try:
+            import polars as pl
+        except ImportError:
+            raise MissingDependency(
+                "a table of Polars needs polars, which is not installed: pip install polars pyarrow"
+            ) from None
+        made = pl.from_arrow(self.to_arrow())
+        assert isinstance(made, pl.DataFrame)
+        return made
 
     def _repr_html_(self) -> str:
         """The hits as a table, for notebooks; the words that match are marked."""

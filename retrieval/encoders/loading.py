@@ -18,6 +18,7 @@ from retrieval.encoders.checkpoints import (
 )
 from retrieval.encoders.sharing import Origin, shared
 from retrieval.errors import EncoderMismatch, InputError, MissingDependency
+from retrieval.tracing import span
 
 if TYPE_CHECKING:
     from retrieval.encoders.runtimes.base import Runtime
@@ -54,7 +55,8 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
 
     def load() -> Runtime:
         since = time.monotonic()
-        made = _load(folder, kind, device)
+        with span("load_encoder", encoder=folder.name):
+            made = _load(folder, kind, device)
         _LOG.info("loaded encoder %s in %.2f s", folder.name, time.monotonic() - since)
         return made
 

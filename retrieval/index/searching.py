@@ -20,6 +20,7 @@ from retrieval.index.reading.search import Request, query_problem
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.stored import stored_vectors
 from retrieval.indexes import Filter, Where, as_filter
+from retrieval.tracing import span
 from retrieval.types import Embeddings, Hit, Hybrid, Passage, Reranker, Retriever, TokenMatch
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Searching(ABC):
                 query.
             diversity: what it counts that passages are unlike those before them, from 0 to 1, by
                 maximal marginal relevance among the hundred best; the score is its value.
-            reranker: puts the best passages in order by reading them, context and all: an encoder,
-                a CrossEncoder, or a Reranker of one's own. The score is its score.
+            reranker: puts the best passages in order by reading them, context and all: what
+                `load_reranker` loads, or a Reranker of one's own. The score is its score.
             rerank: how many it is given; the others stay behind them.
             offset: how many of the best are left out: pages of a list are `offset` 0, k, 2 k, ...
             vector: the query's dense vector [D], in the place of what the encoder would make.
@@ -199,13 +200,15 @@ class Searching(ABC):
         good = range(len(asked)) if embeddings is not None else _askable(asked)
         found: dict[int, list[Hit]] = {}
         since = time.monotonic()
-        with self._using() as snapshot:
+        tracing = span("search", retriever=str(retriever), queries=len(asked), k=k)
+        with tracing as tell, self._using() as snapshot:
             for chosen in dict.fromkeys(filters) or [None]:
                 places = [at for at in good if filters[at] == chosen]
                 some = replace(request, where=chosen, given=among(embeddings, places))
                 texts = [asked[at] for at in places]
                 answers = answering.answer(snapshot, self._encoder, texts, some)
                 found |= zip(places, answers, strict=True)
+            tell(hits=sum(map(len, found.values())), generation=snapshot.generation)
         spent = 1000 * (time.monotonic() - since)
         _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
         return [Hits(found.get(at, ())) for at in range(len(asked))]

@@ -12,6 +12,7 @@ guard    errors of SQLite and of a full disk in a user's words
 """
 
 from retrieval.files.lock import WriterLock
+from retrieval.store.copies import BLANK
 from retrieval.store.documents import StoredDocument
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.listing import Condition, Listed, ValueCount
@@ -21,6 +22,7 @@ from retrieval.store.sources import FileRow
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
 __all__ = [
+    "BLANK",
     "FORMAT_VERSION",
     "Commit",
     "Condition",

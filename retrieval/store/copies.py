@@ -14,3 +14,7 @@ def text_hash(text: str) -> int:
     words = " ".join(text.split()).encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(words, digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+BLANK = text_hash("")
+"""Of a passage without words: such are not copies of each other."""

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import open_folder
+from retrieval.encoders.cross_encoder import CrossEncoder, is_cross_encoder, load_cross_encoder
 from retrieval.errors import InputError
 from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.index.reading.search import HYBRID
-from retrieval.train.cross_encoder import CrossEncoder, is_cross_encoder, load_cross_encoder
 from retrieval.train.teacher_cache import TeacherCache, TextVectors
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 

@@ -24,6 +24,7 @@ def test_python_examples_run(page: Path, project: Path, capsys: pytest.CaptureFi
         pytest.importorskip("langchain_core")
         pytest.importorskip("mteb")
         pytest.importorskip("haystack")
+        pytest.importorskip("llama_index.core")
     namespace: dict[str, object] = {}
     for block in blocks(page, "python"):
         source = "\n" * (block.line - 1) + block.text

@@ -13,7 +13,7 @@ import sentence_transformers
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from retrieval.encoders import CrossEncoder, load_encoder
+from retrieval.encoders import CrossEncoder, load_encoder, load_reranker
 from retrieval.errors import CheckpointError, InputError
 from retrieval.types import Reranker
 from tests.cli.test_models import write_model
@@ -39,35 +39,43 @@ def saved(folder: Path, labels: int = 1) -> Path:
 
 def test_texts_are_ranked_as_the_library_scores_them(tmp_path: Path) -> None:
     folder = saved(tmp_path / "cross")
-    reranker = CrossEncoder(folder, device="cpu")
-    assert isinstance(reranker, Reranker) and reranker.name == str(folder)
+    reranker = load_reranker(folder, device="cpu")
+    assert isinstance(reranker, Reranker) and isinstance(reranker, CrossEncoder)
     query, texts = "the quick fox", ["", *TEXTS, " \n"]
     theirs = sentence_transformers.CrossEncoder(str(folder), device="cpu")
-    scores = theirs.predict([(query, text) for text in texts], show_progress_bar=False)
+    scores = theirs.predict(
+        [(query, text) for text in texts],
+        show_progress_bar=False,
+        activation_fn=torch.nn.Identity(),
+    )
     ranked = reranker.rerank(query, texts)
     assert sorted(one.index for one in ranked) == list(range(len(texts)))
     real = [one for one in ranked if one.text.strip()]
     assert ranked[: len(real)] == real
-    np.testing.assert_allclose([one.score for one in real], [scores[one.index] for one in real])
+    np.testing.assert_allclose(
+        [one.score for one in real], [scores[one.index] for one in real], atol=1e-5
+    )
     assert [one.score for one in real] == sorted((one.score for one in real), reverse=True)
     assert reranker.rerank(query, texts, 2) == ranked[:2]
     assert reranker.rerank(query, []) == []
 
 
 def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="three gives 3 scores to a pair; a cross-encoder"):
-        CrossEncoder(saved(tmp_path / "three", labels=3))
+    with pytest.raises(
+        CheckpointError, match="gives 3 numbers for a pair, expected a cross-encoder"
+    ):
+        load_reranker(saved(tmp_path / "three", labels=3)).rerank("fox", ["dog"])
     folder = saved(tmp_path / "pickled")
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(CheckpointError):
-        CrossEncoder(folder)
+        load_reranker(folder)
     folder = saved(tmp_path / "broken")
     (folder / "config.json").write_text("{")
     with pytest.raises(CheckpointError):
-        CrossEncoder(folder)
+        load_reranker(folder)
     with pytest.raises(CheckpointError):
-        CrossEncoder(tmp_path / "nowhere")
+        load_reranker(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_what_cannot_be_ranked(
 ) -> None:
     rerankers: list[Reranker] = [
         load_encoder(write_model(tmp_path / "model")),
-        CrossEncoder(saved(tmp_path / "cross")),
+        load_reranker(saved(tmp_path / "cross")),
     ]
     for reranker in rerankers:
         with pytest.raises(InputError, match=message):

@@ -56,6 +56,28 @@ def test_hits_as_a_table(filled: Index, monkeypatch: pytest.MonkeyPatch) -> None
         hits.to_pandas()
 
 
+def test_hits_as_tables_of_arrow_and_polars(filled: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    hits = filled.search("brown fox")
+    table = hits.to_arrow()
+    assert table.column("document_id").to_pylist() == ids(hits)
+    assert table.column("score").to_pylist() == [hit.score for hit in hits]
+    assert table.column("rank_lexical").to_pylist() == [hit.ranks.get("lexical") for hit in hits]
+    assert [json.loads(one) for one in table.column("metadata").to_pylist()] == [
+        hit.metadata for hit in hits
+    ]
+    passages = zip(table.column("start").to_pylist(), table.column("end").to_pylist(), strict=True)
+    assert list(passages) == [(hit.passage.start, hit.passage.end) for hit in hits]
+    assert Hits().to_arrow().schema == table.schema
+    pytest.importorskip("polars")
+    frame = hits.to_polars()
+    assert frame["document_id"].to_list() == ids(hits) and frame.columns == table.column_names
+    for name in ("polars", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(MissingDependency, match=f"pip install {name}"):
+            hits.to_polars() if name == "polars" else hits.to_arrow()
+
+
 def test_hits_as_html(index: Index) -> None:
     index.add([Document("a&b", "<b>fox</b> & hound " + "long " * 200, "<T>")])
     html = index.search("fox")._repr_html_()

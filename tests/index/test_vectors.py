@@ -114,11 +114,12 @@ def test_each_document_is_one_passage(foreign: Index) -> None:
     blank = Document("blank", " \n")
     made = FakeEncoder()._encode([long.text[:50], "x"])
     assert foreign.add([long, blank], embeddings=made) == 2
-    ((passage, _),) = foreign.vectors()
+    (blank_one, _), (passage, _) = foreign.vectors()
+    assert (blank_one.document_id, blank_one.start, blank_one.end) == ("blank", 0, 0)
     assert long.text[passage.start : passage.end] == long.text.strip()
     assert foreign.ids() == ["blank", "long"]
     assert foreign.compact().segments_after >= 1
-    assert len(list(foreign.vectors())) == 1
+    assert len(list(foreign.vectors())) == 2
 
 
 def test_dense_vectors_alone_are_brought_to_unit_length(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification
 
 from retrieval.encoders.checkpoints import open_folder
+from retrieval.encoders.cross_encoder import is_cross_encoder, load_cross_encoder
 from retrieval.errors import CheckpointError, InputError
 from retrieval.train.adapt import AdaptOptions, adapt
 from retrieval.train.candidates import teacher_scores
-from retrieval.train.cross_encoder import is_cross_encoder, load_cross_encoder
 from retrieval.train.mining import Candidate, Mined
 from retrieval.train.task import Task, read_task
 from retrieval.train.teachers import CrossEncoderTeacher, EncoderTeacher, load_teacher

@@ -20,6 +20,7 @@ from retrieval.index.reading.reranking import reranked
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.store import BLANK
 from retrieval.types import Hit
 
 GROUPED = 100
@@ -129,10 +130,13 @@ def _ranked(
 
 
 def _distinct(snapshot: Snapshot, run: Run) -> Run:
-    """The run's passages without those whose text a better one has."""
+    """The run's passages without those whose text a better one has; no text is not one text."""
     ids = run.ids.tolist()
     hashes = snapshot.store.text_hashes(ids)
-    return run.at(_firsts([_known(snapshot, hashes, id) for id in ids]))
+    texts = [_known(snapshot, hashes, id) for id in ids]
+    first = _firsts(texts)
+    blank = np.flatnonzero(np.array(texts, np.int64) == BLANK)
+    return run.at(np.union1d(first, blank))
 
 
 def _limited(snapshot: Snapshot, run: Run, most: int) -> Run:

@@ -12,7 +12,7 @@ from retrieval.index.as_read import path_of, whole_context
 from retrieval.index.reading.runs import Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import highlight
-from retrieval.store import PassageRow, StoredDocument
+from retrieval.store import BLANK, PassageRow, StoredDocument
 from retrieval.types import Hit, Passage
 
 COPIES = 10
@@ -133,6 +133,7 @@ class _Copies:
     ) -> None:
         store = snapshot.store
         hashes = store.text_hashes(list(stored.rows))
+        hashes = {id: hash for id, hash in hashes.items() if hash != BLANK}
         same = store.of_text_hashes(sorted(set(hashes.values())))
         self._counts: dict[int, int] = {}
         first: dict[int, list[int]] = {}

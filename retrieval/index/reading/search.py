@@ -122,8 +122,8 @@ def _check_choice(snapshot: Snapshot, queries: Sequence[str], request: Request) 
         return
     if not isinstance(request.reranker, Reranker):
         raise InputError(
-            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give an "
-            "encoder, a CrossEncoder or a Reranker of your own"
+            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give one "
+            "that `load_reranker` loads, or a Reranker of your own"
         )
     if _no_count(rerank) or rerank < 1:
         raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")

@@ -107,9 +107,15 @@ def cut(
     return chunk(document, counted, outline=outline, max_tokens=most), tokens
 
 
-def whole(document: Document, spans: Sequence[tuple[int, int]] | None = None) -> list[Passage]:
-    """The ready-made passages; or all of the document as one, less the white space around it, none
-    if that is all.
+def whole(
+    document: Document, spans: Sequence[tuple[int, int]] | None = None, *, blank: bool = False
+) -> list[Passage]:
+    """The ready-made passages; or all of the document as one, less the white space around it.
+
+    Args:
+        document: the document.
+        spans: the passages, if they are ready-made.
+        blank: whether a document without words is an empty passage, or none.
 
     Raises:
         InputError: a ready-made passage is none.
@@ -119,7 +125,9 @@ def whole(document: Document, spans: Sequence[tuple[int, int]] | None = None) ->
         ready.checked(document, spans)
         return [Passage(document.id, at, *span) for at, span in enumerate(spans)]
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    return [Passage(document.id, 0, start, end)] if start < end else []
+    if start >= end:
+        return [Passage(document.id, 0, 0, 0)] if blank else []
+    return [Passage(document.id, 0, start, end)]
 
 
 def rows(

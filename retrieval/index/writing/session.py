@@ -36,6 +36,7 @@ from retrieval.store import (
 from retrieval.store.files import damage
 from retrieval.store.guard import disk_errors, is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
+from retrieval.tracing import span
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 WAITING_SHARE = 16
@@ -228,7 +229,8 @@ class Session:
         if commit.add_segments:
             # The folders' own names must be on the disk before the database speaks of them.
             sync_folder(self._folder / SEGMENTS)
-        self.store.commit(commit)
+        with span("commit", documents=len(commit.add), deleted=len(commit.delete)):
+            self.store.commit(commit)
         _LOG.debug(
             "%s: generation %d, %d documents written, %d deleted",
             self._folder,

@@ -278,7 +278,8 @@ class Writer:
         """Take a document in; whether the stored one's row is all that changes."""
         given = ready.embeddings
         if given is not None:
-            passages, tokens = drafts.whole(document, ready.spans), 0
+            blank = given.has_vectors()
+            passages, tokens = drafts.whole(document, ready.spans, blank=blank), 0
         else:
             passages, tokens = drafts.cut(
                 document,
@@ -392,7 +393,7 @@ class Writer:
         self._keep_vectors(block.rows, embeddings, block.names)
 
     def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
-        if draft.passages:  # a document without words has none, whatever vectors came with it
+        if draft.passages:  # one that has neither words nor a vector has none
             self._keep_vectors(
                 draft.passages, embeddings, [draft.document.id] * len(draft.passages)
             )

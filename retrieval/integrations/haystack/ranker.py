@@ -24,27 +24,23 @@ class EncoderRanker:
         self,
         model: str | None = None,
         *,
-        cross_encoder: bool = False,
         top_k: int | None = None,
         meta_fields_to_embed: list[str] | None = None,
     ) -> None:
         """Name the model, which is loaded when it is first needed.
 
         Args:
-            model: a checkpoint's folder or a Hub id; None is the embedded model.
-            cross_encoder: whether it is a cross-encoder, which sentence-transformers runs.
+            model: a folder or a Hub id, of an encoder or a cross-encoder; None is the embedded
+                model.
             top_k: how many documents are kept; None is all.
             meta_fields_to_embed: keys of the metadata whose values are read before the text.
 
         Raises:
-            InputError: `top_k` is not at least 1, or a cross-encoder has no name.
+            InputError: `top_k` is not at least 1.
         """
         if top_k is not None and top_k < 1:
             raise InputError(f"top_k={top_k} asks for no document; give at least 1, or None")
-        if cross_encoder and model is None:
-            raise InputError("no cross-encoder is embedded; give the folder or Hub id of one")
         self.model = model
-        self.cross_encoder = cross_encoder
         self.top_k = top_k
         self.meta_fields_to_embed = list(meta_fields_to_embed or ())
         self._reranker: Reranker | None = None
@@ -54,7 +50,6 @@ class EncoderRanker:
         return default_to_dict(
             self,
             model=self.model,
-            cross_encoder=self.cross_encoder,
             top_k=self.top_k,
             meta_fields_to_embed=self.meta_fields_to_embed,
         )
@@ -72,12 +67,9 @@ class EncoderRanker:
             EncoderError: it cannot be loaded.
         """
         if self._reranker is None:
-            from retrieval.encoders import CrossEncoder, load_encoder
+            from retrieval.encoders import load_reranker
 
-            if self.cross_encoder and self.model is not None:
-                self._reranker = CrossEncoder(self.model)
-            else:
-                self._reranker = load_encoder(self.model)
+            self._reranker = load_reranker(self.model)
 
     @component.output_types(documents=list[Document])
     def run(

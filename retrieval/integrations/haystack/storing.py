@@ -129,7 +129,7 @@ class Storing:
     def filter_documents(self, filters: Filters | None = None) -> list[Document]:
         """The documents that fulfil the filters, all if there are none, in the order of their ids.
 
-        Embeddings come in 32 bits and of unit length.
+        Embeddings come in 8 bits and of unit length.
         """
         where = as_filter(filters)
         vectors = self._embeddings(where)

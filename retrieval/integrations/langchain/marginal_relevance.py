@@ -25,10 +25,9 @@ def unlike(
     """
     if not found:
         return []
-    ids = list({hit.document_id for _, hit in found})
     stored = {
         (passage.document_id, passage.ordinal): embeddings.dense
-        for passage, embeddings in index.vectors(where={"id": {"$in": ids}})
+        for passage, embeddings in index.vectors(passages=[hit.passage for _, hit in found])
     }
     held = [(one, stored.get((hit.document_id, hit.passage.ordinal))) for one, hit in found]
     kept = [(one, dense[0].tolist()) for one, dense in held if dense is not None]

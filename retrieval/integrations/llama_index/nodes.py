@@ -1,0 +1,64 @@
+"""Nodes of LlamaIndex and documents of an index, turned into each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.schema import (
+    BaseNode,
+    MetadataMode,
+    NodeRelationship,
+    RelatedNodeInfo,
+    TextNode,
+)
+from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+
+from retrieval import types
+from retrieval.types import Hit
+
+
+def to_store(node: BaseNode) -> types.Document:
+    """The node as an index keeps it.
+
+    Its metadata are the document's, with what LlamaIndex keeps of a node beside them:
+    `_node_content` and the like. The `title` of its metadata, if it is a text, is the title by
+    which it is found and read.
+    """
+    text = node.get_content(metadata_mode=MetadataMode.NONE)
+    title = node.metadata.get("title")
+    return types.Document(
+        node.node_id,
+        text,
+        title if isinstance(title, str) else "",
+        node_to_metadata_dict(node, remove_text=True),
+    )
+
+
+def as_added(document: types.Document) -> BaseNode:
+    """The node as it was added; of a document that LlamaIndex did not write, one of its text."""
+    if "_node_content" in document.metadata:
+        return metadata_dict_to_node(dict(document.metadata), text=document.text)
+    return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
+
+
+def as_passage(hit: Hit) -> TextNode:
+    """A passage that was found: where it stands is told as LlamaIndex's splitters tell it."""
+    where: dict[str, Any] = {
+        "file_path": hit.path,
+        "title": hit.title,
+        "heading": hit.heading,
+        "symbol": hit.symbol,
+        "page_label": None if hit.place.page is None else str(hit.place.page),
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+    }
+    told = {key: value for key, value in where.items() if value not in (None, "")}
+    own = {key: value for key, value in hit.metadata.items() if not key.startswith("_node_")}
+    return TextNode(
+        id_=f"{hit.document_id}#{hit.passage.ordinal}",
+        text=hit.text,
+        metadata=told | own,
+        start_char_idx=hit.passage.start,
+        end_char_idx=hit.passage.end,
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=hit.document_id)},
+    )

@@ -1,0 +1,72 @@
+"""An index as LlamaIndex's retriever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from retrieval.index import Index
+from retrieval.indexes import Where
+from retrieval.integrations.llama_index.nodes import as_added, as_passage
+from retrieval.integrations.returning import Returns, checked_returns, search_options
+from retrieval.types import Retriever
+
+
+class IndexRetriever(BaseRetriever):
+    """Searches an index by text: words, dense vectors and late interaction together.
+
+    The score of a node is its relevance, from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        retriever: Retriever = "hybrid",
+        returns: Returns = "passage",
+        callback_manager: CallbackManager | None = None,
+        **search_options: Any,
+    ) -> None:
+        """Stand over an open index, which stays its owner's.
+
+        Args:
+            index: such as one that `retrieval index` made of a folder.
+            k: how many nodes, at most.
+            where: see `Index.search`: a text, a dict or a Filter.
+            retriever: `hybrid`, `lexical`, `dense` or `late`.
+            returns: `passage` gives the passages that were found; `document` whole documents, each
+                once.
+            callback_manager: LlamaIndex's.
+            search_options: what else `Index.search` takes, such as `min_relevance`.
+
+        Raises:
+            InputError: `returns` is unknown.
+        """
+        self.index = index
+        self.k = k
+        self.where = where
+        self.retriever: Retriever = retriever
+        self.returns: Returns = checked_returns(returns)
+        self.search_options = search_options
+        super().__init__(callback_manager=callback_manager)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        asked = search_options(self.returns) | {"retriever": self.retriever} | self.search_options
+        hits = self.index.search(query_bundle.query_str, self.k, where=self.where, **asked)
+        if self.returns == "passage":
+            return [NodeWithScore(node=as_passage(hit), score=hit.relevance) for hit in hits]
+        whole = self.index.get_many([hit.document_id for hit in hits])
+        return [
+            NodeWithScore(node=as_added(one), score=hit.relevance)
+            for one, hit in zip(whole, hits, strict=True)
+            if one is not None  # deleted since the search
+        ]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)

@@ -1,0 +1,212 @@
+"""An index as LlamaIndex's vector store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.schema import BaseNode
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryResult,
+)
+
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.integrations.llama_index.filters import SOURCE, as_filter
+from retrieval.integrations.llama_index.nodes import as_added, to_store
+from retrieval.integrations.llama_index.querying import answered
+from retrieval.types import Document, Encoder
+
+
+class IndexVectorStore(BasePydanticVectorStore):
+    """An index, written and searched as a vector store; texts and metadata are in it, too.
+
+    With `embedding_dim` the nodes' embeddings are kept, which LlamaIndex's `embed_model` makes.
+    Without, the index's own encoder makes the vectors, several a node, and queries are texts: what
+    an `embed_model` makes is not used then. Methods raise what those of `Index` raise.
+    """
+
+    stores_text: bool = True
+    is_embedding_query: bool = True
+    flat_metadata: bool = False
+
+    path: str
+    embedding_dim: int | None = None
+    embedding_model: str = "precomputed"
+    create: bool = True
+    timeout: float = 10.0
+
+    _index: Index = PrivateAttr()
+
+    def __init__(
+        self,
+        index: Index | str | os.PathLike[str] | None = None,
+        *,
+        encoder: Encoder | str | None = None,
+        embedding_dim: int | None = None,
+        embedding_model: str = "precomputed",
+        create: bool = True,
+        timeout: float = 10.0,
+        **told: Any,
+    ) -> None:
+        """Stand over an index.
+
+        Args:
+            index: an open index, which stays its owner's; or a folder, whose index is opened.
+            encoder: of a new index: an Encoder, a folder or a Hub id; None is the embedded model.
+            embedding_dim: of a new index: how many numbers the nodes' embeddings have; None has
+                the encoder make the vectors.
+            embedding_model: a name for what makes the embeddings, by which the index tells them
+                from others.
+            create: make the index in the folder if there is none.
+            timeout: seconds for which another process that is writing is waited for.
+            told: what LlamaIndex stored of it: its `path`.
+
+        Raises:
+            InputError: both an encoder and a number of dimensions were given, or no index.
+        """
+        from retrieval.encoders import Precomputed
+
+        if encoder is not None and embedding_dim is not None:
+            raise InputError("both encoder and embedding_dim were given; give one of them")
+        index = told.get("path") if index is None else index
+        if index is None:
+            raise InputError("no index was given; give one, or its folder")
+        if not isinstance(index, Index):
+            made = encoder
+            if embedding_dim is not None:
+                made = Precomputed(embedding_dim, name=embedding_model)
+            index = Index.open(Path(index), encoder=made, create=create, timeout=timeout)
+        keeps = isinstance(index.encoder, Precomputed)
+        fields: dict[str, Any] = {
+            "is_embedding_query": keeps,
+            "path": str(index.path),
+            "embedding_dim": index.encoder.dense_dim if keeps else None,
+            "embedding_model": index.encoder.name if keeps else embedding_model,
+            "create": create,
+            "timeout": timeout,
+        }
+        super().__init__(**fields)
+        self._index = index
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The class's name, as LlamaIndex stores it."""
+        return "IndexVectorStore"
+
+    @property
+    def client(self) -> Index:
+        """The index."""
+        return self._index
+
+    @property
+    def index(self) -> Index:
+        """The index."""
+        return self._index
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Add nodes, or replace those with the same ids; returns their ids.
+
+        Raises:
+            InputError: a node cannot be stored, or its embedding has another number of dimensions.
+        """
+        documents = list(map(to_store, nodes))
+        if self.is_embedding_query:
+            self._index.add(documents, embeddings=[node.embedding for node in nodes])
+        else:
+            self._index.add(documents)
+        return [document.id for document in documents]
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete all nodes of a document."""
+        self._index.delete(where={SOURCE: ref_doc_id})
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Delete nodes by their ids, by filters, or those of the ids that fulfil the filters.
+
+        Raises:
+            InputError: neither was given.
+        """
+        where = as_filter(filters, node_ids)
+        if where is None:
+            raise InputError("nothing was named to delete; give ids or filters, or `clear`")
+        self._index.delete(where=where)
+
+    def clear(self) -> None:
+        """Delete all nodes."""
+        self._index.clear()
+
+    def get_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """The nodes with these ids, in their order, or that fulfil the filters; all for neither.
+
+        Those that are not there are left out.
+        """
+        if node_ids is None:
+            return list(map(as_added, self._index.documents(as_filter(filters))))
+        wanted = list(dict.fromkeys(node_ids))
+        if filters is not None:
+            there = set(self._index.ids(as_filter(filters, wanted)))
+            wanted = [id for id in wanted if id in there]
+        found: list[Document | None] = self._index.get_many(wanted)
+        return [as_added(one) for one in found if one is not None]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The nodes that answer best; every mode of LlamaIndex is known.
+
+        Args:
+            query: LlamaIndex's. An embedding alone is answered by cosine, a text by words, by the
+                encoder's vectors where the index has such, and by an embedding beside it.
+            kwargs: `mmr_threshold`; and what else `Index.search` takes.
+
+        Raises:
+            InputError: the mode asks for what the query or the index does not have.
+        """
+        return answered(self._index, query, kwargs)
+
+    def persist(self, persist_path: str, fs: Any = None) -> None:
+        """Do nothing: what was added is on the disk, in the index's folder."""
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """As `add`."""
+        return await asyncio.to_thread(self.add, nodes)
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """As `delete`."""
+        await asyncio.to_thread(self.delete, ref_doc_id)
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """As `delete_nodes`."""
+        await asyncio.to_thread(self.delete_nodes, node_ids, filters)
+
+    async def aclear(self) -> None:
+        """As `clear`."""
+        await asyncio.to_thread(self.clear)
+
+    async def aget_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """As `get_nodes`."""
+        return await asyncio.to_thread(self.get_nodes, node_ids, filters)
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """As `query`."""
+        return await asyncio.to_thread(self.query, query, **kwargs)
