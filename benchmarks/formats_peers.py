@@ -1,9 +1,9 @@
-"""What other readers make of office files: run by office_reading.py with an environment of theirs.
+"""What other readers make of files: run by formats.py with an environment of theirs.
 
-    PEERS/bin/python benchmarks/office_peers.py read FILE... > texts.json
-    PEERS/bin/python benchmarks/office_peers.py workbook TABLES.json FILE.xlsx
+    PEERS/bin/python benchmarks/formats_peers.py read < PATHS > texts.json
+    PEERS/bin/python benchmarks/formats_peers.py workbook TABLES.json FILE.xlsx
 
-Needs markitdown[docx,pptx,xlsx,xls], docx2txt, python-pptx, openpyxl and odfdo.
+Needs markitdown[docx,pptx,xlsx,xls,pdf,outlook], docx2txt, python-pptx, openpyxl, odfdo and pandoc.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,9 +59,10 @@ def openpyxl(path: Path) -> str:
 
 
 def pandoc(path: Path) -> str:
-    """Plain text by pandoc."""
+    """As Markdown, by pandoc."""
+    reader = next((PANDOC[suffix] for suffix in PANDOC if path.name.endswith(suffix)), None)
     done = subprocess.run(
-        ["pandoc", "-t", "plain", "--wrap=none", str(path)],
+        ["pandoc", *(["-f", reader] if reader else []), "-t", "gfm", "--wrap=none", str(path)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout
@@ -73,16 +75,45 @@ def odfdo(path: Path) -> str:
     return Document(str(path)).get_formatted_text()
 
 
-READERS = {
-    ".docx": (markitdown, docx2txt),
-    ".pptx": (markitdown, python_pptx),
-    ".odt": (pandoc, odfdo),
-    ".odp": (odfdo,),
-    ".epub": (markitdown, pandoc),
-    ".xlsx": (markitdown, openpyxl),
-    ".xls": (markitdown,),
-    ".ods": (),  # odfdo fills rows up to the last column: minutes for a file
+PANDOC = {
+    **{f".{name}": name for name in ("csv", "docx", "epub", "fb2", "html", "ipynb", "man")},
+    **{f".{name}": name for name in ("mediawiki", "odt", "org", "rst", "textile")},
+    ".bib": "biblatex",
+    ".docbook.xml": "docbook",
+    ".docbook4.xml": "docbook",
+    ".jats.xml": "jats",
+    ".jats-publishing.xml": "jats",
+    ".md": "gfm",
+    ".tex": "latex",
 }
+"""The formats that it reads, by how a file's name ends; version 2.17 reads no others of these."""
+
+MORE = {
+    ".docx": (docx2txt,),
+    ".pptx": (python_pptx,),
+    ".odt": (odfdo,),
+    ".odp": (odfdo,),
+    ".xlsx": (openpyxl,),
+}
+PLAIN = frozenset(
+    [
+        *(".adoc", ".bib", ".eml", ".jsonl", ".man", ".mbox", ".md", ".mediawiki", ".org", ".po"),
+        *(".psv", ".ris", ".rst", ".sql", ".srt", ".tex", ".textile", ".tsv", ".txt", ".vtt"),
+    ]
+)
+"""What markitdown gives as it stands."""
+
+
+def readers(path: Path) -> list[Callable[[Path], str]]:
+    """Those that say they read such a file."""
+    found: list[Callable[[Path], str]] = []
+    if path.suffix not in PLAIN:
+        found.append(markitdown)
+    if any(path.name.endswith(suffix) for suffix in PANDOC):
+        found.append(pandoc)
+    return [*found, *MORE.get(path.suffix, ())]
+
+
 PACKAGES = ("markitdown", "docx2txt", "python-pptx", "openpyxl", "odfdo")
 
 
@@ -104,7 +135,7 @@ def read(paths: list[Path]) -> dict[str, dict[str, str | None]]:
     found: dict[str, dict[str, str | None]] = {}
     for path in paths:
         said: dict[str, str | None] = {}
-        for reader in READERS[path.suffix]:
+        for reader in readers(path):
             try:
                 said[reader.__name__] = reader(path)
             except Exception as error:
