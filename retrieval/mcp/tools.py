@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrieval.mcp.results import cut, hits_result, noted
 from retrieval.mcp.updating import Updates
 from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
 from retrieval.service.arguments import Argument, checked, schema_of
 
 if TYPE_CHECKING:
     from retrieval.service.kept_open import KeptOpen
-    from retrieval.types import Hit
 
 MOST_HITS = 50
 MOST_LINES = 60
@@ -25,7 +25,6 @@ READ_MOST = 2000
 READ_CHARACTERS = 60_000
 """What `read` gives at most."""
 
-ROW_CHARACTERS = 200
 OUTLINE_MOST = 500
 
 _PATH = Argument("path", "string", "a file as a hit shows it, or a document's id", required=True)
@@ -201,7 +200,7 @@ class Tools:
         with kept.using() as index:
             options = SearchOptions(k=values["k"], where=where)
             hits = search(index, values["query"], options).hits
-        return _hits(hits, values["max_lines"], notes)
+        return hits_result(hits, values["max_lines"], notes)
 
     def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Passages that are like those around a line."""
@@ -221,7 +220,7 @@ class Tools:
             if hit.document_id != document.id
             or not hit.start_line <= values["line"] <= hit.end_line
         ]
-        return _hits(hits[: values["k"]], values["max_lines"], notes)
+        return hits_result(hits[: values["k"]], values["max_lines"], notes)
 
     def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Lines of a document."""
@@ -254,7 +253,7 @@ class Tools:
             "notes": notes,
         }
         head = f"{structured['path']} lines {first}-{end} of {lines.total}"
-        return ToolResult("\n".join([head, *rows, *_noted(notes)]), structured)
+        return ToolResult("\n".join([head, *rows, *noted(notes)]), structured)
 
     def outline(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Headings and definitions of a file."""
@@ -270,14 +269,14 @@ class Tools:
             notes = [*notes, f"{len(entries) - OUTLINE_MOST} more entries are left out"]
         entries = entries[:OUTLINE_MOST]
         rows = [
-            f"{one.line}-{one.end_line}\t{'  ' * (one.level - 1)}{_cut(one.signature or one.name)}"
+            f"{one.line}-{one.end_line}\t{'  ' * (one.level - 1)}{cut(one.signature or one.name)}"
             for one in entries
         ]
         if not rows:
             notes = [*notes, "no headings and no definitions were found"]
         path = str(document.metadata.get("path") or document.id)
         structured = {"path": path, "entries": plain_value(entries), "notes": notes}
-        return ToolResult("\n".join([path, *rows, *_noted(notes)]), structured)
+        return ToolResult("\n".join([path, *rows, *noted(notes)]), structured)
 
     def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """What the index holds."""
@@ -317,7 +316,7 @@ class Tools:
         problems = report.problems[:10]
         facts = report_as_dict(report, kept.folder) | {"done": True, "notes": notes}
         facts.pop("left_out")  # long, and of no use to whoever searches
-        return ToolResult("\n".join([text, *problems, *_noted(notes)]), facts)
+        return ToolResult("\n".join([text, *problems, *noted(notes)]), facts)
 
     def stop(self) -> None:
         """End what is under way."""
@@ -363,48 +362,3 @@ def _tool(
             raise ToolError(" ".join(str(error).split())) from error
 
     return Tool(name, title, description, schema_of(arguments), output, explained, read_only)
-
-
-def _hits(hits: Sequence[Hit], max_lines: int, notes: Sequence[str]) -> ToolResult:
-    from retrieval.service.printable import safe
-    from retrieval.service.snippet import snippet
-
-    shaped, blocks = [], []
-    for hit in hits:
-        rows: list[str] = []
-        line = hit.start_line
-        if max_lines:
-            shown = snippet(hit.text, hit.highlights, ROW_CHARACTERS, prose=False, lines=max_lines)
-            rows = ["".join(piece.text for piece in row) for row in shown.rows]
-            line += hit.text.count("\n", 0, shown.start)
-        path = hit.path or hit.document_id
-        about = hit.symbol or hit.heading
-        shaped.append(
-            {
-                "path": path,
-                "line": line,
-                "start_line": hit.start_line,
-                "end_line": hit.end_line,
-                "relevance": round(hit.relevance, 2),
-                **({"heading": hit.heading} if hit.heading else {}),
-                **({"symbol": hit.symbol} if hit.symbol else {}),
-                "text": "\n".join(rows),
-            }
-        )
-        head = f"{safe(path)}:{line}  {hit.relevance:.2f}" + (f"  {_cut(about)}" if about else "")
-        blocks.append("\n".join([head, *(f"    {row}" for row in rows)]))
-    if not hits:
-        blocks.append("nothing found")
-    text = "\n".join([*blocks, *_noted(notes)])
-    return ToolResult(text, {"hits": shaped, "notes": list(notes)})
-
-
-def _noted(notes: Sequence[str]) -> list[str]:
-    return [f"note: {note}" for note in notes]
-
-
-def _cut(text: str) -> str:
-    from retrieval.service.printable import safe
-
-    text = safe(text)
-    return text if len(text) <= ROW_CHARACTERS else f"{text[: ROW_CHARACTERS - 1]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,14 +30,15 @@ class Limits:
         body: bytes.
         bodies: bytes of all requests that are there at once; one more is refused.
         body_seconds: for the body to come in.
-        threads: requests that are worked on at once, beside one that writes.
+        threads: requests that are worked on at once, beside one that writes; on few cores more
+            would only keep the thread that answers from its turn.
         waiting: requests that wait for a thread; one more is refused.
     """
 
     body: int = 16 << 20
     bodies: int = 256 << 20
     body_seconds: float = 30.0
-    threads: int = 16
+    threads: int = field(default_factory=lambda: min(max(8, 4 * (os.cpu_count() or 1)), 64))
     waiting: int = 128
     _readers: CapacityLimiter | None = field(default=None, init=False)
     _writers: CapacityLimiter | None = field(default=None, init=False)
