@@ -195,7 +195,8 @@ class LateOptions:
 
     Attributes:
         exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
-            them are compared; beyond, they are compressed.
+            them are compared; beyond, they are compressed. None is 1,000, and once those are
+            compressed, what comes is so at once.
         list_passages: beyond so many passages, inverted lists propose which ones are compared.
         bits: of each component of a compressed vector: 2 or 4.
         pooling: similar token vectors of a passage are merged until one in so many is left;
@@ -205,10 +206,15 @@ class LateOptions:
         InputError: a value is none of these, or `list_passages` is below `exact_passages`.
     """
 
-    exact_passages: int = 10_000
+    exact_passages: int | None = None
     list_passages: int = 50_000
-    bits: Literal[2, 4] = 4
+    bits: Literal[2, 4] = 2
     pooling: int = 1
+
+    @classmethod
+    def small(cls) -> LateOptions:
+        """Those of a small index: of token vectors that are alike in twos, one is kept."""
+        return cls(pooling=2)
 
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):
@@ -217,9 +223,11 @@ class LateOptions:
                 raise InputError(f"{name}={value!r} cannot be used; choose from {_list(known)}")
         for name in ("exact_passages", "list_passages"):
             value = getattr(self, name)
+            if value is None and name == "exact_passages":
+                continue
             if not _is_whole(value) or value < 0:
                 raise InputError(f"{name}={value!r} cannot be used; give a whole number from 0 on")
-        if self.list_passages < self.exact_passages:
+        if self.exact_passages is not None and self.list_passages < self.exact_passages:
             raise InputError(
                 f"list_passages={self.list_passages} is below "
                 f"exact_passages={self.exact_passages}; give at least as many"

@@ -106,6 +106,7 @@ class Index(Searching, Changing, Listing):
         encoder: Encoder | str | None = None,
         passage_tokens: int = PASSAGE_TOKENS,
         late: LateOptions | None = None,
+        small: bool = False,
         long_context: bool = False,
         memory: int = LATE_MEMORY,
         shared: bool = False,
@@ -117,6 +118,8 @@ class Index(Searching, Changing, Listing):
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
             passage_tokens: the longest passage.
             late: how token vectors are kept; None is `LateOptions()`.
+            small: whether, where `late` is None, it is `LateOptions.small()`: about half the
+                size, and finds a little less.
             long_context: whether the passages of a document are read together with their
                 neighbours, which is slower and finds more in long prose.
             memory: bytes that compressing token vectors may take.
@@ -132,6 +135,8 @@ class Index(Searching, Changing, Listing):
         """
         _check_memory(memory)
         folder = Path(path)
+        if small and late is None:
+            late = LateOptions.small()
         loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
         make(folder, settings, shared=shared)
         return cls(folder, loaded, memory)

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, IndexCorrupted
 from retrieval.indexes import (
+    LATE_MEMORY,
     DenseSegment,
-    LateCodec,
     LateSegment,
+    StoredCodec,
     merge_compressed,
     merge_dense,
     merge_exact,
     open_late,
+    write_compressed,
     write_dense,
     write_late,
 )
@@ -28,6 +30,9 @@ from retrieval.types import Embeddings, ProgressCallback
 KIND = "vectors"
 DENSE = "dense"
 LATE = "late"
+
+CODEC = "codec"
+"""The kind of segment that holds what token vectors are compressed by, for all that share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +78,20 @@ class VectorSegment:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """How `merge_vectors` compresses the token vectors.
+    """How token vectors are compressed.
 
     Attributes:
-        codec: what it writes them by.
+        stored: what they are written by.
+        prober: what they are narrowed by, if that is another codec.
         lists: whether the segment gets inverted lists.
         memory: bytes that may be taken.
         progress: called after every block of tokens.
     """
 
-    codec: LateCodec
-    lists: bool
-    memory: int
+    stored: StoredCodec
+    prober: StoredCodec | None = None
+    lists: bool = False
+    memory: int = LATE_MEMORY
     progress: ProgressCallback | None = None
 
 
@@ -135,8 +142,13 @@ class VectorBuffer:
         self._embeddings.append(embeddings)
         self.floats += sum(array.size for array in (dense, tokens) if array is not None)
 
-    def write(self, folder: Path) -> None:
-        """Write all that waits into `folder` and forget it."""
+    def write(self, folder: Path, compression: Compression | None = None) -> None:
+        """Write all that waits into `folder` and forget it.
+
+        Args:
+            folder: a new folder.
+            compression: of the token vectors; None keeps them exact.
+        """
         ids = np.concatenate(self._ids)
         dense = [_dense_of(e) for e in self._embeddings if e.dense is not None]
         tokens = [e.tokens for e in self._embeddings if e.tokens is not None]
@@ -146,7 +158,18 @@ class VectorBuffer:
             write_dense(folder / DENSE, ids, vectors, offsets_of(counts))
         if tokens:
             offsets = offsets_of(np.concatenate(lengths))
-            write_late(folder / LATE, ids, np.concatenate(tokens), offsets)
+            if compression is None:
+                write_late(folder / LATE, ids, np.concatenate(tokens), offsets)
+            else:
+                write_compressed(
+                    folder / LATE,
+                    ids,
+                    np.concatenate(tokens),
+                    offsets,
+                    compression.stored.codec,
+                    shared=compression.stored.folder,
+                    prober=compression.prober,
+                )
         self.clear()
 
     def clear(self) -> None:
@@ -178,9 +201,11 @@ def merge_vectors(
         merge_compressed(
             folder / LATE,
             late,
-            compression.codec,
+            compression.stored.codec,
             alive,
             lists=compression.lists,
+            shared=compression.stored.folder,
+            prober=compression.prober,
             memory=compression.memory,
             progress=compression.progress,
         )

@@ -7,7 +7,8 @@ with every release. It stands in SQLite's `user_version`, where every release ca
 2   `meta.late` holds them, and token vectors may be compressed
 3   passages have a context, a place and a hash of their text, documents and sources what read them,
     and the lexical index has a field for each part of the context
-4   dense vectors are 8-bit integers, and a text may be compressed
+4   dense vectors are 8-bit integers, a text may be compressed, and compressed segments share a
+    codec, which is a segment of its own
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from retrieval.types import RETRIEVERS, Document, Retriever
 
 from .fake_encoder import FakeEncoder
 
-EARLY = LateOptions(exact_passages=20, list_passages=60)
+EARLY = LateOptions(exact_passages=20, list_passages=60, bits=4)
 
 
 def documents(first: int, last: int, *, words: str = "word", seed: int = 0) -> list[Document]:

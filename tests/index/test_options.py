@@ -32,7 +32,10 @@ OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3)
         ({"pooling": True}, "pooling=True .* choose from 1, 2, 3, 4"),
         ({"exact_passages": -1}, "exact_passages=-1 .* whole number from 0 on"),
         ({"list_passages": 1.5}, r"list_passages=1\.5 .* whole number from 0 on"),
-        ({"list_passages": 9_999}, "list_passages=9999 is below exact_passages=10000"),
+        (
+            {"exact_passages": 10_000, "list_passages": 9_999},
+            "list_passages=9999 is below exact_passages=10000",
+        ),
     ],
 )
 def test_values_that_cannot_be_used(wrong: Any, said: str) -> None:

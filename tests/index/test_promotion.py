@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,30 @@ def test_segments_share_a_codec_until_it_is_outgrown(early: Index) -> None:
 
 
 @pytest.mark.parametrize("others", [30, 15])
-def test_compact_trains_anew_what_has_drifted(early: Index, others: int) -> None:
+def test_compact_trains_anew_what_has_drifted(folder: Path, others: int) -> None:
     """Whether what came later is compressed by now, or exact still."""
+    with create(folder) as early:
+        check_drift(early, others)
+
+
+def test_vectors_of_2_bits_are_not_stored_a_second_time(folder: Path) -> None:
+    """Neither for drift nor for growth: what is outgrown is what narrows them."""
+    with create(folder, replace(EARLY, bits=2)) as index:
+        index.add(documents(0, 30))
+        (first,) = late_segments(index.path)
+        index.add(documents(30, 60, words="elsewhere"))
+        index.compact()
+        (segment,) = late_segments(index.path)
+        assert (segment.codec.key, segment.prober) == (first.codec.key, None)
+        index.add(documents(60, 500))
+        index.compact()
+        (segment,) = late_segments(index.path)
+        assert segment.codec.key == first.codec.key
+        assert segment.narrowing.trained_tokens == segment.tokens == 500 * 9
+        check(index, documents(0, 30) + documents(30, 60, words="elsewhere") + documents(60, 500))
+
+
+def check_drift(early: Index, others: int) -> None:
     early.add(documents(0, 40))
     (first,) = late_segments(early.path)
     early.compact()

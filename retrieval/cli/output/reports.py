@@ -92,10 +92,8 @@ def _loss(report: IndexStatus) -> list[str]:
 
 def _late(options: LateOptions) -> str:
     pooled = f", pooling {options.pooling}" if options.pooling > 1 else ""
-    return (
-        f"{options.bits} bits beyond {options.exact_passages:,}, "
-        f"lists beyond {options.list_passages:,}{pooled}"
-    )
+    exact = "" if options.exact_passages is None else f" beyond {options.exact_passages:,}"
+    return f"{options.bits} bits{exact}, lists beyond {options.list_passages:,}{pooled}"
 
 
 def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:

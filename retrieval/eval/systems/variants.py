@@ -121,7 +121,7 @@ class Build:
         """How token vectors are kept, for the protocol."""
         usual = LateOptions()
         bits = {
-            None: f"8 bits, from {usual.exact_passages:,} passages on {usual.bits} bits",
+            None: f"8 bits, {usual.bits} bits but for few passages",
             EXACT: "8 bits, all compared",
         }.get(self.bits, f"{self.bits} bits")
         return bits + (f", 1 of {self.pooling} left by pooling" if self.pooling > 1 else "")

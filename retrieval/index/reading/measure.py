@@ -23,6 +23,7 @@ from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.retrievers import Dense
 from retrieval.index.reading.runs import Query
 from retrieval.index.reading.search import Request
+from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
 from retrieval.types import ProgressCallback, ProgressUpdate
@@ -259,15 +260,11 @@ def _documents(snapshot: Snapshot, answers: Sequence[_Answers]) -> dict[int, str
 
 def _stored(snapshot: Snapshot) -> tuple[int, int]:
     """How many token vectors are stored, and the bytes of late interaction's files."""
-    tokens = size = 0
+    tokens = 0
     for segment in snapshot.vectors:
         if segment.late is not None:
             tokens += segment.late.tokens
-    # As recorded: a writer may have swept a segment of this snapshot meanwhile.
-    for record in snapshot.store.of_kind(vectors.KIND):
-        named = record.files.items()
-        size += sum(file.size for path, file in named if path.startswith(f"{vectors.LATE}/"))
-    return tokens, size
+    return tokens, bytes_by_part(snapshot.store)[vectors.LATE]
 
 
 def _sorted(ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:

@@ -20,8 +20,9 @@ def bytes_by_part(store: Store) -> dict[str, int]:
     for record in store.of_kind(vectors.KIND):
         for path, file in record.files.items():
             found[path.partition("/")[0]] += file.size
-    for record in store.of_kind(LEXICAL):
-        found["lexical"] += sum(file.size for file in record.files.values())
+    for kind, part in ((vectors.CODEC, vectors.LATE), (LEXICAL, "lexical")):
+        for record in store.of_kind(kind):
+            found[part] += sum(file.size for file in record.files.values())
     for suffix in schema.DATABASE_SUFFIXES:
         with suppress(FileNotFoundError):
             found["store"] += store.path.with_name(store.path.name + suffix).stat().st_size

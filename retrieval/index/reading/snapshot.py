@@ -16,6 +16,7 @@ from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
 from retrieval.indexes import Filter, LateSearcher, parse_key, register_functions
 from retrieval.store import Condition, Store, ValueCount
+from retrieval.store.files import check_sizes
 from retrieval.store.guard import disk_error
 
 _FEW = 16
@@ -48,6 +49,8 @@ class Snapshot:
             IndexCorrupted: a file is not what it was.
         """
         self.store = store
+        for record in store.of_kind(vectors.CODEC):
+            check_sizes(store.segment_folder(record.name), record)
         self._vectors = [opened.vectors(store, s) for s in store.of_kind(vectors.KIND)]
         self._lexical = [opened.lexical(store, s) for s in store.of_kind(LEXICAL)]
         self.vectors = tuple(held.segment for held in self._vectors)

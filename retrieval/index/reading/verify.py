@@ -113,7 +113,9 @@ def _is_intact(row: StoredDocument, text: str | None, passages: Sequence[Passage
 def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
     """A segment that holds another number of passages than it should."""
     folder = store.segment_folder(segment.name)
-    if segment.kind == LEXICAL:
+    if segment.kind == vectors.CODEC:  # held against its checksums, and read with its segments
+        held = 0
+    elif segment.kind == LEXICAL:
         held, counts = len(LexicalIndex.open(folder)), store.counts()
         # Besides the living there are those who died since it was written, and they only.
         if not counts.passages <= segment.passages <= counts.passages + counts.dead:

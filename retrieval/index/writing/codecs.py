@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_c
 
 GROWTH = 16
 """Times as many tokens as a codec was trained for: then it has too few centroids by far."""
+
+PROBER_GROWTH = 4
+"""The same of a prober, by which nothing is stored and which is quickly trained."""
 
 DRIFT = 0.2
 """Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
@@ -35,15 +38,61 @@ def codec_for(
         bits: of a residual, if a codec is trained.
         memory: bytes that training may take.
     """
-    compressed = [s for s in (*group, *others) if isinstance(s, CompressedSegment)]
-    if compressed:
-        codec = max(compressed, key=lambda segment: segment.tokens).codec
-        tokens = sum(int(segment.lengths[segment.rows(alive)].sum()) for segment in group)
+    codec = codec_in_use((*group, *others))
+    if codec is not None:
+        if codec.bits == 2:
+            return codec  # too coarse to be stored a second time: see `prober_for`
+        tokens = _living(group, alive)
         # Where others stay as they are, a codec that they share is worth more than a better one.
         drifted = not others and _drifted(group, codec, alive)
         if tokens == 0 or (tokens < GROWTH * codec.trained_tokens and not drifted):
             return codec
     return train_codec(group, alive, bits=bits, memory=memory)
+
+
+def prober_for(
+    group: Sequence[LateSegment],
+    others: Sequence[LateSegment],
+    alive: NDArray[np.bool_],
+    codec: LateCodec,
+    *,
+    memory: int,
+) -> LateCodec | None:
+    """The codec to narrow a group of segments by: one in use, a new one, or None for `codec`.
+
+    Nothing is stored by a prober but each token's nearest centroid, which what is stored tells well
+    enough. So one that is outgrown costs no more than the time to train another.
+
+    Args:
+        group: the segments to be written as one.
+        others: the other segments of the index.
+        alive: bool by passage id.
+        codec: what the group is stored by.
+        memory: bytes that training may take.
+    """
+    used = prober_in_use((*group, *others))
+    growth, narrowing = (GROWTH, codec) if used is None else (PROBER_GROWTH, used)
+    if codec.bits > 2 or _living(group, alive) < growth * narrowing.trained_tokens:
+        return used
+    return train_codec(group, alive, bits=codec.bits, memory=memory)
+
+
+def prober_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
+    """The codec that most token vectors of these segments are narrowed by, if it is a prober."""
+    probed = [s for s in segments if isinstance(s, CompressedSegment) and s.prober is not None]
+    largest = max(probed, key=lambda segment: segment.tokens, default=None)
+    return None if largest is None else largest.narrowing
+
+
+def _living(segments: Sequence[LateSegment], alive: NDArray[np.bool_]) -> int:
+    return sum(int(segment.lengths[segment.rows(alive)].sum()) for segment in segments)
+
+
+def codec_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
+    """The codec that most token vectors of these segments are stored by, or None."""
+    compressed = [segment for segment in segments if isinstance(segment, CompressedSegment)]
+    largest = max(compressed, key=lambda segment: segment.tokens, default=None)
+    return None if largest is None else largest.codec
 
 
 def errors(segments: Sequence[LateSegment]) -> tuple[float | None, float | None]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
 from retrieval.index import vectors
 from retrieval.index.segments import Opened, OpenedSegments, open_vectors
 from retrieval.index.vectors import VectorSegment
+from retrieval.indexes import CompressedSegment, LateCodec
 from retrieval.store import FileRecord, SegmentRecord, StoreWriter
 from retrieval.store.files import seal, sweep
 from retrieval.store.rights import rights_of
@@ -25,11 +26,13 @@ class SegmentFolders:
 
     Attributes:
         waiting: names of the vector segments that wait for their commit.
+        new_codecs: names of the codecs' folders that do, by key.
         next_number: that of the next folder.
     """
 
     def __init__(self, store: StoreWriter, shared: OpenedSegments) -> None:
         self.waiting: list[str] = []
+        self.new_codecs: dict[str, str] = {}
         self.next_number = store.next_segment
         self._store = store
         self._shared = shared
@@ -55,6 +58,37 @@ class SegmentFolders:
         for record in named:
             self._take(record)
         return {name: self._open(name) for name in [*(one.name for one in named), *self.waiting]}
+
+    def codec(self, codec: LateCodec) -> Path:
+        """The folder that segments share this codec in, written if there is none yet."""
+        for segment in self.vectors().values():
+            for key, folder in _codecs(segment):
+                if key == codec.key:
+                    return folder
+        if codec.key not in self.new_codecs:
+            folder = self.new(vectors.CODEC)
+            codec.write(folder)
+            self.new_codecs[codec.key] = folder.name
+        return self._store.segment_folder(self.new_codecs[codec.key])
+
+    def changed_codecs(self, names: Iterable[str]) -> tuple[list[SegmentRecord], list[str]]:
+        """What becomes of the codecs when these are the vector segments, all opened.
+
+        Returns:
+            Records of those that come, and names of those that nothing is stored by any more.
+        """
+        used = {folder.name for name in names for _, folder in _codecs(self._open(name))}
+        come = [
+            self.sealed(self._store.segment_folder(name), vectors.CODEC, 0, None)
+            for name in self.new_codecs.values()
+            if name in used
+        ]
+        known = [record.name for record in self._store.of_kind(vectors.CODEC)]
+        return come, [name for name in known if name not in used]
+
+    def forget_waiting(self) -> None:
+        """Nothing waits for a commit: it was made, or will not be."""
+        self.waiting, self.new_codecs = [], {}
 
     def sealed(
         self, folder: Path, kind: str, passages: int, previous: SegmentRecord | None
@@ -86,7 +120,8 @@ class SegmentFolders:
 
     def sweep(self) -> None:
         """Delete the folders that no commit names and none will."""
-        named = {segment.name for segment in self._store.segments} | set(self.waiting)
+        named = {segment.name for segment in self._store.segments}
+        named |= {*self.waiting, *self.new_codecs.values()}
         sweep(self._store.folder / SEGMENTS, named)
         self._opened = {name: self._opened[name] for name in named & self._opened.keys()}
         self._kept = {name: self._kept[name] for name in named & self._kept.keys()}
@@ -108,3 +143,13 @@ class SegmentFolders:
                 f"or delete {self._store.folder} and index again"
             ) from error
         self._opened[record.name] = self._kept[record.name].segment
+
+
+def _codecs(segment: VectorSegment) -> Iterator[tuple[str, Path]]:
+    """Keys and folders of the codecs that a segment shares."""
+    late = segment.late
+    if isinstance(late, CompressedSegment):
+        if late.shared is not None:
+            yield late.codec.key, late.shared
+        if late.prober is not None:
+            yield late.prober.codec.key, late.prober.folder

@@ -18,8 +18,8 @@ from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
 from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL, OpenedSegments, living
-from retrieval.index.vectors import Compression, VectorBuffer, VectorSegment
-from retrieval.index.writing.codecs import codec_for
+from retrieval.index.vectors import VectorBuffer, VectorSegment
+from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
@@ -37,7 +37,7 @@ from retrieval.store.files import damage
 from retrieval.store.guard import disk_errors, is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.tracing import span
-from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
+from retrieval.types import ProgressCallback
 
 WAITING_SHARE = 16
 WAITING_MOST = 1000
@@ -106,6 +106,12 @@ class Session:
                 contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
             )
             self._folders = SegmentFolders(self.store, self._shared)
+            self._compressing = Compressing(
+                self.store.settings,
+                self._folders,
+                self._memory,
+                self._progress,
+            )
             self._folders.sweep()
             self._exit = stack.pop_all()
         return self
@@ -122,7 +128,7 @@ class Session:
             # An interrupt can fall between a commit and our learning of it: ask what is named.
             with contextlib.suppress(RetrievalError, OSError):
                 self.store.reload()
-                self._folders.waiting = []
+                self._folders.forget_waiting()
                 self._folders.sweep()
             if is_disk_full(error):
                 raise StorageError(
@@ -134,8 +140,9 @@ class Session:
     def write_vectors(self, buffer: VectorBuffer) -> None:
         """Write what waits in the buffer as a segment, which the next commit will name."""
         with disk_errors(self._folder):
+            compression = self._compressing.of_new()
             folder = self._folders.new(vectors.KIND)
-            buffer.write(folder)
+            buffer.write(folder, compression)
         self._folders.waiting.append(folder.name)
 
     def commit(
@@ -156,6 +163,7 @@ class Session:
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         merge = self._merge(gone)
         written, left = self._write_lexical(add, gone, merge.buried)
+        come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
                 delete=delete,
@@ -173,8 +181,8 @@ class Session:
                 relabel=relabel,
                 sources=sources,
                 remember=remember,
-                add_segments=[*self._vector_records(merge), *written],
-                drop_segments=[*merge.dropped, *left],
+                add_segments=[*come, *written],
+                drop_segments=[*go, *left],
                 buried=merge.buried,
                 next_segment=self._folders.next_number,
             )
@@ -186,8 +194,7 @@ class Session:
         dead = self.store.counts().dead
         segments, alive = self._living(np.empty(0, np.int64))
         merge = self._rewrite([list(segments)] if segments else [], segments, alive)
-        records = self._vector_records(merge)
-        dropped = list(merge.dropped)
+        records, dropped = self._changed_vectors(merge)
         previous = self._lexical()
         if previous is not None:
             target = self._folders.new(LEXICAL)
@@ -216,10 +223,11 @@ class Session:
             return
         merge = self._rewrite([group], segments, alive)
         written, left = self._write_lexical((), _NO_IDS, merge.buried)
+        come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
-                add_segments=[*self._vector_records(merge), *written],
-                drop_segments=[*merge.dropped, *left],
+                add_segments=[*come, *written],
+                drop_segments=[*go, *left],
                 buried=merge.buried,
                 next_segment=self._folders.next_number,
             )
@@ -238,7 +246,7 @@ class Session:
             len(commit.add) + len(commit.relabel),
             len(commit.delete),
         )
-        self._folders.waiting = []
+        self._folders.forget_waiting()
         if commit.drop_segments:
             self._folders.sweep()
         self._on_commit()
@@ -305,10 +313,9 @@ class Session:
 
     def _outgrown(self, candidates: Sequence[Candidate]) -> list[str]:
         """The segments that are to be promoted, if there are token vectors to compress."""
-        settings = self.store.settings
-        if settings.token_dim is None:
+        if self.store.settings.token_dim is None:
             return []
-        return to_promote(candidates, settings.late.exact_passages)
+        return to_promote(candidates, self._compressing.most_exact)
 
     def _living(
         self, gone: NDArray[np.int64]
@@ -347,7 +354,7 @@ class Session:
             buried.append(ids[~alive[ids]])
             if alive[ids].any():
                 others = [segment for name, segment in segments.items() if name not in group]
-                compression = self._compression(members, others, alive)
+                compression = self._compressing.of_group(members, others, alive)
                 folder = self._folders.new(vectors.KIND)
                 vectors.merge_vectors(folder, members, alive, compression)
                 written.append(folder.name)
@@ -359,42 +366,25 @@ class Session:
 
         What is written from it would have checksums of its own, and hide the damage.
         """
-        committed = {record.name: record for record in self.store.of_kind(vectors.KIND)}
-        for name in names:
+        codecs = self.store.of_kind(vectors.CODEC)
+        committed = {record.name: record for record in (*self.store.of_kind(vectors.KIND), *codecs)}
+        for name in [*(record.name for record in codecs), *names]:
             if name in committed:
                 for line in damage(self.store.segment_folder(name), committed[name]):
                     raise IndexCorrupted(line)
 
-    def _compression(
-        self,
-        members: Sequence[VectorSegment],
-        others: Sequence[VectorSegment],
-        alive: NDArray[np.bool_],
-    ) -> Compression | None:
-        """How a group of segments is to be written; None keeps token vectors exact."""
-        options = self.store.settings.late
-        group = [segment.late for segment in members if segment.late is not None]
-        living = sum(len(late.rows(alive)) for late in group)
-        tokens = sum(int(late.lengths[late.rows(alive)].sum()) for late in group)
-        if all(segment.exact for segment in members) and (
-            living <= options.exact_passages or tokens == 0
-        ):
-            return None
-        rest = [segment.late for segment in others if segment.late is not None]
-        if self._progress is not None:  # training the codec comes first, and may take a minute
-            self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
-        codec = codec_for(group, rest, alive, bits=options.bits, memory=self._memory)
-        passages = living + sum(len(late.rows(alive)) for late in rest)
-        lists = passages > options.list_passages
-        return Compression(codec, lists, self._memory, self._progress)
+    def _changed_vectors(self, merge: _Merge) -> tuple[list[SegmentRecord], list[str]]:
+        """Records of the segments of vectors and codecs that come, and names of those that go.
 
-    def _vector_records(self, merge: _Merge) -> list[SegmentRecord]:
-        """Records of the new vector segments, less those that were merged at once."""
-        names = [name for name in self._folders.waiting if name not in merge.dropped]
-        records = []
-        for name in [*names, *merge.written]:
-            records.append(self._folders.sealed_vectors(name))
-        return records
+        What waited and was merged at once is not among them.
+        """
+        waited = [name for name in self._folders.waiting if name not in merge.dropped]
+        written = [*waited, *merge.written]
+        records = [self._folders.sealed_vectors(name) for name in written]
+        kept = [record.name for record in self.store.of_kind(vectors.KIND)]
+        kept = [name for name in kept if name not in merge.dropped]
+        come, go = self._folders.changed_codecs([*kept, *written])
+        return [*come, *records], [*merge.dropped, *go]
 
     def _lexical(self) -> SegmentRecord | None:
         return next(iter(self.store.of_kind(LEXICAL)), None)

@@ -1,12 +1,13 @@
 """The late-interaction index: one vector per token, searched by MaxSim.
 
 `exact` keeps int8 vectors and scores every passage; `compressed` keeps a centroid and a residual
-for each token (`codec`, trained by `training`), finds `candidates` by their centroids and, in
-large segments, by inverted `lists`. `merging` writes segments out of others and `search` answers
-over all of them.
+for each token (`codec`, trained by `training`, which an index's segments share), finds
+`candidates` by their centroids and, in large segments, by inverted `lists`. `merging` writes
+segments out of others and `search` answers over all of them.
 """
 
 from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.codec_place import StoredCodec
 from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, write_late
 from retrieval.indexes.late.merging import (
@@ -15,6 +16,7 @@ from retrieval.indexes.late.merging import (
     merge_exact,
     open_late,
     train_codec,
+    write_compressed,
 )
 from retrieval.indexes.late.passages import dim_problem
 from retrieval.indexes.late.search import LateSearcher, LateSegment, TokenMatches
@@ -26,11 +28,13 @@ __all__ = [
     "ExactSegment",
     "LateSearcher",
     "LateSegment",
+    "StoredCodec",
     "TokenMatches",
     "dim_problem",
     "merge_compressed",
     "merge_exact",
     "open_late",
     "train_codec",
+    "write_compressed",
     "write_late",
 ]

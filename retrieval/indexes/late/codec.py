@@ -8,6 +8,9 @@ is much longer than another and one unit serves all, and measured in units, so t
 residual levels are int8 and a stored vector is rebuilt by one integer addition. Some centroids have
 their tokens closer about them than others: each is of a class, whose levels are as far apart as
 its tokens ask for.
+
+The segments of an index share its codec, which has a folder of its own beside theirs; one that an
+earlier release wrote holds its codec itself.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +29,7 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.regular import read_regular
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, open_array, write_array
+from retrieval.indexes.arrays import CURE, make_folder, open_array, sync_folder, write_array
 from retrieval.indexes.late.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
 
@@ -103,10 +107,6 @@ class Codec:
         """Bits a dimension of a residual: 2 or 4."""
         return int(self.levels.shape[1]).bit_length() - 1
 
-    def units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Vectors f32 [T, d] less the mean, turned, in whole units: i8 [T, d]."""
-        return in_units(np.matmul(vectors - self.mean, self.rotation), self.unit)
-
     def decode(
         self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
@@ -141,21 +141,16 @@ class Codec:
         lost = vectors - self.decode(codes, residuals)
         return float(np.square(lost, dtype=np.float64).sum()) / total
 
-    def write(self, folder: Path, error: float) -> None:
-        """Write the codec's files of a segment whose vectors it stores with this error."""
+    def write(self, folder: Path) -> None:
+        """Write the codec's files into a folder, made if need be, and fsync it."""
+        make_folder(folder)
         write_array(folder / CENTROIDS, "|i1", self.centroids.shape, [self.centroids])
         write_array(folder / CLASSES, "|u1", self.classes.shape, [self.classes])
         write_array(folder / LEVELS, "|i1", self.levels.shape, [self.levels])
         write_array(folder / MEAN, "<f4", self.mean.shape, [self.mean])
         write_array(folder / ROTATION, "<f4", self.rotation.shape, [self.rotation])
-        numbers = {name: getattr(self, name) for name in _NUMBERS} | {"error": error}
-        try:
-            with (folder / CODEC).open("x", encoding="utf-8") as file:
-                json.dump(numbers, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as problem:
-            raise StorageError(f"cannot write {folder / CODEC}: {problem.strerror}") from problem
+        write_json(folder / CODEC, {name: getattr(self, name) for name in _NUMBERS})
+        sync_folder(folder)
 
 
 class Compressor:
@@ -175,15 +170,23 @@ class Compressor:
     def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
         codec = self.codec
-        units = codec.units(vectors)
+        units = self._units(vectors)
         codes = self._assign(units)
         return codes, kernels.encode(
             units, codes, codec.centroids, codec.classes, self._tables, codec.bits
         )
 
+    def nearest(self, vectors: NDArray[np.float32]) -> NDArray[np.uint16]:
+        """The centroid of each of the vectors f32 [T, d]: u16 [T]."""
+        return self._assign(self._units(vectors))
 
-def open_codec(folder: Path) -> tuple[Codec, float]:
-    """The codec of the segment in `folder` and the error of its vectors.
+    def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+        codec = self.codec
+        return in_units(np.matmul(vectors - codec.mean, codec.rotation), codec.unit)
+
+
+def open_codec(folder: Path) -> Codec:
+    """The codec whose files are in `folder`.
 
     Raises:
         IndexCorrupted: a file is missing or damaged.
@@ -193,7 +196,7 @@ def open_codec(folder: Path) -> tuple[Codec, float]:
     levels = open_array(folder / LEVELS, "|i1", ndim=2)
     mean = open_array(folder / MEAN, "<f4", ndim=1)
     rotation = open_array(folder / ROTATION, "<f4", ndim=2)
-    numbers = _numbers(folder / CODEC)
+    numbers = read_numbers(folder / CODEC, _NUMBERS)
     if not 1 <= len(centroids) <= 1 << 16:
         raise IndexCorrupted(f"{folder / CENTROIDS} holds {len(centroids)} centroids; {CURE}")
     if levels.shape[1] not in (4, 16) or not len(levels):
@@ -206,7 +209,9 @@ def open_codec(folder: Path) -> tuple[Codec, float]:
         raise IndexCorrupted(
             f"{folder / ROTATION} is no rotation of the centroids' dimension; {CURE}"
         )
-    codec = Codec.of(
+    if numbers["unit"] <= 0:
+        raise IndexCorrupted(f"{folder / CODEC} holds numbers that no codec has; {CURE}")
+    return Codec.of(
         mean,
         rotation,
         numbers["unit"],
@@ -216,7 +221,6 @@ def open_codec(folder: Path) -> tuple[Codec, float]:
         trained_error=numbers["trained_error"],
         trained_tokens=int(numbers["trained_tokens"]),
     )
-    return codec, numbers["error"]
 
 
 def in_units(vectors: NDArray[np.float32], unit: float) -> NDArray[np.int8]:
@@ -234,19 +238,39 @@ def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
     return codes
 
 
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as JSON into a new file, and fsync it."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            json.dump(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as problem:
+        raise StorageError(f"cannot write {path}: {problem.strerror}") from problem
+
+
 _MAX_NUMBERS = 1 << 20  # bytes; a handful of numbers has far less
 
 
-def _numbers(path: Path) -> Mapping[str, float]:
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; IndexCorrupted if it is missing or no JSON."""
     try:
         text = read_regular(path, max_bytes=_MAX_NUMBERS)
     except OSError as error:
         raise IndexCorrupted(f"{path} is missing or cannot be read; {CURE}") from error
     try:
-        numbers = json.loads(text)
-        found = {name: float(numbers[name]) for name in (*_NUMBERS, "error")}
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
-    if not (np.isfinite(list(found.values())).all() and found["unit"] > 0):
+
+
+def read_numbers(path: Path, names: Sequence[str]) -> Mapping[str, float]:
+    """Finite numbers of a JSON object by name; IndexCorrupted if one is none."""
+    values = read_json(path)
+    try:
+        found = {name: float(values[name]) for name in names}
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
+    if not np.isfinite(list(found.values())).all():
         raise IndexCorrupted(f"{path} holds numbers that no codec has; {CURE}")
     return found

@@ -1,8 +1,9 @@
 """A compressed segment: a centroid and a residual of 2 or 4 bits a dimension for each token.
 
 Beside the ids and offsets of every late segment: `late.codes.npy` u16 [T], the centroid of each
-token; `late.residuals.npy` u8 [T, d * bits / 8]; the codec's files; and, in a large segment,
-inverted lists. That is 2 + d * bits / 8 bytes a token and what the centroids take.
+token; `late.residuals.npy` u8 [T, d * bits / 8]; where the codec is; and, in a large segment,
+`late.probes.npy` u16 [T], where another codec's centroids narrow better, and inverted lists: in all
+2 + d * bits / 8 bytes a token, 4 + d * bits / 8 with probes, and the codecs once in an index.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, open_array
 from retrieval.indexes.kernels.ragged import Tokens
-from retrieval.indexes.late.codec import CENTROIDS, open_codec
+from retrieval.indexes.late.codec import CENTROIDS, Codec
+from retrieval.indexes.late.codec_place import open_place, open_prober
 from retrieval.indexes.late.lists import open_lists
 from retrieval.indexes.late.passages import Passages, dim_problem, open_passages
 from retrieval.indexes.late.query import LateQuery
 
 CODES = "late.codes.npy"
 RESIDUALS = "late.residuals.npy"
+PROBES = "late.probes.npy"
 
 _RESIDENT = 1 << 30  # bytes of residuals that searches may leave mapped
 _FAULT = 64 << 10  # bytes that the system maps around what is read
@@ -36,15 +39,28 @@ class CompressedSegment(Passages):
         codes: u16 [T], below the number of centroids.
         residuals: u8 [T, d * bits / 8].
         codec: how they are read.
+        shared: the folder that the codec is in, beside the segment's; None if it is in its own.
         error: relative squared error of the stored vectors, see `Codec.error`.
-        lists: inverted lists, or None in a segment that is scanned.
+        prober: the codec that the segment is narrowed by and where it is, if that is another one.
+        probes: u16 [T], the prober's centroid of each token; without a prober, `codes`.
+        lists: inverted lists by `probes`, or None in a segment that is scanned.
     """
 
-    __slots__ = ("_read", "codec", "codes", "error", "lists", "residuals")
+    __slots__ = (
+        "_read",
+        "codec",
+        "codes",
+        "error",
+        "lists",
+        "prober",
+        "probes",
+        "residuals",
+        "shared",
+    )
 
     def __init__(self, folder: Path) -> None:
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
-        self.codec, self.error = open_codec(folder)
+        self.codec, self.shared, self.error = open_place(folder)
         problem = dim_problem(self.codec.dim)
         if problem is not None:
             raise IndexCorrupted(f"{folder / CENTROIDS}: {problem}; {CURE}")
@@ -59,15 +75,30 @@ class CompressedSegment(Passages):
         # A code is an address: the one check that no search makes again.
         if len(self.codes) and int(self.codes.max()) >= len(self.codec.centroids):
             raise IndexCorrupted(f"{folder / CODES} names centroids that there are not; {CURE}")
-        self.lists = open_lists(folder, len(ids), len(self.codec.centroids))
+        self.prober = open_prober(folder)
+        self.probes = self.codes
+        if self.prober is not None:
+            self.probes = open_array(folder / PROBES, "<u2", ndim=1)
+            if self.prober.codec.dim != self.codec.dim or self.probes.shape != self.codes.shape:
+                raise IndexCorrupted(f"{folder / PROBES} does not match the codes; {CURE}")
+            if len(self.probes) and int(self.probes.max()) >= len(self.narrowing.centroids):
+                raise IndexCorrupted(
+                    f"{folder / PROBES} names centroids that there are not; {CURE}"
+                )
+        self.lists = open_lists(folder, len(ids), len(self.narrowing.centroids))
         self._read = 0
-        stored = (self.codes, self.residuals)
+        stored = (self.codes, self.residuals, self.probes)
         super().__init__(folder, ids, offsets, dim=self.codec.dim, tokens=stored)
 
     @property
     def regime(self) -> Literal["compressed", "lists"]:
         """How a search goes about it."""
         return "compressed" if self.lists is None else "lists"
+
+    @property
+    def narrowing(self) -> Codec:
+        """The codec whose centroids `probes` names."""
+        return self.codec if self.prober is None else self.prober.codec
 
     def max_sim(self, query: LateQuery, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """MaxSim of the query and each passage as stored, f32 [r]; -inf for an empty one."""

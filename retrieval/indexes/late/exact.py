@@ -58,16 +58,7 @@ def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLi
         InputError: shapes disagree, or a vector holds NaN or infinity (its passage is named).
         StorageError: a file cannot be written.
     """
-    names = check_ids(ids)
-    rows = check_vectors(tokens, "token vectors")
-    bounds = np.asarray(offsets, dtype=np.int64)
-    problem = dim_problem(rows.shape[1]) or offsets_problem(bounds, len(names), len(rows))
-    if problem is not None:
-        raise InputError(problem)
-    bad = first_bad_row(rows)
-    if bad is not None:
-        owner = names[np.searchsorted(bounds, bad, side="right") - 1]
-        raise InputError(f"a token vector of passage {owner} holds NaN or infinity")
+    names, rows, bounds = checked_tokens(ids, tokens, offsets)
     scales = np.empty(len(rows), dtype=np.float32)
 
     def blocks() -> Iterator[NDArray[np.int8]]:
@@ -81,6 +72,23 @@ def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLi
     write_array(folder / CODES, "|i1", rows.shape, blocks())
     write_array(folder / SCALES, "<f4", scales.shape, [scales])
     sync_folder(folder)
+
+
+def checked_tokens(
+    ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """What a segment is written of, as arrays; raises as `write_late` does."""
+    names = check_ids(ids)
+    rows = check_vectors(tokens, "token vectors")
+    bounds = np.asarray(offsets, dtype=np.int64)
+    problem = dim_problem(rows.shape[1]) or offsets_problem(bounds, len(names), len(rows))
+    if problem is not None:
+        raise InputError(problem)
+    bad = first_bad_row(rows)
+    if bad is not None:
+        owner = names[np.searchsorted(bounds, bad, side="right") - 1]
+        raise InputError(f"a token vector of passage {owner} holds NaN or infinity")
+    return names, rows, bounds
 
 
 def copy_exact(

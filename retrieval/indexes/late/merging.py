@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
-from retrieval.indexes.late.compressed import CODES, RESIDUALS, CompressedSegment
-from retrieval.indexes.late.exact import ExactSegment, copy_exact
+from retrieval.indexes.late.codec_place import STORED, StoredCodec, write_place
+from retrieval.indexes.late.compressed import CODES, PROBES, RESIDUALS, CompressedSegment
+from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.search import LateSegment
@@ -34,8 +36,8 @@ _COPIES = 6  # of a block or sample in f32 stand in memory at once, about
 
 def open_late(folder: Path) -> LateSegment:
     """Map the segment in `folder`; IndexCorrupted names a file that is missing or damaged."""
-    # Two files tell, so that one that is missing is missed, and not another.
-    if (folder / RESIDUALS).exists() or (folder / CENTROIDS).exists():
+    # Several files tell, so that one that is missing is missed, and not another.
+    if any((folder / name).exists() for name in (RESIDUALS, STORED, CENTROIDS)):
         return CompressedSegment(folder)
     return ExactSegment(folder)
 
@@ -99,6 +101,8 @@ def merge_compressed(
     allowed: NDArray[np.bool_] | None = None,
     *,
     lists: bool,
+    shared: Path | None = None,
+    prober: StoredCodec | None = None,
     memory: int = MEMORY,
     progress: ProgressCallback | None = None,
 ) -> None:
@@ -112,6 +116,9 @@ def merge_compressed(
         codec: of the new segment.
         allowed: bool by passage id; None keeps all.
         lists: whether it gets inverted lists.
+        shared: the folder beside the segment's that the codec is written in; None writes it with
+            the segment.
+        prober: the codec that it is narrowed by, if that is another one.
         memory: bytes that may be taken.
         progress: called after every block.
     """
@@ -130,28 +137,124 @@ def merge_compressed(
     with (
         ArrayWriter(folder / CODES, "<u2") as codes,
         ArrayWriter(folder / RESIDUALS, "|u1", (dim * codec.bits // 8,)) as residuals,
+        _Probes(folder, prober) as probes,
     ):
         for segment, rows in pairs:
             for part in _parts(segment, rows, memory):
+                probes.copy(segment, part)
                 if isinstance(segment, CompressedSegment) and segment.codec.key == codec.key:
                     found = segment.codes[part], segment.residuals[part]
                     errors.append((segment.error, len(found[0])))
                 else:
-                    vectors = segment.vectors_of(part)
-                    found = compressor.encode(vectors)
-                    some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
-                    lost = codec.lost(vectors[some], found[0][some], found[1][some])
-                    errors.append((lost, len(vectors)))
+                    found, lost = _encoded(compressor, segment.vectors_of(part))
+                    errors.append((lost, len(found[0])))
                 codes.append(found[0])
                 residuals.append(found[1])
                 if progress is not None:
                     progress(ProgressUpdate(COMPRESSING, codes.rows, total, "token vectors"))
-    error = sum(error * count for error, count in errors) / max(1, total)
-    codec.write(folder, error)
+    write_place(folder, codec, shared, _mean(errors), prober)
     if lists:
-        written = open_array(folder / CODES, "<u2", ndim=1)
-        write_lists(folder, written, offsets, len(codec.centroids), memory)
+        narrowing = codec if prober is None else prober.codec
+        written = open_array(folder / (CODES if prober is None else PROBES), "<u2", ndim=1)
+        write_lists(folder, written, offsets, len(narrowing.centroids), memory)
     sync_folder(folder)
+
+
+def write_compressed(
+    folder: Path,
+    ids: ArrayLike,
+    tokens: ArrayLike,
+    offsets: ArrayLike,
+    codec: Codec,
+    *,
+    shared: Path | None = None,
+    prober: StoredCodec | None = None,
+) -> None:
+    """Write a compressed segment of vectors as they come from the encoder.
+
+    Args:
+        folder: where it goes.
+        ids: as of `write_late`, as are `tokens` f32 [T, d], d the codec's, and `offsets`.
+        codec: of the segment.
+        shared: as of `merge_compressed`, as is `prober`.
+
+    Raises:
+        InputError: as `write_late` does.
+        StorageError: a file cannot be written.
+    """
+    numbers, rows, bounds = checked_tokens(ids, tokens, offsets)
+    if rows.shape[1] != codec.dim:
+        raise InputError(
+            f"the codec is for {codec.dim} dimensions, the vectors have {rows.shape[1]}"
+        )
+    compressor = Compressor(codec)
+    errors: list[tuple[float, int]] = []
+    make_folder(folder)
+    write_passages(folder, numbers, bounds)
+    with (
+        ArrayWriter(folder / CODES, "<u2") as codes,
+        ArrayWriter(folder / RESIDUALS, "|u1", (codec.dim * codec.bits // 8,)) as residuals,
+        _Probes(folder, prober) as probes,
+    ):
+        for first in range(0, len(rows), _BLOCK):
+            found, error = _encoded(compressor, rows[first : first + _BLOCK])
+            codes.append(found[0])
+            residuals.append(found[1])
+            errors.append((error, len(found[0])))
+            probes.append(rows[first : first + _BLOCK])
+    write_place(folder, codec, shared, _mean(errors), prober)
+    sync_folder(folder)
+
+
+class _Probes:
+    """The prober's centroids of the tokens on their way to the disk, if there is a prober."""
+
+    def __init__(self, folder: Path, prober: StoredCodec | None) -> None:
+        self._key = None if prober is None else prober.codec.key
+        self._compressor = None if prober is None else Compressor(prober.codec)
+        self._file = ArrayWriter(folder / PROBES, "<u2")
+
+    def __enter__(self) -> _Probes:
+        if self._compressor is not None:
+            self._file.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._compressor is not None:
+            self._file.__exit__(kind, error, trace)
+
+    def append(self, vectors: NDArray[np.float32]) -> None:
+        """Write those of vectors f32 [t, d]."""
+        if self._compressor is not None:
+            self._file.append(self._compressor.nearest(vectors))
+
+    def copy(self, segment: LateSegment, part: Tokens) -> None:
+        """Write those of a segment's tokens: as they stand there, or found by what is stored."""
+        if self._compressor is None:
+            return
+        if isinstance(segment, CompressedSegment) and segment.narrowing.key == self._key:
+            self._file.append(segment.probes[part])
+        else:
+            self.append(segment.vectors_of(part))
+
+
+def _encoded(
+    compressor: Compressor, vectors: NDArray[np.float32]
+) -> tuple[tuple[NDArray[np.uint16], NDArray[np.uint8]], float]:
+    """Codes and residuals of a block of vectors, and the error of them."""
+    found = compressor.encode(vectors)
+    some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
+    return found, compressor.codec.lost(vectors[some], found[0][some], found[1][some])
+
+
+def _mean(errors: Sequence[tuple[float, int]]) -> float:
+    """The mean of errors f, each of so many tokens; 0 of none."""
+    return sum(error * count for error, count in errors) / max(1, sum(n for _, n in errors))
 
 
 def _check(segments: Sequence[LateSegment]) -> int:

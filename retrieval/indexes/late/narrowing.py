@@ -89,9 +89,9 @@ def _proposals(
     tables: dict[str, list[Table]] = {}  # segments that share a codec share its tables
     found: list[list[_Proposal]] = [[] for _ in queries]
     for segment, rows in chosen:
-        key = segment.codec.key
+        key = segment.narrowing.key
         if key not in tables:
-            tables[key] = [table(query, segment.codec) for query in queries]
+            tables[key] = [table(query, segment.narrowing) for query in queries]
         if lists and segment.lists is not None:
             mask = _mask(segment, rows)
             for place, one in enumerate(tables[key]):

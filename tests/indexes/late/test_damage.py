@@ -202,7 +202,6 @@ def test_repeated_ids(segment: Path) -> None:
                 ('"unit": 1', '"unit": [1]'),
                 ('"trained_tokens": 9', '"trained_tokens": Infinity'),
                 ('"trained_error": 0', '"trained_error": null'),
-                ('"error": 0}', '"error": NaN}'),
                 ('"trained_tokens": 9', '"trained_tokens": ' + "9" * 400),
                 ('"unit": 1', '"unit": ' + "[" * 100_000),
             )
@@ -214,6 +213,78 @@ def test_hostile_numbers(good: Path, tmp_path: Path, text: str | bytes) -> None:
     data = text if isinstance(text, bytes) else text.encode()
     (folder / "late.codec.json").write_bytes(data)
     refused(folder, "late.codec.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '"late"',
+        "\ud800",
+        '{"codec": "KEY", "place": null, "error": NaN}',
+        '{"codec": "KEY", "place": null, "error": []}',
+        '{"codec": "KEY", "place": null}',
+        '{"codec": 7, "place": null, "error": 0}',
+        '{"codec": "0000", "place": null, "error": 0}',
+        '{"codec": "KEY", "place": 5, "error": 0}',
+        '{"codec": "KEY", "place": "../../elsewhere", "error": 0}',
+        '{"codec": "KEY", "place": "/etc", "error": 0}',
+        '{"codec": "KEY", "place": "00000001-codec/..", "error": 0}',
+        '{"codec": "KEY", "place": "' + "[" * 100_000 + '", "error": 0}',
+        "[" * 100_000,
+    ],
+)
+def test_hostile_places_of_the_codec(good: Path, tmp_path: Path, text: str) -> None:
+    """A segment's codec is the one in its own folder or in one beside it, and no other."""
+    folder = shutil.copytree(good / "compressed", tmp_path / "a")
+    key = open_late(folder).codec.key  # type: ignore[union-attr]
+    data = text.replace("KEY", key).encode(errors="surrogatepass")
+    (folder / "late.compressed.json").write_bytes(data)
+    refused(folder, "late.compressed.json")
+
+
+def test_a_shared_codec_that_is_missing_or_another(tmp_path: Path) -> None:
+    made = uniform(np.random.default_rng(3), [5] * 40, 32)
+    source = exact(tmp_path / "source", made)
+    codec, other = train_codec([source], bits=2), train_codec([source], bits=4)
+    shared = tmp_path / "00000001-codec"
+    codec.write(shared)
+    folder = tmp_path / "00000002-vectors" / "late"
+    merge_compressed(folder, [source], codec, lists=False, shared=shared)
+    segment = open_late(folder)
+    assert segment.shared == shared  # type: ignore[union-attr]
+    assert not (folder / "late.centroids.npy").exists()
+    rows = np.arange(40)
+    alone = tmp_path / "alone"
+    merge_compressed(alone, [source], codec, lists=False)
+    assert np.array_equal(segment.vectors(rows)[0], open_late(alone).vectors(rows)[0])
+    shutil.move(shared, tmp_path / "kept")
+    with pytest.raises(IndexCorrupted, match="00000001-codec"):
+        open_late(folder)
+    other.write(shared)
+    with pytest.raises(IndexCorrupted, match="00000001-codec is not the codec that"):
+        open_late(folder)
+
+
+def test_a_segment_of_an_earlier_format(good: Path, tmp_path: Path) -> None:
+    """It holds its codec, and the error with the codec's numbers."""
+    folder = shutil.copytree(good / "compressed", tmp_path / "a")
+    before = open_late(folder)
+    stored = json.loads((folder / "late.compressed.json").read_text())
+    numbers = json.loads((folder / "late.codec.json").read_text())
+    (folder / "late.codec.json").write_text(json.dumps(numbers | {"error": stored["error"]}))
+    (folder / "late.compressed.json").unlink()
+    after = open_late(folder)
+    rows = np.arange(len(before))
+    assert np.array_equal(before.vectors(rows)[0], after.vectors(rows)[0])
+    assert (after.error, after.shared) == (stored["error"], None)  # type: ignore[union-attr]
+    for text in ("NaN", "[]", '"x"'):
+        (folder / "late.codec.json").write_text(
+            json.dumps(numbers | {"error": 0})[:-2] + text + "}"
+        )
+        refused(folder, "late.codec.json")
 
 
 @pytest.mark.parametrize("dim", [0, 8, 20, 23, 264, 4096])

@@ -1,0 +1,97 @@
+"""Compressing: which token vectors a writing call compresses, and by which codec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.vectors import Compression, VectorSegment
+from retrieval.index.writing.codecs import codec_for, codec_in_use, prober_for, prober_in_use
+from retrieval.index.writing.segment_folders import SegmentFolders
+from retrieval.indexes import LateCodec, LateSegment, StoredCodec
+from retrieval.store import Settings
+from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
+
+EXACT = 1_000
+"""Passages that are let stand exactly where the options leave it open: a codec that is trained on
+fewer serves those that come later ill, and trains on few tokens for each centroid."""
+
+
+class Compressing:
+    """What a writing call compresses.
+
+    Args:
+        settings: the index's.
+        folders: the segments that it reads and writes.
+        memory: bytes that may be taken.
+        progress: called while vectors are compressed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folders: SegmentFolders,
+        memory: int,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self._options = settings.late
+        self._has_tokens = settings.token_dim is not None
+        self._folders = folders
+        self._memory = memory
+        self._progress = progress
+
+    def of_new(self) -> Compression | None:
+        """How passages that were just encoded are written; None keeps them exactly for now."""
+        if not self._has_tokens or self._options.exact_passages is not None:
+            return None
+        late = self._late(self._folders.vectors().values())
+        codec, prober = codec_in_use(late), prober_in_use(late)
+        if codec is None:
+            return None
+        return Compression(self._stored(codec), None if prober is None else self._stored(prober))
+
+    @property
+    def most_exact(self) -> int:
+        """How many living passages are let stand exactly."""
+        exact = self._options.exact_passages
+        return EXACT if exact is None else exact
+
+    def of_group(
+        self,
+        members: Sequence[VectorSegment],
+        others: Sequence[VectorSegment],
+        alive: NDArray[np.bool_],
+    ) -> Compression | None:
+        """How a group of segments is written as one; None keeps token vectors exact."""
+        group, rest = self._late(members), self._late(others)
+        living = sum(len(late.rows(alive)) for late in group)
+        tokens = sum(int(late.lengths[late.rows(alive)].sum()) for late in group)
+        if all(segment.exact for segment in members) and (tokens == 0 or living <= self.most_exact):
+            return None
+        if self._progress is not None:  # training the codec comes first, and may take a minute
+            self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
+        codec = codec_for(
+            group,
+            rest,
+            alive,
+            bits=self._options.bits,
+            memory=self._memory,
+        )
+        passages = living + sum(len(late.rows(alive)) for late in rest)
+        prober = prober_for(group, rest, alive, codec, memory=self._memory)
+        return Compression(
+            self._stored(codec),
+            None if prober is None else self._stored(prober),
+            passages > self._options.list_passages,
+            self._memory,
+            self._progress,
+        )
+
+    def _stored(self, codec: LateCodec) -> StoredCodec:
+        return StoredCodec(codec, self._folders.codec(codec))
+
+    @staticmethod
+    def _late(segments: Iterable[VectorSegment]) -> list[LateSegment]:
+        return [segment.late for segment in segments if segment.late is not None]
