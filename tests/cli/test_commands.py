@@ -163,6 +163,14 @@ def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retriev
         assert said in refused.err
 
 
+def test_a_small_index(retrieval_command: Retrieval) -> None:
+    assert retrieval_command("index", "docs", "--small").code == 0
+    assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 2
+    assert retrieval_command("index", "docs", "--small").code == 0
+    refused = retrieval_command("index", "docs", "--pooling", 1)
+    assert "was made with pooling=2, not 1; leave it out" in refused.err
+
+
 def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) -> None:
     """A value that the defaults alone would not go with is fine where the index has it so."""
     made = ("--exact-passages", 300_000, "--list-passages", 400_000)

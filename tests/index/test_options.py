@@ -172,3 +172,10 @@ def test_options_that_are_damaged_on_disk(tmp_path: Path, encoder: FakeEncoder, 
     connection.close()
     with pytest.raises(IndexCorrupted, match="`meta` is not as it was written"):
         Index.open(tmp_path / "i")
+
+
+def test_a_small_index_pools(tmp_path: Path, encoder: FakeEncoder) -> None:
+    with Index.create(tmp_path / "small", encoder=encoder, small=True) as index:
+        assert index.status().late == LateOptions.small() == LateOptions(pooling=2)
+    with Index.create(tmp_path / "own", encoder=encoder, small=True, late=OPTIONS) as index:
+        assert index.status().late == OPTIONS
