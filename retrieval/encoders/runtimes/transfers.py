@@ -15,17 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.encoders.model.attention.layout import on_device
+
 T = TypeVar("T")
 
 Vectors = tuple[NDArray[np.float32] | None, ...]
 
 
 def sent(array: NDArray[np.int64], device: torch.device) -> Tensor:
-    """The numbers on the device; from page-locked memory, which it can read while it computes."""
-    tensor = torch.from_numpy(array)
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    """The numbers on the device; it copies them while it computes."""
+    return on_device(torch.from_numpy(array), device)
 
 
 def copying_stream(device: torch.device) -> torch.cuda.Stream | None:

@@ -12,6 +12,13 @@ import torch
 from torch import Tensor
 
 
+def on_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """The tensor on the device; from page-locked memory, so that nobody waits for the copy."""
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """Where each sequence lies in the flat tensors of one batch.
@@ -38,13 +45,11 @@ class Layout:
         if any(length < 1 for length in lengths):
             raise ValueError("a sequence of no tokens: every sequence needs at least one")
         cu_seqlens = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
-        if torch.device(device).type == "cuda":
-            cu_seqlens = cu_seqlens.pin_memory()  # else the copy waits for the device
         if key_lengths is not None and tuple(key_lengths) == tuple(lengths):
             key_lengths = None
         return cls(
             tuple(lengths),
-            cu_seqlens.to(device, non_blocking=True),
+            on_device(cu_seqlens, device),
             None if key_lengths is None else tuple(key_lengths),
         )
 
@@ -99,7 +104,7 @@ class Layout:
             number = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
             columns = (starts[owner] + number * size, starts[owner], (starts + keys)[owner])
             table = torch.from_numpy(np.stack([*columns, stops[owner]], axis=1).astype(np.int32))
-            self._blocks[size] = table.to(self.cu_seqlens.device, non_blocking=True)
+            self._blocks[size] = on_device(table, self.cu_seqlens.device)
         return self._blocks[size]
 
     @functools.cached_property
