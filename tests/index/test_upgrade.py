@@ -36,6 +36,7 @@ def test_an_older_format_is_raised_when_it_is_opened(older: Path, encoder: FakeE
         status = index.status()
         assert (status.format_version, status.late) == (FORMAT_VERSION, LateOptions())
         assert status.documents == len(DOCUMENTS)
+        assert len(list((older / "segments").iterdir())) == status.segments
         for document in DOCUMENTS:
             assert index.get(document.id) == document
         for retriever in ("lexical", "dense", "late", "hybrid"):

@@ -23,7 +23,7 @@ from retrieval.index.as_read import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.indexes import FLOATS, write_from_floats, write_lexical
 from retrieval.store.copies import text_hash
-from retrieval.store.files import SegmentRecord, damage, seal, segment_records
+from retrieval.store.files import SegmentRecord, damage, seal, segment_records, sweep
 from retrieval.store.guard import disk_errors, sqlite_errors
 from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
@@ -60,6 +60,7 @@ def upgrade(folder: Path) -> None:
             _with_structure(folder, database, version)
         if version < 4:
             _with_integers(folder, database)
+        sweep(folder / SEGMENTS, {segment.name for segment in segment_records(database)})
 
 
 @contextmanager
