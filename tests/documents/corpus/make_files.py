@@ -350,7 +350,10 @@ def by_chromium() -> None:
             "--disable-gpu",
             f"--user-data-dir={folder}/profile",
         )
-        url = f"file://{FILES / 'guide-pandoc.html'}"
+        page = Path(tempfile.gettempdir()) / "harbour" / "guide.html"  # a saved page names it
+        page.parent.mkdir(exist_ok=True)
+        shutil.copyfile(FILES / "guide-pandoc.html", page)
+        url = page.as_uri()
         run(*base, f"--print-to-pdf={FILES / 'guide-chromium.pdf'}", "--no-pdf-header-footer", url)
         script = (
             "import sys; from selenium import webdriver\n"
