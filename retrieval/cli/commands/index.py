@@ -74,7 +74,7 @@ def index(
         bool,
         typer.Option(
             "--small",
-            help="Make a new index that takes about half the space and finds a little less: "
+            help="Make a new index with half as many token vectors, which find a little less: "
             "--pooling 2.",
         ),
     ] = False,
