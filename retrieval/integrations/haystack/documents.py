@@ -68,7 +68,7 @@ def as_passage(hit: Hit, score: float) -> Document:
     )
 
 
-def unknown_kind(kinds: Mapping[str, int], values: Sequence[object]) -> str:
+def field_type(kinds: Mapping[str, int], values: Sequence[object]) -> str:
     """Haystack's word for what is kept under a key."""
     if set(kinds) == {"boolean"}:
         return "boolean"

@@ -21,8 +21,8 @@ from retrieval.indexes import Where
 from retrieval.integrations.haystack.documents import (
     as_passage,
     as_written,
+    field_type,
     to_store,
-    unknown_kind,
 )
 from retrieval.integrations.haystack.filters import as_filter, metadata_key
 from retrieval.integrations.returning import Returns, search_options
@@ -225,7 +225,7 @@ class Storing:
             for name in numbers
         }
         return {
-            name: {"type": unknown_kind(own, values.get(name, ()))}
+            name: {"type": field_type(own, values.get(name, ()))}
             for name, own in kinds.items()
             if own
         }
