@@ -260,7 +260,7 @@ def test_search_by_vector(elsewhere: IndexVectorStore) -> None:
     found = elsewhere.similarity_search_with_score_by_vector(vector, k=3)
     rows = np.array(Elsewhere().embed_documents([one.page_content for one, _ in found]))
     cosines = rows @ np.array(vector) / 9
-    assert [score for _, score in found] == pytest.approx(cosines.tolist(), abs=1e-5)
+    assert [score for _, score in found] == pytest.approx(cosines.tolist(), abs=2e-3)
     assert found[0][0].id == "b"
     assert elsewhere.similarity_search_by_vector(vector, k=3) == [one for one, _ in found]
 
