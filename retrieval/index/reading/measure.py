@@ -114,6 +114,10 @@ def measure(
             raise InputError(f"{name}={value!r} measures nothing; give a whole number from 1 on")
     if isinstance(queries, str):
         raise InputError(f"one query, {queries!r}, was given; give a list of them")
+    for query in queries or ():
+        problem = search.query_problem(query)
+        if problem is not None:
+            raise InputError(problem)
     search.check(snapshot, queries or (), Request(k, "late"))
     if not snapshot.passages:
         raise InputError(f"the index at {snapshot.store.folder} is empty; add documents first")
