@@ -77,7 +77,12 @@ def test_no_module_outside_torch_country_loads_anything_heavy() -> None:
 
     What stands behind another library's interface is looked at where that library is installed.
     """
-    country = ("retrieval.train", "retrieval.encoders.", "retrieval.indexes.gpu.", "retrieval.integrations.")
+    country = (
+        "retrieval.train",
+        "retrieval.encoders.",
+        "retrieval.indexes.gpu.",
+        "retrieval.integrations.",
+    )
     light = [name for name in module_names() if not name.startswith(country)]
     assert len(light) > 20
     assert not loaded_by("import " + ", ".join(light)).intersection(HEAVY)

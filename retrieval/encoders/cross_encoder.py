@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import Folder, open_folder
 from retrieval.encoders.comparing import checked_query, ranked
-from retrieval.encoders.tokenization import clean
 from retrieval.errors import CheckpointError
 from retrieval.types import Ranked
 
@@ -50,6 +49,8 @@ class CrossEncoder:
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         """Of (query, text) pairs: f32 [n], higher is better; the scale is the model's own."""
+        from retrieval.encoders.tokenization import clean
+
         read = [(clean(query), clean(text)) for query, text in pairs]
         order = sorted(range(len(read)), key=lambda at: len(read[at][0]) + len(read[at][1]))
         made = np.zeros(len(read), np.float32)

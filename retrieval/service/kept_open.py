@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from retrieval.store.schema import DATABASE
 
 _Stamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of change of the database and of what is not yet merged into it."""
+
+_SETTLED_NS = 1_000_000_000
+"""What changed so short a time ago may change once more and look the same."""
 
 
 class KeptOpen:
@@ -32,6 +36,7 @@ class KeptOpen:
         self._lock = threading.Lock()
         self._index: Index | None = None
         self._stamp: _Stamp = ()
+        self._settled = False
         self._users: dict[int, int] = {}  # by `id` of the Index: how many requests use it
         self._left: dict[int, Index] = {}  # replaced, and still used
 
@@ -87,7 +92,7 @@ class KeptOpen:
                 self._index = None
                 self._leave(before)
             raise IndexNotFound(f"no index at {self.folder}; make one with `retrieval index PATH`")
-        if before is not None and stamp == self._stamp:
+        if before is not None and stamp == self._stamp and self._settled:
             return before
         if before is not None and stamp[0][0] == self._stamp[0][0]:
             before.refresh()
@@ -97,6 +102,9 @@ class KeptOpen:
             if before is not None:
                 self._leave(before)
         self._index, self._stamp = index, stamp
+        # A commit is written before it is seen: it was perhaps looked at in between, and a clock of
+        # files ticks every few milliseconds.
+        self._settled = time.time_ns() - max(it[2] for it in stamp) > _SETTLED_NS
         return index
 
     def _leave(self, index: Index) -> None:

@@ -11,6 +11,7 @@ import retrieval.sync
 from retrieval.documents import ReadOptions
 from retrieval.index import Index
 from retrieval.sync import SyncProgress, sync
+from retrieval.sync.labels import Labeller
 from retrieval.types import COMPRESSING, Embeddings, LateOptions, ProgressUpdate
 
 from .fake_encoder import FakeEncoder
@@ -57,7 +58,7 @@ def test_progress_is_of_what_is_encoded(
 
 def test_progress_tells_of_compression() -> None:
     seen: list[SyncProgress] = []
-    run = retrieval.sync.run.Run(ReadOptions(), seen.append)
+    run = retrieval.sync.run.Run(ReadOptions(), Labeller(()), seen.append)
     run.advance(ProgressUpdate(COMPRESSING, 3, 9, "token vectors"))
     run.advance(ProgressUpdate(COMPRESSING, 9, 9, "token vectors"))
     told = [(now.stage, now.done, now.total) for now in seen]

@@ -21,10 +21,15 @@ def unit(rng: np.random.Generator, n: int, dim: int) -> NDArray[np.float32]:
 
 
 def stored(segment: DenseSegment, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The segment's vectors, which differ from those written by half a step of 127 at most."""
+    """The segment's vectors: those written, within half a step of 127 but for their length.
+
+    Each has the length that it was given, to which its rounded components are stretched.
+    """
     kept = segment.vectors(segment.ids)
     steps = np.abs(vectors).max(axis=1, initial=0, keepdims=True) / 127
-    assert (np.abs(kept - vectors) <= steps * 0.501).all()
+    assert (np.abs(kept - vectors) <= steps * 0.501 + 0.02 * np.abs(vectors)).all()
+    lengths = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths, rtol=1e-5)
     return kept
 
 

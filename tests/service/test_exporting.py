@@ -170,9 +170,9 @@ def test_an_export_that_fails_leaves_nothing(
     assert not list(tmp_path.glob("made*"))
 
 
-def test_vectors_are_finite_and_of_unit_length(index: Index) -> None:
+def test_vectors_are_finite_and_about_of_unit_length(index: Index) -> None:
     for row in rows(index):
         assert row.dense is not None
         assert row.tokens is not None
-        assert math.isclose(float(np.linalg.norm(row.dense)), 1, abs_tol=1e-3)
+        assert math.isclose(float(np.linalg.norm(row.dense)), 1, abs_tol=1e-2)
         assert np.isfinite(row.tokens).all()

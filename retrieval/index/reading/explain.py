@@ -28,6 +28,9 @@ def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
         InputError: the query is empty, or `hits` holds something else than hits.
         EncoderError: the index has no token vectors.
     """
+    problem = search.query_problem(query)
+    if problem is not None:
+        raise InputError(problem)
     search.check(snapshot, [query], Request(retriever="lexical"))
     for hit in hits:
         if not isinstance(hit, Hit):

@@ -117,8 +117,13 @@ def merge_dense(
 
 
 def _quantised(vectors: NDArray[np.float32]) -> Iterator[Rows]:
+    """Codes, and scales that keep the length of each vector: no cosine comes out above 1."""
     for start in range(0, len(vectors), BLOCK):
-        yield quantise(vectors[start : start + BLOCK])
+        block = vectors[start : start + BLOCK]
+        codes, scales = quantise(block)
+        lengths = np.linalg.norm(codes.astype(np.float32), axis=1)
+        np.divide(np.linalg.norm(block, axis=1), lengths, out=scales, where=lengths > 0)
+        yield codes, scales
 
 
 def _write(

@@ -103,7 +103,7 @@ def source(how: Written, statements: int = 40) -> str:
 
 
 def test_every_language_of_code_is_tried() -> None:
-    data = {"json", "php_only", "toml", "tsx", "yaml"}
+    data = {"css", "json", "php_only", "sql", "toml", "tsx", "yaml"}
     assert known() - data <= set(LANGUAGES)
     for language in known():
         assert grammar_of(language) is not None
