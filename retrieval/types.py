@@ -206,15 +206,18 @@ class LateOptions:
         InputError: a value is none of these, or `list_passages` is below `exact_passages`.
     """
 
-    exact_passages: int | None = None
+    exact_passages: int | None = 10_000
     list_passages: int = 50_000
-    bits: Literal[2, 4] = 2
+    bits: Literal[2, 4] = 4
     pooling: int = 1
 
     @classmethod
     def small(cls) -> LateOptions:
-        """Those of a small index: of token vectors that are alike in twos, one is kept."""
-        return cls(pooling=2)
+        """Those of a small index, in which less is found by token vectors.
+
+        Token vectors that are alike in twos are one; beyond 1,000 passages they have 2 bits.
+        """
+        return cls(exact_passages=None, bits=2, pooling=2)
 
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):

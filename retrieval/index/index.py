@@ -118,8 +118,8 @@ class Index(Searching, Changing, Listing):
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
             passage_tokens: the longest passage.
             late: how token vectors are kept; None is `LateOptions()`.
-            small: whether, where `late` is None, it is `LateOptions.small()`: half as
-                many token vectors, which find a little less.
+            small: whether, where `late` is None, it is `LateOptions.small()`: in which
+                late interaction finds less.
             long_context: whether the passages of a document are read together with their
                 neighbours, which is slower and finds more in long prose.
             memory: bytes that compressing token vectors may take.

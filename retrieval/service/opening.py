@@ -27,6 +27,7 @@ def open_or_create(
     encoder: str | None = None,
     passage_tokens: int | None = None,
     late: Mapping[str, int | None] | None = None,
+    small: bool = False,
     long_context: bool | None = None,
     memory: int = LATE_MEMORY,
     shared: bool | None = None,
@@ -38,6 +39,7 @@ def open_or_create(
         encoder: folder or Hub id; None is what the index was built with, or the embedded model.
         passage_tokens: longest passage; None is what the index has, or `PASSAGE_TOKENS`.
         late: fields of LateOptions by name; None is what the index has, or the default.
+        small: whether the default is `LateOptions.small()`, as it is made or was.
         long_context: whether passages are read with their neighbours; None is what the index has,
             or not.
         memory: bytes that compressing token vectors may take.
@@ -52,7 +54,7 @@ def open_or_create(
         index = Index.open(folder, encoder=encoder, memory=memory)
     except IndexNotFound:
         length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
-        options = LateOptions(**given)
+        options = replace(LateOptions.small() if small else LateOptions(), **given)
         return Index.create(
             folder,
             encoder=encoder,
@@ -64,6 +66,9 @@ def open_or_create(
         )
     try:
         status = index.status()
+        if small:
+            usual = LateOptions.small()
+            given = {"bits": usual.bits, "pooling": usual.pooling} | given
         replace(status.late, **given)  # a value that no index has is refused as such
         own = {"passage_tokens": passage_tokens, "long_context": long_context}
         given |= {name: value for name, value in own.items() if value is not None}

@@ -176,6 +176,6 @@ def test_options_that_are_damaged_on_disk(tmp_path: Path, encoder: FakeEncoder, 
 
 def test_a_small_index_pools(tmp_path: Path, encoder: FakeEncoder) -> None:
     with Index.create(tmp_path / "small", encoder=encoder, small=True) as index:
-        assert index.status().late == LateOptions.small() == LateOptions(pooling=2)
+        assert index.status().late == LateOptions.small()
     with Index.create(tmp_path / "own", encoder=encoder, small=True, late=OPTIONS) as index:
         assert index.status().late == OPTIONS

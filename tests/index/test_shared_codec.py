@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,15 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield place
 
 
+SMALL = LateOptions(exact_passages=None, bits=2)
+
+
 def codecs(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "segments").glob("*-codec"))
 
 
 def test_what_comes_after_the_first_compression_is_compressed_at_once(folder: Path) -> None:
-    with create(folder, LateOptions()) as index:
+    with create(folder, SMALL) as index:
         index.add(documents(0, 20))
         assert (index.status().regimes, codecs(folder)) == ({"exact": 20}, [])
         index.add(documents(20, 21))
@@ -59,7 +63,7 @@ def test_what_comes_after_the_first_compression_is_compressed_at_once(folder: Pa
 
 
 def test_one_document_more_rewrites_nothing(folder: Path) -> None:
-    with create(folder, LateOptions()) as index:
+    with create(folder, SMALL) as index:
         index.add(documents(0, 40))
         paths = [path for path in folder.glob("segments/*-[vc]*/**/*") if path.is_file()]
         before = {path: path.stat().st_ino for path in paths}
@@ -77,7 +81,7 @@ def test_an_outgrown_codec_is_narrowed_by_another(
     """What is stored stays; centroids of what is there now narrow it, and are trained again."""
     monkeypatch.setattr("retrieval.indexes.late.narrowing.CANDIDATES", 8)
     monkeypatch.setattr("retrieval.indexes.late.narrowing.SCANNED", 0)
-    with create(folder, LateOptions(list_passages=100)) as index:
+    with create(folder, replace(SMALL, list_passages=100)) as index:
         expected = documents(0, 30)
         index.add(expected)
         (first,) = late_segments(folder)
@@ -106,7 +110,7 @@ def test_an_outgrown_codec_is_narrowed_by_another(
 @pytest.mark.parametrize("name", ["late.centroids.npy", "late.rotation.npy", "late.codec.json"])
 def test_a_damaged_codec_is_named(folder: Path, name: str) -> None:
     encoder = FakeEncoder()
-    with create(folder, LateOptions()) as index:
+    with create(folder, SMALL) as index:
         index.add(documents(0, 40))
         (codec,) = codecs(folder)
     path = folder / "segments" / codec / name

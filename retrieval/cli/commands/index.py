@@ -59,7 +59,7 @@ def index(
         typer.Option(
             "--bits",
             metavar="N",
-            help="Bits of a component of a compressed token vector: 2 or 4; 2 if not given.",
+            help="Bits of a component of a compressed token vector: 2 or 4; 4 if not given.",
         ),
     ] = None,
     pooling: Annotated[
@@ -74,8 +74,8 @@ def index(
         bool,
         typer.Option(
             "--small",
-            help="Make a new index with half as many token vectors, which find a little less: "
-            "--pooling 2.",
+            help="Make a small new index, in which late interaction finds less: --bits 2 and "
+            "--pooling 2, from 1000 passages on.",
         ),
     ] = False,
     exact_passages: Annotated[
@@ -83,7 +83,7 @@ def index(
         typer.Option(
             "--exact-passages",
             metavar="N",
-            help="Passages up to which token vectors stay uncompressed; 1000 if not given.",
+            help="Passages up to which token vectors stay uncompressed; 10000 if not given.",
         ),
     ] = None,
     list_passages: Annotated[
@@ -191,7 +191,6 @@ def index(
     from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, not_left_empty, open_or_create
-    from retrieval.types import LateOptions
 
     named = paths or []
     if named:
@@ -221,7 +220,7 @@ def index(
         return
     late = {
         "bits": bits,
-        "pooling": LateOptions.small().pooling if small and pooling is None else pooling,
+        "pooling": pooling,
         "exact_passages": exact_passages,
         "list_passages": list_passages,
     }
@@ -233,6 +232,7 @@ def index(
             encoder=encoder,
             passage_tokens=passage_tokens,
             late=late,
+            small=small,
             long_context=long_context,
             memory=memory << 20,
             shared=shared,
