@@ -208,7 +208,8 @@ def connect(
             f"delete {folder} and index again"
         )
     if not _is_file(path):
-        if path.exists() and not path.is_dir():
+        # It may be made just now: what is there by the second look is looked at again.
+        if path.exists() and not path.is_dir() and not _is_file(path):
             raise IndexCorrupted(f"{path} is no regular file; delete {folder} and index again")
         if _has_segments(folder):
             raise IndexCorrupted(
