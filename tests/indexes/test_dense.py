@@ -294,6 +294,17 @@ def test_a_query_is_not_rounded_to_8_bits(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores, [0.501, 0.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1e15, 1e36])
+def test_vectors_of_any_length_are_kept(tmp_path: Path, size: float) -> None:
+    """Also where the square of a component is no number of 32 bits."""
+    vectors = (unit(np.random.default_rng(0), 5, 16) * size).astype(np.float32)
+    write_dense(tmp_path, np.arange(5), vectors)
+    kept = DenseSegment.open(tmp_path).vectors(np.arange(5)).astype(np.float64)
+    assert (np.abs(kept - vectors) <= 0.01 * size).all()
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths, rtol=1e-6)
+
+
 def copies(*parts: object) -> NDArray[np.float32]:
     """Vectors of passages of several segments, in turn: a segment and ids, again and again."""
     pairs = zip(parts[::2], parts[1::2], strict=True)

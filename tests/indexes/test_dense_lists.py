@@ -100,7 +100,6 @@ def test_the_lists_nearest_to_a_query_hold_nearly_all_of_the_best(
     segment = build(tmp_path, clustered(rng, 6000, 16, 60), np.full(3000, 2))
     monkeypatch.setattr(segments, "PROBED", 1500)
     queries = clustered(rng, 50, 16, 60)
-    exact = segment.search(queries, 10, exhaustive=True)
     for share in (None, 0.6):
         allowed = None if share is None else rng.random(3000) < share
         exact = segment.search(queries, 10, allowed, exhaustive=True)

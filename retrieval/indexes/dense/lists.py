@@ -9,7 +9,7 @@ passage's after another's: `dense.places.npy` i32 [r] says where the vector of a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes.arrays import CURE, open_array, write_array
+from retrieval.indexes.assignment import Assigner
+from retrieval.indexes.clustering import draw, k_means
 from retrieval.indexes.dense.products import GROUP, Queries, group_size
 from retrieval.indexes.dense.scan import Scan
-from retrieval.indexes.late.assignment import Assigner
-from retrieval.indexes.late.training import draw, k_means
 
 CENTROIDS = "dense.centroids.npy"
 CENTROID_SCALES = "dense.centroid_scales.npy"
@@ -65,16 +65,32 @@ class Centroids:
         """Whether they are enough for so many vectors."""
         return vectors < GROWTH * _trained_for(len(self.codes))
 
-    def nearest(self, codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.uint16]:
-        """The centroid that each vector, codes i8 [t, d] times scales f32 [t], is nearest to."""
+    def assigner(self) -> Callable[[NDArray[np.int8], NDArray[np.float32]], NDArray[np.uint16]]:
+        """What finds the nearest centroids, u16 [t], of codes i8 [t, d] with scales f32 [t].
+
+        Made once for many blocks: it groups the centroids first, if they are many.
+        """
         unit = self.scales[0]
-        vectors = codes * (scales / unit)[:, None]
-        if group_size(codes.shape[1]) > 1:  # the kernel takes such vectors
-            return Assigner(self.codes)(np.clip(np.rint(vectors), -127, 127).astype(np.int8))
+        if group_size(self.codes.shape[1]) > 1:  # the kernel takes such vectors
+            assign = Assigner(self.codes)
+
+            def by_kernel(
+                codes: NDArray[np.int8], scales: NDArray[np.float32]
+            ) -> NDArray[np.uint16]:
+                vectors = codes * (scales / unit)[:, None]
+                return assign(np.clip(np.rint(vectors), -127, 127).astype(np.int8))
+
+            return by_kernel
         centroids = self.codes.astype(np.float32)
-        distances = np.square(centroids).sum(axis=1) - 2 * (vectors @ centroids.T)
-        nearest: NDArray[np.uint16] = distances.argmin(axis=1).astype(np.uint16)
-        return nearest
+        squares = np.square(centroids).sum(axis=1)
+
+        def plain(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.uint16]:
+            vectors = codes * (scales / unit)[:, None]
+            distances = squares - 2 * (vectors @ centroids.T)
+            nearest: NDArray[np.uint16] = distances.argmin(axis=1).astype(np.uint16)
+            return nearest
+
+        return plain
 
 
 @dataclass(frozen=True, slots=True)

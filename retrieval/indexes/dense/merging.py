@@ -57,6 +57,7 @@ class Merging:
     def lists(self, centroids: Centroids) -> NDArray[np.uint16]:
         """The list of each row, u16 [r]; of those that have one by the same centroids, that."""
         found = np.empty(len(self), np.uint16)
+        nearest = centroids.assigner()
         for number, (segment, _) in enumerate(self.parts):
             first, last = self._bounds[number : number + 2].tolist()
             own, places = segment.lists, self._places[number]
@@ -64,7 +65,7 @@ class Merging:
                 found[first:last] = own.lists_of(places)
                 continue
             for start in range(0, len(places), BLOCK):
-                part = centroids.nearest(*segment.stored_at(places[start : start + BLOCK]))
+                part = nearest(*segment.stored_at(places[start : start + BLOCK]))
                 found[first + start : first + start + len(part)] = part
         return found
 

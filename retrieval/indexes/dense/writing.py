@@ -30,7 +30,7 @@ from retrieval.indexes.dense.segment import (
     DenseSegment,
     offsets_problem,
 )
-from retrieval.indexes.late.query import quantise
+from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of
 
 FLOATS = "dense.vectors.npy"
@@ -117,12 +117,14 @@ def merge_dense(
 
 
 def _quantised(vectors: NDArray[np.float32]) -> Iterator[Rows]:
-    """Codes, and scales that keep the length of each vector: no cosine comes out above 1."""
+    """Codes, and scales that keep the length of each vector: no cosine is above 1 by rounding."""
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
         codes, scales = quantise(block)
-        lengths = np.linalg.norm(codes.astype(np.float32), axis=1)
-        np.divide(np.linalg.norm(block, axis=1), lengths, out=scales, where=lengths > 0)
+        divisors = np.where(scales > 0, scales, 1)[:, None]
+        # Both lengths in steps of the codes: squares of the vectors' own could leave f32's range.
+        kept = np.linalg.norm(codes.astype(np.float32), axis=1)
+        scales *= np.linalg.norm(block / divisors, axis=1) / np.maximum(kept, 1)
         yield codes, scales
 
 

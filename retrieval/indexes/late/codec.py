@@ -30,7 +30,7 @@ from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.regular import read_regular
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, make_folder, open_array, sync_folder, write_array
-from retrieval.indexes.late.assignment import Assigner
+from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
 
 CENTROIDS = "late.centroids.npy"

@@ -36,7 +36,8 @@ from retrieval.indexes.late.passages import (
     open_passages,
     write_passages,
 )
-from retrieval.indexes.late.query import LateQuery, quantise
+from retrieval.indexes.late.query import LateQuery
+from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of
 
 CODES = "late.codes.npy"

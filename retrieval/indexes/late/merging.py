@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
+from retrieval.indexes.clustering import draw
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
@@ -90,7 +91,7 @@ def train_codec(
                 yield segment.vectors_of(part)
 
     fit = max(1, memory // (4 * dim * _COPIES))
-    sample = training.draw(blocks(), tokens, min(wanted, fit), dim)
+    sample = draw(blocks(), tokens, min(wanted, fit), dim)
     return training.train(sample, tokens, bits=bits)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_query
+from retrieval.indexes.quantising import quantise
 
 MOST_TOKENS = (1 << 16) - 1
 """Of a query: a passage's approximate score, a sum over them, is a u16."""
@@ -70,15 +71,3 @@ def prepare(vectors: ArrayLike, dim: int, weights: ArrayLike | None = None) -> L
             raise InputError("a query token's weight is negative, NaN or infinite; give 0 or more")
     codes, scales = quantise(rows)
     return LateQuery(rows, codes, scales, counts)
-
-
-def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Codes i8 [T, d] and scales f32 [T] with codes * scales close to the vectors f32 [T, d].
-
-    The largest component becomes ±127, which moves a dot product of unit vectors by 0.0005 on
-    average and 0.005 at most (48 to 128 dimensions, measured).
-    """
-    scales = np.abs(vectors).max(axis=1, initial=0.0) / np.float32(127)
-    divisor = np.where(scales > 0, scales, 1)  # a zero vector has scale 0 and codes 0
-    codes = np.clip(np.rint(vectors / divisor[:, None]), -127, 127)
-    return codes.astype(np.int8), scales.astype(np.float32)

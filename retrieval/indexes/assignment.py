@@ -1,7 +1,7 @@
-"""The nearest centroid of each token; for many centroids, among those that can be near.
+"""The nearest centroid of each vector; for many centroids, among those that can be near.
 
-One token against K centroids costs K * d multiplications, most of what compressing costs. From
-some thousands of centroids on these are put in groups, and a token is compared with the groups'
+One vector against K centroids costs K * d multiplications, most of what compressing costs. From
+some thousands of centroids on these are put in groups, and a vector is compared with the groups'
 centres, then with the eighth of all centroids that lies nearest to its group's. That finds the
 nearest in 99.7 % of cases at 16,384 centroids, and else one almost as near, in two fifths of the
 time (measured).
