@@ -26,6 +26,8 @@ from retrieval.types import Document
 
 from .fake_encoder import FakeEncoder
 
+Texts = dict[str, str]
+
 EVENTS = {"open", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.rename", "sqlite3.connect"}
 
 
@@ -45,6 +47,12 @@ def perform(index: Index, work: dict[str, Any]) -> None:
         index.delete(work["delete"])
     else:
         index.compact()
+
+
+def after(texts: Texts, work: dict[str, Any]) -> Texts:
+    """The documents once an operation is committed."""
+    left = {id: text for id, text in texts.items() if id not in work.get("delete", [])}
+    return left | work.get("add", {})
 
 
 def write(folder: str, seed: int, die_at: int | None) -> None:

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,11 +19,10 @@ import retrieval
 from retrieval.index import Index
 
 from .fake_encoder import FakeEncoder
+from .killed_writer import Texts, after
 
 KILLS = 100
 SEED = 20240607
-
-Texts = dict[str, str]
 
 
 @pytest.fixture
@@ -68,12 +66,6 @@ def killed_run(writers: subprocess.Popen[str], folder: Path, rng: random.Random)
             return lines
         lines.append(line)
     raise AssertionError("the process that starts the writers ended")
-
-
-def after(texts: Texts, work: dict[str, Any]) -> Texts:
-    """The documents once an operation is committed."""
-    left = {id: text for id, text in texts.items() if id not in work.get("delete", [])}
-    return left | work.get("add", {})
 
 
 def read_back(index: Index) -> Texts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from retrieval.errors import InputError
+from retrieval.errors import InputError, MissingDependency, StorageError
 from retrieval.index import Index
 from retrieval.service.exporting import export, rows
 from retrieval.types import Document
@@ -144,6 +145,29 @@ def test_wrong_input(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_table_among_many_is_not_written_over(index: Index, tmp_path: Path) -> None:
+    lancedb = pytest.importorskip("lancedb")
+    database = lancedb.connect(str(tmp_path / "l"))
+    for n in range(12):  # a list of their names stops at ten
+        database.create_table(f"t{n:02}", data=[{"kept": n}])
+    with pytest.raises(InputError, match="has a table 't11' already"):
+        export(index, "lancedb", str(tmp_path / "l"), name="t11")
+    assert database.open_table("t11").to_arrow().to_pylist() == [{"kept": 11}]
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1", "not an address://x"])
+def test_a_server_that_does_not_answer(index: Index, target: str) -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(StorageError, match="did not take the passages"):
+        export(index, "qdrant", target)
+
+
+def test_a_library_that_is_not_there(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    with pytest.raises(MissingDependency, match="needs lancedb; pip install lancedb"):
+        export(index, "lancedb", "somewhere")
+
+
 @pytest.mark.parametrize("system", ["parquet", "vespa"])
 def test_what_is_there_is_not_written_over(index: Index, tmp_path: Path, system: str) -> None:
     target = tmp_path / "taken"
@@ -165,7 +189,7 @@ def test_an_export_that_fails_leaves_nothing(
         return real(id)
 
     monkeypatch.setattr(index, "get", fail)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"did not take the passages \(Input/output error\)"):
         export(index, system, str(tmp_path / "made"))
     assert not list(tmp_path.glob("made*"))
 

@@ -147,11 +147,11 @@ def replaced(numbers: range, tally: Tally, scratch: Path) -> None:
     _run(REPLACED, numbers, tally, scratch)
 
 
-FLIPS = Stage("flips", "a bit of a file is another", target=10_000, batch=500, run=flips)
+FLIPS = Stage("flips", "a bit of a file is another", target=10_000, batch=100, run=flips)
 REPLACES = Stage(
     "files",
     "a file is cut, lengthened, emptied, removed, overwritten, swapped, a link, a pipe, a folder",
     target=2_000,
-    batch=200,
+    batch=100,
     run=replaced,
 )

@@ -170,7 +170,7 @@ CALLS = Stage(
     "calls",
     "the n-th call on a file of the index fails, or it and all after it",
     target=30_000,
-    batch=500,
+    batch=100,
     run=partial(_run, [error for error in ERRORS if error != "killed"]),
 )
 
@@ -178,6 +178,6 @@ KILLS = Stage(
     "kills",
     "the process is killed before its n-th call on a file of the index",
     target=4_000,
-    batch=500,
+    batch=100,
     run=partial(_run, ["killed"]),
 )

@@ -158,6 +158,6 @@ STAGE = Stage(
     "inputs",
     "damaged files through every reader; filters and queries that nobody would write",
     target=100_000,
-    batch=1000,
+    batch=200,
     run=run,
 )

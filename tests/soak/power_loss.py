@@ -15,7 +15,7 @@ from retrieval.errors import IndexNotFound, RetrievalError
 from retrieval.index import Index
 
 from ..index.fake_encoder import FakeEncoder
-from ..index.test_kill import after
+from ..index.killed_writer import after
 from .disk_model import Disk, Record, read_trace
 from .interposing import build
 from .operations import Texts, wrong
@@ -107,6 +107,6 @@ STAGE = Stage(
     "power",
     "power cut after each record of a trace: what was not forced to the disk is lost or torn",
     target=10_000,
-    batch=500,
+    batch=100,
     run=run,
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from retrieval.index import Index
 
 from ..index.fake_encoder import FakeEncoder
-from ..index.test_concurrency import generation, read_until, write_rounds
+from ..index.generations import generation, read_until, write_rounds
 from .stages import Stage, Tally, python_path
 
 COMMITS = 6

@@ -6,7 +6,7 @@ import select
 import sys
 from pathlib import Path
 
-from ..index.test_concurrency import read_until
+from ..index.generations import read_until
 
 
 def ended() -> bool:

@@ -35,6 +35,6 @@ STAGE = Stage(
     "sequences",
     f"sequences of up to {STEPS} calls give what a dictionary and exact search give",
     target=400,
-    batch=20,
+    batch=5,
     run=run,
 )

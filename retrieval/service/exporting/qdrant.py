@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from retrieval.errors import InputError, StorageError
+from retrieval.errors import InputError, RetrievalError
 from retrieval.service.exporting.rows import Row, in_batches
-from retrieval.service.exporting.systems import Shape
+from retrieval.service.exporting.systems import Shape, unwritten
 
 _AT_ONCE = 64
 """Points of a request: with token vectors some 5 MB."""
@@ -21,32 +21,37 @@ def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
     Dense vectors are of unit length, so their dot product is the cosine; the dot product of token
     vectors keeps the weights of a query's tokens.
     """
-    from qdrant_client import QdrantClient
     from qdrant_client.http.exceptions import ApiException
 
-    client: Any = (
-        QdrantClient(url=target, api_key=os.environ.get("QDRANT_API_KEY"))
-        if "://" in target
-        else QdrantClient(path=target)
-    )
     try:
-        if client.collection_exists(shape.name):
-            raise InputError(
-                f"{target} has a collection {shape.name!r} already; choose another --name, "
-                "or delete it"
-            )
-        client.create_collection(shape.name, vectors_config=_vectors(shape))
+        client = _client(target)
         try:
-            for some in in_batches(rows, _AT_ONCE):
-                client.upsert(shape.name, points=[_point(row) for row in some])
-        except BaseException:
-            client.delete_collection(shape.name)
-            raise
-    except ApiException as error:
-        said = " ".join(str(error).split())[:200]
-        raise StorageError(f"{target} did not take the passages ({said})") from error
-    finally:
-        client.close()
+            if client.collection_exists(shape.name):
+                raise InputError(
+                    f"{target} has a collection {shape.name!r} already; choose another --name, "
+                    "or delete it"
+                )
+            client.create_collection(shape.name, vectors_config=_vectors(shape))
+            try:
+                for some in in_batches(rows, _AT_ONCE):
+                    client.upsert(shape.name, points=[_point(row) for row in some])
+            except BaseException:
+                client.delete_collection(shape.name)
+                raise
+        finally:
+            client.close()
+    except RetrievalError:
+        raise
+    except (ApiException, ValueError, RuntimeError) as error:
+        raise unwritten(target, error) from error
+
+
+def _client(target: str) -> Any:
+    from qdrant_client import QdrantClient
+
+    if "://" in target:
+        return QdrantClient(url=target, api_key=os.environ.get("QDRANT_API_KEY"))
+    return QdrantClient(path=target)
 
 
 def _vectors(shape: Shape) -> dict[str, Any]:

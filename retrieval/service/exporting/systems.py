@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from retrieval.errors import InputError, RetrievalError
+from retrieval.errors import InputError, MissingDependency, StorageError
 from retrieval.index import Index
 from retrieval.indexes import Where
 from retrieval.service.exporting.rows import Row, rows
@@ -54,44 +54,24 @@ class ExportReport:
     encoder: str
 
 
-@dataclass(frozen=True, slots=True)
-class System:
-    """Where its writer is found, and what it needs.
-
-    Attributes:
-        takes: what its target is, for people.
-        package: the library that it needs, or None.
-    """
-
-    takes: str
-    package: str | None = None
-
-    def writer(self, name: str) -> Writer:
-        """Load the module of the system's name, which has one function `write`.
-
-        Raises:
-            InputError: the library is not installed.
-        """
-        if self.package is not None:
-            try:
-                importlib.import_module(self.package.replace("-", "_"))
-            except ModuleNotFoundError as error:
-                raise InputError(
-                    f"an export to {name} needs {self.package}; pip install {self.package}"
-                ) from error
-        module = importlib.import_module(f"retrieval.service.exporting.{name}")
-        found: Writer = module.write
-        return found
-
-
-SYSTEMS: Mapping[str, System] = MappingProxyType(
-    {
-        "parquet": System("a file that is made", "pyarrow"),
-        "vespa": System("a folder that is made: a schema and its documents"),
-        "lancedb": System("the folder or address of a database", "lancedb"),
-        "qdrant": System("a server's address, or a folder for its local mode", "qdrant-client"),
-    }
+SYSTEMS: Mapping[str, str | None] = MappingProxyType(
+    {"parquet": "pyarrow", "vespa": None, "lancedb": "lancedb", "qdrant": "qdrant-client"}
 )
+"""The library that each system's module needs, as it is installed."""
+
+
+def _writer(system: str) -> Writer:
+    """Load the module of the system's name, which has one function `write`."""
+    package = SYSTEMS[system]
+    try:
+        if package is not None:
+            importlib.import_module(package.replace("-", "_"))
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"an export to {system} needs {package}; pip install {package}"
+        ) from error
+    found: Writer = importlib.import_module(f"retrieval.service.exporting.{system}").write
+    return found
 
 
 def export(
@@ -108,14 +88,15 @@ def export(
     Args:
         index: what is read.
         system: one of `SYSTEMS`.
-        target: where it goes, see `System.takes`; nothing that is there is written over.
+        target: where it goes: a file, a folder, or the address of a database; nothing that is
+            there is written over.
         name: of the table, collection or schema that is made.
         where: only passages that fulfil it.
         progress: told how many passages are written.
 
     Raises:
-        InputError: an unknown system, its library is not there, the target is taken, or there is
-            nothing to write.
+        InputError: an unknown system, the target is taken, or there is nothing to write.
+        MissingDependency: the system's library is not installed.
         FilterError: `where` cannot be parsed.
         StorageError: the target cannot be written.
     """
@@ -123,7 +104,7 @@ def export(
         raise InputError(f"system {system!r} is unknown; choose from {', '.join(SYSTEMS)}")
     if not (name.isascii() and name.isidentifier()):
         raise InputError(f"name {name!r} cannot be used; take letters, digits and `_`")
-    write = SYSTEMS[system].writer(system)
+    write = _writer(system)
     status = index.status()
     made = rows(index, where)
     first = next(made, None)
@@ -138,11 +119,15 @@ def export(
     counted = _Counted(first, made, status.passages if where is None else None, progress)
     try:
         write(counted, target, shape)
-    except RetrievalError:
-        raise
     except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror or error})") from error
+        raise unwritten(target, error) from error
     return ExportReport(system, target, name, counted.count, status.encoder)
+
+
+def unwritten(target: str, error: Exception) -> StorageError:
+    """The StorageError for what a system, its library or the disk said."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return StorageError(f"{target} did not take the passages ({said}); nothing was left there")
 
 
 class _Counted:
