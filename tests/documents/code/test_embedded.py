@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from retrieval.documents import workers
+from retrieval.documents.formats import code
 from tests.documents.code.reading import context_of, doc, named, parsed
+from tests.documents.workers import foreign_parsers
 
 VUE = """\
 <template>
@@ -79,3 +82,18 @@ def test_svelte_has_its_script_where_it_stands() -> None:
 )
 def test_a_component_that_is_cut_off_is_read_all_the_same(text: str) -> None:
     parsed(text, "Cut.vue")
+
+
+@pytest.mark.parametrize("line", ["<script>\n", "<script\n", "<style>\n</script>\n"])
+def test_tags_without_their_ends_are_passed_over_once(line: str) -> None:
+    parsed(line * 50_000, "Cut.vue")  # for hours, were the rest of it searched at each
+
+
+def test_a_script_that_ends_its_parser_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "parse_in_worker", foreign_parsers.aborts)
+    deep = f"<script>\nx = {'[' * 200}{']' * 200}\n</script>\n"
+    found = parsed(deep, "Deep.vue")
+    workers.stop()
+    assert found.by_layout
+    (problem,) = found.problems
+    assert "crashed (SIGABRT)" in problem and problem.endswith("cut by its layout")

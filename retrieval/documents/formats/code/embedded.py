@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -17,9 +17,7 @@ from retrieval.documents.outline import Block, Outline, Part, shifted
 
 LANGUAGES = frozenset({"vue", "svelte"})
 
-_ELEMENT = re.compile(
-    r"^<(script|style)\b([^>]*)>(.*?)^</\1\s*>", re.DOTALL | re.IGNORECASE | re.MULTILINE
-)
+_TAG = re.compile(r"^<(/?)(script|style)\b([^>]{0,1000})>", re.IGNORECASE | re.MULTILINE)
 _LANGUAGE = re.compile(r"\blang\s*=\s*[\"']?([\w-]+)")
 _BLANKS = re.compile(r"[ \t]*")
 _TYPESCRIPT = {"ts": "typescript", "tsx": "tsx"}
@@ -39,15 +37,17 @@ def read_component(text: str, language: str, read: Callable[[str, str], Parsed])
     imports: dict[str, None] = {}
     deeper: list[list[list[int]]] = []
     spans: list[tuple[int, int]] = []
+    problems: list[str] = []
     fell_back = False
-    for element in _ELEMENT.finditer(text):
-        start = element.start(3)
-        found = read(element[3], _language_of(element[1].lower(), element[2]))
+    for opened, closed in _elements(text):
+        start = opened.end()
+        found = read(text[start : closed.start()], _language_of(opened[2].lower(), opened[3]))
         fell_back |= found.by_layout
-        spans.append(element.span())
+        problems += found.problems
+        spans.append((opened.start(), closed.end()))
         blocks += [shifted(block, start) for block in found.outline.blocks]
         imports |= dict.fromkeys(found.metadata.get("imports", ()))
-        parts += [Part(element.start(), 1)]
+        parts.append(Part(opened.start(), 1))
         parts += [Part(start + p.start, p.level) for p in found.outline.parts if p.start]
         deeper.append([[start + at for at in cuts] for cuts in found.outline.breaks])
     rest = by_layout(text)
@@ -66,7 +66,18 @@ def read_component(text: str, language: str, read: Callable[[str, str], Parsed])
         ],
         sentences=False,
     )
-    return Parsed(text, "", metadata, outline, by_layout=fell_back)
+    return Parsed(text, "", metadata, outline, problems=tuple(problems), by_layout=fell_back)
+
+
+def _elements(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """The first and last tags of each script and style, in one pass over the text."""
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text):
+        if opened is None:
+            opened = None if tag[1] else tag
+        elif tag[1] and tag[2].lower() == opened[2].lower():
+            yield opened, tag
+            opened = None
 
 
 def _language_of(element: str, attributes: str) -> str:
