@@ -1,7 +1,8 @@
 """Whether a text that came without a name is source code, told by how it begins and a grammar.
 
 What is first after comments has to begin as a language does, and its grammar has to find
-definitions with a body in most of the text: prose, and prose with code in it, is none.
+definitions with a body in most of the text: prose, and prose with code in it, is none. Nor is what
+should not be parsed in this process, see risk.py.
 """
 
 from __future__ import annotations
@@ -27,12 +28,11 @@ def language_of_text(text: str) -> tuple[str, Found] | None:
     head = text[:_HEAD_CHARACTERS].replace("\r\n", "\n")
     comments = _COMMENTS.match(head)
     start = comments.end() if comments else 0
+    likely = [grammar for pattern, grammar in _beginnings() if pattern.match(head, start)]
+    if not likely or risk_of(text.encode("utf-8", "surrogatepass")) != "none":
+        return None
     best: tuple[int, str, Found] | None = None
-    for pattern, grammar in _beginnings():
-        if not pattern.match(head, start):
-            continue
-        if risk_of(text.encode("utf-8", "surrogatepass")) != "none":
-            return None
+    for grammar in likely:
         if found := find(text, [grammar]):
             errors = _errors(text, found)
             if errors is not None and (best is None or errors < best[0]):
