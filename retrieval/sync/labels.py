@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import CheckpointError, InputError
+from retrieval.files.regular import open_regular
 from retrieval.types import Document
 
 if TYPE_CHECKING:
@@ -125,6 +126,10 @@ def _digest(folder: Path) -> str:
     """Hex digest of the files that decide what a classifier says."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _DECISIVE for path in folder.glob(pattern)):
-        with path.open("rb") as file:
-            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+        try:
+            with open_regular(path) as file:
+                own = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
+        digest.update(f"{path.name} {own}".encode())
     return digest.hexdigest()
