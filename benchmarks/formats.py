@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,9 +24,7 @@ from typing import Any
 
 from benchmarks.environment import environment
 from benchmarks.formats_corpus import PEERS, samples, written
-from retrieval.documents.formats import Source, format_of
-from retrieval.documents.formats.format import Parsed
-from tests.documents.corpus.truth import Heading, Score, Truth, words_of
+from tests.documents.corpus.truth import Heading, Score, Truth, parsed, words_of
 
 OURS = "retrieval"
 SHOWN = (OURS, "markitdown", "pandoc")
@@ -35,14 +34,6 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6}) +(.+)")
 
 Corpus = dict[str, list[tuple[Path, Truth]]]
-
-
-def parsed(path: Path) -> list[Parsed]:
-    """What this project reads in a file."""
-    data = path.read_bytes()
-    told = Source(path.name, text_field="goods" if path.suffix == ".jsonl" else None)
-    made = format_of(path.name, data[:8192]).parse(data, told)
-    return [made] if isinstance(made, Parsed) else list(made)
 
 
 def ours(path: Path) -> tuple[str, list[Heading]]:
@@ -127,6 +118,9 @@ def main() -> None:
     parser.add_argument("--manuals", type=Path)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
+    for program in (given.peers, "pandoc", "soffice"):
+        if shutil.which(program) is None:
+            parser.error(f"{program} is not there; it is needed, see formats_peers.py")
     with tempfile.TemporaryDirectory() as name:
         corpus = written(Path(name), given.peers, given.pages) | samples()
         if given.manuals:

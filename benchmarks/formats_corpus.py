@@ -147,19 +147,8 @@ def written(folder: Path, peers: str, most: int) -> dict[str, list[tuple[Path, T
             title = ["--metadata", f"title={page.stem}"] if suffix == "epub" else []
             whole = ["-s"] if suffix in ("fb2", "tei.xml", "jats.xml", "docbook.xml") else []
             target = first / f"{page.stem}.{suffix}"
-            _run(
-                "pandoc",
-                "-f",
-                "gfm",
-                "-t",
-                writer,
-                *whole,
-                *options,
-                *title,
-                str(page),
-                "-o",
-                str(target),
-            )
+            to = ["-t", writer, *whole, *options, *title, "-o", str(target)]
+            commands.append(["pandoc", "-f", "gfm", str(page), *to])
         if tables := truths[page.stem].tables:
             source = folder / f"{page.stem}.json"
             source.write_text(json.dumps(tables))
@@ -171,9 +160,8 @@ def written(folder: Path, peers: str, most: int) -> dict[str, list[tuple[Path, T
         files = map(str, sorted(first.glob(f"*.{made_from}")))
         made = folder / "libreoffice" / (f"{made_from}-pdf" if target.startswith("pdf") else "")
         profile = f"-env:UserInstallation=file://{folder}/profile"
-        _run(
-            "soffice", profile, "--headless", "--convert-to", target, "--outdir", str(made), *files
-        )
+        to = ["--convert-to", target, "--outdir", str(made)]
+        _run("soffice", profile, "--headless", *to, *files)
     kinds = {"xlsx": sheets, "ods": sheets, "xls": sheets, "pptx": slides, "odp": slides}
     found: dict[str, list[tuple[Path, Truth]]] = {}
     for path in sorted(path for path in (*first.iterdir(), *(folder / "libreoffice").rglob("*"))):

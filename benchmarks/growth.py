@@ -81,6 +81,8 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     given = parser.parse_args()
+    if not given.folder.is_dir():
+        parser.error(f"{given.folder} is no folder; give one with files to index")
     started, where = time.monotonic(), environment([])
     notes: list[dict[str, float]] = []
     latest: list[SyncProgress] = []
@@ -91,15 +93,19 @@ def main() -> None:
         if time.monotonic() - started > given.seconds:
             raise KeyboardInterrupt
 
+    def note() -> None:
+        for now in latest:
+            took = {"seconds": time.monotonic() - started, "processor": time.process_time()}
+            counts = {"files": now.files, "passages": now.passages, "tokens": now.tokens}
+            notes.append({**{k: round(v, 1) for k, v in took.items()}, **counts, **memory()})
+        given.result.write_text(json.dumps({**where, "notes": notes}, indent=1) + "\n")
+
     def watch() -> None:
         while not done.wait(EVERY_S):
-            for now in latest:
-                took = {"seconds": time.monotonic() - started, "processor": time.process_time()}
-                counts = {"files": now.files, "passages": now.passages, "tokens": now.tokens}
-                notes.append({**{k: round(v, 1) for k, v in took.items()}, **counts, **memory()})
-                given.result.write_text(json.dumps({**where, "notes": notes}, indent=1) + "\n")
+            note()
 
-    threading.Thread(target=watch, daemon=True).start()
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
     with (
         tempfile.TemporaryDirectory() as folder,
         Index.create(Path(folder) / "index", encoder=RandomVectors()) as index,
@@ -107,7 +113,9 @@ def main() -> None:
     ):
         update(index, [given.folder], progress=progress)
     done.set()
-    print(notes[-1], memory())
+    watching.join()
+    note()
+    print(notes[-1])
 
 
 if __name__ == "__main__":

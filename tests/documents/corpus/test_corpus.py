@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from retrieval.documents.context import Contexts
-from retrieval.documents.formats import Parsed, Source, format_of, formats
-from tests.documents.corpus.truth import FILES, Score, same, truth_of, words_of
+from retrieval.documents.formats import Parsed, format_of, formats
+from tests.documents.corpus.truth import FILES, Score, parsed, same, truth_of, words_of
 
 NAMES = sorted(path.name for path in FILES.iterdir() if path.name != "LICENSE-calamine.md")
 OTHERS = [Path(__file__).parents[1] / folder / "files" for folder in ("office", "pdf")]
@@ -42,13 +42,6 @@ _NUMBER = re.compile(r"^[\d.]+ ")
 _PLACED = "nobody enters the store"
 
 
-def parsed(name: str) -> list[Parsed]:
-    data = (FILES / name).read_bytes()
-    options = Source(name, text_field="goods" if name.endswith(".jsonl") else None)
-    made = format_of(name, data[:8192]).parse(data, options)
-    return [made] if isinstance(made, Parsed) else list(made)
-
-
 def headings(documents: list[Parsed]) -> list[tuple[int, str]]:
     return [
         (section.level, _NUMBER.sub("", section.heading))
@@ -60,7 +53,7 @@ def headings(documents: list[Parsed]) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_words_are_found_in_their_order(name: str) -> None:
-    documents = parsed(name)
+    documents = parsed(FILES / name)
     titles = [made.title for made in documents if made.title not in made.text]
     text = "\n".join([*titles, *(made.text for made in documents)])
     score = Score()
@@ -77,7 +70,9 @@ def test_words_are_found_in_their_order(name: str) -> None:
 def test_headings_are_found_with_their_levels(name: str) -> None:
     wanted = truth_of(FILES / name).headings
     named = {same(words) for _, words in wanted}
-    found = [(level, words) for level, words in headings(parsed(name)) if same(words) in named]
+    found = [
+        (level, words) for level, words in headings(parsed(FILES / name)) if same(words) in named
+    ]
     assert [same(words) for _, words in found] == [same(words) for _, words in wanted]
     levels = [level - found[0][0] for level, _ in found]
     if name.endswith(".man"):  # which has two levels
@@ -88,7 +83,7 @@ def test_headings_are_found_with_their_levels(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("guide-")])
 def test_a_line_of_the_text_is_that_line_of_the_file(name: str) -> None:
-    (made,) = parsed(name)
+    (made,) = parsed(FILES / name)
     at = " ".join(made.text.lower().split("\n")).find(_PLACED)
     assert at >= 0
     number = made.text.count("\n", 0, at)
@@ -119,7 +114,7 @@ def test_a_line_of_the_text_is_that_line_of_the_file(name: str) -> None:
     ],
 )
 def test_a_word_stands_where_it_stood(name: str, words: str, place: str) -> None:
-    (made,) = parsed(name)
+    (made,) = parsed(FILES / name)
     start = made.text.index(words)
     assert str(Contexts(made.text, made.outline).place(start, start + len(words))) == place
 

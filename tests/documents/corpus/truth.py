@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from retrieval.documents.formats import Parsed, Source, format_of
+
 HERE = Path(__file__).parent
 FILES, SOURCES = HERE / "files", HERE / "sources"
 
@@ -83,6 +85,14 @@ class Score:
     def order(self) -> float:
         """Of the pairs of words that follow each other, the share that still does."""
         return self.pairs / max(self.pairs_wanted, 1)
+
+
+def parsed(path: Path) -> list[Parsed]:
+    """What this project reads in a file: its documents."""
+    data = path.read_bytes()
+    told = Source(path.name, text_field="goods" if path.suffix == ".jsonl" else None)
+    made = format_of(path.name, data[:8192]).parse(data, told)
+    return [made] if isinstance(made, Parsed) else list(made)
 
 
 def words_of(text: str) -> list[str]:
