@@ -67,6 +67,13 @@ def retrieval_command(
 
 
 @pytest.fixture
+def indexed(retrieval_command: Retrieval) -> Retrieval:
+    """The same; `docs` was indexed."""
+    assert retrieval_command("index", "docs").code == 0
+    return retrieval_command
+
+
+@pytest.fixture
 def process(folder: Path) -> Callable[..., subprocess.Popen[str]]:
     """`retrieval` in a process of its own, started."""
 

@@ -16,12 +16,6 @@ QUERIES = {"q1": "who takes the lock", "q2": "readers", "q3": "never judged"}
 
 
 @pytest.fixture
-def indexed(retrieval_command: Retrieval) -> Retrieval:
-    assert retrieval_command("index", "docs").code == 0
-    return retrieval_command
-
-
-@pytest.fixture
 def judged(folder: Path) -> tuple[str, ...]:
     """The options that name a file of queries and one of judgements."""
     rows = [json.dumps({"_id": id, "text": text}) for id, text in QUERIES.items()]

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 import retrieval.cli.commands
 import retrieval.cli.program
+from retrieval import __version__
 from retrieval.cli.commands import program_for
 from retrieval.cli.program import app, import_commands
+from tests.cli.conftest import Retrieval
 
 MODULE = '''"""`retrieval greet`."""
 
@@ -85,3 +87,11 @@ def test_a_search_imports_nothing_that_only_writing_needs() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "\n"
+
+
+def test_version_and_help(retrieval_command: Retrieval) -> None:
+    assert retrieval_command("--version").out == f"retrieval {__version__}\n"
+    for arguments in [(), ("--help",), ("-h",)]:
+        shown = retrieval_command(*arguments)
+        assert shown.code == 0
+        assert "Usage: retrieval" in shown.out

@@ -28,12 +28,6 @@ def assert_error(outcome: Outcome, code: int, *parts: str) -> None:
         assert part in outcome.err
 
 
-@pytest.fixture
-def indexed(retrieval_command: Retrieval) -> Retrieval:
-    assert retrieval_command("index", "docs").code == 0
-    return retrieval_command
-
-
 COMMANDS = [("search", "lock"), ("status",), ("delete", "x"), ("compact",)]
 
 

@@ -1,0 +1,171 @@
+import io
+import json
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from retrieval import Hit, TokenMatch
+from tests.cli.conftest import Retrieval
+
+
+def test_search_shows_place_relevance_headings_finders_and_lines(indexed: Retrieval) -> None:
+    found = indexed("search", "who", "comes", "second", "--retriever", "lexical")
+    assert found.code == 0
+    place, relevance, about, finders = found.out.splitlines()[0].split("  ")[1:]
+    assert (place, about, finders) == ("docs/locks.md:7", "Locks > Waiting", "(lexical 1)")
+    assert 0 < float(relevance) < 1
+    assert "    Who comes second is refused." in found.out.splitlines()
+
+
+def test_search_works_from_a_folder_below(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "src" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(folder / "src" / "deep")
+    found = indexed("search", "refused", "-k", 1)
+    assert found.out.startswith("1  ../../docs/locks.md:7  ")
+    assert found.err == "index: ../../.retrieval\n"
+    named = indexed("search", "refused", "-k", 1, "--index", "../../.retrieval")
+    assert (named.out, named.err) == (found.out, "")
+
+
+@pytest.mark.parametrize("retriever", ["lexical", "dense", "late", "hybrid"])
+def test_every_retriever_answers(indexed: Retrieval, retriever: str) -> None:
+    found = json.loads(indexed("search", "refused", "--retriever", retriever, "--json").out)
+    assert len(found) == (1 if retriever == "lexical" else 3)
+    expected = {"lexical", "dense", "late"} if retriever == "hybrid" else {retriever}
+    assert set(found[0]["ranks"]) == expected
+
+
+@pytest.mark.parametrize("retriever", ["late", "hybrid"])
+def test_search_explains(indexed: Retrieval, retriever: str) -> None:
+    arguments = ("search", "second refused", "-k", 2, "--retriever", retriever, "--explain")
+    shown = indexed(*arguments).out
+    assert " -> " in shown
+    hits = json.loads(indexed(*arguments, "--json").out)
+    for hit in hits:
+        assert len(hit["explain"]) == 2
+        assert set(hit["explain"][0]) == {field.name for field in fields(TokenMatch)}
+    plain = json.loads(indexed(*arguments[:-1], "--json").out)
+    assert [hit | {"explain": 0} for hit in plain] == [hit | {"explain": 0} for hit in hits]
+
+
+def test_search_rescores(indexed: Retrieval) -> None:
+    arguments = ("search", "second refused", "--retriever", "late", "--json")
+    plain = json.loads(indexed(*arguments).out)
+    rescored = json.loads(indexed(*arguments, "--rescore", 2).out)
+    assert {hit["document_id"] for hit in rescored} == {hit["document_id"] for hit in plain}
+    assert rescored[0]["score"] == pytest.approx(plain[0]["score"], rel=0.02)
+    assert rescored[0]["score"] != plain[0]["score"]  # of vectors that were not rounded
+    assert rescored[2] == plain[2]
+    refused = indexed("search", "second", "--rescore", 2)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "is for late interaction" in refused.err
+
+
+@pytest.mark.parametrize("retriever", ["lexical", "dense"])
+def test_only_late_interaction_explains(indexed: Retrieval, retriever: str) -> None:
+    refused = indexed("search", "second", "--explain", "--retriever", retriever)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert (
+        f"which '{retriever}' does not use; search with the retriever late or hybrid" in refused.err
+    )
+
+
+def test_search_as_json_lists_hits_with_every_field(indexed: Retrieval) -> None:
+    hits = json.loads(indexed("search", "lock", "--json", "-k", 2).out)
+    named = {field.name for field in fields(Hit)} | {"heading", "symbol", "place"}
+    assert [set(hit) for hit in hits] == [named] * 2
+    assert indexed("search", "zebra", "--retriever", "lexical", "--json").out == "[]\n"
+
+
+def test_search_filters(indexed: Retrieval) -> None:
+    found = indexed("search", "lock", "--where", 'title == "Readers"', "--json")
+    assert {hit["document_id"] for hit in json.loads(found.out)} == {"docs/readers.md"}
+
+
+def test_search_reads_a_query_from_standard_input(
+    indexed: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("who is\nrefused?\n"))
+    assert indexed("search", "-", "-k", 1).out.startswith("1  docs/locks.md:7  ")
+
+
+def test_finding_nothing_is_no_failure(indexed: Retrieval) -> None:
+    found = indexed("search", "zebra", "--retriever", "lexical")
+    assert (found.code, found.out, found.err) == (0, "", "nothing found\n")
+
+
+def test_that_nothing_is_relevant_enough_is_said_in_a_line(indexed: Retrieval) -> None:
+    every = json.loads(indexed("search", "lock", "--json").out)
+    assert every
+    asked = indexed("search", "lock", "--min-relevance", 1)
+    best = every[0]
+    assert best["relevance"] < 1
+    assert (asked.code, asked.out, asked.err) == (
+        0,
+        "",
+        f"nothing has a relevance of 1 or more; the best has {best['relevance']:.2f}: "
+        f"{best['path']}\n",
+    )
+    assert indexed("search", "lock", "--min-relevance", 1, "--json").out == "[]\n"
+    some = indexed("search", "lock", "--min-relevance", best["relevance"], "--json")
+    assert json.loads(some.out)[0] == best
+    beyond = indexed("search", "lock", "--min-relevance", 1.5)
+    assert beyond.code == 2
+
+
+def test_a_file_is_one_hit_and_its_copies_are_folded_unless_asked(
+    indexed: Retrieval, folder: Path
+) -> None:
+    for name in ("one", "two"):
+        (folder / "docs" / f"{name}.md").write_text(
+            f"# Zebras\n\nA zebra has {'stripes ' * 300}.\n\n# Herds\n\nZebras live in herds.\n"
+        )
+    indexed("index", "docs")
+
+    def found(*options: str) -> list[dict[str, object]]:
+        asked = indexed("search", "zebra", "--retriever", "lexical", "--json", *options)
+        return list(json.loads(asked.out))
+
+    passages = len(found())
+    assert passages > 1
+    assert [hit["copy_count"] for hit in found()] == [1] * passages
+    assert [hit["copy_count"] for hit in found("--copies")] == [0] * (2 * passages)
+    (one,) = found("--group", "document")
+    assert len(one["others"]) == passages - 1  # type: ignore[arg-type]
+    assert len(found("--group", "document", "--copies")) == 2
+    shown = indexed("search", "zebra", "--retriever", "lexical").out
+    assert shown.count("\n1  ") + shown.startswith("1  ") == 1
+    assert "the same text in 1 other place: " in shown
+
+
+def test_a_search_says_that_files_have_changed(indexed: Retrieval, folder: Path) -> None:
+    def told() -> str:
+        return indexed("search", "lock", "-k", 1).err
+
+    def long_ago(path: Path) -> None:
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+
+    for path in (folder / "docs").iterdir():
+        long_ago(path)
+    indexed("index")
+    assert told() == ""
+    (folder / "docs" / "locks.md").write_text("# Locks\n\nNobody waits.\n")
+    said = "files have changed since they were indexed: 1 changed, such as docs/locks.md; "
+    assert told() == f"{said}`retrieval index` brings them up to date\n"
+    long_ago(folder / "docs" / "locks.md")
+    indexed("index")
+    assert told() == ""
+    (folder / "docs" / "locks.md").unlink()
+    assert ": 1 gone, such as docs/locks.md; " in told()
+    indexed("index")
+    (folder / "docs" / "new.md").write_text("# New\n")
+    (folder / "docs" / "new.png").write_bytes(b"\x89PNG")
+    assert ": 1 new, such as docs/new.md; " in told()
+    shown = indexed("search", "lock", "--index", ".retrieval", "--json")
+    assert "`retrieval index --index .retrieval` brings" in shown.err
+    assert isinstance(json.loads(shown.out), list)
