@@ -341,29 +341,36 @@ def by_git() -> None:
 
 
 def by_chromium() -> None:
-    """A saved page, and a PDF."""
-    with tempfile.TemporaryDirectory() as folder:
-        base = (
-            "chromium",
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={folder}/profile",
-        )
-        page = Path(tempfile.gettempdir()) / "harbour" / "guide.html"  # a saved page names it
-        page.parent.mkdir(exist_ok=True)
-        shutil.copyfile(FILES / "guide-pandoc.html", page)
-        url = page.as_uri()
-        run(*base, f"--print-to-pdf={FILES / 'guide-chromium.pdf'}", "--no-pdf-header-footer", url)
+    """A PDF, and a page as it is saved from a site, whose address the file names."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadingHTTPServer(
+            ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)
+        ) as site,
+    ):
+        shutil.copyfile(FILES / "guide-pandoc.html", Path(folder, "guide.html"))
+        Thread(target=site.serve_forever, daemon=True).start()
+        url = "http://harbour.example.org/guide.html"
+        options = [
+            "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
+            f"--host-resolver-rules=MAP harbour.example.org 127.0.0.1:{site.server_port}",
+        ]  # fmt: skip
+        printed = FILES / "guide-chromium.pdf"
+        run("chromium", *options, f"--print-to-pdf={printed}", "--no-pdf-header-footer", url)
         script = (
             "import sys; from selenium import webdriver\n"
             "options = webdriver.ChromeOptions()\n"
-            "for one in ('--headless=new', '--no-sandbox'): options.add_argument(one)\n"
+            "for one in sys.argv[3:]: options.add_argument(one)\n"
             "driver = webdriver.Chrome(options=options); driver.get(sys.argv[1])\n"
             "made = driver.execute_cdp_cmd('Page.captureSnapshot', {'format': 'mhtml'})['data']\n"
             "open(sys.argv[2], 'w', newline='').write(made); driver.quit()\n"
         )
-        run(sys.executable, "-c", script, url, FILES / "guide-chromium.mhtml")
+        run(sys.executable, "-c", script, url, FILES / "guide-chromium.mhtml", *options)
+        site.shutdown()
 
 
 MAKERS = {
