@@ -12,5 +12,5 @@ def as_command(main: Callable[[], object]) -> None:
     """Do it; a wrong input ends the process with one line and exit code 1."""
     try:
         main()
-    except RetrievalError as wrong:
+    except (OSError, RetrievalError) as wrong:
         sys.exit(f"error: {wrong}")

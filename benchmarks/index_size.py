@@ -28,11 +28,12 @@ from retrieval.eval.runs import run_documents
 from retrieval.eval.sampling import sampled
 from retrieval.index import Index
 from retrieval.ragged import offsets_of
-from retrieval.types import Embeddings, LateOptions
+from retrieval.types import Embeddings, LateOptions, Retriever
 
 PACKAGES = ("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy", "ir-measures")
 MEASURE = "nDCG@10"
 PASSAGE_TOKENS = 256
+RETRIEVERS: tuple[Retriever, ...] = ("late", "hybrid")
 UNCOMPRESSED = "uncompressed"
 DEFAULT = "default"
 SETTINGS = {
@@ -71,8 +72,8 @@ class Remembering:
     def _all(self, side: str, texts: Sequence[str]) -> Embeddings:
         new = list(dict.fromkeys(text for text in texts if (side, text) not in self._known))
         if new:
-            encode = self._inner.encode_documents if side == "document" else None
-            found = (encode or self._inner.encode_queries)(new)
+            of = self._inner
+            found = (of.encode_documents if side == "document" else of.encode_queries)(new)
             self._known |= {(side, text): _one(found, at) for at, text in enumerate(new)}
         parts = [self._known[side, text] for text in texts]
         return Embeddings(
@@ -123,7 +124,7 @@ def measured(source: str, encoder: Remembering, work: Path, queries: int) -> lis
                 "bytes_by_part": dict(status.bytes_by_part),
                 "segments": status.segments,
             }
-            for retriever in ("late", "hybrid"):
+            for retriever in RETRIEVERS:
                 run = run_documents(index, collection.queries, retriever=retriever, k=10)
                 row[retriever] = means(collection.judgements, run, (MEASURE,))[MEASURE]
         print(row, flush=True)
@@ -134,27 +135,30 @@ def measured(source: str, encoder: Remembering, work: Path, queries: int) -> lis
 def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each setting's means over the collections, and what it loses, in points."""
     found = []
-    collections = {row["collection"] for row in rows}
-    # A token of one setting is a token of the text: what pooling leaves is fewer vectors.
-    tokens = {row["collection"]: row["tokens"] for row in rows if row["setting"] == UNCOMPRESSED}
     full = {row["collection"]: row for row in rows if row["setting"] == UNCOMPRESSED}
+    # A token of one setting is a token of the text: what pooling leaves is fewer vectors.
+    total = sum(row["tokens"] for row in full.values())
     for name in SETTINGS:
         own = [row for row in rows if row["setting"] == name]
-        total = sum(tokens.values())
         found.append(
             {
                 "setting": name,
-                "collections": len(collections),
+                "collections": len(full),
                 "bytes_a_token": sum(row["bytes"] for row in own) / total,
                 "late_bytes_a_token": sum(row["bytes_by_part"]["late"] for row in own) / total,
                 "bytes_over_text": sum(row["bytes"] for row in own)
                 / sum(row["text"] for row in own),
             }
-            | {name: float(np.mean([row[name] for row in own])) for name in ("late", "hybrid")}
             | {
-                f"{name}_lost": 100
-                * float(np.mean([full[row["collection"]][name] - row[name] for row in own]))
-                for name in ("late", "hybrid")
+                retriever: float(np.mean([row[retriever] for row in own]))
+                for retriever in RETRIEVERS
+            }
+            | {
+                f"{retriever}_lost": 100
+                * float(
+                    np.mean([full[row["collection"]][retriever] - row[retriever] for row in own])
+                )
+                for retriever in RETRIEVERS
             }
         )
     return found
@@ -163,7 +167,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def picture(results: dict[str, Any]) -> str:
     """Quality against bytes; the default's mark is hollow."""
     panels = []
-    for retriever in ("hybrid", "late"):
+    for retriever in reversed(RETRIEVERS):
         points = [
             Point(one["bytes_a_token"], one[retriever], filled=one["setting"] != DEFAULT)
             for one in results["means"]
