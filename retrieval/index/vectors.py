@@ -82,14 +82,14 @@ class Compression:
 
     Attributes:
         stored: what they are written by.
-        prober: what they are narrowed by, if that is another codec.
+        coarse_quantiser: what they are narrowed by, if that is another codec.
         lists: whether the segment gets inverted lists.
         memory: bytes that may be taken.
         progress: called after every block of tokens.
     """
 
     stored: StoredCodec
-    prober: StoredCodec | None = None
+    coarse_quantiser: StoredCodec | None = None
     lists: bool = False
     memory: int = LATE_MEMORY
     progress: ProgressCallback | None = None
@@ -168,7 +168,7 @@ class VectorBuffer:
                     offsets,
                     compression.stored.codec,
                     shared=compression.stored.folder,
-                    prober=compression.prober,
+                    coarse_quantiser=compression.coarse_quantiser,
                 )
         self.clear()
 
@@ -205,7 +205,7 @@ def merge_vectors(
             alive,
             lists=compression.lists,
             shared=compression.stored.folder,
-            prober=compression.prober,
+            coarse_quantiser=compression.coarse_quantiser,
             memory=compression.memory,
             progress=compression.progress,
         )

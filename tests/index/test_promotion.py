@@ -205,7 +205,7 @@ def test_vectors_of_2_bits_are_not_stored_a_second_time(folder: Path) -> None:
         index.add(documents(30, 60, words="elsewhere"))
         index.compact()
         (segment,) = late_segments(index.path)
-        assert (segment.codec.key, segment.prober) == (first.codec.key, None)
+        assert (segment.codec.key, segment.coarse_quantiser) == (first.codec.key, None)
         index.add(documents(60, 500))
         index.compact()
         (segment,) = late_segments(index.path)

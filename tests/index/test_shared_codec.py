@@ -85,7 +85,7 @@ def test_an_outgrown_codec_is_narrowed_by_another(
         expected = documents(0, 30)
         index.add(expected)
         (first,) = late_segments(folder)
-        probers: list[str] = []
+        quantisers: list[str] = []
         for last in (499, 1_000, 3_000):
             more = documents(len(expected), last)
             index.add(more)
@@ -93,16 +93,16 @@ def test_an_outgrown_codec_is_narrowed_by_another(
             index.compact()
             (segment,) = late_segments(folder)
             assert (segment.codec.key, segment.regime) == (first.codec.key, "lists")
-            assert segment.prober is not None
-            probers.append(segment.prober.codec.key)
+            assert segment.coarse_quantiser is not None
+            quantisers.append(segment.coarse_quantiser.codec.key)
             assert len(codecs(folder)) == 2
             check_swept(index)
             if last < 1_000:
                 check(index, expected)
-        assert len(set(probers)) == 2
+        assert len(set(quantisers)) == 2
         assert segment.narrowing.trained_tokens == 3_000 * 9
         index.add(documents(3_000, 3_001))
-        assert {s.narrowing.key for s in late_segments(folder)} == {probers[-1]}
+        assert {s.narrowing.key for s in late_segments(folder)} == {quantisers[-1]}
         assert index.measure(["own0x7 own0x7 shared"], k=1, depth=1).recall_at_k == 1
         assert index.verify() == []
 

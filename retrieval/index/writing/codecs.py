@@ -12,8 +12,8 @@ from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_c
 GROWTH = 16
 """Times as many tokens as a codec was trained for: then it has too few centroids by far."""
 
-PROBER_GROWTH = 4
-"""The same of a prober, by which nothing is stored and which is quickly trained."""
+COARSE_GROWTH = 4
+"""The same of a coarse quantiser, by which nothing is decoded and which is quickly trained."""
 
 DRIFT = 0.2
 """Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
@@ -41,7 +41,7 @@ def codec_for(
     codec = codec_in_use((*group, *others))
     if codec is not None:
         if codec.bits == 2:
-            return codec  # too coarse to be stored a second time: see `prober_for`
+            return codec  # too coarse to be stored a second time: see `coarse_quantiser_for`
         tokens = _living(group, alive)
         # Where others stay as they are, a codec that they share is worth more than a better one.
         drifted = not others and _drifted(group, codec, alive)
@@ -50,7 +50,7 @@ def codec_for(
     return train_codec(group, alive, bits=bits, memory=memory)
 
 
-def prober_for(
+def coarse_quantiser_for(
     group: Sequence[LateSegment],
     others: Sequence[LateSegment],
     alive: NDArray[np.bool_],
@@ -60,8 +60,8 @@ def prober_for(
 ) -> LateCodec | None:
     """The codec to narrow a group of segments by: one in use, a new one, or None for `codec`.
 
-    Nothing is stored by a prober but each token's nearest centroid, which what is stored tells well
-    enough. So one that is outgrown costs no more than the time to train another.
+    By a coarse quantiser nothing is stored but each token's nearest centroid, which what is stored
+    tells well enough. So one that is outgrown costs no more than the time to train another.
 
     Args:
         group: the segments to be written as one.
@@ -70,16 +70,18 @@ def prober_for(
         codec: what the group is stored by.
         memory: bytes that training may take.
     """
-    used = prober_in_use((*group, *others))
-    growth, narrowing = (GROWTH, codec) if used is None else (PROBER_GROWTH, used)
+    used = coarse_quantiser_in_use((*group, *others))
+    growth, narrowing = (GROWTH, codec) if used is None else (COARSE_GROWTH, used)
     if codec.bits > 2 or _living(group, alive) < growth * narrowing.trained_tokens:
         return used
     return train_codec(group, alive, bits=codec.bits, memory=memory)
 
 
-def prober_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
-    """The codec that most token vectors of these segments are narrowed by, if it is a prober."""
-    probed = [s for s in segments if isinstance(s, CompressedSegment) and s.prober is not None]
+def coarse_quantiser_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
+    """The coarse quantiser of most token vectors of these segments, or None."""
+    probed = [
+        s for s in segments if isinstance(s, CompressedSegment) and s.coarse_quantiser is not None
+    ]
     largest = max(probed, key=lambda segment: segment.tokens, default=None)
     return None if largest is None else largest.narrowing
 

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.vectors import Compression, VectorSegment
-from retrieval.index.writing.codecs import codec_for, codec_in_use, prober_for, prober_in_use
+from retrieval.index.writing.codecs import (
+    coarse_quantiser_for,
+    coarse_quantiser_in_use,
+    codec_for,
+    codec_in_use,
+)
 from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LateCodec, LateSegment, StoredCodec
 from retrieval.store import Settings
@@ -47,10 +52,13 @@ class Compressing:
         if not self._has_tokens or self._options.exact_passages is not None:
             return None
         late = self._late(self._folders.vectors().values())
-        codec, prober = codec_in_use(late), prober_in_use(late)
+        codec, coarse_quantiser = codec_in_use(late), coarse_quantiser_in_use(late)
         if codec is None:
             return None
-        return Compression(self._stored(codec), None if prober is None else self._stored(prober))
+        return Compression(
+            self._stored(codec),
+            None if coarse_quantiser is None else self._stored(coarse_quantiser),
+        )
 
     @property
     def most_exact(self) -> int:
@@ -80,10 +88,10 @@ class Compressing:
             memory=self._memory,
         )
         passages = living + sum(len(late.rows(alive)) for late in rest)
-        prober = prober_for(group, rest, alive, codec, memory=self._memory)
+        coarse_quantiser = coarse_quantiser_for(group, rest, alive, codec, memory=self._memory)
         return Compression(
             self._stored(codec),
-            None if prober is None else self._stored(prober),
+            None if coarse_quantiser is None else self._stored(coarse_quantiser),
             passages > self._options.list_passages,
             self._memory,
             self._progress,

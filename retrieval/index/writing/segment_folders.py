@@ -151,5 +151,5 @@ def _codecs(segment: VectorSegment) -> Iterator[tuple[str, Path]]:
     if isinstance(late, CompressedSegment):
         if late.shared is not None:
             yield late.codec.key, late.shared
-        if late.prober is not None:
-            yield late.prober.codec.key, late.prober.folder
+        if late.coarse_quantiser is not None:
+            yield late.coarse_quantiser.codec.key, late.coarse_quantiser.folder

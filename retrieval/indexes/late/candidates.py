@@ -78,7 +78,7 @@ def scan(
     for part in parts:
         for place, one in enumerate(tables):
             sums[place, part] = kernels.centroid_max(
-                one.values, segment.probes, segment.offsets, rows[part]
+                one.values, segment.coarse_codes, segment.offsets, rows[part]
             )
     found = []
     for one, scores in zip(tables, sums, strict=True):

@@ -196,7 +196,7 @@ def open_codec(folder: Path) -> Codec:
     levels = open_array(folder / LEVELS, "|i1", ndim=2)
     mean = open_array(folder / MEAN, "<f4", ndim=1)
     rotation = open_array(folder / ROTATION, "<f4", ndim=2)
-    numbers = read_numbers(folder / CODEC, _NUMBERS)
+    numbers = numbers_of(read_json(folder / CODEC), _NUMBERS, folder / CODEC)
     if not 1 <= len(centroids) <= 1 << 16:
         raise IndexCorrupted(f"{folder / CENTROIDS} holds {len(centroids)} centroids; {CURE}")
     if levels.shape[1] not in (4, 16) or not len(levels):
@@ -264,9 +264,8 @@ def read_json(path: Path) -> Any:
         raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
 
 
-def read_numbers(path: Path, names: Sequence[str]) -> Mapping[str, float]:
-    """Finite numbers of a JSON object by name; IndexCorrupted if one is none."""
-    values = read_json(path)
+def numbers_of(values: Any, names: Sequence[str], path: Path) -> Mapping[str, float]:
+    """Finite numbers of the JSON object in `path`, by name; IndexCorrupted if one is none."""
     try:
         found = {name: float(values[name]) for name in names}
     except (ValueError, TypeError, KeyError, OverflowError) as error:

@@ -6,7 +6,8 @@ a segment of the index like its own, and the codec's key. A segment that stands 
 did before format 4, holds the codec's files itself.
 
 Vectors of 2 bits are too coarse to be stored a second time. So where their codec is outgrown, a
-segment is narrowed by the centroids of a second one, the prober, of which nothing else is used.
+segment is narrowed by a coarse quantiser: the centroids of a second codec, of which nothing else is
+used.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from retrieval.indexes.late.codec import (
     CENTROIDS,
     CODEC,
     Codec,
+    numbers_of,
     open_codec,
     read_json,
-    read_numbers,
     write_json,
 )
 
@@ -38,31 +39,57 @@ class StoredCodec:
     folder: Path
 
 
-_NAME = re.compile(r"[0-9]{1,20}-codec")
+@dataclass(frozen=True, slots=True)
+class CodecPlace:
+    """How the vectors of a segment are kept.
 
-
-def write_place(
-    folder: Path,
-    codec: Codec,
-    shared: Path | None,
-    error: float,
-    prober: StoredCodec | None = None,
-) -> None:
-    """Write how the vectors of the segment in `folder` are kept.
-
-    Args:
-        folder: the segment's.
-        codec: what its vectors are stored by.
-        shared: the folder where that is written, beside the segment's own; None writes it here.
+    Attributes:
+        codec: what they are stored by.
+        shared: the folder where that is written, beside the segment's own; None is the segment's.
         error: of the segment's vectors, see `Codec.error`.
-        prober: what the segment is narrowed by, if that is another codec.
+        coarse_quantiser: what the segment is narrowed by, if that is another codec.
     """
-    if shared is None:
-        codec.write(folder)
-    values = _reference(codec.key, shared) | {"error": error}
-    if prober is not None:
-        values["prober"] = _reference(prober.codec.key, prober.folder)
-    write_json(folder / STORED, values)
+
+    codec: Codec
+    shared: Path | None
+    error: float
+    coarse_quantiser: StoredCodec | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write it for the segment in `folder`, with the codec if that is not shared."""
+        if self.shared is None:
+            self.codec.write(folder)
+        values = _reference(self.codec.key, self.shared) | {"error": self.error}
+        if self.coarse_quantiser is not None:
+            other = self.coarse_quantiser
+            values["coarse_quantiser"] = _reference(other.codec.key, other.folder)
+        write_json(folder / STORED, values)
+
+    @classmethod
+    def open(cls, folder: Path) -> CodecPlace:
+        """That of the segment in `folder`.
+
+        Raises:
+            IndexCorrupted: a file is missing or damaged, or a codec is another one.
+        """
+        if _is_earlier(folder):
+            stored = read_json(folder / CODEC)
+            error = numbers_of(stored, ("error",), folder / CODEC)["error"]
+            return cls(open_codec(folder), None, error)
+        stored = read_json(folder / STORED)
+        error = numbers_of(stored, ("error",), folder / STORED)["error"]
+        codec, shared = _referred(folder, stored)
+        reference = stored.get("coarse_quantiser")
+        if reference is None:
+            return cls(codec, shared, error)
+        if not isinstance(reference, dict) or reference.get("place") is None:
+            raise IndexCorrupted(f"{folder / STORED} names no codec to narrow by; {CURE}")
+        other, place = _referred(folder, reference)
+        assert place is not None
+        return cls(codec, shared, error, StoredCodec(other, place))
+
+
+_NAME = re.compile(r"[0-9]{1,20}-codec")
 
 
 def _is_earlier(folder: Path) -> bool:
@@ -70,39 +97,6 @@ def _is_earlier(folder: Path) -> bool:
     if (folder / STORED).exists() or not (folder / CENTROIDS).exists():
         return False
     return not (folder / CODEC).exists() or "error" in read_json(folder / CODEC)
-
-
-def open_place(folder: Path) -> tuple[Codec, Path | None, float]:
-    """The codec of the segment in `folder`, the folder that it is shared in, the vectors' error.
-
-    Raises:
-        IndexCorrupted: a file is missing or damaged, or the codec is another one.
-    """
-    if _is_earlier(folder):
-        codec = open_codec(folder)
-        return codec, None, read_numbers(folder / CODEC, ("error",))["error"]
-    stored = read_json(folder / STORED)
-    error = read_numbers(folder / STORED, ("error",))["error"]
-    codec, shared = _referred(folder, stored)
-    return codec, shared, error
-
-
-def open_prober(folder: Path) -> StoredCodec | None:
-    """What the segment in `folder`, which `open_place` opened, is narrowed by; None is its codec.
-
-    Raises:
-        IndexCorrupted: a file is missing or damaged, or the codec is another one.
-    """
-    if not (folder / STORED).exists():
-        return None
-    reference = read_json(folder / STORED).get("prober")
-    if reference is None:
-        return None
-    if not isinstance(reference, dict) or reference.get("place") is None:
-        raise IndexCorrupted(f"{folder / STORED} names no codec to narrow by; {CURE}")
-    codec, shared = _referred(folder, reference)
-    assert shared is not None
-    return StoredCodec(codec, shared)
 
 
 def _reference(key: str, shared: Path | None) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 Beside the ids and offsets of every late segment: `late.codes.npy` u16 [T], the centroid of each
 token; `late.residuals.npy` u8 [T, d * bits / 8]; where the codec is; and, in a large segment,
-`late.probes.npy` u16 [T], where another codec's centroids narrow better, and inverted lists: in all
-2 + d * bits / 8 bytes a token, 4 + d * bits / 8 with probes, and the codecs once in an index.
+`late.coarse_codes.npy` u16 [T], where another codec's centroids narrow better, and inverted lists:
+in all 2 + d * bits / 8 bytes a token, 2 more with coarse codes, and the codecs once in an index.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, open_array
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.codec import CENTROIDS, Codec
-from retrieval.indexes.late.codec_place import open_place, open_prober
+from retrieval.indexes.late.codec_place import CodecPlace
 from retrieval.indexes.late.lists import open_lists
 from retrieval.indexes.late.passages import Passages, dim_problem, open_passages
 from retrieval.indexes.late.query import LateQuery
 
 CODES = "late.codes.npy"
 RESIDUALS = "late.residuals.npy"
-PROBES = "late.probes.npy"
+COARSE_CODES = "late.coarse_codes.npy"
 
 _RESIDENT = 1 << 30  # bytes of residuals that searches may leave mapped
 _FAULT = 64 << 10  # bytes that the system maps around what is read
@@ -41,26 +41,28 @@ class CompressedSegment(Passages):
         codec: how they are read.
         shared: the folder that the codec is in, beside the segment's; None if it is in its own.
         error: relative squared error of the stored vectors, see `Codec.error`.
-        prober: the codec that the segment is narrowed by and where it is, if that is another one.
-        probes: u16 [T], the prober's centroid of each token; without a prober, `codes`.
-        lists: inverted lists by `probes`, or None in a segment that is scanned.
+        coarse_quantiser: the codec that the segment is narrowed by, if that is another one.
+        coarse_codes: u16 [T], the centroid of each token by that; `codes` where there is none.
+        lists: inverted lists by `coarse_codes`, or None in a segment that is scanned.
     """
 
     __slots__ = (
         "_read",
+        "coarse_codes",
+        "coarse_quantiser",
         "codec",
         "codes",
         "error",
         "lists",
-        "prober",
-        "probes",
         "residuals",
         "shared",
     )
 
     def __init__(self, folder: Path) -> None:
         """Map the segment in `folder`; IndexCorrupted names the file that is missing or damaged."""
-        self.codec, self.shared, self.error = open_place(folder)
+        place = CodecPlace.open(folder)
+        self.codec, self.shared, self.error = place.codec, place.shared, place.error
+        self.coarse_quantiser = place.coarse_quantiser
         problem = dim_problem(self.codec.dim)
         if problem is not None:
             raise IndexCorrupted(f"{folder / CENTROIDS}: {problem}; {CURE}")
@@ -75,19 +77,23 @@ class CompressedSegment(Passages):
         # A code is an address: the one check that no search makes again.
         if len(self.codes) and int(self.codes.max()) >= len(self.codec.centroids):
             raise IndexCorrupted(f"{folder / CODES} names centroids that there are not; {CURE}")
-        self.prober = open_prober(folder)
-        self.probes = self.codes
-        if self.prober is not None:
-            self.probes = open_array(folder / PROBES, "<u2", ndim=1)
-            if self.prober.codec.dim != self.codec.dim or self.probes.shape != self.codes.shape:
-                raise IndexCorrupted(f"{folder / PROBES} does not match the codes; {CURE}")
-            if len(self.probes) and int(self.probes.max()) >= len(self.narrowing.centroids):
+        self.coarse_codes = self.codes
+        if self.coarse_quantiser is not None:
+            self.coarse_codes = open_array(folder / COARSE_CODES, "<u2", ndim=1)
+            if (
+                self.coarse_quantiser.codec.dim != self.codec.dim
+                or self.coarse_codes.shape != self.codes.shape
+            ):
+                raise IndexCorrupted(f"{folder / COARSE_CODES} does not match the codes; {CURE}")
+            if len(self.coarse_codes) and int(self.coarse_codes.max()) >= len(
+                self.narrowing.centroids
+            ):
                 raise IndexCorrupted(
-                    f"{folder / PROBES} names centroids that there are not; {CURE}"
+                    f"{folder / COARSE_CODES} names centroids that there are not; {CURE}"
                 )
         self.lists = open_lists(folder, len(ids), len(self.narrowing.centroids))
         self._read = 0
-        stored = (self.codes, self.residuals, self.probes)
+        stored = (self.codes, self.residuals, self.coarse_codes)
         super().__init__(folder, ids, offsets, dim=self.codec.dim, tokens=stored)
 
     @property
@@ -97,8 +103,8 @@ class CompressedSegment(Passages):
 
     @property
     def narrowing(self) -> Codec:
-        """The codec whose centroids `probes` names."""
-        return self.codec if self.prober is None else self.prober.codec
+        """The codec whose centroids `coarse_codes` names."""
+        return self.codec if self.coarse_quantiser is None else self.coarse_quantiser.codec
 
     def max_sim(self, query: LateQuery, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """MaxSim of the query and each passage as stored, f32 [r]; -inf for an empty one."""

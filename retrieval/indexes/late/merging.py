@@ -6,8 +6,8 @@ Everything streams: a merge holds one block of tokens and, while it trains, one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +18,8 @@ from retrieval.indexes.clustering import draw
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
-from retrieval.indexes.late.codec_place import STORED, StoredCodec, write_place
-from retrieval.indexes.late.compressed import CODES, PROBES, RESIDUALS, CompressedSegment
+from retrieval.indexes.late.codec_place import STORED, CodecPlace, StoredCodec
+from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
@@ -103,7 +103,7 @@ def merge_compressed(
     *,
     lists: bool,
     shared: Path | None = None,
-    prober: StoredCodec | None = None,
+    coarse_quantiser: StoredCodec | None = None,
     memory: int = MEMORY,
     progress: ProgressCallback | None = None,
 ) -> None:
@@ -119,7 +119,7 @@ def merge_compressed(
         lists: whether it gets inverted lists.
         shared: the folder beside the segment's that the codec is written in; None writes it with
             the segment.
-        prober: the codec that it is narrowed by, if that is another one.
+        coarse_quantiser: the codec that it is narrowed by, if that is another one.
         memory: bytes that may be taken.
         progress: called after every block.
     """
@@ -131,32 +131,18 @@ def merge_compressed(
     ids = check_ids(np.concatenate([segment.ids[rows] for segment, rows in pairs]))
     offsets = offsets_of(np.concatenate([s.lengths[rows] for s, rows in pairs]))
     total = int(offsets[-1])
-    compressor = Compressor(codec)
-    errors: list[tuple[float, int]] = []
     make_folder(folder)
     write_passages(folder, ids, offsets)
-    with (
-        ArrayWriter(folder / CODES, "<u2") as codes,
-        ArrayWriter(folder / RESIDUALS, "|u1", (dim * codec.bits // 8,)) as residuals,
-        _Probes(folder, prober) as probes,
-    ):
+    with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for segment, rows in pairs:
             for part in _parts(segment, rows, memory):
-                probes.copy(segment, part)
-                if isinstance(segment, CompressedSegment) and segment.codec.key == codec.key:
-                    found = segment.codes[part], segment.residuals[part]
-                    errors.append((segment.error, len(found[0])))
-                else:
-                    found, lost = _encoded(compressor, segment.vectors_of(part))
-                    errors.append((lost, len(found[0])))
-                codes.append(found[0])
-                residuals.append(found[1])
+                writing.copy(segment, part)
                 if progress is not None:
-                    progress(ProgressUpdate(COMPRESSING, codes.rows, total, "token vectors"))
-    write_place(folder, codec, shared, _mean(errors), prober)
+                    progress(ProgressUpdate(COMPRESSING, writing.tokens, total, "token vectors"))
     if lists:
-        narrowing = codec if prober is None else prober.codec
-        written = open_array(folder / (CODES if prober is None else PROBES), "<u2", ndim=1)
+        narrowing = codec if coarse_quantiser is None else coarse_quantiser.codec
+        codes = CODES if coarse_quantiser is None else COARSE_CODES
+        written = open_array(folder / codes, "<u2", ndim=1)
         write_lists(folder, written, offsets, len(narrowing.centroids), memory)
     sync_folder(folder)
 
@@ -169,7 +155,7 @@ def write_compressed(
     codec: Codec,
     *,
     shared: Path | None = None,
-    prober: StoredCodec | None = None,
+    coarse_quantiser: StoredCodec | None = None,
 ) -> None:
     """Write a compressed segment of vectors as they come from the encoder.
 
@@ -177,7 +163,7 @@ def write_compressed(
         folder: where it goes.
         ids: as of `write_late`, as are `tokens` f32 [T, d], d the codec's, and `offsets`.
         codec: of the segment.
-        shared: as of `merge_compressed`, as is `prober`.
+        shared: as of `merge_compressed`, as is `coarse_quantiser`.
 
     Raises:
         InputError: as `write_late` does.
@@ -188,74 +174,95 @@ def write_compressed(
         raise InputError(
             f"the codec is for {codec.dim} dimensions, the vectors have {rows.shape[1]}"
         )
-    compressor = Compressor(codec)
-    errors: list[tuple[float, int]] = []
     make_folder(folder)
     write_passages(folder, numbers, bounds)
-    with (
-        ArrayWriter(folder / CODES, "<u2") as codes,
-        ArrayWriter(folder / RESIDUALS, "|u1", (codec.dim * codec.bits // 8,)) as residuals,
-        _Probes(folder, prober) as probes,
-    ):
+    with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for first in range(0, len(rows), _BLOCK):
-            found, error = _encoded(compressor, rows[first : first + _BLOCK])
-            codes.append(found[0])
-            residuals.append(found[1])
-            errors.append((error, len(found[0])))
-            probes.append(rows[first : first + _BLOCK])
-    write_place(folder, codec, shared, _mean(errors), prober)
+            writing.encode(rows[first : first + _BLOCK])
     sync_folder(folder)
 
 
-class _Probes:
-    """The prober's centroids of the tokens on their way to the disk, if there is a prober."""
+@contextmanager
+def _compressing(
+    folder: Path, codec: Codec, shared: Path | None, coarse_quantiser: StoredCodec | None
+) -> Iterator[_Compressing]:
+    """Write the files that say what the tokens of the segment in `folder` are."""
+    with ExitStack() as stack:
+        width = codec.dim * codec.bits // 8
+        writing = _Compressing(
+            codec,
+            None if coarse_quantiser is None else coarse_quantiser.codec,
+            stack.enter_context(ArrayWriter(folder / CODES, "<u2")),
+            stack.enter_context(ArrayWriter(folder / RESIDUALS, "|u1", (width,))),
+            None
+            if coarse_quantiser is None
+            else stack.enter_context(ArrayWriter(folder / COARSE_CODES, "<u2")),
+        )
+        yield writing
+    CodecPlace(codec, shared, writing.error, coarse_quantiser).write(folder)
 
-    def __init__(self, folder: Path, prober: StoredCodec | None) -> None:
-        self._key = None if prober is None else prober.codec.key
-        self._compressor = None if prober is None else Compressor(prober.codec)
-        self._file = ArrayWriter(folder / PROBES, "<u2")
 
-    def __enter__(self) -> _Probes:
-        if self._compressor is not None:
-            self._file.__enter__()
-        return self
+class _Compressing:
+    """Token vectors on their way into a compressed segment, block after block."""
 
-    def __exit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        codec: Codec,
+        coarse: Codec | None,
+        codes: ArrayWriter,
+        residuals: ArrayWriter,
+        coarse_codes: ArrayWriter | None,
     ) -> None:
-        if self._compressor is not None:
-            self._file.__exit__(kind, error, trace)
+        self._compressor = Compressor(codec)
+        self._coarse = None if coarse is None else Compressor(coarse)
+        self._codes, self._residuals, self._coarse_codes = codes, residuals, coarse_codes
+        self._lost = 0.0
 
-    def append(self, vectors: NDArray[np.float32]) -> None:
-        """Write those of vectors f32 [t, d]."""
-        if self._compressor is not None:
-            self._file.append(self._compressor.nearest(vectors))
+    @property
+    def tokens(self) -> int:
+        """How many were written."""
+        return self._codes.rows
+
+    @property
+    def error(self) -> float:
+        """The mean of their errors, see `Codec.error`; 0 of none."""
+        return self._lost / max(1, self.tokens)
+
+    def encode(self, vectors: NDArray[np.float32]) -> None:
+        """Write vectors f32 [t, d]."""
+        codes, residuals = self._compressor.encode(vectors)
+        some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
+        error = self._compressor.codec.lost(vectors[some], codes[some], residuals[some])
+        self._append(codes, residuals, error)
+        self._append_coarse(vectors)
 
     def copy(self, segment: LateSegment, part: Tokens) -> None:
-        """Write those of a segment's tokens: as they stand there, or found by what is stored."""
-        if self._compressor is None:
+        """Write a segment's tokens: as they stand there, if that is by the same codecs."""
+        if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
+            self.encode(segment.vectors_of(part))
             return
-        if isinstance(segment, CompressedSegment) and segment.narrowing.key == self._key:
-            self._file.append(segment.probes[part])
+        self._append(segment.codes[part], segment.residuals[part], segment.error)
+        if self._coarse_codes is None or self._coarse is None:
+            return
+        if segment.narrowing.key == self._coarse.codec.key:
+            self._coarse_codes.append(segment.coarse_codes[part])
         else:
-            self.append(segment.vectors_of(part))
+            self._append_coarse(segment.vectors_of(part))
 
+    @property
+    def _key(self) -> str:
+        return self._compressor.codec.key
 
-def _encoded(
-    compressor: Compressor, vectors: NDArray[np.float32]
-) -> tuple[tuple[NDArray[np.uint16], NDArray[np.uint8]], float]:
-    """Codes and residuals of a block of vectors, and the error of them."""
-    found = compressor.encode(vectors)
-    some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
-    return found, compressor.codec.lost(vectors[some], found[0][some], found[1][some])
+    def _append(
+        self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8], error: float
+    ) -> None:
+        self._codes.append(codes)
+        self._residuals.append(residuals)
+        self._lost += error * len(codes)
 
-
-def _mean(errors: Sequence[tuple[float, int]]) -> float:
-    """The mean of errors f, each of so many tokens; 0 of none."""
-    return sum(error * count for error, count in errors) / max(1, sum(n for _, n in errors))
+    def _append_coarse(self, vectors: NDArray[np.float32]) -> None:
+        if self._coarse_codes is not None and self._coarse is not None:
+            self._coarse_codes.append(self._coarse.nearest(vectors))
 
 
 def _check(segments: Sequence[LateSegment]) -> int:
