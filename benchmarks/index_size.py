@@ -38,7 +38,8 @@ UNCOMPRESSED = "uncompressed"
 DEFAULT = "default"
 SETTINGS = {
     UNCOMPRESSED: LateOptions(exact_passages=10**9, list_passages=10**9),
-    "4 bits": LateOptions(bits=4),
+    "4 bits": LateOptions(exact_passages=None, bits=4),
+    "2 bits": LateOptions(exact_passages=None, bits=2),
     DEFAULT: LateOptions(),
     "small": LateOptions.small(),
 }
@@ -172,7 +173,7 @@ def picture(results: dict[str, Any]) -> str:
             Point(one["bytes_a_token"], one[retriever], filled=one["setting"] != DEFAULT)
             for one in results["means"]
         ]
-        series = Series("uncompressed, 4 bits, default, small", points)
+        series = Series(", ".join(SETTINGS), points)
         panels.append(Panel(retriever, "bytes a token, everything counted", MEASURE, [series]))
     count = results["means"][0]["collections"]
     return drawn(panels, note=f"Means of {count} collections. Hollow: the default.")
