@@ -11,6 +11,7 @@ they are done, as on a GPU, its next piece is begun before it waits for the one 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from retrieval.encoders.packing import Indices, pack
 from retrieval.ragged import offsets_of, rows_of
 from retrieval.types import Embeddings, EncoderSide
 
+T = TypeVar("T")
 Item = TypeVar("Item")
 """A text as the network takes it."""
 
@@ -64,7 +66,7 @@ class DynamicBatching(Generic[Item]):
 
         Args:
             run: begins with texts of one side, and gives what waits for their embeddings, in the
-                order given.
+                order given. An encoder that holds this gives a method of its own by `weakly`.
             budget: tokens of a batch; one text that has more is a batch of its own.
         """
         self._run = run
@@ -188,6 +190,24 @@ class DynamicBatching(Generic[Item]):
             waiting[0].woken.set()
         else:
             self._busy = False
+
+
+def weakly(
+    method: Callable[[EncoderSide, Sequence[Item]], T],
+) -> Callable[[EncoderSide, Sequence[Item]], T]:
+    """A method, for what its own object holds: without a reference back to the object.
+
+    With one the two would keep each other, and an encoder its memory, until the next garbage
+    collection. Whoever calls has the object.
+    """
+    bound = weakref.WeakMethod(method)
+
+    def call(side: EncoderSide, items: Sequence[Item]) -> T:
+        found = bound()
+        assert found is not None
+        return found(side, items)
+
+    return call
 
 
 def at_once(

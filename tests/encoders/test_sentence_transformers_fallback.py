@@ -1,8 +1,10 @@
 """Other architectures through sentence-transformers, behind the same Encoder."""
 
 import builtins
+import gc
 import json
 import sys
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -192,3 +194,15 @@ def test_what_the_library_cannot_load(bert, tmp_path):
     (folder / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
     with pytest.raises(CheckpointError, match="sentence-transformers cannot load it"):
         load_encoder(folder)
+
+
+def test_it_is_gone_with_its_last_user(dense):
+    encoder = load_encoder(dense, device="cpu")
+    encoder.encode_queries(["a query"])
+    left = weakref.ref(encoder)
+    gc.disable()
+    try:
+        del encoder
+        assert left() is None
+    finally:
+        gc.enable()

@@ -131,3 +131,15 @@ def test_reprs_are_short(model: Path) -> None:
     assert repr(load_encoder(model)).startswith("CpuEncoder(")
     assert len(repr(load_encoder(model))) < 80
     assert eval(repr(Precomputed(3, None, "a")), {"Precomputed": Precomputed}).dense_dim == 3
+
+
+def test_a_torch_encoder_is_gone_with_its_last_user(model: Path) -> None:
+    encoder = load_encoder(model, device="cpu")
+    encoder.encode_queries(["a query"])
+    left = weakref.ref(encoder)
+    gc.disable()  # its memory, on a GPU too, is not to wait for a collection
+    try:
+        del encoder
+        assert left() is None
+    finally:
+        gc.enable()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.checkpoints import Folder, Format
-from retrieval.encoders.dynamic_batching import DynamicBatching, at_once
+from retrieval.encoders.dynamic_batching import DynamicBatching, at_once, weakly
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
 from retrieval.encoders.tokenization import clean, leading
@@ -54,7 +54,7 @@ class SentenceTransformersEncoder(Runtime):
         self._budget = CUDA_BUDGET if model.device.type == "cuda" else CPU_BUDGET
         # One batch at a time: the model's tokenizer keeps state between calls.
         self._batching: DynamicBatching[tuple[str, int]] = DynamicBatching(
-            at_once(self._run), budget=self._budget
+            at_once(weakly(self._run)), budget=self._budget
         )
         own = getattr(model[0], "document_length", None) if late else None
         self._limit = int(own or model.max_seq_length or 512)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.encoders.dynamic_batching import DynamicBatching, assembled
+from retrieval.encoders.dynamic_batching import DynamicBatching, assembled, weakly
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.network import Checkpoint, Parts, fingerprint_of
 from retrieval.encoders.packing import Indices, pack, token_batches
@@ -76,7 +76,7 @@ class TorchEncoder(SequenceRuntime):
         self._network = network.to(self._device)
         self._network.trunk.to(dtype or default_dtype(self._device))
         self._batching: DynamicBatching[TokenSequence] = DynamicBatching(
-            lambda side, sequences: self._begin(self._reader(side), sequences), budget=self._budget
+            weakly(self._begin_side), budget=self._budget
         )
         self._copies = copying_stream(self._device)
 
@@ -117,6 +117,11 @@ class TorchEncoder(SequenceRuntime):
 
     def _run(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Embeddings:
         return self._begin(reader, sequences)()
+
+    def _begin_side(
+        self, side: EncoderSide, sequences: Sequence[TokenSequence]
+    ) -> Callable[[], Embeddings]:
+        return self._begin(self._reader(side), sequences)
 
     def _begin(
         self, reader: SideReader, sequences: Sequence[TokenSequence]
