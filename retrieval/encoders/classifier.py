@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoders.packing import pack
 from retrieval.encoders.sides import Side, SideReader
-from retrieval.encoders.tokenization import encode, special_tokens
+from retrieval.encoders.tokenization import encode, leading, special_tokens
 from retrieval.encoders.words import OUTSIDE, Entity, entities_of, word_spans
-from retrieval.errors import InputError, MissingDependency
+from retrieval.errors import InputError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from retrieval.encoders.checkpoints.classification import LabelCheckpoint
 
 _BUDGET = 4096
@@ -84,7 +86,7 @@ class Classifier:
         if not self.by_token:
             raise InputError(f"{self.name} labels texts; ask it for labels_of")
         firsts = [
-            first_tokens(self._tokenizer, text, spans)
+            first_tokens(self._tokenizer, text, spans, self.max_tokens)
             for text, spans in zip(texts, words, strict=True)
         ]
         sequences = [sequence.ids for sequence in self._reader.read(texts)]
@@ -123,9 +125,17 @@ class Classifier:
                 yield places, self._network(ids, layout).float().cpu().numpy()
 
 
-def first_tokens(tokenizer: Any, text: str, words: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
-    """The first token of each word, special ones not counted: i64 [words]; -1 if it has none."""
-    offsets = np.array(encode(tokenizer, text).offsets, np.int64).reshape(-1, 2)
+def first_tokens(
+    tokenizer: Tokenizer, text: str, words: Sequence[tuple[int, int]], read: int
+) -> NDArray[np.int64]:
+    """The first token of each word, special ones not counted: i64 [words]; -1 if it has none.
+
+    Args:
+        words: (start, end) of each.
+        read: tokens of the text that count; a word beyond may have none.
+    """
+    beginning = leading(tokenizer, text, read)
+    offsets = np.array(encode(tokenizer, beginning).offsets, np.int64).reshape(-1, 2)
     found = np.full(len(words), -1, np.int64)
     ends = offsets[:, 1]
     for at, (start, end) in enumerate(words):
@@ -145,13 +155,9 @@ def load_classifier(source: str | Path, *, device: str | None = None) -> Classif
         CheckpointError: it is missing, unsafe, broken, or no classifier of ModernBERT.
         MissingDependency: torch is not installed.
     """
-    import importlib.util
+    from retrieval.encoders.loading import check_torch
 
-    if importlib.util.find_spec("torch") is None:
-        raise MissingDependency(
-            f"{source}: running it needs torch, which is not installed: "
-            "pip install 'modernbert-retrieval[torch]'"
-        )
+    check_torch(str(source))
     from retrieval.encoders.checkpoints import NotNative, open_folder
     from retrieval.encoders.checkpoints.classification import read
     from retrieval.errors import CheckpointError

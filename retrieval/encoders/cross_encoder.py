@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,15 @@ from retrieval.encoders.comparing import checked_query, ranked
 from retrieval.errors import CheckpointError
 from retrieval.types import Ranked
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 MOST_TOKENS = 512
 """Of a query and a text together; of what is longer the longer one loses its end."""
 
 _BATCH = 32
+_TOKENIZER = "tokenizer.json"
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 Scores = NDArray[np.float32]
@@ -79,9 +83,8 @@ class CrossEncoder:
 
 def is_cross_encoder(folder: Folder) -> bool:
     """Whether a checkpoint scores pairs: its configuration, or its graph's output, says so."""
-    architectures = folder.object("config.json", optional=True).get("architectures")
-    if isinstance(architectures, list) and architectures:
-        return any(str(name).endswith("ForSequenceClassification") for name in architectures)
+    if folder.architectures:
+        return any(name.endswith("ForSequenceClassification") for name in folder.architectures)
     graph = _graph(folder)
     return graph is not None and not folder.has("modules.json") and _outputs(graph) == ["logits"]
 
@@ -95,11 +98,12 @@ def load_cross_encoder(source: Folder | str | Path, *, device: str | None = None
 
     Raises:
         CheckpointError: it cannot be loaded, or gives more than one score for a pair.
+        InputError: there is no such device.
         MissingDependency: it has no graph, and sentence-transformers is not installed.
     """
     folder = source if isinstance(source, Folder) else open_folder(source)
     graph = _graph(folder)
-    if graph is not None and folder.has("tokenizer.json"):
+    if graph is not None and folder.has(_TOKENIZER):
         score = _by_graph(folder, graph)
     else:
         score = _by_sentence_transformers(folder, device)
@@ -127,7 +131,7 @@ def _session(graph: Path) -> Any:
 
 
 def _by_graph(folder: Folder, graph: Path) -> Callable[[Sequence[tuple[str, str]]], Scores]:
-    from retrieval.encoders.tokenization import load_tokenizer
+    from retrieval.encoders.tokenization import load_tokenizer, panics_as_errors
 
     session = _session(graph)
     inputs = {one.name for one in session.get_inputs()}
@@ -136,12 +140,14 @@ def _by_graph(folder: Folder, graph: Path) -> Callable[[Sequence[tuple[str, str]
             f"{graph}: reads {', '.join(sorted(inputs - _INPUTS))}, expected a graph that reads "
             f"{', '.join(sorted(_INPUTS))}"
         )
-    tokenizer = load_tokenizer(folder.path / "tokenizer.json")
+    whole = load_tokenizer(folder.path / _TOKENIZER)
+    tokenizer = load_tokenizer(folder.path / _TOKENIZER)
     tokenizer.enable_truncation(MOST_TOKENS)
     tokenizer.enable_padding()
 
     def score(pairs: Sequence[tuple[str, str]]) -> Scores:
-        encoded = tokenizer.encode_batch(list(pairs))
+        with panics_as_errors():
+            encoded = tokenizer.encode_batch(_begun(whole, pairs))
         columns = {
             "input_ids": [one.ids for one in encoded],
             "attention_mask": [one.attention_mask for one in encoded],
@@ -157,32 +163,24 @@ def _by_sentence_transformers(
     folder: Folder, device: str | None
 ) -> Callable[[Sequence[tuple[str, str]]], Scores]:
     from retrieval.encoders.checkpoints.weights import weight_files
-    from retrieval.encoders.runtimes.sentence_transformers import package
+    from retrieval.encoders.runtimes.sentence_transformers import loaded, package
 
     library = package(folder.name, "it is a cross-encoder without an ONNX graph")
     weight_files(folder)
     import torch
 
-    try:
-        model = library.CrossEncoder(
-            str(folder.path),
-            device=device,
-            trust_remote_code=False,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True},
-        )
-    except (OSError, ValueError, RuntimeError) as wrong:
-        raise CheckpointError(
-            f"{folder.name}: sentence-transformers cannot load it "
-            f"({(str(wrong).strip().splitlines() or [repr(wrong)])[0]}): fetch the model again"
-        ) from None
+    from retrieval.encoders.runtimes.torch import choose_device
+    from retrieval.encoders.tokenization import load_tokenizer
 
+    model = loaded(library.CrossEncoder, folder, str(choose_device(device)))
     model.max_seq_length = min(MOST_TOKENS, model.max_seq_length or MOST_TOKENS)
+
+    whole = load_tokenizer(folder.path / _TOKENIZER) if folder.has(_TOKENIZER) else None
 
     def score(pairs: Sequence[tuple[str, str]]) -> Scores:
         # As they come: a sigmoid would press the best and the worst together.
         made = model.predict(
-            list(pairs),
+            list(pairs) if whole is None else _begun(whole, pairs),
             batch_size=_BATCH,
             activation_fn=torch.nn.Identity(),
             show_progress_bar=False,
@@ -190,6 +188,20 @@ def _by_sentence_transformers(
         return _one_each(np.asarray(made), folder.name)
 
     return score
+
+
+def _begun(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs without what is beyond `MOST_TOKENS` of either, which is cut off in any case.
+
+    Args:
+        tokenizer: without truncation.
+    """
+    from retrieval.encoders.tokenization import leading
+
+    return [
+        (leading(tokenizer, query, MOST_TOKENS), leading(tokenizer, text, MOST_TOKENS))
+        for query, text in pairs
+    ]
 
 
 def _one_each(logits: NDArray[Any], name: str) -> Scores:
@@ -206,7 +218,7 @@ def _one_each(logits: NDArray[Any], name: str) -> Scores:
 def _fingerprint(folder: Folder) -> str:
     """Of the configuration, the tokenizer and the weights: SHA-256 in hex digits."""
     digest = hashlib.sha256()
-    names = sorted({*GRAPHS, "config.json", "tokenizer.json", "vocab.txt"})
+    names = sorted({*GRAPHS, "config.json", _TOKENIZER, "vocab.txt"})
     weights = sorted(path.name for path in folder.path.glob("*.safetensors"))
     for name in (*names, *weights):
         if folder.has(name):

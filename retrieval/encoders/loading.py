@@ -78,6 +78,15 @@ def load_again(source: str | None, device: str | None, fingerprint: str) -> Runt
     return encoder
 
 
+def check_torch(name: str) -> None:
+    """Raise MissingDependency if torch, which the model of this name needs, is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingDependency(
+            f"{name}: running it needs torch, which is not installed: "
+            "pip install 'modernbert-retrieval[torch]'"
+        )
+
+
 def _big(encoder: Runtime) -> bool:
     """Whether it holds a torch network, maybe on a GPU."""
     from retrieval.encoders.runtimes.cpu import CpuEncoder
@@ -96,11 +105,7 @@ def _load(folder: Folder, kind: Format, device: str | None) -> Runtime:
         from retrieval.encoders.runtimes.cpu import CpuEncoder
 
         return CpuEncoder(folder.path)
-    if importlib.util.find_spec("torch") is None:
-        raise MissingDependency(
-            f"{folder.name}: running it needs torch, which is not installed: "
-            "pip install 'modernbert-retrieval[torch]'"
-        )
+    check_torch(folder.name)
     try:
         checkpoint = read_checkpoint(folder)
     except NotNative as reason:

@@ -128,7 +128,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(contents, dict) or not isinstance(contents.get(SECTION), dict):
         raise CheckpointError(
             f'{path}: has no section "{SECTION}", so this is no model of this package: '
-            "run other checkpoints with retrieval[torch]"
+            "to run other checkpoints, pip install 'modernbert-retrieval[torch]'"
         )
     return contents
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from retrieval.encoders.tokenization import encode, encode_batch, special_tokens
+from retrieval.encoders.tokenization import encode, encode_batch, leading, special_tokens
 from retrieval.errors import CheckpointError
 
 
@@ -145,9 +145,10 @@ class SideReader:
         self.room = max(0, self.text_tokens - taken)
 
     def read(self, texts: Sequence[str]) -> list[TokenSequence]:
-        """Token ids of texts."""
+        """Token ids of texts; of a long text only a beginning is tokenised."""
         side = self.side
-        prompted = [side.prompt + text for text in texts] if side.prompt else texts
+        begun = [leading(self._tokenizer, text, side.max_tokens) for text in texts]
+        prompted = [side.prompt + text for text in begun] if side.prompt else begun
         if side.strip:
             prompted = [text.strip() for text in prompted]
         return [self._finish(content) for content in encode_batch(self._tokenizer, prompted)]

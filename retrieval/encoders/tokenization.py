@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """Turn a panic of the library, which is no Exception, into an error that says what to do."""
+def panics_as_errors() -> Iterator[None]:
+    """Turn a panic of tokenizers, which is no Exception, into an error that says what to do."""
     try:
         yield
     except BaseException as error:
@@ -64,6 +65,26 @@ def _one_line() -> Iterator[None]:
         raise EncoderError(
             f"the tokenizer cannot read a text ({said[:200]}); use a model with another tokenizer"
         ) from None
+
+
+def tokenizer_config(tokenizer: Tokenizer, longest: int) -> dict[str, Any]:
+    """The contents of a `tokenizer_config.json`, by which transformers reads `tokenizer.json`.
+
+    Args:
+        longest: tokens of a text, special ones included.
+    """
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": longest,
+        "model_input_names": ["input_ids", "attention_mask"],
+        **named_tokens(tokenizer),
+    }
+
+
+def named_tokens(tokenizer: Tokenizer) -> dict[str, str]:
+    """The special tokens that there are, by transformers' names for them."""
+    named = {f"{role}_token": f"[{role.upper()}]" for role in ("unk", "sep", "pad", "cls", "mask")}
+    return {role: word for role, word in named.items() if tokenizer.token_to_id(word) is not None}
 
 
 def clean(text: str) -> str:
@@ -77,14 +98,14 @@ def clean(text: str) -> str:
 
 def encode(tokenizer: Tokenizer, text: str) -> Encoding:
     """A text's tokens without special ones; lone surrogates count as unknown characters."""
-    with _one_line():
+    with panics_as_errors():
         return tokenizer.encode(clean(text), add_special_tokens=False)
 
 
 def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of the tokens of each text, without special ones."""
     clean_texts = [clean(text) for text in texts]
-    with _one_line():
+    with panics_as_errors():
         encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
 

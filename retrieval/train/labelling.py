@@ -285,7 +285,7 @@ def _targets(
     targets = []
     for ids, text, words, tags in zip(texts, data.texts, data.words, data.tags, strict=True):
         own = np.full(len(ids), _IGNORED, np.int64)
-        firsts = first_tokens(checkpoint.tokenizer, text, words).tolist()
+        firsts = first_tokens(checkpoint.tokenizer, text, words, len(ids)).tolist()
         for token, tag in zip(firsts, tags, strict=True):
             if 0 <= token < len(ids) - before - behind:
                 own[before + token] = numbers[tag]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.encoders import tokenization
+from retrieval.encoders import sides, tokenization
 from retrieval.encoders.tokenization import leading, load_tokenizer, pieces, token_spans
 from retrieval.errors import CheckpointError
 
@@ -72,6 +72,24 @@ def test_a_beginning_is_short(tokenizer):
     # No place to cut for long, then one: found without reading the rest.
     stubborn = "a" * 20_000 + " dog" * 500_000
     assert len(leading(tokenizer, stubborn, 10)) < 200_000
+
+
+def test_a_side_reads_no_more_of_a_text_than_it_keeps(tokenizer, monkeypatch):
+    given = []
+
+    def encode_batch(tokenizer, texts):
+        given.extend(texts)
+        return tokenization.encode_batch(tokenizer, texts)
+
+    monkeypatch.setattr(sides, "encode_batch", encode_batch)
+    reader = sides.SideReader(tokenizer, sides.Side(32, prompt="the "))
+    given.clear()
+    long = "the quick brown fox " * 20_000
+    whole = tokenization.encode_batch(tokenizer, ["the " + long[:1_000]])[0]
+    (sequence,) = reader.read([long])
+    inner = len(sequence.ids) - sum(map(len, tokenization.special_tokens(tokenizer)))
+    before = len(tokenization.special_tokens(tokenizer)[0])
+    assert sequence.ids[before : before + inner].tolist() == whole[:inner] and len(given[0]) < 5_000
 
 
 def test_own_truncation_and_padding_are_off(tmp_path):

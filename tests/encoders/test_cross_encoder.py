@@ -76,6 +76,8 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
         load_reranker(folder)
     with pytest.raises(CheckpointError):
         load_reranker(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="device 'tpu9' cannot be used here"):
+        load_reranker(saved(tmp_path / "somewhere"), device="tpu9")
 
 
 @pytest.mark.parametrize(

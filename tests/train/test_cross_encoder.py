@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification
 
+from retrieval.encoders import cross_encoder
 from retrieval.encoders.checkpoints import open_folder
 from retrieval.encoders.cross_encoder import is_cross_encoder, load_cross_encoder
 from retrieval.errors import CheckpointError, InputError
@@ -103,6 +105,22 @@ def test_a_graph_scores_each_pair_however_long_the_others_are(graph: Path) -> No
     found = load_cross_encoder(folder).scores(PAIRS)
     np.testing.assert_allclose(found, [24 - 0.1, 4 - 1.0, 31 - 0.1], rtol=1e-6)
     assert found.dtype == np.float32
+
+
+def test_no_more_is_tokenised_than_is_read(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, str]] = []
+    begun = cross_encoder._begun
+
+    def spied(*asked: Any) -> list[tuple[str, str]]:
+        given.extend(begun(*asked))
+        return given[-len(asked[1]) :]
+
+    monkeypatch.setattr(cross_encoder, "_begun", spied)
+    model = load_cross_encoder(graph)
+    found = model.scores([("red", "tree " * 50_000), ("red " * 50_000, "tree " * 50_000)])
+    assert max(len(text) for pair in given for text in pair) < 20_000
+    # Three special tokens; of two that are too long each has half of the rest.
+    np.testing.assert_allclose(found, [508 * 16 - 0.1, 254 * 16 - 25.5], rtol=1e-6)
 
 
 def test_a_checkpoint_without_a_graph_gives_the_networks_own_logits(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 import transformers
 
 from retrieval.cli.entry import run
+from retrieval.encoders import classifier, tokenization
 from retrieval.encoders.checkpoints import open_folder
 from retrieval.encoders.checkpoints.classification import read, write
 from retrieval.encoders.classifier import Classifier, load_classifier
@@ -32,8 +34,7 @@ def random_classifier(
     folder: Path, kind: type[transformers.PreTrainedModel], **changes: object
 ) -> transformers.PreTrainedModel:
     """A folder of transformers' with random weights, and its model."""
-    names = [*"OB", "I"] if "Token" in kind.__name__ else LABELS
-    names = ["O", "B-bird", "I-bird"] if "Token" in kind.__name__ else names
+    names = ["O", "B-bird", "I-bird"] if "Token" in kind.__name__ else LABELS
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     model = modernbert(kind, **labels, **changes)
     model.save_pretrained(folder)
@@ -85,6 +86,31 @@ def test_words_get_the_labels_of_transformers(tmp_path: Path) -> None:
             wanted.append(ours.labels[logits[first].argmax()])
         assert ours.tags([text], [words]) == [wanted]
         assert ours.entities([text]) == [entities_of(words, wanted)]
+
+
+def test_words_beyond_the_longest_text_are_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what they are in is not tokenised: documents are labelled as they are."""
+    given: list[str] = []
+
+    def encode(tokenizer: Any, text: str) -> Any:
+        given.append(text)
+        return tokenization.encode(tokenizer, text)
+
+    monkeypatch.setattr(classifier, "encode", encode)
+    random_classifier(tmp_path, transformers.ModernBertForTokenClassification)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["id2label"] = {"0": "B-x", "1": "I-x", "2": "I-y"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    settings = {"model_max_length": 64}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    model = load_classifier(tmp_path, device="cpu")
+    text = "the quick brown fox " * 20_000
+    (tags,) = model.tags([text], [word_spans(text)])
+    assert len(tags) == 80_000 and max(map(len, given)) < 50_000
+    labelled = [at for at, tag in enumerate(tags) if tag != "O"]
+    assert labelled == list(range(len(labelled))) and 10 < len(labelled) < 64
 
 
 def test_what_is_no_such_classifier_is_refused_in_a_line(tmp_path: Path) -> None:

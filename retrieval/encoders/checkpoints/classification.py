@@ -19,6 +19,7 @@ from retrieval.encoders.checkpoints.tokenizer import longest_text, read_tokenize
 from retrieval.encoders.checkpoints.transformers import build_trunk, read_config
 from retrieval.encoders.checkpoints.weights import WEIGHTS, fill, read_tensors
 from retrieval.encoders.model.label_head import LabelNetwork, Pooling
+from retrieval.encoders.tokenization import tokenizer_config
 from retrieval.errors import CheckpointError
 from retrieval.files.whole import write_whole
 
@@ -45,8 +46,7 @@ class LabelCheckpoint:
 
 def is_classifier(folder: Folder) -> bool:
     """Whether config.json names one of the two architectures."""
-    made_for = folder.object("config.json", optional=True).get("architectures") or [None]
-    return made_for[0] in (TEXTS, TOKENS)
+    return folder.architectures[:1] in ([TEXTS], [TOKENS])
 
 
 def read(folder: Folder) -> LabelCheckpoint:
@@ -58,8 +58,8 @@ def read(folder: Folder) -> LabelCheckpoint:
     """
     config = read_config(folder)
     raw = folder.object("config.json")
-    made_for = (raw.get("architectures") or [None])[0]
-    if made_for not in (TEXTS, TOKENS):
+    made_for = next(iter(folder.architectures), "network of no stated purpose")
+    if not is_classifier(folder):
         raise CheckpointError(
             f"{folder.name}: a {made_for}, which gives no labels; expected {TEXTS} or {TOKENS}"
         )
@@ -104,20 +104,9 @@ def write(target: Path, checkpoint: LabelCheckpoint) -> None:
         config["classifier_pooling"] = network.pooling
     _write_json(target / "config.json", config)
     write_whole(target / "tokenizer.json", checkpoint.tokenizer.to_str())
-    special = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "unk": "[UNK]", "mask": "[MASK]"}
-    known = {
-        f"{role}_token": word
-        for role, word in special.items()
-        if checkpoint.tokenizer.token_to_id(word) is not None
-    }
     _write_json(
         target / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": checkpoint.max_tokens,
-            "model_input_names": ["input_ids", "attention_mask"],
-            **known,
-        },
+        tokenizer_config(checkpoint.tokenizer, checkpoint.max_tokens),
     )
 
 

@@ -28,7 +28,7 @@ def detect(folder: Folder) -> Format:
         config = folder.object("config.json")
         if isinstance(config.get("retrieval"), dict):
             return "own"
-        return "stanford" if "HF_ColBERT" in (config.get("architectures") or ()) else "transformers"
+        return "stanford" if "HF_ColBERT" in folder.architectures else "transformers"
     settings = folder.object("config_sentence_transformers.json", optional=True)
     kind = settings.get("model_type")
     if kind not in (None, "SentenceTransformer", "MultiVectorEncoder", "ColBERT"):

@@ -92,6 +92,12 @@ class Folder:
             raise CheckpointError(f"{self.name}: {name} holds no JSON object, expected one")
         return contents
 
+    @property
+    def architectures(self) -> list[str]:
+        """What config.json says that the network was made for; empty where it says nothing."""
+        given = self.object("config.json", optional=True).get("architectures")
+        return [str(name) for name in given] if isinstance(given, list) else []
+
 
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -33,10 +33,10 @@ def read(folder: Folder) -> Checkpoint:
         NotNative: it is no ModernBERT.
     """
     config = read_config(folder)
-    made_for = folder.object("config.json").get("architectures") or _ENCODERS[:1]
-    if made_for[0] not in _ENCODERS:
+    made_for = next(iter(folder.architectures), _ENCODERS[0])
+    if made_for not in _ENCODERS:
         raise CheckpointError(
-            f"{folder.name}: a {made_for[0]}, which gives no embeddings; "
+            f"{folder.name}: a {made_for}, which gives no embeddings; "
             f"expected one of {', '.join(_ENCODERS)}"
         )
     trunk = build_trunk(config, read_tensors(folder), folder.name)

@@ -123,7 +123,7 @@ def _check_state(config: ModernBertConfig, state: Mapping[str, NDArray[np.float3
     if config.norm_bias or config.attention_bias or config.mlp_bias or config.activation != "gelu":
         raise CheckpointError(
             "the CPU graph knows ModernBERT without biases and with gelu: "
-            "run this checkpoint with retrieval[torch]"
+            "run this checkpoint with modernbert-retrieval[torch]"
         )
     hidden, inner = config.hidden_size, config.intermediate_size
     expected: dict[str, tuple[int, ...]] = {

@@ -23,13 +23,13 @@ from retrieval.encoders.model_folder import (
     ModelSettings,
     read_config,
 )
-from retrieval.encoders.tokenization import load_tokenizer
+from retrieval.encoders.tokenization import load_tokenizer, named_tokens, tokenizer_config
 
 SETTINGS = "config_sentence_transformers.json"
 IDENTITY = "torch.nn.modules.linear.Identity"
 
 _OWN = ("dense_head.", "token_head.", QUERY_WEIGHTS)
-_SPECIAL = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
+_IDS = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "bos": "[CLS]", "eos": "[SEP]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +106,14 @@ def _write_trunk(target: Path, model: Model) -> None:
     )
     shutil.copyfile(model.folder / TOKENIZER_FILE, target / TOKENIZER_FILE)
     tokenizer = load_tokenizer(model.folder / TOKENIZER_FILE)
-    ids = {role: tokenizer.token_to_id(word) for role, word in _SPECIAL.items()}
-    special = {f"{role}_token": word for role, word in _SPECIAL.items() if ids[role] is not None}
-    roles = {"pad": "pad", "cls": "cls", "sep": "sep", "bos": "cls", "eos": "sep"}
-    write_json(
-        target / CONFIG_FILE,
-        model.config.to_dict() | {f"{name}_token_id": ids[role] for name, role in roles.items()},
-    )
-    write_json(
-        target / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": model.settings.max_tokens,
-            "model_input_names": ["input_ids", "attention_mask"],
-            **special,
-        },
-    )
-    write_json(target / "special_tokens_map.json", special)
+    ids = {f"{role}_token_id": tokenizer.token_to_id(word) for role, word in _IDS.items()}
+    write_json(target / CONFIG_FILE, model.config.to_dict() | ids)
+    longest = model.settings.max_tokens
+    write_json(target / "tokenizer_config.json", tokenizer_config(tokenizer, longest))
+    write_json(target / "special_tokens_map.json", named_tokens(tokenizer))
     write_json(
         target / "sentence_bert_config.json",
-        {"max_seq_length": model.settings.max_tokens, "do_lower_case": False},
+        {"max_seq_length": longest, "do_lower_case": False},
     )
 
 

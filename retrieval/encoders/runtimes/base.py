@@ -162,10 +162,8 @@ class SequenceRuntime(Runtime):
         return self._query if side == "query" else self._document
 
     def _read(self, reader: SideReader, texts: Sequence[str]) -> Iterator[TokenSequence]:
-        """Token ids of texts; of a long text, only a beginning is tokenised."""
-        longest = reader.side.max_tokens
         for run in batched(texts, _READ_AT_ONCE):
-            yield from reader.read([leading(self._tokenizer, text, longest) for text in run])
+            yield from reader.read(run)
 
     def _output(self, reader: SideReader, sequences: Sequence[TokenSequence]) -> Output:
         return Output(sequences, self.dense_dim, self.token_dim, reader.side.window)

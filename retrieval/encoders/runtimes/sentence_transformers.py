@@ -7,7 +7,7 @@ read from safetensors only here too, and a checkpoint's own code is not run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from retrieval.encoders.checkpoints import Folder, Format
 from retrieval.encoders.dynamic_batching import DynamicBatching, at_once, weakly
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
-from retrieval.encoders.tokenization import clean, leading
+from retrieval.encoders.tokenization import clean, leading, panics_as_errors
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.files.regular import open_regular
 from retrieval.ragged import offsets_of, rows_of
@@ -108,7 +108,8 @@ class SentenceTransformersEncoder(Runtime):
 
     def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special ones included; at least 1."""
-        encodings = self._tokenizer.encode_batch_fast(texts)
+        with panics_as_errors():
+            encodings = self._tokenizer.encode_batch_fast(texts)
         return np.array([max(1, len(encoding.ids)) for encoding in encodings], np.int64)
 
 
@@ -138,24 +139,37 @@ def load(
     from retrieval.encoders.runtimes.torch import choose_device, default_dtype
 
     chosen = choose_device(device)
+    kind_of_model = library.MultiVectorEncoder if late else library.SentenceTransformer
+    model = loaded(kind_of_model, folder, str(chosen), dtype=default_dtype(chosen))
+    if not late:
+        check_similarity(folder, model.similarity_fn_name, type(model[-1]).__name__ == "Normalize")
+    return SentenceTransformersEncoder(
+        model, name=folder.name, fingerprint=_digest(folder, folders), late=late
+    )
+
+
+def loaded(kind: Callable[..., Any], folder: Folder, device: str, **options: Any) -> Any:
+    """A model of the library, of this class: from safetensors, without a network or foreign code.
+
+    Args:
+        options: for the network within.
+
+    Raises:
+        CheckpointError: the library cannot load it.
+    """
     try:
-        model = (library.MultiVectorEncoder if late else library.SentenceTransformer)(
+        return kind(
             str(folder.path),
-            device=str(chosen),
+            device=device,
             trust_remote_code=False,
             local_files_only=True,
-            model_kwargs={"use_safetensors": True, "dtype": default_dtype(chosen)},
+            model_kwargs={"use_safetensors": True, **options},
         )
     except Exception as error:  # whatever a library of that size raises
         said = (str(error).strip() or repr(error)).splitlines()[0]
         raise CheckpointError(
             f"{folder.name}: sentence-transformers cannot load it ({said})"
         ) from error
-    if not late:
-        check_similarity(folder, model.similarity_fn_name, type(model[-1]).__name__ == "Normalize")
-    return SentenceTransformersEncoder(
-        model, name=folder.name, fingerprint=_digest(folder, folders), late=late
-    )
 
 
 def package(name: str, reason: str) -> Any:
