@@ -190,6 +190,7 @@ def test_a_benchmark_is_its_tasks() -> None:
     [
         ("mteb:NanoSciFact", "Did you mean"),
         ("mteb:", "names no task of MTEB; expected mteb:NAME"),
+        ("mteb:NanoBEIR/SciFact", "NanoBEIR has no task 'SciFact'; choose from NanoArguAna"),
         ("mteb:STS12", "is of type STS and modality text; expected retrieval of texts"),
         ("mteb:MultiLongDocRetrieval:xx", "has no subset 'xx'; choose from ar, de, en"),
         ("mteb:SciFact=/no/such", "there is no folder /no/such"),

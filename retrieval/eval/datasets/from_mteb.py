@@ -253,7 +253,12 @@ def _named(name: str) -> Any:
         found = mteb.get_benchmark(first if slash else name)
         if not slash:
             return found
-        return next(task for task in found.tasks if task.metadata.name == last)
+        tasks = {task.metadata.name: task for task in found.tasks}
+        if last not in tasks:
+            raise InputError(
+                f"MTEB's benchmark {first} has no task {last!r}; choose from {', '.join(tasks)}"
+            )
+        return tasks[last]
     try:
         return mteb.get_task(name)
     except KeyError as wrong:
