@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -40,10 +39,8 @@ def _ignore(**known: Any) -> None:
 
 @cache
 def _tracer() -> Any:
-    if importlib.util.find_spec("opentelemetry") is None:
-        return None
     try:
         from opentelemetry import trace
-    except ImportError:  # a part of it without its API
+    except ImportError:
         return None
     return trace.get_tracer("retrieval")
