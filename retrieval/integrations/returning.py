@@ -11,10 +11,10 @@ Returns: TypeAlias = Literal["document", "passage"]
 
 
 def checked_returns(returns: Returns) -> Returns:
-    """It.
+    """What was given, if it is a word of `Returns`.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is none.
     """
     if returns not in get_args(Returns):
         raise InputError(

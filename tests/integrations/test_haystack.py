@@ -145,6 +145,18 @@ def test_embeddings_are_kept_through_updates(kept: IndexDocumentStore) -> None:
     assert kept.delete_by_filter({}) == 3 and kept.count_documents() == 0
 
 
+def test_an_update_of_the_metadata_leaves_the_title(store: IndexDocumentStore) -> None:
+    store.index.add([retrieval.Document("x", "text", title="Titled", metadata={"k": 1})])
+    chosen = {"field": "meta.k", "operator": "==", "value": 1}
+    assert store.update_by_filter(chosen, {"seen": 1}) == 1
+    document = store.index.get("x")
+    assert document is not None and document.title == "Titled"
+    assert document.metadata == {"k": 1, "seen": 1}
+    store.update_by_filter(chosen, {"title": "Another"})
+    document = store.index.get("x")
+    assert document is not None and document.title == document.metadata["title"] == "Another"
+
+
 def test_fields_of_the_metadata(store: IndexDocumentStore) -> None:
     meta = {"rate": 0.5, "on": True, "n": None}
     store.write_documents([Document(id="d", content="d", meta=meta)])

@@ -196,6 +196,9 @@ def test_a_store_is_opened_again_and_told_from_others(tmp_path: Path) -> None:
         IndexVectorStore(tmp_path / "i", encoder="x", embedding_dim=3)
     with pytest.raises(InputError, match="no index was given"):
         IndexVectorStore()
+    with pytest.raises(TypeError, match="IndexVectorStore takes no embeding_dim"):
+        IndexVectorStore(tmp_path / "new", embeding_dim=3)
+    assert not (tmp_path / "new").exists()
     store.index.close()
 
 
@@ -467,6 +470,8 @@ async def test_an_embedding_gives_the_encoders_vectors() -> None:
     again = pickle.loads(pickle.dumps(embedding))
     assert again.get_query_embedding("lock") == embedding.get_query_embedding("lock")
     assert EncoderEmbedding.from_dict(embedding.to_dict()).embed_batch_size == 2
+    with pytest.raises(ValueError, match="batch_size"):
+        EncoderEmbedding(batch_size=2)
 
 
 async def test_nodes_are_ranked() -> None:
@@ -478,6 +483,9 @@ async def test_nodes_are_ranked() -> None:
     awaited = await rerank.apostprocess_nodes(found, query_str="rotary positions")
     assert [one.node.node_id for one in awaited] == [one.node.node_id for one in ranked]
     assert rerank.postprocess_nodes([], query_str="x") == []
+    assert EncoderRerank.from_dict(rerank.to_dict()).top_n == 2
+    with pytest.raises(ValueError, match="top_k"):
+        EncoderRerank(top_k=2)  # type: ignore[call-arg]
     with pytest.raises(InputError, match="no query was given to rank by"):
         rerank.postprocess_nodes(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from haystack.dataclasses import Document
@@ -47,6 +48,28 @@ def as_written(
         embedding=embedding,
         score=score,
     )
+
+
+def updated(document: types.Document, meta: Mapping[str, Any]) -> types.Document:
+    """The document with these values in its metadata; their `title` becomes its title, too."""
+    title = meta.get("title")
+    return replace(
+        document,
+        title=title if isinstance(title, str) else document.title,
+        metadata={**document.metadata, **meta},
+    )
+
+
+def text_to_read(document: Document, fields: Sequence[str], separator: str = "\n") -> str:
+    """What a model reads of a document: the values of these fields of its metadata, and its text.
+
+    Args:
+        fields: keys of the metadata; those that are missing or None are left out.
+        separator: what stands between them.
+    """
+    told = (document.meta.get(key) for key in fields)
+    parts = [str(value) for value in told if value is not None]
+    return separator.join([*parts, document.content or ""])
 
 
 def as_passage(hit: Hit, score: float) -> Document:

@@ -9,6 +9,7 @@ from typing import Any
 from haystack import Document, component, default_from_dict, default_to_dict
 
 from retrieval.errors import EncoderError
+from retrieval.integrations.haystack.documents import text_to_read
 from retrieval.types import Encoder
 
 
@@ -135,7 +136,9 @@ class EncoderDocumentEmbedder(_Encoding):
             )
         if not documents:
             return {"documents": [], "meta": self._meta()}
-        dense = self.encoder.encode_documents([self._read(one) for one in documents]).dense
+        fields, separator = self.meta_fields_to_embed, self.embedding_separator
+        texts = [text_to_read(document, fields, separator) for document in documents]
+        dense = self.encoder.encode_documents(texts).dense
         assert dense is not None
         made = [
             replace(document, embedding=row.tolist())
@@ -147,8 +150,3 @@ class EncoderDocumentEmbedder(_Encoding):
     async def run_async(self, documents: list[Document]) -> dict[str, Any]:
         """As `run`."""
         return await asyncio.to_thread(self.run, documents)
-
-    def _read(self, document: Document) -> str:
-        told = (document.meta.get(key) for key in self.meta_fields_to_embed)
-        parts = [str(value) for value in told if value is not None]
-        return self.embedding_separator.join([*parts, document.content or ""])

@@ -9,6 +9,7 @@ from typing import Any
 from haystack import Document, component, default_from_dict, default_to_dict
 
 from retrieval.errors import InputError
+from retrieval.integrations.haystack.documents import text_to_read
 from retrieval.types import Reranker
 
 
@@ -87,7 +88,8 @@ class EncoderRanker:
         self.warm_up()
         assert self._reranker is not None
         most = self.top_k if top_k is None else top_k
-        ranked = self._reranker.rerank(query, [self._read(one) for one in documents], most)
+        texts = [text_to_read(document, self.meta_fields_to_embed) for document in documents]
+        ranked = self._reranker.rerank(query, texts, most)
         return {"documents": [replace(documents[r.index], score=r.score) for r in ranked]}
 
     @component.output_types(documents=list[Document])
@@ -96,8 +98,3 @@ class EncoderRanker:
     ) -> dict[str, list[Document]]:
         """As `run`."""
         return await asyncio.to_thread(self.run, query, documents, top_k)
-
-    def _read(self, document: Document) -> str:
-        told = (document.meta.get(key) for key in self.meta_fields_to_embed)
-        parts = [str(value) for value in told if value is not None]
-        return "\n".join([*parts, document.content or ""])

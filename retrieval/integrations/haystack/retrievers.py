@@ -126,20 +126,9 @@ class IndexTextRetriever(_Searching):
         """Stand over a document store.
 
         Args:
-            document_store: where to search.
-            filters: Haystack's.
-            top_k: how many documents or passages, at most.
             retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best that there is.
-            returns: `document` gives documents as they were written, each once; `passage` the
-                passages that were found.
-            scale_score: whether scores are the relevance, from 0 to 1, or what orders them.
-            return_embedding: whether documents come with their embeddings.
-            filter_policy: whether filters of a run replace these, or both hold.
-            search_options: what else `Index.search` takes, such as `min_relevance`.
 
-        Raises:
-            TypeError: it is no IndexDocumentStore.
-            InputError: `top_k` is not at least 1, or `returns` is unknown.
+        All else, and what is raised, is as `IndexEmbeddingRetriever` has it.
         """
         _Searching.__init__(  # `component` makes another class, which `super` is not of
             self,

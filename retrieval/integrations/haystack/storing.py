@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -15,6 +14,7 @@ from haystack.document_stores.errors import DuplicateDocumentError
 from haystack.document_stores.types import DuplicatePolicy
 from numpy.typing import ArrayLike
 
+from retrieval import types
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.indexes import Where
@@ -23,8 +23,10 @@ from retrieval.integrations.haystack.documents import (
     as_written,
     field_type,
     to_store,
+    updated,
 )
 from retrieval.integrations.haystack.filters import as_filter, metadata_key
+from retrieval.integrations.precomputed import is_precomputed, new_encoder
 from retrieval.integrations.returning import Returns, search_options
 from retrieval.types import Encoder, Hit, Retriever
 
@@ -61,8 +63,7 @@ class Storing:
         Raises:
             InputError: both an encoder and a number of dimensions were given.
         """
-        if encoder is not None and embedding_dim is not None:
-            raise InputError("both encoder and embedding_dim were given; give one of them")
+        new_encoder(encoder, embedding_dim, embedding_model)  # what is wrong is said here
         self.encoder = encoder
         self.embedding_dim = embedding_dim
         self.embedding_model = embedding_model
@@ -84,7 +85,7 @@ class Storing:
         with self._lock:
             if self._index is None:
                 self._index = Index.open(
-                    self.path, encoder=self._maker(), create=self.create, timeout=self.timeout
+                    self.path, encoder=self._new_encoder(), create=self.create, timeout=self.timeout
                 )
             return self._index
 
@@ -192,8 +193,10 @@ class Storing:
         Returns:
             How many those are.
         """
-        found = [replace(one, meta=one.meta | meta) for one in self.filter_documents(filters)]
-        self._write(found)
+        where = as_filter(filters)
+        vectors = self._embeddings(where)
+        found = [updated(one, meta) for one in self.index.documents(where)]
+        self._add(found, [vectors.get(one.id) for one in found])
         return len(found)
 
     def count_documents_by_filter(self, filters: Filters) -> int:
@@ -323,34 +326,28 @@ class Storing:
             if one is not None  # deleted since the search
         ]
 
-    def _maker(self) -> Encoder | str | None:
-        if self.embedding_dim is None:
-            return self.encoder
-        from retrieval.encoders import Precomputed
-
-        return Precomputed(self.embedding_dim, name=self.embedding_model)
+    def _new_encoder(self) -> Encoder | str | None:
+        return new_encoder(self.encoder, self.embedding_dim, self.embedding_model)
 
     def _keeps_embeddings(self) -> bool:
         """Whether vectors are those of the documents, and nothing here makes them."""
-        from retrieval.encoders import Precomputed
-
-        return isinstance(self.index.encoder, Precomputed)
+        return is_precomputed(self.index.encoder)
 
     def _write(self, documents: list[Document]) -> None:
-        if not documents:
-            return
         given = [to_store(document) for document in documents]
-        if self._keeps_embeddings():
-            self.index.add(given, embeddings=[document.embedding for document in documents])
-            return
         for document in documents:
-            if document.embedding is not None:
+            if document.embedding is not None and not self._keeps_embeddings():
                 raise InputError(
                     f"document {document.id!r} has an embedding, and the index's own encoder makes "
                     "the vectors; leave it out, or make a store with embedding_dim="
                     f"{len(document.embedding)}"
                 )
-        self.index.add(given)
+        self._add(given, [document.embedding for document in documents])
+
+    def _add(self, given: list[types.Document], vectors: list[list[float] | None]) -> None:
+        """Write documents, with their embeddings where those are kept."""
+        if given:
+            self.index.add(given, embeddings=vectors if self._keeps_embeddings() else None)
 
     def _embeddings(self, where: Where | None) -> dict[str, list[float]]:
         """Embeddings that are kept, by the ids of their documents."""

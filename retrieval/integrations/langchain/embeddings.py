@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
 from retrieval.index import Index
+from retrieval.integrations.precomputed import is_precomputed
 from retrieval.types import Encoder
 
 
@@ -70,7 +71,7 @@ def foreign(index: Index, embedding: Embeddings | None) -> Embeddings | None:
                 f"{embedding.encoder.name!r}; leave the embedding out"
             )
         return None
-    if not _is_precomputed(encoder):
+    if not is_precomputed(encoder):
         raise InputError(
             f"the index at {index.path} was built by encoder {encoder.name!r}; leave the embedding "
             "out, or make an index with encoder=Precomputed(dense_dim, name=...)"
@@ -81,7 +82,7 @@ def foreign(index: Index, embedding: Embeddings | None) -> Embeddings | None:
 def own_embeddings(index: Index) -> Embeddings | None:
     """Those of the index's encoder; None if it has no dense head or no model."""
     encoder = index.encoder
-    if encoder.dense_dim is None or _is_precomputed(encoder):
+    if encoder.dense_dim is None or is_precomputed(encoder):
         return None
     return EncoderEmbeddings(encoder)
 
@@ -98,12 +99,6 @@ def stand_in(embedding: Embeddings, vectors: list[list[float]] | None, name: str
 
     row = vectors[0] if vectors else embedding.embed_query("how many numbers")
     return Precomputed(len(row), name=name or type(embedding).__name__)
-
-
-def _is_precomputed(encoder: Encoder) -> bool:
-    from retrieval.encoders import Precomputed
-
-    return isinstance(encoder, Precomputed)
 
 
 def _rows(dense: NDArray[np.float32] | None) -> list[list[float]]:

@@ -333,18 +333,20 @@ class IndexVectorStore(VectorStore):
         found = self._find(None, embedding, max(k, fetch_k), filter, kwargs)
         return unlike(self.index, embedding, found, k, lambda_mult)
 
+    def _asked_embedding(self, options: dict[str, Any]) -> Embeddings | None:
+        """The embedding, where the retriever asks for a vector of it."""
+        words_alone = options.get("retriever", self.retriever) == "lexical"
+        return None if words_alone else self.embedding
+
     def _embed(self, query: str, options: dict[str, Any]) -> list[float] | None:
-        """The query's vector by the embedding, where the retriever asks for one."""
-        if self.embedding is None or options.get("retriever", self.retriever) == "lexical":
-            return None
-        return self.embedding.embed_query(query)
+        embedding = self._asked_embedding(options)
+        return None if embedding is None else embedding.embed_query(query)
 
     async def _afind(
         self, query: str, k: int, filter: Where | None, options: dict[str, Any]
     ) -> Found:
-        vector = None
-        if self.embedding is not None and options.get("retriever", self.retriever) != "lexical":
-            vector = await self.embedding.aembed_query(query)
+        embedding = self._asked_embedding(options)
+        vector = None if embedding is None else await embedding.aembed_query(query)
         return await run_in_executor(None, self._find, query, vector, k, filter, options)
 
     def _find(

@@ -14,7 +14,7 @@ from retrieval.errors import EncoderError
 from retrieval.types import Encoder
 
 
-class EncoderEmbedding(BaseEmbedding):
+class EncoderEmbedding(BaseEmbedding, extra="forbid"):
     """The dense vectors of an encoder, of unit length: their inner product is their cosine.
 
     It can be pickled, as for the workers of an `IngestionPipeline`: the model is loaded there from

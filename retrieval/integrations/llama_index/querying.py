@@ -17,6 +17,7 @@ from retrieval.index import Index
 from retrieval.indexes import Filter
 from retrieval.integrations.llama_index.filters import as_filter
 from retrieval.integrations.llama_index.nodes import as_added
+from retrieval.integrations.precomputed import is_precomputed
 from retrieval.integrations.returning import search_options
 from retrieval.types import Hybrid
 
@@ -61,7 +62,7 @@ def _asked(index: Index, query: VectorStoreQuery, threshold: float | None) -> di
         if mode == VectorStoreQueryMode.SEMANTIC_HYBRID:
             asked["reranker"] = index.encoder
         return asked
-    by_text = vector is None or (_has_model(index) and text)
+    by_text = vector is None or (text and not is_precomputed(index.encoder))
     asked = {"k": k, "retriever": "hybrid" if by_text else "dense"}
     asked |= {"query": _text(query)} if by_text else {"vector": vector}
     if mode == VectorStoreQueryMode.MMR:
@@ -80,12 +81,6 @@ def _weighted(alpha: float | None) -> Hybrid | None:
     return Hybrid(lexical=1 - alpha, dense=alpha, late=alpha)
 
 
-def _has_model(index: Index) -> bool:
-    from retrieval.encoders import Precomputed
-
-    return not isinstance(index.encoder, Precomputed)
-
-
 def _text(query: VectorStoreQuery) -> str:
     if not query.query_str:
         raise InputError(
@@ -98,7 +93,7 @@ def _learned(index: Index, query: VectorStoreQuery, where: Filter | None) -> Vec
     """What a classifier that LlamaIndex fits at the time of the query says of all vectors."""
     if query.query_embedding is None:
         raise InputError(f"mode {query.mode.value!r} asks by an embedding; give query_embedding")
-    if _has_model(index):
+    if not is_precomputed(index.encoder):
         raise InputError(
             f"mode {query.mode.value!r} compares the nodes' own embeddings, and the index's "
             "encoder makes the vectors; make the store with embedding_dim"

@@ -10,7 +10,7 @@ from retrieval.errors import InputError
 from retrieval.types import Reranker
 
 
-class EncoderRerank(BaseNodePostprocessor):
+class EncoderRerank(BaseNodePostprocessor, extra="forbid"):
     """Orders nodes by how well they answer the query; scores order them, higher is better.
 
     By late interaction, or by cosine where the model has no token head; a cross-encoder reads

@@ -31,7 +31,7 @@ class IndexRetriever(BaseRetriever):
         retriever: Retriever = "hybrid",
         returns: Returns = "passage",
         callback_manager: CallbackManager | None = None,
-        **search_options: Any,
+        **options: Any,
     ) -> None:
         """Stand over an open index, which stays its owner's.
 
@@ -43,7 +43,7 @@ class IndexRetriever(BaseRetriever):
             returns: `passage` gives the passages that were found; `document` whole documents, each
                 once.
             callback_manager: LlamaIndex's.
-            search_options: what else `Index.search` takes, such as `min_relevance`.
+            options: what else `Index.search` takes, such as `min_relevance`.
 
         Raises:
             InputError: `returns` is unknown.
@@ -53,11 +53,11 @@ class IndexRetriever(BaseRetriever):
         self.where = where
         self.retriever: Retriever = retriever
         self.returns: Returns = checked_returns(returns)
-        self.search_options = search_options
+        self.options = options
         super().__init__(callback_manager=callback_manager)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        asked = search_options(self.returns) | {"retriever": self.retriever} | self.search_options
+        asked = search_options(self.returns) | {"retriever": self.retriever} | self.options
         hits = self.index.search(query_bundle.query_str, self.k, where=self.where, **asked)
         if self.returns == "passage":
             return [NodeWithScore(node=as_passage(hit), score=hit.relevance) for hit in hits]

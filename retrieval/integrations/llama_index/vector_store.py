@@ -22,6 +22,7 @@ from retrieval.index import Index
 from retrieval.integrations.llama_index.filters import SOURCE, as_filter
 from retrieval.integrations.llama_index.nodes import as_added, to_store
 from retrieval.integrations.llama_index.querying import answered
+from retrieval.integrations.precomputed import is_precomputed, new_encoder
 from retrieval.types import Document, Encoder
 
 
@@ -67,24 +68,22 @@ class IndexVectorStore(BasePydanticVectorStore):
                 from others.
             create: make the index in the folder if there is none.
             timeout: seconds for which another process that is writing is waited for.
-            told: what LlamaIndex stored of it: its `path`.
+            told: what LlamaIndex stored of it; its `path` stands for the index.
 
         Raises:
             InputError: both an encoder and a number of dimensions were given, or no index.
+            TypeError: an argument is unknown.
         """
-        from retrieval.encoders import Precomputed
-
-        if encoder is not None and embedding_dim is not None:
-            raise InputError("both encoder and embedding_dim were given; give one of them")
+        strange = sorted(set(told).difference(type(self).model_fields))
+        if strange:
+            raise TypeError(f"IndexVectorStore takes no {', '.join(strange)}")
+        made = new_encoder(encoder, embedding_dim, embedding_model)
         index = told.get("path") if index is None else index
         if index is None:
             raise InputError("no index was given; give one, or its folder")
         if not isinstance(index, Index):
-            made = encoder
-            if embedding_dim is not None:
-                made = Precomputed(embedding_dim, name=embedding_model)
             index = Index.open(Path(index), encoder=made, create=create, timeout=timeout)
-        keeps = isinstance(index.encoder, Precomputed)
+        keeps = is_precomputed(index.encoder)
         fields: dict[str, Any] = {
             "is_embedding_query": keeps,
             "path": str(index.path),
