@@ -135,7 +135,7 @@ class _Reader:
             case "$size":
                 return _joined(And, list(_lengths(key, value, where)))
             case "$type":
-                if value not in _KINDS:
+                if not isinstance(value, str) or value not in _KINDS:
                     _fail(value, f"one of {', '.join(_KINDS)} for {where}")
                 return IsKind(key, _KINDS[value])
             case "$exists" | "$empty":

@@ -11,7 +11,8 @@ import pytest
 from retrieval.index import Index
 from retrieval.index.segments import Opened, OpenedSegments
 from retrieval.index.vectors import VectorSegment
-from retrieval.index.writing import session
+from retrieval.index.writing.lexical import WAITING_SHARE
+from retrieval.index.writing.session import Session
 from retrieval.store import SegmentRecord, Store
 from retrieval.store.files import check_sizes
 from retrieval.types import Document
@@ -72,10 +73,10 @@ def test_they_leave_when_there_is_something_to_add(index: Index) -> None:
 
 
 def test_they_leave_when_they_are_many(index: Index) -> None:
-    for number in range(COUNT // session.WAITING_SHARE + 1):
+    for number in range(COUNT // WAITING_SHARE + 1):
         index.delete([f"d{number}"])
         (lexical,) = segments(index, "lexical")
-        left = number + 1 if number == COUNT // session.WAITING_SHARE else 0
+        left = number + 1 if number == COUNT // WAITING_SHARE else 0
         assert lexical.passages == COUNT - left
         check(index, set(range(number + 1, COUNT)))
 
@@ -83,7 +84,7 @@ def test_they_leave_when_they_are_many(index: Index) -> None:
 def test_so_many_at_most_wait_however_many_there_are(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "WAITING_MOST", 1)
+    monkeypatch.setattr("retrieval.index.writing.lexical.WAITING_MOST", 1)
     index.delete(["d0"])
     assert [lexical.passages for lexical in segments(index, "lexical")] == [COUNT]
     index.delete(["d1"])
@@ -140,7 +141,7 @@ def test_what_takes_a_name_again_is_opened_anew(
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenedSegments, "put", put)
-        patch.setattr(session.Session, "_publish", fail)
+        patch.setattr(Session, "_publish", fail)
         with pytest.raises(RuntimeError, match="on purpose"):
             index.add([document(COUNT)])
     with Index.open(index.path, encoder=FakeEncoder()) as other:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.errors import IndexCorrupted
 from retrieval.index import Index
 from retrieval.indexes.dense import lists, segment
 from retrieval.types import Document, Retriever
@@ -73,6 +74,6 @@ def test_a_damaged_list_is_named_by_the_search_that_meets_it(tmp_path: Path) -> 
     file.write_bytes(data)
     with (
         Index.open(index.path, encoder=FakeEncoder()) as damaged,
-        pytest.raises(Exception, match=r"dense\.owners\.npy"),
+        pytest.raises(IndexCorrupted, match=r"dense\.owners\.npy"),
     ):
         damaged.search("shared", retriever="dense")

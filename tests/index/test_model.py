@@ -54,7 +54,7 @@ def test_any_history_ends_in_what_brute_force_says(
         tempfile.TemporaryDirectory() as folder,
         patch("retrieval.index.writing.merge_policy.FAN_IN", 2),
         patch("retrieval.index.writing.merge_policy.SMALLEST", 4),
-        patch("retrieval.index.writing.session.WAITING_SHARE", waiting),
+        patch("retrieval.index.writing.lexical.WAITING_SHARE", waiting),
         patch("retrieval.index.writing.writer.COMMIT_CHANGES", 5),
         patch("retrieval.index.writing.writer.BLOCK_CHARACTERS", 60),
     ):

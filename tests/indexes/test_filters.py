@@ -350,6 +350,7 @@ def test_python_values_are_literals() -> None:
         ({"year": [[1]]}, r"a value of the value of 'year' is \[1\]; give a text"),
         ({"year": {"$size": "3"}}, r"found '3' in the filter, expected a number for \$size"),
         ({"year": {"$size": {"$in": [3]}}}, r"found '\$in' in the filter, expected \$eq, \$ne"),
+        ({"year": {"$type": ["number"]}}, r"found \['number'\] .* expected one of string, number"),
         ({"year": {"$type": "int"}}, r"found 'int' .* expected one of string, number, bool"),
         ({"year": {"$all": []}}, r"expected a list of at least one value for \$all of 'year'"),
         ({"year": {"$in": 3}}, r"\$in of 'year' is 3; give a list of values"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
 from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
-from retrieval.index.as_read import lexical_fields, path_of
-from retrieval.index.segments import LEXICAL, OpenedSegments, living
+from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer, VectorSegment
 from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.lexical import LexicalWriting
 from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import LATE_MEMORY, register_functions, write_lexical
+from retrieval.indexes import LATE_MEMORY, register_functions
 from retrieval.store import (
     Commit,
     NewDocument,
@@ -39,13 +39,8 @@ from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.tracing import span
 from retrieval.types import ProgressCallback
 
-WAITING_SHARE = 16
-WAITING_MOST = 1000
-"""So many deleted passages, or one in so many, the lexical index keeps without being rewritten."""
-
 _LOG = logging.getLogger(__name__)
 _NO_IDS = np.empty(0, np.int64)
-_DOCUMENTS_AT_ONCE = 256
 _LOG_BYTES = 32 << 20
 
 
@@ -112,6 +107,7 @@ class Session:
                 self._memory,
                 self._progress,
             )
+            self._lexical = LexicalWriting(self.store, self._folders)
             self._folders.sweep()
             self._exit = stack.pop_all()
         return self
@@ -162,7 +158,7 @@ class Session:
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         merge = self._merge(gone)
-        written, left = self._write_lexical(add, gone, merge.buried)
+        written, left = self._lexical.revised(add, gone, merge.buried)
         come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
@@ -195,18 +191,11 @@ class Session:
         segments, alive = self._living(np.empty(0, np.int64))
         merge = self._rewrite([list(segments)] if segments else [], segments, alive)
         records, dropped = self._changed_vectors(merge)
-        previous = self._lexical()
-        if previous is not None:
-            target = self._folders.new(LEXICAL)
-            write_lexical(target, previous=None, add=self._stored_passages(), delete=())
-            records.append(
-                self._folders.sealed(target, LEXICAL, self.store.counts().passages, None)
-            )
-            dropped.append(previous.name)
+        written, left = self._lexical.rewritten()
         self._publish(
             Commit(
-                add_segments=records,
-                drop_segments=dropped,
+                add_segments=[*records, *written],
+                drop_segments=[*dropped, *left],
                 buried=merge.buried,
                 next_segment=self._folders.next_number,
             )
@@ -222,7 +211,7 @@ class Session:
         if not group:
             return
         merge = self._rewrite([group], segments, alive)
-        written, left = self._write_lexical((), _NO_IDS, merge.buried)
+        written, left = self._lexical.revised((), _NO_IDS, merge.buried)
         come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
@@ -262,41 +251,6 @@ class Session:
         self.store.checkpoint()
         self._on_commit()
         self.store.checkpoint(truncate=True)
-
-    def _write_lexical(
-        self, add: Sequence[Draft], gone: NDArray[np.int64], buried: NDArray[np.int64]
-    ) -> tuple[list[SegmentRecord], list[str]]:
-        """Write the next lexical index if need be: its record, and the name of the one that goes.
-
-        Deleted passages may wait in the one there is, where searches pass over all that is
-        `dead`: a deletion need not write it anew. They leave with the next that is written, which
-        is when there is something to add, when they are many, or when they stand in no vector
-        segment any longer and so are `dead` no more.
-
-        Args:
-            add: documents that come.
-            gone: ids of the passages that the commit at hand deletes.
-            buried: ids of the passages that it drops from the vector segments.
-        """
-        previous = self._lexical()
-        before = living(self.store)
-        waiting = previous.passages - before if previous else 0
-        coming = sum(len(draft.new) for draft in add)
-        anew = np.array([id for draft in add for id in sorted(draft.refielded)], np.int64)
-        leaving = waiting + len(gone)
-        after = before + coming - len(gone)
-        may_wait = not len(buried) and leaving <= min(WAITING_MOST, after // WAITING_SHARE)
-        if not coming and not len(anew) and (not leaving or may_wait):
-            return [], []
-        target = self._folders.new(LEXICAL)
-        write_lexical(
-            target,
-            previous=self.store.segment_folder(previous.name) if previous else None,
-            add=(words for draft in add for words in draft.fields()),
-            delete=np.concatenate([self.store.dead() if waiting else _NO_IDS, gone, anew]),
-        )
-        record = self._folders.sealed(target, LEXICAL, after, previous)
-        return [record], [previous.name] if previous else []
 
     def _merge(self, gone: NDArray[np.int64]) -> _Merge:
         """Rewrite the vector segments that the policy says as fewer.
@@ -386,23 +340,7 @@ class Session:
         come, go = self._folders.changed_codecs([*kept, *written])
         return [*come, *records], [*merge.dropped, *go]
 
-    def _lexical(self) -> SegmentRecord | None:
-        return next(iter(self.store.of_kind(LEXICAL)), None)
-
     def _passages_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         return np.array(
             [row.id for number in numbers for row in self.store.passages_of(number)], np.int64
         )
-
-    def _stored_passages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Every passage of the store as the lexical index takes it: its id and its fields."""
-        numbers = self.store.numbers()
-        for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
-            chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()
-            documents, texts = self.store.documents(chosen), self.store.texts(chosen)
-            for number in chosen:
-                document = self.store.whole(documents[number], texts.get(number))
-                path = path_of(document.metadata)
-                for row in self.store.passages_of(number):
-                    text = document.text[row.start : row.end]
-                    yield row.id, lexical_fields(document.title, path, row.context, text)
