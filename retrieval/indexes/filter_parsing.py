@@ -149,7 +149,7 @@ class Parser:
             return node
         if self._token.kind in (*_CONSTANTS, "number", "string", "key", "parameter", "wrong"):
             self._fail(
-                "an operator: ==, !=, <, <=, >, >=, in, not in, is empty, " + ", ".join(TEXT_TESTS)
+                "an operator: ==, !=, <, <=, >, >=, in, not in, is, " + ", ".join(TEXT_TESTS)
             )
         return Truthy(key)
 
