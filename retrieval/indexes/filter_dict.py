@@ -176,7 +176,7 @@ def _joined(kind: type[And] | type[Or], parts: list[Node]) -> Node:
 
 def _equal(key: Key, value: Any, where: str) -> Node:
     if is_list(value):
-        return SameList(key, as_list(as_values(value, where), where))
+        return SameList(key, as_list(as_values(value, f"the list that is {where}"), where))
     return Compare(key, "==", as_value(value, where))
 
 

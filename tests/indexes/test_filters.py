@@ -347,7 +347,7 @@ def test_python_values_are_literals() -> None:
         ({"year": {"$near": 3}}, r"found '\$near' in the filter, expected an operator .*\$gte"),
         ({"year": {}}, "expected an operator for 'year'"),
         ({"year": {1, 2}}, r"expected one value or a list for 'year', or \{'\$in'"),
-        ({"year": [[1]]}, r"a value of the value of 'year' is \[1\]; give a text"),
+        ({"year": [[1]]}, r"a value of the list that is the value of 'year' is \[1\]; give a text"),
         ({"year": {"$size": "3"}}, r"found '3' in the filter, expected a number for \$size"),
         ({"year": {"$size": {"$in": [3]}}}, r"found '\$in' in the filter, expected \$eq, \$ne"),
         ({"year": {"$type": ["number"]}}, r"found \['number'\] .* expected one of string, number"),
