@@ -363,7 +363,7 @@ def nonsense(server: Server, count: int) -> Any:
     """Damaged requests: their answers, and how much memory the server has."""
     requests = itertools.islice(hostile(1), count)
     statuses: Counter[str] = Counter()
-    hangs, memory = 0, []
+    memory: list[float] = []
 
     def send(sent: Any) -> str:
         try:

@@ -41,13 +41,14 @@ def edit(file: Path, line: int) -> None:
     Raises:
         InputError: there is no editor, or it cannot be started, or it failed.
     """
-    given = os.environ.get("VISUAL") or os.environ.get("EDITOR") or _installed(_EDITORS)
-    if not given:
+    named = next((name for name in ("VISUAL", "EDITOR") if os.environ.get(name, "").strip()), None)
+    given = _installed(_EDITORS) if named is None else os.environ[named]
+    if given is None:
         raise InputError("there is no editor; name one in $EDITOR, such as EDITOR='code --wait'")
     try:
         command = shlex.split(given)
     except ValueError as error:
-        raise InputError(f"$EDITOR cannot be read ({error}): {given!r}") from None
+        raise InputError(f"${named} cannot be read ({error}): {given!r}") from None
     name = Path(command[0]).stem.lower()
     told = next((told for names, told in _LINE_ARGUMENTS.items() if name in names), None)
     _run([*command, *_filled(told or ("+{line}", "{file}"), file, line=line)])

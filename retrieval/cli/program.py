@@ -50,6 +50,8 @@ def _holding() -> Iterator[None]:
         yield
     except (OSError, EOFError, KeyboardInterrupt) as error:
         raise HeldError(error) from error
+    except typer.Abort as error:  # Ctrl-C or Ctrl-D in the place of an answer
+        raise HeldError(KeyboardInterrupt()) from error
 
 
 app = typer.Typer(

@@ -88,7 +88,8 @@ class StreamableHttp:
                 return _refused(404, "there is no such session any more; initialize again", value)
             self._sessions.move_to_end(id)
             session = known[1]
-        if sum(one.calls for _, one in self._sessions.values()) >= MOST_CALLS:
+        under_way = sum(one.calls for _, one in self._sessions.values())
+        if under_way >= MOST_CALLS and _calls_a_tool(value):
             said = f"{MOST_CALLS} calls are under way; try again"
             return _refused(429, said, value, code=BUSY, headers={"retry-after": "1"})
         return await _answered(session, value, _wants_events(request, value), headers)
@@ -122,6 +123,12 @@ class StreamableHttp:
 
 def _tools_over(kept: KeptOpen, allow_write: bool) -> Tools:
     return Tools(lambda: kept, allow_write=allow_write, allow_making=False)
+
+
+def _calls_a_tool(value: Any) -> bool:
+    """Whether a message, or one of a batch, is a call; all others are answered at once."""
+    messages = value if isinstance(value, list) else [value]
+    return any(isinstance(one, dict) and one.get("method") == "tools/call" for one in messages)
 
 
 def _wants_events(request: Request, value: Any) -> bool:

@@ -9,6 +9,7 @@ contents    its documents, chosen by paths, globs, ids and filters
 overview    what is in it by folder, format and language, and what is left out
 kept_open   an index that a server keeps open, and moves on when it changed
 lookup      a document by path or id: its lines, its outline, what is like it
+hit_names   the name of a hit's place, as it is shown
 places      a place that a hit names, found again
 arguments   what a server is called with, as JSON Schema, checked
 scoring     texts as vectors, and how well texts answer a query
@@ -16,4 +17,6 @@ searching   a query asked, with what its tokens matched on demand
 snippet     the lines of a passage that answer the query
 printable   text that is safe to show
 json_shape  hits, reports and facts as plain values
+machine     what this machine would run each part on, and why
+exporting/  passages and vectors written for another system
 """

@@ -70,7 +70,7 @@ class KeptOpen:
             if before is not None:  # it was deleted
                 self._leave(before)
             self._index = open_or_create(self.folder, encoder=self._encoder)
-            self._stamp = self._look()
+            self._stamp, self._settled = self._look(), False
 
     def warm(self) -> None:
         """Load the model and what else the first search would wait for; errors are the search's."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retrieval.index import Index
-from retrieval.service.json_shape import left_out_as_dict, plain_value
+from retrieval.service.json_shape import left_out_as_dict, status_as_dict
 from retrieval.service.preview import Preview, preview
 from retrieval.service.updating import roots_of
 
@@ -23,7 +23,7 @@ def overview(index: Index) -> dict[str, Any]:
     paths = {str(path): count for path, count in index.values("path")}
     return {
         "documents": len(index),
-        "status": plain_value(index.status()),
+        "status": status_as_dict(index.status()),
         "folders": _rows(by_folder(paths)),
         **{
             key: [{"value": value, "documents": count} for value, count in index.values(key)]

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from retrieval.documents.decoding import decode
 from retrieval.documents.formats.table import named
@@ -24,9 +23,6 @@ from retrieval.service.lookup import (
 )
 from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Passage, Place
-
-if TYPE_CHECKING:
-    pass
 
 _LINE = re.compile(r"(?P<name>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?:?", re.DOTALL)
 """`path:line`, as hits name it, and `path:line:column`, as compilers and grep do."""

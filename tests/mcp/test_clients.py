@@ -185,6 +185,9 @@ def test_nothing_is_written_unasked(
         def isatty(self) -> bool:
             return True
 
+    monkeypatch.setattr(sys, "stdin", Terminal(""))  # Ctrl-D
+    assert run(["install", "cursor"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1].endswith("stopped")
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     assert run(["install", "cursor"]) == 0
     assert "mcp.json? [y/N]" in capsys.readouterr().err

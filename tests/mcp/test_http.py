@@ -198,12 +198,13 @@ def test_too_many_calls_are_refused(
     calling = threading.Thread(target=lambda: agent.call("status"))
     calling.start()
     assert slow.begun.wait(60)
-    refused = other.post(request(1, "ping"))
+    refused = other.post(request(1, "tools/call", name="status"))
     assert refused.status == 429
     assert refused.headers["retry-after"]
+    assert other.post(request(1, "ping")).status == 200  # what is no call, such as to cancel one
     slow.go.set()
     calling.join(60)
-    assert other.post(request(1, "ping")).status == 200
+    assert other.post(request(2, "tools/call", name="status")).status == 200
 
 
 def test_the_session_used_least_lately_ends_for_one_too_many(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import retrieval.encoders
 from retrieval import Document, Index
 from retrieval.errors import IndexNotFound, StorageError
+from retrieval.service import kept_open
 from retrieval.service.kept_open import KeptOpen
 from tests.index.fake_encoder import FakeEncoder
 
@@ -36,6 +38,39 @@ def test_a_request_sees_the_newest_generation(tmp_path: Path) -> None:
     with kept.using() as moved:
         assert moved is index
         assert moved.ids() == ["a", "b"]
+    kept.close()
+
+
+def test_a_commit_that_is_written_and_not_yet_seen_is_seen_by_the_next_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_open, "_SETTLED_NS", 3_600_000_000_000)
+    make(tmp_path / "i", "a")
+    kept = KeptOpen(tmp_path / "i")
+    with kept.using() as index, Index.open(tmp_path / "i") as other:
+        other.add([Document("b", "b")])
+        with monkeypatch.context() as patch:  # the log has the commit, readers do not see it
+            patch.setattr(Index, "refresh", lambda own: False)
+            with kept.using():
+                assert index.ids() == ["a"]
+    with kept.using() as index:
+        assert index.ids() == ["a", "b"]
+    kept.close()
+
+
+def test_files_that_have_not_changed_for_long_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "i", "a")
+    kept = KeptOpen(tmp_path / "i")
+    with kept.using() as index:
+        for file in (tmp_path / "i").glob("store.sqlite*"):
+            os.utime(file, (1_600_000_000, 1_600_000_000))
+        with kept.using() as same:
+            assert same is index
+        monkeypatch.setattr(Index, "refresh", lambda own: pytest.fail("nothing has changed"))
+        with kept.using() as same:
+            assert same is index
     kept.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 
 from retrieval.cli.options import EncoderSource
 from retrieval.cli.program import app
+
+_NEEDED = ("starlette", "uvicorn", "prometheus_client")
 
 
 @app.command(short_help="Serve people, programs and agents (HTTP).")
@@ -70,15 +73,12 @@ def serve(
     from retrieval.service.opening import is_index
     from retrieval.store.schema import not_found
 
-    try:
-        import starlette
-        import uvicorn
-    except ImportError:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
         raise MissingDependency(
-            "serving needs starlette and uvicorn, which are not installed: "
+            f"serving needs {' and '.join(missing)}, not installed: "
             "pip install 'modernbert-retrieval[server]'"
-        ) from None
-    del starlette, uvicorn
+        )
     from retrieval.mcp.http import StreamableHttp
     from retrieval.server import running
 

@@ -147,7 +147,7 @@ def train(
         "seed": seed,
     }
     if (data is None) == (index is None):
-        raise InputError("give either a folder with judged queries or --index, one of the two")
+        raise InputError("give one of DATA (judged queries, or texts with labels) and --index")
     _check(choices)
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:

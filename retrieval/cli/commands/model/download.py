@@ -25,6 +25,8 @@ def download(
     from retrieval.encoders.checkpoints import detect, open_folder
     from retrieval.errors import InputError
 
+    if not repository.strip():
+        raise InputError("ID is empty; give a Hub id, such as owner/name")
     if Path(repository).expanduser().exists():
         raise InputError(f"{repository} is on this machine already; use it with --encoder")
     if not sys.stderr.isatty():
