@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from retrieval.errors import RetrievalError
 from retrieval.server.answers import Json
 from retrieval.server.endpoints import endpoints
 from retrieval.server.following import Following
@@ -89,7 +90,7 @@ def make_app(
 
         try:
             await limits.in_thread(request, look)
-        except Exception as error:
+        except (RetrievalError, OSError) as error:
             return problem(503, "an index cannot be opened", code=type(error).__name__)
         return Json({"status": "ready"})
 
@@ -111,7 +112,7 @@ def make_app(
     routes = [
         *page_routes(),
         Route("/health", health, methods=["GET"]),
-        Route("/ready", ready, methods=["GET"]),
+        Route("/ready", _answered(ready, limits), methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
         Route("/metrics", _answered(metrics.answer, limits), methods=["GET"]),
         *([] if answering is None else _agent_routes(answering, indexes, limits)),

@@ -16,8 +16,10 @@ from retrieval.store.schema import DATABASE
 _Stamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of change of the database and of what is not yet merged into it."""
 
-_SETTLED_NS = 1_000_000_000
-"""What changed so short a time ago may change once more and look the same."""
+_SETTLED_NS = 10_000_000_000
+"""What changed so short a time ago may change once more and look the same: a commit is written,
+then brought to the disk, which may take seconds, and only then seen; and a clock of files ticks
+every few milliseconds."""
 
 
 class KeptOpen:
@@ -102,8 +104,6 @@ class KeptOpen:
             if before is not None:
                 self._leave(before)
         self._index, self._stamp = index, stamp
-        # A commit is written before it is seen: it was perhaps looked at in between, and a clock of
-        # files ticks every few milliseconds.
         self._settled = time.time_ns() - max(it[2] for it in stamp) > _SETTLED_NS
         return index
 

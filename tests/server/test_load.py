@@ -68,10 +68,12 @@ def test_a_full_queue_refuses_and_serves_again(
             asked.append(pool.submit(client.get, "/v1/search?q=waits"))
             eventually(lambda count=count: limits.waiting_now()[0] == count)
         refused = client.get("/v1/search?q=waits")
+        ready, metrics = client.get("/ready"), client.get("/metrics")
         gate.go.set()
         assert [one.result(30).status for one in asked] == [200] * 3
-    assert refused.status == 429
+    assert refused.status == ready.status == 429
     assert int(refused.headers["retry-after"]) >= 1
+    assert b'retrieval_queue_requests{work="read"} 2.0\n' in metrics.body
     assert client.get("/v1/search?q=waits").status == 200
 
 
