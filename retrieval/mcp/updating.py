@@ -25,10 +25,6 @@ _NAMED = 3
 """How many changed files are named."""
 
 
-class _StoppedError(Exception):
-    """The server ends; what was committed is kept."""
-
-
 class Updates:
     """Brings one index up to date, one run at a time, on a thread of its own."""
 
@@ -111,7 +107,7 @@ class Updates:
         def progress(now: SyncProgress) -> None:
             run.progress = now
             if self._stopped.is_set():
-                raise _StoppedError
+                raise CancelledError
 
         try:
             with not_left_empty(self._kept.folder):

@@ -6,6 +6,7 @@ import sys
 import threading
 from functools import partial
 
+from retrieval.cancellation import CancelledError
 from retrieval.errors import RetrievalError
 from retrieval.server.indexes import Indexes
 from retrieval.service.kept_open import KeptOpen
@@ -16,10 +17,6 @@ from retrieval.sync import SyncProgress
 
 AGAIN_S = 30.0
 """After so long an index is tried again that could not be watched or brought up to date."""
-
-
-class _StoppedError(Exception):
-    """The server ends; what was committed is kept."""
 
 
 class Following:
@@ -61,7 +58,7 @@ class Following:
 
         def progress(now: SyncProgress) -> None:
             if self._stop.is_set():
-                raise _StoppedError
+                raise CancelledError
 
         while not self._stop.is_set():
             try:
@@ -72,7 +69,7 @@ class Following:
                         on_locked=say,
                         stop=self._stop,
                     )
-            except _StoppedError:
+            except CancelledError:
                 return
             except (RetrievalError, OSError) as error:
                 say(error)

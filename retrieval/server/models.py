@@ -19,15 +19,16 @@ from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, body_of, query_of
-from retrieval.server.text_embeddings import TextEmbeddings
+from retrieval.server.text_embeddings import (
+    MOST_CHARACTERS,
+    MOST_INPUTS,
+    MOST_TEXTS,
+    TextEmbeddings,
+    check_dimensions,
+)
 from retrieval.service.arguments import Argument, checked
 from retrieval.service.scoring import count_tokens, embed, rerank
 from retrieval.types import Encoder, EncoderSide
-
-MOST_INPUTS = 256
-MOST_DOCUMENTS = 1000
-MOST_CHARACTERS = 200_000
-"""Of a text to encode; the encoder reads no more than its own length of it."""
 
 _MODEL = Argument("model", "string", "the model's name, if any")
 EMBED = (
@@ -60,7 +61,7 @@ RERANK = (
         "records",
         "texts, or objects that have a `text`",
         required=True,
-        most=MOST_DOCUMENTS,
+        most=MOST_TEXTS,
         longest=MOST_CHARACTERS,
     ),
     _MODEL,
@@ -108,11 +109,7 @@ class Models:
         def work() -> dict[str, Any]:
             with self._indexes.using() as index:
                 encoder = self._encoder(index.encoder, values["model"])
-                wanted = values["dimensions"]
-                if wanted not in (None, encoder.dense_dim):
-                    raise InputError(
-                        f"dimensions is {wanted}; {encoder.name} has {encoder.dense_dim}"
-                    )
+                check_dimensions(encoder, values["dimensions"])
                 vectors = embed(encoder, texts, side)
                 count = count_tokens(encoder, texts)
             self._tokens.labels(request.url.path).inc(count)

@@ -24,6 +24,7 @@ from retrieval.types import Encoder, EncoderSide
 MOST_INPUTS = 256
 MOST_TEXTS = 1000
 MOST_CHARACTERS = 200_000
+"""Of a text to encode; the encoder reads no more than its own length of it."""
 
 EMBED = (
     Argument(
@@ -79,11 +80,7 @@ class TextEmbeddings:
         def work() -> list[list[float]]:
             with self._indexes.using() as index:
                 encoder = index.encoder
-                if values["dimensions"] not in (None, encoder.dense_dim):
-                    raise InputError(
-                        f"dimensions is {values['dimensions']}; {encoder.name} has "
-                        f"{encoder.dense_dim}"
-                    )
+                check_dimensions(encoder, values["dimensions"])
                 if not values["truncate"]:
                     _check_lengths(encoder, texts)
                 vectors = embed(encoder, texts, side)
@@ -115,6 +112,12 @@ class TextEmbeddings:
             ]
 
         return Json(await self._limits.in_thread(request, work))
+
+
+def check_dimensions(encoder: Encoder, wanted: int | None) -> None:
+    """Refuse another length of vectors than the encoder's."""
+    if wanted not in (None, encoder.dense_dim):
+        raise InputError(f"dimensions is {wanted}; {encoder.name} has {encoder.dense_dim}")
 
 
 def _check_lengths(encoder: Encoder, texts: list[str]) -> None:
