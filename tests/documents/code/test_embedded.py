@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from retrieval.documents import workers
 from retrieval.documents.formats import code
-from tests.documents.code.reading import context_of, doc, named, parsed
+from tests.documents.code.reading import check, context_of, doc, named, parsed
+from tests.documents.code.test_hostile import mutated
 from tests.documents.workers import foreign_parsers
 
 VUE = """\
@@ -97,3 +100,13 @@ def test_a_script_that_ends_its_parser_is_named(monkeypatch: pytest.MonkeyPatch)
     assert found.by_layout
     (problem,) = found.problems
     assert "crashed (SIGABRT)" in problem and problem.endswith("cut by its layout")
+
+
+def test_mutated_components_have_an_outline() -> None:
+    rng = random.Random(1)
+    for _ in range(100):
+        text = mutated(rng.choice([VUE, SVELTE]), rng.choice([VUE, SVELTE]), rng)
+        text = text.encode(errors="replace").decode()  # a lone half of a pair is no text
+        found = code.read_as(text, "vue")
+        check(found.outline, text)
+    workers.stop()

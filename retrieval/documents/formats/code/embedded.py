@@ -49,19 +49,19 @@ def read_component(text: str, language: str, read: Callable[[str, str], Parsed])
         imports |= dict.fromkeys(found.metadata.get("imports", ()))
         parts.append(Part(opened.start(), 1))
         parts += [Part(start + p.start, p.level) for p in found.outline.parts if p.start]
-        deeper.append([[start + at for at in cuts] for cuts in found.outline.breaks])
+        deeper.append([[start + at for at in cuts if at] for cuts in found.outline.breaks])
     rest = by_layout(text)
     parts += [part for part in rest.parts if not _within(spans, part.start)]
-    outside = ([at for at in cuts if not _within(spans, at)] for cuts in rest.breaks)
-    deeper.append([[_indented(text, at) for at in cuts] for cuts in outside])
+    deeper.append([[at for at in cuts if not _within(spans, at)] for cuts in rest.breaks])
     metadata: dict[str, Any] = {"language": language}
     if imports:
         metadata["imports"] = list(imports)[:_IMPORTS]
+    levels = {_indented(text, part.start) if part.start else 0: part.level for part in parts}
     outline = Outline(
         blocks=blocks,
-        parts=sorted({part.start: part for part in parts}.values(), key=lambda part: part.start),
+        parts=[Part(start, level) for start, level in sorted(levels.items())],
         breaks=[
-            sorted(at for cuts in of_rank for at in cuts)
+            sorted({_indented(text, at) for cuts in of_rank for at in cuts})
             for of_rank in zip_longest(*deeper, fillvalue=[])
         ],
         sentences=False,
