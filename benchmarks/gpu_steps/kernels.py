@@ -28,7 +28,7 @@ def right(run: Run) -> None:
     for dtype in TOLERANCE:
         for name in ("rotate_", "add_norm", "geglu"):
             facts = {"kernel": name, "dtype": str(dtype)}
-            run.row(facts, partial(_elementwise, run, name, dtype, _compared))
+            run.row(facts, partial(_compared, run, name, dtype))
     lengths = [0, 1, 150, 17, 256, 32, 16, 0, 64, 257, 300]
     for name in ("max_sim", "max_sim_compressed", "centroid_max"):
         run.row({"kernel": name}, partial(_searching, run, name, lengths[: 6 if run.dry else None]))
@@ -37,24 +37,17 @@ def right(run: Run) -> None:
 def speed(run: Run) -> None:
     """Milliseconds of each kernel and of torch's operations, in half precision."""
     for name in ("rotate_", "add_norm", "geglu"):
-        run.row({"kernel": name}, partial(_elementwise, run, name, torch.bfloat16, _timed))
-
-
-def _elementwise(
-    run: Run, name: str, dtype: torch.dtype, measure: Callable[..., dict[str, Any]]
-) -> dict[str, Any]:
-    _needs_triton(run)
-    tokens, heads = (5, 2) if run.dry else (16_384, 12)
-    with torch.inference_mode():
-        kernel, plain, nbytes = _pair(run, name, dtype, tokens, heads)
-        return measure(run, kernel, plain, dtype, nbytes)
+        run.row({"kernel": name}, partial(_timed, run, name, torch.bfloat16))
 
 
 def _pair(
-    run: Run, name: str, dtype: torch.dtype, tokens: int, heads: int
+    run: Run, name: str, dtype: torch.dtype
 ) -> tuple[Callable[[], Tensors], Callable[[], Tensors], int]:
     """The kernel, the torch operations that it stands for, and the bytes that must be moved."""
+    _needs_triton(run)
     from retrieval.encoders.gpu.elementwise import add_norm, geglu, rotate_
+
+    tokens, heads = (5, 2) if run.dry else (16_384, 12)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=run.device).to(dtype)
@@ -94,14 +87,9 @@ def _pair(
     return lambda: (geglu(wide),), gated, wide.nbytes * 3 // 2
 
 
-def _compared(
-    run: Run,
-    kernel: Callable[[], Tensors],
-    plain: Callable[[], Tensors],
-    dtype: torch.dtype,
-    nbytes: int,
-) -> dict[str, Any]:
-    del run, nbytes
+@torch.inference_mode()
+def _compared(run: Run, name: str, dtype: torch.dtype) -> dict[str, Any]:
+    kernel, plain, _ = _pair(run, name, dtype)
     expected = plain()
     made = kernel()
     error = max(
@@ -112,14 +100,9 @@ def _compared(
     return {"max_error": float(f"{error:.3g}"), "tolerance": allowed, "ok": error <= allowed}
 
 
-def _timed(
-    run: Run,
-    kernel: Callable[[], Tensors],
-    plain: Callable[[], Tensors],
-    dtype: torch.dtype,
-    nbytes: int,
-) -> dict[str, Any]:
-    del dtype
+@torch.inference_mode()
+def _timed(run: Run, name: str, dtype: torch.dtype) -> dict[str, Any]:
+    kernel, plain, nbytes = _pair(run, name, dtype)
     known = limits.of(run)
     ours, torchs = seconds(run, kernel)["best_s"], seconds(run, plain)["best_s"]
     rate = nbytes / ours

@@ -31,24 +31,14 @@ def max_sim(run: Run) -> None:
 
 def _timed(run: Run, made: Exact | Compressed, work: Callable[[], torch.Tensor]) -> dict[str, Any]:
     taken = seconds(run, work)
-    each = taken["best_s"] / made.queries
     known = limits.of(run)
     # Products with every query's tokens, and the vectors read once for all of them.
     products = 2.0 * made.tokens * made.dim * made.query.shape[0]
     limit = None
     if known is not None:
-        limit = max(products / known.int8, made.nbytes / known.memory) / made.queries
-    return {
-        "passages": made.passages,
-        "tokens": made.tokens,
-        "dim": made.dim,
-        "queries": made.queries,
-        **taken,
-        "ms_per_query": float(f"{1e3 * each:.4g}"),
-        "limit_ms_per_query": limit and float(f"{1e3 * limit:.4g}"),
-        "of_limit": limit and round(limit / each, 4),
-        **peak(run, work),
-    }
+        limit = max(products / known.int8, made.nbytes / known.memory)
+    found = {"passages": made.passages, "tokens": made.tokens, "dim": made.dim} | taken
+    return found | _by_query(taken["best_s"], made.queries, limit) | peak(run, work)
 
 
 def _by_triton(made: Exact) -> Callable[[], torch.Tensor]:
@@ -84,17 +74,9 @@ def _centroids(run: Run, made: Compressed) -> dict[str, Any]:
     work = _if_possible(made.codes.device, work)
     taken = seconds(run, work)
     known = limits.of(run)
-    each = taken["best_s"] / made.queries
-    limit = known and 2.0 * made.tokens / known.memory
-    return {
-        "passages": made.passages,
-        "tokens": made.tokens,
-        "queries": made.queries,
-        **taken,
-        "ms_per_query": float(f"{1e3 * each:.4g}"),
-        "limit_ms_per_query": limit and float(f"{1e3 * limit:.4g}"),
-        "of_limit": limit and round(limit / each, 4),
-    }
+    limit = known and 2.0 * made.tokens * made.queries / known.memory
+    found = {"passages": made.passages, "tokens": made.tokens} | taken
+    return found | _by_query(taken["best_s"], made.queries, limit)
 
 
 def _best(scores: torch.Tensor) -> torch.Tensor:
@@ -174,11 +156,15 @@ def _faiss(run: Run, vectors: torch.Tensor, asked: torch.Tensor, best: int) -> d
 def _of_memory(run: Run, vectors: torch.Tensor, queries: int, best_s: float) -> dict[str, Any]:
     known = limits.of(run)
     limit = known and vectors.nbytes / known.memory
+    found = {"vectors": len(vectors), "dim": vectors.shape[1]}
+    return found | _by_query(best_s, queries, limit)
+
+
+def _by_query(best_s: float, queries: int, limit_s: float | None) -> dict[str, Any]:
+    """Of a batch of so many queries: milliseconds of each, and the least that limits allow."""
     return {
-        "vectors": len(vectors),
-        "dim": vectors.shape[1],
         "queries": queries,
         "ms_per_query": float(f"{1e3 * best_s / queries:.4g}"),
-        "limit_ms_per_query": limit and float(f"{1e3 * limit / queries:.4g}"),
-        "of_limit": limit and round(limit / best_s, 4),
+        "limit_ms_per_query": limit_s and float(f"{1e3 * limit_s / queries:.4g}"),
+        "of_limit": limit_s and round(limit_s / best_s, 4),
     }

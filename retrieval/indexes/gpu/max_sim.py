@@ -44,25 +44,21 @@ def max_sim(
     out = torch.empty((len(bounds) - 1, len(rows)), dtype=torch.float32, device=codes.device)
     if not out.numel():
         return out
-    tokens = block(offsets, rows, longest)
+    tokens, whole = block(offsets, rows, longest)
     dim = codes.shape[1]
     _max_sim[(len(rows),)](
         codes, scales, offsets, rows, query, factors, bounds, out, len(bounds) - 1, len(rows), dim,
-        TOKENS=tokens, WHOLE=longest_of(offsets, rows, longest) <= tokens,
-        DIM=padded(dim), ASKED=QUERY_TOKENS, num_warps=4, num_stages=2,
+        TOKENS=tokens, WHOLE=whole, DIM=padded(dim), ASKED=QUERY_TOKENS, num_warps=4, num_stages=2,
     )  # fmt: skip
     return out
 
 
-def longest_of(offsets: Tensor, rows: Tensor, longest: int | None) -> int:
-    """Tokens of the longest of these passages."""
-    return int((offsets[rows + 1] - offsets[rows]).max()) if longest is None else longest
-
-
-def block(offsets: Tensor, rows: Tensor, longest: int | None) -> int:
-    """Tokens that a program holds at a time."""
-    found: int = triton.next_power_of_2(max(1, longest_of(offsets, rows, longest)))
-    return min(MOST, max(16, found))
+def block(offsets: Tensor, rows: Tensor, longest: int | None) -> tuple[int, bool]:
+    """Tokens that a program holds at a time, and whether every passage fits into as many."""
+    if longest is None:
+        longest = int((offsets[rows + 1] - offsets[rows]).max())
+    tokens: int = min(MOST, max(16, triton.next_power_of_2(longest)))
+    return tokens, longest <= tokens
 
 
 def padded(dim: int) -> int:

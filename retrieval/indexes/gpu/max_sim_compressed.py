@@ -7,14 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from retrieval.indexes.gpu.max_sim import (
-    QUERY_TOKENS,
-    asked_for,
-    better,
-    block,
-    longest_of,
-    padded,
-)
+from retrieval.indexes.gpu.max_sim import QUERY_TOKENS, asked_for, better, block, padded
 
 
 def max_sim_compressed(
@@ -49,13 +42,13 @@ def max_sim_compressed(
     out = torch.empty((len(bounds) - 1, len(rows)), dtype=torch.float32, device=codes.device)
     if not out.numel():
         return out
-    tokens = block(offsets, rows, longest)
+    tokens, whole = block(offsets, rows, longest)
     dim, size = centroids.shape[1], levels.shape[1]
     _max_sim_compressed[(len(rows),)](
         codes, residuals, centroids, classes, levels, offsets, rows, query, factors, bounds, out,
         len(bounds) - 1, len(rows), dim, residuals.shape[1],
-        TOKENS=tokens, WHOLE=longest_of(offsets, rows, longest) <= tokens,
-        DIM=padded(dim), BITS=size.bit_length() - 1, ASKED=QUERY_TOKENS, num_warps=4, num_stages=1,
+        TOKENS=tokens, WHOLE=whole, DIM=padded(dim), BITS=size.bit_length() - 1, ASKED=QUERY_TOKENS,
+        num_warps=4, num_stages=1,
     )  # fmt: skip
     return out
 
