@@ -41,7 +41,7 @@ from lab.distillation.needles import Needles, Words, hide
 from lab.distillation.teacher import Teacher, fitted_axes, principal_axes
 from lab.distillation.teacher_outputs import TeacherOutput
 from lab.distillation.teachers import TeacherEnsemble, WeightedTeacher
-from lab.running.checkpoint import check_settings, read_state, save_state
+from lab.running.checkpoint import STATE_FILE, check_settings, read_state, save_state
 from lab.running.distributed import Ranks
 from lab.running.optimisers import (
     OptimiserSettings,
@@ -404,7 +404,7 @@ class _Run:
     def _load(self, state: dict[str, Any]) -> None:
         # States from before there were several teachers do not say of which one they are.
         if "settings" in state:
-            check_settings(self.folder, state, self._settings())
+            check_settings(self.folder / STATE_FILE, state, self._settings())
         try:
             self.student.load_state_dict(state["student"])
             self.projections.load_state_dict(state.get("projections", {}))

@@ -8,7 +8,8 @@ in the title, or in a function's signature.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from lab.distillation.joint_targets import (
     joint_targets,
     nearest,
 )
+from lab.running.checkpoint import check_settings
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders.sides import window_lengths
 from retrieval.errors import InputError
@@ -163,14 +165,19 @@ def _sides(targets: JointTargets) -> tuple[NDArray[np.float16], NDArray[np.float
     return targets.text_sides, targets.query_sides
 
 
-def save_joint(path: Path, text: JointText) -> None:
-    """Keep it: 2 bytes a number."""
+def save_joint(path: Path, text: JointText, settings: Mapping[str, Any]) -> None:
+    """Keep it: 2 bytes a number.
+
+    Args:
+        settings: plain values that say what it was made of.
+    """
     from retrieval.files.whole import replacing
 
     targets = text.targets
     with replacing(path) as file:
         np.savez(
             file,
+            settings=json.dumps(settings, sort_keys=True),
             texts=text.texts,
             queries=text.queries,
             first=text.first,
@@ -183,21 +190,25 @@ def save_joint(path: Path, text: JointText) -> None:
         )
 
 
-def load_joint(path: Path) -> JointText:
+def load_joint(path: Path, settings: Mapping[str, Any]) -> JointText:
     """What was kept.
 
     Raises:
         InputError: the file is damaged.
+        CheckpointError: it was made of something else.
     """
     try:
         with np.load(path) as arrays:
             kept = {name: arrays[name] for name in arrays}
+            made_of = str(kept.pop("settings"))
             targets = JointTargets(
                 kept.pop("text_targets"),
                 kept.pop("query_targets"),
                 kept.pop("text_sides"),
                 kept.pop("query_sides"),
             )
-            return JointText(**kept, targets=targets)
+            text = JointText(**kept, targets=targets)
     except Exception as wrong:  # numpy and zipfile raise whatever the damage leads to
         raise InputError(f"{path} cannot be read ({wrong}): remove it to make it anew") from None
+    check_settings(path, {"settings": made_of}, settings)
+    return text

@@ -26,14 +26,14 @@ from lab.distillation.onnx_teacher import OnnxTeacher
 from lab.recipes.command import exit_code, logged
 from lab.recipes.embedded_model import cached_corpus
 from lab.running.averaging import average
+from lab.running.checkpoint import arrays_digest
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders import load_encoder
-from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
 from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import InputError
-from retrieval.train.student import Student
+from retrieval.train.student import Student, export_like
 from retrieval.train.teacher_cache import TeacherCache
 from retrieval.types import Encoder, ProgressUpdate
 
@@ -98,16 +98,7 @@ def train(given: argparse.Namespace) -> None:
         )
     if given.export:
         average(student, Student.from_folder(given.start), given.average)
-        export(
-            given.export,
-            config=student.config.to_dict(),
-            state=student.arrays(),
-            tokenizer_json=given.start / TOKENIZER_FILE,
-            retrieval_config={
-                **read_config(given.start)[SECTION],
-                "name": given.export.resolve().name,
-            },
-        )
+        export_like(given.export, student, given.start)
 
 
 def joint_text(
@@ -115,6 +106,13 @@ def joint_text(
 ) -> JointText:
     """What the teachers made of the corpus; read once, and then from the output folder."""
     path = given.out / "joint.npz"
+    made_of = {
+        "teacher": [[str(Path(model)), weight_of(weight)] for model, weight in given.teacher],
+        "corpus": arrays_digest(corpus.ids, corpus.offsets, corpus.pairs),
+        "window": window,
+        "alone": given.alone,
+        "seed": given.seed,
+    }
     if not path.exists():
         teachers = [
             (TeacherCache(teacher(model, device), given.out / "vectors"), weight_of(weight))
@@ -130,8 +128,8 @@ def joint_text(
             seed=given.seed,
             progress=tell,
         )
-        save_joint(path, text)
-    text = load_joint(path)
+        save_joint(path, text, made_of)
+    text = load_joint(path, made_of)
     pairs = int((text.queries >= 0).sum())
     print(f"{pairs:,} of {len(corpus.pairs):,} queries are found again by the teachers")
     return text

@@ -17,10 +17,8 @@ from pathlib import Path
 
 from lab.recipes.command import exit_code
 from lab.running.averaging import average
-from retrieval.encoders.export.onnx_graph import export
-from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
 from retrieval.errors import InputError
-from retrieval.train.student import Student
+from retrieval.train.student import Student, export_like
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,13 +60,7 @@ def write_mean(out: Path, models: Sequence[tuple[Path, float]]) -> None:
     for folder, share in others:
         average(mean, Student.from_folder(folder), total / (total + share))
         total += share
-    export(
-        out,
-        config=mean.config.to_dict(),
-        state=mean.arrays(),
-        tokenizer_json=first / TOKENIZER_FILE,
-        retrieval_config={**read_config(first)[SECTION], "name": out.resolve().name},
-    )
+    export_like(out, mean, first)
 
 
 if __name__ == "__main__":

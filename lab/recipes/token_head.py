@@ -28,11 +28,10 @@ from lab.distillation.token_head import HeadConfig, fit_token_head
 from lab.distillation.token_head_reading import Asked, Paired, widen
 from lab.recipes.command import exit_code, logged
 from lab.text.corpus import TokenCorpus
-from retrieval.encoders.export.onnx_graph import export
-from retrieval.encoders.model_folder import SECTION, TOKENIZER_FILE, read_config
+from retrieval.encoders.model_folder import TOKENIZER_FILE
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
-from retrieval.train.student import Student
+from retrieval.train.student import Student, export_like
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 PLACINGS = (
@@ -95,16 +94,7 @@ def train(given: argparse.Namespace) -> None:
     with logged(given.out / "log.jsonl") as log:
         fit_token_head(student, asked, paired, config, given.out, log=log)
     if given.export:
-        export(
-            given.export,
-            config=student.config.to_dict(),
-            state=student.arrays(),
-            tokenizer_json=given.start / TOKENIZER_FILE,
-            retrieval_config={
-                **read_config(given.start)[SECTION],
-                "name": given.export.resolve().name,
-            },
-        )
+        export_like(given.export, student, given.start)
 
 
 def read_corpus(path: Path, tokenizer: Tokenizer) -> TokenCorpus:

@@ -39,7 +39,7 @@ def load_state(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | No
     """
     state = read_state(folder)
     if state is not None:
-        check_settings(folder, state, settings)
+        check_settings(folder / STATE_FILE, state, settings)
     return state
 
 
@@ -61,9 +61,8 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     return state
 
 
-def check_settings(folder: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raise CheckpointError, with what differs, if the state is of a run with other settings."""
-    path = folder / STATE_FILE
+def check_settings(path: Path, state: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise CheckpointError, with what differs, if a file's state is of a run of other settings."""
     try:
         found = json.loads(state["settings"])
     except (KeyError, TypeError, ValueError) as wrong:

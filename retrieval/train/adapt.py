@@ -27,7 +27,6 @@ from retrieval.encoders import load_encoder
 from retrieval.encoders.checkpoints import detect, open_folder
 from retrieval.encoders.checkpoints.tokenizer import token_ids
 from retrieval.encoders.embedded import embedded_folder
-from retrieval.encoders.export.onnx_graph import export
 from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     GRAPH_FILE,
@@ -50,7 +49,7 @@ from retrieval.train.heldout import Figures, measure, score
 from retrieval.train.mining import Mined, mine, text_of
 from retrieval.train.processes import check_alone
 from retrieval.train.run_folder import TRAINING, begin, writable, write_json
-from retrieval.train.student import Student
+from retrieval.train.student import Student, export_like
 from retrieval.train.task import Task
 from retrieval.train.teachers import Kind, load_teacher
 from retrieval.train.trainer import Step
@@ -349,13 +348,7 @@ class _Run:
 
         tuner = Finetuner(student, examples, config, query=readers[0], document=readers[1])
         tuner.run(self.work / "state.safetensors", on_step=tell)
-        export(
-            model,
-            config=student.config.to_dict(),
-            state=student.arrays(),
-            tokenizer_json=self.start / TOKENIZER_FILE,
-            retrieval_config={**raw[SECTION], "name": self.out.resolve().name},
-        )
+        export_like(model, student, self.start, name=self.out.resolve().name)
         write_json(done, {"steps": config.steps, "losses": last})
         return model, config.steps, last
 

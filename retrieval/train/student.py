@@ -22,7 +22,9 @@ from retrieval.encoders.model_folder import (
     CONFIG_FILE,
     DENSE_HEAD,
     QUERY_WEIGHTS,
+    SECTION,
     TOKEN_HEAD,
+    TOKENIZER_FILE,
     WEIGHTS_FILE,
     read_config,
 )
@@ -149,6 +151,28 @@ class Student(nn.Module):
             name.removeprefix("trunk."): tensor.detach().float().cpu().numpy()
             for name, tensor in self.state_dict().items()
         }
+
+
+def export_like(folder: Path, student: Student, like: Path, *, name: str | None = None) -> None:
+    """Write a model folder of the student's weights, its tokenizer and settings another's.
+
+    Args:
+        folder: made if it is not there; files of the same names are replaced.
+        like: the model folder that the student was begun from.
+        name: the model's; None is the folder's.
+
+    Raises:
+        MissingDependency: `onnx` is not installed.
+    """
+    from retrieval.encoders.export.onnx_graph import export
+
+    export(
+        folder,
+        config=student.config.to_dict(),
+        state=student.arrays(),
+        tokenizer_json=like / TOKENIZER_FILE,
+        retrieval_config={**read_config(like)[SECTION], "name": name or folder.resolve().name},
+    )
 
 
 def flatten(

@@ -211,13 +211,13 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(text: JointText, tmp_path: 
 
 
 def test_what_teachers_made_is_kept(text: JointText, tmp_path: Path) -> None:
-    save_joint(tmp_path / "joint.npz", text)
-    again = load_joint(tmp_path / "joint.npz")
+    save_joint(tmp_path / "joint.npz", text, {"seed": 1})
+    again = load_joint(tmp_path / "joint.npz", {"seed": 1})
     np.testing.assert_array_equal(again.near, text.near)
     np.testing.assert_array_equal(again.targets.text_sides, text.targets.text_sides)
     (tmp_path / "joint.npz").write_bytes(b"damaged")
     with pytest.raises(InputError, match="remove it to make it anew"):
-        load_joint(tmp_path / "joint.npz")
+        load_joint(tmp_path / "joint.npz", {"seed": 1})
 
 
 def test_too_few_pairs_and_other_widths_are_said(text: JointText, tmp_path: Path) -> None:
@@ -297,7 +297,9 @@ def given(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_the_recipe_writes_a_model_and_goes_on(given: list[str], tmp_path: Path) -> None:
+def test_the_recipe_writes_a_model_and_goes_on(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = [*given, "--steps", "10", "--export", str(tmp_path / "next")]
     assert joint_teachers.main(run) == 0
     (figures,) = [
@@ -310,6 +312,9 @@ def test_the_recipe_writes_a_model_and_goes_on(given: list[str], tmp_path: Path)
     state = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
     assert joint_teachers.main(run) == 0
     assert (tmp_path / "run" / "state.pt").stat().st_mtime_ns == state, "it is over"
+    other = [*run, "--teacher", str(tmp_path / "start"), "2"]
+    assert joint_teachers.main(other) == 1
+    assert "is of a run with other settings (teacher is" in capsys.readouterr().err
     half = [*run[:-1], str(tmp_path / "half"), "--average", "0.5"]
     assert joint_teachers.main(half) == 0
 
