@@ -84,7 +84,7 @@ class TestRetriever(RetrieversIntegrationTests):
         return "who waits for locks"
 
 
-class TestEmbeddings(EmbeddingsIntegrationTests):
+class OfAnEncoder:
     @property
     def embeddings_class(self) -> type[EncoderEmbeddings]:
         return EncoderEmbeddings
@@ -94,25 +94,23 @@ class TestEmbeddings(EmbeddingsIntegrationTests):
         return {"model": FakeEncoder()}
 
 
-class TestEmbeddingsAreMade(EmbeddingsUnitTests):
-    @property
-    def embeddings_class(self) -> type[EncoderEmbeddings]:
-        return EncoderEmbeddings
-
-    @property
-    def embedding_model_params(self) -> dict[str, Any]:
-        return {"model": FakeEncoder()}
+class TestEmbeddings(OfAnEncoder, EmbeddingsIntegrationTests):
+    pass
 
 
-class TestDocumentIndex(DocumentIndexerTestSuite):
+class TestEmbeddingsAreMade(OfAnEncoder, EmbeddingsUnitTests):
+    pass
+
+
+class OverAnIndex:
     @pytest.fixture
-    def index(self, tmp_path: Path) -> Iterator[DocumentIndex]:
-        with Index.create(tmp_path / "index", encoder=FakeEncoder()) as made:
-            yield IndexDocumentIndex(index=made)
+    def index(self, index: Index) -> DocumentIndex:
+        return IndexDocumentIndex(index=index)
 
 
-class TestDocumentIndexAwaited(AsyncDocumentIndexTestSuite):
-    @pytest.fixture
-    def index(self, tmp_path: Path) -> Iterator[DocumentIndex]:
-        with Index.create(tmp_path / "index", encoder=FakeEncoder()) as made:
-            yield IndexDocumentIndex(index=made)
+class TestDocumentIndex(OverAnIndex, DocumentIndexerTestSuite):
+    pass
+
+
+class TestDocumentIndexAwaited(OverAnIndex, AsyncDocumentIndexTestSuite):
+    pass
