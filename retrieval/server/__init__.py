@@ -4,6 +4,7 @@ running      sockets, the process, its start and its end
 app          the routes
 guard        who may ask: Host and Origin, the token; headers of every answer
 requests     bodies and queries as checked values, within limits
+ndjson       bodies and answers of one JSON value a line
 problems     errors as RFC 9457 says them
 indexes      the indexes by name
 following    indexes that follow their files

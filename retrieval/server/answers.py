@@ -8,13 +8,18 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 
+def as_json(value: Any) -> bytes:
+    """JSON in UTF-8, on one line; half a surrogate pair, which UTF-8 cannot hold, as an escape."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 class Json(JSONResponse):
-    """JSON in UTF-8; half a surrogate pair, which UTF-8 cannot hold, as an escape."""
+    """A JSON value."""
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        try:
-            return text.encode("utf-8")
-        except UnicodeEncodeError:
-            return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return as_json(content)

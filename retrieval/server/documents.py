@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +14,14 @@ from starlette.responses import Response
 from retrieval.errors import InputError
 from retrieval.server.answers import Json
 from retrieval.server.indexes import Indexes
+from retrieval.server.ndjson import (
+    TYPE,
+    JsonLines,
+    batches_of,
+    brings_lines,
+    value_of,
+    wants_lines,
+)
 from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument, checked
@@ -19,10 +31,24 @@ from retrieval.types import Document
 
 MOST_DOCUMENTS = 1000
 
+DEFAULT_DOCUMENTS = 100
+"""Of a page."""
+
+MOST_REFUSED = 1000
+"""Lines of one request; more is no collection of documents."""
+
+_LISTED_AT_ONCE = 100
+
 LIST = (
     Argument("where", "string", "which documents: see filters.md"),
     Argument("after", "string", "only ids that come after this one"),
-    Argument("limit", "integer", "how many", default=100, least=1, most=MOST_DOCUMENTS),
+    Argument(
+        "limit",
+        "integer",
+        f"how many; {DEFAULT_DOCUMENTS} if not given, or all as lines",
+        least=1,
+    ),
+    Argument("texts", "boolean", "whether with their texts; as lines only", default=False),
 )
 DOCUMENT = (
     Argument("id", "string", "the document's own id", required=True, longest=4096),
@@ -80,23 +106,46 @@ class Documents:
 
         return Json(await self._limits.in_thread(request, look))
 
-    async def list(self, request: Request) -> Response:
-        """A page of an index's documents, in the order of their ids, without their texts."""
+    async def listed(self, request: Request) -> Response:
+        """An index's documents in the order of their ids: a page, or all of them as lines."""
         values = query_of(request, LIST)
+        if wants_lines(request):
+            return await JsonLines.begun(self._lines(request, values))
+        limit = values["limit"] or DEFAULT_DOCUMENTS
+        if limit > MOST_DOCUMENTS or values["texts"]:
+            raise InputError(
+                f"a page has at most {MOST_DOCUMENTS} documents, without their texts; "
+                f"ask for lines by the header `Accept: {TYPE}`"
+            )
 
         def look() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
-                found = list(
-                    index.documents(values["where"], after=values["after"], limit=values["limit"])
-                )
-            rows = [
-                {"id": one.id, "title": one.title, "metadata": plain_value(one.metadata)}
-                for one in found
-            ]
-            more = len(rows) == values["limit"]
-            return {"documents": rows, "next_after": rows[-1]["id"] if more else None}
+                rows = [
+                    _listed(one, texts=False)
+                    for one in index.documents(values["where"], after=values["after"], limit=limit)
+                ]
+            return {"documents": rows, "next_after": rows[-1]["id"] if len(rows) == limit else None}
 
         return Json(await self._limits.in_thread(request, look))
+
+    async def _lines(
+        self, request: Request, values: Mapping[str, Any]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Documents of one generation, some at a time, as fast as the client takes them."""
+        with self._indexes.using(request.path_params["name"]) as index:
+            documents = index.documents(
+                values["where"], after=values["after"], limit=values["limit"]
+            )
+
+            def some() -> list[dict[str, Any]]:
+                return [
+                    _listed(one, texts=values["texts"])
+                    for one in itertools.islice(documents, _LISTED_AT_ONCE)
+                ]
+
+            while rows := await self._limits.in_thread(request, some):
+                for row in rows:
+                    yield row
 
     async def get(self, request: Request) -> Response:
         """A document with its text."""
@@ -114,20 +163,64 @@ class Documents:
         return Json(await self._limits.in_thread(request, look))
 
     async def add(self, request: Request) -> Response:
-        """Add documents, or replace those of the same ids."""
+        """Add documents, or replace those of the same ids: of a list, or one a line."""
         self._check_writable()
+        name = self._indexes.named(request.path_params["name"])
+        if brings_lines(request):
+            query_of(request, ())
+            return await JsonLines.begun(self._added(request, name))
         values = await arguments_of(request, self._limits, ADD)
-        documents = []
-        for given in values["documents"]:
-            one = checked(DOCUMENT, given)
-            documents.append(Document(one["id"], one["text"], one["title"], one["metadata"] or {}))
+        documents = [_document(given) for given in values["documents"]]
 
         def work() -> dict[str, Any]:
-            with self._indexes.using(request.path_params["name"]) as index:
+            with self._indexes.using(name) as index:
                 changed = index.add(documents)
             return {"given": len(documents), "changed": changed}
 
         return Json(await self._limits.in_thread(request, work, writes=True))
+
+    async def _added(self, request: Request, name: str) -> AsyncGenerator[dict[str, Any], None]:
+        """Add the documents of a body of lines; tells how far it is, and which lines are refused.
+
+        Each line stands for itself: what cannot be added is left out. Others write in between.
+        """
+        told: dict[str, Any] = {"given": 0, "changed": 0, "refused": 0}
+        async with aclosing(batches_of(request, self._limits)) as batches:
+            async for batch in batches:
+                changed, refused = await self._limits.write(partial(self._add, name, batch))
+                if len(refused) == len(batch) and not told["given"]:
+                    raise Problem(400, "line {line}: {detail}".format(**refused[0]))
+                told["given"] += len(batch)
+                told["changed"] += changed
+                told["refused"] += len(refused)
+                for one in refused:
+                    yield {"refused": one}
+                if told["refused"] > MOST_REFUSED:
+                    raise Problem(400, f"{told['refused']} lines were refused; see the first")
+                yield {**told, "done": False}
+        yield {**told, "done": True}
+
+    def _add(
+        self, name: str, lines: Sequence[tuple[int, bytes]]
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Add documents; returns how many changed, and `line` and `detail` of those refused."""
+        documents: list[Document] = []
+        numbers: list[int] = []
+        refused: list[dict[str, Any]] = []
+        for number, line in lines:
+            try:
+                given = value_of(line)
+                if not isinstance(given, dict):
+                    raise InputError("the line is no JSON object; see /openapi.json")
+                documents.append(_document(given))
+                numbers.append(number)
+            except (InputError, Problem) as error:
+                refused.append({"line": number, "detail": str(error)})
+        with self._indexes.using(name) as index:
+            report = index.add(documents, on_error="skip")
+        refused += [{"line": numbers[one.place], "detail": one.reason} for one in report.refused]
+        refused.sort(key=lambda one: one["line"])
+        return report.added + report.updated, refused
 
     async def delete(self, request: Request) -> Response:
         """Delete the document of an id, or those that a filter fits."""
@@ -163,3 +256,13 @@ class Documents:
     def _check_writable(self) -> None:
         if self._read_only:
             raise Problem(403, "this server only reads; start it without --read-only to write")
+
+
+def _document(given: Mapping[str, Any]) -> Document:
+    one = checked(DOCUMENT, given)
+    return Document(one["id"], one["text"], one["title"], one["metadata"] or {})
+
+
+def _listed(document: Document, *, texts: bool) -> dict[str, Any]:
+    shaped: dict[str, Any] = plain_value(document)
+    return shaped if texts else {name: one for name, one in shaped.items() if name != "text"}

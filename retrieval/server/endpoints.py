@@ -46,9 +46,10 @@ def endpoints(
             "GET",
             f"{at}/documents",
             "List documents, in the order of their ids.",
-            held.list,
+            held.listed,
             query=documents.LIST,
             example={"limit": "2"},
+            lines=True,
         ),
         Endpoint(
             "POST",
@@ -56,6 +57,8 @@ def endpoints(
             "Add documents, or replace those of the same ids.",
             held.add,
             body=documents.ADD,
+            line=documents.DOCUMENT,
+            lines=True,
             example={
                 "documents": [{"id": "note-1", "text": "Writers wait.", "metadata": {"n": 1}}]
             },

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval import __version__
+from retrieval.server.ndjson import TYPE as NDJSON
 from retrieval.service.arguments import Argument, schema_of
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -33,6 +34,8 @@ class Endpoint:
         example: such an object, or values for `query`.
         writes: whether it changes the index.
         answer: JSON Schema's type of what is answered.
+        line: arguments of the objects of a body that is lines, in the place of `body`.
+        lines: whether the answer can be lines.
     """
 
     method: str
@@ -44,6 +47,8 @@ class Endpoint:
     example: Mapping[str, Any] = field(default_factory=dict)
     writes: bool = False
     answer: str = "object"
+    line: Sequence[Argument] | None = None
+    lines: bool = False
 
 
 def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
@@ -112,13 +117,16 @@ def _operation(one: Endpoint) -> dict[str, Any]:
                 "schema": schema,
             }
         )
+    answers: dict[str, Any] = {"application/json": {"schema": {"type": one.answer}}}
+    if one.lines:
+        answers[NDJSON] = {"schema": {"type": "string", "description": "an object a line"}}
     operation: dict[str, Any] = {
         "summary": one.summary,
         "operationId": _operation_id(one),
         "responses": {
             "200": {
                 "description": "done",
-                "content": {"application/json": {"schema": {"type": one.answer}}},
+                "content": answers,
             },
             "default": {
                 "description": "an error",
@@ -131,8 +139,13 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if one.body is not None:
-        content = {"schema": schema_of(one.body), "example": dict(one.example)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        bodies: dict[str, Any] = {
+            "application/json": {"schema": schema_of(one.body), "example": dict(one.example)}
+        }
+        if one.line is not None:
+            # OpenAPI 3.1 has no way to say what the lines are; 3.2 calls it itemSchema.
+            bodies[NDJSON] = {"schema": {"type": "string"}, "x-itemSchema": schema_of(one.line)}
+        operation["requestBody"] = {"required": True, "content": bodies}
     return operation
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -42,32 +43,63 @@ class Problem(Exception):  # noqa: N818 -- the RFC's word
         self.headers = dict(headers or {})
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An error as it is answered.
+
+    Attributes:
+        status: of HTTP.
+        detail: one line.
+        code: the class of the error, if it has one.
+        headers: to go with it.
+    """
+
+    status: int
+    detail: str
+    code: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object."""
+        line = " ".join(self.detail.split())
+        title = HTTPStatus(self.status).phrase
+        body: dict[str, Any] = {"title": title, "status": self.status, "detail": line}
+        body["message"] = line  # what OpenAI's and Cohere's clients show
+        return body | ({"code": self.code} if self.code else {})
+
+    def answer(self) -> Response:
+        """The answer `application/problem+json`."""
+        answer = Json(self.body, self.status, self.headers)
+        answer.headers["content-type"] = "application/problem+json"
+        return answer
+
+
 def problem(
     status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer `application/problem+json`; `code` is the class of the error, if it has one."""
-    line = " ".join(detail.split())
-    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": line}
-    body["message"] = line  # what OpenAI's and Cohere's clients show
-    if code:
-        body["code"] = code
-    answer = Json(body, status, headers)
-    answer.headers["content-type"] = "application/problem+json"
-    return answer
+    return Described(status, detail, code, headers or {}).answer()
 
 
-def answer_to(error: Exception) -> Response:
+def described(error: Exception) -> Described:
     """What is answered where this was raised."""
     if isinstance(error, Problem):
-        return problem(error.status, error.detail, headers=error.headers)
+        return Described(error.status, error.detail, headers=error.headers)
     if isinstance(error, CancelledError):
-        return Response(status_code=CLIENT_GONE)
+        return Described(CLIENT_GONE, "")
     code = type(error).__name__
     if isinstance(error, RetrievalError):
         headers = {"retry-after": "5"} if isinstance(error, IndexLocked) else {}
-        return problem(_status(error), str(error), code=code, headers=headers)
+        return Described(_status(error), str(error), code, headers)
     traceback.print_exception(error, file=sys.stderr)
-    return problem(500, f"unexpected {code}; the server's log has the traceback", code=code)
+    return Described(500, f"unexpected {code}; the server's log has the traceback", code)
+
+
+def answer_to(error: Exception) -> Response:
+    """The answer where this was raised."""
+    said = described(error)
+    return Response(status_code=CLIENT_GONE) if said.status == CLIENT_GONE else said.answer()
 
 
 async def answer_to_http(request: Request, error: Exception) -> Response:

@@ -29,7 +29,8 @@ class Limits:
     Attributes:
         body: bytes.
         bodies: bytes of all requests that are there at once; one more is refused.
-        body_seconds: for the body to come in.
+        body_seconds: for the body to come in; of a body that is lines, for each part of it.
+        seconds: for what only reads, from when it waits for a thread.
         threads: requests that are worked on at once, beside one that writes; on few cores more
             would only keep the thread that answers from its turn.
         waiting: requests that wait for a thread; one more is refused.
@@ -38,6 +39,7 @@ class Limits:
     body: int = 16 << 20
     bodies: int = 256 << 20
     body_seconds: float = 30.0
+    seconds: float = 60.0
     threads: int = field(default_factory=lambda: min(max(8, 4 * (os.cpu_count() or 1)), 64))
     waiting: int = 128
     _readers: CapacityLimiter | None = field(default=None, init=False)
@@ -47,43 +49,35 @@ class Limits:
     async def in_thread(
         self, request: Request, work: Callable[[], Result], *, writes: bool = False
     ) -> Result:
-        """Do a request's blocking work in a thread.
+        """Do a request's blocking work in a thread; its body must be there.
 
-        What writes has a thread of its own and holds up no search. Once the client went away, work
-        that has not begun is left undone, and what only reads ends where it looks for that (see
-        `retrieval.cancellation`); what has begun to write is finished.
+        What writes has a thread of its own and holds up no search. Once the client went away or
+        time is up, work that has not begun is left undone, and what only reads ends where it looks
+        for that (see `retrieval.cancellation`); what has begun to write is finished.
 
         Raises:
-            Problem: too many requests wait already.
+            Problem: too many requests wait already, or time is up.
             CancelledError: the client went away.
         """
-        if self._readers is None or self._writers is None:
-            self._readers, self._writers = CapacityLimiter(self.threads), CapacityLimiter(1)
-        limiter = self._writers if writes else self._readers
-        if limiter.statistics().tasks_waiting >= self.waiting:
-            raise Problem(429, f"{self.waiting} requests wait already; try again", _LATER)
-        gone = threading.Event()
-
-        def working() -> Result:
-            with cancelled_by(gone):
-                check_cancelled()
-                if not writes:
-                    return work()
-            return work()
-
+        ended = threading.Event()
         found: list[Result] = []
         raised: Exception = CancelledError()
         async with anyio.create_task_group() as group:
 
-            async def watch() -> None:
-                await _disconnected(request)
-                gone.set()
+            async def end() -> None:
+                nonlocal raised
+                with anyio.move_on_after(None if writes else self.seconds) as time_left:
+                    await _disconnected(request)
+                if time_left.cancelled_caught:
+                    raised = Problem(503, _TOO_LONG.format(self.seconds), _LATER)
+                ended.set()
                 group.cancel_scope.cancel()
 
-            group.start_soon(watch)
+            group.start_soon(end)
             try:
-                # Waiting for a thread is cancelled; what runs in one is waited for.
-                found.append(await anyio.to_thread.run_sync(working, limiter=limiter))
+                found.append(await self._in_thread(work, ended, writes=writes))
+            except CancelledError:
+                pass
             except Exception as error:
                 raised = error
             group.cancel_scope.cancel()
@@ -91,14 +85,46 @@ class Limits:
             raise raised
         return found[0]
 
-    def hold(self, request: Request, count: int) -> None:
+    async def write(self, work: Callable[[], Result]) -> Result:
+        """As `in_thread` for what writes, while the rest of the request may still come in.
+
+        Raises:
+            Problem: too many requests wait already.
+        """
+        return await self._in_thread(work, threading.Event(), writes=True)
+
+    async def _in_thread(
+        self, work: Callable[[], Result], ended: threading.Event, *, writes: bool
+    ) -> Result:
+        if self._readers is None or self._writers is None:
+            self._readers, self._writers = CapacityLimiter(self.threads), CapacityLimiter(1)
+        limiter = self._writers if writes else self._readers
+        if limiter.statistics().tasks_waiting >= self.waiting:
+            raise Problem(429, f"{self.waiting} requests wait already; try again", _LATER)
+
+        def working() -> Result:
+            with cancelled_by(ended):
+                check_cancelled()
+                if not writes:
+                    return work()
+            return work()
+
+        # Waiting for a thread is cancelled; what runs in one is waited for.
+        return await anyio.to_thread.run_sync(working, limiter=limiter)
+
+    def hold(self, request: Request, count: int, *, whole: bool = True) -> None:
         """Count bytes of a request's body, until `release`.
+
+        Args:
+            request: what they are of.
+            count: how many more there are.
+            whole: whether the body is kept until its end, and so must not be too long.
 
         Raises:
             Problem: there are too many of all requests.
         """
         held = request.scope.get(_HELD, 0) + count
-        if held > self.body:
+        if whole and held > self.body:
             raise Problem(
                 413, f"the body has more than {self.body} bytes; send less", {"connection": "close"}
             )
@@ -111,9 +137,11 @@ class Limits:
         self._held += count
         request.scope[_HELD] = held
 
-    def release(self, request: Request) -> None:
-        """Count a request's body no longer: it was answered."""
-        self._held -= request.scope.pop(_HELD, 0)
+    def release(self, request: Request, *, but: int = 0) -> None:
+        """Count a request's body no longer, but for so many bytes: it was answered."""
+        self._held -= request.scope.pop(_HELD, 0) - but
+        if but:
+            request.scope[_HELD] = but
 
     @property
     def held(self) -> int:
@@ -131,6 +159,7 @@ class Limits:
 
 _HELD = "retrieval.body_bytes"
 _LATER = {"retry-after": "1"}
+_TOO_LONG = "it took longer than {:g} s; ask for less, or try again"
 
 
 async def _disconnected(request: Request) -> None:
@@ -145,7 +174,7 @@ async def body_of(request: Request, limits: Limits) -> Any:
     Raises:
         Problem: it is of another type, too large, too slow, or no JSON.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = content_type(request)
     # Whatever a page of another site may send unasked is of other types.
     if kind != "application/json":
         raise Problem(415, f"content-type is {kind!r}; send application/json")
@@ -153,15 +182,32 @@ async def body_of(request: Request, limits: Limits) -> Any:
         async with asyncio.timeout(limits.body_seconds):
             data = await _bytes(request, limits)
     except TimeoutError:
-        raise Problem(
-            408, f"the body did not come within {limits.body_seconds:g} s; send it at once"
-        ) from None
+        raise too_slow(limits) from None
     except ClientDisconnect:
         raise Problem(400, "the client went away before its body was there") from None
+    return json_of(data, "the body")
+
+
+def content_type(request: Request) -> str:
+    """The type of what a request brings, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def json_of(data: bytes, what: str) -> Any:
+    """The JSON value.
+
+    Raises:
+        Problem: it is none; `what` says where it stands.
+    """
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is no JSON: {' '.join(str(error).split())[:200]}") from None
+        raise Problem(400, f"{what} is no JSON: {' '.join(str(error).split())[:200]}") from None
+
+
+def too_slow(limits: Limits) -> Problem:
+    """The error for a body that does not come."""
+    return Problem(408, f"the body did not come within {limits.body_seconds:g} s; send it at once")
 
 
 async def _bytes(request: Request, limits: Limits) -> bytes:
