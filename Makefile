@@ -16,7 +16,8 @@ NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
-.PHONY: help demo readme test quick soak lock lint types unit sanitize format clean
+.PHONY: help demo readme test quick soak lock lint types unit format clean
+.PHONY: sanitize sanitize-memory sanitize-threads fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -62,24 +63,48 @@ types: $(TEST)/.installed
 unit: $(TEST)/.installed
 	$(TEST)/bin/python -m pytest -n auto --dist loadfile
 
-# The tests of the compiled modules over a build of them that checks addresses and undefined
-# behaviour. Leaks are the interpreter's own.
-ASAN = $(shell $(CC) -print-file-name=libasan.so)
-NATIVE_TESTS := $(addprefix tests/indexes/kernels/test_,scoring.py selection.py edges.py) \
-	tests/encoders/test_compiled.py
+# The tests of the compiled modules over builds of them that check addresses and undefined
+# behaviour, and races between threads. Leaks are the interpreter's own.
+sanitize: sanitize-memory sanitize-threads
 
-sanitize: $(TEST)/.installed
+ASAN = $(shell $(CC) -print-file-name=libasan.so)
+TSAN = $(shell $(CC) -print-file-name=libtsan.so)
+KERNEL_TESTS := $(addprefix tests/indexes/kernels/test_,scoring.py selection.py edges.py)
+ENCODER_TESTS := tests/encoders/test_compiled.py
+
 ifeq ($(findstring /,$(ASAN)),)
-	@echo "sanitize: skipped, $(CC) has no libasan.so"
+sanitize-memory:
+	@echo "$@: skipped, $(CC) has no libasan.so"
 else
-	@mkdir -p build
-	test build/sanitize/.installed -nt $(TEST)/.installed || { \
-		rm -rf build/sanitize && $(TEST)/bin/python -m pip install --quiet --no-deps \
-		--target build/sanitize --config-settings cmake.define.SANITIZE=ON . \
-		&& touch build/sanitize/.installed; }
+sanitize-memory: build/address,undefined/.installed
 	LD_PRELOAD="$(ASAN)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-		$(TEST)/bin/python tests/sanitized.py build/sanitize $(NATIVE_TESTS)
+		$(TEST)/bin/python tests/sanitized.py $(<D) $(KERNEL_TESTS) $(ENCODER_TESTS)
 endif
+
+ifeq ($(findstring /,$(TSAN)),)
+sanitize-threads:
+	@echo "$@: skipped, $(CC) has no libtsan.so"
+else
+sanitize-threads: build/thread/.installed
+	LD_PRELOAD="$(TSAN)" TSAN_OPTIONS=halt_on_error=1 \
+		$(TEST)/bin/python tests/sanitized.py $(<D) -k "threads and not fork" tests/indexes/kernels $(ENCODER_TESTS)
+endif
+
+# Coverage-guided fuzzing of the kernels for MINUTES; inputs that reached something new are kept in
+# build/fuzz. Needs clang, and atheris in the environment.
+ATHERIS = $(shell $(TEST)/bin/python -c "import atheris; print(atheris.path())")
+fuzz: build/address,undefined,fuzzer-no-link/.installed
+	@mkdir -p build/fuzz
+	LD_PRELOAD="$(ATHERIS)/asan_with_fuzzer.so" ASAN_OPTIONS=detect_leaks=0 \
+		$(TEST)/bin/python -m tests.soak.fuzz_kernels $(<D) -artifact_prefix=build/ \
+		-max_total_time=$$((60 * $(or $(MINUTES),10))) build/fuzz
+
+build/address,undefined,fuzzer-no-link/.installed: export CC = clang
+build/%/.installed: $(TEST)/.installed
+	rm -rf $(@D)
+	$(TEST)/bin/python -m pip install --quiet --no-deps --target $(@D) \
+		--config-settings cmake.define.SANITIZE=$* .
+	touch $@
 
 format: $(TEST)/.installed
 	$(TEST)/bin/ruff check --fix

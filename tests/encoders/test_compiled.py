@@ -108,7 +108,7 @@ def test_hidden_vectors_are_what_the_heads_read(tmp_path, heads):
         run.hidden(np.array([VOCABULARY]))
 
 
-def test_texts_side_by_side_are_the_same_to_the_bit(tmp_path):
+def test_texts_in_threads_side_by_side_are_the_same_to_the_bit(tmp_path):
     shape = config(hidden=128)
     save(tmp_path, shape)
     run = network(tmp_path, shape, 16)

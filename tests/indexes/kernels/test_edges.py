@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retrieval.indexes.kernels import reference
-from retrieval.ragged import offsets_of
-from tests.indexes.kernels.cases import ISAS, native, signed, using
+from tests.indexes.kernels.cases import ISAS, calls, native, using
 
 PROT_NONE = 0
 PAGE = mmap.PAGESIZE
@@ -29,67 +28,6 @@ def guarded(array: NDArray[Any]) -> NDArray[Any]:
     copy = np.frombuffer(memory, array.dtype, array.size, size - array.nbytes).reshape(array.shape)
     copy[...] = array
     return copy
-
-
-def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any], tuple[int, ...]]]:
-    """A call of each kernel that takes `out`: name, arguments, out, bounds."""
-    random = np.random.default_rng(d * 1000 + tokens)
-    lengths = np.array([0, 1, tokens - 1])
-    offsets, rows = offsets_of(lengths), np.arange(3)
-    query, factors = signed(random, 19, d), np.ones(19, np.float32)
-    count = 37
-    centroids = signed(random, count, d)
-    codes = random.integers(0, count, tokens).astype(np.uint16)
-    codes[-1] = count - 1
-    vectors, scales = signed(random, tokens, d), np.ones(tokens, np.float32)
-    table = random.integers(0, 256, (count, 48), dtype=np.uint8)
-    result: list[tuple[str, tuple[Any, ...], NDArray[Any], tuple[int, ...]]] = [
-        (
-            "max_sim",
-            (vectors, scales, offsets, rows, query, factors, np.array([0, 3, 19])),
-            np.empty((2, 3), np.float32),
-            (0, 3),
-        ),
-        ("nearest", (vectors, centroids, np.zeros(count, np.int32)), codes.copy(), (0, tokens)),
-        (
-            "centroid_table",
-            (centroids, query, *np.tile((np.arange(32) < len(query)).astype(np.float32), (2, 1))),
-            np.empty((count, 32), np.uint8),
-            (0, count),
-        ),
-        ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
-        ("probe", (table,), np.empty((47, 5), np.int32), (0, 47)),
-        (
-            "list_sums",
-            (
-                np.array([0, 8, 3, 8], np.uint16),
-                np.array([[0, 2, 2, 4]]),
-                0,
-                np.array([[2, 0]], np.int32),
-                np.array([[9, 5]], np.uint8),
-                np.array([1], np.uint8),
-            ),
-            np.empty(9, np.uint16),
-            (),
-        ),
-    ]
-    for bits in (2, 4):
-        classes = random.integers(0, 3, len(centroids), dtype=np.uint8)
-        levels = signed(random, 3, 2**bits)
-        residuals = random.integers(0, 256, (tokens, d * bits // 8), dtype=np.uint8)
-        packed = (codes, residuals, centroids, classes, levels)
-        into = np.empty(3, np.float32)
-        result += [
-            ("max_sim_compressed", (*packed, offsets, rows, query, factors), into, (0, 3)),
-            ("decode", packed, np.empty_like(vectors), (0, tokens)),
-            (
-                "encode",
-                (vectors, codes, centroids, classes, np.ones((3, 511), np.uint8), bits),
-                np.empty_like(residuals),
-                (0, tokens),
-            ),
-        ]
-    return result
 
 
 @pytest.mark.parametrize("isa", ISAS)
