@@ -23,8 +23,9 @@ from retrieval.eval import load, means
 from retrieval.eval.sampling import sampled
 from retrieval.index import Index
 from retrieval.index.reading import search
-from retrieval.index.reading.retrievers import SINGLE, score
+from retrieval.index.reading.retrievers import SINGLE
 from retrieval.index.reading.runs import Query, Run
+from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import fuse, top_k
 from retrieval.types import Hybrid
@@ -61,7 +62,10 @@ def by_best(runs: Runs) -> Fused:
 def within(snapshot: Snapshot, query: Query, found: Runs, depth: int) -> Runs:
     """Every retriever's scores of the `depth` best of each."""
     union = np.unique(np.concatenate([run.ids[:depth] for run in found.values()]))
-    return {name: score(snapshot, name, query, union) for name in found}
+    return {
+        name: Run(*top_k(union, SINGLE[name].scores(snapshot, query, union), max(1, len(union))))
+        for name in found
+    }
 
 
 VARIANTS: list[tuple[str, int, Callable[[Runs], Fused]]] = [
@@ -91,7 +95,7 @@ def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
 
 def _answers(index: Index, text: str) -> dict[str, dict[str, float]]:
     with index._using() as snapshot:
-        (query,) = search.prepare(snapshot, index._encoder, [text], "hybrid")
+        (query,) = search.prepare(SearchedSnapshot(snapshot), index._encoder, [text], "hybrid")
         alive = snapshot.allowed(None)
         found = {name: SINGLE[name].find(snapshot, [query], DEEPEST, alive)[0] for name in NAMES}
         answers = {}

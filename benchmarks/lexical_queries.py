@@ -26,7 +26,7 @@ from retrieval.eval import load, means
 from retrieval.eval.sampling import sampled
 from retrieval.index import Index
 from retrieval.indexes import LexicalIndex, parse_query
-from retrieval.indexes.lexical import queries, searching
+from retrieval.indexes.lexical import queries, statistics
 from retrieval.types import Embeddings
 
 PASSAGES = 300
@@ -66,7 +66,7 @@ class Cutter:
 @contextmanager
 def variant(k3: float, terms: int) -> Iterator[None]:
     """The settings of one variant."""
-    with mock.patch.object(queries, "_K3", k3), mock.patch.object(searching, "_MOST_TERMS", terms):
+    with mock.patch.object(queries, "_K3", k3), mock.patch.object(statistics, "_MOST_TERMS", terms):
         parse_query.cache_clear()
         yield
     parse_query.cache_clear()

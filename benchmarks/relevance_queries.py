@@ -19,6 +19,7 @@ from retrieval.index import Index
 from retrieval.index.reading import search
 from retrieval.index.reading.relevance import features
 from retrieval.index.reading.runs import Ranking
+from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.types import RETRIEVERS, Document
 
@@ -106,10 +107,11 @@ def ask(index: Index, queries: Sequence[Query], *, small: bool) -> list[Asked]:
     found = []
     with index._using() as snapshot:
         passages = passages_of(snapshot)
+        searched = SearchedSnapshot(snapshot)
         for first in range(0, len(queries), 50):
             part = queries[first : first + 50]
             asked = search.prepare(
-                snapshot, index._encoder, [text for _, text, _ in part], "hybrid"
+                searched, index._encoder, [text for _, text, _ in part], "hybrid"
             )
             for query, (kind, _, answers) in zip(asked, part, strict=True):
                 allowed = np.ones(snapshot.store.next_passage, np.bool_)
@@ -119,9 +121,9 @@ def ask(index: Index, queries: Sequence[Query], *, small: bool) -> list[Asked]:
                 of = {}
                 for name in RETRIEVERS:
                     (ranking,) = search.rank(
-                        snapshot, [query], DEPTH, retriever=name, allowed=allowed
+                        searched, [query], DEPTH, retriever=name, allowed=allowed
                     )
-                    of[name] = looked_at(snapshot, query, ranking, answers)
+                    of[name] = looked_at(searched, query, ranking, answers)
                 found.append(Asked(kind, small, of))
     return found
 
@@ -138,14 +140,13 @@ def passages_of(snapshot: Snapshot) -> Mapping[str, list[int]]:
 
 
 def looked_at(
-    snapshot: Snapshot, query: Any, ranking: Ranking, answers: set[str]
+    searched: SearchedSnapshot, query: Any, ranking: Ranking, answers: set[str]
 ) -> tuple[Mapping[str, Matrix], NDArray[np.bool_]]:
     """The features of the best passages, and which of them answer."""
     run = ranking.run.first(DEPTH)
-    rows = snapshot.store.passages(run.ids.tolist())
-    documents = snapshot.store.documents(sorted({row.document for row in rows.values()}))
-    right = [documents[rows[id].document].id in answers for id in run.ids.tolist()]
-    return features(snapshot, query, run, ranking.by), np.array(right, np.bool_)
+    found = searched.stored(run.ids.tolist())
+    right = [found[id].document_id in answers for id in run.ids.tolist()]
+    return features(searched, query, run, ranking.by), np.array(right, np.bool_)
 
 
 def queries_of(collection: Collection, count: int, seed: str) -> list[Query]:

@@ -23,6 +23,7 @@ from retrieval.errors import (
 from retrieval.index import encoder as encoders
 from retrieval.index.changing import Changing
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.examining import Examining
 from retrieval.index.listing import Listing
 from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
@@ -30,7 +31,6 @@ from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.ready import Given, Spans
 from retrieval.index.reports import IndexStatus
-from retrieval.index.searching import Searching
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.writing import codecs
 from retrieval.index.writing.create import make
@@ -54,7 +54,7 @@ LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 
-class Index(Searching, Changing, Listing):
+class Index(Examining, Changing, Listing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
-from retrieval.index.reading.hits import passage_of
+from retrieval.index.reading.searched_snapshot import passage_of
 from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.indexes import Where, as_filter
 from retrieval.store import Condition, Listed, ValueCount

@@ -216,16 +216,26 @@ class Store(SourceReading, Listing):
         Raises:
             IndexCorrupted: one is not there.
         """
+        places = self.places(ids)
+        ranks = {place: rank for rank, place in enumerate(sorted(places))}
+        return np.array([ranks[place] for place in places], np.int64)
+
+    def places(self, ids: NDArray[np.int64]) -> list[tuple[str, int]]:
+        """The document id and ordinal of each of these passages.
+
+        Raises:
+            IndexCorrupted: one is not there.
+        """
         rows = self._by_keys(
-            "SELECT d.id, p.ordinal, p.id FROM passages AS p"
+            "SELECT p.id, d.id, p.ordinal FROM passages AS p"
             " JOIN documents AS d ON d.number = p.document WHERE p.id IN",
             ids.tolist(),
         )
-        places = {id: place for place, (_, _, id) in enumerate(sorted(rows))}
+        places = {id: (document, ordinal) for id, document, ordinal in rows}
         missing = [id for id in ids.tolist() if id not in places]
         if missing:
             raise self._damaged(f"passage {missing[0]} is not in it")
-        return np.array([places[id] for id in ids.tolist()], np.int64)
+        return [places[id] for id in ids.tolist()]
 
     def order(self) -> NDArray[np.int64]:
         """The place of every passage among all by document id, then ordinal: i64 by passage id."""

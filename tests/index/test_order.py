@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from retrieval import Document, Hit, Hybrid, Index, LateOptions
-from retrieval.index.reading import fusing
+from retrieval.index.reading import proposing
 from retrieval.index.reading.retrievers import SINGLE
 from retrieval.types import RETRIEVERS, Retriever
 
@@ -156,7 +156,7 @@ def test_a_retriever_without_weight_is_not_run(
                 ran.append(self.name)
             return getattr(SINGLE[self.name], asked)
 
-    monkeypatch.setattr(fusing, "SINGLE", {name: Spy(name) for name in SINGLE})
+    monkeypatch.setattr(proposing, "SINGLE", {name: Spy(name) for name in SINGLE})
     hits = farm.search("hen egg", 5, hybrid=Hybrid(dense=0))
     assert ran == ["lexical", "late"]
     assert all(set(hit.scores) <= {"lexical", "late"} for hit in hits)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,34 +18,32 @@ from retrieval.index.reading.relevance import relevances
 from retrieval.index.reading.reranking import reranked
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
-from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.searched import Allowed, Searched
 from retrieval.store import BLANK
 from retrieval.types import Hit
 
 GROUPED = 100
 """Of so many best passages those of one document are put together."""
 
-Known = TypeVar("Known")
-
 _AT_ONCE = 256
 _DEEPER = 4
 
 
 def answer(
-    snapshot: Snapshot, slot: EncoderSlot, queries: Sequence[str], request: Request
+    searched: Searched, slot: EncoderSlot, queries: Sequence[str], request: Request
 ) -> list[list[Hit]]:
     """The hits of each query; see `Index.search_batch`."""
-    search.check(snapshot, queries, request)
-    with snapshot.guarded():
-        allowed = snapshot.allowed(request.where)
-    if not snapshot.passages:
+    search.check(searched.settings, queries, request)
+    with searched.guarded():
+        allowed = searched.allowed(request.where)
+    if not searched.passages:
         return [[] for _ in queries]
     found: list[list[Hit]] = []
     for first in range(0, len(queries), _AT_ONCE):
         check_cancelled()
         texts = queries[first : first + _AT_ONCE]
         asked = search.prepare(
-            snapshot,
+            searched,
             slot,
             texts,
             request.retriever,
@@ -54,10 +51,10 @@ def answer(
             among(request.given, range(first, first + len(texts))),
         )
         check_cancelled()
-        with snapshot.guarded():
-            listed = _listed(snapshot, slot, asked, request, allowed)
+        with searched.guarded():
+            listed = _listed(searched, slot, asked, request, allowed)
             found += hits(
-                snapshot,
+                searched,
                 texts,
                 listed,
                 allowed,
@@ -68,11 +65,11 @@ def answer(
 
 
 def _listed(
-    snapshot: Snapshot,
+    searched: Searched,
     slot: EncoderSlot,
     queries: Sequence[Query],
     request: Request,
-    allowed: NDArray[np.bool_] | None,
+    allowed: Allowed,
 ) -> list[Listed]:
     """What is shown of each query's ranking, which is made deeper until there is enough."""
     lists: dict[int, Listed] = {}
@@ -86,18 +83,18 @@ def _listed(
     )
     while left:
         asked = [queries[place] for place in left]
-        ranked = _ranked(snapshot, slot, asked, depth, request, allowed)
+        ranked = _ranked(searched, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
-            relevance = relevances(snapshot, queries[place], ranking.run, ranking.by)
+            relevance = relevances(searched, queries[place], ranking.run, ranking.by)
             enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
             run = ranking.run.first(enough)
-            exhausted = len(ranking.run) < depth or depth >= snapshot.passages
-            chosen = run if request.copies else _distinct(snapshot, run)
+            exhausted = len(ranking.run) < depth or depth >= searched.passages
+            chosen = run if request.copies else _distinct(searched, run)
             if request.diversity:
-                chosen = diverse(snapshot, chosen, request.diversity)
+                chosen = diverse(searched, chosen, request.diversity)
             if request.per_group is not None:
-                chosen = _limited(snapshot, chosen, request.per_group)
-            listed = _shown(snapshot, ranking, chosen, request)
+                chosen = _limited(searched, chosen, request.per_group)
+            listed = _shown(searched, ranking, chosen, request)
             listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=False))
             if exhausted or enough < len(ranking.run) or len(listed.run) >= request.k:
                 lists[place] = listed
@@ -107,15 +104,15 @@ def _listed(
 
 
 def _ranked(
-    snapshot: Snapshot,
+    searched: Searched,
     slot: EncoderSlot,
     queries: Sequence[Query],
     depth: int,
     request: Request,
-    allowed: NDArray[np.bool_] | None,
+    allowed: Allowed,
 ) -> list[Ranking]:
     ranked = search.rank(
-        snapshot,
+        searched,
         queries,
         depth,
         retriever=request.retriever,
@@ -123,45 +120,34 @@ def _ranked(
         hybrid=request.hybrid,
     )
     if request.rescore:
-        ranked = rescoring.rescored(snapshot, slot, queries, ranked, request.rescore)
+        ranked = rescoring.rescored(searched, slot, queries, ranked, request.rescore)
     if request.reranker is not None:
-        ranked = reranked(snapshot, queries, ranked, request.reranker, request.rerank)
+        ranked = reranked(searched, queries, ranked, request.reranker, request.rerank)
     return ranked
 
 
-def _distinct(snapshot: Snapshot, run: Run) -> Run:
+def _distinct(searched: Searched, run: Run) -> Run:
     """The run's passages without those whose text a better one has; no text is not one text."""
-    ids = run.ids.tolist()
-    hashes = snapshot.store.text_hashes(ids)
-    texts = [_known(snapshot, hashes, id) for id in ids]
-    first = _firsts(texts)
-    blank = np.flatnonzero(np.array(texts, np.int64) == BLANK)
-    return run.at(np.union1d(first, blank))
+    texts = searched.text_hashes(run.ids)
+    return run.at(np.union1d(_firsts(texts), np.flatnonzero(texts == BLANK)))
 
 
-def _limited(snapshot: Snapshot, run: Run, most: int) -> Run:
+def _limited(searched: Searched, run: Run, most: int) -> Run:
     """The run with the first so many passages of each document."""
     kept: list[int] = []
     counts: Counter[int] = Counter()
-    for place, owner in enumerate(_owners(snapshot, run)):
+    for place, owner in enumerate(searched.owners(run.ids).tolist()):
         counts[owner] += 1
         if counts[owner] <= most:
             kept.append(place)
     return run.at(np.array(kept, np.int64))
 
 
-def _owners(snapshot: Snapshot, run: Run) -> list[int]:
-    """The number of each passage's document."""
-    ids = run.ids.tolist()
-    rows = snapshot.store.passages(ids)
-    return [_known(snapshot, rows, id).document for id in ids]
-
-
-def _shown(snapshot: Snapshot, ranking: Ranking, run: Run, request: Request) -> Listed:
+def _shown(searched: Searched, ranking: Ranking, run: Run, request: Request) -> Listed:
     """The k passages of the run that are hits, and those that stand below them."""
     if request.group is None:
         return Listed(_page(run, request), ranking.by)
-    owners = np.array(_owners(snapshot, run), np.int64)
+    owners = searched.owners(run.ids)
     best = _page(run.at(_firsts(owners)), request)
     near = np.isin(run.ids, ranking.run.ids[:GROUPED]) & ~np.isin(run.ids, best.ids)
     own = dict(zip(run.ids.tolist(), owners.tolist(), strict=True))
@@ -177,10 +163,3 @@ def _page(run: Run, request: Request) -> Run:
 def _firsts(values: ArrayLike) -> NDArray[np.int64]:
     """Where each of these whole numbers stands for the first time, ascending."""
     return np.sort(np.unique(np.asarray(values, np.int64), return_index=True)[1])
-
-
-def _known(snapshot: Snapshot, table: Mapping[int, Known], id: int) -> Known:
-    try:
-        return table[id]
-    except KeyError:
-        raise snapshot.corrupted(f"a search found passage {id}, which is not stored") from None

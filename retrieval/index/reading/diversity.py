@@ -8,20 +8,19 @@ similarity is the cosine of dense vectors, 0 where it is negative. So chosen val
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Run
-from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.searched import Searched
 
 CHOSEN_FROM = 100
 """Of so many best passages those that are unlike each other come first; the others follow them."""
 
 
-def diverse(snapshot: Snapshot, run: Run, diversity: float) -> Run:
+def diverse(searched: Searched, run: Run, diversity: float) -> Run:
     """The run with its best in the order of maximal marginal relevance, whose values score them.
 
     Args:
-        snapshot: whose dense vectors are compared; a passage without one is like no other.
+        searched: whose dense vectors are compared; a passage without one is like no other.
         run: a ranking.
         diversity: d, from 0 to 1.
     """
@@ -30,7 +29,7 @@ def diverse(snapshot: Snapshot, run: Run, diversity: float) -> Run:
         return run
     spread = float(best.scores[0] - best.scores[-1])
     relevance = (best.scores - best.scores[-1]) / spread if spread > 0 else np.ones(len(best))
-    vectors = _vectors(snapshot, best.ids)
+    vectors = searched.mean_vectors(best.ids)
     alike = np.clip(vectors @ vectors.T, 0.0, 1.0)
     nearest = np.zeros(len(best))
     left = np.ones(len(best), bool)
@@ -43,17 +42,3 @@ def diverse(snapshot: Snapshot, run: Run, diversity: float) -> Run:
         left[chosen] = False
         nearest = np.maximum(nearest, alike[chosen])
     return Run(best.ids[order], np.array(values)).then(run)
-
-
-def _vectors(snapshot: Snapshot, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """A vector of unit length for each passage, the mean of its windows'; zeros for none."""
-    dim = snapshot.store.settings.dense_dim or 0
-    made = np.zeros((len(ids), dim), np.float32)
-    for segment in snapshot.vectors:
-        if segment.dense is None:
-            continue
-        for at in np.flatnonzero(segment.holds(ids)):
-            rows = segment.dense.vectors(ids[at : at + 1])
-            mean = rows.sum(axis=0)
-            made[at] = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return made

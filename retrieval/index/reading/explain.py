@@ -13,6 +13,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
 from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.search import Request
+from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import TokenMatches
 from retrieval.types import Encoder, Hit, TokenMatch, VectorLocator
@@ -31,7 +32,7 @@ def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
     problem = search.query_problem(query)
     if problem is not None:
         raise InputError(problem)
-    search.check(snapshot, [query], Request(retriever="lexical"))
+    search.check(snapshot.store.settings, [query], Request(retriever="lexical"))
     for hit in hits:
         if not isinstance(hit, Hit):
             raise InputError(f"{hit!r} is not a Hit; give hits that a search returned")
@@ -51,7 +52,7 @@ def explain(
     Raises:
         InputError: a hit's passage is not in the index any more.
     """
-    (asked,) = search.prepare(snapshot, slot, [query], "late")
+    (asked,) = search.prepare(SearchedSnapshot(snapshot), slot, [query], "late")
     if asked.tokens is None or not hits:
         return [() for _ in hits]
     encoder = slot.get()

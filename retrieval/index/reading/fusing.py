@@ -10,88 +10,115 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from retrieval.index.reading.retrievers import SINGLE, has_head, score
-from retrieval.index.reading.runs import Query, Ranking, Run
-from retrieval.index.reading.snapshot import Snapshot
-from retrieval.index.reading.standing import Standing
-from retrieval.indexes import Fusion, top_k
+from retrieval.index.reading.retrievers import SINGLE, has_head
+from retrieval.index.reading.runs import Proposal, Query, Ranking, Run
+from retrieval.index.reading.searched import Allowed, Searched
+from retrieval.indexes import Fusion, TieOrder, top_k
+from retrieval.store import Settings
 from retrieval.types import Hybrid
 
 _DEEPER = 4
 
 
 def fused(
-    snapshot: Snapshot,
-    queries: Sequence[Query],
-    k: int,
-    allowed: NDArray[np.bool_] | None,
-    hybrid: Hybrid,
+    searched: Searched, queries: Sequence[Query], k: int, allowed: Allowed, hybrid: Hybrid
 ) -> list[Ranking]:
     """For each query at least the k best passages, or all that are proposed."""
-    names = retrievers(snapshot, hybrid)
-    total = snapshot.passages if allowed is None else int(np.count_nonzero(allowed))
-    answers = [_Answer(snapshot, query, names, hybrid) for query in queries]
-    short, depth = answers, hybrid.candidates
+    names = retrievers(searched.settings, hybrid)
+    passes: list[list[Proposal]] = [[] for _ in queries]
+    rankings: dict[int, Ranking] = {}
+    short, depth = list(range(len(queries))), hybrid.candidates
     while short:
-        asked = [answer.query for answer in short]
-        deep = max(1, min(depth, total))
-        proposed = [SINGLE[name].find(snapshot, asked, deep, allowed) for name in names]
-        for answer, runs in zip(short, zip(*proposed, strict=True), strict=True):
-            answer.extend(np.unique(np.concatenate([run.ids for run in runs])))
-        if depth >= total:
-            break
-        short = [answer for answer in short if len(answer.run) < k]
-        depth *= _DEEPER
-    return [answer.ranking() for answer in answers]
+        asked = [queries[place] for place in short]
+        proposals = searched.propose(asked, depth, names, hybrid, allowed)
+        left = []
+        for place, proposal in zip(short, proposals, strict=True):
+            passes[place].append(proposal)
+            ranking = combine(passes[place], names, hybrid, searched.order)
+            rankings[place] = ranking
+            if len(ranking.run) < k and depth < proposal.total:
+                left.append(place)
+        short, depth = left, _DEEPER * depth
+    return [rankings[place] for place in range(len(queries))]
 
 
-def retrievers(snapshot: Snapshot, hybrid: Hybrid) -> list[str]:
+def retrievers(settings: Settings, hybrid: Hybrid) -> list[str]:
     """Those that count in the sum and that the index's encoder has the head for."""
-    settings = snapshot.store.settings
     return [name for name, weight in hybrid.weights.items() if weight and has_head(settings, name)]
 
 
-class _Answer:
-    """The ranking of one query, as far as it was asked for."""
+def combine(
+    passes: Sequence[Proposal], names: Sequence[str], hybrid: Hybrid, ties: TieOrder
+) -> Ranking:
+    """One ranking of all that was proposed for a query.
 
-    def __init__(
-        self, snapshot: Snapshot, query: Query, names: Sequence[str], hybrid: Hybrid
-    ) -> None:
-        self.query = query
-        self.run = Run(np.empty(0, np.int64), np.empty(0, np.float64))
-        self._snapshot = snapshot
-        self._names = names
-        self._hybrid = hybrid
-        self._by: dict[str, Run] = {}
-        self._fusion: Fusion | None = None
-        self._standing = Standing(snapshot, query.text, hybrid)
-        self._range = 0.0
-
-    def extend(self, proposed: NDArray[np.int64]) -> None:
-        """Put the passages that are new behind those that are there."""
-        new = proposed[~np.isin(proposed, self.run.ids)]
-        runs = {name: score(self._snapshot, name, self.query, new) for name in self._names}
-        scored = {name: (run.ids, run.scores) for name, run in runs.items()}
-        first = self._fusion is None
-        if self._fusion is None:
-            weights = self._hybrid.weights
-            self._fusion = Fusion(scored, method=self._hybrid.fusion, weights=weights)
-        ids, scores = self._fusion.fuse(scored)
+    Args:
+        passes: what ever deeper searches proposed. The first sets the scale; what is new in a later
+            one stands behind all that came before.
+        names: of the retrievers, in the order of the proposals' rows.
+        hybrid: how their scores are fused.
+        ties: the order of passages with equal scores.
+    """
+    run = Run(np.empty(0, np.int64), np.empty(0, np.float64))
+    by: dict[str, Run] = {}
+    fusion: Fusion | None = None
+    spread = 0.0
+    for proposal in passes:
+        new = proposal.at(~np.isin(proposal.ids, run.ids))
+        count = max(1, len(new.ids))
+        runs = {
+            name: Run(*top_k(new.ids, scores, count, ties))
+            for name, scores in zip(names, new.scores, strict=True)
+        }
+        scored = {name: (one.ids, one.scores) for name, one in runs.items()}
+        first = fusion is None
+        if fusion is None:
+            fusion = Fusion(scored, method=hybrid.fusion, weights=hybrid.weights)
+        ids, scores = fusion.fuse(scored)
         if first and len(scores):
             # Where all are equal the role alone decides, by whatever share.
-            self._range = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
-        scores = scores + self._range * self._standing.of(ids)
-        ids, scores = top_k(ids, scores, max(1, len(ids)), self._snapshot.order)
-        self.run = self.run.then(Run(ids, scores))
-        for name, run in runs.items():
-            own, before = SINGLE[name].matched(run), self._by.get(name)
-            self._by[name] = own if before is None else _joined(before, own)
+            spread = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
+        scores = scores + spread * new.standing[np.searchsorted(new.ids, ids)]
+        run = run.then(Run(*top_k(ids, scores, count, ties)))
+        for name, one in runs.items():
+            own = SINGLE[name].matched(one)
+            by[name] = _joined(by[name], own) if name in by else own
+    return Ranking(run, by)
 
-    def ranking(self) -> Ranking:
-        """What was found so far."""
-        return Ranking(self.run, dict(self._by))
+
+def gathered(parts: Sequence[Proposal], depth: int, ties: TieOrder) -> Proposal:
+    """What the parts of a collection propose for a query, as one index would propose it.
+
+    That is, of each retriever the best of all parts.
+
+    Args:
+        parts: their proposals, each as deep as `depth`, with ids that tell the parts apart.
+        depth: of each retriever so many are kept.
+        ties: the order of passages with equal scores.
+    """
+    ids = np.concatenate([part.ids for part in parts])
+    order = np.argsort(ids)
+    every = Proposal(
+        ids,
+        np.concatenate([part.scores for part in parts], axis=1),
+        np.concatenate([part.found for part in parts], axis=1),
+        np.concatenate([part.standing for part in parts]),
+        sum(part.total for part in parts),
+    ).at(order)
+    best = np.zeros_like(every.found)
+    for row, (scores, found) in enumerate(zip(every.scores, every.found, strict=True)):
+        places = np.flatnonzero(found)
+        kept, _ = top_k(every.ids[places], scores[places], depth, ties)
+        best[row] = np.isin(every.ids, kept)
+    chosen = best.any(axis=0)
+    return Proposal(
+        every.ids[chosen],
+        every.scores[:, chosen],
+        best[:, chosen],
+        every.standing[chosen],
+        every.total,
+    )
 
 
 def _joined(run: Run, deeper: Run) -> Run:

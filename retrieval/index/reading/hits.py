@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from retrieval.index.as_read import path_of, whole_context
 from retrieval.index.reading.runs import Run
-from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.searched import COPIES, Allowed, Copies, Searched
 from retrieval.indexes import highlight
-from retrieval.store import BLANK, PassageRow, StoredDocument
+from retrieval.store import BLANK
 from retrieval.types import Hit, Passage
-
-COPIES = 10
-"""Of so many copies of a passage a hit says where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +37,10 @@ class Listed:
 
 
 def hits(
-    snapshot: Snapshot,
+    searched: Searched,
     queries: Sequence[str],
     lists: Sequence[Listed],
-    allowed: NDArray[np.bool_] | None,
+    allowed: Allowed,
     *,
     marked: bool,
     folded: bool,
@@ -55,15 +50,16 @@ def hits(
     Args:
         queries: their texts.
         lists: what is shown of each.
-        allowed: which passages may be named as copies, bool by passage id; None is all.
+        allowed: which passages may be named as copies.
         marked: whether hits have their highlights.
         folded: whether copies were left out and are named.
 
     Raises:
         IndexCorrupted: a passage that was found is not in the store.
     """
-    stored = _Stored(snapshot, (id for one in lists for run in one.runs() for id in _ids(run)))
-    copies = _Copies(snapshot, stored, allowed) if folded else None
+    ids = sorted({id for one in lists for run in one.runs() for id in _ids(run)})
+    stored = searched.stored(ids)
+    same = _same_texts(searched, ids, allowed) if folded else {}
     answers = []
     for query, listed in zip(queries, lists, strict=True):
         places = _places(listed)
@@ -72,13 +68,16 @@ def hits(
             run: Run, query: str = query, listed: Listed = listed, places: _Places = places
         ) -> Iterator[Hit]:
             for id, score in zip(_ids(run), run.scores.tolist(), strict=True):
-                hit = stored.hit(id, score, places[id])
-                same, count = ((), 0) if copies is None else copies.of(id)
+                hit = stored[id]
+                copies, count = _others(same.get(id), hit.passage)
                 yield replace(
                     hit,
+                    score=score,
+                    scores={name: value for name, (value, _) in places[id].items()},
+                    ranks={name: rank for name, (_, rank) in places[id].items()},
                     relevance=listed.relevance[id],
                     highlights=highlight(query, hit.text) if marked else (),
-                    copies=same,
+                    copies=copies,
                     copy_count=count,
                 )
 
@@ -91,74 +90,20 @@ def hits(
     return answers
 
 
-class _Stored:
-    """What the store holds of some passages, read at once."""
-
-    def __init__(self, snapshot: Snapshot, ids: Iterable[int]) -> None:
-        self._snapshot = snapshot
-        self.rows = snapshot.store.passages(sorted(set(ids)))
-        numbers = sorted({row.document for row in self.rows.values()})
-        self._documents = snapshot.store.documents(numbers)
-        self._texts = snapshot.store.passage_texts(self.rows.values())
-
-    def hit(self, id: int, score: float, places: Mapping[str, tuple[float, int]]) -> Hit:
-        """A passage as a hit, without what depends on the query's words."""
-        row, text = self.rows.get(id), self._texts.get(id)
-        document = None if row is None else self._documents.get(row.document)
-        if row is None or text is None or document is None:
-            raise self._snapshot.corrupted(f"a search found passage {id}, which is not stored")
-        path = path_of(document.metadata)
-        return Hit(
-            document_id=document.id,
-            passage=passage_of(row, document),
-            text=text,
-            title=document.title,
-            path=path,
-            start_line=row.first_line,
-            end_line=row.last_line,
-            score=score,
-            scores={name: value for name, (value, _) in places.items()},
-            ranks={name: rank for name, (_, rank) in places.items()},
-            highlights=(),
-            metadata=document.metadata,
-            context=whole_context(document.title, path, row.context, text),
-        )
+def _same_texts(searched: Searched, ids: Sequence[int], allowed: Allowed) -> dict[int, Copies]:
+    """By passage id where else its text stands; no text is not one text."""
+    hashes = searched.text_hashes(np.array(ids, np.int64))
+    found = searched.copies(hashes[hashes != BLANK], allowed)
+    return {id: found[hash] for id, hash in zip(ids, hashes.tolist(), strict=True) if hash in found}
 
 
-class _Copies:
-    """Where else the texts of some passages stand."""
-
-    def __init__(
-        self, snapshot: Snapshot, stored: _Stored, allowed: NDArray[np.bool_] | None
-    ) -> None:
-        store = snapshot.store
-        hashes = store.text_hashes(list(stored.rows))
-        hashes = {id: hash for id, hash in hashes.items() if hash != BLANK}
-        same = store.of_text_hashes(sorted(set(hashes.values())))
-        self._counts: dict[int, int] = {}
-        first: dict[int, list[int]] = {}
-        for id, hash in hashes.items():
-            others = np.array([other for other in same[hash] if other != id], np.int64)
-            if allowed is not None:
-                others = others[allowed[others]]
-            if len(others):
-                self._counts[id] = len(others)
-                first[id] = others[np.argsort(snapshot.order(others))][:COPIES].tolist()
-        rows = store.passages(sorted({id for some in first.values() for id in some}))
-        documents = store.documents(sorted({row.document for row in rows.values()}))
-        self._first = {
-            id: tuple(passage_of(rows[one], documents[rows[one].document]) for one in some)
-            for id, some in first.items()
-        }
-
-    def of(self, id: int) -> tuple[tuple[Passage, ...], int]:
-        """The first other passages of the same text, and how many there are."""
-        return self._first.get(id, ()), self._counts.get(id, 0)
-
-
-def passage_of(row: PassageRow, document: StoredDocument) -> Passage:
-    """A stored passage as it is shown."""
-    return Passage(document.id, row.ordinal, row.start, row.end, row.context, row.place)
+def _others(same: Copies | None, own: Passage) -> tuple[tuple[Passage, ...], int]:
+    """The first other passages of a passage's text, and how many there are."""
+    if same is None:
+        return (), 0
+    at = (own.document_id, own.ordinal)
+    others = [one for one in same.first if (one.document_id, one.ordinal) != at]
+    return tuple(others[:COPIES]), same.count - 1
 
 
 _Places = Mapping[int, Mapping[str, tuple[float, int]]]

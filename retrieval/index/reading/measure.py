@@ -23,6 +23,7 @@ from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.retrievers import Dense
 from retrieval.index.reading.runs import Query
 from retrieval.index.reading.search import Request
+from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
@@ -118,7 +119,7 @@ def measure(
         problem = search.query_problem(query)
         if problem is not None:
             raise InputError(problem)
-    search.check(snapshot, queries or (), Request(k, "late"))
+    search.check(snapshot.store.settings, queries or (), Request(k, "late"))
     if not snapshot.passages:
         raise InputError(f"the index at {snapshot.store.folder} is empty; add documents first")
     drawn = queries is None
@@ -127,7 +128,7 @@ def measure(
     if not texts:
         wanted = "add some with words" if drawn else "give at least one"
         raise InputError(f"there is no query to measure with; {wanted}")
-    prepared = search.prepare(snapshot, slot, texts, "late")
+    prepared = search.prepare(SearchedSnapshot(snapshot), slot, texts, "late")
     tokens = [query.tokens for query in prepared if query.tokens is not None]
     depth = max(k, depth)
     with snapshot.guarded():

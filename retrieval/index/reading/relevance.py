@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.retrievers import score
 from retrieval.index.reading.runs import Query, Run
-from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import content_words
+from retrieval.index.reading.searched import Searched
+from retrieval.indexes import content_words, top_k
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
 """By the retrievers that scored, the weight of each feature and a constant, of both models; and the
@@ -42,13 +41,13 @@ _LATIN = ("LATIN ", "DIGIT ")
 Values = NDArray[np.float64]
 
 
-def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]) -> Values:
+def relevances(searched: Searched, query: Query, run: Run, by: Mapping[str, Run]) -> Values:
     """The relevance of each passage of a ranking, f64 [n], in its order.
 
     It falls from rank to rank: a passage is no more relevant than one before it.
 
     Args:
-        snapshot: where the query was asked.
+        searched: where the query was asked.
         query: as the retrievers took it.
         run: the ranking.
         by: what each retriever that took part scored.
@@ -57,10 +56,10 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
         return np.empty(0, np.float64)
     fitted = _fitted()
     # Of a query that is vectors alone nothing is known that the models look at.
-    known = snapshot.store.settings.fingerprint == fitted["encoder"] and bool(query.text.strip())
+    known = searched.settings.fingerprint == fitted["encoder"] and bool(query.text.strip())
     if known and not _is_latin(query.text):
-        by = {"lexical": by["lexical"] if "lexical" in by else _by_words(snapshot, query, run)}
-    found = features(snapshot, query, run, by)
+        by = {"lexical": by["lexical"] if "lexical" in by else _by_words(searched, query, run)}
+    found = features(searched, query, run, by)
     if known or set(by) == {"lexical"}:
         values = estimated(found, fitted["models"]["+".join(sorted(by))])
     else:
@@ -73,7 +72,7 @@ def relevances(snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
 
 
 def features(
-    snapshot: Snapshot, query: Query, run: Run, by: Mapping[str, Run]
+    searched: Searched, query: Query, run: Run, by: Mapping[str, Run]
 ) -> Mapping[str, Values]:
     """What the models look at, each f64 [n]: of the retrievers that took part, and of the query.
 
@@ -89,13 +88,13 @@ def features(
     for name, scored in by.items():
         own = _aligned(run, scored)
         if name == "lexical":
-            ideal = snapshot.lexical.ideal(query.text) if snapshot.lexical and words else 0.0
+            ideal = searched.ideal(query) if words else 0.0
             own = np.sqrt(np.clip(own / ideal, 0.0, 1.0)) if ideal else np.zeros(len(run))
         elif name == "late" and query.tokens is not None:
             own = own / max(float(np.linalg.norm(query.tokens, axis=1).sum()), 1e-9)
         values[name] = own
     values["words"] = np.full(len(run), math.log(min(max(words, 0.1), MOST_WORDS)))
-    passages = min(max(snapshot.passages, 1), MOST_PASSAGES)
+    passages = min(max(searched.passages, 1), MOST_PASSAGES)
     values["passages"] = np.full(len(run), math.log(passages))
     return values
 
@@ -107,8 +106,9 @@ def estimated(
     return _logistic(found, model["on_subject"]) * _logistic(found, model["right"])
 
 
-def _by_words(snapshot: Snapshot, query: Query, run: Run) -> Run:
-    return score(snapshot, "lexical", query, run.ids)
+def _by_words(searched: Searched, query: Query, run: Run) -> Run:
+    scores = searched.scores("lexical", query, run.ids)
+    return Run(*top_k(run.ids, scores, max(1, len(run)), searched.order))
 
 
 def _is_latin(text: str) -> bool:

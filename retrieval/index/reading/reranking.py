@@ -7,15 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from retrieval.errors import InputError
-from retrieval.index.as_read import path_of, whole_context
 from retrieval.index.reading.runs import Query, Ranking, Run
-from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.searched import Searched
 from retrieval.indexes import top_k
 from retrieval.types import Reranker
 
 
 def reranked(
-    snapshot: Snapshot,
+    searched: Searched,
     queries: Sequence[Query],
     rankings: Sequence[Ranking],
     reranker: Reranker,
@@ -31,7 +30,7 @@ def reranked(
     found = []
     for query, ranking in zip(queries, rankings, strict=True):
         ids = ranking.run.ids[:count]
-        texts = _texts(snapshot, ids.tolist())
+        texts = _texts(searched, ids.tolist())
         scores = np.full(len(ids), -np.inf)
         for one in reranker.rerank(query.text, texts) if texts else ():
             if not 0 <= one.index < len(ids) or not np.isfinite(one.score):
@@ -41,21 +40,12 @@ def reranked(
                 )
             scores[one.index] = one.score
         ranked = np.isfinite(scores)
-        head = Run(*top_k(ids[ranked], scores[ranked], max(1, len(ids)), snapshot.order))
+        head = Run(*top_k(ids[ranked], scores[ranked], max(1, len(ids)), searched.order))
         found.append(Ranking(head.then(ranking.run), ranking.by))
     return found
 
 
-def _texts(snapshot: Snapshot, ids: Sequence[int]) -> list[str]:
-    store = snapshot.store
-    rows = store.passages(ids)
-    if len(rows) < len(ids):
-        raise snapshot.corrupted("a search found a passage that is not stored")
-    documents = store.documents(sorted({row.document for row in rows.values()}))
-    stored = store.passage_texts(rows.values())
-    read = []
-    for id in ids:
-        document, row, text = documents[rows[id].document], rows[id], stored[id]
-        context = whole_context(document.title, path_of(document.metadata), row.context, text)
-        read.append(f"{context}\n{text}" if context else text)
-    return read
+def _texts(searched: Searched, ids: Sequence[int]) -> list[str]:
+    stored = searched.stored(ids)
+    found = [stored[id] for id in ids]
+    return [f"{hit.context}\n{hit.text}" if hit.context else hit.text for hit in found]

@@ -11,6 +11,7 @@ from retrieval.index.as_read import AsRead
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.runs import Query, Ranking, Run
+from retrieval.index.reading.searched import Searched
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import top_k
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
@@ -19,7 +20,7 @@ _ENCODED_AT_ONCE = 256
 
 
 def rescored(
-    snapshot: Snapshot,
+    searched: Searched,
     slot: EncoderSlot,
     queries: Sequence[Query],
     rankings: Sequence[Ranking],
@@ -35,9 +36,9 @@ def rescored(
     tokens = [query.tokens for query in queries if query.tokens is not None]
     heads = [ranking.run.ids[:count] for ranking in rankings]
     found = []
-    made = scores(snapshot, slot.get(), tokens, heads)
+    made = searched.fresh_scores(slot.get(), tokens, heads)
     for ranking, ids, fresh in zip(rankings, heads, made, strict=True):
-        head = Run(*top_k(ids, fresh, max(1, len(ids)), snapshot.order))
+        head = Run(*top_k(ids, fresh, max(1, len(ids)), searched.order))
         run = head.then(ranking.run)
         found.append(Ranking(run, {"late": run}))
     return found

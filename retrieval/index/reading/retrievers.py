@@ -67,7 +67,8 @@ class Lexical:
         if lexical is None:
             return [Run(_NO_IDS, _NO_SCORES) for _ in queries]
         return [
-            Run(*lexical.search(query.text, k, allowed, ties=snapshot.order)) for query in queries
+            Run(*lexical.search(query.text, k, allowed, ties=snapshot.order, counts=query.counts))
+            for query in queries
         ]
 
     find_steadily = find
@@ -77,7 +78,9 @@ class Lexical:
     ) -> NDArray[np.float32]:
         """As the protocol says."""
         lexical = snapshot.lexical
-        return lexical.score(query.text, ids) if lexical else np.zeros(len(ids), np.float32)
+        if lexical is None:
+            return np.zeros(len(ids), np.float32)
+        return lexical.score(query.text, ids, counts=query.counts)
 
     def matched(self, run: Run) -> Run:
         """A passage without a word of the query is none that it finds."""
@@ -184,12 +187,6 @@ SINGLE: Mapping[str, SingleRetriever] = MappingProxyType(
     {"lexical": Lexical(), "dense": Dense(), "late": Late()}
 )
 """The retrievers that `hybrid` fuses, by their names."""
-
-
-def score(snapshot: Snapshot, retriever: str, query: Query, ids: NDArray[np.int64]) -> Run:
-    """One retriever's own scores of these passages, best first."""
-    scores = SINGLE[retriever].scores(snapshot, query, ids)
-    return _best([(ids, scores)], len(ids), snapshot.order)
 
 
 def has_head(settings: Settings, retriever: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.indexes import below
+from retrieval.indexes import Counts, below
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,40 @@ class Query:
     Attributes:
         text: as it was asked.
         read: what the encoder reads of it.
+        counts: of its terms in the whole collection, if what is asked is a part of one.
     """
 
     text: str
     read: str = ""
     dense: NDArray[np.float32] | None = None
     tokens: NDArray[np.float32] | None = None
+    counts: Counts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the retrievers propose for one query, in packed arrays.
+
+    Attributes:
+        ids: i64 [n], ascending: every passage that one of the r retrievers found.
+        scores: f32 [r, n], each retriever's own score of each; -inf where it has none.
+        found: bool [r, n], whether it was among the best that the retriever found itself.
+        standing: f64 [n], what is added for a passage's role and definitions, see `Standing`.
+        total: how many passages could have been found.
+    """
+
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    standing: NDArray[np.float64]
+    total: int
+
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Proposal:
+        """That of the passages at these places, or where this is true."""
+        return Proposal(
+            self.ids[places],
+            self.scores[:, places],
+            self.found[:, places],
+            self.standing[places],
+            self.total,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,9 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.fusing import fused, retrievers
 from retrieval.index.reading.retrievers import SINGLE, has_head
 from retrieval.index.reading.runs import Query, Ranking
-from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import Filter, parse_query
+from retrieval.index.reading.searched import Allowed, Searched
+from retrieval.indexes import Filter
+from retrieval.store import Settings
 from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Reranker, Retriever
 
 QUERY_CHARACTERS = 1 << 15
@@ -51,7 +52,7 @@ class Request:
         return int(self.k + self.offset)
 
 
-def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
+def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     """Refuse what cannot be asked.
 
     Raises:
@@ -81,9 +82,8 @@ def check(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
     least = request.min_relevance
     if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
-    _check_choice(snapshot, queries, request)
-    settings = snapshot.store.settings
-    if retriever == "hybrid" and hybrid is not None and not retrievers(snapshot, hybrid):
+    _check_choice(settings, queries, request)
+    if retriever == "hybrid" and hybrid is not None and not retrievers(settings, hybrid):
         wanted = " and ".join(name for name, weight in hybrid.weights.items() if weight)
         raise EncoderError(
             f"encoder {settings.encoder_name!r} of this index lacks the head for {wanted}, and no "
@@ -105,7 +105,7 @@ def query_problem(query: object) -> str | None:
     return None if query.strip() else "the query is empty; give at least one word"
 
 
-def _check_choice(snapshot: Snapshot, queries: Sequence[str], request: Request) -> None:
+def _check_choice(settings: Settings, queries: Sequence[str], request: Request) -> None:
     """Refuse what cannot be chosen of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
     if per_group is not None and (_no_count(per_group) or per_group < 1):
@@ -114,7 +114,7 @@ def _check_choice(snapshot: Snapshot, queries: Sequence[str], request: Request) 
         )
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
         raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
-    if share and snapshot.store.settings.dense_dim is None:
+    if share and settings.dense_dim is None:
         raise EncoderError(
             "diversity compares dense vectors, and the index has none; search without it"
         )
@@ -136,7 +136,7 @@ def _no_count(value: object) -> bool:
 
 
 def prepare(
-    snapshot: Snapshot,
+    searched: Searched,
     encoder: EncoderSlot,
     texts: Sequence[str],
     retriever: Retriever,
@@ -144,26 +144,28 @@ def prepare(
     given: Embeddings | None = None,
 ) -> list[Query]:
     """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
-    names = retrievers(snapshot, hybrid or HYBRID) if retriever == "hybrid" else [retriever]
+    names = [str(retriever)]
+    if retriever == "hybrid":
+        names = retrievers(searched.settings, hybrid or HYBRID)
     heads = {SINGLE[name].head for name in names} - {None}
     if not heads or not texts:
-        return [Query(text) for text in texts]
-    lexical = snapshot.lexical
-    read = [lexical.gist(text) if lexical else parse_query(text).text for text in texts]
-    read = [text[:QUERY_CHARACTERS] for text in read]
+        return searched.counted([Query(text) for text in texts])
+    read = [searched.gist(text)[:QUERY_CHARACTERS] for text in texts]
     made = given or Embeddings(None, None, None)
     there = {"dense": made.dense is not None, "token": made.tokens is not None}
     if any(not there[head] for head in heads if head):
         made = _completed(made, encoder.get().encode_queries(read))
-    return [
-        Query(
-            text,
-            read[place],
-            None if made.dense is None else made.dense[place],
-            _tokens(made, place),
-        )
-        for place, text in enumerate(texts)
-    ]
+    return searched.counted(
+        [
+            Query(
+                text,
+                read[place],
+                None if made.dense is None else made.dense[place],
+                _tokens(made, place),
+            )
+            for place, text in enumerate(texts)
+        ]
+    )
 
 
 def _completed(given: Embeddings, made: Embeddings) -> Embeddings:
@@ -173,12 +175,12 @@ def _completed(given: Embeddings, made: Embeddings) -> Embeddings:
 
 
 def rank(
-    snapshot: Snapshot,
+    searched: Searched,
     queries: Sequence[Query],
     k: int,
     *,
     retriever: Retriever,
-    allowed: NDArray[np.bool_] | None,
+    allowed: Allowed,
     hybrid: Hybrid | None = None,
 ) -> list[Ranking]:
     """For each query at least the k best passages of those allowed, or all that are found.
@@ -186,43 +188,13 @@ def rank(
     The first n are the same whatever k is.
 
     Args:
-        allowed: bool by passage id; None is all.
+        allowed: what `searched` gave for a filter.
     """
-    k = min(k, snapshot.passages)
-    rankings: dict[int, Ranking] = {}
-    for fitting, places in _by_what_fits(snapshot, queries, retriever, allowed):
-        asked = [queries[place] for place in places]
-        if retriever == "hybrid":
-            found = fused(snapshot, asked, k, fitting, hybrid or HYBRID)
-        else:
-            runs = SINGLE[retriever].find_steadily(snapshot, asked, k, fitting)
-            found = [Ranking(run, {retriever: run}) for run in runs]
-        rankings.update(zip(places, found, strict=True))
-    return [rankings[place] for place in range(len(queries))]
-
-
-def _by_what_fits(
-    snapshot: Snapshot,
-    queries: Sequence[Query],
-    retriever: Retriever,
-    allowed: NDArray[np.bool_] | None,
-) -> Iterator[tuple[NDArray[np.bool_] | None, list[int]]]:
-    """The places of the queries by the passages that fit them.
-
-    Nearly all queries have neither phrases nor exclusions, and are answered together.
-    """
-    lexical = snapshot.lexical
-    plain = []
-    for place, query in enumerate(queries):
-        fitting = allowed
-        if lexical is not None and retriever != "lexical":  # which sees to that itself
-            fitting = lexical.fitting(query.text, allowed, snapshot.store.next_passage)
-        if fitting is allowed:
-            plain.append(place)
-        else:
-            yield fitting, [place]
-    if plain:
-        yield allowed, plain
+    k = min(k, searched.passages)
+    if retriever == "hybrid":
+        return fused(searched, queries, k, allowed, hybrid or HYBRID)
+    runs = searched.find(retriever, queries, k, allowed)
+    return [Ranking(run, {retriever: run}) for run in runs]
 
 
 def _tokens(embeddings: Embeddings, place: int) -> NDArray[np.float32] | None:

@@ -2,17 +2,24 @@
 
 from retrieval.indexes.lexical.fields import FIELD_WEIGHTS, FIELDS
 from retrieval.indexes.lexical.highlights import highlight
-from retrieval.indexes.lexical.queries import LexicalQuery, content_words, parse_query
+from retrieval.indexes.lexical.padding import LexicalPart, lexical_totals
+from retrieval.indexes.lexical.queries import LexicalQuery, content_words, gist, parse_query
 from retrieval.indexes.lexical.searching import LexicalIndex
+from retrieval.indexes.lexical.statistics import Counts, LexicalTotals
 from retrieval.indexes.lexical.writing import write_lexical
 
 __all__ = [
     "FIELDS",
     "FIELD_WEIGHTS",
+    "Counts",
     "LexicalIndex",
+    "LexicalPart",
     "LexicalQuery",
+    "LexicalTotals",
     "content_words",
+    "gist",
     "highlight",
+    "lexical_totals",
     "parse_query",
     "write_lexical",
 ]

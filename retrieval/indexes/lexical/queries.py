@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -120,6 +120,24 @@ def content_words(query: str) -> float:
     if not stems(fold(parsed.text), stop_words=False):
         return 0.0
     return sum(parsed.terms.values())
+
+
+def gist(query: str, best: Callable[[str], float]) -> str:
+    """What an encoder should read of a query.
+
+    That is the query without what it excludes. A pasted trace is too long for an encoder, and the
+    lines that say what happened stand among others: of these it is the one that some passage
+    answers best.
+
+    Args:
+        query: any text.
+        best: the score of the passage that answers a query best.
+    """
+    parsed = parse_query(query)
+    if len(parsed.lines) < 2:
+        return parsed.text
+    scores = [best(line) for line in parsed.lines]
+    return parsed.lines[scores.index(max(scores))]
 
 
 def _pasted(query: str, lines: list[str]) -> LexicalQuery:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_k, chosen
 from retrieval.indexes.lexical.fields import (
     FIELDS,
@@ -28,58 +26,61 @@ from retrieval.indexes.lexical.fields import (
     opened,
     read_failure,
 )
+from retrieval.indexes.lexical.padding import LexicalPart, Padding, linked, pad
 from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
+from retrieval.indexes.lexical.statistics import Counts, Statistics, count
 from retrieval.indexes.lexical.words import SPACELESS
 from retrieval.indexes.ranking import TieOrder, top_k
 
-_MOST_TERMS = 64
-_FEW_TERMS = 8
-"""In a query of more terms, common ones count less: there are so many of them that together they
-would drown the ones that matter."""
-_LEAST_COUNT = 0.05  # of a term that half of the passages or more hold, in such a query
 _FEW_ALLOWED = 1024
-_K1, _B = 1.2, 0.75  # tantivy's
-_GRAMS = 0.5  # what an n-gram counts, of a word
-_GRAPHEME = 0.5  # what a grapheme counts in a query, of a bigram
 _SCORE_BITS = 13  # of a score's significand: see _stable
 
 
 class LexicalIndex:
     """One generation, opened for reading; any number of threads may search it at once."""
 
-    __slots__ = ("_factors", "_folder", "_schema", "_searcher")
+    __slots__ = ("_folder", "_own", "_padding", "_schema", "_searcher")
 
-    def __init__(self, folder: Path, schema: Any, searcher: Any) -> None:
+    def __init__(
+        self, folder: Path, schema: Any, searcher: Any, padding: Padding | None = None
+    ) -> None:
         self._folder = folder
         self._schema = schema
         self._searcher = searcher
+        self._padding = padding
         holders = {name: searcher.doc_freq(PRESENT, name) for name in names()}
-        self._factors = {
-            name: _factor(searcher.num_docs / count) for name, count in holders.items() if count
-        }
+        self._own = Statistics(searcher.num_docs, holders, searcher.doc_freq)
 
     @classmethod
-    def open(cls, folder: Path) -> LexicalIndex:
+    def open(cls, folder: Path, part: LexicalPart | None = None) -> LexicalIndex:
         """Open a generation.
+
+        Args:
+            folder: it.
+            part: the collection that it is a part of, whose statistics its scores go by. Every
+                search then needs the collection's `counts` of its query.
 
         Raises:
             IndexCorrupted: a file is missing or cannot be read.
             IndexFormatError: another release wrote it, with other fields or other words.
         """
         with ExitStack() as stack, read_failure(folder):
-            place = folder
-            if not os.access(folder, os.W_OK):
+            place, padding = folder, None
+            if part is not None or not os.access(folder, os.W_OK):
                 # Opening takes a lock, for which tantivy makes a file: elsewhere, then.
-                place = Path(tempfile.mkdtemp())
-                stack.callback(_discard, place)
-                for file in sorted(folder.iterdir()):
-                    if file.is_file() and file.suffix != ".lock":
-                        (place / file.name).symlink_to(file.absolute())
+                place = stack.enter_context(linked(folder))
+            if part is not None:
+                padding = pad(place, part)
             index = opened(place, origin=folder)
-            return cls(folder, index.schema, index.searcher())
+            return cls(folder, index.schema, index.searcher(), padding)
 
     def __len__(self) -> int:
-        return int(self._searcher.num_docs)
+        return int(self._searcher.num_docs) - (self._padding.documents if self._padding else 0)
+
+    def counts(self, query: str) -> Counts:
+        """How many of its passages hold each term of a query, i64 [t, 5]: see `LexicalTotals`."""
+        with read_failure(self._folder):
+            return count(parse_query(query), self._searcher.doc_freq)
 
     def search(
         self,
@@ -89,6 +90,7 @@ class LexicalIndex:
         *,
         ties: TieOrder | None = None,
         weights: Mapping[str, float] | None = None,
+        counts: Counts | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best passages that are allowed and fit the query: that hold a word of it.
 
@@ -101,6 +103,7 @@ class LexicalIndex:
             allowed: bool by passage id, applied before the top k is taken; None allows all.
             ties: the order of passages with equal scores; None is by ascending id.
             weights: of fields, instead of those of `FIELD_WEIGHTS`; 0 leaves a field out.
+            counts: of the query in the collection that the index was opened as a part of.
 
         Returns:
             ids i64 [h] and scores f32 [h], h <= k; scores descend, and the first of them are the
@@ -113,7 +116,7 @@ class LexicalIndex:
         total = len(self)
         count = total if allowed is None else int(np.count_nonzero(allowed))
         with read_failure(self._folder):
-            asked = self._query(parse_query(query), checked_weights(weights))
+            asked = self._query(parse_query(query), checked_weights(weights), counts)
             if asked is None or total == 0 or count == 0:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
             if allowed is not None and count <= _FEW_ALLOWED:
@@ -132,13 +135,18 @@ class LexicalIndex:
                 limit = min(total, 4 * limit)
 
     def score(
-        self, query: str, ids: ArrayLike, *, weights: Mapping[str, float] | None = None
+        self,
+        query: str,
+        ids: ArrayLike,
+        *,
+        weights: Mapping[str, float] | None = None,
+        counts: Counts | None = None,
     ) -> NDArray[np.float32]:
         """BM25 of each passage, f32 [n]; 0 where it does not fit the query or is unknown."""
         wanted = np.asarray(ids, dtype=np.int64)
         scores = np.zeros(len(wanted), dtype=np.float32)
         with read_failure(self._folder):
-            asked = self._query(parse_query(query), checked_weights(weights))
+            asked = self._query(parse_query(query), checked_weights(weights), counts)
             if asked is not None and len(wanted):
                 names = np.unique(wanted)
                 found, values = self._take(self._restrict(asked, names), len(names))
@@ -173,86 +181,49 @@ class LexicalIndex:
                 mask[self._matching(_any(map(self._holds, parsed.excluded)))] = False
         return mask if allowed is None else mask & allowed
 
-    def gist(self, query: str) -> str:
-        """What an encoder should read of a query.
-
-        That is the query without what it excludes. A pasted trace is too long for an encoder, and
-        the lines that say what happened stand among others: of these it is the one that some
-        passage answers best.
-        """
-        parsed = parse_query(query)
-        if len(parsed.lines) < 2:
-            return parsed.text
-        best = [self.search(line, 1)[1] for line in parsed.lines]
-        scores = [float(found[0]) if len(found) else 0.0 for found in best]
-        return parsed.lines[scores.index(max(scores))]
+    def best(self, query: str, counts: Counts | None = None) -> float:
+        """The score of the passage that answers a query best; 0 if none does."""
+        _, scores = self.search(query, 1, counts=counts)
+        return float(scores[0]) if len(scores) else 0.0
 
     def ideal(self, query: str) -> float:
-        """What all the words of a query are worth together.
-
-        It is what BM25 tends to for a passage whose text holds each of them often; words that no
-        passage holds count as the rarest. A passage that holds them in several fields may exceed
-        it.
-        """
-        parsed = parse_query(query)
-        total = len(self)
-        worth: list[tuple[float, int]] = []
-        terms = [*parsed.terms.items()]
-        terms += [(term, _GRAPHEME * counts) for term, counts in parsed.graphemes.items()]
+        """What all the words of a query are worth together, see `Statistics.ideal`."""
         with read_failure(self._folder):
-            for term, counts in terms:
-                spaceless = SPACELESS.match(term)
-                fields = [grams_of(field) if spaceless else field for field in FIELDS]
-                # Deleted passages count until they are merged away.
-                count = min(total, max(self._searcher.doc_freq(name, term) for name in fields))
-                rarity = math.log1p((total - count + 0.5) / (count + 0.5))
-                worth.append(((_GRAMS if spaceless else 1.0) * counts * rarity, count))
-        worth = sorted(worth, key=lambda one: -one[0])[:_MOST_TERMS]
-        if len(worth) > _FEW_TERMS:
-            worth = [(told * _beside_rare_ones(count, total), count) for told, count in worth]
-        return (_K1 + 1) * sum(told for told, _ in worth)
+            return self._own.ideal(parse_query(query))
 
-    def _query(self, parsed: LexicalQuery, weights: Mapping[str, float]) -> Any | None:
+    def _query(
+        self, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
+    ) -> Any | None:
         """tantivy's query, or None if the index holds none of the terms."""
-        terms = list(parsed.terms.items())
-        terms += [(term, _GRAPHEME * counts) for term, counts in parsed.graphemes.items()]
-        disjunction = self._disjunction(terms, weights)
+        disjunction = self._disjunction(parsed, weights, counts)
         if disjunction is None or not (parsed.phrases or parsed.excluded):
             return disjunction
         return self._conditions(parsed, disjunction)
 
     def _disjunction(
-        self, terms: Sequence[tuple[str, float]], weights: Mapping[str, float]
+        self, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
     ) -> Any | None:
         """Any of the terms in any field, or None if the index holds none of them."""
         import tantivy
 
-        total = len(self)
-        clauses: dict[str, list[tuple[str, float]]] = {}
-        rarity: dict[str, float] = {}
-        for term, counts in terms:
-            spaceless = SPACELESS.match(term)
-            for field, weight in weights.items():
-                name = grams_of(field) if spaceless else field
-                factor = self._factors.get(name)
-                if weight and factor and (frequency := self._searcher.doc_freq(name, term)):
-                    boost = weight * counts * (_GRAMS if spaceless else 1.0)
-                    told = boost * math.log1p(total / frequency)
-                    rarity[term] = max(told, rarity.get(term, 0.0))
-                    clauses.setdefault(term, []).append((name, boost * factor))
-        if not clauses:
-            return None
-        chosen = sorted(clauses, key=lambda term: (-rarity[term], term))[:_MOST_TERMS]
+        statistics = self._own
+        if self._padding is not None:
+            if counts is None:
+                raise InputError(
+                    f"{self._folder} was opened as a part of a collection; give the counts of the "
+                    "query in it"
+                )
+            statistics = self._padding.collection.statistics(parsed, counts)
         queries = []
-        for term in chosen:
-            counts = 1.0
-            if len(chosen) > _FEW_TERMS:
-                most = max(self._searcher.doc_freq(name, term) for name, _ in clauses[term])
-                counts = _beside_rare_ones(most, total)
-            for name, boost in clauses[term]:
-                single = tantivy.Query.term_query(self._schema, name, term, "freq")
-                queries.append(tantivy.Query.boost_query(single, boost * counts))
-        return _any(queries)
+        for term, name, boost in statistics.boosts(parsed, weights):
+            if self._padding is not None:
+                held = self._searcher.doc_freq(name, term)
+                if not held:
+                    continue
+                boost *= self._padding.correction(held, statistics.frequency(name, term))
+            single = tantivy.Query.term_query(self._schema, name, term, "freq")
+            queries.append(tantivy.Query.boost_query(single, boost))
+        return _any(queries) if queries else None
 
     def _conditions(self, parsed: LexicalQuery, *scored: Any) -> Any:
         """What matches `scored`, holds every phrase and nothing that is excluded."""
@@ -298,26 +269,6 @@ class LexicalIndex:
         return self._take(query, count)[0] if count else np.empty(0, np.int64)
 
 
-def _factor(ratio: float) -> float:
-    """What makes up for the passages that lack a field, `ratio` being all to those that have it.
-
-    BM25 takes a field's length in proportion to its mean over all passages, those that lack it too:
-    where only few have it, theirs looks long, and a match counts for little. This is how much less
-    one match counts in a passage whose field is as long as their mean.
-    """
-    return (1 + _K1 * (1 - _B + _B * max(1.0, ratio))) / (1 + _K1)
-
-
-def _beside_rare_ones(frequency: int, total: int) -> float:
-    """What a term of a long query counts: the Robertson-Spärck Jones weight over tantivy's.
-
-    The first is ln((N - n + 0.5) / (n + 0.5)) and 0 for what half of the passages hold, the second
-    ln(1 + (N - n + 0.5) / (n + 0.5)); for rare terms they are the same.
-    """
-    odds = (max(total, frequency) - frequency + 0.5) / (frequency + 0.5)
-    return max(_LEAST_COUNT, math.log(odds) / math.log1p(odds))
-
-
 def _any(queries: Iterable[Any]) -> Any:
     import tantivy
 
@@ -335,17 +286,3 @@ def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     dropped = 24 - _SCORE_BITS
     rounded = (bits + np.uint32(1 << (dropped - 1))) & ~np.uint32((1 << dropped) - 1)
     return rounded.view(np.float32)
-
-
-def _discard(place: Path) -> None:
-    """Remove a folder in which an index was opened a moment ago.
-
-    On a thread of its own tantivy then looks once for a newer version, and for that takes its lock:
-    a file may come and go while the folder is emptied.
-    """
-    for pause in (0.0, 0.01, 0.1):
-        time.sleep(pause)
-        with suppress(OSError):
-            shutil.rmtree(place)
-            return
-    shutil.rmtree(place, ignore_errors=True)

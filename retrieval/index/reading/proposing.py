@@ -1,0 +1,88 @@
+"""What one snapshot gives for queries: each retriever's best, and what hybrid search fuses.
+
+This is the half of a search that looks at passages. The other half, `fusing`, sees arrays only, and
+so takes them from the shards of a collection as well as from one index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.reading.retrievers import SINGLE, Mask
+from retrieval.index.reading.runs import Proposal, Query, Run
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.standing import Standing
+from retrieval.types import Hybrid
+
+
+def find(
+    snapshot: Snapshot, retriever: str, queries: Sequence[Query], k: int, allowed: Mask
+) -> list[Run]:
+    """The k best of one retriever for each query; the first n are the same whatever k is."""
+    runs: dict[int, Run] = {}
+    for fitting, places in _by_what_fits(snapshot, queries, allowed, words=retriever != "lexical"):
+        asked = [queries[place] for place in places]
+        found = SINGLE[retriever].find_steadily(snapshot, asked, k, fitting)
+        runs.update(zip(places, found, strict=True))
+    return [runs[place] for place in range(len(queries))]
+
+
+def propose(
+    snapshot: Snapshot,
+    queries: Sequence[Query],
+    depth: int,
+    *,
+    names: Sequence[str],
+    hybrid: Hybrid,
+    allowed: Mask,
+) -> list[Proposal]:
+    """For each query the `depth` best of each retriever, all scored by all of them.
+
+    Args:
+        names: of the retrievers that take part.
+        hybrid: what roles and definitions count.
+        allowed: bool by passage id; None is all.
+    """
+    proposals: dict[int, Proposal] = {}
+    for fitting, places in _by_what_fits(snapshot, queries, allowed):
+        total = snapshot.passages if fitting is None else int(np.count_nonzero(fitting))
+        asked = [queries[place] for place in places]
+        deep = max(1, min(depth, total))
+        found = [SINGLE[name].find(snapshot, asked, deep, fitting) for name in names]
+        for place, query, *runs in zip(places, asked, *found, strict=True):
+            ids = np.unique(np.concatenate([run.ids for run in runs]))
+            proposals[place] = Proposal(
+                ids,
+                np.stack([SINGLE[name].scores(snapshot, query, ids) for name in names]),
+                np.stack([np.isin(ids, run.ids) for run in runs]),
+                Standing(snapshot, query.text, hybrid).of(ids),
+                total,
+            )
+    return [proposals[place] for place in range(len(queries))]
+
+
+def _by_what_fits(
+    snapshot: Snapshot, queries: Sequence[Query], allowed: Mask, *, words: bool = True
+) -> Iterator[tuple[NDArray[np.bool_] | None, list[int]]]:
+    """The places of the queries by the passages that fit them.
+
+    Nearly all queries have neither phrases nor exclusions, and are answered together.
+
+    Args:
+        words: whether to see to phrases and exclusions; lexical search does that itself.
+    """
+    lexical = snapshot.lexical
+    plain = []
+    for place, query in enumerate(queries):
+        fitting = allowed
+        if lexical is not None and words:
+            fitting = lexical.fitting(query.text, allowed, snapshot.store.next_passage)
+        if fitting is allowed:
+            plain.append(place)
+        else:
+            yield fitting, [place]
+    if plain:
+        yield allowed, plain

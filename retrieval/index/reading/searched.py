@@ -1,0 +1,114 @@
+"""What a search asks of what it searches: one snapshot, or all shards of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.reading.runs import Proposal, Query, Run
+from retrieval.indexes import Filter
+from retrieval.store import Settings
+from retrieval.types import Encoder, Hit, Hybrid, Passage
+
+Allowed: TypeAlias = Any
+"""Which passages may be found: what `Searched.allowed` gives, known to nobody else."""
+
+Ids = NDArray[np.int64]
+
+COPIES = 10
+"""Of so many copies of a passage a hit says where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Where one text stands.
+
+    Attributes:
+        count: in how many passages.
+        first: the first `COPIES` + 1 of them, by document id and ordinal.
+    """
+
+    count: int
+    first: tuple[Passage, ...]
+
+
+class Searched(Protocol):
+    """One generation of what is searched.
+
+    Ids of passages and numbers of documents mean something here only.
+    """
+
+    @property
+    def settings(self) -> Settings:
+        """How it was built."""
+
+    @property
+    def passages(self) -> int:
+        """How many passages can be found."""
+
+    @property
+    def generation(self) -> int:
+        """The number of the commit that made it."""
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Give an unforeseen error the name of the damaged file that explains it, if one does."""
+
+    def allowed(self, where: Filter | None) -> Allowed:
+        """Which passages may be found."""
+
+    def gist(self, query: str) -> str:
+        """What an encoder should read of a query."""
+
+    def counted(self, queries: Sequence[Query]) -> list[Query]:
+        """The queries with what lexical search has to know of their words."""
+
+    def ideal(self, query: Query) -> float:
+        """What all the words of a query are worth together in lexical search."""
+
+    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
+        """The k best of one retriever for each query, see `proposing.find`."""
+
+    def propose(
+        self,
+        queries: Sequence[Query],
+        depth: int,
+        names: Sequence[str],
+        hybrid: Hybrid,
+        allowed: Allowed,
+    ) -> list[Proposal]:
+        """What hybrid search fuses for each query, see `proposing.propose`."""
+
+    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+        """One retriever's own scores of passages, f32 [n]; -inf for one that it cannot score."""
+
+    def fresh_scores(
+        self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
+    ) -> list[NDArray[np.float32]]:
+        """Scores by vectors fresh from the encoder, see `rescoring.scores`."""
+
+    def order(self, ids: Ids) -> Ids:
+        """A number for each of these passages, i64 [n]: they rise by document id, then ordinal."""
+
+    def text_hashes(self, ids: Ids) -> Ids:
+        """The hash of each passage's text, i64 [n].
+
+        Raises:
+            IndexCorrupted: a passage is not stored.
+        """
+
+    def owners(self, ids: Ids) -> Ids:
+        """The number of each passage's document, i64 [n]; raises as `text_hashes` does."""
+
+    def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
+        """The mean of each passage's dense vectors, of unit length, f32 [n, D]; zeros for none."""
+
+    def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
+        """These passages as hits without what depends on a query; raises as `text_hashes` does."""
+
+    def copies(self, hashes: Ids, allowed: Allowed) -> dict[int, Copies]:
+        """Where the texts with these hashes stand, by hash, among the passages allowed."""

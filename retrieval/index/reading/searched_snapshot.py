@@ -1,0 +1,213 @@
+"""One snapshot as what a search asks: all of an index, or a shard of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.as_read import path_of, whole_context
+from retrieval.index.reading import proposing, rescoring
+from retrieval.index.reading.retrievers import SINGLE, Mask
+from retrieval.index.reading.runs import Proposal, Query, Run
+from retrieval.index.reading.searched import COPIES, Copies, Ids
+from retrieval.index.reading.snapshot import Snapshot
+from retrieval.indexes import Counts, Filter, parse_query
+from retrieval.indexes import gist as gist_of
+from retrieval.store import PassageRow, Settings, StoredDocument
+from retrieval.types import Encoder, Hit, Hybrid, Passage
+
+Known = TypeVar("Known")
+
+
+class SearchedSnapshot:
+    """A snapshot behind the protocol `Searched`."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Take the snapshot, which stays open for as long as it is asked."""
+        self._snapshot = snapshot
+
+    @property
+    def settings(self) -> Settings:
+        """As the protocol says."""
+        return self._snapshot.store.settings
+
+    @property
+    def passages(self) -> int:
+        """As the protocol says."""
+        return self._snapshot.passages
+
+    @property
+    def generation(self) -> int:
+        """As the protocol says."""
+        return self._snapshot.generation
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """As the protocol says."""
+        return self._snapshot.guarded()
+
+    def allowed(self, where: Filter | None) -> Mask:
+        """As the protocol says: bool by passage id, or None for all."""
+        return self._snapshot.allowed(where)
+
+    def gist(self, query: str) -> str:
+        """As the protocol says."""
+        lexical = self._snapshot.lexical
+        return gist_of(query, lexical.best) if lexical else parse_query(query).text
+
+    def counted(self, queries: Sequence[Query]) -> list[Query]:
+        """As the protocol says: nothing more."""
+        return list(queries)
+
+    def counts(self, queries: Sequence[str]) -> list[Counts | None]:
+        """How many of its passages hold each term of each query; None if it has no passage."""
+        lexical = self._snapshot.lexical
+        return [lexical.counts(query) if lexical else None for query in queries]
+
+    def best(self, query: str, counts: Counts) -> float:
+        """The score by BM25 of the passage that answers a query best; 0 if none does."""
+        lexical = self._snapshot.lexical
+        return lexical.best(query, counts) if lexical else 0.0
+
+    def ideal(self, query: Query) -> float:
+        """As the protocol says."""
+        lexical = self._snapshot.lexical
+        return lexical.ideal(query.text) if lexical else 0.0
+
+    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Mask) -> list[Run]:
+        """As the protocol says."""
+        return proposing.find(self._snapshot, retriever, queries, k, allowed)
+
+    def propose(
+        self,
+        queries: Sequence[Query],
+        depth: int,
+        names: Sequence[str],
+        hybrid: Hybrid,
+        allowed: Mask,
+    ) -> list[Proposal]:
+        """As the protocol says."""
+        return proposing.propose(
+            self._snapshot, queries, depth, names=names, hybrid=hybrid, allowed=allowed
+        )
+
+    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+        """As the protocol says."""
+        return SINGLE[retriever].scores(self._snapshot, query, ids)
+
+    def fresh_scores(
+        self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
+    ) -> list[NDArray[np.float32]]:
+        """As the protocol says."""
+        return rescoring.scores(self._snapshot, encoder, queries, candidates)
+
+    def order(self, ids: Ids) -> Ids:
+        """As the protocol says."""
+        return self._snapshot.order(ids)
+
+    def places(self, ids: Ids) -> list[tuple[str, int]]:
+        """The document id and ordinal of each passage, by which passages of equal scores stand.
+
+        Raises:
+            IndexCorrupted: a passage is not stored.
+        """
+        with self._snapshot.guarded():
+            return self._snapshot.store.places(ids)
+
+    def text_hashes(self, ids: Ids) -> Ids:
+        """As the protocol says."""
+        listed = ids.tolist()
+        hashes = self._snapshot.store.text_hashes(listed)
+        return np.array([self._known(hashes, id) for id in listed], np.int64)
+
+    def owners(self, ids: Ids) -> Ids:
+        """As the protocol says."""
+        listed = ids.tolist()
+        rows = self._snapshot.store.passages(listed)
+        return np.array([self._known(rows, id).document for id in listed], np.int64)
+
+    def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
+        """As the protocol says."""
+        made = np.zeros((len(ids), self.settings.dense_dim or 0), np.float32)
+        for segment in self._snapshot.vectors:
+            if segment.dense is None:
+                continue
+            for at in np.flatnonzero(segment.holds(ids)):
+                rows = segment.dense.vectors(ids[at : at + 1])
+                mean = rows.sum(axis=0)
+                made[at] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        return made
+
+    def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
+        """As the protocol says."""
+        store = self._snapshot.store
+        rows = store.passages(sorted(set(ids)))
+        documents = store.documents(sorted({row.document for row in rows.values()}))
+        texts = store.passage_texts(rows.values())
+        return {
+            id: _hit(
+                self._known(rows, id),
+                self._known(documents, self._known(rows, id).document, passage=id),
+                self._known(texts, id),
+            )
+            for id in ids
+        }
+
+    def copies(self, hashes: Ids, allowed: Mask) -> dict[int, Copies]:
+        """As the protocol says."""
+        store = self._snapshot.store
+        counts: dict[int, int] = {}
+        first: dict[int, list[int]] = {}
+        for hash, found in store.of_text_hashes(sorted(set(hashes.tolist()))).items():
+            ids = np.array(found, np.int64)
+            if allowed is not None:
+                ids = ids[allowed[ids]]
+            counts[hash] = len(ids)
+            if len(ids) > 1:
+                ids = ids[np.argsort(self._snapshot.order(ids))]
+            first[hash] = ids[: COPIES + 1].tolist()
+        rows = store.passages(sorted({id for some in first.values() for id in some}))
+        documents = store.documents(sorted({row.document for row in rows.values()}))
+        return {
+            hash: Copies(
+                counts[hash],
+                tuple(passage_of(rows[id], documents[rows[id].document]) for id in some),
+            )
+            for hash, some in first.items()
+        }
+
+    def _known(self, table: Mapping[int, Known], id: int, *, passage: int | None = None) -> Known:
+        try:
+            return table[id]
+        except KeyError:
+            found = id if passage is None else passage
+            raise self._snapshot.corrupted(
+                f"a search found passage {found}, which is not stored"
+            ) from None
+
+
+def passage_of(row: PassageRow, document: StoredDocument) -> Passage:
+    """A stored passage as it is shown."""
+    return Passage(document.id, row.ordinal, row.start, row.end, row.context, row.place)
+
+
+def _hit(row: PassageRow, document: StoredDocument, text: str) -> Hit:
+    path = path_of(document.metadata)
+    return Hit(
+        document_id=document.id,
+        passage=passage_of(row, document),
+        text=text,
+        title=document.title,
+        path=path,
+        start_line=row.first_line,
+        end_line=row.last_line,
+        score=0.0,
+        scores={},
+        ranks={},
+        highlights=(),
+        metadata=document.metadata,
+        context=whole_context(document.title, path, row.context, text),
+    )

@@ -1,0 +1,200 @@
+"""An index scored as a part of a collection: padded until its mean lengths are the collection's.
+
+BM25 takes a field's length in proportion to its mean over all passages, and tantivy takes that mean
+of the index at hand. So beside the segments of a shard stands one of documents that no query finds,
+with as many words in each field as make the mean the collection's. How rare a term is needs none of
+that: a boost makes up for it.
+
+The padding is never a part of the index: it is written into a temporary folder of links, which goes
+when the index is open.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.indexes.lexical.fields import (
+    PRESENT,
+    create,
+    names,
+    opened,
+    read_failure,
+    write_failure,
+)
+from retrieval.indexes.lexical.statistics import LexicalTotals, rarity_of
+
+_WORD = "\u2042"  # no word: folding leaves nothing of it, so no query asks for it
+_META = "meta.json"
+_UNLINKED = frozenset({_META, ".managed.json"})
+_MOST = 1 << 14
+"""So many documents make the means exact where the collection has no more passages beside the
+index's own; in a larger one they are exact to half a word in all that the padded index holds."""
+_HEAP_BYTES = 15_000_000  # tantivy's least
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalPart:
+    """An index and the collection that it is a part of.
+
+    Attributes:
+        own: the totals of the index.
+        collection: the totals of the whole.
+    """
+
+    own: LexicalTotals
+    collection: LexicalTotals
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """What was added to an index.
+
+    Attributes:
+        collection: the totals that it is scored by.
+        documents: how many were added.
+        counted: how many passages tantivy counts with them.
+    """
+
+    collection: LexicalTotals
+    documents: int
+    counted: int
+
+    def correction(self, held: int, frequency: int) -> float:
+        """What tantivy's weight of a term is multiplied by to be the collection's.
+
+        Args:
+            held: how many passages of the index hold it.
+            frequency: how many of the collection.
+        """
+        return rarity_of(frequency, self.collection.counted) / rarity_of(held, self.counted)
+
+
+def lexical_totals(folder: Path) -> LexicalTotals:
+    """What the passages of the lexical index in `folder` amount to.
+
+    The tokens of a field are those of its mean length, which tantivy keeps in single precision.
+
+    Raises:
+        IndexCorrupted: it cannot be read.
+        IndexFormatError: another release wrote it.
+    """
+    import tantivy
+
+    with read_failure(folder), linked(folder) as place:
+        before = _counted(place)
+        index = opened(place, origin=folder)
+        searcher = index.searcher()
+        passages = int(searcher.num_docs)
+        holders = {name: int(searcher.doc_freq(PRESENT, name)) for name in names()}
+        _add(place, 1, dict.fromkeys(names(), 1))
+        index = opened(place, origin=folder)
+        searcher = index.searcher()
+        tokens = {}
+        for name in names():
+            query = tantivy.Query.term_query(index.schema, name, _WORD, "freq")
+            ((_, address),) = searcher.search(query, limit=1).hits
+            mean = _value(json.loads(query.explain(searcher, address).to_json()), "avgdl")
+            tokens[name] = round(mean * (before + 1)) - 1
+        return LexicalTotals(passages, before, tokens, holders)
+
+
+def pad(place: Path, part: LexicalPart) -> Padding:
+    """Add to a folder of links what makes the index's mean lengths those of its collection."""
+    own, collection = part.own, part.collection
+    means = {name: collection.tokens[name] / max(1, collection.counted) for name in names()}
+    lacking = [own.tokens[name] / mean - own.counted for name, mean in means.items() if mean]
+    least = math.ceil(max([0.0, *lacking]))
+    documents = max(0, min(collection.counted - own.counted, max(least, _MOST)))
+    counted = own.counted + documents
+    if documents:
+        words = {name: round(means[name] * counted) - own.tokens[name] for name in names()}
+        _add(place, documents, {name: count for name, count in words.items() if count > 0})
+    return Padding(collection, documents, counted)
+
+
+@contextmanager
+def linked(folder: Path) -> Iterator[Path]:
+    """A temporary folder with links to the files of a tantivy index, and its own list of them."""
+    with _emptied_after() as place:
+        for file in sorted(folder.iterdir()):
+            if file.name in _UNLINKED:
+                shutil.copyfile(file, place / file.name)
+            elif file.is_file() and file.suffix != ".lock":
+                (place / file.name).symlink_to(file.absolute())
+        yield place
+
+
+def _add(place: Path, documents: int, words: Mapping[str, int]) -> None:
+    """Put a segment of so many documents, with so many words in each field, beside the others.
+
+    It is written elsewhere: a writer here would merge the others as it sees fit.
+    """
+    import tantivy
+
+    with write_failure(place), _emptied_after() as elsewhere:
+        index = create(elsewhere)
+        writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        first = tantivy.Document()
+        for name, count in words.items():
+            first.add_text(name, f"{_WORD} " * count)
+        writer.add_document(first)
+        for _ in range(documents - 1):
+            writer.add_document(tantivy.Document())
+        writer.commit()
+        writer.wait_merging_threads()
+        for file in elsewhere.iterdir():
+            if file.name not in _UNLINKED and file.suffix != ".lock":
+                shutil.move(file, place / file.name)
+        meta, added = _meta(place), _meta(elsewhere)
+        meta["segments"] += added["segments"]
+        (place / _META).write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _counted(place: Path) -> int:
+    """How many passages BM25 counts: all that the segments hold, deleted ones too."""
+    return sum(int(segment["max_doc"]) for segment in _meta(place)["segments"])
+
+
+def _meta(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((place / _META).read_text(encoding="utf-8"))
+    return found
+
+
+def _value(explanation: Mapping[str, Any], name: str) -> float:
+    """The value of what tantivy's explanation of a score calls by this name."""
+    left = [explanation]
+    while left:
+        one = left.pop()
+        if str(one["description"]).startswith(name):
+            return float(one["value"])
+        left += one.get("details", ())
+    raise ValueError(f"tantivy does not say {name}")
+
+
+@contextmanager
+def _emptied_after() -> Iterator[Path]:
+    """A temporary folder, in which an index may be opened; it goes in the end.
+
+    On a thread of its own tantivy then looks once for a newer version, and for that takes its lock:
+    a file may come and go while the folder is emptied.
+    """
+    place = Path(tempfile.mkdtemp())
+    try:
+        yield place
+    finally:
+        for pause in (0.0, 0.01, 0.1):
+            time.sleep(pause)
+            with suppress(OSError):
+                shutil.rmtree(place)
+                break
+        else:
+            shutil.rmtree(place, ignore_errors=True)
