@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-MODULES = ("retrieval.indexes.kernels._native", "retrieval.encoders._network")
+MODULES = ("retrieval.indexes.kernels._native", "retrieval.encoders._compiled")
 
 
 def load(build: Path) -> None:

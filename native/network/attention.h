@@ -31,7 +31,7 @@ static ALWAYS_INLINE void products_of(const float *a, size_t stride, size_t k, c
 {
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int w = 0; w < wide; w++)
-            sums[r][w] = _mm512_setzero_ps();
+            sums[r][w] = all(0.0f);
     for (size_t i = 0; i < k; i++) {
         floats right[WIDE];
         UNROLL for (int w = 0; w < wide; w++)
@@ -55,7 +55,7 @@ static ALWAYS_INLINE void block_of(const float *a, size_t stride, size_t k, cons
         UNROLL for (int w = 0; w < wide; w++) {
             floats sum = sums[r][w];
             if (factors != NULL)
-                sum = _mm512_mul_ps(sum, all(factors[r]));
+                sum = multiply(sum, all(factors[r]));
             store(out + (size_t)r * out_stride + w * LANES, sum);
         }
 }
@@ -64,8 +64,11 @@ static void multiply_block(const float *a, size_t stride, size_t k, const float 
                            size_t next, size_t rows, size_t wide, const float *factors, float *out,
                            size_t out_stride)
 {
-#define CASE(r, w) \
-    case (r)*8 + (w): block_of(a, stride, k, b, row, next, r, w, factors, out, out_stride); break
+#define CASE(r, w)                                                                                 \
+    case (r)*8 + (w):                                                                              \
+        if ((w) <= WIDE)                                                                           \
+            block_of(a, stride, k, b, row, next, r, w, factors, out, out_stride);                  \
+        break
 #define CASES(r) CASE(r, 1); CASE(r, 2); CASE(r, 3); CASE(r, 4)
     switch (rows * 8 + wide) {
         CASES(1); CASES(2); CASES(3); CASES(4); CASES(5); CASES(6);
@@ -81,11 +84,11 @@ static ALWAYS_INLINE void rotate(const float *from, const float *cosines, const 
     const size_t half = dim / 2;
     const floats scale = all(factor);
     for (size_t i = 0; i < half; i += LANES) {
-        floats x = _mm512_mul_ps(load(from + i), scale);
-        floats y = _mm512_mul_ps(load(from + half + i), scale);
+        floats x = multiply(load(from + i), scale);
+        floats y = multiply(load(from + half + i), scale);
         floats cosine = load(cosines + i), sine = load(sines + i);
-        store(to + i, _mm512_fmsub_ps(x, cosine, _mm512_mul_ps(y, sine)));
-        store(to + half + i, multiply_add(y, cosine, _mm512_mul_ps(x, sine)));
+        store(to + i, multiply_add(x, cosine, multiply(subtract(all(0.0f), y), sine)));
+        store(to + half + i, multiply_add(y, cosine, multiply(x, sine)));
     }
 }
 
@@ -109,11 +112,9 @@ static void gather_head(struct head *h, const float *from, size_t hidden, const 
             memcpy(h->values + at * dim, from + at * stride + 2 * hidden, dim * sizeof(float));
         }
         float *keys = h->keys + panel * dim * LANES;
-        const __m512i places = _mm512_mullo_epi32(
-            _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-            _mm512_set1_epi32((int)dim));
         for (size_t i = 0; i < dim; i++)
-            store(keys + i * LANES, _mm512_i32gather_ps(places, rows + i, sizeof(float)));
+            for (size_t r = 0; r < LANES; r++)
+                keys[i * LANES + r] = rows[r * dim + i];
     }
 }
 
@@ -125,14 +126,14 @@ static float softmax(float *scores, size_t n, size_t low, size_t high)
         scores[i] = -INFINITY;
     for (size_t i = high; i < n; i++)
         scores[i] = -INFINITY;
-    floats peak = all(-INFINITY), sum = _mm512_setzero_ps();
+    floats peak = all(-INFINITY), sum = all(0.0f);
     for (size_t i = 0; i < n; i += LANES)
-        peak = _mm512_max_ps(peak, load(scores + i));
-    peak = all(_mm512_reduce_max_ps(peak));
+        peak = larger(peak, load(scores + i));
+    peak = all(largest_of(peak));
     for (size_t i = 0; i < n; i += LANES) {
-        floats share = exponential(_mm512_sub_ps(load(scores + i), peak));
+        floats share = exponential(subtract(load(scores + i), peak));
         store(scores + i, share);
-        sum = _mm512_add_ps(sum, share);
+        sum = add(sum, share);
     }
     return 1.0f / sum_of(sum);
 }

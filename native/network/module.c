@@ -8,20 +8,14 @@
 
 #include "network.h"
 
-static const char CAPSULE[] = "retrieval.encoders._network";
+static const char CAPSULE[] = "retrieval.encoders._compiled";
 
-/* A network and what it borrows: its embedding table stays where it lies. */
+/* A network, what runs it, and what it borrows: its embedding table stays where it lies. */
 struct model {
     struct network network;
+    const struct instruction_set *set;
     Py_buffer embeddings, embedding_scales;
 };
-
-static int supported(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
-}
 
 static void matrix_free(struct matrix *m)
 {
@@ -79,6 +73,7 @@ static int array_of(PyObject *object, char format, size_t count, int flags, cons
 
 /* Takes tensors one after another; once one has failed, nothing is taken any more. */
 struct reader {
+    const struct instruction_set *set;
     PyObject *tensors; /* a tuple */
     Py_ssize_t at;
     int failed;
@@ -115,7 +110,7 @@ static void next_matrix(struct reader *r, struct matrix *m, size_t out, size_t i
     if (!next_array(r, 'b', out * in, &rows))
         return;
     if (next_array(r, 'f', out, &scales)) {
-        if (!matrix_pack(m, rows.buf, scales.buf, out, in)) {
+        if (!r->set->pack(m, rows.buf, scales.buf, out, in)) {
             r->failed = 1;
             PyErr_NoMemory();
         }
@@ -136,7 +131,10 @@ static void next_layer(struct reader *r, const struct network *n, struct layer *
     next_matrix(r, &layer->mlp_out, hidden, inner);
 }
 
-/* What the loops take for granted. */
+/* What the loops of every instruction set take for granted: registers are filled with sixteen values,
+ * and a hidden vector's are in whole groups of them. */
+enum { LANES = 16, GROUP = 64 };
+
 static const char *misfit(const struct network *n, size_t token_inner, size_t near)
 {
     if (n->hidden == 0 || n->hidden % GROUP != 0 || n->hidden > MAX_SIDE)
@@ -189,17 +187,30 @@ static void fill(struct model *model, struct reader *r, size_t token_inner, size
     }
 }
 
+/* The instruction set of that name; NULL with an exception if there is none here. */
+static const struct instruction_set *set_of(const char *name)
+{
+    for (const struct instruction_set *const *set = instruction_sets(); *set != NULL; set++)
+        if (strcmp((*set)->name, name) == 0)
+            return *set;
+    PyErr_Format(PyExc_ValueError, "network: no instruction set '%s' here", name);
+    return NULL;
+}
+
 static PyObject *network(PyObject *self, PyObject *arguments)
 {
     (void)self;
     unsigned long long sizes[11];
     double epsilon;
-    const char *local;
+    const char *name, *local;
     Py_ssize_t layers;
     PyObject *tensors;
-    if (!PyArg_ParseTuple(arguments, "(KKKKKKKKKKK)dy#O!", &sizes[0], &sizes[1], &sizes[2],
+    if (!PyArg_ParseTuple(arguments, "s(KKKKKKKKKKK)dy#O!", &name, &sizes[0], &sizes[1], &sizes[2],
                           &sizes[3], &sizes[4], &sizes[5], &sizes[6], &sizes[7], &sizes[8],
                           &sizes[9], &sizes[10], &epsilon, &local, &layers, &PyTuple_Type, &tensors))
+        return NULL;
+    const struct instruction_set *set = set_of(name);
+    if (set == NULL)
         return NULL;
     struct model *model = calloc(1, sizeof *model);
     struct layer *all = calloc((size_t)layers + 1, sizeof *all);
@@ -214,8 +225,9 @@ static PyObject *network(PyObject *self, PyObject *arguments)
         .token_dim = sizes[7], .reach = sizes[10], .layer_count = (size_t)layers,
         .epsilon = (float)epsilon, .layers = all,
     };
+    model->set = set;
     const char *reason = misfit(&model->network, sizes[8], sizes[9]);
-    struct reader reader = {.tensors = tensors};
+    struct reader reader = {.set = set, .tensors = tensors};
     if (reason != NULL)
         PyErr_Format(PyExc_ValueError, "network: %s", reason);
     else
@@ -288,7 +300,7 @@ static PyObject *run(PyObject *arguments, int pooled)
             text.hidden = arrays[OUTPUTS].buf;
         }
         Py_BEGIN_ALLOW_THREADS
-        status = network_forward(n, &text);
+        status = model->set->forward(n, &text);
         Py_END_ALLOW_THREADS
         if (status == NETWORK_MEMORY)
             PyErr_NoMemory();
@@ -314,33 +326,37 @@ static PyObject *hidden(PyObject *self, PyObject *arguments)
     return run(arguments, 0);
 }
 
+static PyObject *available(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    (void)arguments;
+    PyObject *names = PyList_New(0);
+    for (const struct instruction_set *const *set = instruction_sets(); *set != NULL; set++) {
+        PyObject *name = names != NULL ? PyUnicode_FromString((*set)->name) : NULL;
+        if (name == NULL || PyList_Append(names, name) != 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
 static PyMethodDef methods[] = {
-    {"network", network, METH_VARARGS, "A network of sizes and tensors, for `forward`."},
+    {"available", available, METH_NOARGS, "This processor's instruction sets, best first."},
+    {"network", network, METH_VARARGS,
+     "A network of an instruction set's name, sizes and tensors, for `forward`."},
     {"forward", forward, METH_VARARGS, "One text's ids into dense, window and token vectors."},
     {"hidden", hidden, METH_VARARGS, "One text's ids into hidden vectors and token vectors."},
     {NULL, NULL, 0, NULL},
 };
 
-static int prepare(PyObject *module)
-{
-    (void)module;
-    if (supported())
-        return 0;
-    PyErr_SetString(PyExc_ImportError, "this processor has no AVX-512 with VNNI");
-    return -1;
-}
-
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)prepare}, {0, NULL}};
-
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "_network",
+    .m_name = "_compiled",
     .m_doc = "The embedded model's network, compiled.",
     .m_methods = methods,
-    .m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__network(void)
+PyMODINIT_FUNC PyInit__compiled(void)
 {
     return PyModuleDef_Init(&definition);
 }

@@ -1,15 +1,12 @@
 /* ModernBERT in int8 on one core: a text's token ids in, its vectors out.
  *
- * It computes what the graph of retrieval/encoders/export/onnx_graph.py computes: linear layers multiply u8
- * activations (a scale a token) by int8 weights (a scale an output channel), all else is f32. */
+ * It computes what the graph of retrieval/encoders/export/onnx_graph.py computes: linear layers multiply
+ * 8-bit activations (a scale a token) by int8 weights (a scale an output channel), all else is f32. */
 #ifndef RETRIEVAL_NETWORK_H
 #define RETRIEVAL_NETWORK_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* Output channels that one step of a product makes: four registers of sixteen. */
-enum { LANES = 16, WIDE = 4, GROUP = WIDE * LANES };
 
 /* Longest side of a matrix: products of that many bytes cannot overflow 32 bits. */
 enum { MAX_SIDE = 1 << 15 };
@@ -19,11 +16,11 @@ enum { MAX_HEAD = 128 };
 
 enum { NETWORK_OK = 0, NETWORK_RANGE = -1, NETWORK_MEMORY = -2 };
 
-/* An int8 matrix [out, in], its rows in groups of GROUP, the last one filled up with zeros. A group
- * is [in / 4, GROUP, 4]: what one step of a product reads lies together. */
+/* An int8 matrix [out, in] as an instruction set lays it out: its rows in groups, the last one filled
+ * up with zeros. */
 struct matrix {
     int8_t *tiles;
-    int32_t *starts; /* -128 times each row's sum: activations are stored with 128 added */
+    int32_t *starts; /* -ZERO times each row's sum: activations are stored with ZERO added */
     float *scales;
     size_t out, in;
 };
@@ -67,14 +64,20 @@ struct text {
     float *hidden;  /* [length, hidden], after the final norm; NULL if they are not wanted */
 };
 
-/* How a row-major int8 matrix is laid out; 0 if there is no memory for it. */
-int matrix_pack(struct matrix *, const int8_t *rows, const float *scales, size_t out, size_t in);
-
 static inline size_t window_count(size_t length, size_t window)
 {
     return (length + window - 1) / window;
 }
 
-int network_forward(const struct network *, const struct text *);
+/* What runs a network with the instructions of some processors; the results are the same to the bit. */
+struct instruction_set {
+    const char *name;
+    /* How a row-major int8 matrix is laid out; 0 if there is no memory for it. */
+    int (*pack)(struct matrix *, const int8_t *rows, const float *scales, size_t out, size_t in);
+    int (*forward)(const struct network *, const struct text *);
+};
+
+/* Those that this build has and this processor can run, best first; ends in NULL. */
+const struct instruction_set *const *instruction_sets(void);
 
 #endif

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 INSTALL_TORCH = "pip install 'modernbert-retrieval[torch]'"
@@ -38,11 +38,14 @@ def _embedded_model() -> Iterator[Choice]:
     from retrieval.encoders.runtimes import compiled
     from retrieval.encoders.runtimes.cpu import usable_cores
 
-    obstacle = compiled.obstacle()
-    if obstacle is None:
-        yield Choice("embedded model", "compiled", {"onnx": "slower than compiled"})
+    used = compiled.chosen()
+    if used is None:
+        yield Choice("embedded model", "onnx", {"compiled": compiled.obstacle() or ""})
     else:
-        yield Choice("embedded model", "onnx", {"compiled": obstacle})
+        others = _other_sets(used, compiled.KNOWN, compiled.available())
+        yield Choice(
+            "embedded model", f"compiled, {used}", others | {"onnx": "slower than compiled"}
+        )
     yield Choice("embedded model's threads", str(usable_cores()))
 
 
@@ -96,20 +99,21 @@ def _searches() -> Iterator[Choice]:
     from retrieval.indexes.kernels import backend, threads
 
     used = kernels.isa()
-    able = backend.available()
-    yield Choice(
-        "late interaction",
-        used,
-        {
-            name: f"not chosen; {backend.VARIABLE}={name} does"
-            if name in able
-            else "not this processor's, or not built"
-            for name in backend.KNOWN
-            if name != used
-        },
-    )
+    others = _other_sets(used, backend.KNOWN, backend.available())
+    yield Choice("late interaction", used, others)
     yield Choice("late interaction's threads", str(threads.count()))
     yield Choice("dense search", f"faiss {_faiss_version()} on the CPU", {"GPU": _no_faiss_gpu()})
+
+
+def _other_sets(used: str, known: Sequence[str], able: Sequence[str]) -> dict[str, str]:
+    """Why each other instruction set is not used."""
+    return {
+        name: f"not chosen; RETRIEVAL_ISA={name} does"
+        if name in able
+        else "not this processor's, or not built"
+        for name in known
+        if name != used
+    }
 
 
 def _faiss_version() -> str:

@@ -13,9 +13,8 @@ from retrieval.errors import CheckpointError
 
 from .quantized_network import VOCABULARY, config, forward, save
 
-pytestmark = pytest.mark.skipif(
-    compiled._network is None, reason="no compiled network for this processor"
-)
+ISAS = compiled.available()
+pytestmark = pytest.mark.skipif(not ISAS, reason="no compiled network for this processor")
 
 # Both sides of every edge: of steps of 6 and 12 rows, blocks of 96, registers of 16, windows.
 LENGTHS = (1, 2, 5, 6, 7, 12, 13, 16, 17, 32, 33, 34, 63, 64, 65, 95, 96, 97, 150, 193, 600)
@@ -45,10 +44,16 @@ def ids_of(length, seed=0):
     return np.random.default_rng([length, seed]).integers(0, VOCABULARY, length)
 
 
-def network(folder, shape, dense_window=None):
+@pytest.fixture(params=ISAS)
+def isa(request):
+    """Each instruction set of this processor."""
+    return request.param
+
+
+def network(folder, shape, dense_window=None, isa=None):
     places = tensor_places(folder / WEIGHTS_FILE)
     assert compiled.supports(shape, places)
-    return CompiledNetwork(folder, shape, places, dense_window)
+    return CompiledNetwork(folder, shape, places, dense_window, isa or ISAS[0])
 
 
 def assert_same(run, shape, stored, length, dense_window):
@@ -79,6 +84,19 @@ def test_every_shape_and_length(tmp_path, shape):
     run = network(tmp_path, shape, 7)
     for length in LENGTHS:
         assert_same(run, shape, stored, length, 7)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("heads", HEADS.values(), ids=HEADS)
+def test_every_instruction_set_gives_the_same_to_the_bit(tmp_path, shape, heads):
+    shape = config(**shape)
+    save(tmp_path, shape, **heads)
+    each = {isa: network(tmp_path, shape, 7, isa) for isa in ISAS}
+    for length in LENGTHS:
+        made = {isa: run(ids_of(length)) for isa, run in each.items()}
+        for isa in ISAS[1:]:
+            for name, expected in made[ISAS[0]].items():
+                assert made[isa][name].tobytes() == expected.tobytes(), (isa, length, name)
 
 
 @pytest.mark.parametrize("heads", HEADS.values(), ids=HEADS)
@@ -121,13 +139,27 @@ def test_texts_in_threads_side_by_side_are_the_same_to_the_bit(tmp_path):
             np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_rows_of_zeros_have_no_direction_and_no_nan(tmp_path):
+def test_the_largest_products_are_exact(tmp_path, isa):
+    """Sums of two products of bytes need not fit 16 bits: a fast instruction would cut them off."""
+    shape = config(kinds=("local",), hidden=128, inner=128)
+    stored = save(tmp_path, shape, near=16, reach=1)
+    random = np.random.default_rng(5)
+    for name, values in stored.items():
+        if values.dtype == np.int8:
+            stored[name] = (127 * random.choice([-1, 1], values.shape)).astype(np.int8)
+    write_tensors(tmp_path / WEIGHTS_FILE, stored)
+    run = network(tmp_path, shape, isa=isa)
+    for length in (1, 13, 100):
+        assert_same(run, shape, stored, length, None)
+
+
+def test_rows_of_zeros_have_no_direction_and_no_nan(tmp_path, isa):
     shape = config(kinds=("global",))
     stored = save(tmp_path, shape)
     stored["embeddings.norm.weight"][:] = 0
     stored["layers.0.mlp_norm.weight"][:] = 0
     write_tensors(tmp_path / WEIGHTS_FILE, stored)
-    made = network(tmp_path, shape)(ids_of(5))
+    made = network(tmp_path, shape, isa=isa)(ids_of(5))
     assert not made["tokens"].any() and not made["dense"].any()
 
 
@@ -155,13 +187,13 @@ def test_arrays_of_another_size_or_kind_are_refused(tmp_path):
     tokens = np.zeros((3, 24), np.float32)
 
     def call(ids, angles, tokens):
-        compiled._network.forward(run._network, ids, *[angles] * 4, *outputs, tokens)
+        compiled._compiled.forward(run._network, ids, *[angles] * 4, *outputs, tokens)
 
     call(ids, angles, tokens)
     read_only = tokens.copy()
     read_only.flags.writeable = False
     with pytest.raises(ValueError, match="hidden"):
-        compiled._network.hidden(run._network, ids, *[angles] * 4, np.zeros((2, 64), "f4"), tokens)
+        compiled._compiled.hidden(run._network, ids, *[angles] * 4, np.zeros((2, 64), "f4"), tokens)
     for arguments in (
         (ids.astype(np.int32), angles, tokens),
         (ids, angles[:2], tokens),
@@ -193,12 +225,28 @@ def test_tensors_that_are_not_the_configurations_are_refused(tmp_path, change):
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_other_shapes_and_instruction_sets_are_left_to_the_graph(tmp_path, monkeypatch):
+def test_other_shapes_are_left_to_the_graph(tmp_path):
     shape = config()
     save(tmp_path, shape)
     places = tensor_places(tmp_path / WEIGHTS_FILE)
     assert compiled.supports(shape, places)
     for other in ({"hidden": 96, "heads": 3}, {"inner": 72}, {"heads": 4}):
         assert not compiled.supports(config(**other), places)
-    monkeypatch.setenv("RETRIEVAL_ISA", "avx2")
-    assert not compiled.supports(shape, places)
+
+
+def test_the_variable_chooses_the_instruction_set(monkeypatch):
+    monkeypatch.delenv("RETRIEVAL_ISA", raising=False)
+    assert compiled.chosen() == ISAS[0] and compiled.obstacle() is None
+    for name in ISAS:
+        monkeypatch.setenv("RETRIEVAL_ISA", name)
+        assert compiled.chosen() == name and compiled.obstacle() is None
+    for name in ("portable", "numpy", *set(compiled.KNOWN) - set(ISAS)):
+        monkeypatch.setenv("RETRIEVAL_ISA", name)
+        assert compiled.chosen() is None and compiled.obstacle() == f"RETRIEVAL_ISA={name}"
+
+
+def test_an_instruction_set_that_is_not_here_is_refused(tmp_path):
+    shape = config()
+    save(tmp_path, shape)
+    with pytest.raises(CheckpointError, match="no instruction set 'mmx' here"):
+        network(tmp_path, shape, isa="mmx")

@@ -24,8 +24,11 @@ def test_what_is_said_is_what_is_used() -> None:
     assert {one["attention"].used, *one["attention"].why_not} == {*BACK_ENDS}
     device = "cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name()
     assert one["other models"].used == f"{device}, torch {torch.__version__}"
-    expected = "compiled" if compiled.obstacle() is None else "onnx"
-    assert one["embedded model"].used == expected
+    isa = compiled.chosen()
+    network = one["embedded model"]
+    assert network.used == ("onnx" if isa is None else f"compiled, {isa}")
+    if isa is not None:
+        assert {isa, *network.why_not} == {*compiled.KNOWN, "onnx"}
     assert one["dense search"].used.startswith("faiss ")
     assert all(why for choice in one.values() for why in choice.why_not.values())
 
@@ -43,6 +46,17 @@ def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRIEVAL_ATTENTION", "none")
     with pytest.raises(InputError, match="RETRIEVAL_ATTENTION=none is unknown"):
         choices()
+
+
+@pytest.mark.parametrize("isa", compiled.available())
+def test_the_embedded_models_instruction_set_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, isa: str
+) -> None:
+    monkeypatch.setenv("RETRIEVAL_ISA", isa)
+    network = found()["embedded model"]
+    assert network.used == f"compiled, {isa}"
+    for other in set(compiled.available()) - {isa}:
+        assert network.why_not[other] == f"not chosen; RETRIEVAL_ISA={other} does"
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""The embedded model's network compiled for processors with AVX-512 and VNNI.
+"""The embedded model's network compiled for processors with AVX-512 VNNI, AVX-VNNI, AVX2 or NEON.
 
 It computes what the graph of `retrieval.encoders.export.onnx_graph` does, from the same weights and
-with the same rounding to int8, in about two thirds of the time: a token's activations go through
-the layers between two attentions while they are in the core's cache. native/network is its source.
+with the same rounding to int8, in less time: a token's activations go through the layers between
+two attentions while they are in the core's cache. What it gives is the same to the bit with every
+instruction set. native/network is its source.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from retrieval.encoders.model_folder import DENSE_HEAD, NEAR, TOKEN_HEAD
 from retrieval.errors import CheckpointError
 
 try:
-    from retrieval.encoders import _network
-except ImportError as error:  # not built, or not for this processor
-    _network = None  # type: ignore[assignment]
-    _absent = "cannot import name" in str(error)
-    _MISSING = "this installation was built without it" if _absent else str(error)
+    from retrieval.encoders import _compiled
+except ImportError:
+    _compiled = None  # type: ignore[assignment]
 
-ISA = "avx512"
-"""What RETRIEVAL_ISA calls these instructions; with another name there the network is not used."""
+VARIABLE = "RETRIEVAL_ISA"
+
+KNOWN = ("avx512", "avxvnni", "avx2", "i8mm", "neon")
+"""Every instruction set that the network is compiled for, on one processor or another."""
 
 _FIRST_ANGLES = 512
 # Products of that many bytes cannot overflow 32 bits.
@@ -46,6 +47,7 @@ class CompiledNetwork:
         config: ModernBertConfig,
         places: Mapping[str, TensorPlace],
         dense_window: int | None,
+        isa: str,
     ) -> None:
         """Read the weights.
 
@@ -54,6 +56,7 @@ class CompiledNetwork:
             config: what its `config.json` says.
             places: where its tensors lie.
             dense_window: most tokens of a window with a dense vector of its own.
+            isa: one of `available()`.
 
         Raises:
             CheckpointError: a tensor is missing, or has another size than `config` says.
@@ -90,7 +93,7 @@ class CompiledNetwork:
         names = list(_names(config.num_layers, bool(dense), tokens))
         try:
             tensors = tuple(_tensor(stored, places[name]) for name in names)
-            self._network = _network.network(sizes, config.norm_eps, local, tensors)
+            self._network = _compiled.network(isa, sizes, config.norm_eps, local, tensors)
         except (KeyError, ValueError) as wrong:
             raise _misfit(file, wrong) from None
 
@@ -101,14 +104,14 @@ class CompiledNetwork:
         dense = np.empty((1, self._dense_dim), np.float32)
         each = np.empty((windows, self._dense_dim), np.float32)
         tokens = np.empty((length, self._token_dim), np.float32)
-        _network.forward(self._network, ids, *self._angles(length), dense, each, tokens)
+        _compiled.forward(self._network, ids, *self._angles(length), dense, each, tokens)
         return {"dense": dense, "windows": each, "tokens": tokens}
 
     def hidden(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """One text's ids i64 [L] to `hidden` f32 [L, H], after the final norm, `tokens` [L, d]."""
         hidden = np.empty((len(ids), self._hidden_size), np.float32)
         tokens = np.empty((len(ids), self._token_dim), np.float32)
-        _network.hidden(self._network, ids, *self._angles(len(ids)), hidden, tokens)
+        _compiled.hidden(self._network, ids, *self._angles(len(ids)), hidden, tokens)
         return {"hidden": hidden, "tokens": tokens}
 
     def _angles(self, length: int) -> list[NDArray[np.float32]]:
@@ -116,18 +119,32 @@ class CompiledNetwork:
         return [part for rotation in self._rotations for part in rotation(length)]
 
 
+def available() -> list[str]:
+    """The instruction sets of this processor that the network is compiled for, best first."""
+    return _compiled.available() if _compiled is not None else []
+
+
+def chosen() -> str | None:
+    """The instruction set that networks use: the best one, or the one that RETRIEVAL_ISA names.
+
+    None where there is none, or not that one.
+    """
+    names = available()
+    wanted = os.environ.get(VARIABLE, names[0] if names else None)
+    return wanted if wanted in names else None
+
+
 def obstacle() -> str | None:
     """Why this process has no compiled network, of whatever shape; None if it has."""
-    if _network is None:
-        return _MISSING
-    asked = os.environ.get("RETRIEVAL_ISA", ISA)
-    return None if asked == ISA else f"RETRIEVAL_ISA={asked}"
+    if _compiled is None:
+        return "this installation was built without it"
+    if not available():
+        return "this processor has neither AVX2 nor NEON with dot products"
+    return None if chosen() else f"{VARIABLE}={os.environ[VARIABLE]}"
 
 
 def supports(config: ModernBertConfig, places: Mapping[str, TensorPlace]) -> bool:
-    """Whether there is a compiled network for this processor and a network of this shape."""
-    if obstacle() is not None:
-        return False
+    """Whether the compiled network can be one of this shape."""
     if config.norm_bias or config.attention_bias or config.mlp_bias:
         return False
     wide = config.hidden_size % 64 == 0 and config.intermediate_size % 64 == 0
@@ -150,8 +167,7 @@ class _Rotation:
     """Cosines and sines of rotary positions; the tables grow with the longest text."""
 
     def __init__(self, theta: float, dim: int) -> None:
-        steps = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
-        self._frequencies = np.float32(1) / np.float32(theta) ** steps
+        self._frequencies = (theta ** -(np.arange(0, dim, 2) / dim)).astype(np.float32)
         self._tables = self._made(_FIRST_ANGLES)
 
     def __call__(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -162,8 +178,10 @@ class _Rotation:
         return tables[0][:length], tables[1][:length]
 
     def _made(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        # Rounded to f32 last: numpy's own f32 functions differ from processor to processor.
         angles = np.arange(length, dtype=np.float32)[:, None] * self._frequencies
-        return np.cos(angles), np.sin(angles)
+        exact = angles.astype(np.float64)
+        return np.cos(exact).astype(np.float32), np.sin(exact).astype(np.float32)
 
 
 def _misfit(file: Path, wrong: Exception) -> CheckpointError:

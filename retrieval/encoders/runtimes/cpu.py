@@ -209,8 +209,9 @@ def _network(
     dense_window: int | None,
 ) -> Network:
     """The compiled network where this processor and the model's shape allow it, else the graph."""
-    if compiled.supports(config, places):
-        return compiled.CompiledNetwork(folder, config, places, dense_window)
+    isa = compiled.chosen()
+    if isa is not None and compiled.supports(config, places):
+        return compiled.CompiledNetwork(folder, config, places, dense_window, isa)
     return OnnxNetwork(folder)
 
 

@@ -15,6 +15,9 @@ VARIABLE = "RETRIEVAL_ISA"
 KNOWN = ("avx512", "avx2", "neon", "portable", reference.ISA)
 """Every instruction set that there are kernels for, on one processor or another."""
 
+_OF_ENCODER = {"avxvnni": "avx2", "i8mm": "neon"}
+"""What RETRIEVAL_ISA may name for the encoder's sake, and what the kernels then use."""
+
 _NO_NATIVE = (
     "late interaction runs on numpy, many times slower than it could: this installation has no "
     "compiled kernels (reinstall where there is a C compiler, or set RETRIEVAL_ISA=numpy)"
@@ -36,6 +39,7 @@ def chosen() -> ModuleType:
         if names == [reference.ISA]:
             logging.getLogger(__name__).warning(_NO_NATIVE)
         wanted = names[0]
+    wanted = _OF_ENCODER.get(wanted, wanted)
     if wanted not in names:
         raise InputError(
             f"{VARIABLE}={wanted!r} cannot be used here; set one of {', '.join(names)}, or nothing"

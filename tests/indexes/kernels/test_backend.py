@@ -46,6 +46,15 @@ def test_the_variable_chooses(isa: str) -> None:
     assert (found.stdout, found.stderr) == (f"[4 3] [4] {isa}\n", "")
 
 
+@pytest.mark.parametrize(("named", "used"), [("avxvnni", "avx2"), ("i8mm", "neon")])
+def test_what_only_the_encoder_has_kernels_for_names_the_set_below_it(
+    named: str, used: str
+) -> None:
+    if used not in ISAS:
+        pytest.skip(f"no {used} here")
+    assert run(CALL, RETRIEVAL_ISA=named).stdout == f"[4 3] [4] {used}\n"
+
+
 def test_an_instruction_set_that_is_not_here_is_one_clear_error() -> None:
     code = (
         "from retrieval.errors import InputError; from retrieval.indexes import kernels\n"

@@ -4,8 +4,8 @@
  *   cd native
  *   CC="aarch64-linux-gnu-gcc -std=gnu11 -O3 -ffp-contract=off -static"
  *   $CC -c -march=armv8.2-a+dotprod neon.c -o /tmp/neon.o
- *   $CC -DHAVE_NEON -I. tests/compare.c dispatch.c portable.c /tmp/neon.o -o /tmp/compare
- *   qemu-aarch64 -cpu max /tmp/compare
+ *   $CC -DHAVE_NEON -I. tests/kernels.c dispatch.c portable.c /tmp/neon.o -o /tmp/kernels
+ *   qemu-aarch64 -cpu max /tmp/kernels
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 @final
 class _Network: ...
 
+def available() -> list[str]: ...
 def network(
+    isa: str,
     sizes: tuple[int, int, int, int, int, int, int, int, int, int, int],
     epsilon: float,
     local: bytes,
