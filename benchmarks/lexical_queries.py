@@ -79,7 +79,11 @@ def measured(folder: Path, work: Path, most: int) -> dict[str, float]:
     path, encoder = work / collection.name, Cutter()
     found = {}
     exists = path.exists()
-    with Index.open(path, encoder) if exists else Index.create(path, encoder=encoder) as index:
+    with (
+        Index.open(path, encoder=encoder)
+        if exists
+        else Index.create(path, encoder=encoder) as index
+    ):
         index.add(collection.documents)
         with index._using() as snapshot:
             owners = _owners(index)

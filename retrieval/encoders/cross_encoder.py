@@ -131,7 +131,7 @@ def _session(graph: Path) -> Any:
 
 
 def _by_graph(folder: Folder, graph: Path) -> Callable[[Sequence[tuple[str, str]]], Scores]:
-    from retrieval.encoders.tokenization import load_tokenizer, panics_as_errors
+    from retrieval.encoders.tokenization import failures_as_errors, load_tokenizer
 
     session = _session(graph)
     inputs = {one.name for one in session.get_inputs()}
@@ -146,7 +146,7 @@ def _by_graph(folder: Folder, graph: Path) -> Callable[[Sequence[tuple[str, str]
     tokenizer.enable_padding()
 
     def score(pairs: Sequence[tuple[str, str]]) -> Scores:
-        with panics_as_errors():
+        with failures_as_errors():
             encoded = tokenizer.encode_batch(_begun(whole, pairs))
         columns = {
             "input_ids": [one.ids for one in encoded],

@@ -54,12 +54,16 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 @contextmanager
-def panics_as_errors() -> Iterator[None]:
-    """Turn a panic of tokenizers, which is no Exception, into an error that says what to do."""
+def failures_as_errors() -> Iterator[None]:
+    """Turn what tokenizers raises into an error that says what to do.
+
+    That is a plain Exception (a text needs the unknown token, and there is none), or of a panic
+    what is no Exception.
+    """
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
         said = (str(error).splitlines() or ["no reason"])[0]
         raise EncoderError(
@@ -98,14 +102,14 @@ def clean(text: str) -> str:
 
 def encode(tokenizer: Tokenizer, text: str) -> Encoding:
     """A text's tokens without special ones; lone surrogates count as unknown characters."""
-    with panics_as_errors():
+    with failures_as_errors():
         return tokenizer.encode(clean(text), add_special_tokens=False)
 
 
 def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """The ids of the tokens of each text, without special ones."""
     clean_texts = [clean(text) for text in texts]
-    with panics_as_errors():
+    with failures_as_errors():
         encodings = tokenizer.encode_batch_fast(clean_texts, add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
 
@@ -113,8 +117,9 @@ def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
 def special_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The ids that the tokenizer puts before and after every text."""
     for probe in _PROBES:
-        content = tokenizer.encode(probe, add_special_tokens=False).ids
-        whole = tokenizer.encode(probe, add_special_tokens=True).ids
+        with failures_as_errors():
+            content = tokenizer.encode(probe, add_special_tokens=False).ids
+            whole = tokenizer.encode(probe, add_special_tokens=True).ids
         for at in range(len(whole) - len(content) + 1) if content else ():
             if whole[at : at + len(content)] == content:
                 return tuple(whole[:at]), tuple(whole[at + len(content) :])

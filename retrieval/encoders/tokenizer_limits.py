@@ -23,14 +23,16 @@ _REPEATS = {codes.MAX_REPEAT, codes.MIN_REPEAT}
 
 
 def check_tokenizer(data: bytes) -> None:
-    """Refuse a tokenizer.json that asks for too much.
+    """Refuse a tokenizer.json that asks for too much, or whose merges make what is no token.
 
     Raises:
         ValueError: which rule it is.
     """
-    if b'"Regex"' not in data and b'"Replace"' not in data:  # most have neither, and are long
+    # Most have none of these, and are long.
+    if not any(word in data for word in (b'"Regex"', b'"Replace"', b'"merges"')):
         return
     contents = json.loads(data)
+    _check_merges(contents.get("model"))
     # The vocabulary holds no rules.
     rules = [contents.get(name) for name in ("normalizer", "pre_tokenizer")]
     for rule in _objects(rules):
@@ -48,6 +50,33 @@ def check_tokenizer(data: bytes) -> None:
         raise ValueError(
             f"its rules may lengthen a text {growth:,.0f} times, and {MAX_GROWTH} is the limit"
         )
+
+
+def _check_merges(model: Any) -> None:
+    """Refuse merges of byte pair encoding whose parts or result are not in the vocabulary.
+
+    The library panics at some, which writes lines of its own to standard error.
+    """
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+        return  # another kind, or the library says what is wrong with it
+    vocabulary, merges = model["vocab"], model.get("merges")
+    prefix = model.get("continuing_subword_prefix") or ""
+    for merge in merges if isinstance(merges, list) else ():
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if not (isinstance(parts, list) and [type(part) for part in parts] == [str, str]):
+            continue
+        first, second = parts
+        for token in (first, second, first + second.removeprefix(prefix)):
+            if token not in vocabulary:
+                raise ValueError(
+                    f"it merges {first[:40]!r} and {second[:40]!r}, and {token[:80]!r} is not in "
+                    "its vocabulary"
+                )
+        if not second.startswith(prefix):
+            raise ValueError(
+                f"it merges {first[:40]!r} with {second[:40]!r}, which does not go on a word: that "
+                f"would begin with {prefix[:40]!r}"
+            )
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -12,9 +12,16 @@ from retrieval.index import vectors
 from retrieval.index.vectors import VectorSegment
 from retrieval.indexes import LexicalIndex
 from retrieval.store import SegmentRecord, Store
-from retrieval.store.files import check_sizes
+from retrieval.store.files import FileIdentity, check_contents, check_sizes
 
 LEXICAL = "lexical"
+
+CHECKED_BYTES = 64 << 20
+"""So much of a lexical index is held against its checksums when it is opened.
+
+tantivy trusts its files: of damaged ones it makes other rankings, or panics, which writes lines of
+its own to standard error. Indexes of up to some 200 thousand passages are smaller.
+"""
 
 _Segment = TypeVar("_Segment", VectorSegment, LexicalIndex)
 
@@ -39,6 +46,7 @@ class OpenedSegments:
         self._lock = threading.Lock()
         self._vectors: WeakValueDictionary[str, Opened[VectorSegment]] = WeakValueDictionary()
         self._lexical: WeakValueDictionary[str, Opened[LexicalIndex]] = WeakValueDictionary()
+        self._whole: set[FileIdentity] = set()  # files of the lexical index that was opened last
 
     def vectors(self, store: Store, record: SegmentRecord) -> Opened[VectorSegment]:
         """The vector segment of this record.
@@ -52,7 +60,12 @@ class OpenedSegments:
     def lexical(self, store: Store, record: SegmentRecord) -> Opened[LexicalIndex]:
         """The lexical index of this record; raises as `vectors` does."""
         folder = store.segment_folder(record.name)
-        return self._take(self._lexical, store, record, lambda: LexicalIndex.open(folder))
+
+        def checked() -> LexicalIndex:
+            self._whole = check_contents(folder, record, most=CHECKED_BYTES, known=self._whole)
+            return LexicalIndex.open(folder)
+
+        return self._take(self._lexical, store, record, checked)
 
     def put(self, record: SegmentRecord, segment: VectorSegment) -> Opened[VectorSegment]:
         """Offer a segment that was written, opened and sealed just now."""

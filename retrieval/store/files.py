@@ -8,8 +8,8 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 
@@ -26,6 +26,10 @@ class FileRecord:
 
     size: int
     digest: str
+
+
+FileIdentity = tuple[int, int, FileRecord]
+"""Device and inode of a file, which hard links share, and what it was when it was committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,33 @@ def check_sizes(folder: Path, segment: SegmentRecord) -> None:
             raise IndexCorrupted(
                 f"{folder / name} is damaged: {size} bytes instead of {record.size}; {_CURE}"
             )
+
+
+def check_contents(
+    folder: Path, segment: SegmentRecord, *, most: int, known: Container[FileIdentity] = ()
+) -> set[FileIdentity]:
+    """Raise IndexCorrupted for a file that is altered, before a library that trusts it reads it.
+
+    Args:
+        folder: the segment's.
+        most: bytes of all that are read, the smallest files first: opening has to stay cheap.
+        known: files that were found to be whole before.
+
+    Returns:
+        Those that are known to be whole.
+    """
+    whole: set[FileIdentity] = set()
+    for name, record in sorted(segment.files.items(), key=lambda one: (one[1].size, one[0])):
+        status = (folder / name).stat()
+        identity = (status.st_dev, status.st_ino, record)
+        if identity not in known:
+            most -= record.size
+            if most < 0:
+                break
+            for line in damage(folder, replace(segment, files={name: record}), missing=False):
+                raise IndexCorrupted(line)
+        whole.add(identity)
+    return whole
 
 
 def damage(folder: Path, segment: SegmentRecord, *, missing: bool = True) -> Iterator[str]:

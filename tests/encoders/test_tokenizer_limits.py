@@ -85,6 +85,50 @@ def test_a_panic_of_the_library_is_one_line(
     capfd.readouterr()
 
 
+def bpe(vocab: dict[str, int], merges: list[Any], prefix: str | None = None) -> dict[str, Any]:
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": prefix,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "vocab": vocab,
+        "merges": merges,
+    }
+
+
+WHOLE = {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4}
+
+
+@pytest.mark.parametrize("merges", [[["a", "b"], ["ab", "c"]], ["a b", "ab c"]])
+@pytest.mark.parametrize("lost", ["abc", "ab", "a", "c"])
+def test_merges_of_what_is_no_token_are_refused_before_the_library_panics(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lost: str, merges: list[Any]
+) -> None:
+    assert encode(load_tokenizer(written(tmp_path, model=bpe(WHOLE, merges))), "abc").ids
+    vocab = {token: id for token, id in WHOLE.items() if token != lost}
+    with pytest.raises(CheckpointError, match=f"'{lost}' is not in its vocabulary"):
+        load_tokenizer(written(tmp_path, model=bpe(vocab, merges)))
+    with pytest.raises(CheckpointError, match="does not go on a word"):
+        load_tokenizer(written(tmp_path, model=bpe(WHOLE, merges, prefix="##")))
+    going_on = {"a": 0, "##b": 1, "ab": 2}
+    whole = load_tokenizer(written(tmp_path, model=bpe(going_on, [["a", "##b"]], prefix="##")))
+    assert encode(whole, "ab").ids == [2]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_text_that_needs_a_token_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    model = {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"a": 0}}
+    model |= {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+    tokenizer = load_tokenizer(written(tmp_path, model=model))
+    assert encode(tokenizer, "a").ids == [0]
+    for call in (lambda: encode(tokenizer, "b"), lambda: encode_batch(tokenizer, ["b"])):
+        with pytest.raises(EncoderError, match=r"cannot read a text \(.*\[UNK\]"):
+            call()
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"Regex":' * 200_000])
 def test_brackets_without_end_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "tokenizer.json").write_text(text)

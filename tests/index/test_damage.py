@@ -8,14 +8,16 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, StorageError
-from retrieval.index import Index
-from retrieval.store import FORMAT_VERSION
+from retrieval.index import Index, segments
+from retrieval.index.segments import LEXICAL, OpenedSegments
+from retrieval.store import FORMAT_VERSION, Store
 from retrieval.types import RETRIEVERS
 
 from .damaging import (
@@ -72,6 +74,44 @@ def test_a_damaged_segment_is_named(
                 assert damage is flip, name  # a size that is wrong is seen at opening
             shutil.rmtree(copy)
     assert observe(good) == expected
+
+
+@pytest.mark.parametrize("file", ["fast", "term", "idx", "pos", "fieldnorm", "store", "json"])
+def test_tantivy_never_sees_a_file_that_is_not_what_it_was(
+    good: Path, tmp_path: Path, file: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(7)
+    (lexical,) = good.glob("segments/*-lexical")
+    for name in [path.relative_to(good) for path in lexical.glob(f"*.{file}")]:
+        for attempt in range(12):
+            copy = shutil.copytree(good, tmp_path / f"{name.stem}-{attempt}")
+            flip(copy / name, rng)
+            with pytest.raises(IndexCorrupted, match="its checksum is not that of the commit"):
+                observe(copy)
+            shutil.rmtree(copy)
+    assert capfd.readouterr().err == ""  # where tantivy panics, it says so there
+
+
+def test_a_file_that_was_found_whole_is_not_read_again(copy: Path) -> None:
+    kept = OpenedSegments()
+    with closing(Store(copy)) as store:
+        (record,) = store.of_kind(LEXICAL)
+        held = kept.lexical(store, record)
+        for file in (copy / "segments" / record.name).iterdir():
+            flip(file, random.Random(3)) if file.suffix == ".idx" else None
+        later = replace(record, passages=record.passages + 1)  # the next generation, of these files
+        assert kept.lexical(store, later) is not held
+        with pytest.raises(IndexCorrupted, match="checksum"):
+            OpenedSegments().lexical(store, record)
+
+
+def test_large_files_of_the_lexical_index_are_not_read_to_be_opened(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "CHECKED_BYTES", 0)
+    flip(next(copy.glob("segments/*-lexical/*.pos")), random.Random(1))
+    with Index.open(copy, encoder=FakeEncoder()) as index:
+        assert any("checksum" in line for line in index.verify())
 
 
 def test_a_flipped_bit_of_the_database_is_found_or_harmless(good: Path, tmp_path: Path) -> None:

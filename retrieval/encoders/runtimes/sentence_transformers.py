@@ -18,7 +18,7 @@ from retrieval.encoders.checkpoints import Folder, Format
 from retrieval.encoders.dynamic_batching import DynamicBatching, at_once, weakly
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
-from retrieval.encoders.tokenization import clean, leading, panics_as_errors
+from retrieval.encoders.tokenization import clean, failures_as_errors, leading
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.files.regular import open_regular
 from retrieval.ragged import offsets_of, rows_of
@@ -108,7 +108,7 @@ class SentenceTransformersEncoder(Runtime):
 
     def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Tokens of each text, special ones included; at least 1."""
-        with panics_as_errors():
+        with failures_as_errors():
             encodings = self._tokenizer.encode_batch_fast(texts)
         return np.array([max(1, len(encoding.ids)) for encoding in encodings], np.int64)
 

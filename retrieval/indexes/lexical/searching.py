@@ -260,6 +260,8 @@ class LexicalIndex:
         """The first `limit` passages of tantivy's ranking: ids i64, stable scores f32."""
         hits = self._searcher.search(query, limit=limit, count=False).hits
         ids = self._searcher.fast_field_values("id", [address for _, address in hits])
+        if None in ids:
+            raise ValueError("a passage has no number")
         scores = np.array([score for score, _ in hits], dtype=np.float32)
         return np.array(ids, dtype=np.int64), _stable(scores)
 

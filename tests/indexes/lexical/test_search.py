@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import InputError
 from retrieval.indexes import FIELD_WEIGHTS, FIELDS, LexicalIndex, write_lexical
-from retrieval.indexes.lexical import searching
+from retrieval.indexes.lexical import searching, statistics
 
 from .made import WORDS, build, fields, matches
 
@@ -239,6 +239,23 @@ def test_endless_queries_are_bounded_to_the_rarest_terms(tmp_path: Path) -> None
     ids, _ = index.search(query, 1)
     assert ids.tolist() == [900]
     assert matches(index, "unique " + "x" * 10_000_000) == [900]
+
+
+def test_words_that_are_everywhere_do_not_drown_the_ones_that_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = [f"ko{letter}o" for letter in "bcdfghjklmnprstvwxz"]
+    docs = {
+        i: ("", " ".join(word for at, word in enumerate(common) if (i * 7 + at * 5) % 11 < 6))
+        for i in range(120)
+    }
+    docs[120] = ("", "zabra quixa " + " ".join(["tir", "muv", "pog"] * 8))
+    index = build(tmp_path, docs)
+    query = " ".join([*common, "zabra"])
+    assert index.search(query, 1)[0].tolist() == [120]
+    assert index.search(" ".join([*common[:8], "zabra"]), 1)[0].tolist() != [120]  # a short one
+    monkeypatch.setattr(statistics, "_FEW_TERMS", 1000)
+    assert index.search(query, 1)[0].tolist() != [120]
 
 
 def test_k_must_be_positive(tmp_path: Path) -> None:
