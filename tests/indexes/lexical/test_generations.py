@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, InputError, StorageError
 from retrieval.indexes import FIELDS, LexicalIndex, write_lexical
-from retrieval.indexes.lexical import searching
 
 from .made import WORDS, build, matches
 
@@ -191,9 +191,9 @@ def test_a_lock_that_comes_while_a_copy_of_links_is_removed(
             raise OSError(errno.ENOTEMPTY, "a lock has come")
         remove(folder, ignore_errors=ignore_errors)
 
-    monkeypatch.setattr(searching.tempfile, "tempdir", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(searching.os, "access", lambda folder, mode: False)
-    monkeypatch.setattr(searching.shutil, "rmtree", removed)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(os, "access", lambda folder, mode: False)
+    monkeypatch.setattr(shutil, "rmtree", removed)
     opened = LexicalIndex.open(tmp_path / "index")
     assert matches(opened, "kax") == [3]
     assert len(refused) == 2 and not list((tmp_path / "elsewhere").iterdir())
