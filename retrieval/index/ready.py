@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -79,6 +79,8 @@ def of_each(
         )
     if embeddings is None:
         return (Ready(own) for own in spans)
+    if not documents and isinstance(embeddings, Sized) and not len(embeddings):
+        return iter(())  # of none there are none, whatever vectors the index keeps
     counts = [1 if own is None else len(own) for own in spans]
     if not isinstance(embeddings, Embeddings) and any(row is None for row in _rows(embeddings)):
         made = _some(list(_rows(embeddings)), counts, settings)

@@ -148,6 +148,9 @@ def test_documents_without_vectors_are_found_by_their_words(
         some: Any = [[1, 0], None, [0, 1]] if dims == (2, None) else [None] * 3
         assert index.add([FOX, DOG, CAT], embeddings=some) == 3
         assert index.add([FOX, DOG, CAT], embeddings=some) == 0
+        assert index.add([], embeddings=[]) == 0
+        with pytest.raises(InputError):
+            index.add([], embeddings=np.ones((1, 2)))
         index.add([Document("more", "More of a lazy fox.")], embeddings=[None])
         for _ in range(2):
             assert ids(index.search("lazy", retriever="lexical"))[0] == DOG.id

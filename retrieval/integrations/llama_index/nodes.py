@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core.schema import (
@@ -32,6 +33,11 @@ def to_store(node: BaseNode) -> types.Document:
         title if isinstance(title, str) else "",
         node_to_metadata_dict(node, remove_text=True),
     )
+
+
+def has_direction(embedding: Sequence[float] | None) -> bool:
+    """Whether an embedding can be compared by cosine: one that is all zeros is as good as none."""
+    return embedding is not None and any(embedding)
 
 
 def as_added(document: types.Document) -> BaseNode:

@@ -15,8 +15,9 @@ from llama_index.core.vector_stores.types import (
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.indexes import Filter
+from retrieval.indexes.filters import as_filter as of_index
 from retrieval.integrations.llama_index.filters import as_filter
-from retrieval.integrations.llama_index.nodes import as_added
+from retrieval.integrations.llama_index.nodes import as_added, has_direction
 from retrieval.integrations.precomputed import is_precomputed
 from retrieval.integrations.returning import search_options
 from retrieval.types import Hybrid
@@ -28,6 +29,7 @@ _LEARNERS = {
 }
 _WORDS = {VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH}
 _BOTH = {VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID}
+_ALONE = {VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR}
 _THRESHOLD = 0.5  # of MMR, as LlamaIndex has it
 
 
@@ -37,39 +39,79 @@ def answered(
     """See `IndexVectorStore.query`."""
     # LlamaIndex's own index asks for no nodes where it means all, of a store that has the texts.
     where = as_filter(query.filters, query.node_ids or None, query.doc_ids)
+    options = dict(kwargs)
+    own = of_index(options.pop("where", None), options.pop("params", None))
+    if own is not None:
+        where = own if where is None else where & own
     if query.mode in _LEARNERS:
         return _learned(index, query, where)
-    options = dict(kwargs)
+    if query.mode in _ALONE and not query.query_str and not has_direction(query.query_embedding):
+        return _listed(index, query, where)
     threshold = options.pop("mmr_threshold", query.mmr_threshold)
+    among = _prefetched(query, options)
     asked = _asked(index, query, threshold) | search_options("document") | options
+    if among is not None:
+        first = index.search(where=where, **asked | {"k": among, "diversity": 0.0})
+        where = as_filter(None, [hit.document_id for hit in first])
     hits = index.search(where=where, **asked)
     similarities = [
-        hit.scores["dense"] if asked["retriever"] == "dense" else hit.relevance for hit in hits
+        hit.scores["dense"] if asked.get("retriever") == "dense" else hit.relevance for hit in hits
     ]
     return _result(index, [hit.document_id for hit in hits], similarities)
 
 
 def _asked(index: Index, query: VectorStoreQuery, threshold: float | None) -> dict[str, Any]:
     """What `Index.search` is asked."""
-    mode, text, vector = query.mode, query.query_str, query.query_embedding
-    k = query.similarity_top_k
-    if mode in _WORDS:
-        top = query.sparse_top_k if mode == VectorStoreQueryMode.SPARSE else None
-        return {"query": _text(query), "k": top or k, "retriever": "lexical"}
+    mode, k = query.mode, query.similarity_top_k
+    if mode not in _LEARNERS | _WORDS | _BOTH | _ALONE:
+        raise InputError(f"query mode {mode!r} is unknown; choose one of VectorStoreQueryMode")
+    vector = query.query_embedding if has_direction(query.query_embedding) else None
+    makes_vectors = not is_precomputed(index.encoder)
+    weights = None
     if mode in _BOTH:
-        asked: dict[str, Any] = {"query": _text(query), "k": query.hybrid_top_k or k}
-        asked |= {"vector": vector, "retriever": "hybrid", "hybrid": _weighted(query.alpha)}
-        if mode == VectorStoreQueryMode.SEMANTIC_HYBRID:
-            asked["reranker"] = index.encoder
-        return asked
-    by_text = vector is None or (text and not is_precomputed(index.encoder))
-    asked = {"k": k, "retriever": "hybrid" if by_text else "dense"}
-    asked |= {"query": _text(query)} if by_text else {"vector": vector}
+        k, weights = query.hybrid_top_k or k, _weighted(query.alpha)
+    elif mode == VectorStoreQueryMode.SPARSE:
+        k = query.sparse_top_k or k
+    asked: dict[str, Any] = {"k": k}
+    if mode in _WORDS or (vector is None and not makes_vectors):
+        asked |= {"query": _text(query), "retriever": "lexical"}
+    elif mode in _BOTH:
+        asked |= {"query": _text(query), "vector": vector, "hybrid": weights}
+    elif vector is None or (query.query_str and makes_vectors):
+        asked |= {"query": _text(query)}
+    else:
+        asked |= {"vector": vector, "retriever": "dense"}
+    if mode == VectorStoreQueryMode.SEMANTIC_HYBRID:
+        asked["reranker"] = index.encoder
     if mode == VectorStoreQueryMode.MMR:
         asked["diversity"] = 1 - (_THRESHOLD if threshold is None else threshold)
-    elif mode != VectorStoreQueryMode.DEFAULT:
-        raise InputError(f"query mode {mode!r} is unknown; choose one of VectorStoreQueryMode")
     return asked
+
+
+def _prefetched(query: VectorStoreQuery, options: dict[str, Any]) -> int | None:
+    """Among how many of the best marginal relevance chooses; None is all that `search` reads.
+
+    `mmr_prefetch_k` and `mmr_prefetch_factor` are what LlamaIndex's own stores call it.
+    """
+    count, factor = options.pop("mmr_prefetch_k", None), options.pop("mmr_prefetch_factor", None)
+    if query.mode != VectorStoreQueryMode.MMR or (count is None and factor is None):
+        return None
+    if count is not None and factor is not None:
+        raise InputError("both mmr_prefetch_k and mmr_prefetch_factor were given; give one of them")
+    return max(
+        query.similarity_top_k, int(factor * query.similarity_top_k if count is None else count)
+    )
+
+
+def _listed(index: Index, query: VectorStoreQuery, where: Filter | None) -> VectorStoreQueryResult:
+    """Nodes that fulfil the filters, where there is nothing to order them by."""
+    if where is None:
+        raise InputError(
+            f"mode {query.mode.value!r} asks by text, by an embedding that is not all zeros or by "
+            "filters, and there are none; give query_str, query_embedding or filters"
+        )
+    nodes = [as_added(one) for one in index.documents(where, limit=query.similarity_top_k)]
+    return VectorStoreQueryResult(nodes=nodes, ids=[node.node_id for node in nodes])
 
 
 def _weighted(alpha: float | None) -> Hybrid | None:

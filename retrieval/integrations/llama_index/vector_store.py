@@ -20,10 +20,10 @@ from llama_index.core.vector_stores.types import (
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.integrations.llama_index.filters import SOURCE, as_filter
-from retrieval.integrations.llama_index.nodes import as_added, to_store
+from retrieval.integrations.llama_index.nodes import as_added, has_direction, to_store
 from retrieval.integrations.llama_index.querying import answered
 from retrieval.integrations.precomputed import is_precomputed, new_encoder
-from retrieval.types import Document, Encoder
+from retrieval.types import Encoder
 
 
 class IndexVectorStore(BasePydanticVectorStore):
@@ -118,7 +118,8 @@ class IndexVectorStore(BasePydanticVectorStore):
         """
         documents = list(map(to_store, nodes))
         if self.is_embedding_query:
-            self._index.add(documents, embeddings=[node.embedding for node in nodes])
+            vectors = [node.embedding if has_direction(node.embedding) else None for node in nodes]
+            self._index.add(documents, embeddings=vectors)
         else:
             self._index.add(documents)
         return [document.id for document in documents]
@@ -152,24 +153,28 @@ class IndexVectorStore(BasePydanticVectorStore):
     ) -> list[BaseNode]:
         """The nodes with these ids, in their order, or that fulfil the filters; all for neither.
 
-        Those that are not there are left out.
+        Those that are not there are left out. An embedding that was added comes out as it is kept:
+        of unit length, in 8 bits.
         """
+        where = as_filter(filters, node_ids)
+        found = {one.id: as_added(one) for one in self._index.documents(where)}
+        if self.is_embedding_query:
+            for passage, kept in self._index.vectors(where):
+                if passage.document_id in found and kept.dense is not None and len(kept.dense):
+                    found[passage.document_id].embedding = kept.dense[0].tolist()
         if node_ids is None:
-            return list(map(as_added, self._index.documents(as_filter(filters))))
-        wanted = list(dict.fromkeys(node_ids))
-        if filters is not None:
-            there = set(self._index.ids(as_filter(filters, wanted)))
-            wanted = [id for id in wanted if id in there]
-        found: list[Document | None] = self._index.get_many(wanted)
-        return [as_added(one) for one in found if one is not None]
+            return list(found.values())
+        return [found[id] for id in dict.fromkeys(node_ids) if id in found]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes that answer best; every mode of LlamaIndex is known.
 
         Args:
             query: LlamaIndex's. An embedding alone is answered by cosine, a text by words, by the
-                encoder's vectors where the index has such, and by an embedding beside it.
-            kwargs: `mmr_threshold`; and what else `Index.search` takes.
+                encoder's vectors where the index has such, and by an embedding beside it. Filters
+                or ids alone list what fulfils them, without similarities.
+            kwargs: `mmr_threshold`, `mmr_prefetch_k` or `mmr_prefetch_factor`; and what else
+                `Index.search` takes.
 
         Raises:
             InputError: the mode asks for what the query or the index does not have.

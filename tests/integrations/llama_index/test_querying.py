@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("llama_index.core")
 
 from llama_index.core.indices.query.embedding_utils import get_top_k_embeddings_learner
+from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
+    FilterOperator,
     MetadataFilter,
     MetadataFilters,
     VectorStoreQuery,
@@ -115,10 +117,60 @@ def test_semantic_hybrid_reads_again(tmp_path: Path) -> None:
         assert (store.query(asked).ids or [None])[0] == "a"
 
 
+def test_marginal_relevance_chooses_among_the_best(store: IndexVectorStore) -> None:
+    asked = VectorStoreQuery(
+        query_embedding=[1.0, 0.05, 0.2], similarity_top_k=2, mode=MODES.MMR, mmr_threshold=0.0
+    )
+    assert store.query(asked).ids == ["a", "b"]
+    assert store.query(asked, mmr_prefetch_k=2).ids == ["a", "c"]
+    assert store.query(asked, mmr_prefetch_factor=1).ids == ["a", "c"]
+    assert store.query(asked, mmr_prefetch_factor=1.5).ids == ["a", "b"]
+    with pytest.raises(InputError, match="both mmr_prefetch_k and mmr_prefetch_factor"):
+        store.query(asked, mmr_prefetch_k=2, mmr_prefetch_factor=1)
+
+
+def test_filters_alone_list_what_fulfils_them(
+    store: IndexVectorStore, own: IndexVectorStore
+) -> None:
+    filters = MetadataFilters(
+        filters=[MetadataFilter(key="name", value="ock", operator=FilterOperator.TEXT_MATCH)]
+    )
+    for one in (store, own):
+        found = one.query(VectorStoreQuery(filters=filters, similarity_top_k=5))
+        assert found.ids == ["a", "c"] and found.similarities is None
+        assert [node.node_id for node in found.nodes or ()] == found.ids
+        assert one.query(VectorStoreQuery(filters=filters, similarity_top_k=1)).ids == ["a"]
+        assert one.query(VectorStoreQuery(doc_ids=["doc-b"])).ids == ["b"]
+
+
+def test_a_filter_of_the_index_may_stand_beside(store: IndexVectorStore) -> None:
+    asked = VectorStoreQuery(query_embedding=[1.0, 0, 0], similarity_top_k=3)
+    assert store.query(asked, where="year >= 2021").ids == ["a", "b"]
+    assert store.query(asked, where="year > :y", params={"y": 2021}).ids == ["b"]
+    asked.node_ids = ["a", "c"]
+    assert store.query(asked, where={"year": {"$gte": 2021}}).ids == ["a"]
+
+
+def test_an_embedding_of_zeros_is_as_good_as_none(store: IndexVectorStore) -> None:
+    store.add([TextNode(id_="blank", text="Zeros compare with nothing.", embedding=[0.0, 0, 0])])
+    words = VectorStoreQuery(query_str="zeros", mode=MODES.TEXT_SEARCH, similarity_top_k=5)
+    assert store.query(words).ids == ["blank"]
+    asked = VectorStoreQuery(query_embedding=[1.0, 0, 0], similarity_top_k=5)
+    assert set(store.query(asked).ids or ()) == {"a", "b", "c"}
+    for mode in (MODES.DEFAULT, MODES.HYBRID, MODES.MMR):  # what is left are the words
+        asked = VectorStoreQuery(
+            query_str="rotary", query_embedding=[0.0, 0, 0], mode=mode, similarity_top_k=5
+        )
+        assert store.query(asked).ids == ["c"]
+
+
 def test_what_cannot_be_asked(store: IndexVectorStore, own: IndexVectorStore) -> None:
-    for mode in (MODES.TEXT_SEARCH, MODES.HYBRID, MODES.DEFAULT):
+    for mode in (MODES.TEXT_SEARCH, MODES.HYBRID):
         with pytest.raises(InputError, match="asks by text, and there is none; give query_str"):
             store.query(VectorStoreQuery(mode=mode))
+    for mode in (MODES.DEFAULT, MODES.MMR):
+        with pytest.raises(InputError, match="there are none; give query_str, query_embedding or"):
+            store.query(VectorStoreQuery(mode=mode, query_embedding=[0.0, 0, 0]))
     with pytest.raises(InputError, match="asks by an embedding; give query_embedding"):
         store.query(VectorStoreQuery(mode=MODES.SVM))
     with pytest.raises(InputError, match="compares the nodes' own embeddings"):

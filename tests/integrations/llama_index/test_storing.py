@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("llama_index.core")
@@ -30,7 +31,7 @@ from retrieval.errors import (
     InputError,
 )
 from retrieval.integrations.llama_index import IndexVectorStore
-from tests.integrations.llama_index.nodes import nodes
+from tests.integrations.llama_index.nodes import VECTORS, nodes
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +48,25 @@ def test_nodes_come_out_as_they_were_added(store: IndexVectorStore) -> None:
     assert [node.node_id for node in store.get_nodes()] == ["a", "b", "c"]
     assert [node.node_id for node in store.get_nodes(["c", "none", "a", "c"])] == ["c", "a"]
     assert store.index.get("c").title == "Rotary"  # type: ignore[union-attr]
+
+
+def test_embeddings_come_out_as_they_are_kept(
+    store: IndexVectorStore, own: IndexVectorStore, tmp_path: Path
+) -> None:
+    for node in store.get_nodes():
+        given = np.array(VECTORS[node.node_id])
+        assert node.embedding == pytest.approx(given / np.linalg.norm(given), abs=5e-3)
+    assert [one.embedding for one in own.get_nodes()] == [None] * 3
+    copied = IndexVectorStore(tmp_path / "copied", embedding_dim=3)
+    copied.add(store.get_nodes())  # without the model that made them
+    asked = VectorStoreQuery(query_embedding=[1.0, 0.1, 0.0], similarity_top_k=3)
+    assert copied.query(asked).ids == store.query(asked).ids
+    copied.index.close()
+
+
+def test_nothing_is_added(store: IndexVectorStore, own: IndexVectorStore) -> None:
+    for one in (store, own):
+        assert one.add([]) == [] and len(one.get_nodes()) == 3
 
 
 def test_every_kind_of_node(store: IndexVectorStore) -> None:
