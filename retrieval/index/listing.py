@@ -70,6 +70,16 @@ class Listing(ABC):
                 return []
             return [passage_of(r, document) for r in snapshot.store.passages_of(document.number)]
 
+    def file_hash(self, path: str) -> str | None:
+        """SHA-256 of the bytes of a file as it was indexed, in hexadecimal; None if it was not.
+
+        Args:
+            path: relative to the folder that the index lies in, as documents have it.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            source = snapshot.store.source(path)
+        return None if source is None else source.hash
+
     def ids(
         self,
         where: Where | None = None,

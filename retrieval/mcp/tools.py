@@ -204,23 +204,14 @@ class Tools:
 
     def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Passages that are like those around a line."""
-        from retrieval.service.lookup import find_document, query_like
-        from retrieval.service.searching import SearchOptions, search
+        from retrieval.service.lookup import find_document, related
 
         values = checked(_RELATED, given)
         kept, notes = self._ready(call)
         with kept.using() as index:
             document = find_document(index, values["path"])
-            query = query_like(document, values["line"])
-            # The place itself may be two passages, one of whose copies stands elsewhere.
-            found = search(index, query, SearchOptions(k=values["k"] + 3)).hits
-        hits = [
-            hit
-            for hit in found
-            if hit.document_id != document.id
-            or not hit.start_line <= values["line"] <= hit.end_line
-        ]
-        return hits_result(hits[: values["k"]], values["max_lines"], notes)
+            hits = related(index, document, values["line"], values["k"])
+        return hits_result(hits, values["max_lines"], notes)
 
     def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Lines of a document."""

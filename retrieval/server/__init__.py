@@ -9,7 +9,7 @@ problems     errors as RFC 9457 says them
 indexes      the indexes by name
 following    indexes that follow their files
 endpoints    the table of all that programs may ask
-searching, documents, models, text_embeddings, vector_stores    what the routes do
+searching, documents, viewing, models, text_embeddings, vector_stores    what the routes do
 openapi      the description of all that
 metrics      what was done, as Prometheus asks for it
 page         the page, whose files are in static/

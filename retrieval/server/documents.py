@@ -26,7 +26,6 @@ from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument, checked
 from retrieval.service.json_shape import plain_value, status_as_dict
-from retrieval.service.overview import left_out, overview
 from retrieval.types import Document
 
 MOST_DOCUMENTS = 1000
@@ -83,26 +82,6 @@ class Documents:
         def look() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
                 return status_as_dict(index.status())
-
-        return Json(await self._limits.in_thread(request, look))
-
-    async def overview(self, request: Request) -> Response:
-        """What is in an index, by folder, format and language."""
-        query_of(request, ())
-
-        def look() -> dict[str, Any]:
-            with self._indexes.using(request.path_params["name"]) as index:
-                return overview(index)
-
-        return Json(await self._limits.in_thread(request, look))
-
-    async def left_out(self, request: Request) -> Response:
-        """What of the files that an index was given is not read, and why."""
-        query_of(request, ())
-
-        def look() -> dict[str, Any]:
-            with self._indexes.using(request.path_params["name"]) as index:
-                return left_out(index)
 
         return Json(await self._limits.in_thread(request, look))
 

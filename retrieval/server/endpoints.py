@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retrieval.server import documents, models, searching, text_embeddings, vector_stores
+from retrieval.server import documents, models, searching, text_embeddings, vector_stores, viewing
 from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Endpoint
@@ -15,6 +15,7 @@ def endpoints(
     """All that is offered, but for what says how the server does."""
     search = searching.Searching(indexes, limits)
     held = documents.Documents(indexes, limits, read_only=read_only)
+    shown = viewing.Viewing(indexes, limits)
     model = models.Models(indexes, limits, metrics)
     stores = vector_stores.VectorStores(indexes, limits)
     rerank = {"query": "who waits", "documents": ["Writers wait for the lock.", "Readers do not."]}
@@ -37,11 +38,40 @@ def endpoints(
             body=searching.SEARCH,
             example={"query": "who waits", "k": 3},
         ),
-        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
         Endpoint(
-            "GET", f"{at}/overview", "Documents by folder, format and language.", held.overview
+            "GET",
+            f"{at}/view/{{id:path}}",
+            "How a document is shown: its structure, or its colours.",
+            shown.view,
         ),
-        Endpoint("GET", f"{at}/left-out", "Files that are not read, and why.", held.left_out),
+        Endpoint(
+            "GET",
+            f"{at}/pages/{{id:path}}",
+            "A picture of a page of a PDF file.",
+            shown.page,
+            query=viewing.PAGE,
+            example={"page": "1", "width": "300"},
+            answer="image/png",
+        ),
+        Endpoint(
+            "GET",
+            f"{at}/related/{{id:path}}",
+            "Passages elsewhere that are like what stands at a line.",
+            shown.related,
+            query=viewing.RELATED,
+            example={"line": "1"},
+        ),
+        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
+        Endpoint("GET", f"{at}/overview", "Documents by folder and by metadata.", shown.overview),
+        Endpoint("GET", f"{at}/left-out", "Files that are not read, and why.", shown.left_out),
+        Endpoint(
+            "GET",
+            f"{at}/measure",
+            "What approximate search misses; takes seconds.",
+            shown.measure,
+            query=viewing.MEASURE,
+            example={"queries": "2"},
+        ),
         Endpoint(
             "GET",
             f"{at}/documents",

@@ -33,7 +33,7 @@ class Endpoint:
         body: arguments of the JSON object that is sent; None where none is.
         example: such an object, or values for `query`.
         writes: whether it changes the index.
-        answer: JSON Schema's type of what is answered.
+        answer: JSON Schema's type of what is answered; or its media type, if it is no JSON.
         line: arguments of the objects of a body that is lines, in the place of `body`.
         lines: whether the answer can be lines.
     """
@@ -117,7 +117,11 @@ def _operation(one: Endpoint) -> dict[str, Any]:
                 "schema": schema,
             }
         )
-    answers: dict[str, Any] = {"application/json": {"schema": {"type": one.answer}}}
+    answers: dict[str, Any] = (
+        {one.answer: {}}
+        if "/" in one.answer
+        else {"application/json": {"schema": {"type": one.answer}}}
+    )
     if one.lines:
         answers[NDJSON] = {"schema": {"type": "string", "description": "an object a line"}}
     operation: dict[str, Any] = {

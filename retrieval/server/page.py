@@ -1,4 +1,4 @@
-"""The page at `/`: four static files, which ask what programs ask."""
+"""The page at `/`: a few static files, which ask what programs ask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from starlette.routing import Route
 FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("page", "common", "marks", "document", "overview")
+    },
     "/page.svg": ("page.svg", "image/svg+xml"),
 }
 """By path: the file in `static/`, and its type."""

@@ -18,5 +18,6 @@ snippet     the lines of a passage that answer the query
 printable   text that is safe to show
 json_shape  hits, reports and facts as plain values
 machine     what this machine would run each part on, and why
+viewing/    a document's structure, colours and pages, for a page that shows it
 exporting/  passages and vectors written for another system
 """

@@ -13,7 +13,7 @@ from retrieval.types import NO_CONTEXT
 
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
-    from retrieval.index import IndexStatus, Listed
+    from retrieval.index import IndexStatus, Listed, MeasureReport
     from retrieval.service.places import Found
     from retrieval.service.preview import Preview
     from retrieval.sync import SyncReport
@@ -75,6 +75,13 @@ def status_as_dict(
     """
     facts: dict[str, Any] = {} if status is None else plain_value(status)
     return facts if problems is None else facts | {"problems": list(problems)}
+
+
+def measured_as_dict(report: MeasureReport) -> dict[str, Any]:
+    """What approximation costs, without what was found."""
+    facts: dict[str, Any] = plain_value(report)
+    del facts["found"]
+    return facts
 
 
 def report_as_dict(

@@ -14,7 +14,7 @@ from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
 from retrieval.sync.settings import settings_of
-from retrieval.types import Document, Place
+from retrieval.types import Document, Hit, Place
 
 CONTEXT_LINES = 12
 """Lines around a line that say what it is about."""
@@ -233,6 +233,24 @@ def _entries(text: str, outline: Outline) -> list[OutlineEntry]:
         )
         found.append((begins, entry))
     return [entry for _, entry in sorted(found, key=lambda one: one[0])]
+
+
+def related(index: Index, document: Document, line: int, k: int) -> list[Hit]:
+    """Passages that are like what stands around a line, without those that stand there.
+
+    Raises:
+        InputError: as `query_like`.
+    """
+    from retrieval.service.searching import SearchOptions, search
+
+    # The place itself may be two passages, one of whose copies stands elsewhere.
+    found = search(index, query_like(document, line), SearchOptions(k=k + 3)).hits
+    others = [
+        hit
+        for hit in found
+        if hit.document_id != document.id or not hit.start_line <= line <= hit.end_line
+    ]
+    return others[:k]
 
 
 def query_like(document: Document, line: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from retrieval.index import Index
@@ -15,11 +15,19 @@ MOST_ROWS = 100
 MOST_LEFT_OUT = 500
 
 KEYS = ("format", "language", "role")
-"""Of the metadata: what documents are grouped by, beside their folders."""
+"""Of the metadata of files: what documents are grouped by, beside their folders."""
+
+_OF_FILES = frozenset({*KEYS, "path", "extension", "title", "id"})
+MOST_KEYS = 8
+MOST_VALUES = 30
+"""Of a key that documents are grouped by: one of more tells them apart, and groups none."""
 
 
 def overview(index: Index) -> dict[str, Any]:
-    """How many documents there are by folder and by each of `KEYS`, and what `status` tells."""
+    """How many documents there are by folder, by `KEYS`, and by `others`; and what `status` tells.
+
+    `others` are further keys whose values are a few texts.
+    """
     paths = {str(path): count for path, count in index.values("path")}
     return {
         "documents": len(index),
@@ -29,7 +37,23 @@ def overview(index: Index) -> dict[str, Any]:
             key: [{"value": value, "documents": count} for value, count in index.values(key)]
             for key in KEYS
         },
+        "others": {
+            key: [{"value": value, "documents": count} for value, count in values]
+            for key, values in _others(index)
+        },
     }
+
+
+def _others(index: Index) -> Iterator[tuple[str, list[tuple[Any, int]]]]:
+    keys = [
+        key
+        for key, types in index.metadata_keys().items()
+        if key not in _OF_FILES and types.keys() <= {"text", "list"}
+    ]
+    for key in keys[:MOST_KEYS]:
+        values = index.values(key)
+        if 1 < len(values) <= MOST_VALUES and all(isinstance(value, str) for value, _ in values):
+            yield key, values
 
 
 def by_folder(paths: Mapping[str, int]) -> Counter[str]:

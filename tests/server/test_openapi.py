@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from retrieval import Index
 from retrieval.server.endpoints import endpoints
 from retrieval.server.indexes import Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.requests import Limits
+from retrieval.service.updating import update
 from tests.server.conftest import Client, Serve
+
+FILES = Path(__file__).parents[1] / "documents" / "pdf" / "files"
+PDF = "libreoffice.pdf"
 
 
 def within(value: Any, key: str) -> Iterator[Any]:
@@ -45,7 +52,10 @@ def test_the_description_is_whole(client: Client) -> None:
             assert operation["responses"]
 
 
-def test_every_endpoint_is_described_and_its_example_works(client: Client) -> None:
+def test_every_endpoint_is_described_and_its_example_works(client: Client, tmp_path: Path) -> None:
+    shutil.copy(FILES / PDF, tmp_path)
+    with Index.open(client.folder / "notes") as index:
+        update(index, [tmp_path / PDF])
     said = client.get("/openapi.json").json["paths"]
     indexes, limits = Indexes([client.folder / "notes"]), Limits()
     table = endpoints(indexes, limits, Metrics(indexes, limits), read_only=False)
@@ -53,7 +63,8 @@ def test_every_endpoint_is_described_and_its_example_works(client: Client) -> No
     for one in table:
         path = one.path.replace(":path", "")
         assert one.method.lower() in said[path]
-        asked = path.replace("{name}", "notes").replace("{id}", quote("odd/ä?#%2F", safe=""))
+        id = PDF if "/pages/" in path else "odd/ä?#%2F"
+        asked = path.replace("{name}", "notes").replace("{id}", quote(id, safe=""))
         if one.query and one.example:
             asked += "?" + urlencode(one.example)
         body = None if one.body is None else dict(one.example)

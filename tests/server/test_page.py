@@ -23,7 +23,8 @@ from tests.server.conftest import Client, Serve
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 in_chromium = pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="needs Chromium and its driver")
-MOST_BYTES = 60_000
+PDF = Path(__file__).parents[1] / "documents" / "pdf" / "files" / "libreoffice.pdf"
+MOST_BYTES = 150_000
 
 
 def source(name: str) -> str:
@@ -58,7 +59,8 @@ def test_the_page_has_nothing_inline_and_nothing_of_another_host() -> None:
             flags=re.MULTILINE,
         )
     unsafe = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function"
-    assert not re.search(unsafe, source("page.js"))
+    for name, kind in FILES.values():
+        assert kind != "text/javascript" or not re.search(unsafe, source(name))
 
 
 @pytest.fixture
@@ -232,7 +234,7 @@ def test_the_index_is_shown_and_filters_by_what_is_in_it(
     run = browser.execute_script
     until(lambda: run("return document.querySelectorAll('.hit').length"))
     browser.find_element("id", "about").click()
-    until(lambda: run("return document.querySelectorAll('#overview details').length"))
+    until(lambda: run("return document.querySelectorAll('#overview details').length") == 2)
     shown = run("return document.getElementById('overview').textContent")
     for part in ("5 documents", "markdown", "python", "files/<i>", "binary1", "<b>.bin"):
         assert part in shown, part
@@ -252,6 +254,105 @@ def test_the_index_is_shown_and_filters_by_what_is_in_it(
     assert browser.get_log("browser") == []
 
 
+def opened(browser: Any, client: Client, query: str, name: str) -> None:
+    """Search, and open the hit of a document."""
+    browser.get(f"http://localhost:{client.port}/?q={query}")
+    run = browser.execute_script
+    until(lambda: run("return document.querySelectorAll('.hit').length"))
+    until(lambda: run("return document.querySelectorAll('.chip').length"))
+    script = (
+        "[...document.querySelectorAll('.hit')].find(e => e.textContent.includes('%s')).click()"
+    )
+    run(script % name)
+    until(lambda: not run("return document.getElementById('document').hidden"))
+
+
+@pytest.mark.slow
+@in_chromium
+def test_documents_are_shown_as_what_they_are(client: Client, browser: Any, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "zebra.md").write_text(
+        "# Zebras\n\n" + "Filler.\n\n" * 60 + "## Grazing\n\n- zebras *graze* <b>here</b> "
+        "<img src=x onerror=\"document.title='hacked'\">\n"
+        "- [a](javascript:document.title='hacked') [b](https://example.org/)\n\n"
+        "```python\ndef zebra(): return 'x'\n```\n"
+    )
+    code = "import os\n\n\ndef zebras():\n    # they graze\n    return 1\n"
+    (files / "zebra.py").write_text(code)
+    shutil.copy(PDF, files / "mill.pdf")
+    with Index.open(client.folder / "notes") as index:
+        update(index, [files])
+    run = browser.execute_script
+
+    def shown(selector: str) -> list[str]:
+        found: list[str] = run(
+            "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)",
+            f"#text {selector}",
+        )
+        return found
+
+    opened(browser, client, "zebras+graze", "zebra.md")
+    until(lambda: shown(".passage"))
+    assert shown("h2") == ["Grazing"]
+    assert {"zebras", "graze"} <= {word.lower() for word in shown(".passage mark")}
+    assert "<b>here</b> <img src=x onerror=" in " ".join(shown("li"))
+    assert shown(":is(b, img, script)") == []
+    assert run("return [...document.querySelectorAll('#text a[href]')].map(e => e.href)") == [
+        "https://example.org/"
+    ]
+    assert shown(".c-keyword")[:1] == ["def"]
+    top = "document.getElementById('passage').getBoundingClientRect().top"
+    assert 0 < run(f"return {top}") < 700  # the place is in view
+    run("document.getElementById('plain').click()")
+    assert shown("h2") == []
+    assert "## Grazing" in run("return document.getElementById('text').textContent")
+
+    opened(browser, client, "zebras+graze", "zebra.py")
+    until(lambda: shown(".c-keyword"))
+    assert "import" in shown(".c-keyword")
+    assert any("zebras" in part for part in shown("#passage mark"))
+    text = run("return document.getElementById('text').textContent")
+    assert text == code
+
+    opened(browser, client, "pumps+water", "mill.pdf")
+    until(lambda: run("return document.querySelector('#text img')?.naturalWidth"))
+    assert "page 1" in run("return document.querySelector('.about').textContent")
+    assert run("return document.getElementById('number').textContent") == "1 of 1"
+    browser.find_element("id", "text").send_keys("t")
+    until(lambda: "yearly report" in run("return document.getElementById('text').textContent"))
+    assert browser.title == "retrieval"
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
+@in_chromium
+def test_similar_passages_and_chips_by_keyboard(client: Client, browser: Any) -> None:
+    with Index.open(client.folder / "notes") as index:
+        index.add(
+            [
+                Document(f"z{at}", f"zebras graze in the year {at}", metadata={"herd": herd})
+                for at, herd in enumerate(["north", "north", 'so"uth'])
+            ]
+        )
+    opened(browser, client, "zebras", "z1")
+    run = browser.execute_script
+    chips = "return [...document.querySelectorAll('.chip')].map(e => e.textContent)"
+    assert {"north2", 'so"uth1'} <= set(run(chips))
+    browser.find_element("id", "text").send_keys("s")
+    until(lambda: "passages like z1:1" in run("return document.getElementById('said').textContent"))
+    paths = "return [...document.querySelectorAll('.path')].map(e => e.textContent)"
+    assert not any(path.startswith("z1:") for path in run(paths))
+    chip = "[...document.querySelectorAll('.chip')].find(e => e.textContent.startsWith('so'))"
+    run(f"{chip}.focus()")
+    browser.switch_to.active_element.send_keys(" ")
+    until(lambda: run(paths) == ["z2:1"])
+    assert run("return document.querySelector('.chip').ariaPressed") == "true"
+    run("document.querySelector('.chip').click()")
+    until(lambda: len(run(paths)) > 1)
+    assert browser.get_log("browser") == []
+
+
 @pytest.mark.slow
 @in_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -261,6 +362,9 @@ def test_axe_finds_nothing_serious(client: Client, browser: Any, scheme: str) ->
         pytest.skip("axe-core is not installed; RETRIEVAL_TEST_AXE names its axe.min.js")
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    shutil.copy(PDF, client.folder / "mill.pdf")
+    with Index.open(client.folder / "notes") as index:
+        update(index, [client.folder / "mill.pdf"])
     browser.get(f"http://localhost:{client.port}/?q=waits")
     run = browser.execute_script
     until(lambda: run("return document.querySelectorAll('.hit mark').length"))
@@ -271,9 +375,10 @@ def test_axe_finds_nothing_serious(client: Client, browser: Any, scheme: str) ->
         return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
 
     assert serious() == []
-    run("document.querySelector('.hit').click()")
-    until(lambda: not run("return document.getElementById('document').hidden"))
-    assert serious() == []
+    for name, kind in (("locks.md", "markdown"), ("lock.py", "code"), ("mill.pdf", "pages")):
+        opened(browser, client, "waits", name)
+        until(lambda kind=kind: run("return document.getElementById('text').className") == kind)
+        assert serious() == [], kind
     run("document.getElementById('about').click()")
     until(lambda: run("return document.querySelectorAll('#overview table').length"))
     assert serious() == []

@@ -50,7 +50,7 @@ def measure(
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import measured
     from retrieval.index import Index
-    from retrieval.service.json_shape import plain_value
+    from retrieval.service.json_shape import measured_as_dict
     from retrieval.service.location import index_to_read
 
     if qrels is not None and (queries is None or queries.suffix != ".jsonl"):
@@ -78,9 +78,7 @@ def measure(
         found = judge(report, list(texts), judged, [MEASURE])
         values = {name: values_of[MEASURE] for name, values_of in found.items()}
     if as_json:
-        facts = plain_value(report)
-        del facts["found"]
-        print_json(facts | {"ndcg_at_10": values})
+        print_json(measured_as_dict(report) | {"ndcg_at_10": values})
         return
     sys.stdout.write(measured(report, values))
 

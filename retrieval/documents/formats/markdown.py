@@ -69,6 +69,12 @@ def title(text: str, found: Outline | None = None) -> str:
     return heading_title(outline(text) if found is None else found)
 
 
+def front_matter_block(text: str) -> str:
+    """The fields that a text begins with, between their two lines of dashes; or ""."""
+    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
+    return front[0] if front else ""
+
+
 def heading_title(found: Outline) -> str:
     """The first heading, if it is of level 1 or no other stands as high, or ""."""
     first = next((section for section in found.sections if section.level), None)

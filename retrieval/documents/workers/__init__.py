@@ -9,6 +9,6 @@ seccomp      the same, by the kernel, under Linux
 """
 
 from retrieval.documents.workers.confinement import is_worker
-from retrieval.documents.workers.pool import ParserEndedError, parse, stop
+from retrieval.documents.workers.pool import ParserEndedError, parse, stop, value
 
-__all__ = ["ParserEndedError", "is_worker", "parse", "stop"]
+__all__ = ["ParserEndedError", "is_worker", "parse", "stop", "value"]

@@ -70,14 +70,14 @@ def confine() -> None:
     seccomp.install()
 
 
-def allow(size: int) -> None:
-    """Allow as much memory and time as a file of so many bytes may take, from now on."""
+def allow(size: int, seconds: float) -> None:
+    """Allow as much memory as a file of so many bytes may take, and so much time, from now on."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        seconds = math.ceil(time.process_time()) + limits.seconds_for(size)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
+        last = math.ceil(time.process_time() + seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (last, hard))
         mapped = _mapped_bytes()
         if mapped is not None:
             _, hard = resource.getrlimit(resource.RLIMIT_AS)

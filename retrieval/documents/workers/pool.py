@@ -74,24 +74,24 @@ class _Worker:
             **own_group,
         )
 
-    def parse(self, request: bytes, data: bytes) -> list[Parsed]:
-        """Have a file parsed.
+    def ask(self, request: bytes, data: bytes, seconds: int) -> list[Any]:
+        """Have a function asked of a file, which may take so many seconds of the processor.
 
         Raises:
             _EndedError: the worker is there no more.
             RetrievalError: what the parser raised.
         """
-        seconds = limits.PATIENCE * limits.seconds_for(len(data))
-        timer = threading.Timer(seconds, self._time_out)
+        timer = threading.Timer(limits.PATIENCE * seconds, self._time_out)
         timer.daemon = True
         timer.start()
         try:
-            return self._parse(request, data)
+            return self._ask(request, data)
         except (OSError, wire.WireError) as error:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=0 if isinstance(error, wire.WireError) else 5)
             self.close()
-            raise self._ended(data, malformed=isinstance(error, wire.WireError)) from None
+            malformed = isinstance(error, wire.WireError)
+            raise self._ended(data, seconds, malformed=malformed) from None
         except _EndedError:
             self.close()
             raise
@@ -103,12 +103,12 @@ class _Worker:
         finally:
             timer.cancel()
 
-    def _parse(self, request: bytes, data: bytes) -> list[Parsed]:
+    def _ask(self, request: bytes, data: bytes) -> list[Any]:
         assert self._process.stdin and self._process.stdout
         wire.write(self._process.stdin, request)
         wire.write(self._process.stdin, data)
         self._process.stdin.flush()
-        documents: list[Parsed] = []
+        found: list[Any] = []
         error: Exception | None = None
         left = limits.ANSWER
         while True:
@@ -119,14 +119,16 @@ class _Worker:
             kind, *rest = wire.loaded(reply)
             match kind, rest:
                 case "parsed", [value]:
-                    documents.append(wire.parsed_of(value))
+                    found.append(wire.parsed_of(value))
+                case "value", [value]:
+                    found.append(value)
                 case "end", [bool(last)]:
                     self.fresh = False
                     if last:
                         self.close()
                     if error:
                         raise error
-                    return documents
+                    return found
                 case "memory", []:
                     error = _EndedError(_too_much_memory(data), again=True)
                 case (("failed" | "ended"), [str(text)]):
@@ -163,11 +165,10 @@ class _Worker:
         self._timed_out = True
         self._process.kill()
 
-    def _ended(self, data: bytes, *, malformed: bool) -> _EndedError:
+    def _ended(self, data: bytes, seconds: int, *, malformed: bool) -> _EndedError:
         """Why the process is there no more."""
         code = self._process.returncode
         if self._timed_out or -code == getattr(signal, "SIGXCPU", None):
-            seconds = limits.seconds_for(len(data))
             return _EndedError(f"its parser ran longer than {seconds} s", again=False)
         if malformed:
             return _EndedError(
@@ -201,18 +202,30 @@ class _Pool:
         self._known = False
 
     def parse(self, parse: Parse, data: bytes, source: Source) -> list[Parsed]:
-        place = place_of_function(parse)
+        seconds = limits.seconds_for(len(data))
+        return self._ask(parse, data, {"source": asdict(source)}, seconds)
+
+    def value(self, function: Callable[..., Any], data: bytes, given: Any, seconds: int) -> Any:
+        (value,) = self._ask(function, data, {"given": given}, seconds)
+        return value
+
+    def _ask(
+        self, function: Callable[..., Any], data: bytes, told: dict[str, Any], seconds: int
+    ) -> list[Any]:
+        place = place_of_function(function)
         if place is None:
             raise InputError(
-                f"{parse!r} cannot run in a worker process; define it at a module's top level"
+                f"{function!r} cannot run in a worker process; define it at a module's top level"
             )
-        request = wire.dumped({"parse": place, "source": asdict(source), "size": len(data)})
+        request = wire.dumped(
+            {"function": place, "size": len(data), "seconds": seconds, **told},
+        )
         with self._free:
             while True:
                 worker = self._take()
                 was_fresh = worker.fresh
                 try:
-                    return worker.parse(request, data)
+                    return worker.ask(request, data, seconds)
                 except _EndedError as error:
                     if was_fresh or not error.again:
                         raise ParserEndedError(str(error)) from None
@@ -272,6 +285,21 @@ def parse(parse: Parse, data: bytes, source: Source) -> list[Parsed]:
         MissingDependency: what the function raised.
     """
     return _pool.parse(parse, data, source)
+
+
+def value(function: Callable[..., Any], data: bytes, *given: Any, seconds: int) -> Any:
+    """What a function gives of bytes, in a worker process: a value of JSON, which is not checked.
+
+    Args:
+        function: called with the bytes and what is given; it stands at a module's top level.
+        data: the bytes.
+        given: values of JSON.
+        seconds: how much of a processor's time it may take.
+
+    Raises:
+        RetrievalError: as `parse`.
+    """
+    return _pool.value(function, data, list(given), seconds)
 
 
 def stop() -> None:

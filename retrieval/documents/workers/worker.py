@@ -6,11 +6,11 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import IO, Any
 
-from retrieval.documents.formats.format import Parse, Parsed, Source
+from retrieval.documents.formats.format import Parsed, Source
 from retrieval.documents.workers import limits, wire
 from retrieval.documents.workers.confinement import allow, confine, most_held
 from retrieval.errors import DocumentError, InputError, MissingDependency
@@ -29,7 +29,7 @@ def main() -> None:
         if payload is None:
             return
         request = wire.loaded(payload)
-        allow(request["size"])
+        allow(request["size"], request["seconds"])
         data = wire.read(requests, sys.maxsize)
         if data is None:
             return
@@ -71,13 +71,17 @@ def _end_with(requests: IO[bytes]) -> None:
 
 
 def _answers(request: Any, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Replies: ["parsed", ...] for each document of a file, or what became of it instead.
+    """Replies: ["parsed", ...] for each document of a file or ["value", ...], or what became of it.
 
     Yields:
         (the kind of a reply, the reply).
     """
     try:
-        made = _function(*request["parse"])(data, Source(**request["source"]))
+        function = _function(*request["function"])
+        if "given" in request:
+            yield "value", wire.dumped(["value", function(data, *request["given"])])
+            return
+        made = function(data, Source(**request["source"]))
         for parsed in [made] if isinstance(made, Parsed) else made:
             yield "parsed", wire.dumped(["parsed", wire.parsed_as_lists(parsed)])
     except BaseException as error:  # of Rust, a panic is no Exception
@@ -99,9 +103,9 @@ def _said(error: BaseException) -> list[str]:
     return ["failed" if usual else "ended", f"{type(error).__name__}: {error}"]
 
 
-def _function(module: str, name: str) -> Parse:
+def _function(module: str, name: str) -> Callable[..., Any]:
     found: Any = import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    function: Parse = found
+    function: Callable[..., Any] = found
     return function

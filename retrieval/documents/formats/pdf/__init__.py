@@ -53,7 +53,7 @@ _XYZ, _FIT_H, _FIT_BH = 1, 3, 7
 
 
 def _parse(data: bytes, source: Source) -> Parsed:
-    document = _opened(data)
+    document = opened(data)
     try:
         pages, problems = _pages(document)
         number = len(document)
@@ -82,7 +82,12 @@ def _parse(data: bytes, source: Source) -> Parsed:
     return Parsed(text, title, metadata, outline, problems=tuple(problems))
 
 
-def _opened(data: bytes) -> Any:
+def opened(data: bytes) -> Any:
+    """PDFium's document, which has pages.
+
+    Raises:
+        DocumentError: it cannot be opened.
+    """
     import pypdfium2
 
     if _MARK not in data[:_HEAD_BYTES]:

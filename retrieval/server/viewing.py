@@ -1,0 +1,118 @@
+"""What the page asks to show a document and an index: structure, pictures of pages, the like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval.errors import DocumentError
+from retrieval.index import Index
+from retrieval.server.answers import Json
+from retrieval.server.indexes import Indexes
+from retrieval.server.problems import Problem
+from retrieval.server.requests import Limits, query_of
+from retrieval.service.arguments import Argument
+from retrieval.service.json_shape import hits_as_dicts, measured_as_dict, plain_value
+from retrieval.service.lookup import related
+from retrieval.service.overview import left_out, overview
+from retrieval.service.viewing import page_picture, view
+from retrieval.types import Document
+
+PAGE = (
+    Argument("page", "integer", "its number", default=1, least=1),
+    Argument("width", "integer", "pixels, at most", default=1000, least=50, most=3000),
+)
+RELATED = (
+    Argument("line", "integer", "the line to find the like of", default=1, least=1),
+    Argument("k", "integer", "how many hits", default=10, least=1, most=100),
+)
+MEASURE = (
+    Argument("queries", "integer", "drawn from the passages", default=20, least=1, most=100),
+)
+
+
+class Viewing:
+    """What the routes do."""
+
+    def __init__(self, indexes: Indexes, limits: Limits) -> None:
+        self._indexes = indexes
+        self._limits = limits
+
+    async def view(self, request: Request) -> Response:
+        """How a document is shown, beside its text."""
+        query_of(request, ())
+
+        def look() -> dict[str, Any]:
+            with self._using(request) as index:
+                shaped: dict[str, Any] = plain_value(view(index, _document(index, request)))
+            return shaped
+
+        return Json(await self._limits.in_thread(request, look))
+
+    async def page(self, request: Request) -> Response:
+        """A picture of a page."""
+        values = query_of(request, PAGE)
+
+        def look() -> bytes:
+            with self._using(request) as index:
+                document = _document(index, request)
+                try:
+                    return page_picture(index, document, values["page"], values["width"])
+                except DocumentError as error:
+                    raise Problem(404, f"{ascii(document.id)[:200]}: {error}") from error
+
+        return Response(await self._limits.in_thread(request, look), media_type="image/png")
+
+    async def related(self, request: Request) -> Response:
+        """Passages elsewhere that are like what stands at a line of a document."""
+        values = query_of(request, RELATED)
+
+        def look() -> dict[str, Any]:
+            with self._using(request) as index:
+                hits = related(index, _document(index, request), values["line"], values["k"])
+            return {"hits": hits_as_dicts(hits)}
+
+        return Json(await self._limits.in_thread(request, look))
+
+    async def overview(self, request: Request) -> Response:
+        """What is in an index, by folder, format, language and what else its metadata say."""
+        query_of(request, ())
+
+        def look() -> dict[str, Any]:
+            with self._using(request) as index:
+                return overview(index)
+
+        return Json(await self._limits.in_thread(request, look))
+
+    async def left_out(self, request: Request) -> Response:
+        """What of the files that an index was given is not read, and why."""
+        query_of(request, ())
+
+        def look() -> dict[str, Any]:
+            with self._using(request) as index:
+                return left_out(index)
+
+        return Json(await self._limits.in_thread(request, look))
+
+    async def measure(self, request: Request) -> Response:
+        """What the approximations of late interaction and of dense search miss."""
+        values = query_of(request, MEASURE)
+
+        def look() -> dict[str, Any]:
+            with self._using(request) as index:
+                return measured_as_dict(index.measure(sample=values["queries"], depth=20))
+
+        return Json(await self._limits.in_thread(request, look))
+
+    def _using(self, request: Request) -> Any:
+        return self._indexes.using(request.path_params["name"])
+
+
+def _document(index: Index, request: Request) -> Document:
+    id = request.path_params["id"]
+    document = index.get(id)
+    if document is None:
+        raise Problem(404, f"the index holds no document {ascii(id)[:200]}")
+    return document

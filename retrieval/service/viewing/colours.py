@@ -1,0 +1,92 @@
+"""Code as pieces of a few kinds, by the lexers of Pygments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Piece = tuple[int, int, str]
+"""Start and end in characters, and the kind."""
+
+KINDS = {
+    "comment": "Comment",
+    "string": "Literal.String",
+    "number": "Literal.Number",
+    "keyword": "Keyword",
+    "name": "Name.Function",
+    "type": "Name.Class",
+}
+"""By what they are called here: what Pygments calls them; more below."""
+
+_MORE = {
+    "Operator.Word": "keyword",
+    "Name.Tag": "keyword",
+    "Keyword.Type": "type",
+    "Name.Builtin": "type",
+    "Name.Exception": "type",
+    "Name.Decorator": "name",
+    "Name.Attribute": "name",
+}
+
+
+def colours(data: bytes, language: str, path: str) -> list[Piece]:
+    """The pieces of a text that have a kind, in order; none if nothing knows the language.
+
+    Args:
+        data: the text, in UTF-8.
+        language: as documents call it, or "".
+        path: of the file, which tells where the language does not.
+    """
+    text = data.decode("utf-8", "surrogatepass")
+    lexer = _lexer(language, path)
+    return [] if lexer is None else pieces(text, lexer)
+
+
+def pieces(text: str, lexer: Any) -> list[Piece]:
+    """The pieces that a lexer finds."""
+    found: list[Piece] = []
+    for start, token, value in lexer.get_tokens_unprocessed(text):
+        kind = _kind(token)
+        end = start + len(value)
+        if not kind or not value.strip():
+            continue
+        if found and found[-1][2] == kind and found[-1][1] == start:
+            found[-1] = (found[-1][0], end, kind)
+        else:
+            found.append((start, end, kind))
+    return found
+
+
+def lexer_named(language: str) -> Any:
+    """The lexer of a language, by one of the names that it goes by; None if there is none."""
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(language, stripnl=False) if language else None
+    except ClassNotFound:
+        return None
+
+
+def _lexer(language: str, path: str) -> Any:
+    from pygments.lexers import get_lexer_for_filename
+    from pygments.util import ClassNotFound
+
+    if (named := lexer_named(language)) is not None:
+        return named
+    try:
+        return get_lexer_for_filename(path.rpartition("/")[2])
+    except ClassNotFound:
+        return None
+
+
+def _kind(token: Any) -> str | None:
+    """What a type of token, or the nearest that it is one of, is called here."""
+    while token:
+        name = str(token).removeprefix("Token.")
+        if name in _BY_TOKEN:
+            return _BY_TOKEN[name]
+        token = token.parent
+    return None
+
+
+_BY_TOKEN = {token: kind for kind, token in KINDS.items()} | _MORE

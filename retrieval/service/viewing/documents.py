@@ -1,0 +1,97 @@
+"""What a document of an index is shown as."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from retrieval.documents import workers
+from retrieval.documents.formats import format_of
+from retrieval.documents.formats.languages import language_of
+from retrieval.documents.formats.pdf.picture import picture
+from retrieval.errors import DocumentError
+from retrieval.files.regular import read_regular
+from retrieval.index import Index
+from retrieval.service.lookup import file_of
+from retrieval.service.viewing.colours import Piece, colours
+from retrieval.service.viewing.markdown import Node, nodes
+from retrieval.types import Document
+
+MOST_CHARACTERS = 400_000
+"""Of a text that is more than plain; a longer one is shown as it is."""
+
+MOST_FILE = 200 << 20
+"""Bytes of a file of which pages are shown."""
+
+SECONDS = 5
+"""Of a processor's time, for a view or a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a document is shown, beside its text.
+
+    Attributes:
+        kind: by its `nodes`, by the `colours` of its text, by `pages`, or as its text alone.
+        nodes: of Markdown, see `viewing.markdown`.
+        colours: of code: start, end and kind, see `viewing.colours`.
+        pages: how many there are, of which `page_picture` gives pictures.
+        note: why it is shown as its text alone, where it could be more.
+    """
+
+    kind: Literal["markdown", "code", "pages", "text"] = "text"
+    nodes: list[Node] = field(default_factory=list)
+    colours: list[Piece] = field(default_factory=list)
+    pages: int = 0
+    note: str = ""
+
+
+def view(index: Index, document: Document) -> View:
+    """How a document of an index is shown."""
+    format = _format(document)
+    if format == "pdf" and file_of(index, document) is not None:
+        pages = document.metadata.get("pages")
+        return View("pages", pages=pages) if isinstance(pages, int) else View()
+    if format not in ("markdown", "code", "text"):
+        return View()
+    if len(document.text) > MOST_CHARACTERS:
+        return View(note="it is too long to be shown as more than its text")
+    text = document.text.encode("utf-8", "surrogatepass")
+    path = str(document.metadata.get("path") or document.id)
+    language = str(document.metadata.get("language") or language_of(document.id))
+    try:
+        if format == "markdown":
+            return View("markdown", nodes=workers.value(nodes, text, seconds=SECONDS))
+        found = workers.value(colours, text, language, path, seconds=SECONDS)
+        return View("code", colours=found) if found else View()
+    except DocumentError as error:
+        return View(note=str(error))
+
+
+def page_picture(index: Index, document: Document, page: int, width: int) -> bytes:
+    """A page of the PDF file that a document came from, as a PNG.
+
+    The file is the one that the index names, and is looked at only if it is as it was indexed.
+
+    Raises:
+        DocumentError: the document is of no PDF file, that is gone or changed, or there is no such
+            page.
+    """
+    path = file_of(index, document) if _format(document) == "pdf" else None
+    if path is None:
+        raise DocumentError("it came from no PDF file, so it has no pages to show")
+    try:
+        data = read_regular(index.path.parent / path, max_bytes=MOST_FILE)
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != index.file_hash(path):
+        raise DocumentError("its file is gone, or is not as it was indexed; index it again")
+    made: dict[str, Any] = workers.value(picture, data, page, width, seconds=SECONDS)
+    return base64.b64decode(made["png"])
+
+
+def _format(document: Document) -> str:
+    named = document.metadata.get("format")
+    return named if isinstance(named, str) else format_of(document.id, b"").name
