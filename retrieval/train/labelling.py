@@ -1,6 +1,7 @@
 """A head for labels fitted to a ModernBERT: of whole texts, or of the entities in them.
 
-All of the network is trained but the table of token embeddings. What comes out is a folder of
+First a linear probe: the head's last map is fitted to the network as it is. From there all of the
+network is trained but the table of token embeddings. What comes out is a folder of
 transformers' `ModernBertForSequenceClassification` or `ModernBertForTokenClassification`.
 """
 
@@ -38,6 +39,7 @@ from retrieval.encoders.words import entities_of
 from retrieval.errors import InputError
 from retrieval.eval.labels import accuracy, entity_f1, macro_f1
 from retrieval.train.label_data import Labelled
+from retrieval.train.linear_probe import fit_last_map
 from retrieval.train.precision import autocast
 from retrieval.train.processes import check_alone
 from retrieval.train.run_folder import TRAINING, begin, writable, write_json
@@ -55,7 +57,8 @@ class LabelOptions:
     """What a user may choose.
 
     Attributes:
-        epochs: how often each text is seen; counts if `minutes` is None.
+        epochs: how often each text is seen; counts if `minutes` is None. With 0 the network stays
+            as it is, and only the last map of the head is fitted: a linear probe.
         minutes: how long the training itself takes, from the speed of its first steps.
         batch: texts of a step.
         rate: peak learning rate.
@@ -182,9 +185,12 @@ def fit_labels(
     }
     with writable(out):
         begin(out, work, json.loads(json.dumps(identity)))
-    checkpoint = _starting(folder, data, labels, options)
+    checkpoint, fitted = _starting(folder, data, labels, options)
     network = checkpoint.network.to(choose_device(device))
     texts, targets = _targets(data, checkpoint)
+    state = work / "state.safetensors"
+    if not fitted and not state.exists():
+        fit_last_map(network, texts, targets, seed=options.seed)
     trainer = LabelTrainer(network, texts, targets, options, steps=1)
     plan = work / "steps.json"
     if not plan.exists():
@@ -199,7 +205,7 @@ def fit_labels(
             left = step.seconds_left
             progress(ProgressUpdate(stage, step.step, step.steps, "steps", left))
 
-    trainer.run(work / "state.safetensors", on_step=tell)
+    trainer.run(state, on_step=tell)
     write(out, checkpoint)
     figures = {}
     if held_out is not None:
@@ -255,7 +261,8 @@ def _check(data: Labelled, held_out: Labelled | None) -> tuple[str, ...]:
 
 def _starting(
     folder: Folder, data: Labelled, labels: tuple[str, ...], options: LabelOptions
-) -> LabelCheckpoint:
+) -> tuple[LabelCheckpoint, bool]:
+    """What is trained, and whether it is a classifier already."""
     if is_classifier(folder):
         known = read(folder)
         if (set(known.labels), known.network.pooling is None) != (set(labels), data.by_token):
@@ -263,13 +270,13 @@ def _starting(
                 f"{folder.name} labels {', '.join(known.labels[:5])}, the data have "
                 f"{', '.join(labels[:5])}; begin with a model without a head"
             )
-        return known
+        return known, True
     source = read_checkpoint(folder)
     trunk = source.network.trunk
     longest = min(options.max_tokens, trunk.config.max_positions)
     network = LabelNetwork(trunk, len(labels), pooling=None if data.by_token else options.pooling)
     network.initialise_head(options.seed)
-    return LabelCheckpoint(source.name, network, labels, source.tokenizer, longest)
+    return LabelCheckpoint(source.name, network, labels, source.tokenizer, longest), False
 
 
 def _targets(
@@ -296,4 +303,4 @@ def _targets(
 def _steps(trainer: LabelTrainer, texts: int, options: LabelOptions) -> int:
     if options.minutes is not None:
         return max(1, int(60 * options.minutes / trainer.seconds_per_step()))
-    return max(1, math.ceil(options.epochs * (texts // min(options.batch, texts))))
+    return math.ceil(options.epochs * (texts // min(options.batch, texts)))

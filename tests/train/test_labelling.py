@@ -15,7 +15,7 @@ import transformers
 
 from retrieval.cli.entry import run
 from retrieval.encoders import classifier, tokenization
-from retrieval.encoders.checkpoints import open_folder
+from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.checkpoints.classification import read, write
 from retrieval.encoders.classifier import Classifier, load_classifier
 from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
@@ -24,6 +24,7 @@ from retrieval.eval.labels import accuracy, entity_f1, macro_f1
 from retrieval.index import Index
 from retrieval.train.label_data import Labelled, divided, read_labelled
 from retrieval.train.labelling import LabelOptions, fit_labels, measured
+from retrieval.train.student import flatten
 from tests.cli.test_models import write_model
 from tests.encoders.random_models import TEXTS, modernbert, save_trunk, wordpiece
 
@@ -193,7 +194,9 @@ BIRDS = ["a quick fox jumps over the dog", "the lazy dog jumps", "the brown fox"
 SEARCH = ["late interaction of vectors", "search the query", "query vectors of late search"]
 
 
-def made_up(count: int, seed: int = 0) -> list[tuple[str, str]]:
+def made_up(
+    count: int, seed: int = 0, chosen: tuple[str, ...] = ("animals", "search")
+) -> list[tuple[str, str]]:
     """Texts of two kinds of words, by label."""
     drawn = random.Random(seed)
     kinds = {
@@ -202,7 +205,7 @@ def made_up(count: int, seed: int = 0) -> list[tuple[str, str]]:
     }
     rows = []
     for _ in range(count):
-        label = drawn.choice(list(kinds))
+        label = drawn.choice(chosen)
         rows.append((" ".join(drawn.choices([*kinds[label], "the", "a"], k=6)), label))
     return rows
 
@@ -261,6 +264,57 @@ def test_entities_are_learnt(tmp_path: Path) -> None:
     assert report.kind == "entities" and report.figures["f1"] > 0.9
     (found,) = load_classifier(tmp_path / "out").entities(["search the fox of late dog"])
     assert found == [Entity(11, 14, "animal"), Entity(23, 26, "animal")]
+
+
+def test_the_last_map_is_fitted_first_and_alone_without_epochs(tmp_path: Path) -> None:
+    """As scikit-learn's logistic regression on what is before it; all other weights stay."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    save_trunk(tmp_path / "start")
+    rows = made_up(60) + [(f"{'the a ' * n}the", "neither") for n in range(1, 9)]
+    data = read_labelled(write_csv(tmp_path / "d.csv", rows))
+    options = LabelOptions(epochs=0, max_tokens=32)
+    report = fit_labels(data, None, tmp_path / "out", start=tmp_path / "start", options=options)
+    assert report.steps == 0 and not report.losses
+    network = read(open_folder(tmp_path / "out")).network
+    start = read_checkpoint(open_folder(tmp_path / "start")).network.trunk.state_dict()
+    for name, weight in network.model.state_dict().items():
+        torch.testing.assert_close(weight, start[name])
+    reader = load_classifier(tmp_path / "out", device="cpu")
+    ids = [sequence.ids for sequence in reader._reader.read(data.texts)]
+    with torch.no_grad():
+        features = network.eval().features(*flatten(ids)).numpy()
+    theirs = linear_model.LogisticRegression(C=1.0, max_iter=2000, tol=1e-8)
+    theirs.fit(features, data.labels)
+    order = [list(theirs.classes_).index(label) for label in reader.labels]
+    np.testing.assert_allclose(
+        reader.probabilities(data.texts), theirs.predict_proba(features)[:, order], atol=5e-3
+    )
+
+
+def test_a_linear_probe_of_words(tmp_path: Path) -> None:
+    save_trunk(tmp_path / "start")
+    rows = [
+        {"tokens": ["the", word, "search"], "tags": ["O", "B-bird" if word == "fox" else "O", "O"]}
+        for word in ["fox", "dog"] * 10
+    ]
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = LabelOptions(epochs=0, max_tokens=16)
+    fit_labels(
+        read_labelled(path), None, tmp_path / "out", start=tmp_path / "start", options=options
+    )
+    (found,) = load_classifier(tmp_path / "out").entities(["the fox search"])
+    assert found == [Entity(4, 7, "bird")]
+
+
+def test_a_rare_label_is_not_lost_in_a_few_steps(tmp_path: Path) -> None:
+    save_trunk(tmp_path / "start")
+    frequent = made_up(120, chosen=("animals",))
+    rows = [*frequent, *made_up(8, chosen=("search",))]
+    data = read_labelled(write_csv(tmp_path / "d.csv", rows))
+    options = LabelOptions(epochs=0.3, batch=8, rate=1e-4, max_tokens=32)
+    fit_labels(data, None, tmp_path / "out", start=tmp_path / "start", options=options)
+    assert measured(load_classifier(tmp_path / "out"), data)["macro_f1"] > 0.9
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(
@@ -338,6 +392,9 @@ def test_a_classifier_labels_what_is_indexed(
     write_csv(tmp_path / "d.csv", made_up(160))
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "d.csv", "--out", "kinds", "--from", "start", "--epochs", "6"]
+    probe = ["train", "d.csv", "--out", "probe", "--from", "start", "--epochs", "0", "--json"]
+    assert run(probe) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 0
     assert run([*arguments, "--rate", "2e-3", "--passage-tokens", "32"]) == 0
     said = capsys.readouterr().out
     assert "2 labels: " in said and "accuracy" in said and "--label kinds:FIELD" in said

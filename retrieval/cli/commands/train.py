@@ -63,7 +63,9 @@ def train(
     epochs: Annotated[
         float | None,
         typer.Option(
-            "--epochs", metavar="E", help="How often each query or text is seen; 3 if not given."
+            "--epochs",
+            metavar="E",
+            help="How often each query or text is seen; 3 if not given. 0: a linear probe.",
         ),
     ] = None,
     minutes: Annotated[
@@ -148,14 +150,15 @@ def train(
     }
     if (data is None) == (index is None):
         raise InputError("give one of DATA (judged queries, or texts with labels) and --index")
-    _check(choices)
+    labelled = data is not None and data.is_file()
+    _check(choices, labelled=labelled)
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependency(
             f"training needs {' and '.join(missing)}, not installed: "
             "pip install 'modernbert-retrieval[train]'"
         )
-    if data is not None and data.is_file():
+    if data is not None and labelled:
         _train_classifier(data, dev, out, start, choices, device, as_json=as_json)
         return
     if dev is not None:
@@ -246,10 +249,12 @@ def _model_of(index: Path, start: str | None) -> Path:
     return model
 
 
-def _check(choices: Mapping[str, Any]) -> None:
+def _check(choices: Mapping[str, Any], *, labelled: bool) -> None:
     if choices["epochs"] is not None and choices["minutes"] is not None:
         raise InputError("--epochs and --minutes both say how long; give one of them")
     for name in ("epochs", "minutes", "rate"):
         value = choices[name]
+        if name == "epochs" and value == 0 and labelled:
+            continue  # a linear probe
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} {value:g} cannot be used; give a number above 0")

@@ -46,12 +46,16 @@ class LabelNetwork(nn.Module):
 
     def forward(self, ids: Tensor, layout: Layout) -> Tensor:
         """Ids i64 [T] of n texts to logits f32 [n, labels], or [T, labels] without pooling."""
+        logits: Tensor = self.classifier(self.features(ids, layout))
+        return logits
+
+    def features(self, ids: Tensor, layout: Layout) -> Tensor:
+        """What the logits are a linear map of: f32 [n, h], or [T, h] without pooling."""
         hidden = self.model(ids, layout).float()
         if self.pooling is not None:
             hidden = pool(hidden, layout, self.pooling)
-        narrowed = self.head["norm"](self.activation(self.head["dense"](hidden)))
-        logits: Tensor = self.classifier(narrowed)
-        return logits
+        made: Tensor = self.head["norm"](self.activation(self.head["dense"](hidden)))
+        return made
 
     @torch.no_grad()
     def initialise_head(self, seed: int) -> None:
