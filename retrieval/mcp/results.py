@@ -3,50 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retrieval.mcp.wire import ToolResult
 
 if TYPE_CHECKING:
+    from retrieval.index import Index
     from retrieval.types import Hit
 
 ROW_CHARACTERS = 200
 """Of a line, at most."""
 
 
-def hits_result(hits: Sequence[Hit], max_lines: int, notes: Sequence[str]) -> ToolResult:
-    """The hits as a tool answers them, with at most so many lines of each."""
-    from retrieval.service.printable import safe
-    from retrieval.service.snippet import snippet
+class Budget:
+    """How many tokens an answer may have, as an index's encoder counts them."""
 
-    shaped, blocks = [], []
+    def __init__(self, index: Index, most: int | None) -> None:
+        """Say how many; None is any number."""
+        self._index = index
+        self._left = most
+
+    def takes(self, text: str) -> bool:
+        """Whether a part of the answer still fits; it counts then."""
+        if self._left is None:
+            return True
+        from retrieval.service.scoring import count_tokens
+
+        tokens = count_tokens(self._index.encoder, [text])
+        if tokens > self._left:
+            return False
+        self._left -= tokens
+        return True
+
+
+def hits_result(
+    hits: Sequence[Hit], max_lines: int, notes: Sequence[str], budget: Budget
+) -> ToolResult:
+    """The hits as a tool answers them, with at most so many lines of each.
+
+    Hits that do not fit the budget are left out, and a note says how many; the first is shown with
+    fewer lines then.
+    """
+    shaped: list[dict[str, Any]] = []
+    blocks: list[str] = []
     for hit in hits:
-        rows: list[str] = []
-        line = hit.start_line
-        if max_lines:
-            shown = snippet(hit.text, hit.highlights, ROW_CHARACTERS, prose=False, lines=max_lines)
-            rows = ["".join(piece.text for piece in row) for row in shown.rows]
-            line += hit.text.count("\n", 0, shown.start)
-        path = hit.path or hit.document_id
-        about = hit.symbol or hit.heading
-        shaped.append(
-            {
-                "path": path,
-                "line": line,
-                "start_line": hit.start_line,
-                "end_line": hit.end_line,
-                "relevance": round(hit.relevance, 2),
-                **({"heading": hit.heading} if hit.heading else {}),
-                **({"symbol": hit.symbol} if hit.symbol else {}),
-                "text": "\n".join(rows),
-            }
-        )
-        head = f"{safe(path)}:{line}  {hit.relevance:.2f}" + (f"  {cut(about)}" if about else "")
-        blocks.append("\n".join([head, *(f"    {row}" for row in rows)]))
+        for lines in (max_lines,) if blocks else (max_lines, max_lines // 3, 0):
+            facts, block = _shown(hit, lines)
+            if budget.takes(block):
+                shaped.append(facts)
+                blocks.append(block)
+                break
+        else:
+            break
+    if left := len(hits) - len(blocks):
+        notes = [*notes, f"{left} more hits do not fit max_tokens"]
     if not hits:
         blocks.append("nothing found")
     text = "\n".join([*blocks, *noted(notes)])
     return ToolResult(text, {"hits": shaped, "notes": list(notes)})
+
+
+def _shown(hit: Hit, lines: int) -> tuple[dict[str, Any], str]:
+    """A hit as an object, and as text, with at most so many lines."""
+    from retrieval.service.printable import safe
+    from retrieval.service.snippet import snippet
+
+    rows: list[str] = []
+    line = hit.start_line
+    if lines:
+        shown = snippet(hit.text, hit.highlights, ROW_CHARACTERS, prose=False, lines=lines)
+        rows = ["".join(piece.text for piece in row) for row in shown.rows]
+        line += hit.text.count("\n", 0, shown.start)
+    path = hit.path or hit.document_id
+    about = hit.symbol or hit.heading
+    facts = {
+        "path": path,
+        "line": line,
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+        "relevance": round(hit.relevance, 2),
+        **({"heading": hit.heading} if hit.heading else {}),
+        **({"symbol": hit.symbol} if hit.symbol else {}),
+        "text": "\n".join(rows),
+    }
+    head = f"{safe(path)}:{line}  {hit.relevance:.2f}" + (f"  {cut(about)}" if about else "")
+    return facts, "\n".join([head, *(f"    {row}" for row in rows)])
 
 
 def noted(notes: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval.mcp.results import cut, hits_result, noted
+from retrieval.mcp.results import Budget, cut, hits_result, noted
 from retrieval.mcp.updating import Updates
 from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
 from retrieval.service.arguments import Argument, checked, schema_of
@@ -28,6 +28,9 @@ READ_CHARACTERS = 60_000
 OUTLINE_MOST = 500
 
 _PATH = Argument("path", "string", "a file as a hit shows it, or a document's id", required=True)
+_TOKENS = Argument(
+    "max_tokens", "integer", "of the whole answer, about; all if not given", least=50
+)
 _SEARCH = (
     Argument("query", "string", "what to look for, in plain words or code", required=True),
     Argument("k", "integer", "how many hits", default=5, least=1, most=MOST_HITS),
@@ -40,16 +43,18 @@ _SEARCH = (
         default=10,
         most=MOST_LINES,
     ),
+    _TOKENS,
 )
 _READ = (
     _PATH,
     Argument("start_line", "integer", "the first line, from 1", default=1, least=1),
     Argument("end_line", "integer", f"the last line; {READ_LINES} lines if not given", least=1),
+    _TOKENS,
 )
 _RELATED = (
     _PATH,
     Argument("line", "integer", "the line to find the like of", default=1, least=1),
-    *(one for one in _SEARCH if one.name in ("k", "max_lines")),
+    *(one for one in _SEARCH if one.name in ("k", "max_lines", "max_tokens")),
 )
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
@@ -200,7 +205,8 @@ class Tools:
         with kept.using() as index:
             options = SearchOptions(k=values["k"], where=where)
             hits = search(index, values["query"], options).hits
-        return hits_result(hits, values["max_lines"], notes)
+            budget = Budget(index, values["max_tokens"])
+            return hits_result(hits, values["max_lines"], notes, budget)
 
     def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Passages that are like those around a line."""
@@ -211,7 +217,8 @@ class Tools:
         with kept.using() as index:
             document = find_document(index, values["path"])
             hits = related(index, document, values["line"], values["k"])
-        return hits_result(hits, values["max_lines"], notes)
+            budget = Budget(index, values["max_tokens"])
+            return hits_result(hits, values["max_lines"], notes, budget)
 
     def read(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Lines of a document."""
@@ -224,13 +231,17 @@ class Tools:
         with kept.using() as index:
             document = find_document(index, values["path"])
             lines = lines_of(document, first, min(last, first + READ_MOST - 1))
-        rows: list[str] = []
-        left = READ_CHARACTERS
-        for number, row in enumerate(lines.rows, start=first):
-            rows.append(f"{number}\t{row[:left]}")
-            left -= len(row) + 8
-            if left <= 0:
-                break
+            budget = Budget(index, values["max_tokens"])
+            rows: list[str] = []
+            left = READ_CHARACTERS
+            for number, text in enumerate(lines.rows, start=first):
+                row = f"{number}\t{text[:left]}"
+                left -= len(row)
+                if rows and not budget.takes(row):
+                    break
+                rows.append(row)
+                if left <= 0:
+                    break
         end = first + len(rows) - 1 if rows else first
         if end < min(last, lines.total):
             notes = [*notes, f"cut off after line {end}; read on from line {end + 1}"]

@@ -59,7 +59,7 @@ def make_app(
     Args:
         folders: of the indexes; the first is the default one.
         encoder: what they were built with, if it is to be loaded from another place.
-        read_only: whether documents can be added and deleted.
+        read_only: whether documents cannot be added and deleted.
         follow: whether indexes are brought up to date when their files change.
         hosts: names that `Host` may have; None is any.
         token: what requests must bring; None is nothing.

@@ -234,7 +234,11 @@ class Documents:
 
     def _check_writable(self) -> None:
         if self._read_only:
-            raise Problem(403, "this server only reads; start it without --read-only to write")
+            raise Problem(
+                403,
+                "this server only reads; to write, start it without --read-only, and with "
+                "--allow-write where other machines reach it",
+            )
 
 
 def _document(given: Mapping[str, Any]) -> Document:

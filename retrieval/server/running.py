@@ -31,6 +31,7 @@ def serve(
     port: int = 7700,
     uds: Path | None = None,
     read_only: bool = False,
+    allow_write: bool = False,
     follow: bool = False,
     token_file: Path | None = None,
     encoder: str | None = None,
@@ -44,7 +45,8 @@ def serve(
         host: an address of this machine.
         port: 0 is any that is free.
         uds: a Unix socket to listen on, in the place of an address.
-        read_only: whether documents can be added and deleted.
+        read_only: whether documents cannot be added and deleted.
+        allow_write: whether they can where other machines reach the address; here they can anyway.
         follow: whether indexes are brought up to date when their files change.
         token_file: its first line is what requests must bring.
         encoder: what the indexes were built with, if it is to be loaded from another place.
@@ -67,7 +69,7 @@ def serve(
     app = make_app(
         folders,
         encoder=encoder,
-        read_only=read_only,
+        read_only=read_only or not (local or allow_write),
         follow=follow,
         hosts=hosts,
         token=token,

@@ -13,11 +13,13 @@ from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument
 from retrieval.service.json_shape import hits_as_dicts
+from retrieval.service.lookup import lines_around
 from retrieval.service.searching import SearchOptions, search_many
 from retrieval.types import RETRIEVERS
 
 MOST_HITS = 1000
 MOST_QUERIES = 64
+MOST_CONTEXT = 100
 
 _K = Argument("k", "integer", "how many hits", default=10, least=1, most=MOST_HITS)
 _RETRIEVER = Argument(
@@ -33,6 +35,8 @@ _OFFSET = Argument("offset", "integer", "how many of the best are left out", def
 SEARCH = (
     Argument("query", "string", "what to look for"),
     Argument("queries", "strings", "several queries, in the place of one", most=MOST_QUERIES),
+    Argument("vector", "numbers", "the query's dense vector, beside its text or in its place"),
+    Argument("vectors", "vectors", "those of several queries", most=MOST_QUERIES),
     _K,
     _OFFSET,
     _RETRIEVER,
@@ -43,6 +47,13 @@ SEARCH = (
     _RELEVANCE,
     Argument(
         "explain", "boolean", "whether to say what each token of the query matched", default=False
+    ),
+    Argument(
+        "context_lines",
+        "integer",
+        "lines shown `before` and `after` each passage",
+        default=0,
+        most=MOST_CONTEXT,
     ),
 )
 QUICK = (
@@ -80,30 +91,51 @@ class Searching:
     async def search(self, request: Request) -> Response:
         """One query, or several, of one index."""
         values = await arguments_of(request, self._limits, SEARCH)
-        one, several = values.pop("query"), values.pop("queries")
-        if (one is None) == (several is None):
-            raise InputError("give one of `query` and `queries`")
-        name = request.path_params["name"]
-        queries = [one] if several is None else several
-        found = await self._asked(request, name, queries, _options(values))
-        return Json(found[0] if several is None else {"results": found})
+        one, vector = values["query"], values["vector"]
+        queries, vectors = values["queries"], values["vectors"]
+        alone = one is not None or vector is not None
+        if alone == (queries is not None or vectors is not None):
+            raise InputError("give one of `query` and `queries`, or vectors in their place")
+        if alone:
+            queries = None if one is None else [one]
+            vectors = None if vector is None else [vector]
+        found = await self._asked(
+            request,
+            request.path_params["name"],
+            queries,
+            vectors,
+            _options(values),
+            values["context_lines"],
+        )
+        return Json(found[0] if alone else {"results": found})
 
     async def quick(self, request: Request) -> Response:
         """One query of the default index."""
         values = query_of(request, QUICK)
-        return Json((await self._asked(request, DEFAULT, [values.pop("q")], _options(values)))[0])
+        found = await self._asked(request, DEFAULT, [values.pop("q")], None, _options(values), 0)
+        return Json(found[0])
 
     async def _asked(
-        self, request: Request, name: str, queries: list[str], options: SearchOptions
+        self,
+        request: Request,
+        name: str,
+        queries: list[str] | None,
+        vectors: list[list[float]] | None,
+        options: SearchOptions,
+        context_lines: int,
     ) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:
-            if not queries:
+            if not (queries or vectors):
                 return []
             with self._indexes.using(name) as index:
-                answers = search_many(index, queries, options)
-            return [
-                {"query": query, "hits": hits_as_dicts(answer.hits, answer.matches)}
-                for query, answer in zip(queries, answers, strict=True)
-            ]
+                answers = search_many(index, queries, options, vectors=vectors)
+                shaped = [hits_as_dicts(one.hits, one.matches) for one in answers]
+                if context_lines:
+                    for answer, hits in zip(answers, shaped, strict=True):
+                        around = lines_around(index, answer.hits, context_lines)
+                        for hit, (before, after) in zip(hits, around, strict=True):
+                            hit |= {"before": before, "after": after}
+            texts = queries if queries is not None else [None] * len(shaped)
+            return [{"query": text, "hits": hits} for text, hits in zip(texts, shaped, strict=True)]
 
         return await self._limits.in_thread(request, ask)

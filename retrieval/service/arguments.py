@@ -14,13 +14,15 @@ MAX_TEXT = 20_000
 
 Type = Literal[
     "string", "integer", "number", "boolean", "object",
-    "strings", "texts", "objects", "records", "filter",
+    "strings", "texts", "objects", "records", "filter", "numbers", "vectors",
 ]  # fmt: skip
 """`strings` is a list of texts, `texts` one text or a list of them, `objects` a list of objects,
-`records` a list of texts or of objects with a `text`, `filter` a text or an object."""
+`records` a list of texts or of objects with a `text`, `filter` a text or an object, `numbers` a
+list of numbers, `vectors` a list of such lists."""
 
 _TEXT, _OBJECT = {"type": "string"}, {"type": "object"}
 _RECORD = {"type": "object", "properties": {"text": _TEXT}, "required": ["text"]}
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
 _SCHEMAS: Mapping[Type, Mapping[str, Any]] = {
     "string": _TEXT,
     "integer": {"type": "integer"},
@@ -32,6 +34,8 @@ _SCHEMAS: Mapping[Type, Mapping[str, Any]] = {
     "objects": {"type": "array", "items": _OBJECT},
     "records": {"type": "array", "items": {"oneOf": [_TEXT, _RECORD]}},
     "filter": {"oneOf": [_TEXT, _OBJECT]},
+    "numbers": _NUMBERS,
+    "vectors": {"type": "array", "items": _NUMBERS},
 }
 _SAID: Mapping[Type, str] = {
     "string": "a text",
@@ -44,6 +48,8 @@ _SAID: Mapping[Type, str] = {
     "objects": "a list of objects",
     "records": "a list of texts, or of objects that have a `text`",
     "filter": "a text or an object",
+    "numbers": "a list of numbers",
+    "vectors": "a list of lists of numbers",
 }
 
 
@@ -207,6 +213,10 @@ def _is(type: Type, value: Any) -> bool:
             )
         case "filter":
             return isinstance(value, str | dict)
+        case "numbers":
+            return isinstance(value, list) and all(_is("number", one) for one in value)
+        case "vectors":
+            return isinstance(value, list) and all(_is("numbers", one) for one in value)
 
 
 def _named(value: Any) -> str:

@@ -141,6 +141,26 @@ def lines_of(document: Document, first: int, last: int) -> Lines:
     return Lines(first, [row.removesuffix("\r") for row in rows[first - 1 : last]], len(rows))
 
 
+def lines_around(
+    index: Index, hits: Sequence[Hit], count: int
+) -> list[tuple[list[str], list[str]]]:
+    """For each hit the lines before it and after it, at most so many.
+
+    None where its document is gone, or changed, since it was found.
+    """
+    documents = index.get_many(hit.document_id for hit in hits)
+    found: list[tuple[list[str], list[str]]] = []
+    for hit, document in zip(hits, documents, strict=True):
+        text = "" if document is None else document.text
+        if text[hit.passage.start : hit.passage.end] != hit.text:
+            found.append(([], []))
+            continue
+        rows = [row.removesuffix("\r") for row in text.removesuffix("\n").split("\n")]
+        first = hit.start_line - 1
+        found.append((rows[max(0, first - count) : first], rows[hit.end_line :][:count]))
+    return found
+
+
 def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
     """Headings and definitions of a document that came from a file, in order.
 

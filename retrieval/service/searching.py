@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from retrieval.encoder import Embeddings
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.index.listing import Params
@@ -70,16 +71,30 @@ def search(index: Index, query: str, options: SearchOptions) -> Answer:
     return search_many(index, [query], options)[0]
 
 
-def search_many(index: Index, queries: Sequence[str], options: SearchOptions) -> list[Answer]:
+def search_many(
+    index: Index,
+    queries: Sequence[str] | None,
+    options: SearchOptions,
+    *,
+    vectors: Sequence[Sequence[float]] | None = None,
+) -> list[Answer]:
     """As `search`, for many queries, which are encoded together and see one generation.
+
+    Args:
+        index: the index.
+        queries: their texts; None if the vectors say it all.
+        options: how they are asked.
+        vectors: the queries' dense vectors, in the place of what the encoder would make.
 
     Raises:
         InputError: one of them cannot be asked; `Index.search_batch` leaves it without hits.
     """
-    for query in queries:
+    for query in queries or ():
         problem = query_problem(query)
         if problem is not None:
             raise InputError(problem)
+    if queries is None and options.explain:
+        raise InputError("explain shows what the words of a query matched; give its text, too")
     for last in (False,) * _TRIES + (True,):
         generation = index.generation
         found = index.search_batch(
@@ -93,10 +108,13 @@ def search_many(index: Index, queries: Sequence[str], options: SearchOptions) ->
             group=options.group,
             min_relevance=options.min_relevance,
             offset=options.offset,
+            embeddings=None if vectors is None else _embeddings(vectors),
         )
+        if not options.explain or queries is None:
+            return [Answer(hits, None) for hits in found]
         try:
             return [
-                Answer(hits, index.explain(query, hits) if options.explain else None)
+                Answer(hits, index.explain(query, hits))
                 for query, hits in zip(queries, found, strict=True)
             ]
         except InputError:
@@ -104,3 +122,12 @@ def search_many(index: Index, queries: Sequence[str], options: SearchOptions) ->
             if last or index.generation == generation:
                 raise
     raise AssertionError
+
+
+def _embeddings(vectors: Sequence[Sequence[float]]) -> Embeddings:
+    import numpy as np
+
+    if len({len(vector) for vector in vectors}) != 1:
+        raise InputError("the vectors are of several lengths, or none; give some of one length")
+    with np.errstate(over="ignore"):  # a number that f32 cannot hold is refused as infinite
+        return Embeddings(np.asarray(vectors, dtype=np.float32), None, None)

@@ -59,6 +59,25 @@ def test_search_is_bounded_by_files_filters_and_lines(open_tools: Open) -> None:
     assert len(bare.text.splitlines()) == 1
 
 
+def test_an_answer_keeps_to_its_tokens(open_tools: Open) -> None:
+    ask = open_tools()
+    whole = ask("search", query="lock wait", k=5)
+    few = ask("search", query="lock wait", k=5, max_tokens=50)
+    assert 1 <= len(few.structured["hits"]) < len(whole.structured["hits"])
+    left = len(whole.structured["hits"]) - len(few.structured["hits"])
+    assert f"note: {left} more hits do not fit max_tokens" in few.text
+    said = few.text.partition("note: ")[0]
+    assert len(FakeEncoder().token_spans(said)) <= 50
+    assert ask("search", query="lock wait", k=5, max_tokens=10_000).text == whole.text
+    related = ask("find_related", path="locks.md", max_tokens=50)
+    assert len(FakeEncoder().token_spans(related.text.partition("note: ")[0])) <= 50
+    read = ask("read", path="src/lock.py", max_tokens=50)
+    end = read.structured["end_line"]
+    assert 1 <= end <= 11
+    if end < 11:
+        assert f"read on from line {end + 1}" in read.text
+
+
 def test_lines_are_read_as_they_were_indexed(open_tools: Open, folder: Path) -> None:
     ask = open_tools()
     read = ask("read", path="src/lock.py", start_line=4, end_line=5)
@@ -292,7 +311,10 @@ VALUE = (
     | st.sampled_from(["locks.md", "src/lock.py", "rows.jsonl"])
     | st.lists(st.none(), max_size=1)
 )
-NAMES = ("query", "k", "path_glob", "where", "max_lines", "path", "start_line", "end_line", "line")
+NAMES = (
+    *("query", "k", "path_glob", "where", "max_lines", "max_tokens"),
+    *("path", "start_line", "end_line", "line"),
+)
 
 
 @pytest.fixture(scope="module")

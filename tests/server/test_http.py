@@ -66,6 +66,51 @@ def test_options_of_a_search(client: Client) -> None:
     assert explained.json["hits"][0]["explain"][0]["score"] > 0.9
 
 
+def test_a_search_by_vectors(client: Client) -> None:
+    vectors = FakeEncoder().encode_queries(["who waits", "take lock"]).dense
+    assert vectors is not None
+    rows = vectors.tolist()
+    with Index.open(client.folder / "notes") as index:
+        expected = hits_as_dicts(index.search(vector=rows[0], k=2))
+        beside = hits_as_dicts(index.search("lock", vector=rows[0], k=2))
+    assert client.post(f"{AT}/search", {"vector": rows[0], "k": 2}).json == {
+        "query": None,
+        "hits": expected,
+    }
+    found = client.post(f"{AT}/search", {"vector": rows[0], "query": "lock", "k": 2})
+    assert found.json == {"query": "lock", "hits": beside}
+    several = client.post(f"{AT}/search", {"vectors": rows, "k": 2}).json["results"]
+    assert several[0]["hits"] == expected
+    for body in (
+        {"vector": [1.0]},
+        {"vector": []},
+        {"vector": rows[0], "vectors": rows},
+        {"vectors": [rows[0], [1.0]]},
+        {"vectors": rows, "queries": ["one"]},
+        {"vector": [1e300] * len(rows[0])},
+        {"vector": [0] * len(rows[0])},
+        {"vector": ["1"] * len(rows[0])},
+        {"vector": rows[0], "explain": True},
+    ):
+        refused = client.post(f"{AT}/search", body)
+        assert refused.status == 400, (body, refused.body)
+
+
+def test_hits_with_the_lines_around_them(client: Client) -> None:
+    lines = [f"line {at} " + "filler " * 40 for at in range(60)]
+    lines[30] = "zebras graze"
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document("long", "\r\n".join(lines))])
+    body = {"query": "zebras graze", "k": 1, "context_lines": 3}
+    (hit,) = client.post(f"{AT}/search", body).json["hits"]
+    first, last = hit["start_line"] - 1, hit["end_line"]
+    assert hit["before"] == lines[first - 3 : first]
+    assert hit["after"] == lines[last : last + 3]
+    (hit,) = client.post(f"{AT}/search", {"query": "take", "k": 1, "context_lines": 3}).json["hits"]
+    assert hit["before"] == hit["after"] == []
+    assert "before" not in client.get("/v1/search?q=take&k=1").json["hits"][0]
+
+
 def test_documents_are_listed_by_pages_and_got(client: Client) -> None:
     first = client.get(f"{AT}/documents?limit=2").json
     rest = client.get(f"{AT}/documents?limit=2&after={quote(first['next_after'])}").json

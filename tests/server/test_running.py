@@ -105,6 +105,30 @@ def test_other_machines_need_a_token(notes: Path, host: str) -> None:
         running.serve([notes], host=host)
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_other_machines_only_read_unless_they_may_write(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("t" * 20)
+    made: list[Any] = []
+    real = running.make_app
+    monkeypatch.setattr(running, "make_app", lambda *a, **o: made.append(o) or real(*a, **o))
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(place: str) -> None:
+        raise Stopped
+
+    for host in ("0.0.0.0", "127.0.0.1"):
+        with pytest.raises(Stopped):
+            running.serve(
+                [notes], host=host, port=0, token_file=token, allow_write=allowed, on_start=stop
+            )
+    assert [one["read_only"] for one in made] == [not allowed, False]
+
+
 @pytest.mark.parametrize("token", ["", "short", "with a space in it", "ä" * 20])
 def test_a_token_that_can_be_guessed_is_refused(notes: Path, tmp_path: Path, token: str) -> None:
     file = tmp_path / "token"

@@ -60,7 +60,8 @@ def serve(
         typer.Option(
             "--allow-write",
             help="Let agents (MCP) bring an index up to date: before each search, and by the tool "
-            "`index`.",
+            "`index`; and let documents be added and deleted where other machines reach the "
+            "address.",
         ),
     ] = False,
     encoder: EncoderSource = None,
@@ -96,6 +97,7 @@ def serve(
         port=port,
         uds=uds,
         read_only=read_only,
+        allow_write=allow_write,
         follow=watch,
         token_file=token_file,
         encoder=encoder,
