@@ -14,11 +14,30 @@ Nothing here is imported before it is needed: `retrieval --help` reads no index 
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
+    code = 0
+
+    def leave() -> None:
+        """End at once if a thread is left: the interpreter's end would abort it in foreign code.
+
+        Such a thread is one that nobody waits for, as one that loads a model while a server is told
+        to end. Where it comes back from a library in C++, ending it ends the process (SIGABRT).
+        """
+        threading = sys.modules.get("threading")
+        if threading is not None and threading.active_count() > 1:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+
+    atexit.register(leave)  # the first that is registered is the last that is called
     try:
         from retrieval.cli.entry import run
 

@@ -201,3 +201,38 @@ def test_a_standard_stream_that_is_closed(
     )
     assert "Traceback" not in done.stderr + done.stdout
     assert done.returncode == code
+
+
+def test_a_thread_in_foreign_code_does_not_abort_the_end() -> None:
+    """As when a server is told to end while it loads a model: nobody waits for that thread."""
+    onnx = pytest.importorskip("onnx")
+    shape = onnx.TensorProto.FLOAT, [64, 64]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["a", "a"], ["b"])],
+        "product",
+        [onnx.helper.make_tensor_value_info("a", *shape)],
+        [onnx.helper.make_tensor_value_info("b", *shape)],
+    )
+    versions = {"ir_version": 8, "opset_imports": [onnx.helper.make_opsetid("", 13)]}
+    model = onnx.helper.make_model(graph, **versions).SerializeToString()
+    code = f"""
+import sys, threading
+import numpy as np, onnxruntime
+from retrieval.cli import main
+session, a = onnxruntime.InferenceSession({model!r}), np.ones((64, 64), np.float32)
+begun = threading.Event()
+def work():
+    while True:
+        session.run(None, dict(a=a))
+        begun.set()
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+begun.wait()
+sys.argv = ["retrieval", "--version"]
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("retrieval ")

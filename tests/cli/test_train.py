@@ -106,8 +106,8 @@ def test_without_torch_it_says_what_to_install(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--out", "model"), 2, "give either a folder with judged queries or --index"),
-        (("small", "--index", "small", "--out", "model"), 2, "one of the two"),
+        (("--out", "model"), 2, "give one of DATA"),
+        (("small", "--index", "small", "--out", "model"), 2, "give one of DATA"),
         (("small",), 2, "missing option '--out'"),
         (("nowhere", "--out", "model"), 2, "nowhere is no folder"),
         (("start", "--out", "model"), 2, "no train split: qrels/ holds nothing"),
