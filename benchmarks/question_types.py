@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("medquad", type=Path)
     parser.add_argument("--texts", type=int, default=4000, help="learnt from, at most")
     parser.add_argument("--tokens", type=int, default=128, help="read of a text")
-    parser.add_argument("--epochs", type=float, default=3.0)
+    parser.add_argument("--epochs", type=float, help="as `retrieval train` has it, if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)

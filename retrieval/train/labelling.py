@@ -48,6 +48,9 @@ from retrieval.train.trainer import Step, Trainer
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 REPORT = "training.json"
+_EPOCHS, _MOST_EPOCHS = 3, 20
+_STEPS = 600
+"""In fewer, labels of a few texts each are not learnt; see docs/training.md for figures."""
 _IGNORED = -100
 """What cross-entropy passes over: tokens that begin no word."""
 
@@ -58,7 +61,8 @@ class LabelOptions:
 
     Attributes:
         epochs: how often each text is seen; counts if `minutes` is None. With 0 the network stays
-            as it is, and only the last map of the head is fitted: a linear probe.
+            as it is, and only the last map of the head is fitted: a linear probe. None is 3, and
+            of few texts more, up to 20, until there are 600 steps.
         minutes: how long the training itself takes, from the speed of its first steps.
         batch: texts of a step.
         rate: peak learning rate.
@@ -67,7 +71,7 @@ class LabelOptions:
         checkpoint_seconds: time between two checkpoints.
     """
 
-    epochs: float = 3.0
+    epochs: float | None = None
     minutes: float | None = None
     batch: int = 16
     rate: float = 2e-4
@@ -303,4 +307,7 @@ def _targets(
 def _steps(trainer: LabelTrainer, texts: int, options: LabelOptions) -> int:
     if options.minutes is not None:
         return max(1, int(60 * options.minutes / trainer.seconds_per_step()))
-    return math.ceil(options.epochs * (texts // min(options.batch, texts)))
+    an_epoch = texts // min(options.batch, texts)
+    if options.epochs is not None:
+        return math.ceil(options.epochs * an_epoch)
+    return max(_EPOCHS * an_epoch, min(_STEPS, _MOST_EPOCHS * an_epoch))

@@ -22,6 +22,7 @@ from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
 from retrieval.errors import CheckpointError, InputError
 from retrieval.eval.labels import accuracy, entity_f1, macro_f1
 from retrieval.index import Index
+from retrieval.train import labelling
 from retrieval.train.label_data import Labelled, divided, read_labelled
 from retrieval.train.labelling import LabelOptions, fit_labels, measured
 from retrieval.train.student import flatten
@@ -315,6 +316,15 @@ def test_a_rare_label_is_not_lost_in_a_few_steps(tmp_path: Path) -> None:
     options = LabelOptions(epochs=0.3, batch=8, rate=1e-4, max_tokens=32)
     fit_labels(data, None, tmp_path / "out", start=tmp_path / "start", options=options)
     assert measured(load_classifier(tmp_path / "out"), data)["macro_f1"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("texts", "epochs", "steps"),
+    [(160, None, 200), (960, None, 600), (8_000, None, 1_500), (960, 3.0, 180), (960, 0.0, 0)],
+)
+def test_few_texts_are_seen_more_often(texts: int, epochs: float | None, steps: int) -> None:
+    options = LabelOptions(epochs=epochs, batch=16)
+    assert labelling._steps(None, texts, options) == steps  # type: ignore[arg-type]
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(

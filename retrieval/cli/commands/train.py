@@ -65,7 +65,8 @@ def train(
         typer.Option(
             "--epochs",
             metavar="E",
-            help="How often each query or text is seen; 3 if not given. 0: a linear probe.",
+            help="How often each query or text is seen; 3 if not given, of few labelled texts "
+            "more. 0: a linear probe.",
         ),
     ] = None,
     minutes: Annotated[
