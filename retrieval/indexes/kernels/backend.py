@@ -19,8 +19,9 @@ _OF_ENCODER = {"avxvnni": "avx2", "i8mm": "neon"}
 """What RETRIEVAL_ISA may name for the encoder's sake, and what the kernels then use."""
 
 _NO_NATIVE = (
-    "late interaction runs on numpy, many times slower than it could: this installation has no "
-    "compiled kernels (reinstall where there is a C compiler, or set RETRIEVAL_ISA=numpy)"
+    "late interaction runs on numpy, many times slower than it could, and the embedded model by "
+    "ONNX Runtime: this installation has no compiled kernels (reinstall where there is a C "
+    "compiler, or set RETRIEVAL_ISA=numpy)"
 )
 
 

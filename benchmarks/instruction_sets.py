@@ -1,0 +1,126 @@
+"""The embedded model, compiled and by ONNX Runtime, where both may use the same instructions.
+
+    python -m benchmarks.instruction_sets RESULT.json
+
+ONNX Runtime asks the processor what it has, and nothing tells it to do without. So its library is
+copied, its questions (cpuid) are replaced by an instruction that does not exist, and a handler of
+that fault (cpuid_mask.c) answers what a processor without AVX-512, or without VNNI too, would.
+Needs an x86 processor with AVX-512 VNNI and AVX-VNNI, a C compiler and objdump. Times are the
+process's own seconds on one thread, the best of many runs in turn, for texts of random tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.environment import environment
+from retrieval.encoders import model_folder
+from retrieval.encoders.embedded import embedded_folder
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.quantized import tensor_places
+from retrieval.encoders.model_folder import ModelSettings
+from retrieval.encoders.runtimes import compiled, onnx
+
+LENGTHS = (16, 64, 256, 1_024)
+HIDDEN = {"avx512": "", "avxvnni": "avx512", "avx2": "vnni"}
+"""Each instruction set, and what is hidden from ONNX Runtime beside it."""
+LEAST_RUNS, RUN_TOKENS, LEAST_TOKENS = 40, 60_000, 256
+
+
+def without_cpuid(folder: Path) -> Path:
+    """A copy of ONNX Runtime in `folder` whose cpuid instructions are ud2."""
+    import onnxruntime
+
+    copy = folder / "onnxruntime"
+    shutil.copytree(Path(onnxruntime.__file__).parent, copy)
+    (library,) = copy.glob("capi/onnxruntime_pybind11_state*.so")
+    code = _output("objdump", "-d", "--no-show-raw-insn", library)
+    addresses = [int(at, 16) for at in re.findall(r"^\s*(\w+):\s+cpuid\b", code, re.MULTILINE)]
+    section = re.search(r"\.text\s+PROGBITS\s+(\w+)\s+(\w+)", _output("readelf", "-SW", library))
+    assert section is not None and addresses
+    start, offset = (int(part, 16) for part in section.groups())
+    raw = bytearray(library.read_bytes())
+    for address in addresses:
+        at = address - start + offset
+        assert raw[at : at + 2] == b"\x0f\xa2"
+        raw[at : at + 2] = b"\x0f\x0b"
+    library.write_bytes(raw)
+    return copy
+
+
+def measured(isa: str) -> dict[str, Any]:
+    """Microseconds a token at each length, compiled and by ONNX Runtime."""
+    model = embedded_folder()
+    raw = model_folder.read_config(model)
+    config = ModernBertConfig.from_dict(raw)
+    settings = ModelSettings.from_dict(
+        raw[model_folder.SECTION], max_positions=config.max_positions
+    )
+    places = tensor_places(model / model_folder.WEIGHTS_FILE)
+    if HIDDEN[isa] == "vnni":  # what it would find on such a processor
+        onnx.int8_overflows = lambda: True
+    runs = {
+        "compiled": compiled.CompiledNetwork(model, config, places, settings.dense_window, isa),
+        "onnx": onnx.OnnxNetwork(model),
+    }
+    found = {}
+    for length in LENGTHS:
+        ids = np.random.default_rng(length).integers(0, config.vocab_size, length)
+        repeated = max(1, LEAST_TOKENS // length)
+        best = dict.fromkeys(runs, float("inf"))
+        for _ in range(max(LEAST_RUNS, RUN_TOKENS // (repeated * length))):
+            for name, run in runs.items():
+                start = time.process_time()
+                for _ in range(repeated):
+                    run(ids)
+                best[name] = min(best[name], (time.process_time() - start) / repeated / length)
+        found[str(length)] = {name: round(1e6 * seconds, 1) for name, seconds in best.items()}
+    return found
+
+
+def main() -> None:
+    """Measure each instruction set in a process of its own, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--one", choices=HIDDEN, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        given.out.write_text(json.dumps(measured(given.one)))
+        return
+    result = {**environment(["onnxruntime"]), "load": os.getloadavg()[0], "us_per_token": {}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        without_cpuid(folder)
+        mask, found = folder / "mask.so", folder / "found.json"
+        source = Path(__file__).with_name("cpuid_mask.c")
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", source, "-o", mask], check=True)
+        for isa, hidden in HIDDEN.items():
+            variables = {"LD_PRELOAD": str(mask), "HIDE": hidden, "OMP_NUM_THREADS": "1"}
+            path = os.pathsep.join([name, *filter(None, [os.environ.get("PYTHONPATH")])])
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.instruction_sets", found, "--one", isa],
+                env=os.environ | variables | {"PYTHONPATH": path},
+                check=True,
+            )
+            result["us_per_token"][isa] = json.loads(found.read_text())
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _output(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main()
