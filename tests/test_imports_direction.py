@@ -24,6 +24,7 @@ LEVELS = (
     {"documents", "encoders", "indexes", "store"},
     {"index"},
     {"sync"},
+    {"sharded"},
     {"service", "eval"},
     {"train"},
     {"mcp", "server", "integrations"},

@@ -37,6 +37,15 @@ IndexFolder = Annotated[
         "given.",
     ),
 ]
+IndexPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="DIR|URL",
+        help="Folder of the index, or URL of a collection in shards; the nearest .retrieval in "
+        "this folder or one above it if not given.",
+    ),
+]
 Where = Annotated[
     str | None,
     typer.Option(

@@ -33,6 +33,11 @@ class Searching(ABC):
 
     _encoder: EncoderSlot
 
+    @property
+    @abstractmethod
+    def generation(self) -> int:
+        """The number of the commit that it shows."""
+
     @abstractmethod
     def _searched(self) -> AbstractContextManager[Searched]:
         """The generation that is shown, kept open until the block is left."""

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from retrieval.index import vectors
 from retrieval.index.vectors import VectorSegment
-from retrieval.indexes import LexicalIndex
+from retrieval.indexes import LexicalIndex, LexicalPart
 from retrieval.store import SegmentRecord, Store
 from retrieval.store.files import FileIdentity, check_contents, check_sizes
 
@@ -42,7 +42,9 @@ class OpenedSegments:
     nobody keeps is let go, so no file outlives the generations that name it. Any thread may ask.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, part: LexicalPart | None = None) -> None:
+        """Take the collection that the index is a part of, if its lexical scores go by that."""
+        self._part = part
         self._lock = threading.Lock()
         self._vectors: WeakValueDictionary[str, Opened[VectorSegment]] = WeakValueDictionary()
         self._lexical: WeakValueDictionary[str, Opened[LexicalIndex]] = WeakValueDictionary()
@@ -63,7 +65,7 @@ class OpenedSegments:
 
         def checked() -> LexicalIndex:
             self._whole = check_contents(folder, record, most=CHECKED_BYTES, known=self._whole)
-            return LexicalIndex.open(folder)
+            return LexicalIndex.open(folder, self._part)
 
         return self._take(self._lexical, store, record, checked)
 

@@ -57,6 +57,16 @@ def index_to_read(given: Path | None) -> Path:
     )
 
 
+def is_url(place: str | None) -> bool:
+    """Whether this names a collection in object storage, and no folder."""
+    return place is not None and "://" in place
+
+
+def folder_of(place: str | None) -> Path | None:
+    """A folder that was named as a text, if one was."""
+    return None if place is None else Path(place)
+
+
 def is_elsewhere(index: Path) -> bool:
     """Whether an index that nobody named is not that of the current folder."""
     return index != Path(FOLDER)

@@ -8,9 +8,10 @@ from typing import Literal
 
 from retrieval.encoder import Embeddings
 from retrieval.errors import InputError
-from retrieval.index import Index
+from retrieval.index.examining import Examining
 from retrieval.index.listing import Params
 from retrieval.index.reading.search import query_problem
+from retrieval.index.searching import Searching
 from retrieval.indexes import Where
 from retrieval.types import Hit, Retriever, TokenMatch
 
@@ -66,13 +67,13 @@ class Answer:
     matches: Sequence[Sequence[TokenMatch]] | None
 
 
-def search(index: Index, query: str, options: SearchOptions) -> Answer:
+def search(index: Searching, query: str, options: SearchOptions) -> Answer:
     """Ask an index; raises what `Index.search` and `Index.explain` raise."""
     return search_many(index, [query], options)[0]
 
 
 def search_many(
-    index: Index,
+    index: Searching,
     queries: Sequence[str] | None,
     options: SearchOptions,
     *,
@@ -95,6 +96,9 @@ def search_many(
             raise InputError(problem)
     if queries is None and options.explain:
         raise InputError("explain shows what the words of a query matched; give its text, too")
+    examined = index if isinstance(index, Examining) else None
+    if options.explain and examined is None:
+        raise InputError("a collection in shards explains no hits; search without explain")
     for last in (False,) * _TRIES + (True,):
         generation = index.generation
         found = index.search_batch(
@@ -110,11 +114,11 @@ def search_many(
             offset=options.offset,
             embeddings=None if vectors is None else _embeddings(vectors),
         )
-        if not options.explain or queries is None:
+        if not options.explain or queries is None or examined is None:
             return [Answer(hits, None) for hits in found]
         try:
             return [
-                Answer(hits, index.explain(query, hits))
+                Answer(hits, examined.explain(query, hits))
                 for query, hits in zip(queries, found, strict=True)
             ]
         except InputError:

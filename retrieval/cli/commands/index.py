@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,12 +29,12 @@ def index(
         ),
     ] = None,
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--index",
-            metavar="DIR",
-            help="Folder of the index; the nearest .retrieval here or above, within the "
-            "repository, or a new one here, if not given.",
+            metavar="DIR|URL",
+            help="Folder of the index, or URL of a collection in shards; the nearest .retrieval "
+            "here or above, within the repository, or a new one here, if not given.",
         ),
     ] = None,
     encoder: Annotated[
@@ -177,6 +177,21 @@ def index(
             help="Let other users read the index, as your umask has it; private if not given.",
         ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            min=1,
+            help="Of a new collection at a URL: how many shards its documents are shared out to.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", metavar="N", min=1, help="How many processes write shards; 1 if not given."
+        ),
+    ] = 1,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
@@ -193,14 +208,7 @@ def index(
     from retrieval.service.opening import is_index, not_left_empty, open_or_create
 
     named = paths or []
-    if named:
-        place = location.index_to_write(folder, updating.holds)
-    else:
-        place = location.index_to_read(folder)
-    if not is_index(place):
-        updating.check_paths(place, named)
-    if folder is None and location.is_elsewhere(place):
-        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one of this folder)\n")
+    url = folder if location.is_url(folder) else None
     given = updating.Given(
         exclude=exclude,
         include=include,
@@ -213,17 +221,48 @@ def index(
         rows=rows,
         label=label,
     )
-    if dry_run and watch:
-        raise InputError("--dry-run changes nothing and --watch goes on; give one of them")
-    if dry_run:
-        _preview(place, named, given, as_json=as_json)
-        return
     late = {
         "bits": bits,
         "pooling": pooling,
         "exact_passages": exact_passages,
         "list_passages": list_passages,
     }
+    if url is not None:
+        lacking = {"--label": label, "--dry-run": dry_run, "--watch": watch, "--again": again}
+        for name, value in (lacking | {"--shared": shared}).items():
+            if value:
+                raise InputError(f"{name} is not for a collection in shards; leave it out")
+        _index_collection(
+            url,
+            named,
+            given,
+            workers=workers,
+            as_json=as_json,
+            shards=shards,
+            encoder=encoder,
+            passage_tokens=passage_tokens,
+            late=late,
+            small=small,
+            long_context=long_context,
+        )
+        return
+    if shards is not None or workers != 1:
+        name = "--workers" if shards is None else "--shards"
+        raise InputError(f"{name} is for a collection in shards; name its URL with --index")
+    chosen = location.folder_of(folder)
+    if named:
+        place = location.index_to_write(chosen, updating.holds)
+    else:
+        place = location.index_to_read(chosen)
+    if not is_index(place):
+        updating.check_paths(place, named)
+    if folder is None and location.is_elsewhere(place):
+        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one of this folder)\n")
+    if dry_run and watch:
+        raise InputError("--dry-run changes nothing and --watch goes on; give one of them")
+    if dry_run:
+        _preview(place, named, given, as_json=as_json)
+        return
     left_out: list[LeftOut] = []
     with (
         not_left_empty(place),
@@ -253,6 +292,42 @@ def index(
             _print(report, named, place)
         if watch:
             _watch(opened, place, as_json=as_json)
+
+
+def _index_collection(
+    url: str,
+    paths: Sequence[Path],
+    given: Given,
+    *,
+    workers: int,
+    as_json: bool,
+    **made_with: Any,
+) -> None:
+    """The same of a collection in shards."""
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.cli.output.reports import built
+    from retrieval.service import collections
+    from retrieval.service.json_shape import plain_value
+    from retrieval.types import ProgressUpdate
+
+    collections.check_paths(paths)
+    with collections.open_or_create(url, **made_with) as opened, progress_bar("reading") as bar:
+        found = collections.update(
+            opened,
+            paths,
+            given,
+            workers=workers,
+            progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
+        )
+    if as_json:
+        print_json({"index": url, **plain_value(found.report), "problems": found.problems})
+        return
+    sys.stdout.write(built(found.report, url))
+    sys.stdout.flush()
+    if found.problems:
+        sys.stderr.write(listing("problems:", found.problems))
 
 
 def _watch(index: Index, place: Path, *, as_json: bool) -> None:

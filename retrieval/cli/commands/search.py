@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from retrieval.cli.options import (
     AsJson,
     EncoderSource,
     GroupName,
-    IndexFolder,
+    IndexPlace,
     RetrieverName,
     Where,
 )
@@ -21,7 +22,9 @@ from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
     from retrieval.index import Index
+    from retrieval.index.searching import Searching
     from retrieval.service.searching import SearchOptions
+    from retrieval.sharded import ShardedIndex
 
 
 @app.command(short_help="Search an index.")
@@ -71,7 +74,7 @@ def search(
             help="With --retriever late: encode the N best again, order them uncompressed.",
         ),
     ] = 0,
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,7 +88,9 @@ def search(
     from retrieval.service.json_shape import hits_as_dicts
 
     text = sys.stdin.read() if query == ["-"] else " ".join(query)
-    place = location.index_to_read(folder)
+    url = folder if folder is not None and location.is_url(folder) else None
+    # Ids of a collection's files are relative to the folder that it was built from.
+    place = Path(location.FOLDER) if url else location.index_to_read(location.folder_of(folder))
     if folder is None and location.is_elsewhere(place):
         sys.stderr.write(f"index: {place}\n")
     if group is None:
@@ -100,7 +105,7 @@ def search(
         group="document" if group == GroupName.DOCUMENT else None,
         min_relevance=min_relevance,
     )
-    with Index.open(place, encoder=encoder) as opened:
+    with _opened(url, place, encoder) as opened:
         answer = searching.search(opened, text, options)
         if as_json:
             print_json(hits_as_dicts(answer.hits, answer.matches))
@@ -109,13 +114,23 @@ def search(
                 sys.stderr.write(_nothing(opened, text, options) + "\n")
             sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
         sys.stdout.flush()
-        if opened.known_files(most=1):
+        if isinstance(opened, Index) and opened.known_files(most=1):
             from retrieval.service.updating import changes
 
             sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))
 
 
-def _nothing(index: Index, query: str, options: SearchOptions) -> str:
+def _opened(url: str | None, place: Path, encoder: str | None) -> Index | ShardedIndex:
+    from retrieval.index import Index
+
+    if url is None:
+        return Index.open(place, encoder=encoder)
+    from retrieval.sharded import ShardedIndex
+
+    return ShardedIndex.open(url, encoder=encoder)
+
+
+def _nothing(index: Searching, query: str, options: SearchOptions) -> str:
     """Why there is no hit: nothing was found, or nothing that is relevant enough."""
     from retrieval.service import searching
 

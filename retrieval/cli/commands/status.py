@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder
+from retrieval.cli.options import AsJson, IndexPlace
 from retrieval.cli.program import app
 from retrieval.errors import InputError
 
 
 @app.command()
 def status(
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     verify: Annotated[
         bool,
         typer.Option(
@@ -39,10 +39,18 @@ def status(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.reports import status as shown
     from retrieval.service.json_shape import status_as_dict
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import folder_of, index_to_read, is_url
     from retrieval.service.opening import status_of
 
-    facts, problems = status_of(index_to_read(folder), verify=verify)
+    if folder is not None and is_url(folder):
+        if verify:
+            raise InputError(
+                "--verify reads an index's folder; pieces of shards are held against their digests "
+                "whenever they are brought here"
+            )
+        _show_collection(folder, as_json)
+        return
+    facts, problems = status_of(index_to_read(folder_of(folder)), verify=verify)
     if as_json:
         print_json(status_as_dict(facts, problems))
     else:
@@ -53,6 +61,18 @@ def status(
             sys.stdout.write(f"{'verified':<12} every file is what was committed\n")
     if problems:
         raise typer.Exit(1)
+
+
+def _show_collection(url: str, as_json: bool) -> None:
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.reports import collection as shown
+    from retrieval.service.collections import status
+
+    facts = status(url)
+    if as_json:
+        print_json(facts)
+    else:
+        sys.stdout.write(shown(facts))
 
 
 def _show_machine(as_json: bool) -> None:

@@ -12,6 +12,8 @@ from retrieval.service.printable import safe
 if TYPE_CHECKING:
     from retrieval.index import CompactReport, IndexStatus, MeasureReport
     from retrieval.service.machine import Choice
+    from retrieval.sharded import BuildReport, ShardedStatus
+    from retrieval.sharded.clearing import ClearReport
     from retrieval.sync import SyncReport
     from retrieval.types import LateOptions
 
@@ -37,6 +39,49 @@ def synced(report: SyncReport, index: Path) -> str:
             f" in {duration(report.seconds)}{rate}"
         )
     return f"{safe(str(index))}: {', '.join(changes) or 'no documents'}{work}\n"
+
+
+def built(report: BuildReport, url: str) -> str:
+    """What `retrieval index` did to a collection, in one line."""
+    changes = [
+        f"{number:,} {name}"
+        for name, number in (
+            ("added", report.added),
+            ("updated", report.updated),
+            ("deleted", report.deleted),
+            ("unchanged", report.unchanged),
+        )
+        if number
+    ]
+    return (
+        f"{safe(url)}: {', '.join(changes) or 'no documents'}; generation {report.generation}, "
+        f"{size(report.sent)} sent in {duration(report.seconds)}\n"
+    )
+
+
+def cleared(report: ClearReport, url: str) -> str:
+    """What `retrieval compact` deleted of a collection, in one line."""
+    return f"{safe(url)}: {count(report.objects, 'object')} deleted, {size(report.bytes)}\n"
+
+
+def collection(report: ShardedStatus) -> str:
+    """What a collection in shards holds, one fact a line."""
+    source = f" ({report.encoder_source})" if report.encoder_source else ""
+    widths = {"dense": report.dense_dim, "token": report.token_dim}
+    late = "compressed by a codec that all shards share" if report.codec else "exact"
+    held = report.documents_by_shard
+    rows = {
+        "collection": f"{report.url} (generation {report.generation})",
+        "shards": f"{report.shards:,}, of {min(held):,} to {count(max(held), 'document')}",
+        "documents": f"{report.documents:,}",
+        "passages": f"{report.passages:,} of at most {count(report.passage_tokens, 'token')}",
+        "size": size(report.bytes),
+        "encoder": f"{report.encoder}{source}",
+        "vectors": ", ".join(f"{name} of {dim}" for name, dim in widths.items() if dim is not None),
+        "late": late if report.token_dim is not None else "",
+        "fingerprint": report.fingerprint[:12],
+    }
+    return "".join(f"{name:<12} {safe(value)}\n" for name, value in rows.items() if value)
 
 
 def status(report: IndexStatus) -> str:

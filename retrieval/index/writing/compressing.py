@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from retrieval.index.writing.codecs import (
     codec_for,
     codec_in_use,
 )
+from retrieval.index.writing.given_codec import GivenCodec
 from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LateCodec, LateSegment, StoredCodec
 from retrieval.store import Settings
@@ -32,6 +34,7 @@ class Compressing:
         folders: the segments that it reads and writes.
         memory: bytes that may be taken.
         progress: called while vectors are compressed.
+        given: the codec that the index does not choose, if it is so.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Compressing:
         folders: SegmentFolders,
         memory: int,
         progress: ProgressCallback | None,
+        given: GivenCodec | None = None,
     ) -> None:
+        self._given = given
         self._options = settings.late
         self._has_tokens = settings.token_dim is not None
         self._folders = folders
@@ -49,20 +54,29 @@ class Compressing:
 
     def of_new(self) -> Compression | None:
         """How passages that were just encoded are written; None keeps them exactly for now."""
-        if not self._has_tokens or self._options.exact_passages is not None:
+        if not self._has_tokens:
             return None
         late = self._late(self._folders.vectors().values())
-        codec, coarse_quantiser = codec_in_use(late), coarse_quantiser_in_use(late)
-        if codec is None:
+        coarse_quantiser = coarse_quantiser_in_use(late)
+        if self._given is not None:
+            stored = self._given.stored
+        elif self._options.exact_passages is not None:
+            stored = None
+        else:
+            codec = codec_in_use(late)
+            stored = None if codec is None else self._stored(codec)
+        if stored is None:
             return None
         return Compression(
-            self._stored(codec),
+            stored,
             None if coarse_quantiser is None else self._stored(coarse_quantiser),
         )
 
     @property
     def most_exact(self) -> int:
         """How many living passages are let stand exactly."""
+        if self._given is not None:
+            return sys.maxsize if self._given.stored is None else 0
         exact = self._options.exact_passages
         return EXACT if exact is None else exact
 
@@ -80,17 +94,16 @@ class Compressing:
             return None
         if self._progress is not None:  # training the codec comes first, and may take a minute
             self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
-        codec = codec_for(
-            group,
-            rest,
-            alive,
-            bits=self._options.bits,
-            memory=self._memory,
-        )
+        stored = None if self._given is None else self._given.stored
+        if stored is None:
+            codec = codec_for(group, rest, alive, bits=self._options.bits, memory=self._memory)
+            stored = self._stored(codec)
         passages = living + sum(len(late.rows(alive)) for late in rest)
-        coarse_quantiser = coarse_quantiser_for(group, rest, alive, codec, memory=self._memory)
+        coarse_quantiser = coarse_quantiser_for(
+            group, rest, alive, stored.codec, memory=self._memory
+        )
         return Compression(
-            self._stored(codec),
+            stored,
             None if coarse_quantiser is None else self._stored(coarse_quantiser),
             passages > self._options.list_passages,
             self._memory,

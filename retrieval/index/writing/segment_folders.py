@@ -28,12 +28,15 @@ class SegmentFolders:
         waiting: names of the vector segments that wait for their commit.
         new_codecs: names of the codecs' folders that do, by key.
         next_number: that of the next folder.
+        given: the folder of the codec that the index does not choose, if it has one; it stays,
+            whatever is stored by it.
     """
 
     def __init__(self, store: StoreWriter, shared: OpenedSegments) -> None:
         self.waiting: list[str] = []
         self.new_codecs: dict[str, str] = {}
         self.next_number = store.next_segment
+        self.given: Path | None = None
         self._store = store
         self._shared = shared
         self._opened: dict[str, VectorSegment] = {}
@@ -78,6 +81,8 @@ class SegmentFolders:
             Records of those that come, and names of those that nothing is stored by any more.
         """
         used = {folder.name for name in names for _, folder in _codecs(self._open(name))}
+        if self.given is not None:
+            used.add(self.given.name)
         come = [
             self.sealed(self._store.segment_folder(name), vectors.CODEC, 0, None)
             for name in self.new_codecs.values()

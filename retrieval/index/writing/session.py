@@ -18,12 +18,14 @@ from retrieval.files.whole import sync_folder
 from retrieval.index import vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer, VectorSegment
+from retrieval.index.writing.codecs import codec_in_use
 from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.given_codec import GIVEN, GivenCodec, given_codec
 from retrieval.index.writing.lexical import LexicalWriting
 from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import LATE_MEMORY, register_functions
+from retrieval.indexes import LATE_MEMORY, LateCodec, StoredCodec, register_functions
 from retrieval.store import (
     Commit,
     NewDocument,
@@ -101,12 +103,7 @@ class Session:
                 contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
             )
             self._folders = SegmentFolders(self.store, self._shared)
-            self._compressing = Compressing(
-                self.store.settings,
-                self._folders,
-                self._memory,
-                self._progress,
-            )
+            self._follow(given_codec(self.store))
             self._lexical = LexicalWriting(self.store, self._folders)
             self._folders.sweep()
             self._exit = stack.pop_all()
@@ -203,6 +200,52 @@ class Session:
         self.store.vacuum()
         self._empty_log()
         return dead
+
+    def give_codec(self, codec: LateCodec | None) -> None:
+        """Store token vectors by this codec from now on, and by no other; None keeps them exactly.
+
+        What stood exactly is compressed, in a commit of its own. Vectors that are compressed
+        already stay as they are until they are written anew. Given again, it changes nothing.
+        """
+        before = given_codec(self.store)
+        if before is not None and before.key == (None if codec is None else codec.key):
+            return
+        given = GivenCodec(None)
+        if codec is not None:
+            given = GivenCodec(StoredCodec(codec, self._folders.codec(codec)))
+        known = {record.name for record in self.store.of_kind(vectors.CODEC)}
+        come = []
+        if given.folder is not None and given.folder.name not in known:
+            come.append(self._folders.sealed(given.folder, vectors.CODEC, 0, None))
+        self._publish(
+            Commit(
+                remember={GIVEN: given.remembered()},
+                add_segments=come,
+                next_segment=self._folders.next_number,
+            )
+        )
+        self._follow(given)
+        self._promote()
+
+    def choose_codec(self) -> None:
+        """Until `keep_codec`, compress as an index does that was given no codec."""
+        self._follow(None)
+        self._promote()
+
+    def keep_codec(self) -> LateCodec | None:
+        """Give the index the codec that it has come to have, and return it; None if it has none."""
+        codec = codec_in_use(
+            segment.late for segment in self._folders.vectors().values() if segment.late is not None
+        )
+        self.give_codec(codec)
+        return codec
+
+    def _follow(self, given: GivenCodec | None) -> None:
+        """Compress by what the index was given, or by codecs of its own."""
+        self._folders.given = None if given is None else given.folder
+        self._compressing = Compressing(
+            self.store.settings, self._folders, self._memory, self._progress, given
+        )
 
     def _promote(self) -> None:
         """Compress the exact segments once they hold more than the index's options let stand."""

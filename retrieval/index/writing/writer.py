@@ -25,7 +25,7 @@ from retrieval.index.writing.blocks import Block, Started, pooled
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
-from retrieval.indexes import LATE_MEMORY
+from retrieval.indexes import LATE_MEMORY, LateCodec
 from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.store.guard import disk_errors
 from retrieval.types import (
@@ -240,6 +240,24 @@ class Writer:
         self.commit()
         with disk_errors(self.store.folder):
             return self._session.compact()
+
+    def give_codec(self, codec: LateCodec | None) -> None:
+        """Commit, and store token vectors by this codec alone, see `Session.give_codec`."""
+        self.commit()
+        with disk_errors(self.store.folder):
+            self._session.give_codec(codec)
+
+    def choose_codec(self) -> None:
+        """Let the index train a codec of its own once it holds enough, until `keep_codec`."""
+        self.commit()
+        with disk_errors(self.store.folder):
+            self._session.choose_codec()
+
+    def keep_codec(self) -> LateCodec | None:
+        """Commit, and store by the codec that the index has now, which is returned."""
+        self.commit()
+        with disk_errors(self.store.folder):
+            return self._session.keep_codec()
 
     def _forget(self) -> None:
         """Start over after a commit."""

@@ -6,7 +6,7 @@ for each token (`codec`, trained by `training`, which an index's segments share)
 segments out of others and `search` answers over all of them.
 """
 
-from retrieval.indexes.late.codec import Codec
+from retrieval.indexes.late.codec import Codec, open_codec
 from retrieval.indexes.late.codec_place import StoredCodec
 from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, write_late
@@ -33,6 +33,7 @@ __all__ = [
     "dim_problem",
     "merge_compressed",
     "merge_exact",
+    "open_codec",
     "open_late",
     "train_codec",
     "write_compressed",

@@ -1,0 +1,132 @@
+"""How far the ranking of a collection in shards is that of one index.
+
+    python benchmarks/shards.py COLLECTION... --shards 1 4 16 --out results.json
+
+COLLECTION is a folder in BEIR's format. Its documents go into one index and into collections of so
+many shards each, with token vectors uncompressed and as they are kept by default. By retriever:
+the share of queries with the same ten hits in the same order, mean overlap of the first ten, and
+nDCG@10 of both, a document scoring as its best passage. The embedded model's vectors are kept in
+memory between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from command import as_command
+from environment import environment
+from index_size import Remembering
+
+from retrieval.eval import Collection, load, means
+from retrieval.index import Index
+from retrieval.index.searching import Searching
+from retrieval.sharded import ShardedIndex
+from retrieval.types import RETRIEVERS, Hit, LateOptions
+
+PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
+MEASURE = "nDCG@10"
+K = 10
+DEPTH = 100
+SETTINGS = {
+    "uncompressed": LateOptions(exact_passages=10**9, list_passages=10**9),
+    "default": LateOptions(),
+}
+
+
+def main() -> None:
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("collections", nargs="+", type=Path)
+    parser.add_argument("--shards", nargs="+", type=int, default=[1, 4, 16])
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    encoder = Remembering()
+    found: dict[str, Any] = {}
+    for folder in given.collections:
+        (collection,) = load(folder)
+        found[collection.name] = {
+            setting: measured(collection, encoder, late, given.shards)
+            for setting, late in SETTINGS.items()
+        }
+        encoder.forget()
+    result = {"collections": found, "environment": environment(PACKAGES)}
+    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def measured(
+    collection: Collection, encoder: Remembering, late: LateOptions, counts: Sequence[int]
+) -> dict[str, Any]:
+    """By number of shards and retriever, how the rankings compare."""
+    work = Path(tempfile.mkdtemp())
+    try:
+        with Index.create(work / "one", encoder=encoder, late=late) as one:
+            one.add(collection.documents)
+            passages = one.status().passages
+            expected = {name: answers(one, collection, name) for name in RETRIEVERS}
+        found: dict[str, Any] = {"passages": passages}
+        for count in counts:
+            with ShardedIndex.create(
+                f"file://{work}/shards-{count}",
+                shards=count,
+                encoder=encoder,
+                late=late,
+                cache=work / "cache",
+            ) as sharded:
+                sharded.add(collection.documents)
+                found[str(count)] = {
+                    name: compared(answers(sharded, collection, name), expected[name], collection)
+                    for name in RETRIEVERS
+                } | {"codec": sharded.status().codec}
+        return found
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def answers(index: Searching, collection: Collection, retriever: Any) -> dict[str, list[Hit]]:
+    """The best passages of each query."""
+    ids = sorted(collection.queries)
+    texts = [collection.queries[id] for id in ids]
+    found = index.search_batch(texts, DEPTH, retriever=retriever, highlights=False, copies=True)
+    return dict(zip(ids, found, strict=True))
+
+
+def compared(
+    found: dict[str, list[Hit]], expected: dict[str, list[Hit]], collection: Collection
+) -> dict[str, float]:
+    """How two rankings of each query agree, and how good they are."""
+    firsts = [
+        [
+            [(hit.document_id, hit.passage.ordinal) for hit in run[id][:K]]
+            for run in (found, expected)
+        ]
+        for id in sorted(expected)
+    ]
+    return {
+        "same_order": float(np.mean([own == other for own, other in firsts])),
+        "overlap": float(
+            np.mean([len(set(own) & set(other)) / max(1, len(other)) for own, other in firsts])
+        ),
+        "quality": quality(found, collection),
+        "quality_of_one": quality(expected, collection),
+    }
+
+
+def quality(found: dict[str, list[Hit]], collection: Collection) -> float:
+    """nDCG@10 of documents by their best passage."""
+    run: dict[str, dict[str, float]] = {}
+    for id, hits in found.items():
+        scores = run.setdefault(id, {})
+        for hit in hits:
+            scores.setdefault(hit.document_id, hit.score)
+    return means(collection.judgements, run, [MEASURE])[MEASURE]
+
+
+if __name__ == "__main__":
+    as_command(main)

@@ -1,0 +1,60 @@
+"""A codec that an index is given and does not choose: that of the collection it is a shard of.
+
+Token vectors that are stored by the same codec have the same scores in whichever shard they are. So
+a shard keeps them exactly until its collection has a codec, and from then on by that one alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import IndexCorrupted
+from retrieval.indexes import StoredCodec, open_codec
+from retrieval.store import Store
+
+GIVEN = "given_codec"
+"""What it is remembered as: the name of its folder, or null for exact vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCodec:
+    """What token vectors are stored by; None keeps them exactly."""
+
+    stored: StoredCodec | None
+
+    @property
+    def key(self) -> str | None:
+        """The codec's."""
+        return None if self.stored is None else self.stored.codec.key
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the codec is written."""
+        return None if self.stored is None else self.stored.folder
+
+    def remembered(self) -> Any:
+        """As a commit keeps it."""
+        return {"folder": None if self.folder is None else self.folder.name}
+
+
+def given_codec(store: Store) -> GivenCodec | None:
+    """The codec that an index was given, or None if it chooses its own.
+
+    Raises:
+        IndexCorrupted: the codec is damaged.
+    """
+    found = store.remembered(GIVEN)
+    if found is None:
+        return None
+    name = found.get("folder") if isinstance(found, dict) else found
+    if name is None:
+        return GivenCodec(None)
+    if name not in [record.name for record in store.segments]:
+        raise IndexCorrupted(
+            f"{store.path} is damaged: it was given the codec {name!r}, which is not there; copy "
+            f"the index back from a backup, or delete {store.folder} and index again"
+        )
+    folder = store.segment_folder(name)
+    return GivenCodec(StoredCodec(open_codec(folder), folder))

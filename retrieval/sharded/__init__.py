@@ -1,0 +1,19 @@
+"""Many shards as one index: kept in object storage, written one by one, searched together.
+
+sharded_index    ShardedIndex: opened, searched, changed
+searched_shards  all shards as what a search asks
+building         the next generation: shares out, writes, commits
+writing          one shard, written
+spool            documents shared out to the shards; partition: which goes where
+generations      the newest manifest, and the commit of the next; manifest: what it says
+blobs            files as pieces under their digests; clearing: those that nobody needs
+local            copies on this machine
+storage          folders, S3, GCS and Azure through obstore
+"""
+
+from retrieval.sharded.building import BuildReport, Changes
+from retrieval.sharded.sharded_index import ShardedIndex, ShardedStatus
+from retrieval.sharded.spool import Incoming
+from retrieval.sharded.storage import is_url
+
+__all__ = ["BuildReport", "Changes", "Incoming", "ShardedIndex", "ShardedStatus", "is_url"]

@@ -1,0 +1,169 @@
+"""Files of a shard as blobs: pieces of files under the digest of what they hold.
+
+A file is cut into pieces of `PIECE` bytes, so that one of which little changed, as the database
+does with every document, shares most of its pieces with what it was. What is there already is not
+sent again, and what was sent is the same for whoever sends it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from retrieval.errors import IndexCorrupted, StorageError
+from retrieval.files.whole import PART, move_whole
+from retrieval.sharded.manifest import CURE, is_digest
+from retrieval.sharded.storage import ObjectStorage
+
+BLOBS = "blobs"
+PIECE = 1 << 22
+_AT_ONCE = 8
+"""Pieces that are on their way at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a shard: its path below the shard's folder, its bytes, and its pieces' digests."""
+
+    path: str
+    size: int
+    pieces: tuple[str, ...]
+
+
+def upload(
+    storage: ObjectStorage, folder: Path, paths: Iterable[str], known: Set[str] = frozenset()
+) -> tuple[str, int]:
+    """Send files and the list of them.
+
+    What is not known to be needed by a generation is sent although it may be there: so it is new
+    again, and no clearing of what is old takes it away meanwhile.
+
+    Args:
+        folder: of the shard.
+        paths: of the files below it.
+        known: names of objects that need not be sent, see `names_of`.
+
+    Returns:
+        The digest of the list, and how many bytes were sent.
+    """
+    entries: list[FileEntry] = []
+    sent = 0
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for path in sorted(paths):
+            pieces = []
+            waiting = []
+            for piece in _pieces(folder / path):
+                pieces.append(_digest(piece))
+                waiting.append(pool.submit(_send, storage, pieces[-1], piece, known))
+                if len(waiting) == _AT_ONCE:
+                    sent += sum(one.result() for one in waiting)
+                    waiting.clear()
+            sent += sum(one.result() for one in waiting)
+            size = (folder / path).stat().st_size
+            entries.append(FileEntry(path, size, tuple(pieces)))
+    listed = json.dumps([[one.path, one.size, list(one.pieces)] for one in entries]).encode()
+    name = _digest(listed)
+    sent += _send(storage, name, listed, known)
+    return name, sent
+
+
+def download(storage: ObjectStorage, listing: str, folder: Path) -> None:
+    """Make the folder that a list of files describes; the folder is whole, or not there.
+
+    Raises:
+        IndexCorrupted: a piece is missing, or is not what its name says.
+        StorageError: the disk is full.
+    """
+    part = folder.with_name(f"{folder.name}.{os.getpid()}{PART}")
+    try:
+        for entry in entries_of(storage, listing):
+            target = part / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
+                for first in range(0, len(entry.pieces), _AT_ONCE):
+                    several = entry.pieces[first : first + _AT_ONCE]
+                    for piece in pool.map(lambda name: _piece(storage, name), several):
+                        file.write(piece)
+            if target.stat().st_size != entry.size:
+                raise IndexCorrupted(f"{storage.url}: file {entry.path} is incomplete; {CURE}")
+        move_whole(part, folder)
+    except OSError as error:
+        if folder.is_dir():  # another process had it whole a moment earlier
+            return
+        raise StorageError(
+            f"no copy of a shard of {storage.url} can be made at {folder} "
+            f"({error.strerror or error}); free some space, or name another folder"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:
+    """The files of a list.
+
+    Raises:
+        IndexCorrupted: the list is missing or damaged.
+    """
+    content = _piece(storage, listing)
+    try:
+        found: Any = json.loads(content)
+        return [_entry(*one) for one in found]
+    except (ValueError, TypeError) as error:
+        raise IndexCorrupted(f"{storage.url}/{_name(listing)} is no list of files; {CURE}") from (
+            error
+        )
+
+
+def _entry(path: str, size: int, pieces: list[str]) -> FileEntry:
+    parts = PurePosixPath(path).parts
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\0" in path:
+        raise ValueError(f"{path!r} is no path of a file of a shard")
+    if not all(map(is_digest, pieces)):
+        raise ValueError(f"a piece of {path!r} has no digest")
+    return FileEntry(path, int(size), tuple(pieces))
+
+
+def names_of(storage: ObjectStorage, listing: str) -> set[str]:
+    """The objects that a list of files needs, its own among them."""
+    found = {_name(listing)}
+    for entry in entries_of(storage, listing):
+        found |= {_name(piece) for piece in entry.pieces}
+    return found
+
+
+def _piece(storage: ObjectStorage, digest: str) -> bytes:
+    content = storage.read(_name(digest))
+    if content is None:
+        raise IndexCorrupted(f"{storage.url}/{_name(digest)} is missing; {CURE}")
+    if _digest(content) != digest:
+        raise IndexCorrupted(f"{storage.url}/{_name(digest)} is not what its name says; {CURE}")
+    return content
+
+
+def _send(storage: ObjectStorage, digest: str, content: bytes, known: Set[str]) -> int:
+    name = _name(digest)
+    if name in known:
+        return 0
+    storage.put(name, content)
+    return len(content)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _name(digest: str) -> str:
+    return f"{BLOBS}/{digest[:2]}/{digest}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

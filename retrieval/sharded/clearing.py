@@ -1,0 +1,79 @@
+"""Clearing: what no generation needs any more leaves the storage, after a time of grace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from retrieval.sharded.blobs import BLOBS, names_of
+from retrieval.sharded.building import BUILDING
+from retrieval.sharded.generations import MANIFESTS, found_newest
+from retrieval.sharded.manifest import Manifest, record_from_json
+from retrieval.sharded.storage import ObjectStorage, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class ClearReport:
+    """What was cleared: how many objects, and their bytes."""
+
+    objects: int
+    bytes: int
+
+
+def clear(storage: ObjectStorage, grace: float) -> ClearReport:
+    """Delete what neither the newest generation nor one of the time of grace needs.
+
+    Whatever was written within that time stays as well: a build may be about to name it.
+
+    Args:
+        storage: of the collection.
+        grace: seconds.
+
+    Raises:
+        IndexCorrupted: a manifest is damaged; nothing is deleted then.
+    """
+    current = found_newest(storage)
+    before = storage.now() - timedelta(seconds=grace)
+    gone: list[Stored] = []
+    needed = _needs(storage, current)
+    for one in storage.objects(MANIFESTS):
+        number = int(one.name.removeprefix(f"{MANIFESTS}/").removesuffix(".json"))
+        if number >= current.generation:
+            continue
+        if one.written < before:
+            gone.append(one)
+        else:
+            content = storage.read(one.name)
+            if content is not None:
+                needed |= _needs(storage, Manifest.from_json(content, f"{storage.url}/{one.name}"))
+    for one in storage.objects(BUILDING):
+        if one.written < before:
+            gone.append(one)
+        else:
+            needed |= _built(storage, one)
+    gone += _unneeded(storage, needed, before)
+    storage.delete([one.name for one in gone])
+    return ClearReport(len(gone), sum(one.size for one in gone))
+
+
+def _unneeded(storage: ObjectStorage, needed: set[str], before: datetime) -> Iterator[Stored]:
+    for one in storage.objects(BLOBS):
+        if one.name not in needed and one.written < before:
+            yield one
+
+
+def _needs(storage: ObjectStorage, manifest: Manifest) -> set[str]:
+    """The objects that a generation needs."""
+    needed = set() if manifest.codec is None else names_of(storage, manifest.codec.files)
+    for shard in manifest.shards:
+        if shard.files is not None:
+            needed |= names_of(storage, shard.files)
+    return needed
+
+
+def _built(storage: ObjectStorage, one: Stored) -> set[str]:
+    """The objects that an unfinished build has sent, as far as it says."""
+    content = storage.read(one.name)
+    files = None if content is None else record_from_json(content, one.name).files
+    return set() if files is None else names_of(storage, files)

@@ -1,0 +1,92 @@
+"""Which generations of a collection there are: the newest, and the commit of the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from retrieval.errors import IndexCorrupted, IndexLocked, IndexNotFound
+from retrieval.sharded.manifest import CURE, Manifest
+from retrieval.sharded.storage import ObjectStorage
+
+MANIFESTS = "manifests"
+CURRENT = "CURRENT"
+"""Holds the number of a generation, the newest or one shortly before it."""
+
+
+def newest(storage: ObjectStorage) -> Manifest | None:
+    """The manifest of the newest generation, or None if there is none.
+
+    A manifest that is there was committed, whether `CURRENT` speaks of it yet or not.
+
+    Raises:
+        IndexCorrupted: `CURRENT` or a manifest is not what was written.
+        IndexFormatError: a newer release wrote it.
+    """
+    number = _number(storage, storage.read(CURRENT)) or 0
+    content = storage.read(_name(number)) if number else None
+    if number and content is None:
+        raise IndexCorrupted(f"{storage.url}/{_name(number)} is missing; {CURE}")
+    while (later := storage.read(_name(number + 1))) is not None:
+        number, content = number + 1, later
+    if content is None:
+        return None
+    found = Manifest.from_json(content, f"{storage.url}/{_name(number)}")
+    if found.generation != number:
+        raise IndexCorrupted(
+            f"{storage.url}/{_name(number)} is of generation {found.generation}; {CURE}"
+        )
+    return found
+
+
+def found_newest(storage: ObjectStorage) -> Manifest:
+    """As `newest`; IndexNotFound if there is none."""
+    manifest = newest(storage)
+    if manifest is None:
+        raise IndexNotFound(
+            f"there is no collection at {storage.url}; make one with "
+            f"`retrieval index PATH --index {storage.url} --shards N`"
+        )
+    return manifest
+
+
+def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
+    """Make a manifest the next generation.
+
+    Args:
+        manifest: with the number that it is to have.
+        made: the time, seconds since 1970.
+
+    Raises:
+        IndexLocked: another build was faster.
+    """
+    manifest = replace(manifest, made=made)
+    if not storage.create(_name(manifest.generation), manifest.to_json()):
+        raise IndexLocked(
+            f"another build made generation {manifest.generation} of {storage.url} meanwhile; "
+            "run it again, which begins with what that one made"
+        )
+    storage.advance(CURRENT, lambda before: _later(storage, before, manifest.generation))
+    return manifest
+
+
+def _later(storage: ObjectStorage, before: bytes | None, number: int) -> bytes | None:
+    return str(number).encode() if (_number(storage, before) or 0) < number else None
+
+
+def _number(storage: ObjectStorage, content: bytes | None) -> int | None:
+    if content is None:
+        return None
+    try:
+        number = int(content)
+        if number < 1:
+            raise ValueError(number)
+    except ValueError as error:
+        raise IndexCorrupted(
+            f"{storage.url}/{CURRENT} holds {content!r:.40} and no number of a generation; delete "
+            "it if manifests/1.json is there, or copy the collection back from a backup"
+        ) from error
+    return number
+
+
+def _name(number: int) -> str:
+    return f"{MANIFESTS}/{number}.json"

@@ -1,0 +1,102 @@
+"""Copies of shards on this machine's disk: to be read from, and to be written to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Collection
+from contextlib import closing, suppress
+from pathlib import Path
+
+from retrieval.errors import StorageError
+from retrieval.files.whole import link
+from retrieval.sharded.blobs import download
+from retrieval.sharded.storage import ObjectStorage
+from retrieval.store.guard import sqlite_errors
+from retrieval.store.schema import DATABASE, SEGMENTS
+
+_KEPT_SECONDS = 86_400.0
+"""For so long a copy of an older generation stays, for whoever is about to open it."""
+
+
+class ShardCache:
+    """Copies of the shards of one collection, each under the digest of the list of its files."""
+
+    def __init__(self, storage: ObjectStorage, folder: Path | None = None) -> None:
+        """Name the folder.
+
+        Args:
+            storage: where the shards are.
+            folder: of all caches; None is `retrieval/shards` in the user's folder of caches.
+        """
+        self._storage = storage
+        place = hashlib.sha256(storage.url.encode()).hexdigest()[:16]
+        self.folder = (folder or _users_caches() / "retrieval" / "shards") / place
+
+    def copy(self, files: str) -> Path:
+        """The folder with these files, brought here if it is not; nobody writes to it.
+
+        Raises:
+            IndexCorrupted: what the storage holds is not what was stored.
+            StorageError: the storage fails, or the disk is full.
+        """
+        place = self.folder / files
+        if not place.is_dir():
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise StorageError(
+                    f"{self.folder} cannot be made ({error.strerror or error}); name a folder for "
+                    "copies of shards that can be written"
+                ) from error
+            download(self._storage, files, place)
+        return place
+
+    def forget_but(self, kept: Collection[str]) -> None:
+        """Delete copies that are a day old, less these."""
+        with suppress(OSError):
+            for place in self.folder.iterdir():
+                if place.name not in kept and _age(place) > _KEPT_SECONDS:
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+def writable_copy(place: Path, target: Path) -> None:
+    """Copy an index of a cache, to be written to: what never changes is linked.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    try:
+        target.mkdir(parents=True)
+        for file in sorted(path for path in place.rglob("*") if path.is_file()):
+            name = file.relative_to(place)
+            if name.parts[0] == SEGMENTS:
+                link(file, target / name)
+            elif name.parts[0] == DATABASE:
+                shutil.copyfile(file, target / name)
+        (target / SEGMENTS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"no working copy of a shard can be made at {target} ({error.strerror or error}); "
+            "free some space"
+        ) from error
+
+
+def files_of(folder: Path) -> list[str]:
+    """The files of a closed index that make it up: its database, whole, and its segments."""
+    with sqlite_errors(folder / DATABASE), closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    segments = (path for path in (folder / SEGMENTS).rglob("*") if path.is_file())
+    return [DATABASE, *(path.relative_to(folder).as_posix() for path in segments)]
+
+
+def _users_caches() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else Path.home() / ".cache"
+
+
+def _age(place: Path) -> float:
+    return time.time() - place.stat().st_mtime

@@ -1,0 +1,89 @@
+"""Commands on a collection in shards: a URL in the place of an index's folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Retrieval
+
+pytest.importorskip("obstore")
+
+
+@pytest.fixture
+def url(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return f"file://{folder}/storage"
+
+
+def test_what_is_indexed_is_found(retrieval_command: Retrieval, url: str, folder: Path) -> None:
+    made = retrieval_command("index", "docs", "--index", url, "--shards", "2", "--json")
+    assert made.code == 0, made.err
+    report = json.loads(made.out)
+    assert (report["index"], report["added"], report["generation"]) == (url, 2, 2)
+    hits = json.loads(retrieval_command("search", "lock", "--index", url, "--json").out)
+    assert {hit["document_id"] for hit in hits} == {"docs/locks.md", "docs/readers.md"}
+    shown = retrieval_command("search", "readers", "--index", url).out
+    assert shown.startswith("1  docs/readers.md:")
+    status = json.loads(retrieval_command("status", "--index", url, "--json").out)
+    assert (status["documents"], status["shards"], status["url"]) == (2, 2, url)
+    text = retrieval_command("status", "--index", url).out
+    assert text.splitlines()[0] == f"collection   {url} (generation 2)"
+
+
+def test_what_is_gone_leaves_and_what_changed_is_read(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    (folder / "docs" / "readers.md").unlink()
+    (folder / "docs" / "new.md").write_text("something new")
+    (folder / "docs" / "broken.jsonl").write_text("{")
+    made = retrieval_command("index", "docs", "--index", url)
+    assert "1 added, 1 deleted, 1 unchanged; generation 3" in made.out
+    assert "docs/broken.jsonl" in made.err
+    compacted = retrieval_command("compact", "--index", url)
+    assert compacted.out == f"{url}: 0 objects deleted, 0 bytes\n"
+    assert json.loads(retrieval_command("compact", "--index", url, "--json").out)["objects"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["index", "docs"], "say with --shards how many"),
+        (["index", "--shards", "2"], "no path was given"),
+        (["index", "nowhere", "--shards", "2"], "nowhere does not exist"),
+        (["index", "docs", "--shards", "2", "--watch"], "--watch is not for a collection"),
+        (["index", "docs", "--shards", "2", "--label", "m:f"], "--label is not for a collection"),
+        (["search", "x"], "there is no collection at"),
+        (["status"], "there is no collection at"),
+        (["status", "--verify"], "--verify reads an index's folder"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    retrieval_command: Retrieval, url: str, folder: Path, arguments: list[str], said: str
+) -> None:
+    outcome = retrieval_command(*arguments, "--index", url)
+    assert outcome.code != 0
+    assert said in outcome.err and outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    assert not (folder / "storage" / "manifests").exists()
+
+
+def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, url: str) -> None:
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    for options, said in (
+        (["--shards", "3"], "has 2 shards, not 3"),
+        (["--bits", "2"], "bits is set when a collection is made"),
+        (["--encoder", "another"], "not by 'another'"),
+    ):
+        outcome = retrieval_command("index", "docs", "--index", url, *options)
+        assert outcome.code != 0 and said in outcome.err
+    explained = retrieval_command("search", "lock", "--explain", "--index", url)
+    assert "explains no hits" in explained.err
+
+
+def test_shards_are_for_a_url(retrieval_command: Retrieval) -> None:
+    for option in ("--shards", "--workers"):
+        outcome = retrieval_command("index", "docs", option, "2")
+        assert outcome.code != 0
+        assert f"{option} is for a collection in shards; name its URL" in outcome.err

@@ -1,0 +1,394 @@
+"""Generations of a collection: made whole or not at all, sent once, held against damage."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.errors import (
+    EncoderMismatch,
+    IndexCorrupted,
+    IndexFormatError,
+    IndexLocked,
+    IndexNotFound,
+    InputError,
+    StorageError,
+)
+from retrieval.sharded import Incoming, ShardedIndex, building
+from retrieval.sharded.building import Changes
+from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.writing import ShardResult, ShardTask, write_shard
+from retrieval.types import Document, Encoder
+
+from ..index.fake_encoder import FakeEncoder
+from .conftest import Storage
+from .samples import documents, shown
+
+
+def create(storage: Storage, tmp_path: Path, shards: int = 3, **options: Any) -> ShardedIndex:
+    return ShardedIndex.create(
+        storage.url,
+        shards=shards,
+        encoder=FakeEncoder(),
+        cache=tmp_path / "cache",
+        options=storage.options,
+        **options,
+    )
+
+
+def reopen(storage: Storage, tmp_path: Path, cache: str = "cache") -> ShardedIndex:
+    return ShardedIndex.open(
+        storage.url, encoder=FakeEncoder(), cache=tmp_path / cache, options=storage.options
+    )
+
+
+def object_storage(storage: Storage) -> ObjectStorage:
+    return ObjectStorage(storage.url, storage.options)
+
+
+def test_what_is_added_is_there_for_whoever_opens_it(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        assert (made.generation, len(made)) == (1, 0)
+        report = made.add(documents(30))
+        assert (report.added, report.generation, len(made)) == (30, 2, 30)
+    with reopen(storage, tmp_path, "elsewhere") as other:
+        assert other.generation == 2
+        assert other.get("folder1/d001.md") == documents(30)[1]
+        assert other.get("nowhere") is None
+        assert other.search("w3")
+    with pytest.raises(StorageError, match=r"there is a collection at .* already"):
+        create(storage, tmp_path)
+
+
+def test_what_is_there_as_it_is_makes_no_generation(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        made.add(documents(30))
+        encoder = made.encoder
+        assert isinstance(encoder, FakeEncoder)
+        encoder.encoded.clear()
+        report = made.add(documents(30))
+        assert (report.unchanged, report.sent, report.generation) == (30, 0, 2)
+        assert not encoder.encoded
+        assert made.delete(["nowhere"]).generation == 2
+
+
+def test_one_more_document_sends_its_own_shard_only(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path, shards=8) as made:
+        whole = made.add(documents(80)).sent
+        report = made.add([Document("one more", "w1 w2 w3")])
+        assert report.shards == 1
+        assert 0 < report.sent < whole / 2
+
+
+def test_of_a_large_database_few_pieces_are_sent(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of a database that did not change are those that are there."""
+    monkeypatch.setattr("retrieval.sharded.blobs.PIECE", 8192)
+    long = [Document(f"long{n}", f"w{n} " + os.urandom(20_000).hex()) for n in range(60)]
+    with create(storage, tmp_path, shards=1) as made:
+        whole = made.add(long).sent
+        update = made.add([Document("one more", "w1 w2 w3")]).sent
+    assert update < whole / 10
+
+
+def test_mirroring_drops_what_is_not_named(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        made.add(documents(30))
+        kept = documents(30)[:20]
+        report = made.change(Changes(map(Incoming, kept), mirror=True))
+        assert (report.deleted, report.unchanged, len(made)) == (10, 20, 20)
+
+
+def test_a_reader_keeps_its_generation_until_it_refreshes(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as writer, reopen(storage, tmp_path) as reader:
+        assert not reader.refresh()
+        writer.add(documents(30))
+        assert (reader.generation, len(reader)) == (1, 0)
+        assert reader.refresh()
+        assert (reader.generation, len(reader)) == (2, 30)
+        assert shown(reader.search("w3")) == shown(writer.search("w3"))
+
+
+def test_of_two_builds_at_once_one_wins(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as one, reopen(storage, tmp_path) as two:
+        one.add(documents(30))
+        with pytest.raises(IndexLocked, match=r"another build made generation 2 .* run it again"):
+            two.add([Document("of two", "w1")])
+        assert two.refresh()
+        assert two.add([Document("of two", "w1")]).generation == 3
+        assert len(two) == 31
+
+
+def test_an_interrupted_build_goes_on_from_what_was_sent(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def failing(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(task.number)
+        return write_shard(task, encoder)
+
+    with create(storage, tmp_path) as made:
+        monkeypatch.setattr(building, "write_shard", failing)
+        with pytest.raises(KeyboardInterrupt):
+            made.add(documents(30))
+        assert len(made) == 0  # nothing of it is to be seen
+    monkeypatch.undo()
+    with reopen(storage, tmp_path) as again:
+        encoder = again.encoder
+        assert isinstance(encoder, FakeEncoder)
+        report = again.add(documents(30))
+        assert (report.generation, len(again)) == (2, 30)
+        assert report.unchanged + report.added == 30
+        assert report.unchanged > 0  # of the shards that had been sent
+        assert len(encoder.encoded) < len(documents(30)) * 3
+        left = list(object_storage(storage).objects("building"))
+        assert left == []
+
+
+def test_what_another_unfinished_build_sent_is_not_taken(
+    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that was given up leaves no phantom in the next one."""
+
+    def once(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
+        write_shard(task, encoder)
+        raise KeyboardInterrupt
+
+    with create(folder, tmp_path) as made:
+        monkeypatch.setattr(building, "write_shard", once)
+        with pytest.raises(KeyboardInterrupt):
+            made.add(documents(30))
+        monkeypatch.undo()
+        made.add([Document("another", "w1")])
+        assert len(made) == 1
+
+
+def _add_and_die(url: str, cache: Path, shards_left: int) -> None:
+    """In a process of its own: written so many shards, killed without a word."""
+    left = shards_left
+
+    def killed(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
+        nonlocal left
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+        return write_shard(task, encoder)
+
+    building.write_shard = killed
+    with ShardedIndex.open(url, encoder=FakeEncoder(), cache=cache) as index:
+        index.add(documents(40))
+
+
+@pytest.mark.parametrize("shards_left", [0, 2, 3])
+def test_a_killed_build_loses_nothing_that_was_committed(
+    folder: Storage, tmp_path: Path, shards_left: int
+) -> None:
+    with create(folder, tmp_path, shards=4) as made:
+        made.add(documents(10))
+        before = shown(made.search("w3 w50"))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_add_and_die, args=(folder.url, tmp_path / "cache", shards_left)
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    with reopen(folder, tmp_path, "elsewhere") as after:
+        assert shown(after.search("w3 w50")) == before
+        after.add(documents(40))
+        assert len(after) == 40
+
+
+def test_a_commit_that_current_does_not_speak_of_yet_counts(
+    storage: Storage, tmp_path: Path
+) -> None:
+    """A builder may be killed between the manifest and the pointer."""
+    with create(storage, tmp_path) as made:
+        made.add(documents(10))
+        object_storage(storage).put("CURRENT", b"1")
+        with reopen(storage, tmp_path) as other:
+            assert other.generation == 2
+        made.add([Document("one more", "w1")])
+    assert object_storage(storage).read("CURRENT") == b"3"
+
+
+def test_clearing_takes_what_no_generation_needs(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        made.add(documents(30))
+        made.delete([document.id for document in documents(30)[:15]])
+        kept = made.compact()
+        assert kept.objects == 0  # all of it is within the time of grace
+        before = shown(made.search("w3 w50"))
+        cleared = made.compact(grace=0)
+        assert cleared.objects > 0 and cleared.bytes > 0
+        assert made.compact(grace=0).objects == 0
+    with reopen(storage, tmp_path, "elsewhere") as other:
+        assert shown(other.search("w3 w50")) == before
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_are_refused(folder: Storage, tmp_path: Path, workers: int) -> None:
+    with create(folder, tmp_path) as made, pytest.raises(InputError, match="give a number from 1"):
+        made.add(documents(3), workers=workers)
+
+
+def test_an_encoder_object_stays_in_its_process(folder: Storage, tmp_path: Path) -> None:
+    with create(folder, tmp_path) as made, pytest.raises(InputError, match="workers=1"):
+        made.add(documents(3), workers=2)
+
+
+@pytest.mark.slow
+def test_processes_write_what_one_writes(folder: Storage, tmp_path: Path) -> None:
+    """With the embedded model, which every process loads for itself."""
+    several = f"{folder.url}-several"
+    with (
+        ShardedIndex.create(folder.url, shards=3, cache=tmp_path / "cache") as one,
+        ShardedIndex.create(several, shards=3, cache=tmp_path / "cache") as two,
+    ):
+        one.add(documents(12))
+        assert two.add(documents(12), workers=2).added == 12
+        assert shown(two.search("w3 w50")) == shown(one.search("w3 w50"))
+
+
+def _damage(storage: ObjectStorage, prefix: str, change: Callable[[bytes], bytes]) -> None:
+    for one in list(storage.objects(prefix)):
+        content = storage.read(one.name)
+        assert content is not None
+        storage.put(one.name, change(content))
+
+
+def test_a_piece_that_is_not_what_its_name_says_is_refused(
+    storage: Storage, tmp_path: Path
+) -> None:
+    with create(storage, tmp_path) as made:
+        made.add(documents(10))
+    _damage(object_storage(storage), "blobs", lambda content: content + b"\0")
+    with pytest.raises(IndexCorrupted, match="is not what its name says"):
+        reopen(storage, tmp_path, "elsewhere")
+    assert not [place for place in (tmp_path / "elsewhere").rglob("*") if place.is_file()]
+
+
+def test_a_missing_piece_is_named(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        made.add(documents(10))
+    kept = object_storage(storage)
+    kept.delete([one.name for one in kept.objects("blobs")])
+    with pytest.raises(IndexCorrupted, match=r"blobs/.* is missing"):
+        reopen(storage, tmp_path, "elsewhere")
+
+
+def _manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def changed(content: bytes) -> bytes:
+        values = json.loads(content)
+        change(values)
+        return json.dumps(values).encode()
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (_manifest(lambda m: m.update(format=99)), IndexFormatError, "newer release"),
+        (
+            _manifest(lambda m: m["partition"].update(rule="range")),
+            IndexFormatError,
+            "shares documents out by 'range'",
+        ),
+        (_manifest(lambda m: m["shards"].pop()), IndexCorrupted, "is no manifest"),
+        (_manifest(lambda m: m.update(generation=7)), IndexCorrupted, "is of generation 7"),
+        (_manifest(lambda m: m.pop("settings")), IndexCorrupted, "is no manifest"),
+        (
+            _manifest(lambda m: [shard.update(files="../../x") for shard in m["shards"]]),
+            IndexCorrupted,
+            "is no manifest",
+        ),
+        (lambda content: content[:40], IndexCorrupted, "is no manifest"),
+        (lambda content: b"[]", IndexCorrupted, "is no manifest"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_refused(
+    folder: Storage,
+    tmp_path: Path,
+    change: Callable[[bytes], bytes],
+    error: type[Exception],
+    said: str,
+) -> None:
+    create(folder, tmp_path).close()
+    _damage(object_storage(folder), "manifests", change)
+    with pytest.raises(error, match=said):
+        reopen(folder, tmp_path)
+
+
+def test_another_encoders_shard_is_refused(folder: Storage, tmp_path: Path) -> None:
+    with create(folder, tmp_path) as made:
+        made.add(documents(10))
+
+    def other(values: dict[str, Any]) -> None:
+        values["settings"]["fingerprint"] = "0" * 64
+
+    _damage(object_storage(folder), "manifests", _manifest(other))
+    with pytest.raises(EncoderMismatch):
+        ShardedIndex.open(folder.url, encoder=None, cache=tmp_path / "cache")
+    with pytest.raises(EncoderMismatch):
+        reopen(folder, tmp_path)
+
+
+def test_nothing_there_is_said(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound, match="there is no collection at"):
+        reopen(storage, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("nowhere", "is no URL"), ("gopher://x/y", "fails"), ("s4://bucket", "fails")],
+)
+def test_an_address_of_no_known_kind_is_refused(url: str, said: str) -> None:
+    with pytest.raises(StorageError, match=said) as raised:
+        ShardedIndex.open(url)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    options = {
+        "endpoint": "http://127.0.0.1:9",
+        "aws_access_key_id": "tests",
+        "aws_secret_access_key": "tests",
+        "region": "us-east-1",
+    }
+    with pytest.raises(StorageError, match=r"the storage at s3://tests/x/CURRENT fails") as raised:
+        ShardedIndex.open("s3://tests/x", options=options, cache=tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_bucket_that_is_not_there_is_said(s3: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="s3://no-such-bucket/x") as raised:
+        ShardedIndex.create(
+            "s3://no-such-bucket/x", shards=1, encoder=FakeEncoder(), options=s3, cache=tmp_path
+        )
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("shards", [0, -1, True, "4", 1 << 20])
+def test_no_number_of_shards_is_refused(folder: Storage, tmp_path: Path, shards: Any) -> None:
+    with pytest.raises(InputError, match="give a whole number"):
+        create(folder, tmp_path, shards=shards)
+
+
+def test_a_closed_collection_says_so(folder: Storage, tmp_path: Path) -> None:
+    made = create(folder, tmp_path)
+    made.close()
+    made.close()
+    with pytest.raises(StorageError, match="was closed; open it again"):
+        made.search("w3")
