@@ -1,0 +1,46 @@
+"""The comparison with other libraries: what is said of this package is tested where it says so."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+PAGE = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("|") and line.count("|") == 9
+]
+FEATURES = [row for row in ROWS if row[0] and set(row[0]) != {"-"}]
+NAMED = re.compile(r"^yes: `(tests/[\w/]+\.py)::(\w+)`$")
+OTHERS = ["LanceDB", "Qdrant", "Chroma", "txtai", "PyLate", "sentence-transformers"]
+
+
+def test_every_table_has_the_same_columns() -> None:
+    heads = [row for row in ROWS if not row[0]]
+    assert len(heads) >= 5 and all(row == ["", "here", *OTHERS] for row in heads)
+    assert len(FEATURES) > 40 and all(all(row) for row in FEATURES)
+
+
+@pytest.mark.parametrize("row", FEATURES, ids=[row[0] for row in FEATURES])
+def test_each_yes_of_ours_names_a_test_that_is_there(row: list[str]) -> None:
+    ours = row[1]
+    if not ours.startswith("yes"):
+        assert "`" not in ours
+        return
+    named = NAMED.match(ours)
+    assert named is not None, ours
+    path = ROOT / named[1]
+    assert path.is_file(), f"{named[1]} is not there"
+    found = {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    assert named[2] in found and named[2].lower().startswith("test"), (
+        f"{named[1]} has no {named[2]}"
+    )
