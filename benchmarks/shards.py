@@ -43,14 +43,14 @@ SETTINGS = {
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("collections", nargs="+", type=Path)
+    parser.add_argument("collections", nargs="+")
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 4, 16])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     encoder = Remembering()
     found: dict[str, Any] = {}
     for folder in given.collections:
-        (collection,) = load(folder)
+        (collection,) = load(folder, None)
         found[collection.name] = {
             setting: measured(collection, encoder, late, given.shards)
             for setting, late in SETTINGS.items()

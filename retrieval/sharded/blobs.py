@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, StorageError
@@ -81,8 +81,9 @@ def download(storage: ObjectStorage, listing: str, folder: Path) -> None:
         IndexCorrupted: a piece is missing, or is not what its name says.
         StorageError: the disk is full.
     """
-    part = folder.with_name(f"{folder.name}.{os.getpid()}{PART}")
+    part: Path | None = None
     try:
+        part = Path(mkdtemp(dir=folder.parent, prefix=f"{folder.name}.", suffix=PART))
         for entry in entries_of(storage, listing):
             target = part / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,8 @@ def download(storage: ObjectStorage, listing: str, folder: Path) -> None:
             f"({error.strerror or error}); free some space, or name another folder"
         ) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:

@@ -324,12 +324,11 @@ class ShardedIndex(Searching):
         """Make a generation of all of these changes, see `build`; it is shown from then on."""
         with self._using() as generation:
             base = generation.manifest
-        own = self._encoder.to_pickle()
         manifest, report = build(
             self._place,
             base,
             changes,
-            encoder=own if workers > 1 else self._given(),
+            encoder=self._loaded() if workers == 1 else None,
             workers=workers,
             memory=self._memory,
             progress=progress,
@@ -338,8 +337,8 @@ class ShardedIndex(Searching):
             self._move_to(manifest)
         return report
 
-    def _given(self) -> Encoder | None:
-        """The encoder if it is loaded: it need not be loaded again for this process."""
+    def _loaded(self) -> Encoder | None:
+        """The encoder, once for all shards; None if it is not to be had, and may not be needed."""
         try:
             return self._encoder.get()
         except RetrievalError:

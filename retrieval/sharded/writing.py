@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.index import Index
+from retrieval.index import Index, vectors
 from retrieval.index.segments import LEXICAL
 from retrieval.index.writing import deleting
 from retrieval.index.writing.create import make
@@ -124,7 +124,7 @@ def write_shard(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
                 _change(writer, task, counts)
                 chosen = writer.keep_codec() if task.chooses else None
             codec = None if chosen is None else _sent_codec(chosen, storage, task)
-            if task.compact and start is not None and _is_loose(index, start):
+            if task.compact and start is not None and _is_loose(folder, start):
                 index.compact()
         known = set() if start is None or start.files is None else names_of(storage, start.files)
         files = files_of(folder)
@@ -175,11 +175,11 @@ def _sent_codec(codec: LateCodec, storage: ObjectStorage, task: ShardTask) -> Co
     return CodecRecord(codec.key, files)
 
 
-def _is_loose(index: Index, before: ShardRecord) -> bool:
+def _is_loose(folder: Path, before: ShardRecord) -> bool:
     """Whether compacting would change anything: deleted passages are there, or many segments."""
-    with index._using() as snapshot:
-        several = len(snapshot.vectors) > 1 or len(snapshot.store.dead()) > 0
-    return several or before.lexical.counted > before.lexical.passages
+    with closing(Store(folder)) as store:
+        loose = len(store.of_kind(vectors.KIND)) > 1 or len(store.dead()) > 0
+    return loose or before.lexical.counted > before.lexical.passages
 
 
 def _record(folder: Path, listing: str, files: list[str]) -> ShardRecord:
