@@ -38,9 +38,8 @@ UNCOMPRESSED = "uncompressed"
 DEFAULT = "default"
 SETTINGS = {
     UNCOMPRESSED: LateOptions(exact_passages=10**9, list_passages=10**9),
-    "4 bits": LateOptions(exact_passages=None, bits=4),
-    "2 bits": LateOptions(exact_passages=None, bits=2),
     DEFAULT: LateOptions(),
+    "2 bits": LateOptions(bits=2),
     "small": LateOptions.small(),
 }
 

@@ -196,7 +196,8 @@ class LateOptions:
     Attributes:
         exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
             them are compared; beyond, they are compressed. None is 1,000, and once those are
-            compressed, what comes is so at once.
+            compressed, what comes is so at once; with a number, what comes is kept in 8 bits until
+            there is more than that of it.
         list_passages: beyond so many passages, inverted lists propose which ones are compared.
         bits: of each component of a compressed vector: 2 or 4.
         pooling: similar token vectors of a passage are merged until one in so many is left;
@@ -206,7 +207,7 @@ class LateOptions:
         InputError: a value is none of these, or `list_passages` is below `exact_passages`.
     """
 
-    exact_passages: int | None = 10_000
+    exact_passages: int | None = None
     list_passages: int = 50_000
     bits: Literal[2, 4] = 4
     pooling: int = 1
@@ -217,7 +218,7 @@ class LateOptions:
 
         Token vectors that are alike in twos are one; beyond 1,000 passages they have 2 bits.
         """
-        return cls(exact_passages=None, bits=2, pooling=2)
+        return cls(bits=2, pooling=2)
 
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):

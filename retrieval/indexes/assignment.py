@@ -10,12 +10,11 @@ centroids (half a second at 8,192, five at 65,536), so they are made for many ve
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes import kernels
+from retrieval.indexes.clustering import nearest_means
 
 _FLAT = 4096  # up to so many centroids, all are compared
 _SHARE = 8
@@ -65,14 +64,9 @@ def _penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
 
 def _groups(centroids: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
     """Centres of groups i8 [G, d], and the centroids nearest to each u16 [G, K / 8], rising."""
-    import faiss
-
     vectors = centroids.astype(np.float32)
     count = 2 * round(len(centroids) ** 0.5)
-    clustering = faiss.Kmeans(vectors.shape[1], count, niter=8, seed=0, min_points_per_centroid=1)
-    clustering.train(vectors)
-    found: Any = clustering.centroids
-    centres = np.clip(np.rint(found), -127, 127)
+    centres = np.clip(np.rint(nearest_means(vectors, count)[0]), -127, 127)
     squares = np.square(vectors).sum(axis=1)
     kept = len(centroids) // _SHARE
     near = np.empty((count, kept), np.uint16)

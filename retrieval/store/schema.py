@@ -3,7 +3,7 @@
 The format version is the format's own: it changes when what is on disk changes its meaning, not
 with every release. It stands in SQLite's `user_version`, where every release can read it.
 
-1   `meta` has no `late`: the options of late interaction are the defaults
+1   `meta` has no `late`: token vectors are 8-bit integers up to 10,000 passages
 2   `meta.late` holds them, and token vectors may be compressed
 3   passages have a context, a place and a hash of their text, documents and sources what read them,
     and the lexical index has a field for each part of the context

@@ -25,7 +25,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield place
 
 
-SMALL = LateOptions(exact_passages=None, bits=2)
+SMALL = LateOptions(bits=2)
 
 
 def codecs(folder: Path) -> list[str]:
@@ -62,8 +62,9 @@ def test_what_comes_after_the_first_compression_is_compressed_at_once(folder: Pa
         assert index.status().regimes == {"exact": 3}
 
 
-def test_one_document_more_rewrites_nothing(folder: Path) -> None:
-    with create(folder, SMALL) as index:
+@pytest.mark.parametrize("late", [LateOptions(), SMALL])
+def test_one_document_more_rewrites_nothing(folder: Path, late: LateOptions) -> None:
+    with create(folder, late) as index:
         index.add(documents(0, 40))
         paths = [path for path in folder.glob("segments/*-[vc]*/**/*") if path.is_file()]
         before = {path: path.stat().st_ino for path in paths}

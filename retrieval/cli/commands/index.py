@@ -83,7 +83,7 @@ def index(
         typer.Option(
             "--exact-passages",
             metavar="N",
-            help="Passages up to which token vectors stay uncompressed; 10000 if not given.",
+            help="Passages up to which token vectors stay uncompressed; 1000 if not given.",
         ),
     ] = None,
     list_passages: Annotated[

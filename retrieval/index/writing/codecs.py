@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_codec
 
-GROWTH = 16
-"""Times as many tokens as a codec was trained for: then it has too few centroids by far."""
-
-COARSE_GROWTH = 4
-"""The same of a coarse quantiser, by which nothing is decoded and which is quickly trained."""
+GROWTH = 4
+"""Times as many tokens as a codec was trained for: then it has half the centroids that it should,
+and twice as many passages have to be decoded for as good a result."""
 
 DRIFT = 0.2
 """Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
@@ -71,8 +69,8 @@ def coarse_quantiser_for(
         memory: bytes that training may take.
     """
     used = coarse_quantiser_in_use((*group, *others))
-    growth, narrowing = (GROWTH, codec) if used is None else (COARSE_GROWTH, used)
-    if codec.bits > 2 or _living(group, alive) < growth * narrowing.trained_tokens:
+    narrowing = codec if used is None else used
+    if codec.bits > 2 or _living(group, alive) < GROWTH * narrowing.trained_tokens:
         return used
     return train_codec(group, alive, bits=codec.bits, memory=memory)
 

@@ -29,6 +29,8 @@ from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
 from retrieval.types import Context, Document, LateOptions
 
+_EXACT_PASSAGES = 10_000  # that an index of format 1 was made with, whatever is usual now
+
 
 def upgrade(folder: Path) -> None:
     """Raise the index at `folder` to this release's format, if it has an older one.
@@ -143,7 +145,7 @@ def _with_structure(folder: Path, database: sqlite3.Connection, version: int) ->
         sync_folder(folder / SEGMENTS)
     with _next_format(database, 3, number + 1):
         if version < 2:
-            late = json.dumps(asdict(LateOptions()))
+            late = json.dumps(asdict(LateOptions(exact_passages=_EXACT_PASSAGES)))
             database.execute("INSERT OR REPLACE INTO meta VALUES ('late', ?)", (late,))
         for table, column in (
             ("documents", "reader"),

@@ -18,6 +18,12 @@ CANDIDATES = 512
 """Passages that are scored exactly: these at most, unless more are asked for. Of no more than
 these, all; of a few times as many, as a filter may leave, an eighth."""
 
+FINE = 1 << 14
+"""Centroids by which so few suffice. By half as many twice as many passages are scored exactly, and
+so on: a codec that was trained on the first thousand passages has an eighth, and tells the best of
+some thousands so ill that nearly all of these are decoded, which takes as long as looking at their
+centroids does."""
+
 CANDIDATE_TOKENS = 1 << 14
 """Short passages are closer to each other and cheaper to score: of them as many more as have so
 many tokens together."""
@@ -57,8 +63,10 @@ def narrow(
         tokens = sum(segment.tokens for segment in segments)
         passages = sum(len(segment.ids) for segment in segments)
         most = max(CANDIDATES, CANDIDATE_TOKENS * passages // max(tokens, 1))
-        depth = max(8 * k, _LEAST, min(most, total // 8))
-        depth = total if total <= CANDIDATES else depth
+        times = _coarseness(segments)
+        depth = max(8 * k, _LEAST, int(times * min(most, total // 8)))
+        # To choose two thirds of them takes as long as to decode all (measured).
+        depth = total if total <= CANDIDATES or 3 * depth >= 2 * total else depth
     depth = max(k, depth)
     if total <= depth:
         for place, query in enumerate(queries):
@@ -71,6 +79,13 @@ def narrow(
         for place, (query, proposed) in enumerate(zip(part, proposals, strict=True), first):
             for segment, rows in _best(proposed, depth):
                 yield place, (segment.ids[rows], segment.max_sim(query, rows))
+
+
+def _coarseness(segments: Sequence[CompressedSegment]) -> float:
+    """How many times as many candidates these need as by `FINE` centroids, at least 1."""
+    tokens = sum(segment.tokens for segment in segments)
+    centroids = sum(segment.tokens * len(segment.narrowing.centroids) for segment in segments)
+    return max(1.0, FINE * tokens / max(1, centroids))
 
 
 _Proposal = tuple[CompressedSegment, NDArray[np.int64], NDArray[np.float32]]

@@ -311,7 +311,35 @@ def test_more_of_short_passages_are_scored_exactly(
     rng = np.random.default_rng(3)
     monkeypatch.setattr(narrowing, "CANDIDATES", 64)
     monkeypatch.setattr(narrowing, "CANDIDATE_TOKENS", 2048)
+    monkeypatch.setattr(narrowing, "FINE", 1)
     segment = compressed(tmp_path / "s", uniform(rng, [length] * 4200, 16))
+    seen = scored_rows(monkeypatch)
+    LateSearcher([segment]).search([unit(rng, 3, 16)], 5)
+    assert sum(seen) == scored
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_by_fewer_centroids_more_are_scored_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    rng = np.random.default_rng(4)
+    segment = compressed(tmp_path / "s", uniform(rng, [4] * 4200, 16))
+    monkeypatch.setattr(narrowing, "CANDIDATES", 128)
+    monkeypatch.setattr(narrowing, "CANDIDATE_TOKENS", 0)
+    monkeypatch.setattr(narrowing, "FINE", times * len(segment.codec.centroids))
+    seen = scored_rows(monkeypatch)
+    query, searcher = unit(rng, 3, 16), LateSearcher([segment])
+    searcher.search([query], 1)
+    allowed = np.zeros(int(segment.ids.max()) + 1, bool)
+    allowed[segment.ids[:880]] = True
+    searcher.search([query], 1, allowed)
+    # Equal approximate scores at the border are all taken.
+    for count, least in zip(seen, (128 * times, max(128, 110 * times)), strict=True):
+        assert least <= count < 1.2 * least
+
+
+def scored_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many passages each call of the exact scoring is given, from now on."""
     seen: list[int] = []
     exactly = CompressedSegment.max_sim
 
@@ -320,5 +348,4 @@ def test_more_of_short_passages_are_scored_exactly(
         return exactly(self, query, rows)
 
     monkeypatch.setattr(CompressedSegment, "max_sim", counting)
-    LateSearcher([segment]).search([unit(rng, 3, 16)], 5)
-    assert sum(seen) == scored
+    return seen
