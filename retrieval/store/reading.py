@@ -201,6 +201,16 @@ class Store(SourceReading, Listing):
         )
         return {id: json.loads(names) for id, names in rows}
 
+    def symbols(self, ids: Sequence[int]) -> dict[int, str]:
+        """The qualified name of the definition around each of these passages that has one."""
+        return dict(
+            self._by_keys(
+                "SELECT id, json_extract(structure, '$.symbol') FROM passages"
+                " WHERE json_type(structure, '$.symbol') = 'text' AND id IN",
+                ids,
+            )
+        )
+
     def of_text_hashes(self, hashes: Sequence[int]) -> dict[int, list[int]]:
         """The ids of all passages with each of these hashes, by the hash."""
         found: dict[int, list[int]] = {}

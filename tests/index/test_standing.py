@@ -9,7 +9,7 @@ import pytest
 
 from retrieval import Document, Hybrid, Index
 from retrieval.errors import InputError
-from retrieval.index.reading.standing import ROLE_COSTS, costs_of, names_in
+from retrieval.index.reading.standing import ROLE_COSTS, costs_of, in_tests, names_in
 
 from .fake_encoder import FakeEncoder
 from .samples import ids
@@ -106,6 +106,77 @@ def test_a_definition_stands_above_its_uses(tmp_path: Path) -> None:
         assert ids(index.search("load_hens", 2)) == ["b.py", "a.py"]
         assert ids(index.search("Farm.load_hens", 2)) == ["b.py", "a.py"]
         assert index.search("Barn.load_hens", 2) == index.search("Barn.load_hens", 2, hybrid=PLAIN)
+
+
+def test_a_query_that_is_a_name_asks_for_its_definition_above_all(tmp_path: Path) -> None:
+    code = {"language": "python", "format": "code"}
+    uses = {"a.md": {}, "z.py": code}
+    with Index.create(tmp_path / "index", encoder=FakeEncoder()) as index:
+        for id, metadata in uses.items():
+            index.add([Document(id, f"{id} sha1 sha1 sha1 egg egg egg", "", metadata)])
+        index.add(
+            [
+                Document(
+                    "b.py", f"def sha1(hen):\n    return hen\n{'# fox barn hay ' * 40}\n", "", code
+                )
+            ]
+        )
+        index.add(
+            [
+                Document(
+                    "c.py", f"def egg(hen):\n    return hen\n{'# fox barn hay ' * 40}\n", "", code
+                )
+            ]
+        )
+        index.add([Document(f"y{n}", f"a fox in barn {n}") for n in range(20)])
+        once, plain = Hybrid(dense=0, late=0), Hybrid(dense=0, late=0, definitions=0)
+
+        def gained(query: str, id: str) -> float:
+            """What the definition gains, in shares of the range of the scores."""
+            score = {hit.document_id: hit.score for hit in index.search(query, hybrid=once)}
+            before = {hit.document_id: hit.score for hit in index.search(query, hybrid=plain)}
+            return (score[id] - before[id]) / (max(before.values()) - min(before.values()))
+
+        assert gained("sha1", "b.py") == pytest.approx(0.6)
+        assert gained("egg", "c.py") == pytest.approx(0.3)  # which may be the word
+        assert gained("fox sha1()", "b.py") == pytest.approx(0.3)
+
+
+def test_a_file_s_own_tests_are_tests(tmp_path: Path) -> None:
+    text = (
+        "pub fn egg(hen: u8) -> u8 {\n    hen + barn + fox + hay\n}\n\n#[cfg(test)]\nmod tests {\n"
+        + "".join(
+            f"    #[test]\n    fn egg_{n}() {{\n        egg({n})\n    }}\n\n" for n in range(9)
+        )
+        + "}\n"
+    )
+    with Index.create(tmp_path / "index", encoder=FakeEncoder(), passage_tokens=24) as index:
+        rust = {"role": "source", "language": "rust", "format": "code"}
+        index.add([Document("egg.rs", text, "", rust)])
+        first = {
+            (query, roles): index.search(query, 1, hybrid=replace(WORDS, roles=roles))[0].start_line
+            for query in ("egg", "tests of egg")
+            for roles in (0, 6)
+        }
+    assert first["egg", 6] == 1
+    assert first["egg", 0] > 5 and first["tests of egg", 6] > 5
+
+
+@pytest.mark.parametrize(
+    ("symbol", "inside"),
+    [
+        ("tests", True),
+        ("tests.reads", True),
+        ("Farm.tests.reads", True),
+        ("test.reads", True),
+        ("test", False),
+        ("Pattern.test", False),
+        ("contests.reads", False),
+        ("", False),
+    ],
+)
+def test_which_definitions_are_in_tests(symbol: str, inside: bool) -> None:
+    assert in_tests(symbol) is inside
 
 
 @pytest.mark.parametrize("given", [{"roles": -1}, {"definitions": True}, {"roles": "all"}])

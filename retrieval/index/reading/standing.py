@@ -23,7 +23,8 @@ ROLE_COSTS: Mapping[str, float] = MappingProxyType(
 """What a role takes off a passage's score, unless the query asks for such files."""
 
 DEFINITION = 0.3
-"""What a passage is given in which a name that the query holds is defined."""
+"""What a passage is given in which a name that the query holds is defined; twice as much where the
+query is that name and is written as no word is."""
 
 _ASKS = {
     "test": r"tests?|tested|testing|specs?|fixtures?|mocks?|benchmarks?|assert\w*",
@@ -49,7 +50,7 @@ class Standing:
         self._snapshot = snapshot
         self._costs = {role: hybrid.roles * cost for role, cost in costs_of(query).items()}
         self._names = names_in(query) if hybrid.definitions else []
-        self._definition = hybrid.definitions * DEFINITION
+        self._definition = hybrid.definitions * DEFINITION * (2 if _is_name(query) else 1)
 
     def of(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """What is added to each passage's score, f64 [n], as a share of the scores' range."""
@@ -59,7 +60,14 @@ class Standing:
         store, listed = self._snapshot.store, ids.tolist()
         if any(self._costs.values()):
             roles = store.roles(listed)
-            added -= [self._costs.get(roles.get(id, ""), 0.0) for id in listed]
+            costs = [self._costs.get(roles.get(id, ""), 0.0) for id in listed]
+            if test := self._costs.get("test", 0.0):
+                symbols = store.symbols(listed)
+                costs = [
+                    max(cost, test) if in_tests(symbols.get(id, "")) else cost
+                    for id, cost in zip(listed, costs, strict=True)
+                ]
+            added -= costs
         if self._names:
             defined = store.definitions(listed)
             added += [self._definition * self._defines(defined.get(id, ())) for id in listed]
@@ -72,6 +80,20 @@ class Standing:
             if any(parts[-len(asked) :] == asked for asked in self._names):
                 return True
         return False
+
+
+def in_tests(symbol: str) -> bool:
+    """Whether a definition is in a file's own tests, as in Rust: `tests`, `test.parses`."""
+    *around, name = _PARTS.split(symbol)
+    return name == "tests" or any(part in ("test", "tests") for part in around)
+
+
+def _is_name(query: str) -> bool:
+    """Whether a query is a name and no word: `_start`, `parseLine`, `MOST`, `sha1`, `Pipe.read`."""
+    name = query.strip().removesuffix("()").strip("`")
+    if not _PATH.fullmatch(name):
+        return False
+    return not (name.isalpha() and (name.islower() or name.istitle()))
 
 
 def costs_of(query: str) -> dict[str, float]:

@@ -9,6 +9,8 @@ TEXT = """\
 #include <stdio.h>
 #include "engine.h"
 
+#define WITH_STEAM
+#define LONGEST 80
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 
 #ifdef WITH_STEAM
@@ -51,6 +53,7 @@ def test_c_is_read_by_its_grammar() -> None:
         TEXT,
         "engine.c",
         definitions=[
+            ("LONGEST", "#define LONGEST"),
             ("LARGER", "#define LARGER(a, b)"),
             ("steam", "int steam(void)"),
             ("motor_t", "typedef struct"),
@@ -65,6 +68,7 @@ def test_c_is_read_by_its_grammar() -> None:
         },
         parts=[
             "/* Engines in plain C. */",
+            "#define LONGEST 80",
             "#define LARGER(a, b) ((a) > (b) ? (a) : (b))",
             "int steam(void);",
             "typedef struct {",

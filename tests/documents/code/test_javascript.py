@@ -103,3 +103,51 @@ def test_javascript_is_read_by_its_grammar() -> None:
         title="Engines, and what drives them.",
         imports=["./motor.js", "fs"],
     )
+
+
+def test_functions_with_a_name_of_their_own_are_known_by_it() -> None:
+    holds(
+        """\
+module.exports = function createEngine(kind) {
+  return kind;
+};
+
+/** Which protocol. */
+define(request, "protocol", function protocol() {
+  return this.scheme;
+});
+
+engine.use(function onError(error, next) {
+  next(error);
+});
+
+queue.each(items, function visit(item) {
+  item.run();
+});
+
+it("starts", function test(done) {
+  done();
+});
+
+start(function () {
+  return 1;
+});
+""",
+        "engine.js",
+        definitions=[
+            ("createEngine", "module.exports = function createEngine(kind)"),
+            ("protocol", 'define(request, "protocol", function protocol()'),
+            ("onError", "engine.use(function onError(error, next)"),
+            ("visit", "queue.each(items, function visit(item)"),
+            ("starts", ""),
+        ],
+        docs={"protocol": "/** Which protocol. */"},
+        parts=[
+            "module.exports = function createEngine(kind) {",
+            "/** Which protocol. */",
+            "engine.use(function onError(error, next) {",
+            "queue.each(items, function visit(item) {",
+            'it("starts", function test(done) {',
+            "start(function () {",
+        ],
+    )

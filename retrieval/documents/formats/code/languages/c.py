@@ -10,6 +10,7 @@ DEFINITIONS = "\n".join(
     [
         "(function_definition declarator: (_) @declarator body: (_) @body) @definition",
         "(preproc_function_def name: (_) @name value: (_)? @body) @definition",
+        "(preproc_def name: (_) @name value: (_) @body) @definition",
         *(f"({parent} (declaration declarator: (_) @declarator) @definition)" for parent in _TOP),
         *(
             f"({parent} (declaration declarator:"

@@ -21,6 +21,13 @@ DEFINITIONS = f"""
 (program (_ (variable_declarator name: (identifier) @name value: (_)? @body) @definition))
 (program (export_statement
     (_ (variable_declarator name: (identifier) @name value: (_)? @body) @definition)))
+((assignment_expression left: (member_expression) @_left
+    right: [
+        (function_expression name: (_) @name body: (_) @body)
+        (generator_function name: (_) @name body: (_) @body)
+        (class name: (_) @name body: (_) @body)
+    ]) @definition
+    (#eq? @_left "module.exports"))
 (assignment_expression left: [(identifier) (member_expression)] @name
     right: [
         (arrow_function body: (_) @body)
@@ -36,8 +43,18 @@ DEFINITIONS = f"""
 (expression_statement (call_expression
     arguments: (arguments . (string (string_fragment) @key)
         [(arrow_function) (function_expression)] .))) @definition
+(expression_statement (call_expression
+    arguments: (arguments . (function_expression name: (_) @name body: (_) @body) .))) @definition
+(expression_statement (call_expression
+    arguments: (arguments . [(identifier) (member_expression) (this)]
+        . (function_expression name: (_) @name body: (_) @body) .))) @definition
+(expression_statement (call_expression
+    arguments: (arguments . (_) . (_)
+        . (function_expression name: (_) @name body: (_) @body) .))) @definition
 """
-"""The last are tests (`it("loads", () => ...)`), routes and handlers."""
+"""Tests (`it("loads", () => ...)`), routes and handlers are named by the first argument; the last
+are functions with a name of their own that a call is given, `define(request, function host() ...)`.
+"""
 
 BLOCKS = (
     *("program", "statement_block", "class_body", "switch_body", "switch_case", "switch_default"),
