@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from retrieval.indexes.lexical.folding import fold
-from retrieval.indexes.lexical.traces import messages
+from retrieval.indexes.lexical.traces import messages, telling
 from retrieval.indexes.lexical.words import indexed, parts, stems
 
 QUERY_CHARACTERS = 1 << 16
@@ -134,10 +134,13 @@ def gist(query: str, best: Callable[[str], float]) -> str:
         best: the score of the passage that answers a query best.
     """
     parsed = parse_query(query)
-    if len(parsed.lines) < 2:
+    if not parsed.lines:
         return parsed.text
-    scores = [best(line) for line in parsed.lines]
-    return parsed.lines[scores.index(max(scores))]
+    told = [telling(line) for line in parsed.lines]
+    if len(told) == 1:
+        return told[0][0]
+    scores = [worth * best(line) for line, worth in told]
+    return told[scores.index(max(scores))][0]
 
 
 def _pasted(query: str, lines: list[str]) -> LexicalQuery:

@@ -3,7 +3,8 @@
 A trace names the places that a program went through, one line each in the same shape, and somewhere
 above, below or between them what went wrong. The places are the larger part of its words by far,
 and they are words that are everywhere. They are told by their shape alone, whatever the language
-that printed them: lines that differ in names and numbers only, and that count lines or times.
+that printed them: lines that count lines or times, and that differ in names and numbers only or
+begin alike (`    at ...`, `#3 ...`, `  from ...`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _NAMES = re.compile(r"[^\W\d]\w*(?:[./\\:$-]+[^\W\d]\w*)*")
 _WORDS = re.compile(r"w(?: w)+")
 _PLACE = re.compile(r":\d+|\bline \d+|0x[0-9a-fA-F]{4,}|^\s*at\s|^\s*#?\d+:?\s")
-_FEWEST = 2  # lines of one shape that are places
+_BEGINS = re.compile(r"(?:\s+[a-z]+|\s*#0)(?=\s)")
+_FEWEST = 2  # lines of one shape, or that begin alike, that are places
+_REFERENCE = re.compile(  # `in /mill/wheel.php:7`, `wheel.rb:7:in `turn':`, and no address
+    r"""(?x) (?:\b(?:in|at)\s+)? (?<!\S)(?!\S+://)
+    (?:\S*[/\\]\S*|[^\s/\\]*\.[a-z]\w*):\d+\S* (?:\s`[^'\s]*'\S*)?"""
+)
+_BESIDE_A_PLACE = 0.75  # what a message counts that names one: it may say no more
 
 
 def messages(lines: list[str]) -> list[int]:
@@ -26,13 +33,13 @@ def messages(lines: list[str]) -> list[int]:
         Places in `lines`, ascending; all that are not blank if the text is neither.
     """
     every = [place for place, line in enumerate(lines) if line.strip()]
-    shapes = {place: _shape(lines[place]) for place in every if _PLACE.search(lines[place])}
-    counts = Counter(shapes.values())
+    shapes = {place: _shapes(lines[place]) for place in every if _PLACE.search(lines[place])}
+    counts = Counter(shape for of_line in shapes.values() for shape in of_line)
     kept: list[int] = []
     depth: int | None = None  # of the place that the lines before belong to
     for place in every:
         indent = len(lines[place]) - len(lines[place].lstrip())
-        if counts[shapes.get(place, "")] >= _FEWEST:
+        if any(counts[shape] >= _FEWEST for shape in shapes.get(place, ())):
             depth = indent
         elif depth is None or indent <= depth:
             depth = None
@@ -40,7 +47,23 @@ def messages(lines: list[str]) -> list[int]:
     return kept if kept and 2 * len(kept) <= len(every) else every
 
 
-def _shape(line: str) -> str:
-    """A line with `w` for names and 0 for numbers."""
+def telling(line: str) -> tuple[str, float]:
+    """A message without the places that it names, and what it counts beside others.
+
+    A line that names a place may say no more than that (`thread 'main' panicked at ...`).
+    """
+    without = " ".join(_REFERENCE.sub(" ", line).split())
+    if without == " ".join(line.split()) or not any(map(str.isalpha, without)):
+        return line, 1.0
+    return without, _BESIDE_A_PLACE
+
+
+def _shapes(line: str) -> list[str]:
+    """What other places of the same trace may share with this one.
+
+    That is the line with `w` for names and 0 for numbers; and how it begins, if that tells.
+    """
     plain = _NUMBER.sub("0", _BRACKETED.sub(r"\1\2", line.strip()))
-    return _WORDS.sub("w", _NAMES.sub("w", plain))
+    begins = _BEGINS.match(_NUMBER.sub("0", line))
+    whole = _WORDS.sub("w", _NAMES.sub("w", plain))
+    return [whole] if begins is None else [whole, begins.group().strip() + " ..."]
