@@ -151,8 +151,14 @@ def plain_value(value: Any) -> Any:
 
     Dataclasses and named tuples become objects, paths text.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    names = _FIELDS.get(kind)
+    if names is None and dataclasses.is_dataclass(kind):
+        names = _FIELDS[kind] = tuple(one.name for one in dataclasses.fields(kind))
+    if names is not None:
+        return {name: plain_value(getattr(value, name)) for name in names}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):  # a named tuple
         return plain_value(value._asdict())
     if isinstance(value, Mapping):
@@ -165,6 +171,14 @@ def plain_value(value: Any) -> Any:
         return value
     number = float(value)
     return number if abs(number) < float("inf") else None
+
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Most of what there is, and the same in JSON."""
+
+
+_FIELDS: dict[type, tuple[str, ...]] = {}
+"""Of the dataclasses that were met: asking for them takes longer than reading them."""
 
 
 def _row(rank: int, hit: Hit) -> str:

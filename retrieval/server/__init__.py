@@ -1,6 +1,7 @@
 """HTTP for programs, and a page for people; needs the extra `server`.
 
 running      sockets, the process, its start and its end
+memory       what the process asks of the C library
 app          the routes
 guard        who may ask: Host and Origin, the token; headers of every answer
 requests     bodies and queries as checked values, within limits

@@ -15,6 +15,7 @@ import uvicorn
 from retrieval.errors import InputError
 from retrieval.server.app import Agents, make_app
 from retrieval.server.guard import LOOPBACK
+from retrieval.server.memory import bound_arenas
 from retrieval.service.kept_open import KeptOpen
 
 GRACE_S = 10
@@ -57,6 +58,7 @@ def serve(
         InputError: the address cannot be used, is not of this machine alone and there is no token,
             or the token cannot be used.
     """
+    bound_arenas()
     token = None if token_file is None else _token(token_file)
     local = uds is not None or _is_loopback(host)
     if not local and token is None:

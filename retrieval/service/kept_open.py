@@ -34,6 +34,7 @@ class KeptOpen:
 
     def __init__(self, folder: Path, *, encoder: str | None = None) -> None:
         self.folder = folder.absolute()
+        self._files = (self.folder / DATABASE, self.folder / f"{DATABASE}-wal")
         self._encoder = encoder
         self._lock = threading.Lock()
         self._index: Index | None = None
@@ -125,10 +126,10 @@ class KeptOpen:
 
     def _look(self) -> _Stamp:
         stamps = []
-        for name in (DATABASE, f"{DATABASE}-wal"):
+        for file in self._files:
             try:
-                status = (self.folder / name).stat()
+                status = file.stat()
             except OSError:
-                continue
+                break  # without a database there is no index
             stamps.append((status.st_ino, status.st_size, status.st_mtime_ns))
-        return tuple(stamps) if is_index(self.folder) else ()
+        return tuple(stamps)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from retrieval.indexes.lexical.folding import fold_aligned
+from retrieval.indexes.lexical.folding import fold, fold_aligned
 from retrieval.indexes.lexical.queries import parse_query
-from retrieval.indexes.lexical.words import Span, parts, stems
+from retrieval.indexes.lexical.words import CACHED_WORD, Span, parts, stems
 
 _WORD = re.compile(r"\S+")
 
@@ -21,14 +21,18 @@ def highlight(query: str, text: str) -> tuple[Span, ...]:
     terms = parse_query(query).terms
     if not terms:
         return ()
-    folded, places = fold_aligned(text)
+    # Of ASCII each character becomes one.
+    folded, places = (fold(text), None) if text.isascii() else fold_aligned(text)
     spans = []
     for match in _WORD.finditer(folded):
         word, first = match[0], match.start()
-        made = parts(word)
-        for start, end in (*made.units, *made.others, *made.fragments):
-            if any(term in terms for term in _stems(word[start:end].replace("_", ""))):
-                spans.append((places[first + start][0], places[first + end - 1][1]))
+        pieces = _pieces_short(word) if len(word) <= CACHED_WORD else _pieces(word)
+        for start, end, found in pieces:
+            for term in found:
+                if term in terms:
+                    a, b = first + start, first + end
+                    spans.append((a, b) if places is None else (places[a][0], places[b - 1][1]))
+                    break
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -38,6 +42,14 @@ def highlight(query: str, text: str) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-@lru_cache(maxsize=1 << 15)
-def _stems(word: str) -> tuple[str, ...]:
-    return tuple(stems(word))
+def _pieces(word: str) -> tuple[tuple[int, int, tuple[str, ...]], ...]:
+    """What a folded word can be found by: start, end, and the terms that stand there."""
+    made = parts(word)
+    return tuple(
+        (start, end, tuple(stems(word[start:end].replace("_", ""))))
+        for start, end in (*made.units, *made.others, *made.fragments)
+    )
+
+
+# Half of what a search does in Python was this, and texts use the same words again and again.
+_pieces_short = lru_cache(maxsize=1 << 14)(_pieces)

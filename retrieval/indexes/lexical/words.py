@@ -32,7 +32,7 @@ Span = tuple[int, int]
 """Start and end of characters."""
 
 _MAX_WORD_BYTES = 192
-_CACHED_WORD = 32  # characters; longer words do not come again
+CACHED_WORD = 32  # characters; longer words do not come again
 SPACELESS = re.compile(
     "["
     "\u0e01-\u0e4e\u0e81-\u0edf"  # Thai, Lao
@@ -136,7 +136,7 @@ def indexed(text: str) -> Indexed:
 
     def divided(match: re.Match[str]) -> str:
         word = match[0]
-        units, more = _rendered_short(word) if len(word) <= _CACHED_WORD else _rendered(word)
+        units, more = _rendered_short(word) if len(word) <= CACHED_WORD else _rendered(word)
         others.extend(more)
         return units
 

@@ -1,0 +1,45 @@
+"""The C library keeps to few arenas in a server's process."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+ARENAS = """
+import ctypes, sys, threading
+from retrieval.server.memory import bound_arenas
+said = bound_arenas()
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+waiting = threading.Barrier(33)
+def work():
+    held = [library.malloc(1000) for _ in range(100)]
+    waiting.wait()
+    waiting.wait()
+threads = [threading.Thread(target=work) for _ in range(32)]
+[one.start() for one in threads]
+waiting.wait()
+sys.stderr.write(str(said))
+library.malloc_info(0, ctypes.c_void_p.in_dll(library, "stdout"))
+library.fflush(None)
+waiting.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+@pytest.mark.parametrize(("environment", "bound"), [({}, True), ({"MALLOC_ARENA_MAX": "5"}, False)])
+def test_threads_share_few_arenas(environment: dict[str, str], bound: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ARENAS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path), "PYTHONMALLOC": "malloc", **environment},
+    )
+    assert done.stderr == str(bound)
+    heaps = ElementTree.fromstring(done.stdout).findall("heap")
+    assert len(heaps) == (2 if bound else 5)
