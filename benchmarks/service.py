@@ -1,6 +1,6 @@
 """How the server holds: against the library in the same run, killed, sent nonsense, under load.
 
-    python benchmarks/service.py COLLECTION --out FILE.json [--minutes 3] [--requests 10000]
+    python benchmarks/service.py COLLECTION --out FILE.json [--minutes 3] [--only PART...]
 
 Indexes the first documents of a collection in BEIR's format (10,000 passages), starts
 `retrieval serve` as a process of its own, and then:
@@ -13,8 +13,8 @@ Indexes the first documents of a collection in BEIR's format (10,000 passages), 
 - mixed: readers, embeddings and a writer at once, each answer held to what the library gives for
   the generation that it is of.
 
-Ratios are of medians over rounds that alternate, so that they bear a machine that others use; times
-do not.
+`--only` measures some of these parts and leaves the others in the file as they are. Ratios are of
+medians over rounds that alternate, so that they bear a machine that others use; times do not.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from retrieval.service.scoring import count_tokens
 
 PACKAGES = ("modernbert-retrieval", "starlette", "uvicorn", "prometheus-client", "numpy")
 CLIENTS, EMBEDDERS, AT_ONCE = 16, 4, 16
+PARTS = ("search", "embeddings", "restart", "hostile", "mixed")
 
 
 def main() -> None:
@@ -60,16 +61,19 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=96, help="of a round")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--note", default="")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     dataset = load_beir(given.collection)
     queries = list(dataset.queries.values())
     texts = mixed_lengths([one.text for one in itertools.islice(dataset.documents, 600)])
+    before = json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
     result: dict[str, Any] = environment(PACKAGES) | {
         "note": given.note,
         "load": os.getloadavg(),
         "collection": dataset.name,
+        **{part: before[part] for part in PARTS if part in before and part not in given.only},
     }
 
     def tell(name: str, found: Any) -> None:
@@ -79,19 +83,25 @@ def main() -> None:
             given.out.write_text(json.dumps(result, indent=1) + "\n")
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = given.index or Path(scratch) / "index"
-        if not (folder / "store.sqlite").exists():
-            build(folder, iter(dataset.documents), given.passages)
-        with serving(folder) as server, library(folder) as inside:
-            tell("passages", server.get(f"/v1/indexes/{folder.name}/status")["passages"])
-            tell("search", search(server, inside, queries, given.rounds, given.queries))
-            tell("embeddings", embeddings(server, inside, texts, given.rounds))
+        if {"search", "embeddings"} & set(given.only):
+            folder = given.index or Path(scratch) / "index"
+            if not (folder / "store.sqlite").exists():
+                build(folder, iter(dataset.documents), given.passages)
+            with serving(folder) as server, library(folder) as inside:
+                tell("passages", server.get("/v1/indexes/default/status")["passages"])
+                if "search" in given.only:
+                    tell("search", search(server, inside, queries, given.rounds, given.queries))
+                if "embeddings" in given.only:
+                    tell("embeddings", embeddings(server, inside, texts, given.rounds))
         small = Path(scratch) / "small"
         build(small, iter(dataset.documents), 200)
-        tell("restart", [restart(small, number) for number in range(5)])
-        with serving(small, "--allow-write") as server:
-            tell("hostile", nonsense(server, given.requests))
-        tell("mixed", mixed(small, queries[:10], given.minutes))
+        if "restart" in given.only:
+            tell("restart", [restart(small, number) for number in range(5)])
+        if "hostile" in given.only:
+            with serving(small, "--allow-write") as server:
+                tell("hostile", nonsense(server, given.requests))
+        if "mixed" in given.only:
+            tell("mixed", mixed(small, queries[:10], given.minutes))
 
 
 def build(folder: Path, documents: Iterator[Document], passages: int) -> None:

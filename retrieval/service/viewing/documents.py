@@ -10,7 +10,6 @@ from typing import Any, Literal
 from retrieval.documents import workers
 from retrieval.documents.formats import format_of
 from retrieval.documents.formats.languages import language_of
-from retrieval.documents.formats.pdf.picture import picture
 from retrieval.errors import DocumentError
 from retrieval.files.regular import read_regular
 from retrieval.index import Index
@@ -79,6 +78,8 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
         DocumentError: the document is of no PDF file, that is gone or changed, or there is no such
             page.
     """
+    from retrieval.documents.formats.pdf.picture import picture
+
     path = file_of(index, document) if _format(document) == "pdf" else None
     if path is None:
         raise DocumentError("it came from no PDF file, so it has no pages to show")
