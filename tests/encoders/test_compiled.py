@@ -1,5 +1,6 @@
 """The compiled network against numpy, on random weights of every shape that it takes."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -137,6 +138,17 @@ def test_texts_in_threads_side_by_side_are_the_same_to_the_bit(tmp_path):
     for one, other in zip(alone, together, strict=True):
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_rotations_are_rounded_once_so_that_every_processor_has_the_same():
+    shape = config()
+    cosines, sines = compiled._Rotation(shape.global_theta, 64)(3000)
+    for position in (0, 1, 7, 512, 2999):
+        for i in range(32):
+            frequency = np.float32(shape.global_theta ** (-2 * i / 64))
+            angle = float(np.float32(position) * frequency)
+            assert cosines[position, i] == np.float32(math.cos(angle))
+            assert sines[position, i] == np.float32(math.sin(angle))
 
 
 def test_the_largest_products_are_exact(tmp_path, isa):

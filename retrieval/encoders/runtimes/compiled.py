@@ -25,8 +25,10 @@ from retrieval.errors import CheckpointError
 
 try:
     from retrieval.encoders import _compiled
-except ImportError:
+except ImportError as error:
     _compiled = None  # type: ignore[assignment]
+    _built = "cannot import name" not in str(error)
+    _MISSING = str(error) if _built else "this installation was built without it"
 
 VARIABLE = "RETRIEVAL_ISA"
 
@@ -137,7 +139,7 @@ def chosen() -> str | None:
 def obstacle() -> str | None:
     """Why this process has no compiled network, of whatever shape; None if it has."""
     if _compiled is None:
-        return "this installation was built without it"
+        return _MISSING
     if not available():
         return "this processor has neither AVX2 nor NEON with dot products"
     return None if chosen() else f"{VARIABLE}={os.environ[VARIABLE]}"
