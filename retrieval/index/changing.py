@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from retrieval.errors import InputError
+from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.listing import Params, checked_ids
 from retrieval.index.reading.snapshot import Snapshot, condition_of
@@ -140,9 +141,7 @@ class Changing(ABC):
         The documents are taken from their iterable in that thread. What is cancelled is not waited
         for: the thread goes on to its end, and what it writes is kept.
         """
-        import asyncio
-
-        return await asyncio.to_thread(partial(self.add, documents, **options))
+        return await in_thread(partial(self.add, documents, **options), whole=True)
 
     def delete(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
+from retrieval.index.awaiting import in_thread
 from retrieval.index.reading.searched_snapshot import passage_of
 from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.indexes import Where, as_filter
@@ -43,9 +45,7 @@ class Listing(ABC):
 
     async def aget(self, id: str) -> Document | None:
         """As `get`, in a thread: the event loop goes on."""
-        import asyncio
-
-        return await asyncio.to_thread(self.get, id)
+        return await in_thread(partial(self.get, id))
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
         """The document with each of these ids, in their order; None where there is none.

@@ -8,10 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrieval.errors import InputError
 from retrieval.hits import Hits
+from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among, of_queries, of_query
 from retrieval.index.listing import Params
@@ -133,10 +135,11 @@ class Searching(ABC):
         )[0]
 
     async def asearch(self, query: str | None = None, k: int = 10, **options: Any) -> Hits:
-        """As `search`, with the same options, in a thread: the event loop goes on."""
-        import asyncio
+        """As `search`, with the same options, in a thread: the event loop goes on.
 
-        return await asyncio.to_thread(self.search, query, k, **options)
+        What is cancelled is not waited for, and stops where it can.
+        """
+        return await in_thread(partial(self.search, query, k, **options))
 
     def search_batch(
         self,

@@ -9,14 +9,16 @@ import pickle
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from retrieval.cancellation import current
 from retrieval.errors import InputError, MissingDependency
 from retrieval.hits import Hits
-from retrieval.index import Index
+from retrieval.index import AddReport, Index
 from retrieval.service.json_shape import hits_as_dicts
 from retrieval.types import Document, Embeddings
 
@@ -129,6 +131,70 @@ def test_awaited_calls_leave_the_loop_alone(filled: Index, monkeypatch: pytest.M
     assert threading.get_ident() not in threads
     with pytest.raises(InputError, match="query is empty"):
         asyncio.run(filled.asearch(""))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_awaited_calls_on_any_loop(filled: Index, backend: str) -> None:
+    anyio = pytest.importorskip("anyio")
+    pytest.importorskip(backend)
+
+    async def work() -> tuple[list[str], int | AddReport, Document | None]:
+        found: list[str] = []
+
+        async def ask() -> None:
+            found.extend(ids(await filled.asearch("dog", 1, retriever="lexical")))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            group.start_soon(ask)
+        added = await filled.aadd([Document("new", "more")])
+        return found, added, await filled.aget("new")
+
+    found, added, new = anyio.run(work, backend=backend)
+    assert found == ["dog.txt"] * 2 and added == 1 and new == Document("new", "more")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_search_stops_and_a_cancelled_add_does_not(
+    filled: Index, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anyio = pytest.importorskip("anyio")
+    pytest.importorskip(backend)
+    begun, going, ended = threading.Event(), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def slow(texts: Any, encode: Any) -> Any:
+        begun.set()
+        assert going.wait(20)
+        event = current()
+        seen.append(event is not None and event.is_set())
+        ended.set()
+        return encode(texts)
+
+    for name in ("encode_queries", "encode_documents"):
+        encode = getattr(filled.encoder, name)
+        monkeypatch.setattr(filled.encoder, name, partial(slow, encode=encode))
+
+    async def cancelled(call: Any) -> None:
+        for event in (begun, going, ended):
+            event.clear()
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.to_thread.run_sync(begun.wait, 20)
+            group.cancel_scope.cancel()
+        going.set()
+        assert await anyio.to_thread.run_sync(ended.wait, 20)
+
+    async def work() -> None:
+        await cancelled(partial(filled.asearch, "dog", 1, retriever="dense"))
+        await cancelled(partial(filled.aadd, [Document("kept", "what is written is kept")]))
+        for _ in range(200):
+            if await filled.aget("kept"):
+                return
+            await anyio.sleep(0.05)
+
+    anyio.run(work, backend=backend)
+    assert seen == [True, False] and "kept" in filled
 
 
 def test_an_index_of_documents_in_hand(encoder: FakeEncoder) -> None:
