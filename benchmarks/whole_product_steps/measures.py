@@ -1,0 +1,203 @@
+"""What is measured of an index of one size, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from retrieval.index import Index
+from retrieval.index.reading.retrievers import Dense
+from retrieval.indexes.late import narrowing
+from retrieval.types import RETRIEVERS, Retriever
+from whole_product_steps.corpus import PASSAGE_TOKENS, asked, batches
+
+K = 10
+_MEMORY = re.compile(r"^(VmRSS|VmHWM|RssAnon):\s*(\d+) kB", re.MULTILINE)
+
+
+def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
+    """The index of so many passages, by vectors that are there already."""
+    folder = work / f"index-{size}"
+    shutil.rmtree(folder, ignore_errors=True)
+    adding, tokens = 0.0, 0
+    with Index.create(folder, passage_tokens=PASSAGE_TOKENS) as index:
+        for documents, made in batches(work, size):
+            tokens += 0 if made.tokens is None else len(made.tokens)
+            started = time.perf_counter()
+            index.add(documents, embeddings=made)
+            adding += time.perf_counter() - started
+        status = index.status()
+    parts = dict(status.bytes_by_part)
+    return {
+        "passages": status.passages,
+        "tokens": tokens,
+        "adding_s": round(adding, 1),
+        "bytes_a_token": round(status.bytes / max(1, tokens), 2),
+        "bytes_a_token_by_part": {k: round(v / max(1, tokens), 2) for k, v in parts.items()},
+        "segments": status.segments,
+        "regimes": dict(status.regimes),
+        "memory_mb": memory(),
+    }
+
+
+def search(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
+    """Opening, the first hit, and each retriever's time once warm."""
+    queries = asked(work)
+    started = time.perf_counter()
+    with Index.open(work / f"index-{size}") as index:
+        opened = time.perf_counter()
+        index.search(queries[0], K)
+        first = time.perf_counter()
+        row: dict[str, Any] = {"open_s": opened - started, "open_and_first_hit_s": first - started}
+        for retriever in RETRIEVERS:
+            row[retriever] = timed(lambda q, r=retriever: index.search(q, K, retriever=r), queries)
+    return row | {"memory_mb": memory()}
+
+
+def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
+    """How many of the ten best are those of comparing every stored vector."""
+    queries = asked(work)
+    with Index.open(work / f"index-{size}") as index:
+        found = {name: _best(index, queries, name) for name in ("hybrid", "late", "dense")}
+        fine, find = narrowing.FINE, Dense.find
+        try:
+            narrowing.FINE, Dense.find = 1 << 60, Dense.find_exactly  # type: ignore[method-assign]
+            exact = {name: _best(index, queries, name) for name in found}
+        finally:
+            narrowing.FINE, Dense.find = fine, find  # type: ignore[method-assign]
+    return {
+        f"{name}_overlap_at_10": statistics.fmean(
+            len(set(own) & set(best)) / max(1, len(best))
+            for own, best in zip(found[name], exact[name], strict=True)
+        )
+        for name in found
+    }
+
+
+def _best(index: Index, queries: Sequence[str], retriever: Retriever) -> list[list[str]]:
+    answers = index.search_batch(queries, K, retriever=retriever, highlights=False)
+    return [[hit.document_id for hit in hits] for hits in answers]
+
+
+def change(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
+    """Adding and deleting one document, and `repeats` single adds against one add of as many."""
+    queries = asked(work)[:50]
+    row: dict[str, Any] = {}
+    ones = repeats // 100 or 3
+    more = batches(work, size + 2 * repeats + ones + 1, first=size)
+    texts = iter([document for documents, _ in more for document in documents])
+    with _Copy(work, size) as folder, Index.open(folder) as index:
+        index.search(queries[0], K)
+        index.add([next(texts)])  # warm: what only writing needs is imported
+
+        def search_once(query: str) -> object:
+            return index.search(query, K)
+
+        row["search"] = timed(search_once, queries)
+        row["add_one"] = timed(lambda one: index.add([one]), [next(texts) for _ in range(ones)])
+        row["delete_one"] = timed(lambda n: index.delete([f"p{n}"]), range(ones))
+        single = [next(texts) for _ in range(repeats)]
+        row["single_adds"] = _once(lambda: [index.add([one]) for one in single])
+        row["segments_after_single_adds"] = index.status().segments
+        row["search_after_single_adds"] = timed(search_once, queries)
+        together = [next(texts) for _ in range(repeats)]
+        row["one_add_of_as_many"] = _once(lambda: index.add(together))
+    for key in ("ms", "processor_ms"):
+        one = row["search"][f"p50_{key}"]
+        row[f"add_one_in_searches_by_{key}"] = row["add_one"][f"p50_{key}"] / one
+        row[f"delete_one_in_searches_by_{key}"] = row["delete_one"][f"p50_{key}"] / one
+    for key in ("s", "processor_s"):
+        row[f"single_adds_ratio_by_{key}"] = row["single_adds"][key] / max(
+            row["one_add_of_as_many"][key], 1e-9
+        )
+    return row | {"adds": repeats}
+
+
+class _Copy:
+    """A copy of an index, whose segments are links: they are never written again."""
+
+    def __init__(self, work: Path, size: int) -> None:
+        self._from, self._to = work / f"index-{size}", work / f"changed-{size}"
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._to, ignore_errors=True)
+        shutil.copytree(self._from, self._to, ignore=shutil.ignore_patterns("segments"))
+        shutil.copytree(self._from / "segments", self._to / "segments", copy_function=os.link)
+        return self._to
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._to, ignore_errors=True)
+
+
+def cold(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
+    """Whole processes: `retrieval search`, beside one that imports numpy."""
+    queries, folder = asked(work), str(work / f"index-{size}")
+    own = [sys.executable, "-m", "retrieval", "search", "--index", folder]
+    times = max(1, repeats // 100)
+
+    def run(command: Sequence[str]) -> object:
+        return subprocess.run(command, check=True, capture_output=True)
+
+    row: dict[str, Any] = {}
+    for name, commands in {
+        "retrieval_search": [[*own, queries[n % len(queries)]] for n in range(times + 1)],
+        "retrieval_search_lexical": [
+            [*own, "--retriever", "lexical", queries[n % len(queries)]] for n in range(times + 1)
+        ],
+        "import_numpy": [[sys.executable, "-c", "import numpy"]] * (times + 1),
+    }.items():
+        run(commands[0])
+        row[name] = timed(run, commands[1:], whose=resource.RUSAGE_CHILDREN)
+    for key in ("ms", "processor_ms"):
+        numpy = row["import_numpy"][f"p50_{key}"]
+        row[f"in_imports_of_numpy_by_{key}"] = row["retrieval_search"][f"p50_{key}"] / numpy
+    return row
+
+
+def timed(
+    work: Callable[[Any], object], items: Sequence[Any], *, whose: int = resource.RUSAGE_SELF
+) -> dict[str, float]:
+    """Milliseconds of the clock and of the processor that each of the items takes."""
+    wall, own = [], []
+    for item in items:
+        began, used = time.perf_counter(), _processor(whose)
+        work(item)
+        wall.append(1000 * (time.perf_counter() - began))
+        own.append(1000 * (_processor(whose) - used))
+    wall.sort()
+    return {
+        "p50_ms": statistics.median(wall),
+        "p95_ms": wall[min(len(wall) - 1, int(0.95 * len(wall)))],
+        "p50_processor_ms": statistics.median(own),
+    }
+
+
+def _once(work: Callable[[], object]) -> dict[str, float]:
+    began, used = time.perf_counter(), _processor(resource.RUSAGE_SELF)
+    work()
+    return {
+        "s": time.perf_counter() - began,
+        "processor_s": _processor(resource.RUSAGE_SELF) - used,
+    }
+
+
+def _processor(whose: int) -> float:
+    used = resource.getrusage(whose)
+    return used.ru_utime + used.ru_stime
+
+
+def memory() -> dict[str, int]:
+    """Megabytes: held now, at most so far, and of its own, without mapped files; Linux alone."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return {}
+    return {name: int(kb) // 1024 for name, kb in _MEMORY.findall(status.read_text())}

@@ -1,0 +1,83 @@
+"""The benchmark of the whole product: every step runs, and what is there is not done again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.types import RETRIEVERS
+
+COMMAND = (sys.executable, Path(__file__).parents[2] / "benchmarks" / "whole_product.py")
+WORDS = [
+    "rivers",
+    "lamps",
+    "horses",
+    "winter",
+    "copper",
+    "sails",
+    "bread",
+    "mirrors",
+    "tax",
+    "moss",
+]
+
+
+@pytest.mark.slow
+def test_every_step_runs_dry_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "texts" / "collection"
+    folder.mkdir(parents=True)
+    for name, rows in (
+        (
+            "corpus",
+            [{"_id": f"{n}", "text": f"Passage {n} tells of {WORDS[n % 10]}."} for n in range(20)],
+        ),
+        ("queries", [{"_id": f"{n}", "text": f"what tells of {WORDS[n]}"} for n in range(3)]),
+    ):
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    out = tmp_path / "result.json"
+
+    def run() -> dict[str, Any]:
+        subprocess.run(
+            [*COMMAND, tmp_path / "texts", "--work", tmp_path / "work", "--out", out, "--dry"],
+            check=True,
+            capture_output=True,
+        )
+        return dict(json.loads(out.read_text()))
+
+    rows = run()["rows"]
+    assert not [key for key, row in rows.items() if "error" in row], rows
+    assert rows["real"] == {"documents": 20, "passages": 20, "queries": 3}
+    assert rows["30 build"]["passages"] == 30  # ten perturbed copies among them
+    assert rows["30 build"]["bytes_a_token"] > 90
+    for retriever in RETRIEVERS:
+        times = rows["30 search"][retriever]
+        assert 0 < times["p50_ms"] <= times["p95_ms"]
+    for name in ("hybrid", "late", "dense"):
+        assert rows["30 overlap"][f"{name}_overlap_at_10"] == 1
+    assert rows["30 change"]["adds"] == 3
+    assert rows["30 change"]["single_adds_ratio_by_processor_s"] > 0
+    assert rows["30 cold"]["in_imports_of_numpy_by_processor_ms"] > 1
+    del rows["30 overlap"]
+    kept = json.loads(out.read_text())
+    kept["rows"] = rows
+    out.write_text(json.dumps(kept))
+    again = run()["rows"]
+    assert {key: again[key] for key in rows} == rows
+    assert "30 overlap" in again
+
+
+def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, tmp_path, "--work", tmp_path / "work", "--out", tmp_path / "out.json", "--dry"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "holds no text; give a folder with corpus.jsonl or text files" in done.stderr
