@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v "$$python"; break; }; done)
 
-NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*.[ch])
+NATIVE := native/CMakeLists.txt $(wildcard native/*.[ch] native/*.inc native/*/*.[ch] native/*/*.inc)
 SOURCES := pyproject.toml $(NATIVE) $(shell find retrieval -type f -not -name '*.py[co]' -not -name '*.so')
 
 .DELETE_ON_ERROR:
