@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from retrieval.eval.systems import IndexSystem, SharedIndex
 from retrieval.eval.systems.variants import Variant
 from retrieval.integrations.mteb import EncoderModel, RetrieverModel, model_meta, write_results
 from retrieval.types import RETRIEVERS, Retriever
+from tests.docs.pages import ROOT
 from tests.index.fake_encoder import FakeEncoder
 from tests.integrations import mteb_copies as copies
 
@@ -183,6 +186,18 @@ def test_a_benchmark_is_its_tasks() -> None:
     beir = tasks_in("mteb:BEIR")
     assert "mteb:BEIR/MSMARCO" in beir and "mteb:CQADupstackAndroidRetrieval" in beir
     assert task_of("mteb:BEIR/MSMARCO").eval_splits == ["dev"]  # as the benchmark has it
+
+
+def test_the_documented_commands_name_the_benchmarks_whose_formats_are_tested() -> None:
+    page = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    commands = [shlex.split(one) for one in re.findall(r"\| `(retrieval eval .*mteb:.*)` \|", page)]
+    sources = [command[2] for command in commands]
+    assert [command[:2] + command[3:4] for command in commands] == [
+        ["retrieval", "eval", "--out"]
+    ] * len(COPIES)
+    tested = {name.split("/")[0].split(":")[0] for name, _, _ in COPIES.values()}
+    assert {source.split(":")[1] for source in sources} == tested
+    assert all(tasks_in(source) for source in sources)
 
 
 @pytest.mark.parametrize(
