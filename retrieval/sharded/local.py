@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from retrieval.errors import StorageError
-from retrieval.files.whole import link
+from retrieval.files.whole import PART, link
+from retrieval.indexes import LexicalTotals
 from retrieval.sharded.blobs import download
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.store.guard import sqlite_errors
@@ -33,7 +34,7 @@ class ShardCache:
             folder: of all caches; None is `retrieval/shards` in the user's folder of caches.
         """
         self._storage = storage
-        place = hashlib.sha256(storage.url.encode()).hexdigest()[:16]
+        place = _digest(storage.url)
         self.folder = (folder or _users_caches() / "retrieval" / "shards") / place
 
     def copy(self, files: str) -> Path:
@@ -55,11 +56,16 @@ class ShardCache:
             download(self._storage, files, place)
         return place
 
+    def padding(self, files: str, collection: LexicalTotals) -> Path:
+        """The folder that a shard's padding is kept in, while its collection has these totals."""
+        return self.folder / f"{files}.{_digest(repr(collection))}.padding"
+
     def forget_but(self, kept: Collection[str]) -> None:
-        """Delete copies that are a day old, less these."""
+        """Delete copies that are a day old and their padding, less those of these files."""
         with suppress(OSError):
             for place in self.folder.iterdir():
-                if place.name not in kept and _age(place) > _KEPT_SECONDS:
+                needed = place.name.partition(".")[0] in kept and not place.name.endswith(PART)
+                if not needed and _age(place) > _KEPT_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -96,6 +102,10 @@ def files_of(folder: Path) -> list[str]:
 def _users_caches() -> Path:
     given = os.environ.get("XDG_CACHE_HOME")
     return Path(given) if given else Path.home() / ".cache"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _age(place: Path) -> float:

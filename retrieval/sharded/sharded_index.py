@@ -90,8 +90,9 @@ class _Generation:
             for number, record in enumerate(manifest.shards):
                 if record.files is None:
                     continue
-                part = LexicalPart(record.lexical, whole)
-                snapshot = open_newest(cache.copy(record.files), OpenedSegments(part))
+                copy = cache.copy(record.files)
+                part = LexicalPart(record.lexical, whole, cache.padding(record.files, whole))
+                snapshot = open_newest(copy, OpenedSegments(part))
                 stack.callback(snapshot.retire)
                 if snapshot.store.settings != manifest.settings:
                     raise EncoderMismatch(

@@ -5,8 +5,8 @@ of the index at hand. So beside the segments of a shard stands one of documents 
 with as many words in each field as make the mean the collection's. How rare a term is needs none of
 that: a boost makes up for it.
 
-The padding is never a part of the index: it is written into a temporary folder of links, which goes
-when the index is open.
+The padding is never a part of the index: its files are named in a temporary folder of links, which
+goes when the index is open.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrieval.files.whole import PART, link, move_whole
 from retrieval.indexes.lexical.fields import (
     PRESENT,
     create,
@@ -48,10 +49,13 @@ class LexicalPart:
     Attributes:
         own: the totals of the index.
         collection: the totals of the whole.
+        padding: a folder that the padding is kept in from one opening to the next; of this index
+            and these totals alone. It is made if it is not there.
     """
 
     own: LexicalTotals
     collection: LexicalTotals
+    padding: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ def pad(place: Path, part: LexicalPart) -> Padding:
     counted = own.counted + documents
     if documents:
         words = {name: round(means[name] * counted) - own.tokens[name] for name in names()}
-        _add(place, documents, {name: count for name, count in words.items() if count > 0})
+        lacking_words = {name: count for name, count in words.items() if count > 0}
+        _add(place, documents, lacking_words, part.padding)
     return Padding(collection, documents, counted)
 
 
@@ -133,30 +138,62 @@ def linked(folder: Path) -> Iterator[Path]:
         yield place
 
 
-def _add(place: Path, documents: int, words: Mapping[str, int]) -> None:
+def _add(place: Path, documents: int, words: Mapping[str, int], kept: Path | None = None) -> None:
     """Put a segment of so many documents, with so many words in each field, beside the others.
 
     It is written elsewhere: a writer here would merge the others as it sees fit.
+
+    Args:
+        kept: where it is from an earlier time, or is to be for a later one.
     """
+    if kept is not None and kept.is_dir():
+        _link(place, kept)
+        return
+    with write_failure(place), _emptied_after() as elsewhere:
+        _write(elsewhere, documents, words)
+        if kept is None:
+            _link(place, elsewhere)
+            return
+        part = Path(tempfile.mkdtemp(dir=kept.parent, prefix=f"{kept.name}.", suffix=PART))
+        try:
+            for file in _segment_files(elsewhere):
+                shutil.copyfile(file, part / file.name)
+            with suppress(OSError):  # another process may have kept it a moment earlier
+                move_whole(part, kept)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        _link(place, kept)
+
+
+def _write(folder: Path, documents: int, words: Mapping[str, int]) -> None:
+    """Write the segment into an empty folder."""
     import tantivy
 
-    with write_failure(place), _emptied_after() as elsewhere:
-        index = create(elsewhere)
-        writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        first = tantivy.Document()
-        for name, count in words.items():
-            first.add_text(name, f"{_WORD} " * count)
-        writer.add_document(first)
-        for _ in range(documents - 1):
-            writer.add_document(tantivy.Document())
-        writer.commit()
-        writer.wait_merging_threads()
-        for file in elsewhere.iterdir():
-            if file.name not in _UNLINKED and file.suffix != ".lock":
-                shutil.move(file, place / file.name)
-        meta, added = _meta(place), _meta(elsewhere)
-        meta["segments"] += added["segments"]
-        (place / _META).write_text(json.dumps(meta), encoding="utf-8")
+    index = create(folder)
+    writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+    first = tantivy.Document()
+    for name, count in words.items():
+        first.add_text(name, f"{_WORD} " * count)
+    writer.add_document(first)
+    for _ in range(documents - 1):
+        writer.add_document(tantivy.Document())
+    writer.commit()
+    writer.wait_merging_threads()
+
+
+def _link(place: Path, source: Path) -> None:
+    """Name a segment's files in a folder of links."""
+    for file in _segment_files(source):
+        if file.name != _META:
+            link(file, place / file.name)
+    meta, added = _meta(place), _meta(source)
+    meta["segments"] += added["segments"]
+    (place / _META).write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _segment_files(folder: Path) -> list[Path]:
+    names = (".managed.json",)
+    return [f for f in folder.iterdir() if f.name not in names and f.suffix != ".lock"]
 
 
 def _counted(place: Path) -> int:

@@ -129,6 +129,25 @@ def test_padding_is_neither_found_nor_counted(tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "part0").iterdir()) == before
 
 
+def test_padding_is_kept_for_the_next_opening(
+    tmp_path: Path, whole: LexicalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = by_length(passages(400), 2)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for place, rows in zip(folders, parts, strict=True):
+        write_lexical(place, add=rows)
+    own = [lexical_totals(place) for place in folders]
+    kept = [tmp_path / "padding a", tmp_path / "padding b"]
+    for _ in range(2):
+        opened = [
+            LexicalIndex.open(place, LexicalPart(each, LexicalTotals.summed(own), keeper))
+            for place, each, keeper in zip(folders, own, kept, strict=True)
+        ]
+        assert search(opened, "w3 w50", 30)[0] == whole.search("w3 w50", 30)[0].tolist()
+        monkeypatch.setattr(padding, "_write", None)  # it need not be written again
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "padding a", "padding b"]
+
+
 def test_totals_are_what_the_passages_hold(tmp_path: Path) -> None:
     write_lexical(tmp_path / "a", add=[(0, {"text": "kax bol kax"}), (1, {"title": "tir"})])
     write_lexical(tmp_path / "b", previous=tmp_path / "a", add=[(2, {"text": "muv"})], delete=[1])
