@@ -129,6 +129,23 @@ def test_work_that_has_begun_ends_where_it_looks(
     assert len(gate.calls) == 1  # of four that the texts take
 
 
+def test_what_takes_too_long_is_ended(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(threads=1, seconds=0.3)
+    client = serve(limits=limits)
+    client.get("/v1/search?q=waits")
+    gate = Gate(monkeypatch, FakeEncoder, "encode_documents")
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(client.post, "/v1/embeddings", {"input": ["text"] * 200})
+        assert gate.begun.wait(30)
+        waiting = pool.submit(client.get, "/v1/search?q=waits").result(30)  # for the one thread
+        gate.go.set()
+        assert [waiting.status, asked.result(30).status] == [503, 503]
+    assert "longer than 0.3 s" in waiting.detail
+    assert waiting.headers["retry-after"]
+    assert len(gate.calls) == 1  # of four that the texts take
+    assert client.get("/v1/search?q=waits").status == 200
+
+
 def test_what_has_begun_to_write_is_finished(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve()
     gate = Gate(monkeypatch, Index, "add")
