@@ -192,6 +192,36 @@ def test_what_cannot_be_looked_at_is_shown_as_text(
     assert (found.kind, found.note) == ("text", "its parser ran longer than 5 s")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "<script>",
+        [["script", {}, []]],
+        [["p", {"onclick": "x"}, []]],
+        [["a", {"href": "javascript:x"}, []]],
+        [["p", {"lines": ["1", 2]}, []]],
+        [["span", {"kind": "x"}, []]],
+        [["p", {}, [["p", {}, 1]]]],
+        [["p", {}]],
+        [[0, 1, "script"]],
+        [[2, 1, "string"]],
+        [[0, 1]],
+        {"a": 1},
+    ],
+)
+def test_what_a_worker_sends_is_checked(
+    index: Index, monkeypatch: pytest.MonkeyPatch, sent: Any
+) -> None:
+    monkeypatch.setattr(workers, "value", lambda *given, **named: sent)
+    for id in ("files/a.md", "files/a.py"):
+        found = view(index, document(index, id))
+        assert (found.kind, found.nodes, found.colours) == ("text", [], [])
+        assert "cannot be used" in found.note
+    monkeypatch.setattr(workers, "value", lambda *given, **named: {"png": "PHN2Zz4="})
+    with pytest.raises(DocumentError, match="cannot be used"):
+        page_picture(index, document(index, "files/a.pdf"), 1, 100)
+
+
 def test_only_what_was_indexed_is_a_picture(index: Index, tmp_path: Path) -> None:
     pdf = document(index, "files/a.pdf")
     assert page_picture(index, pdf, 1, 100).startswith(b"\x89PNG")

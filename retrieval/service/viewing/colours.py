@@ -56,6 +56,17 @@ def pieces(text: str, lexer: Any) -> list[Piece]:
     return found
 
 
+def are_pieces(value: Any) -> bool:
+    """Whether this is a list of pieces, in JSON: a worker may send anything."""
+    return isinstance(value, list) and all(
+        isinstance(one, list)
+        and [type(part) for part in one] == [int, int, str]
+        and 0 <= one[0] <= one[1]
+        and one[2] in KINDS
+        for one in value
+    )
+
+
 def lexer_named(language: str) -> Any:
     """The lexer of a language, by one of the names that it goes by; None if there is none."""
     from pygments.lexers import get_lexer_by_name

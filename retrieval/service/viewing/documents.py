@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from retrieval.documents import workers
 from retrieval.documents.formats import format_of
@@ -14,9 +15,11 @@ from retrieval.errors import DocumentError
 from retrieval.files.regular import read_regular
 from retrieval.index import Index
 from retrieval.service.lookup import file_of
-from retrieval.service.viewing.colours import Piece, colours
-from retrieval.service.viewing.markdown import Node, nodes
+from retrieval.service.viewing.colours import Piece, are_pieces, colours
+from retrieval.service.viewing.markdown import Node, are_nodes, nodes
 from retrieval.types import Document
+
+_Made = TypeVar("_Made")
 
 MOST_CHARACTERS = 400_000
 """Of a text that is more than plain; a longer one is shown as it is."""
@@ -62,9 +65,10 @@ def view(index: Index, document: Document) -> View:
     language = str(document.metadata.get("language") or language_of(document.id))
     try:
         if format == "markdown":
-            return View("markdown", nodes=workers.value(nodes, text, seconds=SECONDS))
+            found = workers.value(nodes, text, seconds=SECONDS)
+            return View("markdown", nodes=_checked(found, are_nodes))
         found = workers.value(colours, text, language, path, seconds=SECONDS)
-        return View("code", colours=found) if found else View()
+        return View("code", colours=_checked(found, are_pieces)) if found else View()
     except DocumentError as error:
         return View(note=str(error))
 
@@ -78,7 +82,7 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
         DocumentError: the document is of no PDF file, that is gone or changed, or there is no such
             page.
     """
-    from retrieval.documents.formats.pdf.picture import picture
+    from retrieval.documents.formats.pdf.picture import PNG, picture
 
     path = file_of(index, document) if _format(document) == "pdf" else None
     if path is None:
@@ -89,8 +93,15 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
         data = b""
     if hashlib.sha256(data).hexdigest() != index.file_hash(path):
         raise DocumentError("its file is gone, or is not as it was indexed; index it again")
-    made: dict[str, Any] = workers.value(picture, data, page, width, seconds=SECONDS)
-    return base64.b64decode(made["png"])
+    made = workers.value(picture, data, page, width, seconds=SECONDS)
+    return _checked(base64.b64decode(made["png"]), lambda png: png.startswith(PNG))
+
+
+def _checked(made: _Made, is_right: Callable[[_Made], bool]) -> _Made:
+    """What a worker sent, if it is what was asked for: it has read foreign bytes."""
+    if not is_right(made):
+        raise DocumentError("what was made of it cannot be used")
+    return made
 
 
 def _format(document: Document) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from retrieval.documents.formats.markdown import front_matter_block
-from retrieval.service.viewing.colours import lexer_named, pieces
+from retrieval.service.viewing.colours import KINDS, lexer_named, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,37 @@ def nodes(data: bytes) -> list[Node]:
         lines = {"lines": [1, front.rstrip().count("\n") + 1]}
         found.insert(0, ["pre", lines, [front.rstrip()]])
     return found
+
+
+def are_nodes(value: Any) -> bool:
+    """Whether this is a list of nodes, as `nodes` gives them: a worker may send anything."""
+    return isinstance(value, list) and all(_is_node(one) for one in value)
+
+
+def _is_node(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    if not (isinstance(value, list) and len(value) == 3 and isinstance(value[1], dict)):
+        return False
+    tag, attributes, children = value
+    checks = {"lines": _are_lines, "href": _is_link, "kind": _is_kind}
+    return (
+        tag in TAGS
+        and all(name in checks and checks[name](one) for name, one in attributes.items())
+        and are_nodes(children)
+    )
+
+
+def _are_lines(value: Any) -> bool:
+    return isinstance(value, list) and [type(one) for one in value] == [int, int]
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, str) and value.partition(":")[0].lower() in SCHEMES
+
+
+def _is_kind(value: Any) -> bool:
+    return isinstance(value, str) and value in KINDS
 
 
 def _tree(tokens: Sequence[Token]) -> list[Node]:

@@ -10,6 +10,9 @@ from typing import Any
 
 from retrieval.errors import DocumentError
 
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How such a picture begins."""
+
 MOST_PIXELS = 6_000_000
 """Of a page: a file may say that its pages are as large as a house."""
 
@@ -67,7 +70,7 @@ def _png(pixels: Any, width: int, height: int, stride: int, channels: int) -> by
     )
     head = struct.pack(">IIBBBBB", width, height, 8, _COLOURS[channels], 0, 0, 0)
     parts = (b"IHDR", head), (b"IDAT", zlib.compress(filtered, 6)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
+    return PNG + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in parts
     )
