@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from retrieval.errors import InputError
-from retrieval.server.answers import Json
+from retrieval.server.answers import as_json, json_answer
 from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument
@@ -99,43 +99,40 @@ class Searching:
         if alone:
             queries = None if one is None else [one]
             vectors = None if vector is None else [vector]
-        found = await self._asked(
-            request,
-            request.path_params["name"],
-            queries,
-            vectors,
-            _options(values),
-            values["context_lines"],
-        )
-        return Json(found[0] if alone else {"results": found})
+        name, lines = request.path_params["name"], values["context_lines"]
+
+        def ask() -> bytes:
+            found = self._asked(name, queries, vectors, _options(values), lines)
+            return as_json(found[0] if alone else {"results": found})
+
+        return json_answer(await self._limits.in_thread(request, ask))
 
     async def quick(self, request: Request) -> Response:
         """One query of the default index."""
         values = query_of(request, QUICK)
-        found = await self._asked(request, DEFAULT, [values.pop("q")], None, _options(values), 0)
-        return Json(found[0])
 
-    async def _asked(
+        def ask() -> bytes:
+            return as_json(self._asked(DEFAULT, [values["q"]], None, _options(values), 0)[0])
+
+        return json_answer(await self._limits.in_thread(request, ask))
+
+    def _asked(
         self,
-        request: Request,
         name: str,
         queries: list[str] | None,
         vectors: list[list[float]] | None,
         options: SearchOptions,
         context_lines: int,
     ) -> list[dict[str, Any]]:
-        def ask() -> list[dict[str, Any]]:
-            if not (queries or vectors):
-                return []
-            with self._indexes.using(name) as index:
-                answers = search_many(index, queries, options, vectors=vectors)
-                shaped = [hits_as_dicts(one.hits, one.matches) for one in answers]
-                if context_lines:
-                    for answer, hits in zip(answers, shaped, strict=True):
-                        around = lines_around(index, answer.hits, context_lines)
-                        for hit, (before, after) in zip(hits, around, strict=True):
-                            hit |= {"before": before, "after": after}
-            texts = queries if queries is not None else [None] * len(shaped)
-            return [{"query": text, "hits": hits} for text, hits in zip(texts, shaped, strict=True)]
-
-        return await self._limits.in_thread(request, ask)
+        if not (queries or vectors):
+            return []
+        with self._indexes.using(name) as index:
+            answers = search_many(index, queries, options, vectors=vectors)
+            shaped = [hits_as_dicts(one.hits, one.matches) for one in answers]
+            if context_lines:
+                for answer, hits in zip(answers, shaped, strict=True):
+                    around = lines_around(index, answer.hits, context_lines)
+                    for hit, (before, after) in zip(hits, around, strict=True):
+                        hit |= {"before": before, "after": after}
+        texts = queries if queries is not None else [None] * len(shaped)
+        return [{"query": text, "hits": hits} for text, hits in zip(texts, shaped, strict=True)]
