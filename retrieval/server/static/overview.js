@@ -48,7 +48,8 @@ function drawChips() {
   });
   const offered = groups.filter(([key]) => !filters.some(([other]) => other === key))
     .flatMap(([key, rows]) => rows.slice(0, CHIPS).map((row) => {
-      const chip = button("chip", String(row.value), () => setFilter(key, String(row.value)));
+      const value = String(row.value), text = key === "path" ? `${value}/` : value;
+      const chip = button("chip", text, () => setFilter(key, value));
       chip.setAttribute("aria-pressed", "false");
       chip.title = safe(`${key}: ${row.value}`);
       chip.append(element("span", "count", row.documents.toLocaleString("en")));
