@@ -3,7 +3,8 @@
     python benchmarks/shards.py COLLECTION... --shards 1 4 16 --out results.json
 
 COLLECTION is a folder in BEIR's format. Its documents go into one index and into collections of so
-many shards each, with token vectors uncompressed and as they are kept by default. By retriever:
+many shards each, with token vectors uncompressed, kept as by default, and all compressed: in shards
+by a codec that one of them trained, in one index by its own. By retriever:
 the share of queries with the same ten hits in the same order, mean overlap of the first ten, and
 nDCG@10 of both, a document scoring as its best passage. The embedded model's vectors are kept in
 memory between.
@@ -37,6 +38,7 @@ DEPTH = 100
 SETTINGS = {
     "uncompressed": LateOptions(exact_passages=10**9, list_passages=10**9),
     "default": LateOptions(),
+    "compressed": LateOptions(exact_passages=0),
 }
 
 

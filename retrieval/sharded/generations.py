@@ -60,7 +60,9 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
         IndexLocked: another build was faster.
     """
     manifest = replace(manifest, made=made)
-    if not storage.create(_name(manifest.generation), manifest.to_json()):
+    name, content = _name(manifest.generation), manifest.to_json()
+    # Where an answer was lost, a second try finds what the first has made.
+    if not storage.create(name, content) and storage.read(name) != content:
         raise IndexLocked(
             f"another build made generation {manifest.generation} of {storage.url} meanwhile; "
             "run it again, which begins with what that one made"

@@ -127,6 +127,22 @@ def test_of_two_builds_at_once_one_wins(storage: Storage, tmp_path: Path) -> Non
         assert len(two) == 31
 
 
+def test_a_commit_whose_answer_was_lost_counts(
+    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage is asked again by its library, and then says that the manifest is there."""
+    create_object = ObjectStorage.create
+
+    def twice(self: ObjectStorage, name: str, content: bytes) -> bool:
+        create_object(self, name, content)
+        return create_object(self, name, content)
+
+    with create(folder, tmp_path) as made:
+        monkeypatch.setattr(ObjectStorage, "create", twice)
+        assert made.add(documents(3)).generation == 2
+        assert len(made) == 3
+
+
 def test_an_interrupted_build_goes_on_from_what_was_sent(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
