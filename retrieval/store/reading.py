@@ -302,13 +302,7 @@ class Store(SourceReading, Listing):
 
     def find(self, id: str) -> StoredDocument | None:
         """The row of the document with this id, if there is one."""
-        if not is_storable(id):
-            return None
-        with self._reading() as database:
-            row = database.execute(
-                f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (id,)
-            ).fetchone()
-        return None if row is None else self._document(row)
+        return next(self._with_ids([id]), None)
 
     def get(self, id: str) -> Document | None:
         """The document with this id as it was added, if there is one."""
@@ -316,14 +310,19 @@ class Store(SourceReading, Listing):
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
         """The documents with these ids as they were added, by id; unknown ids are left out."""
-        rows = [
-            self._document(row)
-            for row in self._by_keys(
-                f"SELECT {_DOCUMENT} FROM documents WHERE id IN", list(filter(is_storable, ids))
-            )
-        ]
+        rows = list(self._with_ids(ids))
         texts = self.texts([row.number for row in rows])
         return {row.id: self.whole(row, texts.get(row.number)) for row in rows}
+
+    def _with_ids(self, ids: Iterable[str]) -> Iterator[StoredDocument]:
+        """The documents with these ids. SQLite would take an id from the index that it looked in;
+        one that was damaged there would give another document, so each row says its own."""
+        wanted = set(filter(is_storable, ids))
+        numbers = self._by_keys("SELECT number FROM documents WHERE id IN", list(wanted))
+        for document in self.documents([number for (number,) in numbers]).values():
+            if document.id not in wanted:
+                raise self._damaged(f"document {document.id!r} stands where another should")
+            yield document
 
     def whole(self, row: StoredDocument, text: str | None) -> Document:
         """The document of a row and its text.
@@ -358,8 +357,11 @@ class Store(SourceReading, Listing):
         """One line for each thing that SQLite itself finds wrong with the database."""
         with self._reading() as database:
             for (line,) in database.execute("PRAGMA integrity_check").fetchall():
-                if line != "ok":
-                    yield str(self._damaged(line))
+                if line != "ok":  # or several lines, below a heading
+                    lines = [one for one in line.splitlines() if not one.startswith("***")]
+                    first, *others = lines or [line]
+                    more = f", and {len(others)} more of the kind" if others else ""
+                    yield str(self._damaged(first + more))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

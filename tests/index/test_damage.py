@@ -135,6 +135,36 @@ def test_a_flipped_bit_of_the_database_is_found_or_harmless(good: Path, tmp_path
     assert found > 4
 
 
+def test_an_id_that_was_altered_in_its_index_gives_no_other_document(copy: Path) -> None:
+    database = copy / "store.sqlite"
+    entry = b"\x03\x13\x01d39"  # in the index of ids: the lengths, then the id
+    data = database.read_bytes()
+    assert data.count(entry) == 1
+    database.write_bytes(data.replace(entry, entry[:-1] + b":"))  # the order stays
+    assert any("sqlite_autoindex_documents" in line for line in diagnose(copy))
+    with Index.open(copy, encoder=FakeEncoder()) as index:
+        for ask in (index.get, lambda id: index.get_many([id])):
+            with pytest.raises(IndexCorrupted, match="'d39' stands where another should"):
+                ask("d3:")
+
+
+def test_what_sqlite_says_in_several_lines_is_one(copy: Path) -> None:
+    database = copy / "store.sqlite"
+    size = int.from_bytes(database.read_bytes()[16:18], "big")
+    found = 0
+    for page in range(1, database.stat().st_size // size):
+        data = bytearray(database.read_bytes())
+        data[page * size + 5] ^= 4  # where the page's content begins
+        altered = copy / f"altered{page}"
+        shutil.copytree(copy, altered, ignore=shutil.ignore_patterns("altered*"))
+        (altered / "store.sqlite").write_bytes(data)
+        lines = diagnose(altered)
+        assert not any("\n" in line for line in lines)
+        found += any("more of the kind" in line for line in lines)
+        shutil.rmtree(altered)
+    assert found
+
+
 def cut_page(file: Path, _: random.Random) -> None:
     file.write_bytes(file.read_bytes()[:-2048])  # a byte alone may be one that holds nothing
 

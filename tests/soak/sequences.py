@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import Phase, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ..index.test_any_sequence import AnySequence
@@ -20,6 +20,7 @@ def run(numbers: range, tally: Tally, scratch: Path) -> None:
         stateful_step_count=STEPS,
         database=None,
         phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow],  # other work may make it so
     )
     try:
         run_state_machine_as_test(seed(numbers.start)(AnySequence), settings=chosen)
