@@ -46,27 +46,25 @@ async def batches_of(
 ) -> AsyncGenerator[list[tuple[int, bytes]], None]:
     """The lines of a body that are not blank, with their numbers from 1, some at a time.
 
-    Nothing is read while a batch is worked on, so that who sends waits for who works.
+    Nothing is read while a batch is worked on, so that who sends waits for who works; and a client
+    that waits for what became of its lines before it sends more is told.
 
     Raises:
         Problem: a line is too long, or the next bytes do not come for too long.
         ClientDisconnect: the client went away before the end.
     """
     batch: list[tuple[int, bytes]] = []
-    rest, number, since = bytearray(), 0, time.monotonic()
-    parts = aiter(request.stream())
+    rest, number, since, ended = bytearray(), 0, time.monotonic(), False
     try:
-        while True:
-            try:
-                async with asyncio.timeout(limits.body_seconds):
-                    part = await anext(parts, None)
-            except TimeoutError:
-                raise too_slow(limits) from None
-            limits.hold(request, len(part or b""), whole=False)
-            rest += part or b""
+        while not ended:
+            part, ended = await _part(request, AT_ONCE_S if batch else limits.body_seconds)
+            if not (part or ended or batch):
+                raise too_slow(limits)
+            limits.hold(request, len(part), whole=False)
+            rest += part
             lines: list[bytearray] = []
-            if part is None or b"\n" in part:
-                *lines, rest = (rest + b"\n" if part is None else rest).split(b"\n")
+            if ended or b"\n" in part:
+                *lines, rest = (rest + b"\n" if ended else rest).split(b"\n")
             fits = list(itertools.takewhile(lambda line: len(line) <= limits.body, lines))
             for line in fits:
                 number += 1
@@ -76,16 +74,30 @@ async def batches_of(
             size = sum(len(line) for _, line in batch)
             waited = time.monotonic() - since
             full = len(batch) >= AT_ONCE or size >= AT_ONCE_BYTES or waited >= AT_ONCE_S
-            if batch and (full or too_long or part is None):
+            if batch and (full or too_long or ended or not part):
                 yield batch
                 limits.release(request, but=len(rest))
                 batch, since = [], time.monotonic()
             if too_long:
                 raise Problem(413, f"line {number + 1} has more than {limits.body} bytes")
-            if part is None:
-                return
     finally:
         limits.release(request)
+
+
+async def _part(request: Request, seconds: float) -> tuple[bytes, bool]:
+    """The next part of a body, and whether it was the last; nothing if none came in time."""
+    # Starlette's `Request.stream` is over once a wait for its next part was given up.
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part, last = message.get("body", b""), not message.get("more_body", False)
+                if part or last:
+                    return part, last
+    except TimeoutError:
+        return b"", False
 
 
 def value_of(line: bytes) -> Any:

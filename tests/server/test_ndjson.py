@@ -76,6 +76,24 @@ def test_progress_comes_while_documents_are_still_sent(client: Client) -> None:
     assert client.get(f"{AT}/last").json["text"] == "gnus"
 
 
+def test_who_waits_for_each_answer_is_answered(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ndjson, "AT_ONCE_S", 0.1)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
+        head = f"POST {AT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+        connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        got = b""
+        for at in range(3):
+            row = lines_of([{"id": f"d{at}", "text": "zebras"}])
+            connection.sendall(f"{len(row):x}\r\n".encode() + row + b"\r\n")
+            while f'"given":{at + 1}'.encode() not in got:
+                got += connection.recv(4096)
+        connection.sendall(b"0\r\n\r\n")
+        while b'"done":true' not in got:
+            got += connection.recv(4096)
+
+
 def test_a_line_that_is_no_document_is_named_and_left_out(client: Client) -> None:
     bad = [
         b"{",
@@ -132,7 +150,11 @@ def test_an_error_on_the_way_is_the_last_line(
     assert refused.headers["retry-after"]
 
 
-def test_who_sends_too_slowly_is_told_and_holds_nobody_up(serve: Serve) -> None:
+@pytest.mark.parametrize("rows", [[], [{"id": "a", "text": "zebras"}]])
+def test_who_sends_too_slowly_is_told_and_holds_nobody_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, rows: list[Any]
+) -> None:
+    monkeypatch.setattr(ndjson, "AT_ONCE_S", 0.1)
     limits = Limits(body_seconds=0.3)
     client = serve(limits=limits)
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
@@ -140,10 +162,15 @@ def test_who_sends_too_slowly_is_told_and_holds_nobody_up(serve: Serve) -> None:
         connection.putrequest("POST", AT)
         connection.putheader("Content-Type", "application/x-ndjson")
         connection.putheader("Content-Length", "1000")
-        connection.endheaders(lines_of([{"id": "a", "text": "zebras"}]))
+        connection.endheaders(lines_of(rows))
         added = client.post(AT, {"documents": [{"id": "b", "text": "gnus"}]})
         assert added.status == 200  # another writer had its turn
-        assert connection.getresponse().status == 408
+        answer = connection.getresponse()
+        *progress, last = (json.loads(line) for line in answer.read().splitlines())
+    if rows:
+        assert progress == [{"given": 1, "changed": 1, "refused": 0, "done": False}]
+        last = last["error"]
+    assert (answer.status, last["status"]) == (200 if rows else 408, 408)
     eventually(lambda: limits.held == 0)
 
 
