@@ -111,6 +111,8 @@ def measured(source: str, encoder: Remembering, work: Path, queries: int) -> lis
             folder, encoder=encoder, passage_tokens=PASSAGE_TOKENS, late=late
         ) as index:
             index.add(collection.documents)
+        # Opened anew: what is written ahead of the database has gone into it by then.
+        with Index.open(folder, encoder=encoder) as index:
             status = index.status()
             tokens = index.measure(list(collection.queries.values())[:1], k=1, depth=1).tokens
             row = {

@@ -35,6 +35,8 @@ def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
             started = time.perf_counter()
             index.add(documents, embeddings=made)
             adding += time.perf_counter() - started
+    # Opened anew: what is written ahead of the database has gone into it by then.
+    with Index.open(folder) as index:
         status = index.status()
     parts = dict(status.bytes_by_part)
     return {
@@ -76,8 +78,9 @@ def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
             narrowing.FINE, Dense.find = fine, find  # type: ignore[method-assign]
     return {
         f"{name}_overlap_at_10": statistics.fmean(
-            len(set(own) & set(best)) / max(1, len(best))
+            len(set(own) & set(best)) / len(best)
             for own, best in zip(found[name], exact[name], strict=True)
+            if best  # a query that cannot be asked has none
         )
         for name in found
     }
@@ -92,7 +95,7 @@ def change(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     """Adding and deleting one document, and `repeats` single adds against one add of as many."""
     queries = asked(work)[:50]
     row: dict[str, Any] = {}
-    ones = repeats // 100 or 3
+    ones = max(5, repeats // 100)
     more = batches(work, size + 2 * repeats + ones + 1, first=size)
     texts = iter([document for documents, _ in more for document in documents])
     with _Copy(work, size) as folder, Index.open(folder) as index:
