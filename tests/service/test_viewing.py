@@ -217,9 +217,11 @@ def test_what_a_worker_sends_is_checked(
         found = view(index, document(index, id))
         assert (found.kind, found.nodes, found.colours) == ("text", [], [])
         assert "cannot be used" in found.note
-    monkeypatch.setattr(workers, "value", lambda *given, **named: {"png": "PHN2Zz4="})
-    with pytest.raises(DocumentError, match="cannot be used"):
-        page_picture(index, document(index, "files/a.pdf"), 1, 100)
+    pdf = document(index, "files/a.pdf")
+    for made in (sent, {"png": "PHN2Zz4="}, {"png": "="}, {"png": 1}, {}):
+        monkeypatch.setattr(workers, "value", lambda *given, made=made, **named: made)
+        with pytest.raises(DocumentError, match="cannot be used"):
+            page_picture(index, pdf, 1, 100)
 
 
 def test_only_what_was_indexed_is_a_picture(index: Index, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _Made = TypeVar("_Made")
 MOST_CHARACTERS = 400_000
 """Of a text that is more than plain; a longer one is shown as it is."""
 
-MOST_FILE = 200 << 20
+MOST_FILE = 100 << 20
 """Bytes of a file of which pages are shown."""
 
 SECONDS = 5
@@ -94,7 +94,11 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
     if hashlib.sha256(data).hexdigest() != index.file_hash(path):
         raise DocumentError("its file is gone, or is not as it was indexed; index it again")
     made = workers.value(picture, data, page, width, seconds=SECONDS)
-    return _checked(base64.b64decode(made["png"]), lambda png: png.startswith(PNG))
+    try:
+        png = base64.b64decode(made["png"])
+    except (KeyError, TypeError, ValueError):
+        png = b""
+    return _checked(png, lambda png: png.startswith(PNG))
 
 
 def _checked(made: _Made, is_right: Callable[[_Made], bool]) -> _Made:
