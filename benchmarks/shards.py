@@ -4,10 +4,9 @@
 
 COLLECTION is a folder in BEIR's format. Its documents go into one index and into collections of so
 many shards each, with token vectors uncompressed, kept as by default, and all compressed: in shards
-by a codec that one of them trained, in one index by its own. By retriever:
-the share of queries with the same ten hits in the same order, mean overlap of the first ten, and
-nDCG@10 of both, a document scoring as its best passage. The embedded model's vectors are kept in
-memory between.
+by a codec that one of them trained, in one index by its own. By retriever: the share of queries
+with the same ten hits in the same order, mean overlap of the first ten, and nDCG@10 of both, a
+document scoring as its best passage. The embedded model's vectors are kept in memory between.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class EncoderSlot:
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, given: Encoder | str | None = None
+        self, folder: Path | str, settings: Settings, given: Encoder | str | None = None
     ) -> None:
         self._folder = folder
         self._settings = settings

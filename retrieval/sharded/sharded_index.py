@@ -152,7 +152,7 @@ class ShardedIndex(Searching):
         self._memory = memory
         self._cache = ShardCache(place.storage(), place.cache)
         self._state = threading.Lock()
-        self._encoder = EncoderSlot(Path(place.url), manifest.settings, encoder)
+        self._encoder = EncoderSlot(place.url, manifest.settings, encoder)
         self._open: _Generation | None = _Generation(manifest, self._cache)
         self._cache.forget_but({shard.files for shard in manifest.shards if shard.files})
 

@@ -47,7 +47,7 @@ class ObjectStorage:
         """Name a place; nothing is read yet.
 
         Args:
-            url: `file:///folder`, `s3://bucket/name`, `gs://...`, `az://...`, or `memory:///`.
+            url: `file:///folder`, `s3://bucket/name`, `gs://...` or `az://...`.
             options: what obstore takes for this kind of storage, such as `endpoint`; keys and
                 regions come from the environment otherwise.
 
