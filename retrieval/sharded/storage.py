@@ -60,7 +60,7 @@ class ObjectStorage:
             from obstore.store import from_url
         except ImportError as error:
             raise MissingDependency(
-                f"object storage needs obstore: pip install 'retrieval[{EXTRA}]'"
+                f"object storage needs obstore: pip install 'modernbert-retrieval[{EXTRA}]'"
             ) from error
         self.url = url.rstrip("/")
         if not is_url(url):

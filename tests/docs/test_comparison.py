@@ -16,7 +16,7 @@ ROWS = [
     if line.startswith("|") and line.count("|") == 9
 ]
 FEATURES = [row for row in ROWS if row[0] and set(row[0]) != {"-"}]
-NAMED = re.compile(r"^yes: `(tests/[\w/]+\.py)::(\w+)`$")
+NAMED = re.compile(r"^yes(?:, [\w ]+)?: `(tests/[\w/]+\.py)::(\w+)`$")
 OTHERS = ["LanceDB", "Qdrant", "Chroma", "txtai", "PyLate", "sentence-transformers"]
 
 
