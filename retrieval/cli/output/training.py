@@ -52,7 +52,11 @@ def labelled(report: LabelReport, style: Style) -> str:
     shown = ", ".join(map(safe, names[:8])) + (", ..." if len(names) > 8 else "")
     lines = [f"{title} ({len(names)} labels: {shown})"]
     figures = "  ".join(f"{name} {value:.4f}" for name, value in report.figures.items())
-    lines.append(f"{figures or 'nothing'} measured on {report.held_out:,} held-out texts")
+    lines.append(
+        f"{figures} measured on {report.held_out:,} held-out texts"
+        if figures
+        else "no text was held out, so nothing was measured"
+    )
     lines += [f"note: {safe(note)}" for note in report.notes]
     lines.append(
         f"{report.train_texts:,} texts learnt from in {report.steps:,} steps, "
