@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from retrieval.errors import IndexNotFound, RetrievalError
+from retrieval.errors import RetrievalError
 from retrieval.index import Index
 from retrieval.service.opening import is_index, open_or_create
-from retrieval.store.schema import DATABASE
+from retrieval.store.schema import DATABASE, not_found
 
 _Stamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of change of the database and of what is not yet merged into it."""
@@ -94,7 +94,7 @@ class KeptOpen:
             if before is not None:
                 self._index = None
                 self._leave(before)
-            raise IndexNotFound(f"no index at {self.folder}; make one with `retrieval index PATH`")
+            raise not_found(self.folder)
         if before is not None and stamp == self._stamp and self._settled:
             return before
         if before is not None and stamp[0][0] == self._stamp[0][0]:

@@ -280,6 +280,13 @@ def _is_file(path: Path) -> bool:
 
 def not_found(folder: Path) -> IndexNotFound:
     """The error of a folder without an index."""
+    first = folder.parts[0] if folder.parts else ""
+    if first.endswith(":") and len(first) > 2:  # "s3://bucket" as a path; "C:" is a drive
+        url = ("///" if first == "file:" else "//").join((first, "/".join(folder.parts[1:])))
+        return IndexNotFound(
+            f"{url} is a URL, and a folder is needed here; a "
+            "collection in shards is for index, search, status and compact, and for ShardedIndex"
+        )
     return IndexNotFound(f"no index at {folder}; make one with `retrieval index PATH`")
 
 

@@ -103,3 +103,9 @@ def test_the_time_to_wait_is_kept_by_pickle_and_checked(tmp_path: Path) -> None:
     for wrong in (-1, float("inf"), float("nan"), True, "3"):
         with pytest.raises(InputError, match="is no number of seconds; give one from 0 on"):
             Index.open(tmp_path / "i", encoder=FakeEncoder(), timeout=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/name", "file:///tmp/name"])
+def test_a_url_is_no_folder(url: str) -> None:
+    with pytest.raises(IndexNotFound, match=f"{url} is a URL, and a folder is needed"):
+        Index.open(Path(url))
