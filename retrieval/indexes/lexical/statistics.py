@@ -23,9 +23,9 @@ K1, B = 1.2, 0.75
 """BM25's parameters, which are tantivy's."""
 
 _MOST_TERMS = 64
-_FEW_TERMS = 16
-"""In a query of more terms, as a question seldom has, common ones count less: there are so many of
-them that together they would drown the ones that matter."""
+_FEW_TERMS = 10
+"""In a query of more terms, as a claim or a pasted text has, common ones count less: there are so
+many of them that together they would drown the ones that matter."""
 _LEAST_COUNT = 0.05  # of a term that half of the passages or more hold, in such a query
 _GRAMS = 0.5  # what an n-gram counts, of a word
 _GRAPHEME = 0.5  # what a grapheme counts in a query, of a bigram

@@ -253,6 +253,8 @@ def test_words_that_are_everywhere_do_not_drown_the_ones_that_matter(
     index = build(tmp_path, docs)
     query = " ".join([*common, "zabra"])
     assert index.search(query, 1)[0].tolist() == [120]
+    claim = " ".join([*common[:11], "zabra"])  # of a sentence's length
+    assert index.search(claim, 1)[0].tolist() == [120]
     assert index.search(" ".join([*common[:8], "zabra"]), 1)[0].tolist() != [120]  # a short one
     monkeypatch.setattr(statistics, "_FEW_TERMS", 1000)
     assert index.search(query, 1)[0].tolist() != [120]
