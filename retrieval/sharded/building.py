@@ -162,7 +162,9 @@ def _tasks(
         deleted.setdefault(shard_of(id, count), []).append(id)
     every = changes.mirror or changes.compact
     changed = {
-        number for number in range(count) if every or spool.counts[number] or number in deleted
+        number
+        for number, shard in enumerate(base.shards)
+        if spool.counts[number] or (shard.files is not None and (every or number in deleted))
     }
     chooser = _chooser(base, spool, changed)
     request = _digest(base, changes, spool)

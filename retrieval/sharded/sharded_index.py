@@ -13,6 +13,7 @@ from retrieval.errors import EncoderMismatch, InputError, RetrievalError, Storag
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.index import PASSAGE_TOKENS
+from retrieval.index.listing import checked_id, checked_ids
 from retrieval.index.reading.searched import Searched
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot, open_newest
@@ -25,6 +26,7 @@ from retrieval.sharded.clearing import ClearReport, clear
 from retrieval.sharded.generations import found_newest, newest
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.partition import shard_of
 from retrieval.sharded.searched_shards import SearchedShards
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.writing import Place
@@ -86,7 +88,7 @@ class _Generation:
         self.manifest = manifest
         whole = manifest.lexical
         with ExitStack() as stack:
-            self.snapshots: list[Snapshot] = []
+            self.snapshots: dict[int, Snapshot] = {}
             for number, record in enumerate(manifest.shards):
                 if record.files is None:
                     continue
@@ -100,26 +102,30 @@ class _Generation:
                         f"{snapshot.store.settings.encoder_name!r} and other settings than the "
                         "collection; build it again"
                     )
-                self.snapshots.append(snapshot)
+                self.snapshots[number] = snapshot
             stack.pop_all()
         self.searched = SearchedShards(
-            [SearchedSnapshot(snapshot) for snapshot in self.snapshots],
+            [SearchedSnapshot(snapshot) for snapshot in self.snapshots.values()],
             settings=manifest.settings,
             lexical=whole,
             generation=manifest.generation,
         )
 
     def acquire(self) -> None:
-        for snapshot in self.snapshots:
+        for snapshot in self.snapshots.values():
             snapshot.acquire()
 
     def release(self) -> None:
-        for snapshot in self.snapshots:
+        for snapshot in self.snapshots.values():
             snapshot.release()
 
     def retire(self) -> None:
-        for snapshot in self.snapshots:
+        for snapshot in self.snapshots.values():
             snapshot.retire()
+
+    def get(self, id: str) -> Document | None:
+        shard = self.snapshots.get(shard_of(id, len(self.manifest.shards)))
+        return None if shard is None else shard.store.get(id)
 
 
 class ShardedIndex(Searching):
@@ -275,11 +281,7 @@ class ShardedIndex(Searching):
     def get(self, id: str) -> Document | None:
         """The document with this id as it was added, if there is one."""
         with self._using() as generation:
-            for snapshot in generation.snapshots:
-                found = snapshot.store.get(id)
-                if found is not None:
-                    return found
-        return None
+            return generation.get(checked_id(id))
 
     def status(self) -> ShardedStatus:
         """What it holds; neither the shards' files nor the encoder are read for it."""
@@ -301,9 +303,7 @@ class ShardedIndex(Searching):
 
     def delete(self, ids: Iterable[str]) -> BuildReport:
         """Delete the documents with these ids; those that are not there do not matter."""
-        if isinstance(ids, str):
-            raise InputError(f"one id, {ids!r}, was given; give a list of them")
-        return self.change(Changes(delete=tuple(dict.fromkeys(ids))))
+        return self.change(Changes(delete=tuple(dict.fromkeys(checked_ids(ids)))))
 
     def compact(self, *, workers: int = 1, grace: float = GRACE_SECONDS) -> ClearReport:
         """Write all shards anew without what was deleted, and delete what is not needed any more.
@@ -322,7 +322,12 @@ class ShardedIndex(Searching):
         workers: int = 1,
         progress: Callable[[int, int], object] | None = None,
     ) -> BuildReport:
-        """Make a generation of all of these changes, see `build`; it is shown from then on."""
+        """Make a generation of the newest and all of these changes, see `build`; then show it.
+
+        Raises:
+            IndexLocked: another build made one meanwhile.
+        """
+        self.refresh()
         with self._using() as generation:
             base = generation.manifest
         manifest, report = build(
@@ -349,10 +354,11 @@ class ShardedIndex(Searching):
         opened = _Generation(manifest, self._cache)
         with self._state:
             current = self._open
-            moves = current is not None
-            if moves:
-                self._open = opened
-        (current if moves and current is not None else opened).retire()
+            if current is None or current.manifest.generation >= manifest.generation:
+                left = opened  # closed, or another thread was faster
+            else:
+                self._open, left = opened, current
+        left.retire()
 
     @contextmanager
     def _using(self) -> Iterator[_Generation]:

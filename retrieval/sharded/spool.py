@@ -76,7 +76,7 @@ class Spool:
 
 
 def spooled(file: Path) -> Iterator[Incoming]:
-    """The documents of a shard's file, which this program wrote."""
+    """The documents of a shard's file, which this program wrote, in a folder of this user alone."""
     if not file.exists():
         return
     with file.open("rb") as opened:

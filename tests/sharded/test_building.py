@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,41 @@ def test_a_reader_keeps_its_generation_until_it_refreshes(storage: Storage, tmp_
 
 def test_of_two_builds_at_once_one_wins(storage: Storage, tmp_path: Path) -> None:
     with create(storage, tmp_path) as one, reopen(storage, tmp_path) as two:
-        one.add(documents(30))
+
+        def slow() -> Iterator[Document]:
+            yield Document("of two", "w1")
+            one.add(documents(30))
+
         with pytest.raises(IndexLocked, match=r"another build made generation 2 .* run it again"):
-            two.add([Document("of two", "w1")])
-        assert two.refresh()
+            two.add(slow())
         assert two.add([Document("of two", "w1")]).generation == 3
         assert len(two) == 31
+        assert two.get("of two") == Document("of two", "w1")
+
+
+def test_a_handle_writes_upon_what_others_wrote(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as one, reopen(storage, tmp_path) as two:
+        one.add(documents(3))
+        two.add([Document("of two", "w1")])
+        assert one.delete(["of two"]).generation == 4
+        assert (len(one), len(two)) == (3, 4)
+
+
+@pytest.mark.parametrize("id", [1, None, ["a"]])
+def test_an_id_is_a_text(folder: Storage, tmp_path: Path, id: Any) -> None:
+    with create(folder, tmp_path) as made:
+        with pytest.raises(InputError):
+            made.get(id)
+        with pytest.raises(InputError):
+            made.delete([id])
+        with pytest.raises(InputError):
+            made.delete("a")
+
+
+def test_nothing_is_sent_of_a_shard_that_holds_nothing(storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as made:
+        for report in (made.delete(["nowhere"]), made.change(Changes(compact=True))):
+            assert (report.generation, report.sent, report.shards) == (1, 0, 0)
 
 
 def test_a_commit_whose_answer_was_lost_counts(
