@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.documents import LeftOut
+from retrieval.documents.walk import LeftOutType
 from retrieval.errors import IndexNotFound, InputError
+from retrieval.indexes import LATE_MEMORY
 from retrieval.service.opening import PASSAGE_TOKENS
 from retrieval.sharded import BuildReport, Changes, ShardedIndex, ShardedStatus
 from retrieval.sharded.generations import found_newest
 from retrieval.sharded.sharded_index import status_of
-from retrieval.sharded.sources import check_paths, documents_of
+from retrieval.sharded.sources import FileDocuments, check_paths
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sync.settings import Given, settings_of
 from retrieval.types import LateOptions
@@ -23,9 +25,11 @@ __all__ = ["Update", "check_paths", "open_or_create", "status", "update"]
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What bringing a collection up to date did, and what went wrong with single files."""
+    """What bringing a collection up to date did, what was left out by reason and type, and a line
+    for whatever went wrong with single files."""
 
     report: BuildReport
+    left_out: Mapping[str, Mapping[str, LeftOutType]]
     problems: list[str]
 
 
@@ -43,6 +47,7 @@ def open_or_create(
     late: Mapping[str, int | None] | None = None,
     small: bool = False,
     long_context: bool | None = None,
+    memory: int = LATE_MEMORY,
 ) -> ShardedIndex:
     """Open the collection at a URL, or make it.
 
@@ -54,6 +59,7 @@ def open_or_create(
         late: fields of LateOptions by name, of a new one.
         small: whether a new one is made with `LateOptions.small()`.
         long_context: whether passages of a new one are read with their neighbours.
+        memory: bytes that compressing token vectors may take, in each process that writes.
 
     Raises:
         InputError: the collection was made with something else, or a new one lacks `shards`.
@@ -61,7 +67,7 @@ def open_or_create(
     """
     given: Any = {name: value for name, value in (late or {}).items() if value is not None}
     try:
-        opened = ShardedIndex.open(url, encoder=encoder)
+        opened = ShardedIndex.open(url, encoder=encoder, memory=memory)
     except IndexNotFound:
         if shards is None:
             raise InputError(
@@ -75,6 +81,7 @@ def open_or_create(
             passage_tokens=PASSAGE_TOKENS if passage_tokens is None else passage_tokens,
             late=replace(LateOptions.small() if small else LateOptions(), **given),
             long_context=bool(long_context),
+            memory=memory,
         )
     made = opened.status()
     fixed = {**given, "passage_tokens": passage_tokens, "long_context": long_context}
@@ -119,7 +126,7 @@ def update(
         IndexLocked: another build was faster.
     """
     settings = (given or Given()).over(settings_of(lambda _: None))
-    problems: list[str] = []
-    documents = documents_of(paths, Path.cwd(), settings, problems, on_left_out=on_left_out)
-    report = index.change(Changes(documents, mirror=True), workers=workers, progress=progress)
-    return Update(report, problems)
+    files = FileDocuments(paths, Path.cwd(), settings, on_left_out=on_left_out)
+    changes = Changes(files, mirror=True, unreadable=files.unreadable)
+    report = index.change(changes, workers=workers, progress=progress)
+    return Update(report, files.left_out, files.problems)

@@ -45,12 +45,15 @@ class Changes:
     Attributes:
         documents: that are added, or replace those with their ids.
         mirror: whether every other document leaves.
+        unreadable: asked once the documents are read: ids of files and folders whose documents stay
+            all the same.
         delete: ids of documents that leave.
         compact: whether all shards are written anew, without what was deleted.
     """
 
     documents: Iterable[Incoming] = ()
     mirror: bool = False
+    unreadable: Callable[[], Sequence[str]] = tuple
     delete: Sequence[str] = ()
     compact: bool = False
 
@@ -167,6 +170,7 @@ def _tasks(
         if spool.counts[number] or (shard.files is not None and (every or number in deleted))
     }
     chooser = _chooser(base, spool, changed)
+    unreadable = tuple(changes.unreadable())
     request = _digest(base, changes, spool)
     for number in sorted(range(count), key=lambda one: (one != chooser, one)):
         yield ShardTask(
@@ -179,6 +183,7 @@ def _tasks(
             changed=number in changed,
             spool=spool.file(number),
             mirror=changes.mirror,
+            unreadable=unreadable,
             delete=tuple(deleted.get(number, ())),
             compact=changes.compact,
             progress=f"{BUILDING}/{base.generation + 1}/{request}/{number}.json",

@@ -150,7 +150,7 @@ class ShardedIndex(Searching):
         place: Place,
         manifest: Manifest,
         encoder: Encoder | str | None,
-        memory: int = LATE_MEMORY,
+        memory: int,
     ) -> None:
         """Open a generation; use `open` and `create`."""
         self.url = place.url
@@ -170,6 +170,7 @@ class ShardedIndex(Searching):
         encoder: Encoder | str | None = None,
         cache: Path | None = None,
         options: Mapping[str, str] | None = None,
+        memory: int = LATE_MEMORY,
     ) -> ShardedIndex:
         """Open the collection at a URL at its newest generation.
 
@@ -179,6 +180,7 @@ class ShardedIndex(Searching):
             cache: the folder of copies of shards; None is one in the user's folder of caches.
             options: what obstore takes for this kind of storage, such as `endpoint`; keys come from
                 the environment otherwise.
+            memory: bytes that compressing token vectors may take, in each process that writes.
 
         Raises:
             IndexNotFound: there is none.
@@ -187,7 +189,7 @@ class ShardedIndex(Searching):
             MissingDependency: obstore is not installed.
         """
         place = Place(url.rstrip("/"), dict(options or {}), cache)
-        return cls(place, found_newest(place.storage()), encoder)
+        return cls(place, found_newest(place.storage()), encoder, memory)
 
     @classmethod
     def create(
@@ -201,6 +203,7 @@ class ShardedIndex(Searching):
         long_context: bool = False,
         cache: Path | None = None,
         options: Mapping[str, str] | None = None,
+        memory: int = LATE_MEMORY,
     ) -> ShardedIndex:
         """Make an empty collection, and open it.
 
@@ -212,7 +215,7 @@ class ShardedIndex(Searching):
             late: how token vectors are kept; None is `LateOptions()`.
             long_context: whether the passages of a document are read together.
             cache: see `open`.
-            options: see `open`.
+            options: see `open`, as for `memory`.
 
         Raises:
             StorageError: there is one already.
@@ -231,7 +234,7 @@ class ShardedIndex(Searching):
         loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
         empty = Manifest(0, settings, (EMPTY,) * shards)
         manifest, _ = build(place, empty, Changes())
-        return cls(place, manifest, loaded)
+        return cls(place, manifest, loaded, memory)
 
     def __enter__(self) -> ShardedIndex:
         return self

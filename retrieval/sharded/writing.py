@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.index import Index, vectors
+from retrieval.index.as_read import path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.index.writing import deleting
 from retrieval.index.writing.create import make
@@ -25,6 +26,7 @@ from retrieval.sharded.manifest import CodecRecord, ShardRecord, record_from_jso
 from retrieval.sharded.spool import spooled
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.store import Settings, Store
+from retrieval.sync.roots import is_under
 from retrieval.types import Encoder
 
 NO_PASSAGES = LexicalTotals(0, 0, {}, {})
@@ -57,6 +59,7 @@ class ShardTask:
         chooses: whether the shard trains the codec, which the others then take.
         spool: the file of documents to be put.
         mirror: whether what is not among them leaves.
+        unreadable: ids of files and folders whose documents stay all the same.
         delete: ids of documents that leave.
         compact: whether it is written anew, without what was deleted.
         progress: the object that its record is kept in until the commit.
@@ -73,6 +76,7 @@ class ShardTask:
     chooses: bool
     spool: Path
     mirror: bool
+    unreadable: tuple[str, ...]
     delete: tuple[str, ...]
     compact: bool
     progress: str
@@ -162,8 +166,18 @@ def _change(writer: Writer, task: ShardTask, counts: Counter[str]) -> None:
     writer.commit()
     gone = list(task.delete)
     if task.mirror:
-        gone += sorted(set(writer.store.ids()) - kept)
+        left = sorted(set(writer.store.ids()) - kept)
+        gone += [id for id in left if not _is_unreadable(writer.store, id, task.unreadable)]
     counts["deleted"] += deleting.delete(writer, gone, None) if gone else 0
+
+
+def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:
+    """Whether a document came from one of these files, or from beneath one of these folders."""
+    if not unreadable:
+        return False
+    document = store.find(id)
+    path = None if document is None else path_of(document.metadata)
+    return path is not None and any(is_under(path, place) for place in unreadable)
 
 
 def _sent_codec(codec: LateCodec, storage: ObjectStorage, task: ShardTask) -> CodecRecord:

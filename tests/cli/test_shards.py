@@ -46,6 +46,16 @@ def test_what_is_gone_leaves_and_what_changed_is_read(
     assert json.loads(retrieval_command("compact", "--index", url, "--json").out)["objects"] == 0
 
 
+def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder: Path) -> None:
+    (folder / "docs" / "sky.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    made = retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    assert "1 binary: 1 .png, such as docs/sky.png" in made.err
+    report = json.loads(retrieval_command("index", "docs", "--index", url, "--json").out)
+    assert report["left_out"]["binary"][".png"]["count"] == 1
+    assert [one["id"] for one in report["left_out_files"]] == ["docs/sky.png"]
+    assert report["problems"] == [] and report["unchanged"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -107,6 +107,15 @@ def test_mirroring_drops_what_is_not_named(storage: Storage, tmp_path: Path) -> 
         assert (report.deleted, report.unchanged, len(made)) == (10, 20, 20)
 
 
+def test_what_came_from_where_nobody_can_look_stays(folder: Storage, tmp_path: Path) -> None:
+    came = [Document(f"{n}.md", f"w{n}", metadata={"path": f"{n % 2}/{n}.md"}) for n in range(20)]
+    with create(folder, tmp_path) as made:
+        made.add(came)
+        report = made.change(Changes(mirror=True, unreadable=lambda: ["1"]))
+        assert (report.deleted, len(made)) == (10, 10)
+        assert made.get("1.md") == came[1] and made.get("0.md") is None
+
+
 def test_a_reader_keeps_its_generation_until_it_refreshes(storage: Storage, tmp_path: Path) -> None:
     with create(storage, tmp_path) as writer, reopen(storage, tmp_path) as reader:
         assert not reader.refresh()

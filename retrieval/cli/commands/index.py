@@ -244,6 +244,7 @@ def index(
             late=late,
             small=small,
             long_context=long_context,
+            memory=memory << 20,
         )
         return
     if shards is not None or workers != 1:
@@ -305,14 +306,17 @@ def _index_collection(
 ) -> None:
     """The same of a collection in shards."""
     from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import left_out
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import built
     from retrieval.service import collections
-    from retrieval.service.json_shape import plain_value
+    from retrieval.service.json_shape import left_out_as_dict, plain_value
+    from retrieval.service.location import FOLDER
     from retrieval.types import ProgressUpdate
 
     collections.check_paths(paths)
+    stayed_out: list[LeftOut] = []
     with collections.open_or_create(url, **made_with) as opened, progress_bar("reading") as bar:
         found = collections.update(
             opened,
@@ -320,12 +324,17 @@ def _index_collection(
             given,
             workers=workers,
             progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
+            on_left_out=stayed_out.append if as_json else None,
         )
     if as_json:
-        print_json({"index": url, **plain_value(found.report), "problems": found.problems})
+        facts = plain_value(found.report) | plain_value(found)
+        facts["left_out_files"] = [left_out_as_dict(one) for one in stayed_out]
+        del facts["report"]
+        print_json({"index": url} | facts)
         return
     sys.stdout.write(built(found.report, url))
     sys.stdout.flush()
+    sys.stderr.write(left_out(found.left_out, Path(FOLDER)))
     if found.problems:
         sys.stderr.write(listing("problems:", found.problems))
 

@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 
 def synced(report: SyncReport, index: Path) -> str:
     """What `retrieval index` did, in one line."""
-    changes = [
-        f"{number:,} {name}"
-        for name, number in (
-            ("added", report.added),
-            ("updated", report.updated),
-            ("moved", report.moved),
-            ("deleted", report.deleted),
-            ("unchanged", report.unchanged),
-        )
-        if number
-    ]
     work = ""
     if report.passages:
         rate = f" ({report.tokens / report.seconds:,.0f} tokens/s)" if report.seconds > 0 else ""
@@ -38,25 +27,28 @@ def synced(report: SyncReport, index: Path) -> str:
             f"; {count(report.passages, 'passage')}, {count(report.tokens, 'token')}"
             f" in {duration(report.seconds)}{rate}"
         )
-    return f"{safe(str(index))}: {', '.join(changes) or 'no documents'}{work}\n"
+    return f"{safe(str(index))}: {_changes(report, moved=report.moved)}{work}\n"
 
 
 def built(report: BuildReport, url: str) -> str:
     """What `retrieval index` did to a collection, in one line."""
-    changes = [
-        f"{number:,} {name}"
-        for name, number in (
-            ("added", report.added),
-            ("updated", report.updated),
-            ("deleted", report.deleted),
-            ("unchanged", report.unchanged),
-        )
-        if number
-    ]
     return (
-        f"{safe(url)}: {', '.join(changes) or 'no documents'}; generation {report.generation}, "
+        f"{safe(url)}: {_changes(report)}; generation {report.generation}, "
         f"{size(report.sent)} sent in {duration(report.seconds)}\n"
     )
+
+
+def _changes(report: SyncReport | BuildReport, moved: int = 0) -> str:
+    """How many documents were added and so on."""
+    numbers = {
+        "added": report.added,
+        "updated": report.updated,
+        "moved": moved,
+        "deleted": report.deleted,
+        "unchanged": report.unchanged,
+    }
+    told = [f"{number:,} {name}" for name, number in numbers.items() if number]
+    return ", ".join(told) or "no documents"
 
 
 def cleared(report: ClearReport, url: str) -> str:
