@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,8 @@ from retrieval.service.lookup import related
 from retrieval.service.overview import left_out, overview
 from retrieval.service.viewing import page_picture, view
 from retrieval.types import Document
+
+T = TypeVar("T")
 
 PAGE = (
     Argument("page", "integer", "its number", default=1, least=1),
@@ -43,71 +46,59 @@ class Viewing:
     async def view(self, request: Request) -> Response:
         """How a document is shown, beside its text."""
         query_of(request, ())
-
-        def look() -> dict[str, Any]:
-            with self._using(request) as index:
-                shaped: dict[str, Any] = plain_value(view(index, _document(index, request)))
-            return shaped
-
-        return Json(await self._limits.in_thread(request, look))
+        return await self._json(request, lambda index: view(index, _document(index, request)))
 
     async def page(self, request: Request) -> Response:
         """A picture of a page."""
         values = query_of(request, PAGE)
 
-        def look() -> bytes:
-            with self._using(request) as index:
-                document = _document(index, request)
-                try:
-                    return page_picture(index, document, values["page"], values["width"])
-                except DocumentError as error:
-                    raise Problem(404, f"{ascii(document.id)[:200]}: {error}") from error
+        def look(index: Index) -> bytes:
+            document = _document(index, request)
+            try:
+                return page_picture(index, document, values["page"], values["width"])
+            except DocumentError as error:
+                raise Problem(404, f"{ascii(document.id)[:200]}: {error}") from error
 
-        return Response(await self._limits.in_thread(request, look), media_type="image/png")
+        return Response(await self._asked(request, look), media_type="image/png")
 
     async def related(self, request: Request) -> Response:
         """Passages elsewhere that are like what stands at a line of a document."""
         values = query_of(request, RELATED)
 
-        def look() -> dict[str, Any]:
-            with self._using(request) as index:
-                hits = related(index, _document(index, request), values["line"], values["k"])
+        def look(index: Index) -> dict[str, Any]:
+            hits = related(index, _document(index, request), values["line"], values["k"])
             return {"hits": hits_as_dicts(hits)}
 
-        return Json(await self._limits.in_thread(request, look))
+        return await self._json(request, look)
 
     async def overview(self, request: Request) -> Response:
         """What is in an index, by folder, format, language and what else its metadata say."""
         query_of(request, ())
-
-        def look() -> dict[str, Any]:
-            with self._using(request) as index:
-                return overview(index)
-
-        return Json(await self._limits.in_thread(request, look))
+        return await self._json(request, overview)
 
     async def left_out(self, request: Request) -> Response:
         """What of the files that an index was given is not read, and why."""
         query_of(request, ())
-
-        def look() -> dict[str, Any]:
-            with self._using(request) as index:
-                return left_out(index)
-
-        return Json(await self._limits.in_thread(request, look))
+        return await self._json(request, left_out)
 
     async def measure(self, request: Request) -> Response:
         """What the approximations of late interaction and of dense search miss."""
-        values = query_of(request, MEASURE)
+        asked = query_of(request, MEASURE)["queries"]
+        return await self._json(
+            request, lambda index: measured_as_dict(index.measure(sample=asked, depth=20))
+        )
 
-        def look() -> dict[str, Any]:
-            with self._using(request) as index:
-                return measured_as_dict(index.measure(sample=values["queries"], depth=20))
+    async def _json(self, request: Request, look: Callable[[Index], object]) -> Response:
+        return Json(await self._asked(request, lambda index: plain_value(look(index))))
 
-        return Json(await self._limits.in_thread(request, look))
+    async def _asked(self, request: Request, look: Callable[[Index], T]) -> T:
+        """What the look at the request's index gives, in a thread."""
 
-    def _using(self, request: Request) -> Any:
-        return self._indexes.using(request.path_params["name"])
+        def work() -> T:
+            with self._indexes.using(request.path_params["name"]) as index:
+                return look(index)
+
+        return await self._limits.in_thread(request, work)
 
 
 def _document(index: Index, request: Request) -> Document:
