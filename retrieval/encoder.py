@@ -30,6 +30,8 @@ class Embeddings:
             in the place of `dense`; None if the encoder makes none.
         window_offsets: i64 [n + 1]; text i owns `windows[window_offsets[i]:window_offsets[i + 1]]`,
             one or more, or none of a text that no dense search is to find.
+        tokens_read: i64 [n]; how many tokens of each text the encoder read, special ones and a
+            prompt included, which may be more than it has token vectors; None if it does not say.
     """
 
     dense: NDArray[np.float32] | None
@@ -37,6 +39,7 @@ class Embeddings:
     offsets: NDArray[np.int64] | None
     windows: NDArray[np.float32] | None = None
     window_offsets: NDArray[np.int64] | None = None
+    tokens_read: NDArray[np.int64] | None = None
 
     def __repr__(self) -> str:
         arrays = (("dense", self.dense), ("tokens", self.tokens), ("windows", self.windows))

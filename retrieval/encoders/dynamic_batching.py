@@ -247,6 +247,7 @@ def part_of(made: Embeddings, first: int, end: int) -> Embeddings:
         None if made.dense is None else made.dense[first:end].copy(),
         *_rows_of(made.tokens, made.offsets, first, end),
         *_rows_of(made.windows, made.window_offsets, first, end),
+        None if made.tokens_read is None else made.tokens_read[first:end].copy(),
     )
 
 
@@ -259,10 +260,12 @@ def assembled(places: Sequence[Indices], parts: Sequence[Embeddings]) -> Embeddi
     """
     order = np.argsort(np.concatenate(places))
     dense = [one.dense for one in parts if one.dense is not None]
+    read = [one.tokens_read for one in parts if one.tokens_read is not None]
     return Embeddings(
         np.concatenate(dense)[order] if dense else None,
         *_rows_assembled(order, [(one.tokens, one.offsets) for one in parts]),
         *_rows_assembled(order, [(one.windows, one.window_offsets) for one in parts]),
+        np.concatenate(read)[order] if read else None,
     )
 
 

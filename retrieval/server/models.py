@@ -27,7 +27,7 @@ from retrieval.server.text_embeddings import (
     check_dimensions,
 )
 from retrieval.service.arguments import Argument, checked
-from retrieval.service.scoring import count_tokens, embed, rerank
+from retrieval.service.scoring import embed, rerank
 from retrieval.types import Encoder, EncoderSide
 
 _MODEL = Argument("model", "string", "the model's name, if any")
@@ -110,8 +110,7 @@ class Models:
             with self._indexes.using() as index:
                 encoder = self._encoder(index.encoder, values["model"])
                 check_dimensions(encoder, values["dimensions"])
-                vectors = embed(encoder, texts, side)
-                count = count_tokens(encoder, texts)
+                vectors, count = embed(encoder, texts, side)
             self._tokens.labels(request.url.path).inc(count)
             if values["encoding_format"] == "base64":
                 rows: list[Any] = [
@@ -147,8 +146,7 @@ class Models:
         def work() -> dict[str, Any]:
             with self._indexes.using() as index:
                 encoder = self._encoder(index.encoder, values["model"])
-                scores = rerank(encoder, values["query"], texts)
-                count = count_tokens(encoder, [values["query"], *texts])
+                scores, count = rerank(encoder, values["query"], texts)
             self._tokens.labels(request.url.path).inc(count)
             order = np.argsort(-scores, kind="stable")[: values["top_n"] or len(texts)]
             results: list[dict[str, Any]] = [

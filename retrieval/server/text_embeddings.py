@@ -18,7 +18,7 @@ from retrieval.server.metrics import Metrics
 from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, arguments_of
 from retrieval.service.arguments import Argument, checked
-from retrieval.service.scoring import count_tokens, embed, late_scores, rerank
+from retrieval.service.scoring import embed, late_scores, rerank
 from retrieval.types import Encoder, EncoderSide
 
 MOST_INPUTS = 256
@@ -83,8 +83,8 @@ class TextEmbeddings:
                 check_dimensions(encoder, values["dimensions"])
                 if not values["truncate"]:
                     _check_lengths(encoder, texts)
-                vectors = embed(encoder, texts, side)
-                self._tokens.labels(request.url.path).inc(count_tokens(encoder, texts))
+                vectors, count = embed(encoder, texts, side)
+            self._tokens.labels(request.url.path).inc(count)
             rows: list[list[float]] = vectors.tolist()
             return rows
 
@@ -103,8 +103,8 @@ class TextEmbeddings:
                 if not values["truncate"]:
                     _check_lengths(encoder, texts)
                 scored = late_scores if values["raw_scores"] else rerank
-                scores = scored(encoder, query, texts)
-                self._tokens.labels(request.url.path).inc(count_tokens(encoder, [query, *texts]))
+                scores, count = scored(encoder, query, texts)
+            self._tokens.labels(request.url.path).inc(count)
             return [
                 {"index": int(at), "score": float(scores[at])}
                 | ({"text": texts[at]} if values["return_text"] else {})

@@ -10,32 +10,36 @@ from numpy.typing import NDArray
 from retrieval.cancellation import check_cancelled
 from retrieval.encoders.comparing import scores_of
 from retrieval.errors import EncoderError
-from retrieval.types import Encoder, EncoderSide
+from retrieval.types import Embeddings, Encoder, EncoderSide
 
 _AT_ONCE = 64
 """Texts whose token vectors are held at once; between so many, work can be cancelled."""
 
 
-def embed(encoder: Encoder, texts: Sequence[str], side: EncoderSide) -> NDArray[np.float32]:
-    """The dense vectors of texts: f32 [n, D], unit length.
+def embed(
+    encoder: Encoder, texts: Sequence[str], side: EncoderSide
+) -> tuple[NDArray[np.float32], int]:
+    """The dense vectors of texts, f32 [n, D], unit length, and how many tokens were read.
 
     Raises:
         EncoderError: the encoder has no dense head.
         CancelledError: see `retrieval.cancellation`.
     """
     encode = encoder.encode_queries if side == "query" else encoder.encode_documents
-    rows = []
+    rows, read = [np.empty((0, encoder.dense_dim or 0), np.float32)], 0
     for first in range(0, len(texts), _AT_ONCE):
         check_cancelled()
-        made = encode(texts[first : first + _AT_ONCE]).dense
-        if made is None:
+        some = texts[first : first + _AT_ONCE]
+        made = encode(some)
+        if made.dense is None:
             raise EncoderError(f"encoder {encoder.name!r} has no dense head; use one that has")
-        rows.append(made)
-    return np.concatenate(rows) if rows else np.empty((0, encoder.dense_dim or 0), np.float32)
+        rows.append(made.dense)
+        read += _tokens_read(encoder, some, made)
+    return np.concatenate(rows), read
 
 
-def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-    """How well each text answers the query, f32 [n] from 0 to 1.
+def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
+    """How well each text answers the query, f32 [n] from 0 to 1, and how many tokens were read.
 
     Late interaction's score over the number of the query's vectors: the mean of the best cosine
     that each of them has in the text. With an encoder without a token head it is the cosine of the
@@ -44,28 +48,43 @@ def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.flo
     Raises:
         CancelledError: see `retrieval.cancellation`.
     """
-    scores, count = _scored(encoder, query, texts)
-    return np.clip(scores / count, 0.0, 1.0)
+    scores, count, read = _scored(encoder, query, texts)
+    return np.clip(scores / count, 0.0, 1.0), read
 
 
-def late_scores(encoder: Encoder, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Late interaction's own score of each text, f32 [n], or the cosine; raises as `rerank`.
+def late_scores(
+    encoder: Encoder, query: str, texts: Sequence[str]
+) -> tuple[NDArray[np.float32], int]:
+    """As `rerank`, with late interaction's own score of each text, or the cosine: f32 [n].
 
     A text without token vectors has the least that there may be, that of the opposite of all.
     """
-    scores, count = _scored(encoder, query, texts)
-    return np.maximum(scores, np.float32(-count))
+    scores, count, read = _scored(encoder, query, texts)
+    return np.maximum(scores, np.float32(-count)), read
 
 
-def _scored(encoder: Encoder, query: str, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-    """Late interaction's scores, f32 [n], and of how many cosines each is the sum."""
+def _scored(
+    encoder: Encoder, query: str, texts: Sequence[str]
+) -> tuple[NDArray[np.float32], int, int]:
+    """Late interaction's scores, f32 [n], of how many cosines each is the sum, and tokens read."""
     asked = encoder.encode_queries([query])
+    read = _tokens_read(encoder, [query], asked)
     summed = [np.empty(0, np.float32)]
     for first in range(0, len(texts), _AT_ONCE):
         check_cancelled()
-        summed.append(scores_of(asked, encoder.encode_documents(texts[first : first + _AT_ONCE])))
+        some = texts[first : first + _AT_ONCE]
+        made = encoder.encode_documents(some)
+        summed.append(scores_of(asked, made))
+        read += _tokens_read(encoder, some, made)
     count = 1 if asked.tokens is None else max(1, len(asked.tokens))
-    return np.concatenate(summed), count
+    return np.concatenate(summed), count, read
+
+
+def _tokens_read(encoder: Encoder, texts: Sequence[str], made: Embeddings) -> int:
+    """How many tokens these embeddings are of; only counted where the encoder does not say."""
+    if made.tokens_read is None:
+        return count_tokens(encoder, texts)
+    return int(made.tokens_read.sum())
 
 
 def count_tokens(encoder: Encoder, texts: Sequence[str]) -> int:

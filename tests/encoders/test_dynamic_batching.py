@@ -33,6 +33,7 @@ def made_of(lengths: Lengths) -> Embeddings:
         counts[:, None].astype(np.float32),
         np.repeat(counts, counts)[:, None].astype(np.float32),
         offsets_of(counts),
+        tokens_read=counts,
     )
 
 
@@ -42,6 +43,7 @@ def same(made: Embeddings, lengths: Lengths) -> bool:
         (made.dense, expected.dense),
         (made.tokens, expected.tokens),
         (made.offsets, expected.offsets),
+        (made.tokens_read, expected.tokens_read),
     )
     return all(a is not None and b is not None and np.array_equal(a, b) for a, b in pairs)
 

@@ -96,6 +96,16 @@ def test_late(late):
         assert np.abs(ours.tokens - np.concatenate(theirs)).max() <= TOLERANCE
 
 
+def test_it_says_how_many_tokens_it_read(dense, late):
+    long = "fox " * 100
+    encoder, model = load(dense), SentenceTransformer(str(dense), device="cpu")
+    made = encoder.encode_queries([TEXTS[0], long])
+    prompted = [f"search {text}" for text in (TEXTS[0], long)]
+    masks = model.tokenize(prompted)["attention_mask"]
+    assert made.tokens_read.tolist() == masks.sum(dim=1).tolist()
+    assert load(late).encode_documents([TEXTS[0], long]).tokens_read.tolist()[1] == 20
+
+
 def test_a_bare_folder_is_pooled_by_the_mean(bert):
     encoder, model = load(bert), SentenceTransformer(str(bert), device="cpu")
     made = encoder.encode_documents(TEXTS)

@@ -62,6 +62,16 @@ def test_it_is_an_encoder(encoder):
     assert encoder.device == torch.device("cpu")
 
 
+def test_it_says_how_many_tokens_it_read(encoder):
+    for texts in (TEXTS, TEXTS[::-1], [TEXTS[1]], []):  # in more batches than one, in one, in none
+        made = encoder.encode_documents(texts)
+        assert made.tokens_read.tolist() == [len(one.ids) for one in encoder._document.read(texts)]
+    # Those without a token vector of their own are read, too.
+    made = encoder.encode_documents(TEXTS)
+    assert (made.tokens_read >= np.diff(made.offsets)).all()
+    assert made.tokens_read.sum() > made.offsets[-1]
+
+
 @settings(max_examples=25, deadline=None)
 @given(texts=st.lists(st.integers(0, len(TEXTS) - 1), max_size=12), budget=st.integers(1, 200))
 def test_batches_and_order_change_nothing(folder, alone, texts, budget):
@@ -121,6 +131,7 @@ def test_long_texts_are_cut(encoder):
     long = "the quick brown fox " * 5000
     made = encoder.encode_documents([long, long[: 4 * 2000]])
     assert np.abs(made.dense[0] - made.dense[1]).max() <= TOLERANCE
+    assert made.tokens_read.tolist() == [300, 300]
     ids = encoder._document.read([long])[0].ids
     assert len(ids) == 300 and ids[-1] == 3  # the last one is still [SEP]
 

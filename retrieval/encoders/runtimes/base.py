@@ -189,7 +189,8 @@ class Output:
         # A sequence owns its parts, or stands for one text; each of these owns vectors.
         lengths = [sequence.lengths for sequence in sequences]
         self._texts = offsets_of([len(own) for own in lengths])
-        count = int(self._texts[-1])
+        self._read = np.array([length for own in lengths for length in own], np.int64)
+        count = len(self._read)
         if dense_dim is not None:
             self._dense = np.zeros((count, dense_dim), np.float32)
         if dense_dim is not None and window is not None:
@@ -228,7 +229,12 @@ class Output:
     def embeddings(self) -> Embeddings:
         """All of it, in the order of the sequences."""
         return Embeddings(
-            self._dense, self._tokens, self._offsets, self._windows, self._window_offsets
+            self._dense,
+            self._tokens,
+            self._offsets,
+            self._windows,
+            self._window_offsets,
+            self._read,
         )
 
 

@@ -7,7 +7,7 @@ read from safetensors only here too, and a checkpoint's own code is not run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,28 +59,33 @@ class SentenceTransformersEncoder(Runtime):
         own = getattr(model[0], "document_length", None) if late else None
         self._limit = int(own or model.max_seq_length or 512)
         settings = {"prompts": model.prompts, "default_prompt_name": model.default_prompt_name}
-        _, prompt = side_prompts(settings)
-        self.max_tokens = max(0, self._limit - (len(self.token_spans(prompt)) if prompt else 0))
+        query, document = (
+            len(self.token_spans(prompt)) if prompt else 0 for prompt in side_prompts(settings)
+        )
+        self._prompt_tokens: Mapping[EncoderSide, int] = {"query": query, "document": document}
+        self.max_tokens = max(0, self._limit - document)
         width = int(self._vectors(["a"], "document")[0].shape[-1])
         self.dense_dim = None if late else width
         self.token_dim = width if late else None
 
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
         texts = self._readable(texts)
-        lengths = np.minimum(self._lengths(texts), self._limit).tolist()
+        lengths = self._lengths(texts) + self._prompt_tokens[side]
+        lengths = np.minimum(lengths, self._limit).tolist()
         read = list(zip(texts, lengths, strict=True))
         return self._batching.encode(side, read, lambda one: one[1])
 
     def _run(self, side: EncoderSide, read: Sequence[tuple[str, int]]) -> Embeddings:
         """Texts with their tokens' numbers to their embeddings, in the order given."""
         texts = [text for text, _ in read]
-        batches = list(pack([length for _, length in read], self._budget))
+        lengths = [length for _, length in read]
+        batches = list(pack(lengths, self._budget))
         made = [self._vectors([texts[i] for i in batch], side) for batch in batches]
         if not self._late:
             dense = np.zeros((len(texts), self.dense_dim or 0), np.float32)
             for batch, vectors in zip(batches, made, strict=True):
                 dense[batch] = vectors
-            return Embeddings(dense, None, None)
+            return Embeddings(dense, None, None, tokens_read=np.array(lengths, np.int64))
         counts = np.zeros(len(texts), np.int64)
         for batch, vectors in zip(batches, made, strict=True):
             counts[batch] = [len(rows) for rows in vectors]
@@ -88,7 +93,7 @@ class SentenceTransformersEncoder(Runtime):
         rows = np.zeros((int(offsets[-1]), self.token_dim or 0), np.float32)
         for batch, vectors in zip(batches, made, strict=True):
             rows[rows_of(offsets, batch)] = np.concatenate(vectors)
-        return Embeddings(None, rows, offsets)
+        return Embeddings(None, rows, offsets, tokens_read=np.array(lengths, np.int64))
 
     def _vectors(self, texts: list[str], side: EncoderSide) -> list[NDArray[np.float32]]:
         """One array a text: f32 [D], or f32 [t, d]."""
