@@ -4,9 +4,10 @@
 
 COLLECTION is a folder in BEIR's format. Its documents go into one index and into collections of so
 many shards each, with token vectors uncompressed, kept as by default, and all compressed: in shards
-by a codec that one of them trained, in one index by its own. By retriever: the share of queries
-with the same ten hits in the same order, mean overlap of the first ten, and nDCG@10 of both, a
-document scoring as its best passage. The embedded model's vectors are kept in memory between.
+by a codec that one of them trained, in one index by its own and, beside that, by that of the
+shards. By retriever: the share of queries with the same ten hits in the same order, mean overlap
+of the first ten, and nDCG@10 of both, a document scoring as its best passage. What two codecs alone
+differ by is told by the two indexes. The embedded model's vectors are kept in memory between.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ from index_size import Remembering
 from retrieval.eval import Collection, load, means
 from retrieval.index import Index
 from retrieval.index.searching import Searching
+from retrieval.index.writing.codecs import codec_in_use
+from retrieval.indexes import LateCodec
 from retrieval.sharded import ShardedIndex
 from retrieval.types import RETRIEVERS, Hit, LateOptions
 
 PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
 MEASURE = "nDCG@10"
+Ranked = dict[str, dict[str, list[Hit]]]
+"""By retriever and query, the hits."""
+
 K = 10
 DEPTH = 100
 SETTINGS = {
@@ -81,13 +87,33 @@ def measured(
                 cache=work / "cache",
             ) as sharded:
                 sharded.add(collection.documents)
-                found[str(count)] = {
-                    name: compared(answers(sharded, collection, name), expected[name], collection)
-                    for name in RETRIEVERS
-                } | {"codec": sharded.status().codec}
+                ranked = {name: answers(sharded, collection, name) for name in RETRIEVERS}
+                codec = codec_of(sharded)
+            found[str(count)] = beside(ranked, expected, collection) | {"codec": codec is not None}
+            if codec is None or late.exact_passages:
+                continue
+            with Index.create(work / f"one-{count}", encoder=encoder, late=late) as one:
+                with one.writing() as writer:
+                    writer.give_codec(codec)
+                one.add(collection.documents)
+                same = {name: answers(one, collection, name) for name in RETRIEVERS}
+            found[f"{count}, by one codec"] = beside(ranked, same, collection)
+            found[f"one index by the codec of {count}"] = beside(same, expected, collection)
         return found
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def codec_of(sharded: ShardedIndex) -> LateCodec | None:
+    """What the shards store token vectors by."""
+    with sharded._using() as generation:
+        used = [codec_in_use(s.snapshot.late.segments) for s in generation.shards.values()]
+    return next((codec for codec in used if codec is not None), None)
+
+
+def beside(found: Ranked, expected: Ranked, collection: Collection) -> dict[str, Any]:
+    """By retriever, how two indexes' answers compare."""
+    return {name: compared(found[name], expected[name], collection) for name in RETRIEVERS}
 
 
 def answers(index: Searching, collection: Collection, retriever: Any) -> dict[str, list[Hit]]:

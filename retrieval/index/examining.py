@@ -1,27 +1,25 @@
-"""Examining: what an index holds of a document, what is like it, and why a hit is one."""
+"""Examining: an index is asked by its snapshots, and shows the vectors that it keeps."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from retrieval.errors import InputError
-from retrieval.hits import Hits
-from retrieval.index.listing import Params, checked_id
-from retrieval.index.reading import explain
+from retrieval.index.listing import Listing, Params
+from retrieval.index.reading.contents import Contents, SnapshotContents
 from retrieval.index.reading.searched import Searched
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.stored import stored_vectors
 from retrieval.index.searching import Searching
 from retrieval.indexes import Filter, Where, as_filter
-from retrieval.types import Embeddings, Hit, Passage, TokenMatch
+from retrieval.types import Embeddings, Passage
 
 
-class Examining(Searching):
-    """The part of `Index` that answers questions; raises what `Index` does."""
+class Examining(Searching, Listing):
+    """The part of `Index` that reads its snapshots; raises what `Index` does."""
 
     @abstractmethod
     def _using(self) -> AbstractContextManager[Snapshot]:
@@ -32,45 +30,10 @@ class Examining(Searching):
         with self._using() as snapshot:
             yield SearchedSnapshot(snapshot)
 
-    def similar(
-        self,
-        id: str,
-        k: int = 10,
-        *,
-        where: Where | None = None,
-        params: Params | None = None,
-        **options: Any,
-    ) -> Hits:
-        """The k documents that are most like this one, without itself, each by its best passage.
-
-        By the mean of the dense vectors of its passages or, where there are none, by the token
-        vectors of its first passage. A document without vectors is like no other.
-
-        Args:
-            id: of a document in the index.
-            k: at least 1.
-            where: what they fulfil, see `search`.
-            params: values for the parameters of `where`.
-            options: what else `search` takes.
-
-        Raises:
-            InputError: there is no document with this id.
-        """
-        own = Filter.parse({"id": checked_id(id)})
+    @contextmanager
+    def _contents(self) -> Iterator[Contents]:
         with self._using() as snapshot:
-            if snapshot.store.find(id) is None:
-                raise InputError(f"there is no document {id!r}; give the id of one, see `ids`")
-            with snapshot.guarded():
-                kept = [made for _, made in stored_vectors(snapshot, snapshot.allowed(own))]
-        dense = [made.dense for made in kept if made.dense is not None]
-        vector = sum(rows.sum(axis=0) for rows in dense) if dense else None
-        tokens = next((made.tokens for made in kept if made.tokens is not None), None)
-        if vector is None and (tokens is None or not len(tokens)):
-            return Hits()
-        others = ~own if where is None else ~own & Filter.parse(where, params)
-        asked: dict[str, Any] = {"group": "document", "where": others, "k": k}
-        by = {"tokens": tokens} if vector is None else {"vector": vector}
-        return self.search(**asked | by | options)
+            yield SnapshotContents(snapshot)
 
     def vectors(
         self,
@@ -115,24 +78,3 @@ class Examining(Searching):
             for passage, made in stored_vectors(snapshot, allowed):
                 if wanted is None or (passage.document_id, passage.ordinal) in wanted:
                     yield passage, made
-
-    def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
-        """Why late interaction scores hits as it does: what each token of the query matched best.
-
-        Args:
-            query: the query that was asked.
-            hits: hits of a search in this index, by whatever retriever.
-
-        Returns:
-            For each hit, a match for each token of the query, in the query's order; none for a
-            passage without token vectors. They are of the vectors as stored, compressed ones
-            included.
-
-        Raises:
-            InputError: the query is empty, or a hit's passage is not in the index any more.
-            EncoderError: the index has no token vectors.
-            EncoderMismatch: what the encoder's source holds now is not what built the index.
-        """
-        with self._using() as snapshot:
-            explain.check(snapshot, query, hits)
-            return explain.explain(snapshot, self._encoder, query, hits)

@@ -24,7 +24,6 @@ from retrieval.index import encoder as encoders
 from retrieval.index.changing import Changing
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.examining import Examining
-from retrieval.index.listing import Listing
 from retrieval.index.reading import measure, verify
 from retrieval.index.reading.measure import MeasureReport
 from retrieval.index.reading.sizes import bytes_by_part
@@ -54,7 +53,7 @@ LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
 
-class Index(Examining, Changing, Listing):
+class Index(Examining, Changing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written
@@ -316,6 +315,16 @@ class Index(Examining, Changing, Listing):
                 depth=depth,
                 progress=progress,
             )
+
+    def file_hash(self, path: str) -> str | None:
+        """SHA-256 of the bytes of a file as it was indexed, in hexadecimal; None if it was not.
+
+        Args:
+            path: relative to the folder that the index lies in, as documents have it.
+        """
+        with self._using() as snapshot, snapshot.guarded():
+            source = snapshot.store.source(path)
+        return None if source is None else source.hash
 
     def known_files(self, start: str = "", most: int = -1) -> list[FileRow]:
         """What is known of the files that documents came from, see `Store.file_rows`."""

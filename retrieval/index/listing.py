@@ -10,10 +10,9 @@ from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
 from retrieval.index.awaiting import in_thread
-from retrieval.index.reading.searched_snapshot import passage_of
-from retrieval.index.reading.snapshot import Snapshot, condition_of
-from retrieval.indexes import Where, as_filter
-from retrieval.store import Condition, Listed, ValueCount
+from retrieval.index.reading.contents import Contents
+from retrieval.indexes import Filter, Where, as_filter
+from retrieval.store import Listed, ValueCount
 from retrieval.store.listing import is_storable
 from retrieval.types import Document, Passage
 
@@ -25,15 +24,17 @@ _AT_ONCE = 256
 
 
 class Listing(ABC):
-    """The part of `Index` that lists what it holds; raises what `Index` does.
+    """What holds documents and lists them: an index, or a collection of several.
+
+    Raises what `Index` does.
 
     Every document counts, also one without a passage, which no search can find. Ids come in the
     order of their code points. What is listed is of one generation.
     """
 
     @abstractmethod
-    def _using(self) -> AbstractContextManager[Snapshot]:
-        """The current snapshot, kept open until the block is left."""
+    def _contents(self) -> AbstractContextManager[Contents]:
+        """What the current generation holds, kept open until the block is left."""
 
     def get(self, id: str) -> Document | None:
         """The document with this id, or None.
@@ -54,8 +55,8 @@ class Listing(ABC):
             InputError: an id is not a text.
         """
         wanted = checked_ids(ids)
-        with self._using() as snapshot, snapshot.guarded():
-            found = snapshot.store.get_many(list(dict.fromkeys(wanted)))
+        with self._contents() as contents:
+            found = contents.get_many(list(dict.fromkeys(wanted)))
         return [found.get(id) for id in wanted]
 
     def passages(self, id: str) -> list[Passage]:
@@ -64,21 +65,8 @@ class Listing(ABC):
         Raises:
             InputError: the id is not a text.
         """
-        with self._using() as snapshot, snapshot.guarded():
-            document = snapshot.store.find(checked_id(id))
-            if document is None:
-                return []
-            return [passage_of(r, document) for r in snapshot.store.passages_of(document.number)]
-
-    def file_hash(self, path: str) -> str | None:
-        """SHA-256 of the bytes of a file as it was indexed, in hexadecimal; None if it was not.
-
-        Args:
-            path: relative to the folder that the index lies in, as documents have it.
-        """
-        with self._using() as snapshot, snapshot.guarded():
-            source = snapshot.store.source(path)
-        return None if source is None else source.hash
+        with self._contents() as contents:
+            return contents.passages(checked_id(id))
 
     def ids(
         self,
@@ -102,9 +90,9 @@ class Listing(ABC):
             InputError: `after` is no text, or `limit` no number from 0 on.
         """
         begin, most = _page(after, limit)
-        condition = condition_of(as_filter(where, params))
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.ids(condition, after=begin, most=most)
+        chosen = as_filter(where, params)
+        with self._contents() as contents:
+            return contents.ids(chosen, begin, most)
 
     def documents(
         self,
@@ -130,18 +118,17 @@ class Listing(ABC):
             InputError: `after` is no text, or `limit` no number from 0 on.
         """
         begin, most = _page(after, limit)
-        condition = condition_of(as_filter(where, params))
-        with self._using():  # raises now if the index was closed
-            return self._stream(condition, begin, most)
+        chosen = as_filter(where, params)
+        with self._contents():  # raises now if the index was closed
+            return self._stream(chosen, begin, most)
 
-    def _stream(self, condition: Condition, after: str, left: int) -> Iterator[Document]:
+    def _stream(self, where: Filter | None, after: str, left: int) -> Iterator[Document]:
         """Up to `left` documents, -1 for all, of the generation that is current at the first."""
-        with self._using() as snapshot:
+        with self._contents() as contents:
             while left:
                 most = _AT_ONCE if left < 0 else min(left, _AT_ONCE)
-                with snapshot.guarded():
-                    ids = snapshot.store.ids(condition, after=after, most=most)
-                    found = snapshot.store.get_many(ids)
+                ids = contents.ids(where, after, most)
+                found = contents.get_many(ids)
                 yield from (found[id] for id in ids)
                 if len(ids) < most:
                     return
@@ -156,9 +143,9 @@ class Listing(ABC):
         Raises:
             FilterError: `where` cannot be parsed.
         """
-        condition = condition_of(as_filter(where, params))
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.listed(condition)
+        chosen = as_filter(where, params)
+        with self._contents() as contents:
+            return contents.listed(chosen)
 
     def count(self, where: Where | None = None, *, params: Params | None = None) -> int:
         """How many documents there are, or how many fulfil `where`, see `ids`.
@@ -166,9 +153,9 @@ class Listing(ABC):
         Raises:
             FilterError: `where` cannot be parsed.
         """
-        condition = condition_of(as_filter(where, params))
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.count(condition)
+        chosen = as_filter(where, params)
+        with self._contents() as contents:
+            return contents.count(chosen)
 
     def values(
         self,
@@ -192,8 +179,8 @@ class Listing(ABC):
             FilterError: `key` or `where` cannot be parsed.
         """
         chosen = as_filter(where, params)
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.values(key, chosen, exact=exact)
+        with self._contents() as contents:
+            return contents.values(key, chosen, exact)
 
     def metadata_keys(
         self, where: Where | None = None, *, params: Params | None = None
@@ -211,9 +198,9 @@ class Listing(ABC):
         Raises:
             FilterError: `where` cannot be parsed.
         """
-        condition = condition_of(as_filter(where, params))
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.metadata_keys(condition)
+        chosen = as_filter(where, params)
+        with self._contents() as contents:
+            return contents.metadata_keys(chosen)
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -227,8 +214,8 @@ class Listing(ABC):
         """Whether there is a document with this id."""
         if not isinstance(id, str):
             return False
-        with self._using() as snapshot, snapshot.guarded():
-            return snapshot.store.find(id) is not None
+        with self._contents() as contents:
+            return contents.holds(id)
 
     def __iter__(self) -> Iterator[str]:
         """The ids of all documents, in their order."""

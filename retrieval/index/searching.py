@@ -16,13 +16,13 @@ from retrieval.hits import Hits
 from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among, of_queries, of_query
-from retrieval.index.listing import Params
-from retrieval.index.reading import answering
-from retrieval.index.reading.search import Request, query_problem
+from retrieval.index.listing import Params, checked_id
+from retrieval.index.reading import answering, explain
+from retrieval.index.reading.search import Request, prepare, query_problem
 from retrieval.index.reading.searched import Searched
 from retrieval.indexes import Filter, Where, as_filter
 from retrieval.tracing import span
-from retrieval.types import Embeddings, Hit, Hybrid, Reranker, Retriever
+from retrieval.types import Embeddings, Hit, Hybrid, Reranker, Retriever, TokenMatch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -218,6 +218,65 @@ class Searching(ABC):
         spent = 1000 * (time.monotonic() - since)
         _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
         return [Hits(found.get(at, ())) for at in range(len(asked))]
+
+    def similar(
+        self,
+        id: str,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        params: Params | None = None,
+        **options: Any,
+    ) -> Hits:
+        """The k documents that are most like this one, without itself, each by its best passage.
+
+        By the mean of the dense vectors of its passages or, where there are none, by the token
+        vectors of its first passage. A document without vectors is like no other.
+
+        Args:
+            id: of a document in the index.
+            k: at least 1.
+            where: what they fulfil, see `search`.
+            params: values for the parameters of `where`.
+            options: what else `search` takes.
+
+        Raises:
+            InputError: there is no document with this id.
+        """
+        own = Filter.parse({"id": checked_id(id)})
+        with self._searched() as searched, searched.guarded():
+            likeness = searched.likeness(id)
+        if likeness is None:
+            raise InputError(f"there is no document {id!r}; give the id of one, see `ids`")
+        vector, tokens = likeness.dense, likeness.tokens
+        if vector is None and (tokens is None or not len(tokens)):
+            return Hits()
+        others = ~own if where is None else ~own & Filter.parse(where, params)
+        asked: dict[str, Any] = {"group": "document", "where": others, "k": k}
+        by = {"tokens": tokens} if vector is None else {"vector": vector}
+        return self.search(**asked | by | options)
+
+    def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
+        """Why late interaction scores hits as it does: what each token of the query matched best.
+
+        Args:
+            query: the query that was asked.
+            hits: hits of a search in this index, by whatever retriever.
+
+        Returns:
+            For each hit, a match for each token of the query, in the query's order; none for a
+            passage without token vectors. They are of the vectors as stored, compressed ones
+            included.
+
+        Raises:
+            InputError: the query is empty, or a hit's passage is not in the index any more.
+            EncoderError: the index has no token vectors.
+            EncoderMismatch: what the encoder's source holds now is not what built the index.
+        """
+        with self._searched() as searched:
+            explain.check(searched.settings, query, hits)
+            (asked,) = prepare(searched, self._encoder, [query], "late")
+            return searched.explain(self._encoder.get(), asked, hits)
 
 
 def _askable(queries: Sequence[str]) -> list[int]:

@@ -14,8 +14,8 @@ from retrieval.indexes import LATE_MEMORY
 from retrieval.service.opening import PASSAGE_TOKENS
 from retrieval.sharded import BuildReport, Changes, ShardedIndex, ShardedStatus
 from retrieval.sharded.generations import found_newest
-from retrieval.sharded.sharded_index import status_of
 from retrieval.sharded.sources import FileDocuments, check_paths
+from retrieval.sharded.status import status_of
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sync.settings import Given, settings_of
 from retrieval.types import LateOptions

@@ -8,7 +8,6 @@ from typing import Literal
 
 from retrieval.encoder import Embeddings
 from retrieval.errors import InputError
-from retrieval.index.examining import Examining
 from retrieval.index.listing import Params
 from retrieval.index.reading.search import query_problem
 from retrieval.index.searching import Searching
@@ -96,9 +95,6 @@ def search_many(
             raise InputError(problem)
     if queries is None and options.explain:
         raise InputError("explain shows what the words of a query matched; give its text, too")
-    examined = index if isinstance(index, Examining) else None
-    if options.explain and examined is None:
-        raise InputError("a collection in shards explains no hits; search without explain")
     for last in (False,) * _TRIES + (True,):
         generation = index.generation
         found = index.search_batch(
@@ -114,11 +110,11 @@ def search_many(
             offset=options.offset,
             embeddings=None if vectors is None else _embeddings(vectors),
         )
-        if not options.explain or queries is None or examined is None:
+        if not options.explain or queries is None:
             return [Answer(hits, None) for hits in found]
         try:
             return [
-                Answer(hits, examined.explain(query, hits))
+                Answer(hits, index.explain(query, hits))
                 for query, hits in zip(queries, found, strict=True)
             ]
         except InputError:

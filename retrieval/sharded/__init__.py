@@ -1,7 +1,9 @@
 """Many shards as one index: kept in object storage, written one by one, searched together.
 
-sharded_index    ShardedIndex: opened, searched, changed
-searched_shards  all shards as what a search asks
+sharded_index    ShardedIndex: opened, searched, changed; status: what it holds
+collection       what can be searched and listed, whoever asks the shards
+searched_shards  all shards as what a search asks; listed_shards: as what listings ask
+asking           many shards asked at once; open_shard: what one answers; packed: how it travels
 building         the next generation: shares out, writes, commits
 writing          one shard, written
 spool            documents shared out to the shards; partition: which goes where
@@ -12,8 +14,9 @@ storage          folders, S3, GCS and Azure through obstore
 """
 
 from retrieval.sharded.building import BuildReport, Changes
-from retrieval.sharded.sharded_index import ShardedIndex, ShardedStatus
+from retrieval.sharded.sharded_index import ShardedIndex
 from retrieval.sharded.spool import Incoming
+from retrieval.sharded.status import ShardedStatus
 from retrieval.sharded.storage import is_url
 
 __all__ = ["BuildReport", "Changes", "Incoming", "ShardedIndex", "ShardedStatus", "is_url"]

@@ -80,6 +80,16 @@ class Manifest:
         return sum(shard.documents for shard in self.shards)
 
     @property
+    def passages(self) -> int:
+        """How many passages of all shards can be found."""
+        return sum(shard.passages for shard in self.shards)
+
+    @property
+    def filled(self) -> dict[int, ShardRecord]:
+        """The shards that hold something, by their numbers."""
+        return {n: shard for n, shard in enumerate(self.shards) if shard.files is not None}
+
+    @property
     def lexical(self) -> LexicalTotals:
         """The totals of the whole collection."""
         return LexicalTotals.summed(shard.lexical for shard in self.shards)

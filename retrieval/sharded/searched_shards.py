@@ -1,49 +1,46 @@
 """All shards of a collection as what a search asks: the ranking is that of one index.
 
-Every shard proposes its retrievers' best with their raw scores; the best of all go into one fusion.
-Lexical search needs to know of each word how many passages of the whole collection hold it: that is
-asked of all shards first.
-
-An id of a passage is its id in its shard, and above that the number of the shard.
+Every shard proposes its retrievers' best with their raw scores, packed; the best of all go into one
+fusion. Each is asked for a fair share of them at first, and for all only where what it holds back
+could be among them. Lexical search needs to know of each word how many passages of the whole
+collection hold it: that is asked of all shards first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.fusing import gathered
-from retrieval.index.reading.retrievers import Mask
+from retrieval.index.reading.fusing import best_of
 from retrieval.index.reading.runs import Proposal, Query, Run
-from retrieval.index.reading.searched import COPIES, Copies, Ids
-from retrieval.index.reading.searched_snapshot import SearchedSnapshot
-from retrieval.indexes import Counts, Filter, LexicalTotals, parse_query, top_k
+from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness
+from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
 from retrieval.indexes import gist as gist_of
+from retrieval.sharded.asking import Arguments, Shards
+from retrieval.sharded.open_shard import Place
+from retrieval.sharded.packed import SHARD_BITS, Proposed, fair_share, unpack
+from retrieval.sharded.partition import shard_of
 from retrieval.store import Settings
-from retrieval.types import Encoder, Hit, Hybrid
+from retrieval.types import Encoder, Hit, Hybrid, TokenMatch
 
-_SHARD_BITS = 40
-
-Answer = TypeVar("Answer")
-
-Masks = tuple[Mask, ...]
-"""For each shard which of its passages may be found."""
+Allowed = Filter | None
 
 
 class SearchedShards:
-    """The shards of one generation behind the protocol `Searched`."""
+    """The shards of one generation behind the protocol `Searched`, for one search at a time."""
 
     def __init__(
         self,
-        shards: Sequence[SearchedSnapshot],
+        shards: Shards,
         *,
         settings: Settings,
         lexical: LexicalTotals,
+        passages: int,
         generation: int,
     ) -> None:
         """Take the shards.
@@ -52,29 +49,30 @@ class SearchedShards:
             shards: opened as parts of the collection.
             settings: of all of them.
             lexical: the totals of the collection.
+            passages: how many the shards that are asked hold.
             generation: the manifest's.
         """
         self._shards = shards
         self._lexical = lexical
+        self._known: dict[int, tuple[Place, int, int]] = {}  # by id: place, text hash, document
         self.settings = settings
         self.generation = generation
-        self._all: Masks = (None,) * len(shards)
-        self.passages = sum(shard.passages for shard in shards)
+        self.passages = passages
 
     def guarded(self) -> AbstractContextManager[None]:
         """As the protocol says: every shard guards what it does itself."""
         return nullcontext()
 
-    def allowed(self, where: Filter | None) -> Masks:
-        """As the protocol says."""
-        return tuple(self._each(lambda shard, _: shard.allowed(where), self._all))
+    def allowed(self, where: Filter | None) -> Allowed:
+        """As the protocol says: shards are told the filter."""
+        return where
 
     def gist(self, query: str) -> str:
         """As the protocol says."""
 
         def best(line: str) -> float:
-            counts = self._counts([line])[0]
-            return max(self._each(lambda shard, _: shard.best(line, counts), self._all))
+            found = self._every("best", line, self._counts([line])[0])
+            return max(found.values(), default=0.0)
 
         return gist_of(query, best)
 
@@ -89,25 +87,10 @@ class SearchedShards:
         assert query.counts is not None
         return self._lexical.statistics(parsed, query.counts).ideal(parsed)
 
-    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Masks) -> list[Run]:
+    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
         """As the protocol says."""
-        found = [
-            [Run(_global(run.ids, number), run.scores) for run in runs]
-            for number, runs in enumerate(
-                self._each(lambda shard, mask: shard.find(retriever, queries, k, mask), allowed)
-            )
-        ]
-        return [
-            Run(
-                *top_k(
-                    np.concatenate([run.ids for run in runs]),
-                    np.concatenate([run.scores for run in runs]),
-                    k,
-                    self.order,
-                )
-            )
-            for runs in zip(*found, strict=True)
-        ]
+        found = self._proposed("find", queries, k, 1, (retriever,), (k, allowed))
+        return [Run(*top_k(one.ids, one.scores[0], k, self.order)) for one in found]
 
     def propose(
         self,
@@ -115,123 +98,210 @@ class SearchedShards:
         depth: int,
         names: Sequence[str],
         hybrid: Hybrid,
-        allowed: Masks,
+        allowed: Allowed,
     ) -> list[Proposal]:
         """As the protocol says."""
-        found = [
-            [replace(proposal, ids=_global(proposal.ids, number)) for proposal in proposals]
-            for number, proposals in enumerate(
-                self._each(
-                    lambda shard, mask: shard.propose(queries, depth, names, hybrid, mask), allowed
-                )
-            )
+        told = (depth, names, hybrid, allowed)
+        found = self._proposed("propose", queries, depth, len(names), (), told)
+        best = [best_of(one, depth, self.order) for one in found]
+        # All is asked at once that fusing, folding and grouping are going to ask.
+        self._describe(np.unique(np.concatenate([one.ids for one in best])))
+        return best
+
+    def _proposed(
+        self,
+        method: str,
+        queries: Sequence[Query],
+        depth: int,
+        retrievers: int,
+        before: Arguments,
+        after: Arguments,
+    ) -> list[Proposal]:
+        """What all shards propose for each query, complete to the `depth` best of all.
+
+        Args:
+            method: `find` or `propose`, which take these arguments before and after the queries,
+                and at last how many they are to tell.
+            retrievers: how many take part.
+        """
+        if not self._shards.numbers:
+            return [_nothing(retrievers) for _ in queries]
+        first = fair_share(depth, len(self._shards.numbers))
+        answers = self._every(method, *before, queries, *after, first)
+        proposed = unpack(answers, len(queries), retrievers)
+        return self._completed(proposed, method, queries, depth, retrievers, before, after)
+
+    def _completed(
+        self,
+        proposed: Sequence[Proposed],
+        method: str,
+        queries: Sequence[Query],
+        depth: int,
+        retrievers: int,
+        before: Arguments,
+        after: Arguments,
+    ) -> list[Proposal]:
+        """See `_proposed`: shards that may hold more of the best are asked again, for all."""
+        asked: dict[int, list[int]] = {}
+        for place, one in enumerate(proposed):
+            for number in one.deeper(depth):
+                asked.setdefault(number, []).append(place)
+        given = {
+            number: (*before, [queries[place] for place in places], *after, depth)
+            for number, places in asked.items()
+        }
+        more: dict[int, dict[int, Proposal]] = {}
+        for number, packed in (self._shards.ask(method, given) if given else {}).items():
+            deeper = unpack({number: packed}, len(asked[number]), retrievers)
+            for place, own in zip(asked[number], deeper, strict=True):
+                more.setdefault(place, {})[number] = own.all
+        return [
+            one.but(more[place]) if place in more else one.all for place, one in enumerate(proposed)
         ]
-        return [gathered(parts, depth, self.order) for parts in zip(*found, strict=True)]
 
     def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""
         scores = np.empty(len(ids), np.float32)
-        for _, places, own in self._of(ids, lambda shard, at: shard.scores(retriever, query, at)):
+        for _, places, own in self._of("scores", ids, retriever, query):
             scores[places] = own
         return scores
 
     def fresh_scores(
         self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
     ) -> list[NDArray[np.float32]]:
-        """As the protocol says."""
+        """As the protocol says; shards have the encoder themselves."""
         found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
-        for number, shard in enumerate(self._shards):
-            places = [np.flatnonzero(ids >> _SHARD_BITS == number) for ids in candidates]
-            own = [_local(ids[at]) for ids, at in zip(candidates, places, strict=True)]
+        given: dict[int, Arguments] = {}
+        places: dict[int, list[Ids]] = {}
+        for number in self._shards.numbers:
+            own = [np.flatnonzero(ids >> SHARD_BITS == number) for ids in candidates]
             if any(map(len, own)):
-                with shard.guarded():
-                    made = shard.fresh_scores(encoder, queries, own)
-                for scores, at, fresh in zip(found, places, made, strict=True):
-                    scores[at] = fresh
+                places[number] = own
+                local = [_local(ids[at]) for ids, at in zip(candidates, own, strict=True)]
+                given[number] = (queries, local)
+        for number, made in self._shards.ask("fresh_scores", given).items():
+            for scores, at, fresh in zip(found, places[number], made, strict=True):
+                scores[at] = fresh
         return found
 
     def order(self, ids: Ids) -> Ids:
         """As the protocol says."""
-        places: list[tuple[str, int]] = [("", 0)] * len(ids)
-        for _, at, own in self._of(ids, lambda shard, some: shard.places(some)):
-            for place, found in zip(at.tolist(), own, strict=True):
-                places[place] = found
+        self._describe(ids)
+        places = [self._known[id][0] for id in ids.tolist()]
         ranks = {place: rank for rank, place in enumerate(sorted(places))}
         return np.array([ranks[place] for place in places], np.int64)
 
     def text_hashes(self, ids: Ids) -> Ids:
         """As the protocol says."""
-        found = np.empty(len(ids), np.int64)
-        for _, places, own in self._of(ids, lambda shard, at: shard.text_hashes(at)):
-            found[places] = own
-        return found
+        self._describe(ids)
+        return np.array([self._known[id][1] for id in ids.tolist()], np.int64)
 
     def owners(self, ids: Ids) -> Ids:
         """As the protocol says."""
-        found = np.empty(len(ids), np.int64)
-        for number, places, own in self._of(ids, lambda shard, at: shard.owners(at)):
-            found[places] = _global(own, number)
-        return found
+        self._describe(ids)
+        return np.array([self._known[id][2] for id in ids.tolist()], np.int64)
+
+    def _describe(self, ids: Ids) -> None:
+        """Ask for what is not known of these passages."""
+        listed = ids.tolist()
+        unknown = (
+            ids
+            if not self._known
+            else np.array([id for id in listed if id not in self._known], np.int64)
+        )
+        for number, at, (places, hashes, owners) in self._of("described", unknown):
+            own = _global(owners, number).tolist()
+            told = zip(places, hashes.tolist(), own, strict=True)
+            self._known.update(zip(unknown[at].tolist(), told, strict=True))
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""
         found = np.zeros((len(ids), self.settings.dense_dim or 0), np.float32)
-        for _, places, own in self._of(ids, lambda shard, at: shard.mean_vectors(at)):
+        for _, places, own in self._of("mean_vectors", ids):
             found[places] = own
         return found
 
     def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
         """As the protocol says."""
-        wanted = np.array(ids, np.int64)
         found: dict[int, Hit] = {}
-        for number, _, hits in self._of(wanted, lambda shard, at: shard.stored(at.tolist())):
-            found |= {(number << _SHARD_BITS) + id: hit for id, hit in hits.items()}
+        for number, _, hits in self._of("stored", np.array(ids, np.int64)):
+            found |= {(number << SHARD_BITS) + id: hit for id, hit in hits.items()}
         return found
 
-    def copies(self, hashes: Ids, allowed: Masks) -> dict[int, Copies]:
+    def copies(self, hashes: Ids, allowed: Allowed) -> dict[int, Copies]:
         """As the protocol says."""
-        found: dict[int, Copies] = {}
-        for several in self._each(lambda shard, mask: shard.copies(hashes, mask), allowed):
+        found: dict[int, Copies] = {hash: Copies(0, ()) for hash in hashes.tolist()}
+        for several in self._every("copies", np.unique(hashes), allowed).values():
             for hash, one in several.items():
-                before = found.get(hash, Copies(0, ()))
+                before = found[hash]
                 first = sorted(
                     (*before.first, *one.first), key=lambda p: (p.document_id, p.ordinal)
                 )
                 found[hash] = Copies(before.count + one.count, tuple(first[: COPIES + 1]))
         return found
 
+    def likeness(self, id: str) -> Likeness | None:
+        """As the protocol says."""
+        number = shard_of(id, self._shards.total)
+        found: Likeness | None = None
+        if number in self._shards.numbers:
+            found = self._shards.ask("likeness", {number: (id,)})[number]
+        return found
+
+    def explain(
+        self, encoder: Encoder, query: Query, hits: Sequence[Hit]
+    ) -> list[tuple[TokenMatch, ...]]:
+        """As the protocol says; shards have the encoder themselves."""
+        owners = [shard_of(hit.document_id, self._shards.total) for hit in hits]
+        given = {
+            number: (query, [hit for hit, own in zip(hits, owners, strict=True) if own == number])
+            for number in dict.fromkeys(owners)
+        }
+        found = {n: iter(own) for n, own in self._shards.ask("explain", given).items()}
+        return [next(found[number]) for number in owners]
+
     def _counts(self, queries: Sequence[str]) -> list[Counts]:
         """How many passages of the collection hold each term of each query."""
-        asked = self._each(lambda shard, _: shard.counts(queries), self._all)
-        every = [
-            [own for own in several if own is not None] for several in zip(*asked, strict=True)
-        ]
-        return [np.sum(several, axis=0) for several in every]
+        asked = self._every("counts", queries).values()
+        made = []
+        for place in range(len(queries)):
+            told = [own[place] for own in asked if own[place]]
+            every = np.frombuffer(b"".join(told), "<u4").reshape(max(1, len(told)), -1)
+            made.append(every.sum(axis=0, dtype=np.int64).reshape(-1, len(FIELDS)))
+        return made
 
-    def _each(self, ask: Callable[[SearchedSnapshot, Mask], Answer], masks: Masks) -> list[Answer]:
-        """What every shard answers, each with its own passages that may be found."""
-        answers = []
-        for shard, mask in zip(self._shards, masks, strict=True):
-            with shard.guarded():
-                answers.append(ask(shard, mask))
-        return answers
+    def _every(self, method: str, *arguments: Any) -> dict[int, Any]:
+        """What every shard answers to the same."""
+        return self._shards.ask(method, dict.fromkeys(self._shards.numbers, arguments))
 
-    def _of(
-        self, ids: Ids, ask: Callable[[SearchedSnapshot, Ids], Answer]
-    ) -> Iterator[tuple[int, Ids, Answer]]:
-        """Of each shard that holds some of these passages its number, their places, its answer."""
-        numbers = ids >> _SHARD_BITS
-        for number in np.unique(numbers).tolist():
-            places = np.flatnonzero(numbers == number)
-            shard = self._shards[number]
-            with shard.guarded():
-                answer = ask(shard, _local(ids[places]))
-            yield number, places, answer
+    def _of(self, method: str, ids: Ids, *arguments: Any) -> list[tuple[int, Ids, Any]]:
+        """Of each shard that holds some of these passages its number, their places, its answer.
+
+        Args:
+            method: whose last argument is the ids of passages.
+        """
+        if not len(ids):
+            return []
+        numbers = ids >> SHARD_BITS
+        order = np.argsort(numbers, kind="stable")
+        firsts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
+        places = dict(
+            zip(numbers[order[firsts]].tolist(), np.split(order, firsts[1:]), strict=True)
+        )
+        given: Mapping[int, Arguments] = {
+            number: (*arguments, _local(ids[at])) for number, at in places.items()
+        }
+        answers = self._shards.ask(method, given)
+        return [(number, places[number], answer) for number, answer in answers.items()]
+
+
+def _nothing(retrievers: int) -> Proposal:
+    return unpack({}, 1, retrievers)[0].all
 
 
 def _global(ids: Ids, shard: int) -> Ids:
-    return ids + (np.int64(shard) << _SHARD_BITS)
+    return ids + (np.int64(shard) << SHARD_BITS)
 
 
 def _local(ids: Ids) -> Ids:
-    return ids & ((np.int64(1) << _SHARD_BITS) - 1)
+    return ids & ((np.int64(1) << SHARD_BITS) - 1)

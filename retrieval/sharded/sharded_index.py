@@ -5,30 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from retrieval.errors import EncoderMismatch, InputError, RetrievalError, StorageError
+from retrieval.errors import InputError, RetrievalError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.index import PASSAGE_TOKENS
-from retrieval.index.listing import checked_id, checked_ids
-from retrieval.index.reading.searched import Searched
-from retrieval.index.reading.searched_snapshot import SearchedSnapshot
-from retrieval.index.reading.snapshot import Snapshot, open_newest
-from retrieval.index.searching import Searching
-from retrieval.index.segments import OpenedSegments
+from retrieval.index.listing import checked_ids
 from retrieval.index.writing.drafts import checked
-from retrieval.indexes import LATE_MEMORY, LexicalPart
+from retrieval.indexes import LATE_MEMORY
+from retrieval.sharded.asking import LocalShards, Shards
 from retrieval.sharded.building import EMPTY, MOST_SHARDS, BuildReport, Changes, build
 from retrieval.sharded.clearing import ClearReport, clear
+from retrieval.sharded.collection import Collection
 from retrieval.sharded.generations import found_newest, newest
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import Manifest
-from retrieval.sharded.partition import shard_of
-from retrieval.sharded.searched_shards import SearchedShards
+from retrieval.sharded.open_shard import OpenShard, open_shard
 from retrieval.sharded.spool import Incoming
+from retrieval.sharded.status import ShardedStatus, status_of
 from retrieval.sharded.writing import Place
 from retrieval.types import Document, Encoder, LateOptions
 
@@ -36,99 +32,35 @@ GRACE_SECONDS = 7 * 86_400.0
 """For so long what no generation needs any more stays, for readers and unfinished builds."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardedStatus:
-    """What a collection holds, at one generation.
-
-    Attributes:
-        url: where it is.
-        generation: its number.
-        shards: how many there are, those that hold nothing included.
-        documents: how many documents it holds.
-        passages: how many passages can be found.
-        bytes: of the files of all shards.
-        documents_by_shard: the same of each.
-        encoder: the encoder's name.
-        encoder_source: what the encoder is loaded from; None for the embedded model.
-        fingerprint: the encoder's fingerprint.
-        dense_dim: D of the dense vectors, or None.
-        token_dim: d of the token vectors, or None.
-        passage_tokens: the longest passage, in tokens.
-        codec: whether token vectors are compressed, by a codec that all shards share.
-        made: when the generation was made, seconds since 1970.
-    """
-
-    url: str
-    generation: int
-    shards: int
-    documents: int
-    passages: int
-    bytes: int
-    documents_by_shard: tuple[int, ...]
-    encoder: str
-    encoder_source: str | None
-    fingerprint: str
-    dense_dim: int | None
-    token_dim: int | None
-    passage_tokens: int
-    codec: bool
-    made: float
-
-
 class _Generation:
     """The shards of one manifest, opened; closed when it was retired and nobody searches it."""
 
-    def __init__(self, manifest: Manifest, cache: ShardCache) -> None:
-        """Bring here what is not here, and open it.
-
-        Raises:
-            EncoderMismatch: a shard was built otherwise than the collection.
-            IndexCorrupted: a shard is not what the manifest says.
-        """
+    def __init__(self, manifest: Manifest, cache: ShardCache, slot: EncoderSlot) -> None:
+        """Bring here what is not here, and open it; raises as `open_shard` does."""
         self.manifest = manifest
-        whole = manifest.lexical
+        self.shards: dict[int, OpenShard] = {}
         with ExitStack() as stack:
-            self.snapshots: dict[int, Snapshot] = {}
-            for number, record in enumerate(manifest.shards):
-                if record.files is None:
-                    continue
-                copy = cache.copy(record.files)
-                part = LexicalPart(record.lexical, whole, cache.padding(record.files, whole))
-                snapshot = open_newest(copy, OpenedSegments(part))
-                stack.callback(snapshot.retire)
-                if snapshot.store.settings != manifest.settings:
-                    raise EncoderMismatch(
-                        f"shard {number} of the collection was built with "
-                        f"{snapshot.store.settings.encoder_name!r} and other settings than the "
-                        "collection; build it again"
-                    )
-                self.snapshots[number] = snapshot
+            for number, record in manifest.filled.items():
+                one = open_shard(number, record, manifest.lexical, manifest.settings, cache, slot)
+                stack.callback(one.close)
+                self.shards[number] = one
             stack.pop_all()
-        self.searched = SearchedShards(
-            [SearchedSnapshot(snapshot) for snapshot in self.snapshots.values()],
-            settings=manifest.settings,
-            lexical=whole,
-            generation=manifest.generation,
-        )
+        self.asked = LocalShards(self.shards, len(manifest.shards))
 
     def acquire(self) -> None:
-        for snapshot in self.snapshots.values():
-            snapshot.acquire()
+        for shard in self.shards.values():
+            shard.snapshot.acquire()
 
     def release(self) -> None:
-        for snapshot in self.snapshots.values():
-            snapshot.release()
+        for shard in self.shards.values():
+            shard.snapshot.release()
 
     def retire(self) -> None:
-        for snapshot in self.snapshots.values():
-            snapshot.retire()
-
-    def get(self, id: str) -> Document | None:
-        shard = self.snapshots.get(shard_of(id, len(self.manifest.shards)))
-        return None if shard is None else shard.store.get(id)
+        for shard in self.shards.values():
+            shard.close()
 
 
-class ShardedIndex(Searching):
+class ShardedIndex(Collection):
     """A collection whose documents are shared out to shards, each an ordinary index.
 
     It shows one generation: the newest when it was opened, last refreshed or last written through.
@@ -159,7 +91,7 @@ class ShardedIndex(Searching):
         self._cache = ShardCache(place.storage(), place.cache)
         self._state = threading.Lock()
         self._encoder = EncoderSlot(place.url, manifest.settings, encoder)
-        self._open: _Generation | None = _Generation(manifest, self._cache)
+        self._open: _Generation | None = _Generation(manifest, self._cache, self._encoder)
         self._cache.forget_but({shard.files for shard in manifest.shards if shard.files})
 
     @classmethod
@@ -250,11 +182,6 @@ class ShardedIndex(Searching):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
-    def __len__(self) -> int:
-        """How many documents it holds."""
-        with self._using() as generation:
-            return generation.manifest.documents
-
     def close(self) -> None:
         """Let go of the files once the searches under way are done; closing twice is fine."""
         with self._state:
@@ -280,11 +207,6 @@ class ShardedIndex(Searching):
             return False
         self._move_to(manifest)
         return True
-
-    def get(self, id: str) -> Document | None:
-        """The document with this id as it was added, if there is one."""
-        with self._using() as generation:
-            return generation.get(checked_id(id))
 
     def status(self) -> ShardedStatus:
         """What it holds; neither the shards' files nor the encoder are read for it."""
@@ -354,7 +276,7 @@ class ShardedIndex(Searching):
             return None
 
     def _move_to(self, manifest: Manifest) -> None:
-        opened = _Generation(manifest, self._cache)
+        opened = _Generation(manifest, self._cache, self._encoder)
         with self._state:
             current = self._open
             if current is None or current.manifest.generation >= manifest.generation:
@@ -377,31 +299,9 @@ class ShardedIndex(Searching):
             generation.release()
 
     @contextmanager
-    def _searched(self) -> Iterator[Searched]:
+    def _shards(self) -> Iterator[tuple[Manifest, Shards]]:
         with self._using() as generation:
-            yield generation.searched
-
-
-def status_of(url: str, manifest: Manifest) -> ShardedStatus:
-    """What a manifest says of a collection."""
-    settings = manifest.settings
-    return ShardedStatus(
-        url=url,
-        generation=manifest.generation,
-        shards=len(manifest.shards),
-        documents=manifest.documents,
-        passages=sum(shard.passages for shard in manifest.shards),
-        bytes=sum(shard.bytes for shard in manifest.shards),
-        documents_by_shard=tuple(shard.documents for shard in manifest.shards),
-        encoder=settings.encoder_name,
-        encoder_source=settings.encoder_source,
-        fingerprint=settings.fingerprint,
-        dense_dim=settings.dense_dim,
-        token_dim=settings.token_dim,
-        passage_tokens=settings.passage_tokens,
-        codec=manifest.codec is not None,
-        made=manifest.made,
-    )
+            yield generation.manifest, generation.asked
 
 
 def _documents(documents: Iterable[Document]) -> Iterator[Document]:

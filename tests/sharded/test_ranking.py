@@ -150,7 +150,7 @@ def test_compressed_shards_share_their_centroids(
         sharded.add(documents())
         assert sharded.status().codec
         with sharded._using() as generation:
-            codecs = [codec_in_use(one.late.segments) for one in generation.snapshots.values()]
+            codecs = [codec_in_use(s.snapshot.late.segments) for s in generation.shards.values()]
         keys = {codec.key for codec in codecs if codec is not None}
         assert len(keys) == 1 and len(codecs) == 4
         with one.writing() as writer:

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
 from retrieval.index.as_read import AsRead
-from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import search
 from retrieval.index.reading.encoded import passage_encoder, stretches_of
+from retrieval.index.reading.runs import Query
 from retrieval.index.reading.search import Request
-from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import TokenMatches
+from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, TokenMatch, VectorLocator
 
 Spans = NDArray[np.int64]
 """Start and end of the characters that each token vector stands for, [t, 2]."""
 
 
-def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
+def check(settings: Settings, query: str, hits: Sequence[Hit]) -> None:
     """Refuse what cannot be explained.
 
     Raises:
@@ -32,11 +32,10 @@ def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
     problem = search.query_problem(query)
     if problem is not None:
         raise InputError(problem)
-    search.check(snapshot.store.settings, [query], Request(retriever="lexical"))
+    search.check(settings, [query], Request(retriever="lexical"))
     for hit in hits:
         if not isinstance(hit, Hit):
             raise InputError(f"{hit!r} is not a Hit; give hits that a search returned")
-    settings = snapshot.store.settings
     if settings.token_dim is None:
         raise EncoderError(
             f"matches of tokens need a token head, which encoder {settings.encoder_name!r} of "
@@ -45,17 +44,21 @@ def check(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> None:
 
 
 def explain(
-    snapshot: Snapshot, slot: EncoderSlot, query: str, hits: Sequence[Hit]
+    snapshot: Snapshot, encoder: Encoder, asked: Query, hits: Sequence[Hit]
 ) -> list[tuple[TokenMatch, ...]]:
     """For each hit, each token of the query with the passage's token that answers it best.
+
+    Args:
+        snapshot: that holds the hits' passages.
+        encoder: of the index.
+        asked: the query, with its token vectors.
+        hits: they.
 
     Raises:
         InputError: a hit's passage is not in the index any more.
     """
-    (asked,) = search.prepare(SearchedSnapshot(snapshot), slot, [query], "late")
     if asked.tokens is None or not hits:
         return [() for _ in hits]
-    encoder = slot.get()
     with snapshot.guarded():
         ids = [_passage_id(snapshot, hit) for hit in hits]
         found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))

@@ -8,6 +8,7 @@ searches behind them, on the same scale: so the first n are the same however man
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -87,38 +88,23 @@ def combine(
     return Ranking(run, by)
 
 
-def gathered(parts: Sequence[Proposal], depth: int, ties: TieOrder) -> Proposal:
-    """What the parts of a collection propose for a query, as one index would propose it.
+def best_of(proposed: Proposal, depth: int, ties: TieOrder) -> Proposal:
+    """Of what the parts of a collection propose, what one index of all would.
 
     That is, of each retriever the best of all parts.
 
     Args:
-        parts: their proposals, each as deep as `depth`, with ids that tell the parts apart.
+        proposed: by all parts together, in the order of the ids.
         depth: of each retriever so many are kept.
         ties: the order of passages with equal scores.
     """
-    ids = np.concatenate([part.ids for part in parts])
-    order = np.argsort(ids)
-    every = Proposal(
-        ids,
-        np.concatenate([part.scores for part in parts], axis=1),
-        np.concatenate([part.found for part in parts], axis=1),
-        np.concatenate([part.standing for part in parts]),
-        sum(part.total for part in parts),
-    ).at(order)
-    best = np.zeros_like(every.found)
-    for row, (scores, found) in enumerate(zip(every.scores, every.found, strict=True)):
+    best = np.zeros_like(proposed.found)
+    for row, (scores, found) in enumerate(zip(proposed.scores, proposed.found, strict=True)):
         places = np.flatnonzero(found)
-        kept, _ = top_k(every.ids[places], scores[places], depth, ties)
-        best[row] = np.isin(every.ids, kept)
-    chosen = best.any(axis=0)
-    return Proposal(
-        every.ids[chosen],
-        every.scores[:, chosen],
-        best[:, chosen],
-        every.standing[chosen],
-        every.total,
-    )
+        kept, _ = top_k(proposed.ids[places], scores[places], depth, ties)
+        best[row] = np.isin(proposed.ids, kept)
+    chosen = np.flatnonzero(best.any(axis=0))
+    return replace(proposed.at(chosen), found=best[:, chosen])
 
 
 def _joined(run: Run, deeper: Run) -> Run:

@@ -38,6 +38,7 @@ def propose(
     names: Sequence[str],
     hybrid: Hybrid,
     allowed: Mask,
+    first: int | None = None,
 ) -> list[Proposal]:
     """For each query the `depth` best of each retriever, all scored by all of them.
 
@@ -45,6 +46,7 @@ def propose(
         names: of the retrievers that take part.
         hybrid: what roles and definitions count.
         allowed: bool by passage id; None is all.
+        first: of those `depth` so many are proposed, and scored; None is all.
     """
     proposals: dict[int, Proposal] = {}
     for fitting, places in _by_what_fits(snapshot, queries, allowed):
@@ -52,7 +54,9 @@ def propose(
         asked = [queries[place] for place in places]
         deep = max(1, min(depth, total))
         found = [SINGLE[name].find(snapshot, asked, deep, fitting) for name in names]
-        for place, query, *runs in zip(places, asked, *found, strict=True):
+        most = deep if first is None else min(first, deep)
+        for place, query, *whole in zip(places, asked, *found, strict=True):
+            runs = [run.first(most) for run in whole]
             ids = np.unique(np.concatenate([run.ids for run in runs]))
             proposals[place] = Proposal(
                 ids,
@@ -60,6 +64,7 @@ def propose(
                 np.stack([np.isin(ids, run.ids) for run in runs]),
                 Standing(snapshot, query.text, hybrid).of(ids),
                 total,
+                np.array([run.rest(most) for run in whole], np.float32),
             )
     return [proposals[place] for place in range(len(queries))]
 

@@ -39,6 +39,10 @@ class Run:
         """Those at these places of it, which ascend."""
         return Run(self.ids[places], self.scores[places])
 
+    def rest(self, k: int) -> float:
+        """The score that none behind its k best exceeds; -inf if there is none."""
+        return float(self.scores[k - 1]) if len(self) > k else -np.inf
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -75,6 +79,8 @@ class Proposal:
         found: bool [r, n], whether it was among the best that the retriever found itself.
         standing: f64 [n], what is added for a passage's role and definitions, see `Standing`.
         total: how many passages could have been found.
+        rest: f32 [r], no passage that a retriever found and that is not proposed has a higher
+            score of it than this; -inf where all are proposed.
     """
 
     ids: NDArray[np.int64]
@@ -82,6 +88,7 @@ class Proposal:
     found: NDArray[np.bool_]
     standing: NDArray[np.float64]
     total: int
+    rest: NDArray[np.float32]
 
     def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Proposal:
         """That of the passages at these places, or where this is true."""
@@ -91,4 +98,5 @@ class Proposal:
             self.found[:, places],
             self.standing[places],
             self.total,
+            self.rest,
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.indexes import Filter
 from retrieval.store import Settings
-from retrieval.types import Encoder, Hit, Hybrid, Passage
+from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
 
 Allowed: TypeAlias = Any
 """Which passages may be found: what `Searched.allowed` gives, known to nobody else."""
@@ -22,6 +22,19 @@ Ids = NDArray[np.int64]
 
 COPIES = 10
 """Of so many copies of a passage a hit says where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What a document is compared with others by.
+
+    Attributes:
+        dense: the sum of the dense vectors of its passages, f32 [D], or None.
+        tokens: the token vectors of its first passage that has such, f32 [t, d], or None.
+    """
+
+    dense: NDArray[np.float32] | None
+    tokens: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +125,15 @@ class Searched(Protocol):
 
     def copies(self, hashes: Ids, allowed: Allowed) -> dict[int, Copies]:
         """Where the texts with these hashes stand, by hash, among the passages allowed."""
+
+    def likeness(self, id: str) -> Likeness | None:
+        """What a document is compared with others by; None if there is no such document."""
+
+    def explain(
+        self, encoder: Encoder, query: Query, hits: Sequence[Hit]
+    ) -> list[tuple[TokenMatch, ...]]:
+        """For each hit what each token of the query matched best, see `explain.explain`.
+
+        Raises:
+            InputError: a hit's passage is not there any more.
+        """

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from retrieval.index.as_read import path_of, whole_context
 from retrieval.index.reading import proposing, rescoring
+from retrieval.index.reading.explain import explain
 from retrieval.index.reading.retrievers import SINGLE, Mask
 from retrieval.index.reading.runs import Proposal, Query, Run
-from retrieval.index.reading.searched import COPIES, Copies, Ids
+from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness
 from retrieval.index.reading.snapshot import Snapshot
+from retrieval.index.reading.stored import stored_vectors
 from retrieval.indexes import Counts, Filter, parse_query
 from retrieval.indexes import gist as gist_of
 from retrieval.store import PassageRow, Settings, StoredDocument
-from retrieval.types import Encoder, Hit, Hybrid, Passage
+from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
 
 Known = TypeVar("Known")
 
@@ -88,10 +90,11 @@ class SearchedSnapshot:
         names: Sequence[str],
         hybrid: Hybrid,
         allowed: Mask,
+        first: int | None = None,
     ) -> list[Proposal]:
-        """As the protocol says."""
+        """As the protocol says; `first` is that of `proposing.propose`."""
         return proposing.propose(
-            self._snapshot, queries, depth, names=names, hybrid=hybrid, allowed=allowed
+            self._snapshot, queries, depth, names=names, hybrid=hybrid, allowed=allowed, first=first
         )
 
     def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
@@ -178,6 +181,22 @@ class SearchedSnapshot:
             )
             for hash, some in first.items()
         }
+
+    def likeness(self, id: str) -> Likeness | None:
+        """As the protocol says."""
+        if self._snapshot.store.find(id) is None:
+            return None
+        own = self._snapshot.allowed(Filter.parse({"id": id}))
+        kept = [made for _, made in stored_vectors(self._snapshot, own)]
+        dense = [made.dense for made in kept if made.dense is not None]
+        tokens = next((made.tokens for made in kept if made.tokens is not None), None)
+        return Likeness(sum(rows.sum(axis=0) for rows in dense) if dense else None, tokens)
+
+    def explain(
+        self, encoder: Encoder, query: Query, hits: Sequence[Hit]
+    ) -> list[tuple[TokenMatch, ...]]:
+        """As the protocol says."""
+        return explain(self._snapshot, encoder, query, hits)
 
     def _known(self, table: Mapping[int, Known], id: int, *, passage: int | None = None) -> Known:
         try:

@@ -1,0 +1,87 @@
+"""Asking many shards at once, wherever they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Protocol
+
+from retrieval.sharded.open_shard import OpenShard
+
+Arguments = tuple[Any, ...]
+
+
+class Shards(Protocol):
+    """The shards of one generation that hold something, each by its number.
+
+    Attributes:
+        numbers: those that can be asked, ascending.
+        total: how many the collection has, those that hold nothing included.
+    """
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """See above."""
+
+    @property
+    def total(self) -> int:
+        """See above."""
+
+    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+        """What shards answer, all asked at once; answers come by ascending numbers.
+
+        Args:
+            method: of `OpenShard`.
+            given: for each shard that is asked what the method takes. Arguments that are one and
+                the same object are sent as such, and must not be changed.
+
+        Raises:
+            RetrievalError: what a shard raises.
+        """
+
+
+class LocalShards:
+    """Shards that this process has opened, asked in threads.
+
+    Attributes:
+        numbers: see `Shards`.
+        total: see `Shards`.
+    """
+
+    def __init__(self, shards: Mapping[int, OpenShard], total: int) -> None:
+        """Take opened shards, by ascending numbers."""
+        self._shards = shards
+        self.numbers: Sequence[int] = tuple(shards)
+        self.total = total
+
+    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+        """As the protocol says."""
+        if len(given) < 2:
+            return {n: getattr(self._shards[n], method)(*own) for n, own in given.items()}
+        waiting = {
+            number: _threads().submit(
+                copy_context().run, getattr(self._shards[number], method), *given[number]
+            )
+            for number in sorted(given)
+        }
+        try:
+            return {number: one.result() for number, one in waiting.items()}
+        except BaseException:
+            for one in waiting.values():
+                one.cancel()
+            raise
+
+
+_pool: ThreadPoolExecutor | None = None
+_owner = 0
+
+
+def _threads() -> ThreadPoolExecutor:
+    """One pool for all collections of a process: more threads than cores gain nothing."""
+    global _pool, _owner
+    if _pool is None or _owner != os.getpid():  # a fork has none of its parent's threads
+        _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shard")
+        _owner = os.getpid()
+    return _pool

@@ -1,0 +1,46 @@
+"""A collection as it is read, whoever asks its shards: searched, and listed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from retrieval.index.listing import Listing
+from retrieval.index.reading.contents import Contents
+from retrieval.index.reading.searched import Searched
+from retrieval.index.searching import Searching
+from retrieval.sharded.asking import Shards
+from retrieval.sharded.listed_shards import ListedShards
+from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.searched_shards import SearchedShards
+
+
+class Collection(Searching, Listing):
+    """A collection in shards that is read: it answers as one index of all its documents does.
+
+    Attributes:
+        url: where it is.
+    """
+
+    url: str
+
+    @abstractmethod
+    def _shards(self) -> AbstractContextManager[tuple[Manifest, Shards]]:
+        """The generation that is shown and its shards, kept open until the block is left."""
+
+    @contextmanager
+    def _searched(self) -> Iterator[Searched]:
+        with self._shards() as (manifest, shards):
+            yield SearchedShards(
+                shards,
+                settings=manifest.settings,
+                lexical=manifest.lexical,
+                passages=sum(manifest.shards[number].passages for number in shards.numbers),
+                generation=manifest.generation,
+            )
+
+    @contextmanager
+    def _contents(self) -> Iterator[Contents]:
+        with self._shards() as (_, shards):
+            yield ListedShards(shards)

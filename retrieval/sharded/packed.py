@@ -1,0 +1,157 @@
+"""What shards propose, as it travels: packed arrays, in the place of an object for each candidate.
+
+A row is a candidate: its passage's id within the shard u32, what its role adds f64, each
+retriever's score f32, and a bit for each retriever that found it. Before the rows stands, for each
+query, how many there are, how many passages could have been found, and `Proposal.rest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.index.reading.runs import Proposal, Run
+
+SHARD_BITS = 40
+"""An id of a passage of a collection is its id in its shard, and above these bits the shard's."""
+
+Packed: TypeAlias = tuple[bytes, bytes]
+"""The heads of all queries, and the rows of one query after those of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What several shards propose for a query.
+
+    Attributes:
+        all: of all shards, by ids of the collection.
+        shards: the numbers of the shards, i64 [s].
+        rest: `Proposal.rest` of each, f32 [s, r].
+    """
+
+    all: Proposal
+    shards: NDArray[np.int64]
+    rest: NDArray[np.float32]
+
+    def deeper(self, depth: int) -> list[int]:
+        """The shards that may hold more of what is among the `depth` best of a retriever.
+
+        All others have told all of theirs: what they held back is worse than so many that are
+        known. Equal scores count as more, since ids decide between them.
+        """
+        asked = np.zeros(len(self.shards), np.bool_)
+        for row, found in enumerate(self.all.found):
+            scores = self.all.scores[row, found]
+            least = -np.inf
+            if len(scores) >= depth:
+                least = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+            asked |= (self.rest[:, row] > -np.inf) & (self.rest[:, row] >= least)
+        found_deeper: list[int] = self.shards[asked].tolist()
+        return found_deeper
+
+    def but(self, proposals: Mapping[int, Proposal]) -> Proposal:
+        """All, with other proposals in the place of what these shards had made."""
+        old = self.all.at(~np.isin(self.all.ids >> SHARD_BITS, list(proposals)))
+        parts = [old, *proposals.values()]
+        ids = np.concatenate([part.ids for part in parts])
+        return Proposal(
+            ids,
+            np.concatenate([part.scores for part in parts], axis=1),
+            np.concatenate([part.found for part in parts], axis=1),
+            np.concatenate([part.standing for part in parts]),
+            self.all.total,
+            self.all.rest,
+        ).at(np.argsort(ids))
+
+
+def pack(proposals: Sequence[Proposal]) -> Packed:
+    """One shard's proposals, one for each query."""
+    count = len(proposals[0].scores) if proposals else 0
+    heads = np.empty(len(proposals), _head(count))
+    for head, proposal in zip(heads, proposals, strict=True):
+        head["count"], head["total"] = len(proposal.ids), proposal.total
+        head["rest"] = proposal.rest
+    rows = []
+    bits = 1 << np.arange(count)
+    for proposal in proposals:
+        row = np.empty(len(proposal.ids), _row(count))
+        row["id"], row["standing"] = proposal.ids, proposal.standing
+        row["scores"], row["found"] = proposal.scores.T, bits @ proposal.found
+        rows.append(row.tobytes())
+    return heads.tobytes(), b"".join(rows)
+
+
+def pack_runs(runs: Sequence[Run], first: int) -> Packed:
+    """One shard's runs by one retriever, the `first` best of each, one for each query."""
+    proposals = []
+    for run in runs:
+        best = run.first(first)
+        order = np.argsort(best.ids)
+        proposals.append(
+            Proposal(
+                best.ids[order],
+                best.scores[order][None].astype(np.float32, copy=False),
+                np.ones((1, len(best)), np.bool_),
+                np.zeros(len(best)),
+                0,
+                np.array([run.rest(first)], np.float32),
+            )
+        )
+    return pack(proposals)
+
+
+def unpack(answers: Mapping[int, Packed], queries: int, retrievers: int) -> list[Proposed]:
+    """What these shards propose for each query.
+
+    Args:
+        answers: of each shard by its number; the numbers ascend.
+        queries: how many they were asked.
+        retrievers: how many took part, at most 8.
+    """
+    shards = np.array(list(answers), np.int64)
+    heads = np.frombuffer(b"".join(head for head, _ in answers.values()), _head(retrievers))
+    heads = heads.reshape(len(shards), queries)
+    rows = np.frombuffer(b"".join(row for _, row in answers.values()), _row(retrievers))
+    of_shard = np.repeat(np.repeat(shards, queries), heads["count"].ravel())
+    if queries > 1:
+        of_query = np.repeat(np.tile(np.arange(queries), len(shards)), heads["count"].ravel())
+        order = np.argsort(of_query, kind="stable")
+        rows, of_shard = rows[order], of_shard[order]
+    ends = np.cumsum(heads["count"].sum(axis=0, dtype=np.int64))
+    bits = 1 << np.arange(retrievers)[:, None]
+    none_left = np.full(retrievers, -np.inf, np.float32)
+    made = []
+    for place, (first, last) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        some, head = rows[first:last], heads[:, place]
+        proposal = Proposal(
+            some["id"] + (of_shard[first:last] << SHARD_BITS),
+            np.ascontiguousarray(some["scores"].T),
+            (some["found"] & bits) > 0,
+            some["standing"].copy(),
+            int(head["total"].sum()),
+            none_left,
+        )
+        made.append(Proposed(proposal, shards, head["rest"]))
+    return made
+
+
+def fair_share(depth: int, shards: int) -> int:
+    """How many of a retriever's `depth` best to ask each of so many shards for at first.
+
+    Documents are shared out by chance: few shards hold more than that many of them.
+    """
+    mean = depth / shards
+    return min(depth, int(np.ceil(mean + 3 * np.sqrt(mean))) + 3)
+
+
+def _head(retrievers: int) -> np.dtype[np.void]:
+    return np.dtype([("count", "<u4"), ("total", "<i8"), ("rest", "<f4", (retrievers,))])
+
+
+def _row(retrievers: int) -> np.dtype[np.void]:
+    scores = ("scores", "<f4", (retrievers,))
+    return np.dtype([("id", "<u4"), ("standing", "<f8"), scores, ("found", "u1")])

@@ -1,0 +1,68 @@
+"""What a collection in shards holds, as its manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retrieval.sharded.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ShardedStatus:
+    """What a collection holds, at one generation.
+
+    Attributes:
+        url: where it is.
+        generation: its number.
+        shards: how many there are, those that hold nothing included.
+        documents: how many documents it holds.
+        passages: how many passages can be found.
+        bytes: of the files of all shards.
+        documents_by_shard: the same of each.
+        encoder: the encoder's name.
+        encoder_source: what the encoder is loaded from; None for the embedded model.
+        fingerprint: the encoder's fingerprint.
+        dense_dim: D of the dense vectors, or None.
+        token_dim: d of the token vectors, or None.
+        passage_tokens: the longest passage, in tokens.
+        codec: whether token vectors are compressed, by a codec that all shards share.
+        made: when the generation was made, seconds since 1970.
+    """
+
+    url: str
+    generation: int
+    shards: int
+    documents: int
+    passages: int
+    bytes: int
+    documents_by_shard: tuple[int, ...]
+    encoder: str
+    encoder_source: str | None
+    fingerprint: str
+    dense_dim: int | None
+    token_dim: int | None
+    passage_tokens: int
+    codec: bool
+    made: float
+
+
+def status_of(url: str, manifest: Manifest) -> ShardedStatus:
+    """What a manifest says of a collection."""
+    settings = manifest.settings
+    return ShardedStatus(
+        url=url,
+        generation=manifest.generation,
+        shards=len(manifest.shards),
+        documents=manifest.documents,
+        passages=manifest.passages,
+        bytes=sum(shard.bytes for shard in manifest.shards),
+        documents_by_shard=tuple(shard.documents for shard in manifest.shards),
+        encoder=settings.encoder_name,
+        encoder_source=settings.encoder_source,
+        fingerprint=settings.fingerprint,
+        dense_dim=settings.dense_dim,
+        token_dim=settings.token_dim,
+        passage_tokens=settings.passage_tokens,
+        codec=manifest.codec is not None,
+        made=manifest.made,
+    )
