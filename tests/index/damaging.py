@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from retrieval import LateOptions
 from retrieval.errors import IndexCorrupted, IndexFormatError, IndexNotFound
 from retrieval.index import Index
 from retrieval.types import RETRIEVERS, Document
@@ -15,9 +16,9 @@ from .fake_encoder import FakeEncoder
 QUERIES = ["word3 common", "word17", "title4 common"]
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, late: LateOptions | None = None) -> None:
     """An index with several segments, dead passages, metadata and a file larger than a page."""
-    with Index.create(folder, encoder=FakeEncoder(), passage_tokens=20) as index:
+    with Index.create(folder, encoder=FakeEncoder(), passage_tokens=20, late=late) as index:
         for batch in range(3):
             index.add(
                 Document(

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from retrieval import LateOptions
 from retrieval.errors import RetrievalError
 from retrieval.types import Document
 
 from ..index import damaging
+from .operations import LISTED, lists_of_few
 from .stages import Stage, Tally
 
 LIMIT = 60  # seconds; more is a hang
@@ -118,21 +120,33 @@ def judged(copy: Path, expected: dict[str, Any]) -> tuple[str, str | None]:
     return "found by verify", None if lines else "another ranking, and verify finds nothing"
 
 
+def _exact(folder: Path) -> None:
+    damaging.make(folder)
+
+
+def _in_lists(folder: Path) -> None:
+    with lists_of_few():
+        damaging.make(folder, LateOptions(exact_passages=LISTED, list_passages=LISTED))
+
+
 def _run(damages: tuple[Damage, ...], numbers: range, tally: Tally, scratch: Path) -> None:
-    good = scratch / "good"
-    damaging.make(good)
-    expected = damaging.observe(good)
-    names = [file.relative_to(good) for file in files(good)]
+    """Each file of an index that compares all vectors, and of one with inverted lists, in turn."""
+    expected, names = {}, []
+    for make in (_exact, _in_lists):
+        good = scratch / make.__name__
+        make(good)
+        expected[good] = damaging.observe(good)
+        names += [(good, file.relative_to(good)) for file in files(good)]
     for number in numbers:
         chance = random.Random(number)
-        name = names[number % len(names)]
+        good, name = names[number % len(names)]
         damage = damages[number // len(names) % len(damages)]
         copy = shutil.copytree(good, scratch / "copy")
         damage(copy / name, chance)
-        outcome, trouble = judged(copy, expected)
+        outcome, trouble = judged(copy, expected[good])
         shutil.rmtree(copy)
         if trouble:
-            tally.fault(number, f"{damage.__name__} {name}: {trouble[:300]}")
+            tally.fault(number, f"{damage.__name__} {good.name}/{name}: {trouble[:300]}")
         else:
             tally.note(outcome)
 

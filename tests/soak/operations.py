@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 from retrieval import LateOptions
 from retrieval.index import Index
+from retrieval.indexes.dense import lists
 from retrieval.sync import sync
 from retrieval.types import RETRIEVERS, Document
 
@@ -21,6 +24,8 @@ BEFORE = {f"d{n}": f"own{n} shared word{n % 5}" for n in range(18)}
 ADDED = {"d3": "own3 was changed shared", "new1": "ownnew1 shared", "new2": "ownnew2"}
 MANY = {f"m{n}": f"own{n}m shared word{n % 7}" for n in range(40)}
 GONE = ("d1", "d2", "nobody")
+LISTED = 12
+"""Vectors in inverted lists, where a trial needs some: as many as remain after any operation."""
 EARLY = LateOptions(exact_passages=20, list_passages=50)
 
 
@@ -35,6 +40,22 @@ def in_segments(folder: Path) -> None:
         for first in (0, 9):
             ids = list(BEFORE)[first : first + 9]
             index.add(documents({id: BEFORE[id] for id in ids}))
+
+
+def in_lists(folder: Path) -> None:
+    """Make one whose vectors, of passages and of tokens, are in inverted lists, with dead ones."""
+    late = LateOptions(exact_passages=LISTED, list_passages=LISTED)
+    left_out = dict(list(MANY.items())[:6])
+    with lists_of_few(), Index.create(folder, encoder=FakeEncoder(), late=late) as index:
+        index.add(documents(BEFORE | left_out))
+        index.delete(left_out)
+
+
+@contextmanager
+def lists_of_few() -> Iterator[None]:
+    """Dense vectors get inverted lists, however few a trial can write."""
+    with patch.object(lists, "FEWEST", LISTED):
+        yield
 
 
 def of_older_format(folder: Path) -> None:
@@ -84,7 +105,7 @@ def _compact(folder: Path) -> None:
 
 
 def _promote(folder: Path) -> None:
-    with _open(folder) as index:
+    with lists_of_few(), _open(folder) as index:
         index.add(documents(MANY))
 
 
@@ -123,6 +144,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete": Operation(_delete, _LEFT),
     "compact": Operation(_compact),
     "promote": Operation(_promote, BEFORE | MANY),
+    "search lists": Operation(_search, prepare=in_lists),
+    "add to lists": Operation(_add, BEFORE | ADDED, prepare=in_lists),
+    "delete from lists": Operation(_delete, _LEFT, prepare=in_lists),
+    "compact lists": Operation(_compact, prepare=in_lists),
     "raise": Operation(lambda folder: _open(folder).close(), prepare=of_older_format),
     "sync": Operation(_sync, _LEFT | ADDED, prepare=of_files, whole=False),
 }

@@ -19,7 +19,7 @@ from retrieval.index import Index
 from ..index.fake_encoder import FakeEncoder
 from ..index.killed_writer import operation, perform
 from .interposing import Interposed
-from .operations import EARLY
+from .operations import EARLY, lists_of_few
 
 
 def main() -> None:
@@ -28,7 +28,10 @@ def main() -> None:
     interposed.watch(folder)
     interposed.trace(trace)
     rng = random.Random(seed)
-    with Index.create(folder / "index", encoder=FakeEncoder(), late=EARLY) as index:
+    with (
+        lists_of_few(),
+        Index.create(folder / "index", encoder=FakeEncoder(), late=EARLY) as index,
+    ):
         interposed.note("done")
         for _ in range(int(count)):
             work = operation(rng)
