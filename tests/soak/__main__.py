@@ -21,7 +21,7 @@ from typing import Any
 from retrieval.eval.machine import machine, versions
 from retrieval.files.whole import write_whole
 
-from . import damage, failing_calls, inputs, power_loss, readers, sequences
+from . import clocks, damage, extremes, failing_calls, inputs, power_loss, readers, sequences
 from .stages import Stage, Tally
 
 STAGES: tuple[Stage, ...] = (
@@ -31,6 +31,8 @@ STAGES: tuple[Stage, ...] = (
     damage.FLIPS,
     damage.REPLACES,
     inputs.STAGE,
+    clocks.STAGE,
+    extremes.STAGE,
     readers.STAGE,
     sequences.STAGE,
 )

@@ -86,23 +86,28 @@ def failing(scratch: Path) -> Iterator[Failing | None]:
 
 def trials(
     processes: Failing, goods: Mapping[str, Path], scratch: Path, errors: Sequence[str]
-) -> list[tuple[str, str, int, bool]]:
-    """Every operation, error and call, and whether those after it fail too, in random order."""
-    made = []
+) -> list[tuple[str, str, bool, int]]:
+    """Every operation, error and call, and whether those after it fail too.
+
+    In random order, but so that each call has failed once before any fails in another way.
+    """
+    calls = []
     for operation, good in goods.items():
         copy = shutil.copytree(good, scratch / "counted")
         outcome = processes.run(operation, copy, 0, 0, False)
         shutil.rmtree(copy)
         assert not outcome["raised"], (operation, outcome)
         assert outcome["calls"] > 10, (operation, outcome)
-        made += [
-            (operation, error, at, on)
-            for error in errors
-            for on in ((False, True) if error in LASTING else (False,))
-            for at in range(1, outcome["calls"] + 1)
-        ]
-    random.Random(7).shuffle(made)
-    return made
+        calls += [(operation, at) for at in range(1, outcome["calls"] + 1)]
+    random.Random(7).shuffle(calls)
+    ways = [
+        (error, on) for error in errors for on in ((False, True) if error in LASTING else (False,))
+    ]
+    return [
+        (operation, *ways[(place + turn) % len(ways)], at)
+        for turn in range(len(ways))
+        for place, (operation, at) in enumerate(calls)
+    ]
 
 
 def judged(operation: str, folder: Path, error: str, outcome: dict[str, Any]) -> str | None:
@@ -150,7 +155,7 @@ def _run(errors: Sequence[str], numbers: range, tally: Tally, scratch: Path) -> 
             raise SystemExit("this stage needs Linux and a C compiler")
         every = trials(processes, goods, scratch, errors)
         for number in numbers:
-            operation, error, at, on = every[number % len(every)]
+            operation, error, on, at = every[number % len(every)]
             folder = shutil.copytree(goods[operation], scratch / "tried")
             outcome = processes.run(operation, folder, at, ERRORS[error], on)
             trouble = judged(operation, folder, error, outcome)
@@ -169,7 +174,7 @@ def _run(errors: Sequence[str], numbers: range, tally: Tally, scratch: Path) -> 
 CALLS = Stage(
     "calls",
     "the n-th call on a file of the index fails, or it and all after it",
-    target=30_000,
+    target=62_500,
     batch=100,
     run=partial(_run, [error for error in ERRORS if error != "killed"]),
 )
@@ -177,7 +182,7 @@ CALLS = Stage(
 KILLS = Stage(
     "kills",
     "the process is killed before its n-th call on a file of the index",
-    target=4_000,
+    target=6_250,
     batch=100,
     run=partial(_run, ["killed"]),
 )

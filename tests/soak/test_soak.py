@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import damage, failing_calls, inputs, power_loss, readers, sequences
+from . import clocks, damage, extremes, failing_calls, inputs, power_loss, readers, sequences
 from .disk_model import Disk, Record
 from .interposing import build
 from .stages import Stage, Tally
@@ -17,6 +17,8 @@ FEW = {
     damage.FLIPS: 40,
     damage.REPLACES: 40,
     inputs.STAGE: 200,
+    clocks.STAGE: 4,
+    extremes.STAGE: 1,
     readers.STAGE: 1,
     sequences.STAGE: 2,
 }
