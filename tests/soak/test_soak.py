@@ -77,3 +77,11 @@ def test_the_model_of_a_disk_loses_what_is_not_forced(
         left = [it for it in records if it.what != "sync" or not it.parts[0].endswith(forgotten)]
         assert len(left) < len(records)
         assert _faults(root, left, tmp_path / forgotten) != []
+
+
+def test_memory_that_grows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_first", [(1_000, 5)])
+    for memory, descriptors, faults in ((1_050, 5, 0), (1_200, 5, 1), (1_000, 6, 1)):
+        tally = Tally()
+        readers._judge_growth(40, memory, descriptors, tally)
+        assert len(tally.faults) == faults
