@@ -9,18 +9,55 @@ from typing import Any
 
 from retrieval.documents import LeftOut
 from retrieval.documents.walk import LeftOutType
-from retrieval.errors import IndexNotFound, InputError
+from retrieval.errors import InputError, RetrievalError
+from retrieval.index import encoder as encoders
+from retrieval.index.encoder import EncoderSlot
 from retrieval.indexes import LATE_MEMORY
 from retrieval.service.opening import PASSAGE_TOKENS
-from retrieval.sharded import BuildReport, Changes, ShardedIndex, ShardedStatus
-from retrieval.sharded.generations import found_newest
-from retrieval.sharded.sources import FileDocuments, check_paths
+from retrieval.sharded import BuildReport, Changes, ShardedStatus
+from retrieval.sharded.building import MOST_SHARDS, build
+from retrieval.sharded.executors import executor_for
+from retrieval.sharded.generations import found_newest, newest
+from retrieval.sharded.making import make_collection
+from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.place import Place
+from retrieval.sharded.sources.estimate import passages_in
+from retrieval.sharded.sources.files import FileDocuments
+from retrieval.sharded.sources.remote import NO_FILES, RemoteFiles, files_at
 from retrieval.sharded.status import status_of
-from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.storage import ObjectStorage, is_url
 from retrieval.sync.settings import Given, settings_of
-from retrieval.types import LateOptions
+from retrieval.types import Encoder, LateOptions
 
-__all__ = ["Update", "check_paths", "open_or_create", "status", "update"]
+__all__ = ["MadeWith", "Update", "status", "update"]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """What is said when a collection is made, and stays; None is what there is, or the usual.
+
+    Attributes:
+        shards: how many there are.
+        shard_passages: about how many passages a shard is to have, in the place of that.
+        encoder: folder or Hub id.
+        passage_tokens: longest passage.
+        late: fields of LateOptions by name.
+        small: whether it is made with `LateOptions.small()`.
+        long_context: whether passages are read with their neighbours.
+    """
+
+    shards: int | None = None
+    shard_passages: int | None = None
+    encoder: str | None = None
+    passage_tokens: int | None = None
+    late: Mapping[str, int | None] | None = None
+    small: bool = False
+    long_context: bool | None = None
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The fields of LateOptions that were given."""
+        return {name: value for name, value in (self.late or {}).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,95 +75,141 @@ def status(url: str) -> ShardedStatus:
     return status_of(url.rstrip("/"), found_newest(ObjectStorage(url)))
 
 
-def open_or_create(
-    url: str,
-    *,
-    shards: int | None = None,
-    encoder: str | None = None,
-    passage_tokens: int | None = None,
-    late: Mapping[str, int | None] | None = None,
-    small: bool = False,
-    long_context: bool | None = None,
-    memory: int = LATE_MEMORY,
-) -> ShardedIndex:
-    """Open the collection at a URL, or make it.
-
-    Args:
-        url: its place.
-        shards: of a new one; None is what there are.
-        encoder: folder or Hub id; None is what it was built with, or the embedded model.
-        passage_tokens: longest passage of a new one.
-        late: fields of LateOptions by name, of a new one.
-        small: whether a new one is made with `LateOptions.small()`.
-        long_context: whether passages of a new one are read with their neighbours.
-        memory: bytes that compressing token vectors may take, in each process that writes.
-
-    Raises:
-        InputError: the collection was made with something else, or a new one lacks `shards`.
-        EncoderMismatch: it was built by another encoder.
-    """
-    given: Any = {name: value for name, value in (late or {}).items() if value is not None}
-    try:
-        opened = ShardedIndex.open(url, encoder=encoder, memory=memory)
-    except IndexNotFound:
-        if shards is None:
-            raise InputError(
-                f"there is no collection at {url} yet; say with --shards how many shards it is to "
-                "have"
-            ) from None
-        return ShardedIndex.create(
-            url,
-            shards=shards,
-            encoder=encoder,
-            passage_tokens=PASSAGE_TOKENS if passage_tokens is None else passage_tokens,
-            late=replace(LateOptions.small() if small else LateOptions(), **given),
-            long_context=bool(long_context),
-            memory=memory,
-        )
-    made = opened.status()
-    fixed = {**given, "passage_tokens": passage_tokens, "long_context": long_context}
-    fixed["small"] = small or None
-    changed = [name for name, value in fixed.items() if value is not None]
-    if shards not in (None, made.shards):
-        opened.close()
-        raise InputError(
-            f"the collection at {url} has {made.shards} shards, not {shards}; leave --shards out, "
-            "or make a new collection"
-        )
-    if changed:
-        opened.close()
-        raise InputError(
-            f"{changed[0]} is set when a collection is made, and there is one at {url}; leave it "
-            "out, or make a new collection"
-        )
-    return opened
-
-
 def update(
-    index: ShardedIndex,
-    paths: Sequence[Path],
+    url: str,
+    sources: Sequence[str],
     given: Given | None = None,
+    made_with: MadeWith | None = None,
     *,
     workers: int = 1,
+    ray: str | None = None,
+    memory: int = LATE_MEMORY,
     progress: Callable[[int, int], object] | None = None,
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> Update:
-    """Make a collection hold what files and folders hold, and nothing else, in one commit.
+    """Make a collection hold what sources hold, and nothing else, in one commit.
+
+    No shard is brought here but by tasks that this machine runs itself.
 
     Args:
-        index: the collection; ids of files are relative to the current folder.
-        paths: files and folders.
+        url: of the collection, which is made if there is none.
+        sources: files and folders, whose ids are relative to the current folder and which are
+            read here; URLs, which are read by whoever builds.
         given: which files are taken, and how they are read.
-        workers: how many processes write shards.
+        made_with: what a new collection is made with.
+        workers: how many processes of this machine build.
+        ray: the address of a Ray cluster that builds, or `local`; None for none.
+        memory: bytes that compressing token vectors may take, in each process that writes.
         progress: called with how many shards are written, and how many are to be.
         on_left_out: told of everything that is not read.
 
     Raises:
-        InputError: a path does not exist, or an option cannot be used.
+        InputError: a source does not exist, or an option cannot be used.
+        EncoderMismatch: the collection was built by another encoder.
         IndexLocked: another build was faster.
     """
+    made_with = made_with or MadeWith()
     settings = (given or Given()).over(settings_of(lambda _: None))
+    if not sources:
+        raise InputError("no path was given; name the files, folders or URLs to read")
+    paths = [Path(one) for one in sources if not is_url(one)]
     files = FileDocuments(paths, Path.cwd(), settings, on_left_out=on_left_out)
-    changes = Changes(files, mirror=True, unreadable=files.unreadable)
-    report = index.change(changes, workers=workers, progress=progress)
-    return Update(report, files.left_out, files.problems)
+    found = [one for place in sources if is_url(place) for one in files_at(place)]
+    remote = RemoteFiles(tuple(found), settings.read, settings.max_bytes) if found else NO_FILES
+    place = Place(url.rstrip("/"), {}, None)
+    with executor_for(workers, ray) as executor:
+        base, encoder = _found_or_made(place, files, remote, made_with)
+        changes = Changes(files, remote, mirror=True, unreadable=files.unreadable)
+        _, report = build(
+            place,
+            base,
+            changes,
+            encoder=_loaded(encoder) if executor.here else None,
+            executor=executor,
+            memory=memory,
+            progress=progress,
+        )
+    return Update(report, files.left_out, [*files.problems, *report.problems])
+
+
+def _found_or_made(
+    place: Place, files: FileDocuments, remote: RemoteFiles, made_with: MadeWith
+) -> tuple[Manifest, EncoderSlot]:
+    """The newest manifest, of a new collection if there is none, and the encoder.
+
+    Raises:
+        InputError: the collection was made with something else, or nothing says how many shards a
+            new one has.
+        EncoderMismatch: it was built by another encoder.
+    """
+    base = newest(place.storage())
+    if base is not None:
+        _check_unchanged(place.url, base, made_with)
+        return base, EncoderSlot(place.url, base.settings, made_with.encoder)
+    options = LateOptions.small() if made_with.small else LateOptions()
+    given: Any = made_with.options
+    tokens = made_with.passage_tokens
+    tokens = PASSAGE_TOKENS if tokens is None else tokens
+    encoder: Encoder | str | None = made_with.encoder
+    shards = made_with.shards
+    if made_with.shard_passages is not None:
+        encoder = encoders.load(made_with.encoder)
+        passages = _passages(files, remote, encoder, tokens)
+        shards = min(MOST_SHARDS, max(1, -(-passages // made_with.shard_passages)))
+    if shards is None:
+        raise InputError(
+            f"there is no collection at {place.url} yet; say with --shards how many shards it is "
+            "to have, or with --shard-passages how large they are to be"
+        )
+    base, loaded = make_collection(
+        place,
+        shards=shards,
+        encoder=made_with.encoder,
+        passage_tokens=tokens,
+        late=replace(options, **given),
+        long_context=bool(made_with.long_context),
+    )
+    return base, EncoderSlot(place.url, base.settings, loaded)
+
+
+def _check_unchanged(url: str, base: Manifest, made_with: MadeWith) -> None:
+    """InputError if something is said that is set when a collection is made."""
+    shards = made_with.shards
+    if shards not in (None, len(base.shards)):
+        raise InputError(
+            f"the collection at {url} has {len(base.shards)} shards, not {shards}; leave --shards "
+            "out, or make a new collection"
+        )
+    fixed = {
+        **made_with.options,
+        "passage_tokens": made_with.passage_tokens,
+        "long_context": made_with.long_context,
+        "small": made_with.small or None,
+        "shard_passages": made_with.shard_passages,
+    }
+    changed = [name for name, value in fixed.items() if value is not None]
+    if changed:
+        raise InputError(
+            f"{changed[0]} is set when a collection is made, and there is one at {url}; leave it "
+            "out, or make a new collection"
+        )
+
+
+def _passages(
+    files: FileDocuments, remote: RemoteFiles, encoder: Encoder, passage_tokens: int
+) -> int:
+    """About how many passages the sources hold."""
+    here, there = list(files.files()), remote.files
+    spans = encoder.token_spans
+    of_paths = passages_in(here, lambda file: file.size, files.documents_of, spans, passage_tokens)
+    of_urls = passages_in(there, lambda file: file.size, remote.documents_of, spans, passage_tokens)
+    files.problems.clear()  # which come again as they are read
+    return of_paths + of_urls
+
+
+def _loaded(slot: EncoderSlot) -> Encoder | None:
+    """The encoder, once for all shards; None if it is not to be had, and may not be needed."""
+    try:
+        return slot.get()
+    except RetrievalError:
+        return None

@@ -1,36 +1,42 @@
 """The next generation of a collection: what is new shared out, each shard written, one commit.
 
-Shards are written one after another, or each in a process of its own. What a shard's writer has
-sent is not lost when the build ends before its commit: the same build, run again, goes on from it.
+Both are done in tasks, which this process runs, or others of this machine, or those of a cluster.
+What a task has sent is not lost when the build ends before its commit: the same build, run again,
+goes on from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
-from retrieval.errors import InputError, StorageError
+from retrieval.errors import IndexLocked, InputError, StorageError
 from retrieval.index.encoder import OBJECT
 from retrieval.indexes import LATE_MEMORY
-from retrieval.sharded.generations import commit
+from retrieval.sharded.executors import Executor, InProcess
+from retrieval.sharded.generations import commit, newest
+from retrieval.sharded.local import building_folder
 from retrieval.sharded.manifest import Manifest, ShardRecord
 from retrieval.sharded.partition import shard_of
-from retrieval.sharded.spool import Incoming, Spool
-from retrieval.sharded.writing import NO_PASSAGES, Place, ShardResult, ShardTask, write_shard
+from retrieval.sharded.place import Place
+from retrieval.sharded.sources.remote import NO_FILES, RemoteFiles, read_part
+from retrieval.sharded.spool import Incoming, Spooled, merged, spool
+from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.working_folder import working_folder
+from retrieval.sharded.writing import NO_PASSAGES, ShardResult, ShardTask, write_shard
 from retrieval.types import Encoder
 
 BUILDING = "building"
-"""The folder of what unfinished builds have sent."""
+"""The folder of what unfinished builds have sent, by the generation that they are to make."""
+
+DONE = "/done/"
+"""Part of the names of those objects there that say what became of a shard."""
 
 EMPTY = ShardRecord(None, 0, 0, 0, 0, NO_PASSAGES)
 """A shard that nothing was written to."""
@@ -44,6 +50,7 @@ class Changes:
 
     Attributes:
         documents: that are added, or replace those with their ids.
+        remote: files of a storage, which are read by whoever builds; their documents as well.
         mirror: whether every other document leaves.
         unreadable: asked once the documents are read: ids of files and folders whose documents stay
             all the same.
@@ -52,6 +59,7 @@ class Changes:
     """
 
     documents: Iterable[Incoming] = ()
+    remote: RemoteFiles = NO_FILES
     mirror: bool = False
     unreadable: Callable[[], Sequence[str]] = tuple
     delete: Sequence[str] = ()
@@ -71,6 +79,7 @@ class BuildReport:
         sent: bytes that were sent to the storage.
         shards: how many shards were written.
         seconds: how long it took.
+        problems: a line for each file or document that was left out by a task.
     """
 
     generation: int
@@ -81,6 +90,7 @@ class BuildReport:
     sent: int
     shards: int
     seconds: float
+    problems: tuple[str, ...] = ()
 
 
 def build(
@@ -89,7 +99,7 @@ def build(
     changes: Changes,
     *,
     encoder: Encoder | None = None,
-    workers: int = 1,
+    executor: Executor | None = None,
     memory: int = LATE_MEMORY,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Manifest, BuildReport]:
@@ -99,8 +109,8 @@ def build(
         place: of the collection.
         base: its newest manifest, or one without shards' contents, of generation 0.
         changes: what is new.
-        encoder: of the collection; None loads what its settings name.
-        workers: how many processes write shards; 1 is this one.
+        encoder: of the collection, for tasks of this process; None loads what its settings name.
+        executor: who runs the tasks; None is this process.
         memory: bytes that compressing token vectors may take, in each process.
         progress: called with how many shards are written, and how many are to be.
 
@@ -109,22 +119,26 @@ def build(
         IndexLocked: another build was faster.
         StorageError: the storage fails, or the disk is full.
     """
-    if workers < 1:
-        raise InputError(f"workers={workers} write nothing; give a number from 1 on")
-    if workers > 1 and base.settings.encoder_source == OBJECT:
+    executor = executor or InProcess()
+    if not executor.here and base.settings.encoder_source == OBJECT:
         raise InputError(
             f"encoder {base.settings.encoder_name!r} is an object, which other processes cannot "
             "load; write with workers=1"
         )
     started = time.monotonic()
-    work = Path(tempfile.mkdtemp(prefix="retrieval-build-"))
-    try:
-        spool = Spool(work, len(base.shards), changes.documents)
-        tasks = list(_tasks(place, base, changes, spool, work, memory))
-        results = dict(_done(tasks, encoder, workers, progress))
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    if place.cache is not None:  # tasks may run in other folders
+        place = replace(place, cache=place.cache.absolute())
     storage = place.storage()
+    with (
+        _unless_outrun(storage, base),
+        working_folder(building_folder(place.cache)) as work,
+    ):
+        own = Place(work.as_uri(), {}, place.cache)
+        found = _spooled(place, own, base, changes, executor)
+        shared = own if executor.shares_disk else place
+        tasks = list(_tasks(place, shared, base, changes, found, memory))
+        write = partial(write_shard, encoder=encoder) if executor.here else write_shard
+        results = dict(_written(tasks, write, executor, progress))
     manifest = base
     shards = tuple(
         results[number].record if number in results else record
@@ -135,10 +149,12 @@ def build(
         codec = codecs[0] if codecs else base.codec
         following = replace(base, generation=base.generation + 1, shards=shards, codec=codec)
         manifest = commit(storage, following, time.time())
-    storage.delete([task.progress for task in tasks if task.number in results])
+    if tasks:
+        storage.delete([one.name for one in storage.objects(_folder(base))])
     counts: Counter[str] = Counter()
     for result in results.values():
         counts.update(result.counts)
+    lines = [line for number in sorted(results) for line in results[number].problems]
     return manifest, BuildReport(
         generation=manifest.generation,
         added=counts["added"],
@@ -148,7 +164,52 @@ def build(
         sent=sum(result.sent for result in results.values()),
         shards=len(results),
         seconds=time.monotonic() - started,
+        problems=(*found.problems, *lines),
     )
+
+
+@contextmanager
+def _unless_outrun(storage: ObjectStorage, base: Manifest) -> Iterator[None]:
+    """What fails because another build was faster, and cleared up, says so."""
+    try:
+        yield
+    except StorageError as error:
+        try:
+            now = newest(storage)
+        except StorageError:
+            raise error from None
+        if now is None or now.generation <= base.generation:
+            raise
+        raise IndexLocked(
+            f"another build made generation {now.generation} of {storage.url} meanwhile; run it "
+            "again, which begins with what that one made"
+        ) from error
+
+
+def _folder(base: Manifest) -> str:
+    return f"{BUILDING}/{base.generation + 1}"
+
+
+def _spooled(
+    place: Place, own: Place, base: Manifest, changes: Changes, executor: Executor
+) -> Spooled:
+    """All documents, stored where every task finds those of its shard.
+
+    Args:
+        place: of the collection.
+        own: a folder of this machine.
+        base: the newest manifest.
+        changes: what is new.
+        executor: who reads remote files.
+    """
+    count = len(base.shards)
+    where = own if executor.shares_disk else place
+    prefix = f"{_folder(base)}/spool"
+    found = [spool(where.storage(), prefix, count, changes.documents)]
+    records = None if executor.shares_disk else f"{_folder(base)}/read"
+    parts = list(changes.remote.tasks(count, where, prefix, records, place.cache))
+    read = dict(executor.run(read_part, parts))
+    return merged(found + [read[number] for number in range(len(parts))])
 
 
 def _content(shards: Sequence[ShardRecord]) -> list[str | None]:
@@ -156,7 +217,7 @@ def _content(shards: Sequence[ShardRecord]) -> list[str | None]:
 
 
 def _tasks(
-    place: Place, base: Manifest, changes: Changes, spool: Spool, work: Path, memory: int
+    place: Place, shared: Place, base: Manifest, changes: Changes, found: Spooled, memory: int
 ) -> Iterator[ShardTask]:
     """What is to be done, that first which the rest waits for."""
     count = len(base.shards)
@@ -167,11 +228,11 @@ def _tasks(
     changed = {
         number
         for number, shard in enumerate(base.shards)
-        if spool.counts[number] or (shard.files is not None and (every or number in deleted))
+        if number in found.documents or (shard.files is not None and (every or number in deleted))
     }
-    chooser = _chooser(base, spool, changed)
+    chooser = _chooser(base, found, changed)
     unreadable = tuple(changes.unreadable())
-    request = _digest(base, changes, spool)
+    request = _digest(base, changes, found, unreadable)
     for number in sorted(range(count), key=lambda one: (one != chooser, one)):
         yield ShardTask(
             place=place,
@@ -181,35 +242,37 @@ def _tasks(
             codec=base.codec,
             chooses=number == chooser,
             changed=number in changed,
-            spool=spool.file(number),
+            spool=shared,
+            sections=tuple(found.sections.get(number, ())),
             mirror=changes.mirror,
             unreadable=unreadable,
             delete=tuple(deleted.get(number, ())),
             compact=changes.compact,
-            progress=f"{BUILDING}/{base.generation + 1}/{request}/{number}.json",
-            work=work / f"shard-{number:05d}",
+            record=f"{_folder(base)}{DONE}{request}/{number}.json",
             memory=memory,
         )
 
 
-def _chooser(base: Manifest, spool: Spool, changed: Set[int]) -> int | None:
+def _chooser(base: Manifest, found: Spooled, changed: Set[int]) -> int | None:
     """The shard that may train a codec for all: the one of most documents, if there is none yet."""
     if base.codec is not None or base.settings.token_dim is None or not changed:
         return None
-    return max(changed, key=lambda one: (base.shards[one].documents + spool.counts[one], -one))
+    new = found.documents
+    return max(changed, key=lambda one: (base.shards[one].documents + new.get(one, 0), -one))
 
 
-def _digest(base: Manifest, changes: Changes, spool: Spool) -> str:
+def _digest(base: Manifest, changes: Changes, found: Spooled, unreadable: Sequence[str]) -> str:
     """The same for the same build."""
-    told = [base.generation, spool.digest, changes.mirror, changes.compact, list(changes.delete)]
-    settings = [repr(base.settings), len(base.shards)]
-    return hashlib.sha256(json.dumps([*told, *settings]).encode()).hexdigest()[:32]
+    told = [base.generation, found.digest, changes.mirror, changes.compact]
+    named = [list(changes.delete), list(unreadable), repr(base.settings)]
+    shards = [shard.files for shard in base.shards]
+    return hashlib.sha256(json.dumps([*told, *named, shards]).encode()).hexdigest()[:32]
 
 
-def _done(
+def _written(
     tasks: Sequence[ShardTask],
-    encoder: Encoder | None,
-    workers: int,
+    write: Callable[[ShardTask], ShardResult],
+    executor: Executor,
     progress: Callable[[int, int], object] | None,
 ) -> Iterator[tuple[int, ShardResult]]:
     """The results of the tasks, by shard."""
@@ -222,7 +285,7 @@ def _done(
 
     tell()
     if left and left[0].chooses:
-        first = write_shard(left[0], encoder)
+        ((_, first),) = executor.run(write, left[:1])
         yield left[0].number, first
         left, done = left[1:], 1
         if first.codec is not None:  # by which all token vectors are stored from now on
@@ -232,33 +295,9 @@ def _done(
                 if task.changed or task.base is not None
             ]
         tell()
-    for number, result in _written(tuple(left), encoder, workers):
+    running = tuple(left)
+    for number, result in executor.run(write, running):
         done += 1
         left.pop()
-        yield number, result
+        yield running[number].number, result
         tell()
-
-
-def _written(
-    tasks: Sequence[ShardTask], encoder: Encoder | None, workers: int
-) -> Iterator[tuple[int, ShardResult]]:
-    """The results of tasks that do not wait for each other."""
-    if workers == 1 or len(tasks) < 2:
-        for task in tasks:
-            yield task.number, write_shard(task, encoder)
-        return
-    # Of a fork of a process with threads nothing is sure.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
-        waiting = {pool.submit(write_shard, task): task for task in tasks}
-        try:
-            for one in as_completed(waiting):
-                yield waiting[one].number, one.result()
-        except BrokenProcessPool as error:
-            raise StorageError(
-                "a process that wrote a shard was ended; what the others sent is kept, run the "
-                "same again"
-            ) from error
-        finally:
-            for one in waiting:
-                one.cancel()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from retrieval.sharded.blobs import BLOBS, names_of
-from retrieval.sharded.building import BUILDING
+from retrieval.sharded.building import BUILDING, DONE
 from retrieval.sharded.generations import MANIFESTS, found_newest
-from retrieval.sharded.manifest import Manifest, record_from_json
+from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.storage import ObjectStorage, Stored
+from retrieval.sharded.writing import ShardResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def clear(storage: ObjectStorage, grace: float) -> ClearReport:
     for one in storage.objects(BUILDING):
         if one.written < before:
             gone.append(one)
-        else:
+        elif DONE in one.name:
             needed |= _built(storage, one)
     gone += _unneeded(storage, needed, before)
     storage.delete([one.name for one in gone])
@@ -73,7 +74,11 @@ def _needs(storage: ObjectStorage, manifest: Manifest) -> set[str]:
 
 
 def _built(storage: ObjectStorage, one: Stored) -> set[str]:
-    """The objects that an unfinished build has sent, as far as it says."""
+    """The objects of a shard that an unfinished build has written."""
     content = storage.read(one.name)
-    files = None if content is None else record_from_json(content, one.name).files
-    return set() if files is None else names_of(storage, files)
+    result = None if content is None else ShardResult.from_json(content, one.name)
+    needed = set()
+    for part in () if result is None else (result.record, result.codec):
+        if part is not None and part.files is not None:
+            needed |= names_of(storage, part.files)
+    return needed

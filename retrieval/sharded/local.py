@@ -34,8 +34,7 @@ class ShardCache:
             folder: of all caches; None is `retrieval/shards` in the user's folder of caches.
         """
         self._storage = storage
-        place = _digest(storage.url)
-        self.folder = (folder or _users_caches() / "retrieval" / "shards") / place
+        self.folder = _caches(folder) / _digest(storage.url)
 
     def copy(self, files: str) -> Path:
         """The folder with these files, brought here if it is not; nobody writes to it.
@@ -99,9 +98,20 @@ def files_of(folder: Path) -> list[str]:
     return [DATABASE, *(path.relative_to(folder).as_posix() for path in segments)]
 
 
-def _users_caches() -> Path:
+def building_folder(folder: Path | None = None) -> Path:
+    """Where builds keep what they work on: on the disk of the copies, so that files are linked.
+
+    Args:
+        folder: of all caches; None is the one in the user's folder of caches.
+    """
+    return _caches(folder).absolute() / "building"
+
+
+def _caches(folder: Path | None) -> Path:
+    if folder is not None:
+        return folder
     given = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else Path.home() / ".cache"
+    return (Path(given) if given else Path.home() / ".cache") / "retrieval" / "shards"
 
 
 def _digest(text: str) -> str:

@@ -140,7 +140,7 @@ class Manifest:
                     f"{origin} shares documents out by {rule!r}, which this release does not know; "
                     "install a newer release"
                 )
-            shards = tuple(_shard(one) for one in found["shards"])
+            shards = tuple(shard_from_values(one) for one in found["shards"])
             if not shards or len(shards) != found["partition"]["shards"]:
                 raise ValueError(f"it names {len(shards)} shards")
             settings = found["settings"]
@@ -149,20 +149,22 @@ class Manifest:
                 generation=int(found["generation"]),
                 settings=Settings(**{**settings, "late": LateOptions(**settings["late"])}),
                 shards=shards,
-                codec=None if codec is None else _codec(codec),
+                codec=None if codec is None else codec_from_values(codec),
                 made=float(found["made"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IndexCorrupted(f"{origin} is no manifest ({error!r:.120}); {CURE}") from error
 
 
-def _codec(values: Mapping[str, Any]) -> CodecRecord:
+def codec_from_values(values: Mapping[str, Any]) -> CodecRecord:
+    """A codec's record from JSON; raises ValueError, KeyError or TypeError if it is none."""
     if not is_digest(values["files"]):
         raise ValueError(f"{values['files']!r:.80} is no digest")
     return CodecRecord(str(values["key"]), values["files"])
 
 
-def _shard(values: Mapping[str, Any]) -> ShardRecord:
+def shard_from_values(values: Mapping[str, Any]) -> ShardRecord:
+    """A shard's record from JSON; raises ValueError, KeyError or TypeError if it is none."""
     lexical = values["lexical"]
     tokens, holders = (_counts(lexical[name]) for name in ("tokens", "holders"))
     totals = LexicalTotals(int(lexical["passages"]), int(lexical["counted"]), tokens, holders)
@@ -186,22 +188,3 @@ def _counts(values: Mapping[str, Any]) -> dict[str, int]:
 def is_digest(value: object) -> bool:
     """Whether this is a SHA-256 in hexadecimal digits."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-def record_to_json(record: ShardRecord) -> bytes:
-    """A shard's record by itself."""
-    return json.dumps(asdict(record)).encode()
-
-
-def record_from_json(content: bytes, origin: str) -> ShardRecord:
-    """Read what `record_to_json` wrote.
-
-    Raises:
-        IndexCorrupted: it is something else.
-    """
-    try:
-        return _shard(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IndexCorrupted(f"{origin} is no record of a shard ({error!r:.120}); delete it") from (
-            error
-        )

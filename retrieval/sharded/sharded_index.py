@@ -9,23 +9,24 @@ from pathlib import Path
 from types import TracebackType
 
 from retrieval.errors import InputError, RetrievalError, StorageError
-from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.index import PASSAGE_TOKENS
 from retrieval.index.listing import checked_ids
 from retrieval.index.writing.drafts import checked
 from retrieval.indexes import LATE_MEMORY
 from retrieval.sharded.asking import LocalShards, Shards
-from retrieval.sharded.building import EMPTY, MOST_SHARDS, BuildReport, Changes, build
+from retrieval.sharded.building import BuildReport, Changes, build
 from retrieval.sharded.clearing import ClearReport, clear
 from retrieval.sharded.collection import Collection
-from retrieval.sharded.generations import found_newest, newest
+from retrieval.sharded.executors import executor_for
+from retrieval.sharded.generations import found_newest
 from retrieval.sharded.local import ShardCache
+from retrieval.sharded.making import make_collection
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.open_shard import OpenShard, open_shard
+from retrieval.sharded.place import Place
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus, status_of
-from retrieval.sharded.writing import Place
 from retrieval.types import Document, Encoder, LateOptions
 
 GRACE_SECONDS = 7 * 86_400.0
@@ -154,18 +155,15 @@ class ShardedIndex(Collection):
             InputError: `shards` is no number of shards, or as `Index.create`.
             EncoderError: as `Index.create`.
         """
-        if (
-            isinstance(shards, bool)
-            or not isinstance(shards, int)
-            or not 1 <= shards <= MOST_SHARDS
-        ):
-            raise InputError(f"shards={shards!r}; give a whole number from 1 to {MOST_SHARDS}")
         place = Place(url.rstrip("/"), dict(options or {}), cache)
-        if newest(place.storage()) is not None:
-            raise StorageError(f"there is a collection at {url} already; open it")
-        loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
-        empty = Manifest(0, settings, (EMPTY,) * shards)
-        manifest, _ = build(place, empty, Changes())
+        manifest, loaded = make_collection(
+            place,
+            shards=shards,
+            encoder=encoder,
+            passage_tokens=passage_tokens,
+            late=late,
+            long_context=long_context,
+        )
         return cls(place, manifest, loaded, memory)
 
     def __enter__(self) -> ShardedIndex:
@@ -213,18 +211,22 @@ class ShardedIndex(Collection):
         with self._using() as generation:
             return status_of(self.url, generation.manifest)
 
-    def add(self, documents: Iterable[Document], *, workers: int = 1) -> BuildReport:
+    def add(
+        self, documents: Iterable[Document], *, workers: int = 1, ray: str | None = None
+    ) -> BuildReport:
         """Add documents, or replace those with the same ids, in one commit.
 
         Args:
             documents: any iterable; each goes to the shard that its id names.
             workers: how many processes write shards; 1 is this one.
+            ray: the address of a Ray cluster that writes them, or `local`; None for none.
 
         Raises:
             IndexLocked: another build was faster; run it again.
             InputError: a document cannot be stored.
         """
-        return self.change(Changes(map(Incoming, _documents(documents))), workers=workers)
+        changes = Changes(map(Incoming, _documents(documents)))
+        return self.change(changes, workers=workers, ray=ray)
 
     def delete(self, ids: Iterable[str]) -> BuildReport:
         """Delete the documents with these ids; those that are not there do not matter."""
@@ -245,25 +247,35 @@ class ShardedIndex(Collection):
         changes: Changes,
         *,
         workers: int = 1,
+        ray: str | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> BuildReport:
         """Make a generation of the newest and all of these changes, see `build`; then show it.
 
+        Args:
+            changes: what is new.
+            workers: how many processes write shards; 1 is this one.
+            ray: the address of a Ray cluster that writes them, or `local`; None for none.
+            progress: called with how many shards are written, and how many are to be.
+
         Raises:
             IndexLocked: another build made one meanwhile.
+            InputError: the cluster cannot be reached.
+            MissingDependency: Ray is not installed.
         """
         self.refresh()
         with self._using() as generation:
             base = generation.manifest
-        manifest, report = build(
-            self._place,
-            base,
-            changes,
-            encoder=self._loaded() if workers == 1 else None,
-            workers=workers,
-            memory=self._memory,
-            progress=progress,
-        )
+        with executor_for(workers, ray) as executor:
+            manifest, report = build(
+                self._place,
+                base,
+                changes,
+                encoder=self._loaded() if executor.here else None,
+                executor=executor,
+                memory=self._memory,
+                progress=progress,
+            )
         if manifest.generation > base.generation:
             self._move_to(manifest)
         return report

@@ -1,19 +1,25 @@
-"""What is to be written, shared out to the shards: a file on disk for each of them."""
+"""What is to be written, shared out to the shards: pieces in a storage, with a section for each.
+
+A document is a line of JSON. What is read back is data alone, and held against its digest: the
+documents may be those of strangers, and the storage may be one that others write to.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-from retrieval.documents.outline import Outline
-from retrieval.errors import StorageError
+from retrieval.documents.outline import Block, Mark, Outline, Part, Section
+from retrieval.errors import IndexCorrupted
 from retrieval.sharded.partition import shard_of
+from retrieval.sharded.storage import ObjectStorage
 from retrieval.types import Document
+
+PIECE_BYTES = 1 << 25
+"""Documents that are held in memory before they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,65 +30,207 @@ class Incoming:
         document: it.
         outline: its structure; None finds it by the document's metadata.
         reader: what read the file.
+        origin: the file's id. Of documents of one id that come from several files the first stays;
+            of those without a file the last.
     """
 
     document: Document
     outline: Outline | None = None
     reader: str | None = None
+    origin: str | None = None
 
 
-class Spool:
-    """Documents on this machine's disk, each in the file of its shard.
+@dataclass(frozen=True, slots=True)
+class SpoolSection:
+    """Where documents of a shard stand: bytes of an object, with their SHA-256."""
+
+    name: str
+    start: int
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """What a reader of documents stored.
 
     Attributes:
-        counts: how many each shard's file holds.
-        digest: of all of them in their order: the same for the same documents.
+        sections: of each shard, in the order of its documents.
+        documents: how many there are of each shard.
+        digest: the same for the same documents in the same order.
+        problems: a line for everything that went wrong as they were read.
     """
 
-    def __init__(self, folder: Path, shards: int, documents: Iterable[Incoming]) -> None:
-        """Write the files.
+    sections: dict[int, list[SpoolSection]]
+    documents: dict[int, int]
+    digest: str
+    problems: tuple[str, ...] = ()
 
-        Args:
-            folder: of the files; it is there.
-            shards: how many there are.
-            documents: they stream through.
+    def to_json(self) -> bytes:
+        """As it is stored."""
+        return json.dumps(
+            {
+                "sections": [
+                    [shard, one.name, one.start, one.size, one.digest]
+                    for shard, several in self.sections.items()
+                    for one in several
+                ],
+                "documents": list(self.documents.items()),
+                "digest": self.digest,
+                "problems": self.problems,
+            }
+        ).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes, origin: str) -> Spooled:
+        """Read what `to_json` wrote.
 
         Raises:
-            StorageError: the disk is full.
+            IndexCorrupted: it is something else.
         """
-        self._folder = folder
-        self.counts = [0] * shards
-        digest = hashlib.sha256()
-        files: dict[int, BinaryIO] = {}
-        with ExitStack() as stack:
-            for one in documents:
-                number = shard_of(one.document.id, shards)
-                try:
-                    if number not in files:
-                        files[number] = stack.enter_context(self.file(number).open("wb"))
-                    pickle.dump(one, files[number])
-                except OSError as error:
-                    raise StorageError(
-                        f"documents cannot be shared out in {folder} "
-                        f"({error.strerror or error}); free some space, or set TMPDIR"
-                    ) from error
-                self.counts[number] += 1
-                digest.update(f"{one.document.id}\0{one.document.content_hash}\n".encode())
-        self.digest = digest.hexdigest()
-
-    def file(self, number: int) -> Path:
-        """The file of a shard; not there if it gets nothing."""
-        return self._folder / f"shard-{number:05d}.spool"
+        try:
+            found: Any = json.loads(content)
+            sections: dict[int, list[SpoolSection]] = {}
+            for shard, name, start, size, digest in found["sections"]:
+                one = SpoolSection(str(name), int(start), int(size), str(digest))
+                sections.setdefault(int(shard), []).append(one)
+            documents = {int(shard): int(count) for shard, count in found["documents"]}
+            problems = tuple(map(str, found["problems"]))
+            return cls(sections, documents, str(found["digest"]), problems)
+        except (ValueError, KeyError, TypeError) as error:
+            raise IndexCorrupted(
+                f"{origin} is no record of documents ({error!r:.120}); delete it"
+            ) from error
 
 
-def spooled(file: Path) -> Iterator[Incoming]:
-    """The documents of a shard's file, which this program wrote, in a folder of this user alone."""
-    if not file.exists():
-        return
-    with file.open("rb") as opened:
-        while True:
-            try:
-                one: Incoming = pickle.load(opened)
-            except EOFError:
-                return
-            yield one
+def merged(several: Sequence[Spooled]) -> Spooled:
+    """What several readers stored, in their order."""
+    sections: dict[int, list[SpoolSection]] = {}
+    documents: dict[int, int] = {}
+    for one in several:
+        for shard, found in one.sections.items():
+            sections.setdefault(shard, []).extend(found)
+        for shard, count in one.documents.items():
+            documents[shard] = documents.get(shard, 0) + count
+    digest = hashlib.sha256("\n".join(one.digest for one in several).encode()).hexdigest()
+    problems = tuple(line for one in several for line in one.problems)
+    return Spooled(sections, documents, digest, problems)
+
+
+def spool(
+    storage: ObjectStorage, prefix: str, shards: int, documents: Iterable[Incoming]
+) -> Spooled:
+    """Store documents, each in a section of its shard.
+
+    Args:
+        storage: where.
+        prefix: of the objects' names, which are digests of what they hold.
+        shards: how many there are.
+        documents: they stream through.
+
+    Raises:
+        StorageError: the storage fails, or the disk is full.
+    """
+    lines: dict[int, list[bytes]] = {}
+    held = 0
+    sections: dict[int, list[SpoolSection]] = {}
+    counts: dict[int, int] = {}
+    digest = hashlib.sha256()
+
+    def store() -> None:
+        whole = bytearray()
+        spans: list[tuple[int, int, int, str]] = []
+        for shard in sorted(lines):
+            section = b"".join(lines[shard])
+            spans.append((shard, len(whole), len(section), hashlib.sha256(section).hexdigest()))
+            whole += section
+        name = f"{prefix}/{hashlib.sha256(whole).hexdigest()}"
+        storage.put(name, bytes(whole))
+        for shard, start, size, own in spans:
+            sections.setdefault(shard, []).append(SpoolSection(name, start, size, own))
+        lines.clear()
+
+    for one in documents:
+        line = _line(one)
+        digest.update(line)
+        shard = shard_of(one.document.id, shards)
+        lines.setdefault(shard, []).append(line)
+        counts[shard] = counts.get(shard, 0) + 1
+        held += len(line)
+        if held >= PIECE_BYTES:
+            store()
+            held = 0
+    if lines:
+        store()
+    return Spooled(sections, counts, digest.hexdigest())
+
+
+def spooled(storage: ObjectStorage, sections: Iterable[SpoolSection]) -> Iterator[Incoming]:
+    """The documents of these sections.
+
+    Raises:
+        IndexCorrupted: a section is missing, or is not what was stored.
+    """
+    for one in sections:
+        content = storage.read_range(one.name, one.start, one.size)
+        if content is None or hashlib.sha256(content).hexdigest() != one.digest:
+            what = "is missing" if content is None else "is not what was stored"
+            raise IndexCorrupted(f"{storage.url}/{one.name} {what}; run the build again")
+        try:
+            for line in content.splitlines():
+                yield _incoming(json.loads(line.decode("utf-8", "surrogatepass")))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise IndexCorrupted(
+                f"{storage.url}/{one.name} holds no documents ({error!r:.120}); run the build again"
+            ) from error
+
+
+def _line(one: Incoming) -> bytes:
+    document = one.document
+    outline = None if one.outline is None else _rows(one.outline)
+    fields = [document.id, document.text, document.title, dict(document.metadata)]
+    row = [*fields, one.reader, one.origin, outline]
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _incoming(row: Any) -> Incoming:
+    id, text, title, metadata, reader, origin, outline = row
+    document = Document(id, text, title, metadata)
+    return Incoming(document, None if outline is None else _outline(outline), reader, origin)
+
+
+def _rows(outline: Outline) -> list[Any]:
+    """An outline as lists, each of its values in the order of its class's fields."""
+    return [
+        [[s.heading, s.level, s.start, s.body, s.end] for s in outline.sections],
+        [
+            [
+                *(b.kind, b.start, b.end, b.lead, b.language, b.name),
+                *(b.signature, b.doc, b.lead_start, b.head),
+            ]
+            for b in outline.blocks
+        ],
+        [[m.start, m.unit, m.value] for m in outline.marks],
+        [[p.start, p.level, p.joins] for p in outline.parts],
+        [[int(offset) for offset in kind] for kind in outline.breaks],
+        outline.sentences,
+    ]
+
+
+def _outline(rows: Any) -> Outline:
+    sections, blocks, marks, parts, breaks, sentences = rows
+    return Outline(
+        tuple(Section(*row) for row in sections),
+        tuple(_block(*row) for row in blocks),
+        tuple(Mark(*row) for row in marks),
+        tuple(Part(*row) for row in parts),
+        tuple(tuple(kind) for kind in breaks),
+        sentences,
+    )
+
+
+def _block(kind: Any, start: int, end: int, lead: str, language: str, *rest: Any) -> Block:
+    name, signature, doc, lead_start, head = rest
+    span = None if doc is None else (doc[0], doc[1])
+    return Block(kind, start, end, lead, language, name, signature, span, lead_start, head)

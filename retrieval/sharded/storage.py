@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from retrieval.errors import MissingDependency, StorageError
@@ -18,6 +19,8 @@ EXTRA = "shards"
 _SCHEME = "://"
 _DELETED_AT_ONCE = 1000
 _CLOCK = "clock"
+_PART = 1 << 23
+"""Bytes of an object that are brought at a time, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,17 @@ class ObjectStorage:
             except FileNotFoundError:
                 return None
 
+    def read_range(self, name: str, start: int, size: int) -> bytes | None:
+        """Bytes of an object, or None if there is none."""
+        if not size:
+            return b""
+        with self._told(name):
+            try:
+                found = self._obstore.get_range(self._store, name, start=start, length=size)
+                return bytes(found)
+            except FileNotFoundError:
+                return None
+
     def create(self, name: str, content: bytes) -> bool:
         """Make an object that is not there yet; False, and nothing else, if it is."""
         with self._told(name):
@@ -146,6 +160,27 @@ class ObjectStorage:
             for several in self._obstore.list(self._store, prefix):
                 for one in several:
                     yield Stored(one["path"], one["size"], one["last_modified"])
+
+    def find(self, name: str) -> Stored | None:
+        """What is told of an object, or None if there is none."""
+        with self._told(name):
+            try:
+                one = self._obstore.head(self._store, name)
+            except FileNotFoundError:
+                return None
+            return Stored(one["path"], one["size"], one["last_modified"])
+
+    def download(self, name: str, target: Path) -> bool:
+        """Write an object to a file, a part at a time; False if there is none."""
+        with self._told(name):
+            try:
+                found = self._obstore.get(self._store, name)
+            except FileNotFoundError:
+                return False
+            with target.open("wb") as file:
+                for part in found.stream(min_chunk_size=_PART):
+                    file.write(part)
+            return True
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that is not there does not matter."""

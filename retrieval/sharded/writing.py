@@ -1,18 +1,19 @@
 """Writing one shard: an ordinary index, brought here, changed and sent back.
 
-A task can be run again at any time, by whichever process: what is there as it should be costs
-nothing, and what was sent is not sent again.
+A task can be run again at any time, by whichever process on whichever machine: one that was done
+left a record, which is made once and is what every other run of it returns.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from retrieval.errors import IndexCorrupted
 from retrieval.index import Index, vectors
 from retrieval.index.as_read import path_of
 from retrieval.index.segments import LEXICAL
@@ -21,28 +22,22 @@ from retrieval.index.writing.create import make
 from retrieval.index.writing.writer import Writer
 from retrieval.indexes import LateCodec, LexicalTotals, lexical_totals, open_codec
 from retrieval.sharded.blobs import download, names_of, upload
-from retrieval.sharded.local import ShardCache, files_of, writable_copy
-from retrieval.sharded.manifest import CodecRecord, ShardRecord, record_from_json, record_to_json
-from retrieval.sharded.spool import spooled
+from retrieval.sharded.local import ShardCache, building_folder, files_of, writable_copy
+from retrieval.sharded.manifest import (
+    CodecRecord,
+    ShardRecord,
+    codec_from_values,
+    shard_from_values,
+)
+from retrieval.sharded.place import Place
+from retrieval.sharded.spool import Incoming, SpoolSection, spooled
 from retrieval.sharded.storage import ObjectStorage
+from retrieval.sharded.working_folder import working_folder
 from retrieval.store import Settings, Store
 from retrieval.sync.roots import is_under
 from retrieval.types import Encoder
 
 NO_PASSAGES = LexicalTotals(0, 0, {}, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a collection is, as another process opens it: its URL, options, and the caches."""
-
-    url: str
-    options: Mapping[str, str]
-    cache: Path | None
-
-    def storage(self) -> ObjectStorage:
-        """The storage."""
-        return ObjectStorage(self.url, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +52,13 @@ class ShardTask:
         codec: what token vectors are stored by; None keeps them exactly.
         changed: whether there is anything to do but to take a new codec.
         chooses: whether the shard trains the codec, which the others then take.
-        spool: the file of documents to be put.
+        spool: where documents to be put stand.
+        sections: those of this shard.
         mirror: whether what is not among them leaves.
         unreadable: ids of files and folders whose documents stay all the same.
         delete: ids of documents that leave.
         compact: whether it is written anew, without what was deleted.
-        progress: the object that its record is kept in until the commit.
-        work: a folder of its own for the time it takes, not there yet.
+        record: the object that says that it is done, and with what result, until the commit.
         memory: bytes that compressing token vectors may take.
     """
 
@@ -74,13 +69,13 @@ class ShardTask:
     codec: CodecRecord | None
     changed: bool
     chooses: bool
-    spool: Path
+    spool: Place
+    sections: tuple[SpoolSection, ...]
     mirror: bool
     unreadable: tuple[str, ...]
     delete: tuple[str, ...]
     compact: bool
-    progress: str
-    work: Path
+    record: str
     memory: int
 
 
@@ -93,82 +88,135 @@ class ShardResult:
         codec: what it chose, if it was to choose and did.
         counts: how many documents were added, updated, unchanged and deleted.
         sent: bytes that were sent.
+        problems: a line for each document that was left out.
     """
 
     record: ShardRecord
     codec: CodecRecord | None
     counts: Mapping[str, int]
     sent: int
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        """As it is stored."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes, origin: str) -> ShardResult:
+        """Read what `to_json` wrote.
+
+        Raises:
+            IndexCorrupted: it is something else.
+        """
+        try:
+            found = json.loads(content)
+            codec = found["codec"]
+            return cls(
+                shard_from_values(found["record"]),
+                None if codec is None else codec_from_values(codec),
+                {str(name): int(count) for name, count in found["counts"].items()},
+                int(found["sent"]),
+                tuple(map(str, found["problems"])),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IndexCorrupted(
+                f"{origin} is no record of a shard ({error!r:.120}); delete it"
+            ) from error
 
 
 def write_shard(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
-    """Do it.
+    """Do it, if it is not done.
 
     Args:
         task: what.
         encoder: of the collection; None loads what its settings name.
+
+    Raises:
+        IndexCorrupted: what was built, or what it began with, is not as it was written.
+        StorageError: the storage fails, or the disk is full.
     """
     storage = task.place.storage()
-    start = _started(storage, task) or task.base
-    folder = task.work / "index"
-    task.work.mkdir(parents=True)
-    try:
-        if start is None or start.files is None:
-            make(folder, task.settings)
-        else:
-            cache = ShardCache(storage, task.place.cache)
-            writable_copy(cache.copy(start.files), folder)
-        counts: Counter[str] = Counter()
-        with Index.open(folder, encoder=encoder, memory=task.memory) as index:
-            with index.writing() as writer:
-                if task.chooses:
-                    writer.choose_codec()
-                else:
-                    _take_codec(writer, storage, task)
-                _change(writer, task, counts)
-                chosen = writer.keep_codec() if task.chooses else None
-            codec = None if chosen is None else _sent_codec(chosen, storage, task)
-            if task.compact and start is not None and _is_loose(folder, start):
-                index.compact()
-        known = set() if start is None or start.files is None else names_of(storage, start.files)
-        files = files_of(folder)
-        listing, sent = upload(storage, folder, files, known)
-        record = _record(folder, listing, files)
-        storage.put(task.progress, record_to_json(record))
-        return ShardResult(record, codec, counts, sent)
-    finally:
-        shutil.rmtree(task.work, ignore_errors=True)
+    done = storage.read(task.record)
+    if done is None:
+        with working_folder(building_folder(task.place.cache)) as work:
+            result = _write(task, storage, encoder, work)
+        done = result.to_json()
+        if storage.create(task.record, done):
+            return result
+        # Another run of the task was faster. Both are right, and all go by one.
+        done = storage.read(task.record) or done
+    return ShardResult.from_json(done, f"{storage.url}/{task.record}")
 
 
-def _started(storage: ObjectStorage, task: ShardTask) -> ShardRecord | None:
-    """What an interrupted run of the same task had sent."""
-    content = storage.read(task.progress)
-    return (
-        None if content is None else record_from_json(content, f"{task.place.url}/{task.progress}")
-    )
+def _write(
+    task: ShardTask, storage: ObjectStorage, encoder: Encoder | None, work: Path
+) -> ShardResult:
+    folder = work / "index"
+    files = None if task.base is None else task.base.files
+    if files is None:
+        make(folder, task.settings)
+    else:
+        writable_copy(ShardCache(storage, task.place.cache).copy(files), folder)
+    counts: Counter[str] = Counter()
+    problems: list[str] = []
+    with Index.open(folder, encoder=encoder, memory=task.memory) as index:
+        with index.writing() as writer:
+            if task.chooses:
+                writer.choose_codec()
+            else:
+                _take_codec(writer, storage, task, work)
+            _change(writer, task, counts, problems)
+            chosen = writer.keep_codec() if task.chooses else None
+        codec = None if chosen is None else _sent_codec(chosen, storage, work)
+        if task.compact and task.base is not None and _is_loose(folder, task.base):
+            index.compact()
+        damage = index.verify()
+    if damage:
+        raise IndexCorrupted(f"shard {task.number} of {storage.url} is damaged: {damage[0]}")
+    known = set() if files is None else names_of(storage, files)
+    own = files_of(folder)
+    listing, sent = upload(storage, folder, own, known)
+    record = _record(folder, listing, own)
+    return ShardResult(record, codec, dict(counts), sent, tuple(problems))
 
 
-def _take_codec(writer: Writer, storage: ObjectStorage, task: ShardTask) -> None:
+def _take_codec(writer: Writer, storage: ObjectStorage, task: ShardTask, work: Path) -> None:
     codec: LateCodec | None = None
     if task.codec is not None:
-        place = task.work / "codec"
+        place = work / "codec"
         download(storage, task.codec.files, place)
         codec = open_codec(place)
     writer.give_codec(codec)
 
 
-def _change(writer: Writer, task: ShardTask, counts: Counter[str]) -> None:
+def _change(writer: Writer, task: ShardTask, counts: Counter[str], problems: list[str]) -> None:
     """Put what comes, delete what goes."""
-    kept: set[str] = set()
-    for one in spooled(task.spool):
+    owners: dict[str, str | None] = {}
+    for one in _first_of_each(task, owners, problems):
         counts[writer.put(one.document, None, one.outline, reader=one.reader)] += 1
-        kept.add(one.document.id)
     writer.commit()
     gone = list(task.delete)
     if task.mirror:
-        left = sorted(set(writer.store.ids()) - kept)
+        left = sorted(set(writer.store.ids()) - owners.keys())
         gone += [id for id in left if not _is_unreadable(writer.store, id, task.unreadable)]
     counts["deleted"] += deleting.delete(writer, gone, None) if gone else 0
+
+
+def _first_of_each(
+    task: ShardTask, owners: dict[str, str | None], problems: list[str]
+) -> Iterator[Incoming]:
+    """The documents, less those of files whose id a document before them has."""
+    for one in spooled(task.spool.storage(), task.sections):
+        id = one.document.id
+        if id not in owners or one.origin is None:
+            owners[id] = one.origin
+            yield one
+        else:
+            owner = owners[id]
+            problems.append(
+                f"{one.origin}: document id {id!r} is already that of a document from {owner}, "
+                "which stays; give each document an id of its own"
+            )
 
 
 def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:
@@ -180,9 +228,9 @@ def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:
     return path is not None and any(is_under(path, place) for place in unreadable)
 
 
-def _sent_codec(codec: LateCodec, storage: ObjectStorage, task: ShardTask) -> CodecRecord:
+def _sent_codec(codec: LateCodec, storage: ObjectStorage, work: Path) -> CodecRecord:
     """The codec that the shard trained, for all shards."""
-    place = task.work / "codec"
+    place = work / "codec"
     place.mkdir()
     codec.write(place)
     files, _ = upload(storage, place, [file.name for file in place.iterdir()])

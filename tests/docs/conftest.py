@@ -10,6 +10,8 @@ from retrieval.types import Embeddings
 from tests.docs.pages import ROOT
 from tests.index.fake_encoder import FakeEncoder
 
+IN_OTHER_PROCESSES = {"sharded-index.md"}
+
 
 class Embedded(FakeEncoder, Comparing):
     """Offers what the embedded model offers beside `Encoder`."""
@@ -19,10 +21,13 @@ class Embedded(FakeEncoder, Comparing):
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
     """The current folder of the test: docs/ and README.md of this project, no index yet.
 
-    The embedded model is a fake one, so that pages hold whatever its weights are.
+    The embedded model is a fake one, so that pages hold whatever its weights are; but on a page
+    whose examples have other processes load it.
     """
 
     def load(source: str | Path | None = None, *, device: str | None = None) -> FakeEncoder:
@@ -32,7 +37,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     embedded = Embedded()
     real = retrieval.encoders.load_encoder
-    monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
+    callspec = getattr(request.node, "callspec", None)
+    page = callspec.params.get("page") if callspec is not None else None
+    if page is None or page.name not in IN_OTHER_PROCESSES:
+        monkeypatch.setattr(retrieval.encoders, "load_encoder", load)
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copytree(ROOT / "docs", folder / "docs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,17 +15,19 @@ from retrieval.cli.program import app
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
     from retrieval.index import Index
+    from retrieval.service.collections import MadeWith
     from retrieval.service.updating import Given
     from retrieval.sync import SyncReport
 
 
 @app.command(short_help="Index files and folders.")
 def index(
-    paths: Annotated[
-        list[Path] | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="[PATH]...",
-            help="Files and folders to index; all that the index was given before if not given.",
+            help="Files and folders to index; all that the index was given before if not given. "
+            "For a collection in shards also URLs, with * and ** in their paths.",
         ),
     ] = None,
     folder: Annotated[
@@ -186,12 +188,31 @@ def index(
             help="Of a new collection at a URL: how many shards its documents are shared out to.",
         ),
     ] = None,
+    shard_passages: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-passages",
+            metavar="N",
+            min=1,
+            help="Of a new collection at a URL, in the place of --shards: about how many passages "
+            "a shard is to have.",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(
             "--workers", metavar="N", min=1, help="How many processes write shards; 1 if not given."
         ),
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Build a collection at a URL on this Ray cluster, host:port; local starts one "
+            "here.",
+        ),
+    ] = None,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
@@ -207,7 +228,6 @@ def index(
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, not_left_empty, open_or_create
 
-    named = paths or []
     url = folder if location.is_url(folder) else None
     given = updating.Given(
         exclude=exclude,
@@ -232,24 +252,34 @@ def index(
         for name, value in (lacking | {"--shared": shared}).items():
             if value:
                 raise InputError(f"{name} is not for a collection in shards; leave it out")
-        _index_collection(
-            url,
-            named,
-            given,
-            workers=workers,
-            as_json=as_json,
+        if shards is not None and shard_passages is not None:
+            raise InputError("--shards and --shard-passages say the same; give one of them")
+        from retrieval.service.collections import MadeWith
+
+        made_with = MadeWith(
             shards=shards,
+            shard_passages=shard_passages,
             encoder=encoder,
             passage_tokens=passage_tokens,
             late=late,
             small=small,
             long_context=long_context,
-            memory=memory << 20,
         )
+        run_by = {"workers": workers, "ray": ray, "memory": memory << 20}
+        _index_collection(url, sources or [], given, made_with, run_by, as_json=as_json)
         return
-    if shards is not None or workers != 1:
-        name = "--workers" if shards is None else "--shards"
-        raise InputError(f"{name} is for a collection in shards; name its URL with --index")
+    of_shards = {"--shards": shards, "--shard-passages": shard_passages, "--ray": ray}
+    of_shards["--workers"] = None if workers == 1 else workers
+    for name, number in of_shards.items():
+        if number is not None:
+            raise InputError(f"{name} is for a collection in shards; name its URL with --index")
+    for source in sources or ():
+        if location.is_url(source):
+            raise InputError(
+                f"{source} is a URL, which a collection in shards can read; name its URL with "
+                "--index, or copy the files here"
+            )
+    named = [Path(source) for source in sources or ()]
     chosen = location.folder_of(folder)
     if named:
         place = location.index_to_write(chosen, updating.holds)
@@ -297,12 +327,12 @@ def index(
 
 def _index_collection(
     url: str,
-    paths: Sequence[Path],
+    sources: Sequence[str],
     given: Given,
+    made_with: MadeWith,
+    run_by: Mapping[str, Any],
     *,
-    workers: int,
     as_json: bool,
-    **made_with: Any,
 ) -> None:
     """The same of a collection in shards."""
     from retrieval.cli.output.amounts import listing
@@ -310,24 +340,24 @@ def _index_collection(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import built
-    from retrieval.service import collections
+    from retrieval.service.collections import update
     from retrieval.service.json_shape import left_out_as_dict, plain_value
     from retrieval.service.location import FOLDER
     from retrieval.types import ProgressUpdate
 
-    collections.check_paths(paths)
     stayed_out: list[LeftOut] = []
-    with collections.open_or_create(url, **made_with) as opened, progress_bar("reading") as bar:
-        found = collections.update(
-            opened,
-            paths,
+    with progress_bar("reading") as bar:
+        found = update(
+            url,
+            sources,
             given,
-            workers=workers,
+            made_with,
             progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
             on_left_out=stayed_out.append if as_json else None,
+            **run_by,
         )
     if as_json:
-        facts = plain_value(found.report) | plain_value(found)
+        facts = plain_value(found.report) | plain_value(found)  # whose problems are all
         facts["left_out_files"] = [left_out_as_dict(one) for one in stayed_out]
         del facts["report"]
         print_json({"index": url} | facts)

@@ -1,20 +1,20 @@
-"""Files and folders as the documents of a collection."""
+"""Files and folders of this machine as the documents of a collection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from retrieval.documents import LeftOut, discover, read
+from retrieval.documents import LeftOut, SourceFile, discover, read, source_id
 from retrieval.documents.walk import LeftOutType
 from retrieval.errors import DocumentError, InputError
+from retrieval.sharded.sources.records import is_table, records
 from retrieval.sharded.spool import Incoming
 from retrieval.sync.settings import Settings
 
 
 class FileDocuments:
-    """Every document of the files under some paths, read as it is asked for; of an id that comes
-    twice the first.
+    """Every document of the files under some paths, read as it is asked for.
 
     Attributes:
         problems: a line for everything that has gone wrong so far.
@@ -31,7 +31,7 @@ class FileDocuments:
         """Name the files.
 
         Args:
-            paths: files and folders.
+            paths: files, Parquet among them, and folders.
             base: ids of files are relative to this folder.
             settings: which files are taken, and how they are read.
             on_left_out: told of everything that is not read.
@@ -42,8 +42,10 @@ class FileDocuments:
         check_paths(paths)
         self.problems: list[str] = []
         self._settings = settings
+        self._base = base
+        self._tables = [path for path in paths if is_table(path.name) and path.is_file()]
         self._found = discover(
-            paths,
+            [path for path in paths if path not in self._tables],
             base,
             max_bytes=settings.max_bytes,
             options=settings.walk,
@@ -51,24 +53,33 @@ class FileDocuments:
         )
 
     def __iter__(self) -> Iterator[Incoming]:
-        owners: dict[str, str] = {}
-        for file in self._found:
-            try:
-                result = read(file, self._settings.read)
-            except DocumentError as error:
-                self.problems.append(str(error))
-                continue
-            self.problems += result.problems
-            for document, outline in zip(result.documents, result.outlines, strict=True):
-                owner = owners.setdefault(document.id, file.id)
-                if owner == file.id:
-                    yield Incoming(document, outline, result.reader)
-                else:
-                    self.problems.append(
-                        f"{file.id}: document id {document.id!r} is already that of a document "
-                        f"from {owner}, which stays; give each document an id of its own"
-                    )
+        for file in self.files():
+            yield from self.documents_of(file)
         self.problems += self._found.problems
+
+    def files(self) -> Iterator[SourceFile]:
+        """The files, looked for anew."""
+        for path in self._tables:
+            told = path.stat()
+            yield SourceFile(path, source_id(path, self._base), told.st_size, told.st_mtime_ns)
+        yield from self._found
+
+    def documents_of(self, file: SourceFile) -> Iterator[Incoming]:
+        """The documents of one of the files."""
+        if is_table(file.id):
+            yield from records(file.path, file.id, self._settings.read, self._tell)
+            return
+        try:
+            result = read(file, self._settings.read)
+        except DocumentError as error:
+            self._tell(str(error))
+            return
+        self.problems += result.problems
+        for document, outline in zip(result.documents, result.outlines, strict=True):
+            yield Incoming(document, outline, result.reader, file.id)
+
+    def _tell(self, problem: str) -> None:
+        self.problems.append(problem)
 
     def unreadable(self) -> Sequence[str]:
         """Ids of files and folders that are there and could not be looked into, once all is read:
@@ -82,9 +93,7 @@ class FileDocuments:
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """InputError if no path is given, or one does not exist."""
-    if not paths:
-        raise InputError("no path was given; name the files or folders to read")
+    """InputError if a path does not exist."""
     for path in paths:
         if not path.exists():
             raise InputError(f"{path} does not exist; name a file or a folder that does")

@@ -1,0 +1,106 @@
+"""Who runs the tasks of a build: this process, several of this machine, or a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
+
+from retrieval.errors import InputError, StorageError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+ENDED = "a process that worked on the build was ended; what the others sent is kept, run it again"
+
+
+class Executor(Protocol):
+    """Runs a function on tasks that do not wait for each other, and can be run again at any time.
+
+    Attributes:
+        here: whether all is done in this process, so that objects need not be sent to another.
+        shares_disk: whether whatever runs the tasks sees the disk of this machine.
+    """
+
+    here: bool
+    shares_disk: bool
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Result]]:
+        """The results as they come, each with the number of its task.
+
+        Raises:
+            RetrievalError: as the function; no task is begun after that.
+            StorageError: what ran a task was ended too often.
+        """
+        ...
+
+
+class InProcess:
+    """One task after another, in this process."""
+
+    here = True
+    shares_disk = True
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Result]]:
+        """See `Executor`."""
+        for number, task in enumerate(tasks):
+            yield number, function(task)
+
+
+class Processes:
+    """Several processes of this machine."""
+
+    here = False
+    shares_disk = True
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Result]]:
+        """See `Executor`."""
+        # Of a fork of a process with threads nothing is sure.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max(1, min(self._workers, len(tasks))), context) as pool:
+            waiting = {pool.submit(function, task): number for number, task in enumerate(tasks)}
+            try:
+                for one in as_completed(waiting):
+                    yield waiting[one], one.result()
+            except BrokenProcessPool as error:
+                raise StorageError(ENDED) from error
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+
+def executor_for(workers: int, ray: str | None) -> AbstractContextManager[Executor]:
+    """Who runs the tasks of a build; stopped when the block is left.
+
+    Args:
+        workers: how many processes of this machine; 1 is this one.
+        ray: the address of a Ray cluster, or `local` for one that is started here; None for none.
+
+    Raises:
+        InputError: both are given, or there are no workers; the cluster cannot be reached.
+        MissingDependency: Ray is not installed.
+    """
+    if workers < 1:
+        raise InputError(f"workers={workers} write nothing; give a number from 1 on")
+    if ray is not None:
+        from retrieval.sharded.ray_executor import LOCAL, ray_cluster
+
+        if workers > 1 and ray != LOCAL:
+            raise InputError(
+                f"workers={workers} are processes of this machine, and {ray} is a cluster, which "
+                "has workers of its own; leave one of them out"
+            )
+        return ray_cluster(ray, workers if workers > 1 else None)
+    return nullcontext(InProcess() if workers == 1 else Processes(workers))

@@ -1,0 +1,40 @@
+"""Making a collection that holds nothing yet."""
+
+from __future__ import annotations
+
+from retrieval.errors import InputError, StorageError
+from retrieval.index import encoder as encoders
+from retrieval.index.index import PASSAGE_TOKENS
+from retrieval.sharded.building import EMPTY, MOST_SHARDS, Changes, build
+from retrieval.sharded.generations import newest
+from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.place import Place
+from retrieval.types import Encoder, LateOptions
+
+
+def make_collection(
+    place: Place,
+    *,
+    shards: int,
+    encoder: Encoder | str | None = None,
+    passage_tokens: int = PASSAGE_TOKENS,
+    late: LateOptions | None = None,
+    long_context: bool = False,
+) -> tuple[Manifest, Encoder]:
+    """Make an empty collection where there is none, see `ShardedIndex.create`.
+
+    Returns:
+        The manifest of its first generation, and the encoder.
+
+    Raises:
+        StorageError: there is one already.
+        InputError: `shards` is no number of shards, or as `Index.create`.
+        EncoderError: as `Index.create`.
+    """
+    if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= MOST_SHARDS:
+        raise InputError(f"shards={shards!r}; give a whole number from 1 to {MOST_SHARDS}")
+    if newest(place.storage()) is not None:
+        raise StorageError(f"there is a collection at {place.url} already; open it")
+    loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
+    manifest, _ = build(place, Manifest(0, settings, (EMPTY,) * shards), Changes())
+    return manifest, loaded

@@ -1,0 +1,143 @@
+"""The tasks of a build on a Ray cluster: plain tasks, which are run again where they ended.
+
+The storage holds all that matters, so nothing of the cluster need outlive a build. Results are
+small: no documents and no vectors travel through Ray's object store.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from retrieval.errors import InputError, MissingDependency, RetrievalError, StorageError
+from retrieval.sharded.executors import ENDED
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+LOCAL = "local"
+"""The address that starts a cluster on this machine."""
+
+RETRIES = 5
+"""How often a task is run again whose process or machine ended."""
+
+_CONNECT_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+_OBJECT_STORE = 100 << 20
+"""Bytes of shared memory of a cluster that is started here; Ray asks for 75 MiB at least."""
+
+_STARTED_WITH = {
+    # Ray lets its workers run behind all else (15): beside other work a build would stand still.
+    "RAY_worker_niceness": "0",
+    # On a busy machine a part of Ray that takes half a minute to start ends all of it.
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""Settings of a cluster that is started here, but for those that the environment has already."""
+
+
+class RayCluster:
+    """Runs tasks on the cluster that this process is connected to."""
+
+    here = False
+    shares_disk = False
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Result]]:
+        """See `Executor`."""
+        import ray
+        from ray import exceptions
+
+        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(function)
+        waiting = {remote.remote(task): number for number, task in enumerate(tasks)}
+        try:
+            while waiting:
+                # In short turns, so that Ctrl-C is not kept waiting.
+                done, _ = ray.wait(list(waiting), timeout=_LOOK_SECONDS, fetch_local=False)
+                for one in done:
+                    yield waiting.pop(one), ray.get(one)
+        except exceptions.RayTaskError as error:
+            raise _cause(error) from None
+        except (exceptions.RaySystemError, exceptions.RayError) as error:
+            raise StorageError(f"{ENDED} ({type(error).__name__})") from error
+        finally:
+            for one in waiting:
+                ray.cancel(one)
+
+
+def _cause(error: Any) -> BaseException:
+    """What a task raised, as it would have been raised here."""
+    cause = error.cause
+    if isinstance(cause, RetrievalError):
+        return cause
+    line = " ".join(f"{type(cause).__name__}: {cause}".split())
+    return StorageError(f"a task of the build failed ({line:.300}); run it again")
+
+
+@contextmanager
+def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster]:
+    """A connection to a cluster, or a cluster of this machine for the time of the block.
+
+    A process that is connected already stays so.
+
+    Args:
+        address: `host:port` of a cluster that this machine is part of, `ray://host:port` of any
+            other, or `local`.
+        workers: how many processes of a cluster that is started here; None is one a core.
+
+    Raises:
+        InputError: nothing answers at that address, or Ray cannot use it.
+        MissingDependency: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependency(
+            "building on a cluster needs Ray: pip install 'modernbert-retrieval[ray]'"
+        ) from error
+    if ray.is_initialized():
+        yield RayCluster()
+        return
+    own: dict[str, Any] = {}
+    if address == LOCAL:
+        for name, value in _STARTED_WITH.items():
+            os.environ.setdefault(name, value)
+        own = {"num_cpus": workers, "include_dashboard": False}
+        own["object_store_memory"] = _OBJECT_STORE
+    else:
+        _answers(address)
+    try:
+        # What a worker prints is its own; what it raises comes back as the task's error.
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except Exception as error:
+        line = " ".join(str(error).split())
+        raise InputError(
+            f"Ray cannot be used at {address} ({type(error).__name__}: {line:.200}); give the "
+            "host:port of a cluster that this machine is part of, or local"
+        ) from error
+    try:
+        yield RayCluster()
+    finally:
+        ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """InputError if nothing listens at an address: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and host and port.isdecimal()):
+        raise InputError(
+            f"{address!r} is no address of a Ray cluster; give host:port, ray://host:port or local"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise InputError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
+            "`ray start --head`, or give local for one on this machine"
+        ) from error

@@ -1,0 +1,240 @@
+"""Objects of a storage as the documents of a collection, read by whoever builds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from retrieval.documents import ReadOptions, SourceFile, read
+from retrieval.documents.walk.contents import is_binary_by_name
+from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, regex_of
+from retrieval.errors import DocumentError, InputError
+from retrieval.sharded.local import building_folder
+from retrieval.sharded.place import Place
+from retrieval.sharded.sources.records import holds_records, records
+from retrieval.sharded.spool import Incoming, Spooled, spool
+from retrieval.sharded.storage import ObjectStorage, Stored
+from retrieval.sharded.working_folder import working_folder
+
+PART_BYTES = 1 << 26
+PART_FILES = 1000
+"""What a task reads, at least one file."""
+
+_VERSION = 1
+"""Raised whenever a part is read or stored otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """An object that is read.
+
+    Attributes:
+        url: of the storage.
+        name: in the storage.
+        size: bytes.
+        written: when, as the storage tells.
+    """
+
+    url: str
+    name: str
+    size: int
+    written: str
+
+    @property
+    def id(self) -> str:
+        """Its whole URL: what its document is called."""
+        return f"{self.url}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """Files that one task reads and shares out.
+
+    Attributes:
+        files: they, in their order.
+        options: how they are read.
+        max_bytes: larger files are left out, but for those of records.
+        shards: how many there are.
+        spool: the storage that documents are stored in.
+        prefix: of the names of what is stored.
+        record: the object that says that it is done, and with what result; None for none.
+        cache: the folder of all caches, see `ShardCache`.
+    """
+
+    files: tuple[RemoteFile, ...]
+    options: ReadOptions
+    max_bytes: int
+    shards: int
+    spool: Place
+    prefix: str
+    record: str | None
+    cache: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles:
+    """Objects to be read, and how."""
+
+    files: tuple[RemoteFile, ...]
+    options: ReadOptions
+    max_bytes: int
+
+    def tasks(
+        self, shards: int, spool: Place, prefix: str, records: str | None, cache: Path | None
+    ) -> Iterator[ReadTask]:
+        """The files in parts.
+
+        Args:
+            shards: how many there are.
+            spool: the storage that documents are stored in.
+            prefix: of the names of what is stored.
+            records: of the names of what says that a part was read; None keeps none.
+            cache: the folder of all caches.
+        """
+        for files in _parts(self.files):
+            record = None if records is None else f"{records}/{self._digest(files, shards)}.json"
+            yield ReadTask(
+                files, self.options, self.max_bytes, shards, spool, prefix, record, cache
+            )
+
+    def documents_of(self, file: RemoteFile) -> Iterator[Incoming]:
+        """The documents of one of the files, brought to this machine; what goes wrong is not said.
+
+        Raises:
+            StorageError: the storage fails, or the disk is full.
+        """
+        yield from _documents((file,), self.options, self.max_bytes, None, lambda problem: None)
+
+    def _digest(self, files: Sequence[RemoteFile], shards: int) -> str:
+        told = [_VERSION, shards, self.max_bytes, asdict(self.options)]
+        return hashlib.sha256(json.dumps([*told, *map(asdict, files)]).encode()).hexdigest()
+
+
+NO_FILES = RemoteFiles((), ReadOptions(), 0)
+
+
+def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
+    """The objects at a URL, in the order of their names, less those that hold no text by theirs.
+
+    Args:
+        url: of one object, of a folder of them, or with `*`, `?`, `[...]` in its path; `**` is any
+            number of folders.
+        hidden: whether names that begin with a dot are taken.
+
+    Raises:
+        InputError: there is none.
+        StorageError: the storage fails.
+    """
+    base, path, pattern = _split(url)
+    if base.startswith("file://") and not Path(base.removeprefix("file://")).is_dir():
+        raise InputError(f"{url}: {base} is no folder; name one that is there")
+    matches = re.compile(regex_of(as_bytes(pattern)) or r"(?!)", re.DOTALL) if pattern else None
+    storage = ObjectStorage(base)
+    found = []
+    for one in _listed(storage, path):
+        below = one.name.removeprefix(path).removeprefix("/")
+        if matches is not None and not matches.fullmatch(as_bytes(below)):
+            continue
+        if not hidden and any(part.startswith(".") for part in below.split("/")):
+            continue
+        if holds_records(one.name) or not is_binary_by_name(one.name):
+            found.append(RemoteFile(base, one.name, one.size, one.written.isoformat()))
+    if not found:
+        raise InputError(f"{url} names no file that can be read; check its spelling")
+    yield from sorted(found, key=lambda one: one.name)
+
+
+def _listed(storage: ObjectStorage, path: str) -> list[Stored]:
+    """The objects below a path, or the one that it is."""
+    found = list(storage.objects(path))
+    if found or not path:
+        return found
+    alone = storage.find(path)
+    return [] if alone is None else [alone]
+
+
+def read_part(task: ReadTask) -> Spooled:
+    """Read files, and store their documents by shard.
+
+    Raises:
+        StorageError: a storage fails, or the disk is full.
+    """
+    storage = task.spool.storage()
+    if task.record is not None:
+        done = storage.read(task.record)
+        if done is not None:
+            return Spooled.from_json(done, f"{storage.url}/{task.record}")
+    problems: list[str] = []
+    result = spool(
+        storage,
+        task.prefix,
+        task.shards,
+        _documents(task.files, task.options, task.max_bytes, task.cache, problems.append),
+    )
+    result = Spooled(result.sections, result.documents, result.digest, tuple(problems))
+    if task.record is not None and not storage.create(task.record, result.to_json()):
+        return read_part(task)  # another run of it was faster
+    return result
+
+
+def _documents(
+    files: Sequence[RemoteFile],
+    options: ReadOptions,
+    max_bytes: int,
+    cache: Path | None,
+    tell: Callable[[str], object],
+) -> Iterator[Incoming]:
+    with working_folder(building_folder(cache)) as work:
+        for file in files:
+            if file.size > max_bytes and not holds_records(file.name):
+                tell(f"{file.id}: larger than {max_bytes:,} bytes; left out (--max-bytes)")
+                continue
+            copy = work / f"file{Path(file.name).suffix.lower()}"
+            if not ObjectStorage(file.url).download(file.name, copy):
+                tell(f"{file.id}: is gone since it was found")
+                continue
+            try:
+                yield from _of_file(copy, file, options, tell)
+            except DocumentError as error:
+                tell(str(error))
+
+
+def _of_file(
+    copy: Path, file: RemoteFile, options: ReadOptions, tell: Callable[[str], object]
+) -> Iterator[Incoming]:
+    if holds_records(file.name):
+        yield from records(copy, file.id, options, tell)
+        return
+    result = read(SourceFile(copy, file.id, file.size, 0), options)
+    for problem in result.problems:
+        tell(problem)
+    for document, outline in zip(result.documents, result.outlines, strict=True):
+        yield Incoming(document, outline, result.reader, file.id)
+
+
+def _parts(files: Sequence[RemoteFile]) -> Iterator[tuple[RemoteFile, ...]]:
+    part: list[RemoteFile] = []
+    size = 0
+    for file in files:
+        if part and (size + file.size > PART_BYTES or len(part) == PART_FILES):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(file)
+        size += file.size
+    if part:
+        yield tuple(part)
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """The storage's URL, a path in it, and the pattern of names below that path, or ""."""
+    scheme, _, rest = url.rstrip("/").partition("://")
+    parts = rest.split("/")
+    first = next((at for at, part in enumerate(parts) if SPECIAL & set(part)), len(parts))
+    # Of a folder's files the storage is the folder above; of all others the bucket.
+    top = min(first, len(parts) - 1) if scheme == "file" else 1
+    base, path, pattern = parts[:top], parts[top:first], parts[first:]
+    return f"{scheme}://{'/'.join(base)}", "/".join(path), "/".join(pattern)

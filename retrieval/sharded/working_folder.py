@@ -1,0 +1,50 @@
+"""A folder of a build's own on this machine's disk; those of killed builds are cleared away."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from retrieval.errors import IndexLocked, StorageError
+from retrieval.files.lock import WriterLock
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def working_folder(parent: Path) -> Iterator[Path]:
+    """A new empty folder below `parent`, deleted at the end of the block.
+
+    A process that is killed leaves its folder. Whoever makes the next one below the same parent
+    deletes it: its lock went with the process.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
+    with ExitStack() as stack:
+        try:
+            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _clear(parent)
+            folder = parent / uuid.uuid4().hex
+            lock = folder.with_suffix(_LOCK)
+            stack.callback(lock.unlink, missing_ok=True)
+            stack.enter_context(WriterLock(lock))
+            folder.mkdir()
+        except OSError as error:
+            raise StorageError(
+                f"a build cannot write to {parent} ({error.strerror or error}); free some space, "
+                "or let XDG_CACHE_HOME name another disk"
+            ) from error
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+def _clear(parent: Path) -> None:
+    """Delete folders whose process is gone."""
+    for lock in parent.glob(f"*{_LOCK}"):
+        with suppress(IndexLocked, OSError), WriterLock(lock):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
