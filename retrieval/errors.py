@@ -11,7 +11,8 @@
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
     │   ├── IndexFormatError    the index was written by another release
-    │   └── EncoderMismatch     the index was built by another encoder
+    │   ├── EncoderMismatch     the index was built by another encoder
+    │   └── ShardUnavailable    no replica of a shard answers
     └── MissingDependency       an optional package is needed; the message names the extra
 
 Each message is one line: what was found, what was expected, how to mend it.
@@ -68,6 +69,14 @@ class IndexFormatOutdated(IndexFormatError):  # noqa: N818
 
 class EncoderMismatch(StorageError):  # noqa: N818
     """The index was built by another encoder than the one given."""
+
+
+class ShardUnavailable(StorageError):  # noqa: N818
+    """No replica of a shard answers; its number is `shard`."""
+
+    def __init__(self, message: str, shard: int = -1) -> None:
+        super().__init__(message)
+        self.shard = shard
 
 
 class MissingDependency(RetrievalError, ImportError):  # noqa: N818

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -41,10 +41,35 @@ _NUMBERS: dict[str, Callable[[Hit], int | None]] = {
 """Columns of a table, and what stands in them."""
 
 
-class Hits(list[Hit]):
-    """The hits of one query, best first: a list, which can be shown and turned into a table."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a collection in shards a search saw.
 
-    __slots__ = ()
+    Attributes:
+        shards: that answered.
+        of_shards: that hold something.
+        passages: of those that answered.
+        of_passages: of all.
+    """
+
+    shards: int
+    of_shards: int
+    passages: int
+    of_passages: int
+
+
+class Hits(list[Hit]):
+    """The hits of one query, best first: a list, which can be shown and turned into a table.
+
+    Attributes:
+        coverage: how much was searched, if that is not everything; else None.
+    """
+
+    __slots__ = ("coverage",)
+
+    def __init__(self, hits: Iterable[Hit] = (), coverage: Coverage | None = None) -> None:
+        super().__init__(hits)
+        self.coverage = coverage
 
     @overload
     def __getitem__(self, place: SupportsIndex, /) -> Hit: ...
@@ -53,7 +78,7 @@ class Hits(list[Hit]):
     def __getitem__(self, place: SupportsIndex | slice, /) -> Hit | Hits:
         """A hit, or of a slice a list of hits such as this."""
         found = super().__getitem__(place)
-        return Hits(found) if isinstance(found, list) else found
+        return Hits(found, self.coverage) if isinstance(found, list) else found
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Each hit as a dict that JSON can hold, with every field and property of `Hit`.

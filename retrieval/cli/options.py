@@ -21,6 +21,13 @@ class RetrieverName(StrEnum):
     LATE = "late"
 
 
+class PartialAnswers(StrEnum):
+    """What becomes of a search where a shard is away."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
 class GroupName(StrEnum):
     """What a hit is."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from retrieval.index import Index
+from retrieval.sharded import Collection
 from retrieval.types import Hit, Hybrid, Retriever
 
 DEEPEST = 16
@@ -15,7 +16,7 @@ documents, of a hundred."""
 
 
 def run_index(
-    index: Index,
+    index: Index | Collection,
     queries: Mapping[str, str],
     *,
     retriever: Retriever,
@@ -42,7 +43,7 @@ def run_index(
 
 
 def run_documents(
-    index: Index,
+    index: Index | Collection,
     queries: Mapping[str, str],
     *,
     retriever: Retriever,

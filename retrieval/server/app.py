@@ -25,9 +25,10 @@ from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Handler, document
 from retrieval.server.page import page_routes
-from retrieval.server.problems import answer_to, answer_to_http, problem
+from retrieval.server.problems import Problem, answer_to, answer_to_http, problem
 from retrieval.server.requests import Limits, body_of
 from retrieval.service.kept_open import KeptOpen
+from retrieval.sharded import Collection
 
 
 class Agents(Protocol):
@@ -44,7 +45,7 @@ class Agents(Protocol):
 
 
 def make_app(
-    folders: Sequence[Path],
+    places: Sequence[Path | str],
     *,
     encoder: str | None = None,
     read_only: bool = False,
@@ -53,24 +54,26 @@ def make_app(
     token: str | None = None,
     limits: Limits | None = None,
     agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
+    open_collection: Callable[[str], Collection] | None = None,
 ) -> ASGIApp:
     """An ASGI application that serves indexes.
 
     Args:
-        folders: of the indexes; the first is the default one.
+        places: folders of indexes, and URLs of collections; the first is the default one.
         encoder: what they were built with, if it is to be loaded from another place.
         read_only: whether documents cannot be added and deleted.
         follow: whether indexes are brought up to date when their files change.
         hosts: names that `Host` may have; None is any.
         token: what requests must bring; None is nothing.
         limits: what a request may take.
-        agents: makes of the indexes what answers agents; None answers none.
+        agents: makes of the indexes in folders what answers agents; None answers none.
+        open_collection: opens the collection at a URL; None searches it in this process.
 
     Raises:
         InputError: two indexes have one name, or there is nothing to follow.
         RetrievalError: an index that is to follow its files cannot be opened.
     """
-    indexes = Indexes(folders, encoder=encoder)
+    indexes = Indexes(places, encoder=encoder, open_collection=open_collection)
     limits = limits or Limits()
     metrics = Metrics(indexes, limits)
     table = endpoints(indexes, limits, metrics, read_only=read_only)
@@ -94,7 +97,7 @@ def make_app(
             return problem(503, "an index cannot be opened", code=type(error).__name__)
         return Json({"status": "ready"})
 
-    answering = None if agents is None else agents(indexes.kept)
+    answering = None if agents is None else agents(indexes.folders)
     following = Following(indexes) if follow else None
 
     @asynccontextmanager
@@ -131,6 +134,8 @@ def make_app(
 def _agent_routes(agents: Agents, indexes: Indexes, limits: Limits) -> list[Route]:
     async def post(request: Request) -> Response:
         name = indexes.named(request.path_params.get("name", DEFAULT))
+        if name not in indexes.folders:
+            raise Problem(501, f"{name!r} is a collection in shards; agents ask indexes in folders")
         return await agents.post(request, name, await body_of(request, limits))
 
     async def delete(request: Request) -> Response:

@@ -26,6 +26,7 @@ from retrieval.server.problems import Problem
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument, checked
 from retrieval.service.json_shape import plain_value, status_as_dict
+from retrieval.service.opened import add, add_each, delete
 from retrieval.types import Document
 
 MOST_DOCUMENTS = 1000
@@ -153,7 +154,7 @@ class Documents:
 
         def work() -> dict[str, Any]:
             with self._indexes.using(name) as index:
-                changed = index.add(documents)
+                changed = add(index, documents)
             return {"given": len(documents), "changed": changed}
 
         return Json(await self._limits.in_thread(request, work, writes=True))
@@ -196,10 +197,10 @@ class Documents:
             except (InputError, Problem) as error:
                 refused.append({"line": number, "detail": str(error)})
         with self._indexes.using(name) as index:
-            report = index.add(documents, on_error="skip")
-        refused += [{"line": numbers[one.place], "detail": one.reason} for one in report.refused]
+            changed, left_out = add_each(index, documents)
+        refused += [{"line": numbers[place], "detail": reason} for place, reason in left_out]
         refused.sort(key=lambda one: one["line"])
-        return report.added + report.updated, refused
+        return changed, refused
 
     async def delete(self, request: Request) -> Response:
         """Delete the document of an id, or those that a filter fits."""
@@ -213,7 +214,7 @@ class Documents:
         def work() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
                 ids = [values["id"]] if values["id"] is not None else index.ids(values["where"])
-                return {"deleted": index.delete(ids)}
+                return {"deleted": delete(index, ids)}
 
         return Json(await self._limits.in_thread(request, work, writes=True))
 
@@ -225,7 +226,7 @@ class Documents:
 
         def work() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
-                deleted = index.delete([id])
+                deleted = delete(index, [id])
             if not deleted:
                 raise Problem(404, f"the index holds no document {ascii(id)[:200]}")
             return {"deleted": deleted}

@@ -7,7 +7,7 @@ import threading
 from functools import partial
 
 from retrieval.cancellation import CancelledError
-from retrieval.errors import RetrievalError
+from retrieval.errors import InputError, RetrievalError
 from retrieval.server.indexes import Indexes
 from retrieval.service.kept_open import KeptOpen
 from retrieval.service.printable import safe
@@ -33,12 +33,17 @@ class Following:
             InputError: one of them was given no files that are there.
         """
         self._stop = threading.Event()
-        for kept in indexes.kept.values():
+        for name in indexes.names:
+            if name not in indexes.folders:
+                raise InputError(
+                    f"{name!r} is a collection in shards, which follows no files; leave --watch out"
+                )
+        for kept in indexes.folders.values():
             with kept.using() as index:
                 check_watchable(index)
         self._threads = [
             threading.Thread(target=self._follow, args=[name, kept], name="follow", daemon=True)
-            for name, kept in indexes.kept.items()
+            for name, kept in indexes.folders.items()
         ]
 
     def start(self) -> None:

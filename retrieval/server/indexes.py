@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.errors import InputError
 from retrieval.index import Index
 from retrieval.server.problems import Problem
+from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 from retrieval.service.location import FOLDER
+from retrieval.service.opened import Kept, Opened
+from retrieval.sharded import Collection, is_url
 
 DEFAULT = "default"
 """Another name of the first index."""
@@ -19,26 +22,47 @@ DEFAULT = "default"
 class Indexes:
     """The indexes by name; an index's name is its folder's, or that of the folder it lies in.
 
+    A collection in shards is one, too: its name is the last part of its URL.
+
     Attributes:
         names: in the order given.
     """
 
-    def __init__(self, folders: Sequence[Path], *, encoder: str | None = None) -> None:
-        self._kept: dict[str, KeptOpen] = {}
-        for folder in folders:
-            name = _name(folder)
+    def __init__(
+        self,
+        places: Sequence[Path | str],
+        *,
+        encoder: str | None = None,
+        open_collection: Callable[[str], Collection] | None = None,
+    ) -> None:
+        """Name them; none is opened yet.
+
+        Args:
+            places: folders, and URLs of collections.
+            encoder: what they were built with, if it is to be loaded from another place.
+            open_collection: opens the collection at a URL; None searches it in this process.
+
+        Raises:
+            InputError: two have one name.
+        """
+        self._kept: dict[str, Kept] = {}
+        for place in places:
+            name = _name(place)
             if name in self._kept:
                 raise InputError(
-                    f"{folder} and {self._kept[name].folder} are both called {name!r}; "
+                    f"{place} and {self._kept[name].place} are both called {name!r}; "
                     "rename one of them"
                 )
-            self._kept[name] = KeptOpen(folder, encoder=encoder)
+            if isinstance(place, str) and is_url(place):
+                self._kept[name] = KeptCollection(place, encoder=encoder, open=open_collection)
+            else:
+                self._kept[name] = KeptOpen(Path(place), encoder=encoder)
         self.names = list(self._kept)
 
     @property
-    def kept(self) -> Mapping[str, KeptOpen]:
-        """All by name; `DEFAULT` is not among them."""
-        return self._kept
+    def folders(self) -> Mapping[str, KeptOpen]:
+        """Those in folders, by name; `DEFAULT` is not among them."""
+        return {name: one for name, one in self._kept.items() if isinstance(one, KeptOpen)}
 
     def named(self, name: str) -> str:
         """The name of an index, of which `DEFAULT` is another.
@@ -53,7 +77,7 @@ class Indexes:
         return found
 
     @contextmanager
-    def using(self, name: str = DEFAULT) -> Iterator[Index]:
+    def using(self, name: str = DEFAULT) -> Iterator[Opened]:
         """The index of that name, at its newest generation, until the block is left.
 
         Raises:
@@ -61,6 +85,22 @@ class Indexes:
             RetrievalError: it cannot be opened.
         """
         with self._kept[self.named(name)].using() as index:
+            yield index
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Index]:
+        """As `using`, for what only an index in a folder can tell.
+
+        Raises:
+            Problem: it is a collection in shards.
+        """
+        with self.using(name) as index:
+            if not isinstance(index, Index):
+                raise Problem(
+                    501,
+                    f"{self.named(name)!r} is a collection in shards, of whose files nothing is "
+                    "known here; see /openapi.json for what else there is",
+                )
             yield index
 
     def warm(self) -> None:
@@ -74,6 +114,8 @@ class Indexes:
             kept.close()
 
 
-def _name(folder: Path) -> str:
-    place = folder.absolute()
+def _name(named: Path | str) -> str:
+    if isinstance(named, str) and is_url(named):
+        return named.rstrip("/").rpartition("/")[2] or DEFAULT
+    place = Path(named).absolute()
     return (place.parent.name if place.name == FOLDER else place.name) or DEFAULT

@@ -17,6 +17,7 @@ from retrieval.server.app import Agents, make_app
 from retrieval.server.guard import LOOPBACK
 from retrieval.server.memory import bound_arenas
 from retrieval.service.kept_open import KeptOpen
+from retrieval.sharded import Collection
 
 GRACE_S = 10
 """How long requests under way have to end."""
@@ -26,7 +27,7 @@ LEAST_TOKEN = 16
 
 
 def serve(
-    folders: Sequence[Path],
+    places: Sequence[Path | str],
     *,
     host: str = "127.0.0.1",
     port: int = 7700,
@@ -37,12 +38,13 @@ def serve(
     token_file: Path | None = None,
     encoder: str | None = None,
     agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
+    open_collection: Callable[[str], Collection] | None = None,
     on_start: Callable[[str], object] = lambda place: None,
 ) -> None:
     """Serve indexes until the process is told to end; requests under way are finished then.
 
     Args:
-        folders: of the indexes; the first is the default one.
+        places: folders of indexes, and URLs of collections; the first is the default one.
         host: an address of this machine.
         port: 0 is any that is free.
         uds: a Unix socket to listen on, in the place of an address.
@@ -52,6 +54,7 @@ def serve(
         token_file: its first line is what requests must bring.
         encoder: what the indexes were built with, if it is to be loaded from another place.
         agents: see `make_app`.
+        open_collection: see `make_app`.
         on_start: told where the server listens.
 
     Raises:
@@ -69,13 +72,14 @@ def serve(
     # Where a token is needed, a page of another site does not know it, whatever name it came by.
     hosts = LOOPBACK | {host.lower()} if uds is None and token is None else None
     app = make_app(
-        folders,
+        places,
         encoder=encoder,
         read_only=read_only or not (local or allow_write),
         follow=follow,
         hosts=hosts,
         token=token,
         agents=agents,
+        open_collection=open_collection,
     )
     config = uvicorn.Config(
         app,

@@ -12,7 +12,7 @@ from retrieval.server.answers import as_json, json_answer
 from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.requests import Limits, arguments_of, query_of
 from retrieval.service.arguments import Argument
-from retrieval.service.json_shape import hits_as_dicts
+from retrieval.service.json_shape import coverage_as_dict, hits_as_dicts
 from retrieval.service.lookup import lines_around
 from retrieval.service.searching import SearchOptions, search_many
 from retrieval.types import RETRIEVERS
@@ -135,4 +135,7 @@ class Searching:
                     for hit, (before, after) in zip(hits, around, strict=True):
                         hit |= {"before": before, "after": after}
         texts = queries if queries is not None else [None] * len(shaped)
-        return [{"query": text, "hits": hits} for text, hits in zip(texts, shaped, strict=True)]
+        return [
+            {"query": text, "hits": hits} | coverage_as_dict(answer.hits)
+            for text, hits, answer in zip(texts, shaped, answers, strict=True)
+        ]

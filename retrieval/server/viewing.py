@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,11 +18,13 @@ from retrieval.server.requests import Limits, query_of
 from retrieval.service.arguments import Argument
 from retrieval.service.json_shape import hits_as_dicts, measured_as_dict, plain_value
 from retrieval.service.lookup import related
+from retrieval.service.opened import Opened
 from retrieval.service.overview import left_out, overview
 from retrieval.service.viewing import page_picture, view
 from retrieval.types import Document
 
 T = TypeVar("T")
+Asked = TypeVar("Asked")
 
 PAGE = (
     Argument("page", "integer", "its number", default=1, least=1),
@@ -59,22 +62,23 @@ class Viewing:
             except DocumentError as error:
                 raise Problem(404, f"{ascii(document.id)[:200]}: {error}") from error
 
-        return Response(await self._asked(request, look), media_type="image/png")
+        picture = await self._asked(request, self._indexes.folder, look)
+        return Response(picture, media_type="image/png")
 
     async def related(self, request: Request) -> Response:
         """Passages elsewhere that are like what stands at a line of a document."""
         values = query_of(request, RELATED)
 
-        def look(index: Index) -> dict[str, Any]:
+        def look(index: Opened) -> object:
             hits = related(index, _document(index, request), values["line"], values["k"])
-            return {"hits": hits_as_dicts(hits)}
+            return plain_value({"hits": hits_as_dicts(hits)})
 
-        return await self._json(request, look)
+        return Json(await self._asked(request, self._indexes.using, look))
 
     async def overview(self, request: Request) -> Response:
         """What is in an index, by folder, format, language and what else its metadata say."""
         query_of(request, ())
-        return await self._json(request, overview)
+        return Json(await self._asked(request, self._indexes.using, overview))
 
     async def left_out(self, request: Request) -> Response:
         """What of the files that an index was given is not read, and why."""
@@ -89,19 +93,26 @@ class Viewing:
         )
 
     async def _json(self, request: Request, look: Callable[[Index], object]) -> Response:
-        return Json(await self._asked(request, lambda index: plain_value(look(index))))
+        return Json(
+            await self._asked(request, self._indexes.folder, lambda index: plain_value(look(index)))
+        )
 
-    async def _asked(self, request: Request, look: Callable[[Index], T]) -> T:
+    async def _asked(
+        self,
+        request: Request,
+        using: Callable[[str], AbstractContextManager[Asked]],
+        look: Callable[[Asked], T],
+    ) -> T:
         """What the look at the request's index gives, in a thread."""
 
         def work() -> T:
-            with self._indexes.using(request.path_params["name"]) as index:
+            with using(request.path_params["name"]) as index:
                 return look(index)
 
         return await self._limits.in_thread(request, work)
 
 
-def _document(index: Index, request: Request) -> Document:
+def _document(index: Opened, request: Request) -> Document:
     id = request.path_params["id"]
     document = index.get(id)
     if document is None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from retrieval.documents import source_id
 from retrieval.errors import InputError
 from retrieval.index import Index, Listed
+from retrieval.index.as_read import path_of
+from retrieval.index.listing import Listing
 from retrieval.indexes import path_glob
 from retrieval.sync.roots import is_under
 from retrieval.sync.settings import remember, settings_of
@@ -44,13 +46,24 @@ def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None)
     Raises:
         FilterError: `where` cannot be parsed.
     """
-    documents = index.listed(where)
+    return _chosen(index.listed(where), names, index.path.parent)
+
+
+def choose_of_collection(
+    collection: Listing, names: Sequence[str] = (), *, where: str | None = None
+) -> Choice:
+    """As `choose`: its files are those whose paths are metadata, from the current folder."""
+    listed = [replace(one, source=path_of(one.metadata)) for one in collection.listed(where)]
+    return _chosen(sorted(listed, key=lambda one: (one.source or "", one.id)), names, Path.cwd())
+
+
+def _chosen(documents: list[Listed], names: Sequence[str], base: Path) -> Choice:
     if not names:
         return Choice(documents, [])
     chosen: set[str] = set()
     unknown = []
     for name in dict.fromkeys(names):
-        found = _fitting(documents, name, index.path.parent)
+        found = _fitting(documents, name, base)
         if not found:
             unknown.append(name)
         chosen |= found

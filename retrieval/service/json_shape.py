@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from retrieval.hits import hit_as_dict
+from retrieval.hits import Hits, hit_as_dict
 from retrieval.hits import plain_value as plain_value
 from retrieval.service.location import shown
 from retrieval.types import NO_CONTEXT
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from retrieval.index import IndexStatus, Listed, MeasureReport
     from retrieval.service.places import Found
     from retrieval.service.preview import Preview
+    from retrieval.sharded import ShardedStatus
     from retrieval.sync import SyncReport
     from retrieval.types import Hit, TokenMatch
 
@@ -28,6 +29,11 @@ def hits_as_dicts(
     for hit, pairs in zip(shaped, matches or [], strict=False):
         hit["explain"] = plain_value(pairs)
     return shaped
+
+
+def coverage_as_dict(hits: Hits) -> dict[str, Any]:
+    """How much of a collection was searched, as `coverage`; nothing if that is everything."""
+    return {} if hits.coverage is None else {"coverage": plain_value(hits.coverage)}
 
 
 def listed_as_dict(one: Listed) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def found_as_dict(found: Found, index: Path) -> dict[str, Any]:
 
 
 def status_as_dict(
-    status: IndexStatus | None, problems: Sequence[str] | None = None
+    status: IndexStatus | ShardedStatus | None, problems: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """What an index holds, and the `problems` of verifying it if it was verified.
 

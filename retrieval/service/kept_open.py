@@ -44,6 +44,11 @@ class KeptOpen:
         self._left: dict[int, Index] = {}  # replaced, and still used
 
     @property
+    def place(self) -> str:
+        """Its folder, as it is shown."""
+        return str(self.folder)
+
+    @property
     def exists(self) -> bool:
         """Whether there is an index at the folder."""
         return is_index(self.folder)

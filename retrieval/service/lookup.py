@@ -13,6 +13,8 @@ from retrieval.documents.context import Contexts
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
+from retrieval.index.listing import Listing
+from retrieval.index.searching import Searching
 from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Hit, Place
 
@@ -142,7 +144,7 @@ def lines_of(document: Document, first: int, last: int) -> Lines:
 
 
 def lines_around(
-    index: Index, hits: Sequence[Hit], count: int
+    index: Listing, hits: Sequence[Hit], count: int
 ) -> list[tuple[list[str], list[str]]]:
     """For each hit the lines before it and after it, at most so many.
 
@@ -255,7 +257,7 @@ def _entries(text: str, outline: Outline) -> list[OutlineEntry]:
     return [entry for _, entry in sorted(found, key=lambda one: one[0])]
 
 
-def related(index: Index, document: Document, line: int, k: int) -> list[Hit]:
+def related(index: Searching, document: Document, line: int, k: int) -> list[Hit]:
     """Passages that are like what stands around a line, without those that stand there.
 
     Raises:

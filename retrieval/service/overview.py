@@ -8,6 +8,7 @@ from typing import Any
 
 from retrieval.index import Index
 from retrieval.service.json_shape import left_out_as_dict, status_as_dict
+from retrieval.service.opened import Opened
 from retrieval.service.preview import Preview, preview
 from retrieval.service.updating import roots_of
 
@@ -23,7 +24,7 @@ MOST_VALUES = 30
 """Of a key that documents are grouped by: one of more tells them apart, and groups none."""
 
 
-def overview(index: Index) -> dict[str, Any]:
+def overview(index: Opened) -> dict[str, Any]:
     """How many documents there are by folder, by `KEYS`, and by `others`; and what `status` tells.
 
     `others` are further keys whose values are a few texts.
@@ -44,7 +45,7 @@ def overview(index: Index) -> dict[str, Any]:
     }
 
 
-def _others(index: Index) -> Iterator[tuple[str, list[tuple[Any, int]]]]:
+def _others(index: Opened) -> Iterator[tuple[str, list[tuple[Any, int]]]]:
     keys = [
         key
         for key, types in index.metadata_keys().items()

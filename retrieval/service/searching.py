@@ -8,11 +8,12 @@ from typing import Literal
 
 from retrieval.encoder import Embeddings
 from retrieval.errors import InputError
+from retrieval.hits import Hits
 from retrieval.index.listing import Params
 from retrieval.index.reading.search import query_problem
 from retrieval.index.searching import Searching
 from retrieval.indexes import Where
-from retrieval.types import Hit, Retriever, TokenMatch
+from retrieval.types import Retriever, TokenMatch
 
 _TRIES = 5
 
@@ -62,7 +63,7 @@ class Answer:
         matches: for each hit what the query's tokens matched; None if that was not asked for.
     """
 
-    hits: list[Hit]
+    hits: Hits
     matches: Sequence[Sequence[TokenMatch]] | None
 
 

@@ -13,13 +13,23 @@ writing          one shard, written; working_folder: where, on the disk of this 
 generations      the newest manifest, and the commit of the next; manifest: what it says
 blobs            files as pieces under their digests; clearing: those that nobody needs
 local            copies on this machine
+serving          shards held by other processes, and asked through a router
 storage          folders, S3, GCS and Azure through obstore; place: what names one
 """
 
 from retrieval.sharded.building import BuildReport, Changes
+from retrieval.sharded.collection import Collection
 from retrieval.sharded.sharded_index import ShardedIndex
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus
 from retrieval.sharded.storage import is_url
 
-__all__ = ["BuildReport", "Changes", "Incoming", "ShardedIndex", "ShardedStatus", "is_url"]
+__all__ = [
+    "BuildReport",
+    "Changes",
+    "Collection",
+    "Incoming",
+    "ShardedIndex",
+    "ShardedStatus",
+    "is_url",
+]

@@ -14,6 +14,8 @@ from retrieval.sharded.asking import Shards
 from retrieval.sharded.listed_shards import ListedShards
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.searched_shards import SearchedShards
+from retrieval.sharded.status import ShardedStatus
+from retrieval.types import Encoder
 
 
 class Collection(Searching, Listing):
@@ -24,6 +26,23 @@ class Collection(Searching, Listing):
     """
 
     url: str
+
+    @property
+    @abstractmethod
+    def encoder(self) -> Encoder:
+        """The encoder, loaded if it is not yet; raises as `Index.encoder` does."""
+
+    @abstractmethod
+    def status(self) -> ShardedStatus:
+        """What it holds; neither the shards' files nor the encoder are read for it."""
+
+    @abstractmethod
+    def refresh(self) -> bool:
+        """Move to the newest generation; whether there was a newer one."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it once the searches under way are done; closing twice is fine."""
 
     @abstractmethod
     def _shards(self) -> AbstractContextManager[tuple[Manifest, Shards]]:

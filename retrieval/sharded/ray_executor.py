@@ -99,7 +99,7 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster
         import ray
     except ImportError as error:
         raise MissingDependency(
-            "building on a cluster needs Ray: pip install 'modernbert-retrieval[ray]'"
+            "a cluster needs Ray: pip install 'modernbert-retrieval[ray]'"
         ) from error
     if ray.is_initialized():
         yield RayCluster()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder, Where
+from retrieval.cli.options import AsJson, IndexPlace, Where
 from retrieval.cli.program import app
 
 
@@ -20,7 +21,7 @@ def list_documents(
         ),
     ] = None,
     where: Where = None,
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
     """List the documents that an index holds: where each is, its passages, its title."""
@@ -29,13 +30,20 @@ def list_documents(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
-    from retrieval.service.contents import choose
+    from retrieval.service.contents import choose, choose_of_collection
     from retrieval.service.json_shape import listed_as_dict
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import FOLDER, folder_of, index_to_read, is_url
 
-    place = index_to_read(folder)
-    with Index.open(place) as opened:
-        choice = choose(opened, names or (), where=where)
+    if folder is not None and is_url(folder):
+        from retrieval.sharded import ShardedIndex
+
+        place = Path(FOLDER)  # ids of a collection's files are relative to where it was built
+        with ShardedIndex.open(folder) as collection:
+            choice = choose_of_collection(collection, names or (), where=where)
+    else:
+        place = index_to_read(folder_of(folder))
+        with Index.open(place) as opened:
+            choice = choose(opened, names or (), where=where)
     if as_json:
         print_json([listed_as_dict(one) for one in choice.documents])
     else:

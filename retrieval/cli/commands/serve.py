@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import EncoderSource
+from retrieval.cli.options import EncoderSource, PartialAnswers
 from retrieval.cli.program import app
 
 _NEEDED = ("starlette", "uvicorn", "prometheus_client")
@@ -17,13 +18,18 @@ _NEEDED = ("starlette", "uvicorn", "prometheus_client")
 
 @app.command(short_help="Serve people, programs and agents (HTTP).")
 def serve(
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[URL]...", help="Collections in shards; as with --index."),
+    ] = None,
     folders: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--index",
-            metavar="DIR",
-            help="Folder of an index, more than once for several, the first is the default one; "
-            "the nearest .retrieval in this folder or one above it if not given.",
+            metavar="DIR|URL",
+            help="Folder of an index, or URL of a collection in shards, more than once for "
+            "several, the first is the default one; the nearest .retrieval in this folder or one "
+            "above it if none is given.",
         ),
     ] = None,
     host: Annotated[
@@ -64,14 +70,46 @@ def serve(
             "address.",
         ),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Serve collections by replicas of their shards on a Ray cluster: its host:port, "
+            "or local for one on this machine.",
+        ),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            "--replicas",
+            metavar="N",
+            min=1,
+            help="With --ray: replicas of each shard; 1 if not given.",
+        ),
+    ] = None,
+    partial: Annotated[
+        PartialAnswers | None,
+        typer.Option(
+            "--partial",
+            help="With --ray: whether a search goes without a shard that is away, and says so; "
+            "refuse if not given.",
+        ),
+    ] = None,
     encoder: EncoderSource = None,
 ) -> None:
-    """Serve indexes over HTTP until Ctrl-C: a page to search in, programs, and agents at /mcp."""
-    from functools import partial
+    """Serve indexes over HTTP until Ctrl-C: a page to search in, programs, and agents at /mcp.
+
+    A collection in shards is searched in this process or, with --ray, on a cluster.
+    """
+    from functools import partial as with_options
 
     from retrieval.errors import InputError, MissingDependency
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import index_to_read, is_url
     from retrieval.service.opening import is_index
+    from retrieval.service.serving import served
+    from retrieval.sharded.generations import found_newest
+    from retrieval.sharded.storage import ObjectStorage
     from retrieval.store.schema import not_found
 
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
@@ -86,10 +124,25 @@ def serve(
     if allow_write and read_only:
         raise InputError("--allow-write and --read-only contradict each other; give one of them")
 
-    places = folders or [index_to_read(None)]
+    for url in urls or ():
+        if not is_url(url):
+            raise InputError(f"{url!r} is no URL of a collection; name a folder by --index {url}")
+    named: list[Path | str] = [*(urls or ())]
+    named += [one if is_url(one) else Path(one) for one in folders or ()]
+    places = named or [index_to_read(None)]
+    collections = [place for place in places if isinstance(place, str)]
+    _check_cluster(collections, ray, replicas, partial)
     for place in places:
-        if not is_index(place):
+        if isinstance(place, str):
+            found_newest(ObjectStorage(place))  # that there is none is told at once
+        elif not is_index(place):
             raise not_found(place)
+    open_collection = None
+    if ray is not None:
+        allowed = partial is PartialAnswers.ALLOW
+        open_collection = with_options(
+            served, ray=ray, replicas=replicas or 1, partial=allowed, encoder=encoder
+        )
     names = ", ".join(str(place) for place in places)
     running.serve(
         places,
@@ -101,6 +154,22 @@ def serve(
         follow=watch,
         token_file=token_file,
         encoder=encoder,
-        agents=partial(StreamableHttp, allow_write=allow_write),
+        agents=with_options(StreamableHttp, allow_write=allow_write),
+        open_collection=open_collection,
         on_start=lambda at: sys.stderr.write(f"serving {names} at {at}; Ctrl-C ends it\n"),
     )
+
+
+def _check_cluster(
+    collections: Sequence[str],
+    ray: str | None,
+    replicas: int | None,
+    partial: PartialAnswers | None,
+) -> None:
+    """Refuse options of a cluster where none serves."""
+    from retrieval.errors import InputError
+
+    if ray is None and (replicas is not None or partial is not None):
+        raise InputError("--replicas and --partial are of --ray ADDRESS; give that, or leave them")
+    if ray is not None and not collections:
+        raise InputError("--ray serves collections in shards; name one by its URL")

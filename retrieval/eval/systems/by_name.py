@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrieval.errors import InputError
 from retrieval.eval.systems.bm25 import Bm25s
+from retrieval.eval.systems.existing_index import ExistingIndex
 from retrieval.eval.systems.run_file import RunFile
 from retrieval.eval.systems.sentence_transformers import SentenceTransformerSystem
 from retrieval.eval.systems.shared_index import IndexSystem, SharedIndex
@@ -76,7 +77,8 @@ def make_systems(retrievers: Sequence[Retriever], specs: Sequence[str]) -> list[
     Args:
         retrievers: of the embedded model's index, and of the encoders'.
         specs: `bm25s`, `st:NAME`, `st:LABEL=NAME`, `encoder:NAME`, `encoder:LABEL=NAME`,
-            `run:FILE`, `run:LABEL=FILE`, or a retriever and its settings as in `late:bits=2`.
+            `index:PLACE`, `index:LABEL=PLACE`, `run:FILE`, `run:LABEL=FILE`, or a retriever and
+            its settings as in `late:bits=2`.
 
     Raises:
         InputError: a specification cannot be used, or two systems have one name.
@@ -113,10 +115,14 @@ def _system(
         has = retrievers_of(engines.encoder(labelled(rest)[1]))
         wanted = [name for name in retrievers if name in has]
         return [engines.system(Variant(name, encoder=rest)) for name in wanted]
+    if kind == "index" and rest:
+        label, equals, named = rest.partition("=")
+        place = named if equals else rest
+        return [ExistingIndex(place, one, label if equals else None) for one in retrievers]
     if kind == "run" and rest:
         name, equals, file = rest.partition("=")
         return [RunFile(Path(file), name) if equals else RunFile(Path(rest))]
     raise InputError(
-        f"system {spec!r} is unknown; give bm25s, st:NAME, encoder:NAME, run:FILE, run:LABEL=FILE, "
-        f"or a retriever ({', '.join(RETRIEVERS)}) with settings, as in late:bits=2"
+        f"system {spec!r} is unknown; give bm25s, st:NAME, encoder:NAME, index:PLACE, run:FILE, "
+        f"run:LABEL=FILE, or a retriever ({', '.join(RETRIEVERS)}) with settings, as in late:bits=2"
     )

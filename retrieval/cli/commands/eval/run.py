@@ -47,8 +47,8 @@ def run(
         typer.Option(
             "--system",
             metavar="SPEC",
-            help="Also bm25s, st:NAME, encoder:NAME, run:FILE, or a variant such as late:bits=2; "
-            "give it more than once.",
+            help="Also bm25s, st:NAME, encoder:NAME, index:PLACE, run:FILE, or a variant such as "
+            "late:bits=2; give it more than once.",
         ),
     ] = None,
     split: Annotated[

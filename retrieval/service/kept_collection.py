@@ -1,0 +1,96 @@
+"""A collection in shards that a server keeps open, and moves on when it changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from retrieval.errors import RetrievalError, StorageError
+from retrieval.sharded import Collection, ShardedIndex
+
+_LOG = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+"""So often the storage is asked for a newer generation."""
+
+
+class KeptCollection:
+    """The collection at a URL, for many requests in many threads.
+
+    A request sees one generation. A newer one is brought here beside the requests, which go on
+    with the one before until it is there.
+
+    Attributes:
+        place: its URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        encoder: str | None = None,
+        open: Callable[[str], Collection] | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            url: of the collection.
+            encoder: what it was built with, if it is to be loaded from another place.
+            open: opens it; None searches it in this process.
+        """
+        self.place = url
+        self._open = open or (lambda where: ShardedIndex.open(where, encoder=encoder))
+        self._lock = threading.Lock()
+        self._opened: Collection | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def using(self) -> Iterator[Collection]:
+        """The collection, opened with the first request.
+
+        Raises:
+            IndexNotFound: there is none.
+            RetrievalError: it cannot be opened.
+        """
+        with self._lock:
+            if self._ended.is_set():
+                raise StorageError(f"the server of {self.place} ends")
+            if self._opened is None:
+                self._opened = self._open(self.place)
+                self._thread = threading.Thread(
+                    target=self._follow, name="generations", daemon=True
+                )
+                self._thread.start()
+        yield self._opened
+
+    def warm(self) -> None:
+        """Bring it here, and load the model."""
+        with suppress(RetrievalError, OSError), self.using() as opened:
+            opened.search("ready", 1)
+
+    def close(self) -> None:
+        """Let it go once the searches under way are done."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _follow(self) -> None:
+        told = ""
+        while not self._ended.wait(LOOK_S):
+            opened = self._opened
+            if opened is None:
+                return
+            try:
+                opened.refresh()
+                told = ""
+            except (RetrievalError, OSError) as error:
+                if str(error) != told:  # once, however long the storage is away
+                    told = str(error)
+                    _LOG.warning("no newer generation of %s can be read: %s", self.place, told)

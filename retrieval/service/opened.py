@@ -1,0 +1,87 @@
+"""What servers ask, whatever it is: an index in a folder, or a collection in shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeAlias
+
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.index.writing.drafts import checked
+from retrieval.sharded import Collection, ShardedIndex
+from retrieval.types import Document
+
+Opened: TypeAlias = Index | Collection
+
+
+class Kept(Protocol):
+    """What a server keeps open, for many requests in many threads.
+
+    Attributes:
+        place: its folder or URL, as it is shown.
+    """
+
+    @property
+    def place(self) -> str:
+        """See above."""
+
+    def using(self) -> AbstractContextManager[Opened]:
+        """It, at its newest generation, kept open until the block is left."""
+
+    def warm(self) -> None:
+        """Load what the first search would wait for; errors are the search's."""
+
+    def close(self) -> None:
+        """Let it go once the requests under way are done."""
+
+
+def add(opened: Opened, documents: Iterable[Document]) -> int:
+    """Add documents, or replace those of the same ids; returns how many changed.
+
+    Raises:
+        InputError: one cannot be stored, or nothing can be written to what was opened.
+    """
+    if isinstance(opened, Index):
+        return opened.add(documents)
+    report = _written(opened).add(documents)
+    return report.added + report.updated
+
+
+def add_each(opened: Opened, documents: Sequence[Document]) -> tuple[int, list[tuple[int, str]]]:
+    """As `add`, but what cannot be stored is left out.
+
+    Returns:
+        How many changed; and of each that was left out its place among the documents, and why.
+    """
+    if isinstance(opened, Index):
+        report = opened.add(documents, on_error="skip")
+        refused = [(one.place, one.reason) for one in report.refused]
+        return report.added + report.updated, refused
+    refused = list(_refused(documents))
+    left = {place for place, _ in refused}
+    return add(opened, [one for at, one in enumerate(documents) if at not in left]), refused
+
+
+def delete(opened: Opened, ids: Iterable[str]) -> int:
+    """Delete the documents with these ids; returns how many there were."""
+    if isinstance(opened, Index):
+        return opened.delete(ids)
+    return _written(opened).delete(ids).deleted
+
+
+def _refused(documents: Sequence[Document]) -> Iterator[tuple[int, str]]:
+    for place, document in enumerate(documents):
+        try:
+            checked(document)
+        except InputError as error:
+            yield place, str(error)
+
+
+def _written(opened: Collection) -> ShardedIndex:
+    if not isinstance(opened, ShardedIndex):
+        raise InputError(
+            f"{opened.url} is served by replicas, which only read; change it with "
+            f"`retrieval index PATH --index {opened.url}`"
+        )
+    return opened

@@ -1,0 +1,237 @@
+"""Asking the shards of one generation over their replicas.
+
+A question goes to one replica of each shard. Where that is gone it goes to another; where it takes
+longer than nearly all questions of its kind did, another is asked as well, and whoever is first
+has answered.
+"""
+
+from __future__ import annotations
+
+import pickle
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retrieval.cancellation import check_cancelled
+from retrieval.errors import IndexCorrupted, ShardUnavailable, StorageError
+from retrieval.sharded.asking import Arguments
+from retrieval.sharded.serving.replica import Ask
+from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
+from retrieval.sharded.serving.wire import Link, encoded
+
+DEADLINE_S = 10.0
+"""A shard of which nobody answers for so long is away."""
+
+_QUANTILE = 0.95
+_REMEMBERED = 512
+_LEAST_REMEMBERED = 40
+_LEAST_HEDGE_S = 0.002
+_LOOK_S = 0.25  # so often it is asked whether the answer is still wanted
+
+
+class Delays:
+    """How long questions of each kind take: after how long another replica is asked as well."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, deque[float]] = {}
+        self._after: dict[str, float] = {}
+        self._told = 0
+        self._lock = threading.Lock()
+
+    def after(self, method: str) -> float:
+        """Seconds; none while little is known."""
+        return self._after.get(method, DEADLINE_S)
+
+    def tell(self, method: str, seconds: float) -> None:
+        """A question took so long."""
+        with self._lock:
+            taken = self._taken.setdefault(method, deque(maxlen=_REMEMBERED))
+            taken.append(seconds)
+            self._told += 1
+            if len(taken) >= _LEAST_REMEMBERED and self._told % 16 == 0:
+                place = int(_QUANTILE * len(taken))
+                self._after[method] = max(_LEAST_HEDGE_S, sorted(taken)[place])
+
+
+class RoutedShards:
+    """Shards that replicas hold; behind the protocol `Shards`."""
+
+    def __init__(
+        self,
+        url: str,
+        generation: int,
+        sets: Mapping[int, ReplicaSet],
+        numbers: Sequence[int],
+        total: int,
+        delays: Delays,
+        *,
+        hedged: bool = True,
+    ) -> None:
+        """Say what is asked.
+
+        Args:
+            url: of the collection, for errors.
+            generation: its number.
+            sets: the replicas of each shard.
+            numbers: of the shards that are asked.
+            total: how many shards there are.
+            delays: what is known of earlier questions.
+            hedged: whether a second replica is asked where one takes long.
+        """
+        self._url = url
+        self._generation = generation
+        self._sets = sets
+        self._delays = delays
+        self._hedged = hedged
+        self.numbers = tuple(numbers)
+        self.total = total
+
+    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+        """As the protocol says.
+
+        Raises:
+            ShardUnavailable: no replica of a shard answers.
+        """
+        if not given:
+            return {}
+        with selectors.DefaultSelector() as selector:
+            question = _Question(self, method, given, selector)
+            try:
+                question.begin()
+                return question.answers()
+            finally:
+                question.end()
+
+    def away(self, number: int, why: str) -> ShardUnavailable:
+        """The error that names a shard."""
+        return ShardUnavailable(
+            f"shard {number} of {self._url} is away ({why}); ask again in some seconds", number
+        )
+
+
+class _Question:
+    """One call of `ask`: what was sent to whom, and what has come."""
+
+    def __init__(
+        self,
+        routed: RoutedShards,
+        method: str,
+        given: Mapping[int, Arguments],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._routed = routed
+        self._method = method
+        self._given = given
+        self._selector = selector
+        self._found: dict[int, Any] = {}
+        self._sent: dict[Link, tuple[ReplicaState, float]] = {}
+        self._tried: dict[int, list[ReplicaState]] = {number: [] for number in given}
+        self._why: dict[int, str] = {}
+        self._contents: dict[int, bytes] = {}  # by the arguments' identity: made once
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        """Ask a replica of each shard."""
+        for number in sorted(self._given):
+            self._send(number)
+
+    def answers(self) -> dict[int, Any]:
+        """What every shard answers, by ascending numbers."""
+        hedge = self._routed._delays.after(self._method) if self._routed._hedged else DEADLINE_S
+        hedging = hedge < DEADLINE_S
+        while len(self._found) < len(self._given):
+            now = time.monotonic() - self._began
+            if now > DEADLINE_S:
+                number = next(n for n in sorted(self._given) if n not in self._found)
+                for link, (replica, _) in self._sent.items():
+                    if replica.shard == number:
+                        replica.lost(link.address)
+                raise self._routed.away(number, f"no answer within {DEADLINE_S:g} s")
+            if hedging and now >= hedge:
+                hedging = False
+                for number in sorted(self._given):
+                    if number not in self._found:
+                        self._send(number, needed=False)
+            check_cancelled()
+            until = hedge - now if hedging else DEADLINE_S - now
+            for key, _ in self._selector.select(max(0.0, min(until, _LOOK_S))):
+                self._receive(key.fileobj)  # type: ignore[arg-type]
+        return {number: self._found[number] for number in sorted(self._found)}
+
+    def end(self) -> None:
+        """Give back the connections that are waited for no more."""
+        for link, (replica, _) in self._sent.items():
+            replica.under_way -= 1
+            replica.put(link)
+
+    def _send(self, number: int, *, needed: bool = True) -> None:
+        """Ask another replica of a shard; raises if it is needed and there is none."""
+        tried = self._tried[number]
+        while (
+            replica := self._routed._sets[number].choose(self._routed._generation, tried)
+        ) is not None:
+            tried.append(replica)
+            address = replica.address
+            try:
+                link = replica.link()
+                try:
+                    link.send(self._content(number))
+                except BaseException:
+                    link.close()
+                    raise
+            except OSError as error:
+                self._why[number] = str(error) or type(error).__name__
+                replica.lost(address)
+                continue
+            replica.under_way += 1
+            self._sent[link] = (replica, time.monotonic())
+            self._selector.register(link, selectors.EVENT_READ)
+            return
+        if needed and not any(one.shard == number for one, _ in self._sent.values()):
+            raise self._routed.away(number, self._why.get(number, "no replica of it is there"))
+
+    def _content(self, number: int) -> bytes:
+        arguments = self._given[number]
+        if id(arguments) not in self._contents:
+            ask = Ask(self._routed._generation, self._method, arguments)
+            self._contents[id(arguments)] = encoded(ask)
+        return self._contents[id(arguments)]
+
+    def _receive(self, link: Link) -> None:
+        replica, since = self._sent[link]
+        number = replica.shard
+        try:
+            received = link.receive()
+        except (OSError, EOFError) as error:
+            self._drop(link)
+            link.close()
+            replica.lost(link.address)
+            self._why[number] = str(error) or "its process ended"
+            if number not in self._found:
+                self._send(number)
+            return
+        if received is None:  # an answer to what was asked before
+            return
+        self._drop(link)
+        replica.put(link)
+        right, content = received
+        answer = pickle.loads(content)
+        if right:
+            self._routed._delays.tell(self._method, time.monotonic() - since)
+            self._found.setdefault(number, answer)
+            return
+        if number in self._found:
+            return
+        if type(answer) in (StorageError, IndexCorrupted):  # another copy may be whole
+            self._why[number] = str(answer)
+            self._send(number)
+            return
+        raise answer
+
+    def _drop(self, link: Link) -> None:
+        self._selector.unregister(link)
+        replica, _ = self._sent.pop(link)
+        replica.under_way -= 1

@@ -1,0 +1,235 @@
+"""ServedCollection: a collection whose shards are held by replicas, asked through a router."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from retrieval.errors import InputError, ShardUnavailable, StorageError
+from retrieval.hits import Coverage, Hits
+from retrieval.index.encoder import EncoderSlot
+from retrieval.sharded.asking import Shards
+from retrieval.sharded.collection import Collection
+from retrieval.sharded.generations import found_newest
+from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.place import Place
+from retrieval.sharded.serving.hosts import Hosts, ProcessHosts
+from retrieval.sharded.serving.keeping import Keeper
+from retrieval.sharded.serving.router import Delays, RoutedShards
+from retrieval.sharded.status import ShardedStatus, status_of
+from retrieval.types import Encoder
+
+MOST_REPLICAS = 16
+
+
+class _Served:
+    """A generation that is served; it is over when it was replaced and nobody asks it any more."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.users = 0
+        self.replaced = False
+
+
+class ServedCollection(Collection):
+    """A collection in shards that replicas hold: searched and listed as one index.
+
+    A query sees one generation; `refresh` brings the replicas to the newest, shard by shard.
+
+    Every method raises ShardUnavailable if no replica of a shard answers. Where partial answers
+    are allowed a search leaves it out instead, and says so: `Hits.coverage`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        hosts: Callable[[Place], Hosts] | None = None,
+        *,
+        replicas: int = 1,
+        partial: bool = False,
+        hedged: bool = True,
+        encoder: Encoder | str | None = None,
+        cache: Path | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start replicas of every shard, and wait until they hold the newest generation.
+
+        Args:
+            url: of the collection, see `ShardedIndex.open`.
+            hosts: makes where replicas run; None is processes of this machine.
+            replicas: how many each shard has.
+            partial: whether a search goes without a shard that is away.
+            hedged: whether a second replica is asked where one takes long.
+            encoder: of the queries; None is the one that the collection was built with.
+            cache: see `ShardedIndex.open`; on every machine that replicas run on.
+            options: see `ShardedIndex.open`.
+
+        Raises:
+            IndexNotFound: there is no collection.
+            InputError: `replicas` is no number of replicas.
+        """
+        if isinstance(replicas, bool) or not 1 <= replicas <= MOST_REPLICAS:
+            raise InputError(
+                f"replicas={replicas!r}; give a whole number from 1 to {MOST_REPLICAS}"
+            )
+        self.url = url.rstrip("/")
+        self._place = Place(self.url, dict(options or {}), cache)
+        self._partial = partial
+        self._hedged = hedged
+        self._delays = Delays()
+        self._state = threading.Lock()
+        self._refreshing = threading.Lock()
+        manifest = found_newest(self._place.storage())
+        self._encoder = EncoderSlot(self.url, manifest.settings, encoder)
+        source = encoder if isinstance(encoder, str) else None
+        made = hosts(self._place) if hosts else ProcessHosts(self._place, encoder=source)
+        self._keeper = Keeper(made, replicas, self.url)
+        self._current: _Served | None = _Served(manifest)
+        try:
+            self._keeper.bring(manifest)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> ServedCollection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ask no more; closing twice is fine."""
+        with self._state:
+            current, self._current = self._current, None
+        if current is not None:
+            self._keeper.close()
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded if it is not yet; raises as `Index.encoder` does."""
+        return self._encoder.get()
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation that it shows."""
+        return self._manifest().generation
+
+    def status(self) -> ShardedStatus:
+        """What it holds."""
+        return status_of(self.url, self._manifest())
+
+    def refresh(self) -> bool:
+        """Move to the newest generation; whether there was a newer one.
+
+        Raises:
+            ShardUnavailable: a shard cannot be brought to it; the one that is shown stays.
+        """
+        with self._refreshing:
+            newest = found_newest(self._place.storage())
+            if newest.generation <= self.generation:
+                return False
+            self._keeper.bring(newest)
+            with self._state:
+                before = self._current
+                if before is None:
+                    return False
+                self._current = _Served(newest)
+                before.replaced = True
+                over = not before.users
+            if over:
+                self._keeper.drop(before.manifest.generation)
+            return True
+
+    def search_batch(self, *arguments: Any, **options: Any) -> list[Hits]:
+        """As `Searching.search_batch`; it is asked again without a shard that was lost meanwhile.
+
+        Raises:
+            ShardUnavailable: a shard is away, and partial answers are not allowed.
+        """
+        if not self._partial:
+            return super().search_batch(*arguments, **options)
+        manifest = self._manifest()
+        left = {
+            number
+            for number, several in self._keeper.sets.items()
+            if any(replica.alive for replica in several.replicas)
+        }
+        while True:
+            token = _asked.set((self, frozenset(left)))
+            try:
+                found = super().search_batch(*arguments, **options)
+            except ShardUnavailable as error:
+                if error.shard not in left:
+                    raise
+                left.discard(error.shard)
+                continue
+            finally:
+                _asked.reset(token)
+            coverage = _coverage(manifest, left)
+            return [Hits(hits, coverage) for hits in found]
+
+    def _manifest(self) -> Manifest:
+        with self._state:
+            if self._current is None:
+                raise StorageError(f"the collection at {self.url} was closed; open it again")
+            return self._current.manifest
+
+    @contextmanager
+    def _shards(self) -> Iterator[tuple[Manifest, Shards]]:
+        with self._state:
+            current = self._current
+            if current is None:
+                raise StorageError(f"the collection at {self.url} was closed; open it again")
+            current.users += 1
+        try:
+            yield current.manifest, self._routed(current.manifest)
+        finally:
+            with self._state:
+                current.users -= 1
+                over = current.replaced and not current.users
+            if over:
+                self._keeper.drop(current.manifest.generation)
+
+    def _routed(self, manifest: Manifest) -> RoutedShards:
+        numbers: Sequence[int] = tuple(manifest.filled)
+        chosen = _asked.get()
+        if chosen is not None and chosen[0] is self:
+            numbers = [number for number in numbers if number in chosen[1]]
+        return RoutedShards(
+            self.url,
+            manifest.generation,
+            self._keeper.sets,
+            numbers,
+            len(manifest.shards),
+            self._delays,
+            hedged=self._hedged,
+        )
+
+
+_asked: ContextVar[tuple[ServedCollection, frozenset[int]] | None] = ContextVar(
+    "asked", default=None
+)
+"""The shards that a search goes to, where it may go without some."""
+
+
+def _coverage(manifest: Manifest, left: set[int]) -> Coverage | None:
+    """What a search saw; None if that is everything."""
+    filled = manifest.filled
+    if left >= filled.keys():
+        return None
+    return Coverage(
+        shards=len(left & filled.keys()),
+        of_shards=len(filled),
+        passages=sum(filled[number].passages for number in left & filled.keys()),
+        of_passages=manifest.passages,
+    )
