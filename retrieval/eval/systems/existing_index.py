@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from retrieval.eval.systems.system import TIMED_HITS, Cost, Ranked, Settings, Ti
 from retrieval.index import Index
 from retrieval.sharded import ShardedIndex, is_url
 from retrieval.types import ProgressCallback, Retriever
+
+_LOOKED_AT = 1000
+"""Of so many documents of a collection one must be in the index."""
 
 
 class ExistingIndex:
@@ -60,7 +64,8 @@ class ExistingIndex:
         Raises:
             InputError: it holds none.
         """
-        if not any(document.id in self._index for document in collection.documents[:1000]):
+        first = itertools.islice(collection.documents, _LOOKED_AT)
+        if not any(document.id in self._index for document in first):
             raise InputError(
                 f"the index at {self._place} holds none of the first documents of "
                 f"{collection.name}; index them under their own ids"
