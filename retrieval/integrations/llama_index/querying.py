@@ -53,6 +53,8 @@ def answered(
     if among is not None:
         first = index.search(where=where, **asked | {"k": among, "diversity": 0.0})
         where = as_filter(None, [hit.document_id for hit in first])
+    elif query.mode in _BOTH and query.sparse_top_k is not None:
+        where = as_filter(None, _pooled(index, query, where, asked))
     hits = index.search(where=where, **asked)
     similarities = [
         hit.scores["dense"] if asked.get("retriever") == "dense" else hit.relevance for hit in hits
@@ -69,7 +71,7 @@ def _asked(index: Index, query: VectorStoreQuery, threshold: float | None) -> di
     makes_vectors = not is_precomputed(index.encoder)
     weights = None
     if mode in _BOTH:
-        k, weights = query.hybrid_top_k or k, _weighted(query.alpha)
+        k, weights = query.hybrid_top_k or k + (query.sparse_top_k or 0), _weighted(query.alpha)
     elif mode == VectorStoreQueryMode.SPARSE:
         k = query.sparse_top_k or k
     asked: dict[str, Any] = {"k": k}
@@ -101,6 +103,21 @@ def _prefetched(query: VectorStoreQuery, options: dict[str, Any]) -> int | None:
     return max(
         query.similarity_top_k, int(factor * query.similarity_top_k if count is None else count)
     )
+
+
+def _pooled(
+    index: Index, query: VectorStoreQuery, where: Filter | None, asked: Mapping[str, Any]
+) -> list[str]:
+    """The `similarity_top_k` best by vectors and the `sparse_top_k` best by words, each once."""
+    found: dict[str, None] = {}
+    for retriever, k in (("lexical", query.sparse_top_k), ("dense", query.similarity_top_k)):
+        if retriever == "dense" and asked.get("vector") is None and is_precomputed(index.encoder):
+            continue  # nothing makes a vector of the text
+        alone = {"k": k, "retriever": retriever, "hybrid": None, "reranker": None}
+        if retriever == "lexical":
+            alone["vector"] = None
+        found |= dict.fromkeys(hit.document_id for hit in index.search(where=where, **asked | alone))
+    return list(found)
 
 
 def _listed(index: Index, query: VectorStoreQuery, where: Filter | None) -> VectorStoreQueryResult:

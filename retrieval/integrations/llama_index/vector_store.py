@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from retrieval.integrations.llama_index.nodes import as_added, has_direction, to
 from retrieval.integrations.llama_index.querying import answered
 from retrieval.integrations.precomputed import is_precomputed, new_encoder
 from retrieval.types import Encoder
+
+_LOG = logging.getLogger(__name__)
 
 
 class IndexVectorStore(BasePydanticVectorStore):
@@ -136,12 +139,12 @@ class IndexVectorStore(BasePydanticVectorStore):
     ) -> None:
         """Delete nodes by their ids, by filters, or those of the ids that fulfil the filters.
 
-        Raises:
-            InputError: neither was given.
+        Where neither is given nothing is deleted, and the log says so: `clear` deletes all.
         """
         where = as_filter(filters, node_ids)
         if where is None:
-            raise InputError("nothing was named to delete; give ids or filters, or `clear`")
+            _LOG.warning("delete_nodes was given neither ids nor filters and deletes nothing")
+            return
         self._index.delete(where=where)
 
     def clear(self) -> None:

@@ -107,6 +107,32 @@ def test_words_and_both(store: IndexVectorStore, own: IndexVectorStore) -> None:
     assert own.query(text).ids == ["a"]
 
 
+def test_so_many_by_words_join_those_by_vectors(own: IndexVectorStore) -> None:
+    asked = VectorStoreQuery(
+        query_str="rotary positions", mode=MODES.HYBRID, similarity_top_k=1, sparse_top_k=2
+    )
+    assert own.query(asked).ids == ["c"]  # the best by vectors, and the only one with a word
+    asked.query_str = "rotary lock"
+    assert len(own.query(asked).ids or ()) == 2
+
+
+def test_words_join_the_nearest_embeddings(store: IndexVectorStore) -> None:
+    asked = VectorStoreQuery(
+        query_str="rotary",
+        query_embedding=[0.0, 1, 0],
+        mode=MODES.HYBRID,
+        similarity_top_k=1,
+        sparse_top_k=1,
+    )
+    assert set(store.query(asked).ids or ()) == {"b", "c"}
+    asked.hybrid_top_k = 1
+    assert len(store.query(asked).ids or ()) == 1
+    asked.hybrid_top_k, asked.query_str = None, "unheard"
+    assert store.query(asked).ids == ["b"]  # no word is found: no other node comes in its place
+    asked.query_embedding, asked.query_str = None, "rotary"
+    assert store.query(asked).ids == ["c"]
+
+
 def test_semantic_hybrid_reads_again(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i") as index:
         store = IndexVectorStore(index)

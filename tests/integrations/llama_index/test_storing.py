@@ -97,10 +97,18 @@ def test_nodes_of_a_document_are_deleted(store: IndexVectorStore) -> None:
     store.delete_nodes(["a2", "b"], year)
     assert store.index.ids() == ["a2", "c"]
     store.delete_nodes(["a2"])
-    with pytest.raises(InputError, match="nothing was named to delete"):
-        store.delete_nodes()
     store.clear()
     assert store.get_nodes() == []
+
+
+def test_nothing_named_is_nothing_deleted(
+    store: IndexVectorStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.delete_nodes()
+    store.delete_nodes(filters=MetadataFilters(filters=[]))
+    assert len(store.get_nodes()) == 3 and "deletes nothing" in caplog.text
+    store.delete_nodes([])
+    assert len(store.get_nodes()) == 3
 
 
 async def test_all_can_be_awaited(store: IndexVectorStore) -> None:
