@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from types import TracebackType
 from typing import Any
 
 from retrieval.errors import (
@@ -226,17 +225,6 @@ class Index(Examining, Changing):
         except RetrievalError:  # damaged, or opened before a fork
             held = "unreadable"
         return f"{type(self).__name__}({str(self.path)!r}, {held})"
-
-    def __enter__(self) -> Index:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the files once the searches under way are done; closing twice is fine."""

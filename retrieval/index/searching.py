@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from retrieval.errors import InputError
 from retrieval.hits import Hits
@@ -43,6 +43,22 @@ class Searching(ABC):
     @abstractmethod
     def _searched(self) -> AbstractContextManager[Searched]:
         """The generation that is shown, kept open until the block is left."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the files once the searches under way are done; closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self.close()  # in no thread: what is cancelled is closed, too
 
     def search(
         self,

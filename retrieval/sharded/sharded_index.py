@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from retrieval.errors import InputError, RetrievalError, StorageError
 from retrieval.index.encoder import EncoderSlot
@@ -165,17 +164,6 @@ class ShardedIndex(Collection):
             long_context=long_context,
         )
         return cls(place, manifest, loaded, memory)
-
-    def __enter__(self) -> ShardedIndex:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"

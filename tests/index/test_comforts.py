@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from retrieval.cancellation import current
-from retrieval.errors import InputError, MissingDependency
+from retrieval.errors import InputError, MissingDependency, StorageError
 from retrieval.hits import Hits
 from retrieval.index import AddReport, Index
 from retrieval.service.json_shape import hits_as_dicts
@@ -152,6 +152,31 @@ def test_awaited_calls_on_any_loop(filled: Index, backend: str) -> None:
 
     found, added, new = anyio.run(work, backend=backend)
     assert found == ["dog.txt"] * 2 and added == 1 and new == Document("new", "more")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_index_is_closed_behind_an_async_block(
+    index: Index, encoder: FakeEncoder, backend: str
+) -> None:
+    anyio = pytest.importorskip("anyio")
+    pytest.importorskip(backend)
+    index.add([FOX, DOG])
+
+    async def cancelled(opened: Index) -> None:
+        with anyio.move_on_after(0):
+            async with opened:
+                await anyio.sleep(10)
+
+    async def work() -> Index:
+        async with Index.open(index.path, encoder=encoder) as opened:
+            assert ids(await opened.asearch("lazy dog", 1)) == ["dog.txt"]
+        return opened
+
+    left, right = anyio.run(work, backend=backend), Index.open(index.path, encoder=encoder)
+    anyio.run(cancelled, right, backend=backend)
+    for closed in (left, right):
+        with pytest.raises(StorageError, match="was closed"):
+            closed.get("dog.txt")
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
