@@ -51,6 +51,9 @@ REPORT = "training.json"
 _EPOCHS, _MOST_EPOCHS = 3, 20
 _STEPS = 600
 """In fewer, labels of a few texts each are not learnt; see docs/training.md for figures."""
+_RATES = {"texts": 2e-4, "entities": 1e-3}
+"""Peak learning rates for a network of the embedded model's size. What a word is, a network for
+search has to learn anew, and does so five times as fast; see docs/training.md for figures."""
 _IGNORED = -100
 """What cross-entropy passes over: tokens that begin no word."""
 
@@ -65,7 +68,7 @@ class LabelOptions:
             of few texts more, up to 20, until there are 600 steps.
         minutes: how long the training itself takes, from the speed of its first steps.
         batch: texts of a step.
-        rate: peak learning rate.
+        rate: peak learning rate; None is 2e-4 where texts have labels, 1e-3 where words have.
         max_tokens: the longest text that is read, special tokens included.
         pooling: of a text's hidden vectors, where texts have labels.
         checkpoint_seconds: time between two checkpoints.
@@ -74,7 +77,7 @@ class LabelOptions:
     epochs: float | None = None
     minutes: float | None = None
     batch: int = 16
-    rate: float = 2e-4
+    rate: float | None = None
     max_tokens: int = 512
     pooling: Pooling = "mean"
     seed: int = 0
@@ -129,7 +132,7 @@ class LabelTrainer(Trainer[LabelNetwork]):
         super().__init__(
             network,
             steps=steps,
-            rate=options.rate,
+            rate=options.rate or _RATES["texts" if network.pooling else "entities"],
             checkpoint_seconds=options.checkpoint_seconds,
         )
         self._texts, self._targets = texts, targets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 
 import pytest
@@ -44,3 +45,19 @@ def test_each_yes_of_ours_names_a_test_that_is_there(row: list[str]) -> None:
     assert named[2] in found and named[2].lower().startswith("test"), (
         f"{named[1]} has no {named[2]}"
     )
+
+
+@pytest.mark.parametrize("row", FEATURES, ids=[row[0] for row in FEATURES])
+def test_each_cell_of_others_says_where_it_was_seen(row: list[str]) -> None:
+    for name, cell in zip(OTHERS, row[2:], strict=True):
+        called = cell.startswith("*") and cell.endswith("*")
+        assert called or "`" in cell or "](https://" in cell or cell.startswith("none"), (
+            f"{name}: {cell} was not seen anywhere"
+        )
+
+
+def test_what_was_not_found_was_looked_for() -> None:
+    result = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text())
+    assert result["names_not_defined"] == []
+    without = [row[0] for row in FEATURES if any(cell == "none found" for cell in row[2:])]
+    assert set(without) <= set(result["words"])

@@ -80,7 +80,14 @@ def train(
         int,
         typer.Option("--negatives", metavar="N", min=1, max=16, help="Hard negatives of a query."),
     ] = 3,
-    rate: Annotated[float, typer.Option("--rate", metavar="R", help="Peak learning rate.")] = 2e-4,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="R",
+            help="Peak learning rate; 0.0002 if not given, 0.001 for labels of words.",
+        ),
+    ] = None,
     passage_tokens: Annotated[
         int,
         typer.Option(

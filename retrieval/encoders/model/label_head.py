@@ -18,6 +18,7 @@ from retrieval.encoders.model.heads import pool
 from retrieval.encoders.model.modernbert import ModernBert, activation
 
 Pooling = Literal["cls", "mean"]
+_SMALL = 0.1
 
 
 class LabelNetwork(nn.Module):
@@ -59,11 +60,15 @@ class LabelNetwork(nn.Module):
 
     @torch.no_grad()
     def initialise_head(self, seed: int) -> None:
-        """The head begins near the identity, and every label alike, so that nothing is lost."""
+        """The head begins as a small part of the identity, and every label alike.
+
+        Near 0 the activations are close to linear, and the norm behind them brings back the size;
+        at full size GELU would cut off whatever is negative, half of what the trunk says.
+        """
         generator = torch.Generator().manual_seed(seed)
         dense = self.head["dense"]
         assert isinstance(dense, nn.Linear)
-        nn.init.eye_(dense.weight)
+        nn.init.eye_(dense.weight).mul_(_SMALL)
         if dense.bias is not None:
             nn.init.zeros_(dense.bias)
         std = self.config.initializer_range

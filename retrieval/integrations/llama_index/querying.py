@@ -109,15 +109,14 @@ def _pooled(
     index: Index, query: VectorStoreQuery, where: Filter | None, asked: Mapping[str, Any]
 ) -> list[str]:
     """The `similarity_top_k` best by vectors and the `sparse_top_k` best by words, each once."""
-    found: dict[str, None] = {}
-    for retriever, k in (("lexical", query.sparse_top_k), ("dense", query.similarity_top_k)):
-        if retriever == "dense" and asked.get("vector") is None and is_precomputed(index.encoder):
-            continue  # nothing makes a vector of the text
-        alone = {"k": k, "retriever": retriever, "hybrid": None, "reranker": None}
-        if retriever == "lexical":
-            alone["vector"] = None
-        found |= dict.fromkeys(hit.document_id for hit in index.search(where=where, **asked | alone))
-    return list(found)
+    parts: list[dict[str, Any]] = [
+        {"k": query.sparse_top_k, "retriever": "lexical", "vector": None}
+    ]
+    if asked.get("vector") is not None or not is_precomputed(index.encoder):
+        parts.append({"k": query.similarity_top_k, "retriever": "dense"})
+    plain = {**asked, "hybrid": None, "reranker": None}
+    hits = [hit for part in parts for hit in index.search(where=where, **plain | part)]
+    return list(dict.fromkeys(hit.document_id for hit in hits))
 
 
 def _listed(index: Index, query: VectorStoreQuery, where: Filter | None) -> VectorStoreQueryResult:

@@ -1,0 +1,211 @@
+"""What docs/comparison.md says of other libraries, held to their source and tried.
+
+    pip install lancedb==0.40.0 qdrant-client==1.20.0 chromadb==1.5.9
+    pip install txtai==9.14.0 pylate==1.6.0 sentence-transformers==6.2.0
+    python benchmarks/peers.py --out benchmarks/results/peers.json
+
+    names   each `name` in a cell of another library is defined in its package, or is an argument
+    absent  the first lines with the words of `ABSENT` in packages of which it says "none found"
+    killed  rows that a process said it had written when it was killed, and rows that are there
+
+An occurrence is a line to read, not a feature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from command import as_command
+from environment import environment
+
+from retrieval.errors import InputError
+
+PAGE = Path(__file__).parents[1] / "docs" / "comparison.md"
+PACKAGES = ("lancedb", "qdrant_client", "chromadb", "txtai", "pylate", "sentence_transformers")
+DISTRIBUTIONS = ("lancedb", "qdrant-client", "chromadb", "txtai", "pylate", "sentence-transformers")
+FIRST = 2
+"""The column of a row that is the first of the others."""
+KILLED_AFTER = 20  # rows
+
+ABSENT = {
+    "dense vectors": r"semantic_search|pooling_mode",
+    "on metadata, nested, before the best are chosen": r"(metadata|payload).{0,9}filter",
+    "a part of a text; a regular expression": r"\bregexp|\bilike\b",
+    "elements of lists, whole lists, objects in lists": r"array_(has|contains)",
+    "a filter for each query of a batch": r"filter.{0,30}(each|per).{0,10}query",
+    "documents listed by filter, in pages": r"\bscroll\b|\bpaginat",
+    "counted by filter": r"count_rows|count_documents",
+    "replaced by id, deleted by filter": r"\bupsert\b|def delete",
+    "a killed writer loses nothing that was committed": r"\bfsync\b|write.ahead",
+    "on object storage": r"s3://|\bboto3?\b|libcloud",
+    "clients in other languages": r"\bopenapi\b|\bgrpc\b",
+    "words, by BM25": r"\bbm25",
+    "late interaction": r"late.?interaction|max_?sim\b|colbert",
+    "several fused": r"reciprocal|\brrf\b|\bfus(e|ion)",
+    "a cross-encoder puts in order": r"cross.?encoder|rerank",
+    "maximal marginal relevance": r"marginal.?relevance|\bmmr\b",
+    "hits grouped by document": r"group_?by",
+    'a relevance from 0 to 1 that says "nothing"': r"calibrat|relevance.?(score|threshold)",
+    "which words of a hit matched, by vectors": r"\bexplain\(|token_?(attribution|importance)",
+    "approximate search of many vectors": r"\bhnsw|\bivf|approximate",
+    "images, sound": r"\bimages?\b|\baudio\b",
+    "times with zones": r"timezone|\btz\b|utcoffset",
+    "values apart from the filter's text": r"\bparameters\b.*(sql|filter)",
+    "folders of files, kept up to date, with lines and pages": r"\bwatchdog|watchfiles|os\.walk",
+    "values of a key, counted": r"facet|distinct.?values|value_counts",
+    "vectors out": r"get_?(vectors|embeddings)\b",
+    "readers keep what they opened while others write": r"snapshot.?isolation|\bmvcc\b",
+    "older versions stay readable": r"\bcheckout\b|time.?travel|\bversions\b\(",
+    "exported to other systems": r"def (to|export)_(parquet|lance|qdrant|vespa|arrow)",
+    "HTTP": r"fastapi|uvicorn|starlette",
+    "MCP": r"\bmcp\b",
+    "metrics, a bounded queue": r"prometheus",
+    "access by token": r"bearer|api_?key",
+    "many machines, replicas": r"replica",
+    "nDCG and the like, of a collection": r"\bndcg",
+    "is A better than B, with significance": r"p_?value\b|t_?test|bootstrap|significance",
+    "MTEB's tasks, the same figures by either way": r"\bmteb\b",
+    "training an encoder on your own data": r"\btrain(er|ing)\b",
+    "without labels": r"unsupervised|\btsdae\b|\bgpl\b",
+    "classifiers of texts and of words": r"classifi",
+    "training on several GPUs": r"distributed|accelerate",
+    "LangChain": r"langchain",
+    "LlamaIndex": r"llama.?index",
+    "Haystack": r"haystack",
+    "awaited calls": r"async def",
+    "OpenTelemetry": r"opentelemetry",
+}
+WRITERS = {
+    "lancedb": (
+        """
+        import lancedb, sys
+        table = lancedb.connect(sys.argv[1]).create_table("t", data=[{"id": 0}])
+        for row in range(1, 10**6):
+            table.add([{"id": row}])
+            print(row + 1, flush=True)
+        """,
+        "import lancedb, sys; print(lancedb.connect(sys.argv[1]).open_table('t').count_rows())",
+    ),
+    "qdrant_client": (
+        """
+        import sys
+        from qdrant_client import QdrantClient, models
+        client = QdrantClient(path=sys.argv[1])
+        client.create_collection(
+            "t", vectors_config=models.VectorParams(size=2, distance=models.Distance.COSINE)
+        )
+        for row in range(10**6):
+            client.upsert("t", [models.PointStruct(id=row, vector=[1.0, 0.0])])
+            print(row + 1, flush=True)
+        """,
+        "import sys; from qdrant_client import QdrantClient; "
+        "print(QdrantClient(path=sys.argv[1]).count('t').count)",
+    ),
+    "chromadb": (
+        """
+        import chromadb, sys
+        client = chromadb.PersistentClient(sys.argv[1])
+        made = client.create_collection("ttt", embedding_function=None)
+        for row in range(10**6):
+            made.add(ids=[str(row)], embeddings=[[1.0, 0.0]])
+            print(row + 1, flush=True)
+        """,
+        "import chromadb, sys; "
+        "print(chromadb.PersistentClient(sys.argv[1]).get_collection('ttt').count())",
+    ),
+}
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    sources = {name: dict(source_of(name)) for name in PACKAGES}
+    undefined, counted = [], {}
+    for feature, cells in rows():
+        for package, cell in zip(PACKAGES, cells, strict=True):
+            for name in re.findall(r"`([^`]+)`", cell):
+                if not any(defines(text, name) for text in sources[package].values()):
+                    undefined.append(f"{feature}: {package} has no {name}")
+            if cell.startswith("none found") and feature in ABSENT:
+                counted.setdefault(feature, {})[package] = occurrences(
+                    sources[package], ABSENT[feature]
+                )
+    result = {
+        **environment(DISTRIBUTIONS),
+        "names_not_defined": undefined,
+        "words": ABSENT,
+        "absent": counted,
+        "killed": {name: killed(*programs) for name, programs in WRITERS.items()},
+    }
+    given.out.write_text(json.dumps(result, indent=2) + "\n")
+    print("\n".join(undefined) or "every name is defined")
+    for feature, found in counted.items():
+        print(feature, {name: seen for name, seen in found.items() if seen})
+    print(result["killed"])
+
+
+def rows() -> Iterator[tuple[str, list[str]]]:
+    """Each feature, and what the page says of each of the others."""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) == FIRST + len(PACKAGES) and cells[0].strip("-"):
+            yield cells[0], cells[FIRST:]
+
+
+def source_of(package: str) -> Iterator[tuple[str, str]]:
+    """Each file of a package's Python source but its tests, and its text."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise InputError(f"{package} is not installed; see the first lines of this file")
+    root = Path(found.origin).parent
+    for path in sorted([*root.rglob("*.py"), *root.rglob("*.pyi")]):
+        inside = path.relative_to(root)
+        if "test" not in inside.parts:
+            yield str(inside), path.read_text(encoding="utf-8", errors="replace")
+
+
+def defines(text: str, name: str) -> bool:
+    """Whether a source defines a name, or has it as an argument or a field; words of a command."""
+    last = re.escape(re.split(r"[. ]", name)[-1])
+    return re.search(rf"\b(class|def) {last}\b|\b{last}\s*[:=]|[\"']{last}[\"']", text) is not None
+
+
+def occurrences(source: dict[str, str], words: str) -> list[str]:
+    """The first lines that have the words, three at most, with their files."""
+    wanted = re.compile(words, re.IGNORECASE)
+    found = [
+        f"{path}:{number}: {line.strip()[:100]}"
+        for path, text in source.items()
+        for number, line in enumerate(text.splitlines(), start=1)
+        if wanted.search(line)
+    ]
+    return found[:3]
+
+
+def killed(writing: str, counting: str) -> dict[str, int]:
+    """How many rows a writer said it had written when it was killed, and how many are there."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", textwrap.dedent(writing), folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            said = next((n for n in map(int, writer.stdout) if n >= KILLED_AFTER), 0)
+            writer.kill()
+        there = subprocess.run(
+            [sys.executable, "-c", counting, folder], capture_output=True, text=True, check=True
+        )
+    return {"said": said, "found": int(there.stdout)}
+
+
+if __name__ == "__main__":
+    as_command(main)
