@@ -52,8 +52,8 @@ _EPOCHS, _MOST_EPOCHS = 3, 20
 _STEPS = 600
 """In fewer, labels of a few texts each are not learnt; see docs/training.md for figures."""
 _RATES = {"texts": 2e-4, "entities": 1e-3}
-"""Peak learning rates for a network of the embedded model's size. What a word is, a network for
-search has to learn anew, and does so five times as fast; see docs/training.md for figures."""
+"""Peak learning rates, of networks of the embedded model's size. What is a name and where it ends
+a network for search has to learn anew: docs/decisions/entities.md has the figures."""
 _IGNORED = -100
 """What cross-entropy passes over: tokens that begin no word."""
 

@@ -19,6 +19,9 @@ from retrieval.encoders.model.modernbert import ModernBert, activation
 
 Pooling = Literal["cls", "mean"]
 _SMALL = 0.1
+"""Of what labels tokens. Near 0 an activation is close to linear, and the norm behind it brings
+back the size; at full size GELU cuts off what is negative, half of a token's vector. The labels of
+texts are found as well at full size: docs/decisions/entities.md has the figures."""
 
 
 class LabelNetwork(nn.Module):
@@ -60,15 +63,13 @@ class LabelNetwork(nn.Module):
 
     @torch.no_grad()
     def initialise_head(self, seed: int) -> None:
-        """The head begins as a small part of the identity, and every label alike.
-
-        Near 0 the activations are close to linear, and the norm behind them brings back the size;
-        at full size GELU would cut off whatever is negative, half of what the trunk says.
-        """
+        """The head begins near the identity, and every label alike, so that nothing is lost."""
         generator = torch.Generator().manual_seed(seed)
         dense = self.head["dense"]
         assert isinstance(dense, nn.Linear)
-        nn.init.eye_(dense.weight).mul_(_SMALL)
+        nn.init.eye_(dense.weight)
+        if self.pooling is None:
+            dense.weight.mul_(_SMALL)
         if dense.bias is not None:
             nn.init.zeros_(dense.bias)
         std = self.config.initializer_range
