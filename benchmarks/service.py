@@ -69,15 +69,18 @@ def main() -> None:
     queries = list(dataset.queries.values())
     texts = mixed_lengths([one.text for one in itertools.islice(dataset.documents, 600)])
     before = json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
-    result: dict[str, Any] = environment(PACKAGES) | {
-        "note": given.note,
-        "load": os.getloadavg(),
+    here = environment(PACKAGES)
+    now = {name: here.pop(name) for name in ("commit", "uncommitted_changes", "date")}
+    now |= {"note": given.note, "load": os.getloadavg()}
+    result: dict[str, Any] = here | {
         "collection": dataset.name,
+        "measured": dict(before.get("measured", {})),
         **{part: before[part] for part in PARTS if part in before and part not in given.only},
     }
 
     def tell(name: str, found: Any) -> None:
         result[name] = found
+        result["measured"][name] = now
         print(name, json.dumps(found), flush=True)
         if given.out:
             given.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -445,6 +448,8 @@ def mixed(folder: Path, queries: Sequence[str], minutes: float) -> Any:
             versions = {hit["metadata"]["mixed_version"] for hit in hits}
             if len(versions) > 1:
                 errors.append(f"an answer of the generations {sorted(versions)}")
+            elif not versions and expected:
+                errors.append("an answer without hits")
             elif versions:
                 seen[versions.pop(), query, tuple(hit["document_id"] for hit in hits)] += 1
 
