@@ -11,6 +11,7 @@ Indexes the first documents of a collection in BEIR's format (10,000 passages), 
   same to the encoder, in turns;
 - peers: the same calls, of texts of at most 128 words, to this server and to others that are
   there already and speak OpenAI's form, in turns;
+- page: Chromium types queries, and hits are drawn so long after the server's answer;
 - restart: the server is killed by SIGKILL after a document was added, and started again;
 - hostile: damaged requests (`hostile_requests.py`) by 32 threads;
 - mixed: readers, embeddings and a writer at once, each answer held to what the library gives for
@@ -35,6 +36,7 @@ from command import as_command
 from environment import environment
 from service_steps.faults import nonsense, restart
 from service_steps.mixed import mixed
+from service_steps.page import drawing
 from service_steps.peers import Peer, against, peer
 from service_steps.processes import library, serving
 from service_steps.speed import embeddings, search
@@ -43,7 +45,7 @@ from retrieval import Document, Index
 from retrieval.eval import load_beir
 
 PACKAGES = ("modernbert-retrieval", "starlette", "uvicorn", "prometheus-client", "numpy")
-PARTS = ("search", "embeddings", "peers", "restart", "hostile", "mixed")
+PARTS = ("search", "embeddings", "peers", "page", "restart", "hostile", "mixed")
 PEER_WORDS = 128
 """Of a text that is sent to peers: MiniLM reads 256 tokens."""
 
@@ -88,7 +90,7 @@ def main() -> None:
             given.out.write_text(json.dumps(result, indent=1) + "\n")
 
     with tempfile.TemporaryDirectory() as scratch:
-        if {"search", "embeddings", "peers"} & set(given.only):
+        if {"search", "embeddings", "peers", "page"} & set(given.only):
             folder = given.index or Path(scratch) / "index"
             if not (folder / "store.sqlite").exists():
                 build(folder, iter(dataset.documents), given.passages)
@@ -102,6 +104,8 @@ def main() -> None:
                     own = {"retrieval": Peer(server, "/v1")}
                     short = mixed_lengths(longer, longest=PEER_WORDS)
                     tell("peers", against(own | peers, short, given.rounds))
+                if "page" in given.only:
+                    tell("page", drawing(server, queries[:20]))
         small = Path(scratch) / "small"
         build(small, iter(dataset.documents), 200)
         if "restart" in given.only:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import pytest
+
 from retrieval import Index
 from retrieval.server.endpoints import endpoints
 from retrieval.server.indexes import Indexes
@@ -19,6 +21,13 @@ from tests.server.conftest import Client, Serve
 
 FILES = Path(__file__).parents[1] / "documents" / "pdf" / "files"
 PDF = "libreoffice.pdf"
+
+
+JSON = "application/json"
+
+
+def without(value: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: one for name, one in value.items() if name != key}
 
 
 def within(value: Any, key: str) -> Iterator[Any]:
@@ -50,6 +59,29 @@ def test_the_description_is_whole(client: Client) -> None:
             }
             assert in_path == set(re.findall(r"\{(\w+)\}", path))
             assert operation["responses"]
+
+
+@pytest.mark.parametrize("token", [None, "t" * 20])
+def test_the_description_is_valid_openapi(serve: Serve, token: str | None) -> None:
+    validator = pytest.importorskip("openapi_spec_validator")
+    client = serve(token=token)
+    said = client.get("/openapi.json", Authorization=f"Bearer {token}").json
+    validator.OpenAPIV31SpecValidator(said).validate()
+    said["paths"]["/v1/search"]["get"]["responses"]["200"].pop("description")
+    assert not validator.OpenAPIV31SpecValidator(said).is_valid()
+
+
+def test_examples_are_what_the_schemas_say(client: Client) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    said = client.get("/openapi.json").json
+    bodies = [body for one in within(said["paths"], "requestBody") for body in within(one, JSON)]
+    for body in bodies:
+        schema = jsonschema.Draft202012Validator(body["schema"])
+        schema.validate(body["example"])
+        assert not schema.is_valid({**body["example"], "no such argument": 1})
+        required = body["schema"].get("required", [])
+        assert all(not schema.is_valid(without(body["example"], name)) for name in required)
+    assert len(bodies) > 5
 
 
 def test_every_endpoint_is_described_and_its_example_works(client: Client, tmp_path: Path) -> None:
