@@ -88,6 +88,20 @@ def test_every_program_is_tested() -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("there", [None, "", "\n"])
+def test_there_is_nothing_to_take_out_of_an_empty_configuration(
+    client: str, there: str | None, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / USER[client][0]
+    if there is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(there)
+    assert run(["install", client, "--remove", "--yes"]) == 0
+    assert "as it should be" in capsys.readouterr().out
+    assert (file.read_text() if file.exists() else None) == there
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 def test_the_entry_is_written_in_the_programs_own_form_and_taken_out(
     client: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,8 @@ def test_a_value_is_set_and_the_rest_stays(before: str, after: str) -> None:
         ('{"a": 2}', "{}"),
         ('{"x": {"a": 2}}', '{"x": {"a": 2}}'),
         ("{}", "{}"),
+        ("", ""),
+        ("\ufeff \n", "\ufeff \n"),
     ],
 )
 def test_a_value_is_removed_and_the_rest_stays(before: str, after: str) -> None:

@@ -107,7 +107,7 @@ def _change(client: Client, project: Path | None, entry: str, edit: Callable[...
 
 
 def _is_there(form: ModuleType, text: str, path: Sequence[str]) -> bool:
-    return bool(text.strip()) and isinstance(form.get(text, path), dict)
+    return isinstance(form.get(text, path), dict)
 
 
 def _client(name: str) -> Client:

@@ -46,7 +46,7 @@ def get(text: str, path: Sequence[str]) -> Any:
     Raises:
         InputError: the text is no JSON with comments.
     """
-    value = _parse(text).plain
+    value = _parse(_or_empty(text)).plain
     for name in path:
         if not isinstance(value, dict) or name not in value:
             return None
@@ -60,8 +60,7 @@ def set_value(text: str, path: Sequence[str], value: Any) -> str:
     Raises:
         InputError: the text is no JSON with comments, or something on the way is no object.
     """
-    if not text.strip("\ufeff \t\r\n"):
-        text = "{}\n"
+    text = _or_empty(text)
     at = _parse(text)
     for depth, name in enumerate(path):
         if at.members is None:
@@ -84,7 +83,7 @@ def remove(text: str, path: Sequence[str]) -> str:
     Raises:
         InputError: the text is no JSON with comments.
     """
-    at: _Value | None = _parse(text)
+    at: _Value | None = _parse(_or_empty(text))
     for name in path[:-1]:
         member = (at.members or {}).get(name) if at else None
         at = member.value if member else None
@@ -163,6 +162,11 @@ def _indent_at(text: str, place: int) -> str:
     """The indentation of the line of a character."""
     line = text[text.rfind("\n", 0, place) + 1 : place]
     return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _or_empty(text: str) -> str:
+    """The text, or an object without members where it has nothing, as a file that is not there."""
+    return text if text.strip("\ufeff \t\r\n") else "{}\n"
 
 
 def _parse(text: str) -> _Value:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from retrieval.errors import InputError, ShardUnavailable, StorageError
@@ -95,17 +94,6 @@ class ServedCollection(Collection):
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> ServedCollection:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ask no more; closing twice is fine."""
