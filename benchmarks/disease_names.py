@@ -11,7 +11,8 @@ blank line behind each sentence, as github.com/spyysalo/ncbi-disease has it unde
     regression  logistic regression on a word, its ending, its shape and the words beside it
     dictionary  the longest names of train.tsv, wherever they stand
 
-Precision, recall and F1 are of whole entities, as seqeval has them.
+Precision, recall and F1 are of whole entities, as seqeval has them. `--only fitted` runs one of
+them; what the others gave stays in FILE.json.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128, help="read of a sentence")
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("dictionary", "regression", "probe", "fitted"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -67,10 +69,15 @@ def main() -> None:
         "fitted": lambda: fitted(learnt, test, given, given.epochs),
     }
     for name, run in systems.items():
+        if given.only not in (None, name):
+            continue
         found = [entities_of(*one) for one in zip(test.words, run(), strict=True)]
-        result["systems"][name] = entity_f1(wanted, found)
-        print(name, result["systems"][name], flush=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+        figures = {name: entity_f1(wanted, found)}
+        print(name, figures[name], flush=True)
+        if given.out.exists():
+            figures = json.loads(given.out.read_text())["systems"] | figures
+        result["systems"] = {one: figures[one] for one in systems if one in figures}
+        given.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def read(folder: Path, split: str, work: Path) -> Labelled:
