@@ -19,9 +19,8 @@ from retrieval.encoders.model.modernbert import ModernBert, activation
 
 Pooling = Literal["cls", "mean"]
 _SMALL = 0.1
-"""Of what labels tokens. Near 0 an activation is close to linear, and the norm behind it brings
-back the size; at full size GELU cuts off what is negative, half of a token's vector. The labels of
-texts are found as well at full size: docs/decisions/entities.md has the figures."""
+"""Of what labels tokens: near 0 an activation is close to linear, and the norm behind it brings
+back the size. At full size GELU cuts off what is negative. See docs/decisions/entities.md."""
 
 
 class LabelNetwork(nn.Module):
