@@ -18,13 +18,16 @@ from retrieval.encoders import classifier, tokenization
 from retrieval.encoders.checkpoints import open_folder, read_checkpoint
 from retrieval.encoders.checkpoints.classification import read, write
 from retrieval.encoders.classifier import Classifier, load_classifier
+from retrieval.encoders.model.config import ModernBertConfig
+from retrieval.encoders.model.label_head import LabelNetwork
+from retrieval.encoders.model.modernbert import ModernBert
 from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
 from retrieval.errors import CheckpointError, InputError
 from retrieval.eval.labels import accuracy, entity_f1, macro_f1
 from retrieval.index import Index
 from retrieval.train import labelling
 from retrieval.train.label_data import Labelled, divided, read_labelled
-from retrieval.train.labelling import LabelOptions, fit_labels, measured
+from retrieval.train.labelling import LabelOptions, LabelTrainer, fit_labels, measured
 from retrieval.train.student import flatten
 from tests.cli.test_models import write_model
 from tests.encoders.random_models import TEXTS, modernbert, save_trunk, wordpiece
@@ -217,6 +220,47 @@ def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
         writer.writerow(["text", "label"])
         writer.writerows(rows)
     return path
+
+
+@torch.no_grad()
+def test_a_head_for_words_begins_with_all_that_a_vector_says() -> None:
+    shape = ModernBertConfig(
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=16,
+        num_layers=1,
+        num_heads=1,
+        layer_kinds=("global",),
+    )
+    network = LabelNetwork(ModernBert(shape), 3, pooling=None)
+    network.initialise_head(seed=0)
+    hidden = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    made = network.head["norm"](network.activation(network.head["dense"](hidden)))
+    same = torch.cosine_similarity(made, torch.nn.functional.layer_norm(hidden, (16,)))
+    assert same.min() > 0.98  # of what is negative, too
+
+
+@pytest.mark.parametrize(("by_word", "default"), [(False, 2e-4), (True, 1e-3)])
+def test_words_are_learnt_faster_than_texts(
+    by_word: bool, default: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rates: list[float] = []
+
+    class Noted(LabelTrainer):
+        def run(self, *arguments: Any, **named: Any) -> Any:
+            rates.append(self._rate)
+            return super().run(*arguments, **named)
+
+    monkeypatch.setattr(labelling, "LabelTrainer", Noted)
+    save_trunk(tmp_path / "start")
+    texts, words = ("the fox", "the dog"), (((0, 3), (4, 7)),) * 2
+    data = Labelled("data", texts, labels=("fox", "dog"))
+    if by_word:
+        data = Labelled("data", texts, words=words, tags=(("O", "B-fox"), ("O", "B-dog")))
+    for rate in (None, 3e-3):
+        options = LabelOptions(epochs=1, rate=rate, max_tokens=16)
+        fit_labels(data, None, tmp_path / str(rate), start=tmp_path / "start", options=options)
+    assert rates == [default, 3e-3]
 
 
 OPTIONS = LabelOptions(epochs=6, batch=8, rate=2e-3, max_tokens=32)
