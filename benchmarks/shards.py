@@ -1,158 +1,69 @@
-"""How far the ranking of a collection in shards is that of one index.
+"""Collections in shards: their ranking, what their coordinator and router cost, one shard's times.
 
-    python benchmarks/shards.py COLLECTION... --shards 1 4 16 --out results.json
+    python benchmarks/shards.py COLLECTION... --out results.json [--only PART...] [--shards 1 4 16]
 
-COLLECTION is a folder in BEIR's format. Its documents go into one index and into collections of so
-many shards each, with token vectors uncompressed, kept as by default, and all compressed: in shards
-by a codec that one of them trained, in one index by its own and, beside that, by that of the
-shards. By retriever: the share of queries with the same ten hits in the same order, mean overlap
-of the first ten, and nDCG@10 of both, a document scoring as its best passage. What two codecs alone
-differ by is told by the two indexes. The embedded model's vectors are kept in memory between.
+COLLECTION is a folder in BEIR's format. What is measured goes into the file beside what is there:
+
+- ranking: documents go into one index and into collections of so many shards each, with token
+  vectors uncompressed, kept as by default, and all compressed: in shards by a codec that one of
+  them trained, in one index by its own and, beside that, by that of the shards. By retriever: the
+  share of queries with the same ten hits in the same order, mean overlap of the first ten, and
+  nDCG@10 of both, a document scoring as its best passage. What two codecs alone differ by is told
+  by the two indexes;
+- coordinator: processor time and bytes of a search that asks 100 and 1,000 shards, which are stubs
+  that have their answers ready;
+- router: over 16 shards of the first collection in processes of their own, milliseconds of a search
+  beyond those that the slowest shard took for each of its answers;
+- service: processor time of one shard of the first collection for a search's questions.
+
+Only `router` needs a quiet machine: the others tell quality, bytes and processor time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from command import as_command
 from environment import environment
-from index_size import Remembering
+from shards_steps.coordinator import coordinator
+from shards_steps.ranking import ranking
+from shards_steps.router import router, service
 
-from retrieval.eval import Collection, load, means
-from retrieval.index import Index
-from retrieval.index.searching import Searching
-from retrieval.index.writing.codecs import codec_in_use
-from retrieval.indexes import LateCodec
-from retrieval.sharded import ShardedIndex
-from retrieval.types import RETRIEVERS, Hit, LateOptions
+from retrieval.errors import InputError
 
 PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
-MEASURE = "nDCG@10"
-Ranked = dict[str, dict[str, list[Hit]]]
-"""By retriever and query, the hits."""
-
-K = 10
-DEPTH = 100
-SETTINGS = {
-    "uncompressed": LateOptions(exact_passages=10**9, list_passages=10**9),
-    "default": LateOptions(),
-    "compressed": LateOptions(exact_passages=0),
-}
+PARTS = ("ranking", "coordinator", "router", "service")
 
 
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("collections", nargs="+")
+    parser.add_argument("collections", nargs="*")
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 4, 16])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    encoder = Remembering()
-    found: dict[str, Any] = {}
-    for folder in given.collections:
-        (collection,) = load(folder, None)
-        found[collection.name] = {
-            setting: measured(collection, encoder, late, given.shards)
-            for setting, late in SETTINGS.items()
-        }
-        encoder.forget()
-    result = {"collections": found, "environment": environment(PACKAGES)}
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-
-
-def measured(
-    collection: Collection, encoder: Remembering, late: LateOptions, counts: Sequence[int]
-) -> dict[str, Any]:
-    """By number of shards and retriever, how the rankings compare."""
-    work = Path(tempfile.mkdtemp())
-    try:
-        with Index.create(work / "one", encoder=encoder, late=late) as one:
-            one.add(collection.documents)
-            passages = one.status().passages
-            expected = {name: answers(one, collection, name) for name in RETRIEVERS}
-        found: dict[str, Any] = {"passages": passages}
-        for count in counts:
-            with ShardedIndex.create(
-                f"file://{work}/shards-{count}",
-                shards=count,
-                encoder=encoder,
-                late=late,
-                cache=work / "cache",
-            ) as sharded:
-                sharded.add(collection.documents)
-                ranked = {name: answers(sharded, collection, name) for name in RETRIEVERS}
-                codec = codec_of(sharded)
-            found[str(count)] = beside(ranked, expected, collection) | {"codec": codec is not None}
-            if codec is None or late.exact_passages:
-                continue
-            with Index.create(work / f"one-{count}", encoder=encoder, late=late) as one:
-                with one.writing() as writer:
-                    writer.give_codec(codec)
-                one.add(collection.documents)
-                same = {name: answers(one, collection, name) for name in RETRIEVERS}
-            found[f"{count}, by one codec"] = beside(ranked, same, collection)
-            found[f"one index by the codec of {count}"] = beside(same, expected, collection)
-        return found
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def codec_of(sharded: ShardedIndex) -> LateCodec | None:
-    """What the shards store token vectors by."""
-    with sharded._using() as generation:
-        used = [codec_in_use(s.snapshot.late.segments) for s in generation.shards.values()]
-    return next((codec for codec in used if codec is not None), None)
-
-
-def beside(found: Ranked, expected: Ranked, collection: Collection) -> dict[str, Any]:
-    """By retriever, how two indexes' answers compare."""
-    return {name: compared(found[name], expected[name], collection) for name in RETRIEVERS}
-
-
-def answers(index: Searching, collection: Collection, retriever: Any) -> dict[str, list[Hit]]:
-    """The best passages of each query."""
-    ids = sorted(collection.queries)
-    texts = [collection.queries[id] for id in ids]
-    found = index.search_batch(texts, DEPTH, retriever=retriever, highlights=False, copies=True)
-    return dict(zip(ids, found, strict=True))
-
-
-def compared(
-    found: dict[str, list[Hit]], expected: dict[str, list[Hit]], collection: Collection
-) -> dict[str, float]:
-    """How two rankings of each query agree, and how good they are."""
-    firsts = [
-        [
-            [(hit.document_id, hit.passage.ordinal) for hit in run[id][:K]]
-            for run in (found, expected)
-        ]
-        for id in sorted(expected)
-    ]
-    return {
-        "same_order": float(np.mean([own == other for own, other in firsts])),
-        "overlap": float(
-            np.mean([len(set(own) & set(other)) / max(1, len(other)) for own, other in firsts])
-        ),
-        "quality": quality(found, collection),
-        "quality_of_one": quality(expected, collection),
-    }
-
-
-def quality(found: dict[str, list[Hit]], collection: Collection) -> float:
-    """nDCG@10 of documents by their best passage."""
-    run: dict[str, dict[str, float]] = {}
-    for id, hits in found.items():
-        scores = run.setdefault(id, {})
-        for hit in hits:
-            scores.setdefault(hit.document_id, hit.score)
-    return means(collection.judgements, run, [MEASURE])[MEASURE]
+    if not given.collections and set(given.only) != {"coordinator"}:
+        raise InputError("no collection was named; give a folder in BEIR's format")
+    result: dict[str, Any] = {}
+    if given.out.exists():
+        result = json.loads(given.out.read_text(encoding="utf-8"))
+    for part in given.only:
+        match part:
+            case "ranking":
+                made = ranking(given.collections, given.shards)
+                result["collections"] = result.get("collections", {}) | made
+            case "coordinator":
+                result[part] = coordinator()
+            case "router":
+                result[part] = router(given.collections[0])
+            case "service":
+                result[part] = service(given.collections[0])
+        result.setdefault("environments", {})[part] = environment(PACKAGES)
+        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -128,12 +128,13 @@ class Replica:
             try:
                 while True:
                     number, content = peer.receive()
-                    self._heard = time.monotonic()
+                    self._heard = began = time.monotonic()
                     try:
                         answer, right = self._answered(content), True
                     except Exception as error:
                         answer, right = _sendable(error), False
-                    peer.answer(number, answer, right=right)
+                    spent = time.monotonic() - began
+                    peer.answer(number, answer, right=right, seconds=spent)
             finally:
                 self._peers.discard(peer)
                 peer.close()

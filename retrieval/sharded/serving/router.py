@@ -57,7 +57,13 @@ class Delays:
 
 
 class RoutedShards:
-    """Shards that replicas hold; behind the protocol `Shards`."""
+    """Shards that replicas hold; behind the protocol `Shards`.
+
+    Attributes:
+        numbers: see `Shards`.
+        total: see `Shards`.
+        waited: seconds that the slowest replica took for its answer, of all calls of `ask` so far.
+    """
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class RoutedShards:
         self._hedged = hedged
         self.numbers = tuple(numbers)
         self.total = total
+        self.waited = 0.0
 
     def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
         """As the protocol says.
@@ -104,6 +111,7 @@ class RoutedShards:
                 return question.answers()
             finally:
                 question.end()
+                self.waited += question.slowest
 
     def away(self, number: int, why: str) -> ShardUnavailable:
         """The error that names a shard."""
@@ -132,6 +140,7 @@ class _Question:
         self._why: dict[int, str] = {}
         self._contents: dict[int, bytes] = {}  # by the arguments' identity: made once
         self._began = time.monotonic()
+        self.slowest = 0.0  # seconds that a replica took for its answer
 
     def begin(self) -> None:
         """Ask a replica of each shard."""
@@ -217,11 +226,12 @@ class _Question:
             return
         self._drop(link)
         replica.put(link)
-        right, content = received
-        answer = pickle.loads(content)
-        if right:
+        answer = pickle.loads(received.content)
+        if received.right:
             self._routed._delays.tell(self._method, time.monotonic() - since)
-            self._found.setdefault(number, answer)
+            if number not in self._found:
+                self._found[number] = answer
+                self.slowest = max(self.slowest, received.seconds)
             return
         if number in self._found:
             return

@@ -18,6 +18,22 @@ CONNECT_S = 2.0
 """A replica that does not answer for so long when it is connected to is away."""
 
 _NUMBER = struct.Struct("<Q")
+_HEAD = struct.Struct("<?d")  # of an answer: whether it is one, or else an error; seconds it took
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a replica sent.
+
+    Attributes:
+        right: whether it is an answer, or else an error.
+        seconds: that the replica took for it.
+        content: pickled.
+    """
+
+    right: bool
+    seconds: float
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +92,14 @@ class Link:
         self._unread += 1
         self._connection.send_bytes(_NUMBER.pack(self._number) + content)
 
-    def receive(self) -> tuple[bool, bytes] | None:
-        """What has come: an answer to the last question, or None for one to an earlier one.
-
-        That is whether it is an answer, or else an error; and its content.
-        """
+    def receive(self) -> Received | None:
+        """What has come: an answer to the last question, or None for one to an earlier one."""
         content = self._connection.recv_bytes()
         self._unread -= 1
         if _NUMBER.unpack_from(content)[0] != self._number:
             return None
-        return content[_NUMBER.size] == 1, content[_NUMBER.size + 1 :]
+        right, seconds = _HEAD.unpack_from(content, _NUMBER.size)
+        return Received(right, seconds, content[_NUMBER.size + _HEAD.size :])
 
     def ask(self, content: Any, timeout: float) -> Any:
         """Ask, and wait; raises what the replica raises, and TimeoutError."""
@@ -93,9 +107,8 @@ class Link:
         while self._connection.poll(timeout):
             received = self.receive()
             if received is not None:
-                right, answer = received
-                found = pickle.loads(answer)
-                if right:
+                found = pickle.loads(received.content)
+                if received.right:
                     return found
                 raise found
         raise TimeoutError(f"no answer within {timeout:g} s")
@@ -129,9 +142,9 @@ class Peer:
         content = self._connection.recv_bytes()
         return content[: _NUMBER.size], pickle.loads(content[_NUMBER.size :])
 
-    def answer(self, number: bytes, content: Any, *, right: bool) -> None:
+    def answer(self, number: bytes, content: Any, *, right: bool, seconds: float) -> None:
         """Answer it."""
-        self._connection.send_bytes(number + bytes([right]) + encoded(content))
+        self._connection.send_bytes(number + _HEAD.pack(right, seconds) + encoded(content))
 
     def close(self) -> None:
         """Let go of it."""

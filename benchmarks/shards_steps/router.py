@@ -1,0 +1,114 @@
+"""What the router adds to its slowest shard, and what a shard takes."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrieval.encoders import load_encoder
+from retrieval.eval import load
+from retrieval.index.searching import Searching
+from retrieval.sharded import ShardedIndex
+from retrieval.sharded.manifest import Manifest
+from retrieval.sharded.serving.router import RoutedShards
+from retrieval.sharded.serving.served_collection import ServedCollection
+from retrieval.types import Embeddings
+
+SHARDS = 16
+QUERIES = 200
+WARM_UP = 20
+
+
+class Waiting(ServedCollection):
+    """A served collection that keeps what asked its shards."""
+
+    asked: list[RoutedShards]
+
+    def _routed(self, manifest: Manifest) -> RoutedShards:
+        made = super()._routed(manifest)
+        self.asked.append(made)
+        return made
+
+
+def router(folder: str) -> dict[str, Any]:
+    """Over `SHARDS` shards in processes: milliseconds of a search, and beyond its slowest shard."""
+    whole, beyond = [], []
+    with (
+        _built(folder, SHARDS) as (url, cache, texts, made),
+        Waiting(url, cache=cache) as collection,
+    ):
+        for place, text in enumerate(texts):
+            collection.asked = []
+            began = time.perf_counter()
+            _search(collection, text, made, place)
+            spent = time.perf_counter() - began
+            waited = sum(one.waited for one in collection.asked)
+            whole.append(1000 * spent)
+            beyond.append(1000 * (spent - waited))
+    return {
+        "shards": SHARDS,
+        "queries": len(texts) - WARM_UP,
+        "search_ms": _quantiles(whole[WARM_UP:]),
+        "beyond_the_slowest_ms": _quantiles(beyond[WARM_UP:]),
+    }
+
+
+def service(folder: str) -> dict[str, Any]:
+    """Of one shard that holds the whole collection: processor milliseconds of a search."""
+    spent = []
+    with (
+        _built(folder, 1) as (url, cache, texts, made),
+        ShardedIndex.open(url, cache=cache) as collection,
+    ):
+        for place, text in enumerate(texts):
+            began = time.process_time()
+            _search(collection, text, made, place)
+            spent.append(1000 * (time.process_time() - began))
+        passages = collection.status().passages
+    return {
+        "passages": passages,
+        "queries": len(texts) - WARM_UP,
+        "search_ms": _quantiles(spent[WARM_UP:]),
+        "samples_ms": [round(one, 3) for one in spent[WARM_UP:]],
+    }
+
+
+@contextmanager
+def _built(folder: str, shards: int) -> Iterator[tuple[str, Path, list[str], Embeddings]]:
+    """A collection of so many shards, and its queries with their embeddings."""
+    (collection,) = load(folder, None)
+    work = Path(tempfile.mkdtemp())
+    try:
+        url = f"file://{work}/storage"
+        encoder = load_encoder()
+        cache = work / "cache"
+        with ShardedIndex.create(url, shards=shards, encoder=encoder, cache=cache) as built:
+            built.add(collection.documents)
+        texts = [collection.queries[id] for id in sorted(collection.queries)]
+        texts = (texts * (1 + (QUERIES + WARM_UP) // len(texts)))[: QUERIES + WARM_UP]
+        yield url, cache, texts, encoder.encode_queries(texts)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _search(index: Searching, text: str, made: Embeddings, place: int) -> None:
+    """Ask for ten hits by words and by vectors that are there."""
+    assert made.dense is not None and made.tokens is not None and made.offsets is not None
+    tokens = made.tokens[made.offsets[place] : made.offsets[place + 1]]
+    index.search(text, vector=made.dense[place], tokens=tokens)
+
+
+def _quantiles(values: list[float]) -> dict[str, float]:
+    return {
+        "p50": statistics.median(values),
+        "p95": float(np.quantile(values, 0.95)),
+        "p99": float(np.quantile(values, 0.99)),
+    }
