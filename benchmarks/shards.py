@@ -14,9 +14,14 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
   that have their answers ready;
 - router: over 16 shards of the first collection in processes of their own, milliseconds of a search
   beyond those that the slowest shard took for each of its answers;
-- service: processor time of one shard of the first collection for a search's questions.
+- parallel: over 4 shards in this process, how much sooner a search is answered that asks them in
+  threads than one that asks them one by one, in turns;
+- service: processor time of one shard of the first collection for a search's questions;
+- kills: replicas in processes are killed while a part of the first collection is searched: rankings
+  held to those of one index, and seconds until a search is answered.
 
-Only `router` needs a quiet machine: the others tell quality, bytes and processor time.
+`router`, `parallel` and the seconds of `kills` need a quiet machine: the others tell quality, bytes
+and processor time.
 """
 
 from __future__ import annotations
@@ -29,13 +34,14 @@ from typing import Any
 from command import as_command
 from environment import environment
 from shards_steps.coordinator import coordinator
+from shards_steps.kills import kills
 from shards_steps.ranking import ranking
-from shards_steps.router import router, service
+from shards_steps.router import parallel, router, service
 
 from retrieval.errors import InputError
 
 PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
-PARTS = ("ranking", "coordinator", "router", "service")
+PARTS = ("ranking", "coordinator", "router", "parallel", "service", "kills")
 
 
 def main() -> None:
@@ -60,8 +66,12 @@ def main() -> None:
                 result[part] = coordinator()
             case "router":
                 result[part] = router(given.collections[0])
+            case "parallel":
+                result[part] = parallel(given.collections[0])
             case "service":
                 result[part] = service(given.collections[0])
+            case "kills":
+                result[part] = kills(given.collections[0])
         result.setdefault("environments", {})[part] = environment(PACKAGES)
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from retrieval.encoders import load_encoder
 from retrieval.eval import load
 from retrieval.index.searching import Searching
-from retrieval.sharded import ShardedIndex
+from retrieval.sharded import ShardedIndex, asking
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.serving.router import RoutedShards
 from retrieval.sharded.serving.served_collection import ServedCollection
 from retrieval.types import Embeddings
 
 SHARDS = 16
+FEW_SHARDS = 4
 QUERIES = 200
 WARM_UP = 20
 
@@ -78,6 +82,30 @@ def service(folder: str) -> dict[str, Any]:
         "queries": len(texts) - WARM_UP,
         "search_ms": _quantiles(spent[WARM_UP:]),
         "samples_ms": [round(one, 3) for one in spent[WARM_UP:]],
+    }
+
+
+def parallel(folder: str) -> dict[str, Any]:
+    """Over shards in this process, in turns: a search that asks them in threads, and one by one."""
+    taken: dict[str, list[float]] = {"threads": [], "one by one": []}
+    with (
+        _built(folder, FEW_SHARDS) as (url, cache, texts, made),
+        ShardedIndex.open(url, cache=cache) as collection,
+        ThreadPoolExecutor(1) as one_thread,
+    ):
+        usual = asking.threads
+        for place, text in enumerate(texts):
+            for name, pool in (("threads", usual), ("one by one", lambda: one_thread)):
+                with patch.object(asking, "threads", pool):
+                    began = time.perf_counter()
+                    _search(collection, text, made, place)
+                    taken[name].append(1000 * (time.perf_counter() - began))
+    medians = {name: statistics.median(values[WARM_UP:]) for name, values in taken.items()}
+    return {
+        "shards": FEW_SHARDS,
+        "cores": os.cpu_count(),
+        "median_ms": medians,
+        "ratio": medians["one by one"] / medians["threads"],
     }
 
 

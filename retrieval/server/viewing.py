@@ -49,7 +49,11 @@ class Viewing:
     async def view(self, request: Request) -> Response:
         """How a document is shown, beside its text."""
         query_of(request, ())
-        return await self._json(request, lambda index: view(index, _document(index, request)))
+
+        def look(index: Opened) -> object:
+            return plain_value(view(index, _document(index, request)))
+
+        return Json(await self._asked(request, self._indexes.using, look))
 
     async def page(self, request: Request) -> Response:
         """A picture of a page."""

@@ -61,7 +61,7 @@ class LocalShards:
         if len(given) < 2:
             return {n: getattr(self._shards[n], method)(*own) for n, own in given.items()}
         waiting = {
-            number: _threads().submit(
+            number: threads().submit(
                 copy_context().run, getattr(self._shards[number], method), *given[number]
             )
             for number in sorted(given)
@@ -78,7 +78,7 @@ _pool: ThreadPoolExecutor | None = None
 _owner = 0
 
 
-def _threads() -> ThreadPoolExecutor:
+def threads() -> ThreadPoolExecutor:
     """One pool for all collections of a process: more threads than cores gain nothing."""
     global _pool, _owner
     if _pool is None or _owner != os.getpid():  # a fork has none of its parent's threads

@@ -55,7 +55,9 @@ class Collection(Searching, Listing):
                 shards,
                 settings=manifest.settings,
                 lexical=manifest.lexical,
-                passages=sum(manifest.shards[number].passages for number in shards.numbers),
+                passages=manifest.passages
+                if len(shards.numbers) == len(manifest.filled)
+                else sum(manifest.shards[number].passages for number in shards.numbers),
                 generation=manifest.generation,
             )
 

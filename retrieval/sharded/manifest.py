@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError
@@ -56,7 +57,7 @@ class CodecRecord:
     files: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """One generation of a collection.
 
@@ -74,22 +75,22 @@ class Manifest:
     codec: CodecRecord | None = None
     made: float = 0.0
 
-    @property
+    @cached_property
     def documents(self) -> int:
         """How many documents all shards hold."""
         return sum(shard.documents for shard in self.shards)
 
-    @property
+    @cached_property
     def passages(self) -> int:
         """How many passages of all shards can be found."""
         return sum(shard.passages for shard in self.shards)
 
-    @property
+    @cached_property
     def filled(self) -> dict[int, ShardRecord]:
         """The shards that hold something, by their numbers."""
         return {n: shard for n, shard in enumerate(self.shards) if shard.files is not None}
 
-    @property
+    @cached_property
     def lexical(self) -> LexicalTotals:
         """The totals of the whole collection."""
         return LexicalTotals.summed(shard.lexical for shard in self.shards)

@@ -34,6 +34,9 @@ _MASKS = 8
 Place = tuple[str, int]
 """A passage's document id and ordinal, by which passages of equal scores stand."""
 
+Description = tuple[Place, int, int]
+"""A passage's place, the hash of its text, and the number of its document in the shard."""
+
 
 class OpenShard(SnapshotContents):
     """A shard as a part of its collection; it stays open until `close`."""
@@ -100,21 +103,23 @@ class OpenShard(SnapshotContents):
         with self._snapshot.guarded():
             return self._searched.fresh_scores(self._slot.get(), queries, candidates)
 
-    def described(self, ids: Ids) -> tuple[list[Place], Ids, Ids]:
-        """The place of each passage, the hash of its text, and the number of its document."""
+    def described(self, ids: Sequence[int]) -> list[Description]:
+        """What orders, folds and groups these passages."""
+        wanted = np.array(ids, np.int64)
         with self._snapshot.guarded():
-            own = self._searched
-            return own.places(ids), own.text_hashes(ids), own.owners(ids)
+            hashes = self._searched.text_hashes(wanted).tolist()
+            owners = self._searched.owners(wanted).tolist()
+            return list(zip(self._searched.places(wanted), hashes, owners, strict=True))
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """The mean of each passage's dense vectors, of unit length, f32 [n, D]."""
         with self._snapshot.guarded():
             return self._searched.mean_vectors(ids)
 
-    def stored(self, ids: Ids) -> dict[int, Hit]:
+    def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
         """These passages as hits without what depends on a query."""
         with self._snapshot.guarded():
-            return self._searched.stored(ids.tolist())
+            return self._searched.stored(ids)
 
     def copies(self, hashes: Ids, where: Filter | None) -> dict[int, Copies]:
         """Where the texts with these hashes stand, by hash, if they do."""

@@ -65,6 +65,7 @@ def test_it_answers_as_an_index_does(places: str, tmp_path: Path) -> None:
             found = client.get(f"/v1/indexes/many/{path}").json
             assert found == client.get(f"/v1/indexes/notes/{path}").json
         assert client.get("/v1/indexes/many/related/locks.md?k=1").json["hits"]
+        assert client.get("/v1/indexes/many/view/locks.md").status == 200
         assert client.get("/v1/indexes/many/overview").json["documents"] == len(DOCUMENTS)
         assert client.get("/v1/indexes/many/status").json["shards"] == 2
         assert client.get("/v1/search?q=waits").json["hits"]
@@ -88,7 +89,7 @@ def test_it_is_written_to_and_follows_what_others_write(places: str, tmp_path: P
 
 def test_what_only_files_tell_is_refused_in_a_line(places: str, tmp_path: Path) -> None:
     with serving(places, tmp_path) as client:
-        for path in ("left-out", "measure", "view/locks.md", "pages/locks.md"):
+        for path in ("left-out", "measure", "pages/locks.md"):
             answer = client.get(f"/v1/indexes/many/{path}")
             assert answer.status == 501
             assert "a collection in shards" in answer.detail

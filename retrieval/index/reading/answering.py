@@ -89,7 +89,7 @@ def _listed(
             enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
             run = ranking.run.first(enough)
             exhausted = len(ranking.run) < depth or depth >= searched.passages
-            chosen = run if request.copies else _distinct(searched, run)
+            chosen = run if request.copies else _distinct(searched, run, _needed(request))
             if request.diversity:
                 chosen = diverse(searched, chosen, request.diversity)
             if request.per_group is not None:
@@ -126,10 +126,26 @@ def _ranked(
     return ranked
 
 
-def _distinct(searched: Searched, run: Run) -> Run:
-    """The run's passages without those whose text a better one has; no text is not one text."""
-    texts = searched.text_hashes(run.ids)
-    return run.at(np.union1d(_firsts(texts), np.flatnonzero(texts == BLANK)))
+def _needed(request: Request) -> int | None:
+    """How many passages of different texts are looked at for what is shown; None is all."""
+    chosen_from = request.group or request.diversity or request.per_group is not None
+    return None if chosen_from else request.depth
+
+
+def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
+    """The run's passages without those whose text a better one has; no text is not one text.
+
+    Args:
+        most: so many are enough; None is all.
+    """
+    looked_at = len(run) if most is None else 2 * most
+    while True:
+        first = run.first(looked_at)
+        texts = searched.text_hashes(first.ids)
+        distinct = first.at(np.union1d(_firsts(texts), np.flatnonzero(texts == BLANK)))
+        if len(first) == len(run) or (most is not None and len(distinct) >= most):
+            return distinct
+        looked_at *= 2
 
 
 def _limited(searched: Searched, run: Run, most: int) -> Run:

@@ -66,13 +66,9 @@ def combine(
     fusion: Fusion | None = None
     spread = 0.0
     for proposal in passes:
-        new = proposal.at(~np.isin(proposal.ids, run.ids))
+        new = proposal.at(~np.isin(proposal.ids, run.ids)) if len(run) else proposal
         count = max(1, len(new.ids))
-        runs = {
-            name: Run(*top_k(new.ids, scores, count, ties))
-            for name, scores in zip(names, new.scores, strict=True)
-        }
-        scored = {name: (one.ids, one.scores) for name, one in runs.items()}
+        scored = {name: (new.ids, scores) for name, scores in zip(names, new.scores, strict=True)}
         first = fusion is None
         if fusion is None:
             fusion = Fusion(scored, method=hybrid.fusion, weights=hybrid.weights)
@@ -82,9 +78,11 @@ def combine(
             spread = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
         scores = scores + spread * new.standing[np.searchsorted(new.ids, ids)]
         run = run.then(Run(*top_k(ids, scores, count, ties)))
-        for name, one in runs.items():
-            own = SINGLE[name].matched(one)
-            by[name] = _joined(by[name], own) if name in by else own
+        for name, scores_of_one in zip(names, new.scores, strict=True):
+            # Of the passages that it would not find, which all tie, nobody asks for an order.
+            own = SINGLE[name].matched(Run(new.ids, scores_of_one))
+            ranked = Run(*top_k(own.ids, own.scores, count, ties))
+            by[name] = _joined(by[name], ranked) if name in by else ranked
     return Ranking(run, by)
 
 
@@ -102,7 +100,7 @@ def best_of(proposed: Proposal, depth: int, ties: TieOrder) -> Proposal:
     for row, (scores, found) in enumerate(zip(proposed.scores, proposed.found, strict=True)):
         places = np.flatnonzero(found)
         kept, _ = top_k(proposed.ids[places], scores[places], depth, ties)
-        best[row] = np.isin(proposed.ids, kept)
+        best[row, np.searchsorted(proposed.ids, kept)] = True
     chosen = np.flatnonzero(best.any(axis=0))
     return replace(proposed.at(chosen), found=best[:, chosen])
 

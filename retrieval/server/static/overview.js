@@ -85,10 +85,12 @@ function kept({ documents, status }) {
   const section = element("section");
   section.append(element("p", "", `${documents} documents, ${status.passages} passages, ` +
     `${kilobytes(status.bytes)}, generation ${status.generation}, encoder ${status.encoder}`));
-  const parts = Object.entries(status.bytes_by_part).map(([part, bytes]) => [part, kilobytes(bytes)]);
+  const parts = status.bytes_by_part
+    ? Object.entries(status.bytes_by_part).map(([part, bytes]) => [part, kilobytes(bytes)])
+    : [["shards", status.shards], ...status.documents_by_shard.map((n, at) => [`documents, shard ${at}`, n])];
   const late = status.late && status.token_dim
     ? [["a token's vector", `${status.token_dim} numbers of ${status.late.bits} bits`]] : [];
-  const ways = Object.entries(status.regimes).map(([way, count]) => [`passages, ${way}`, count]);
+  const ways = Object.entries(status.regimes ?? {}).map(([way, count]) => [`passages, ${way}`, count]);
   const details = element("details");
   details.append(element("summary", "", "How it is kept"), table([...parts, ...late, ...ways]));
   const measure = button("plain-button", "Measure what approximate search misses", async () => {
@@ -103,7 +105,7 @@ function kept({ documents, status }) {
       say(error.message);
     }
   });
-  details.append(measure);
+  if (status.regimes) details.append(measure); // of a collection in shards nobody can tell
   section.append(details);
   return section;
 }

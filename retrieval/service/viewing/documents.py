@@ -15,6 +15,7 @@ from retrieval.errors import DocumentError
 from retrieval.files.regular import read_regular
 from retrieval.index import Index
 from retrieval.service.lookup import file_of
+from retrieval.service.opened import Opened
 from retrieval.service.viewing.colours import Piece, are_pieces, colours
 from retrieval.service.viewing.markdown import Node, are_nodes, nodes
 from retrieval.types import Document
@@ -50,10 +51,10 @@ class View:
     note: str = ""
 
 
-def view(index: Index, document: Document) -> View:
-    """How a document of an index is shown."""
+def view(index: Opened, document: Document) -> View:
+    """How a document of an index is shown; pages of a file only where the file is known."""
     format = _format(document)
-    if format == "pdf" and file_of(index, document) is not None:
+    if format == "pdf" and isinstance(index, Index) and file_of(index, document) is not None:
         pages = document.metadata.get("pages")
         return View("pages", pages=pages) if isinstance(pages, int) else View()
     if format not in ("markdown", "code", "text"):

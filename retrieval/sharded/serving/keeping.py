@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 from retrieval.errors import ShardUnavailable, StorageError
 from retrieval.sharded.manifest import Manifest
@@ -16,7 +17,10 @@ from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
 from retrieval.sharded.serving.wire import Link
 
 LOOK_S = 0.5
-"""So often it is looked whether all replicas are there."""
+"""So often it is looked for replicas that are lost."""
+
+GREET_S = 5.0
+"""So often those are spoken to that nobody lost, so that they do not end by themselves."""
 
 SILENT_S = 10.0
 """A replica that has a process and answers nothing for so long is started again."""
@@ -25,6 +29,7 @@ _PING_S = 2.0
 _LOAD_S = 600.0
 """Bringing a shard to a replica's disk may take so long."""
 _STARTED_AT_ONCE = 16
+_GREETED_AT_ONCE = 4
 
 
 class Keeper:
@@ -50,7 +55,8 @@ class Keeper:
         self._changing = threading.Lock()  # held while replicas are brought to a generation
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pool = ThreadPoolExecutor(_STARTED_AT_ONCE, thread_name_prefix="replicas")
+        self._starting = ThreadPoolExecutor(_STARTED_AT_ONCE, thread_name_prefix="starting")
+        self._greeting = ThreadPoolExecutor(_GREETED_AT_ONCE, thread_name_prefix="greeting")
         self.sets: dict[int, ReplicaSet] = {}
 
     def bring(self, manifest: Manifest) -> None:
@@ -60,33 +66,33 @@ class Keeper:
         Raises:
             ShardUnavailable: no replica of a shard can hold it; the others' is let go of.
         """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
+            self._thread.start()
         with self._changing:
-            first = not self._wanted
-            self._wanted[manifest.generation] = manifest
+            before = self._wanted
+            self._wanted = {**before, manifest.generation: manifest}
             for number in manifest.filled:
                 if number not in self.sets:
                     self.sets = {**self.sets, number: ReplicaSet(number, self._copies)}
             shards = [list(self.sets[number].replicas) for number in manifest.filled]
-            for several in [list(itertools.chain(*shards))] if first else shards:
-                why = dict(self._pool.map(self._tended, several))
+            for several in shards if before else [list(itertools.chain(*shards))]:
+                why = dict(self._starting.map(self._tended, several))
                 for one in several:
                     if not any(
                         manifest.generation in other.holds
                         for other in self.sets[one.shard].replicas
                     ):
-                        del self._wanted[manifest.generation]
+                        self._wanted = before
                         raise ShardUnavailable(
                             f"shard {one.shard} of {self._url} cannot be served: {why[one]}",
                             one.shard,
                         )
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
-            self._thread.start()
 
     def drop(self, generation: int) -> None:
         """Have replicas let go of a generation that nobody asks for any more."""
         with self._changing:
-            self._wanted.pop(generation, None)
+            self._wanted = {n: one for n, one in self._wanted.items() if n != generation}
         for one in self._all():
             if one.alive:
                 with suppress(OSError, EOFError, StorageError):
@@ -97,7 +103,8 @@ class Keeper:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        self._pool.shutdown()
+        self._starting.shutdown()
+        self._greeting.shutdown()
         for one in self._all():
             one.lost()
         self._hosts.close()
@@ -106,22 +113,18 @@ class Keeper:
         return [one for several in self.sets.values() for one in several.replicas]
 
     def _watch(self) -> None:
-        busy: dict[ReplicaState, float] = {}
-        finished: list[ReplicaState] = []
-
-        def look(one: ReplicaState) -> None:
-            try:
-                self._tended(one)
-            finally:
-                finished.append(one)
-
+        busy: dict[ReplicaState, Future[Any]] = {}
+        greeted: dict[ReplicaState, float] = {}
         while not self._ended.wait(LOOK_S):
-            while finished:
-                busy.pop(finished.pop(), None)
+            now = time.monotonic()
             for one in self._all():
-                if one not in busy:
-                    busy[one] = time.monotonic()
-                    self._pool.submit(look, one)
+                waits = one.alive and now - greeted.get(one, 0.0) < GREET_S
+                if waits or one.tended.locked() or (one in busy and not busy[one].done()):
+                    continue
+                greeted[one] = now
+                # What is started may take minutes: who is there is not kept waiting for that.
+                threads = self._greeting if one.alive else self._starting
+                busy[one] = threads.submit(self._tended, one)
 
     def _tended(self, one: ReplicaState) -> tuple[ReplicaState, str]:
         """See to a replica: it runs, and holds what is wanted. Returns what was wrong, if it was.
@@ -129,6 +132,10 @@ class Keeper:
         One that is silent is started again after a while only: it may be busy, and whoever asks it
         goes to another meanwhile.
         """
+        with one.tended:
+            return self._looked_after(one)
+
+    def _looked_after(self, one: ReplicaState) -> tuple[ReplicaState, str]:
         try:
             return self._checked(one)
         except StorageError as error:  # it runs, and cannot hold what it should
@@ -150,14 +157,10 @@ class Keeper:
             return one, str(error)
 
     def _checked(self, one: ReplicaState) -> tuple[ReplicaState, str]:
-        wanted = {
-            number: manifest
-            for number, manifest in self._wanted.items()
-            if one.shard in manifest.filled
-        }
-        holds = self._tell(one, Keep(frozenset(self._wanted)), _PING_S)
+        wanted = self._wanted
+        holds = self._tell(one, Keep(frozenset(wanted)), _PING_S)
         for number, manifest in wanted.items():
-            if number not in holds:
+            if number not in holds and one.shard in manifest.filled:
                 holds = self._tell(one, _load(manifest, one.shard), _LOAD_S)
         one.ready(holds)
         self._silent.pop(one, None)

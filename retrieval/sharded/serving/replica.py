@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from retrieval.errors import RetrievalError, StorageError
 from retrieval.index.encoder import EncoderSlot
@@ -56,9 +56,11 @@ class Keep:
     generations: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question to the shard at a generation: a method of `OpenShard`, and what it takes."""
+class Ask(NamedTuple):
+    """A question to the shard at a generation: a method of `OpenShard`, and what it takes.
+
+    A tuple, since pickling those is quick, and a search asks many.
+    """
 
     generation: int
     method: str

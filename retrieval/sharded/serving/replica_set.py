@@ -23,6 +23,7 @@ class ReplicaState:
         alive: whether it is to be asked.
         holds: the generations that it holds.
         under_way: how many questions it has not answered yet.
+        tended: held while it is seen to.
     """
 
     shard: int
@@ -31,6 +32,7 @@ class ReplicaState:
     alive: bool = False
     holds: frozenset[int] = frozenset()
     under_way: int = 0
+    tended: threading.Lock = field(default_factory=threading.Lock)
     _links: list[Link] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
