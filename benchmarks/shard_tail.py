@@ -4,13 +4,13 @@
     python benchmarks/shard_tail.py --draw results.json --out docs/shard-tail.svg
 
 Queries arrive by chance, at `LOAD` of what the replicas could answer. Each asks one replica of
-every shard, the one that is done earlier, and is answered when the last shard is. A replica answers
-one question after the other. How long a question takes is drawn from what one shard took here, and
-now and then, `STRAGGLERS`, that many times longer: a pause of the machine, a page that is not in
-memory. Where it is hedged, a second replica is asked after the time in which 95 % are answered;
-both then work on it, as they do in the router. A replica fails once in `FAILS_EVERY` questions and
-is away for `AWAY`; what it was asked goes to the other one. Times are in medians of the service
-time, so that they hold for shards of any size as far as they have the same spread.
+every shard, the one with less to do, and is answered when the last shard is. A replica answers
+`WORKERS` questions at a time, others wait. How long a question takes is drawn from what one shard
+took here, and now and then, `STRAGGLERS`, that many times longer: a pause of the machine, a page
+that is not in memory. Where it is hedged, a second replica is asked after the time in which 95 %
+are answered; both then work on it, as they do in the router. A replica fails once in `FAILS_EVERY`
+questions and is away for `AWAY`; what it was asked goes to the other one. Times are in medians of
+the service time, so that they hold for shards of any size as far as they have the same spread.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from numpy.typing import NDArray
 
 SHARDS = (1, 10, 100, 1000)
 QUERIES = 1000
+WORKERS = 8
+"""Questions that a replica answers at a time."""
+
 LOAD = 0.3
 STRAGGLERS = ((0.0, 1.0), (0.01, 10.0), (0.001, 100.0))
 """Shares of the questions, and how many times longer those take."""
@@ -79,12 +82,14 @@ class Shard:
         self._drawn = drawn_by
         self._service = service
         self._times = self._drawn_times()
-        self._free = [0.0, 0.0]  # when a replica has done what it was asked
+        # Of each replica, when each of its workers has done what it was asked.
+        self._free = [[0.0] * WORKERS, [0.0] * WORKERS]
         self._away = [-1.0, -1.0]  # until when it is away
         self._events: list[tuple[float, int, int]] = [
             (float(at), ARRIVES, query) for query, at in enumerate(arrivals)
         ]
         heapq.heapify(self._events)
+        self._turn = 0
         self._first: dict[int, int] = {}  # who was asked first, of queries that may be hedged
         self.answered = np.full(len(arrivals), np.inf)
         self.refused = 0
@@ -108,24 +113,24 @@ class Shard:
 
     def _choose(self, now: float, but: int | None = None) -> int | None:
         able = [one for one in (0, 1) if self._away[one] <= now and one != but]
-        if len(able) == 2 and self._free[0] == self._free[1]:
-            return int(self._drawn.integers(2))
-        return min(able, key=lambda one: self._free[one], default=None)
+        self._turn = 1 - self._turn
+        turns = able if self._turn else able[::-1]
+        return min(turns, key=lambda one: sum(free > now for free in self._free[one]), default=None)
 
     def _ask(self, now: float, query: int, replica: int | None) -> float | None:
         """When it is answered; None if there is nobody."""
         if replica is None:
             return None
-        begins = max(now, self._free[replica])
+        begins = max(now, self._free[replica][0])
         took, fails = next(self._times)
         ends = begins + took
         if fails:
             lost = begins + (ends - begins) * self._drawn.random()
             self._away[replica] = lost + AWAY
-            self._free[replica] = lost + AWAY
+            self._free[replica] = [lost + AWAY] * WORKERS
             other = 1 - replica
             return self._ask(lost, query, other if self._away[other] <= lost else None)
-        self._free[replica] = ends
+        heapq.heapreplace(self._free[replica], ends)
         self.answered[query] = min(self.answered[query], ends)
         return ends
 
@@ -143,7 +148,7 @@ def simulated(service: NDArray[np.float64], shards: int, setting: Setting) -> di
     """Quantiles of a search, in medians of the service time."""
     drawn_by = np.random.default_rng(shards)
     mean = float(service.mean()) * (1 + setting.share * (setting.factor - 1))
-    arrivals = np.cumsum(drawn_by.exponential(mean / (2 * LOAD), QUERIES))
+    arrivals = np.cumsum(drawn_by.exponential(mean / (2 * WORKERS * LOAD), QUERIES))
     straggling = drawn_by.random(100_000) < setting.share
     many = drawn_by.choice(service, 100_000) * np.where(straggling, setting.factor, 1.0)
     after = float(np.quantile(many, HEDGED_AFTER))
