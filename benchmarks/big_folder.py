@@ -87,11 +87,11 @@ class Watched(remaining.Remaining):
         super().__init__(files)
         self._processor_speed = type(self._speed)()
 
-    def seconds(self, now: float, encoded: int, waiting: int) -> float | None:
+    def seconds(self, now: float, encoded: int, tokens: int, waiting: int) -> float | None:
         """As told; `now` keeps both."""
-        told = super().seconds(now, encoded, waiting)
+        told = super().seconds(now, encoded, tokens, waiting)
         self._speed, wall = self._processor_speed, self._speed
-        processor = super().seconds(time.process_time(), encoded, waiting)
+        processor = super().seconds(time.process_time(), encoded, tokens, waiting)
         self._speed = wall
         Watched.now = (told, processor)
         return told

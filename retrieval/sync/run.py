@@ -215,7 +215,7 @@ class Run:
         if self._progress is None:
             return
         seconds = time.monotonic() - self._started
-        now = compressing or self._encoding(seconds, writer.encoded if writer else 0, pending)
+        now = compressing or self._encoding(seconds, pending)
         if compressing and self._compressing_since is None:
             self._compressing_since = seconds
         self._progress(
@@ -233,12 +233,13 @@ class Run:
             )
         )
 
-    def _encoding(self, seconds: float, encoded: int, pending: int) -> ProgressUpdate:
+    def _encoding(self, seconds: float, pending: int) -> ProgressUpdate:
         """How far the encoding is; the time that compressing took says nothing of its speed."""
         if self._compressing_since is not None:
             self._compressed += seconds - self._compressing_since
             self._compressing_since = None
-        left = self._remaining.seconds(seconds - self._compressed, encoded, pending)
+        encoded, tokens = (writer.encoded, writer.tokens) if (writer := self._writer) else (0, 0)
+        left = self._remaining.seconds(seconds - self._compressed, encoded, tokens, pending)
         return ProgressUpdate("encoding", self._done, self._bytes_total, "bytes", left)
 
 

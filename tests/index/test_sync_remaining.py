@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,27 +17,30 @@ def file(name: str, size: int) -> SourceFile:
 
 
 def estimates(
-    files: list[tuple[SourceFile, int]], speed: list[float]
+    files: list[tuple[SourceFile, int]],
+    speed: list[float],
+    tokens_of: Callable[[SourceFile], float] = lambda file: 0.25,
 ) -> list[tuple[float, float, float]]:
     """(seconds, what was said to be left, what was left) second by second.
 
     Args:
         files: with the characters that each gives.
-        speed: characters a second, for each part of the work in equal shares.
+        speed: tokens a second, four times as much, for each part of the work in equal shares.
+        tokens_of: a file's tokens a character.
     """
     total = sum(characters for _, characters in files)
     remaining = Remaining([one for one, _ in files])
-    said, done, now = [], 0.0, 0.0
+    said, done, tokens, now = [], 0.0, 0.0, 0.0
     for one, characters in files:
         remaining.read(one)
         remaining.gave(one, characters)
         left = float(characters)
         while left > 0:
-            rate = speed[min(int(done / total * len(speed)), len(speed) - 1)]
+            rate = speed[min(int(done / total * len(speed)), len(speed) - 1)] / 4 / tokens_of(one)
             step = min(left, rate)
             now += step / rate
-            done, left = done + step, left - step
-            said.append((now, remaining.seconds(now, int(done), int(left))))
+            done, left, tokens = done + step, left - step, tokens + step * tokens_of(one)
+            said.append((now, remaining.seconds(now, int(done), int(tokens), int(left))))
     return [(at, guess, now - at) for at, guess in said if guess is not None]
 
 
@@ -80,8 +84,21 @@ def test_one_file_of_many_records() -> None:
     check(estimates([(file("a.jsonl", 4_000_000), 3_000_000)], [10_000]), 1.0)
 
 
+def test_languages_one_after_the_other() -> None:
+    """A character of some is three times the tokens of one of others: the speed is in tokens."""
+    heavy = {"bn", "hi", "ko"}
+    others = ["ar", "bn", "cs", "de", "es", "fr", "hi", "it", "ko", "nl", "pl", "pt", "sv", "ta"]
+    files = [(file(f"pages/{n}.md", 2_000), 2_000) for n in range(3_000)]
+    files += [(file(f"pages.{name}/{n}.md", 2_000), 2_000) for name in others for n in range(250)]
+
+    def tokens_of(one: SourceFile) -> float:
+        return 0.75 if one.id.partition(".")[2][:2] in heavy else 0.25
+
+    check(estimates(files, [20_000], tokens_of))
+
+
 @pytest.mark.parametrize("encoded", [0, 10])
 def test_nothing_is_said_before_something_is_known(encoded: int) -> None:
     remaining = Remaining([file("a.txt", 1000)])
-    assert remaining.seconds(0.0, 0, 0) is None
-    assert remaining.seconds(0.5 / 2, encoded, 0) is None
+    assert remaining.seconds(0.0, 0, 0, 0) is None
+    assert remaining.seconds(0.5 / 2, encoded, encoded // 4, 0) is None

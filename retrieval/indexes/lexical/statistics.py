@@ -8,7 +8,7 @@ passages hold each of its terms. So every shard gives a passage the score that o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +23,9 @@ K1, B = 1.2, 0.75
 """BM25's parameters, which are tantivy's."""
 
 _MOST_TERMS = 64
-_FEW_TERMS = 10
-"""In a query of more terms, as a claim or a pasted text has, common ones count less: there are so
-many of them that together they would drown the ones that matter."""
+_MOST_COMMON = 0.5
+"""What common terms may count beyond their Robertson-Spärck Jones weight, all together, of what the
+rarest term of the query counts: a claim or a pasted text has so many that they would drown it."""
 _LEAST_COUNT = 0.05  # of a term that half of the passages or more hold, in such a query
 _GRAMS = 0.5  # what an n-gram counts, of a word
 _GRAPHEME = 0.5  # what a grapheme counts in a query, of a bigram
@@ -113,25 +113,26 @@ class Statistics:
         Of the terms that are held anywhere those that tell most.
         """
         clauses: dict[str, list[tuple[str, float]]] = {}
-        frequencies: dict[str, int] = {}
+        worth: dict[str, tuple[float, int]] = {}
         rarity: dict[str, float] = {}
         for term, counts in asked(parsed):
+            counted = _as_term(term, counts)
+            most = 0
             for name, weight in zip(names_for(term), map(weights.__getitem__, FIELDS), strict=True):
                 factor = self._factors.get(name)
                 if weight and factor and (frequency := self.frequency(name, term)):
-                    boost = weight * counts * (_GRAMS if SPACELESS.match(term) else 1.0)
-                    told = boost * math.log1p(self.passages / frequency)
+                    told = weight * counted * math.log1p(self.passages / frequency)
                     rarity[term] = max(told, rarity.get(term, 0.0))
-                    frequencies[term] = max(frequency, frequencies.get(term, 0))
-                    clauses.setdefault(term, []).append((name, boost * factor))
+                    most = max(most, frequency)
+                    clauses.setdefault(term, []).append((name, weight * counted * factor))
+            worth[term] = (counted * rarity_of(most, self.passages), most)
         chosen = sorted(clauses, key=lambda term: (-rarity[term], term))[:_MOST_TERMS]
-        found = []
-        for term in chosen:
-            share = 1.0
-            if len(chosen) > _FEW_TERMS:
-                share = _beside_rare_ones(frequencies[term], self.passages)
-            found += [(term, name, boost * share) for name, boost in clauses[term]]
-        return found
+        shares = _shares([worth[term] for term in chosen], self.passages)
+        return [
+            (term, name, boost * share)
+            for term, share in zip(chosen, shares, strict=True)
+            for name, boost in clauses[term]
+        ]
 
     def ideal(self, parsed: LexicalQuery) -> float:
         """What all the words of a query are worth together.
@@ -143,14 +144,11 @@ class Statistics:
         total = self.passages
         worth: list[tuple[float, int]] = []
         for term, counts in asked(parsed):
-            # Deleted passages count until they are merged away.
-            count = min(total, max(self.frequency(name, term) for name in names_for(term)))
-            boost = counts * (_GRAMS if SPACELESS.match(term) else 1.0)
-            worth.append((boost * rarity_of(count, total), count))
+            count = max(self.frequency(name, term) for name in names_for(term))
+            worth.append((_as_term(term, counts) * rarity_of(count, total), count))
         worth = sorted(worth, key=lambda one: -one[0])[:_MOST_TERMS]
-        if len(worth) > _FEW_TERMS:
-            worth = [(told * _beside_rare_ones(count, total), count) for told, count in worth]
-        return (K1 + 1) * sum(told for told, _ in worth)
+        shares = _shares(worth, total)
+        return (K1 + 1) * sum(w * share for (w, _), share in zip(worth, shares, strict=True))
 
 
 def asked(parsed: LexicalQuery) -> list[tuple[str, float]]:
@@ -171,7 +169,8 @@ def count(parsed: LexicalQuery, frequency: Callable[[str, str], int]) -> Counts:
 
 
 def rarity_of(frequency: int, total: int) -> float:
-    """BM25's weight of a term that so many of all passages hold."""
+    """BM25's weight of a term that so many of all passages hold; deleted ones may count, too."""
+    frequency = min(frequency, total)
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
 
@@ -189,8 +188,35 @@ def _factor(ratio: float) -> float:
     return (1 + K1 * (1 - B + B * max(1.0, ratio))) / (1 + K1)
 
 
-def _beside_rare_ones(frequency: int, total: int) -> float:
-    """What a term of a long query counts: the Robertson-Spärck Jones weight over tantivy's.
+def _as_term(term: str, counts: float) -> float:
+    """What a term counts that a query asks for so often: an n-gram less than a word."""
+    return counts * (_GRAMS if SPACELESS.match(term) else 1.0)
+
+
+def _shares(worth: Sequence[tuple[float, int]], total: int) -> list[float]:
+    """What each term of a query counts, beside the others, of what BM25 makes it worth.
+
+    That is all of it, as long as common terms are few. Where what they count beyond their
+    Robertson-Spärck Jones weights comes to more than `_MOST_COMMON` of the rarest term, it is
+    brought down to that. The rarest term always counts in full.
+
+    Args:
+        worth: of each term what BM25 makes it worth, and how many passages hold it.
+        total: how many passages there are.
+    """
+    least = [_robertson_sparck_jones(frequency, total) for _, frequency in worth]
+    beyond = sum(told * (1 - share) for (told, _), share in zip(worth, least, strict=True))
+    held = [(told, share) for (told, count), share in zip(worth, least, strict=True) if count]
+    rarest = max((told * share for told, share in held), default=0.0)
+    if beyond <= _MOST_COMMON * rarest:
+        return [1.0] * len(worth)
+    kept = _MOST_COMMON * rarest / beyond
+    shares = [share + (1 - share) * kept for share in least]
+    return [share / max(shares) for share in shares]
+
+
+def _robertson_sparck_jones(frequency: int, total: int) -> float:
+    """The Robertson-Spärck Jones weight of a term over BM25's, which is tantivy's.
 
     The first is ln((N - n + 0.5) / (n + 0.5)) and 0 for what half of the passages hold, the second
     ln(1 + (N - n + 0.5) / (n + 0.5)); for rare terms they are the same.

@@ -88,15 +88,16 @@ def test_search_is_bm25_over_weighted_fields(
     allowed = None if share is None else rng.random(41) < share
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searching, "_FEW_ALLOWED", 1000 if few else 0)
+        patch.setattr(statistics, "_MOST_COMMON", 1000.0)  # BM25 alone
         ids, scores = index.search(query, k, allowed, weights=changed)
+        wanted = rng.permutation(45)
+        given_scores = index.score(query, wanted, weights=changed)
     eligible = {i: s for i, s in truth.items() if allowed is None or allowed[i]}
     assert len(ids) == min(k, len(eligible)) and set(ids.tolist()) <= set(eligible)
     np.testing.assert_allclose(scores, sorted(eligible.values(), reverse=True)[:k], rtol=ROUNDED)
     np.testing.assert_allclose(scores, [truth[i] for i in ids.tolist()], rtol=ROUNDED)
     pairs = list(zip((-scores).tolist(), ids.tolist(), strict=True))
     assert pairs == sorted(pairs)
-    wanted = rng.permutation(45)
-    given_scores = index.score(query, wanted, weights=changed)
     np.testing.assert_allclose(given_scores, [truth.get(i, 0.0) for i in wanted], rtol=ROUNDED)
 
 
@@ -253,11 +254,27 @@ def test_words_that_are_everywhere_do_not_drown_the_ones_that_matter(
     index = build(tmp_path, docs)
     query = " ".join([*common, "zabra"])
     assert index.search(query, 1)[0].tolist() == [120]
-    claim = " ".join([*common[:11], "zabra"])  # of a sentence's length
+    claim = " ".join([*common[:8], "zabra"])  # of a sentence's length
     assert index.search(claim, 1)[0].tolist() == [120]
-    assert index.search(" ".join([*common[:8], "zabra"]), 1)[0].tolist() != [120]  # a short one
-    monkeypatch.setattr(statistics, "_FEW_TERMS", 1000)
+    monkeypatch.setattr(statistics, "_MOST_COMMON", 1000.0)
     assert index.search(query, 1)[0].tolist() != [120]
+    assert index.search(claim, 1)[0].tolist() != [120]
+
+
+def test_few_common_words_count_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docs = {i: ("", "kax bol tir" if i % 2 else "muv pog") for i in range(4000)}
+    index = build(tmp_path, docs | {4001: ("", "zabra kax"), 4002: ("", "zabra muv pog bol")})
+    _, scores = index.search("zabra kax", 2)
+    monkeypatch.setattr(statistics, "_MOST_COMMON", 1000.0)
+    assert index.search("zabra kax", 2)[1].tolist() == scores.tolist()
+
+
+def test_a_query_of_common_words_alone_scores_as_each_of_them(tmp_path: Path) -> None:
+    index = build(tmp_path, {i: ("", "kax bol" if i % 2 else "muv pog") for i in range(40)})
+    ids, scores = index.search("kax bol", 40)
+    assert sorted(ids.tolist()) == list(range(1, 40, 2))
+    single = index.search("kax", 1)[1][0]
+    assert scores[0] == pytest.approx(2 * single, rel=1e-3)
 
 
 def test_k_must_be_positive(tmp_path: Path) -> None:
