@@ -21,8 +21,7 @@ these, all; of a few times as many, as a filter may leave, an eighth."""
 FINE = 1 << 14
 """Centroids by which so few suffice. By half as many twice as many passages are scored exactly, and
 so on: a codec that was trained on the first thousand passages has an eighth, and tells the best of
-some thousands so ill that nearly all of these are decoded, which takes as long as looking at their
-centroids does."""
+some thousands so ill that all of these are decoded."""
 
 CANDIDATE_TOKENS = 1 << 14
 """Short passages are closer to each other and cheaper to score: of them as many more as have so
@@ -65,8 +64,10 @@ def narrow(
         most = max(CANDIDATES, CANDIDATE_TOKENS * passages // max(tokens, 1))
         times = _coarseness(segments)
         depth = max(8 * k, _LEAST, int(times * min(most, total // 8)))
-        # To choose two thirds of them takes as long as to decode all (measured).
-        depth = total if total <= CANDIDATES or 3 * depth >= 2 * total else depth
+        # To choose two thirds of them takes as long as to decode all; a third half as long, but
+        # where so many are worth decoding, centroids tell them so ill that some of the best are
+        # missed (measured).
+        depth = total if total <= CANDIDATES or 3 * depth >= total else depth
     depth = max(k, depth)
     if total <= depth:
         for place, query in enumerate(queries):

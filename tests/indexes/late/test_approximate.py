@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from retrieval.indexes import LateCodec, LateSearcher, LateSegment, train_codec
 from retrieval.indexes.kernels import LIST_BLOCK
 from retrieval.indexes.late.candidates import table
+from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.query import prepare
 
 from .made import (
@@ -80,6 +81,28 @@ def test_recall_next_to_float64(
     assert recall_of(searcher, truths, exhaustive=True) >= least
     # Few candidates find less: so the figures above are not those of an exhaustive search.
     assert recall_of(searcher, truths, candidates=10) < recall_of(searcher, truths, candidates=200)
+
+
+def test_as_many_are_decoded_as_coarse_centroids_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passages: Passages, truths: Any
+) -> None:
+    """All, where that would be a third of them; else the best by their centroids."""
+    sample = exact(tmp_path / "sample", passages)
+    searcher = LateSearcher([compressed(tmp_path / "a", passages, codec=train_codec([sample]))])
+    centroids = len(searcher.segments[0].narrowing.centroids)  # type: ignore[union-attr]
+    decoded: list[int] = []
+    whole = CompressedSegment.max_sim
+
+    def max_sim(segment: CompressedSegment, query: Any, rows: Any) -> Any:
+        decoded.append(len(rows))
+        return whole(segment, query, rows)
+
+    monkeypatch.setattr(CompressedSegment, "max_sim", max_sim)
+    for times, expected in ((3, 2000), (2, 500), (1, 250)):
+        monkeypatch.setattr("retrieval.indexes.late.narrowing.FINE", times * centroids)
+        searcher.search([truths[0][0]], 1)
+        assert expected <= sum(decoded) <= 1.1 * expected  # some are equally good candidates
+        decoded.clear()
 
 
 def test_recall_over_segments_of_several_codecs(
