@@ -1,10 +1,11 @@
-"""What a query's repeated words and its number of terms are worth to lexical search: nDCG@10.
+"""What a query's repeated words, its number of terms and its common words are worth: nDCG@10.
 
     python benchmarks/lexical_queries.py COLLECTION... --work FOLDER --out FILE.json
 
 COLLECTION is a folder in BEIR's format, whose test queries are asked, at most 1,000 of them; a
 document is its best passage. `k3 = 0` counts a word once however often it is repeated, a large one
-as often as it is there.
+as often as it is there; what common words may count beyond their Robertson-Spärck Jones weights is a
+share of what the rarest counts.
 """
 
 from __future__ import annotations
@@ -30,15 +31,20 @@ from retrieval.indexes.lexical import queries, statistics
 from retrieval.types import Embeddings
 
 PASSAGES = 300
-VARIANTS = {
-    "as often as it is there": (1e9, 256),
-    "k3 = 0": (0.0, 256),
-    "k3 = 1": (1.0, 256),
-    "k3 = 2": (2.0, 256),
-    "k3 = 8": (8.0, 256),
-    "k3 = 2, 64 terms": (2.0, 64),
-    "k3 = 2, 32 terms": (2.0, 32),
-    "k3 = 2, 16 terms": (2.0, 16),
+ALL = 1e9
+VARIANTS = {  # k3, terms, what common words may count beyond their weights
+    "as often as it is there": (1e9, 256, ALL),
+    "k3 = 0": (0.0, 256, ALL),
+    "k3 = 1": (1.0, 256, ALL),
+    "k3 = 2": (2.0, 256, ALL),
+    "k3 = 8": (8.0, 256, ALL),
+    "k3 = 2, 64 terms": (2.0, 64, ALL),
+    "k3 = 2, 32 terms": (2.0, 32, ALL),
+    "k3 = 2, 16 terms": (2.0, 16, ALL),
+    **{
+        f"k3 = 2, 64 terms, common ones {share} of the rarest": (2.0, 64, share)
+        for share in (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+    },
 }
 
 
@@ -64,9 +70,13 @@ class Cutter:
 
 
 @contextmanager
-def variant(k3: float, terms: int) -> Iterator[None]:
+def variant(k3: float, terms: int, common: float) -> Iterator[None]:
     """The settings of one variant."""
-    with mock.patch.object(queries, "_K3", k3), mock.patch.object(statistics, "_MOST_TERMS", terms):
+    with (
+        mock.patch.object(queries, "_K3", k3),
+        mock.patch.object(statistics, "_MOST_TERMS", terms),
+        mock.patch.object(statistics, "_MOST_COMMON", common),
+    ):
         parse_query.cache_clear()
         yield
     parse_query.cache_clear()
