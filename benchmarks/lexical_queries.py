@@ -4,8 +4,8 @@
 
 COLLECTION is a folder in BEIR's format, whose test queries are asked, at most 1,000 of them; a
 document is its best passage. `k3 = 0` counts a word once however often it is repeated, a large one
-as often as it is there; what common words may count beyond their Robertson-Spärck Jones weights is a
-share of what the rarest counts.
+as often as it is there; what common words may count beyond their Robertson-Spärck Jones weights is
+a share of what the rarest counts.
 """
 
 from __future__ import annotations
