@@ -1,4 +1,4 @@
-"""How long the rest of a sync takes: the tokens that are to come, at the speed of the last minute."""
+"""How long the rest of a sync takes: the tokens to come, at the speed of the last minute."""
 
 from __future__ import annotations
 
