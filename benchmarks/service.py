@@ -12,6 +12,7 @@ Indexes the first documents of a collection in BEIR's format (10,000 passages), 
 - peers: the same calls, of texts of at most 128 words, to this server and to others that are
   there already and speak OpenAI's form, in turns;
 - page: Chromium types queries, and hits are drawn so long after the server's answer;
+- agent: `retrieval mcp` is started, greeted, and asked;
 - restart: the server is killed by SIGKILL after a document was added, and started again;
 - hostile: damaged requests (`hostile_requests.py`) by 32 threads;
 - mixed: readers, embeddings and a writer at once, each answer held to what the library gives for
@@ -34,6 +35,7 @@ from typing import Any
 
 from command import as_command
 from environment import environment
+from service_steps.agent import waiting
 from service_steps.faults import nonsense, restart
 from service_steps.mixed import mixed
 from service_steps.page import drawing
@@ -45,7 +47,7 @@ from retrieval import Document, Index
 from retrieval.eval import load_beir
 
 PACKAGES = ("modernbert-retrieval", "starlette", "uvicorn", "prometheus-client", "numpy")
-PARTS = ("search", "embeddings", "peers", "page", "restart", "hostile", "mixed")
+PARTS = ("search", "embeddings", "peers", "page", "agent", "restart", "hostile", "mixed")
 PEER_WORDS = 128
 """Of a text that is sent to peers: MiniLM reads 256 tokens."""
 
@@ -90,12 +92,13 @@ def main() -> None:
             given.out.write_text(json.dumps(result, indent=1) + "\n")
 
     with tempfile.TemporaryDirectory() as scratch:
-        if {"search", "embeddings", "peers", "page"} & set(given.only):
+        if {"search", "embeddings", "peers", "page", "agent"} & set(given.only):
             folder = given.index or Path(scratch) / "index"
             if not (folder / "store.sqlite").exists():
                 build(folder, iter(dataset.documents), given.passages)
+            if "agent" in given.only:
+                tell("agent", waiting(folder, queries))
             with serving(folder) as server, library(folder) as inside:
-                tell("passages", server.get("/v1/indexes/default/status")["passages"])
                 if "search" in given.only:
                     tell("search", search(server, inside, queries, given.rounds, given.queries))
                 if "embeddings" in given.only:

@@ -57,8 +57,13 @@ class Server:
 
     def processor(self) -> float:
         """Seconds that it took of the processor."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_of(self.pid)
+
+
+def processor_of(pid: int) -> float:
+    """Seconds that a process took of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

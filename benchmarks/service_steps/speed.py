@@ -36,6 +36,7 @@ def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, cou
     rate = [[count / one["whole"] for one in pair] for pair in pairs]
     processor = [[1000 * one["processor"] / count for one in pair] for pair in pairs]
     return {
+        "passages": server.get("/v1/indexes/default/status")["passages"],
         "clients": CLIENTS,
         "queries_of_a_round": count,
         "rounds": rounds,

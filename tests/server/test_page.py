@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 
 from retrieval import Document, Index
+from retrieval.server import searching
 from retrieval.server.page import FILES
+from retrieval.service.searching import search_many
 from retrieval.service.updating import update
 from retrieval.types import TokenMatch
 from tests.server.conftest import Client, Serve
@@ -149,6 +152,55 @@ def test_a_search_by_keyboard(client: Client, browser: Any) -> None:
     events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
     asked = {one["params"].get("request", {}).get("url", base) for one in events}
     assert all(url.startswith((base, "data:", "chrome")) for url in asked), asked
+
+
+@pytest.mark.slow
+@in_chromium
+def test_one_search_a_pause_and_none_is_waited_for_that_was_typed_over(
+    client: Client, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    go = threading.Event()
+
+    def searched(index: Any, queries: Any, options: Any, **given: Any) -> Any:
+        if not options.explain:  # which the page asks for once more, when nobody types
+            asked.append(queries[0])
+        if queries[0] == "slow":
+            go.wait(60)
+        return search_many(index, queries, options, **given)
+
+    monkeypatch.setattr(searching, "search_many", searched)
+    browser.get(f"http://localhost:{client.port}/")
+    run = browser.execute_script
+
+    def type_(text: str) -> None:
+        run(
+            "const box = document.getElementById('query'); box.value = '';"
+            "for (const sign of arguments[0]) {"
+            "  box.value += sign; box.dispatchEvent(new Event('input'));"
+            "}",
+            text,
+        )
+
+    try:
+        type_("slow")
+        until(lambda: asked)
+        assert asked == ["slow"]
+        type_("waits")
+        until(lambda: run("return document.querySelectorAll('.hit').length"))
+        assert asked == ["slow", "waits"]
+    finally:
+        go.set()
+    events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
+    bodies = {
+        one["params"]["requestId"]: one["params"]["request"].get("postData", "")
+        for one in events
+        if one["method"] == "Network.requestWillBeSent"
+    }
+    failed = [one["params"] for one in events if one["method"] == "Network.loadingFailed"]
+    cancelled = [bodies.get(one["requestId"], "") for one in failed if one["canceled"]]
+    assert [json.loads(body)["query"] for body in cancelled] == ["slow"]
+    assert run("return new URLSearchParams(location.search).get('q')") == "waits"
 
 
 @pytest.mark.slow
