@@ -1,8 +1,9 @@
 """Files of a shard as blobs: pieces of files under the digest of what they hold.
 
-A file is cut into pieces of `PIECE` bytes, so that one of which little changed, as the database
-does with every document, shares most of its pieces with what it was. What is there already is not
-sent again, and what was sent is the same for whoever sends it.
+A file is cut into pieces. Segments never change, and their pieces are large. Of the database little
+changes with a document, a page here and there: it is cut into so many pieces that those which did
+are a small part of all. What is there already is not sent again, and what was sent is the same for
+whoever sends it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.whole import PART, move_whole
 from retrieval.sharded.manifest import CURE, is_digest
 from retrieval.sharded.storage import ObjectStorage
+from retrieval.store.schema import DATABASE
 
 BLOBS = "blobs"
 PIECE = 1 << 22
+"""Bytes of a piece, at most."""
+
+_DATABASE_PIECES = 2048
+_LEAST_PIECE = 1 << 14
+"""Of a database: about so many pieces, but none smaller than that. One document changes some 20 of
+its pages, in 15 places (docs/decisions/shards.md)."""
+
 _AT_ONCE = 8
 """Pieces that are on their way at a time."""
 
@@ -59,14 +68,14 @@ def upload(
         for path in sorted(paths):
             pieces = []
             waiting = []
-            for piece in _pieces(folder / path):
+            size = (folder / path).stat().st_size
+            for piece in _pieces(folder / path, _piece_bytes(path, size)):
                 pieces.append(_digest(piece))
                 waiting.append(pool.submit(_send, storage, pieces[-1], piece, known))
                 if len(waiting) == _AT_ONCE:
                     sent += sum(one.result() for one in waiting)
                     waiting.clear()
             sent += sum(one.result() for one in waiting)
-            size = (folder / path).stat().st_size
             entries.append(FileEntry(path, size, tuple(pieces)))
     listed = json.dumps([[one.path, one.size, list(one.pieces)] for one in entries]).encode()
     name = _digest(listed)
@@ -157,9 +166,17 @@ def _send(storage: ObjectStorage, digest: str, content: bytes, known: Set[str]) 
     return len(content)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _piece_bytes(path: str, size: int) -> int:
+    if path != DATABASE:
+        return PIECE
+    # A power of two: it changes only where the database has doubled, and all is sent again.
+    wanted = 1 << max(0, (size // _DATABASE_PIECES - 1)).bit_length()
+    return min(PIECE, max(_LEAST_PIECE, wanted))
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
+        while piece := file.read(size):
             yield piece
 
 

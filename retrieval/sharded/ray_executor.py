@@ -30,7 +30,7 @@ _LOOK_SECONDS = 1.0
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory of a cluster that is started here; Ray asks for 75 MiB at least."""
 
-_STARTED_WITH = {
+STARTED_WITH = {
     # Ray lets its workers run behind all else (15): beside other work a build would stand still.
     "RAY_worker_niceness": "0",
     # On a busy machine a part of Ray that takes half a minute to start ends all of it.
@@ -106,7 +106,7 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster
         return
     own: dict[str, Any] = {}
     if address == LOCAL:
-        for name, value in _STARTED_WITH.items():
+        for name, value in STARTED_WITH.items():
             os.environ.setdefault(name, value)
         own = {"num_cpus": workers, "include_dashboard": False}
         own["object_store_memory"] = _OBJECT_STORE

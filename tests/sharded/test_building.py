@@ -21,7 +21,7 @@ from retrieval.errors import (
     InputError,
     StorageError,
 )
-from retrieval.sharded import Incoming, ShardedIndex, building
+from retrieval.sharded import Incoming, ShardedIndex, blobs, building
 from retrieval.sharded.building import Changes
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sharded.writing import ShardResult, ShardTask, write_shard
@@ -87,16 +87,21 @@ def test_one_more_document_sends_its_own_shard_only(storage: Storage, tmp_path: 
         assert 0 < report.sent < whole / 2
 
 
-def test_of_a_large_database_few_pieces_are_sent(
-    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_large_database_few_pieces_are_sent(storage: Storage, tmp_path: Path) -> None:
     """Pieces of a database that did not change are those that are there."""
-    monkeypatch.setattr("retrieval.sharded.blobs.PIECE", 8192)
     long = [Document(f"long{n}", f"w{n} " + os.urandom(20_000).hex()) for n in range(60)]
     with create(storage, tmp_path, shards=1) as made:
         whole = made.add(long).sent
         update = made.add([Document("one more", "w1 w2 w3")]).sent
     assert update < whole / 10
+
+
+@pytest.mark.parametrize(
+    ("size", "piece"), [(1, 1 << 14), (1 << 25, 1 << 14), (3 << 29, 1 << 20), (1 << 40, 1 << 22)]
+)
+def test_a_database_is_cut_by_its_size(size: int, piece: int) -> None:
+    assert blobs._piece_bytes("store.sqlite", size) == piece
+    assert blobs._piece_bytes("segments/00000001-vectors/dense.npy", size) == blobs.PIECE
 
 
 def test_mirroring_drops_what_is_not_named(storage: Storage, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from retrieval.eval.machine import machine, versions
 from retrieval.files.whole import write_whole
 
+from ..sharded import kills
 from . import clocks, damage, extremes, failing_calls, inputs, power_loss, readers, sequences
 from .stages import Stage, Tally
 
@@ -35,6 +36,8 @@ STAGES: tuple[Stage, ...] = (
     extremes.STAGE,
     readers.STAGE,
     sequences.STAGE,
+    kills.STAGE,
+    kills.ON_RAY,
 )
 
 

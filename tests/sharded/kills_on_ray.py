@@ -1,0 +1,143 @@
+"""Trials of `kills` on a Ray cluster of this machine: a worker, a node, the driver is killed.
+
+python -m tests.sharded.kills_on_ray FIRST STOP SCRATCH RESULT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import RetrievalError
+from retrieval.sharded.ray_executor import STARTED_WITH
+
+from ..soak.stages import Tally
+from .injected import PLAN, loadable
+from .kills import answers, difference, outcome_of, start, update
+
+KINDS = ("worker", "node", "driver")
+
+
+class Cluster:
+    """A cluster of two nodes in processes of this machine; the first is the head."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster as Nodes
+
+        self._nodes = Nodes(initialize_head=True, head_node_args=_node(1))
+        self._second = self._nodes.add_node(**_node(1))
+        self.address: str = self._nodes.address
+
+    def lose_a_node(self) -> None:
+        """Kill the second node, with what it runs, and start another."""
+        self._nodes.remove_node(self._second, allow_graceful=False)
+        self._second = self._nodes.add_node(**_node(1))
+
+    def stop(self) -> None:
+        """Stop all nodes."""
+        self._nodes.shutdown()
+
+
+def _node(cores: int) -> dict[str, Any]:
+    return {"num_cpus": cores, "object_store_memory": 80 << 20, "include_dashboard": False}
+
+
+def main(first: int, stop: int, scratch: Path, result: Path) -> None:
+    """Run trials, and write their tally."""
+    for name, value in STARTED_WITH.items():
+        os.environ.setdefault(name, value)
+    tally = Tally()
+    begun, whole = scratch / "begun", scratch / "whole"
+    with loadable():
+        start(begun)
+        before = answers(begun)
+        shutil.copytree(begun, whole)
+        update(whole)
+        after = answers(whole)
+    for number in range(first, stop):
+        place = scratch / "trial"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(begun, place)
+        kind = KINDS[number % len(KINDS)]
+        outcome, wrong = _trial(number, kind, place, before, after)
+        if wrong:
+            tally.fault(number, f"{kind} killed ({outcome}): {wrong}")
+        else:
+            tally.note(f"{kind} killed: {outcome}")
+    result.write_text(json.dumps([tally.trials, tally.outcomes, tally.faults]), encoding="utf-8")
+
+
+def _trial(
+    number: int, kind: str, place: Path, before: dict[str, Any], after: dict[str, Any]
+) -> tuple[str, str]:
+    drawn = random.Random(number)
+    cluster = Cluster()
+    try:
+        plan = f"{drawn.randint(1, 25)} {place}" if kind == "worker" else None
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "tests.sharded.kills_on_ray", "driver", cluster.address, place],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | ({PLAN: plan} if plan else {}),
+        )
+        assert driver.stdout is not None
+        driver.stdout.readline()  # it is connected, and begins
+        if kind == "driver":
+            threading.Timer(drawn.uniform(0, 6), lambda: driver.send_signal(signal.SIGKILL)).start()
+        if kind == "node":
+            time.sleep(drawn.uniform(0, 6))
+            cluster.lose_a_node()
+        said = driver.stdout.read()
+        driver.wait()
+    finally:
+        cluster.stop()
+    outcome = outcome_of(json.loads(said) if said else {})
+    with loadable():
+        found = answers(place)
+        expected = before if found["generation"] == before["generation"] else after
+        if wrong := difference(found, expected):
+            return outcome, f"what was committed is not there whole: {wrong}"
+        try:
+            update(place)
+        except RetrievalError as error:
+            return outcome, f"run again, it does not go on: {error}"
+        if wrong := difference(answers(place), after):
+            return outcome, f"run again, it comes to something else: {wrong}"
+        left = [one for one in (place / "storage" / "building").rglob("*") if one.is_file()]
+        return outcome, f"it leaves {left[:3]}" if left else ""
+
+
+def drive(address: str, place: Path) -> None:
+    """Build on the cluster, as a process that can be killed."""
+    import ray
+
+    plan = os.environ.get(PLAN)
+    ray.init(
+        address,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {PLAN: plan} if plan else {}},
+    )
+    print("connected", flush=True)
+    try:
+        with loadable():
+            found: Any = update(place, ray=address)
+    except RetrievalError as error:
+        found = {"error": type(error).__name__, "said": str(error)}
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "driver":
+        drive(sys.argv[2], Path(sys.argv[3]))
+    else:
+        main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
