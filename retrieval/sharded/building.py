@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,7 +25,7 @@ from retrieval.sharded.local import building_folder
 from retrieval.sharded.manifest import Manifest, ShardRecord
 from retrieval.sharded.partition import shard_of
 from retrieval.sharded.place import Place
-from retrieval.sharded.sources.remote import NO_FILES, RemoteFiles, read_part
+from retrieval.sharded.sources.remote import NO_FILES, ReadTask, RemoteFiles, read_part
 from retrieval.sharded.spool import Incoming, Spooled, merged, spool
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sharded.working_folder import working_folder
@@ -134,8 +134,9 @@ def build(
         working_folder(building_folder(place.cache)) as work,
     ):
         own = Place(work.as_uri(), {}, place.cache)
-        found = _spooled(place, own, base, changes, executor)
         shared = own if executor.shares_disk else place
+        parts = list(_parts(place, shared, base, changes))
+        found = _spooled(shared, base, changes, parts, executor)
         tasks = list(_tasks(place, shared, base, changes, found, memory))
         write = partial(write_shard, encoder=encoder) if executor.here else write_shard
         results = dict(_written(tasks, write, executor, progress))
@@ -148,9 +149,12 @@ def build(
         codecs = [result.codec for result in results.values() if result.codec is not None]
         codec = codecs[0] if codecs else base.codec
         following = replace(base, generation=base.generation + 1, shards=shards, codec=codec)
-        manifest = commit(storage, following, time.time())
-    if tasks:
-        storage.delete([one.name for one in storage.objects(_folder(base))])
+        with _unless_outrun(storage, base):
+            manifest = commit(storage, following, time.time())
+    with suppress(StorageError):  # all is done; what stays is cleared by the next build
+        if manifest is base:
+            storage.delete(_left(tasks, parts, found if shared is place else None))
+        clear_unfinished(storage, manifest.generation)
     counts: Counter[str] = Counter()
     for result in results.values():
         counts.update(result.counts)
@@ -180,6 +184,7 @@ def _unless_outrun(storage: ObjectStorage, base: Manifest) -> Iterator[None]:
             raise error from None
         if now is None or now.generation <= base.generation:
             raise
+        clear_unfinished(storage, now.generation)
         raise IndexLocked(
             f"another build made generation {now.generation} of {storage.url} meanwhile; run it "
             "again, which begins with what that one made"
@@ -190,26 +195,44 @@ def _folder(base: Manifest) -> str:
     return f"{BUILDING}/{base.generation + 1}"
 
 
-def _spooled(
-    place: Place, own: Place, base: Manifest, changes: Changes, executor: Executor
-) -> Spooled:
-    """All documents, stored where every task finds those of its shard.
+def _parts(place: Place, shared: Place, base: Manifest, changes: Changes) -> Iterator[ReadTask]:
+    """What is to be read of remote files; where only this machine sees it, without records."""
+    prefix = _folder(base)
+    records = f"{prefix}/read" if shared is place else None
+    yield from changes.remote.tasks(
+        len(base.shards), shared, f"{prefix}/spool", records, place.cache
+    )
 
-    Args:
-        place: of the collection.
-        own: a folder of this machine.
-        base: the newest manifest.
-        changes: what is new.
-        executor: who reads remote files.
-    """
+
+def _spooled(
+    shared: Place, base: Manifest, changes: Changes, parts: Sequence[ReadTask], executor: Executor
+) -> Spooled:
+    """All documents, stored where every task finds those of its shard."""
     count = len(base.shards)
-    where = own if executor.shares_disk else place
-    prefix = f"{_folder(base)}/spool"
-    found = [spool(where.storage(), prefix, count, changes.documents)]
-    records = None if executor.shares_disk else f"{_folder(base)}/read"
-    parts = list(changes.remote.tasks(count, where, prefix, records, place.cache))
+    found = [spool(shared.storage(), f"{_folder(base)}/spool", count, changes.documents)]
     read = dict(executor.run(read_part, parts))
     return merged(found + [read[number] for number in range(len(parts))])
+
+
+def _left(
+    tasks: Sequence[ShardTask], parts: Sequence[ReadTask], found: Spooled | None
+) -> list[str]:
+    """The objects that a build made on its way, but for blobs; others may have made more there."""
+    names = {task.record for task in tasks} | {part.record for part in parts if part.record}
+    if found is not None:
+        names |= {one.name for several in found.sections.values() for one in several}
+    return sorted(names)
+
+
+def clear_unfinished(storage: ObjectStorage, generation: int) -> None:
+    """Delete what builds have left that were to make this generation or one before it: whoever is
+    still at work on one will find that another was faster."""
+    left = []
+    for one in storage.objects(BUILDING):
+        number = one.name.split("/")[1]
+        if number.isdecimal() and int(number) <= generation:
+            left.append(one.name)
+    storage.delete(left)
 
 
 def _content(shards: Sequence[ShardRecord]) -> list[str | None]:

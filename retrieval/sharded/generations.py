@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from retrieval.errors import IndexCorrupted, IndexLocked, IndexNotFound
+from retrieval.errors import IndexCorrupted, IndexLocked, IndexNotFound, StorageError
 from retrieval.sharded.manifest import CURE, Manifest
 from retrieval.sharded.storage import ObjectStorage
 
@@ -61,13 +62,20 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
     """
     manifest = replace(manifest, made=made)
     name, content = _name(manifest.generation), manifest.to_json()
-    # Where an answer was lost, a second try finds what the first has made.
-    if not storage.create(name, content) and storage.read(name) != content:
+    try:
+        made_here = storage.create(name, content)
+    except StorageError:
+        if storage.read(name) != content:
+            raise
+        made_here = True  # the answer was lost
+    # Where it was lost on the way to the storage's library, that asked again, and finds it there.
+    if not made_here and storage.read(name) != content:
         raise IndexLocked(
             f"another build made generation {manifest.generation} of {storage.url} meanwhile; "
             "run it again, which begins with what that one made"
         )
-    storage.advance(CURRENT, lambda before: _later(storage, before, manifest.generation))
+    with suppress(StorageError):  # it is committed; the next one moves the pointer
+        storage.advance(CURRENT, lambda before: _later(storage, before, manifest.generation))
     return manifest
 
 

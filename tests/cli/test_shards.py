@@ -64,6 +64,10 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
         (["index", "nowhere", "--shards", "2"], "nowhere does not exist"),
         (["index", "docs", "--shards", "2", "--watch"], "--watch is not for a collection"),
         (["index", "docs", "--shards", "2", "--label", "m:f"], "--label is not for a collection"),
+        (["index", "docs", "--shards", "2", "--shard-passages", "9"], "give one of them"),
+        (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is no address of a Ray cluster"),
+        (["index", "docs", "--shards", "2", "--ray", "127.0.0.1:9"], "no Ray cluster answers at"),
+        (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is no folder"),
         (["search", "x"], "there is no collection at"),
         (["status"], "there is no collection at"),
         (["status", "--verify"], "--verify reads an index's folder"),
@@ -92,8 +96,34 @@ def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, 
     assert explained.code == 0 and " -> " in explained.out
 
 
+def test_the_number_of_shards_follows_from_their_size(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    (folder / "docs" / "long.md").write_text("\n\n".join(f"word{n} " * 50 for n in range(60)))
+    made = retrieval_command(
+        *("index", "docs", "--index", url, "--shard-passages", "10", "--passage-tokens", "60")
+    )
+    assert made.code == 0, made.err
+    status = json.loads(retrieval_command("status", "--index", url, "--json").out)
+    assert status["passages"] / 12 < status["shards"] < status["passages"] / 8
+    again = retrieval_command("index", "docs", "--index", url, "--shard-passages", "10")
+    assert "shard_passages is set when a collection is made" in again.err
+
+
+def test_files_behind_a_url_are_indexed(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    pages = f"file://{folder}/docs"
+    made = retrieval_command("index", f"{pages}/*.md", "--index", url, "--shards", "2", "--json")
+    assert json.loads(made.out)["added"] == 2
+    (hit, *_) = json.loads(retrieval_command("search", "lock", "--index", url, "--json").out)
+    assert hit["document_id"].startswith(f"{pages}/")
+    folders = retrieval_command("index", f"{pages}/*.md")
+    assert "is a URL, which a collection in shards can read" in folders.err
+
+
 def test_shards_are_for_a_url(retrieval_command: Retrieval) -> None:
-    for option in ("--shards", "--workers"):
+    for option in ("--shards", "--workers", "--shard-passages", "--ray"):
         outcome = retrieval_command("index", "docs", option, "2")
         assert outcome.code != 0
         assert f"{option} is for a collection in shards; name its URL" in outcome.err

@@ -24,6 +24,9 @@ from ..soak.stages import Tally
 from .injected import PLAN, loadable
 from .kills import answers, difference, outcome_of, start, update
 
+RESULT = "result "
+"""Before what the driver says; Ray prints, too."""
+
 KINDS = ("worker", "node", "driver")
 
 
@@ -90,7 +93,8 @@ def _trial(
             env=os.environ | ({PLAN: plan} if plan else {}),
         )
         assert driver.stdout is not None
-        driver.stdout.readline()  # it is connected, and begins
+        while driver.stdout.readline() not in ("connected\n", ""):  # then it begins
+            pass
         if kind == "driver":
             threading.Timer(drawn.uniform(0, 6), lambda: driver.send_signal(signal.SIGKILL)).start()
         if kind == "node":
@@ -100,7 +104,8 @@ def _trial(
         driver.wait()
     finally:
         cluster.stop()
-    outcome = outcome_of(json.loads(said) if said else {})
+    lines = [line for line in said.splitlines() if line.startswith(RESULT)]
+    outcome = outcome_of(json.loads(lines[-1].removeprefix(RESULT)) if lines else {})
     with loadable():
         found = answers(place)
         expected = before if found["generation"] == before["generation"] else after
@@ -133,7 +138,7 @@ def drive(address: str, place: Path) -> None:
             found: Any = update(place, ray=address)
     except RetrievalError as error:
         found = {"error": type(error).__name__, "said": str(error)}
-    print(json.dumps(found), flush=True)
+    print(f"{RESULT}{json.dumps(found)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,36 @@ def test_a_commit_whose_answer_was_lost_counts(
         assert len(made) == 3
 
 
+@pytest.mark.parametrize("lost", ["create", "advance"])
+def test_a_commit_that_fails_once_it_was_made_counts(
+    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    usual = getattr(ObjectStorage, lost)
+
+    def failing(self: ObjectStorage, name: str, *arguments: Any) -> Any:
+        result = usual(self, name, *arguments)
+        if name == "CURRENT" or name.startswith("manifests/"):
+            raise StorageError("the answer was lost")
+        return result
+
+    with create(folder, tmp_path) as made:
+        monkeypatch.setattr(ObjectStorage, lost, failing)
+        assert made.add(documents(3)).generation == 2
+        monkeypatch.undo()
+        assert made.add(documents(4)).generation == 3
+
+
+def test_what_builds_left_that_were_outrun_goes_with_the_next(
+    folder: Storage, tmp_path: Path
+) -> None:
+    with create(folder, tmp_path) as made:
+        place = object_storage(folder)
+        for name in ("building/1/done/x/0.json", "building/2/spool/y", "building/3/read/z.json"):
+            place.put(name, b"left")
+        made.add(documents(3))
+        assert [one.name for one in place.objects("building")] == ["building/3/read/z.json"]
+
+
 def test_an_interrupted_build_goes_on_from_what_was_sent(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

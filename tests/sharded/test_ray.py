@@ -1,0 +1,120 @@
+"""A collection that is built on a Ray cluster of two nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.documents import MAX_BYTES, ReadOptions
+from retrieval.errors import StorageError
+from retrieval.sharded import ShardedIndex, building
+from retrieval.sharded.building import Changes
+from retrieval.sharded.ray_executor import STARTED_WITH, ray_cluster
+from retrieval.sharded.sources.remote import RemoteFiles, files_at
+from retrieval.sharded.writing import ShardResult, ShardTask
+from retrieval.types import Document, Encoder
+
+from ..index.fake_encoder import FakeEncoder
+from .conftest import Storage
+from .injected import loadable, write
+from .samples import QUERIES, documents, shown
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of a cluster that this process is connected to."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ.update(STARTED_WITH)
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster.address
+    ray.shutdown()
+    cluster.shutdown()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def fake() -> Iterator[None]:
+    with loadable():
+        yield
+
+
+def create(url: str, tmp_path: Path) -> ShardedIndex:
+    return ShardedIndex.create(url, shards=3, encoder=FakeEncoder(), cache=tmp_path / "cache")
+
+
+def test_it_is_what_one_process_builds(address: str, folder: Storage, tmp_path: Path) -> None:
+    with create(folder.url, tmp_path) as one, create(f"{folder.url}-ray", tmp_path) as other:
+        first = one.add(documents(40))
+        second = other.add(documents(40), ray=address)
+        assert (second.added, second.generation) == (first.added, first.generation) == (40, 2)
+        for query in QUERIES:
+            assert shown(other.search(query)) == shown(one.search(query))
+        changed = [Document("one more", "w1 w2 w3"), *documents(40)]
+        assert other.add(changed, ray=address).shards == 3
+        assert other.get("one more") == changed[0]
+    left = [one for one in (tmp_path / "storage-ray" / "building").rglob("*") if one.is_file()]
+    assert left == []
+
+
+def test_what_urls_hold_is_read_there(address: str, folder: Storage, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.md").write_text(f"page {number} w{number}")
+    files = RemoteFiles(tuple(files_at(f"file://{tmp_path}/*.md")), ReadOptions(), MAX_BYTES)
+    with create(folder.url, tmp_path) as made:
+        report = made.change(Changes(remote=files, mirror=True), ray=address)
+        assert (report.added, len(made)) == (3, 3)
+        assert made.search("w2")[0].document_id == f"file://{tmp_path}/2.md"
+
+
+def test_a_worker_that_is_killed_is_made_up_for(
+    address: str, folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = tmp_path / "died"
+
+    def dying(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
+        try:
+            died.touch(exist_ok=False)
+        except FileExistsError:
+            return write(task, encoder)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr(building, "write_shard", dying)
+    with create(folder.url, tmp_path) as made:
+        assert made.add(documents(40), ray=address).added == 40
+        assert len(made) == 40
+    assert died.exists()
+
+
+def test_what_fails_in_a_task_is_said_as_it_is(
+    address: str, folder: Storage, tmp_path: Path
+) -> None:
+    with create(folder.url, tmp_path) as made:
+        made.add(documents(10))
+        for piece in (tmp_path / "storage" / "blobs").rglob("*"):
+            if piece.is_file():
+                piece.write_bytes(b"damaged")
+        for copy in (tmp_path / "cache").iterdir():
+            copy.rename(tmp_path / f"gone-{copy.name}")
+        with pytest.raises(StorageError, match="is not what its name says") as raised:
+            made.add(documents(20), ray=address)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_process_that_is_connected_stays_so(address: str) -> None:
+    with ray_cluster(address):
+        pass
+    assert ray.is_initialized()
