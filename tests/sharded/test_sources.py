@@ -192,6 +192,8 @@ def test_a_parquet_file_of_this_machine_is_read_when_it_is_named(
     found = {one.document.id: one for one in files}
     assert set(found) == {"x", "a.md"}
     assert found["x"].document.text == "a row" and found["x"].origin == "rows.parquet"
+    assert len(list(FileDocuments(paths[:1], Path.cwd(), settings))) == 1
+    assert not list(FileDocuments([], Path.cwd(), settings))
     assert len(files.problems) == 1 and "not Parquet that can be read" in files.problems[0]
 
 

@@ -44,25 +44,30 @@ class FileDocuments:
         self._settings = settings
         self._base = base
         self._tables = [path for path in paths if is_table(path.name) and path.is_file()]
-        self._found = discover(
-            [path for path in paths if path not in self._tables],
-            base,
-            max_bytes=settings.max_bytes,
-            options=settings.walk,
-            on_left_out=on_left_out,
-        )
+        rest = [path for path in paths if path not in self._tables]
+        self._found = None
+        if rest:
+            self._found = discover(
+                rest,
+                base,
+                max_bytes=settings.max_bytes,
+                options=settings.walk,
+                on_left_out=on_left_out,
+            )
 
     def __iter__(self) -> Iterator[Incoming]:
         for file in self.files():
             yield from self.documents_of(file)
-        self.problems += self._found.problems
+        if self._found is not None:
+            self.problems += self._found.problems
 
     def files(self) -> Iterator[SourceFile]:
         """The files, looked for anew."""
         for path in self._tables:
             told = path.stat()
             yield SourceFile(path, source_id(path, self._base), told.st_size, told.st_mtime_ns)
-        yield from self._found
+        if self._found is not None:
+            yield from self._found
 
     def documents_of(self, file: SourceFile) -> Iterator[Incoming]:
         """The documents of one of the files."""
@@ -84,12 +89,12 @@ class FileDocuments:
     def unreadable(self) -> Sequence[str]:
         """Ids of files and folders that are there and could not be looked into, once all is read:
         what came from there before is not gone."""
-        return self._found.unreadable
+        return () if self._found is None else self._found.unreadable
 
     @property
     def left_out(self) -> Mapping[str, Mapping[str, LeftOutType]]:
         """What was not read, by reason and by type."""
-        return self._found.left_out
+        return {} if self._found is None else self._found.left_out
 
 
 def check_paths(paths: Sequence[Path]) -> None:
