@@ -49,6 +49,15 @@ _EARLIER_GRAPHS = {
 }
 """By fingerprint, the checksums of graphs of embedded models whose configuration has none."""
 
+_VECTORS_OF = {
+    "7937f201a7c628ee23aae996ebdd194befda2301e7b96737581e7ba9bb48455a": (
+        "c7736544d8a9739faa21da147703bc7e0b3308095c36bb6e449a6b69b337f009"
+    )
+}
+"""By the digest of their files, embedded models that have the vectors of an earlier one, whose
+fingerprint this is, and only go without those of `token_skiplist`: an index of either is searched
+by both."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -147,6 +156,7 @@ def fingerprint(folder: Path) -> str:
     for name in _DECISIVE:
         whole.update(_digest(folder / name).digest())
     found = whole.hexdigest()
+    found = _VECTORS_OF.get(found, found)
     graph = read_config(folder)[SECTION].get(GRAPH, _EARLIER_GRAPHS.get(found))
     path = folder / GRAPH_FILE
     if graph is not None and path.exists() and _digest(path).hexdigest() != graph:
