@@ -106,7 +106,7 @@ def opened(folder: Path, *, origin: Path | None = None) -> Any:
     with read_failure(origin):
         with _path_in_utf8(folder) as path:
             index = tantivy.Index.open(path)
-        _check_schema((folder / "meta.json").read_text(encoding="utf-8"), origin)
+        check_schema((folder / "meta.json").read_text(encoding="utf-8"), origin)
         index.register_tokenizer(_ANALYZER, analyzer())
     return index
 
@@ -126,7 +126,7 @@ def _path_in_utf8(folder: Path) -> Iterator[str]:
         yield str(folder)
 
 
-def _check_schema(meta: str, origin: Path) -> None:
+def check_schema(meta: str, origin: Path) -> None:
     """IndexFormatError if the fields are not ours, told from tantivy's own description of them."""
     entries = json.loads(meta)["schema"]
     held = {entry["name"]: entry["options"] for entry in entries}

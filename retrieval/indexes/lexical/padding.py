@@ -15,7 +15,6 @@ import json
 import math
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from retrieval.indexes.lexical.fields import (
     read_failure,
     write_failure,
 )
+from retrieval.indexes.lexical.segments import emptied_after
 from retrieval.indexes.lexical.statistics import LexicalTotals, rarity_of
 
 _WORD = "\u2042"  # no word: folding leaves nothing of it, so no query asks for it
@@ -129,7 +129,7 @@ def pad(place: Path, part: LexicalPart) -> Padding:
 @contextmanager
 def linked(folder: Path) -> Iterator[Path]:
     """A temporary folder with links to the files of a tantivy index, and its own list of them."""
-    with _emptied_after() as place:
+    with emptied_after(Path(tempfile.mkdtemp())) as place:
         for file in sorted(folder.iterdir()):
             if file.name in _UNLINKED:
                 shutil.copyfile(file, place / file.name)
@@ -149,7 +149,7 @@ def _add(place: Path, documents: int, words: Mapping[str, int], kept: Path | Non
     if kept is not None and kept.is_dir():
         _link(place, kept)
         return
-    with write_failure(place), _emptied_after() as elsewhere:
+    with write_failure(place), emptied_after(Path(tempfile.mkdtemp())) as elsewhere:
         _write(elsewhere, documents, words)
         if kept is None:
             _link(place, elsewhere)
@@ -215,23 +215,3 @@ def _value(explanation: Mapping[str, Any], name: str) -> float:
             return float(one["value"])
         left += one.get("details", ())
     raise ValueError(f"tantivy does not say {name}")
-
-
-@contextmanager
-def _emptied_after() -> Iterator[Path]:
-    """A temporary folder, in which an index may be opened; it goes in the end.
-
-    On a thread of its own tantivy then looks once for a newer version, and for that takes its lock:
-    a file may come and go while the folder is emptied.
-    """
-    place = Path(tempfile.mkdtemp())
-    try:
-        yield place
-    finally:
-        for pause in (0.0, 0.01, 0.1):
-            time.sleep(pause)
-            with suppress(OSError):
-                shutil.rmtree(place)
-                break
-        else:
-            shutil.rmtree(place, ignore_errors=True)

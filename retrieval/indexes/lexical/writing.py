@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.indexes.arrays import check_ids, make_folder, sync_folder
+from retrieval.indexes.lexical import segments
 from retrieval.indexes.lexical.fields import (
     PRESENT,
     check_field,
@@ -30,8 +32,7 @@ from retrieval.indexes.lexical.fields import (
 )
 from retrieval.indexes.lexical.words import indexed
 
-_HEAP_BYTES = 64 << 20
-_REWRITTEN = frozenset({"meta.json", ".managed.json"})
+_REWRITTEN = frozenset({segments.META, segments.MANAGED})
 
 
 def write_lexical(
@@ -65,12 +66,14 @@ def write_lexical(
     make_folder(target)
     _remove_files(target)
     try:
+        passages = iter(add)
         if previous is None:
-            index = create(target)
+            _fill(create(target), target, passages)
         else:
             _link_files(previous, target)
-            index = opened(target, origin=previous)
-        _commit(index, target, add, gone, keep_below)
+            if len(gone) or keep_below is not None:
+                _change(opened(target, origin=previous), target, gone, keep_below)
+            _put_beside(target, passages, origin=previous)
         for file in _files(target):
             if file.suffix == ".lock":
                 file.unlink()
@@ -86,28 +89,43 @@ def write_lexical(
     sync_folder(target)
 
 
-def _commit(
+def _put_beside(
+    folder: Path, passages: Iterator[tuple[int, Mapping[str, str]]], *, origin: Path
+) -> None:
+    """Add passages to the generation in `folder`, which is linked from `origin`."""
+    first = next(passages, None)
+    if first is not None:
+        with segments.apart(folder) as place:
+            _fill(create(place), place, chain([first], passages))
+            segments.take_over(folder, place, origin)
+    segments.merge(folder, origin)
+
+
+def _change(
     index: Any,
     folder: Path,
-    add: Iterable[tuple[int, Mapping[str, str]]],
     delete: NDArray[np.int64],
     keep_below: int | None,
 ) -> None:
-    """Delete and add in one commit, and wait until tantivy has merged what it saw fit."""
+    """Delete passages from the index in `folder`."""
     import tantivy
 
-    with write_failure(folder):
-        writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-    try:
-        with write_failure(folder):
-            for passage in delete.tolist():
-                writer.delete_documents_by_term("id", passage)
-            if keep_below is not None:
-                orphans = tantivy.Query.range_query(
-                    index.schema, "id", tantivy.FieldType.Integer, lower_bound=keep_below
-                )
-                writer.delete_documents_by_query(orphans)
-        for passage, fields in add:  # an error of the caller's iterable stays its own
+    with segments.writing(index, folder) as writer, write_failure(folder):
+        for passage in delete.tolist():
+            writer.delete_documents_by_term("id", passage)
+        if keep_below is not None:
+            orphans = tantivy.Query.range_query(
+                index.schema, "id", tantivy.FieldType.Integer, lower_bound=keep_below
+            )
+            writer.delete_documents_by_query(orphans)
+
+
+def _fill(index: Any, folder: Path, passages: Iterator[tuple[int, Mapping[str, str]]]) -> None:
+    """Add passages to the index in `folder`."""
+    import tantivy
+
+    with segments.writing(index, folder) as writer:
+        for passage, fields in passages:  # an error of the caller's iterable stays its own
             if passage < 0:
                 raise InputError(f"passage id {passage} is negative; ids start at 0")
             document = tantivy.Document(id=int(passage))
@@ -118,11 +136,6 @@ def _commit(
                 _add(document, grams_of(field), made.grams, made.bigrams)
             with write_failure(folder):
                 writer.add_document(document)
-        with write_failure(folder):
-            writer.commit()
-    finally:  # in any case, so that none of its threads writes to the folder from here on
-        with write_failure(folder):
-            writer.wait_merging_threads()
 
 
 def _add(document: Any, field: str, *values: str) -> None:
