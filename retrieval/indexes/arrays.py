@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
-from retrieval.files import whole
 from retrieval.files.regular import open_regular
+from retrieval.files.unsynced import force
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
@@ -35,7 +35,7 @@ CURE = "restore it from a copy, or build the index again"
 def write_array(
     path: Path, dtype: str, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
 ) -> None:
-    """Write `blocks`, which follow each other along the first axis, as one array, and fsync it.
+    """Write `blocks`, which follow each other along the first axis, as one array, and `force` it.
 
     A file already there is replaced, not overwritten: whoever has it mapped keeps what they see.
 
@@ -62,7 +62,7 @@ def write_array(
 class ArrayWriter:
     """An array on its way to the disk, block by block; several can be written side by side.
 
-    Used as a context manager; the file is whole, and synced, once the block is left. One that is
+    Used as a context manager; the file is whole, and forced, once the block is left. One that is
     left by an exception holds no rows.
 
     Attributes:
@@ -108,8 +108,8 @@ class ArrayWriter:
         with self._naming(), self._file:
             if error is None:
                 self._header()
-                self._file.flush()
-                os.fsync(self._file.fileno())
+        if error is None:
+            force(self._path)
 
     def _header(self) -> None:
         """Write the header over the one that stands there; of one size, however many rows."""
@@ -183,12 +183,9 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Fsync a folder and its parent, so that the names in both survive a power cut."""
+    """Force a folder and its parent to the disk, so that the names in both survive a power cut."""
     for place in (folder, folder.absolute().parent):
-        try:
-            whole.sync_folder(place)
-        except OSError as error:
-            raise StorageError(f"cannot sync {place}: {error.strerror or error}") from error
+        force(place)
 
 
 def check_ids(ids: ArrayLike) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ do. So the file system remembers whether an index is shared, and `chmod` changes
 
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -30,8 +31,10 @@ def give_rights(folder: Path, rights: int) -> None:
     Raises:
         OSError: some belong to somebody else.
     """
-    for path in [*folder.rglob("*"), folder]:
-        _give(path, rights)
+    for parent, folders, files in os.walk(folder):
+        for name in (*files, *folders):
+            _give(os.path.join(parent, name), rights)  # noqa: PTH118 - of each file of an index
+    _give(folder, rights)
 
 
 def set_shared(index: Path, *, shared: bool) -> None:
@@ -59,9 +62,9 @@ def _usual_rights(folder: Path) -> int:
         return probe.stat().st_mode & _READ_AND_WRITE
 
 
-def _give(path: Path, rights: int) -> None:
+def _give(path: Path | str, rights: int) -> None:
     try:
-        held = path.lstat().st_mode
+        held = os.lstat(path).st_mode
         if stat.S_ISDIR(held):
             wanted = rights | (rights & _READ) >> 2  # who may read a folder may enter it
         elif stat.S_ISREG(held):
@@ -70,6 +73,6 @@ def _give(path: Path, rights: int) -> None:
             return
         if held & 0o777 != wanted:
             # The set-group bit of a folder that a group shares stays.
-            path.chmod(held & 0o7000 | wanted)
+            Path(path).chmod(held & 0o7000 | wanted)
     except FileNotFoundError:  # a writer swept it
         pass

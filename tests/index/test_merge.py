@@ -78,7 +78,7 @@ def test_segments_and_rewrites_stay_logarithmic() -> None:
             merged = sum(sizes.pop(name) for name in group)
             sizes[f"m{commit} {group[0]}"] = merged
             rewritten += merged
-    levels = 2 + math.ceil(math.log(commits * each / SMALLEST, FAN_IN))
+    levels = 3 + math.ceil(math.log(commits * each / SMALLEST, FAN_IN))
     assert sum(sizes.values()) == commits * each
     assert len(sizes) <= levels * FAN_IN
     assert rewritten <= 2 * levels * commits * each

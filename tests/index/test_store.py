@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,8 +182,12 @@ def test_the_log_does_not_grow_without_end(index: Index, monkeypatch: pytest.Mon
 def test_garbage_that_resists_the_sweep_does_no_harm(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> None:
-        raise PermissionError(errno.EPERM, "not permitted", str(path))
+    real_rmtree = shutil.rmtree
+
+    def refuse(path: Path, **options: bool) -> None:
+        if Path(path).is_relative_to(index.path):
+            raise PermissionError(errno.EPERM, "not permitted", str(path))
+        real_rmtree(path, **options)
 
     (index.path / "segments" / "00000001-vectors").mkdir()
     (index.path / "segments" / "stray file").write_text("x")

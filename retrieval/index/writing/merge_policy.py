@@ -9,7 +9,10 @@ FAN_IN = 8
 """Segments of about one size that are let stand; one more and they become one."""
 
 SMALLEST = 1024
-"""Passages; all segments below are of one size: what they cost is their number."""
+"""Passages; all segments below are of one size, but for tiny ones."""
+
+_TINY = 16
+"""One in so many of those: what comes one by one is written again among its like first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Candidate:
 def plan(segments: Sequence[Candidate]) -> list[list[str]]:
     """Groups of names, each to be rewritten as one segment without its dead passages.
 
-    Segments are put in levels by their living passages, each level FAN_IN times the one below;
+    Segments are put in levels by their living passages, each level FAN_IN times the one below but
+    for the lowest, whose segments are tiny;
     a level of more than FAN_IN becomes one segment. So n passages stand in O(log n) segments
     and each is rewritten O(log n) times. A segment that is more than half dead is rewritten
     alone; of one that is all dead nothing remains. Exact and compressed segments do not mix.
@@ -58,6 +62,8 @@ def to_promote(segments: Iterable[Candidate], most: int) -> list[str]:
 
 
 def _level(alive: int) -> int:
+    if alive <= SMALLEST // _TINY:
+        return -1
     level, size = 0, SMALLEST
     while alive > size:
         level, size = level + 1, size * FAN_IN

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
-from retrieval.files.whole import sync_folder
+from retrieval.files.unsynced import Unsynced
 from retrieval.index import vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.vectors import VectorBuffer, VectorSegment
@@ -93,6 +93,7 @@ class Session:
         self._shared = opened or OpenedSegments()
         self._memory = memory
         self._progress = progress
+        self._unsynced = Unsynced()
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> Session:
@@ -116,6 +117,7 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         with self._exit:
+            self._unsynced.forget()
             if error is None:
                 return
             # An interrupt can fall between a commit and our learning of it: ask what is named.
@@ -132,7 +134,7 @@ class Session:
 
     def write_vectors(self, buffer: VectorBuffer) -> None:
         """Write what waits in the buffer as a segment, which the next commit will name."""
-        with disk_errors(self._folder):
+        with disk_errors(self._folder), self._unsynced.collecting():
             compression = self._compressing.of_new()
             folder = self._folders.new(vectors.KIND)
             buffer.write(folder, compression)
@@ -154,9 +156,10 @@ class Session:
         """
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
-        merge = self._merge(gone)
-        written, left = self._lexical.revised(add, gone, merge.buried)
-        come, go = self._changed_vectors(merge)
+        with self._unsynced.collecting():
+            merge = self._merge(gone)
+            written, left = self._lexical.revised(add, gone, merge.buried)
+            come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
                 delete=delete,
@@ -186,9 +189,10 @@ class Session:
         """Write all segments anew as one of each kind, without the dead; how many of them went."""
         dead = self.store.counts().dead
         segments, alive = self._living(np.empty(0, np.int64))
-        merge = self._rewrite([list(segments)] if segments else [], segments, alive)
-        records, dropped = self._changed_vectors(merge)
-        written, left = self._lexical.rewritten()
+        with self._unsynced.collecting():
+            merge = self._rewrite([list(segments)] if segments else [], segments, alive)
+            records, dropped = self._changed_vectors(merge)
+            written, left = self._lexical.rewritten()
         self._publish(
             Commit(
                 add_segments=[*records, *written],
@@ -212,7 +216,8 @@ class Session:
             return
         given = GivenCodec(None)
         if codec is not None:
-            given = GivenCodec(StoredCodec(codec, self._folders.codec(codec)))
+            with self._unsynced.collecting():
+                given = GivenCodec(StoredCodec(codec, self._folders.codec(codec)))
         known = {record.name for record in self.store.of_kind(vectors.CODEC)}
         come = []
         if given.folder is not None and given.folder.name not in known:
@@ -253,9 +258,10 @@ class Session:
         group = self._outgrown(self._candidates(segments, alive))
         if not group:
             return
-        merge = self._rewrite([group], segments, alive)
-        written, left = self._lexical.revised((), _NO_IDS, merge.buried)
-        come, go = self._changed_vectors(merge)
+        with self._unsynced.collecting():
+            merge = self._rewrite([group], segments, alive)
+            written, left = self._lexical.revised((), _NO_IDS, merge.buried)
+            come, go = self._changed_vectors(merge)
         self._publish(
             Commit(
                 add_segments=[*come, *written],
@@ -267,8 +273,9 @@ class Session:
 
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
-            # The folders' own names must be on the disk before the database speaks of them.
-            sync_folder(self._folder / SEGMENTS)
+            # The folders' own names must be on the disk before the database speaks of them, too.
+            self._unsynced.note(self._folder / SEGMENTS)
+            self._unsynced.sync()
         with span("commit", documents=len(commit.add), deleted=len(commit.delete)):
             self.store.commit(commit)
         _LOG.debug(

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,12 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.regular import read_regular
+from retrieval.files.unsynced import force
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, make_folder, open_array, sync_folder, write_array
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
+from retrieval.indexes.matmul import times
 
 CENTROIDS = "late.centroids.npy"
 CLASSES = "late.classes.npy"
@@ -112,7 +113,7 @@ class Codec:
     ) -> NDArray[np.float32]:
         """The vectors that the codes stand for, f32 [T, d]."""
         units = kernels.decode(codes, residuals, self.centroids, self.classes, self.levels)
-        vectors: NDArray[np.float32] = np.matmul(units * np.float32(self.unit), self.rotation.T)
+        vectors = times(units * np.float32(self.unit), self.rotation.T)
         vectors += self.mean
         return vectors
 
@@ -182,7 +183,7 @@ class Compressor:
 
     def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
         codec = self.codec
-        return in_units(np.matmul(vectors - codec.mean, codec.rotation), codec.unit)
+        return in_units(times(vectors - codec.mean, codec.rotation), codec.unit)
 
 
 def open_codec(folder: Path) -> Codec:
@@ -239,14 +240,13 @@ def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write values as JSON into a new file, and fsync it."""
+    """Write values as JSON into a new file, and force it to the disk."""
     try:
         with path.open("x", encoding="utf-8") as file:
             json.dump(values, file)
-            file.flush()
-            os.fsync(file.fileno())
     except OSError as problem:
         raise StorageError(f"cannot write {path}: {problem.strerror}") from problem
+    force(path)
 
 
 _MAX_NUMBERS = 1 << 20  # bytes; a handful of numbers has far less

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_query
+from retrieval.indexes.matmul import times
 from retrieval.indexes.quantising import quantise
 
 MOST_TOKENS = (1 << 16) - 1
@@ -36,7 +37,7 @@ class LateQuery:
 
     def turned(self, rotation: NDArray[np.float32]) -> LateQuery:
         """The query among vectors that were multiplied by an orthogonal matrix f32 [d, d]."""
-        vectors = self.vectors @ rotation
+        vectors = times(self.vectors, rotation)
         return LateQuery(vectors, *quantise(vectors), self.weights)
 
     @property

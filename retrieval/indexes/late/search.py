@@ -19,6 +19,7 @@ from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment
 from retrieval.indexes.late.narrowing import Found, narrow
 from retrieval.indexes.late.query import LateQuery, prepare
+from retrieval.indexes.matmul import times
 from retrieval.indexes.ranking import TieOrder, top_k
 
 LateSegment = ExactSegment | CompressedSegment
@@ -194,6 +195,6 @@ def _matches(query: NDArray[np.float32], stored: NDArray[np.float32]) -> TokenMa
         return TokenMatches(
             np.full(len(query), -1, np.int32), np.full(len(query), np.nan, np.float32)
         )
-    dots = query @ stored.T
+    dots = times(query, stored.T)
     best = dots.argmax(axis=1)
     return TokenMatches(best.astype(np.int32), dots[np.arange(len(query)), best])

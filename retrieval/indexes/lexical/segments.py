@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,12 @@ META, MANAGED = "meta.json", ".managed.json"
 
 FAN_IN = 8
 """Segments of one size that are let stand; tantivy merges no fewer."""
+
+IN_MEMORY = 1024
+"""So many passages are written into memory first, at most."""
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 64 << 20  # bytes; a thousand passages take a few
 
 _SIZES = (64, 1024, 8192)
 """Passages of the largest segment of each size; larger ones are left to tantivy's own policy."""
@@ -51,8 +58,19 @@ def writing(index: Any, folder: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def apart(folder: Path) -> Iterator[Path]:
-    """An empty folder beside this one, which goes in the end."""
+def apart(folder: Path, passages: int) -> Iterator[Path]:
+    """An empty folder outside of this one, which goes in the end.
+
+    tantivy forces each file that it writes to the disk, and there are many. For few passages it
+    writes into memory, from where the files are copied, if there is a file system of that kind.
+
+    Args:
+        passages: how many will be written there, at most.
+    """
+    if passages <= IN_MEMORY and _room_in_memory():
+        with emptied_after(Path(tempfile.mkdtemp(dir=_MEMORY, prefix="retrieval-"))) as place:
+            yield place
+        return
     place = folder.with_name(folder.name + PART)
     try:
         shutil.rmtree(place, ignore_errors=True)
@@ -116,7 +134,7 @@ def merge(folder: Path, origin: Path) -> None:
 
 def _merge(folder: Path, meta: dict[str, Any], group: Sequence[Any], origin: Path) -> None:
     """Let tantivy merge these segments of the folder, whose `meta` is changed."""
-    with apart(folder) as place:
+    with apart(folder, sum(one["max_doc"] for one in group)) as place:
         names = [name for one in group for name in _files_of(folder, one)]
         _link(folder, place, names)
         _write_json(place / META, {**meta, "segments": list(group)})
@@ -126,6 +144,14 @@ def _merge(folder: Path, meta: dict[str, Any], group: Sequence[Any], origin: Pat
         rest = [one for one in meta["segments"] if one not in group]
         meta["segments"] = rest + _read_meta(place, place)["segments"]
         _replace(folder, meta, place)
+
+
+def _room_in_memory() -> bool:
+    try:
+        held = os.statvfs(_MEMORY)
+    except OSError:
+        return False
+    return os.access(_MEMORY, os.W_OK) and held.f_bavail * held.f_frsize >= _ROOM
 
 
 def _groups(segments: Sequence[Mapping[str, Any]]) -> list[list[Any]]:

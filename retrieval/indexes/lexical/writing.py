@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
+from retrieval.files.unsynced import force
 from retrieval.indexes.arrays import check_ids, make_folder, sync_folder
 from retrieval.indexes.lexical import segments
 from retrieval.indexes.lexical.fields import (
@@ -81,7 +82,7 @@ def write_lexical(
                 if file.name in _REWRITTEN:  # tantivy makes these readable for their owner only
                     file.chmod(target.stat().st_mode & 0o666)
                 if file.stat().st_nlink == 1:  # a linked one was synced by the generation before
-                    _sync_file(file)
+                    force(file)
     except BaseException:
         with suppress(StorageError):  # what stays is garbage, which the next writer removes
             _remove_files(target)
@@ -93,10 +94,10 @@ def _put_beside(
     folder: Path, passages: Iterator[tuple[int, Mapping[str, str]]], *, origin: Path
 ) -> None:
     """Add passages to the generation in `folder`, which is linked from `origin`."""
-    first = next(passages, None)
-    if first is not None:
-        with segments.apart(folder) as place:
-            _fill(create(place), place, chain([first], passages))
+    first = list(islice(passages, segments.IN_MEMORY + 1))
+    if first:
+        with segments.apart(folder, len(first)) as place:
+            _fill(create(place), place, chain(first, passages))
             segments.take_over(folder, place, origin)
     segments.merge(folder, origin)
 
@@ -178,11 +179,3 @@ def _remove_files(folder: Path) -> None:
             file.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot empty {folder}: {error.strerror or error}") from error
-
-
-def _sync_file(file: Path) -> None:
-    try:
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    except OSError as error:
-        raise StorageError(f"cannot sync {file}: {error.strerror or error}") from error
