@@ -42,7 +42,7 @@ class _Shared:
         self.lock = threading.Lock()
         self.by_files: weakref.WeakValueDictionary[_Key, Runtime] = weakref.WeakValueDictionary()
         self.by_fingerprint: weakref.WeakValueDictionary[
-            tuple[type[Runtime], str | None, str], Runtime
+            tuple[type[Runtime], str | None, str, tuple[int, ...]], Runtime
         ] = weakref.WeakValueDictionary()
         self.origins: weakref.WeakKeyDictionary[Encoder, Origin] = weakref.WeakKeyDictionary()
         self.kept: deque[Runtime] = deque(maxlen=KEPT)
@@ -79,7 +79,7 @@ def shared(
         if found is None:
             found = load()
             # Copies of a model's files are the same encoder.
-            same = (type(found), origin.device, found.fingerprint)
+            same = (type(found), origin.device, found.fingerprint, found.left_out)
             found = here.by_fingerprint.setdefault(same, found)
             here.by_files[key] = found
         known = here.origins.get(found)

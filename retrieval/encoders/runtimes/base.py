@@ -61,6 +61,11 @@ class Runtime(Comparing):
         known = self._fingerprint
         return known if isinstance(known, str) else known()
 
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Ids of tokens whose vectors documents go without, as far as that is told."""
+        return ()
+
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
         return token_spans(self._tokenizer, text)
@@ -139,6 +144,11 @@ class SequenceRuntime(Runtime):
         self._document = SideReader(tokenizer, document)
         self._query = SideReader(tokenizer, query)
         self.max_tokens = self._document.text_tokens
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Ids of tokens that are read, and whose vectors documents go without."""
+        return self._document.side.skipped
 
     def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
         """Characters that each token vector of the text stands for: i64 [t, 2]."""

@@ -1,0 +1,91 @@
+"""The segments of a lexical index: few of them, and few passages written again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.errors import IndexCorrupted
+from retrieval.indexes import LexicalIndex, write_lexical
+from retrieval.indexes.lexical import segments
+
+from .made import matches
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Passages of each segment of a generation."""
+    meta = json.loads((folder / "meta.json").read_text())
+    return {segment["segment_id"]: segment["max_doc"] for segment in meta["segments"]}
+
+
+def text(n: int) -> tuple[int, dict[str, str]]:
+    return n, {"text": f"kax word{n}"}
+
+
+def test_one_passage_more_does_not_write_many_again(tmp_path: Path) -> None:
+    write_lexical(tmp_path / "0", add=map(text, range(2000)))
+    (large,) = sizes(tmp_path / "0")
+    written = 0
+    for n in range(100):
+        before = sizes(tmp_path / str(n))
+        target = tmp_path / str(n + 1)
+        write_lexical(target, previous=tmp_path / str(n), add=[text(2000 + n)])
+        shutil.rmtree(tmp_path / str(n))
+        held = sizes(target)
+        assert held[large] == 2000
+        assert len(held) <= 1 + 2 * segments.FAN_IN
+        written += sum(size for name, size in held.items() if name not in before)
+        names = {path.name.split(".")[0] for path in target.iterdir() if path.name[0] != "."}
+        assert names == {"meta", *(name.replace("-", "") for name in held)}
+    assert written < 1000  # by tantivy's own policy it would be 25,000
+    index = LexicalIndex.open(target)
+    assert len(index) == 2100
+    assert matches(index, "word1999 word2099") == [1999, 2099]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_scores_do_not_depend_on_how_passages_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr(segments, "IN_MEMORY", 0)
+    rng = np.random.default_rng(3)
+    words = [f"w{n}" for n in range(30)]
+    texts = [(n, {"text": " ".join(rng.choice(words, 12))}) for n in range(60)]
+    write_lexical(tmp_path / "whole", add=texts)
+    previous = None
+    for n, one in enumerate(texts):
+        write_lexical(tmp_path / str(n), previous=previous, add=[one])
+        previous = tmp_path / str(n)
+    assert previous is not None
+    whole, single = LexicalIndex.open(tmp_path / "whole"), LexicalIndex.open(previous)
+    assert len(sizes(previous)) > 1
+    for query in ("w1 w2", "w3", '"w4 w5"', "w6 -w7"):
+        for one, other in zip(whole.search(query, 60), single.search(query, 60), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", *map(str, range(60))}
+
+
+def test_large_segments_become_one_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_SIZES", (4, 16))
+    previous, alive = None, 0
+    for n in range(40):
+        target = tmp_path / str(n)
+        write_lexical(target, previous=previous, add=map(text, range(alive, alive + 20)))
+        alive += 20
+        assert len(sizes(target)) <= segments.FAN_IN
+        previous = target
+    assert matches(LexicalIndex.open(target), "kax") == list(range(alive))
+
+
+def test_a_list_of_segments_that_is_damaged_is_named(tmp_path: Path) -> None:
+    write_lexical(tmp_path / "1", add=[text(0)])
+    (tmp_path / "1" / "meta.json").write_text("{")
+    with pytest.raises(IndexCorrupted, match=str(tmp_path / "1")):
+        write_lexical(tmp_path / "2", previous=tmp_path / "1", add=[text(1)])
