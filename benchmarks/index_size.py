@@ -45,9 +45,14 @@ SETTINGS = {
 
 
 class Remembering:
-    """The embedded model, which encodes no text twice."""
+    """The embedded model, which encodes no text twice.
+
+    Attributes:
+        tokens: of the documents' texts that it was given so far, each once.
+    """
 
     def __init__(self) -> None:
+        self.tokens = 0
         self._inner = load_encoder()
         self._known: dict[tuple[str, str], Embeddings] = {}
 
@@ -68,10 +73,13 @@ class Remembering:
     def forget(self) -> None:
         """Start over with another collection."""
         self._known.clear()
+        self.tokens = 0
 
     def _all(self, side: str, texts: Sequence[str]) -> Embeddings:
         new = list(dict.fromkeys(text for text in texts if (side, text) not in self._known))
         if new:
+            if side == "document":
+                self.tokens += sum(len(self._inner.token_spans(text)) + 2 for text in new)
             of = self._inner
             found = (of.encode_documents if side == "document" else of.encode_queries)(new)
             self._known |= {(side, text): _one(found, at) for at, text in enumerate(new)}
@@ -114,13 +122,14 @@ def measured(source: str, encoder: Remembering, work: Path, queries: int) -> lis
         # Opened anew: what is written ahead of the database has gone into it by then.
         with Index.open(folder, encoder=encoder) as index:
             status = index.status()
-            tokens = index.measure(list(collection.queries.values())[:1], k=1, depth=1).tokens
+            vectors = index.measure(list(collection.queries.values())[:1], k=1, depth=1).tokens
             row = {
                 "collection": collection.name,
                 "setting": name,
                 "queries": len(collection.queries),
                 "passages": status.passages,
-                "tokens": tokens,
+                "tokens": encoder.tokens,
+                "token_vectors": vectors,
                 "text": sum(len(d.text.encode()) for d in collection.documents),
                 "bytes": status.bytes,
                 "bytes_by_part": dict(status.bytes_by_part),
@@ -138,7 +147,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each setting's means over the collections, and what it loses, in points."""
     found = []
     full = {row["collection"]: row for row in rows if row["setting"] == UNCOMPRESSED}
-    # A token of one setting is a token of the text: what pooling leaves is fewer vectors.
+    # A token is one of the text: skipping punctuation and pooling leave fewer vectors.
     total = sum(row["tokens"] for row in full.values())
     for name in SETTINGS:
         own = [row for row in rows if row["setting"] == name]
