@@ -1,4 +1,4 @@
-"""Line charts as SVG: panels side by side, a logarithmic x axis, a legend below."""
+"""Line charts as SVG: panels side by side, x and if asked y by its logarithm, a legend below."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ class Panel:
     series: Sequence[Series]
 
 
-def drawn(panels: Sequence[Panel], *, note: str = "") -> str:
+def drawn(panels: Sequence[Panel], *, note: str = "", logarithmic: bool = False) -> str:
     """The SVG document.
 
     Args:
         panels: their x are above 0.
         note: a line below the legend.
+        logarithmic: whether y, too, which is above 0 then, stands by its logarithm.
 
     Raises:
         ValueError: no panel has a point.
@@ -62,7 +63,7 @@ def drawn(panels: Sequence[Panel], *, note: str = "") -> str:
     if not points:
         raise ValueError("there is nothing to draw: no panel has a point")
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
-    scale = Scale.of(points)
+    scale = Scale.of(points, logarithmic=logarithmic)
     height = HEIGHT + ROW * (len(names) + bool(note))
     svg = Xml.Element(
         "svg",
@@ -88,17 +89,20 @@ def drawn(panels: Sequence[Panel], *, note: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where a value stands in a panel: x by its logarithm, y evenly."""
+    """Where a value stands in a panel: x by its logarithm, y evenly or by its logarithm."""
 
     x0: float
     x1: float
     y0: float
     y1: float
+    logarithmic: bool = False
 
     @classmethod
-    def of(cls, points: Sequence[Point]) -> Scale:
+    def of(cls, points: Sequence[Point], *, logarithmic: bool = False) -> Scale:
         """With some room around all points."""
         xs, ys = [point.x for point in points], [point.y for point in points]
+        if logarithmic:
+            return cls(min(xs) / 1.3, max(xs) * 1.3, min(ys) / 1.2, max(ys) * 1.2, True)
         pad = max(0.01, 0.08 * (max(ys) - min(ys)))
         return cls(min(xs) / 1.3, max(xs) * 1.3, min(ys) - pad, max(ys) + pad)
 
@@ -110,20 +114,28 @@ class Scale:
     def y(self, value: float) -> float:
         """Pixels from the panel's top."""
         share = (value - self.y0) / (self.y1 - self.y0)
+        if self.logarithmic:
+            share = math.log(value / self.y0) / math.log(self.y1 / self.y0)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     def x_ticks(self) -> list[float]:
         """1, 2 and 5 times the powers of ten within."""
-        powers = range(math.floor(math.log10(self.x0)), math.ceil(math.log10(self.x1)) + 1)
-        ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-        return [tick for tick in ticks if self.x0 <= tick <= self.x1]
+        return _powers(self.x0, self.x1)
 
     def y_ticks(self) -> list[float]:
-        """At most six, evenly."""
+        """At most six, evenly; or as on the x axis."""
+        if self.logarithmic:
+            return _powers(self.y0, self.y1)
         steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
         step = next((step for step in steps if (self.y1 - self.y0) / step <= 6), 1.0)
         first, last = math.ceil(self.y0 / step), math.floor(self.y1 / step)
         return [round(step * at, 2) for at in range(first, last + 1)]
+
+
+def _powers(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _text(
@@ -142,7 +154,14 @@ def _draw(group: Xml.Element, panel: Panel, scale: Scale, names: Sequence[str]) 
         _text(group, scale.x(tick), floor + 16, f"{tick:g}", anchor="middle", kind="faint")
     for tick in scale.y_ticks():
         _line(group, LEFT, scale.y(tick), end, scale.y(tick))
-        _text(group, LEFT - 6, scale.y(tick) + 4, f"{tick:.2f}", anchor="end", kind="faint")
+        _text(
+            group,
+            LEFT - 6,
+            scale.y(tick) + 4,
+            f"{tick:g}" if scale.logarithmic else f"{tick:.2f}",
+            anchor="end",
+            kind="faint",
+        )
     _text(group, (LEFT + end) / 2, floor + 34, panel.x, anchor="middle", kind="faint")
     _text(group, end, TOP - 12, panel.y, anchor="end", kind="faint")
     for series in panel.series:

@@ -217,8 +217,8 @@ def picture(result: dict[str, Any]) -> str:
             for hedged in (False, True)
             for fails in (False, True)
         ]
-        panels.append(Panel(title, "shards", "p99, in medians of one shard", series))
-    return drawn(panels)
+        panels.append(Panel(title, "shards", "p99, in medians", series))
+    return drawn(panels, logarithmic=True)
 
 
 if __name__ == "__main__":

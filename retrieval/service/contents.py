@@ -12,6 +12,7 @@ from retrieval.index import Index, Listed
 from retrieval.index.as_read import path_of
 from retrieval.index.listing import Listing
 from retrieval.indexes import path_glob
+from retrieval.sharded import ShardedIndex
 from retrieval.sync.roots import is_under
 from retrieval.sync.settings import remember, settings_of
 
@@ -84,14 +85,29 @@ def delete(
         InputError: neither a name nor a filter was given.
         FilterError: `where` cannot be parsed.
     """
-    if not where or (isinstance(where, str) and not where.strip()):
-        where = None
-    if not names and where is None:
-        raise InputError("nothing was named; give files, folders, globs or ids, or a filter")
+    where = _checked(names, where)
     choice = choose(index, names, where=where)
     if where is None:
         _forget_roots(index, names)
     return index.delete(one.id for one in choice.documents), choice.unknown
+
+
+def delete_of_collection(
+    collection: ShardedIndex, names: Sequence[str] = (), *, where: str | None = None
+) -> tuple[int, list[str]]:
+    """As `delete`, of what `choose_of_collection` chooses."""
+    where = _checked(names, where)
+    choice = choose_of_collection(collection, names, where=where)
+    return collection.delete([one.id for one in choice.documents]).deleted, choice.unknown
+
+
+def _checked(names: Sequence[str], where: str | None) -> str | None:
+    """The filter, None if it is blank; InputError if there is neither that nor a name."""
+    if not where or (isinstance(where, str) and not where.strip()):
+        where = None
+    if not names and where is None:
+        raise InputError("nothing was named; give files, folders, globs or ids, or a filter")
+    return where
 
 
 def _forget_roots(index: Index, names: Sequence[str]) -> None:

@@ -83,6 +83,42 @@ def test_what_cannot_be_done_is_one_line(
     assert not (folder / "storage" / "manifests").exists()
 
 
+def test_documents_are_listed_and_deleted(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    listed = json.loads(retrieval_command("list", "docs", "--index", url, "--json").out)
+    assert [one["path"] for one in listed] == ["docs/locks.md", "docs/readers.md"]
+    assert retrieval_command("list", "--index", url, "--where", 'path glob "docs/l*"').out.count(
+        "locks.md"
+    )
+    unknown = retrieval_command("list", "nowhere", "--index", url)
+    assert unknown.code == 1 and "nowhere" in unknown.err
+    assert retrieval_command("delete", "--index", url).err.startswith("error: nothing was named")
+    gone = retrieval_command("delete", "docs/l*", "--index", url, "--json")
+    assert json.loads(gone.out) == {"deleted": 1, "unknown": []}
+    left = json.loads(retrieval_command("list", "--index", url, "--json").out)
+    assert [one["id"] for one in left] == ["docs/readers.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "URL"], "there is no collection at file://"),
+        (["serve", "docs"], "'docs' is no URL of a collection"),
+        (["serve", "--index", ".", "--replicas", "2"], "--replicas and --partial are of --ray"),
+        (["serve", "--index", ".", "--ray", "local"], "--ray serves collections in shards"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    retrieval_command: Retrieval, url: str, arguments: list[str], said: str
+) -> None:
+    outcome = retrieval_command(*(url if one == "URL" else one for one in arguments))
+    assert outcome.code != 0
+    assert said in outcome.err and outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+
+
 def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, url: str) -> None:
     retrieval_command("index", "docs", "--index", url, "--shards", "2")
     for options, said in (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder, Where
+from retrieval.cli.options import AsJson, IndexPlace, Where
 from retrieval.cli.program import app
 
 
@@ -18,7 +18,7 @@ def delete(
         typer.Argument(metavar="[PATH]...", help="Files, folders, globs or ids of documents."),
     ] = None,
     where: Where = None,
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete documents from an index; the files they came from stay."""
@@ -26,10 +26,16 @@ def delete(
     from retrieval.cli.output.json_output import print_json
     from retrieval.index import Index
     from retrieval.service import contents
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import folder_of, index_to_read, is_url
 
-    with Index.open(index_to_read(folder)) as opened:
-        deleted, unknown = contents.delete(opened, names or (), where=where)
+    if folder is not None and is_url(folder):
+        from retrieval.sharded import ShardedIndex
+
+        with ShardedIndex.open(folder) as collection:
+            deleted, unknown = contents.delete_of_collection(collection, names or (), where=where)
+    else:
+        with Index.open(index_to_read(folder_of(folder))) as opened:
+            deleted, unknown = contents.delete(opened, names or (), where=where)
     if as_json:
         print_json({"deleted": deleted, "unknown": unknown})
     else:

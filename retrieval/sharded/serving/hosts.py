@@ -13,8 +13,8 @@ from retrieval.sharded.place import Place
 from retrieval.sharded.serving.replica import Replica
 from retrieval.sharded.serving.wire import Address
 
-START_S = 60.0
-"""A replica that does not listen within this time is not started."""
+START_S = 300.0
+"""A replica that does not listen within this time is not started; many start at a time."""
 
 
 class Hosts(Protocol):
