@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,8 +139,32 @@ def test_a_partial_answer_says_what_it_saw(built: tuple[Path, Index]) -> None:
             assert found[:3].coverage == coverage
         everywhere = {hit.document_id for hit in one.search("w0 w1", 200, copies=True)}
         assert {hit.document_id for hit in found} < everywhere
+        served.hosts.forbidden |= {0, 1}
+        served.hosts.kill(0)
+        served.hosts.kill(1)
+        with pytest.raises(ShardUnavailable, match="all shards of file://"):
+            served.collection.search("w0")
         served.hosts.forbidden.clear()
-        until(lambda: served.collection.search("w0").coverage is None)
+
+        def whole() -> bool:
+            with contextlib.suppress(ShardUnavailable):
+                return served.collection.search("w0").coverage is None
+            return False
+
+        until(whole)
+
+
+def test_a_shard_that_is_not_what_was_stored_is_named(
+    built: tuple[Path, Index], tmp_path: Path
+) -> None:
+    """A replica holds every piece against its digest as it brings it to its disk."""
+    shutil.copytree(built[0] / "storage", tmp_path / "storage")
+    largest = max((tmp_path / "storage" / "blobs").rglob("*"), key=lambda one: one.stat().st_size)
+    largest.write_bytes(b"x" + largest.read_bytes()[1:])
+    with pytest.raises(ShardUnavailable, match=r"shard \d .*cannot be served: .*") as told:
+        Served(tmp_path)
+    assert f"{largest.name} is not what its name says" in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_a_slow_replica_is_not_waited_for(

@@ -142,7 +142,7 @@ class ServedCollection(Collection):
         """As `Searching.search_batch`; it is asked again without a shard that was lost meanwhile.
 
         Raises:
-            ShardUnavailable: a shard is away, and partial answers are not allowed.
+            ShardUnavailable: a shard is away, and partial answers are not allowed; or all are.
         """
         if not self._partial:
             return super().search_batch(*arguments, **options)
@@ -153,6 +153,10 @@ class ServedCollection(Collection):
             if any(replica.alive for replica in several.replicas)
         }
         while True:
+            if manifest.filled and not left:
+                raise ShardUnavailable(
+                    f"all shards of {self.url} are away; ask again in some seconds"
+                )
             token = _asked.set((self, frozenset(left)))
             try:
                 found = super().search_batch(*arguments, **options)
