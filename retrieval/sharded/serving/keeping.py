@@ -103,8 +103,8 @@ class Keeper:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        self._starting.shutdown()
-        self._greeting.shutdown()
+        for threads in (self._starting, self._greeting):  # what starts may take minutes
+            threads.shutdown(wait=False, cancel_futures=True)
         for one in self._all():
             one.lost()
         self._hosts.close()

@@ -22,7 +22,7 @@ from retrieval.sharded.serving.replica import Ask
 from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
 from retrieval.sharded.serving.wire import Link, encoded
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 """A shard of which nobody answers for so long is away."""
 
 _QUANTILE = 0.95
