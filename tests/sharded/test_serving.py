@@ -16,6 +16,7 @@ from retrieval.index import Index
 from retrieval.sharded import ShardedIndex
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving import router
+from retrieval.sharded.serving.replica import Keep
 from retrieval.sharded.serving.served_collection import ServedCollection
 from retrieval.sharded.serving.wire import Address, Link
 from retrieval.types import RETRIEVERS, Document
@@ -213,6 +214,18 @@ def test_a_query_sees_one_generation(tmp_path: Path) -> None:
             until(
                 lambda: all(first not in replica._held for replica in served.hosts.running.values())
             )
+
+
+def test_a_replica_holds_what_any_router_asks_for(built: tuple[Path, Index]) -> None:
+    """Routers that share replicas move on to a new generation each in its own time."""
+    with Served(built[0]) as served:
+        replica = served.hosts.running[0, 0]
+        (generation,) = replica._held
+        link = Link(replica.address)
+        assert link.ask(Keep("another", frozenset([generation])), 10) == [generation]
+        assert link.ask(Keep(served.collection._keeper._name, frozenset()), 10) == [generation]
+        assert link.ask(Keep("another", frozenset()), 10) == []
+        link.close()
 
 
 def test_nobody_asks_a_replica_without_its_key(built: tuple[Path, Index]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -50,6 +51,7 @@ class Keeper:
         self._hosts = hosts
         self._copies = copies
         self._url = url
+        self._name = uuid.uuid4().hex
         self._wanted: dict[int, Manifest] = {}
         self._silent: dict[ReplicaState, float] = {}  # since when it has not answered
         self._changing = threading.Lock()  # held while replicas are brought to a generation
@@ -96,7 +98,7 @@ class Keeper:
         for one in self._all():
             if one.alive:
                 with suppress(OSError, EOFError, StorageError):
-                    self._tell(one, Keep(frozenset(self._wanted)), _PING_S)
+                    self._tell(one, Keep(self._name, frozenset(self._wanted)), _PING_S)
 
     def close(self) -> None:
         """Watch no more, and say so to the hosts."""
@@ -158,7 +160,7 @@ class Keeper:
 
     def _checked(self, one: ReplicaState) -> tuple[ReplicaState, str]:
         wanted = self._wanted
-        holds = self._tell(one, Keep(frozenset(wanted)), _PING_S)
+        holds = self._tell(one, Keep(self._name, frozenset(wanted)), _PING_S)
         for number, manifest in wanted.items():
             if number not in holds and one.shard in manifest.filled:
                 holds = self._tell(one, _load(manifest, one.shard), _LOAD_S)

@@ -51,8 +51,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The generations that a replica goes on holding; others it lets go of."""
+    """The generations that a router asks for; what no router does, a replica lets go of.
 
+    Attributes:
+        router: who speaks.
+        generations: their numbers.
+    """
+
+    router: str
     generations: frozenset[int]
 
 
@@ -88,7 +94,9 @@ class Replica:
         self._encoder = encoder
         self._held: Mapping[int, OpenShard] = {}
         self._loading = threading.Lock()
+        self._changing = threading.Lock()  # guards `_held`; held for moments only
         self._heard = time.monotonic()
+        self._asked_for: dict[str, tuple[float, frozenset[int]]] = {}  # by router, and since when
         self._peers: set[Peer] = set()
         self._socket = socket.create_server((host, 0), backlog=_BACKLOG)
         port: int = self._socket.getsockname()[1]
@@ -112,7 +120,8 @@ class Replica:
         self._socket.close()
         for peer in list(self._peers):
             peer.close()
-        self._keep(frozenset())
+        self._asked_for.clear()
+        self._let_go()
 
     def _accept(self) -> None:
         while True:
@@ -154,12 +163,13 @@ class Replica:
                     shard.snapshot.release()
             case Load():
                 self._load(content)
-            case Keep(generations):
-                self._keep(generations)
+            case Keep(router, generations):
+                self._asked_for[router] = time.monotonic(), generations
+                self._let_go()
         return sorted(self._held)
 
     def _load(self, load: Load) -> None:
-        with self._loading:
+        with self._loading:  # which may take minutes, while questions are answered
             if load.generation in self._held:
                 return
             cache = ShardCache(self._place.storage(), self._place.cache)
@@ -167,11 +177,16 @@ class Replica:
             opened = open_shard(
                 load.shard, load.record, load.collection, load.settings, cache, slot
             )
-            self._held = {**self._held, load.generation: opened}
+            with self._changing:
+                self._held = {**self._held, load.generation: opened}
             cache.forget_but(load.files)
 
-    def _keep(self, generations: frozenset[int]) -> None:
-        with self._loading:
+    def _let_go(self) -> None:
+        """Close what no router that was heard of lately asks for."""
+        since = time.monotonic() - LEASE_S
+        heard = [one for at, one in list(self._asked_for.values()) if at > since]
+        generations = frozenset[int]().union(*heard)
+        with self._changing:
             held, self._held = (
                 self._held,
                 {n: shard for n, shard in self._held.items() if n in generations},
