@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from retrieval.errors import InputError
 from retrieval.server.app import Agents, make_app
+from retrieval.server.connections import Connection
 from retrieval.server.guard import LOOPBACK
 from retrieval.server.memory import bound_arenas
 from retrieval.service.kept_open import KeptOpen
@@ -81,10 +83,25 @@ def serve(
         agents=agents,
         open_collection=open_collection,
     )
-    config = uvicorn.Config(
+    listening = _unix_socket(uds) if uds is not None else _socket(host, port)
+    # uvicorn finishes what is under way, and then raises the signal once more.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        on_start(str(uds) if uds is not None else _url(listening))
+        uvicorn.Server(configured(app)).run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        listening.close()
+        if uds is not None:
+            uds.unlink(missing_ok=True)
+
+
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn is to serve an app."""
+    return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         log_config=None,
         log_level="warning",
@@ -93,17 +110,6 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    listening = _unix_socket(uds) if uds is not None else _socket(host, port)
-    # uvicorn finishes what is under way, and then raises the signal once more.
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        on_start(str(uds) if uds is not None else _url(listening))
-        uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        listening.close()
-        if uds is not None:
-            uds.unlink(missing_ok=True)
 
 
 def _socket(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ import uvicorn
 import retrieval.encoders
 from retrieval import Document, Index
 from retrieval.server.app import make_app
+from retrieval.server.running import configured
 from tests.index.fake_encoder import FakeEncoder
 
 DOCUMENTS = (
@@ -86,10 +87,7 @@ def running(folder: Path, **options: Any) -> Iterator[Client]:
     folders = sorted(place.parent for place in folder.glob("*/store.sqlite"))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            make_app(folders, **options), ws="none", log_config=None, log_level="warning"
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configured(make_app(folders, **options)))
         thread = threading.Thread(target=server.run, args=[[listening]])
         thread.start()
         while not server.started:

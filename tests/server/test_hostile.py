@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 import retrieval.encoders
 from retrieval import Index
+from retrieval.server import connections
 from retrieval.server.requests import Limits
 from tests.server.conftest import DOCUMENTS, Client, Serve, load, running
 
@@ -112,6 +115,46 @@ def test_a_body_that_does_not_come_is_not_waited_for(serve: Serve) -> None:
             b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    [
+        (0, b""),
+        (0, b"GET /hea"),
+        (0, b"GET /health HTTP/1.1\r\nHost: local"),
+        (1, b"GET /health HTTP/1.1\r\nHost: local"),  # after one that was answered
+    ],
+)
+def test_a_head_that_does_not_come_is_not_waited_for(
+    client: Client, monkeypatch: pytest.MonkeyPatch, before: int, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as connection:
+        for _ in range(before):
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):
+                answer += connection.recv(1000)
+        with contextlib.suppress(ConnectionError):  # it may be closed before all is sent
+            for at in range(len(sent)):  # byte by byte, which does not make the time longer
+                connection.sendall(sent[at : at + 1])
+            assert connection.recv(100) == b""
+    assert client.get("/health").status == 200
+
+
+def test_a_request_that_takes_long_keeps_its_connection(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+
+    def slow(self: Index) -> Any:
+        time.sleep(0.5)
+        return status(self)
+
+    status = Index.status
+    monkeypatch.setattr(Index, "status", slow)
+    assert client.get("/v1/indexes/notes/status").status == 200
 
 
 def test_too_many_requests_are_refused_at_once(serve: Serve) -> None:
