@@ -2,12 +2,14 @@
 
     python benchmarks/whole_product.py TEXTS --work FOLDER --out whole_product.json
     python benchmarks/whole_product.py TEXTS --work FOLDER --out ... --sizes 1000 1000000
+    python benchmarks/whole_product.py TEXTS --work FOLDER --out ... --sizes 1000000 --only search
     python benchmarks/whole_product.py TEXTS --work FOLDER --out dry.json --dry
 
 TEXTS is a folder with collections in BEIR's format (`corpus.jsonl`, `queries.jsonl`) or with text
 files. Its passages are encoded once; where a size asks for more, perturbed copies stand in for
 them. Each step of each size is a process of its own, so that its memory is its own. The result is
-written after each; what is in it is not measured again.
+written after each; what is in it is not measured again. A build that was interrupted goes on where
+it was, and says only what is left of it took.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=1_000, help="single adds")
     parser.add_argument("--peer-size", type=int, default=100_000, help="the largest for peers")
+    parser.add_argument("--only", nargs="+", choices=STEPS, default=tuple(STEPS), help="steps")
     parser.add_argument("--dry", action="store_true", help="everything, tiny")
     parser.add_argument("--step", nargs=2, metavar=("STEP", "N"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -78,7 +81,7 @@ def main() -> None:
     if "real" not in rows:
         keep("real", prepare(given.texts, given.work, max(given.sizes), given.queries))
     for size in given.sizes:
-        for name in STEPS:
+        for name in given.only:
             key = f"{size} {name}"
             if key in rows or (name in PEERS and size > given.peer_size):
                 continue

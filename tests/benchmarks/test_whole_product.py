@@ -42,12 +42,9 @@ def test_every_step_runs_dry_and_goes_on_where_it_was(tmp_path: Path) -> None:
         (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
     out = tmp_path / "result.json"
 
-    def run() -> dict[str, Any]:
-        subprocess.run(
-            [*COMMAND, tmp_path / "texts", "--work", tmp_path / "work", "--out", out, "--dry"],
-            check=True,
-            capture_output=True,
-        )
+    def run(*options: str) -> dict[str, Any]:
+        folders = [tmp_path / "texts", "--work", tmp_path / "work", "--out", out]
+        subprocess.run([*COMMAND, *folders, "--dry", *options], check=True, capture_output=True)
         return dict(json.loads(out.read_text()))
 
     rows = run()["rows"]
@@ -63,13 +60,15 @@ def test_every_step_runs_dry_and_goes_on_where_it_was(tmp_path: Path) -> None:
     assert rows["30 change"]["adds"] == 3
     assert rows["30 change"]["single_adds_ratio_by_processor_s"] > 0
     assert rows["30 cold"]["in_imports_of_numpy_by_processor_ms"] > 1
-    del rows["30 overlap"]
+    assert rows["30 build"]["there_before"] == 0
+    del rows["30 overlap"], rows["30 build"]
     kept = json.loads(out.read_text())
     kept["rows"] = rows
     out.write_text(json.dumps(kept))
-    again = run()["rows"]
+    again = run("--only", "build")["rows"]
     assert {key: again[key] for key in rows} == rows
-    assert "30 overlap" in again
+    assert "30 overlap" not in again
+    assert again["30 build"]["passages"] == again["30 build"]["there_before"] == 30
 
 
 def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:

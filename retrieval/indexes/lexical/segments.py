@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -65,20 +64,37 @@ def apart(folder: Path, passages: int) -> Iterator[Path]:
     writes into memory, from where the files are copied, if there is a file system of that kind.
 
     Args:
+        folder: its own folder has one writer at a time, whose remains are removed here.
         passages: how many will be written there, at most.
     """
-    if passages <= IN_MEMORY and _room_in_memory():
-        with emptied_after(Path(tempfile.mkdtemp(dir=_MEMORY, prefix="retrieval-"))) as place:
-            yield place
-        return
-    place = folder.with_name(folder.name + PART)
-    try:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-    except OSError as error:
-        raise StorageError(f"cannot write {place}: {error.strerror or error}") from error
+    place = _in_memory(folder) if passages <= IN_MEMORY else None
+    if place is None:
+        place = folder.with_name(folder.name + PART)
+        try:
+            _make_empty(place)
+        except OSError as error:
+            raise StorageError(f"cannot write {place}: {error.strerror or error}") from error
     with emptied_after(place):
         yield place
+
+
+def _in_memory(folder: Path) -> Path | None:
+    """An empty folder in memory for who writes here; None if there is none to be had."""
+    try:
+        held, own = os.statvfs(_MEMORY), folder.parent.stat()
+        if held.f_bavail * held.f_frsize < _ROOM:
+            return None
+        # The same name each time, so that a writer that is killed leaves one such folder at most.
+        place = _MEMORY / f"retrieval-{os.getuid()}-{own.st_dev:x}-{own.st_ino:x}"
+        _make_empty(place)
+    except OSError:  # among these, that somebody else has that name
+        return None
+    return place
+
+
+def _make_empty(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700)
 
 
 @contextmanager
@@ -146,14 +162,6 @@ def _merge(folder: Path, meta: dict[str, Any], group: Sequence[Any], origin: Pat
         _replace(folder, meta, place)
 
 
-def _room_in_memory() -> bool:
-    try:
-        held = os.statvfs(_MEMORY)
-    except OSError:
-        return False
-    return os.access(_MEMORY, os.W_OK) and held.f_bavail * held.f_frsize >= _ROOM
-
-
 def _groups(segments: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """The segments to be written as one, as tantivy lists them."""
     levels: dict[int, list[Any]] = {}
@@ -172,7 +180,8 @@ def _level(segment: Mapping[str, Any]) -> int | None:
 def _replace(folder: Path, meta: Mapping[str, Any], source: Path) -> None:
     """Let the folder hold these segments, those of `source` among them, and no other's files."""
     own = {name for one in meta["segments"] for name in _files_of(source, one)}
-    _link(source, folder, sorted(own))
+    # What is there stays: it may be a generation's before. A name is given once.
+    _link(source, folder, [name for name in sorted(own) if not (folder / name).exists()])
     living = [name for one in meta["segments"] for name in _files_of(folder, one)]
     try:
         with read_failure(folder):

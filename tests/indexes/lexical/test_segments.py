@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +85,65 @@ def test_large_segments_become_one_in_the_end(
         assert len(sizes(target)) <= segments.FAN_IN
         previous = target
     assert matches(LexicalIndex.open(target), "kax") == list(range(alive))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_large_segments_that_tantivy_leaves_apart_stay_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    monkeypatch.setattr(segments, "_SIZES", ())
+    if not in_memory:
+        monkeypatch.setattr(segments, "IN_MEMORY", 0)
+
+    @contextmanager
+    def merging_nothing(index: object, folder: Path) -> Iterator[None]:
+        yield
+
+    previous = None
+    for n in range(segments.FAN_IN + 2):
+        with monkeypatch.context() as patch:
+            patch.setattr(segments, "_merge", lambda *given: None)
+            target = tmp_path / str(n)
+            write_lexical(target, previous=previous, add=[text(n)])
+            previous = target
+    held = sizes(target)
+    before = {path.name: (path.stat().st_ino, path.read_bytes()) for path in target.iterdir()}
+    meta = json.loads((target / "meta.json").read_text())
+    monkeypatch.setattr(segments, "writing", merging_nothing)
+    (tmp_path / "new").mkdir()
+    for path in target.iterdir():
+        if path.suffix != ".lock":
+            os.link(path, tmp_path / "new" / path.name)
+    segments._merge(tmp_path / "new", meta, meta["segments"], target)
+    assert sizes(tmp_path / "new") == held
+    for name, (inode, content) in before.items():
+        assert (target / name).read_bytes() == content
+        if name[0] != "." and name != "meta.json":
+            assert (tmp_path / "new" / name).stat().st_ino == inode
+    assert matches(LexicalIndex.open(tmp_path / "new"), "kax") == list(range(n + 1))
+
+
+def test_what_a_killed_writer_left_in_memory_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(segments, "_MEMORY", memory)
+    monkeypatch.setattr(segments, "_ROOM", 1)
+    index = tmp_path / "index"
+    write_lexical(index / "1", add=[text(0)])
+
+    with segments.apart(index / "2", 1) as place:
+        name = place.name
+    (memory / name).mkdir()
+    (memory / name / "left").write_text("by a writer that was killed")
+    with segments.apart(index / "2", 1) as place:
+        assert place.name == name
+        assert list(place.iterdir()) == []
+    (memory / name).write_text("somebody else's")
+    write_lexical(index / "2", previous=index / "1", add=[text(1)])
+    assert (memory / name).read_text() == "somebody else's"
+    assert matches(LexicalIndex.open(index / "2"), "kax") == [0, 1]
 
 
 def test_a_list_of_segments_that_is_damaged_is_named(tmp_path: Path) -> None:
