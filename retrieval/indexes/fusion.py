@@ -147,7 +147,8 @@ def _clean(
     names, values = names[real], values[real]
     if not np.isfinite(values).all():
         raise InputError(f"run {name!r} holds a score that is NaN or infinite")
-    if len(np.unique(names)) != len(names):
+    ordered = np.sort(names)  # quicker for some hundreds than `np.unique`
+    if (ordered[1:] == ordered[:-1]).any():
         raise InputError(f"run {name!r} names a passage twice")
     order = np.lexsort((names, -values))
     return names[order], values[order]

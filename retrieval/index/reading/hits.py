@@ -114,11 +114,12 @@ def _places(listed: Listed) -> _Places:
     places: dict[int, dict[str, tuple[float, int]]] = {
         id: {} for run in listed.runs() for id in _ids(run)
     }
+    shown = np.array(list(places), np.int64)
     for name, run in listed.by.items():
-        scored = zip(_ids(run), run.scores.tolist(), strict=True)
-        for rank, (id, score) in enumerate(scored, start=1):
-            if id in places:
-                places[id][name] = (score, rank)
+        at = np.flatnonzero(np.isin(run.ids, shown))
+        ids, scores = run.ids[at].tolist(), run.scores[at].tolist()
+        for id, score, place in zip(ids, scores, at.tolist(), strict=True):
+            places[id][name] = (score, place + 1)
     return places
 
 
