@@ -19,14 +19,13 @@ def mixed(folder: Path, queries: Sequence[str], minutes: float) -> Any:
     """Readers, embeddings and a writer; each answer is held to the library's of its generation."""
     texts = [f"{query} and what else, part {at}" for at, query in enumerate(queries * 3)]
     where = "mixed_version >= 0"
-    end = time.monotonic() + 60 * minutes
     expected: dict[tuple[int, str], list[str]] = {}
     seen: Counter[tuple[int, str, tuple[str, ...]]] = Counter()
     errors: list[str] = []
     memory: list[float] = []
     asked: Counter[str] = Counter()
 
-    def guarded(work: Callable[[], None]) -> None:
+    def guarded(work: Callable[[], None], end: float) -> None:
         while time.monotonic() < end:
             try:
                 work()
@@ -77,8 +76,9 @@ def mixed(folder: Path, queries: Sequence[str], minutes: float) -> Any:
             memory.append(round(server.memory() / 2**20, 1))
             time.sleep(min(2.0, minutes))
 
+        end = time.monotonic() + 60 * minutes
         works = [write, *[read] * 6, embed, watch]
-        threads = [threading.Thread(target=guarded, args=[work]) for work in works]
+        threads = [threading.Thread(target=guarded, args=[work, end]) for work in works]
         for thread in threads:
             thread.start()
         for thread in threads:

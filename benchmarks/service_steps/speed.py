@@ -11,7 +11,7 @@ from retrieval.service.scoring import count_tokens
 from service_steps.processes import Server
 from service_steps.rounds import by_clients, in_turns, medians, ratio
 
-CLIENTS, EMBEDDERS, AT_ONCE = 16, 4, 16
+CLIENTS, EMBEDDERS, CALLS, AT_ONCE = 16, 4, 16, 16
 
 
 def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, count: int) -> Any:
@@ -51,7 +51,8 @@ def search(server: Server, inside: Any, queries: Sequence[str], rounds: int, cou
 
 def calls_of(texts: Sequence[str]) -> tuple[list[list[str]], int]:
     """A round's calls, and how many tokens their texts have, special ones not counted."""
-    calls = [list(texts[at : at + AT_ONCE]) for at in range(0, 16 * AT_ONCE, AT_ONCE)]
+    texts = texts[: CALLS * AT_ONCE]
+    calls = [list(texts[at : at + AT_ONCE]) for at in range(0, len(texts), AT_ONCE)]
     encoder = load_encoder()
     return calls, sum(count_tokens(encoder, call) for call in calls)
 
