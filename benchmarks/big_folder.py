@@ -37,6 +37,7 @@ from retrieval.index import Index
 from retrieval.service.opening import open_or_create
 from retrieval.service.updating import update
 from retrieval.sync import SyncProgress, remaining
+from retrieval.types import COMPRESSING
 
 EVERY_S = 10.0
 MINUTE_S = 60.0
@@ -82,6 +83,8 @@ class Watched(remaining.Remaining):
     """The time left as it is told, and what the rule says by a processor's time."""
 
     now: tuple[float | None, float | None] = (None, None)
+    compressing = 0.0
+    """A processor's seconds so far, which the rule leaves out as it does those of the clock."""
 
     def __init__(self, files: Any) -> None:
         super().__init__(files)
@@ -91,7 +94,8 @@ class Watched(remaining.Remaining):
         """As told; `now` keeps both."""
         told = super().seconds(now, encoded, tokens, waiting)
         self._speed, wall = self._processor_speed, self._speed
-        processor = super().seconds(time.process_time(), encoded, tokens, waiting)
+        spent = time.process_time() - self.compressing
+        processor = super().seconds(spent, encoded, tokens, waiting)
         self._speed = wall
         Watched.now = (told, processor)
         return told
@@ -181,7 +185,13 @@ def main() -> None:
     latest: list[SyncProgress] = []
     done = threading.Event()
 
+    last = time.process_time()
+
     def progress(now: SyncProgress) -> None:
+        nonlocal last
+        before, last = last, time.process_time()
+        if now.stage == COMPRESSING:
+            Watched.compressing += last - before
         latest[:] = [now]
         if time.monotonic() - started > given.seconds:
             raise KeyboardInterrupt

@@ -16,7 +16,8 @@ _BRACKETED = re.compile(r"<([^\W\d]\w*)>|\(\*([^\W\d]\w*)\)")  # <module>, (*Rec
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _NAMES = re.compile(r"[^\W\d]\w*(?:[./\\:$-]+[^\W\d]\w*)*")
 _WORDS = re.compile(r"w(?: w)+")
-_PLACE = re.compile(r":\d+|\bline \d+|0x[0-9a-fA-F]{4,}|^\s*at\s|^\s*#?\d+:?\s")
+_WITHIN = re.compile(r"\s*\S+: in (?=\S)")  # `wheel.lua:7: in function 'turn'`, `[C]: in ?`
+_PLACE = re.compile(rf":\d+|\bline \d+|0x[0-9a-fA-F]{{4,}}|^\s*at\s|^\s*#?\d+:?\s|^{_WITHIN.pattern}")
 _BEGINS = re.compile(r"(?:\s+[a-z]+|\s*#0)(?=\s)")
 _FEWEST = 2  # lines of one shape, or that begin alike, that are places
 _REFERENCE = re.compile(  # `in /mill/wheel.php:7`, `wheel.rb:7:in `turn':`, and no address
@@ -63,6 +64,8 @@ def _shapes(line: str) -> list[str]:
 
     That is the line with `w` for names and 0 for numbers; and how it begins, if that tells.
     """
+    if _WITHIN.match(line):
+        return ["... in"]
     plain = _NUMBER.sub("0", _BRACKETED.sub(r"\1\2", line.strip()))
     begins = _BEGINS.match(_NUMBER.sub("0", line))
     whole = _WORDS.sub("w", _NAMES.sub("w", plain))

@@ -56,6 +56,14 @@ mill.main(0xc0000121b8, 0x2)
 * wheel.rb:7:in `turn': the wheel does not turn (Jammed)
 	from /mill/grind.rb:11:in `grind'
 	from /mill/gems/mill-2.1/lib/mill.rb:3:in `block (2 levels) in main'""",
+    "lua": """\
+* lua: wheel.lua:7: attempt to index a nil value (field 'flour')
+* stack traceback:
+	[C]: in metamethod 'index'
+	wheel.lua:7: in method 'turn'
+	grind.lua:11: in function <grind.lua:9>
+	main.lua:3: in main chunk
+	[C]: in ?""",
     "rust": """\
 * thread 'main' panicked at src/wheel.rs:7:13:
 * the wheel does not turn
