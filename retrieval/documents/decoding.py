@@ -180,8 +180,12 @@ def _unmarked_utf16(data: bytes) -> str | None:
         for character in set(text) - set("\t\n\r\f\x1b")
     ):
         return None
-    blocks = len({ord(character) >> 8 for character in text})
-    if blocks <= min(_MAX_BLOCKS, 1 + len(text) // 5):
+    few = min(_MAX_BLOCKS, 1 + len(text) // 5)
+    if len({ord(character) >> 8 for character in text}) <= few:
         return codec
     # Latin letters in a log with a NUL make Chinese characters when they are taken in pairs.
-    return codec if len(text) >= _MIN_CHARACTERS and not _has_only_stray_nuls(data) else None
+    if _has_only_stray_nuls(data):
+        return None
+    # Ideographs are 82 blocks, and stand beside kana or few other characters.
+    scripts = {0x4E if "\u4e00" <= one <= "\u9fff" else ord(one) >> 8 for one in text}
+    return codec if len(scripts) <= few or len(text) >= _MIN_CHARACTERS else None

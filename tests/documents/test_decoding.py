@@ -220,6 +220,7 @@ def test_an_encoding_that_was_asked_for_is_used_but_for_a_mark() -> None:
         "Größe — 𝒜\n",
         "Привет, мир\n",
         "系统日志 10:30 一切正常\n",
+        "お支払いは金曜日までに。\n",
         "नमस्ते दुनिया\n",
     ],
 )
