@@ -17,7 +17,9 @@ _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _NAMES = re.compile(r"[^\W\d]\w*(?:[./\\:$-]+[^\W\d]\w*)*")
 _WORDS = re.compile(r"w(?: w)+")
 _WITHIN = re.compile(r"\s*\S+: in (?=\S)")  # `wheel.lua:7: in function 'turn'`, `[C]: in ?`
-_PLACE = re.compile(rf":\d+|\bline \d+|0x[0-9a-fA-F]{{4,}}|^\s*at\s|^\s*#?\d+:?\s|^{_WITHIN.pattern}")
+_PLACE = re.compile(
+    rf":\d+|\bline \d+|0x[0-9a-fA-F]{{4,}}|^\s*at\s|^\s*#?\d+:?\s|^{_WITHIN.pattern}"
+)
 _BEGINS = re.compile(r"(?:\s+[a-z]+|\s*#0)(?=\s)")
 _FEWEST = 2  # lines of one shape, or that begin alike, that are places
 _REFERENCE = re.compile(  # `in /mill/wheel.php:7`, `wheel.rb:7:in `turn':`, and no address
