@@ -17,11 +17,15 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
 - parallel: over 4 shards in this process, how much sooner a search is answered that asks them in
   threads than one that asks them one by one, in turns;
 - service: processor time of one shard of the first collection for a search's questions;
+- build: processor time, time and memory of building 4 shards of the first collection: in this
+  process, in two, and by two workers of Ray, beside those of one index;
+- update: bytes that are sent for each of ten documents of the first collection that change, in one
+  shard;
 - kills: replicas in processes are killed while a part of the first collection is searched: rankings
   held to those of one index, and seconds until a search is answered.
 
-`router`, `parallel` and the seconds of `kills` need a quiet machine: the others tell quality, bytes
-and processor time.
+`router`, `parallel` and the seconds of `build` and `kills` need a quiet machine: the others tell
+quality, bytes and processor time.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from typing import Any
 
 from command import as_command
 from environment import environment
+from shards_steps.build import build, update
 from shards_steps.coordinator import coordinator
 from shards_steps.kills import kills
 from shards_steps.ranking import ranking
@@ -41,7 +46,7 @@ from shards_steps.router import parallel, router, service
 from retrieval.errors import InputError
 
 PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
-PARTS = ("ranking", "coordinator", "router", "parallel", "service", "kills")
+PARTS = ("ranking", "coordinator", "router", "parallel", "service", "build", "update", "kills")
 
 
 def main() -> None:
@@ -70,6 +75,10 @@ def main() -> None:
                 result[part] = parallel(given.collections[0])
             case "service":
                 result[part] = service(given.collections[0])
+            case "build":
+                result[part] = build(given.collections[0])
+            case "update":
+                result[part] = update(given.collections[0])
             case "kills":
                 result[part] = kills(given.collections[0])
         result.setdefault("environments", {})[part] = environment(PACKAGES)

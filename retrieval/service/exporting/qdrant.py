@@ -50,7 +50,10 @@ def _client(target: str) -> Any:
     from qdrant_client import QdrantClient
 
     if "://" in target:
-        return QdrantClient(url=target, api_key=os.environ.get("QDRANT_API_KEY"))
+        # Its check of versions warns from a thread of its own of a server that does not answer,
+        # which the first call says as well.
+        key = os.environ.get("QDRANT_API_KEY")
+        return QdrantClient(url=target, api_key=key, check_compatibility=False)
     return QdrantClient(path=target)
 
 
