@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ RETRIES = 5
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
+_STARTS = 3
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory of a cluster that is started here; Ray asks for 75 MiB at least."""
 
@@ -35,7 +36,6 @@ STARTED_WITH = {
     "RAY_worker_niceness": "0",
     # On a busy machine a part of Ray that takes half a minute to start ends all of it.
     "RAY_agent_register_timeout_ms": "300000",
-    "RAY_raylet_start_wait_time_s": "300",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Settings of a cluster that is started here, but for those that the environment has already."""
@@ -112,19 +112,30 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster
         own["object_store_memory"] = _OBJECT_STORE
     else:
         _answers(address)
-    try:
-        # What a worker prints is its own; what it raises comes back as the task's error.
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as error:
-        line = " ".join(str(error).split())
-        raise InputError(
-            f"Ray cannot be used at {address} ({type(error).__name__}: {line:.200}); give the "
-            "host:port of a cluster that this machine is part of, or local"
-        ) from error
+    _connect(address, own)
     try:
         yield RayCluster()
     finally:
         ray.shutdown()
+
+
+def _connect(address: str, own: Mapping[str, Any]) -> None:
+    import ray
+
+    for left in reversed(range(_STARTS if address == LOCAL else 1)):
+        try:
+            # What a worker prints is its own; what it raises comes back as the task's error.
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if left:  # a node has half a minute to start, which is too little on a busy machine
+                continue
+            line = " ".join(str(error).split())
+            raise InputError(
+                f"Ray cannot be used at {address} ({type(error).__name__}: {line:.200}); give the "
+                "host:port of a cluster that this machine is part of, or local"
+            ) from error
 
 
 def _answers(address: str) -> None:

@@ -17,6 +17,8 @@ class ShardedStatus:
         shards: how many there are, those that hold nothing included.
         documents: how many documents it holds.
         passages: how many passages can be found.
+        deleted_passages: how many BM25 still counts that were deleted, until `compact`: so far its
+            statistics are from those of the passages that can be found.
         bytes: of the files of all shards.
         documents_by_shard: the same of each.
         encoder: the encoder's name.
@@ -34,6 +36,7 @@ class ShardedStatus:
     shards: int
     documents: int
     passages: int
+    deleted_passages: int
     bytes: int
     documents_by_shard: tuple[int, ...]
     encoder: str
@@ -55,6 +58,7 @@ def status_of(url: str, manifest: Manifest) -> ShardedStatus:
         shards=len(manifest.shards),
         documents=manifest.documents,
         passages=manifest.passages,
+        deleted_passages=manifest.lexical.counted - manifest.lexical.passages,
         bytes=sum(shard.bytes for shard in manifest.shards),
         documents_by_shard=tuple(shard.documents for shard in manifest.shards),
         encoder=settings.encoder_name,

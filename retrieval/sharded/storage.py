@@ -18,6 +18,9 @@ from retrieval.errors import MissingDependency, StorageError
 EXTRA = "shards"
 _SCHEME = "://"
 _DELETED_AT_ONCE = 1000
+_FOLDER = "file://"
+_ADVICE = "check its address, its keys and whether it can be reached"
+_ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
 _CLOCK = "clock"
 _PART = 1 << 23
 """Bytes of an object that are brought at a time, at least."""
@@ -71,7 +74,7 @@ class ObjectStorage:
                 f"{url!r} is no URL; give file:///folder, s3://bucket/name, gs:// or az://"
             )
         given: dict[str, Any] = dict(options or {})
-        if self.url.startswith("file://"):
+        if self.url.startswith(_FOLDER):
             given["mkdir"] = True
         elif given.get("endpoint", "").startswith("http://"):
             given["client_options"] = {"allow_http": True}
@@ -206,5 +209,5 @@ class ObjectStorage:
             line = str(error).split("\n\nDebug source", 1)[0]
             raise StorageError(
                 f"the storage at {place} fails ({' '.join(line.split())[:300]}); "
-                "check its address, its keys and whether it can be reached"
+                f"{_ADVICE_FOLDER if self.url.startswith(_FOLDER) else _ADVICE}"
             ) from error

@@ -40,6 +40,9 @@ def test_what_is_gone_leaves_and_what_changed_is_read(
     (folder / "docs" / "broken.jsonl").write_text("{")
     made = retrieval_command("index", "docs", "--index", url)
     assert "1 added, 1 deleted, 1 unchanged; generation 3" in made.out
+    counted = json.loads(retrieval_command("status", "--index", url, "--json").out)
+    text = retrieval_command("status", "--index", url).out
+    assert counted["deleted_passages"] == 1 and "1 deleted one that BM25 counts" in text
     assert "docs/broken.jsonl" in made.err
     compacted = retrieval_command("compact", "--index", url)
     assert compacted.out == f"{url}: 0 objects deleted, 0 bytes\n"

@@ -11,10 +11,14 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,10 @@ SHARDS = 3
 BEFORE = documents(24)
 AFTER = [*documents(30, seed=6)[4:], *BEFORE[:4]]
 """Some documents stay as they are, some change, some leave, some are new."""
+
+IN_PROCESS = ("killed", "storage failed", "two at once")
+TRACEBACK = 70
+"""What a fork exits with that meets an error that nobody raised on purpose."""
 
 Answers = dict[str, Any]
 
@@ -116,7 +124,7 @@ class Trials:
         result.unlink(missing_ok=True)
         child = os.fork()
         if child == 0:
-            code = 70
+            code = TRACEBACK
             try:
                 try:
                     found = work()
@@ -131,19 +139,25 @@ class Trials:
             return json.loads(result.read_text(encoding="utf-8"))
         return {"killed": os.waitstatus_to_exitcode(status)}
 
-    def run(self, number: int, tally: Tally) -> None:
-        """The trial of this number."""
+    def run(self, number: int, tally: Tally, kinds: Sequence[str]) -> None:
+        """The trial of this number, of one of these kinds."""
         drawn = random.Random(number)
-        kinds: Sequence[tuple[str, Callable[[Path, random.Random], Any]]] = (
-            ("killed", self._killed),
-            ("storage failed", self._failed),
-            ("two at once", self._two),
-        )
-        kind, fault = kinds[number % len(kinds)]
+        kind = kinds[number % len(kinds)]
+        faults: dict[str, Callable[[Path, random.Random], Any]] = {
+            "killed": self._killed,
+            "storage failed": self._failed,
+            "two at once": self._two,
+            "disk full": self._full,
+        }
+        fault = faults[kind]
         place = self._copy("trial")
         with loadable():
             outcome = fault(place, drawn)
             wrong = self.judged(place)
+        if outcome == {"killed": TRACEBACK}:
+            wrong = wrong or "it ended by a traceback"
+        if not isinstance(outcome, int) and "\n" in outcome.get("said", ""):
+            wrong = wrong or "its error is no one line"
         if wrong:
             tally.fault(number, f"{kind} ({outcome}): {wrong}")
         else:
@@ -184,6 +198,21 @@ class Trials:
 
         return self._in_a_child(work)
 
+    def _full(self, place: Path, drawn: random.Random) -> Any:
+        """No file may grow beyond so many bytes: writing fails as on a disk that is full."""
+        most = drawn.choice([0, 100, 5_000, 20_000, 50_000, 100_000, 200_000])
+
+        def work() -> Any:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, usual[1]))
+            try:
+                return update(place)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+        return self._in_a_child(work)
+
     def _two(self, place: Path, drawn: random.Random) -> Any:
         """Two builds at once, both slow now and then; one may die."""
         fault: Fault = drawn.choice(("slow", "slow", "killed before"))
@@ -221,22 +250,19 @@ class Trials:
         return self._in_a_child(both)
 
 
-def _forking(numbers: range, scratch: Path, told: Any) -> None:
+def _forking(numbers: range, scratch: Path, kinds: Sequence[str]) -> Sequence[Any]:
     tally = Tally()
     trials = Trials(scratch)
     for number in numbers:
-        trials.run(number, tally)
-    told.put((tally.trials, dict(tally.outcomes), tally.faults))
+        trials.run(number, tally, kinds)
+    return tally.trials, dict(tally.outcomes), tally.faults
 
 
-def run(numbers: range, tally: Tally, scratch: Path) -> None:
+def run(kinds: Sequence[str], numbers: range, tally: Tally, scratch: Path) -> None:
     """Run trials in a process that has no threads and can be forked."""
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=_forking, args=(numbers, scratch, told))
-    process.start()
-    found = told.get(timeout=3600)
-    process.join()
+    with ProcessPoolExecutor(1, context) as process:
+        found = process.submit(_forking, numbers, scratch, kinds).result()
     _take(tally, found)
 
 
@@ -265,7 +291,15 @@ STAGE = Stage(
     "finds what was or what is to be, and run again it comes to what a build without a fault does",
     600,
     10,
-    run,
+    partial(run, IN_PROCESS),
+)
+
+FULL_DISK = Stage(
+    "shards on a full disk",
+    "the same of a build whose files may not grow beyond some bytes: an error in one line",
+    60,
+    10,
+    partial(run, ["disk full"]),
 )
 
 ON_RAY = Stage(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,28 @@ class Cluster:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as Nodes
 
-        self._nodes = Nodes(initialize_head=True, head_node_args=_node(1))
-        self._second = self._nodes.add_node(**_node(1))
+        self._nodes = _started(lambda: Nodes(initialize_head=True, head_node_args=_node(1)))
+        self._second = _started(lambda: self._nodes.add_node(**_node(1)))
         self.address: str = self._nodes.address
 
     def lose_a_node(self) -> None:
         """Kill the second node, with what it runs, and start another."""
         self._nodes.remove_node(self._second, allow_graceful=False)
-        self._second = self._nodes.add_node(**_node(1))
+        self._second = _started(lambda: self._nodes.add_node(**_node(1)))
 
     def stop(self) -> None:
         """Stop all nodes."""
         self._nodes.shutdown()
+
+
+def _started(start: Callable[[], Any]) -> Any:
+    """What Ray starts; it gives a node half a minute, which is too little on a busy machine."""
+    for _ in range(3):
+        try:
+            return start()
+        except Exception as error:
+            trouble = error
+    raise trouble
 
 
 def _node(cores: int) -> dict[str, Any]:

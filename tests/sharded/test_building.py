@@ -6,7 +6,10 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -459,6 +462,37 @@ def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"the storage at s3://tests/x/CURRENT fails") as raised:
         ShardedIndex.open("s3://tests/x", options=options, cache=tmp_path)
     assert "\n" not in str(raised.value)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers as S3 does to keys that it does not know."""
+
+    def _refuse(self) -> None:
+        body = b"<Error><Code>InvalidAccessKeyId</Code><Message>No such key</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = _refuse  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_keys_that_are_refused_are_one_line(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = {
+            "endpoint": f"http://127.0.0.1:{server.server_port}",
+            "aws_access_key_id": "wrong",
+            "aws_secret_access_key": "wrong",
+            "region": "us-east-1",
+        }
+        for call in (ShardedIndex.open, partial(ShardedIndex.create, shards=2)):
+            with pytest.raises(StorageError, match=r"s3://tests/x.* check its address, its keys"):
+                call("s3://tests/x", encoder=FakeEncoder(), options=options, cache=tmp_path)
+        server.shutdown()
 
 
 def test_a_bucket_that_is_not_there_is_said(s3: dict[str, str], tmp_path: Path) -> None:

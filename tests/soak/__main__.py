@@ -37,6 +37,7 @@ STAGES: tuple[Stage, ...] = (
     readers.STAGE,
     sequences.STAGE,
     kills.STAGE,
+    kills.FULL_DISK,
     kills.ON_RAY,
 )
 

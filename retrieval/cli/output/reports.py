@@ -62,11 +62,13 @@ def collection(report: ShardedStatus) -> str:
     widths = {"dense": report.dense_dim, "token": report.token_dim}
     late = "compressed by a codec that all shards share" if report.codec else "exact"
     held = report.documents_by_shard
+    dead = f"; {count(report.deleted_passages, 'deleted one')} that BM25 counts until compact"
     rows = {
         "collection": f"{report.url} (generation {report.generation})",
         "shards": f"{report.shards:,}, of {min(held):,} to {count(max(held), 'document')}",
         "documents": f"{report.documents:,}",
-        "passages": f"{report.passages:,} of at most {count(report.passage_tokens, 'token')}",
+        "passages": f"{report.passages:,} of at most {count(report.passage_tokens, 'token')}"
+        + (dead if report.deleted_passages else ""),
         "size": size(report.bytes),
         "encoder": f"{report.encoder}{source}",
         "vectors": ", ".join(f"{name} of {dim}" for name, dim in widths.items() if dim is not None),
