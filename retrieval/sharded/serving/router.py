@@ -11,7 +11,7 @@ import pickle
 import selectors
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +28,7 @@ DEADLINE_S = 30.0
 _QUANTILE = 0.95
 _REMEMBERED = 512
 _LEAST_REMEMBERED = 40
+_LOOKED_AT_EVERY = 16
 _LEAST_HEDGE_S = 0.002
 _LOOK_S = 0.25  # so often it is asked whether the answer is still wanted
 
@@ -38,7 +39,7 @@ class Delays:
     def __init__(self) -> None:
         self._taken: dict[str, deque[float]] = {}
         self._after: dict[str, float] = {}
-        self._told = 0
+        self._told: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def after(self, method: str) -> float:
@@ -50,8 +51,8 @@ class Delays:
         with self._lock:
             taken = self._taken.setdefault(method, deque(maxlen=_REMEMBERED))
             taken.append(seconds)
-            self._told += 1
-            if len(taken) >= _LEAST_REMEMBERED and self._told % 16 == 0:
+            self._told[method] += 1
+            if len(taken) >= _LEAST_REMEMBERED and self._told[method] % _LOOKED_AT_EVERY == 0:
                 place = int(_QUANTILE * len(taken))
                 self._after[method] = max(_LEAST_HEDGE_S, sorted(taken)[place])
 
