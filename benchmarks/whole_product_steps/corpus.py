@@ -54,6 +54,8 @@ def batches(work: Path, count: int, first: int = 0) -> Iterator[tuple[list[Docum
 
     The same numbers are the same passages, whatever the number of all.
     """
+    if first >= count:
+        return
     with Index.open(work / "real") as index:
         real = index.status().passages
         for start in range(first - first % BATCH, count, BATCH):
