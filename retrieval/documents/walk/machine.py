@@ -1,4 +1,4 @@
-"""Files that a program wrote for programs: lock files, minified and generated code, base64.
+"""Files that a program wrote for programs: lock files, minified and generated code, base64, hex.
 
 Names decide where they mean nothing else (`package-lock.json`, `x.min.js`, `x.js.map`). Otherwise a
 file's first 64 KiB do: what it says of itself in its first comment, how long its lines are and
@@ -16,7 +16,7 @@ from retrieval.documents.walk.left_out import Reason
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 1024
-VERSION = 1
+VERSION = 2
 """Raised when a file may be judged otherwise than before."""
 
 _LOCK_FILES = (
@@ -91,6 +91,8 @@ _UPPER, _LOWER, _DIGITS = (
     b"0123456789",
 )
 _MIN_LETTERS, _MIN_DIGITS = 0.15, 0.05
+_HEX = b"0123456789abcdefABCDEF"
+_DIGITS_OF_HEX = (0.4, 0.9)  # of random bytes .625, and more where many are small; not of decimals
 
 
 def reason_by_name(name: str) -> Reason | None:
@@ -157,7 +159,7 @@ def _is_packed(head: bytes) -> bool:
 
 
 def _is_encoded(language: str, extension: str, head: bytes) -> bool:
-    """Whether a file is base64 but for a little; prose with an embedded image is not."""
+    """Whether a file is base64 or hex but for a little; prose with an embedded image is not."""
     if extension and extension in _DECODED.split():
         return False
     solid = len(head.translate(None, _BLANKS))
@@ -177,4 +179,7 @@ def _is_encoded(language: str, extension: str, head: bytes) -> bool:
         (len(runs) - len(runs.translate(None, kind))) / len(runs)
         for kind in (_UPPER, _LOWER, _DIGITS)
     )
+    if not runs.translate(None, _HEX):
+        low, high = _DIGITS_OF_HEX
+        return low <= digits <= high
     return min(upper, lower) >= _MIN_LETTERS and digits >= _MIN_DIGITS
