@@ -64,7 +64,7 @@ class RayCluster:
                     yield waiting.pop(one), ray.get(one)
         except exceptions.RayTaskError as error:
             raise _cause(error) from None
-        except (exceptions.RaySystemError, exceptions.RayError) as error:
+        except exceptions.RayError as error:
             raise StorageError(f"{ENDED} ({type(error).__name__})") from error
         finally:
             for one in waiting:
