@@ -53,7 +53,7 @@ def answered(
     if among is not None:
         first = index.search(where=where, **asked | {"k": among, "diversity": 0.0})
         where = as_filter(None, [hit.document_id for hit in first])
-    elif query.mode in _BOTH and query.sparse_top_k is not None:
+    elif query.mode in _BOTH and query.sparse_top_k:
         where = as_filter(None, _pooled(index, query, where, asked))
     hits = index.search(where=where, **asked)
     similarities = [

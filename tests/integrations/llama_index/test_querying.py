@@ -127,7 +127,9 @@ def test_words_join_the_nearest_embeddings(store: IndexVectorStore) -> None:
     assert set(store.query(asked).ids or ()) == {"b", "c"}
     asked.hybrid_top_k = 1
     assert len(store.query(asked).ids or ()) == 1
-    asked.hybrid_top_k, asked.query_str = None, "unheard"
+    asked.sparse_top_k = 0
+    assert len(store.query(asked).ids or ()) == 1
+    asked.sparse_top_k, asked.hybrid_top_k, asked.query_str = 1, None, "unheard"
     assert store.query(asked).ids == ["b"]  # no word is found: no other node comes in its place
     asked.query_embedding, asked.query_str = None, "rotary"
     assert store.query(asked).ids == ["c"]
