@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.encoders.packing import pack
 from retrieval.encoders.sides import Side, SideReader
+from retrieval.encoders.tag_sequence import likeliest_tags
 from retrieval.encoders.tokenization import encode, leading, special_tokens
 from retrieval.encoders.words import OUTSIDE, Entity, entities_of, word_spans
 from retrieval.errors import InputError
@@ -73,7 +74,7 @@ class Classifier:
     def tags(
         self, texts: Sequence[str], words: Sequence[Sequence[tuple[int, int]]]
     ) -> list[list[str]]:
-        """A tag for each word of each text: the likeliest of the word's first token.
+        """A tag for each word of each text, of its first token; the likeliest that make entities.
 
         Words beyond the longest text, or that the tokenizer leaves out, are `O`.
 
@@ -96,11 +97,13 @@ class Classifier:
         for places, made in self._batches(sequences):
             row = 0
             for place in places.tolist():
-                chosen = made[row : row + lengths[place]].argmax(axis=1)
+                own = made[row : row + lengths[place]]
                 row += lengths[place]
-                for word, token in enumerate(firsts[place].tolist()):
-                    if 0 <= token < lengths[place] - behind - before:
-                        tags[place][word] = self.labels[chosen[before + token]]
+                last = lengths[place] - behind - before
+                read = [(w, t) for w, t in enumerate(firsts[place].tolist()) if 0 <= t < last]
+                chosen = likeliest_tags(own[[before + token for _, token in read]], self.labels)
+                for (word, _), tag in zip(read, chosen, strict=True):
+                    tags[place][word] = tag
         return tags
 
     def entities(self, texts: Sequence[str]) -> list[list[Entity]]:

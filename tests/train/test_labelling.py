@@ -21,6 +21,7 @@ from retrieval.encoders.classifier import Classifier, load_classifier
 from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model.label_head import LabelNetwork
 from retrieval.encoders.model.modernbert import ModernBert
+from retrieval.encoders.tag_sequence import likeliest_tags
 from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
 from retrieval.errors import CheckpointError, InputError
 from retrieval.eval.labels import accuracy, entity_f1, macro_f1
@@ -85,10 +86,11 @@ def test_words_get_the_labels_of_transformers(tmp_path: Path) -> None:
         encoded = wordpiece()(text, return_offsets_mapping=True)
         logits = theirs(model, text)
         np.testing.assert_allclose(theirs(again, text), logits, atol=1e-5)
-        wanted = []
-        for start, _ in words:
-            first = next(i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a <= start < b)
-            wanted.append(ours.labels[logits[first].argmax()])
+        places = encoded["offset_mapping"]
+        firsts = [
+            next(i for i, (a, b) in enumerate(places) if a <= start < b) for start, _ in words
+        ]
+        wanted = likeliest_tags(logits[firsts], ours.labels)
         assert ours.tags([text], [words]) == [wanted]
         assert ours.entities([text]) == [entities_of(words, wanted)]
 
@@ -220,6 +222,17 @@ def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
         writer.writerow(["text", "label"])
         writer.writerows(rows)
     return path
+
+
+def test_tags_are_chosen_together() -> None:
+    labels = ("O", "B-a", "I-a", "B-b", "I-b", "I-c")
+    logits = np.zeros((3, 6), np.float32)
+    logits[0, [0, 1]], logits[1, 2], logits[2, [0, 4]] = (1.0, 0.9), 2.0, (0.5, 0.6)
+    assert likeliest_tags(logits, labels) == ["B-a", "I-a", "O"]  # alone: O, I-a, I-b
+    logits[1] = [0, 0, 0, 0, 0, 3]
+    assert likeliest_tags(logits, labels)[:2] == ["O", "I-c"]  # nothing begins a c
+    assert likeliest_tags(logits[:0], labels) == []
+    assert likeliest_tags(np.eye(2, dtype=np.float32), ("NOUN", "VERB")) == ["NOUN", "VERB"]
 
 
 @torch.no_grad()
