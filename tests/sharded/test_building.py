@@ -1,27 +1,18 @@
-"""Generations of a collection: made whole or not at all, sent once, held against damage."""
+"""Generations of a collection: made whole or not at all, sent once, and cleared away."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retrieval.errors import (
-    EncoderMismatch,
-    IndexCorrupted,
-    IndexFormatError,
     IndexLocked,
-    IndexNotFound,
-    InputError,
     StorageError,
 )
 from retrieval.sharded import Incoming, ShardedIndex, blobs, building
@@ -32,28 +23,8 @@ from retrieval.types import Document, Encoder
 
 from ..index.fake_encoder import FakeEncoder
 from .conftest import Storage
+from .made import create, object_storage, reopen
 from .samples import documents, shown
-
-
-def create(storage: Storage, tmp_path: Path, shards: int = 3, **options: Any) -> ShardedIndex:
-    return ShardedIndex.create(
-        storage.url,
-        shards=shards,
-        encoder=FakeEncoder(),
-        cache=tmp_path / "cache",
-        options=storage.options,
-        **options,
-    )
-
-
-def reopen(storage: Storage, tmp_path: Path, cache: str = "cache") -> ShardedIndex:
-    return ShardedIndex.open(
-        storage.url, encoder=FakeEncoder(), cache=tmp_path / cache, options=storage.options
-    )
-
-
-def object_storage(storage: Storage) -> ObjectStorage:
-    return ObjectStorage(storage.url, storage.options)
 
 
 def test_what_is_added_is_there_for_whoever_opens_it(storage: Storage, tmp_path: Path) -> None:
@@ -154,17 +125,6 @@ def test_a_handle_writes_upon_what_others_wrote(storage: Storage, tmp_path: Path
         two.add([Document("of two", "w1")])
         assert one.delete(["of two"]).generation == 4
         assert (len(one), len(two)) == (3, 4)
-
-
-@pytest.mark.parametrize("id", [1, None, ["a"]])
-def test_an_id_is_a_text(folder: Storage, tmp_path: Path, id: Any) -> None:
-    with create(folder, tmp_path) as made:
-        with pytest.raises(InputError):
-            made.get(id)
-        with pytest.raises(InputError):
-            made.delete([id])
-        with pytest.raises(InputError):
-            made.delete("a")
 
 
 def test_nothing_is_sent_of_a_shard_that_holds_nothing(storage: Storage, tmp_path: Path) -> None:
@@ -328,17 +288,6 @@ def test_clearing_takes_what_no_generation_needs(storage: Storage, tmp_path: Pat
         assert shown(other.search("w3 w50")) == before
 
 
-@pytest.mark.parametrize("workers", [0, -1])
-def test_no_workers_are_refused(folder: Storage, tmp_path: Path, workers: int) -> None:
-    with create(folder, tmp_path) as made, pytest.raises(InputError, match="give a number from 1"):
-        made.add(documents(3), workers=workers)
-
-
-def test_an_encoder_object_stays_in_its_process(folder: Storage, tmp_path: Path) -> None:
-    with create(folder, tmp_path) as made, pytest.raises(InputError, match="workers=1"):
-        made.add(documents(3), workers=2)
-
-
 @pytest.mark.slow
 def test_processes_write_what_one_writes(folder: Storage, tmp_path: Path) -> None:
     """With the embedded model, which every process loads for itself."""
@@ -350,168 +299,3 @@ def test_processes_write_what_one_writes(folder: Storage, tmp_path: Path) -> Non
         one.add(documents(12))
         assert two.add(documents(12), workers=2).added == 12
         assert shown(two.search("w3 w50")) == shown(one.search("w3 w50"))
-
-
-def _damage(storage: ObjectStorage, prefix: str, change: Callable[[bytes], bytes]) -> None:
-    for one in list(storage.objects(prefix)):
-        content = storage.read(one.name)
-        assert content is not None
-        storage.put(one.name, change(content))
-
-
-def test_a_piece_that_is_not_what_its_name_says_is_refused(
-    storage: Storage, tmp_path: Path
-) -> None:
-    with create(storage, tmp_path) as made:
-        made.add(documents(10))
-    _damage(object_storage(storage), "blobs", lambda content: content + b"\0")
-    with pytest.raises(IndexCorrupted, match="is not what its name says"):
-        reopen(storage, tmp_path, "elsewhere")
-    assert not [place for place in (tmp_path / "elsewhere").rglob("*") if place.is_file()]
-
-
-def test_a_missing_piece_is_named(storage: Storage, tmp_path: Path) -> None:
-    with create(storage, tmp_path) as made:
-        made.add(documents(10))
-    kept = object_storage(storage)
-    kept.delete([one.name for one in kept.objects("blobs")])
-    with pytest.raises(IndexCorrupted, match=r"blobs/.* is missing"):
-        reopen(storage, tmp_path, "elsewhere")
-
-
-def _manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
-    def changed(content: bytes) -> bytes:
-        values = json.loads(content)
-        change(values)
-        return json.dumps(values).encode()
-
-    return changed
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "said"),
-    [
-        (_manifest(lambda m: m.update(format=99)), IndexFormatError, "newer release"),
-        (
-            _manifest(lambda m: m["partition"].update(rule="range")),
-            IndexFormatError,
-            "shares documents out by 'range'",
-        ),
-        (_manifest(lambda m: m["shards"].pop()), IndexCorrupted, "is no manifest"),
-        (_manifest(lambda m: m.update(generation=7)), IndexCorrupted, "is of generation 7"),
-        (_manifest(lambda m: m.pop("settings")), IndexCorrupted, "is no manifest"),
-        (
-            _manifest(lambda m: [shard.update(files="../../x") for shard in m["shards"]]),
-            IndexCorrupted,
-            "is no manifest",
-        ),
-        (lambda content: content[:40], IndexCorrupted, "is no manifest"),
-        (lambda content: b"[]", IndexCorrupted, "is no manifest"),
-    ],
-)
-def test_a_manifest_that_cannot_be_read_is_refused(
-    folder: Storage,
-    tmp_path: Path,
-    change: Callable[[bytes], bytes],
-    error: type[Exception],
-    said: str,
-) -> None:
-    create(folder, tmp_path).close()
-    _damage(object_storage(folder), "manifests", change)
-    with pytest.raises(error, match=said):
-        reopen(folder, tmp_path)
-
-
-def test_another_encoders_shard_is_refused(folder: Storage, tmp_path: Path) -> None:
-    with create(folder, tmp_path) as made:
-        made.add(documents(10))
-
-    def other(values: dict[str, Any]) -> None:
-        values["settings"]["fingerprint"] = "0" * 64
-
-    _damage(object_storage(folder), "manifests", _manifest(other))
-    with pytest.raises(EncoderMismatch):
-        ShardedIndex.open(folder.url, encoder=None, cache=tmp_path / "cache")
-    with pytest.raises(EncoderMismatch):
-        reopen(folder, tmp_path)
-
-
-def test_nothing_there_is_said(storage: Storage, tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFound, match="there is no collection at"):
-        reopen(storage, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [("nowhere", "is no URL"), ("gopher://x/y", "fails"), ("s4://bucket", "fails")],
-)
-def test_an_address_of_no_known_kind_is_refused(url: str, said: str) -> None:
-    with pytest.raises(StorageError, match=said) as raised:
-        ShardedIndex.open(url)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
-    pytest.importorskip("obstore")
-    options = {
-        "endpoint": "http://127.0.0.1:9",
-        "aws_access_key_id": "tests",
-        "aws_secret_access_key": "tests",
-        "region": "us-east-1",
-    }
-    with pytest.raises(StorageError, match=r"the storage at s3://tests/x/CURRENT fails") as raised:
-        ShardedIndex.open("s3://tests/x", options=options, cache=tmp_path)
-    assert "\n" not in str(raised.value)
-
-
-class _Refusing(BaseHTTPRequestHandler):
-    """Answers as S3 does to keys that it does not know."""
-
-    def _refuse(self) -> None:
-        body = b"<Error><Code>InvalidAccessKeyId</Code><Message>No such key</Message></Error>"
-        self.send_response(403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_PUT = do_HEAD = do_POST = _refuse  # noqa: N815
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def test_keys_that_are_refused_are_one_line(tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        options = {
-            "endpoint": f"http://127.0.0.1:{server.server_port}",
-            "aws_access_key_id": "wrong",
-            "aws_secret_access_key": "wrong",
-            "region": "us-east-1",
-        }
-        for call in (ShardedIndex.open, partial(ShardedIndex.create, shards=2)):
-            with pytest.raises(StorageError, match=r"s3://tests/x.* check its address, its keys"):
-                call("s3://tests/x", encoder=FakeEncoder(), options=options, cache=tmp_path)
-        server.shutdown()
-
-
-def test_a_bucket_that_is_not_there_is_said(s3: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="s3://no-such-bucket/x") as raised:
-        ShardedIndex.create(
-            "s3://no-such-bucket/x", shards=1, encoder=FakeEncoder(), options=s3, cache=tmp_path
-        )
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("shards", [0, -1, True, "4", 1 << 20])
-def test_no_number_of_shards_is_refused(folder: Storage, tmp_path: Path, shards: Any) -> None:
-    with pytest.raises(InputError, match="give a whole number"):
-        create(folder, tmp_path, shards=shards)
-
-
-def test_a_closed_collection_says_so(folder: Storage, tmp_path: Path) -> None:
-    made = create(folder, tmp_path)
-    made.close()
-    made.close()
-    with pytest.raises(StorageError, match="was closed; open it again"):
-        made.search("w3")

@@ -16,6 +16,7 @@ from retrieval.types import RETRIEVERS, Hybrid, LateOptions
 
 from ..index.fake_encoder import FakeEncoder
 from .conftest import Storage
+from .made import beside_one_index
 from .samples import QUERIES, documents, scores, shown
 
 OPTIONS: Mapping[str, dict[str, Any]] = {
@@ -39,16 +40,7 @@ def both(
 ) -> Iterator[tuple[ShardedIndex, Index]]:
     """The same documents in so many shards, and in one index."""
     place = tmp_path_factory.mktemp("both")
-    with (
-        ShardedIndex.create(
-            f"file://{place}/storage",
-            shards=request.param,
-            encoder=FakeEncoder(),
-            passage_tokens=32,
-            cache=place / "cache",
-        ) as sharded,
-        Index.create(place / "one", encoder=FakeEncoder(), passage_tokens=32) as one,
-    ):
+    with beside_one_index(place, shards=request.param) as (sharded, one):
         sharded.add(documents())
         one.add(documents())
         yield sharded, one
@@ -108,16 +100,7 @@ def test_after_deletes_and_updates_it_is_that_of_one_index(
     shards = both[0].status().shards
     changed = documents(20, seed=6)
     gone = [document.id for document in documents()[30:40]]
-    with (
-        ShardedIndex.create(
-            f"file://{tmp_path}/storage",
-            shards=shards,
-            encoder=FakeEncoder(),
-            passage_tokens=32,
-            cache=tmp_path / "cache",
-        ) as sharded,
-        Index.create(tmp_path / "one", encoder=FakeEncoder(), passage_tokens=32) as one,
-    ):
+    with beside_one_index(tmp_path, shards=shards) as (sharded, one):
         for index in (sharded, one):
             index.add(documents())
             index.add(changed)

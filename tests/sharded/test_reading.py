@@ -13,7 +13,7 @@ from retrieval.index import Index
 from retrieval.sharded import ShardedIndex
 from retrieval.types import RETRIEVERS, Document
 
-from ..index.fake_encoder import FakeEncoder
+from .made import beside_one_index
 from .samples import QUERIES, documents, shown
 
 FILTERS = (None, 'lang == "en"', 'path glob "folder1/**"', 'role == "nowhere"', "year >= 2020")
@@ -28,16 +28,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ShardedInde
     made += [
         Document(f"year{n}", f"w{n} w1 w2", metadata={"year": year}) for n, year in enumerate(years)
     ]
-    with (
-        ShardedIndex.create(
-            f"file://{place}/storage",
-            shards=5,
-            encoder=FakeEncoder(),
-            passage_tokens=32,
-            cache=place / "cache",
-        ) as sharded,
-        Index.create(place / "one", encoder=FakeEncoder(), passage_tokens=32) as one,
-    ):
+    with beside_one_index(place, shards=5) as (sharded, one):
         sharded.add(made)
         one.add(made)
         yield sharded, one

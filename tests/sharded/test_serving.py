@@ -22,6 +22,7 @@ from retrieval.sharded.serving.wire import Address, Link
 from retrieval.types import RETRIEVERS, Document
 
 from ..index.fake_encoder import FakeEncoder
+from .made import beside_one_index
 from .samples import QUERIES, documents, shown
 from .serving_samples import ThreadHosts, until
 
@@ -33,16 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Inde
     """A folder with the collection and its cache, and one index of the same documents."""
     place = tmp_path_factory.mktemp("served")
     made = documents(45)
-    with (
-        ShardedIndex.create(
-            f"file://{place}/storage",
-            shards=SHARDS,
-            encoder=FakeEncoder(),
-            passage_tokens=32,
-            cache=place / "cache",
-        ) as sharded,
-        Index.create(place / "one", encoder=FakeEncoder(), passage_tokens=32) as one,
-    ):
+    with beside_one_index(place, shards=SHARDS) as (sharded, one):
         sharded.add(made)
         one.add(made)
         yield place, one

@@ -14,11 +14,11 @@ ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from retrieval.index import Index  # noqa: E402
-from retrieval.sharded import ShardedIndex  # noqa: E402
 from retrieval.sharded.serving.ray_hosts import RayHosts  # noqa: E402
 from retrieval.sharded.serving.served_collection import ServedCollection  # noqa: E402
 
 from ..index.fake_encoder import FakeEncoder  # noqa: E402
+from .made import beside_one_index  # noqa: E402
 from .samples import QUERIES, documents, shown  # noqa: E402
 from .serving_samples import until  # noqa: E402
 
@@ -39,16 +39,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Index]]:
     place = tmp_path_factory.mktemp("ray")
-    with (
-        ShardedIndex.create(
-            f"file://{place}/storage",
-            shards=2,
-            encoder=FakeEncoder(),
-            passage_tokens=32,
-            cache=place / "cache",
-        ) as sharded,
-        Index.create(place / "one", encoder=FakeEncoder(), passage_tokens=32) as one,
-    ):
+    with beside_one_index(place, shards=2) as (sharded, one):
         sharded.add(documents(40))
         one.add(documents(40))
         yield place, one

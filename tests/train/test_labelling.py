@@ -22,9 +22,8 @@ from retrieval.encoders.model.config import ModernBertConfig
 from retrieval.encoders.model.label_head import LabelNetwork
 from retrieval.encoders.model.modernbert import ModernBert
 from retrieval.encoders.tag_sequence import likeliest_tags
-from retrieval.encoders.words import Entity, entities_of, tags_of, word_spans
+from retrieval.encoders.words import Entity, entities_of, word_spans
 from retrieval.errors import CheckpointError, InputError
-from retrieval.eval.labels import accuracy, entity_f1, macro_f1
 from retrieval.index import Index
 from retrieval.train import labelling
 from retrieval.train.label_data import Labelled, divided, read_labelled
@@ -130,72 +129,6 @@ def test_what_is_no_such_classifier_is_refused_in_a_line(tmp_path: Path) -> None
         load_classifier(tmp_path / "many")
 
 
-def test_measures_are_those_of_the_field() -> None:
-    given, found = ["a", "a", "b", "c"], ["a", "b", "b", "a"]
-    assert accuracy(given, found) == 0.5
-    # a: P 1/2, R 1/2; b: P 1/2, R 1; c: 0.
-    assert macro_f1(given, found) == pytest.approx((0.5 + 2 / 3 + 0) / 3)
-    sklearn = pytest.importorskip("sklearn.metrics")
-    wanted = sklearn.f1_score(given, found, average="macro", zero_division=0)
-    assert macro_f1(given, found) == pytest.approx(wanted)
-    with pytest.raises(InputError, match="2 texts have labels and 1 were found"):
-        accuracy(["a", "b"], ["a"])
-
-
-@pytest.mark.parametrize(
-    ("tags", "entities"),
-    [
-        ("O B-X I-X O", [(1, 3, "X")]),
-        ("I-X I-X", [(0, 2, "X")]),  # an I- without a beginning begins one
-        ("B-X B-X", [(0, 1, "X"), (1, 2, "X")]),
-        ("B-X I-Y", [(0, 1, "X"), (1, 2, "Y")]),  # another label begins another
-        ("B-X O I-X", [(0, 1, "X"), (2, 3, "X")]),
-        ("O O", []),
-        ("", []),
-    ],
-)
-def test_tags_are_entities_as_seqeval_reads_them(
-    tags: str, entities: list[tuple[int, int, str]]
-) -> None:
-    words = tags.split()
-    spans = [(at, at + 1) for at in range(len(words))]
-    assert entities_of(spans, words) == [Entity(*one) for one in entities]
-
-
-def test_entity_f1_is_seqevals_on_random_tags() -> None:
-    seqeval = pytest.importorskip("seqeval.metrics", reason="held to seqeval where it is installed")
-    drawn = random.Random(3)
-    tags = ["O", "B-X", "I-X", "B-Y", "I-Y"]
-    given = [drawn.choices(tags, k=12) for _ in range(200)]
-    found = [drawn.choices(tags, k=12) for _ in range(200)]
-    spans = [(at, at + 1) for at in range(12)]
-    ours = entity_f1(*([entities_of(spans, one) for one in side] for side in (given, found)))
-    assert ours["f1"] == pytest.approx(seqeval.f1_score(given, found))
-    assert ours["precision"] == pytest.approx(seqeval.precision_score(given, found))
-    assert ours["recall"] == pytest.approx(seqeval.recall_score(given, found))
-
-
-def test_entity_f1_counts_whole_entities() -> None:
-    given = [[Entity(0, 2, "X"), Entity(3, 4, "Y")], []]
-    found = [[Entity(0, 2, "X"), Entity(3, 5, "Y")], [Entity(0, 1, "X")]]
-    assert entity_f1(given, found) == {
-        "precision": pytest.approx(1 / 3),
-        "recall": 0.5,
-        "f1": pytest.approx(0.4),
-    }
-    assert entity_f1([[]], [[]]) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
-
-
-def test_tags_of_entities_and_back() -> None:
-    text = "Zebra finches, and hens."
-    words = word_spans(text)
-    entities = [Entity(0, 13, "bird"), Entity(19, 23, "bird")]
-    tags = tags_of(words, entities)
-    assert tags == ["B-bird", "I-bird", "O", "O", "B-bird", "O"]
-    assert entities_of(words, tags) == entities
-    assert tags_of(words, [Entity(0, 8, "a"), Entity(6, 13, "b")])[:2] == ["B-a", "I-a"]
-
-
 BIRDS = ["a quick fox jumps over the dog", "the lazy dog jumps", "the brown fox"]
 SEARCH = ["late interaction of vectors", "search the query", "query vectors of late search"]
 
@@ -222,17 +155,6 @@ def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
         writer.writerow(["text", "label"])
         writer.writerows(rows)
     return path
-
-
-def test_tags_are_chosen_together() -> None:
-    labels = ("O", "B-a", "I-a", "B-b", "I-b", "I-c")
-    logits = np.zeros((3, 6), np.float32)
-    logits[0, [0, 1]], logits[1, 2], logits[2, [0, 4]] = (1.0, 0.9), 2.0, (0.5, 0.6)
-    assert likeliest_tags(logits, labels) == ["B-a", "I-a", "O"]  # alone: O, I-a, I-b
-    logits[1] = [0, 0, 0, 0, 0, 3]
-    assert likeliest_tags(logits, labels)[:2] == ["O", "I-c"]  # nothing begins a c
-    assert likeliest_tags(logits[:0], labels) == []
-    assert likeliest_tags(np.eye(2, dtype=np.float32), ("NOUN", "VERB")) == ["NOUN", "VERB"]
 
 
 @torch.no_grad()
@@ -408,47 +330,11 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(
     np.testing.assert_allclose(first.logits(BIRDS), second.logits(BIRDS), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("d.csv", "words,kind\na,b\n", "has words, kind; expected a text and a label"),
-        ("d.csv", "", "no text with a label"),
-        ("d.jsonl", "[1]\n", "no JSON object"),
-        ("d.jsonl", '{"text": "a", "label": 1.5}\n', "label is 1.5; expected a text"),
-        ("d.jsonl", '{"tokens": ["a"], "tags": []}\n', "1 tokens and 0 tags; expected as many"),
-        ("d.jsonl", '{"tokens": ["a"], "tags": ["X"]}\n', "tag 'X'; expected O, or B- or I-"),
-        ("d.jsonl", '{"text": "a", "entities": [{"start": 0}]}\n', "expected start, end and label"),
-        (
-            "d.jsonl",
-            '{"text": "a", "entities": [{"start": 0, "end": 9, "label": "x"}]}\n',
-            "entity from 0 to 9 of a text of 1 characters",
-        ),
-        (
-            "d.jsonl",
-            '{"text": "a", "label": "b"}\n{"tokens": ["a"], "tags": ["O"]}\n',
-            "has entities, and lines before it labels",
-        ),
-    ],
-)
-def test_data_that_cannot_be_used_are_said_with_their_line(
-    name: str, content: str, said: str, tmp_path: Path
-) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(InputError) as refused:
-        read_labelled(tmp_path / name)
-    assert said in str(refused.value) and "\n" not in str(refused.value)
-
-
 def test_one_label_is_none_to_learn(tmp_path: Path) -> None:
     data = Labelled("d", ("a", "b"), ("x", "x"))
     with pytest.raises(InputError, match="has one label, 'x'; expected two labels at least"):
         fit_labels(data, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_tokens_with_tags_are_words() -> None:
-    data = Labelled("d", ("a b",), words=(((0, 1), (2, 3)),), tags=(("B-x", "O"),))
-    assert data.by_token and data.names == ("O", "B-x", "I-x")
 
 
 def test_a_classifier_labels_what_is_indexed(
