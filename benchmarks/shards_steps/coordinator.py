@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,9 @@ from retrieval.sharded import Collection, ShardedStatus
 from retrieval.sharded.asking import Arguments, Shards
 from retrieval.sharded.manifest import Manifest, ShardRecord
 from retrieval.sharded.packed import fair_share, pack
-from retrieval.sharded.serving.replica import Ask
-from retrieval.sharded.serving.wire import encoded
+from retrieval.sharded.serving.encoding import decoded, encoded
+from retrieval.sharded.serving.messages import Ask
+from retrieval.sharded.serving.wire import Content
 from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, LateOptions, Passage
 
@@ -34,7 +34,7 @@ DEPTH = 100
 
 
 class StubShards:
-    """Shards whose answers are ready, pickled as they would come over the wire.
+    """Shards whose answers are ready, as they would come over the wire.
 
     Attributes:
         numbers: see `Shards`.
@@ -60,16 +60,16 @@ class StubShards:
 
     def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
         """As `Shards` says."""
-        contents: dict[int, bytes] = {}
-        for arguments in given.values():  # what is one and the same for all is pickled once
+        contents: dict[int, Content] = {}
+        for arguments in given.values():  # what is one and the same for all is made once
             if id(arguments) not in contents:
-                contents[id(arguments)] = encoded(Ask(1, method, arguments))
+                contents[id(arguments)] = Content.of(Ask(1, method, arguments))
         began = time.process_time()
         blobs = {number: self._answer(number, method, own) for number, own in given.items()}
         self.received += sum(map(len, blobs.values()))
-        self.sent += sum(len(contents[id(own)]) for own in given.values())
+        self.sent += sum(len(contents[id(own)].data) for own in given.values())
         self.own += time.process_time() - began
-        return {number: pickle.loads(blob) for number, blob in blobs.items()}
+        return {number: decoded(blob) for number, blob in blobs.items()}
 
     def _answer(self, number: int, method: str, given: Arguments) -> bytes:
         match method:
@@ -80,7 +80,9 @@ class StubShards:
                 return self._shares[number] if first < DEPTH else self._proposed(number, first)
             case "described":
                 place = f"folder/{number}/document-"
-                return encoded([((f"{place}{id}.md", 0), 997 * id, id) for id in given[-1]])
+                ids = list(given[-1])
+                names, ordinals = [f"{place}{id}.md" for id in ids], [0] * len(ids)
+                return encoded((names, ordinals, [997 * id for id in ids], ids))
             case "stored":
                 return encoded({id: _hit(number, id) for id in given[-1]})
         return encoded({})

@@ -31,11 +31,9 @@ from retrieval.types import Hit, Hybrid, TokenMatch
 _MASKS = 8
 """Of so many filters it is kept which passages fulfil them."""
 
-Place = tuple[str, int]
-"""A passage's document id and ordinal, by which passages of equal scores stand."""
-
-Description = tuple[Place, int, int]
-"""A passage's place, the hash of its text, and the number of its document in the shard."""
+Descriptions = tuple[list[str], list[int], list[int], list[int]]
+"""Of passages: the ids of their documents and their ordinals, by which those of equal scores stand,
+the hashes of their texts, and the numbers of their documents in the shard."""
 
 
 class OpenShard(SnapshotContents):
@@ -103,13 +101,14 @@ class OpenShard(SnapshotContents):
         with self._snapshot.guarded():
             return self._searched.fresh_scores(self._slot.get(), queries, candidates)
 
-    def described(self, ids: Sequence[int]) -> list[Description]:
+    def described(self, ids: Sequence[int]) -> Descriptions:
         """What orders, folds and groups these passages."""
         wanted = np.array(ids, np.int64)
         with self._snapshot.guarded():
             hashes = self._searched.text_hashes(wanted).tolist()
             owners = self._searched.owners(wanted).tolist()
-            return list(zip(self._searched.places(wanted), hashes, owners, strict=True))
+            places = self._searched.places(wanted)
+        return [id for id, _ in places], [ordinal for _, ordinal in places], hashes, owners
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """The mean of each passage's dense vectors, of unit length, f32 [n, D]."""

@@ -22,7 +22,6 @@ from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness
 from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
 from retrieval.indexes import gist as gist_of
 from retrieval.sharded.asking import Arguments, Shards
-from retrieval.sharded.open_shard import Description
 from retrieval.sharded.packed import SHARD_BITS, Proposed, fair_share, unpack
 from retrieval.sharded.partition import shard_of
 from retrieval.store import Settings
@@ -54,7 +53,7 @@ class SearchedShards:
         """
         self._shards = shards
         self._lexical = lexical
-        self._known: dict[int, Description] = {}  # by id; documents by number and shard
+        self._known: dict[int, tuple[tuple[str, int], int, int]] = {}  # by id, see `_describe`
         self.settings = settings
         self.generation = generation
         self.passages = passages
@@ -199,15 +198,15 @@ class SearchedShards:
         return np.array([self._known[id][2] for id in ids.tolist()], np.int64)
 
     def _describe(self, ids: Ids) -> None:
-        """Ask for what is not known of these passages."""
+        """Ask for what is not known of these passages: place, hash of the text, document."""
         known, of_shards = self._known, dict[int, list[int]]()
         for id in ids.tolist():
             if id not in known:
                 of_shards.setdefault(id >> SHARD_BITS, []).append(id)
         for number, several in self._listed("described", of_shards).items():
             base = number << SHARD_BITS
-            for id, (place, hash, owner) in zip(of_shards[number], several, strict=True):
-                known[id] = place, hash, base + owner
+            for id, document, ordinal, hash, owner in zip(of_shards[number], *several, strict=True):
+                known[id] = (document, ordinal), hash, base + owner
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""

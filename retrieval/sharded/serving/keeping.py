@@ -10,10 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from retrieval.errors import ShardUnavailable, StorageError
+from retrieval.errors import RetrievalError, ShardUnavailable
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.serving.hosts import Hosts
-from retrieval.sharded.serving.replica import Keep, Load
+from retrieval.sharded.serving.messages import Keep, Load
 from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
 from retrieval.sharded.serving.wire import Link
 
@@ -97,7 +97,7 @@ class Keeper:
             self._wanted = {n: one for n, one in self._wanted.items() if n != generation}
         for one in self._all():
             if one.alive:
-                with suppress(OSError, EOFError, StorageError):
+                with suppress(OSError, RetrievalError):
                     self._tell(one, Keep(self._name, frozenset(self._wanted)), _PING_S)
 
     def close(self) -> None:
@@ -140,13 +140,13 @@ class Keeper:
     def _looked_after(self, one: ReplicaState) -> tuple[ReplicaState, str]:
         try:
             return self._checked(one)
-        except StorageError as error:  # it runs, and cannot hold what it should
+        except RetrievalError as error:  # it runs, and cannot hold what it should
             return one, str(error)
         except TimeoutError as error:
             one.lost()
             if time.monotonic() - self._silent.setdefault(one, time.monotonic()) < SILENT_S:
                 return one, str(error)
-        except (OSError, EOFError) as error:
+        except OSError as error:
             one.lost()
             if self._ended.is_set():
                 return one, str(error)
@@ -154,7 +154,7 @@ class Keeper:
             one.started(self._hosts.start(one.shard, one.copy))
             self._silent.pop(one, None)
             return self._checked(one)
-        except (OSError, EOFError, StorageError) as error:
+        except (OSError, RetrievalError) as error:
             one.lost()
             return one, str(error)
 

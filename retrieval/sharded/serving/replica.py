@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -9,68 +10,24 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from retrieval.errors import RetrievalError, StorageError
+from retrieval.errors import InputError, RetrievalError, StorageError
 from retrieval.index.encoder import EncoderSlot
-from retrieval.indexes import LexicalTotals
 from retrieval.sharded.local import ShardCache
-from retrieval.sharded.manifest import ShardRecord
 from retrieval.sharded.open_shard import OpenShard, open_shard
 from retrieval.sharded.place import Place
-from retrieval.sharded.serving.wire import Address, Peer
-from retrieval.store import Settings
+from retrieval.sharded.serving.messages import METHODS, Ask, Keep, Load
+from retrieval.sharded.serving.wire import Address, Content, Peer, WireError
 
 LEASE_S = 60.0
 """A replica that no router has spoken to for so long ends."""
 
+GREETED_AT_ONCE = 64
+"""So many that have not proved yet that they know the key are listened to."""
+
 _BACKLOG = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A generation that a replica is to hold.
-
-    Attributes:
-        generation: its number.
-        shard: the number of the shard.
-        record: of the shard.
-        collection: the totals of the collection.
-        settings: of the collection.
-        files: of all its shards, whose copies on the disk stay.
-    """
-
-    generation: int
-    shard: int
-    record: ShardRecord
-    collection: LexicalTotals
-    settings: Settings
-    files: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """The generations that a router asks for; what no router does, a replica lets go of.
-
-    Attributes:
-        router: who speaks.
-        generations: their numbers.
-    """
-
-    router: str
-    generations: frozenset[int]
-
-
-class Ask(NamedTuple):
-    """A question to the shard at a generation: a method of `OpenShard`, and what it takes.
-
-    A tuple, since pickling those is quick, and a search asks many.
-    """
-
-    generation: int
-    method: str
-    arguments: tuple[Any, ...]
+_LOG = logging.getLogger(__name__)
 
 
 class Replica:
@@ -97,6 +54,7 @@ class Replica:
         self._changing = threading.Lock()  # guards `_held`; held for moments only
         self._heard = time.monotonic()
         self._asked_for: dict[str, tuple[float, frozenset[int]]] = {}  # by router, and since when
+        self._greeting = threading.BoundedSemaphore(GREETED_AT_ONCE)
         self._peers: set[Peer] = set()
         self._socket = socket.create_server((host, 0), backlog=_BACKLOG)
         port: int = self._socket.getsockname()[1]
@@ -125,6 +83,7 @@ class Replica:
 
     def _accept(self) -> None:
         while True:
+            self._greeting.acquire()
             try:
                 accepted, _ = self._socket.accept()
             except OSError:
@@ -132,40 +91,52 @@ class Replica:
             threading.Thread(target=self._serve, args=[accepted], daemon=True).start()
 
     def _serve(self, accepted: socket.socket) -> None:
-        # Whoever does not know the key, or goes away, ends this thread and nothing else.
-        with suppress(Exception):
-            peer = Peer(accepted, self.address.key)
+        """Answer one router until it goes away; who is no router costs a line and no more."""
+        try:
+            try:
+                peer = Peer(accepted, self.address.key)
+            finally:
+                self._greeting.release()
             self._peers.add(peer)
             try:
                 while True:
-                    number, content = peer.receive()
-                    self._heard = began = time.monotonic()
-                    try:
-                        answer, right = self._answered(content), True
-                    except Exception as error:
-                        answer, right = _sendable(error), False
-                    spent = time.monotonic() - began
-                    peer.answer(number, answer, right=right, seconds=spent)
+                    self._answer(peer, peer.receive())
             finally:
                 self._peers.discard(peer)
                 peer.close()
+        except WireError as error:
+            _LOG.warning("%s", error)
+        except (OSError, EOFError):
+            pass  # it went away
 
-    def _answered(self, content: Load | Keep | Ask) -> Any:
-        match content:
+    def _answer(self, peer: Peer, question: Any) -> None:
+        self._heard = began = time.monotonic()
+        try:
+            content, right = Content.of(self._answered(question)), True
+        except Exception as error:
+            content, right = Content.of(_sendable(error)), False
+        peer.answer(content, right=right, seconds=time.monotonic() - began)
+
+    def _answered(self, question: Any) -> Any:
+        match question:
             case Ask(generation, method, arguments):
                 shard = self._held.get(generation)
-                if shard is None or method.startswith("_"):
+                if shard is None:
                     raise StorageError(f"this replica does not hold generation {generation}")
+                if method not in METHODS:
+                    raise InputError(f"a shard is not asked for {method!r}")
                 shard.snapshot.acquire()
                 try:
                     return getattr(shard, method)(*arguments)
                 finally:
                     shard.snapshot.release()
             case Load():
-                self._load(content)
+                self._load(question)
             case Keep(router, generations):
                 self._asked_for[router] = time.monotonic(), generations
                 self._let_go()
+            case _:
+                raise InputError(f"a {type(question).__name__} is no question")
         return sorted(self._held)
 
     def _load(self, load: Load) -> None:
@@ -196,8 +167,12 @@ class Replica:
                 shard.close()
 
 
-def _sendable(error: Exception) -> Exception:
-    """The error, or where it may not survive the way its line."""
-    if type(error).__module__ == RetrievalError.__module__ and len(error.args) == 1:
+def _sendable(error: Exception) -> RetrievalError:
+    """The error as it is sent: one that is not ours by what it says, and where."""
+    if isinstance(error, RetrievalError):
         return error
-    return RuntimeError(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, OSError | MemoryError):
+        return StorageError(f"{socket.gethostname()}: {said}")
+    _LOG.error("a question failed", exc_info=error)
+    return RetrievalError(f"a replica failed ({said}); its own output says where")

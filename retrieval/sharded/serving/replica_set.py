@@ -52,7 +52,7 @@ class ReplicaState:
                         free = one
                     else:
                         busy.append(one)  # an answer that another gave earlier is on its way
-                except (OSError, EOFError):
+                except OSError:
                     one.close()
             self._links += busy
             address = self.address

@@ -7,7 +7,6 @@ has answered.
 
 from __future__ import annotations
 
-import pickle
 import selectors
 import threading
 import time
@@ -18,9 +17,9 @@ from typing import Any
 from retrieval.cancellation import check_cancelled
 from retrieval.errors import IndexCorrupted, ShardUnavailable, StorageError
 from retrieval.sharded.asking import Arguments
-from retrieval.sharded.serving.replica import Ask
+from retrieval.sharded.serving.messages import Ask
 from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
-from retrieval.sharded.serving.wire import Link, encoded
+from retrieval.sharded.serving.wire import Content, Link
 
 DEADLINE_S = 30.0
 """A shard of which nobody answers for so long is away."""
@@ -139,7 +138,7 @@ class _Question:
         self._sent: dict[Link, tuple[ReplicaState, float]] = {}
         self._tried: dict[int, list[ReplicaState]] = {number: [] for number in given}
         self._why: dict[int, str] = {}
-        self._contents: dict[int, bytes] = {}  # by the arguments' identity: made once
+        self._contents: dict[int, Content] = {}  # by the arguments' identity: made once
         self._began = time.monotonic()
         self.slowest = 0.0  # seconds that a replica took for its answer
 
@@ -203,11 +202,11 @@ class _Question:
         if needed and not any(one.shard == number for one, _ in self._sent.values()):
             raise self._routed.away(number, self._why.get(number, "no replica of it is there"))
 
-    def _content(self, number: int) -> bytes:
+    def _content(self, number: int) -> Content:
         arguments = self._given[number]
         if id(arguments) not in self._contents:
             ask = Ask(self._routed._generation, self._method, arguments)
-            self._contents[id(arguments)] = encoded(ask)
+            self._contents[id(arguments)] = Content.of(ask)
         return self._contents[id(arguments)]
 
     def _receive(self, link: Link) -> None:
@@ -215,11 +214,11 @@ class _Question:
         number = replica.shard
         try:
             received = link.receive()
-        except (OSError, EOFError) as error:
+        except OSError as error:
             self._drop(link)
             link.close()
             replica.lost(link.address)
-            self._why[number] = str(error) or "its process ended"
+            self._why[number] = str(error) or type(error).__name__
             if number not in self._found:
                 self._send(number)
             return
@@ -227,7 +226,7 @@ class _Question:
             return
         self._drop(link)
         replica.put(link)
-        answer = pickle.loads(received.content)
+        answer = received.value
         if received.right:
             self._routed._delays.tell(self._method, time.monotonic() - since)
             if number not in self._found:

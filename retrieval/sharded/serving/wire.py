@@ -1,39 +1,57 @@
-"""The wire between router and replicas: authenticated connections that carry numbered messages.
+"""The wire between router and replicas: connections that carry numbered, signed messages.
 
-Who connects proves that it knows the replica's key, by HMAC as `multiprocessing.connection` does,
-before anything is unpickled. A message is its number, u64, and its content; so an answer that
-nobody waited for any more is told from the one that is waited for.
+Both ends prove that they know the replica's key before anything else is read, and sign every
+message by a key of this connection and direction (keyed BLAKE2b, RFC 7693), its number included. So
+whoever does not know the key can neither ask nor answer, change what passes, nor repeat it; nothing
+is encrypted. A message is msgpack (`encoding`): nothing that is received is run.
+
+    greeting   replica: "RTRV", `encoding.schema()` u8 [8], a nonce u8 [32]
+               router:  a nonce u8 [32], its proof u8 [32]
+               replica: its proof u8 [32]
+    message    length of the content u64, number u64, whether it is an answer or else an error u8,
+               seconds that were spent on it f64, signature u8 [32], content
+
+A question has the next number, from 1; an answer has that of its question. So an answer that nobody
+waits for any more is told from the one that is waited for.
 """
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+import hmac
+import secrets
+import select
 import socket
 import struct
+import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from typing import Any
+
+from retrieval.errors import InputError, RetrievalError
+from retrieval.sharded.serving.encoding import EncodingError, decoded, encoded, schema
 
 CONNECT_S = 2.0
 """A replica that does not answer for so long when it is connected to is away."""
 
-_NUMBER = struct.Struct("<Q")
-_HEAD = struct.Struct("<?d")  # of an answer: whether it is one, or else an error; seconds it took
+GREET_S = 10.0
+"""Whoever connects has so long to prove that it knows the key."""
+
+SEND_S = 30.0
+"""A message of which the other end takes nothing for so long is given up."""
+
+MOST_BYTES = 1 << 30
+"""The longest content of a message."""
+
+_MAGIC = b"RTRV"
+_NONCE = 32
+_SIGNATURE = 32
+_HEAD = struct.Struct("<QQ?d")
+_TIME = struct.Struct("@ll")  # of the system's calls
+_PIECE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What a replica sent.
-
-    Attributes:
-        right: whether it is an answer, or else an error.
-        seconds: that the replica took for it.
-        content: pickled.
-    """
-
-    right: bool
-    seconds: float
-    content: bytes
+class WireError(ConnectionError):
+    """What came over a connection is not what comes from a peer: it is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +62,53 @@ class Address:
     port: int
     key: bytes
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
-def encoded(content: Any) -> bytes:
-    """A message's content; one that goes to many is made once."""
-    return pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL)
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says, as bytes; one that goes to many is made once."""
+
+    data: bytes
+    digest: bytes
+
+    @classmethod
+    def of(cls, value: Any) -> Content:
+        """A value as it is sent.
+
+        Raises:
+            EncodingError: it holds something that is not sent.
+            InputError: it is too long.
+        """
+        made = encoded(value)
+        if len(made) > MOST_BYTES:
+            raise InputError(
+                f"a message of {len(made):,} bytes is longer than what a shard is sent or answers; "
+                f"ask for less at a time ({MOST_BYTES:,} is the most)"
+            )
+        return cls(made, _digest(made))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a replica sent.
+
+    Attributes:
+        right: whether it is an answer, or else an error.
+        seconds: that the replica spent on it.
+        value: the answer, or the error.
+    """
+
+    right: bool
+    seconds: float
+    value: Any
 
 
 class Link:
     """A connection to a replica, for one question at a time.
 
-    Every method raises OSError or EOFError if the replica is gone.
+    Every method raises OSError if the replica is gone, or is not what it should be.
 
     Attributes:
         address: the replica's.
@@ -66,91 +121,223 @@ class Link:
             OSError: nobody answers there, or not with the key.
         """
         self.address = address
-        connected = socket.create_connection((address.host, address.port), CONNECT_S)
-        connected.settimeout(None)
-        self._connection = _connection(connected)
-        self._number = 0
-        self._unread = 0
+        self._socket = _tuned(socket.create_connection((address.host, address.port), CONNECT_S))
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        self._number = 0  # of the last question
+        self._answered = 0  # of the last answer that came
+        self._come = bytearray()
         try:
-            if not self._connection.poll(CONNECT_S):  # it challenges whoever connects
-                raise TimeoutError(f"{address.host}:{address.port} does not answer")
-            answer_challenge(self._connection, address.key)
-            deliver_challenge(self._connection, address.key)
-        except BaseException as error:
+            self._signs, self._checks = self._greeted()
+            self._socket.settimeout(None)
+        except BaseException:
             self.close()
-            if isinstance(error, OSError):
-                raise
-            raise ConnectionError(f"{address.host}:{address.port}: {error}") from error
+            raise
+
+    def _greeted(self) -> tuple[bytes, bytes]:
+        """The keys of this connection: of what is sent, and of what is received."""
+        key, until = self.address.key, time.monotonic() + CONNECT_S
+        greeting = _read(self._socket, len(_MAGIC) + 8 + _NONCE, until)
+        if not greeting.startswith(_MAGIC):
+            raise WireError(f"{self.address}: what listens there is no replica")
+        if greeting[4:12] != schema():
+            raise WireError(
+                f"{self.address}: the replica is of another release; run one on all machines"
+            )
+        nonces = greeting[12:] + secrets.token_bytes(_NONCE)
+        self._socket.sendall(nonces[_NONCE:] + _proof(key, b"router", nonces))
+        proof = _read(self._socket, _SIGNATURE, until)
+        if not hmac.compare_digest(proof, _proof(key, b"replica", nonces)):
+            raise WireError(f"{self.address}: the replica has another key")
+        return _keys(key, nonces)
 
     def fileno(self) -> int:
-        """For selectors."""
-        return self._connection.fileno()
+        """For polling: when it can be read from, `receive`."""
+        return self._socket.fileno()
 
-    def send(self, content: bytes) -> None:
+    def send(self, content: Content) -> None:
         """Send a question; answers to earlier ones are not wanted any more."""
         self._number += 1
-        self._unread += 1
-        self._connection.send_bytes(_NUMBER.pack(self._number) + content)
+        head = _HEAD.pack(len(content.data), self._number, True, 0.0)
+        _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def receive(self) -> Received | None:
-        """What has come: an answer to the last question, or None for one to an earlier one."""
-        content = self._connection.recv_bytes()
-        self._unread -= 1
-        if _NUMBER.unpack_from(content)[0] != self._number:
-            return None
-        right, seconds = _HEAD.unpack_from(content, _NUMBER.size)
-        return Received(right, seconds, content[_NUMBER.size + _HEAD.size :])
+        """What has come: an answer to the last question; None while it is not there, whole.
 
-    def ask(self, content: Any, timeout: float) -> Any:
+        Raises:
+            OSError: nothing more will come, or what came is not the replica's.
+        """
+        piece = self._socket.recv(_PIECE)
+        if not piece:
+            raise ConnectionError("its process ended")
+        self._come += piece
+        found = None
+        while len(self._come) >= _HEAD.size + _SIGNATURE:
+            length, number, right, seconds = _HEAD.unpack_from(self._come)
+            if length > MOST_BYTES or number != self._answered + 1:
+                raise WireError(f"{self.address}: what came is no answer of a replica")
+            begin = _HEAD.size + _SIGNATURE
+            if len(self._come) < begin + length:
+                break
+            with memoryview(self._come) as come:
+                content = bytes(come[begin : begin + length])
+                _check(self._checks, come[:begin], content, self.address)
+            del self._come[: begin + length]
+            self._answered = number
+            if number == self._number:
+                value = self._decoded(content)
+                if not right and not isinstance(value, RetrievalError):
+                    raise WireError(f"{self.address}: what came is no error")
+                found = Received(right, seconds, value)
+        return found
+
+    def _decoded(self, content: bytes) -> Any:
+        try:
+            return decoded(content)
+        except EncodingError as error:
+            raise WireError(f"{self.address}: {error}") from error
+
+    def ask(self, value: Any, timeout: float) -> Any:
         """Ask, and wait; raises what the replica raises, and TimeoutError."""
-        self.send(encoded(content))
-        while self._connection.poll(timeout):
+        self.send(Content.of(value))
+        until = time.monotonic() + timeout
+        while (left := until - time.monotonic()) > 0 and self._poll.poll(1000 * left):
             received = self.receive()
             if received is not None:
-                found = pickle.loads(received.content)
                 if received.right:
-                    return found
-                raise found
+                    return received.value
+                raise received.value
         raise TimeoutError(f"no answer within {timeout:g} s")
 
     def is_free(self) -> bool:
         """Whether nothing is outstanding: old answers that have come are read for that."""
-        while self._unread and self._connection.poll(0):
+        while self._answered < self._number and self._poll.poll(0):
             self.receive()
-        return not self._unread
+        return self._answered == self._number
 
     def close(self) -> None:
         """Let go of it."""
-        self._connection.close()
+        self._socket.close()
 
 
 class Peer:
     """The replica's end of a link."""
 
     def __init__(self, accepted: socket.socket, key: bytes) -> None:
-        """Let who connected prove that it knows the key; raises OSError or another if not."""
-        self._connection = _connection(accepted)
+        """Let who connected prove that it knows the key.
+
+        Raises:
+            WireError: it does not.
+            OSError: the connection broke.
+        """
+        self._socket = _tuned(accepted)
         try:
-            deliver_challenge(self._connection, key)
-            answer_challenge(self._connection, key)
+            host, port = accepted.getpeername()[:2]
+            self._name = f"{host}:{port}"
+            nonce = secrets.token_bytes(_NONCE)
+            accepted.settimeout(GREET_S)
+            accepted.sendall(_MAGIC + schema() + nonce)
+            until = time.monotonic() + GREET_S
+            greeting = _read(accepted, _NONCE + _SIGNATURE, until)
+            nonces = nonce + greeting[:_NONCE]
+            if not hmac.compare_digest(greeting[_NONCE:], _proof(key, b"router", nonces)):
+                raise WireError(f"{self._name} was sent away: it does not know the replica's key")
+            accepted.sendall(_proof(key, b"replica", nonces))
+            accepted.settimeout(None)
         except BaseException:
             self.close()
             raise
+        self._checks, self._signs = _keys(key, nonces)
+        self._number = 0
 
-    def receive(self) -> tuple[bytes, Any]:
-        """The next question: its number, as it goes back, and its content."""
-        content = self._connection.recv_bytes()
-        return content[: _NUMBER.size], pickle.loads(content[_NUMBER.size :])
+    def receive(self) -> Any:
+        """The next question.
 
-    def answer(self, number: bytes, content: Any, *, right: bool, seconds: float) -> None:
-        """Answer it."""
-        self._connection.send_bytes(number + _HEAD.pack(right, seconds) + encoded(content))
+        Raises:
+            EOFError: there is none any more.
+            WireError: what came is no question of a router's.
+            OSError: the connection broke.
+        """
+        head = _read(self._socket, _HEAD.size + _SIGNATURE)
+        if not head:
+            raise EOFError
+        if len(head) < _HEAD.size + _SIGNATURE:
+            raise WireError(f"{self._name} went away in the middle of a message")
+        length, number, _, _ = _HEAD.unpack_from(head)
+        if length > MOST_BYTES or number != self._number + 1:
+            raise WireError(
+                f"{self._name} was sent away: it announced message {number} of {length:,} bytes, "
+                f"where {self._number + 1} of at most {MOST_BYTES:,} was expected"
+            )
+        content = _read(self._socket, length)
+        if len(content) < length:
+            raise WireError(f"{self._name} went away in the middle of a message")
+        _check(self._checks, head, content, self._name)
+        self._number = number
+        try:
+            return decoded(content)
+        except EncodingError as error:
+            raise WireError(f"{self._name} was sent away: {error}") from error
+
+    def answer(self, content: Content, *, right: bool, seconds: float) -> None:
+        """Answer the last question."""
+        head = _HEAD.pack(len(content.data), self._number, right, seconds)
+        _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def close(self) -> None:
         """Let go of it."""
-        self._connection.close()
+        self._socket.close()
 
 
-def _connection(one: socket.socket) -> Connection:
+def _tuned(one: socket.socket) -> socket.socket:
     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(one.detach())
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(int(SEND_S), 0))
+    return one
+
+
+def _send(one: socket.socket, *parts: bytes) -> None:
+    whole = b"".join(parts)
+    sent = one.send(whole)
+    if sent < len(whole):
+        with memoryview(whole) as left:
+            one.sendall(left[sent:])
+
+
+def _read(one: socket.socket, count: int, until: float | None = None) -> bytes:
+    """So many bytes, or fewer if the connection was closed; raises TimeoutError."""
+    come = bytearray()
+    while len(come) < count:
+        if until is not None:
+            one.settimeout(max(0.001, until - time.monotonic()))
+        piece = one.recv(min(count - len(come), _PIECE))
+        if not piece:
+            break
+        come += piece
+        if until is not None and time.monotonic() > until:
+            raise TimeoutError("the greeting did not come in time")
+    return bytes(come)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=32).digest()
+
+
+def _signature(key: bytes, head: bytes | memoryview, digest: bytes) -> bytes:
+    made = hashlib.blake2b(head, key=key, digest_size=_SIGNATURE)
+    made.update(digest)
+    return made.digest()
+
+
+def _check(key: bytes, signed: bytes | memoryview, content: bytes, who: object) -> None:
+    head, signature = signed[: _HEAD.size], signed[_HEAD.size :]
+    if not hmac.compare_digest(signature, _signature(key, head, _digest(content))):
+        raise WireError(f"{who}: a message was changed on its way")
+
+
+def _proof(key: bytes, who: bytes, nonces: bytes) -> bytes:
+    return hashlib.blake2b(who + nonces, key=key, digest_size=_SIGNATURE).digest()
+
+
+def _keys(key: bytes, nonces: bytes) -> tuple[bytes, bytes]:
+    """Of what goes to the replica, and of what goes to the router."""
+    return _proof(key, b"to the replica", nonces), _proof(key, b"to the router", nonces)

@@ -1,0 +1,245 @@
+"""Messages as bytes: msgpack, with arrays and a closed list of our own records.
+
+What msgpack has no type for is an array of it whose first element is an extension type that says
+what the rest is: a record's fields, a NumPy array's dtype, shape and bytes, the elements of a tuple
+or a set, an integer beyond 64 bits, an error's text. Nothing else can be made of what was received:
+no class and no function is looked up by a name that is not listed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from retrieval import errors
+from retrieval.index.reading.runs import Query
+from retrieval.index.reading.searched import Copies, Likeness
+from retrieval.indexes import Filter, LexicalTotals, filter_nodes
+from retrieval.sharded.manifest import ShardRecord
+from retrieval.sharded.serving.messages import Ask, Keep, Load
+from retrieval.store import Listed, Settings
+from retrieval.types import (
+    Context,
+    Document,
+    Hit,
+    Hybrid,
+    LateOptions,
+    Passage,
+    Place,
+    TokenMatch,
+)
+
+try:
+    import msgpack
+except ImportError as error:
+    raise errors.MissingDependency(
+        "shards are served over msgpack, which is not installed; "
+        "pip install 'modernbert-retrieval[shards]'"
+    ) from error
+
+_FILTERS: tuple[type[Any], ...] = (
+    Filter,
+    filter_nodes.And,
+    filter_nodes.Compare,
+    filter_nodes.Constant,
+    filter_nodes.Empty,
+    filter_nodes.Exists,
+    filter_nodes.In,
+    filter_nodes.IsKind,
+    filter_nodes.Key,
+    filter_nodes.Length,
+    filter_nodes.Not,
+    filter_nodes.Or,
+    filter_nodes.SameList,
+    filter_nodes.Text,
+    filter_nodes.Time,
+    filter_nodes.Truthy,
+)
+_ASKED: tuple[type[Any], ...] = (Ask, Keep, Load, Query, Hybrid, LateOptions, Settings)
+_ANSWERED: tuple[type[Any], ...] = (
+    Context,
+    Copies,
+    Document,
+    Hit,
+    LexicalTotals,
+    Likeness,
+    Listed,
+    Passage,
+    Place,
+    ShardRecord,
+    TokenMatch,
+)
+RECORDS = {one.__name__: one for one in (*_FILTERS, *_ASKED, *_ANSWERED)}
+"""Every record that can be sent, by its name."""
+
+_ERRORS: dict[str, type[errors.RetrievalError]] = {
+    name: one
+    for name, one in vars(errors).items()
+    if isinstance(one, type) and issubclass(one, errors.RetrievalError)
+}
+
+
+class _Code:
+    """Codes of msgpack's extension types."""
+
+    RECORD, ARRAY, TUPLE, SET, INTEGER, ERROR = range(1, 7)
+
+
+_DTYPES = frozenset(["<f4", "<f8", "<i8", "<i4", "<u4", "<u8", "|b1", "|u1", "|i1"])
+
+
+class EncodingError(ValueError):
+    """A value cannot be sent, or what came is no message; its text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The first element of an array that stands for something else."""
+
+    code: int
+    name: str
+
+
+def encoded(value: Any) -> bytes:
+    """A message as bytes.
+
+    Raises:
+        EncodingError: it holds something that is not sent.
+    """
+    try:
+        content: bytes = msgpack.packb(
+            value, default=_unpacked, strict_types=True, unicode_errors="surrogatepass"
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EncodingError(f"a message cannot be sent: {_line(error)}") from error
+    return content
+
+
+def decoded(content: bytes | bytearray | memoryview) -> Any:
+    """The message that these bytes are.
+
+    Raises:
+        EncodingError: they are none.
+    """
+    try:
+        return msgpack.unpackb(
+            content,
+            ext_hook=_mark,
+            list_hook=_made,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+    except EncodingError:
+        raise
+    except Exception as error:  # msgpack has five kinds, and records check what they are given
+        raise EncodingError(
+            f"what came is no message ({type(error).__name__}: {_line(error)})"
+        ) from error
+
+
+def schema() -> bytes:
+    """Eight bytes that change whenever a record has other fields: both ends must have the same."""
+    told = repr(sorted((name, _names(one)) for name, one in RECORDS.items()))
+    return hashlib.blake2b(told.encode(), digest_size=8).digest()
+
+
+def _names(record: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
+
+
+def _fields_of(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    names = _names(record)
+    if len(names) > 1:
+        return attrgetter(*names)
+    only = attrgetter(*names)
+    return lambda value: (only(value),)
+
+
+_MARKS = {
+    one: (msgpack.ExtType(_Code.RECORD, name.encode()), _fields_of(one))
+    for name, one in RECORDS.items()
+}
+_COUNTS = {name: len(fields(one)) for name, one in RECORDS.items()}
+_NAMES: dict[int, Collection[str]] = {
+    _Code.RECORD: RECORDS,
+    _Code.ERROR: _ERRORS,
+    _Code.ARRAY: ("",),
+    _Code.TUPLE: ("",),
+    _Code.SET: ("",),
+    _Code.INTEGER: ("",),
+}
+_OF_TUPLE = msgpack.ExtType(_Code.TUPLE, b"")
+_OF_SET = msgpack.ExtType(_Code.SET, b"")
+_OF_ARRAY = msgpack.ExtType(_Code.ARRAY, b"")
+_OF_INTEGER = msgpack.ExtType(_Code.INTEGER, b"")
+
+
+def _unpacked(value: Any) -> Any:
+    """What msgpack has a type for in the place of what it has none for."""
+    kind = type(value)
+    if kind is tuple:
+        return [_OF_TUPLE, *value]
+    if kind in _MARKS:
+        mark, fields_of = _MARKS[kind]
+        return [mark, *fields_of(value)]
+    if kind is np.ndarray:
+        if value.dtype.str not in _DTYPES:
+            raise EncodingError(f"an array of {value.dtype} is not sent")
+        return [_OF_ARRAY, value.dtype.str, list(value.shape), value.tobytes()]
+    if kind is int:
+        return [_OF_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)]
+    if isinstance(value, np.generic) and value.dtype.str in _DTYPES:
+        return value.item()
+    if kind is frozenset:
+        return [_OF_SET, *sorted(value)]
+    if isinstance(value, errors.RetrievalError) and type(value).__name__ in _ERRORS:
+        mark = msgpack.ExtType(_Code.ERROR, type(value).__name__.encode())
+        return [mark, str(value), getattr(value, "shard", -1)]
+    if isinstance(value, Mapping) and kind is not dict:
+        return dict(value)
+    raise EncodingError(f"a {kind.__module__}.{kind.__qualname__} is not sent")
+
+
+def _mark(code: int, data: bytes) -> _Mark:
+    name = bytes(data).decode("ascii")
+    if name not in _NAMES.get(code, ()):
+        raise EncodingError(f"it holds a type that is not known: {code}, {name[:40]!r}")
+    return _Mark(code, name)
+
+
+def _made(parts: list[Any]) -> Any:
+    """The value that an array stands for: itself, unless its first element is a mark."""
+    if not parts or type(parts[0]) is not _Mark:
+        return parts
+    mark, *rest = parts
+    match mark.code:
+        case _Code.TUPLE:
+            return tuple(rest)
+        case _Code.RECORD:
+            if len(rest) != _COUNTS[mark.name]:
+                raise EncodingError(f"a {mark.name} has {len(rest)} fields")
+            return RECORDS[mark.name](*rest)
+        case _Code.ARRAY:
+            return _array(*rest)
+        case _Code.SET:
+            return frozenset(rest)
+        case _Code.INTEGER:
+            return int.from_bytes(rest[0], "little", signed=True)
+    message, shard = rest
+    kind = _ERRORS[mark.name]
+    return kind(message, shard) if kind is errors.ShardUnavailable else kind(message)
+
+
+def _array(dtype: str, shape: list[int], content: bytes) -> np.ndarray[Any, Any]:
+    if dtype not in _DTYPES:
+        raise EncodingError(f"it holds an array of {dtype!r:.40}")
+    return np.frombuffer(content, dtype).reshape(shape).copy()  # so that it can be written to
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
