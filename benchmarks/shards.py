@@ -17,8 +17,9 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
 - parallel: over 4 shards in this process, how much sooner a search is answered that asks them in
   threads than one that asks them one by one, in turns;
 - service: processor time of one shard of the first collection for a search's questions;
-- build: processor time, time and memory of building 4 shards of the first collection: in this
-  process, in two, and by two workers of Ray, beside those of one index;
+- build: processor time, time and memory of building 4 shards of the first collection: in a process
+  that is held to one core, in two, and by two workers of Ray, beside those of one index; how much
+  faster two are, by the clock and by processor time, and what each stage took;
 - update: bytes that are sent for each of six documents that change, in a shard of 21,000 passages;
 - kills: replicas in processes are killed while a part of the first collection is searched: rankings
   held to those of one index, and seconds until a search is answered.

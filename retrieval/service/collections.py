@@ -199,10 +199,10 @@ def _passages(
     files: FileDocuments, remote: RemoteFiles, encoder: Encoder, passage_tokens: int
 ) -> int:
     """About how many passages the sources hold."""
-    here, there = list(files.files()), remote.files
+    here, there = list(files.files()), remote.parts()
     spans = encoder.token_spans
     of_paths = passages_in(here, lambda file: file.size, files.documents_of, spans, passage_tokens)
-    of_urls = passages_in(there, lambda file: file.size, remote.documents_of, spans, passage_tokens)
+    of_urls = passages_in(there, lambda part: part.size, remote.documents_of, spans, passage_tokens)
     files.problems.clear()  # which come again as they are read
     return of_paths + of_urls
 

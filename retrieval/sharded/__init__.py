@@ -17,7 +17,8 @@ serving          shards held by other processes, and asked through a router
 storage          folders, S3, GCS and Azure through obstore; place: what names one
 """
 
-from retrieval.sharded.building import BuildReport, Changes
+from retrieval.sharded.building import BuildReport
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.collection import Collection
 from retrieval.sharded.sharded_index import ShardedIndex
 from retrieval.sharded.spool import Incoming

@@ -7,11 +7,9 @@ goes on from it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,17 +17,18 @@ from functools import partial
 from retrieval.errors import IndexLocked, InputError, StorageError
 from retrieval.index.encoder import OBJECT
 from retrieval.indexes import LATE_MEMORY
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.executors import Executor, InProcess
 from retrieval.sharded.generations import commit, newest
 from retrieval.sharded.local import building_folder
 from retrieval.sharded.manifest import Manifest, ShardRecord
-from retrieval.sharded.partition import shard_of
 from retrieval.sharded.place import Place
-from retrieval.sharded.sources.remote import NO_FILES, ReadTask, RemoteFiles, read_part
-from retrieval.sharded.spool import Incoming, Spooled, merged, spool
+from retrieval.sharded.planning import planned, written
+from retrieval.sharded.sources.remote import ReadTask, read_part
+from retrieval.sharded.spool import Spooled, merged, spool
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sharded.working_folder import working_folder
-from retrieval.sharded.writing import NO_PASSAGES, ShardResult, ShardTask, write_shard
+from retrieval.sharded.writing import NO_PASSAGES, ShardTask, write_shard
 from retrieval.types import Encoder
 
 BUILDING = "building"
@@ -42,28 +41,6 @@ EMPTY = ShardRecord(None, 0, 0, 0, 0, NO_PASSAGES)
 """A shard that nothing was written to."""
 
 MOST_SHARDS = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What is to become of a collection.
-
-    Attributes:
-        documents: that are added, or replace those with their ids.
-        remote: files of a storage, which are read by whoever builds; their documents as well.
-        mirror: whether every other document leaves.
-        unreadable: asked once the documents are read: ids of files and folders whose documents stay
-            all the same.
-        delete: ids of documents that leave.
-        compact: whether all shards are written anew, without what was deleted.
-    """
-
-    documents: Iterable[Incoming] = ()
-    remote: RemoteFiles = NO_FILES
-    mirror: bool = False
-    unreadable: Callable[[], Sequence[str]] = tuple
-    delete: Sequence[str] = ()
-    compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +112,11 @@ def build(
     ):
         own = Place(work.as_uri(), {}, place.cache)
         shared = own if executor.shares_disk else place
-        parts = list(_parts(place, shared, base, changes))
+        parts = list(_parts(place, shared, base, changes, executor))
         found = _spooled(shared, base, changes, parts, executor)
-        tasks = list(_tasks(place, shared, base, changes, found, memory))
+        tasks = planned(place, shared, base, changes, found, f"{_folder(base)}{DONE}", memory)
         write = partial(write_shard, encoder=encoder) if executor.here else write_shard
-        results = dict(_written(tasks, write, executor, progress))
+        results = written(tasks, write, executor, progress)
     manifest = base
     shards = tuple(
         results[number].record if number in results else record
@@ -195,12 +172,14 @@ def _folder(base: Manifest) -> str:
     return f"{BUILDING}/{base.generation + 1}"
 
 
-def _parts(place: Place, shared: Place, base: Manifest, changes: Changes) -> Iterator[ReadTask]:
+def _parts(
+    place: Place, shared: Place, base: Manifest, changes: Changes, executor: Executor
+) -> Iterator[ReadTask]:
     """What is to be read of remote files; where only this machine sees it, without records."""
     prefix = _folder(base)
     records = f"{prefix}/read" if shared is place else None
     yield from changes.remote.tasks(
-        len(base.shards), shared, f"{prefix}/spool", records, place.cache
+        len(base.shards), shared, f"{prefix}/spool", records, place.cache, executor
     )
 
 
@@ -237,90 +216,3 @@ def clear_unfinished(storage: ObjectStorage, generation: int) -> None:
 
 def _content(shards: Sequence[ShardRecord]) -> list[str | None]:
     return [shard.files for shard in shards]
-
-
-def _tasks(
-    place: Place, shared: Place, base: Manifest, changes: Changes, found: Spooled, memory: int
-) -> Iterator[ShardTask]:
-    """What is to be done, that first which the rest waits for."""
-    count = len(base.shards)
-    deleted: dict[int, list[str]] = {}
-    for id in changes.delete:
-        deleted.setdefault(shard_of(id, count), []).append(id)
-    every = changes.mirror or changes.compact
-    changed = {
-        number
-        for number, shard in enumerate(base.shards)
-        if number in found.documents or (shard.files is not None and (every or number in deleted))
-    }
-    chooser = _chooser(base, found, changed)
-    unreadable = tuple(changes.unreadable())
-    request = _digest(base, changes, found, unreadable)
-    for number in sorted(range(count), key=lambda one: (one != chooser, one)):
-        yield ShardTask(
-            place=place,
-            number=number,
-            base=base.shards[number] if base.shards[number].files is not None else None,
-            settings=base.settings,
-            codec=base.codec,
-            chooses=number == chooser,
-            changed=number in changed,
-            spool=shared,
-            sections=tuple(found.sections.get(number, ())),
-            mirror=changes.mirror,
-            unreadable=unreadable,
-            delete=tuple(deleted.get(number, ())),
-            compact=changes.compact,
-            record=f"{_folder(base)}{DONE}{request}/{number}.json",
-            memory=memory,
-        )
-
-
-def _chooser(base: Manifest, found: Spooled, changed: Set[int]) -> int | None:
-    """The shard that may train a codec for all: the one of most documents, if there is none yet."""
-    if base.codec is not None or base.settings.token_dim is None or not changed:
-        return None
-    new = found.documents
-    return max(changed, key=lambda one: (base.shards[one].documents + new.get(one, 0), -one))
-
-
-def _digest(base: Manifest, changes: Changes, found: Spooled, unreadable: Sequence[str]) -> str:
-    """The same for the same build."""
-    told = [base.generation, found.digest, changes.mirror, changes.compact]
-    named = [list(changes.delete), list(unreadable), repr(base.settings)]
-    shards = [shard.files for shard in base.shards]
-    return hashlib.sha256(json.dumps([*told, *named, shards]).encode()).hexdigest()[:32]
-
-
-def _written(
-    tasks: Sequence[ShardTask],
-    write: Callable[[ShardTask], ShardResult],
-    executor: Executor,
-    progress: Callable[[int, int], object] | None,
-) -> Iterator[tuple[int, ShardResult]]:
-    """The results of the tasks, by shard."""
-    left = [task for task in tasks if task.changed]
-    done = 0
-
-    def tell() -> None:
-        if progress is not None:
-            progress(done, done + len(left))
-
-    tell()
-    if left and left[0].chooses:
-        ((_, first),) = executor.run(write, left[:1])
-        yield left[0].number, first
-        left, done = left[1:], 1
-        if first.codec is not None:  # by which all token vectors are stored from now on
-            left = [
-                replace(task, codec=first.codec)
-                for task in tasks[1:]
-                if task.changed or task.base is not None
-            ]
-        tell()
-    running = tuple(left)
-    for number, result in executor.run(write, running):
-        done += 1
-        left.pop()
-        yield running[number].number, result
-        tell()

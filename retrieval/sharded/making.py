@@ -5,7 +5,8 @@ from __future__ import annotations
 from retrieval.errors import InputError, StorageError
 from retrieval.index import encoder as encoders
 from retrieval.index.index import PASSAGE_TOKENS
-from retrieval.sharded.building import EMPTY, MOST_SHARDS, Changes, build
+from retrieval.sharded.building import EMPTY, MOST_SHARDS, build
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.generations import newest
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.place import Place

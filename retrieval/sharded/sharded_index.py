@@ -14,7 +14,8 @@ from retrieval.index.listing import checked_ids
 from retrieval.index.writing.drafts import checked
 from retrieval.indexes import LATE_MEMORY
 from retrieval.sharded.asking import LocalShards, Shards
-from retrieval.sharded.building import BuildReport, Changes, build
+from retrieval.sharded.building import BuildReport, build
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.clearing import ClearReport, clear
 from retrieval.sharded.collection import Collection
 from retrieval.sharded.executors import executor_for

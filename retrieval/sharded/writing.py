@@ -49,9 +49,11 @@ class ShardTask:
         number: the shard's.
         base: what it is before; None for a new one.
         settings: of a new one.
-        codec: what token vectors are stored by; None keeps them exactly.
+        codec: what token vectors are stored by; None keeps them exactly until there is one.
+        trains: whether the shard may train a codec, which all others then take.
+        trained: the record of the shard that may, looked for before and after this one is written;
+            None if none may.
         changed: whether there is anything to do but to take a new codec.
-        chooses: whether the shard trains the codec, which the others then take.
         spool: where documents to be put stand.
         sections: those of this shard.
         mirror: whether what is not among them leaves.
@@ -67,8 +69,9 @@ class ShardTask:
     base: ShardRecord | None
     settings: Settings
     codec: CodecRecord | None
+    trains: bool
+    trained: str | None
     changed: bool
-    chooses: bool
     spool: Place
     sections: tuple[SpoolSection, ...]
     mirror: bool
@@ -85,7 +88,7 @@ class ShardResult:
 
     Attributes:
         record: for the manifest.
-        codec: what it chose, if it was to choose and did.
+        codec: what its token vectors are stored by; None if they are kept exactly.
         counts: how many documents were added, updated, unchanged and deleted.
         sent: bytes that were sent.
         problems: a line for each document that was left out.
@@ -161,13 +164,15 @@ def _write(
     problems: list[str] = []
     with Index.open(folder, encoder=encoder, memory=task.memory) as index:
         with index.writing() as writer:
-            if task.chooses:
+            if task.trains:
                 writer.choose_codec()
+                _change(writer, task, counts, problems)
+                trained = writer.keep_codec()
+                codec = None if trained is None else _sent_codec(trained, storage, work)
             else:
-                _take_codec(writer, storage, task, work)
-            _change(writer, task, counts, problems)
-            chosen = writer.keep_codec() if task.chooses else None
-        codec = None if chosen is None else _sent_codec(chosen, storage, work)
+                codec = _taken(writer, storage, task, work)
+                _change(writer, task, counts, problems)
+                codec = codec or _taken(writer, storage, task, work)
         if task.compact and task.base is not None and _is_loose(folder, task.base):
             index.compact()
         damage = index.verify()
@@ -180,13 +185,22 @@ def _write(
     return ShardResult(record, codec, dict(counts), sent, tuple(problems))
 
 
-def _take_codec(writer: Writer, storage: ObjectStorage, task: ShardTask, work: Path) -> None:
+def _taken(
+    writer: Writer, storage: ObjectStorage, task: ShardTask, work: Path
+) -> CodecRecord | None:
+    """Let the shard store by the collection's codec, if there is one by now."""
+    record = task.codec
+    if record is None and task.trained is not None:
+        done = storage.read(task.trained)
+        if done is not None:
+            record = ShardResult.from_json(done, f"{storage.url}/{task.trained}").codec
     codec: LateCodec | None = None
-    if task.codec is not None:
+    if record is not None:
         place = work / "codec"
-        download(storage, task.codec.files, place)
+        download(storage, record.files, place)
         codec = open_codec(place)
     writer.give_codec(codec)
+    return record
 
 
 def _change(writer: Writer, task: ShardTask, counts: Counter[str], problems: list[str]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from retrieval.errors import IndexLocked, RetrievalError
 from retrieval.sharded import Incoming, ShardedIndex
-from retrieval.sharded.building import Changes
+from retrieval.sharded.changes import Changes
 from retrieval.types import Document
 
 from ..index.fake_encoder import FakeEncoder

@@ -16,7 +16,7 @@ from retrieval.errors import (
     StorageError,
 )
 from retrieval.sharded import Incoming, ShardedIndex, blobs, building
-from retrieval.sharded.building import Changes
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.sharded.writing import ShardResult, ShardTask, write_shard
 from retrieval.types import Document, Encoder

@@ -12,7 +12,7 @@ import pytest
 from retrieval.documents import MAX_BYTES, ReadOptions
 from retrieval.errors import StorageError
 from retrieval.sharded import ShardedIndex, building
-from retrieval.sharded.building import Changes
+from retrieval.sharded.changes import Changes
 from retrieval.sharded.ray_executor import STARTED_WITH, ray_cluster
 from retrieval.sharded.sources.remote import RemoteFiles, files_at
 from retrieval.sharded.writing import ShardResult, ShardTask

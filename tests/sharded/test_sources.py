@@ -12,9 +12,10 @@ import pytest
 from retrieval.documents import MAX_BYTES, ReadOptions
 from retrieval.errors import InputError
 from retrieval.sharded import ShardedIndex, storage
-from retrieval.sharded.building import Changes
+from retrieval.sharded.changes import Changes
+from retrieval.sharded.executors import InProcess
 from retrieval.sharded.place import Place
-from retrieval.sharded.sources import remote
+from retrieval.sharded.sources import parts, remote
 from retrieval.sharded.sources.estimate import passages_in
 from retrieval.sharded.sources.files import FileDocuments
 from retrieval.sharded.sources.remote import RemoteFiles, files_at, read_part
@@ -72,7 +73,8 @@ def test_objects_of_a_bucket_are_named_alike(
     bucket = storage.ObjectStorage("s3://tests", s3)
     for name, text in FILES.items():
         bucket.put(f"from/{name}", text.encode())
-    monkeypatch.setattr(remote, "ObjectStorage", lambda url: storage.ObjectStorage(url, s3))
+    for module in (remote, parts):
+        monkeypatch.setattr(module, "ObjectStorage", lambda url: storage.ObjectStorage(url, s3))
     base = "s3://tests/from"
     assert named(f"{base}/**/*.md", base) == ["a.md", "pages/a.md"]
     assert named(f"{base}/a.md", base) == ["a.md"]
@@ -120,21 +122,6 @@ def test_what_urls_hold_is_found(pages: str, tmp_path: Path) -> None:
         assert (again.unchanged, again.sent, again.generation) == (5, 0, report.generation)
         fewer = made.change(of_urls(f"{pages}/pages"))
         assert (fewer.deleted, len(made)) == (3, 2)
-
-
-def test_records_are_read_a_part_at_a_time(
-    pages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lines keep their numbers, whatever is read at a time."""
-    file = tmp_path / "from" / "many.jsonl"
-    file.write_text("".join(f'{{"text": "text {n}"}}\n' for n in range(200)), encoding="utf-8")
-    monkeypatch.setattr("retrieval.sharded.sources.records._CHARACTERS", 1000)
-    made, report = build(tmp_path, of_urls(f"{pages}/many.jsonl", max_bytes=10))
-    with made:
-        assert report.added == 200 and not report.problems
-        for number in (1, 100, 200):
-            found = made.get(f"{pages}/many.jsonl#L{number}")
-            assert found is not None and found.text == f"text {number - 1}"
 
 
 def test_a_file_that_is_too_large_is_said(pages: str, tmp_path: Path) -> None:
@@ -202,7 +189,7 @@ def test_a_part_that_was_read_is_not_read_again(
 ) -> None:
     files = of_urls(f"{pages}/pages", f"{pages}/records/*").remote
     place = Place(f"file://{tmp_path}/to", {}, tmp_path / "cache")
-    tasks = list(files.tasks(2, place, "spool", "read", tmp_path / "cache"))
+    tasks = list(files.tasks(2, place, "spool", "read", tmp_path / "cache", InProcess()))
     results = [read_part(task) for task in tasks]
 
     def never(*_: Any) -> Any:
@@ -210,7 +197,7 @@ def test_a_part_that_was_read_is_not_read_again(
 
     monkeypatch.setattr(remote, "spool", never)
     assert [read_part(task) for task in tasks] == results
-    changed = list(files.tasks(3, place, "spool", "read", tmp_path / "cache"))
+    changed = list(files.tasks(3, place, "spool", "read", tmp_path / "cache", InProcess()))
     with pytest.raises(AssertionError):
         read_part(changed[0])
 
@@ -219,8 +206,8 @@ def test_many_files_are_many_tasks(pages: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(remote, "PART_FILES", 2)
     files = of_urls(f"{pages}/pages", f"{pages}/records/*", f"{pages}/a.md").remote
     place = Place("file:///nowhere", {}, None)
-    tasks = list(files.tasks(2, place, "spool", "read", None))
-    assert [len(task.files) for task in tasks] == [2, 2, 1]
+    tasks = list(files.tasks(2, place, "spool", "read", None, InProcess()))
+    assert [len(task.parts) for task in tasks] == [2, 2, 1]
     assert len({task.record for task in tasks}) == 3
 
 

@@ -50,9 +50,7 @@ class _Found:
     problem: str = ""
 
 
-def parse(
-    text: str, *, path: str, text_field: str | None = None, lines_before: int = 0
-) -> tuple[list[Parsed], list[str]]:
+def parse(text: str, *, path: str, text_field: str | None = None) -> tuple[list[Parsed], list[str]]:
     """The documents of a file of records, and one problem for each record that is none.
 
     The records stand one a line, or over several lines each, or in an array. A record's `_id` (or
@@ -67,10 +65,9 @@ def parse(
         text: the file's text.
         path: the file's id, for ids of records without one.
         text_field: the field of the texts, dots reaching into objects; None is the usual ones.
-        lines_before: of the file, where the text is a later part of one that has a record a line.
     """
     start = _array_start(text)
-    found = _lines(text, lines_before + 1) if start is None else _array(text, start)
+    found = _lines(text) if start is None else _array(text, start)
     documents: list[Parsed] = []
     problems: list[str] = []
     first_line: dict[str, int] = {}
@@ -92,6 +89,25 @@ def parse(
     return documents, problems
 
 
+def parse_line(line: str, number: int, *, path: str, text_field: str | None = None) -> Parsed:
+    """The document of a record that has a line of its own, as `parse` makes it.
+
+    Args:
+        line: it.
+        number: of the line in its file, from 1.
+        path: the file's id.
+        text_field: see `parse`.
+
+    Raises:
+        RecordError: it is none.
+    """
+    found, _ = _read(line, number)
+    if found.problem and line.lstrip().startswith("{"):  # a comma may follow
+        whole = _spread(line, 0, number)
+        found = found if whole is None else whole[0]
+    return _document(found, f"{path}#L{number}", text_field)
+
+
 def _document(found: _Found, id: str, text_field: str | None) -> Parsed:
     if found.problem:
         raise RecordError(found.problem)
@@ -100,10 +116,9 @@ def _document(found: _Found, id: str, text_field: str | None) -> Parsed:
     return document(found.value, id, {"line": found.line}, text_field)
 
 
-def _lines(text: str, number: int) -> Iterator[_Found]:
-    """The values of a text that has one a line, or over several lines each, and begins on a line
-    of this number."""
-    at = 0
+def _lines(text: str) -> Iterator[_Found]:
+    """The values of a text that has one a line, or over several lines each."""
+    at, number = 0, 1
     while at < len(text):
         end = text.find("\n", at)
         stop = end = len(text) if end < 0 else end

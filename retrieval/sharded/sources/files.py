@@ -8,7 +8,7 @@ from pathlib import Path
 from retrieval.documents import LeftOut, SourceFile, discover, read, source_id
 from retrieval.documents.walk import LeftOutType
 from retrieval.errors import DocumentError, InputError
-from retrieval.sharded.sources.records import is_table, records
+from retrieval.sharded.sources.records import is_table, rows
 from retrieval.sharded.spool import Incoming
 from retrieval.sync.settings import Settings
 
@@ -72,7 +72,7 @@ class FileDocuments:
     def documents_of(self, file: SourceFile) -> Iterator[Incoming]:
         """The documents of one of the files."""
         if is_table(file.id):
-            yield from records(file.path, file.id, self._settings.read, self._tell)
+            yield from rows(file.path, file.id, self._settings.read, self._tell)
             return
         try:
             result = read(file, self._settings.read)

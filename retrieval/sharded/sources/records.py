@@ -1,22 +1,28 @@
-"""Files of any size that hold a document a row, read a part at a time: Parquet and JSON lines."""
+"""Files of any size that hold a document a row, read in any part: Parquet and JSON lines."""
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import decimal
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from retrieval.documents import ReadOptions, reader_of
-from retrieval.documents.decoding import decode
+from retrieval.documents.decoding import HEAD_BYTES, decode
 from retrieval.documents.formats import Parsed, formats
-from retrieval.documents.formats.jsonl import parse
+from retrieval.documents.formats.jsonl import parse_line
 from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.formats.records import RecordError, document, finite, storable
-from retrieval.errors import DocumentError, MissingDependency
+from retrieval.documents.roles import VERSION as ROLES_VERSION
+from retrieval.documents.roles import Role, role_of
+from retrieval.errors import MissingDependency
+from retrieval.sharded.sources.lines import BLOCK, LONGEST, lines
 from retrieval.sharded.spool import Incoming
 from retrieval.types import Document
 
@@ -26,11 +32,14 @@ if TYPE_CHECKING:
 PARQUET = ".parquet"
 LINES = (".jsonl", ".ndjson")
 
-_PARQUET_VERSION = 1
+_PARQUET_VERSION = 2
 """Raised whenever the same rows give other documents."""
 _ROWS = 512
-_CHARACTERS = 1 << 24
-"""Of JSON lines that are read at a time, as bytes."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at a time."""
+
+_LOOKED_AT = 100
+"""Lines at the beginning of a file, which say whether each is a record."""
 
 Tell = Callable[[str], object]
 """Told of each row that is no document, in a line."""
@@ -41,65 +50,94 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(PARQUET)
 
 
-def holds_records(name: str) -> bool:
-    """Whether a file of this name is read here."""
-    return name.lower().endswith((PARQUET, *LINES))
+def is_lines(name: str) -> bool:
+    """Whether a file of this name is JSON lines, not packed."""
+    return name.lower().endswith(LINES)
 
 
-def records(path: Path, id: str, options: ReadOptions, tell: Tell) -> Iterator[Incoming]:
-    """The documents of a file, one after another.
+def rows(
+    file: Path | BinaryIO,
+    id: str,
+    options: ReadOptions,
+    tell: Tell,
+    groups: Sequence[int] | None = None,
+    before: int = 0,
+) -> Iterator[Incoming]:
+    """The documents of a Parquet file, one after another.
 
-    A record's fields become a document as those of JSON lines do: see docs/documents.md. Columns
-    of bytes and of vectors are left out.
+    A row's fields become a document as those of JSON lines do: see docs/documents.md. Columns of
+    bytes and of vectors are left out.
 
     Args:
-        path: where it lies.
-        id: it by name, for ids of records without one.
+        file: where it lies, or it.
+        id: it by name, for ids of rows without one.
         options: how it is read.
         tell: told of what is no document.
+        groups: the numbers of its row groups that are read; None is all.
+        before: how many rows stand before those.
 
     Raises:
-        MissingDependency: it is Parquet, and pyarrow is not installed.
+        MissingDependency: pyarrow is not installed.
     """
+    parquet = _pyarrow()
+    import pyarrow
+
+    reader = f"parquet {_PARQUET_VERSION} roles={ROLES_VERSION} text_field={options.text_field}"
+    role = role_of(id, "jsonl", "", b"")
+    number = before
     try:
-        if is_table(path.name):
-            yield from _rows(path, id, options, tell)
-        else:
-            yield from _lines(path, id, options, tell)
-    except DocumentError as error:
-        tell(f"{id}: {error}")
+        with parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as opened:
+            names = [field.name for field in opened.schema_arrow if _is_kept(field.type)]
+            # One group after another, so that no more than a part of one is held.
+            for group in range(opened.num_row_groups) if groups is None else groups:
+                for batch in opened.iter_batches(_ROWS, row_groups=[group], columns=names):
+                    for fields in batch.to_pylist():
+                        number += 1
+                        try:
+                            made = document(
+                                storable(_plain(fields)),
+                                f"{id}#{number}",
+                                {"row": number},
+                                options.text_field,
+                            )
+                        except RecordError as broken:
+                            tell(f"{id}#{number}: {broken}")
+                        else:
+                            yield _incoming(made, id, "parquet", role, reader)
+    except (pyarrow.ArrowException, OSError) as error:
+        line = " ".join(str(error).split())
+        tell(f"{id}: not Parquet that can be read ({line:.200})")
 
 
-def _rows(path: Path, id: str, options: ReadOptions, tell: Tell) -> Iterator[Incoming]:
+def row_groups(file: BinaryIO) -> list[tuple[int, int]]:
+    """Rows and stored bytes of each row group of a Parquet file; none if it is no such file.
+
+    Raises:
+        MissingDependency: pyarrow is not installed.
+    """
+    parquet = _pyarrow()
+    import pyarrow
+
     try:
-        import pyarrow
-        from pyarrow.parquet import ParquetFile
+        told = parquet.ParquetFile(file, pre_buffer=False).metadata
+    except (pyarrow.ArrowException, OSError):
+        return []
+    found = []
+    for number in range(told.num_row_groups):
+        group = told.row_group(number)
+        stored = sum(group.column(at).total_compressed_size for at in range(group.num_columns))
+        found.append((group.num_rows, stored))
+    return found
+
+
+def _pyarrow() -> Any:
+    try:
+        from pyarrow import parquet
     except ImportError as error:
         raise MissingDependency(
             "reading Parquet needs pyarrow; install it with `pip install pyarrow`"
         ) from error
-    reader = f"parquet {_PARQUET_VERSION} text_field={options.text_field}"
-    number = 0
-    try:
-        with ParquetFile(path) as file:
-            names = [field.name for field in file.schema_arrow if _is_kept(field.type)]
-            for batch in file.iter_batches(batch_size=_ROWS, columns=names):
-                for fields in batch.to_pylist():
-                    number += 1
-                    try:
-                        made = document(
-                            storable(_plain(fields)),
-                            f"{id}#{number}",
-                            {"row": number},
-                            options.text_field,
-                        )
-                    except RecordError as broken:
-                        tell(f"{id}#{number}: {broken}")
-                    else:
-                        yield _incoming(made, id, "parquet", reader)
-    except (pyarrow.ArrowException, OSError) as error:
-        line = " ".join(str(error).split())
-        raise DocumentError(f"not Parquet that can be read ({line:.200})") from error
+    return parquet
 
 
 def _is_kept(kind: pyarrow.DataType) -> bool:
@@ -133,26 +171,72 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _lines(path: Path, id: str, options: ReadOptions, tell: Tell) -> Iterator[Incoming]:
+def has_a_record_a_line(file: BinaryIO, options: ReadOptions) -> bool:
+    r"""Whether a file of JSON lines can be read from any line on: whether most of its first lines
+    are a record each, and `\n` ends them whatever its encoding is."""
+    seen = good = 0
+    for line in islice(lines(file, 0, BLOCK), _LOOKED_AT):
+        text = line is not None and line.strip()
+        if not text:
+            continue
+        if b"\0" in text or (not seen and text.startswith(b"[")):
+            return False
+        seen += 1
+        with suppress(RecordError):
+            parse_line(_decoded(text, seen, options)[0], 1, path="", text_field=options.text_field)
+            good += 1
+    return 2 * good > seen
+
+
+def records(
+    file: BinaryIO, id: str, options: ReadOptions, tell: Tell, start: int, stop: int, before: int
+) -> Iterator[Incoming]:
+    """The documents of the lines that begin in a range of a file of JSON lines.
+
+    Args:
+        file: that has a record a line.
+        id: it by name, for ids of records without one.
+        options: how it is read.
+        tell: told of what is no document.
+        start: where the range begins.
+        stop: where it ends.
+        before: how many lines begin before that.
+    """
     reader = reader_of(formats()["jsonl"], options)
-    before = 0
-    with path.open("rb") as file:
-        while data := file.read(_CHARACTERS):
-            data += file.readline()
-            text, note = decode(data, encoding=options.encoding)
-            if note:
-                tell(f"{id}: {note}")
-            found, problems = parse(
-                text, path=id, text_field=options.text_field, lines_before=before
-            )
-            for problem in problems:
-                tell(f"{id}{problem}")
-            for one in found:
-                yield _incoming(one, id, "jsonl", reader)
-            before += data.count(b"\n")
+    file.seek(0)
+    role = role_of(id, "jsonl", "", file.read(HEAD_BYTES))
+    noted = False
+    for number, line in enumerate(lines(file, start, stop), start=before + 1):
+        if line is None:
+            tell(f"{id}:{number}: longer than {LONGEST:,} bytes; left out")
+            continue
+        text, note = _decoded(line, number, options)
+        if note and not noted:  # of each part once, as there may be one for every line
+            tell(f"{id}:{number}: {note}")
+            noted = True
+        if not text.strip():
+            continue
+        try:
+            made = parse_line(text, number, path=id, text_field=options.text_field)
+        except RecordError as broken:
+            tell(f"{id}:{number}: {broken}")
+        else:
+            yield _incoming(made, id, "jsonl", role, reader)
 
 
-def _incoming(parsed: Parsed, id: str, format: str, reader: str) -> Incoming:
-    metadata = {**parsed.metadata, "path": id, "extension": extension_of(id), "format": format}
+def _decoded(line: bytes, number: int, options: ReadOptions) -> tuple[str, str]:
+    if number == 1:
+        line = line.removeprefix(codecs.BOM_UTF8)
+    return decode(line, encoding=options.encoding)
+
+
+def _incoming(parsed: Parsed, id: str, format: str, role: Role, reader: str) -> Incoming:
+    metadata = {
+        **({"role": role} if role else {}),
+        **parsed.metadata,
+        "path": id,
+        "extension": extension_of(id),
+        "format": format,
+    }
     made = Document(parsed.id or id, parsed.text, parsed.title, metadata)
     return Incoming(made, parsed.outline, reader, id)

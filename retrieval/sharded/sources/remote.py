@@ -13,51 +13,39 @@ from retrieval.documents import ReadOptions, SourceFile, read
 from retrieval.documents.walk.contents import is_binary_by_name
 from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, regex_of
 from retrieval.errors import DocumentError, InputError
+from retrieval.sharded.executors import Executor
 from retrieval.sharded.local import building_folder
 from retrieval.sharded.place import Place
-from retrieval.sharded.sources.records import holds_records, records
+from retrieval.sharded.sources.parts import (
+    PART_BYTES,
+    FilePart,
+    RemoteFile,
+    parts_of,
+    unnumbered,
+)
+from retrieval.sharded.sources.records import is_lines, is_table, records, rows
 from retrieval.sharded.spool import Incoming, Spooled, spool
 from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.working_folder import working_folder
 
-PART_BYTES = 1 << 26
 PART_FILES = 1000
-"""What a task reads, at least one file."""
+"""What a task reads, at most, beside `PART_BYTES`; at least one part of a file."""
 
-_VERSION = 1
+MOST_PROBLEMS = 1000
+"""Lines of a task that say what was left out; of more their number is said."""
+
+_VERSION = 2
 """Raised whenever a part is read or stored otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """An object that is read.
-
-    Attributes:
-        url: of the storage.
-        name: in the storage.
-        size: bytes.
-        written: when, as the storage tells.
-    """
-
-    url: str
-    name: str
-    size: int
-    written: str
-
-    @property
-    def id(self) -> str:
-        """Its whole URL: what its document is called."""
-        return f"{self.url}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
 class ReadTask:
-    """Files that one task reads and shares out.
+    """Files, or parts of files, that one task reads and shares out.
 
     Attributes:
-        files: they, in their order.
+        parts: they, in their order.
         options: how they are read.
-        max_bytes: larger files are left out, but for those of records.
+        max_bytes: larger files are left out, but for those of records in parts.
         shards: how many there are.
         spool: the storage that documents are stored in.
         prefix: of the names of what is stored.
@@ -65,7 +53,7 @@ class ReadTask:
         cache: the folder of all caches, see `ShardCache`.
     """
 
-    files: tuple[RemoteFile, ...]
+    parts: tuple[FilePart, ...]
     options: ReadOptions
     max_bytes: int
     shards: int
@@ -84,7 +72,13 @@ class RemoteFiles:
     max_bytes: int
 
     def tasks(
-        self, shards: int, spool: Place, prefix: str, records: str | None, cache: Path | None
+        self,
+        shards: int,
+        spool: Place,
+        prefix: str,
+        records: str | None,
+        cache: Path | None,
+        executor: Executor,
     ) -> Iterator[ReadTask]:
         """The files in parts.
 
@@ -94,24 +88,29 @@ class RemoteFiles:
             prefix: of the names of what is stored.
             records: of the names of what says that a part was read; None keeps none.
             cache: the folder of all caches.
+            executor: counts lines.
         """
-        for files in _parts(self.files):
-            record = None if records is None else f"{records}/{self._digest(files, shards)}.json"
+        for parts in _together(parts_of(self.files, self.options, executor)):
+            record = None if records is None else f"{records}/{self._digest(parts, shards)}.json"
             yield ReadTask(
-                files, self.options, self.max_bytes, shards, spool, prefix, record, cache
+                parts, self.options, self.max_bytes, shards, spool, prefix, record, cache
             )
 
-    def documents_of(self, file: RemoteFile) -> Iterator[Incoming]:
-        """The documents of one of the files, brought to this machine; what goes wrong is not said.
+    def parts(self) -> list[FilePart]:
+        """The parts of all files; those of JSON lines do not tell what stands before them."""
+        return [part for file in self.files for part in unnumbered(file, self.options)]
+
+    def documents_of(self, part: FilePart) -> Iterator[Incoming]:
+        """The documents of one of the parts, brought to this machine; what goes wrong is not said.
 
         Raises:
             StorageError: the storage fails, or the disk is full.
         """
-        yield from _documents((file,), self.options, self.max_bytes, None, lambda problem: None)
+        yield from _documents((part,), self.options, self.max_bytes, None, lambda problem: None)
 
-    def _digest(self, files: Sequence[RemoteFile], shards: int) -> str:
+    def _digest(self, parts: Sequence[FilePart], shards: int) -> str:
         told = [_VERSION, shards, self.max_bytes, asdict(self.options)]
-        return hashlib.sha256(json.dumps([*told, *map(asdict, files)]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([*told, *map(asdict, parts)]).encode()).hexdigest()
 
 
 NO_FILES = RemoteFiles((), ReadOptions(), 0)
@@ -141,7 +140,7 @@ def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
             continue
         if not hidden and any(part.startswith(".") for part in below.split("/")):
             continue
-        if holds_records(one.name) or not is_binary_by_name(one.name):
+        if is_table(one.name) or not is_binary_by_name(one.name):
             found.append(RemoteFile(base, one.name, one.size, one.written.isoformat()))
     if not found:
         raise InputError(f"{url} names no file that can be read; check its spelling")
@@ -169,12 +168,23 @@ def read_part(task: ReadTask) -> Spooled:
         if done is not None:
             return Spooled.from_json(done, f"{storage.url}/{task.record}")
     problems: list[str] = []
+    unsaid = 0
+
+    def tell(problem: str) -> None:
+        nonlocal unsaid
+        if len(problems) < MOST_PROBLEMS:
+            problems.append(problem)
+        else:
+            unsaid += 1
+
     result = spool(
         storage,
         task.prefix,
         task.shards,
-        _documents(task.files, task.options, task.max_bytes, task.cache, problems.append),
+        _documents(task.parts, task.options, task.max_bytes, task.cache, tell),
     )
+    if unsaid:
+        problems.append(f"{task.parts[-1].file.id}: {unsaid:,} more such lines, or before it")
     result = Spooled(result.sections, result.documents, result.digest, tuple(problems))
     if task.record is not None and not storage.create(task.record, result.to_json()):
         return read_part(task)  # another run of it was faster
@@ -182,51 +192,70 @@ def read_part(task: ReadTask) -> Spooled:
 
 
 def _documents(
-    files: Sequence[RemoteFile],
+    parts: Sequence[FilePart],
     options: ReadOptions,
     max_bytes: int,
     cache: Path | None,
     tell: Callable[[str], object],
 ) -> Iterator[Incoming]:
     with working_folder(building_folder(cache)) as work:
-        for file in files:
-            if file.size > max_bytes and not holds_records(file.name):
-                tell(f"{file.id}: larger than {max_bytes:,} bytes; left out (--max-bytes)")
-                continue
-            copy = work / f"file{Path(file.name).suffix.lower()}"
-            if not ObjectStorage(file.url).download(file.name, copy):
-                tell(f"{file.id}: is gone since it was found")
-                continue
-            try:
-                yield from _of_file(copy, file, options, tell)
-            except DocumentError as error:
-                tell(str(error))
+        for part in parts:
+            file = part.file
+            if is_table(file.name):
+                groups = None if part.stop is None else range(part.start, part.stop)
+                with file.open() as opened:
+                    yield from rows(opened, file.id, options, tell, groups, part.before)
+            elif part.stop is not None:
+                with file.open() as opened:
+                    yield from records(
+                        opened, file.id, options, tell, part.start, part.stop, part.before
+                    )
+            else:
+                yield from _whole(file, options, max_bytes, work, tell)
 
 
-def _of_file(
-    copy: Path, file: RemoteFile, options: ReadOptions, tell: Callable[[str], object]
+def _whole(
+    file: RemoteFile,
+    options: ReadOptions,
+    max_bytes: int,
+    work: Path,
+    tell: Callable[[str], object],
 ) -> Iterator[Incoming]:
-    if holds_records(file.name):
-        yield from records(copy, file.id, options, tell)
+    """The documents of a file that is brought here and read as one of a folder is."""
+    if file.size > (max(max_bytes, PART_BYTES) if is_lines(file.name) else max_bytes):
+        why = ", and not a record a line in UTF-8, so no part of it can be read alone"
+        tell(
+            f"{file.id}: larger than {max_bytes:,} bytes{why if is_lines(file.name) else ''}; "
+            "left out (--max-bytes)"
+        )
         return
-    result = read(SourceFile(copy, file.id, file.size, 0), options)
+    copy = work / f"file{Path(file.name).suffix.lower()}"
+    if not ObjectStorage(file.url).download(file.name, copy):
+        tell(f"{file.id}: is gone since it was found")
+        return
+    try:
+        result = read(SourceFile(copy, file.id, file.size, 0), options)
+    except DocumentError as error:
+        tell(str(error))
+        return
     for problem in result.problems:
         tell(problem)
     for document, outline in zip(result.documents, result.outlines, strict=True):
         yield Incoming(document, outline, result.reader, file.id)
 
 
-def _parts(files: Sequence[RemoteFile]) -> Iterator[tuple[RemoteFile, ...]]:
-    part: list[RemoteFile] = []
+def _together(parts: Sequence[FilePart]) -> Iterator[tuple[FilePart, ...]]:
+    """The parts, as many small ones for one task as it is to read."""
+    several: list[FilePart] = []
     size = 0
-    for file in files:
-        if part and (size + file.size > PART_BYTES or len(part) == PART_FILES):
-            yield tuple(part)
-            part, size = [], 0
-        part.append(file)
-        size += file.size
-    if part:
-        yield tuple(part)
+    for part in parts:
+        if several and (size + part.size > PART_BYTES or len(several) == PART_FILES):
+            yield tuple(several)
+            several, size = [], 0
+        several.append(part)
+        size += part.size
+    if several:
+        yield tuple(several)
 
 
 def _split(url: str) -> tuple[str, str, str]:

@@ -1,0 +1,120 @@
+"""The codec that shards share, whichever of them is written first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrieval.errors import StorageError
+from retrieval.index.writing.codecs import codec_in_use
+from retrieval.sharded import Incoming, ShardedIndex
+from retrieval.sharded.building import BuildReport, build
+from retrieval.sharded.changes import Changes
+from retrieval.sharded.executors import InProcess
+from retrieval.sharded.generations import found_newest
+from retrieval.sharded.partition import shard_of
+from retrieval.sharded.place import Place
+from retrieval.types import Document, LateOptions
+
+from ..index.fake_encoder import FakeEncoder
+from .conftest import Storage
+from .made import create, object_storage, reopen
+from .samples import QUERIES, documents
+
+LATE = LateOptions(exact_passages=20)
+
+
+class InOrder(InProcess):
+    """Runs the tasks of each call in an order of its own; may fail before the second call."""
+
+    def __init__(self, order: Callable[[int], list[int]], *, calls: int = 9) -> None:
+        self.order = order
+        self.calls = calls
+        self.ran: list[int] = []
+
+    def run(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        if not self.calls:
+            raise StorageError("the build ends here (injected)")
+        self.calls -= bool(tasks)
+        self.ran.append(len(tasks))
+        for number in self.order(len(tasks)):
+            yield number, function(tasks[number])
+
+
+def written(
+    storage: Storage, tmp_path: Path, executor: InProcess, several: Sequence[Document]
+) -> BuildReport:
+    place = Place(storage.url, storage.options, tmp_path / "cache")
+    base = found_newest(place.storage())
+    changes = Changes(map(Incoming, several))
+    return build(place, base, changes, encoder=FakeEncoder(), executor=executor)[1]
+
+
+def codecs(index: ShardedIndex) -> set[str | None]:
+    """The keys of what the shards store token vectors by."""
+    with index._using() as generation:
+        found = [codec_in_use(s.snapshot.late.segments) for s in generation.shards.values()]
+    return {None if codec is None else codec.key for codec in found}
+
+
+@pytest.mark.parametrize(
+    ("order", "taking"),
+    [
+        (range, 0),
+        (lambda n: list(reversed(range(n))), 3),
+        (lambda n: sorted(range(n), key=lambda at: (at != 2, at)), 1),
+    ],
+)
+def test_whoever_ends_before_the_codec_is_trained_takes_it_then(
+    storage: Storage, tmp_path: Path, order: Any, taking: int
+) -> None:
+    with create(storage, tmp_path, shards=4, late=LATE):
+        pass
+    executor = InOrder(order)
+    report = written(storage, tmp_path, executor, documents())
+    assert (report.added, report.shards) == (90, 4)
+    assert [ran for ran in executor.ran if ran] == [4] + [taking] * bool(taking)
+    with reopen(storage, tmp_path, "elsewhere") as index:
+        manifest = found_newest(object_storage(storage))
+        assert manifest.codec is not None and codecs(index) == {manifest.codec.key}
+        assert len(index) == 90
+        assert all(index.search(query, retriever="late") for query in QUERIES)
+    assert list(object_storage(storage).objects("building")) == []
+
+
+def test_a_build_that_ends_before_the_codec_is_taken_goes_on(
+    storage: Storage, tmp_path: Path
+) -> None:
+    with create(storage, tmp_path, shards=4, late=LATE):
+        pass
+    backwards = InOrder(lambda n: list(reversed(range(n))), calls=1)
+    with pytest.raises(StorageError, match="ends here"):
+        written(storage, tmp_path, backwards, documents())
+    with reopen(storage, tmp_path) as before:
+        assert (before.generation, len(before)) == (1, 0)
+    encoder = FakeEncoder()
+    with ShardedIndex.open(
+        storage.url, encoder=encoder, cache=tmp_path / "cache", options=storage.options
+    ) as index:
+        assert index.add(documents()).added == 90
+        assert not encoder.encoded
+        assert len(codecs(index)) == 1 and None not in codecs(index)
+
+
+def test_shards_that_did_not_change_take_a_new_codec(storage: Storage, tmp_path: Path) -> None:
+    """Of a collection that was kept exactly one shard outgrows that."""
+    with create(storage, tmp_path, shards=3, late=LateOptions(exact_passages=60)) as index:
+        index.add(documents(30))
+        assert codecs(index) == {None}
+        more = [Document(f"new{n}", f"w{n % 9} w{n}") for n in range(240)]
+        more = [one for one in more if shard_of(one.id, 3) == 1]
+        assert index.add(more).shards == 3
+        assert len(codecs(index)) == 1 and None not in codecs(index)
+        with closing(reopen(storage, tmp_path, "elsewhere")) as other:
+            assert codecs(other) == codecs(index)
