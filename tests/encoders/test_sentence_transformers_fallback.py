@@ -85,6 +85,13 @@ def test_dense(dense):
     assert queries.tokens is None and queries.dense.dtype == np.float32
 
 
+def test_loading_draws_nothing(dense, capfd):
+    load(dense)
+    assert capfd.readouterr() == ("", "")
+    SentenceTransformer(str(dense), device="cpu")
+    assert "%|" in capfd.readouterr().err  # which others' own loading still does
+
+
 def test_late(late):
     encoder, model = load(late), MultiVectorEncoder(str(late), device="cpu")
     assert (encoder.dense_dim, encoder.token_dim, encoder.max_tokens) == (None, 48, 20)

@@ -26,7 +26,7 @@ def _collection(folder: Path) -> Path:
 
 
 def test_a_beir_folder_is_read(tmp_path: Path) -> None:
-    dataset = load_beir(_collection(tmp_path / "tiny"))
+    dataset = load_beir(str(_collection(tmp_path / "tiny")))
     assert dataset.name == "tiny"
     assert [(d.id, d.title, d.text) for d in dataset.documents] == [
         ("d1", "T", "one"),

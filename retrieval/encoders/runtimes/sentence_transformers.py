@@ -7,7 +7,8 @@ read from safetensors only here too, and a checkpoint's own code is not run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,18 +164,33 @@ def loaded(kind: Callable[..., Any], folder: Folder, device: str, **options: Any
         CheckpointError: the library cannot load it.
     """
     try:
-        return kind(
-            str(folder.path),
-            device=device,
-            trust_remote_code=False,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True, **options},
-        )
+        with _no_progress_bars():
+            return kind(
+                str(folder.path),
+                device=device,
+                trust_remote_code=False,
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True, **options},
+            )
     except Exception as error:  # whatever a library of that size raises
         said = (str(error).strip() or repr(error)).splitlines()[0]
         raise CheckpointError(
             f"{folder.name}: sentence-transformers cannot load it ({said})"
         ) from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """transformers draws a bar of the weights that it loads, into pipes and logs of servers too."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def package(name: str, reason: str) -> Any:

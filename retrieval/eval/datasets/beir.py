@@ -73,7 +73,9 @@ def judgements(folder: Path, split: str = TRAIN) -> Iterator[Judgement]:
     return _judgements(folder / "qrels" / f"{split}.tsv", _FOLDER)
 
 
-def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = None) -> Dataset:
+def load_beir(
+    folder: str | Path, *, split: str = "test", max_queries: int | None = None
+) -> Dataset:
     """Read a folder in BEIR's format into memory.
 
     Args:
@@ -82,6 +84,7 @@ def load_beir(folder: Path, *, split: str = "test", max_queries: int | None = No
     Raises:
         InputError: a file is missing or a line cannot be read; both are named.
     """
+    folder = Path(folder)
     every = tuple(documents(folder))
     qrels: dict[str, dict[str, int]] = {}
     for found in judgements(folder, split):
