@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from retrieval.errors import InputError
 
 DEFAULT_MEMORY = 2048
 """Megabytes that compressing token vectors may take."""
@@ -68,6 +71,23 @@ Memory = Annotated[
         "--memory", metavar="MB", min=64, help="Memory that compressing token vectors may take."
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="How many processes write shards of a collection at a URL; 1 if not given.",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Write a collection at a URL on this Ray cluster, host:port; local starts one here.",
+    ),
+]
 EncoderSource = Annotated[
     str | None,
     typer.Option(
@@ -76,3 +96,10 @@ EncoderSource = Annotated[
         help="Folder or Hub id of the encoder; the one the index was built with if not given.",
     ),
 ]
+
+
+def check_for_shards(given: Mapping[str, object]) -> None:
+    """InputError if one of these options was given, though the index is a folder."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} is for a collection in shards; name its URL with --index")

@@ -16,6 +16,7 @@ from retrieval.indexes import LATE_MEMORY
 from retrieval.service.opening import PASSAGE_TOKENS
 from retrieval.sharded import BuildReport, Changes, ShardedStatus
 from retrieval.sharded.building import MOST_SHARDS, build
+from retrieval.sharded.clearing import GRACE_SECONDS, ClearReport, clear
 from retrieval.sharded.executors import executor_for
 from retrieval.sharded.generations import found_newest, newest
 from retrieval.sharded.making import make_collection
@@ -29,7 +30,7 @@ from retrieval.sharded.storage import ObjectStorage, is_url
 from retrieval.sync.settings import Given, settings_of
 from retrieval.types import Encoder, LateOptions
 
-__all__ = ["MadeWith", "Update", "status", "update"]
+__all__ = ["MadeWith", "Update", "compact", "status", "update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,35 @@ def update(
             progress=progress,
         )
     return Update(report, files.left_out, [*files.problems, *report.problems])
+
+
+def compact(
+    url: str,
+    *,
+    workers: int = 1,
+    ray: str | None = None,
+    memory: int = LATE_MEMORY,
+    progress: Callable[[int, int], object] | None = None,
+) -> ClearReport:
+    """Write all shards anew without what was deleted, and delete from the storage what no
+    generation has needed for a week.
+
+    No shard is brought here but by tasks that this machine runs itself.
+
+    Args:
+        url: of the collection.
+        workers: see `update`, as for `ray`, `memory` and `progress`.
+
+    Raises:
+        IndexNotFound: there is none.
+        IndexLocked: another build was faster.
+    """
+    place = Place(url.rstrip("/"), {}, None)
+    with executor_for(workers, ray) as executor:
+        base = found_newest(place.storage())
+        changes = Changes(compact=True)
+        build(place, base, changes, executor=executor, memory=memory, progress=progress)
+    return clear(place.storage(), GRACE_SECONDS)
 
 
 def _found_or_made(

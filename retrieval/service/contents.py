@@ -93,12 +93,26 @@ def delete(
 
 
 def delete_of_collection(
-    collection: ShardedIndex, names: Sequence[str] = (), *, where: str | None = None
+    collection: ShardedIndex,
+    names: Sequence[str] = (),
+    *,
+    where: str | None = None,
+    workers: int = 1,
+    ray: str | None = None,
 ) -> tuple[int, list[str]]:
-    """As `delete`, of what `choose_of_collection` chooses."""
+    """As `delete`, of what `choose_of_collection` chooses.
+
+    Args:
+        collection: it.
+        names: see `delete`.
+        where: see `delete`.
+        workers: how many processes write shards.
+        ray: the address of a Ray cluster that writes them, or `local`; None for none.
+    """
     where = _checked(names, where)
     choice = choose_of_collection(collection, names, where=where)
-    return collection.delete([one.id for one in choice.documents]).deleted, choice.unknown
+    ids = [one.id for one in choice.documents]
+    return collection.delete(ids, workers=workers, ray=ray).deleted, choice.unknown
 
 
 def _checked(names: Sequence[str], where: str | None) -> str | None:

@@ -13,6 +13,9 @@ from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.writing import ShardResult
 
+GRACE_SECONDS = 7 * 86_400.0
+"""For so long what no generation needs any more stays, for readers and unfinished builds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClearReport:

@@ -16,7 +16,7 @@ from retrieval.indexes import LATE_MEMORY
 from retrieval.sharded.asking import LocalShards, Shards
 from retrieval.sharded.building import BuildReport, build
 from retrieval.sharded.changes import Changes
-from retrieval.sharded.clearing import ClearReport, clear
+from retrieval.sharded.clearing import GRACE_SECONDS, ClearReport, clear
 from retrieval.sharded.collection import Collection
 from retrieval.sharded.executors import executor_for
 from retrieval.sharded.generations import found_newest
@@ -28,9 +28,6 @@ from retrieval.sharded.place import Place
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus, status_of
 from retrieval.types import Document, Encoder, LateOptions
-
-GRACE_SECONDS = 7 * 86_400.0
-"""For so long what no generation needs any more stays, for readers and unfinished builds."""
 
 
 class _Generation:
@@ -217,18 +214,28 @@ class ShardedIndex(Collection):
         changes = Changes(map(Incoming, _documents(documents)))
         return self.change(changes, workers=workers, ray=ray)
 
-    def delete(self, ids: Iterable[str]) -> BuildReport:
-        """Delete the documents with these ids; those that are not there do not matter."""
-        return self.change(Changes(delete=tuple(dict.fromkeys(checked_ids(ids)))))
+    def delete(
+        self, ids: Iterable[str], *, workers: int = 1, ray: str | None = None
+    ) -> BuildReport:
+        """Delete the documents with these ids; those that are not there do not matter.
 
-    def compact(self, *, workers: int = 1, grace: float = GRACE_SECONDS) -> ClearReport:
+        Args:
+            ids: of documents.
+            workers: see `add`, as for `ray`.
+        """
+        changes = Changes(delete=tuple(dict.fromkeys(checked_ids(ids))))
+        return self.change(changes, workers=workers, ray=ray)
+
+    def compact(
+        self, *, workers: int = 1, ray: str | None = None, grace: float = GRACE_SECONDS
+    ) -> ClearReport:
         """Write all shards anew without what was deleted, and delete what is not needed any more.
 
         Args:
-            workers: how many processes write shards.
+            workers: see `add`, as for `ray`.
             grace: seconds for which what no generation needs stays in the storage.
         """
-        self.change(Changes(compact=True), workers=workers)
+        self.change(Changes(compact=True), workers=workers, ray=ray)
         return clear(self._place.storage(), grace)
 
     def change(

@@ -166,3 +166,18 @@ def test_shards_are_for_a_url(retrieval_command: Retrieval) -> None:
         outcome = retrieval_command("index", "docs", option, "2")
         assert outcome.code != 0
         assert f"{option} is for a collection in shards; name its URL" in outcome.err
+
+
+@pytest.mark.parametrize("command", [["compact"], ["delete", "docs"]])
+def test_who_writes_is_chosen_for_every_command_that_writes(
+    retrieval_command: Retrieval, url: str, folder: Path, command: list[str]
+) -> None:
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    refused = retrieval_command(*command, "--index", url, "--ray", "nonsense")
+    assert "is no address of a Ray cluster" in refused.err
+    retrieval_command("index", "docs", "--index", "one")
+    for option in (["--ray", "local"], ["--workers", "2"]):
+        refused = retrieval_command(*command, "--index", "one", *option)
+        assert refused.code != 0
+        assert refused.err.startswith(f"error: {option[0]} is for a collection in shards")
+    assert len(json.loads(retrieval_command("list", "--index", url, "--json").out)) == 2

@@ -118,3 +118,16 @@ def test_a_process_that_is_connected_stays_so(address: str) -> None:
     with ray_cluster(address):
         pass
     assert ray.is_initialized()
+
+
+def test_it_is_compacted_there(address: str, folder: Storage, tmp_path: Path) -> None:
+    kept = documents(40)[1::2]
+    with create(folder.url, tmp_path) as made, create(f"{folder.url}-kept", tmp_path) as other:
+        made.add(documents(40))
+        made.delete([one.id for one in documents(40)[::2]], ray=address)
+        assert made.status().deleted_passages > 0
+        made.compact(ray=address)
+        assert (len(made), made.status().deleted_passages) == (20, 0)
+        other.add(kept)
+        for query in QUERIES:
+            assert shown(made.search(query)) == shown(other.search(query))

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-from retrieval.cli.options import DEFAULT_MEMORY, AsJson, IndexPlace, Memory
+from retrieval.cli.options import (
+    DEFAULT_MEMORY,
+    AsJson,
+    IndexPlace,
+    Memory,
+    RayAddress,
+    Workers,
+    check_for_shards,
+)
 from retrieval.cli.program import app
 
 
 @app.command(short_help="Merge segments, free space.")
 def compact(
-    folder: IndexPlace = None, memory: Memory = DEFAULT_MEMORY, as_json: AsJson = False
+    folder: IndexPlace = None,
+    workers: Workers = 1,
+    ray: RayAddress = None,
+    memory: Memory = DEFAULT_MEMORY,
+    as_json: AsJson = False,
 ) -> None:
     """Merge an index's segments and give the space of deleted passages back.
 
-    Of a collection in shards, delete from its storage what no generation needs, after a week.
+    Of a collection in shards, do so shard by shard, and delete from its storage what no generation
+    needs, after a week.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
@@ -23,8 +38,10 @@ def compact(
     from retrieval.service.location import folder_of, index_to_read, is_url
 
     if folder is not None and is_url(folder):
-        _compact_collection(folder, as_json=as_json)
+        run_by = {"workers": workers, "ray": ray, "memory": memory << 20}
+        _compact_collection(folder, run_by, as_json=as_json)
         return
+    check_for_shards({"--ray": ray, "--workers": None if workers == 1 else workers})
     with (
         Index.open(index_to_read(folder_of(folder)), memory=memory << 20) as opened,
         progress_bar("merging segments") as bar,
@@ -36,13 +53,19 @@ def compact(
         sys.stdout.write(compacted(report))
 
 
-def _compact_collection(url: str, *, as_json: bool) -> None:
+def _compact_collection(url: str, run_by: Mapping[str, Any], *, as_json: bool) -> None:
     from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import cleared
-    from retrieval.sharded import ShardedIndex
+    from retrieval.service.collections import compact as compact_collection
+    from retrieval.types import ProgressUpdate
 
-    with ShardedIndex.open(url) as opened:
-        report = opened.compact()
+    with progress_bar("merging segments") as bar:
+        report = compact_collection(
+            url,
+            progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
+            **run_by,
+        )
     if as_json:
         print_json(report)
     else:

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexPlace, Where
+from retrieval.cli.options import (
+    AsJson,
+    IndexPlace,
+    RayAddress,
+    Where,
+    Workers,
+    check_for_shards,
+)
 from retrieval.cli.program import app
 
 
@@ -19,6 +26,8 @@ def delete(
     ] = None,
     where: Where = None,
     folder: IndexPlace = None,
+    workers: Workers = 1,
+    ray: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete documents from an index; the files they came from stay."""
@@ -32,8 +41,11 @@ def delete(
         from retrieval.sharded import ShardedIndex
 
         with ShardedIndex.open(folder) as collection:
-            deleted, unknown = contents.delete_of_collection(collection, names or (), where=where)
+            deleted, unknown = contents.delete_of_collection(
+                collection, names or (), where=where, workers=workers, ray=ray
+            )
     else:
+        check_for_shards({"--ray": ray, "--workers": None if workers == 1 else workers})
         with Index.open(index_to_read(folder_of(folder))) as opened:
             deleted, unknown = contents.delete(opened, names or (), where=where)
     if as_json:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.cli.options import DEFAULT_MEMORY, AsJson, Memory
+from retrieval.cli.options import (
+    DEFAULT_MEMORY,
+    AsJson,
+    Memory,
+    RayAddress,
+    Workers,
+    check_for_shards,
+)
 from retrieval.cli.program import app
 
 if TYPE_CHECKING:
@@ -198,21 +205,8 @@ def index(
             "a shard is to have.",
         ),
     ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers", metavar="N", min=1, help="How many processes write shards; 1 if not given."
-        ),
-    ] = 1,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            "--ray",
-            metavar="ADDRESS",
-            help="Build a collection at a URL on this Ray cluster, host:port; local starts one "
-            "here.",
-        ),
-    ] = None,
+    workers: Workers = 1,
+    ray: RayAddress = None,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
@@ -270,9 +264,7 @@ def index(
         return
     of_shards = {"--shards": shards, "--shard-passages": shard_passages, "--ray": ray}
     of_shards["--workers"] = None if workers == 1 else workers
-    for name, number in of_shards.items():
-        if number is not None:
-            raise InputError(f"{name} is for a collection in shards; name its URL with --index")
+    check_for_shards(of_shards)
     for source in sources or ():
         if location.is_url(source):
             raise InputError(
