@@ -2,9 +2,10 @@
 
     python tests/documents/corpus/make_files.py [PROGRAM ...]
 
-Needs pandoc, LibreOffice with its MediaWiki publisher, Emacs, Asciidoctor, FFmpeg, gettext,
-bibutils, SQLite, jq, git and Chromium, and from PyPI docutils, mistune, jupytext, Babel, feedgen,
-odfpy, pandas, rispy, webvtt-py and selenium. The files are carried; this says how they were made.
+Needs pandoc, LibreOffice with its MediaWiki publisher, Emacs, Asciidoctor, po4a, FFmpeg, gettext,
+bibutils, SQLite, jq, git, Chromium, and WebKitGTK with Xvfb, and from PyPI docutils, rst2textile,
+mistune, jupytext, Babel, feedgen, odfpy, pandas, pyxlsbwriter, rispy, webvtt-py, selenium and
+PyGObject. The files are carried; this says how they were made.
 """
 
 # ruff: noqa: E501 (commands, as one would type them)
@@ -88,12 +89,24 @@ def by_asciidoctor() -> None:
         )
 
 
+def by_po4a() -> None:
+    """pandoc's AsciiDoc as po4a writes a translation, here one of no message."""
+    with tempfile.TemporaryDirectory() as folder:
+        messages = Path(folder) / "none.po"
+        messages.write_text('msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n')
+        run("po4a-translate", "-f", "asciidoc", "-M", "UTF-8", "-k", "0", "-p", messages,
+            "-m", FILES / "guide-pandoc.adoc", "-l", FILES / "guide-po4a.adoc")  # fmt: skip
+
+
 def by_docutils() -> None:
     """What docutils makes of pandoc's reStructuredText."""
     for writer, suffix in (("html5", "html"), ("latex", "tex"), ("manpage", "man")):
         target = FILES / f"guide-docutils.{suffix}"
         options = ["--stylesheet="] if suffix == "html" else []
         run("docutils", f"--writer={writer}", *options, FILES / "guide-pandoc.rst", target)
+    # Its writer of Textile is rst2textile.
+    target = FILES / "guide-docutils.textile"
+    run("rst2textile.py", "--syntax-highlight=none", FILES / "guide-pandoc.rst", target)
 
 
 def by_mistune() -> None:
@@ -338,6 +351,36 @@ def by_git() -> None:
     made = mailbox.mbox(box)
     made.add(message)
     made.close()
+
+
+def by_pyxlsbwriter() -> None:
+    """The table as a sheet of Excel's binary format."""
+    from pyxlsbwriter import XlsbWriter
+
+    head, *body = rows()
+    typed = [[int(cell) if cell.lstrip("-").isdigit() else cell for cell in row] for row in body]
+    with XlsbWriter(str(FILES / "stores-pyxlsbwriter.xlsb")) as made:
+        made.add_sheet("Stores")
+        made.write_sheet([head, *typed])
+
+
+def by_webkitgtk() -> None:
+    """A page as it is saved from a site."""
+    script = (
+        "import sys, gi\n"
+        "gi.require_version('Gtk', '3.0'); gi.require_version('WebKit2', '4.1')\n"
+        "from gi.repository import Gio, Gtk, WebKit2\n"
+        "view, mhtml = WebKit2.WebView(), WebKit2.SaveMode.MHTML\n"
+        "def saved(view, result): view.save_to_file_finish(result); Gtk.main_quit()\n"
+        "def loaded(view, event):\n"
+        "    if event == WebKit2.LoadEvent.FINISHED:\n"
+        "        view.save_to_file(Gio.File.new_for_path(sys.argv[2]), mhtml, None, saved)\n"
+        "view.connect('load-changed', loaded)\n"
+        "view.load_html(open(sys.argv[1]).read(), 'http://harbour.example.org/guide.html')\n"
+        "Gtk.main()\n"
+    )
+    page, target = FILES / "guide-pandoc.html", FILES / "guide-webkitgtk.mhtml"
+    run("xvfb-run", "-a", sys.executable, "-c", script, page, target)
 
 
 def by_chromium() -> None:

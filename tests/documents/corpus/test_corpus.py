@@ -34,7 +34,6 @@ LESS_PRECISION = {"guide-emacs.html": 0.83, "news-feedgen.atom": 0.44, "news-fee
 LESS_ORDER = {"json", "bibtex", "ris", "jsonl"}
 """What stands between the values are the names of fields."""
 ONE_PROGRAM = {
-    *("asciidoc", "mhtml", "textile", "xlsb"),  # no other program that writes it was at hand
     *("archive", "code", "html-gz", "outlook"),  # tests of their own make them
 }
 
@@ -107,6 +106,7 @@ def test_a_line_of_the_text_is_that_line_of_the_file(name: str) -> None:
         ("stores-odfpy.ods", "Quay", "Stores, row 4"),
         ("dates-excel.xlsb", "2021-01-02", "Sheet1, row 2"),
         ("numbers-excel.xlsb", "1234.56", "Sheet1, row 4"),
+        ("stores-pyxlsbwriter.xlsb", "Quay", "Stores, row 4"),
         ("stores-sqlite.csv", "Quay", "row 3"),
         ("stores-pandas.tsv", "Quay", "row 3"),
         ("talk-ffmpeg.srt", "red", "00:01:05"),
