@@ -41,7 +41,7 @@ from retrieval.types import COMPRESSING
 
 EVERY_S = 10.0
 MINUTE_S = 60.0
-_TOKENS, _TEXTS = 200_000, 20_000
+_TOKENS, _TEXTS = 50_000, 5_000  # of the heap: 27 MB
 _MEMORY = re.compile(r"^(VmRSS|VmHWM|RssAnon):\s*(\d+) kB", re.MULTILINE)
 
 

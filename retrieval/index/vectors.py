@@ -153,24 +153,27 @@ class VectorBuffer:
         dense = [_dense_of(e) for e in self._embeddings if e.dense is not None]
         tokens = [e.tokens for e in self._embeddings if e.tokens is not None]
         lengths = [np.diff(e.offsets) for e in self._embeddings if e.offsets is not None]
+        self.clear()  # what follows lets go of each array as soon as it is copied
         if dense:
-            vectors, counts = (np.concatenate(part) for part in zip(*dense, strict=True))
-            write_dense(folder / DENSE, ids, vectors, offsets_of(counts))
-        if tokens:
-            offsets = offsets_of(np.concatenate(lengths))
-            if compression is None:
-                write_late(folder / LATE, ids, np.concatenate(tokens), offsets)
-            else:
-                write_compressed(
-                    folder / LATE,
-                    ids,
-                    np.concatenate(tokens),
-                    offsets,
-                    compression.stored.codec,
-                    shared=compression.stored.folder,
-                    coarse_quantiser=compression.coarse_quantiser,
-                )
-        self.clear()
+            vectors, counts = map(list, zip(*dense, strict=True))
+            dense.clear()
+            write_dense(folder / DENSE, ids, _joined(vectors), offsets_of(np.concatenate(counts)))
+        if not tokens:
+            return
+        offsets = offsets_of(np.concatenate(lengths))
+        joined = _joined(tokens)
+        if compression is None:
+            write_late(folder / LATE, ids, joined, offsets)
+        else:
+            write_compressed(
+                folder / LATE,
+                ids,
+                joined,
+                offsets,
+                compression.stored.codec,
+                shared=compression.stored.folder,
+                coarse_quantiser=compression.coarse_quantiser,
+            )
 
     def clear(self) -> None:
         """Forget all that waits."""
@@ -209,6 +212,18 @@ def merge_vectors(
             memory=compression.memory,
             progress=compression.progress,
         )
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The parts one after the other, f32 [r, d]; takes each out of the list when it is copied."""
+    joined = np.empty((sum(map(len, parts)), parts[0].shape[1]), np.float32)
+    filled = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        joined[filled : filled + len(part)] = part
+        filled += len(part)
+    return joined
 
 
 def _dense_of(embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -14,10 +14,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from retrieval.errors import InputError
+from retrieval.malloc import bound_arenas
 from retrieval.server.app import Agents, make_app
 from retrieval.server.connections import Connection
 from retrieval.server.guard import LOOPBACK
-from retrieval.server.memory import bound_arenas
 from retrieval.service.kept_open import KeptOpen
 from retrieval.sharded import Collection
 

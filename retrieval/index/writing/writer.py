@@ -26,6 +26,7 @@ from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY, LateCodec
+from retrieval.malloc import trim
 from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.store.guard import disk_errors
 from retrieval.types import (
@@ -423,5 +424,6 @@ class Writer:
         self._buffer.append(ids, pooled(embeddings, self._pooling), names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
+            trim()  # what encoding left behind, before as much is needed again in one piece
             self._session.write_vectors(self._buffer)
             self._spilled = True

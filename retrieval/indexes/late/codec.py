@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ ROTATION = "late.rotation.npy"
 CODEC = "late.codec.json"
 
 _NUMBERS = ("unit", "trained_error", "trained_tokens")
+_ROWS = 1 << 14
+"""Vectors of which copies in f32 are made at a time: 6 MB each at 96 dimensions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +114,13 @@ class Codec:
         self, codes: NDArray[np.uint16], residuals: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         """The vectors that the codes stand for, f32 [T, d]."""
-        units = kernels.decode(codes, residuals, self.centroids, self.classes, self.levels)
-        vectors = times(units * np.float32(self.unit), self.rotation.T)
-        vectors += self.mean
+        vectors = np.empty((len(codes), self.dim), np.float32)
+        for rows in row_blocks(codes):
+            units = kernels.decode(
+                codes[rows], residuals[rows], self.centroids, self.classes, self.levels
+            )
+            turned = times(units * np.float32(self.unit), self.rotation.T)
+            np.add(turned, self.mean, out=vectors[rows])
         return vectors
 
     def constant(self, query: LateQuery) -> np.float32:
@@ -136,11 +142,13 @@ class Codec:
         residuals: NDArray[np.uint8],
     ) -> float:
         """The error of vectors f32 [T, d] that are stored as these codes and residuals."""
-        total = float(np.square(vectors - self.mean, dtype=np.float64).sum())
-        if total == 0:
-            return 0.0
-        lost = vectors - self.decode(codes, residuals)
-        return float(np.square(lost, dtype=np.float64).sum()) / total
+        total = lost = 0.0
+        for rows in row_blocks(vectors):
+            part = vectors[rows]
+            total += float(np.square(part - self.mean, dtype=np.float64).sum())
+            missed = part - self.decode(codes[rows], residuals[rows])
+            lost += float(np.square(missed, dtype=np.float64).sum())
+        return lost / total if total else 0.0
 
     def write(self, folder: Path) -> None:
         """Write the codec's files into a folder, made if need be, and fsync it."""
@@ -183,7 +191,11 @@ class Compressor:
 
     def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
         codec = self.codec
-        return in_units(times(vectors - codec.mean, codec.rotation), codec.unit)
+        units = np.empty(vectors.shape, np.int8)
+        for rows in row_blocks(vectors):
+            turned = times(vectors[rows] - codec.mean, codec.rotation)
+            units[rows] = in_units(turned, codec.unit)
+        return units
 
 
 def open_codec(folder: Path) -> Codec:
@@ -226,9 +238,18 @@ def open_codec(folder: Path) -> Codec:
 
 def in_units(vectors: NDArray[np.float32], unit: float) -> NDArray[np.int8]:
     """vectors / unit, rounded and cut to -127..127: i8 [T, d]."""
-    scaled = vectors * np.float32(1 / unit)
-    np.rint(scaled, out=scaled)
-    return np.clip(scaled, -127, 127, out=scaled).astype(np.int8)
+    units = np.empty(vectors.shape, np.int8)
+    for rows in row_blocks(vectors):
+        scaled = vectors[rows] * np.float32(1 / unit)
+        np.rint(scaled, out=scaled)
+        units[rows] = np.clip(scaled, -127, 127, out=scaled)
+    return units
+
+
+def row_blocks(vectors: Sized) -> Iterator[slice]:
+    """The rows of an array in blocks, so that what is made of each stays small."""
+    for start in range(0, len(vectors), _ROWS):
+        yield slice(start, start + _ROWS)
 
 
 def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:

@@ -32,7 +32,9 @@ MEMORY = 2 << 30
 
 _BLOCK = 1 << 17  # tokens at a time: enough that each group of centroids gets some hundreds
 _MEASURED = 1 << 12  # tokens of each block whose error is measured
-_COPIES = 6  # of a block or sample in f32 stand in memory at once, about
+_COPIES = 6  # of a block or sample in f32 stand in memory at once, at most
+_MAPPED = 1 << 25
+"""Bytes of mapped segments that are read before their pages are given back."""
 
 
 def open_late(folder: Path) -> LateSegment:
@@ -279,7 +281,7 @@ def _parts(segment: LateSegment, rows: NDArray[np.int64], memory: int) -> Iterat
     for part in segment.blocks(rows, size):
         yield part
         read += size * segment.dim
-        if read > memory // 8:
+        if read > min(_MAPPED, memory // 8):
             segment.release()
             read = 0
     segment.release()

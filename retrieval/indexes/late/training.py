@@ -24,6 +24,7 @@ _POLISH = 2
 _CLASSES = 16
 _PRIOR = 8
 _MEASURED = 1 << 19  # tokens of the sample that the levels are fitted to
+_MOVED = 1 << 22  # components of vectors that are put in the order of their centroids at a time
 _OUTLIERS = 1e-5  # of all components, that the range of the integers may cut off
 
 
@@ -90,7 +91,7 @@ def _moved(
     used, starts = np.unique(codes[order], return_index=True)
     counts = np.diff(np.append(starts, len(order)))
     moved = centroids.copy()
-    step = max(1, (1 << 24) // max(1, vectors.shape[1] * int(counts.max())))
+    step = max(1, _MOVED // max(1, vectors.shape[1] * int(counts.max())))
     for first in range(0, len(used), step):
         part = slice(first, first + step)
         begin = starts[first]

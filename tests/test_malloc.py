@@ -1,4 +1,4 @@
-"""The C library keeps to few arenas in a server's process."""
+"""The C library keeps to few arenas where it is told, and gives back what it keeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ARENAS = """
 import ctypes, sys, threading
-from retrieval.server.memory import bound_arenas
+from retrieval.malloc import bound_arenas
 said = bound_arenas()
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p
@@ -43,3 +43,33 @@ def test_threads_share_few_arenas(environment: dict[str, str], bound: bool) -> N
     assert done.stderr == str(bound)
     heaps = ElementTree.fromstring(done.stdout).findall("heap")
     assert len(heaps) == (2 if bound else 5)
+
+
+TRIMMED = """
+import ctypes
+from pathlib import Path
+import numpy as np
+from retrieval.malloc import trim
+def held():
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0])
+freed = np.ones(1 << 21)  # 16 MiB: once it is freed, less than that comes from the heap
+del freed
+arrays = [np.ones(1 << 17) for _ in range(100)]  # 1 MiB each
+last = np.ones(1 << 17)
+arrays.clear()
+before = held()
+trim()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+def test_what_lies_free_between_what_is_used_is_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRIMMED],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert int(done.stdout) > 90 * 1024
