@@ -31,6 +31,13 @@ class PartialAnswers(StrEnum):
     ALLOW = "allow"
 
 
+class EncodeOn(StrEnum):
+    """Where texts are encoded as a Ray cluster builds."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
 class GroupName(StrEnum):
     """What a hit is."""
 

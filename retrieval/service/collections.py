@@ -84,6 +84,7 @@ def update(
     *,
     workers: int = 1,
     ray: str | None = None,
+    on_gpus: bool = False,
     memory: int = LATE_MEMORY,
     progress: Callable[[int, int], object] | None = None,
     on_left_out: Callable[[LeftOut], object] | None = None,
@@ -100,6 +101,7 @@ def update(
         made_with: what a new collection is made with.
         workers: how many processes of this machine build.
         ray: the address of a Ray cluster that builds, or `local`; None for none.
+        on_gpus: whether actors on that cluster's GPUs encode.
         memory: bytes that compressing token vectors may take, in each process that writes.
         progress: called with how many shards are written, and how many are to be.
         on_left_out: told of everything that is not read.
@@ -118,7 +120,7 @@ def update(
     found = [one for place in sources if is_url(place) for one in files_at(place)]
     remote = RemoteFiles(tuple(found), settings.read, settings.max_bytes) if found else NO_FILES
     place = Place(url.rstrip("/"), {}, None)
-    with executor_for(workers, ray) as executor:
+    with executor_for(workers, ray, on_gpus=on_gpus) as executor:
         base, encoder = _found_or_made(place, files, remote, made_with)
         changes = Changes(files, remote, mirror=True, unreadable=files.unreadable)
         _, report = build(

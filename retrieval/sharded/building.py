@@ -115,7 +115,8 @@ def build(
         parts = list(_parts(place, shared, base, changes, executor))
         found = _spooled(shared, base, changes, parts, executor)
         tasks = planned(place, shared, base, changes, found, f"{_folder(base)}{DONE}", memory)
-        write = partial(write_shard, encoder=encoder) if executor.here else write_shard
+        given = encoder if executor.here else executor.encoder(base.settings)
+        write = write_shard if given is None else partial(write_shard, encoder=given)
         results = written(tasks, write, executor, progress)
     manifest = base
     shards = tuple(

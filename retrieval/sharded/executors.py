@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from retrieval.errors import InputError, StorageError
+from retrieval.store import Settings
+from retrieval.types import Encoder
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -39,6 +41,14 @@ class Executor(Protocol):
         """
         ...
 
+    def encoder(self, settings: Settings) -> Encoder | None:
+        """What tasks encode by; None if each loads what a collection's settings name.
+
+        Raises:
+            InputError: what was asked for cannot be had.
+        """
+        ...
+
 
 class InProcess:
     """One task after another, in this process."""
@@ -52,6 +62,10 @@ class InProcess:
         """See `Executor`."""
         for number, task in enumerate(tasks):
             yield number, function(task)
+
+    def encoder(self, settings: Settings) -> Encoder | None:
+        """See `Executor`."""
+        return None
 
 
 class Processes:
@@ -80,16 +94,24 @@ class Processes:
                 for one in waiting:
                     one.cancel()
 
+    def encoder(self, settings: Settings) -> Encoder | None:
+        """See `Executor`."""
+        return None
 
-def executor_for(workers: int, ray: str | None) -> AbstractContextManager[Executor]:
+
+def executor_for(
+    workers: int, ray: str | None, *, on_gpus: bool = False
+) -> AbstractContextManager[Executor]:
     """Who runs the tasks of a build; stopped when the block is left.
 
     Args:
         workers: how many processes of this machine; 1 is this one.
         ray: the address of a Ray cluster, or `local` for one that is started here; None for none.
+        on_gpus: whether actors on the cluster's GPUs encode for the tasks.
 
     Raises:
-        InputError: both are given, or there are no workers; the cluster cannot be reached.
+        InputError: both are given, or there are no workers; the cluster cannot be reached; GPUs
+            are asked for without a cluster.
         MissingDependency: Ray is not installed.
     """
     if workers < 1:
@@ -102,5 +124,10 @@ def executor_for(workers: int, ray: str | None) -> AbstractContextManager[Execut
                 f"workers={workers} are processes of this machine, and {ray} is a cluster, which "
                 "has workers of its own; leave one of them out"
             )
-        return ray_cluster(ray, workers if workers > 1 else None)
+        return ray_cluster(ray, workers if workers > 1 else None, on_gpus=on_gpus)
+    if on_gpus:
+        raise InputError(
+            "--encode-on gpu hands texts to actors of a Ray cluster; name one with --ray, which "
+            "is local for this machine"
+        )
     return nullcontext(InProcess() if workers == 1 else Processes(workers))

@@ -1,7 +1,7 @@
 """The tasks of a build on a Ray cluster: plain tasks, which are run again where they ended.
 
 The storage holds all that matters, so nothing of the cluster need outlive a build. Results are
-small: no documents and no vectors travel through Ray's object store.
+small: no documents travel through Ray's object store, and vectors only from encoding actors.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import isfunction
 from typing import Any, TypeVar
 
 from retrieval.errors import InputError, MissingDependency, RetrievalError, StorageError
+from retrieval.sharded.encoding_actors import ON_GPUS, ActorKind, EncodingActors
 from retrieval.sharded.executors import ENDED
+from retrieval.store import Settings
+from retrieval.types import Encoder
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,6 +34,9 @@ _LOOK_SECONDS = 1.0
 _STARTS = 3
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory of a cluster that is started here; Ray asks for 75 MiB at least."""
+
+_VECTOR_STORE = 1 << 30
+"""The same where vectors travel by it: some 30 MB are under way for each task."""
 
 STARTED_WITH = {
     # Ray lets its workers run behind all else (15): beside other work a build would stand still.
@@ -47,6 +54,29 @@ class RayCluster:
     here = False
     shares_disk = False
 
+    def __init__(self, encode_on: ActorKind | None = None) -> None:
+        """Take the cluster into use.
+
+        Args:
+            encode_on: what actors encode on for the tasks; None lets each task encode.
+        """
+        self._encode_on = encode_on
+        self._actors: EncodingActors | None = None
+
+    def encoder(self, settings: Settings) -> Encoder | None:
+        """See `Executor`."""
+        if self._encode_on is None:
+            return None
+        self.stop_encoding()
+        self._actors = EncodingActors(settings, self._encode_on)
+        return self._actors.encoder()
+
+    def stop_encoding(self) -> None:
+        """End the actors, if there are any."""
+        if self._actors is not None:
+            self._actors.stop()
+            self._actors = None
+
     def run(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[tuple[int, Result]]:
@@ -54,7 +84,7 @@ class RayCluster:
         import ray
         from ray import exceptions
 
-        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(function)
+        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_as_function(function))
         waiting = {remote.remote(task): number for number, task in enumerate(tasks)}
         try:
             while waiting:
@@ -71,6 +101,11 @@ class RayCluster:
                 ray.cancel(one)
 
 
+def _as_function(called: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    """What Ray takes: a function, and nothing else that can be called."""
+    return called if isfunction(called) else lambda task: called(task)
+
+
 def _cause(error: Any) -> BaseException:
     """What a task raised, as it would have been raised here."""
     cause = error.cause
@@ -81,7 +116,9 @@ def _cause(error: Any) -> BaseException:
 
 
 @contextmanager
-def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster]:
+def ray_cluster(
+    address: str, workers: int | None = None, *, on_gpus: bool = False
+) -> Iterator[RayCluster]:
     """A connection to a cluster, or a cluster of this machine for the time of the block.
 
     A process that is connected already stays so.
@@ -90,6 +127,7 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster
         address: `host:port` of a cluster that this machine is part of, `ray://host:port` of any
             other, or `local`.
         workers: how many processes of a cluster that is started here; None is one a core.
+        on_gpus: whether actors on its GPUs encode for the tasks.
 
     Raises:
         InputError: nothing answers at that address, or Ray cannot use it.
@@ -101,22 +139,26 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[RayCluster
         raise MissingDependency(
             "a cluster needs Ray: pip install 'modernbert-retrieval[ray]'"
         ) from error
+    cluster = RayCluster(ON_GPUS if on_gpus else None)
     if ray.is_initialized():
-        yield RayCluster()
+        try:
+            yield cluster
+        finally:
+            cluster.stop_encoding()
         return
     own: dict[str, Any] = {}
     if address == LOCAL:
         for name, value in STARTED_WITH.items():
             os.environ.setdefault(name, value)
         own = {"num_cpus": workers, "include_dashboard": False}
-        own["object_store_memory"] = _OBJECT_STORE
+        own["object_store_memory"] = _OBJECT_STORE if not on_gpus else _VECTOR_STORE
     else:
         _answers(address)
     _connect(address, own)
     try:
-        yield RayCluster()
+        yield cluster
     finally:
-        ray.shutdown()
+        ray.shutdown()  # which ends the actors
 
 
 def _connect(address: str, own: Mapping[str, Any]) -> None:

@@ -70,6 +70,7 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
         (["index", "docs", "--shards", "2", "--shard-passages", "9"], "give one of them"),
         (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is no address of a Ray cluster"),
         (["index", "docs", "--shards", "2", "--ray", "127.0.0.1:9"], "no Ray cluster answers at"),
+        (["index", "docs", "--shards", "2", "--encode-on", "gpu"], "name one with --ray"),
         (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is no folder"),
         (["search", "x"], "there is no collection at"),
         (["status"], "there is no collection at"),

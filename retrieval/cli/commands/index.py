@@ -12,6 +12,7 @@ import typer
 from retrieval.cli.options import (
     DEFAULT_MEMORY,
     AsJson,
+    EncodeOn,
     Memory,
     RayAddress,
     Workers,
@@ -207,6 +208,15 @@ def index(
     ] = None,
     workers: Workers = 1,
     ray: RayAddress = None,
+    encode_on: Annotated[
+        EncodeOn | None,
+        typer.Option(
+            "--encode-on",
+            help="With --ray: where texts are encoded, in the tasks that write shards, or by "
+            "actors on the cluster's GPUs; cpu if not given.",
+            show_default=False,
+        ),
+    ] = None,
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
@@ -259,11 +269,12 @@ def index(
             small=small,
             long_context=long_context,
         )
-        run_by = {"workers": workers, "ray": ray, "memory": memory << 20}
+        on_gpus = encode_on is EncodeOn.GPU
+        run_by = {"workers": workers, "ray": ray, "on_gpus": on_gpus, "memory": memory << 20}
         _index_collection(url, sources or [], given, made_with, run_by, as_json=as_json)
         return
     of_shards = {"--shards": shards, "--shard-passages": shard_passages, "--ray": ray}
-    of_shards["--workers"] = None if workers == 1 else workers
+    of_shards |= {"--workers": None if workers == 1 else workers, "--encode-on": encode_on}
     check_for_shards(of_shards)
     for source in sources or ():
         if location.is_url(source):
