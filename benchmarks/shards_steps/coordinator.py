@@ -83,8 +83,8 @@ class StubShards:
                 ids = list(given[-1])
                 names, ordinals = [f"{place}{id}.md" for id in ids], [0] * len(ids)
                 return encoded((names, ordinals, [997 * id for id in ids], ids))
-            case "stored":
-                return encoded({id: _hit(number, id) for id in given[-1]})
+            case "shown":
+                return encoded(({id: _hit(number, id) for id in given[0]}, [], {}))
         return encoded({})
 
     def _proposed(self, number: int, first: int) -> bytes:

@@ -17,7 +17,7 @@ from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.contents import SnapshotContents
 from retrieval.index.reading.retrievers import Mask
 from retrieval.index.reading.runs import Query
-from retrieval.index.reading.searched import Copies, Ids, Likeness
+from retrieval.index.reading.searched import Copies, Ids, Likeness, Mark
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.segments import OpenedSegments
@@ -34,6 +34,9 @@ _MASKS = 8
 Descriptions = tuple[list[str], list[int], list[int], list[int]]
 """Of passages: the ids of their documents and their ordinals, by which those of equal scores stand,
 the hashes of their texts, and the numbers of their documents in the shard."""
+
+ShownHere = tuple[dict[int, Hit], list[list[int]], dict[int, Copies]]
+"""See `Shown`: hits; of each mark where its spans begin and end, in turns; copies if there are."""
 
 
 class OpenShard(SnapshotContents):
@@ -120,11 +123,14 @@ class OpenShard(SnapshotContents):
         with self._snapshot.guarded():
             return self._searched.stored(ids)
 
-    def copies(self, hashes: Ids, where: Filter | None) -> dict[int, Copies]:
-        """Where the texts with these hashes stand, by hash, if they do."""
+    def shown(
+        self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, where: Filter | None
+    ) -> ShownHere:
+        """What is shown of these passages."""
         with self._snapshot.guarded():
-            found = self._searched.copies(hashes, self._allowed(where))
-        return {hash: one for hash, one in found.items() if one.count}
+            found = self._searched.shown(ids, marks, hashes, self._allowed(where))
+        spans = [[end for span in one for end in span] for one in found.spans]
+        return found.hits, spans, {hash: one for hash, one in found.copies.items() if one.count}
 
     def likeness(self, id: str) -> Likeness | None:
         """What a document is compared with others by; None if there is no such document."""

@@ -8,7 +8,7 @@ collection hold it: that is asked of all shards first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -18,16 +18,20 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.fusing import best_of
 from retrieval.index.reading.runs import Proposal, Query, Run
-from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness
+from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark, Shown
 from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
 from retrieval.indexes import gist as gist_of
 from retrieval.sharded.asking import Arguments, Shards
+from retrieval.sharded.open_shard import ShownHere
 from retrieval.sharded.packed import SHARD_BITS, Proposed, fair_share, unpack
 from retrieval.sharded.partition import shard_of
 from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, Hybrid, TokenMatch
 
 Allowed = Filter | None
+
+_LIKELY = 32
+"""Ten hits are looked for among the best twenty, as some may be copies of others."""
 
 
 class SearchedShards:
@@ -89,6 +93,7 @@ class SearchedShards:
     def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
         """As the protocol says."""
         found = self._proposed("find", queries, k, 1, (retriever,), (k, allowed))
+        self._describe(_worth_describing(found, [1.0]))
         return [Run(*top_k(one.ids, one.scores[0], k, self.order)) for one in found]
 
     def propose(
@@ -102,6 +107,7 @@ class SearchedShards:
         """As the protocol says."""
         told = (depth, names, hybrid, allowed)
         found = self._proposed("propose", queries, depth, len(names), (), told)
+        self._describe(_worth_describing(found, [hybrid.weights[name] for name in names]))
         return [best_of(one, depth, self.order) for one in found]
 
     def _proposed(
@@ -199,10 +205,8 @@ class SearchedShards:
 
     def _describe(self, ids: Ids) -> None:
         """Ask for what is not known of these passages: place, hash of the text, document."""
-        known, of_shards = self._known, dict[int, list[int]]()
-        for id in ids.tolist():
-            if id not in known:
-                of_shards.setdefault(id >> SHARD_BITS, []).append(id)
+        known = self._known
+        of_shards = _by_shard([id for id in ids.tolist() if id not in known])
         for number, several in self._listed("described", of_shards).items():
             base = number << SHARD_BITS
             for id, document, ordinal, hash, owner in zip(of_shards[number], *several, strict=True):
@@ -217,25 +221,35 @@ class SearchedShards:
 
     def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
         """As the protocol says."""
-        of_shards: dict[int, list[int]] = {}
-        for id in ids:
-            of_shards.setdefault(id >> SHARD_BITS, []).append(id)
         found: dict[int, Hit] = {}
-        for number, hits in self._listed("stored", of_shards).items():
+        for number, hits in self._listed("stored", _by_shard(ids)).items():
             found |= {(number << SHARD_BITS) + id: hit for id, hit in hits.items()}
         return found
 
-    def copies(self, hashes: Ids, allowed: Allowed) -> dict[int, Copies]:
-        """As the protocol says."""
-        found: dict[int, Copies] = {hash: Copies(0, ()) for hash in hashes.tolist()}
-        for several in self._every("copies", np.unique(hashes), allowed).values():
-            for hash, one in several.items():
-                before = found[hash]
-                first = sorted(
-                    (*before.first, *one.first), key=lambda p: (p.document_id, p.ordinal)
-                )
-                found[hash] = Copies(before.count + one.count, tuple(first[: COPIES + 1]))
-        return found
+    def shown(
+        self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
+    ) -> Shown:
+        """As the protocol says: in one question to each shard."""
+        own = _by_shard(ids)
+        own_marks: dict[int, list[int]] = {}  # by shard, their places among all
+        for place, (id, _) in enumerate(marks):
+            own_marks.setdefault(id >> SHARD_BITS, []).append(place)
+        nothing: Arguments = ([], [], hashes, allowed)
+        given = dict.fromkeys(self._shards.numbers if len(hashes) else (), nothing)
+        for number, several in own.items():
+            local = [(marks[at][0] & _LOCAL, marks[at][1]) for at in own_marks.get(number, ())]
+            given[number] = ([id & _LOCAL for id in several], local, hashes, allowed)
+        hits: dict[int, Hit] = {}
+        spans: list[tuple[tuple[int, int], ...]] = [()] * len(marks)
+        copies = {hash: Copies(0, ()) for hash in hashes.tolist()}
+        answers: Mapping[int, ShownHere] = self._shards.ask("shown", given) if given else {}
+        for number, (own_hits, own_spans, own_copies) in answers.items():
+            hits |= {(number << SHARD_BITS) + id: hit for id, hit in own_hits.items()}
+            for place, found in zip(own_marks.get(number, ()), own_spans, strict=True):
+                spans[place] = tuple(zip(found[::2], found[1::2], strict=True))
+            for hash, more in own_copies.items():
+                copies[hash] = _together(copies[hash], more)
+        return Shown(hits, spans, copies)
 
     def likeness(self, id: str) -> Likeness | None:
         """As the protocol says."""
@@ -297,6 +311,48 @@ class SearchedShards:
         }
         answers = self._shards.ask(method, given)
         return [(number, places[number], answer) for number, answer in answers.items()]
+
+
+def _by_shard(ids: Iterable[int]) -> dict[int, list[int]]:
+    """These passages by the number of their shard."""
+    of_shards: dict[int, list[int]] = {}
+    for id in ids:
+        of_shards.setdefault(id >> SHARD_BITS, []).append(id)
+    return of_shards
+
+
+def _together(one: Copies, other: Copies) -> Copies:
+    """Where a text stands in two parts of a collection."""
+    first = sorted((*one.first, *other.first), key=lambda p: (p.document_id, p.ordinal))
+    return Copies(one.count + other.count, tuple(first[: COPIES + 1]))
+
+
+def _worth_describing(proposals: Sequence[Proposal], weights: Sequence[float]) -> Ids:
+    """Passages whose order has to be known since they tie, and those that will stand first.
+
+    Which stand first is a guess that saves a round of questions: what it lacks is asked for later.
+
+    Args:
+        weights: what each row of scores counts.
+    """
+    wanted = [np.empty(0, np.int64)]
+    for one in proposals:
+        chosen = np.zeros(len(one.ids), np.bool_)
+        total = one.standing.copy()
+        for scores, weight in zip(one.scores, weights, strict=True):
+            known = np.flatnonzero(scores > -np.inf)
+            if not len(known):
+                continue
+            values, which, counts = np.unique(
+                scores[known], return_inverse=True, return_counts=True
+            )
+            tied = counts[which] > 1
+            chosen[known] |= tied & (which > 0)  # many have no word of the query, and tie at last
+            spread = (scores[known] - values[0]) / (values[-1] - values[0] or 1.0)
+            total[known] += weight * spread
+        chosen[np.argsort(-total)[:_LIKELY]] = True
+        wanted.append(one.ids[chosen])
+    return np.unique(np.concatenate(wanted))
 
 
 def _nothing(retrievers: int) -> Proposal:

@@ -178,8 +178,8 @@ def test_a_slow_replica_is_not_waited_for(
 def test_a_second_replica_is_asked_after_what_nearly_all_took() -> None:
     delays = router.Delays()
     for taken in range(160):
-        delays.tell("find", taken / 1000)
-        delays.tell("stored", 1e-6)
+        delays.tell("find", [taken / 1000])
+        delays.tell("stored", [1e-6])
     assert delays.after("find") == pytest.approx(0.95 * 0.16, abs=0.02)
     assert 0.001 < delays.after("stored") < 0.01  # none is asked at once, however quick they are
     assert delays.after("propose") == router.DEADLINE_S

@@ -48,7 +48,7 @@ class Raw(Link):
 
     def message(self, content: bytes, *, number: int = 1, length: int | None = None) -> bytes:
         made = len(content) if length is None else length
-        head = wire._HEAD.pack(made, number, True, 0.0)
+        head = wire._HEAD.pack(made, number, True, 0.0, 0.0)
         return head + wire._signature(self._signs, head, wire._digest(content)) + content
 
     def is_closed(self) -> bool:
@@ -67,7 +67,7 @@ def changed(link: Raw) -> bytes:
 
 def unsigned(link: Raw) -> bytes:
     content = Content.of(Keep("test", frozenset())).data
-    return wire._HEAD.pack(len(content), 1, True, 0.0) + b"\0" * 32 + content
+    return wire._HEAD.pack(len(content), 1, True, 0.0, 0.0) + b"\0" * 32 + content
 
 
 HOSTILE = {
@@ -75,7 +75,7 @@ HOSTILE = {
     "another number": (lambda link: link.message(b"\xc0", number=2), "announced message 2"),
     "of a foreign type": (
         lambda link: link.message(msgpack.packb([msgpack.ExtType(1, b"Popen"), "true"])),
-        "a type that is not known: 1, 'Popen'",
+        "a type that is not known: 1, b'Popen'",
     ),
     "no msgpack": (lambda link: link.message(b"\xc1"), "no message"),
     "unsigned": (unsigned, "changed on its way"),

@@ -9,7 +9,6 @@ import numpy as np
 
 from retrieval.index.reading.runs import Run
 from retrieval.index.reading.searched import COPIES, Allowed, Copies, Searched
-from retrieval.indexes import highlight
 from retrieval.store import BLANK
 from retrieval.types import Hit, Passage
 
@@ -58,8 +57,16 @@ def hits(
         IndexCorrupted: a passage that was found is not in the store.
     """
     ids = sorted({id for one in lists for run in one.runs() for id in _ids(run)})
-    stored = searched.stored(ids)
-    same = _same_texts(searched, ids, allowed) if folded else {}
+    marks = [
+        (id, query)
+        for query, listed in zip(queries if marked else (), lists if marked else (), strict=True)
+        for run in listed.runs()
+        for id in _ids(run)
+    ]
+    hashes = searched.text_hashes(np.array(ids, np.int64)) if folded else np.empty(0, np.int64)
+    shown = searched.shown(ids, marks, np.unique(hashes[hashes != BLANK]), allowed)
+    spans = dict(zip(marks, shown.spans, strict=True))
+    same = dict(zip(ids, hashes.tolist(), strict=False))
     answers = []
     for query, listed in zip(queries, lists, strict=True):
         places = _places(listed)
@@ -68,15 +75,15 @@ def hits(
             run: Run, query: str = query, listed: Listed = listed, places: _Places = places
         ) -> Iterator[Hit]:
             for id, score in zip(_ids(run), run.scores.tolist(), strict=True):
-                hit = stored[id]
-                copies, count = _others(same.get(id), hit.passage)
+                hit = shown.hits[id]
+                copies, count = _others(shown.copies.get(same.get(id, BLANK)), hit.passage)
                 yield replace(
                     hit,
                     score=score,
                     scores={name: value for name, (value, _) in places[id].items()},
                     ranks={name: rank for name, (_, rank) in places[id].items()},
                     relevance=listed.relevance[id],
-                    highlights=highlight(query, hit.text) if marked else (),
+                    highlights=spans.get((id, query), ()),
                     copies=copies,
                     copy_count=count,
                 )
@@ -88,13 +95,6 @@ def hits(
             ]
         )
     return answers
-
-
-def _same_texts(searched: Searched, ids: Sequence[int], allowed: Allowed) -> dict[int, Copies]:
-    """By passage id where else its text stands; no text is not one text."""
-    hashes = searched.text_hashes(np.array(ids, np.int64))
-    found = searched.copies(hashes[hashes != BLANK], allowed)
-    return {id: found[hash] for id, hash in zip(ids, hashes.tolist(), strict=True) if hash in found}
 
 
 def _others(same: Copies | None, own: Passage) -> tuple[tuple[Passage, ...], int]:

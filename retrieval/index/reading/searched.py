@@ -20,6 +20,9 @@ Allowed: TypeAlias = Any
 
 Ids = NDArray[np.int64]
 
+Mark = tuple[int, str]
+"""A passage's id and a query."""
+
 COPIES = 10
 """Of so many copies of a passage a hit says where they are."""
 
@@ -48,6 +51,21 @@ class Copies:
 
     count: int
     first: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of passages.
+
+    Attributes:
+        hits: by id, without what depends on a query.
+        spans: for each pair of a passage and a query where the passage holds the query's words.
+        copies: where the texts with certain hashes stand, by hash, if they do.
+    """
+
+    hits: dict[int, Hit]
+    spans: Sequence[tuple[tuple[int, int], ...]]
+    copies: dict[int, Copies]
 
 
 class Searched(Protocol):
@@ -123,8 +141,17 @@ class Searched(Protocol):
     def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
         """These passages as hits without what depends on a query; raises as `text_hashes` does."""
 
-    def copies(self, hashes: Ids, allowed: Allowed) -> dict[int, Copies]:
-        """Where the texts with these hashes stand, by hash, among the passages allowed."""
+    def shown(
+        self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
+    ) -> Shown:
+        """What is shown of these passages; raises as `text_hashes` does.
+
+        Args:
+            ids: of the passages.
+            marks: some of them, each with a query whose words are looked for in it.
+            hashes: of texts, i64 [m]: where they stand among the passages allowed is told.
+            allowed: what `allowed` gave.
+        """
 
     def likeness(self, id: str) -> Likeness | None:
         """What a document is compared with others by; None if there is no such document."""

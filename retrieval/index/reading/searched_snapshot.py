@@ -14,10 +14,10 @@ from retrieval.index.reading import proposing, rescoring
 from retrieval.index.reading.explain import explain
 from retrieval.index.reading.retrievers import SINGLE, Mask
 from retrieval.index.reading.runs import Proposal, Query, Run
-from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness
+from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark, Shown
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.stored import stored_vectors
-from retrieval.indexes import Counts, Filter, parse_query
+from retrieval.indexes import Counts, Filter, highlight, parse_query
 from retrieval.indexes import gist as gist_of
 from retrieval.store import PassageRow, Settings, StoredDocument
 from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
@@ -159,8 +159,14 @@ class SearchedSnapshot:
             for id in ids
         }
 
-    def copies(self, hashes: Ids, allowed: Mask) -> dict[int, Copies]:
+    def shown(self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Mask) -> Shown:
         """As the protocol says."""
+        hits = self.stored(ids)
+        spans = [highlight(query, hits[id].text) for id, query in marks]
+        return Shown(hits, spans, self._copies(hashes, allowed))
+
+    def _copies(self, hashes: Ids, allowed: Mask) -> dict[int, Copies]:
+        """Where the texts with these hashes stand, by hash, among the passages allowed."""
         store = self._snapshot.store
         counts: dict[int, int] = {}
         first: dict[int, list[int]] = {}

@@ -9,7 +9,7 @@ no class and no function is looked up by a name that is not listed here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -165,13 +165,14 @@ _MARKS = {
     for name, one in RECORDS.items()
 }
 _COUNTS = {name: len(fields(one)) for name, one in RECORDS.items()}
-_NAMES: dict[int, Collection[str]] = {
-    _Code.RECORD: RECORDS,
-    _Code.ERROR: _ERRORS,
-    _Code.ARRAY: ("",),
-    _Code.TUPLE: ("",),
-    _Code.SET: ("",),
-    _Code.INTEGER: ("",),
+_KNOWN = {
+    (code, name.encode()): _Mark(code, name)
+    for code, names in (
+        (_Code.RECORD, RECORDS),
+        (_Code.ERROR, _ERRORS),
+        *((code, ("",)) for code in (_Code.ARRAY, _Code.TUPLE, _Code.SET, _Code.INTEGER)),
+    )
+    for name in names
 }
 _OF_TUPLE = msgpack.ExtType(_Code.TUPLE, b"")
 _OF_SET = msgpack.ExtType(_Code.SET, b"")
@@ -206,10 +207,10 @@ def _unpacked(value: Any) -> Any:
 
 
 def _mark(code: int, data: bytes) -> _Mark:
-    name = bytes(data).decode("ascii")
-    if name not in _NAMES.get(code, ()):
-        raise EncodingError(f"it holds a type that is not known: {code}, {name[:40]!r}")
-    return _Mark(code, name)
+    known = _KNOWN.get((code, data))
+    if known is None:
+        raise EncodingError(f"it holds a type that is not known: {code}, {data[:40]!r}")
+    return known
 
 
 def _made(parts: list[Any]) -> Any:

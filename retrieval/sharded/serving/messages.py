@@ -62,7 +62,6 @@ class Ask:
 METHODS = frozenset(
     {
         "best",
-        "copies",
         "count",
         "counts",
         "described",
@@ -79,6 +78,7 @@ METHODS = frozenset(
         "passages",
         "propose",
         "scores",
+        "shown",
         "stored",
         "values",
     }

@@ -7,11 +7,12 @@ has answered.
 
 from __future__ import annotations
 
-import selectors
+import select
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from retrieval.cancellation import check_cancelled
@@ -27,7 +28,7 @@ DEADLINE_S = 30.0
 _QUANTILE = 0.95
 _REMEMBERED = 512
 _LEAST_REMEMBERED = 40
-_LOOKED_AT_EVERY = 16
+_LOOKED_AT_EVERY = 8
 _LEAST_HEDGE_S = 0.002
 _LOOK_S = 0.25  # so often it is asked whether the answer is still wanted
 
@@ -38,20 +39,21 @@ class Delays:
     def __init__(self) -> None:
         self._taken: dict[str, deque[float]] = {}
         self._after: dict[str, float] = {}
-        self._told: Counter[str] = Counter()
+        self._new: Counter[str] = Counter()  # since it was looked at them
         self._lock = threading.Lock()
 
     def after(self, method: str) -> float:
         """Seconds; none while little is known."""
         return self._after.get(method, DEADLINE_S)
 
-    def tell(self, method: str, seconds: float) -> None:
-        """A question took so long."""
+    def tell(self, method: str, seconds: Sequence[float]) -> None:
+        """Questions took so long."""
         with self._lock:
             taken = self._taken.setdefault(method, deque(maxlen=_REMEMBERED))
-            taken.append(seconds)
-            self._told[method] += 1
-            if len(taken) >= _LEAST_REMEMBERED and self._told[method] % _LOOKED_AT_EVERY == 0:
+            taken.extend(seconds)
+            self._new[method] += len(seconds)
+            if len(taken) >= _LEAST_REMEMBERED and self._new[method] >= _LOOKED_AT_EVERY:
+                self._new[method] = 0
                 place = int(_QUANTILE * len(taken))
                 self._after[method] = max(_LEAST_HEDGE_S, sorted(taken)[place])
 
@@ -62,7 +64,8 @@ class RoutedShards:
     Attributes:
         numbers: see `Shards`.
         total: see `Shards`.
-        waited: seconds that the slowest replica took for its answer, of all calls of `ask` so far.
+        waited: seconds from when the slowest replica was asked until it had sent its answer, of all
+            calls of `ask` so far; it tells something where replicas run on this machine.
     """
 
     def __init__(
@@ -104,14 +107,13 @@ class RoutedShards:
         """
         if not given:
             return {}
-        with selectors.DefaultSelector() as selector:
-            question = _Question(self, method, given, selector)
-            try:
-                question.begin()
-                return question.answers()
-            finally:
-                question.end()
-                self.waited += question.slowest
+        question = _Question(self, method, given)
+        try:
+            question.begin()
+            return question.answers()
+        finally:
+            question.end()
+            self.waited += question.slowest
 
     def away(self, number: int, why: str) -> ShardUnavailable:
         """The error that names a shard."""
@@ -120,27 +122,32 @@ class RoutedShards:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A question that was sent: over which connection, to whom, and when."""
+
+    link: Link
+    replica: ReplicaState
+    since: float
+
+
 class _Question:
     """One call of `ask`: what was sent to whom, and what has come."""
 
-    def __init__(
-        self,
-        routed: RoutedShards,
-        method: str,
-        given: Mapping[int, Arguments],
-        selector: selectors.BaseSelector,
-    ) -> None:
+    def __init__(self, routed: RoutedShards, method: str, given: Mapping[int, Arguments]) -> None:
         self._routed = routed
         self._method = method
         self._given = given
-        self._selector = selector
+        # For some dozens of connections that are waited for once this is quicker than epoll.
+        self._poll = select.poll()
         self._found: dict[int, Any] = {}
-        self._sent: dict[Link, tuple[ReplicaState, float]] = {}
-        self._tried: dict[int, list[ReplicaState]] = {number: [] for number in given}
+        self._sent: dict[int, _Sent] = {}  # by file descriptor
+        self._tried: dict[int, list[ReplicaState]] = {}
         self._why: dict[int, str] = {}
         self._contents: dict[int, Content] = {}  # by the arguments' identity: made once
+        self._taken: list[float] = []
         self._began = time.monotonic()
-        self.slowest = 0.0  # seconds that a replica took for its answer
+        self.slowest = 0.0  # seconds from when a replica was asked until it sent its answer
 
     def begin(self) -> None:
         """Ask a replica of each shard."""
@@ -155,9 +162,9 @@ class _Question:
             now = time.monotonic() - self._began
             if now > DEADLINE_S:
                 number = next(n for n in sorted(self._given) if n not in self._found)
-                for link, (replica, _) in self._sent.items():
-                    if replica.shard == number:
-                        replica.lost(link.address)
+                for one in self._sent.values():
+                    if one.replica.shard == number:
+                        one.replica.lost(one.link.address)
                 raise self._routed.away(number, f"no answer within {DEADLINE_S:g} s")
             if hedging and now >= hedge:
                 hedging = False
@@ -166,28 +173,31 @@ class _Question:
                         self._send(number, needed=False)
             check_cancelled()
             until = hedge - now if hedging else DEADLINE_S - now
-            for key, _ in self._selector.select(max(0.0, min(until, _LOOK_S))):
-                self._receive(key.fileobj)  # type: ignore[arg-type]
+            for descriptor, _ in self._poll.poll(1000 * max(0.0, min(until, _LOOK_S))):
+                self._receive(descriptor)
         return {number: self._found[number] for number in sorted(self._found)}
 
     def end(self) -> None:
         """Give back the connections that are waited for no more."""
-        for link, (replica, _) in self._sent.items():
-            replica.under_way -= 1
-            replica.put(link)
+        self._routed._delays.tell(self._method, self._taken)
+        for one in self._sent.values():
+            one.replica.under_way -= 1
+            one.replica.put(one.link)
 
     def _send(self, number: int, *, needed: bool = True) -> None:
         """Ask another replica of a shard; raises if it is needed and there is none."""
-        tried = self._tried[number]
+        tried = self._tried.setdefault(number, [])
         while (
             replica := self._routed._sets[number].choose(self._routed._generation, tried)
         ) is not None:
             tried.append(replica)
             address = replica.address
+            content = self._content(number)
+            since = time.monotonic()
             try:
                 link = replica.link()
                 try:
-                    link.send(self._content(number))
+                    link.send(content)
                 except BaseException:
                     link.close()
                     raise
@@ -196,52 +206,51 @@ class _Question:
                 replica.lost(address)
                 continue
             replica.under_way += 1
-            self._sent[link] = (replica, time.monotonic())
-            self._selector.register(link, selectors.EVENT_READ)
+            self._sent[link.fileno()] = _Sent(link, replica, since)
+            self._poll.register(link, select.POLLIN)
             return
-        if needed and not any(one.shard == number for one, _ in self._sent.values()):
+        if needed and not any(one.replica.shard == number for one in self._sent.values()):
             raise self._routed.away(number, self._why.get(number, "no replica of it is there"))
 
     def _content(self, number: int) -> Content:
         arguments = self._given[number]
-        if id(arguments) not in self._contents:
-            ask = Ask(self._routed._generation, self._method, arguments)
-            self._contents[id(arguments)] = Content.of(ask)
-        return self._contents[id(arguments)]
+        content = self._contents.get(id(arguments))
+        if content is None:
+            content = Content.of(Ask(self._routed._generation, self._method, arguments))
+            self._contents[id(arguments)] = content
+        return content
 
-    def _receive(self, link: Link) -> None:
-        replica, since = self._sent[link]
-        number = replica.shard
+    def _receive(self, descriptor: int) -> None:
+        one = self._sent[descriptor]
+        replica, number = one.replica, one.replica.shard
         try:
-            received = link.receive()
+            received = one.link.receive()
         except OSError as error:
-            self._drop(link)
-            link.close()
-            replica.lost(link.address)
+            self._drop(descriptor)
+            one.link.close()
+            replica.lost(one.link.address)
             self._why[number] = str(error) or type(error).__name__
             if number not in self._found:
                 self._send(number)
             return
-        if received is None:  # an answer to what was asked before
+        if received is None:  # not whole yet, or an answer to what was asked before
             return
-        self._drop(link)
-        replica.put(link)
-        answer = received.value
+        self._drop(descriptor)
+        replica.put(one.link)
         if received.right:
-            self._routed._delays.tell(self._method, time.monotonic() - since)
+            self._taken.append(time.monotonic() - one.since)
             if number not in self._found:
-                self._found[number] = answer
-                self.slowest = max(self.slowest, received.seconds)
+                self._found[number] = received.value
+                self.slowest = max(self.slowest, received.sent - one.since)
             return
         if number in self._found:
             return
-        if type(answer) in (StorageError, IndexCorrupted):  # another copy may be whole
-            self._why[number] = str(answer)
+        if type(received.value) in (StorageError, IndexCorrupted):  # another copy may be whole
+            self._why[number] = str(received.value)
             self._send(number)
             return
-        raise answer
+        raise received.value
 
-    def _drop(self, link: Link) -> None:
-        self._selector.unregister(link)
-        replica, _ = self._sent.pop(link)
-        replica.under_way -= 1
+    def _drop(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        self._sent.pop(descriptor).replica.under_way -= 1

@@ -9,7 +9,8 @@ is encrypted. A message is msgpack (`encoding`): nothing that is received is run
                router:  a nonce u8 [32], its proof u8 [32]
                replica: its proof u8 [32]
     message    length of the content u64, number u64, whether it is an answer or else an error u8,
-               seconds that were spent on it f64, signature u8 [32], content
+               seconds that were spent on it f64, the clock as it is sent f64, signature u8 [32],
+               content
 
 A question has the next number, from 1; an answer has that of its question. So an answer that nobody
 waits for any more is told from the one that is waited for.
@@ -45,8 +46,9 @@ MOST_BYTES = 1 << 30
 _MAGIC = b"RTRV"
 _NONCE = 32
 _SIGNATURE = 32
-_HEAD = struct.Struct("<QQ?d")
+_HEAD = struct.Struct("<QQ?dd")
 _TIME = struct.Struct("@ll")  # of the system's calls
+_BEFORE = _HEAD.size + _SIGNATURE
 _PIECE = 1 << 16
 
 
@@ -97,11 +99,13 @@ class Received:
     Attributes:
         right: whether it is an answer, or else an error.
         seconds: that the replica spent on it.
+        sent: when it was, by the monotonic clock of its machine.
         value: the answer, or the error.
     """
 
     right: bool
     seconds: float
+    sent: float
     value: Any
 
 
@@ -158,7 +162,7 @@ class Link:
     def send(self, content: Content) -> None:
         """Send a question; answers to earlier ones are not wanted any more."""
         self._number += 1
-        head = _HEAD.pack(len(content.data), self._number, True, 0.0)
+        head = _HEAD.pack(len(content.data), self._number, True, 0.0, 0.0)
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def receive(self) -> Received | None:
@@ -167,31 +171,38 @@ class Link:
         Raises:
             OSError: nothing more will come, or what came is not the replica's.
         """
-        piece = self._socket.recv(_PIECE)
+        piece: bytes | bytearray = self._socket.recv(_PIECE)
         if not piece:
             raise ConnectionError("its process ended")
-        self._come += piece
-        found = None
-        while len(self._come) >= _HEAD.size + _SIGNATURE:
-            length, number, right, seconds = _HEAD.unpack_from(self._come)
-            if length > MOST_BYTES or number != self._answered + 1:
-                raise WireError(f"{self.address}: what came is no answer of a replica")
-            begin = _HEAD.size + _SIGNATURE
-            if len(self._come) < begin + length:
-                break
-            with memoryview(self._come) as come:
-                content = bytes(come[begin : begin + length])
-                _check(self._checks, come[:begin], content, self.address)
-            del self._come[: begin + length]
-            self._answered = number
-            if number == self._number:
-                value = self._decoded(content)
-                if not right and not isinstance(value, RetrievalError):
-                    raise WireError(f"{self.address}: what came is no error")
-                found = Received(right, seconds, value)
+        if self._come:
+            self._come += piece
+            piece = self._come
+        found, done = None, 0
+        with memoryview(piece) as come:
+            while len(come) - done >= _BEFORE:
+                length, number, right, seconds, sent = _HEAD.unpack_from(come, done)
+                if length > MOST_BYTES or number != self._answered + 1:
+                    raise WireError(f"{self.address}: what came is no answer of a replica")
+                begin = done + _BEFORE
+                if len(come) < begin + length:
+                    break
+                content = come[begin : begin + length]
+                _check(self._checks, come[done:begin], content, self.address)
+                done = begin + length
+                self._answered = number
+                if number == self._number:
+                    value = self._decoded(content)
+                    if not right and not isinstance(value, RetrievalError):
+                        raise WireError(f"{self.address}: what came is no error")
+                    found = Received(right, seconds, sent, value)
+                content.release()
+        if piece is self._come:
+            del self._come[:done]
+        elif done < len(piece):
+            self._come += piece[done:]
         return found
 
-    def _decoded(self, content: bytes) -> Any:
+    def _decoded(self, content: memoryview) -> Any:
         try:
             return decoded(content)
         except EncodingError as error:
@@ -227,6 +238,7 @@ class Peer:
         """Let who connected prove that it knows the key.
 
         Raises:
+            EOFError: it went away.
             WireError: it does not.
             OSError: the connection broke.
         """
@@ -239,6 +251,8 @@ class Peer:
             accepted.sendall(_MAGIC + schema() + nonce)
             until = time.monotonic() + GREET_S
             greeting = _read(accepted, _NONCE + _SIGNATURE, until)
+            if len(greeting) < _NONCE + _SIGNATURE:
+                raise EOFError
             nonces = nonce + greeting[:_NONCE]
             if not hmac.compare_digest(greeting[_NONCE:], _proof(key, b"router", nonces)):
                 raise WireError(f"{self._name} was sent away: it does not know the replica's key")
@@ -258,12 +272,12 @@ class Peer:
             WireError: what came is no question of a router's.
             OSError: the connection broke.
         """
-        head = _read(self._socket, _HEAD.size + _SIGNATURE)
+        head = _read(self._socket, _BEFORE)
         if not head:
             raise EOFError
-        if len(head) < _HEAD.size + _SIGNATURE:
+        if len(head) < _BEFORE:
             raise WireError(f"{self._name} went away in the middle of a message")
-        length, number, _, _ = _HEAD.unpack_from(head)
+        length, number, *_ = _HEAD.unpack_from(head)
         if length > MOST_BYTES or number != self._number + 1:
             raise WireError(
                 f"{self._name} was sent away: it announced message {number} of {length:,} bytes, "
@@ -281,7 +295,7 @@ class Peer:
 
     def answer(self, content: Content, *, right: bool, seconds: float) -> None:
         """Answer the last question."""
-        head = _HEAD.pack(len(content.data), self._number, right, seconds)
+        head = _HEAD.pack(len(content.data), self._number, right, seconds, time.monotonic())
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def close(self) -> None:
@@ -318,7 +332,7 @@ def _read(one: socket.socket, count: int, until: float | None = None) -> bytes:
     return bytes(come)
 
 
-def _digest(content: bytes) -> bytes:
+def _digest(content: bytes | memoryview) -> bytes:
     return hashlib.blake2b(content, digest_size=32).digest()
 
 
@@ -328,7 +342,9 @@ def _signature(key: bytes, head: bytes | memoryview, digest: bytes) -> bytes:
     return made.digest()
 
 
-def _check(key: bytes, signed: bytes | memoryview, content: bytes, who: object) -> None:
+def _check(
+    key: bytes, signed: bytes | memoryview, content: bytes | memoryview, who: object
+) -> None:
     head, signature = signed[: _HEAD.size], signed[_HEAD.size :]
     if not hmac.compare_digest(signature, _signature(key, head, _digest(content))):
         raise WireError(f"{who}: a message was changed on its way")
