@@ -1,11 +1,13 @@
 """A big folder indexed whole: speed as the index grows, memory, and what is said of the time left.
 
-    python -m benchmarks.big_folder FOLDER RESULT.json [--random-vectors] [--seconds N]
+    python -m benchmarks.big_folder FOLDER RESULT.json [--random-vectors] [--seconds N] [--index FOLDER]
 
 FOLDER is indexed as `retrieval index` does it. Every ten seconds it is noted how many files and
 tokens are in, a processor's seconds so far, and memory, files that are mapped included; of the
 workers that parse files, too. `--random-vectors` leaves out the encoding alone, so that the rest
-shows, of folders that take hours to encode. After N seconds it stops where it is.
+shows, of folders that take hours to encode. After N seconds it stops where it is. An index that
+`--index` names stays, and the same command goes on with it and with what was noted; the time
+between counts as none.
 
 The result has what was noted; by tenth of the tokens, the tokens a processor's second; and for each
 minute the time left that was said, what it was, and what the same rule says with a processor's time
@@ -124,9 +126,10 @@ def memory(process: str = "self") -> dict[str, int]:
 
 @contextmanager
 def opened(folder: Path, *, random_vectors: bool) -> Iterator[Index]:
-    """A new index, as `retrieval index` makes it, or one of random vectors."""
+    """An index, new or begun, as `retrieval index` makes it, or one of random vectors."""
     if random_vectors:
-        with Index.create(folder, encoder=RandomVectors()) as index:
+        begin = Index.open if folder.exists() else Index.create
+        with begin(folder, encoder=RandomVectors()) as index:
             yield index
         return
     with open_or_create(folder, encoder=None, memory=2048 << 20) as index:
@@ -176,12 +179,16 @@ def main() -> None:
     parser.add_argument("--random-vectors", action="store_true")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--work", type=Path, help="where the index is made and deleted again")
+    parser.add_argument("--index", type=Path, help="where it is made and stays, to be gone on with")
     given = parser.parse_args()
     if not given.folder.is_dir():
         parser.error(f"{given.folder} is no folder; give one with files to index")
     where = environment(("modernbert-retrieval", "numpy", "tantivy"))
     started = time.monotonic()
     notes: list[dict[str, Any]] = []
+    if given.index and given.index.exists() and given.result.exists():
+        notes += json.loads(given.result.read_text())["notes"]
+    before = dict(notes[-1]) if notes else {}
     latest: list[SyncProgress] = []
     done = threading.Event()
 
@@ -201,9 +208,10 @@ def main() -> None:
             took = {"seconds": time.monotonic() - started, "processor": time.process_time()}
             took["workers_processor"], workers_mb = workers()
             said, said_processor = Watched.now
+            counted = {"files": now.files, "passages": now.passages, "tokens": now.tokens}
             notes.append(
-                {k: round(v, 1) for k, v in took.items()}
-                | {"files": now.files, "passages": now.passages, "tokens": now.tokens}
+                {k: round(v + before.get(k, 0), 1) for k, v in took.items()}
+                | {k: v + before.get(k, 0) for k, v in counted.items()}
                 | {"stage": now.stage, "said": said, "said_processor": said_processor}
                 | memory()
                 | {"workers": workers_mb}
@@ -212,13 +220,10 @@ def main() -> None:
     def write(report: Any = None) -> None:
         result: dict[str, Any] = {**where, "random_vectors": given.random_vectors}
         if report is not None:
-            result |= {
-                "files": latest[0].files,
-                "passages": report.passages,
-                "tokens": report.tokens,
-            }
-            result |= {"problems": len(report.problems), "left_out": sum(report.skipped.values())}
-            result |= {"largest_mb": notes[-1]["VmHWM"], "time_left": by_minute(notes)}
+            result |= {name: notes[-1][name] for name in ("files", "passages", "tokens")}
+            result |= {"problems": len(report.problems), "left_out": report.skipped}
+            result |= {"largest_mb": max(one["VmHWM"] for one in notes)}
+            result |= {"time_left": by_minute(notes)}
             result |= {"by_tenth": by_tenth(notes)}
         result["notes"] = notes
         given.result.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
@@ -233,7 +238,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(dir=given.work) as folder,
         mock.patch("retrieval.sync.run.Remaining", Watched),
-        opened(Path(folder) / "index", random_vectors=given.random_vectors) as index,
+        opened(given.index or Path(folder) / "index", random_vectors=given.random_vectors) as index,
         suppress(KeyboardInterrupt),
     ):
         watching.start()

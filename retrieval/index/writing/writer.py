@@ -42,6 +42,9 @@ BLOCK_CHARACTERS = 1 << 18
 SPILL_FLOATS = 1 << 24
 """Numbers held in memory before they are written as a segment: 64 MiB of f32."""
 
+TRIM_FLOATS = SPILL_FLOATS >> 3
+"""Numbers from which on it is worth it to have the C library give back what lies free first."""
+
 COMMIT_CHARACTERS = 1 << 25
 COMMIT_CHANGES = 10_000
 COMMIT_SECONDS = 10.0
@@ -223,7 +226,7 @@ class Writer:
         self._encode()
         self._gather()
         if len(self._buffer):
-            self._session.write_vectors(self._buffer)
+            self._write_vectors()
         changes = (self._encoded, self._relabel, self._deleted, self._sources, self._remembered)
         if any(changes):
             with disk_errors(self.store.folder):
@@ -424,6 +427,10 @@ class Writer:
         self._buffer.append(ids, pooled(embeddings, self._pooling), names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
-            trim()  # what encoding left behind, before as much is needed again in one piece
-            self._session.write_vectors(self._buffer)
+            self._write_vectors()
             self._spilled = True
+
+    def _write_vectors(self) -> None:
+        if self._buffer.floats >= TRIM_FLOATS:
+            trim()  # what encoding left behind, before as much is needed again in one piece
+        self._session.write_vectors(self._buffer)
