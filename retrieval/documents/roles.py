@@ -23,7 +23,7 @@ from retrieval.documents.walk.machine import reason_by_content, reason_by_name
 
 Role = Literal["source", "test", "docs", "example", "changelog", "config", "generated", ""]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a file may get another role than before."""
 
 _TEST_FOLDER = re.compile(
@@ -51,6 +51,15 @@ _CHANGELOG_NAME = re.compile(
     r"(?i:change[-_]?logs?|changes|release[-_]?notes|releases|whats[-_]?new)(?:[-_\d].*)?"
     r"|(?:HISTORY|NEWS)(?:[-_].*)?"
 )
+_CHANGELOG_NAME_OR_NOT = re.compile(r"(?i:history|news|updates|versions)(?:[-_].*)?")
+"""A changelog if its headings are versions, and else a text about history."""
+_VERSION_LINE = re.compile(
+    rb"^[ \t]*(?:[#=*-]+[ \t]*)?(?:version|release)?[ \t]*\[?v?\d+\.\d+[\w.+-]*\]?(?![ \t]+[a-z])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FEWEST_VERSIONS = 3
+_PACKAGE = re.compile(rb"^package[ \t]+(?:[\w.]+\.)?(\w+)[ \t]*;?[ \t\r]*$", re.MULTILINE)
+"""Go's clause, Java's, Kotlin's and Scala's, that names the folder a file is in."""
 _CONFIG_LANGUAGES = frozenset(
     {"cmake", "docker", "groovy", "hcl", "ini", "make", "nix", "toml", "yaml"}
 )
@@ -87,7 +96,7 @@ def role_of(id: str, format: str, language: str, head: bytes) -> Role:
         return "test"
     if is_code and (_TEST_NAME.fullmatch(whole) or _named_test(language, whole)):
         return "test"
-    if _any(_CHANGELOG_FOLDER, folders) or (is_prose and _CHANGELOG_NAME.fullmatch(stem)):
+    if _any(_CHANGELOG_FOLDER, folders) or (is_prose and _is_changelog(stem, head)):
         return "changelog"
     if _any(_EXAMPLE_FOLDER, folders) or (is_code and _EXAMPLE_NAME.fullmatch(stem)):
         return "example"
@@ -97,11 +106,26 @@ def role_of(id: str, format: str, language: str, head: bytes) -> Role:
         return "docs"
     if language in _CONFIG_LANGUAGES or _BUILD_SCRIPT.fullmatch(whole):
         return "config"
-    return "docs" if _any(_DOCS_FOLDER, folders) else "source"
+    if _any(_DOCS_FOLDER, folders) and not _is_package(folders[-1], head):
+        return "docs"
+    return "source"
 
 
 def _any(pattern: re.Pattern[str], folders: tuple[str, ...]) -> bool:
     return any(pattern.fullmatch(folder) for folder in folders)
+
+
+def _is_changelog(stem: str, head: bytes) -> bool:
+    if _CHANGELOG_NAME.fullmatch(stem):
+        return True
+    versions = _VERSION_LINE.findall(head) if _CHANGELOG_NAME_OR_NOT.fullmatch(stem) else ()
+    return len(versions) >= _FEWEST_VERSIONS
+
+
+def _is_package(folder: str, head: bytes) -> bool:
+    """Whether code says that its folder is a package: one that is named `doc` is no text."""
+    clause = _PACKAGE.search(head)
+    return clause is not None and clause[1].decode().lower() == folder.lower()
 
 
 def _named_test(language: str, name: str) -> bool:

@@ -89,6 +89,15 @@ def test_a_line_may_hold_what_other_tools_take_for_a_newline() -> None:
     assert problems == []
 
 
+def test_a_sentence_or_a_description_is_the_text_of_a_record_that_has_no_other() -> None:
+    assert one({"sentence": "a", "label": 1}).text == one({"description": "a"}).text == "a"
+    assert one({"description": "b", "sentence": "a"}).metadata["description"] == "b"
+    made = one({"description": "b", "abstract": "a"})
+    assert (made.text, made.metadata["description"]) == ("a", "b")
+    _, problems = parse('{"text": 5, "description": "b"}', path="x.jsonl")
+    assert problems == [":1: its text is a number; a string was expected"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -160,6 +160,8 @@ def test_a_json_file_of_records_is_records(tmp_path: Path) -> None:
         [{"name": "a"}, {"name": "b"}],
         [1, 2, 3],
         {"text": "short", "settings": {"a": list(range(200))}},
+        {"name": "a package", "description": "what it does. " * 20},
+        [{"name": "a", "description": "a setting"}, {"name": "b", "description": "another"}],
         "only a string",
         [],
         {},

@@ -38,7 +38,7 @@ def test_what_is_about_the_work_stands_below_it(project: Index) -> None:
     assert ids(plain) == [str(number) for number in range(8)]
     assert {hit.score for hit in plain} == {1.0}
     hits = project.search("hen egg", 8, hybrid=WORDS)
-    assert ids(hits) == ["4", "5", "6", "7", "1", "0", "2", "3"]
+    assert ids(hits) == ["4", "5", "6", "7", "1", "2", "3", "0"]
     costs = [plain[0].score - hit.score for hit in hits]
     said = sorted(ROLE_COSTS.get(role, 0.0) for role in ROLES)
     assert costs == pytest.approx([plain[0].score * cost for cost in said])

@@ -26,6 +26,10 @@ TEXT_FIELDS = (
 )
 """What the text of a record goes by in BEIR, Anserini, LangChain, LlamaIndex and others."""
 
+LESSER_TEXT_FIELDS = ("sentence", "description")
+"""What it goes by in a record that has none of these. They do not make an object a record: what
+describes settings, packages and schemas is a `description`, too."""
+
 MAX_DEPTH = 64
 TOO_DEEP = f"nested too deeply; at most {MAX_DEPTH} levels can be stored"
 
@@ -56,7 +60,7 @@ def document(
         id: of one that has none.
         place: metadata that say where it stands.
         text_field: the field of its text, dots reaching into objects; None is the first of the
-            usual ones that is a string.
+            usual ones that is a string, or of the lesser ones where there is none.
 
     Raises:
         RecordError: it has no text, or a field that cannot be used.
@@ -135,15 +139,17 @@ def _id(fields: dict[str, Any]) -> str:
 
 def _text(fields: dict[str, Any], text_field: str | None) -> str:
     """The record's text, taken out of its fields."""
-    names: Sequence[str] = TEXT_FIELDS if text_field is None else (text_field,)
-    found = [(*_at(fields, name), name) for name in names]
-    there = [one for one in found if one[1] is not None]
-    if not there:
+    usual: Sequence[Sequence[str]] = (TEXT_FIELDS, LESSER_TEXT_FIELDS)
+    for names in usual if text_field is None else ((text_field,),):
+        found = [(*_at(fields, name), name) for name in names]
+        if there := [one for one in found if one[1] is not None]:
+            break
+    else:
         if text_field is not None:
             raise RecordError(f"no text; the field {text_field} was expected")
         raise RecordError(
-            f"no text; one of the fields {', '.join(TEXT_FIELDS)} was expected "
-            "(--text-field names another)"
+            f"no text; one of the fields {', '.join((*TEXT_FIELDS, *LESSER_TEXT_FIELDS))} was "
+            "expected (--text-field names another)"
         )
     holder, value, name = next((one for one in there if isinstance(one[1], str)), there[0])
     if not isinstance(value, str):

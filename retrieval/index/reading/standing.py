@@ -18,7 +18,7 @@ from retrieval.index.reading.snapshot import Snapshot
 from retrieval.types import Hybrid
 
 ROLE_COSTS: Mapping[str, float] = MappingProxyType(
-    {"test": 0.15, "example": 0.1, "changelog": 0.15, "generated": 0.15}
+    {"test": 0.3, "example": 0.1, "changelog": 0.15, "generated": 0.15}
 )
 """What a role takes off a passage's score, unless the query asks for such files."""
 
