@@ -1,6 +1,7 @@
 """A big folder indexed whole: speed as the index grows, memory, and what is said of the time left.
 
-    python -m benchmarks.big_folder FOLDER RESULT.json [--random-vectors] [--seconds N] [--index FOLDER]
+    python -m benchmarks.big_folder FOLDER RESULT.json [--random-vectors] [--seconds N]
+                                    [--index FOLDER]
 
 FOLDER is indexed as `retrieval index` does it. Every ten seconds it is noted how many files and
 tokens are in, a processor's seconds so far, and memory, files that are mapped included; of the

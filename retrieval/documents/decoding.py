@@ -33,6 +33,9 @@ from retrieval.documents.declarations import declared_encoding
 HEAD_BYTES = 8192
 """As much of a file as is looked at to tell text from binary."""
 
+NO_TEXT = "a binary file (it holds bytes that no text has); only text can be read"
+"""What is said of a file that is named as text and is none."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -47,6 +50,9 @@ _CONTROLS = bytes([*range(1, 8), *range(14, 27), *range(28, 32), 127])
 _MAX_STRAY_SHARE = 0.1
 """Text may hold a NUL, or a run of them, at so many of its places."""
 _MAX_CONTROL_SHARE = 0.003
+_BINARY_CONTROL_SHARE, _BINARY_CONTROLS = 0.03, 3
+"""Of the bytes of what has no NUL and is binary all the same, and how many different ones: random
+bytes are controls to a tenth, and where one separates fields it is one or two."""
 _MAX_BLOCKS = 3
 """Characters of so few blocks of 256 are a text of one script, and no chance."""
 _MIN_CHARACTERS = 16
@@ -72,10 +78,13 @@ codecs.register_error(_FALLBACK, _as_windows_1252)
 def is_binary(data: bytes) -> bool:
     """Whether what a file begins with, or all of it, is no text.
 
-    Text holds no NUL, but for UTF-16 and UTF-32, and for a log into which a few have strayed.
+    Text holds no NUL, but for UTF-16 and UTF-32, and for a log into which a few have strayed; and
+    what is no UTF-8 holds hardly a control character.
     """
-    if b"\0" not in data or data.startswith(tuple(mark for mark, _ in _MARKS)):
+    if data.startswith(tuple(mark for mark, _ in _MARKS)):
         return False
+    if b"\0" not in data:
+        return _has_many_controls(data[:HEAD_BYTES])
     return _unmarked_utf16(data) is None and not _has_only_stray_nuls(data)
 
 
@@ -159,6 +168,20 @@ def _has_only_stray_nuls(data: bytes) -> bool:
     if places > _MAX_STRAY_SHARE * rest or data[_TAR] == b"ustar":
         return False
     return rest - len(data.translate(None, _CONTROLS + b"\0")) <= _MAX_CONTROL_SHARE * rest
+
+
+def _has_many_controls(data: bytes) -> bool:
+    """Whether this is no text though it has no NUL: numbers as bytes, what is packed."""
+    found = len(data) - len(data.translate(None, _CONTROLS))
+    if found <= _BINARY_CONTROL_SHARE * len(data) or data.isascii():
+        return False
+    if len(set(data) & set(_CONTROLS)) < _BINARY_CONTROLS:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _unmarked_utf16(data: bytes) -> str | None:

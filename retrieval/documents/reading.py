@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from retrieval.documents import workers
-from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.decoding import HEAD_BYTES, NO_TEXT, is_binary
 from retrieval.documents.formats import Format, Parsed, Source, format_of, formats
 from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.formats.table import named, names_with_ending
@@ -120,7 +120,7 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
     head = data[:HEAD_BYTES]
     format = format_of(source.id, head)
     if not format.binary and is_binary(data):
-        raise DocumentError(f"{name}: a binary file (it holds NUL bytes); only text can be read")
+        raise DocumentError(f"{name}: {NO_TEXT}")
     told = Source(source.id, options.encoding, options.text_field, options.rows)
     try:
         parsed = _parsed(format, data, told)

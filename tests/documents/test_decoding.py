@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -262,6 +264,31 @@ def test_nuls_that_strayed_into_a_log_leave_it_text(data: bytes) -> None:
     ],
 )
 def test_what_holds_nuls_is_binary_unless_it_is_text_all_the_same(
+    head: bytes, binary: bool
+) -> None:
+    assert is_binary(head) is binary
+
+
+@pytest.mark.parametrize(
+    ("head", "binary"),
+    [
+        (
+            b"\x08\x02\x08\x03\x10\x01J\x18\x18\xbe\x97=\x1f\x9f\xf1\xbc^\x7f\t\xbfa4\x81>\n\xed\xde>",
+            True,
+        ),
+        (bytes(range(1, 256)) * 40, True),
+        (bytes(byte for byte in random.Random(0).randbytes(9000) if byte), True),
+        ("Größe\x01Maß\x02Ende\x03\n".encode() * 99, False),  # fields of UTF-8
+        (b"Gr\xf6\xdfe\x01Ma\xdf\x01Ende\x02\n" * 99, False),  # of Windows-1252
+        (b"\x1b[31merr\x08or\x1b[0m \x07 \xfcber\n" * 99, False),
+        ("日本の港".encode("iso2022_jp") * 99, False),
+        ("부두의 창고".encode("iso2022_kr") * 99, False),
+        ("港の冷蔵庫へ".encode("cp932") * 999, False),
+        ("港口的冷库".encode("gb18030") * 999, False),
+        (b"\x01\x02\x03\x04 all in ASCII" * 9, False),
+    ],
+)
+def test_what_holds_many_control_characters_and_is_no_utf_8_is_binary(
     head: bytes, binary: bool
 ) -> None:
     assert is_binary(head) is binary

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Literal
 
-from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.decoding import HEAD_BYTES, NO_TEXT, is_binary
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
 from retrieval.documents.formats.html_text import Page
 from retrieval.documents.formats.packed import unpacked
@@ -59,7 +59,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 def _parse_packed(data: bytes, source: Source) -> Parsed:
     page, problems = unpacked(data)
     if is_binary(page[:HEAD_BYTES]):
-        raise DocumentError("a binary file (it holds NUL bytes); only text can be read")
+        raise DocumentError(NO_TEXT)
     made = _parse(page, source)
     return replace(made, problems=(*problems, *made.problems), format="html")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from retrieval.documents.decoding import HEAD_BYTES, is_binary
+from retrieval.documents.decoding import HEAD_BYTES, NO_TEXT, is_binary
 from retrieval.documents.formats import code
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
 from retrieval.documents.formats.packed import unpacked
@@ -56,10 +56,10 @@ def parse(text: str, *, path: str, text_field: str | None = None) -> tuple[list[
     The records stand one a line, or over several lines each, or in an array. A record's `_id` (or
     `id`) is the document's id, a number becoming a string; without one it is `path#L<line>`, and
     in an array `path#<number>`. The text is the first of the usual fields (`records.TEXT_FIELDS`)
-    that is a string, or of the lesser ones where there is none; if that is empty the title takes its place, so that it can be found. All other
-    fields are metadata, those of an object `metadata` with them; `line` says where the record
-    begins. A field of its own that goes by one of the reader's names, or is an `id` beside `_id`,
-    is kept in `original`.
+    that is a string, or of the lesser ones where there is none; if that is empty the title takes
+    its place, so that it can be found. All other fields are metadata, those of an object `metadata`
+    with them; `line` says where the record begins. A field of its own that goes by one of the
+    reader's names, or is an `id` beside `_id`, is kept in `original`.
 
     Args:
         text: the file's text.
@@ -254,7 +254,7 @@ def _after_space(text: str, at: int) -> int:
 def _parse(data: bytes, source: Source) -> list[Parsed]:
     content, cut = unpacked(data)
     if is_binary(content[:HEAD_BYTES]):
-        raise DocumentError("a binary file (it holds NUL bytes); only text can be read")
+        raise DocumentError(NO_TEXT)
     text, problems = decoded(content, source)
     documents, broken = parse(text, path=source.id, text_field=source.text_field)
     if not documents:

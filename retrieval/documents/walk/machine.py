@@ -16,7 +16,7 @@ from retrieval.documents.walk.left_out import Reason
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 1024
-VERSION = 2
+VERSION = 3
 """Raised when a file may be judged otherwise than before."""
 
 _LOCK_FILES = (
