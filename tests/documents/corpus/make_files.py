@@ -5,13 +5,15 @@
 Needs pandoc, LibreOffice with its MediaWiki publisher, Emacs, Asciidoctor, po4a, FFmpeg, gettext,
 bibutils, SQLite, jq, git, Chromium, and WebKitGTK with Xvfb, and from PyPI docutils, rst2textile,
 mistune, jupytext, Babel, feedgen, odfpy, pandas, pyxlsbwriter, rispy, webvtt-py, selenium and
-PyGObject. The files are carried; this says how they were made.
+PyGObject, and from npm xlsx, where NODE_PATH finds it. The files are carried; this says how they
+were made.
 """
 
 # ruff: noqa: E501 (commands, as one would type them)
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -362,6 +364,18 @@ def by_pyxlsbwriter() -> None:
     with XlsbWriter(str(FILES / "stores-pyxlsbwriter.xlsb")) as made:
         made.add_sheet("Stores")
         made.write_sheet([head, *typed])
+
+
+def by_sheetjs() -> None:
+    """The table as a sheet by SheetJS, whose cells do not say their column."""
+    head, *body = rows()
+    typed = [[int(cell) if cell.lstrip("-").isdigit() else cell for cell in row] for row in body]
+    script = (
+        "const X = require('xlsx'), book = X.utils.book_new(), [rows, target] = process.argv.slice(1);"
+        "X.utils.book_append_sheet(book, X.utils.aoa_to_sheet(JSON.parse(rows)), 'Stores');"
+        "X.writeFile(book, target);"
+    )
+    run("node", "-e", script, json.dumps([head, *typed]), FILES / "stores-sheetjs.xlsb")
 
 
 def by_webkitgtk() -> None:

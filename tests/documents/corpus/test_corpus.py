@@ -107,6 +107,7 @@ def test_a_line_of_the_text_is_that_line_of_the_file(name: str) -> None:
         ("dates-excel.xlsb", "2021-01-02", "Sheet1, row 2"),
         ("numbers-excel.xlsb", "1234.56", "Sheet1, row 4"),
         ("stores-pyxlsbwriter.xlsb", "Quay", "Stores, row 4"),
+        ("stores-sheetjs.xlsb", "flowers", "Stores, row 4"),
         ("stores-sqlite.csv", "Quay", "row 3"),
         ("stores-pandas.tsv", "Quay", "row 3"),
         ("talk-ffmpeg.srt", "red", "00:01:05"),

@@ -24,6 +24,7 @@ from retrieval.documents.formats.office.properties import (
     fields_of,
     title_and_rest,
 )
+from retrieval.documents.formats.office.short_cells import with_columns
 from retrieval.documents.formats.office.xml_parts import child
 from retrieval.documents.formats.rows import Record, caption_of, header_of, row_documents
 from retrieval.documents.naming import one_line
@@ -251,6 +252,7 @@ def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None]:
     else:
         package = Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
         _check(package)
+        data = with_columns(data, package)
     try:
         return python_calamine.load_workbook(io.BytesIO(data)), package
     except python_calamine.PasswordError:
@@ -375,11 +377,11 @@ def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
 
 
 FORMATS = tuple(
-    Format(name, 2, parse, suffixes, binary=True, isolated=True)
-    for name, parse, suffixes in (
-        ("xlsx", _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-        ("xlsb", _excel, (".xlsb",)),
-        ("xls", _excel, (".xls", ".xlt")),
-        ("ods", _opendocument, (".ods", ".ots")),
+    Format(name, version, parse, suffixes, binary=True, isolated=True)
+    for name, version, parse, suffixes in (
+        ("xlsx", 2, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", 3, _excel, (".xlsb",)),
+        ("xls", 2, _excel, (".xls", ".xlt")),
+        ("ods", 2, _opendocument, (".ods", ".ots")),
     )
 )
