@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from retrieval.errors import InputError
+from retrieval.service.location import folder_alone
 
 DEFAULT_MEMORY = 2048
 """Megabytes that compressing token vectors may take."""
@@ -49,6 +50,7 @@ IndexFolder = Annotated[
     Path | None,
     typer.Option(
         "--index",
+        parser=folder_alone,
         metavar="DIR",
         help="Folder of the index; the nearest .retrieval in this folder or one above it if not "
         "given.",

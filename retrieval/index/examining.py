@@ -57,15 +57,7 @@ class Examining(Searching, Listing):
             FilterError: `where` cannot be parsed.
             InputError: `passages` are none.
         """
-        chosen = as_filter(where, params)
-        wanted = None
-        if passages is not None:
-            given = [] if isinstance(passages, str) else list(passages)
-            if not all(isinstance(one, Passage) for one in given):
-                raise InputError(f"{passages!r:.60} was given; give Passages, as `hit.passage` is")
-            wanted = {(one.document_id, one.ordinal) for one in given}
-            named = Filter.parse({"id": {"$in": list({id for id, _ in wanted})}})
-            chosen = named if chosen is None else chosen & named
+        chosen, wanted = chosen_passages(where, passages, params)
         with self._using():  # raises now if the index was closed
             return self._vectors(chosen, wanted)
 
@@ -78,3 +70,22 @@ class Examining(Searching, Listing):
             for passage, made in stored_vectors(snapshot, allowed):
                 if wanted is None or (passage.document_id, passage.ordinal) in wanted:
                     yield passage, made
+
+
+Named = set[tuple[str, int]]
+"""Passages by document id and ordinal."""
+
+
+def chosen_passages(
+    where: Where | None, passages: Iterable[Passage] | None, params: Params | None
+) -> tuple[Filter | None, Named | None]:
+    """A filter that all passages that are asked for fulfil, and which of them; None is all."""
+    chosen = as_filter(where, params)
+    if passages is None:
+        return chosen, None
+    given = [] if isinstance(passages, str) else list(passages)
+    if not all(isinstance(one, Passage) for one in given):
+        raise InputError(f"{passages!r:.60} was given; give Passages, as `hit.passage` is")
+    wanted = {(one.document_id, one.ordinal) for one in given}
+    named = Filter.parse({"id": {"$in": list({id for id, _ in wanted})}})
+    return named if chosen is None else chosen & named, wanted

@@ -30,6 +30,7 @@ from retrieval.mcp.wire import (
     encoded,
     error_message,
 )
+from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 
 MOST_SESSIONS = 128
@@ -48,7 +49,7 @@ _Answer = Message | list[Message] | None
 class StreamableHttp:
     """Answers the clients of one server, each in a session of its own."""
 
-    def __init__(self, kept: Mapping[str, KeptOpen], *, allow_write: bool) -> None:
+    def __init__(self, kept: Mapping[str, KeptOpen | KeptCollection], *, allow_write: bool) -> None:
         """Say over which indexes.
 
         Args:
@@ -62,7 +63,7 @@ class StreamableHttp:
                 "retrieval",
                 __version__,
                 make_tools(self._tools[name], allow_write=allow_write),
-                instructions(one.folder),
+                instructions(one.folder if isinstance(one, KeptOpen) else one.place),
             )
             for name, one in kept.items()
         }
@@ -121,7 +122,7 @@ class StreamableHttp:
         return id, session
 
 
-def _tools_over(kept: KeptOpen, allow_write: bool) -> Tools:
+def _tools_over(kept: KeptOpen | KeptCollection, allow_write: bool) -> Tools:
     return Tools(lambda: kept, allow_write=allow_write, allow_making=False)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retrieval.mcp.wire import ToolResult
 
 if TYPE_CHECKING:
-    from retrieval.index import Index
+    from retrieval.service.opened import Opened
     from retrieval.types import Hit
 
 ROW_CHARACTERS = 200
@@ -18,7 +18,7 @@ ROW_CHARACTERS = 200
 class Budget:
     """How many tokens an answer may have, as an index's encoder counts them."""
 
-    def __init__(self, index: Index, most: int | None) -> None:
+    def __init__(self, index: Opened, most: int | None) -> None:
         """Say how many; None is any number."""
         self._index = index
         self._left = most

@@ -10,35 +10,41 @@ from typing import TYPE_CHECKING
 
 from retrieval import __version__
 from retrieval.mcp.lines import serve_lines
-from retrieval.mcp.tools import Tools, instructions, make_tools
+from retrieval.mcp.tools import Tools, instructions, is_there, make_tools
 from retrieval.mcp.wire import Server
 
 if TYPE_CHECKING:
-    from retrieval.service.kept_open import KeptOpen
+    from retrieval.mcp.tools import AnyKept
 
 
 class _Lazy:
     """The index, which brings numpy and more with it, opened when it is first asked for."""
 
-    def __init__(self, folder: Path, encoder: str | None) -> None:
-        self._folder = folder
+    def __init__(self, place: Path | str, encoder: str | None) -> None:
+        self._place = place
         self._encoder = encoder
         self._lock = threading.Lock()
-        self._kept: KeptOpen | None = None
+        self._kept: AnyKept | None = None
 
-    def get(self) -> KeptOpen:
+    def get(self) -> AnyKept:
         """The index."""
+        from retrieval.service.kept_collection import KeptCollection
         from retrieval.service.kept_open import KeptOpen
 
         with self._lock:
             if self._kept is None:
-                self._kept = KeptOpen(self._folder, encoder=self._encoder)
+                place, encoder = self._place, self._encoder
+                self._kept = (
+                    KeptOpen(place, encoder=encoder)
+                    if isinstance(place, Path)
+                    else KeptCollection(place, encoder=encoder)
+                )
             return self._kept
 
     def warm(self) -> None:
         """Load the model."""
         kept = self.get()
-        if kept.exists:
+        if is_there(kept):
             kept.warm()
 
     def close(self) -> None:
@@ -48,24 +54,25 @@ class _Lazy:
                 self._kept.close()
 
 
-def serve(folder: Path, *, encoder: str | None = None, allow_write: bool = False) -> None:
+def serve(place: Path | str, *, encoder: str | None = None, allow_write: bool = False) -> None:
     """Answer the client at the other end of standard input and output until it goes away.
 
     Standard output is the wire: whatever else is printed in this process goes to standard error.
 
     Args:
-        folder: of the index; where there is none, the first search makes it.
+        place: the folder of the index, which the first search makes if there is none; or the URL
+            of a collection in shards, which is read alone.
         encoder: what the index was built with, if it is to be loaded from another place.
         allow_write: whether an index that is there may be changed.
     """
-    folder = folder.absolute()
-    index = _Lazy(folder, encoder)
+    place = place.absolute() if isinstance(place, Path) else place
+    index = _Lazy(place, encoder)
     tools = Tools(index.get, allow_write=allow_write)
     server = Server(
         "retrieval",
         __version__,
         make_tools(tools, allow_write=allow_write),
-        instructions=instructions(folder),
+        instructions=instructions(place),
         on_initialized=lambda: threading.Thread(
             target=index.warm, name="mcp-warm", daemon=True
         ).start(),

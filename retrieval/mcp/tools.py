@@ -12,7 +12,10 @@ from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
 from retrieval.service.arguments import Argument, checked, schema_of
 
 if TYPE_CHECKING:
+    from retrieval.service.kept_collection import KeptCollection
     from retrieval.service.kept_open import KeptOpen
+
+    AnyKept = KeptOpen | KeptCollection
 
 MOST_HITS = 50
 MOST_LINES = 60
@@ -85,8 +88,21 @@ _HITS = {
 }
 
 
-def instructions(folder: Path) -> str:
-    """What an agent is told of the server of the index at `folder`."""
+def is_there(kept: AnyKept) -> bool:
+    """Whether there is something to read, or opening it says what is wrong."""
+    from retrieval.service.kept_open import KeptOpen
+
+    return not isinstance(kept, KeptOpen) or kept.exists
+
+
+def instructions(place: Path | str) -> str:
+    """What an agent is told of the server of the index in a folder, or of a collection."""
+    if isinstance(place, str):
+        return (
+            f"Search over the documents of {place}; paths are as hits show them. Ask `search` "
+            "first, then `read` the lines around a hit rather than whole documents."
+        )
+    folder = place
     return (
         f"Search over the files of {folder.parent}; paths are relative to that folder. Ask "
         "`search` first, then `read` the lines around a hit rather than whole files."
@@ -179,7 +195,7 @@ class Tools:
     """What the tools do."""
 
     def __init__(
-        self, open_kept: Callable[[], KeptOpen], *, allow_write: bool, allow_making: bool = True
+        self, open_kept: Callable[[], AnyKept], *, allow_write: bool, allow_making: bool = True
     ) -> None:
         """Say over which index.
 
@@ -283,10 +299,13 @@ class Tools:
     def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """What the index holds."""
         from retrieval.service.json_shape import status_as_dict
+        from retrieval.service.kept_open import KeptOpen
         from retrieval.service.updating import changes, roots_of
 
         checked((), given)
         kept = self._open_kept()
+        if not isinstance(kept, KeptOpen):
+            return _status_of_collection(kept)
         if not kept.exists:
             text = f"no index at {kept.folder} yet; the first search makes it"
             return ToolResult(text, {"path": str(kept.folder), "exists": False})
@@ -305,9 +324,12 @@ class Tools:
     def index(self, given: Mapping[str, Any], call: Call) -> ToolResult:
         """Bring the index up to date."""
         from retrieval.service.json_shape import report_as_dict
+        from retrieval.service.kept_open import KeptOpen
 
         checked((), given)
         kept = self._kept()
+        if not isinstance(kept, KeptOpen):
+            raise ToolError(f"{kept.place} is a collection in shards, which agents only read")
         report, notes = self._of(kept).update(call)
         if report is None:
             return ToolResult("\n".join(notes), {"done": False, "notes": notes})
@@ -325,15 +347,21 @@ class Tools:
         if self._updates is not None:
             self._updates.stop()
 
-    def _ready(self, call: Call) -> tuple[KeptOpen, list[str]]:
+    def _ready(self, call: Call) -> tuple[AnyKept, list[str]]:
         """The index as new as it may be made, and what the answer is to say of it."""
+        from retrieval.service.kept_open import KeptOpen
+
         kept = self._kept()
+        if not isinstance(kept, KeptOpen):  # it follows new generations by itself
+            return kept, []
         return kept, self._of(kept).before_query(call)
 
-    def _kept(self) -> KeptOpen:
+    def _kept(self) -> AnyKept:
         """The index, which is there or may be made."""
+        from retrieval.service.kept_open import KeptOpen
+
         kept = self._open_kept()
-        if not self._allow_making and not kept.exists:
+        if isinstance(kept, KeptOpen) and not self._allow_making and not kept.exists:
             from retrieval.store.schema import not_found
 
             raise not_found(kept.folder)
@@ -343,6 +371,18 @@ class Tools:
         if self._updates is None:
             self._updates = Updates(kept, allow_write=self._allow_write)
         return self._updates
+
+
+def _status_of_collection(kept: KeptCollection) -> ToolResult:
+    from retrieval.service.json_shape import status_as_dict
+
+    with kept.using() as collection:
+        facts = status_as_dict(collection.status())
+    text = (
+        f"{facts['url']}: {facts['documents']} documents, {facts['passages']} passages in "
+        f"{facts['shards']} shards, generation {facts['generation']}"
+    )
+    return ToolResult(text, facts | {"exists": True})
 
 
 def _tool(

@@ -25,8 +25,9 @@ from retrieval.server.indexes import DEFAULT, Indexes
 from retrieval.server.metrics import Metrics
 from retrieval.server.openapi import Handler, document
 from retrieval.server.page import page_routes
-from retrieval.server.problems import Problem, answer_to, answer_to_http, problem
+from retrieval.server.problems import answer_to, answer_to_http, problem
 from retrieval.server.requests import Limits, body_of
+from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 from retrieval.sharded import Collection
 
@@ -53,7 +54,7 @@ def make_app(
     hosts: frozenset[str] | None = LOOPBACK,
     token: str | None = None,
     limits: Limits | None = None,
-    agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
+    agents: Callable[[Mapping[str, KeptOpen | KeptCollection]], Agents] | None = None,
     open_collection: Callable[[str], Collection] | None = None,
 ) -> ASGIApp:
     """An ASGI application that serves indexes.
@@ -66,7 +67,7 @@ def make_app(
         hosts: names that `Host` may have; None is any.
         token: what requests must bring; None is nothing.
         limits: what a request may take.
-        agents: makes of the indexes in folders what answers agents; None answers none.
+        agents: makes of the indexes what answers agents; None answers none.
         open_collection: opens the collection at a URL; None searches it in this process.
 
     Raises:
@@ -97,7 +98,7 @@ def make_app(
             return problem(503, "an index cannot be opened", code=type(error).__name__)
         return Json({"status": "ready"})
 
-    answering = None if agents is None else agents(indexes.folders)
+    answering = None if agents is None else agents(indexes.kept)
     following = Following(indexes) if follow else None
 
     @asynccontextmanager
@@ -134,8 +135,6 @@ def make_app(
 def _agent_routes(agents: Agents, indexes: Indexes, limits: Limits) -> list[Route]:
     async def post(request: Request) -> Response:
         name = indexes.named(request.path_params.get("name", DEFAULT))
-        if name not in indexes.folders:
-            raise Problem(501, f"{name!r} is a collection in shards; agents ask indexes in folders")
         return await agents.post(request, name, await body_of(request, limits))
 
     async def delete(request: Request) -> Response:

@@ -12,7 +12,7 @@ from retrieval.server.problems import Problem
 from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 from retrieval.service.location import FOLDER
-from retrieval.service.opened import Kept, Opened
+from retrieval.service.opened import Opened
 from retrieval.sharded import Collection, is_url
 
 DEFAULT = "default"
@@ -45,7 +45,7 @@ class Indexes:
         Raises:
             InputError: two have one name.
         """
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, KeptOpen | KeptCollection] = {}
         for place in places:
             name = _name(place)
             if name in self._kept:
@@ -58,6 +58,11 @@ class Indexes:
             else:
                 self._kept[name] = KeptOpen(Path(place), encoder=encoder)
         self.names = list(self._kept)
+
+    @property
+    def kept(self) -> Mapping[str, KeptOpen | KeptCollection]:
+        """All of them, by name; `DEFAULT` is not among them."""
+        return self._kept
 
     @property
     def folders(self) -> Mapping[str, KeptOpen]:

@@ -18,6 +18,7 @@ from retrieval.malloc import bound_arenas
 from retrieval.server.app import Agents, make_app
 from retrieval.server.connections import Connection
 from retrieval.server.guard import LOOPBACK
+from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 from retrieval.sharded import Collection
 
@@ -39,7 +40,7 @@ def serve(
     follow: bool = False,
     token_file: Path | None = None,
     encoder: str | None = None,
-    agents: Callable[[Mapping[str, KeptOpen]], Agents] | None = None,
+    agents: Callable[[Mapping[str, KeptOpen | KeptCollection]], Agents] | None = None,
     open_collection: Callable[[str], Collection] | None = None,
     on_start: Callable[[str], object] = lambda place: None,
 ) -> None:

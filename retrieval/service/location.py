@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from retrieval.errors import IndexNotFound
+from retrieval.errors import IndexNotFound, InputError
 
 FOLDER = ".retrieval"
 """Name of an index folder that no one named."""
@@ -55,6 +55,31 @@ def index_to_read(given: Path | None) -> Path:
         f"no index in {here} or in a folder above it; "
         "make one with `retrieval index PATH`, or name one with --index DIR"
     )
+
+
+def place_to_read(given: str | None) -> Path | str:
+    """The URL of a collection that was named, or a folder as `index_to_read` finds it."""
+    return given if given is not None and is_url(given) else index_to_read(folder_of(given))
+
+
+def folder_alone(given: str) -> Path:
+    """The folder that was named.
+
+    Raises:
+        InputError: it is the URL of a collection.
+    """
+    if is_url(given):
+        raise InputError(
+            f"{given} is a collection in shards, and this takes the folder of one index; "
+            f"`retrieval eval --system index:{given}` measures a collection, and search, list, "
+            "open, export, mcp and serve read one"
+        )
+    return Path(given)
+
+
+def shown_from(place: Path | str) -> Path:
+    """The index folder that paths are shown by: those of a collection are from the current one."""
+    return place if isinstance(place, Path) else Path(FOLDER)
 
 
 def is_url(place: str | None) -> bool:

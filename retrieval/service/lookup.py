@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.documents import SourceFile, read, source_id
+from retrieval.documents import ReadOptions, SourceFile, read, source_id
 from retrieval.documents.context import Contexts
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
+from retrieval.index.as_read import path_of
 from retrieval.index.listing import Listing
 from retrieval.index.searching import Searching
+from retrieval.service.opened import Opened
 from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Hit, Place
 
@@ -74,7 +76,7 @@ def with_path(where: str | None, pattern: str | None) -> str | None:
     return f"({where}) and {glob}" if where else glob
 
 
-def find_document(index: Index, name: str) -> Document:
+def find_document(index: Opened, name: str) -> Document:
     """The document with this id, or of the file at this path.
 
     The file system is not looked at: what the index does not hold is not found, wherever it lies.
@@ -87,7 +89,7 @@ def find_document(index: Index, name: str) -> Document:
     Raises:
         InputError: the index holds no such document, or several of that file.
     """
-    found = documents_at(index, name, (index.path.parent,))
+    found = documents_at(index, name, (files_folder(index),))
     if not found:
         raise unknown_document(name)
     if len(found) > 1:
@@ -97,7 +99,7 @@ def find_document(index: Index, name: str) -> Document:
     return found[0]
 
 
-def documents_at(index: Index, name: str, folders: Sequence[Path]) -> list[Document]:
+def documents_at(index: Opened, name: str, folders: Sequence[Path]) -> list[Document]:
     """The document with this id, or those of the file at this path; none if there is none.
 
     Args:
@@ -113,7 +115,7 @@ def documents_at(index: Index, name: str, folders: Sequence[Path]) -> list[Docum
         return []
     if (document := index.get(name)) is not None:
         return [document]
-    for place in dict.fromkeys(source_id(folder / name, index.path.parent) for folder in folders):
+    for place in dict.fromkeys(source_id(folder / name, files_folder(index)) for folder in folders):
         if (document := index.get(place)) is not None:
             return [document]
         listed = index.listed("path == :path", params={"path": place})
@@ -163,7 +165,7 @@ def lines_around(
     return found
 
 
-def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
+def outline_of(index: Opened, document: Document) -> list[OutlineEntry]:
     """Headings and definitions of a document that came from a file, in order.
 
     The file is read again, by the options that it was indexed with.
@@ -174,7 +176,7 @@ def outline_of(index: Index, document: Document) -> list[OutlineEntry]:
     return _entries(document.text, _read_again(index, document))
 
 
-def place_of(index: Index, document: Document, start: int, end: int) -> Place | None:
+def place_of(index: Opened, document: Document, start: int, end: int) -> Place | None:
     """Where a span of a document stands: page, cell, row, time, part; None if that is not known.
 
     Its file is read again, by the options that it was indexed with.
@@ -186,12 +188,12 @@ def place_of(index: Index, document: Document, start: int, end: int) -> Place | 
     return Contexts(document.text, outline).place(start, end)
 
 
-def _read_again(index: Index, document: Document) -> Outline:
+def _read_again(index: Opened, document: Document) -> Outline:
     """The outline of a document; raises as `outline_of`."""
     source = file_of(index, document)
     if source is None:
         raise InputError(f"{document.id!r} came from no file; only files have an outline")
-    file = index.path.parent / source
+    file = files_folder(index) / source
     changed = InputError(
         f"{source!r} is not as it was indexed; bring the index up to date, or read its lines"
     )
@@ -199,7 +201,7 @@ def _read_again(index: Index, document: Document) -> Outline:
         status = Path(file).stat()
         result = read(
             SourceFile(file, source, status.st_size, status.st_mtime_ns),
-            settings_of(index.remembered).read,
+            read_by(index),
         )
     except (OSError, DocumentError):
         raise changed from None
@@ -209,9 +211,22 @@ def _read_again(index: Index, document: Document) -> Outline:
     raise changed
 
 
-def file_of(index: Index, document: Document) -> str | None:
-    """The path of the file that a document came from, from the folder of the index; or None."""
+def files_folder(index: Opened) -> Path:
+    """The folder that paths are relative to: the index's, or for a collection the current one."""
+    return index.path.parent if isinstance(index, Index) else Path.cwd()
+
+
+def read_by(index: Opened) -> ReadOptions:
+    """How files are read; of a collection that is not kept, and is as by default."""
+    remembered = index.remembered if isinstance(index, Index) else lambda _: None
+    return settings_of(remembered).read
+
+
+def file_of(index: Opened, document: Document) -> str | None:
+    """The path of the file that a document came from, from `files_folder`; or None."""
     path = document.metadata.get("path")
+    if not isinstance(index, Index):
+        return path_of(document.metadata)
     listed = index.listed("id == :id", params={"id": document.id})
     source = listed[0].source if listed else None
     return source if source is not None and source == path else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from retrieval.errors import InputError
@@ -13,6 +14,13 @@ from retrieval.sharded import Collection, ShardedIndex
 from retrieval.types import Document
 
 Opened: TypeAlias = Index | Collection
+
+
+def open_to_read(place: Path | str, *, encoder: str | None = None) -> Opened:
+    """The index in a folder, or the collection in shards at a URL, to be read in this process."""
+    if isinstance(place, Path):
+        return Index.open(place, encoder=encoder)
+    return ShardedIndex.open(place, encoder=encoder)
 
 
 class Kept(Protocol):

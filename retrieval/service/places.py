@@ -12,16 +12,17 @@ from retrieval.documents.decoding import decode
 from retrieval.documents.formats.table import named
 from retrieval.errors import InputError
 from retrieval.files.regular import open_regular
-from retrieval.index import Index
 from retrieval.service.lookup import (
     Lines,
     documents_at,
     file_of,
+    files_folder,
     lines_of,
     place_of,
+    read_by,
     unknown_document,
 )
-from retrieval.sync.settings import settings_of
+from retrieval.service.opened import Opened
 from retrieval.types import Document, Passage, Place
 
 _LINE = re.compile(r"(?P<name>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?:?", re.DOTALL)
@@ -52,7 +53,7 @@ class Found:
     lines: Lines = field(repr=False)
 
 
-def find_place(index: Index, name: str, *, here: Path, around: int | None = None) -> Found:
+def find_place(index: Opened, name: str, *, here: Path, around: int | None = None) -> Found:
     """The place that a name leads to.
 
     Args:
@@ -88,9 +89,9 @@ def find_place(index: Index, name: str, *, here: Path, around: int | None = None
     return Found(document, file_of(index, document), line, passage, place, lines)
 
 
-def _document(index: Index, name: str, here: Path) -> tuple[Document, int]:
+def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
     """The document that is named, and the line of it."""
-    folders = (here, index.path.parent)
+    folders = (here, files_folder(index))
     found, line = documents_at(index, name, folders), 1
     if not found and (match := _LINE.fullmatch(name)):
         found, line = documents_at(index, match["name"], folders), max(1, int(match["line"]))
@@ -117,7 +118,7 @@ def _begins(document: Document) -> int | None:
 
 
 def _place(
-    index: Index, document: Document, passages: Sequence[Passage], at: int, start: int, end: int
+    index: Opened, document: Document, passages: Sequence[Passage], at: int, start: int, end: int
 ) -> Place:
     """Where a line stands. A passage tells that of its first character alone."""
     if not passages:
@@ -159,7 +160,7 @@ class Target:
     line: int | None
 
 
-def to_open(index: Index, found: Found) -> Target:
+def to_open(index: Opened, found: Found) -> Target:
     """The file of a place, and the line there.
 
     Raises:
@@ -167,7 +168,7 @@ def to_open(index: Index, found: Found) -> Target:
     """
     if found.path is None:
         raise InputError(f"{found.document.id!r} came from no file; there is nothing to open")
-    file = index.path.resolve().parent / found.path
+    file = files_folder(index).resolve() / found.path
     try:
         with open_regular(file) as opened:
             data = opened.read()
@@ -179,6 +180,6 @@ def to_open(index: Index, found: Found) -> Target:
     format = named(file.name)
     if format is not None and format.binary:
         return Target(file, None)
-    text, _ = decode(data, encoding=settings_of(index.remembered).read.encoding)
+    text, _ = decode(data, encoding=read_by(index).encoding)
     same = text.count("\n") == found.document.text.count("\n")
     return Target(file, found.line if same else 1)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from retrieval.index.listing import Listing
+from retrieval.index.examining import Named, chosen_passages
+from retrieval.index.listing import Listing, Params
 from retrieval.index.reading.contents import Contents
 from retrieval.index.reading.searched import Searched
 from retrieval.index.searching import Searching
+from retrieval.indexes import Filter, Where
 from retrieval.sharded.asking import Shards
 from retrieval.sharded.listed_shards import ListedShards
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.searched_shards import SearchedShards
 from retrieval.sharded.status import ShardedStatus
-from retrieval.types import Encoder
+from retrieval.types import Embeddings, Encoder, Passage
+
+_DOCUMENTS_AT_ONCE = 32
+"""Whose vectors are read together."""
 
 
 class Collection(Searching, Listing):
@@ -47,6 +52,30 @@ class Collection(Searching, Listing):
     @abstractmethod
     def _shards(self) -> AbstractContextManager[tuple[Manifest, Shards]]:
         """The generation that is shown and its shards, kept open until the block is left."""
+
+    def vectors(
+        self,
+        where: Where | None = None,
+        *,
+        passages: Iterable[Passage] | None = None,
+        params: Params | None = None,
+    ) -> Iterator[tuple[Passage, Embeddings]]:
+        """Every passage with its embeddings as they are kept, as `Index.vectors` tells them."""
+        chosen, wanted = chosen_passages(where, passages, params)
+        with self._shards():  # raises now if the collection was closed
+            return self._vectors(chosen, wanted)
+
+    def _vectors(
+        self, where: Filter | None, wanted: Named | None
+    ) -> Iterator[tuple[Passage, Embeddings]]:
+        with self._shards() as (_, shards):
+            contents = ListedShards(shards)
+            after = ""
+            while ids := contents.ids(where, after, _DOCUMENTS_AT_ONCE):
+                after = ids[-1]
+                for passage, made in contents.vectors(ids, where):
+                    if wanted is None or (passage.document_id, passage.ordinal) in wanted:
+                        yield passage, made
 
     @contextmanager
     def _searched(self) -> Iterator[Searched]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from retrieval.indexes import Filter
 from retrieval.sharded.asking import Shards
 from retrieval.sharded.partition import shard_of
 from retrieval.store import Listed, ValueCount
-from retrieval.types import Document, Passage
+from retrieval.types import Document, Embeddings, Passage
 
 
 class ListedShards:
@@ -28,10 +28,7 @@ class ListedShards:
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
         """As the protocol says."""
-        of_shards: dict[int, list[str]] = {}
-        for id in ids:
-            of_shards.setdefault(shard_of(id, self._shards.total), []).append(id)
-        given = {n: (own,) for n, own in of_shards.items() if n in self._shards.numbers}
+        given = {n: (own,) for n, own in self._by_owner(ids).items()}
         found: dict[str, Document] = {}
         for several in self._shards.ask("get_many", given).values():
             found |= several
@@ -72,6 +69,25 @@ class ListedShards:
             for key, kinds in several.items():
                 found.setdefault(key, Counter()).update(kinds)
         return {key: dict(found[key]) for key in sorted(found)}
+
+    def vectors(
+        self, ids: Sequence[str], where: Filter | None
+    ) -> Iterator[tuple[Passage, Embeddings]]:
+        """The passages of these documents that fulfil the filter, in this order."""
+        given = {n: (own, where) for n, own in self._by_owner(ids).items()}
+        of: dict[str, list[tuple[Passage, Embeddings]]] = {}
+        for several in self._shards.ask("vectors", given).values():
+            for passage, made in several:
+                of.setdefault(passage.document_id, []).append((passage, made))
+        for id in ids:
+            yield from of.get(id, ())
+
+    def _by_owner(self, ids: Iterable[str]) -> dict[int, list[str]]:
+        """Ids of documents by the number of their shard, of shards that hold something."""
+        of_shards: dict[int, list[str]] = {}
+        for id in ids:
+            of_shards.setdefault(shard_of(id, self._shards.total), []).append(id)
+        return {number: own for number, own in of_shards.items() if number in self._shards.numbers}
 
     def _every(self, method: str, *arguments: Any) -> list[Any]:
         given = dict.fromkeys(self._shards.numbers, arguments)

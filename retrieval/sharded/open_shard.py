@@ -20,13 +20,14 @@ from retrieval.index.reading.runs import Query
 from retrieval.index.reading.searched import Copies, Ids, Likeness, Mark
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot, open_newest
+from retrieval.index.reading.stored import stored_vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.indexes import Counts, Filter, LexicalPart, LexicalTotals
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import ShardRecord
 from retrieval.sharded.packed import Packed, pack, pack_runs
 from retrieval.store import Settings
-from retrieval.types import Hit, Hybrid, TokenMatch
+from retrieval.types import Embeddings, Hit, Hybrid, Passage, TokenMatch
 
 _MASKS = 8
 """Of so many filters it is kept which passages fulfil them."""
@@ -131,6 +132,13 @@ class OpenShard(SnapshotContents):
             found = self._searched.shown(ids, marks, hashes, self._allowed(where))
         spans = [[end for span in one for end in span] for one in found.spans]
         return found.hits, spans, {hash: one for hash, one in found.copies.items() if one.count}
+
+    def vectors(self, ids: Sequence[str], where: Filter | None) -> list[tuple[Passage, Embeddings]]:
+        """The passages of these documents that fulfil the filter, each with its embeddings."""
+        named = Filter.parse({"id": {"$in": list(ids)}})
+        with self._snapshot.guarded():
+            mask = self._searched.allowed(named if where is None else where & named)
+        return list(stored_vectors(self._snapshot, mask))
 
     def likeness(self, id: str) -> Likeness | None:
         """What a document is compared with others by; None if there is no such document."""

@@ -182,3 +182,64 @@ def test_who_writes_is_chosen_for_every_command_that_writes(
         assert refused.code != 0
         assert refused.err.startswith(f"error: {option[0]} is for a collection in shards")
     assert len(json.loads(retrieval_command("list", "--index", url, "--json").out)) == 2
+
+
+def test_a_hit_is_opened(
+    retrieval_command: Retrieval, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    hit = retrieval_command("search", "readers", "--index", url).out.split()[1]
+    shown = retrieval_command("open", hit, "--index", url)
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith(hit)
+    found = json.loads(retrieval_command("open", hit, "--index", url, "--json").out)
+    assert (found["path"], found["file"]) == ("docs/readers.md", "docs/readers.md")
+    monkeypatch.setenv("EDITOR", "true")
+    assert retrieval_command("open", hit, "--index", url, "--editor").code == 0
+    unknown = retrieval_command("open", "nowhere.md:3", "--index", url)
+    assert unknown.code != 0 and "holds no document 'nowhere.md:3'" in unknown.err
+
+
+def test_passages_are_exported_with_their_vectors(
+    retrieval_command: Retrieval, url: str, folder: Path
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    retrieval_command("index", "docs", "--index", url, "--shards", "2")
+    retrieval_command("index", "docs", "--index", str(folder / "one"))
+    for place, target in ((url, "many.parquet"), (str(folder / "one"), "one.parquet")):
+        made = retrieval_command("export", target, "--to", "parquet", "--index", place)
+        assert made.code == 0, made.err
+    tables = [parquet.read_table(folder / name) for name in ("many.parquet", "one.parquet")]
+    assert tables[0].equals(tables[1]) and tables[0].num_rows >= 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["measure"],
+        ["train", "--out", "model"],
+        ["eval", "make", "set"],
+    ],
+)
+def test_what_takes_a_folder_says_so_of_a_url(
+    retrieval_command: Retrieval, url: str, folder: Path, arguments: list[str]
+) -> None:
+    outcome = retrieval_command(*arguments, "--index", url)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ") and outcome.err.count("\n") == 1
+    assert f"{url} is a collection in shards, and this takes the folder" in outcome.err
+    assert f"retrieval eval --system index:{url}" in outcome.err
+
+
+@pytest.mark.parametrize("command", [["mcp"], ["install", "codex", "--project", "--dry-run"]])
+def test_agents_only_read_a_collection(
+    retrieval_command: Retrieval, url: str, command: list[str]
+) -> None:
+    outcome = retrieval_command(*command, "--index", url, "--allow-write")
+    assert outcome.code == 2
+    assert "which agents only read" in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_a_client_is_told_of_a_collection(retrieval_command: Retrieval, url: str) -> None:
+    shown = retrieval_command("install", "codex", "--project", "--dry-run", "--index", url)
+    assert shown.code == 0 and f'"--index", "{url}"' in shown.out

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from retrieval import Document
 from retrieval.cli.entry import run
+from retrieval.sharded import ShardedIndex
 from tests.mcp.conftest import asked_by_the_sdk
 from tests.mcp.test_wire import INITIALIZE, request
 
@@ -51,6 +53,41 @@ def test_a_session_over_standard_input_and_output(folder: Path) -> None:
     assert str(folder) in answers[0]["result"]["instructions"]
     hit = answers[2]["result"]["structuredContent"]["hits"][0]
     assert hit["path"] == "locks.md"
+
+
+@pytest.mark.slow
+def test_a_collection_in_shards_is_searched_and_read(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    url = f"file://{tmp_path}/storage"
+    with ShardedIndex.create(url, shards=2, cache=tmp_path / "cache") as made:
+        made.add([Document("locks.md", "# Locks\n\nWho comes second waits.", "Locks")])
+    messages = [
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        request(1, "tools/call", name="search", arguments={"query": "who waits", "k": 1}),
+        request(2, "tools/call", name="read", arguments={"path": "locks.md", "start_line": 3}),
+        request(3, "tools/call", name="status", arguments={}),
+        request(4, "tools/call", name="find_related", arguments={"path": "locks.md", "line": 3}),
+        request(5, "tools/call", name="outline", arguments={"path": "locks.md"}),
+    ]
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), "mcp", "--index", url],
+        input="".join(json.dumps(one) + "\n" for one in messages),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    answers = {one["id"]: one["result"] for one in map(json.loads, done.stdout.splitlines())}
+    assert url in answers["first"]["instructions"]
+    assert answers[1]["structuredContent"]["hits"][0]["path"] == "locks.md"
+    assert answers[2]["structuredContent"]["text"] == "3\tWho comes second waits."
+    facts = answers[3]["structuredContent"]
+    assert (facts["url"], facts["documents"], facts["shards"]) == (url, 1, 2)
+    assert answers[4]["structuredContent"]["hits"] == []
+    assert answers[5]["isError"] and "came from no file" in answers[5]["content"][0]["text"]
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from retrieval.store import Listed, Settings
 from retrieval.types import (
     Context,
     Document,
+    Embeddings,
     Hit,
     Hybrid,
     LateOptions,
@@ -115,6 +116,9 @@ RECORD_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "Context": contexts,
     "Copies": st.builds(Copies, count, several),
     "Document": st.builds(Document, texts, texts, texts, metadata),
+    "Embeddings": st.builds(
+        Embeddings, st.none() | floats, st.none() | floats, st.none() | arrays("<i8")
+    ),
     "Hit": st.builds(lambda one, other: dataclasses.replace(one, others=(other,)), hits, hits),
     "LexicalTotals": totals,
     "Likeness": st.builds(Likeness, st.none() | floats, st.none() | floats),

@@ -134,3 +134,20 @@ def test_shards_are_asked_again_where_they_may_hold_more() -> None:
     assert np.count_nonzero(put.ids >> SHARD_BITS == 7) == depth
     assert np.all(np.diff(put.ids) > 0)
     assert np.array_equal(put.scores[0, put.ids >> SHARD_BITS == 7], whole.scores[0])
+
+
+@pytest.mark.parametrize("where", [*FILTERS, "place.page is empty"])
+def test_vectors_are_those_of_one_index(both: tuple[ShardedIndex, Index], where: Any) -> None:
+    sharded, one = both
+    found, expected = list(sharded.vectors(where)), list(one.vectors(where))
+    assert [passage for passage, _ in found] == [passage for passage, _ in expected]
+    for (_, made), (_, wanted) in zip(found, expected, strict=True):
+        assert made.dense is not None and wanted.dense is not None
+        np.testing.assert_array_equal(made.dense, wanted.dense)
+        assert made.tokens is not None and wanted.tokens is not None
+        np.testing.assert_array_equal(made.tokens, wanted.tokens)
+    if expected:
+        some = [passage for passage, _ in expected[3:5]]
+        assert [passage for passage, _ in sharded.vectors(passages=some)] == some
+    with pytest.raises(InputError, match="give Passages"):
+        sharded.vectors(passages=["d1"])  # type: ignore[list-item]

@@ -80,6 +80,8 @@ def test_it_ranks_lists_and_compares_as_one_index(built: tuple[Path, Index]) -> 
         assert collection.ids() == one.ids()
         assert collection.values("lang") == one.values("lang")
         assert collection.get(one.ids()[4]) == one.get(one.ids()[4])
+        passages = [passage for passage, _ in collection.vectors()]
+        assert passages == [passage for passage, _ in one.vectors()]
         some = one.ids()[5]
         assert shown(collection.similar(some)) == shown(one.similar(some))
         assert collection.status().documents == len(collection) == len(one)

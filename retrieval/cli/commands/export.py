@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder, Where
+from retrieval.cli.options import AsJson, IndexPlace, Where
 from retrieval.cli.program import app
 
 
@@ -36,7 +36,7 @@ def export(
         str, typer.Option("--name", help="Of the table, collection or schema that is made.")
     ] = "passages",
     where: Where = None,
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Write every passage with its text, metadata, dense and token vectors for another system.
@@ -45,12 +45,12 @@ def export(
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
-    from retrieval.index import Index
     from retrieval.service.exporting import export as write
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import place_to_read
+    from retrieval.service.opened import open_to_read
 
     with (
-        Index.open(index_to_read(folder)) as opened,
+        open_to_read(place_to_read(folder)) as opened,
         progress_bar("writing passages") as bar,
     ):
         report = write(opened, system.value, target, name=name, where=where, progress=bar)

@@ -30,11 +30,12 @@ def install(
         ),
     ] = False,
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--index",
-            metavar="DIR",
-            help="Folder of the index; that of the client's open project, if not given.",
+            metavar="DIR|URL",
+            help="Folder of the index, or URL of a collection in shards; that of the client's "
+            "open project, if not given.",
         ),
     ] = None,
     allow_write: Annotated[
@@ -54,17 +55,24 @@ def install(
     from retrieval.cli.output.json_output import print_json
     from retrieval.errors import InputError
     from retrieval.mcp.clients.installing import installation, removal
+    from retrieval.service.location import is_url
 
     if not name.strip() or not name.isprintable():
         raise InputError(f"--name is {name!r}; give a word")
-    place = Path.cwd() if project else None
+    where = Path.cwd() if project else None
     if remove:
-        change = removal(client, name, place)
+        change = removal(client, name, where)
     else:
         arguments = ["--allow-write"] if allow_write else []
         if folder is not None:
-            arguments += ["--index", str(folder.absolute())]
-        change = installation(client, name, arguments, place)
+            if allow_write and is_url(folder):
+                raise InputError(
+                    f"{folder} is a collection in shards, which agents only read; leave out "
+                    "--allow-write"
+                )
+            place = folder if is_url(folder) else str(Path(folder).absolute())
+            arguments += ["--index", place]
+        change = installation(client, name, arguments, where)
     writes = change.changes and not dry_run
     if not as_json:
         sys.stdout.write(change.diff or f"{change.file} is as it should be\n")

@@ -13,13 +13,13 @@ from retrieval.cli.program import app
 
 @app.command(short_help="Serve coding agents (MCP, standard input and output).")
 def mcp(
-    folder: Annotated[
-        Path | None,
+    place: Annotated[
+        str | None,
         typer.Option(
             "--index",
-            metavar="DIR",
-            help="Folder of the index; the nearest .retrieval here or above, within the "
-            "repository, or a new one here, if not given.",
+            metavar="DIR|URL",
+            help="Folder of the index, or URL of a collection in shards; the nearest .retrieval "
+            "here or above, within the repository, or a new one here, if not given.",
         ),
     ] = None,
     allow_write: Annotated[
@@ -37,13 +37,22 @@ def mcp(
     """
     from retrieval.errors import InputError
     from retrieval.mcp.stdio import serve
-    from retrieval.service.location import index_to_write
+    from retrieval.service.location import folder_of, index_to_write, is_url
 
     def holds(index: Path, place: Path) -> bool:
         from retrieval.service import updating  # brings numpy, which `initialize` would wait for
 
         return updating.holds(index, place)
 
+    if place is not None and is_url(place):
+        if allow_write:
+            raise InputError(
+                f"{place} is a collection in shards, which agents only read; leave out "
+                f"--allow-write, and bring it up to date by `retrieval index PATH --index {place}`"
+            )
+        serve(place, encoder=encoder)
+        return
+    folder = folder_of(place)
     if folder is not None and not folder.absolute().parent.is_dir():
         raise InputError(
             f"--index: {folder} is no index and stands in no folder that could be searched; name "

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexFolder
+from retrieval.cli.options import AsJson, IndexPlace
 from retrieval.cli.program import app
 
 
@@ -38,20 +38,21 @@ def open_place(
             "a PDF on its page.",
         ),
     ] = False,
-    folder: IndexFolder = None,
+    folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the place of a hit as it was indexed: where it is, what it is, its lines."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.place import place
     from retrieval.cli.output.style import Style
-    from retrieval.index import Index
     from retrieval.service.json_shape import found_as_dict
-    from retrieval.service.location import index_to_read
+    from retrieval.service.location import place_to_read, shown_from
+    from retrieval.service.opened import open_to_read
     from retrieval.service.places import find_place, to_open
 
-    where = index_to_read(folder)
-    with Index.open(where) as opened:
+    read = place_to_read(folder)
+    where = shown_from(read)
+    with open_to_read(read) as opened:
         found = find_place(opened, hit, here=Path.cwd(), around=context)
         target = to_open(opened, found) if editor else None
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,10 +20,8 @@ from retrieval.cli.program import app
 from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
-    from retrieval.index import Index
     from retrieval.index.searching import Searching
     from retrieval.service.searching import SearchOptions
-    from retrieval.sharded import ShardedIndex
 
 
 @app.command(short_help="Search an index.")
@@ -86,11 +83,11 @@ def search(
     from retrieval.index import Index
     from retrieval.service import location, searching
     from retrieval.service.json_shape import hits_as_dicts
+    from retrieval.service.opened import open_to_read
 
     text = sys.stdin.read() if query == ["-"] else " ".join(query)
-    url = folder if folder is not None and location.is_url(folder) else None
-    # Ids of a collection's files are relative to the folder that it was built from.
-    place = Path(location.FOLDER) if url else location.index_to_read(location.folder_of(folder))
+    read = location.place_to_read(folder)
+    place = location.shown_from(read)
     if folder is None and location.is_elsewhere(place):
         sys.stderr.write(f"index: {place}\n")
     if group is None:
@@ -105,7 +102,7 @@ def search(
         group="document" if group == GroupName.DOCUMENT else None,
         min_relevance=min_relevance,
     )
-    with _opened(url, place, encoder) as opened:
+    with open_to_read(read, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)
         if as_json:
             print_json(hits_as_dicts(answer.hits, answer.matches))
@@ -118,16 +115,6 @@ def search(
             from retrieval.service.updating import changes
 
             sys.stderr.write(changed_files(changes(opened), place, named=folder is not None))
-
-
-def _opened(url: str | None, place: Path, encoder: str | None) -> Index | ShardedIndex:
-    from retrieval.index import Index
-
-    if url is None:
-        return Index.open(place, encoder=encoder)
-    from retrieval.sharded import ShardedIndex
-
-    return ShardedIndex.open(url, encoder=encoder)
 
 
 def _nothing(index: Searching, query: str, options: SearchOptions) -> str:

@@ -14,6 +14,7 @@ import typer
 from retrieval.cli.options import AsJson
 from retrieval.cli.program import app
 from retrieval.errors import InputError, MissingDependency
+from retrieval.service.location import folder_alone
 
 EMBEDDED = "embedded"
 
@@ -48,7 +49,10 @@ def train(
     index: Annotated[
         Path | None,
         typer.Option(
-            "--index", metavar="DIR", help="Train without labels, on the documents of this index."
+            "--index",
+            parser=folder_alone,
+            metavar="DIR",
+            help="Train without labels, on the documents of this index.",
         ),
     ] = None,
     start: Annotated[

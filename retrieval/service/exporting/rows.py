@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index import Index
 from retrieval.indexes import Where
+from retrieval.service.opened import Opened
 
 _NAMESPACE = uuid.UUID("7f0e8a1c-3f4e-5b0a-9d5c-2b6c1f7a4e11")
 """Of the ids of passages, so that the same passage has the same in every export."""
@@ -55,7 +55,7 @@ class Row:
         return str(uuid.uuid5(_NAMESPACE, self.id))
 
 
-def rows(index: Index, where: Where | None = None) -> Iterator[Row]:
+def rows(index: Opened, where: Where | None = None) -> Iterator[Row]:
     """All passages, by document id and ordinal, each as it is kept.
 
     Args:

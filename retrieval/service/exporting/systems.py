@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from retrieval.errors import InputError, MissingDependency, StorageError
-from retrieval.index import Index
 from retrieval.indexes import Where
 from retrieval.service.exporting.rows import Row, rows
+from retrieval.service.opened import Opened
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 Writer: TypeAlias = "Callable[[Iterable[Row], str, Shape], None]"
@@ -75,7 +75,7 @@ def _writer(system: str) -> Writer:
 
 
 def export(
-    index: Index,
+    index: Opened,
     system: str,
     target: str,
     *,

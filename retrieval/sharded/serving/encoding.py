@@ -26,6 +26,7 @@ from retrieval.store import Listed, Settings
 from retrieval.types import (
     Context,
     Document,
+    Embeddings,
     Hit,
     Hybrid,
     LateOptions,
@@ -65,6 +66,7 @@ _ANSWERED: tuple[type[Any], ...] = (
     Context,
     Copies,
     Document,
+    Embeddings,
     Hit,
     LexicalTotals,
     Likeness,

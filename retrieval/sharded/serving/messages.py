@@ -81,6 +81,7 @@ METHODS = frozenset(
         "shown",
         "stored",
         "values",
+        "vectors",
     }
 )
 """The methods of `OpenShard` that can be asked for."""
