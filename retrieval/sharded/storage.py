@@ -6,14 +6,20 @@ content. The one exception is a pointer, which is only ever moved forward.
 
 from __future__ import annotations
 
+import random
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from retrieval.errors import MissingDependency, StorageError
+
+Result = TypeVar("Result")
 
 EXTRA = "shards"
 _SCHEME = "://"
@@ -21,6 +27,21 @@ _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
 _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
+_ADVICE_BY_CODE = {
+    "ExpiredToken": "its keys have expired: renew them, and run it again",
+    "RequestTimeTooSkewed": "this machine's clock and the storage's differ: set it right",
+}
+"""By what a server answers."""
+
+_WAITS = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between calls that fail though they might not; about half of it at least."""
+
+_IS_FINAL = re.compile("max_retries|status code: 4")
+"""Of errors after which a call is not made again: the library did so, or it is refused."""
+
+_ANSWERED = re.compile(r"returned non-2xx status code: (\d.*)", re.DOTALL)
+_TAG = re.compile("<[^>]*>")
+_LISTED_AT_ONCE = 1000
 _CLOCK = "clock"
 _PART = 1 << 23
 """Bytes of an object that are brought at a time, at least."""
@@ -86,7 +107,7 @@ class ObjectStorage:
         """The content of an object, or None if there is none."""
         with self._told(name):
             try:
-                return bytes(self._obstore.get(self._store, name).bytes())
+                return self._asked(lambda: bytes(self._obstore.get(self._store, name).bytes()))
             except FileNotFoundError:
                 return None
 
@@ -95,17 +116,23 @@ class ObjectStorage:
         if not size:
             return b""
         with self._told(name):
+            wanted = {"start": start, "length": size}
             try:
-                found = self._obstore.get_range(self._store, name, start=start, length=size)
-                return bytes(found)
+                return self._asked(
+                    lambda: bytes(self._obstore.get_range(self._store, name, **wanted))
+                )
             except FileNotFoundError:
                 return None
 
     def create(self, name: str, content: bytes) -> bool:
-        """Make an object that is not there yet; False, and nothing else, if it is."""
+        """Make an object that is not there yet; False, and nothing else, if it is.
+
+        It may be there since the storage was asked again after an answer was lost: whoever must
+        know reads it.
+        """
         with self._told(name):
             try:
-                self._obstore.put(self._store, name, content, mode="create")
+                self._asked(lambda: self._obstore.put(self._store, name, content, mode="create"))
             except self._obstore.exceptions.AlreadyExistsError:
                 return False
             return True
@@ -113,13 +140,14 @@ class ObjectStorage:
     def put(self, name: str, content: bytes) -> None:
         """Make an object, whether there is one or not."""
         with self._told(name):
-            self._obstore.put(self._store, name, content)
+            self._asked(lambda: self._obstore.put(self._store, name, content))
 
     def now(self) -> datetime:
         """The time by the storage's clock, which alone dates what is stored."""
         with self._told(_CLOCK):
-            self._obstore.put(self._store, _CLOCK, b"")
-            written: datetime = self._obstore.head(self._store, _CLOCK)["last_modified"]
+            self._asked(lambda: self._obstore.put(self._store, _CLOCK, b""))
+            told = self._asked(lambda: self._obstore.head(self._store, _CLOCK))
+            written: datetime = told["last_modified"]
             return written
 
     def advance(self, name: str, choose: Callable[[bytes | None], bytes | None]) -> None:
@@ -134,19 +162,12 @@ class ObjectStorage:
         """
         with self._told(name):
             while True:
-                mode: Any = "create"
-                before: bytes | None = None
-                try:
-                    found = self._obstore.get(self._store, name)
-                    before, tag = bytes(found.bytes()), found.meta["e_tag"]
-                    mode = {"e_tag": tag}
-                except FileNotFoundError:
-                    pass
+                before, mode = self._asked(lambda: self._as_it_stands(name))
                 after = choose(before)
                 if after is None:
                     return
                 try:
-                    self._obstore.put(self._store, name, after, mode=mode)
+                    self._asked(partial(self._obstore.put, self._store, name, after, mode=mode))
                     return
                 except NotImplementedError:
                     self._obstore.put(self._store, name, after)
@@ -159,23 +180,41 @@ class ObjectStorage:
 
     def objects(self, prefix: str) -> Iterator[Stored]:
         """The objects whose names begin with a folder's name."""
+        last: str | None = None
+        pages: Any = None
+
+        def page() -> Any:
+            nonlocal pages
+            try:
+                if pages is None:
+                    listed = self._obstore.list(
+                        self._store, prefix, offset=last, chunk_size=_LISTED_AT_ONCE
+                    )
+                    pages = iter(listed)
+                return next(pages, ())
+            except self._obstore.exceptions.BaseError:
+                pages = None  # another listing goes on after the last name that was told
+                raise
+
         with self._told(prefix):
-            for several in self._obstore.list(self._store, prefix):
+            while several := self._asked(page):
                 for one in several:
+                    last = one["path"]
                     yield Stored(one["path"], one["size"], one["last_modified"])
 
     def find(self, name: str) -> Stored | None:
         """What is told of an object, or None if there is none."""
         with self._told(name):
             try:
-                one = self._obstore.head(self._store, name)
+                one = self._asked(lambda: self._obstore.head(self._store, name))
             except FileNotFoundError:
                 return None
             return Stored(one["path"], one["size"], one["last_modified"])
 
     def download(self, name: str, target: Path) -> bool:
         """Write an object to a file, a part at a time; False if there is none."""
-        with self._told(name):
+
+        def write() -> bool:
             try:
                 found = self._obstore.get(self._store, name)
             except FileNotFoundError:
@@ -185,17 +224,43 @@ class ObjectStorage:
                     file.write(part)
             return True
 
+        with self._told(name):
+            return self._asked(write)
+
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that is not there does not matter."""
         for first in range(0, len(names), _DELETED_AT_ONCE):
             several = list(names[first : first + _DELETED_AT_ONCE])
             with self._told(several[0]):
                 try:
-                    self._obstore.delete(self._store, several)
+                    self._asked(partial(self._obstore.delete, self._store, several))
                 except FileNotFoundError:  # a folder stops at the first that is not there
                     for name in several:
                         with suppress(FileNotFoundError):
                             self._obstore.delete(self._store, name)
+
+    def _as_it_stands(self, name: str) -> tuple[bytes | None, Any]:
+        """What an object holds, or None, and the mode of what may replace just that."""
+        try:
+            found = self._obstore.get(self._store, name)
+            return bytes(found.bytes()), {"e_tag": found.meta["e_tag"]}
+        except FileNotFoundError:
+            return None, "create"
+
+    def _asked(self, call: Callable[[], Result]) -> Result:
+        """What a call returns, which is made again where it may succeed then.
+
+        The library does so where nothing can be done twice. It gives up at once where an answer is
+        cut off, and on objects that are to be new.
+        """
+        for wait in () if self.url.startswith(_FOLDER) else _WAITS:
+            try:
+                return call()
+            except self._obstore.exceptions.GenericError as error:
+                if _IS_FINAL.search(_said(error)):
+                    raise
+                time.sleep(wait * random.uniform(0.5, 1))
+        return call()
 
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
@@ -206,8 +271,23 @@ class ObjectStorage:
             raise
         except (self._obstore.exceptions.BaseError, OSError, ValueError) as error:
             place = f"{self.url}/{name}" if name else self.url
-            line = str(error).split("\n\nDebug source", 1)[0]
-            raise StorageError(
-                f"the storage at {place} fails ({' '.join(line.split())[:300]}); "
-                f"{_ADVICE_FOLDER if self.url.startswith(_FOLDER) else _ADVICE}"
-            ) from error
+            line, advice = _line(error), _ADVICE
+            if self.url.startswith(_FOLDER):
+                advice = _ADVICE_FOLDER
+            for code, known in _ADVICE_BY_CODE.items():
+                advice = known if code in line else advice
+            raise StorageError(f"the storage at {place} fails ({line}); {advice}") from error
+
+
+def _said(error: Exception) -> str:
+    """What the library says, without what it adds for its makers."""
+    return str(error).split("\n\nDebug source", 1)[0]
+
+
+def _line(error: Exception) -> str:
+    """The same as one line; of what a server answered, its own words."""
+    said = _said(error)
+    answered = _ANSWERED.search(said)
+    if answered:
+        said = _TAG.sub(" ", answered[1])
+    return " ".join(said.split())[:300]

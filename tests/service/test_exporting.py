@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -94,6 +95,64 @@ def test_vespa_holds_the_ranking(index: Index, tmp_path: Path) -> None:
     assert by_dot(index, [f["dense"]["values"] for f in fields], ids) == expected(index, "dense")
     tokens = [list(field["tokens"]["blocks"].values()) for field in fields]
     assert by_max_sim(index, tokens, ids) == expected(index, "late")
+
+
+# What https://docs.vespa.ai/en/reference/schemas/document-json-format.html says of a put: its
+# operations, the form of ids, and tensors in their short forms, of numbers in lists.
+PUT = {
+    "type": "object",
+    "required": ["put", "fields"],
+    "properties": {
+        "put": {"type": "string", "pattern": r"^id:[^:]+:[A-Za-z_][A-Za-z0-9_]*:[^:]*:.+$"},
+        "fields": {
+            "type": "object",
+            "required": ["id", "document_id", "title", "text", "ordinal", "metadata"],
+            "properties": {
+                "ordinal": {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1},
+                "dense": {
+                    "type": "object",
+                    "required": ["values"],
+                    "properties": {"values": {"$ref": "#/$defs/cells"}},
+                    "additionalProperties": False,
+                },
+                "tokens": {
+                    "type": "object",
+                    "required": ["blocks"],
+                    "properties": {
+                        "blocks": {
+                            "type": "object",
+                            "additionalProperties": {"$ref": "#/$defs/cells"},
+                        }
+                    },
+                    "additionalProperties": False,
+                },
+            },
+            "additionalProperties": {"type": "string"},
+        },
+    },
+    "additionalProperties": False,
+    "$defs": {"cells": {"type": "array", "items": {"type": "number"}, "minItems": 1}},
+}
+
+
+def test_vespa_takes_the_form_that_it_documents(index: Index, tmp_path: Path) -> None:
+    """Every document is a put of fields that the schema has, with tensors of its dimensions."""
+    jsonschema = pytest.importorskip("jsonschema")
+    export(index, "vespa", str(tmp_path / "app"), name="mill")
+    schema = (tmp_path / "app" / "schemas" / "mill.sd").read_text(encoding="utf-8")
+    assert re.search(r"^schema mill \{\n    document mill \{$", schema, re.MULTILINE)
+    fields = dict(re.findall(r"field (\w+) type (\S.*?) \{", schema))
+    held = jsonschema.Draft202012Validator(PUT)
+    lines = (tmp_path / "app" / "documents.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == index.status().passages
+    for line in lines:
+        put = json.loads(line)
+        held.validate(put)
+        assert put["fields"].keys() == fields.keys()
+        assert len(put["fields"]["dense"]["values"]) == 32
+        assert {len(one) for one in put["fields"]["tokens"]["blocks"].values()} == {16}
+    with pytest.raises(jsonschema.ValidationError):
+        held.validate(put | {"fields": put["fields"] | {"dense": {"cells": {}}}})
 
 
 def test_qdrant_finds_the_same(index: Index, tmp_path: Path) -> None:

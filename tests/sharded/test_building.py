@@ -86,9 +86,9 @@ def test_mirroring_drops_what_is_not_named(storage: Storage, tmp_path: Path) -> 
         assert (report.deleted, report.unchanged, len(made)) == (10, 20, 20)
 
 
-def test_what_came_from_where_nobody_can_look_stays(folder: Storage, tmp_path: Path) -> None:
+def test_what_came_from_where_nobody_can_look_stays(storage: Storage, tmp_path: Path) -> None:
     came = [Document(f"{n}.md", f"w{n}", metadata={"path": f"{n % 2}/{n}.md"}) for n in range(20)]
-    with create(folder, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         made.add(came)
         report = made.change(Changes(mirror=True, unreadable=lambda: ["1"]))
         assert (report.deleted, len(made)) == (10, 10)
@@ -134,7 +134,7 @@ def test_nothing_is_sent_of_a_shard_that_holds_nothing(storage: Storage, tmp_pat
 
 
 def test_a_commit_whose_answer_was_lost_counts(
-    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The storage is asked again by its library, and then says that the manifest is there."""
     create_object = ObjectStorage.create
@@ -143,7 +143,7 @@ def test_a_commit_whose_answer_was_lost_counts(
         create_object(self, name, content)
         return create_object(self, name, content)
 
-    with create(folder, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         monkeypatch.setattr(ObjectStorage, "create", twice)
         assert made.add(documents(3)).generation == 2
         assert len(made) == 3
@@ -151,7 +151,7 @@ def test_a_commit_whose_answer_was_lost_counts(
 
 @pytest.mark.parametrize("lost", ["create", "advance"])
 def test_a_commit_that_fails_once_it_was_made_counts(
-    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     usual = getattr(ObjectStorage, lost)
 
@@ -161,7 +161,7 @@ def test_a_commit_that_fails_once_it_was_made_counts(
             raise StorageError("the answer was lost")
         return result
 
-    with create(folder, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         monkeypatch.setattr(ObjectStorage, lost, failing)
         assert made.add(documents(3)).generation == 2
         monkeypatch.undo()
@@ -169,10 +169,10 @@ def test_a_commit_that_fails_once_it_was_made_counts(
 
 
 def test_what_builds_left_that_were_outrun_goes_with_the_next(
-    folder: Storage, tmp_path: Path
+    storage: Storage, tmp_path: Path
 ) -> None:
-    with create(folder, tmp_path) as made:
-        place = object_storage(folder)
+    with create(storage, tmp_path) as made:
+        place = object_storage(storage)
         for name in ("building/1/done/x/0.json", "building/2/spool/y", "building/3/read/z.json"):
             place.put(name, b"left")
         made.add(documents(3))
@@ -209,7 +209,7 @@ def test_an_interrupted_build_goes_on_from_what_was_sent(
 
 
 def test_what_another_unfinished_build_sent_is_not_taken(
-    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A build that was given up leaves no phantom in the next one."""
 
@@ -217,7 +217,7 @@ def test_what_another_unfinished_build_sent_is_not_taken(
         write_shard(task, encoder)
         raise KeyboardInterrupt
 
-    with create(folder, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         monkeypatch.setattr(building, "write_shard", once)
         with pytest.raises(KeyboardInterrupt):
             made.add(documents(30))
@@ -226,7 +226,7 @@ def test_what_another_unfinished_build_sent_is_not_taken(
         assert len(made) == 1
 
 
-def _add_and_die(url: str, cache: Path, shards_left: int) -> None:
+def _add_and_die(storage: Storage, tmp_path: Path, shards_left: int) -> None:
     """In a process of its own: written so many shards, killed without a word."""
     left = shards_left
 
@@ -238,24 +238,24 @@ def _add_and_die(url: str, cache: Path, shards_left: int) -> None:
         return write_shard(task, encoder)
 
     building.write_shard = killed
-    with ShardedIndex.open(url, encoder=FakeEncoder(), cache=cache) as index:
+    with reopen(storage, tmp_path) as index:
         index.add(documents(40))
 
 
 @pytest.mark.parametrize("shards_left", [0, 2, 3])
 def test_a_killed_build_loses_nothing_that_was_committed(
-    folder: Storage, tmp_path: Path, shards_left: int
+    storage: Storage, tmp_path: Path, shards_left: int
 ) -> None:
-    with create(folder, tmp_path, shards=4) as made:
+    with create(storage, tmp_path, shards=4) as made:
         made.add(documents(10))
         before = shown(made.search("w3 w50"))
     process = multiprocessing.get_context("spawn").Process(
-        target=_add_and_die, args=(folder.url, tmp_path / "cache", shards_left)
+        target=_add_and_die, args=(storage, tmp_path, shards_left)
     )
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    with reopen(folder, tmp_path, "elsewhere") as after:
+    with reopen(storage, tmp_path, "elsewhere") as after:
         assert shown(after.search("w3 w50")) == before
         after.add(documents(40))
         assert len(after) == 40
@@ -289,12 +289,12 @@ def test_clearing_takes_what_no_generation_needs(storage: Storage, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_processes_write_what_one_writes(folder: Storage, tmp_path: Path) -> None:
+def test_processes_write_what_one_writes(storage: Storage, tmp_path: Path) -> None:
     """With the embedded model, which every process loads for itself."""
-    several = f"{folder.url}-several"
+    options: dict[str, Any] = {"cache": tmp_path / "cache", "options": storage.options}
     with (
-        ShardedIndex.create(folder.url, shards=3, cache=tmp_path / "cache") as one,
-        ShardedIndex.create(several, shards=3, cache=tmp_path / "cache") as two,
+        ShardedIndex.create(storage.url, shards=3, **options) as one,
+        ShardedIndex.create(f"{storage.url}-several", shards=3, **options) as two,
     ):
         one.add(documents(12))
         assert two.add(documents(12), workers=2).added == 12

@@ -11,16 +11,16 @@ import pytest
 
 from retrieval.documents import MAX_BYTES, ReadOptions
 from retrieval.errors import StorageError
-from retrieval.sharded import ShardedIndex, building
+from retrieval.sharded import building
 from retrieval.sharded.changes import Changes
 from retrieval.sharded.ray_executor import STARTED_WITH, ray_cluster
 from retrieval.sharded.sources.remote import RemoteFiles, files_at
 from retrieval.sharded.writing import ShardResult, ShardTask
 from retrieval.types import Document, Encoder
 
-from ..index.fake_encoder import FakeEncoder
 from .conftest import Storage
 from .injected import loadable, write
+from .made import create, object_storage
 from .samples import QUERIES, documents, shown
 
 ray = pytest.importorskip("ray")
@@ -51,12 +51,12 @@ def fake() -> Iterator[None]:
         yield
 
 
-def create(url: str, tmp_path: Path) -> ShardedIndex:
-    return ShardedIndex.create(url, shards=3, encoder=FakeEncoder(), cache=tmp_path / "cache")
+def beside(storage: Storage, name: str) -> Storage:
+    return Storage(f"{storage.url}-{name}", storage.options)
 
 
-def test_it_is_what_one_process_builds(address: str, folder: Storage, tmp_path: Path) -> None:
-    with create(folder.url, tmp_path) as one, create(f"{folder.url}-ray", tmp_path) as other:
+def test_it_is_what_one_process_builds(address: str, storage: Storage, tmp_path: Path) -> None:
+    with create(storage, tmp_path) as one, create(beside(storage, "ray"), tmp_path) as other:
         first = one.add(documents(40))
         second = other.add(documents(40), ray=address)
         assert (second.added, second.generation) == (first.added, first.generation) == (40, 2)
@@ -65,22 +65,21 @@ def test_it_is_what_one_process_builds(address: str, folder: Storage, tmp_path: 
         changed = [Document("one more", "w1 w2 w3"), *documents(40)]
         assert other.add(changed, ray=address).shards == 3
         assert other.get("one more") == changed[0]
-    left = [one for one in (tmp_path / "storage-ray" / "building").rglob("*") if one.is_file()]
-    assert left == []
+    assert list(object_storage(beside(storage, "ray")).objects("building")) == []
 
 
-def test_what_urls_hold_is_read_there(address: str, folder: Storage, tmp_path: Path) -> None:
+def test_what_urls_hold_is_read_there(address: str, storage: Storage, tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.md").write_text(f"page {number} w{number}")
     files = RemoteFiles(tuple(files_at(f"file://{tmp_path}/*.md")), ReadOptions(), MAX_BYTES)
-    with create(folder.url, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         report = made.change(Changes(remote=files, mirror=True), ray=address)
         assert (report.added, len(made)) == (3, 3)
         assert made.search("w2")[0].document_id == f"file://{tmp_path}/2.md"
 
 
 def test_a_worker_that_is_killed_is_made_up_for(
-    address: str, folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    address: str, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = tmp_path / "died"
 
@@ -93,20 +92,20 @@ def test_a_worker_that_is_killed_is_made_up_for(
         raise AssertionError
 
     monkeypatch.setattr(building, "write_shard", dying)
-    with create(folder.url, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         assert made.add(documents(40), ray=address).added == 40
         assert len(made) == 40
     assert died.exists()
 
 
 def test_what_fails_in_a_task_is_said_as_it_is(
-    address: str, folder: Storage, tmp_path: Path
+    address: str, storage: Storage, tmp_path: Path
 ) -> None:
-    with create(folder.url, tmp_path) as made:
+    with create(storage, tmp_path) as made:
         made.add(documents(10))
-        for piece in (tmp_path / "storage" / "blobs").rglob("*"):
-            if piece.is_file():
-                piece.write_bytes(b"damaged")
+        place = object_storage(storage)
+        for piece in list(place.objects("blobs")):
+            place.put(piece.name, b"damaged")
         for copy in (tmp_path / "cache").iterdir():
             copy.rename(tmp_path / f"gone-{copy.name}")
         with pytest.raises(StorageError, match="is not what its name says") as raised:
@@ -120,9 +119,9 @@ def test_a_process_that_is_connected_stays_so(address: str) -> None:
     assert ray.is_initialized()
 
 
-def test_it_is_compacted_there(address: str, folder: Storage, tmp_path: Path) -> None:
+def test_it_is_compacted_there(address: str, storage: Storage, tmp_path: Path) -> None:
     kept = documents(40)[1::2]
-    with create(folder.url, tmp_path) as made, create(f"{folder.url}-kept", tmp_path) as other:
+    with create(storage, tmp_path) as made, create(beside(storage, "kept"), tmp_path) as other:
         made.add(documents(40))
         made.delete([one.id for one in documents(40)[::2]], ray=address)
         assert made.status().deleted_passages > 0

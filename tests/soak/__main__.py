@@ -21,7 +21,7 @@ from typing import Any
 from retrieval.eval.machine import machine, versions
 from retrieval.files.whole import write_whole
 
-from ..sharded import kills
+from ..sharded import faults_on_s3, kills
 from . import clocks, damage, extremes, failing_calls, inputs, power_loss, readers, sequences
 from .stages import Stage, Tally
 
@@ -39,6 +39,7 @@ STAGES: tuple[Stage, ...] = (
     kills.STAGE,
     kills.FULL_DISK,
     kills.ON_RAY,
+    faults_on_s3.STAGE,
 )
 
 
