@@ -199,7 +199,8 @@ class LateOptions:
             compressed, what comes is so at once; with a number, what comes is kept in 8 bits until
             there is more than that of it.
         list_passages: beyond so many passages, inverted lists propose which ones are compared.
-        bits: of each component of a compressed vector: 2 or 4.
+        bits: of each component of a compressed vector: 2 or 4. None is 4, and 2 once there are some
+            8 million token vectors, whose centroids are fine enough for that.
         pooling: similar token vectors of a passage are merged until one in so many is left;
             1 keeps all, 4 is the most.
 
@@ -209,7 +210,7 @@ class LateOptions:
 
     exact_passages: int | None = None
     list_passages: int = 50_000
-    bits: Literal[2, 4] = 4
+    bits: Literal[2, 4] | None = None
     pooling: int = 1
 
     @classmethod
@@ -223,6 +224,8 @@ class LateOptions:
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):
             value = getattr(self, name)
+            if value is None and name == "bits":
+                continue
             if not _is_whole(value) or value not in known:
                 raise InputError(f"{name}={value!r} cannot be used; choose from {_list(known)}")
         for name in ("exact_passages", "list_passages"):

@@ -8,8 +8,11 @@ vectors to which a random one of length `NOISE` was added.
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +75,30 @@ def batches(work: Path, count: int, first: int = 0) -> Iterator[tuple[list[Docum
                 documents.append(Document(f"p{number}", text))
                 parts.append(made)
             yield documents, _joined(parts)
+
+
+@contextmanager
+def made_elsewhere(
+    work: Path, count: int, first: int
+) -> Iterator[Iterator[tuple[list[Document], Embeddings]]]:
+    """What `batches` gives, from another process: what it maps is not in this one's memory."""
+    processes = multiprocessing.get_context("spawn")
+    here, there = processes.Pipe(duplex=False)
+    child = processes.Process(target=_send, args=(there, work, count, first), daemon=True)
+    child.start()
+    there.close()
+    try:
+        yield iter(here.recv, None)
+    finally:
+        here.close()
+        child.terminate()
+        child.join()
+
+
+def _send(there: Connection, work: Path, count: int, first: int) -> None:
+    for batch in batches(work, count, first):
+        there.send(batch)
+    there.send(None)
 
 
 def asked(work: Path) -> list[str]:

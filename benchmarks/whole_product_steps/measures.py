@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +20,96 @@ from retrieval.index import Index
 from retrieval.index.reading.retrievers import Dense
 from retrieval.indexes.late import narrowing
 from retrieval.types import RETRIEVERS, Retriever
-from whole_product_steps.corpus import PASSAGE_TOKENS, asked, batches
+from whole_product_steps.corpus import PASSAGE_TOKENS, asked, batches, made_elsewhere
 
 K = 10
 _COMPARED = 50  # queries that every vector is compared with
+_ENCODED = 2_000  # passages whose encoding is timed
 _MEMORY = re.compile(r"^(VmRSS|VmHWM|RssAnon):\s*(\d+) kB", re.MULTILINE)
 
 
 def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     """The index of so many passages, by vectors that are there already; a part may be there."""
     folder = work / f"index-{size}"
-    adding, used, vectors = 0.0, 0.0, 0
+    spent = _Spent(work / f"building-{size}.json", new=not folder.exists())
     with (
         Index.open(folder)
         if folder.exists()
-        else Index.create(folder, passage_tokens=PASSAGE_TOKENS) as index
+        else Index.create(folder, passage_tokens=PASSAGE_TOKENS) as index,
+        # Each is one passage, and they come in order.
+        made_elsewhere(work, size, len(index)) as rest,
     ):
-        before = len(index)  # each is one passage, and they come in order
-        for documents, made in batches(work, size, before):
-            vectors += 0 if made.tokens is None else len(made.tokens)
+        for documents, made in rest:
             started, own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
             index.add(documents, embeddings=made)
-            adding += time.perf_counter() - started
-            used += _processor(resource.RUSAGE_SELF) - own
+            spent.add(
+                len(documents),
+                0 if made.tokens is None else len(made.tokens),
+                time.perf_counter() - started,
+                _processor(resource.RUSAGE_SELF) - own,
+            )
     # Opened anew: what is written ahead of the database has gone into it by then.
     with Index.open(folder) as index:
         status = index.status()
+        report = index.measure(asked(work)[:1], k=1, depth=1)
         tokens = sum(len(index.encoder.token_spans(one.text)) + 2 for one in index.documents())
+        encoding = _encoding(index)
     parts = dict(status.bytes_by_part)
     return {
         "passages": status.passages,
-        "there_before": before,
         "tokens": tokens,
-        "token_vectors_added": vectors,
-        "adding_s": round(adding, 1),
-        "adding_processor_s": round(used, 1),
-        "bytes_a_token": round(status.bytes / max(1, tokens), 2),
-        "bytes_a_token_by_part": {k: round(v / max(1, tokens), 2) for k, v in parts.items()},
+        "token_vectors": report.tokens,
+        "adding": spent.all,
+        "encoding_processor_us_a_token": encoding,
+        # The whole build over the encoding of the same text, by the processor's time.
+        "over_encoding": 1
+        + (1e6 * spent.all["processor_s"] / max(1, spent.all["token_vectors"]))
+        * (report.tokens / max(1, tokens))
+        / encoding,
+        "bytes": status.bytes,
+        "bytes_a_token": status.bytes / max(1, tokens),
+        "bytes_a_token_by_part": {k: v / max(1, tokens) for k, v in parts.items()},
+        "bytes_a_token_vector": status.bytes / max(1, report.tokens),
         "segments": status.segments,
         "regimes": dict(status.regimes),
-        "memory_mb": memory(),
     }
+
+
+class _Spent:
+    """What adding took, in all processes that worked at an index; kept beside it.
+
+    Attributes:
+        all: passages, token vectors, seconds by the clock and of the processor, megabytes at most.
+    """
+
+    def __init__(self, file: Path, *, new: bool) -> None:
+        self._file = file
+        self.all: dict[str, float] = dict.fromkeys(
+            ("passages", "token_vectors", "s", "processor_s", "memory_mb", "own_memory_mb"), 0
+        )
+        if not new and file.exists():
+            self.all = json.loads(file.read_text(encoding="utf-8"))
+
+    def add(self, passages: int, token_vectors: int, seconds: float, processor: float) -> None:
+        """One call more of `Index.add`."""
+        self.all["passages"] += passages
+        self.all["token_vectors"] += token_vectors
+        self.all["s"] += seconds
+        self.all["processor_s"] += processor
+        now = memory()
+        self.all["memory_mb"] = max(self.all["memory_mb"], now.get("VmHWM", 0))
+        self.all["own_memory_mb"] = max(self.all["own_memory_mb"], now.get("RssAnon", 0))
+        self._file.write_text(json.dumps(self.all), encoding="utf-8")
+
+
+def _encoding(index: Index) -> float:
+    """Microseconds of the processor that the encoder takes for a token of the index's texts."""
+    texts = [one.text for one in islice(index.documents(), 0, None, max(1, len(index) // _ENCODED))]
+    index.encoder.encode_documents(texts[:64])  # warm
+    began = _processor(resource.RUSAGE_SELF)
+    index.encoder.encode_documents(texts)
+    used = _processor(resource.RUSAGE_SELF) - began
+    return 1e6 * used / sum(len(index.encoder.token_spans(text)) + 2 for text in texts)
 
 
 def search(work: Path, size: int, *, repeats: int) -> dict[str, Any]:

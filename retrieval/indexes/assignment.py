@@ -5,10 +5,13 @@ some thousands of centroids on these are put in groups, and a vector is compared
 centres, then with the eighth of all centroids that lies nearest to its group's. That finds the
 nearest in 99.7 % of cases at 16,384 centroids, and else one almost as near, in two fifths of the
 time (measured). Making the groups takes as long as comparing some ten thousands of vectors with all
-centroids (half a second at 8,192, five at 65,536), so they are made for many vectors only.
+centroids (half a second at 8,192, five at 65,536), so they are made for many vectors only, and kept
+for the next ones that are compared with the same centroids.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +44,8 @@ class Assigner:
         """The centroid of each vector i8 [T, d]: u16 [T]."""
         self._seen += len(units)
         if self._centres is None and len(self.centroids) > _FLAT and self._seen > _FEW:
-            self._centres, self._near = _groups(self.centroids)
+            # By content: whoever adds to an index in small parts opens its codec anew each time.
+            self._centres, self._near = _groups(self.centroids.tobytes(), self.centroids.shape[1])
         if self._centres is None:
             return kernels.nearest(units, self.centroids, self._penalties)
         groups = kernels.nearest(units, self._centres, _penalties(self._centres))
@@ -62,8 +66,15 @@ def _penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
     return halves
 
 
-def _groups(centroids: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
-    """Centres of groups i8 [G, d], and the centroids nearest to each u16 [G, K / 8], rising."""
+@lru_cache(maxsize=2)  # the codec of an index and its coarse quantiser; some MB each
+def _groups(content: bytes, dim: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
+    """Centres of groups i8 [G, d], and the centroids nearest to each u16 [G, K / 8], rising.
+
+    Args:
+        content: centroids i8 [K, dim], row by row.
+        dim: d.
+    """
+    centroids = np.frombuffer(content, np.int8).reshape(-1, dim)
     vectors = centroids.astype(np.float32)
     count = 2 * round(len(centroids) ** 0.5)
     centres = np.clip(np.rint(nearest_means(vectors, count)[0]), -127, 127)

@@ -1,7 +1,8 @@
 """A process that promotes and is killed while it does; see test_killed_promotion.
 
-Reads one JSON object a line, `{"folder", "die_at", "after"}`, forks a writer for each, which adds
-the documents that make the index promote, and reports its exit status. The writer kills itself at
+Reads one JSON object a line, `{"folder", "first", "last", "many", "die_at", "after"}`, forks a
+writer for each, which adds the documents from `first` to `last` that make the index promote, and
+reports its exit status. From `many` token vectors on, those of 4 bits become such of 2. The writer kills itself at
 the `die_at`-th of the moments when it opens, makes or removes a file, runs an SQL statement or
 compresses a block, counted from the begin of the promotion; or, whatever it is doing then, `after`
 so many seconds of it.
@@ -20,6 +21,7 @@ import faiss  # before the fork, once for all writers
 import tantivy
 
 from retrieval.index import Index
+from retrieval.index.writing import codecs
 from retrieval.index.writing.session import Session
 from retrieval.indexes.dense import lists
 from retrieval.store import Commit, StoreWriter
@@ -34,7 +36,9 @@ assert faiss
 assert tantivy
 
 
-def promote(folder: str, die_at: int | None, after: float | None) -> None:
+def promote(
+    folder: str, first: int, last: int, many: int, die_at: int | None, after: float | None
+) -> None:
     left: int | None = None
 
     def tick(*_: object) -> None:
@@ -59,6 +63,7 @@ def promote(folder: str, die_at: int | None, after: float | None) -> None:
         store._connection.set_trace_callback(tick)
         real(store, change)
 
+    codecs.MANY = many
     real, begin = StoreWriter.commit, Session._promote
     StoreWriter.commit = commit  # type: ignore[method-assign]
     Session._promote = start  # type: ignore[method-assign]
@@ -67,7 +72,7 @@ def promote(folder: str, die_at: int | None, after: float | None) -> None:
         Index.open(Path(folder), encoder=FakeEncoder()) as index,
         index.writing(progress=tick) as writer,
     ):
-        for document in documents(20, 60):
+        for document in documents(first, last):
             writer.put(document)
 
 
@@ -78,7 +83,7 @@ def main() -> None:
         if writer == 0:
             status = 3
             try:
-                promote(order["folder"], order["die_at"], order["after"])
+                promote(**order)
                 status = 0
             except BaseException:
                 traceback.print_exc()

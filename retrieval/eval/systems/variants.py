@@ -119,9 +119,8 @@ class Build:
 
     def description(self) -> str:
         """How token vectors are kept, for the protocol."""
-        usual = LateOptions()
         bits = {
-            None: f"8 bits, {usual.bits} bits but for few passages",
+            None: "8 bits, 4 bits but for few passages, 2 bits for very many",
             EXACT: "8 bits, all compared",
         }.get(self.bits, f"{self.bits} bits")
         return bits + (f", 1 of {self.pooling} left by pooling" if self.pooling > 1 else "")

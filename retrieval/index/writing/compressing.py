@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.index.vectors import Compression, VectorSegment
+from retrieval.index.writing import codecs
 from retrieval.index.writing.codecs import (
     coarse_quantiser_for,
     coarse_quantiser_in_use,
     codec_for,
     codec_in_use,
+    living_tokens,
 )
 from retrieval.index.writing.given_codec import GivenCodec
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import LateCodec, LateSegment, StoredCodec
+from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, StoredCodec
 from retrieval.store import Settings
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -79,6 +81,19 @@ class Compressing:
             return sys.maxsize if self._given.stored is None else 0
         exact = self._options.exact_passages
         return EXACT if exact is None else exact
+
+    def to_halve(
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
+    ) -> list[str]:
+        """Names of the segments of 4 bits, once they hold so many token vectors that 2 bits do."""
+        if self._given is not None or self._options.bits is not None:
+            return []
+        wide = {
+            name: segment.late
+            for name, segment in segments.items()
+            if isinstance(segment.late, CompressedSegment) and segment.late.codec.bits > 2
+        }
+        return list(wide) if living_tokens(wide.values(), alive) >= codecs.MANY else []
 
     def of_group(
         self,

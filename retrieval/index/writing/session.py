@@ -188,7 +188,7 @@ class Session:
     def compact(self) -> int:
         """Write all segments anew as one of each kind, without the dead; how many of them went."""
         dead = self.store.counts().dead
-        segments, alive = self._living(np.empty(0, np.int64))
+        segments, alive = self._living(_NO_IDS)
         with self._unsynced.collecting():
             merge = self._rewrite([list(segments)] if segments else [], segments, alive)
             records, dropped = self._changed_vectors(merge)
@@ -253,23 +253,24 @@ class Session:
         )
 
     def _promote(self) -> None:
-        """Compress the exact segments once they hold more than the index's options let stand."""
-        segments, alive = self._living(np.empty(0, np.int64))
-        group = self._outgrown(self._candidates(segments, alive))
-        if not group:
-            return
-        with self._unsynced.collecting():
-            merge = self._rewrite([group], segments, alive)
-            written, left = self._lexical.revised((), _NO_IDS, merge.buried)
-            come, go = self._changed_vectors(merge)
-        self._publish(
-            Commit(
-                add_segments=[*come, *written],
-                drop_segments=[*go, *left],
-                buried=merge.buried,
-                next_segment=self._folders.next_number,
+        """Compress what has outgrown how it is kept, each regime in a commit of its own."""
+        for outgrown in (self._outgrown, self._compressing.to_halve):
+            segments, alive = self._living(_NO_IDS)
+            group = outgrown(segments, alive)
+            if not group:
+                continue
+            with self._unsynced.collecting():
+                merge = self._rewrite([group], segments, alive)
+                written, left = self._lexical.revised((), _NO_IDS, merge.buried)
+                come, go = self._changed_vectors(merge)
+            self._publish(
+                Commit(
+                    add_segments=[*come, *written],
+                    drop_segments=[*go, *left],
+                    buried=merge.buried,
+                    next_segment=self._folders.next_number,
+                )
             )
-        )
 
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
@@ -311,15 +312,17 @@ class Session:
         segments, alive = self._living(gone)
         candidates = self._candidates(segments, alive)
         # What is about to be promoted waits for that, which may fail and take no change with it.
-        waiting = set(self._outgrown(candidates))
+        waiting = {*self._outgrown(segments, alive), *self._compressing.to_halve(segments, alive)}
         groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
         return self._rewrite(groups, segments, alive)
 
-    def _outgrown(self, candidates: Sequence[Candidate]) -> list[str]:
-        """The segments that are to be promoted, if there are token vectors to compress."""
+    def _outgrown(
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
+    ) -> list[str]:
+        """The exact segments that are to be promoted, if there are token vectors to compress."""
         if self.store.settings.token_dim is None:
             return []
-        return to_promote(candidates, self._compressing.most_exact)
+        return to_promote(self._candidates(segments, alive), self._compressing.most_exact)
 
     def _living(
         self, gone: NDArray[np.int64]
