@@ -2,10 +2,10 @@
 
 Reads one JSON object a line, `{"folder", "first", "last", "many", "die_at", "after"}`, forks a
 writer for each, which adds the documents from `first` to `last` that make the index promote, and
-reports its exit status. From `many` token vectors on, those of 4 bits become such of 2. The writer kills itself at
-the `die_at`-th of the moments when it opens, makes or removes a file, runs an SQL statement or
-compresses a block, counted from the begin of the promotion; or, whatever it is doing then, `after`
-so many seconds of it.
+reports its exit status. From `many` token vectors on, those of 4 bits become such of 2. The writer
+kills itself at the `die_at`-th of the moments when it opens, makes or removes a file, runs an SQL
+statement or compresses a block, counted from the begin of the promotion; or, whatever it is doing
+then, `after` so many seconds of it.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def promote(
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def start(session: Session) -> None:
+    def start(session: Session, *, ended: bool) -> None:
         nonlocal left
         left = die_at
         if after is not None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it ends the process, in C code, too
             signal.setitimer(signal.ITIMER_REAL, after)
-        begin(session)
+        begin(session, ended=ended)
         if after is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         left = None

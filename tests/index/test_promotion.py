@@ -257,10 +257,10 @@ def no_space_to_promote(patch: pytest.MonkeyPatch, owner: Any, name: str, nth: i
     """The nth call of this function fails, counted from the moment when promotion begins."""
     real = Session._promote
 
-    def promote(session: Session) -> None:
+    def promote(session: Session, **kinds: bool) -> None:
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(owner, name, failing_from(nth, getattr(owner, name)))
-            real(session)
+            real(session, **kinds)
 
     patch.setattr(Session, "_promote", promote)
 
@@ -318,9 +318,9 @@ def test_a_small_disk_is_full_at_every_step(
     ballast, failed = small_disk / "ballast", 0
     real = Session._promote
 
-    def promote(session: Session) -> None:
+    def promote(session: Session, **kinds: bool) -> None:
         fill(ballast, 4096 * failed)
-        real(session)
+        real(session, **kinds)
 
     with create(small_disk / "index") as index:
         index.add(documents(0, 20))

@@ -69,8 +69,8 @@ def index(
         typer.Option(
             "--bits",
             metavar="N",
-            help="Bits of a component of a compressed token vector, 2 or 4; if not given 4, and 2 once "
-            "there are some 8 million token vectors.",
+            help="Bits of a component of a compressed token vector, 2 or 4; if not given 4, and "
+            "2 once there are some 8 million token vectors.",
         ),
     ] = None,
     pooling: Annotated[

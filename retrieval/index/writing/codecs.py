@@ -31,6 +31,7 @@ def codec_for(
     alive: NDArray[np.bool_],
     *,
     bits: Literal[2, 4] | None,
+    first: int,
     memory: int,
 ) -> LateCodec:
     """The codec to write a group of segments by: one that is in use if it serves, else a new one.
@@ -40,12 +41,15 @@ def codec_for(
         others: the other segments of the index.
         alive: bool by passage id.
         bits: of a residual, if a codec is trained; None leaves it to the number of token vectors.
+        first: living passages that the index's first codec is trained on, at most.
         memory: bytes that training may take.
     """
     codec = codec_in_use((*group, *others))
     tokens = living_tokens(group, alive)
     wanted = bits or (2 if tokens >= MANY else 4)
-    if codec is not None:
+    if codec is None:
+        alive = _first(group, alive, first)
+    else:
         if codec.bits == 2:
             return codec  # too coarse to be stored a second time: see `coarse_quantiser_for`
         # Where others stay as they are, a codec that they share is worth more than a better one.
@@ -54,6 +58,14 @@ def codec_for(
         if tokens == 0 or not (outgrown or drifted):
             return codec
     return train_codec(group, alive, bits=wanted, memory=memory)
+
+
+def _first(group: Sequence[LateSegment], alive: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """The first so many of the living passages of these segments: bool by passage id."""
+    ids = np.concatenate([segment.ids[segment.rows(alive)] for segment in group])
+    chosen = np.zeros_like(alive)
+    chosen[np.sort(ids)[:count]] = True
+    return chosen
 
 
 def coarse_quantiser_for(

@@ -28,6 +28,11 @@ EXACT = 1_000
 fewer serves those that come later ill, and trains on few tokens for each centroid."""
 
 
+TOGETHER = 10_000
+"""Passages that are let stand exactly until a writing call ends. So the codec of what comes in by
+one call is trained on all of it, or its first so many, whenever the call's commits fell."""
+
+
 class Compressing:
     """What a writing call compresses.
 
@@ -74,13 +79,13 @@ class Compressing:
             None if coarse_quantiser is None else self._stored(coarse_quantiser),
         )
 
-    @property
-    def most_exact(self) -> int:
-        """How many living passages are let stand exactly."""
+    def most_exact(self, *, ended: bool) -> int:
+        """How many living passages are let stand exactly, once the writing call ends or before."""
         if self._given is not None:
             return sys.maxsize if self._given.stored is None else 0
-        exact = self._options.exact_passages
-        return EXACT if exact is None else exact
+        if self._options.exact_passages is not None:
+            return self._options.exact_passages
+        return EXACT if ended else TOGETHER
 
     def to_halve(
         self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
@@ -100,18 +105,30 @@ class Compressing:
         members: Sequence[VectorSegment],
         others: Sequence[VectorSegment],
         alive: NDArray[np.bool_],
+        *,
+        ended: bool,
     ) -> Compression | None:
-        """How a group of segments is written as one; None keeps token vectors exact."""
+        """How a group of segments is written as one; None keeps token vectors exact.
+
+        Args:
+            members: the group.
+            others: the other segments of the index.
+            alive: bool by passage id.
+            ended: whether the writing call ends with it.
+        """
         group, rest = self._late(members), self._late(others)
         living = sum(len(late.rows(alive)) for late in group)
         tokens = sum(int(late.lengths[late.rows(alive)].sum()) for late in group)
-        if all(segment.exact for segment in members) and (tokens == 0 or living <= self.most_exact):
+        most = self.most_exact(ended=ended)
+        if all(segment.exact for segment in members) and (tokens == 0 or living <= most):
             return None
         if self._progress is not None:  # training the codec comes first, and may take a minute
             self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
         stored = None if self._given is None else self._given.stored
         if stored is None:
-            codec = codec_for(group, rest, alive, bits=self._options.bits, memory=self._memory)
+            codec = codec_for(
+                group, rest, alive, bits=self._options.bits, first=TOGETHER, memory=self._memory
+            )
             stored = self._stored(codec)
         passages = living + sum(len(late.rows(alive)) for late in rest)
         coarse_quantiser = coarse_quantiser_for(

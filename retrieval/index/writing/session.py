@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -152,7 +153,8 @@ class Session:
         """Make the changes and the segments written since the last commit the next generation.
 
         Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
-        the changes are kept and the old segments serve.
+        the changes are kept and the old segments serve. What a writing call brings in is left
+        exact for longer than it may stay, until `end`.
         """
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
@@ -183,14 +185,19 @@ class Session:
                 next_segment=self._folders.next_number,
             )
         )
-        self._promote()
+        self._promote(ended=False)
+
+    def end(self) -> None:
+        """Promote what a writing call left exact, now that nothing more comes in by it."""
+        self._promote(ended=True)
 
     def compact(self) -> int:
         """Write all segments anew as one of each kind, without the dead; how many of them went."""
         dead = self.store.counts().dead
         segments, alive = self._living(_NO_IDS)
         with self._unsynced.collecting():
-            merge = self._rewrite([list(segments)] if segments else [], segments, alive)
+            groups = [list(segments)] if segments else []
+            merge = self._rewrite(groups, segments, alive, ended=True)
             records, dropped = self._changed_vectors(merge)
             written, left = self._lexical.rewritten()
         self._publish(
@@ -230,15 +237,16 @@ class Session:
             )
         )
         self._follow(given)
-        self._promote()
+        self._promote(ended=True)
 
     def choose_codec(self) -> None:
         """Until `keep_codec`, compress as an index does that was given no codec."""
         self._follow(None)
-        self._promote()
+        self._promote(ended=False)
 
     def keep_codec(self) -> LateCodec | None:
         """Give the index the codec that it has come to have, and return it; None if it has none."""
+        self.end()
         codec = codec_in_use(
             segment.late for segment in self._folders.vectors().values() if segment.late is not None
         )
@@ -252,15 +260,15 @@ class Session:
             self.store.settings, self._folders, self._memory, self._progress, given
         )
 
-    def _promote(self) -> None:
+    def _promote(self, *, ended: bool) -> None:
         """Compress what has outgrown how it is kept, each regime in a commit of its own."""
-        for outgrown in (self._outgrown, self._compressing.to_halve):
+        for outgrown in (partial(self._outgrown, ended=ended), self._compressing.to_halve):
             segments, alive = self._living(_NO_IDS)
             group = outgrown(segments, alive)
             if not group:
                 continue
             with self._unsynced.collecting():
-                merge = self._rewrite([group], segments, alive)
+                merge = self._rewrite([group], segments, alive, ended=ended)
                 written, left = self._lexical.revised((), _NO_IDS, merge.buried)
                 come, go = self._changed_vectors(merge)
             self._publish(
@@ -312,17 +320,21 @@ class Session:
         segments, alive = self._living(gone)
         candidates = self._candidates(segments, alive)
         # What is about to be promoted waits for that, which may fail and take no change with it.
-        waiting = {*self._outgrown(segments, alive), *self._compressing.to_halve(segments, alive)}
+        waiting = {
+            *self._outgrown(segments, alive, ended=False),
+            *self._compressing.to_halve(segments, alive),
+        }
         groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
-        return self._rewrite(groups, segments, alive)
+        return self._rewrite(groups, segments, alive, ended=False)
 
     def _outgrown(
-        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_], *, ended: bool
     ) -> list[str]:
         """The exact segments that are to be promoted, if there are token vectors to compress."""
         if self.store.settings.token_dim is None:
             return []
-        return to_promote(self._candidates(segments, alive), self._compressing.most_exact)
+        most = self._compressing.most_exact(ended=ended)
+        return to_promote(self._candidates(segments, alive), most)
 
     def _living(
         self, gone: NDArray[np.int64]
@@ -350,6 +362,8 @@ class Session:
         groups: Sequence[Sequence[str]],
         segments: Mapping[str, VectorSegment],
         alive: NDArray[np.bool_],
+        *,
+        ended: bool,
     ) -> _Merge:
         """Write each group of segments as one, without the dead."""
         written: list[str] = []
@@ -361,7 +375,7 @@ class Session:
             buried.append(ids[~alive[ids]])
             if alive[ids].any():
                 others = [segment for name, segment in segments.items() if name not in group]
-                compression = self._compressing.of_group(members, others, alive)
+                compression = self._compressing.of_group(members, others, alive, ended=ended)
                 folder = self._folders.new(vectors.KIND)
                 vectors.merge_vectors(folder, members, alive, compression)
                 written.append(folder.name)

@@ -91,7 +91,7 @@ def writing(
         writer = Writer(session, encoder, progress)
         try:
             yield writer
-            writer.commit()
+            writer.end()
         finally:
             writer.cancel()
 
@@ -238,6 +238,12 @@ class Writer:
                     remember=self._remembered,
                 )
         self._forget()
+
+    def end(self) -> None:
+        """Commit, and compress what was let stand exactly while the writing call lasted."""
+        self.commit()
+        with disk_errors(self.store.folder):
+            self._session.end()
 
     def compact(self) -> int:
         """Commit, and rewrite the segments as one of each kind; how many dead passages went."""

@@ -24,6 +24,7 @@ from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exac
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.search import LateSegment
+from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -180,7 +181,9 @@ def write_compressed(
     write_passages(folder, numbers, bounds)
     with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for first in range(0, len(rows), _BLOCK):
-            writing.encode(rows[first : first + _BLOCK])
+            # As an exact segment would have them: a passage is stored alike whenever it comes.
+            codes, scales = quantise(rows[first : first + _BLOCK])
+            writing.encode(codes * scales[:, None])
     sync_folder(folder)
 
 
