@@ -13,7 +13,8 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
 - coordinator: processor time and bytes of a search that asks 100 and 1,000 shards, which are stubs
   that have their answers ready;
 - router: over 16 shards of the first collection in processes of their own, milliseconds of a search
-  beyond those that the slowest shard took for each of its answers;
+  beyond those from when the slowest shard of each round was asked until it answered; and the
+  router's own processor time;
 - parallel: over 4 shards in this process, how much sooner a search is answered that asks them in
   threads than one that asks them one by one, in turns;
 - service: processor time of one shard of the first collection for a search's questions;
@@ -22,10 +23,13 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
   faster two are, by the clock and by processor time, and what each stage took;
 - update: bytes that are sent for each of six documents that change, in a shard of 21,000 passages;
 - kills: replicas in processes are killed while a part of the first collection is searched: rankings
-  held to those of one index, and seconds until a search is answered.
+  held to those of one index, and seconds until a search is answered;
+- router_kills: servers that route the queries of a made collection are killed while clients ask
+  two of them: rankings held to those of one index, seconds until clients are answered and until the
+  server that is started again answers, and processes that are left behind.
 
-`router`, `parallel` and the seconds of `build` and `kills` need a quiet machine: the others tell
-quality, bytes and processor time.
+`router`, `parallel` and the seconds of `build`, `kills` and `router_kills` need a quiet machine:
+the others tell quality, bytes and processor time.
 """
 
 from __future__ import annotations
@@ -42,11 +46,22 @@ from shards_steps.coordinator import coordinator
 from shards_steps.kills import kills
 from shards_steps.ranking import ranking
 from shards_steps.router import parallel, router, service
+from shards_steps.router_kills import router_kills
 
 from retrieval.errors import InputError
 
 PACKAGES = ("modernbert-retrieval", "numpy", "tantivy", "obstore", "ir-measures")
-PARTS = ("ranking", "coordinator", "router", "parallel", "service", "build", "update", "kills")
+PARTS = (
+    "ranking",
+    "coordinator",
+    "router",
+    "parallel",
+    "service",
+    "build",
+    "update",
+    "kills",
+    "router_kills",
+)
 
 
 def main() -> None:
@@ -57,7 +72,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    if not given.collections and not set(given.only) <= {"coordinator", "update"}:
+    if not given.collections and not set(given.only) <= {"coordinator", "update", "router_kills"}:
         raise InputError("no collection was named; give a folder in BEIR's format")
     result: dict[str, Any] = {}
     if given.out.exists():
@@ -81,6 +96,8 @@ def main() -> None:
                 result[part] = update()
             case "kills":
                 result[part] = kills(given.collections[0])
+            case "router_kills":
+                result[part] = router_kills()
         result.setdefault("environments", {})[part] = environment(PACKAGES)
         given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

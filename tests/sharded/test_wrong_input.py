@@ -163,7 +163,7 @@ def test_a_storage_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-class _Refusing(BaseHTTPRequestHandler):
+class Refusing(BaseHTTPRequestHandler):
     """Answers as S3 does to keys that it does not know."""
 
     def _refuse(self) -> None:
@@ -180,7 +180,7 @@ class _Refusing(BaseHTTPRequestHandler):
 
 
 def test_keys_that_are_refused_are_one_line(tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         options = {
             "endpoint": f"http://127.0.0.1:{server.server_port}",

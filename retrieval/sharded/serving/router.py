@@ -66,6 +66,7 @@ class RoutedShards:
         total: see `Shards`.
         waited: seconds from when the slowest replica was asked until it had sent its answer, of all
             calls of `ask` so far; it tells something where replicas run on this machine.
+        rounds: how many such calls there were.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class RoutedShards:
         self.numbers = tuple(numbers)
         self.total = total
         self.waited = 0.0
+        self.rounds = 0
 
     def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
         """As the protocol says.
@@ -114,6 +116,7 @@ class RoutedShards:
         finally:
             question.end()
             self.waited += question.slowest
+            self.rounds += 1
 
     def away(self, number: int, why: str) -> ShardUnavailable:
         """The error that names a shard."""
