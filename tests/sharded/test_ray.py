@@ -78,9 +78,9 @@ def test_what_urls_hold_is_read_there(address: str, storage: Storage, tmp_path: 
         assert made.search("w2")[0].document_id == f"file://{tmp_path}/2.md"
 
 
-def test_a_worker_that_is_killed_is_made_up_for(
-    address: str, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def killed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lets the first process that writes a shard die; the file that it makes before."""
     died = tmp_path / "died"
 
     def dying(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
@@ -92,10 +92,16 @@ def test_a_worker_that_is_killed_is_made_up_for(
         raise AssertionError
 
     monkeypatch.setattr(building, "write_shard", dying)
+    return died
+
+
+def test_a_worker_that_is_killed_is_made_up_for(
+    address: str, storage: Storage, tmp_path: Path, killed_once: Path
+) -> None:
     with create(storage, tmp_path) as made:
         assert made.add(documents(40), ray=address).added == 40
         assert len(made) == 40
-    assert died.exists()
+    assert killed_once.exists()
 
 
 def test_what_fails_in_a_task_is_said_as_it_is(
@@ -119,14 +125,18 @@ def test_a_process_that_is_connected_stays_so(address: str) -> None:
     assert ray.is_initialized()
 
 
-def test_it_is_compacted_there(address: str, storage: Storage, tmp_path: Path) -> None:
-    kept = documents(40)[1::2]
+def test_it_is_compacted_there(
+    address: str, storage: Storage, tmp_path: Path, killed_once: Path
+) -> None:
+    killed_once.touch()  # nobody dies before
     with create(storage, tmp_path) as made, create(beside(storage, "kept"), tmp_path) as other:
-        made.add(documents(40))
+        made.add(documents(40), ray=address)
         made.delete([one.id for one in documents(40)[::2]], ray=address)
         assert made.status().deleted_passages > 0
+        killed_once.unlink()
         made.compact(ray=address)
+        assert killed_once.exists()
         assert (len(made), made.status().deleted_passages) == (20, 0)
-        other.add(kept)
+        other.add(documents(40)[1::2], ray=address)
         for query in QUERIES:
             assert shown(made.search(query)) == shown(other.search(query))

@@ -94,9 +94,9 @@ def parts_of(
 
 def unnumbered(file: RemoteFile, options: ReadOptions) -> Iterator[FilePart]:
     """The parts of a file, whose lines are not counted yet."""
-    if is_table(file.name):
+    if file.size > PART_BYTES and is_table(file.name):
         yield from _groups(file)
-    elif is_lines(file.name) and file.size > PART_BYTES and _can_be_split(file, options):
+    elif file.size > PART_BYTES and is_lines(file.name) and _can_be_split(file, options):
         for start in range(0, file.size, PART_BYTES):
             stop = min(start + PART_BYTES, file.size)
             yield FilePart(file, start, stop, 0, stop - start)

@@ -201,17 +201,17 @@ def _documents(
     with working_folder(building_folder(cache)) as work:
         for part in parts:
             file = part.file
-            if is_table(file.name):
-                groups = None if part.stop is None else range(part.start, part.stop)
-                with file.open() as opened:
+            if part.stop is None:
+                yield from _whole(file, options, max_bytes, work, tell)
+                continue
+            with file.open() as opened:
+                if is_table(file.name):
+                    groups = range(part.start, part.stop)
                     yield from rows(opened, file.id, options, tell, groups, part.before)
-            elif part.stop is not None:
-                with file.open() as opened:
+                else:
                     yield from records(
                         opened, file.id, options, tell, part.start, part.stop, part.before
                     )
-            else:
-                yield from _whole(file, options, max_bytes, work, tell)
 
 
 def _whole(
@@ -222,7 +222,8 @@ def _whole(
     tell: Callable[[str], object],
 ) -> Iterator[Incoming]:
     """The documents of a file that is brought here and read as one of a folder is."""
-    if file.size > (max(max_bytes, PART_BYTES) if is_lines(file.name) else max_bytes):
+    most = max(max_bytes, PART_BYTES) if is_lines(file.name) else max_bytes
+    if file.size > most and not is_table(file.name):
         why = ", and not a record a line in UTF-8, so no part of it can be read alone"
         tell(
             f"{file.id}: larger than {max_bytes:,} bytes{why if is_lines(file.name) else ''}; "
@@ -232,6 +233,9 @@ def _whole(
     copy = work / f"file{Path(file.name).suffix.lower()}"
     if not ObjectStorage(file.url).download(file.name, copy):
         tell(f"{file.id}: is gone since it was found")
+        return
+    if is_table(file.name):
+        yield from rows(copy, file.id, options, tell)
         return
     try:
         result = read(SourceFile(copy, file.id, file.size, 0), options)
