@@ -84,8 +84,9 @@ class StubShards:
                 names, ordinals = [f"{place}{id}.md" for id in ids], [0] * len(ids)
                 return encoded((names, ordinals, [997 * id for id in ids], ids))
             case "shown":
-                return encoded(({id: _hit(number, id) for id in given[0]}, [], {}))
-        return encoded({})
+                hits = {id: _hit(number, id) for id in given[0]}
+                return encoded((hits, [], {})) if hits else _NOTHING
+        return _NOTHING
 
     def _proposed(self, number: int, first: int) -> bytes:
         scores = np.stack(self._scores[number])
@@ -197,4 +198,5 @@ def _hit(number: int, id: int) -> Hit:
     )
 
 
+_NOTHING = encoded(None)
 _COUNTS = encoded([np.full((6, 5), 12, "<u4").tobytes()])

@@ -126,12 +126,13 @@ class OpenShard(SnapshotContents):
 
     def shown(
         self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, where: Filter | None
-    ) -> ShownHere:
-        """What is shown of these passages."""
+    ) -> ShownHere | None:
+        """What is shown of these passages; None if it has neither them nor those texts."""
         with self._snapshot.guarded():
             found = self._searched.shown(ids, marks, hashes, self._allowed(where))
         spans = [[end for span in one for end in span] for one in found.spans]
-        return found.hits, spans, {hash: one for hash, one in found.copies.items() if one.count}
+        copies = {hash: one for hash, one in found.copies.items() if one.count}
+        return (found.hits, spans, copies) if ids or copies else None
 
     def vectors(self, ids: Sequence[str], where: Filter | None) -> list[tuple[Passage, Embeddings]]:
         """The passages of these documents that fulfil the filter, each with its embeddings."""

@@ -19,7 +19,7 @@ from retrieval.index.reading.runs import Proposal, Run
 SHARD_BITS = 40
 """An id of a passage of a collection is its id in its shard, and above these bits the shard's."""
 
-Packed: TypeAlias = tuple[bytes, bytes]
+Packed: TypeAlias = list[bytes]
 """The heads of all queries, and the rows of one query after those of another."""
 
 
@@ -82,7 +82,7 @@ def pack(proposals: Sequence[Proposal]) -> Packed:
         row["id"], row["standing"] = proposal.ids, proposal.standing
         row["scores"], row["found"] = proposal.scores.T, bits @ proposal.found
         rows.append(row.tobytes())
-    return heads.tobytes(), b"".join(rows)
+    return [heads.tobytes(), b"".join(rows)]
 
 
 def pack_runs(runs: Sequence[Run], first: int) -> Packed:

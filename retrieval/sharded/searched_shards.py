@@ -242,8 +242,11 @@ class SearchedShards:
         hits: dict[int, Hit] = {}
         spans: list[tuple[tuple[int, int], ...]] = [()] * len(marks)
         copies = {hash: Copies(0, ()) for hash in hashes.tolist()}
-        answers: Mapping[int, ShownHere] = self._shards.ask("shown", given) if given else {}
-        for number, (own_hits, own_spans, own_copies) in answers.items():
+        answers: Mapping[int, ShownHere | None] = self._shards.ask("shown", given) if given else {}
+        for number, answer in answers.items():
+            if answer is None:
+                continue
+            own_hits, own_spans, own_copies = answer
             hits |= {(number << SHARD_BITS) + id: hit for id, hit in own_hits.items()}
             for place, found in zip(own_marks.get(number, ()), own_spans, strict=True):
                 spans[place] = tuple(zip(found[::2], found[1::2], strict=True))

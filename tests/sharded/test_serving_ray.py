@@ -36,6 +36,13 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
+def kill_an_actor() -> None:
+    """End the first replica of shard 0."""
+    names = ray.util.list_named_actors(all_namespaces=True)
+    (name,) = [one["name"] for one in names if one["name"].endswith("-0-0")]
+    ray.kill(ray.get_actor(name, namespace="retrieval"))
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Index]]:
     place = tmp_path_factory.mktemp("ray")
@@ -45,11 +52,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Inde
         yield place, one
 
 
-def opened(place: Path) -> ServedCollection:
+def opened(place: Path, address: str, replicas: int = 2) -> ServedCollection:
     return ServedCollection(
         f"file://{place}/storage",
-        lambda where: RayHosts(where, "local"),
-        replicas=2,
+        lambda where: RayHosts(where, address),
+        replicas=replicas,
         encoder=FakeEncoder(),
         cache=place / "cache",
     )
@@ -66,14 +73,13 @@ def test_actors_and_machines_are_killed_and_a_router_starts_again(
         for query in QUERIES:
             assert shown(collection.search(query)) == expected[query]
 
-    first = opened(place)
+    first = opened(place, made.address)
     rightly_ranked(first)
     replicas = [one for several in first._keeper.sets.values() for one in several.replicas]
 
     # An actor's process: its shard's other replica answers, and it is started again.
-    actor = first._keeper._hosts._actors[0, 0]  # type: ignore[attr-defined]
     before = replicas[0].address
-    ray.kill(actor)
+    kill_an_actor()
     rightly_ranked(first)
     until(lambda: replicas[0].alive and replicas[0].address != before, 120)
     rightly_ranked(first)
@@ -82,7 +88,7 @@ def test_actors_and_machines_are_killed_and_a_router_starts_again(
     known = {(one.shard, one.copy): one.address for one in replicas}
     first._keeper._ended.set()  # as if its process were gone: nothing is said to anybody
     began = time.monotonic()
-    with opened(place) as second:
+    with opened(place, made.address) as second:
         rightly_ranked(second)
         print(f"\na second router answers after {time.monotonic() - began:.1f} s")
         again = [one for several in second._keeper.sets.values() for one in several.replicas]

@@ -7,4 +7,6 @@ keeping            replicas started, watched, started again, and brought to a ge
 wire               authenticated connections, and what goes over them
 replica            the process that holds a shard
 hosts              where replicas run: processes of this machine; ray_hosts: actors of a Ray cluster
+ray_process        the process that joins that cluster, which may lose its head
+messages, encoding  what a router says to a replica; messages as bytes
 """

@@ -3,25 +3,32 @@
 Ray places them, on whichever machines there are; what they are asked goes over their own wire. An
 actor has a name, so that a router that is started again finds those that run, and ends by itself
 when no router speaks to it any more.
+
+Ray ends a process that has joined a cluster and lost its head. So it is a process of its own that
+joins (`ray_process`), and the server goes on: over its wire with replicas that still run, and on
+the cluster once there is a head again.
 """
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import ExitStack, suppress
-from typing import Any
+import itertools
+import multiprocessing
+import threading
+import time
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
-from retrieval import __version__
-from retrieval.errors import StorageError
+from retrieval.errors import RetrievalError, StorageError
 from retrieval.sharded.place import Place
-from retrieval.sharded.ray_executor import LOCAL, ray_cluster
-from retrieval.sharded.serving.replica import Replica
+from retrieval.sharded.ray_executor import LOCAL
+from retrieval.sharded.serving.ray_process import JOINED, joined
 from retrieval.sharded.serving.wire import Address
 
-START_S = 120.0
-"""An actor that does not listen within this time is not started."""
+AGAIN_S = 5.0
+"""A cluster that could not be joined is not tried again before."""
 
-_NAMESPACE = "retrieval"
+_END_S = 10.0
 
 
 class RayHosts:
@@ -39,77 +46,103 @@ class RayHosts:
             MissingDependency: Ray is not installed.
             InputError: there is no cluster at the address.
         """
-        self._joined = ExitStack()
-        self._joined.enter_context(ray_cluster(address))
-        import ray
-
-        self._ray = ray
-        self._place = place
-        self._encoder = encoder
-        told = repr((__version__, place.url, sorted(place.options.items()), encoder))
-        self._name = hashlib.sha256(told.encode()).hexdigest()[:16]
-        self._actors: dict[tuple[int, int], Any] = {}
-        self._known: dict[tuple[int, int], Address] = {}
+        self._told = (place, address, encoder)
+        self._lock = threading.Lock()
+        self._failed: tuple[float, RetrievalError] | None = None
+        self._member: _Member | None = _Member(*self._told)
 
     def start(self, shard: int, copy: int) -> Address:
         """As `Hosts` says: an actor that runs already is taken, one that does not answer ended."""
-        ray = self._ray
-        for last in (False, True):
-            try:
-                actor = self._actor(shard, copy)
-                address: Address = ray.get(actor.address.remote(), timeout=START_S)
-            except (ray.exceptions.RayError, ValueError) as error:
-                with suppress(ray.exceptions.RayError, ValueError):
-                    ray.kill(self._actors[shard, copy])
-                if last:
-                    raise StorageError(
-                        f"Ray starts no replica of shard {shard} ({_line(error)}); see its "
-                        "dashboard or `ray status`"
-                    ) from error
-            else:
-                known = self._known.get((shard, copy))
-                if known == address and not last:
-                    # It listened there before and is not to be had: it hangs, or is cut off.
-                    ray.kill(actor)
-                    continue
-                self._known[shard, copy] = address
-                return address
-        raise AssertionError
+        return self._joined().start(shard, copy)
 
     def close(self) -> None:
         """As `Hosts` says: actors of a shared cluster stay for a while, for the next router."""
-        self._joined.close()
+        with self._lock:
+            if self._member is not None:
+                self._member.end()
 
-    def _actor(self, shard: int, copy: int) -> Any:
-        made = self._ray.remote(ReplicaActor).options(
-            name=f"{self._name}-{shard}-{copy}",
-            namespace=_NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            num_cpus=0,  # as many as it takes, on however few cores
-            max_restarts=0,  # the router starts it again, and tells it what to hold
-            scheduling_strategy="SPREAD",
+    def _joined(self) -> _Member:
+        """What has joined the cluster, or joins it again."""
+        with self._lock:
+            if self._member is not None and self._member.is_there:
+                return self._member
+            if self._failed is not None and time.monotonic() - self._failed[0] < AGAIN_S:
+                raise self._failed[1]
+            try:
+                self._member = _Member(*self._told)
+            except RetrievalError as error:
+                self._failed = time.monotonic(), error
+                raise
+            return self._member
+
+
+class _Member:
+    """The process that has joined the cluster, as this one asks it."""
+
+    def __init__(self, place: Place, address: str, encoder: str | None) -> None:
+        """Start it, and wait until it has joined; raises what that raises."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, there = context.Pipe()
+        self._process: BaseProcess = context.Process(
+            target=joined, args=[there, place, address, encoder], daemon=True
         )
-        actor = self._actors[shard, copy] = made.remote(self._place, self._encoder)
-        return actor
+        self._process.start()
+        there.close()
+        self._numbers = itertools.count()
+        self._sending = threading.Lock()
+        self._waiting: dict[int, Future[Address]] = {}
+        self.is_there = True
+        try:
+            said = self._pipe.recv()
+        except EOFError:
+            said = StorageError(f"Ray ended the process that joined the cluster at {address}")
+        if said != JOINED:
+            self.end()
+            raise said
+        threading.Thread(target=self._receive, name="ray", daemon=True).start()
+
+    def start(self, shard: int, copy: int) -> Address:
+        """Have it start a replica."""
+        made: Future[Address] = Future()
+        with self._sending:
+            number = next(self._numbers)
+            self._waiting[number] = made
+            try:
+                if not self.is_there:
+                    raise OSError
+                self._pipe.send((number, shard, copy))
+            except OSError:
+                self._waiting.pop(number, None)
+                raise _lost() from None
+        return made.result()
+
+    def end(self) -> None:
+        """Have it leave the cluster."""
+        self.is_there = False
+        self._pipe.close()
+        self._process.join(_END_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _receive(self) -> None:
+        pipe: Connection = self._pipe
+        while True:
+            try:
+                number, said = pipe.recv()
+            except (OSError, EOFError):
+                break
+            made = self._waiting.pop(number)
+            if isinstance(said, Address):
+                made.set_result(said)
+            else:
+                made.set_exception(said)
+        with self._sending:
+            self.is_there = False
+            left, self._waiting = self._waiting, {}
+        for made in left.values():
+            made.set_exception(_lost())
 
 
-class ReplicaActor:
-    """The actor: a replica that listens at its machine's address."""
-
-    def __init__(self, place: Place, encoder: str | None) -> None:
-        """Start to listen."""
-        import ray
-
-        own_address: Any = ray.util.get_node_ip_address
-        host: str = own_address()
-        self._replica = Replica(place, encoder=encoder, host=host)
-        self._replica.end_with_lease()
-
-    def address(self) -> Address:
-        """Where it listens, and what one has to know."""
-        return self._replica.address
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _lost() -> StorageError:
+    return StorageError("the Ray cluster is lost; it is joined again once its head is there")

@@ -1,0 +1,126 @@
+"""The process that joins a Ray cluster for a router, and starts replicas there as actors."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from retrieval import __version__
+from retrieval.errors import RetrievalError, StorageError
+from retrieval.sharded.place import Place
+from retrieval.sharded.ray_executor import ray_cluster
+from retrieval.sharded.serving.replica import Replica
+from retrieval.sharded.serving.wire import Address
+
+JOINED = "joined"
+"""What is said first, once the cluster is joined; an error otherwise."""
+
+START_S = 120.0
+"""An actor that does not listen within this time is not started."""
+
+_NAMESPACE = "retrieval"
+_AT_ONCE = 16
+
+
+def joined(there: Connection, place: Place, address: str, encoder: str | None) -> None:
+    """Start what is asked for over the pipe, until its other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which closes the pipe
+    try:
+        with ray_cluster(address), ThreadPoolExecutor(_AT_ONCE) as threads:
+            actors, sending = Actors(place, encoder), threading.Lock()
+            there.send(JOINED)
+
+            def start(number: int, shard: int, copy: int) -> None:
+                said: Address | RetrievalError
+                try:
+                    said = actors.start(shard, copy)
+                except RetrievalError as error:
+                    said = error
+                with sending, suppress(OSError):
+                    there.send((number, said))
+
+            with suppress(OSError, EOFError):
+                while True:
+                    threads.submit(start, *there.recv())
+    except RetrievalError as error:
+        there.send(error)
+
+
+class Actors:
+    """Replicas as actors of the cluster that this process has joined."""
+
+    def __init__(self, place: Place, encoder: str | None) -> None:
+        """Say what they hold."""
+        import ray
+
+        self._ray = ray
+        self._place = place
+        self._encoder = encoder
+        told = repr((__version__, place.url, sorted(place.options.items()), encoder))
+        self._name = hashlib.sha256(told.encode()).hexdigest()[:16]
+        self._known: dict[tuple[int, int], Address] = {}
+
+    def start(self, shard: int, copy: int) -> Address:
+        """As `Hosts.start`."""
+        ray = self._ray
+        for last in (False, True):
+            actor = None
+            try:
+                actor = self._actor(shard, copy)
+                address: Address = ray.get(actor.address.remote(), timeout=START_S)
+            except (ray.exceptions.RayError, ValueError) as error:
+                with suppress(ray.exceptions.RayError, ValueError):
+                    if actor is not None:
+                        ray.kill(actor)
+                if last:
+                    raise StorageError(
+                        f"Ray starts no replica of shard {shard} ({_line(error)}); see its "
+                        "dashboard or `ray status`"
+                    ) from error
+            else:
+                known = self._known.get((shard, copy))
+                if known == address and not last:
+                    # It listened there before and is not to be had: it hangs, or is cut off.
+                    ray.kill(actor)
+                    continue
+                self._known[shard, copy] = address
+                return address
+        raise AssertionError
+
+    def _actor(self, shard: int, copy: int) -> Any:
+        made = self._ray.remote(ReplicaActor).options(
+            name=f"{self._name}-{shard}-{copy}",
+            namespace=_NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,  # as many as it takes, on however few cores
+            max_restarts=0,  # the router starts it again, and tells it what to hold
+            scheduling_strategy="SPREAD",
+        )
+        return made.remote(self._place, self._encoder)
+
+
+class ReplicaActor:
+    """The actor: a replica that listens at its machine's address."""
+
+    def __init__(self, place: Place, encoder: str | None) -> None:
+        """Start to listen."""
+        import ray
+
+        own_address: Any = ray.util.get_node_ip_address
+        host: str = own_address()
+        self._replica = Replica(place, encoder=encoder, host=host)
+        self._replica.end_with_lease()
+
+    def address(self) -> Address:
+        """Where it listens, and what one has to know."""
+        return self._replica.address
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
