@@ -8,7 +8,7 @@ processor time in place of 1 for 2,048 centroids where other processes wanted th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,8 +27,31 @@ def draw(
     blocks: Iterable[NDArray[np.float32]], tokens: int, wanted: int, dim: int, seed: int = 0
 ) -> NDArray[np.float32]:
     """A random part of about `wanted` of the `tokens` vectors that come in blocks: f32 [s, dim]."""
-    rng = np.random.default_rng(seed)
     taken = np.empty((min(wanted, tokens), dim), np.float32)
+    return _drawn(blocks, tokens, taken, lambda vectors: vectors, seed)
+
+
+def draw_units(
+    blocks: Iterable[NDArray[np.float32]],
+    tokens: int,
+    wanted: int,
+    dim: int,
+    units: Callable[[NDArray[np.float32]], NDArray[np.int8]],
+    seed: int = 0,
+) -> NDArray[np.int8]:
+    """As `draw`, each vector as what `units` makes of it: i8 [s, dim], a quarter of the memory."""
+    taken = np.empty((min(wanted, tokens), dim), np.int8)
+    return _drawn(blocks, tokens, taken, units, seed)
+
+
+def _drawn(
+    blocks: Iterable[NDArray[np.float32]],
+    tokens: int,
+    taken: NDArray[Any],
+    made: Callable[[NDArray[np.float32]], NDArray[Any]],
+    seed: int,
+) -> NDArray[Any]:
+    rng = np.random.default_rng(seed)
     filled = seen = 0
     for block in blocks:
         # As many of each block as keep the share even; so every part of the corpus is in it.
@@ -36,21 +59,21 @@ def draw(
         due = round(len(taken) * seen / max(1, tokens)) - filled
         chosen = rng.permutation(len(block))[: max(0, due)]
         chosen.sort()
-        taken[filled : filled + len(chosen)] = block[chosen]
+        taken[filled : filled + len(chosen)] = made(block[chosen])
         filled += len(chosen)
     return taken[:filled]
 
 
-def k_means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Centroids f32 [count, d] of the vectors."""
+def k_means(vectors: NDArray[np.float32] | NDArray[np.int8], count: int) -> NDArray[np.float32]:
+    """Centroids f32 [count, d] of the vectors; those in i8 are made floats piece by piece."""
     if count <= _FLAT:
-        return nearest_means(vectors, count)[0]
+        return nearest_means(_floats(vectors), count)[0]
     groups = 1 << round(np.log2(count) / 2)
     part = vectors[:: max(1, len(vectors) // (groups * 256))]
-    coarse, index = nearest_means(np.ascontiguousarray(part), groups)
+    coarse, index = nearest_means(_floats(part), groups)
     labels = np.concatenate(
         [
-            index.search(vectors[s : s + (1 << 16)], 1)[1][:, 0]
+            index.search(_floats(vectors[s : s + (1 << 16)]), 1)[1][:, 0]
             for s in range(0, len(vectors), 1 << 16)
         ]
     )
@@ -58,15 +81,19 @@ def k_means(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     sizes = np.bincount(labels, minlength=len(coarse))
     members = np.split(order, np.cumsum(sizes)[:-1])
     shares = _shares(sizes, count)
-    found: list[NDArray[np.float32]] = [vectors[:0]] * len(members)
+    found: list[NDArray[np.float32]] = [_floats(vectors[:0])] * len(members)
 
     def divide(first: int, last: int) -> None:
         for place in range(first, last):
             if shares[place]:
-                found[place] = nearest_means(vectors[members[place]], shares[place])[0]
+                found[place] = nearest_means(_floats(vectors[members[place]]), shares[place])[0]
 
     threads.spread(divide, range(len(members) + 1), threads.count())
     return np.concatenate(found)
+
+
+def _floats(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(vectors, np.float32)
 
 
 def nearest_means(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], Any]:

@@ -190,12 +190,7 @@ class Compressor:
         return self._assign(self._units(vectors))
 
     def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
-        codec = self.codec
-        units = np.empty(vectors.shape, np.int8)
-        for rows in row_blocks(vectors):
-            turned = times(vectors[rows] - codec.mean, codec.rotation)
-            units[rows] = in_units(turned, codec.unit)
-        return units
+        return units_of(vectors, self.codec.mean, self.codec.rotation, self.codec.unit)
 
 
 def open_codec(folder: Path) -> Codec:
@@ -236,13 +231,19 @@ def open_codec(folder: Path) -> Codec:
     )
 
 
-def in_units(vectors: NDArray[np.float32], unit: float) -> NDArray[np.int8]:
-    """vectors / unit, rounded and cut to -127..127: i8 [T, d]."""
+def units_of(
+    vectors: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    rotation: NDArray[np.float32],
+    unit: float,
+) -> NDArray[np.int8]:
+    """Vectors about the mean, turned, in units, rounded and cut to -127..127: i8 [T, d]."""
     units = np.empty(vectors.shape, np.int8)
     for rows in row_blocks(vectors):
-        scaled = vectors[rows] * np.float32(1 / unit)
-        np.rint(scaled, out=scaled)
-        units[rows] = np.clip(scaled, -127, 127, out=scaled)
+        turned = times(vectors[rows] - mean, rotation)
+        turned *= np.float32(1 / unit)
+        np.rint(turned, out=turned)
+        units[rows] = np.clip(turned, -127, 127, out=turned)
     return units
 
 

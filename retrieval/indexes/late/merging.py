@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
-from retrieval.indexes.clustering import draw
+from retrieval.indexes.clustering import draw_units
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
@@ -82,20 +82,23 @@ def train_codec(
         InputError: there is no token to train on.
     """
     dim = _check(segments)
-    kept = [segment.rows(allowed) for segment in segments]
-    tokens = sum(int(s.lengths[rows].sum()) for s, rows in zip(segments, kept, strict=True))
+    pairs = [(segment, segment.rows(allowed)) for segment in segments]
+    tokens = sum(int(segment.lengths[rows].sum()) for segment, rows in pairs)
     if tokens == 0:
         raise InputError("there is no token vector to train centroids on; add passages first")
     wanted = training.centroids_for(tokens) * training.SAMPLE_A_CENTROID
 
     def blocks() -> Iterator[NDArray[np.float32]]:
-        for segment, rows in zip(segments, kept, strict=True):
+        for segment, rows in pairs:
             for part in _parts(segment, rows, memory):
                 yield segment.vectors_of(part)
 
     fit = max(1, memory // (4 * dim * _COPIES))
-    sample = draw(blocks(), tokens, min(wanted, fit), dim)
-    return training.train(sample, tokens, bits=bits)
+    step = max(1, tokens // min(training.FRAME_TOKENS, fit))
+    some = [s.vectors(rows[s.lengths[rows] > 0][::step])[0] for s, rows in pairs]
+    frame = training.frame(np.concatenate(some))
+    units = draw_units(blocks(), tokens, min(wanted, fit), dim, frame.units)
+    return training.train(frame, units, tokens, bits=bits)
 
 
 def merge_compressed(

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.clustering import k_means
-from retrieval.indexes.late.codec import Codec, in_units
+from retrieval.indexes.late.codec import Codec, units_of
 
 SAMPLE_A_CENTROID = 40
 """Tokens of the sample for each centroid: FAISS advises 39 at least."""
 
-_BLOCK = 1 << 16
+FRAME_TOKENS = 1 << 15
+"""Tokens of the sample that mean and unit are chosen by."""
 _POLISH = 2
 _CLASSES = 16
 _PRIOR = 8
@@ -37,32 +39,53 @@ def centroids_for(tokens: int) -> int:
     return min(1 << 16, max(1, tokens), 1 << round(math.log2(wanted)))
 
 
-def train(sample: NDArray[np.float32], tokens: int, *, bits: int = 4) -> Codec:
-    """A codec for vectors of which `sample` is a fair part.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a codec's vectors are measured in.
+
+    Attributes:
+        sample: of all vectors, what it was chosen by, f32 [s, d].
+        mean: f32 [d].
+        rotation: f32 [d, d].
+        unit: what one step of the integers is worth.
+    """
+
+    sample: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    rotation: NDArray[np.float32]
+    unit: float
+
+    def units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Vectors f32 [t, d] in units, i8 [t, d]."""
+        return units_of(vectors, self.mean, self.rotation, self.unit)
+
+
+def frame(sample: NDArray[np.float32]) -> Frame:
+    """The frame for vectors of which `sample`, f32 [s, d], finite, s >= 1, is a fair part."""
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rotation = _rotation(sample.shape[1])
+    return Frame(sample, mean, rotation, _unit((sample - mean) @ rotation))
+
+
+def train(frame: Frame, units: NDArray[np.int8], tokens: int, *, bits: int = 4) -> Codec:
+    """A codec for vectors of which a fair part is given.
 
     Args:
-        sample: f32 [s, d], s >= 1, finite; at least `SAMPLE_A_CENTROID` for each centroid, unless
-            there are no more. It is overwritten.
+        frame: what they are measured in.
+        units: the part, i8 [s, d], s >= 1; at least `SAMPLE_A_CENTROID` for each centroid, unless
+            there are no more.
         tokens: how many there are in all.
         bits: of a residual, 2 or 4.
     """
-    count = min(centroids_for(tokens), len(sample))
-    part = sample[:: max(1, len(sample) // (1 << 16))].copy()
-    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-    rotation = _rotation(sample.shape[1])
-    for start in range(0, len(sample), _BLOCK):
-        block = sample[start : start + _BLOCK]
-        block[...] = (block - mean) @ rotation
-    unit = _unit(sample)
-    units = in_units(sample, unit)
-    sample /= np.float32(unit)
-    centroids = _as_centroids(k_means(sample, count))
+    count = min(centroids_for(tokens), len(units))
+    centroids = _as_centroids(k_means(units, count))
     for _ in range(_POLISH):
-        centroids = _moved(centroids, sample, Assigner(centroids)(units))
+        centroids = _moved(centroids, units, Assigner(centroids)(units))
     codes = Assigner(centroids)(units)
     classes, levels = _levels(units, centroids, codes, bits)
-    codec = Codec.of(mean, rotation, unit, centroids, classes, levels)
-    return dataclasses.replace(codec, trained_error=codec.error(part), trained_tokens=tokens)
+    codec = Codec.of(frame.mean, frame.rotation, frame.unit, centroids, classes, levels)
+    error = codec.error(frame.sample)
+    return dataclasses.replace(codec, trained_error=error, trained_tokens=tokens)
 
 
 def _rotation(dim: int) -> NDArray[np.float32]:
@@ -71,9 +94,8 @@ def _rotation(dim: int) -> NDArray[np.float32]:
     return np.linalg.qr(gaussian)[0].astype(np.float32)
 
 
-def _unit(sample: NDArray[np.float32]) -> float:
-    part = np.abs(sample[:: max(1, len(sample) // (1 << 16))])
-    largest = float(np.quantile(part, 1 - _OUTLIERS))
+def _unit(vectors: NDArray[np.float32]) -> float:
+    largest = float(np.quantile(np.abs(vectors), 1 - _OUTLIERS))
     # All-equal vectors have no range: any unit stores them exactly.
     return largest / 120 if largest > 1e-12 else 1.0
 
@@ -84,7 +106,7 @@ def _as_centroids(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
 
 
 def _moved(
-    centroids: NDArray[np.int8], vectors: NDArray[np.float32], codes: NDArray[np.uint16]
+    centroids: NDArray[np.int8], vectors: NDArray[np.int8], codes: NDArray[np.uint16]
 ) -> NDArray[np.int8]:
     """Each centroid at the mean of its vectors; one without any stays where it was."""
     order = np.argsort(codes, kind="stable")
@@ -96,7 +118,8 @@ def _moved(
         part = slice(first, first + step)
         begin = starts[first]
         end = starts[first + step] if first + step < len(used) else len(order)
-        sums = np.add.reduceat(vectors[order[begin:end]], starts[part] - begin, axis=0)
+        some = vectors[order[begin:end]].astype(np.float32)
+        sums = np.add.reduceat(some, starts[part] - begin, axis=0)
         moved[used[part]] = _as_centroids(sums / counts[part, None])
     return moved
 

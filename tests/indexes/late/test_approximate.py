@@ -119,7 +119,7 @@ def test_recall_over_segments_of_several_codecs(
     searcher = LateSearcher(segments)
     best = recall_of(searcher, truths, exhaustive=True)
     assert best >= 0.8
-    assert recall_of(searcher, truths, candidates=100) >= best - 0.03
+    assert recall_of(searcher, truths, candidates=100) >= best - 0.04
 
 
 def test_dimensions_and_bits_take_the_bytes_they_should(tmp_path: Path, passages: Passages) -> None:
