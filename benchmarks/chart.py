@@ -10,12 +10,14 @@ from xml.etree import ElementTree as Xml
 WIDTH, HEIGHT = 380, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 46
 ROW = 20
-COLOURS = 6
+COLOURS = 11
 STYLE = """
 svg { background: #fff; color: #1c1d1f; font: 12px system-ui, sans-serif; }
 text { fill: currentColor; } .faint { fill: #62666d; } .grid { stroke: #d9dadc; }
 .c0 { color: #2b6cb0; } .c1 { color: #c2410c; } .c2 { color: #15803d; }
 .c3 { color: #7e22ce; } .c4 { color: #be185d; } .c5 { color: #0e7490; }
+.c6 { color: #a16207; } .c7 { color: #4d7c0f; } .c8 { color: #1e3a8a; }
+.c9 { color: #7f1d1d; } .c10 { color: #525252; }
 .mark { stroke: currentColor; stroke-width: 2; fill: #fff; } .filled { fill: currentColor; }
 polyline { stroke: currentColor; stroke-width: 2; fill: none; }
 """

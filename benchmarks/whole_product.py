@@ -9,7 +9,7 @@ TEXTS is a folder with collections in BEIR's format (`corpus.jsonl`, `queries.js
 files. Its passages are encoded once; where a size asks for more, perturbed copies stand in for
 them. Each step of each size is a process of its own, so that its memory is its own. The result is
 written after each; what is in it is not measured again. A build that was interrupted goes on where
-it was, and says only what is left of it took.
+it was. A peer that is not installed is left out; `whole_product_table.py` writes the docs' table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from whole_product_steps.corpus import prepare
 
 from retrieval.errors import InputError
 
-PACKAGES = ("modernbert-retrieval", "numpy", "faiss-cpu", "tantivy", "onnxruntime", "bm25s")
+PACKAGES = (
+    "modernbert-retrieval", "numpy", "faiss-cpu", "tantivy", "onnxruntime", "bm25s", "lancedb",
+    "qdrant-client",
+)  # fmt: skip
 SIZES = (1_000, 10_000, 100_000)
 DRY_SIZES = (30,)
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -39,8 +42,11 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "change": measures.change,
     "cold": measures.cold,
     "faiss_and_bm25s": peers.faiss_and_bm25s,
+    "lancedb": peers.lancedb,
+    "qdrant_local": peers.qdrant_local,
 }
-PEERS = ("faiss_and_bm25s",)
+PEERS = {"faiss_and_bm25s": 100_000, "lancedb": 100_000, "qdrant_local": 10_000}
+"""And the most passages that each is given: Qdrant says that its local mode is not for more."""
 
 
 def main() -> None:
@@ -52,7 +58,6 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N")
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=1_000, help="single adds")
-    parser.add_argument("--peer-size", type=int, default=100_000, help="the largest for peers")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=tuple(STEPS), help="steps")
     parser.add_argument("--dry", action="store_true", help="everything, tiny")
     parser.add_argument("--step", nargs=2, metavar=("STEP", "N"), help=argparse.SUPPRESS)
@@ -67,11 +72,13 @@ def main() -> None:
     if not given.texts.is_dir():
         raise InputError(f"{given.texts} is no folder; give one with collections or text files")
     given.work.mkdir(parents=True, exist_ok=True)
-    result: dict[str, Any] = {}
+    before: dict[str, Any] = {}
     if given.out.exists():
-        result = json.loads(given.out.read_text(encoding="utf-8"))
-    result = environment(PACKAGES) | {"dry": given.dry} | {"rows": result.get("rows", {})}
-    rows = result["rows"]
+        before = json.loads(given.out.read_text(encoding="utf-8"))
+    rows: dict[str, Any] = before.get("rows", {})
+    result = environment(PACKAGES) | {"dry": given.dry, "rows": rows}
+    # Peers may have been measured in an environment of their own.
+    result["versions"] = before.get("versions", {}) | result["versions"]
 
     def keep(key: str, row: dict[str, Any]) -> None:
         rows[key] = row
@@ -83,7 +90,7 @@ def main() -> None:
     for size in given.sizes:
         for name in given.only:
             key = f"{size} {name}"
-            if key in rows or (name in PEERS and size > given.peer_size):
+            if key in rows or size > PEERS.get(name, size):
                 continue
             keep(key, _in_a_process(name, size))
 

@@ -12,7 +12,7 @@ import typer
 from retrieval.errors import InputError
 from retrieval.service.location import folder_alone
 
-DEFAULT_MEMORY = 2048
+DEFAULT_MEMORY = 1536
 """Megabytes that compressing token vectors may take."""
 
 

@@ -132,8 +132,8 @@ def _loss(report: IndexStatus) -> list[str]:
 def _late(options: LateOptions) -> str:
     pooled = f", pooling {options.pooling}" if options.pooling > 1 else ""
     exact = "" if options.exact_passages is None else f" beyond {options.exact_passages:,}"
-    bits = "4 bits, 2 once there are many," if options.bits is None else f"{options.bits} bits"
-    return f"{bits}{exact}, lists beyond {options.list_passages:,}{pooled}"
+    later = ", 2 bits once there are many" if options.bits is None else ""
+    return f"{options.bits or 4} bits{exact}{later}, lists beyond {options.list_passages:,}{pooled}"
 
 
 def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:

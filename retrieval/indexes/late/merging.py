@@ -28,7 +28,7 @@ from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
-MEMORY = 2 << 30
+MEMORY = 3 << 29
 """Bytes that training and encoding may take, by default, whatever the size of the corpus."""
 
 _BLOCK = 1 << 17  # tokens at a time: enough that each group of centroids gets some hundreds
