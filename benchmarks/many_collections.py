@@ -51,11 +51,12 @@ class Replaying:
 
     Args:
         index: whose passages come in the same order.
+        first: the passage that comes first.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, first: int) -> None:
         self._inner = load_encoder()
-        self._stored = index.vectors()
+        self._stored = islice(index.vectors(), first, None)
 
     def __getattr__(self, name: str) -> Any:
         # Not what encodes ahead, which would pass this by.
@@ -80,7 +81,7 @@ class Replaying:
 
 
 def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str, Any]:
-    """The index of a setting, if it is not there yet, and what it takes."""
+    """The index of a setting, or what is missing of it, and what it takes."""
     folder = work / setting.replace(" ", "-")
     if setting == UNCOMPRESSED:
         with _opened(folder, SETTINGS[setting]) as index:
@@ -88,13 +89,16 @@ def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str,
             missing = (d for d in _documents(collections) if d.id not in known)
             while batch := list(islice(missing, BATCH)):
                 index.add(batch)
-    elif not folder.exists():
+    else:
+        with _opened(folder, SETTINGS[setting]) as index:
+            status = index.status()
         with (
             Index.open(work / UNCOMPRESSED) as source,
-            _opened(folder, SETTINGS[setting], Replaying(source)) as index,
+            Index.open(folder, encoder=Replaying(source, status.passages)) as index,
         ):
-            ids = iter(sorted(document.id for document in source.documents()))
-            while batch := list(islice(ids, BATCH)):
+            ids = sorted(document.id for document in source.documents())
+            rest = iter(ids[status.documents :])
+            while batch := list(islice(rest, BATCH)):
                 index.add([found for found in map(source.get, batch) if found is not None])
     # Opened anew: what is written ahead of the database has gone into it by then.
     with Index.open(folder) as index:
@@ -111,10 +115,8 @@ def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str,
     }
 
 
-def _opened(folder: Path, late: LateOptions, encoder: Any = None) -> Index:
-    if folder.exists():
-        return Index.open(folder, encoder=encoder)
-    return Index.create(folder, encoder=encoder, late=late)
+def _opened(folder: Path, late: LateOptions) -> Index:
+    return Index.open(folder) if folder.exists() else Index.create(folder, late=late)
 
 
 def _documents(collections: Mapping[str, Any]) -> Iterator[Document]:

@@ -114,7 +114,7 @@ def _changed(rows: Mapping[str, Row], size: int, what: str) -> str:
 
 
 def grown(rows: Mapping[str, Row]) -> str:
-    """The table: a line for each thing that was measured, a column for each size; then the peers'."""
+    """The table: a line for each measured thing, a column for each size; then the peers."""
     sizes = sizes_of(rows)
     head = [["passages", *(f"{size:,}" for size in sizes)], ["---"] * (1 + len(sizes))]
     own = [[name, *(cell(rows, size) for size in sizes)] for name, cell in _LINES.items()]

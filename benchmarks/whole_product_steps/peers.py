@@ -1,4 +1,4 @@
-"""Peers over the same passages and vectors, as their own documentation puts a hybrid search together.
+"""Peers over the same passages and vectors, as their documentation puts a hybrid search together.
 
 Documents' vectors are ours, so that no second model is compared; a query is encoded by our encoder,
 and its time counts, as it does in `Index.search`. Each is left as it comes, with no setting tuned.

@@ -12,7 +12,8 @@ import pytest
 
 from retrieval.types import RETRIEVERS
 
-COMMAND = (sys.executable, Path(__file__).parents[2] / "benchmarks" / "whole_product.py")
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+COMMAND = (sys.executable, BENCHMARKS / "whole_product.py")
 WORDS = [
     "rivers",
     "lamps",
@@ -73,6 +74,37 @@ def test_every_step_runs_dry_and_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "30 overlap" not in again
     assert again["30 build"]["passages"] == 30
     assert again["30 build"]["adding"] == built["adding"]  # of the run before: nothing was added
+
+
+def test_what_was_measured_becomes_a_table_and_a_picture(tmp_path: Path) -> None:
+    times = {"p50_ms": 12.34, "p95_ms": 56.78}
+    rows = {
+        "real": {"documents": 1},
+        "1000 build": {"bytes": 5e6, "bytes_a_token": 41.5, "adding": {"memory_mb": 321}},
+        "1000 search": {"hybrid": times, "memory_mb": {"VmRSS": 99, "RssAnon": 44}},
+        "1000 lancedb": {"hybrid": times, "building_s": 7.7, "bytes": 26e6},
+        "1000 qdrant_local": {"left_out": "qdrant_client is not installed"},
+        "20000 search": {"error": ["MemoryError"]},
+        "20000 build": {"bytes_a_token": 40.1},
+    }
+    where = {"date": "2026-11-29T12:00", "commit": "abc", "versions": {"numpy": "2"}}
+    machine = {"cores": 2, "cpu": "CPU", "memory_gb": 8}
+    result, page, picture = (tmp_path / name for name in ("result.json", "page.md", "growth.svg"))
+    result.write_text(json.dumps({"rows": rows, "machine": machine} | where))
+    page.write_text("before\n<!-- growth: begin -->\nold\n<!-- growth: end -->\nafter\n")
+    command = [sys.executable, BENCHMARKS / "whole_product_table.py", result, page, picture]
+    for _ in range(2):  # what it wrote is replaced, not added to
+        subprocess.run(command, check=True, capture_output=True)
+    lines = page.read_text().splitlines()
+    assert (lines[0], lines[-1], "old" in lines) == ("before", "after", False)
+    assert "| passages | 1,000 | 20,000 |" in lines
+    assert "| **bytes a token of the text** | **41.5** | **40.1** |" in lines
+    assert "| **`hybrid`, p50 / p95 ms** | 12.3 / 56.8 |  |" in lines
+    assert "| LanceDB: p50 / p95 ms | 12.3 / 56.8 |  |" in lines
+    assert not [line for line in lines if "Qdrant" in line]
+    drawn = picture.read_text()
+    assert "hybrid, p95 56.780 at 1e+03" in drawn
+    assert "LanceDB, p50" in drawn
 
 
 def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
