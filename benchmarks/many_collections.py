@@ -101,7 +101,7 @@ def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str,
             while batch := list(islice(rest, BATCH)):
                 index.add([found for found in map(source.get, batch) if found is not None])
     # Opened anew: what is written ahead of the database has gone into it by then.
-    with Index.open(folder) as index:
+    with Index.open(folder, encoder=load_encoder()) as index:
         status = index.status()
         vectors = index.measure(["a"], k=1, depth=1).tokens
     return {
@@ -116,7 +116,10 @@ def build(setting: str, collections: Mapping[str, Any], work: Path) -> dict[str,
 
 
 def _opened(folder: Path, late: LateOptions) -> Index:
-    return Index.open(folder) if folder.exists() else Index.create(folder, late=late)
+    encoder = load_encoder()  # as an object, which is what `Replaying` is to the index
+    if folder.exists():
+        return Index.open(folder, encoder=encoder)
+    return Index.create(folder, encoder=encoder, late=late)
 
 
 def _documents(collections: Mapping[str, Any]) -> Iterator[Document]:
@@ -198,7 +201,8 @@ def main() -> None:
         if "bytes" not in row:
             row |= build(setting, collections, given.work)
         asked = row.setdefault("collections", {})
-        with Index.open(given.work / setting.replace(" ", "-")) as index:
+        folder = given.work / setting.replace(" ", "-")
+        with Index.open(folder, encoder=load_encoder()) as index:
             for name, collection in collections.items():
                 if name not in asked:
                     asked[name] = ask(index, name, collection, known)

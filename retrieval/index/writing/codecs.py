@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_codec
-from retrieval.indexes.late.narrowing import FINE
 
 GROWTH = 4
 """Times as many tokens as a codec was trained for: then it has half the centroids that it should,
@@ -90,9 +89,7 @@ def coarse_quantiser_for(
     """
     used = coarse_quantiser_in_use((*group, *others))
     narrowing = codec if used is None else used
-    # Centroids that are fine already serve sixteen times as many (measured at a million passages).
-    growth = GROWTH if len(narrowing.centroids) < FINE else GROWTH**2
-    if codec.bits > 2 or living_tokens(group, alive) < growth * narrowing.trained_tokens:
+    if codec.bits > 2 or living_tokens(group, alive) < GROWTH * narrowing.trained_tokens:
         return used
     return train_codec(group, alive, bits=codec.bits, memory=memory)
 
