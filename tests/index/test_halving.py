@@ -93,6 +93,20 @@ def test_many_that_come_at_once_get_2_bits_at_once(folder: Path) -> None:
         check(index, documents(0, 101))
 
 
+def test_a_first_codec_of_few_is_no_codec_of_2_bits(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is trained on the first passages of a call; all of them train the next, of 2 bits."""
+    monkeypatch.setattr(compressing, "TOGETHER", 40)
+    with create(folder, LateOptions(exact_passages=100)) as index:
+        index.add(documents(0, 101))
+        (segment,) = late_segments(folder)
+        assert (segment.codec.bits, segment.codec.trained_tokens) == (2, 101 * TOKENS)
+        assert (index.status().generation, index.status().regimes) == (3, {"compressed": 101})
+        check(index, documents(0, 101))
+        check_swept(index)
+
+
 def test_the_dead_do_not_count(folder: Path) -> None:
     with create(folder, LateOptions()) as index:
         index.add(documents(0, 80))
@@ -147,3 +161,22 @@ def test_an_index_that_was_made_with_4_bits_keeps_them(folder: Path) -> None:
         index.add(documents(90, 130))
         index.compact()
         assert bits(folder) == [4]
+
+
+def test_a_codec_is_outgrown_by_all_that_it_stores(folder: Path) -> None:
+    """However small the segments are: what was trained on the first stores others ill."""
+    with create(folder, LateOptions()) as index:
+        index.add(documents(0, 22))
+        expected = documents(0, 22)
+        for first in range(22, 94, 12):
+            (before,) = {s.codec.trained_tokens for s in late_segments(folder)}
+            index.add(documents(first, first + 12, words="elsewhere"))
+            expected += documents(first, first + 12, words="elsewhere")
+            grown = max(late_segments(folder), key=lambda segment: segment.tokens).codec
+            all_of_it = len(expected) * TOKENS
+            due = all_of_it >= codecs.GROWTH * before
+            assert grown.trained_tokens == (all_of_it if due else before)
+            assert {segment.codec.key for segment in late_segments(folder)} == {grown.key}
+        assert (grown.trained_tokens, grown.bits) == (94 * TOKENS, 4)
+        check(index, expected)
+        check_swept(index)

@@ -44,11 +44,11 @@ def codec_for(
         memory: bytes that training may take.
     """
     codec = codec_in_use((*group, *others))
-    tokens = living_tokens(group, alive)
-    wanted = bits or (2 if tokens >= MANY else 4)
     if codec is None:
         alive = _first(group, alive, first)
-    else:
+    tokens = living_tokens(group, alive)  # that a codec would be trained on
+    wanted = bits or (2 if tokens >= MANY else 4)
+    if codec is not None:
         if codec.bits == 2:
             return codec  # too coarse to be stored a second time: see `coarse_quantiser_for`
         # Where others stay as they are, a codec that they share is worth more than a better one.

@@ -87,18 +87,29 @@ class Compressing:
             return self._options.exact_passages
         return EXACT if ended else TOGETHER
 
-    def to_halve(
+    def outgrown(
         self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
     ) -> list[str]:
-        """Names of the segments of 4 bits, once they hold so many token vectors that 2 bits do."""
-        if self._given is not None or self._options.bits is not None:
+        """Names of the segments that a codec of all their tokens is to compress anew.
+
+        They are those of 4 bits, once they hold so many token vectors that 2 bits do, or several
+        times as many as their codec was trained for: it is of the passages that came first, and its
+        centroids tell others, of another kind, so ill that late interaction misses the best.
+        """
+        if self._given is not None:
             return []
         wide = {
             name: segment.late
             for name, segment in segments.items()
             if isinstance(segment.late, CompressedSegment) and segment.late.codec.bits > 2
         }
-        return list(wide) if living_tokens(wide.values(), alive) >= codecs.MANY else []
+        codec = codec_in_use(wide.values())
+        if codec is None:
+            return []
+        most = codecs.GROWTH * codec.trained_tokens
+        if self._options.bits is None:
+            most = min(most, codecs.MANY)
+        return list(wide) if living_tokens(wide.values(), alive) >= most else []
 
     def of_group(
         self,

@@ -262,7 +262,7 @@ class Session:
 
     def _promote(self, *, ended: bool) -> None:
         """Compress what has outgrown how it is kept, each regime in a commit of its own."""
-        for outgrown in (partial(self._outgrown, ended=ended), self._compressing.to_halve):
+        for outgrown in (partial(self._outgrown, ended=ended), self._compressing.outgrown):
             segments, alive = self._living(_NO_IDS)
             group = outgrown(segments, alive)
             if not group:
@@ -322,7 +322,7 @@ class Session:
         # What is about to be promoted waits for that, which may fail and take no change with it.
         waiting = {
             *self._outgrown(segments, alive, ended=False),
-            *self._compressing.to_halve(segments, alive),
+            *self._compressing.outgrown(segments, alive),
         }
         groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
         return self._rewrite(groups, segments, alive, ended=False)
