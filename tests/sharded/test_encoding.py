@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -256,3 +258,17 @@ def test_both_ends_have_the_same_records(monkeypatch: pytest.MonkeyPatch) -> Non
     before = encoding.schema()
     monkeypatch.delitem(RECORDS, "Keep")
     assert encoding.schema() != before
+
+
+def test_only_replicas_need_msgpack() -> None:
+    """A folder, and a collection in this process, are searched and served without it."""
+    code = (
+        "import sys; sys.modules['msgpack'] = None\n"
+        "import retrieval.sharded, retrieval.service.kept_collection\n"
+        "import retrieval.cli.commands.serve\n"
+        "from retrieval.errors import MissingDependency\n"
+        "try:\n    import retrieval.service.serving\n"
+        "except MissingDependency as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "served over msgpack, which is not installed; pip install" in done.stdout, done.stderr

@@ -48,7 +48,7 @@ class Raw(Link):
 
     def message(self, content: bytes, *, number: int = 1, length: int | None = None) -> bytes:
         made = len(content) if length is None else length
-        head = wire._HEAD.pack(made, number, True, 0.0, 0.0)
+        head = wire._HEAD.pack(made, number, True, 0.0)
         return head + wire._signature(self._signs, head, wire._digest(content)) + content
 
     def is_closed(self) -> bool:
@@ -67,7 +67,7 @@ def changed(link: Raw) -> bytes:
 
 def unsigned(link: Raw) -> bytes:
     content = Content.of(Keep("test", frozenset())).data
-    return wire._HEAD.pack(len(content), 1, True, 0.0, 0.0) + b"\0" * 32 + content
+    return wire._HEAD.pack(len(content), 1, True, 0.0) + b"\0" * 32 + content
 
 
 HOSTILE = {

@@ -107,7 +107,6 @@ def serve(
     from retrieval.errors import InputError, MissingDependency
     from retrieval.service.location import index_to_read, is_url
     from retrieval.service.opening import is_index
-    from retrieval.service.serving import served
     from retrieval.sharded.generations import found_newest
     from retrieval.sharded.storage import ObjectStorage
     from retrieval.store.schema import not_found
@@ -139,6 +138,8 @@ def serve(
             raise not_found(place)
     open_collection = None
     if ray is not None:
+        from retrieval.service.serving import served
+
         allowed = partial is PartialAnswers.ALLOW
         open_collection = with_options(
             served, ray=ray, replicas=replicas or 1, partial=allowed, encoder=encoder

@@ -110,12 +110,12 @@ class Replica:
             pass  # it went away
 
     def _answer(self, peer: Peer, question: Any) -> None:
-        self._heard = began = time.monotonic()
+        self._heard = time.monotonic()
         try:
             content, right = Content.of(self._answered(question)), True
         except Exception as error:
             content, right = Content.of(_sendable(error)), False
-        peer.answer(content, right=right, seconds=time.monotonic() - began)
+        peer.answer(content, right=right)
 
     def _answered(self, question: Any) -> Any:
         match question:

@@ -9,8 +9,7 @@ is encrypted. A message is msgpack (`encoding`): nothing that is received is run
                router:  a nonce u8 [32], its proof u8 [32]
                replica: its proof u8 [32]
     message    length of the content u64, number u64, whether it is an answer or else an error u8,
-               seconds that were spent on it f64, the clock as it is sent f64, signature u8 [32],
-               content
+               the sender's clock f64, signature u8 [32], content
 
 A question has the next number, from 1; an answer has that of its question. So an answer that nobody
 waits for any more is told from the one that is waited for.
@@ -46,7 +45,7 @@ MOST_BYTES = 1 << 30
 _MAGIC = b"RTRV"
 _NONCE = 32
 _SIGNATURE = 32
-_HEAD = struct.Struct("<QQ?dd")
+_HEAD = struct.Struct("<QQ?d")
 _TIME = struct.Struct("@ll")  # of the system's calls
 _BEFORE = _HEAD.size + _SIGNATURE
 _PIECE = 1 << 16
@@ -98,13 +97,11 @@ class Received:
 
     Attributes:
         right: whether it is an answer, or else an error.
-        seconds: that the replica spent on it.
         sent: when it was, by the monotonic clock of its machine.
         value: the answer, or the error.
     """
 
     right: bool
-    seconds: float
     sent: float
     value: Any
 
@@ -162,7 +159,7 @@ class Link:
     def send(self, content: Content) -> None:
         """Send a question; answers to earlier ones are not wanted any more."""
         self._number += 1
-        head = _HEAD.pack(len(content.data), self._number, True, 0.0, 0.0)
+        head = _HEAD.pack(len(content.data), self._number, True, time.monotonic())
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def receive(self) -> Received | None:
@@ -180,7 +177,7 @@ class Link:
         found, done = None, 0
         with memoryview(piece) as come:
             while len(come) - done >= _BEFORE:
-                length, number, right, seconds, sent = _HEAD.unpack_from(come, done)
+                length, number, right, sent = _HEAD.unpack_from(come, done)
                 if length > MOST_BYTES or number != self._answered + 1:
                     raise WireError(f"{self.address}: what came is no answer of a replica")
                 begin = done + _BEFORE
@@ -194,7 +191,7 @@ class Link:
                     value = self._decoded(content)
                     if not right and not isinstance(value, RetrievalError):
                         raise WireError(f"{self.address}: what came is no error")
-                    found = Received(right, seconds, sent, value)
+                    found = Received(right, sent, value)
                 content.release()
         if piece is self._come:
             del self._come[:done]
@@ -293,9 +290,9 @@ class Peer:
         except EncodingError as error:
             raise WireError(f"{self._name} was sent away: {error}") from error
 
-    def answer(self, content: Content, *, right: bool, seconds: float) -> None:
+    def answer(self, content: Content, *, right: bool) -> None:
         """Answer the last question."""
-        head = _HEAD.pack(len(content.data), self._number, right, seconds, time.monotonic())
+        head = _HEAD.pack(len(content.data), self._number, right, time.monotonic())
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def close(self) -> None:
