@@ -19,6 +19,7 @@ from retrieval.sharded import building
 from retrieval.sharded.writing import ShardResult, ShardTask, write_shard
 from retrieval.types import Encoder
 
+TAKING = "take codec"
 FOLDER = "SHARDS_STAGES"
 """In the environment: where a file for each stage is written."""
 
@@ -43,7 +44,7 @@ def counted(name: str, work: Callable[[], Any]) -> Any:
 
 def write(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
     """`write_shard`, counted."""
-    what = "shard" if task.sections else "take codec"
+    what = "shard" if task.sections else TAKING
     return counted(f"{what} {task.number}", lambda: write_shard(task, encoder))
 
 
@@ -69,8 +70,8 @@ def _count(name: str) -> None:
 def path(folder: Path) -> dict[str, Any]:
     """Of a build's stages: they, in their order, and the processor seconds of its longest way.
 
-    That is the time of the process that shares out and commits, and of the one that wrote most:
-    what it takes where each has a core of its own and nothing else runs.
+    That is the time of the process that shares out and commits, of the one that wrote most, and of
+    the longest task that waited for it: what it takes at most where each has a core of its own.
     """
     stages = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")]
     stages.sort(key=lambda stage: stage["began"])
@@ -80,6 +81,8 @@ def path(folder: Path) -> dict[str, Any]:
         number = stage["process"]
         used[number] = max(used.get(number, 0.0), stage["of_its_process"])
     others = [seconds for number, seconds in used.items() if number != whole["process"]]
+    # What is done once all shards are written, by whichever process, comes after all else.
+    last = [one["processor_seconds"] for one in stages if one["stage"].startswith(TAKING)]
     processes = {number: place for place, number in enumerate(used)}
     shown = [
         {
@@ -91,7 +94,7 @@ def path(folder: Path) -> dict[str, Any]:
         }
         for stage in stages
     ]
-    longest = used[whole["process"]] + max(others, default=0.0)
+    longest = used[whole["process"]] + max(others, default=0.0) + max(last, default=0.0)
     return {"longest_way_processor_seconds": round(longest, 2), "stages": shown}
 
 

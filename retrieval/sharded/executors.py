@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
@@ -68,31 +68,42 @@ class InProcess:
         return None
 
 
-class Processes:
-    """Several processes of this machine."""
+class Processes(AbstractContextManager["Processes"]):
+    """Several processes of this machine, which stay from one call to the next."""
 
     here = False
     shares_disk = True
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for what runs, and end the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def run(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[tuple[int, Result]]:
         """See `Executor`."""
-        # Of a fork of a process with threads nothing is sure.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max(1, min(self._workers, len(tasks))), context) as pool:
-            waiting = {pool.submit(function, task): number for number, task in enumerate(tasks)}
-            try:
-                for one in as_completed(waiting):
-                    yield waiting[one], one.result()
-            except BrokenProcessPool as error:
-                raise StorageError(ENDED) from error
-            finally:
-                for one in waiting:
-                    one.cancel()
+        if self._pool is None:
+            # Of a fork of a process with threads nothing is sure.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, context)
+        waiting: dict[Future[Result], int] = {}
+        try:
+            for number, task in enumerate(tasks):
+                waiting[self._pool.submit(function, task)] = number
+            for one in as_completed(waiting):
+                yield waiting[one], one.result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise StorageError(ENDED) from error
+        finally:
+            for one in waiting:
+                one.cancel()
 
     def encoder(self, settings: Settings) -> Encoder | None:
         """See `Executor`."""
@@ -130,4 +141,4 @@ def executor_for(
             "--encode-on gpu hands texts to actors of a Ray cluster; name one with --ray, which "
             "is local for this machine"
         )
-    return nullcontext(InProcess() if workers == 1 else Processes(workers))
+    return nullcontext(InProcess()) if workers == 1 else Processes(workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,25 @@ def test_results_come_with_the_numbers_of_their_tasks(workers: int) -> None:
         assert list(executor.run(doubled, [])) == []
         with pytest.raises(StorageError, match="-1 is negative"):
             list(executor.run(doubled, [1, -1]))
+
+
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
+def ended(number: int) -> int:
+    os._exit(number)
+
+
+@pytest.mark.slow
+def test_processes_stay_from_one_call_to_the_next_unless_one_is_ended() -> None:
+    """What they have loaded is not loaded again."""
+    with executor_for(2, None) as executor:
+        before = set(dict(executor.run(process_of, range(4))).values())
+        assert set(dict(executor.run(process_of, range(4))).values()) <= before
+        with pytest.raises(StorageError, match="a process that worked on the build was ended"):
+            list(executor.run(ended, [3]))
+        assert not set(dict(executor.run(process_of, range(2))).values()) & before
 
 
 @pytest.mark.parametrize(
