@@ -17,7 +17,7 @@ from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_a
 from retrieval.indexes.clustering import draw_units
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
-from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
+from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor, row_blocks
 from retrieval.indexes.late.codec_place import STORED, CodecPlace, StoredCodec
 from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
@@ -184,10 +184,17 @@ def write_compressed(
     write_passages(folder, numbers, bounds)
     with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for first in range(0, len(rows), _BLOCK):
-            # As an exact segment would have them: a passage is stored alike whenever it comes.
-            codes, scales = quantise(rows[first : first + _BLOCK])
-            writing.encode(codes * scales[:, None])
+            writing.encode(_as_exact(rows[first : first + _BLOCK]))
     sync_folder(folder)
+
+
+def _as_exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors as an exact segment would have them: a passage is stored alike whenever it comes."""
+    made = np.empty_like(vectors)
+    for rows in row_blocks(vectors):
+        codes, scales = quantise(vectors[rows])
+        np.multiply(codes, scales[:, None], out=made[rows])
+    return made
 
 
 @contextmanager
