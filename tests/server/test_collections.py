@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ pytest.importorskip("obstore")
 
 import retrieval.encoders
 from retrieval import Document, Index
+from retrieval.mcp.http import StreamableHttp
 from retrieval.server import app
 from retrieval.service import kept_collection
 from retrieval.sharded import ShardedIndex
 from retrieval.sharded.serving.served_collection import ServedCollection
 from tests.index.fake_encoder import FakeEncoder
-from tests.server.conftest import DOCUMENTS, Client, load, running
+from tests.mcp.test_wire import INITIALIZE, request
+from tests.server.conftest import DOCUMENTS, Answer, Client, load, running
 from tests.sharded.serving_samples import ThreadHosts, until
 
 
@@ -85,6 +89,29 @@ def test_it_is_written_to_and_follows_what_others_write(places: str, tmp_path: P
         with ShardedIndex.open(places) as other:
             other.add([Document("later", "Gnus graze, too.")])
         until(lambda: client.get("/v1/indexes/many/documents/later").status == 200)
+
+
+def test_agents_search_and_read_it(places: str, tmp_path: Path) -> None:
+    def post(client: Client, message: Any, session: Mapping[str, str]) -> Answer:
+        sent = {"Accept": "application/json", "Content-Type": "application/json", **session}
+        return client.ask("POST", "/mcp/many", json.dumps(message).encode(), sent)
+
+    agents = functools.partial(StreamableHttp, allow_write=True)
+    with serving(places, tmp_path, agents=agents) as client:
+        begun = post(client, INITIALIZE, {})
+        assert places in begun.json["result"]["instructions"]
+        session = {"Mcp-Session-Id": begun.headers["mcp-session-id"]}
+
+        def call(name: str, **given: Any) -> Any:
+            asked = request(1, "tools/call", name=name, arguments=given)
+            return post(client, asked, session).json["result"]
+
+        hits = call("search", query="who waits", k=1)["structuredContent"]["hits"]
+        assert hits[0]["path"] == "locks.md"
+        assert call("read", path="locks.md")["structuredContent"]["total_lines"] == 3
+        assert call("status")["structuredContent"]["url"] == places
+        refused = call("index")
+        assert refused["isError"] and "which agents only read" in refused["content"][0]["text"]
 
 
 def test_what_only_files_tell_is_refused_in_a_line(places: str, tmp_path: Path) -> None:
