@@ -195,9 +195,10 @@ class LateOptions:
 
     Attributes:
         exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
-            them are compared; beyond, they are compressed. None is 1,000, or 10,000 until the call
-            that brings them in ends, and once those are compressed, what comes is so at once; with
-            a number, what comes is kept in 8 bits until there is more than that of it.
+            them are compared; beyond, they are compressed. None is 4,000, or 1,000 where `bits`
+            are given, or 10,000 until the call that brings them in ends, and once those are
+            compressed, what comes is so at once; with a number, what comes is kept in 8 bits until
+            there is more than that of it.
         list_passages: beyond so many passages, inverted lists propose which ones are compared.
         bits: of each component of a compressed vector: 2 or 4. None is 4, and 2 once there are some
             8 million token vectors, whose centroids are fine enough for that.

@@ -8,7 +8,7 @@ processor time in place of 1 for 2,048 centroids where other processes wanted th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,44 +23,27 @@ _ONE_THREAD = 1 << 30
 """Multiplications of a round up to which FAISS's own threads cost more than they bring."""
 
 
+def drawn(total: int, wanted: int, seed: int = 0) -> NDArray[np.int64]:
+    """A random sample of range(total), at most `wanted`: i64, rising.
+
+    One of each stretch of equal length, so that every part is in it.
+    """
+    bounds = np.linspace(0, total, min(wanted, total) + 1).astype(np.int64)
+    within = np.random.default_rng(seed).random(len(bounds) - 1) * np.diff(bounds)
+    return bounds[:-1] + within.astype(np.int64)
+
+
 def draw(
-    blocks: Iterable[NDArray[np.float32]], tokens: int, wanted: int, dim: int, seed: int = 0
+    blocks: Iterable[NDArray[np.float32]], vectors: int, wanted: int, dim: int
 ) -> NDArray[np.float32]:
-    """A random part of about `wanted` of the `tokens` vectors that come in blocks: f32 [s, dim]."""
-    taken = np.empty((min(wanted, tokens), dim), np.float32)
-    return _drawn(blocks, tokens, taken, lambda vectors: vectors, seed)
-
-
-def draw_units(
-    blocks: Iterable[NDArray[np.float32]],
-    tokens: int,
-    wanted: int,
-    dim: int,
-    units: Callable[[NDArray[np.float32]], NDArray[np.int8]],
-    seed: int = 0,
-) -> NDArray[np.int8]:
-    """As `draw`, each vector as what `units` makes of it: i8 [s, dim], a quarter of the memory."""
-    taken = np.empty((min(wanted, tokens), dim), np.int8)
-    return _drawn(blocks, tokens, taken, units, seed)
-
-
-def _drawn(
-    blocks: Iterable[NDArray[np.float32]],
-    tokens: int,
-    taken: NDArray[Any],
-    made: Callable[[NDArray[np.float32]], NDArray[Any]],
-    seed: int,
-) -> NDArray[Any]:
-    rng = np.random.default_rng(seed)
+    """A sample, see `drawn`, of so many vectors that come in blocks: f32 [s, dim]."""
+    chosen = drawn(vectors, wanted)
+    taken = np.empty((len(chosen), dim), np.float32)
     filled = seen = 0
     for block in blocks:
-        # As many of each block as keep the share even; so every part of the corpus is in it.
-        seen += len(block)
-        due = round(len(taken) * seen / max(1, tokens)) - filled
-        chosen = rng.permutation(len(block))[: max(0, due)]
-        chosen.sort()
-        taken[filled : filled + len(chosen)] = made(block[chosen])
-        filled += len(chosen)
+        until = int(np.searchsorted(chosen, seen + len(block)))
+        taken[filled:until] = block[chosen[filled:until] - seen]
+        filled, seen = until, seen + len(block)
     return taken[:filled]
 
 

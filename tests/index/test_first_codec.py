@@ -13,6 +13,7 @@ from retrieval import LateOptions
 from retrieval.index import Index
 from retrieval.index.writing import compressing
 from retrieval.indexes import CompressedSegment, open_late
+from retrieval.indexes.late import training
 
 from .promoted import create, documents, folder_in_memory
 
@@ -30,6 +31,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passages that stay exact, where they are many else."""
     monkeypatch.setattr(compressing, "EXACT", 20)
     monkeypatch.setattr(compressing, "TOGETHER", 60)
+    monkeypatch.setattr(training, "SAMPLE_A_CENTROID", 3)  # so that a part of them is drawn
 
 
 def _write(index: Index, first: int, last: int, commit_each: int) -> None:

@@ -26,6 +26,7 @@ MANY = 100 * TOKENS
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(compressing, "EXACT", 20)
+    monkeypatch.setattr(compressing, "EXACT_OF_BITS", 20)
     monkeypatch.setattr(codecs, "MANY", MANY)
     with folder_in_memory() as place:
         yield place

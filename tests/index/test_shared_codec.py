@@ -21,6 +21,7 @@ from .promoted import check, check_swept, create, documents, folder_in_memory, l
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(compressing, "EXACT", 20)
+    monkeypatch.setattr(compressing, "EXACT_OF_BITS", 20)
     with folder_in_memory() as place:
         yield place
 

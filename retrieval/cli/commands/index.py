@@ -94,7 +94,8 @@ def index(
         typer.Option(
             "--exact-passages",
             metavar="N",
-            help="Passages up to which token vectors stay uncompressed; 1000 if not given.",
+            help="Passages up to which token vectors stay uncompressed; if not given 4000, or 1000 "
+            "with --bits or --small.",
         ),
     ] = None,
     list_passages: Annotated[

@@ -23,10 +23,13 @@ from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, StoredC
 from retrieval.store import Settings
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
-EXACT = 1_000
-"""Passages that are let stand exactly where the options leave it open: a codec that is trained on
-fewer serves those that come later ill, and trains on few tokens for each centroid."""
+EXACT = 4_000
+"""Passages that are let stand exactly where the options leave it open: to compare all of their
+vectors in 8 bits takes less time than to decode them, and nothing of them is lost."""
 
+EXACT_OF_BITS = 1_000
+"""The same where the options name the bits: a codec that is trained on fewer serves those that come
+later ill, and trains on few tokens for each centroid."""
 
 TOGETHER = 10_000
 """Passages that are let stand exactly until a writing call ends. So the codec of what comes in by
@@ -85,7 +88,9 @@ class Compressing:
             return sys.maxsize if self._given.stored is None else 0
         if self._options.exact_passages is not None:
             return self._options.exact_passages
-        return EXACT if ended else TOGETHER
+        if not ended:
+            return TOGETHER
+        return EXACT if self._options.bits is None else EXACT_OF_BITS
 
     def outgrown(
         self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
-from retrieval.indexes.clustering import draw_units
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor, row_blocks
@@ -23,6 +22,7 @@ from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, Co
 from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
 from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
+from retrieval.indexes.late.sampling import TokensInOrder
 from retrieval.indexes.late.search import LateSegment
 from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of
@@ -82,23 +82,16 @@ def train_codec(
         InputError: there is no token to train on.
     """
     dim = _check(segments)
-    pairs = [(segment, segment.rows(allowed)) for segment in segments]
-    tokens = sum(int(segment.lengths[rows].sum()) for segment, rows in pairs)
-    if tokens == 0:
-        raise InputError("there is no token vector to train centroids on; add passages first")
-    wanted = training.centroids_for(tokens) * training.SAMPLE_A_CENTROID
-
-    def blocks() -> Iterator[NDArray[np.float32]]:
-        for segment, rows in pairs:
-            for part in _parts(segment, rows, memory):
-                yield segment.vectors_of(part)
-
     fit = max(1, memory // (4 * dim * _COPIES))
-    step = max(1, tokens // min(training.FRAME_TOKENS, fit))
-    some = [s.vectors(rows[s.lengths[rows] > 0][::step])[0] for s, rows in pairs]
-    frame = training.frame(np.concatenate(some))
-    units = draw_units(blocks(), tokens, min(wanted, fit), dim, frame.units)
-    return training.train(frame, units, tokens, bits=bits)
+    tokens = TokensInOrder(
+        [(s, s.rows(allowed)) for s in segments], block=min(_BLOCK, max(256, fit))
+    )
+    if len(tokens) == 0:
+        raise InputError("there is no token vector to train centroids on; add passages first")
+    wanted = training.centroids_for(len(tokens)) * training.SAMPLE_A_CENTROID
+    frame = training.frame(tokens.sample(min(training.FRAME_TOKENS, fit), lambda vectors: vectors))
+    units = tokens.sample(min(wanted, fit), frame.units)
+    return training.train(frame, units, len(tokens), bits=bits)
 
 
 def merge_compressed(
