@@ -195,7 +195,7 @@ class LateOptions:
 
     Attributes:
         exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
-            them are compared; beyond, they are compressed. None is 4,000, or 1,000 where `bits`
+            them are compared; beyond, they are compressed. None is 6,000, or 1,000 where `bits`
             are given, or 10,000 until the call that brings them in ends, and once those are
             compressed, what comes is so at once; with a number, what comes is kept in 8 bits until
             there is more than that of it.

@@ -52,9 +52,9 @@ def test_the_vectors_that_are_left_are_the_same(with_all: Path) -> None:
     spans = whole.token_spans(TEXT)
     words = json.loads((MODEL / "config.json").read_text())["retrieval"]["token_skiplist"]
     kept = [0, *(1 + n for n, (a, b) in enumerate(spans) if TEXT[a:b] not in words), len(spans) + 1]
-    assert len(spans) + 2 - len(kept) == 7
+    assert len(spans) + 2 - len(kept) == 8
     np.testing.assert_array_equal(made.tokens[: len(kept)], full.tokens[kept])
-    assert made.offsets.tolist() == [0, len(kept), len(kept) + 5]  # full stops and marks stay
+    assert made.offsets.tolist() == [0, len(kept), len(kept) + 2]  # the marks around a text stay
 
 
 def test_queries_leave_nothing_out() -> None:

@@ -94,7 +94,7 @@ def index(
         typer.Option(
             "--exact-passages",
             metavar="N",
-            help="Passages up to which token vectors stay uncompressed; if not given 4000, or 1000 "
+            help="Passages up to which token vectors stay uncompressed; if not given 6000, or 1000 "
             "with --bits or --small.",
         ),
     ] = None,

@@ -23,7 +23,7 @@ from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, StoredC
 from retrieval.store import Settings
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
-EXACT = 4_000
+EXACT = 6_000
 """Passages that are let stand exactly where the options leave it open: to compare all of their
 vectors in 8 bits takes less time than to decode them, and nothing of them is lost."""
 
