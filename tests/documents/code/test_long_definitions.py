@@ -66,10 +66,6 @@ LANGUAGES = {
         "a.php", "<?php\nclass Engine {", "  function {}($value) {{", "    step($value, {});",
         "  }}", "}", "function {}($value)",
     ),
-    "powershell": Written(
-        "a.ps1", "class Engine {", "  [int] {}([int]$value) {{", "    Step $value {}", "  }}", "}",
-        "[int] {}([int]$value)",
-    ),
     "python": Written(
         "a.py", "class Engine:", "    def {}(self, value):", "        self.step(value, {})", "",
         "", "def {}(self, value)",

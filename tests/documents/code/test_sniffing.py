@@ -15,12 +15,6 @@ from retrieval.types import Document
 from tests.documents.code.reading import WORDS, named
 
 CODE = {
-    "powershell": """
-function Invoke-Load {
-    param([string]$Path)
-    Get-Content $Path
-}
-""",
     "python": """
 def write(self, n):
     '''Writes it.'''
@@ -142,7 +136,7 @@ def test_source_code_is_known_by_how_it_begins(language: str) -> None:
     assert found is not None and found[0] == language
     outline = outline_of(CODE[language], {})
     assert [name.lower().rpartition(".")[2] for name in named(outline)] == [
-        {"python": "write", "powershell": "invoke-load"}.get(language, "load")
+        "write" if language == "python" else "load"
     ]
     assert outline.blocks[0].language == language
 
