@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.documents.formats.office.short_cells import has_short_cells, lengthened
+from retrieval.documents.formats.office.package import Package
+from retrieval.documents.formats.office.short_cells import (
+    has_short_cells,
+    lengthened,
+    with_columns,
+)
+from retrieval.errors import DocumentError
 
 from ..corpus.truth import FILES
 
@@ -67,3 +75,22 @@ def test_other_programs_write_none() -> None:
             sheets = [name for name in package.namelist() if name.startswith("xl/worksheets/sheet")]
             found = any(has_short_cells(package.read(name)) for name in sheets)
         assert found is (path.name == "stores-sheetjs.xlsb")
+
+
+def _damaged(path: Path, name: str) -> bytes:
+    """The workbook with the first byte of a part's packed data changed."""
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as package:
+        at = package.getinfo(name).header_offset
+    name_length, extra_length = struct.unpack_from("<HH", data, at + 26)
+    data[at + 30 + name_length + extra_length + 20] ^= 0xFF
+    return bytes(data)
+
+
+def test_damage_is_a_document_error_where_cells_are_read_and_else_none() -> None:
+    path = FILES / "stores-sheetjs.xlsb"
+    unread = _damaged(path, "xl/theme/theme1.xml")
+    assert with_columns(unread, Package(unread, "a workbook")) != unread
+    read = _damaged(path, "xl/worksheets/sheet1.bin")
+    with pytest.raises(DocumentError, match=r"sheet1\.bin cannot be unpacked"):
+        with_columns(read, Package(read, "a workbook"))

@@ -18,6 +18,7 @@ _ROW = 0
 _CELLS = range(1, 12)
 _SHORT = range(12, 19)
 _TO_FULL = 11
+_READ = (".bin", ".rels", "[content_types].xml")
 _LOOKED_AT = 1000
 """Cells of a sheet that are looked at: a program that writes short ones does from the second on."""
 
@@ -34,7 +35,7 @@ def with_columns(data: bytes, package: Package) -> bytes:
         part = package.read(name)
         if has_short_cells(part):
             changed[name] = lengthened(part)
-    return _repacked(data, changed) if changed else data
+    return _repacked(package, changed) if changed else data
 
 
 def has_short_cells(part: bytes) -> bool:
@@ -105,10 +106,11 @@ def _size(number: int) -> bytes:
     return bytes(made)
 
 
-def _repacked(data: bytes, changed: Mapping[str, bytes]) -> bytes:
+def _repacked(package: Package, changed: Mapping[str, bytes]) -> bytes:
+    """A workbook of the parts that cells are read from, within the limits of the package."""
     made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
-        for info in old.infolist():
-            part = changed.get(info.filename)
-            new.writestr(info.filename, old.read(info) if part is None else part)
+    with zipfile.ZipFile(made, "w") as new:
+        for name in package:
+            if name in changed or name.lower().endswith(_READ):
+                new.writestr(name, changed[name] if name in changed else package.read(name))
     return made.getvalue()
