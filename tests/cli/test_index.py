@@ -152,6 +152,12 @@ def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retriev
         assert said in refused.err
 
 
+def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval) -> None:
+    assert retrieval_command("index", "docs").code == 0
+    refused = retrieval_command("index", "docs", "--bits", 4)
+    assert "was made without bits, not with 4; leave it out" in refused.err
+
+
 def test_a_small_index(retrieval_command: Retrieval) -> None:
     assert retrieval_command("index", "docs", "--small").code == 0
     assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 2
