@@ -64,10 +64,10 @@ def narrow(
         most = max(CANDIDATES, CANDIDATE_TOKENS * passages // max(tokens, 1))
         times = _coarseness(segments)
         depth = max(8 * k, _LEAST, int(times * min(most, total // 8)))
-        # To choose two thirds of them takes as long as to decode all; a third half as long, but
+        # To choose two thirds of them takes as long as to decode all; a sixth a third as long, but
         # where so many are worth decoding, centroids tell them so ill that some of the best are
         # missed (measured).
-        depth = total if total <= CANDIDATES or 3 * depth >= total else depth
+        depth = total if total <= CANDIDATES or 6 * depth >= total else depth
     depth = max(k, depth)
     if total <= depth:
         for place, query in enumerate(queries):
