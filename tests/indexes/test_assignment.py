@@ -16,9 +16,9 @@ def test_groups_are_made_for_many_vectors_alone(monkeypatch: pytest.MonkeyPatch)
     made: list[int] = []
     groups = assignment._groups
 
-    def noted(centroids: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
-        made.append(len(centroids))
-        return groups(centroids)
+    def noted(content: bytes, dim: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
+        made.append(len(content) // dim)
+        return groups(content, dim)
 
     monkeypatch.setattr(assignment, "_groups", noted)
     rng = np.random.default_rng(0)
