@@ -149,17 +149,18 @@ class Session:
         relabel: Sequence[Relabel],
         sources: Mapping[str, SourceRecord | None],
         remember: Mapping[str, Any],
+        ended: bool,
     ) -> None:
         """Make the changes and the segments written since the last commit the next generation.
 
         Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
-        the changes are kept and the old segments serve. What a writing call brings in is left
-        exact for longer than it may stay, until `end`.
+        the changes are kept and the old segments serve. What a writing call brings in is let
+        stand exactly for longer than it may stay, until the call has `ended`.
         """
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         with self._unsynced.collecting():
-            merge = self._merge(gone)
+            merge = self._merge(gone, ended=ended)
             written, left = self._lexical.revised(add, gone, merge.buried)
             come, go = self._changed_vectors(merge)
         self._publish(
@@ -185,10 +186,10 @@ class Session:
                 next_segment=self._folders.next_number,
             )
         )
-        self._promote(ended=False)
+        self._promote(ended=ended)
 
     def end(self) -> None:
-        """Promote what a writing call left exact, now that nothing more comes in by it."""
+        """Promote what a writing call left exact, where nothing more comes in by it."""
         self._promote(ended=True)
 
     def compact(self) -> int:
@@ -262,8 +263,8 @@ class Session:
 
     def _promote(self, *, ended: bool) -> None:
         """Compress what has outgrown how it is kept, each regime in a commit of its own."""
+        segments, alive = self._living(_NO_IDS)
         for outgrown in (partial(self._outgrown, ended=ended), self._compressing.outgrown):
-            segments, alive = self._living(_NO_IDS)
             group = outgrown(segments, alive)
             if not group:
                 continue
@@ -279,6 +280,7 @@ class Session:
                     next_segment=self._folders.next_number,
                 )
             )
+            segments, alive = self._living(_NO_IDS)
 
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
@@ -311,21 +313,22 @@ class Session:
         self._on_commit()
         self.store.checkpoint(truncate=True)
 
-    def _merge(self, gone: NDArray[np.int64]) -> _Merge:
+    def _merge(self, gone: NDArray[np.int64], *, ended: bool) -> _Merge:
         """Rewrite the vector segments that the policy says as fewer.
 
         Args:
             gone: ids of the passages that the commit at hand deletes.
+            ended: whether the writing call ends with it.
         """
         segments, alive = self._living(gone)
         candidates = self._candidates(segments, alive)
         # What is about to be promoted waits for that, which may fail and take no change with it.
         waiting = {
-            *self._outgrown(segments, alive, ended=False),
+            *self._outgrown(segments, alive, ended=ended),
             *self._compressing.outgrown(segments, alive),
         }
         groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
-        return self._rewrite(groups, segments, alive, ended=False)
+        return self._rewrite(groups, segments, alive, ended=ended)
 
     def _outgrown(
         self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_], *, ended: bool

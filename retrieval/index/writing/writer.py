@@ -223,6 +223,13 @@ class Writer:
 
     def commit(self) -> None:
         """Make everything up to here durable and visible in one step, if there is anything."""
+        self._commit(ended=False)
+
+    def end(self) -> None:
+        """Commit, and compress what was let stand exactly while the writing call lasted."""
+        self._commit(ended=True)
+
+    def _commit(self, *, ended: bool) -> None:
         self._encode()
         self._gather()
         if len(self._buffer):
@@ -236,14 +243,12 @@ class Writer:
                     relabel=self._relabel,
                     sources=self._sources,
                     remember=self._remembered,
+                    ended=ended,
                 )
+        elif ended:
+            with disk_errors(self.store.folder):
+                self._session.end()
         self._forget()
-
-    def end(self) -> None:
-        """Commit, and compress what was let stand exactly while the writing call lasted."""
-        self.commit()
-        with disk_errors(self.store.folder):
-            self._session.end()
 
     def compact(self) -> int:
         """Commit, and rewrite the segments as one of each kind; how many dead passages went."""
