@@ -32,9 +32,8 @@ def with_columns(data: bytes, package: Package) -> bytes:
     ]
     changed = {}
     for name in sheets:
-        part = package.read(name)
-        if has_short_cells(part):
-            changed[name] = lengthened(part)
+        if has_short_cells(next(package.chunks(name), b"")):
+            changed[name] = lengthened(package.read(name))
     return _repacked(package, changed) if changed else data
 
 
