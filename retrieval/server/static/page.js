@@ -13,6 +13,7 @@ const EXPLAIN_MS = 250; // of no typing, before it is asked what late interactio
 const query = at("query"), hits = at("hits"), index = at("index");
 
 let timer = 0, later = 0;
+let ready = false; // whether it is known which indexes there are
 let searching = null; // what cancels the search under way
 let found = [];
 let chosen = -1;
@@ -68,14 +69,17 @@ function asked(text, explain) {
 }
 
 async function search() {
-  const text = query.value;
+  clearTimeout(timer);
   clearTimeout(later);
+  if (!ready) return; // `begin` searches for what has been typed by then
+  const text = query.value;
   searching?.abort();
   const cancel = searching = new AbortController();
   const address = new URL(location);
   if (text) address.searchParams.set("q", text); else address.searchParams.delete("q");
   history.replaceState(null, "", address);
   if (!text.trim()) { show([]); say(""); return; }
+  hits.setAttribute("aria-busy", "true");
   const began = performance.now();
   try {
     const answer = await ask("search", asked(text), cancel.signal);
@@ -124,13 +128,14 @@ async function similar() {
     say(`${answer.hits.length} passages like ${hit.path ?? hit.document_id}:${hit.start_line}`);
     if (matchMedia("(max-width: 720px)").matches) close();
   } catch (error) {
-    if (error.name !== "AbortError") say(error.message);
+    if (error.name !== "AbortError") { hits.removeAttribute("aria-busy"); say(error.message); }
   }
 }
 
 function show(list) {
   found = list;
   chosen = -1;
+  hits.removeAttribute("aria-busy");
   hits.replaceChildren(...list.map(row));
   hits.scrollTop = 0;
 }
@@ -209,6 +214,7 @@ async function begin() {
       return option;
     }));
     index.hidden = indexes.length < 2;
+    ready = true;
     search();
     loadChips();
   } catch (error) {
