@@ -14,30 +14,30 @@ naming     names of files as ids
 natural_queries  what people write that asks for what stands with it: headings, docstrings
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from retrieval.documents.naming import source_id
-from retrieval.documents.reading import (
-    ReadOptions,
-    ReadResult,
-    ending_is_current,
-    is_current,
-    read,
-    reader_of,
-)
-from retrieval.documents.walk import (
-    MAX_BYTES,
-    Discovery,
-    JudgedFile,
-    LeftOut,
-    SourceFile,
-    Stamp,
-    WalkOptions,
-    discover,
-)
-
 if TYPE_CHECKING:
+    from retrieval.documents.naming import source_id
     from retrieval.documents.passages import MAX_TOKENS, chunk
+    from retrieval.documents.reading import (
+        ReadOptions,
+        ReadResult,
+        ending_is_current,
+        is_current,
+        read,
+        reader_of,
+    )
+    from retrieval.documents.walk import (
+        MAX_BYTES,
+        Discovery,
+        JudgedFile,
+        LeftOut,
+        SourceFile,
+        Stamp,
+        WalkOptions,
+        discover,
+    )
 
 __all__ = [
     "MAX_BYTES",
@@ -60,10 +60,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load what cuts passages when it is first asked for: it brings numpy with it."""
-    if name in ("MAX_TOKENS", "chunk"):
-        from retrieval.documents import passages
+_MODULES = {
+    "naming": "source_id",
+    "passages": "MAX_TOKENS chunk",
+    "reading": "ReadOptions ReadResult ending_is_current is_current read reader_of",
+    "walk": "MAX_BYTES Discovery JudgedFile LeftOut SourceFile Stamp WalkOptions discover",
+}
 
-        return getattr(passages, name)
+
+def __getattr__(name: str) -> Any:
+    """Load a part when it is first asked for: an index that is only searched reads no files."""
+    for module, names in _MODULES.items():
+        if name in names.split():
+            value = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from retrieval.errors import InputError
 from retrieval.index import Index
-from retrieval.index.writing.drafts import checked
-from retrieval.sharded import Collection, ShardedIndex
 from retrieval.types import Document
 
-Opened: TypeAlias = Index | Collection
+if TYPE_CHECKING:
+    from retrieval.sharded import Collection, ShardedIndex
+
+Opened: TypeAlias = "Index | Collection"
 
 
 def open_to_read(place: Path | str, *, encoder: str | None = None) -> Opened:
     """The index in a folder, or the collection in shards at a URL, to be read in this process."""
     if isinstance(place, Path):
         return Index.open(place, encoder=encoder)
+    from retrieval.sharded import ShardedIndex  # which a folder needs nothing of
+
     return ShardedIndex.open(place, encoder=encoder)
 
 
@@ -79,6 +82,8 @@ def delete(opened: Opened, ids: Iterable[str]) -> int:
 
 
 def _refused(documents: Sequence[Document]) -> Iterator[tuple[int, str]]:
+    from retrieval.index.writing.drafts import checked
+
     for place, document in enumerate(documents):
         try:
             checked(document)
@@ -87,6 +92,8 @@ def _refused(documents: Sequence[Document]) -> Iterator[tuple[int, str]]:
 
 
 def _written(opened: Collection) -> ShardedIndex:
+    from retrieval.sharded import ShardedIndex
+
     if not isinstance(opened, ShardedIndex):
         raise InputError(
             f"{opened.url} is served by replicas, which only read; change it with "
