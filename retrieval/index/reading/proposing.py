@@ -60,13 +60,33 @@ def propose(
             ids = np.unique(np.concatenate([run.ids for run in runs]))
             proposals[place] = Proposal(
                 ids,
-                np.stack([SINGLE[name].scores(snapshot, query, ids) for name in names]),
+                np.stack(
+                    [
+                        _scores(name, snapshot, query, ids, run)
+                        for name, run in zip(names, whole, strict=True)
+                    ]
+                ),
                 np.stack([np.isin(ids, run.ids) for run in runs]),
                 Standing(snapshot, query.text, hybrid).of(ids),
                 total,
                 np.array([run.rest(most) for run in whole], np.float32),
             )
     return [proposals[place] for place in range(len(queries))]
+
+
+def _scores(
+    name: str, snapshot: Snapshot, query: Query, ids: NDArray[np.int64], run: Run
+) -> NDArray[np.float32]:
+    """A retriever's scores of passages, f32 [n]; those that it found itself it has scored."""
+    scores = np.empty(len(ids), np.float32)
+    known = np.isin(run.ids, ids)
+    places = np.searchsorted(ids, run.ids[known])
+    scores[places] = run.scores[known]
+    unknown = np.ones(len(ids), np.bool_)
+    unknown[places] = False
+    if unknown.any():
+        scores[unknown] = SINGLE[name].scores(snapshot, query, ids[unknown])
+    return scores
 
 
 def _by_what_fits(
