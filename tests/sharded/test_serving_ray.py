@@ -43,6 +43,13 @@ def kill_an_actor() -> None:
     ray.kill(ray.get_actor(name, namespace="retrieval"))
 
 
+def machine_of(shard: int, copy: int) -> str:
+    names = ray.util.list_named_actors(all_namespaces=True)
+    (name,) = [one["name"] for one in names if one["name"].endswith(f"-{shard}-{copy}")]
+    machine: str = ray.get(ray.get_actor(name, namespace="retrieval").machine.remote())
+    return machine
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Index]]:
     place = tmp_path_factory.mktemp("ray")
@@ -93,6 +100,10 @@ def test_actors_and_machines_are_killed_and_a_router_starts_again(
         print(f"\na second router answers after {time.monotonic() - began:.1f} s")
         again = [one for several in second._keeper.sets.values() for one in several.replicas]
         assert {(one.shard, one.copy): one.address for one in again} == known
+
+        # No machine has both copies of a shard, whichever router started them.
+        for shard in range(2):
+            assert len({machine_of(shard, copy) for copy in range(2)}) == 2
 
         # A machine: what ran there is started on the other.
         made.remove_node(nodes[0])

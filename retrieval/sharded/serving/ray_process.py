@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -25,6 +26,7 @@ START_S = 120.0
 
 _NAMESPACE = "retrieval"
 _AT_ONCE = 16
+_ASK_S = 5.0
 
 
 def joined(there: Connection, place: Place, address: str, encoder: str | None) -> None:
@@ -64,6 +66,8 @@ class Actors:
         told = repr((__version__, place.url, sorted(place.options.items()), encoder))
         self._name = hashlib.sha256(told.encode()).hexdigest()[:16]
         self._known: dict[tuple[int, int], Address] = {}
+        self._placing = threading.Lock()
+        self._machines: dict[tuple[int, int], str] = {}
 
     def start(self, shard: int, copy: int) -> Address:
         """As `Hosts.start`."""
@@ -73,6 +77,7 @@ class Actors:
             try:
                 actor = self._actor(shard, copy)
                 address: Address = ray.get(actor.address.remote(), timeout=START_S)
+                self._machines[shard, copy] = ray.get(actor.machine.remote(), timeout=_ASK_S)
             except (ray.exceptions.RayError, ValueError) as error:
                 with suppress(ray.exceptions.RayError, ValueError):
                     if actor is not None:
@@ -93,16 +98,60 @@ class Actors:
         raise AssertionError
 
     def _actor(self, shard: int, copy: int) -> Any:
+        """The actor of a replica: the one that runs, or a new one."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        name = self._name_of(shard, copy)
+        with suppress(ValueError):
+            return self._ray.get_actor(name, namespace=_NAMESPACE)
         made = self._ray.remote(ReplicaActor).options(
-            name=f"{self._name}-{shard}-{copy}",
+            name=name,
             namespace=_NAMESPACE,
             lifetime="detached",
             get_if_exists=True,
             num_cpus=0,  # as many as it takes, on however few cores
             max_restarts=0,  # the router starts it again, and tells it what to hold
-            scheduling_strategy="SPREAD",
+            # What needs no core is put anywhere if its affinity is soft (Ray 2.60).
+            scheduling_strategy=NodeAffinitySchedulingStrategy(
+                self._machine_for(shard, copy), soft=False
+            ),
         )
         return made.remote(self._place, self._encoder)
+
+    def _machine_for(self, shard: int, copy: int) -> str:
+        """The machine for a new replica: one without another copy of its shard, if there is one.
+
+        Ray's own "SPREAD" may put both copies on one machine, and both are gone with it.
+        """
+        listed: Any = self._ray.nodes
+        nodes: list[dict[str, Any]] = [node for node in listed() if node["Alive"]]
+        # A head is often given no cores, so that nothing runs on it.
+        working = [node for node in nodes if node["Resources"].get("CPU")] or nodes
+        with self._placing:
+            self._ask_copies(shard)
+            others = {place: at for place, at in self._machines.items() if place != (shard, copy)}
+            copies = Counter(at for (one, _), at in others.items() if one == shard)
+            held = Counter(others.values())
+            names: list[str] = [node["NodeID"] for node in working]
+            chosen = min(names, key=lambda name: (copies[name], held[name]))
+            self._machines[shard, copy] = chosen
+        return chosen
+
+    def _ask_copies(self, shard: int) -> None:
+        """Learn where copies of a shard run that another router started."""
+        begin = self._name_of(shard, "")
+        for named in self._ray.util.list_named_actors(all_namespaces=True):
+            name, copy = named["name"], named["name"].removeprefix(begin)
+            if named["namespace"] != _NAMESPACE or not name.startswith(begin):
+                continue
+            if copy.isdecimal() and (shard, int(copy)) not in self._machines:
+                with suppress(self._ray.exceptions.RayError, ValueError):
+                    actor = self._ray.get_actor(name, namespace=_NAMESPACE)
+                    machine: Any = self._ray.get(actor.machine.remote(), timeout=_ASK_S)
+                    self._machines[shard, int(copy)] = machine
+
+    def _name_of(self, shard: int, copy: int | str) -> str:
+        return f"{self._name}-{shard}-{copy}"
 
 
 class ReplicaActor:
@@ -120,6 +169,13 @@ class ReplicaActor:
     def address(self) -> Address:
         """Where it listens, and what one has to know."""
         return self._replica.address
+
+    def machine(self) -> str:
+        """The node of the cluster that it runs on."""
+        import ray
+
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
 
 
 def _line(error: BaseException) -> str:
