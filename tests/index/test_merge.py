@@ -7,7 +7,14 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.writing.merge_policy import FAN_IN, SMALLEST, Candidate, plan, to_promote
+from retrieval.index.writing.merge_policy import (
+    FAN_IN,
+    SMALLEST,
+    Candidate,
+    plan,
+    to_join,
+    to_promote,
+)
 
 
 def test_few_segments_stay() -> None:
@@ -50,6 +57,32 @@ def test_exact_segments_are_promoted_together_once_they_hold_too_many() -> None:
     assert to_promote([compressed], 0) == []
     assert to_promote([Candidate("dead", 10, 0)], 0) == []
     assert to_promote([], 0) == []
+
+
+def test_what_one_call_leaves_becomes_one_segment() -> None:
+    made = [Candidate(str(n), 4000, 4000, exact=False) for n in range(5)]
+    assert to_join(made, 20_000) == [[segment.name for segment in made]]
+    large = Candidate("large", 90_000, 90_000, exact=False)
+    assert to_join([large, *made], 20_000) == [[segment.name for segment in made]]
+    assert to_join([large, *made], SMALLEST - 1) == []
+    assert to_join([large], 100_000) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, SMALLEST * 50), st.booleans()), max_size=60),
+    st.integers(SMALLEST, SMALLEST * 200),
+)
+def test_at_most_twice_what_came_is_joined(sizes: list[tuple[int, bool]], brought: int) -> None:
+    segments = [Candidate(str(n), size, size, exact=exact) for n, (size, exact) in enumerate(sizes)]
+    by_name = {segment.name: segment for segment in segments}
+    joined = [[by_name[name] for name in group] for group in to_join(segments, brought)]
+    for group in joined:
+        assert len(group) > 1
+        assert len({segment.exact for segment in group}) == 1
+        assert sum(segment.alive for segment in group) <= 2 * brought
+        largest = max(segment.alive for segment in group)
+        left = [s for s in segments if s.exact is group[0].exact and s not in group]
+        assert all(segment.alive >= largest for segment in left)
 
 
 @given(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 FAN_IN = 8
 """Segments of about one size that are let stand; one more and they become one."""
@@ -51,6 +52,25 @@ def plan(segments: Sequence[Candidate]) -> list[list[str]]:
         for segment in segments
         if segment.name not in merged and segment.alive * 2 < segment.passages
     ]
+
+
+def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
+    """Groups as `plan` gives them, once a writing call has ended that brought so many passages.
+
+    They are the smallest segments, as many as hold twice what it brought: a search passes over each
+    segment, and to write a passage again takes a fiftieth of the time of encoding it. So one call
+    that fills an index leaves one segment. Of a small call nothing is asked.
+    """
+    if brought < SMALLEST:
+        return []
+    groups = []
+    for exact in (True, False):
+        rising = sorted((s for s in segments if s.exact is exact), key=lambda s: s.alive)
+        held = accumulate(segment.alive for segment in rising)
+        small = {s.name for s, sum in zip(rising, held, strict=True) if sum <= 2 * brought}
+        if len(small) > 1:
+            groups.append([segment.name for segment in segments if segment.name in small])
+    return groups
 
 
 def to_promote(segments: Iterable[Candidate], most: int) -> list[str]:

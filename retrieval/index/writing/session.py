@@ -24,7 +24,7 @@ from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.given_codec import GIVEN, GivenCodec, given_codec
 from retrieval.index.writing.lexical import LexicalWriting
-from retrieval.index.writing.merge_policy import Candidate, plan, to_promote
+from retrieval.index.writing.merge_policy import Candidate, plan, to_join, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LATE_MEMORY, LateCodec, StoredCodec, register_functions
 from retrieval.store import (
@@ -94,6 +94,7 @@ class Session:
         self._shared = opened or OpenedSegments()
         self._memory = memory
         self._progress = progress
+        self._brought = 0  # passages, by the commits of this session
         self._unsynced = Unsynced()
         self._exit = contextlib.ExitStack()
 
@@ -186,6 +187,7 @@ class Session:
                 next_segment=self._folders.next_number,
             )
         )
+        self._brought += sum(len(draft.new) for draft in add)
         self._promote(ended=ended)
 
     def end(self) -> None:
@@ -262,25 +264,40 @@ class Session:
         )
 
     def _promote(self, *, ended: bool) -> None:
-        """Compress what has outgrown how it is kept, each regime in a commit of its own."""
+        """Compress what has outgrown how it is kept, each regime in a commit of its own.
+
+        When the writing call has ended, then join the small segments that it leaves.
+        """
         segments, alive = self._living(_NO_IDS)
         for outgrown in (partial(self._outgrown, ended=ended), self._compressing.outgrown):
-            group = outgrown(segments, alive)
-            if not group:
-                continue
-            with self._unsynced.collecting():
-                merge = self._rewrite([group], segments, alive, ended=ended)
-                written, left = self._lexical.revised((), _NO_IDS, merge.buried)
-                come, go = self._changed_vectors(merge)
-            self._publish(
-                Commit(
-                    add_segments=[*come, *written],
-                    drop_segments=[*go, *left],
-                    buried=merge.buried,
-                    next_segment=self._folders.next_number,
-                )
+            if group := outgrown(segments, alive):
+                self._replace([group], segments, alive, ended=ended)
+                segments, alive = self._living(_NO_IDS)
+        if ended and (groups := to_join(self._candidates(segments, alive), self._brought)):
+            self._replace(groups, segments, alive, ended=ended)
+            self._brought = 0
+
+    def _replace(
+        self,
+        groups: Sequence[Sequence[str]],
+        segments: Mapping[str, VectorSegment],
+        alive: NDArray[np.bool_],
+        *,
+        ended: bool,
+    ) -> None:
+        """Write each group of segments as one, and commit that."""
+        with self._unsynced.collecting():
+            merge = self._rewrite(groups, segments, alive, ended=ended)
+            written, left = self._lexical.revised((), _NO_IDS, merge.buried)
+            come, go = self._changed_vectors(merge)
+        self._publish(
+            Commit(
+                add_segments=[*come, *written],
+                drop_segments=[*go, *left],
+                buried=merge.buried,
+                next_segment=self._folders.next_number,
             )
-            segments, alive = self._living(_NO_IDS)
+        )
 
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
