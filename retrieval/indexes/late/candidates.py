@@ -88,26 +88,54 @@ def scan(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """For each token of a query the centroids whose lists are read.
+
+    Attributes:
+        centroids: of each token the best, best first: i32 [m, p].
+        values: their entries of the table, u8 [m, p].
+        imputed: u8 [m], what a passage has that stands in none of a token's lists.
+    """
+
+    centroids: NDArray[np.int32]
+    values: NDArray[np.uint8]
+    imputed: NDArray[np.uint8]
+
+
+def probe(found: Table) -> Probes:
+    """What is read of the lists of every segment with the table's codec."""
+    centroids = kernels.probe(found.values, found.tokens, PROBES)
+    values = np.ascontiguousarray(found.values[centroids, np.arange(found.tokens)[:, None]])
+    return Probes(centroids, values, np.ascontiguousarray(values[:, -1]))
+
+
 def listed(
     segment: CompressedSegment,
-    found: Table,
+    probes: Probes,
     allowed: NDArray[np.bool_] | None,
     count: int,
-) -> NDArray[np.int64]:
-    """The best `count` rows by the inverted lists, of those allowed, bool by row; None is all."""
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """The best `count` rows by the inverted lists, and their sums of table entries, u16.
+
+    Args:
+        segment: with lists.
+        probes: what is read of them.
+        allowed: bool by row; None is all.
+        count: how many at most.
+    """
     lists = segment.lists
     assert lists is not None
-    probes = kernels.probe(found.values, found.tokens, PROBES)
-    values = found.values[probes, np.arange(found.tokens)[:, None]]
     sums = kernels.list_sums(
         lists.postings,
         lists.starts,
-        probes,
-        np.ascontiguousarray(values),
-        np.ascontiguousarray(values[:, -1]),
+        probes.centroids,
+        probes.values,
+        probes.imputed,
         len(segment),
     )
     if allowed is not None:
         sums *= allowed
     best = kernels.top(sums, count)
-    return best[sums[best] > 0]
+    best = best[sums[best] > 0]
+    return best, sums[best]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.indexes.late.candidates import Table, listed, scan, table
+from retrieval.indexes.late.candidates import Table, listed, probe, scan, table
 from retrieval.indexes.late.compressed import CompressedSegment
 from retrieval.indexes.late.query import LateQuery
 
@@ -34,7 +34,7 @@ SCANNED = 50_000
 at twice as many a search by lists takes two thirds of the time (measured)."""
 
 LISTED = 4096
-"""Passages that a segment's lists propose, at least."""
+"""Passages that the lists of segments of one codec propose, at least."""
 
 _TOGETHER = 16  # queries that share a pass over the codes; each has a table of up to 2 MB
 
@@ -102,25 +102,43 @@ def _proposals(
     lists: bool,
 ) -> list[list[_Proposal]]:
     """For each query, each segment's best `depth` rows by approximate score."""
-    tables: dict[str, list[Table]] = {}  # segments that share a codec share its tables
     found: list[list[_Proposal]] = [[] for _ in queries]
-    for segment, rows in chosen:
-        key = segment.narrowing.key
-        if key not in tables:
-            tables[key] = [table(query, segment.narrowing) for query in queries]
-        if lists and segment.lists is not None:
-            mask = _mask(segment, rows)
-            for place, one in enumerate(tables[key]):
-                proposed = listed(segment, one, mask, max(LISTED, 4 * depth))
-                # Lists that name too few say nothing of the others.
-                looked_at = np.sort(proposed) if len(proposed) >= k else rows
-                found[place] += [
-                    (segment, *best) for best in scan(segment, [one], looked_at, depth)
-                ]
-        else:
-            for place, (best, scores) in enumerate(scan(segment, tables[key], rows, depth)):
-                found[place].append((segment, best, scores))
+    for key in dict.fromkeys(segment.narrowing.key for segment, _ in chosen):
+        # Segments that share a codec share its tables.
+        members = [one for one in chosen if one[0].narrowing.key == key]
+        tables = [table(query, members[0][0].narrowing) for query in queries]
+        by_lists = [one for one in members if lists and one[0].lists is not None]
+        for segment, rows in members:
+            if not (lists and segment.lists is not None):
+                for place, (best, scores) in enumerate(scan(segment, tables, rows, depth)):
+                    found[place].append((segment, best, scores))
+        for place, one in enumerate(tables):
+            for segment, rows in _listed(by_lists, one, k, max(LISTED, 4 * depth)):
+                found[place] += [(segment, *best) for best in scan(segment, [one], rows, depth)]
     return found
+
+
+def _listed(
+    segments: Sequence[tuple[CompressedSegment, NDArray[np.int64]]],
+    query: Table,
+    k: int,
+    count: int,
+) -> list[tuple[CompressedSegment, NDArray[np.int64]]]:
+    """The best `count` rows of segments of one codec by their lists, all of them together."""
+    if not segments:
+        return []
+    probes = probe(query)
+    named = [listed(segment, probes, _mask(segment, rows), count) for segment, rows in segments]
+    sums = np.concatenate([sums for _, sums in named])
+    if len(sums) < k:  # lists that name too few say nothing of the others
+        return list(segments)
+    bound = 0
+    if len(sums) > count:
+        bound = int(np.partition(sums, len(sums) - count)[len(sums) - count])
+    return [
+        (segment, np.sort(rows[sums >= bound]))
+        for (segment, _), (rows, sums) in zip(segments, named, strict=True)
+    ]
 
 
 def _best(
