@@ -279,7 +279,7 @@ class Index(Examining, Changing):
         depth: int = 100,
         progress: ProgressCallback | None = None,
     ) -> MeasureReport:
-        """What late interaction's approximations cost on this index: what is missed, and time.
+        """What a search's approximations cost on this index: what is missed, and time.
 
         Args:
             queries: what your users ask; None draws sentences from the passages, always the same.

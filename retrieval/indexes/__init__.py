@@ -7,6 +7,7 @@ from retrieval.indexes.dense import (
     FLOATS,
     DenseSegment,
     merge_dense,
+    search_dense,
     write_dense,
     write_from_floats,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "parse_query",
     "path_glob",
     "register_functions",
+    "search_dense",
     "token_dim_problem",
     "top_k",
     "train_codec",

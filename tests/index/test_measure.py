@@ -70,6 +70,8 @@ def test_an_exact_index_misses_nothing(filled: Index, encoder: FakeEncoder) -> N
     assert report.dense_recall_at_k == 1
     assert report.dense_p50_ms is not None and report.dense_p95_ms is not None
     assert 0 < report.dense_p50_ms <= report.dense_p95_ms
+    assert report.hybrid_recall_at_k == 1
+    assert 0 < report.hybrid_p50_ms <= report.hybrid_p95_ms
     for query, found in zip(QUERIES, report.found["float"], strict=True):
         same(found, brute_force(encoder, query), 40)
     assert calls[0] == ProgressUpdate("searching", 0, 3, "queries")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, InputError
-from retrieval.indexes import DenseSegment, merge_dense, write_dense
+from retrieval.indexes import DenseSegment, merge_dense, search_dense, write_dense
 from retrieval.indexes.arrays import write_array
 
 
@@ -82,6 +82,48 @@ def test_search_is_brute_force(
         # Alone or among others, and whatever k is: the same passages in the same order.
         ((more, _),) = segment.search(queries[query : query + 1], 70, allowed)
         assert best.tolist() == more[:k].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    windows=st.integers(1, 3),
+    dim=st.sampled_from([3, 16, 24]),
+    k=st.integers(1, 60),
+    share=st.sampled_from([None, 0.0, 0.3]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_segments_together_are_searched_as_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    windows: int,
+    dim: int,
+    k: int,
+    share: float | None,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    ids = rng.permutation(3 * n)[:n]
+    vectors, queries = unit(rng, n * windows, dim), unit(rng, 4, dim)
+    vectors[::2] = vectors[0]  # ties, in several segments
+    allowed = None if share is None else rng.random(3 * n) < share
+    folder = tmp_path_factory.mktemp("dense")
+    write_dense(folder / "all", ids, vectors, np.arange(n + 1) * windows)
+    whole = DenseSegment.open(folder / "all")
+    parts, first = [], 0
+    for size in sizes:
+        own = vectors[first * windows : (first + size) * windows]
+        part = folder / f"from {first}"
+        write_dense(part, ids[first : first + size], own, np.arange(size + 1) * windows)
+        parts.append(DenseSegment.open(part))
+        first += size
+    found = search_dense(parts, queries, k, allowed)
+    for (own, scores), (best, expected) in zip(
+        found, whole.search(queries, k, allowed), strict=True
+    ):
+        assert own.tolist() == best.tolist()
+        assert scores.tolist() == expected.tolist()
 
 
 @settings(max_examples=60, deadline=None)

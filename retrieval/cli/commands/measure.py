@@ -1,4 +1,4 @@
-"""`retrieval measure`: what late interaction's approximations cost on an index."""
+"""`retrieval measure`: what a search's approximations cost on an index."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measure(
     encoder: EncoderSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what late interaction misses and takes on your own passages, next to exact search."""
+    """Measure what a search misses and takes on your own passages, next to an exact one."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import measured

@@ -166,6 +166,9 @@ def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:
         found = f"{k} {report.dense_recall_at_k:.3f} of an exhaustive search"
         times = f"{report.dense_p50_ms:.1f} ms, 95 % within {report.dense_p95_ms:.1f} ms"
         rows.append(("dense", f"{found}; {times}"))
+    found = f"{k} {report.hybrid_recall_at_k:.3f} of an exhaustive search"
+    times = f"{report.hybrid_p50_ms:.1f} ms, 95 % within {report.hybrid_p95_ms:.1f} ms"
+    rows.append(("hybrid", f"{found}; {times}"))
     return "".join(f"{name:<12} {value}\n" for name, value in rows)
 
 

@@ -1,8 +1,9 @@
-"""What late interaction's approximations cost on an index's own passages.
+"""What a search's approximations cost on an index's own passages.
 
-Three rankings are compared for each query: the search as it is; the exhaustive one, which scores
-every passage from its stored vectors; and the exact one, whose best exhaustive passages are
-encoded anew and scored by their vectors in 32-bit floats, neither compressed nor pooled.
+For late interaction three rankings are compared for each query: the search as it is; the
+exhaustive one, which scores every passage from its stored vectors; and the exact one, whose best
+exhaustive passages are encoded anew and scored by their vectors in 32-bit floats, neither
+compressed nor pooled. Dense and hybrid search are compared with exhaustive ones.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,10 @@ from retrieval.errors import InputError
 from retrieval.index import vectors
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading import rescoring, search
+from retrieval.index.reading.fusing import combine, retrievers
+from retrieval.index.reading.proposing import propose
 from retrieval.index.reading.retrievers import Dense
-from retrieval.index.reading.runs import Query
+from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.sizes import bytes_by_part
@@ -37,7 +41,7 @@ _SAME = 1e-5  # by which equal scores may differ when they are computed in anoth
 _SENTENCE = re.compile(r"[^.!?\n]*\w[^.!?\n]*[.!?]?")
 
 Vectors = NDArray[np.float32]
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+Found = tuple[NDArray[np.int64], NDArray[np.floating]]
 """Passage ids i64 [h] and their scores f32 [h], best first."""
 
 
@@ -61,6 +65,9 @@ class MeasureReport:
         exhaustive_p50_ms, exhaustive_p95_ms: time of an exhaustive search.
         dense_recall_at_k: share of the k best by all dense vectors that dense search finds; None
             without a dense head, and so the times of such a search.
+        hybrid_recall_at_k: share of the k best that hybrid search finds of those that it would if
+            all its retrievers compared everything.
+        hybrid_p50_ms, hybrid_p95_ms: time of a hybrid search, without encoding the query.
         found: by ranking, `search`, `exhaustive` and `float`: for each query, score by document
             id of its `depth` best passages; a document has its best passage's.
     """
@@ -83,6 +90,9 @@ class MeasureReport:
     dense_recall_at_k: float | None
     dense_p50_ms: float | None
     dense_p95_ms: float | None
+    hybrid_recall_at_k: float
+    hybrid_p50_ms: float
+    hybrid_p95_ms: float
     found: Mapping[str, Sequence[Mapping[str, float]]]
 
 
@@ -133,6 +143,7 @@ def measure(
     depth = max(k, depth)
     with snapshot.guarded():
         answers = _ask(snapshot.late, snapshot.allowed(None), tokens, k, depth, progress)
+        hybrid_recall, hybrid_p50, hybrid_p95 = _ask_hybrid(snapshot, prepared, k, progress)
         candidates = [a.exhaustive[0] for a in answers]
         scores = rescoring.scores(snapshot, slot.get(), tokens, candidates, progress)
         exact = [_sorted(*found) for found in zip(candidates, scores, strict=True)]
@@ -167,6 +178,9 @@ def measure(
         dense_recall_at_k=dense_recall,
         dense_p50_ms=dense_p50,
         dense_p95_ms=dense_p95,
+        hybrid_recall_at_k=hybrid_recall,
+        hybrid_p50_ms=hybrid_p50,
+        hybrid_p95_ms=hybrid_p95,
         found={
             name: [_by_document(ranking, documents) for ranking in found]
             for name, found in rankings.items()
@@ -241,13 +255,60 @@ def _ask_dense(
     if any(query.dense is None for query in queries):
         return None, None, None
     retriever, allowed = Dense(), snapshot.allowed(None)
-    retriever.find_steadily(snapshot, queries[:1], k, allowed)  # the first one reads from the disk
+
+    def found(query: Query) -> Run:
+        return retriever.find_steadily(snapshot, [query], k, allowed)[0]
+
+    def best(query: Query) -> Run:
+        return retriever.find_exactly(snapshot, [query], k, allowed)[0]
+
+    return _compared(queries, k, found, best)
+
+
+def _ask_hybrid(
+    snapshot: Snapshot, queries: Sequence[Query], k: int, progress: ProgressCallback | None
+) -> tuple[float, float, float]:
+    """The recall of hybrid search, and the 50th and 95th percentile of its ms."""
+    hybrid, allowed = search.HYBRID, snapshot.allowed(None)
+    names = retrievers(snapshot.store.settings, hybrid)
+    done = 0
+
+    def fused(query: Query, *, exhaustive: bool) -> Run:
+        proposals = propose(
+            snapshot,
+            [query],
+            max(k, hybrid.candidates),
+            names=names,
+            hybrid=hybrid,
+            allowed=allowed,
+            exhaustive=exhaustive,
+        )
+        return combine(proposals, names, hybrid, snapshot.order).run
+
+    def best(query: Query) -> Run:
+        nonlocal done
+        if progress is not None:
+            progress(ProgressUpdate("searching", done, len(queries), "queries"))
+        done += 1
+        return fused(query, exhaustive=True)
+
+    return _compared(queries, k, partial(fused, exhaustive=False), best)
+
+
+def _compared(
+    queries: Sequence[Query],
+    k: int,
+    find: Callable[[Query], Run],
+    find_exactly: Callable[[Query], Run],
+) -> tuple[float, float, float]:
+    """The recall of a search, and the 50th and 95th percentile of its milliseconds."""
+    find(queries[0])  # the first one reads from the disk
     recalls, times = [], []
     for query in queries:
         started = time.perf_counter()
-        (found,) = retriever.find_steadily(snapshot, [query], k, allowed)
+        found = find(query)
         times.append(1000 * (time.perf_counter() - started))
-        (best,) = retriever.find_exactly(snapshot, [query], k, allowed)
+        best = find_exactly(query)
         recalls.append(_recall((found.ids, found.scores), (best.ids, best.scores), k))
     p50, p95 = np.percentile(times, (50, 95)).tolist()
     return _mean(recalls), p50, p95

@@ -6,7 +6,9 @@ so takes them from the shards of a collection as well as from one index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,10 @@ from retrieval.index.reading.retrievers import SINGLE, Mask
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.standing import Standing
+from retrieval.indexes.kernels import threads
 from retrieval.types import Hybrid
+
+T = TypeVar("T")
 
 
 def find(
@@ -39,6 +44,7 @@ def propose(
     hybrid: Hybrid,
     allowed: Mask,
     first: int | None = None,
+    exhaustive: bool = False,
 ) -> list[Proposal]:
     """For each query the `depth` best of each retriever, all scored by all of them.
 
@@ -47,27 +53,30 @@ def propose(
         hybrid: what roles and definitions count.
         allowed: bool by passage id; None is all.
         first: of those `depth` so many are proposed, and scored; None is all.
+        exhaustive: compare everything that is stored.
     """
     proposals: dict[int, Proposal] = {}
     for fitting, places in _by_what_fits(snapshot, queries, allowed):
         total = snapshot.passages if fitting is None else int(np.count_nonzero(fitting))
         asked = [queries[place] for place in places]
         deep = max(1, min(depth, total))
-        found = [SINGLE[name].find(snapshot, asked, deep, fitting) for name in names]
+        finds = [SINGLE[name].find_exactly if exhaustive else SINGLE[name].find for name in names]
+        found = _together([partial(find, snapshot, asked, deep, fitting) for find in finds])
         most = deep if first is None else min(first, deep)
         for place, query, *whole in zip(places, asked, *found, strict=True):
             runs = [run.first(most) for run in whole]
             ids = np.unique(np.concatenate([run.ids for run in runs]))
+            scoring: list[Callable[[], NDArray[Any]]] = [
+                partial(_scores, name, snapshot, query, ids, run)
+                for name, run in zip(names, whole, strict=True)
+            ]
+            scoring.append(partial(Standing(snapshot, query.text, hybrid).of, ids))
+            *scores, standing = _together(scoring)
             proposals[place] = Proposal(
                 ids,
-                np.stack(
-                    [
-                        _scores(name, snapshot, query, ids, run)
-                        for name, run in zip(names, whole, strict=True)
-                    ]
-                ),
+                np.stack(scores),
                 np.stack([np.isin(ids, run.ids) for run in runs]),
-                Standing(snapshot, query.text, hybrid).of(ids),
+                standing,
                 total,
                 np.array([run.rest(most) for run in whole], np.float32),
             )
@@ -87,6 +96,18 @@ def _scores(
     if unknown.any():
         scores[unknown] = SINGLE[name].scores(snapshot, query, ids[unknown])
     return scores
+
+
+def _together(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What the calls return, made at the same time as far as there are threads; the last first."""
+    found: dict[int, T] = {}
+
+    def work(first: int, last: int) -> None:
+        for place in range(first, last):
+            found[place] = calls[-1 - place]()
+
+    threads.spread(work, range(len(calls) + 1), threads.count(), purpose="search")
+    return [found[place] for place in reversed(range(len(calls)))]
 
 
 def _by_what_fits(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.snapshot import Snapshot
-from retrieval.indexes import TieOrder, top_k
+from retrieval.indexes import search_dense
 from retrieval.store import Settings
 
 _NO_IDS = np.empty(0, np.int64)
@@ -45,6 +45,11 @@ class SingleRetriever(Protocol):
     ) -> list[Run]:
         """As `find`, and the first n of it are the same whatever k is."""
 
+    def find_exactly(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As `find`, with everything compared that is stored."""
+
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
     ) -> NDArray[np.float32]:
@@ -71,7 +76,7 @@ class Lexical:
             for query in queries
         ]
 
-    find_steadily = find
+    find_steadily = find_exactly = find
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
@@ -102,7 +107,7 @@ class Dense:
     def find_exactly(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
-        """As `find`, with every vector compared."""
+        """As the protocol says."""
         return self._find(snapshot, queries, k, allowed, exhaustive=True)
 
     def _find(
@@ -115,15 +120,11 @@ class Dense:
         exhaustive: bool = False,
     ) -> list[Run]:
         vectors = np.stack([query.dense for query in queries if query.dense is not None])
-        ties = snapshot.order
-        found = [
-            segment.dense.search(vectors, k, allowed, ties=ties, exhaustive=exhaustive)
-            for segment in snapshot.vectors
-            if segment.dense is not None
-        ]
-        return [
-            _best([answers[place] for answers in found], k, ties) for place in range(len(queries))
-        ]
+        segments = [segment.dense for segment in snapshot.vectors if segment.dense is not None]
+        found = search_dense(
+            segments, vectors, k, allowed, ties=snapshot.order, exhaustive=exhaustive
+        )
+        return [Run(*answer) for answer in found]
 
     def find_steadily(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
@@ -158,8 +159,25 @@ class Late:
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
         """As the protocol says."""
+        return self._find(snapshot, queries, k, allowed)
+
+    def find_exactly(
+        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
+    ) -> list[Run]:
+        """As the protocol says."""
+        return self._find(snapshot, queries, k, allowed, exhaustive=True)
+
+    def _find(
+        self,
+        snapshot: Snapshot,
+        queries: Sequence[Query],
+        k: int,
+        allowed: Mask,
+        *,
+        exhaustive: bool = False,
+    ) -> list[Run]:
         tokens = [query.tokens for query in queries if query.tokens is not None]
-        found = snapshot.late.search(tokens, k, allowed, ties=snapshot.order)
+        found = snapshot.late.search(tokens, k, allowed, ties=snapshot.order, exhaustive=exhaustive)
         return [Run(*answer) for answer in found]
 
     def find_steadily(
@@ -212,12 +230,3 @@ def _steadily(
         if depth >= k:
             return [run.first(k) for run in runs]
         depth, *deeper = deeper or [4 * depth]
-
-
-def _best(
-    found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], k: int, ties: TieOrder
-) -> Run:
-    """The k best of several segments' answers."""
-    ids = np.concatenate([_NO_IDS, *(ids for ids, _ in found)])
-    scores = np.concatenate([_NO_SCORES, *(scores for _, scores in found)])
-    return Run(*top_k(ids, scores, k, ties))

@@ -20,8 +20,7 @@ from retrieval.errors import IndexCorrupted
 from retrieval.indexes.arrays import CURE, open_array, write_array
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.clustering import draw, k_means
-from retrieval.indexes.dense.products import GROUP, Queries, group_size
-from retrieval.indexes.dense.scan import Scan
+from retrieval.indexes.dense.products import GROUP, Queries, group_size, products
 
 CENTROIDS = "dense.centroids.npy"
 CENTROID_SCALES = "dense.centroid_scales.npy"
@@ -128,21 +127,16 @@ class Lists:
     def groups(self, query: Queries, vectors: int) -> NDArray[np.int64]:
         """The groups of rows with the lists of the nearest centroids, of so many vectors: i64."""
         sizes = np.diff(self.starts)
-        count = len(sizes)
-        (near,) = Scan(self.centroids.codes, self.centroids.scales).of(query, 0.0)
-        wanted = min(count, 16 + 2 * vectors * count // max(1, len(self.places)))
-        while True:
-            lists, _ = near.first(wanted)
-            held = np.cumsum(sizes[lists])
-            if held[-1] >= vectors or wanted == count:
-                break
-            wanted = min(count, 2 * wanted)
-        lists = lists[: int(np.searchsorted(held, vectors)) + 1]
+        (near,) = products(self.centroids.codes, self.centroids.scales, query)
+        lists = np.argsort(-near, kind="stable")
+        lists = lists[: int(np.searchsorted(np.cumsum(sizes[lists]), vectors)) + 1]
         lists = lists[sizes[lists] > 0]
         first, last = self.starts[lists] // GROUP, (self.starts[lists + 1] - 1) // GROUP
         lengths = last - first + 1
         shift = first - (np.cumsum(lengths) - lengths)
-        return np.unique(np.arange(int(lengths.sum())) + np.repeat(shift, lengths))
+        named = np.zeros(-(-len(self.places) // GROUP), np.bool_)
+        named[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)] = True
+        return np.flatnonzero(named)
 
     def _checked(self, values: NDArray[np.int32], limit: int, name: str) -> NDArray[np.int64]:
         if len(values) and not (int(values.min()) >= 0 and int(values.max()) < limit):

@@ -27,22 +27,24 @@ class Queries:
     """Queries as two rows of 8-bit integers each.
 
     Attributes:
+        vectors: f32 [q, d], as they were given.
         codes: i8 [2 q, d], upper and lower part in turn.
         factors: f32 [2 q]; a query is close to the sum of its parts times their factors.
         lost: f32 [q], length of the difference.
     """
 
-    __slots__ = ("codes", "factors", "lost")
+    __slots__ = ("codes", "factors", "lost", "vectors")
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
         """Args: f32 [q, d], finite."""
+        self.vectors = vectors
         scales = np.abs(vectors).max(axis=1, initial=0.0) / np.float32(127)
         divisors = np.where(scales > 0, scales, 1)[:, None]
         upper = np.rint(vectors / divisors)
         lower = np.rint((vectors / divisors - upper) * _LOWER)
         self.codes = np.stack([upper, lower], axis=1).astype(np.int8).reshape(-1, vectors.shape[1])
         self.factors = np.stack([scales, scales / _LOWER], axis=1).astype(np.float32).ravel()
-        parts = (self.codes * self.factors[:, None]).reshape(len(vectors), 2, -1)
+        parts = (self.codes * self.factors[:, None]).reshape(len(vectors), 2, vectors.shape[1])
         self.lost = np.linalg.norm(vectors - parts.sum(axis=1), axis=1)
 
     def __len__(self) -> int:
@@ -50,11 +52,15 @@ class Queries:
 
     def one(self, place: int) -> Queries:
         """The query at this place alone."""
-        alone = Queries.__new__(Queries)
-        part = slice(2 * place, 2 * place + 2)
-        alone.codes, alone.factors = self.codes[part], self.factors[part]
-        alone.lost = self.lost[place : place + 1]
-        return alone
+        return self if len(self) == 1 else self.part(slice(place, place + 1))
+
+    def part(self, places: slice) -> Queries:
+        """The queries from one place to another."""
+        some = Queries.__new__(Queries)
+        rows = slice(2 * places.start, 2 * places.stop)
+        some.vectors, some.lost = self.vectors[places], self.lost[places]
+        some.codes, some.factors = self.codes[rows], self.factors[rows]
+        return some
 
 
 def group_size(dimensions: int) -> int:

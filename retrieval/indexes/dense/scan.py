@@ -104,30 +104,42 @@ class Nearest:
     bounds: NDArray[np.float32]
     longest: float
 
-    def first(self, count: int) -> tuple[NDArray[np.int64], float | None]:
+    def first(self, count: int, least: float = -np.inf) -> tuple[NDArray[np.int64], float | None]:
         """About the `count` nearest rows, and what no other row's product exceeds.
 
+        Args:
+            count: how many.
+            least: rows of a lower product may be left out, even where fewer are found.
+
         Returns:
-            Rows i64, and a number, or None if those were all that there are.
+            Rows i64, and a number, or None if there are no others, or none that reach `least`.
         """
         scan = self.scan
-        best = largest(self.bounds, count)
+        high = float(self.bounds.max(initial=1.0))
+        slack = float(self.query.lost[0]) * self.longest + _ROUNDING * high
+        best, unseen = _first(self.bounds, count, least - slack)
         if len(best) == 0:
             return best, None
-        numbers = best if self.groups is None else self.groups[best]
-        rows, unseen = numbers, [float(self.bounds[best[-1]])] if count < len(self.bounds) else []
+        rows = best if self.groups is None else self.groups[best]
         if scan.size > 1:
-            rows = (numbers[:, None] * GROUP + np.arange(GROUP)).ravel()
+            rows = (rows[:, None] * GROUP + np.arange(GROUP)).ravel()
             rows = rows[rows < len(scan.codes)]
             if scan.open is not None:
                 rows = rows[scan.open[rows]]
             (near,) = products(scan.codes, scan.scales, self.query, rows)
-            some = largest(near, count)
-            if len(some) < len(rows):
-                unseen.append(float(near[some[-1]]))
-            rows = rows[some]
-        if not unseen:
-            return rows, None
-        high = max(1.0, abs(float(self.bounds[best[0]])))
-        lost = float(self.query.lost[0]) * self.longest
-        return rows, max(unseen) + lost + _ROUNDING * high
+            some, lower = _first(near, count, least - slack)
+            rows, unseen = rows[some], max(unseen, lower)
+        return rows, None if unseen == -np.inf else unseen + slack
+
+
+def _first(
+    values: NDArray[np.float32], count: int, least: float
+) -> tuple[NDArray[np.int64], float]:
+    """Where the `count` largest stand of those from `least` on, and what the others of them have.
+
+    That is -inf if there are no others.
+    """
+    best = largest(values, count)
+    unseen = float(values[best[-1]]) if len(best) < len(values) else -np.inf
+    kept = best[values[best] >= least]
+    return kept, unseen if len(kept) == len(best) else -np.inf

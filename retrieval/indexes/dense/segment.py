@@ -132,12 +132,13 @@ class DenseSegment:
 
     def search(
         self,
-        queries: ArrayLike,
+        queries: ArrayLike | Queries,
         k: int,
         allowed: NDArray[np.bool_] | None = None,
         *,
         ties: TieOrder | None = None,
         exhaustive: bool = False,
+        least: NDArray[np.float32] | None = None,
     ) -> list[Found]:
         """The k allowed passages of largest inner product for each query.
 
@@ -145,66 +146,75 @@ class DenseSegment:
         least, if there are so many.
 
         Args:
-            queries: f32 [q, D].
+            queries: f32 [q, D], or what was made of them.
             k: at least 1; may exceed what there is.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
             ties: the order of passages with equal scores; None is by ascending id.
             exhaustive: look at all lists.
+            least: f32 [q], passages of a lower score may be left out; None leaves none out.
 
         Returns:
             For each query ids i64 [h] and scores f32 [h], h <= k, those that `score` gives; scores
             descend.
         """
-        asked = check_query(queries, "dense query vectors", dim=self.dim)
+        asked = queries if isinstance(queries, Queries) else self.queries(queries)
         check_k(k)
+        floors = [-np.inf] * len(asked) if least is None else least.tolist()
         places = None
         if allowed is not None:
             places = self._places(np.flatnonzero(chosen(self.ids, allowed)))[0]
         scan = Scan(self._codes, self._scales, places)
         count = len(self._codes) if places is None else len(places)
         if self.lists is not None and not exhaustive and count > PROBED:
-            return [self._listed(query, scan, count, k, ties) for query in asked]
+            return [
+                self._listed(asked.one(place), scan, count, k, ties, floor)
+                for place, floor in enumerate(floors)
+            ]
         found: list[Found] = []
         batch = max(1, _AT_ONCE // max(1, len(scan)))
         for start in range(0, len(asked), batch):
-            some = asked[start : start + batch]
-            for query, near in zip(some, scan.of(Queries(some), self._longest), strict=True):
-                found.append(self._best(query, near, k, ties))
+            some = asked if len(asked) <= batch else asked.part(slice(start, start + batch))
+            for place, near in enumerate(scan.of(some, self._longest), start):
+                found.append(self._best(near, k, ties, floors[place]))
         return found
+
+    def queries(self, vectors: ArrayLike) -> Queries:
+        """Queries f32 [q, D] as a segment compares them; InputError if they are none."""
+        return Queries(check_query(vectors, "dense query vectors", dim=self.dim))
 
     def _listed(
         self,
-        query: NDArray[np.float32],
+        query: Queries,
         scan: Scan,
         count: int,
         k: int,
         ties: TieOrder | None,
+        least: float,
     ) -> Found:
         """The k best of the passages in the lists nearest to a query; `count` rows are allowed."""
         assert self.lists is not None
-        split, rows = Queries(query[None]), len(self._codes)
+        rows = len(self._codes)
         # So many that as many of them are allowed as without a filter.
         vectors = max(PROBED, rows // SHARE) * rows // count
         while True:
-            near = scan.among(split, self._longest, self.lists.groups(split, vectors))
-            found = self._best(query, near, k, ties)
-            if len(found[0]) == k or vectors >= rows:
+            near = scan.among(query, self._longest, self.lists.groups(query, vectors))
+            found = self._best(near, k, ties, least)
+            if least > -np.inf or len(found[0]) == k or vectors >= rows:
                 return found
             vectors *= 4
 
-    def _best(
-        self, query: NDArray[np.float32], near: Nearest, k: int, ties: TieOrder | None
-    ) -> Found:
+    def _best(self, near: Nearest, k: int, ties: TieOrder | None, least: float) -> Found:
         """The k best passages of those that own a row that was compared, by their scores."""
+        query = near.query.vectors[0]
         # A passage's rows are seldom far apart in rank: few more rows than passages will do.
         wide = (1 if self._most == 1 else 2) * k + max(self._most, _MORE)
         while True:
-            places, unseen = near.first(wide)
+            places, unseen = near.first(wide, least)
             ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
             if len(places):
                 owners = self._owners(places)
                 ids, scores = top_k(self.ids[owners], self._scores(query, owners), k, ties)
-            if unseen is None or (len(ids) == k and scores[-1] > unseen):
+            if unseen is None or unseen < least or (len(ids) == k and scores[-1] > unseen):
                 return ids, scores
             wide *= 4
 

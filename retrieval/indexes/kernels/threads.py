@@ -1,4 +1,4 @@
-"""Threads over the parts of one kernel call: the kernels release the interpreter's lock."""
+"""Threads over the parts of one call: what is compiled releases the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from retrieval.errors import InputError
 
@@ -15,7 +15,8 @@ VARIABLE = "RETRIEVAL_THREADS"
 _PARTS_A_THREAD = 4  # so that one slow core does not hold up all
 
 _lock = threading.Lock()
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}  # by process, which a fork changes, and size
+_pools: dict[tuple[int, str, int], ThreadPoolExecutor] = {}
+"""By process, which a fork changes, purpose and size."""
 
 
 def count() -> int:
@@ -40,8 +41,20 @@ def cut(size: int, weight: int, threads: int) -> list[int]:
     return [size * part // parts for part in range(parts + 1)]
 
 
-def spread(work: Callable[[int, int], object], bounds: Sequence[int], threads: int) -> None:
-    """Call `work(first, last)` for each part, several at a time, in the caller's thread too."""
+def spread(
+    work: Callable[[int, int], object],
+    bounds: Sequence[int],
+    threads: int,
+    purpose: str = "kernel",
+) -> None:
+    """Call `work(first, last)` for each part, several at a time, in the caller's thread too.
+
+    Args:
+        work: what is done to a part.
+        bounds: of the parts, one behind the other.
+        threads: how many work at a time.
+        purpose: of the threads; work that spreads work itself has others than that.
+    """
     parts = list(itertools.pairwise(bounds))
     helpers = min(threads, len(parts)) - 1
     if helpers < 1:
@@ -55,17 +68,22 @@ def spread(work: Callable[[int, int], object], bounds: Sequence[int], threads: i
         while (place := next(turn)) < len(parts):
             work(*parts[place])
 
-    waiting = [_pool(helpers).submit(claim) for _ in range(helpers)]
-    claim()
-    for future in waiting:
+    waiting = [_pool(purpose, helpers).submit(claim) for _ in range(helpers)]
+    try:
+        claim()
+    finally:
+        # A helper that has not begun, since all are busy, has nothing left to do.
+        begun = [future for future in waiting if not future.cancel()]
+        wait(begun)
+    for future in begun:
         future.result()
 
 
-def _pool(helpers: int) -> ThreadPoolExecutor:
-    key = (os.getpid(), helpers)
+def _pool(purpose: str, helpers: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), purpose, helpers)
     with _lock:
         if key not in _pools:
-            _pools[key] = ThreadPoolExecutor(helpers, thread_name_prefix="retrieval-kernel")
+            _pools[key] = ThreadPoolExecutor(helpers, thread_name_prefix=f"retrieval-{purpose}")
         return _pools[key]
 
 

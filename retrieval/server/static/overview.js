@@ -116,7 +116,9 @@ const measured = (found) => [
   [`late, against exact vectors`, found.float_recall_at_k.toFixed(3)],
   ...(found.dense_recall_at_k === null ? []
     : [[`dense: of the best ${found.k}, found`, found.dense_recall_at_k.toFixed(3)]]),
+  [`hybrid: of the best ${found.k}, found`, found.hybrid_recall_at_k.toFixed(3)],
   ["late, median", `${found.p50_ms.toFixed(1)} ms`],
+  ["hybrid, median", `${found.hybrid_p50_ms.toFixed(1)} ms`],
   ["bytes of a token", found.bytes_per_token.toFixed(0)],
 ];
 
