@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.index import Index
-from retrieval.index.reading.retrievers import Dense
-from retrieval.indexes.late import narrowing
-from retrieval.types import RETRIEVERS, Retriever
+from retrieval.index.ready import of_each
+from retrieval.types import RETRIEVERS
 from whole_product_steps.corpus import PASSAGE_TOKENS, asked, batches, made_elsewhere
 
 K = 10
@@ -39,15 +38,19 @@ def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
         # Each is one passage, and they come in order.
         made_elsewhere(work, size, len(index)) as rest,
     ):
-        for documents, made in rest:
-            started, own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
-            index.add(documents, embeddings=made)
-            spent.add(
-                len(documents),
-                0 if made.tokens is None else len(made.tokens),
-                time.perf_counter() - started,
-                _processor(resource.RUSAGE_SELF) - own,
-            )
+        since = _Since()
+        with index.writing() as writer:  # one call, as when a folder is indexed
+            settings = writer.store.settings
+            for documents, made in rest:
+                since.begin()
+                for document, ready in zip(
+                    documents, of_each(documents, None, made, settings), strict=True
+                ):
+                    writer.put(document, ready=ready)
+                token_vectors = 0 if made.tokens is None else len(made.tokens)
+                spent.add(len(documents), token_vectors, *since.begin())
+            since.begin()
+        spent.add(0, 0, *since.begin())
     # Opened anew: what is written ahead of the database has gone into it by then.
     with Index.open(folder) as index:
         status = index.status()
@@ -75,6 +78,19 @@ def build(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     }
 
 
+class _Since:
+    """Seconds by the clock and of the processor since it was last asked."""
+
+    def __init__(self) -> None:
+        self._clock, self._own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
+
+    def begin(self) -> tuple[float, float]:
+        """What has passed, and begin anew."""
+        clock, own = self._clock, self._own
+        self._clock, self._own = time.perf_counter(), _processor(resource.RUSAGE_SELF)
+        return self._clock - clock, self._own - own
+
+
 class _Spent:
     """What adding took, in all processes that worked at an index; kept beside it.
 
@@ -91,7 +107,7 @@ class _Spent:
             self.all = json.loads(file.read_text(encoding="utf-8"))
 
     def add(self, passages: int, token_vectors: int, seconds: float, processor: float) -> None:
-        """One call more of `Index.add`."""
+        """A batch more."""
         self.all["passages"] += passages
         self.all["token_vectors"] += token_vectors
         self.all["s"] += seconds
@@ -128,28 +144,13 @@ def search(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
 
 def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     """How many of the ten best are those of comparing every stored vector."""
-    queries = asked(work)[:_COMPARED]
     with Index.open(work / f"index-{size}") as index:
-        found = {name: _best(index, queries, name) for name in ("hybrid", "late", "dense")}
-        fine, find = narrowing.FINE, Dense.find
-        try:
-            narrowing.FINE, Dense.find = 1 << 60, Dense.find_exactly  # type: ignore[method-assign]
-            exact = {name: _best(index, queries, name) for name in found}
-        finally:
-            narrowing.FINE, Dense.find = fine, find  # type: ignore[method-assign]
+        report = index.measure(asked(work)[:_COMPARED], k=K, depth=K)
     return {
-        f"{name}_overlap_at_10": statistics.fmean(
-            len(set(own) & set(best)) / len(best)
-            for own, best in zip(found[name], exact[name], strict=True)
-            if best  # a query that cannot be asked has none
-        )
-        for name in found
+        "late_overlap_at_10": report.recall_at_k,
+        "dense_overlap_at_10": report.dense_recall_at_k,
+        "hybrid_overlap_at_10": report.hybrid_recall_at_k,
     }
-
-
-def _best(index: Index, queries: Sequence[str], retriever: Retriever) -> list[list[str]]:
-    answers = index.search_batch(queries, K, retriever=retriever, highlights=False)
-    return [[hit.document_id for hit in hits] for hits in answers]
 
 
 def change(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
