@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from retrieval.errors import InputError, StorageError
 from retrieval.store import Settings
+from retrieval.threads import share_cores
 from retrieval.types import Encoder
 
 Task = TypeVar("Task")
@@ -91,7 +92,9 @@ class Processes(AbstractContextManager["Processes"]):
         if self._pool is None:
             # Of a fork of a process with threads nothing is sure.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context)
+            self._pool = ProcessPoolExecutor(
+                self._workers, context, initializer=share_cores, initargs=(self._workers,)
+            )
         waiting: dict[Future[Result], int] = {}
         try:
             for number, task in enumerate(tasks):

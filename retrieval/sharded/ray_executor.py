@@ -11,13 +11,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from inspect import isfunction
 from typing import Any, TypeVar
 
 from retrieval.errors import InputError, MissingDependency, RetrievalError, StorageError
 from retrieval.sharded.encoding_actors import ON_GPUS, ActorKind, EncodingActors
 from retrieval.sharded.executors import ENDED
 from retrieval.store import Settings
+from retrieval.threads import logical_cores, share_cores
 from retrieval.types import Encoder
 
 Task = TypeVar("Task")
@@ -84,7 +84,16 @@ class RayCluster:
         import ray
         from ray import exceptions
 
-        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_as_function(function))
+        resources: Any = ray.cluster_resources
+        cores = max(1, int(resources().get("CPU", 1)))
+        at_once = min(cores, len(tasks))
+
+        def done_by(task: Task) -> Result:
+            # Else each would start as many threads as its machine has cores.
+            share_cores(-(-at_once * logical_cores() // cores))
+            return function(task)
+
+        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(done_by)
         waiting = {remote.remote(task): number for number, task in enumerate(tasks)}
         try:
             while waiting:
@@ -99,11 +108,6 @@ class RayCluster:
         finally:
             for one in waiting:
                 ray.cancel(one)
-
-
-def _as_function(called: Callable[[Task], Result]) -> Callable[[Task], Result]:
-    """What Ray takes: a function, and nothing else that can be called."""
-    return called if isfunction(called) else lambda task: called(task)
 
 
 def _cause(error: Any) -> BaseException:

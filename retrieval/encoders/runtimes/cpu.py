@@ -30,6 +30,7 @@ from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weig
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
 from retrieval.ragged import offsets_of
+from retrieval.threads import asked_for
 from retrieval.types import Embeddings, PendingEmbeddings
 
 # Tokens of texts that one thread takes at a time: few enough that all threads end together.
@@ -231,7 +232,13 @@ def network_of(folder: Path) -> Network:
 
 
 def usable_cores() -> int:
-    """Physical cores that this process may use, within its share of a container's CPU time."""
+    """Physical cores that this process may use, within its share of a container's CPU time.
+
+    Raises:
+        InputError: RETRIEVAL_THREADS, which goes before that, is no whole number of at least 1.
+    """
+    if given := asked_for():
+        return given
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:  # not on macOS

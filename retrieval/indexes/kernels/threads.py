@@ -8,9 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from retrieval.errors import InputError
-
-VARIABLE = "RETRIEVAL_THREADS"
+from retrieval.threads import asked_for, logical_cores
 
 _PARTS_A_THREAD = 4  # so that one slow core does not hold up all
 
@@ -20,17 +18,12 @@ _pools: dict[tuple[int, str, int], ThreadPoolExecutor] = {}
 
 
 def count() -> int:
-    """How many threads a call may use: RETRIEVAL_THREADS, or the cores of this process.
+    """How many threads a call may use: RETRIEVAL_THREADS, or the cores that are this process's.
 
     Raises:
         InputError: the variable is no whole number of at least 1.
     """
-    given = os.environ.get(VARIABLE)
-    if given is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores()
-    if not given.isdecimal() or int(given) < 1:
-        raise InputError(f"{VARIABLE}={given!r} is no number of threads; set a whole number from 1")
-    return int(given)
+    return asked_for() or logical_cores()
 
 
 def cut(size: int, weight: int, threads: int) -> list[int]:
@@ -85,7 +78,3 @@ def _pool(purpose: str, helpers: int) -> ThreadPoolExecutor:
         if key not in _pools:
             _pools[key] = ThreadPoolExecutor(helpers, thread_name_prefix=f"retrieval-{purpose}")
         return _pools[key]
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
