@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from retrieval.ragged import offsets_of
 
 BLOCK = 1 << 13
 """Vectors that are read at a time."""
+
+_MAPPED = 1 << 27  # bytes of the segments that stay mapped while they are read
 
 Rows = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Codes i8 [b, D] and scales f32 [b] of some vectors."""
@@ -41,9 +44,16 @@ class Merging:
 
     def blocks(self, order: NDArray[np.int64] | None = None) -> Iterator[Rows]:
         """The vectors in blocks, in the order of their rows or in that of these rows, i64 [r]."""
+        row_bytes = self.parts[0][0].dim if order is None else mmap.PAGESIZE  # that are read
+        read = 0
         for start in range(0, len(self), BLOCK):
             stop = min(start + BLOCK, len(self))
             yield self._rows(np.arange(start, stop) if order is None else order[start:stop])
+            read += (stop - start) * row_bytes
+            if read > _MAPPED:
+                self._release()
+                read = 0
+        self._release()
 
     def centroids(self) -> Centroids:
         """The centroids to put them in lists by: some in use if they serve, else new ones."""
@@ -67,7 +77,12 @@ class Merging:
             for start in range(0, len(places), BLOCK):
                 part = nearest(*segment.stored_at(places[start : start + BLOCK]))
                 found[first + start : first + start + len(part)] = part
+            segment.release()
         return found
+
+    def _release(self) -> None:
+        for segment, _ in self.parts:
+            segment.release()
 
     def _rows(self, rows: NDArray[np.int64]) -> Rows:
         codes = np.empty((len(rows), self.parts[0][0].dim), np.int8)

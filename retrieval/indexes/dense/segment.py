@@ -13,6 +13,7 @@ without change.
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from retrieval.indexes.arrays import (
     check_k,
     check_query,
     chosen,
+    mapping_of,
     open_array,
 )
 from retrieval.indexes.dense.lists import PROBED, SHARE, Lists, open_lists
@@ -267,6 +269,12 @@ class DenseSegment:
     def stored_at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
         """Codes i8 [r, D] and scales f32 [r] at these places."""
         return self._codes[places], self._scales[places]
+
+    def release(self) -> None:
+        """Let go of the pages that were read; what is read again is mapped again."""
+        mapped = mapping_of(self._codes)
+        if mapped is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def places(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the vectors of these passages stand, one passage's after another's: i64 [r]."""

@@ -20,7 +20,7 @@ these, all; of a few times as many, as a filter may leave, an eighth."""
 
 FINE = 1 << 14
 """Centroids by which so few suffice. By half as many twice as many passages are scored exactly, and
-so on: a codec that was trained on the first thousand passages has an eighth, and tells the best of
+so on: a codec that was trained on the first thousand passages has a quarter, and tells the best of
 some thousands so ill that all of these are decoded."""
 
 CANDIDATE_TOKENS = 1 << 14
