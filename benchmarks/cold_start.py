@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from command import as_command
-from environment import environment
+from environment import as_installed, environment
 
 from retrieval.eval import load_beir
 from retrieval.index import Index
@@ -78,7 +78,7 @@ def timed(name: str, commands: Sequence[Sequence[str]]) -> dict[str, Any]:
     seconds = []
     for command in [commands[0], *commands]:
         started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, env=as_installed())
         seconds.append(time.perf_counter() - started)
     counted = seconds[1:]
     return {

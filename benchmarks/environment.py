@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,3 +28,11 @@ def _git(*arguments: str) -> str:
     here = Path(__file__).parent
     done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+def as_installed() -> dict[str, str]:
+    """The environment of a process that finds modules compiled, as those of an installed package.
+
+    The first process compiles them where the package is read from its sources.
+    """
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

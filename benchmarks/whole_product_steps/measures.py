@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from environment import as_installed
+
 from retrieval.index import Index
 from retrieval.index.ready import of_each
 from retrieval.types import RETRIEVERS
@@ -210,7 +212,7 @@ def cold(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
     times = max(1, repeats // 100)
 
     def run(command: Sequence[str]) -> object:
-        return subprocess.run(command, check=True, capture_output=True)
+        return subprocess.run(command, check=True, capture_output=True, env=as_installed())
 
     row: dict[str, Any] = {}
     for name, commands in {
