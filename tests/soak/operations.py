@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from retrieval import LateOptions
 from retrieval.index import Index
+from retrieval.index.writing import merge_policy, writer
 from retrieval.indexes.dense import lists
 from retrieval.sync import sync
 from retrieval.types import RETRIEVERS, Document
@@ -23,6 +24,7 @@ Texts = Mapping[str, str]
 BEFORE = {f"d{n}": f"own{n} shared word{n % 5}" for n in range(18)}
 ADDED = {"d3": "own3 was changed shared", "new1": "ownnew1 shared", "new2": "ownnew2"}
 MANY = {f"m{n}": f"own{n}m shared word{n % 7}" for n in range(40)}
+FEW = dict(list(MANY.items())[:6])
 GONE = ("d1", "d2", "nobody")
 LISTED = 12
 """Vectors in inverted lists, where a trial needs some: as many as remain after any operation."""
@@ -45,16 +47,22 @@ def in_segments(folder: Path) -> None:
 def in_lists(folder: Path) -> None:
     """Make one whose vectors, of passages and of tokens, are in inverted lists, with dead ones."""
     late = LateOptions(exact_passages=LISTED, list_passages=LISTED)
-    left_out = dict(list(MANY.items())[:6])
     with lists_of_few(), Index.create(folder, encoder=FakeEncoder(), late=late) as index:
-        index.add(documents(BEFORE | left_out))
-        index.delete(left_out)
+        index.add(documents(BEFORE | FEW))
+        index.delete(FEW)
 
 
 @contextmanager
 def lists_of_few() -> Iterator[None]:
     """Dense vectors get inverted lists, however few a trial can write."""
     with patch.object(lists, "FEWEST", LISTED):
+        yield
+
+
+@contextmanager
+def joined_when_few() -> Iterator[None]:
+    """What a call leaves in several segments becomes one, however few a trial can write."""
+    with patch.object(merge_policy, "SMALLEST", 4):
         yield
 
 
@@ -109,6 +117,17 @@ def _promote(folder: Path) -> None:
         index.add(documents(MANY))
 
 
+def _join(folder: Path) -> None:
+    with (
+        lists_of_few(),
+        joined_when_few(),
+        patch.object(writer, "COMMIT_CHANGES", 3),
+        _open(folder) as index,
+    ):
+        index.add(documents(FEW))
+        assert index.status().segments == 4  # twice vectors, words, the codec
+
+
 def _sync(folder: Path) -> None:
     with _open(folder) as index:
         sync(index, [folder.parent / "files"])
@@ -144,6 +163,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete": Operation(_delete, _LEFT),
     "compact": Operation(_compact),
     "promote": Operation(_promote, BEFORE | MANY),
+    "join": Operation(_join, BEFORE | FEW, prepare=in_lists, whole=False),
     "search lists": Operation(_search, prepare=in_lists),
     "add to lists": Operation(_add, BEFORE | ADDED, prepare=in_lists),
     "delete from lists": Operation(_delete, _LEFT, prepare=in_lists),

@@ -19,7 +19,7 @@ from retrieval.index import Index
 from ..index.fake_encoder import FakeEncoder
 from ..index.killed_writer import operation, perform
 from .interposing import Interposed
-from .operations import EARLY, lists_of_few
+from .operations import EARLY, joined_when_few, lists_of_few
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
     rng = random.Random(seed)
     with (
         lists_of_few(),
+        joined_when_few(),
         Index.create(folder / "index", encoder=FakeEncoder(), late=EARLY) as index,
     ):
         interposed.note("done")
