@@ -20,7 +20,7 @@ OUTSIDE = {"lab", "tests", "benchmarks", "examples"}
 LEVELS = (
     {"errors", "encoder", "cancellation", "gpu", "malloc", "tracing"},
     {"types"},
-    {"files", "ragged", "hits"},
+    {"files", "ragged", "hits", "threads"},
     {"documents", "encoders", "indexes", "store"},
     {"index"},
     {"sync"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,15 @@ class _Lazy:
 
     def get(self) -> AnyKept:
         """The index."""
-        from retrieval.service.kept_collection import KeptCollection
-        from retrieval.service.kept_open import KeptOpen
-
         with self._lock:
             if self._kept is None:
+                # All that the tools import, by one thread: of two at once one may import a package
+                # and the other a part of it, and Python ends one of them as deadlocked.
+                for name in ("json_shape", "lookup", "opening", "searching", "updating"):
+                    import_module(f"retrieval.service.{name}")
+                from retrieval.service.kept_collection import KeptCollection
+                from retrieval.service.kept_open import KeptOpen
+
                 place, encoder = self._place, self._encoder
                 self._kept = (
                     KeptOpen(place, encoder=encoder)

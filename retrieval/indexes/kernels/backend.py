@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import threading
 from types import ModuleType
 
 from retrieval.errors import InputError
@@ -24,8 +25,9 @@ _NO_NATIVE = (
     "compiler, or set RETRIEVAL_ISA=numpy)"
 )
 
+_choosing = threading.Lock()
 
-@functools.cache
+
 def chosen() -> ModuleType:
     """The module that has the kernels, chosen at the first call and said once if it is slow.
 
@@ -34,6 +36,12 @@ def chosen() -> ModuleType:
     Raises:
         InputError: the variable names none that this installation and processor have.
     """
+    with _choosing:  # a cache alone lets several threads choose, and say it as often
+        return _chosen()
+
+
+@functools.cache
+def _chosen() -> ModuleType:
     wanted = os.environ.get(VARIABLE)
     names = available()
     if wanted is None:
