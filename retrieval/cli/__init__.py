@@ -20,12 +20,16 @@ import gc
 import os
 import sys
 
+_SHORT = frozenset({"list", "open", "search", "status"})
+"""Commands that end soon."""
+
 
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
     code = 0
-    # What is imported makes few cycles, and looking for them takes a twentieth of a short command.
-    gc.set_threshold(100_000, 20, 20)
+    if set(sys.argv[1:2]) & _SHORT:
+        # What is imported makes few cycles, and looking for them takes a twentieth of the time.
+        gc.set_threshold(100_000, 20, 20)
 
     def leave() -> None:
         """End at once: to take down all that was imported costs a search a tenth of its time.
