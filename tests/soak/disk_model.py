@@ -88,7 +88,6 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._top = _Folder()
-        self._unlinked: set[str] = set()
 
     def play(self, record: Record) -> None:
         """Do what was done."""
@@ -96,13 +95,11 @@ class Disk:
         match record.what:
             case "note":
                 pass
-            case "write" | "truncate" | "sync" if parts[0] in self._unlinked:
+            case "write" | "truncate" | "sync" if not self._is_there(parts[0]):
                 pass  # by a descriptor that outlived the name: no cut leaves anything of it
             case "create":
-                self._unlinked.discard(parts[0])
                 self._set(parts[0], _File())
             case "mkdir":
-                self._unlinked.discard(parts[0])
                 self._set(parts[0], _Folder())
             case "write":
                 self._file(parts[0]).waiting.append((int(parts[1]), record.data))
@@ -111,14 +108,11 @@ class Disk:
             case "unlink" | "rmdir":
                 folder, name = self._place(parts[0])
                 folder.waiting.append({name: None})
-                self._unlinked.add(parts[0])
             case "link":
-                self._unlinked.discard(parts[1])
                 self._set(parts[1], self._node(parts[0]))
             case "rename":
                 folder, name = self._place(parts[0])
                 into, other = self._place(parts[1])
-                self._unlinked.discard(parts[1])
                 if folder is not into:
                     raise ValueError(f"a rename between two folders is not modelled: {parts}")
                 folder.waiting.append({name: None, other: folder.names()[name]})
@@ -164,6 +158,13 @@ class Disk:
         if not isinstance(node, _File):
             raise ValueError(f"{path} is no file of the trace")
         return node
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._node(path)
+        except KeyError:
+            return False
+        return True
 
     def _node(self, path: str) -> _Node:
         node: _Node = self._top
