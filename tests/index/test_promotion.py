@@ -69,6 +69,18 @@ def test_regimes_follow_the_number_of_passages(early: Index) -> None:
     check_swept(early)
 
 
+def test_a_call_that_brings_many_leaves_one_segment(
+    early: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.index.writing.merge_policy.SMALLEST", 8)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
+    early.add(documents(0, 64))
+    assert early.status().generation > 6, "it was committed in parts"
+    assert len(late_segments(early.path)) == 1
+    check(early, documents(0, 64))
+    check_swept(early)
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_scores_and_ranks_before_and_after(folder: Path, bits: Any) -> None:
     """They are those of the encoder's own vectors, up to what compression costs."""

@@ -5,6 +5,7 @@ A new one is a class here with its name in `SINGLE`, and a weight of its own in 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -93,22 +94,38 @@ class Lexical:
         return Run(run.ids[found], run.scores[found])
 
 
-class Dense:
-    """Inner products of a query's vector and the passages'."""
-
-    head: Literal["dense", "token"] | None = "dense"
+class _OfVectors(ABC):
+    """What compares vectors: a part of them, or all."""
 
     def find(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
         """As the protocol says."""
-        return self._find(snapshot, queries, k, allowed)
+        return self._find(snapshot, queries, k, allowed, exhaustive=False)
 
     def find_exactly(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
         """As the protocol says."""
         return self._find(snapshot, queries, k, allowed, exhaustive=True)
+
+    @abstractmethod
+    def _find(
+        self,
+        snapshot: Snapshot,
+        queries: Sequence[Query],
+        k: int,
+        allowed: Mask,
+        *,
+        exhaustive: bool,
+    ) -> list[Run]:
+        """The k best for each query."""
+
+
+class Dense(_OfVectors):
+    """Inner products of a query's vector and the passages'."""
+
+    head: Literal["dense", "token"] | None = "dense"
 
     def _find(
         self,
@@ -117,7 +134,7 @@ class Dense:
         k: int,
         allowed: Mask,
         *,
-        exhaustive: bool = False,
+        exhaustive: bool,
     ) -> list[Run]:
         vectors = np.stack([query.dense for query in queries if query.dense is not None])
         segments = [segment.dense for segment in snapshot.vectors if segment.dense is not None]
@@ -150,22 +167,10 @@ class Dense:
         return run
 
 
-class Late:
+class Late(_OfVectors):
     """MaxSim over token vectors."""
 
     head: Literal["dense", "token"] | None = "token"
-
-    def find(
-        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
-    ) -> list[Run]:
-        """As the protocol says."""
-        return self._find(snapshot, queries, k, allowed)
-
-    def find_exactly(
-        self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
-    ) -> list[Run]:
-        """As the protocol says."""
-        return self._find(snapshot, queries, k, allowed, exhaustive=True)
 
     def _find(
         self,
@@ -174,7 +179,7 @@ class Late:
         k: int,
         allowed: Mask,
         *,
-        exhaustive: bool = False,
+        exhaustive: bool,
     ) -> list[Run]:
         tokens = [query.tokens for query in queries if query.tokens is not None]
         found = snapshot.late.search(tokens, k, allowed, ties=snapshot.order, exhaustive=exhaustive)

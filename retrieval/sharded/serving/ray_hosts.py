@@ -1,6 +1,7 @@
 """Where replicas run: actors of a Ray cluster.
 
-Ray places them, on whichever machines there are; what they are asked goes over their own wire. An
+Copies of a shard stand on different machines, if there are several; what they are asked goes over
+their own wire. An
 actor has a name, so that a router that is started again finds those that run, and ends by itself
 when no router speaks to it any more.
 
