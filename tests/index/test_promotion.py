@@ -16,7 +16,7 @@ import pytest
 
 from retrieval import LateOptions
 from retrieval.errors import StorageError
-from retrieval.index import Index
+from retrieval.index import Index, vectors
 from retrieval.index.writing.merge_policy import FAN_IN
 from retrieval.index.writing.session import Session
 from retrieval.indexes.arrays import ArrayWriter
@@ -79,6 +79,28 @@ def test_a_call_that_brings_many_leaves_one_segment(
     assert len(late_segments(early.path)) == 1
     check(early, documents(0, 64))
     check_swept(early)
+
+
+def test_a_call_that_brings_many_writes_each_passage_a_second_time_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.index.writing.merge_policy.SMALLEST", 8)
+    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
+    again: list[int] = []
+    merged = vectors.merge_vectors
+
+    def noted(*given: Any) -> None:
+        again.append(sum(len(segment.ids) for segment in given[1]))
+        merged(*given)
+
+    monkeypatch.setattr(vectors, "merge_vectors", noted)
+    with create(folder, LateOptions()) as index:
+        index.add(documents(0, 30))
+        again.clear()
+        index.add(documents(30, 280))
+        assert len(list(index.path.glob("segments/*/late"))) == 1
+        assert sum(again) == 280
+        assert index.verify() == []
 
 
 @pytest.mark.parametrize("bits", [2, 4])

