@@ -59,7 +59,7 @@ class Under:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 200)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 200)
 
 
 def test_the_embedded_encoder_works_ahead() -> None:

@@ -31,7 +31,7 @@ def test_a_slow_encoder_is_asked_for_little(
     """And what it gave is committed on the way."""
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 8000)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 8000)
     calls: list[int] = []
 
     class Slow(FakeEncoder):

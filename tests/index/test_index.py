@@ -194,7 +194,10 @@ def test_of_an_id_given_twice_the_last_wins(index: Index, monkeypatch: pytest.Mo
     versions = [Document("a", f"version{n} of it") for n in range(9)]
     assert index.add([*versions[:5], DOG]) == 2
     assert index.get("a") == versions[4]
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 1)  # encoded when given
+    # each is encoded when it is given
+    monkeypatch.setattr(
+        "retrieval.index.writing.encoding.BLOCK_CHARACTERS", 1
+    )  # encoded when given
     assert index.add(versions[5:]) == 1
     assert index.get("a") == versions[8]
     assert ids(index.search("version8", retriever="lexical")) == ["a"]
@@ -453,7 +456,7 @@ def test_many_small_commits_leave_few_segments(index: Index) -> None:
 
 
 def test_progress_counts_up(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 40)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 40)
     seen: list[ProgressUpdate] = []
     documents = [Document(f"d{n}", "five words are in here") for n in range(7)]
     index.add(documents, progress=seen.append)
@@ -486,8 +489,8 @@ def test_documents_stream_and_commits_come_on_the_way(
 def test_a_document_larger_than_memory_allows_is_still_one_commit(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 1000)
-    monkeypatch.setattr("retrieval.index.writing.writer.SPILL_FLOATS", 5000)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 1000)
+    monkeypatch.setattr("retrieval.index.writing.encoding.SPILL_FLOATS", 5000)
     text = " ".join(f"word{n}" for n in range(5000))
     index.add([DOG, Document("huge", text), FOX])
     assert index.status().generation <= 2

@@ -56,7 +56,7 @@ def test_any_history_ends_in_what_brute_force_says(
         patch("retrieval.index.writing.merge_policy.SMALLEST", 4),
         patch("retrieval.index.writing.lexical.WAITING_SHARE", waiting),
         patch("retrieval.index.writing.writer.COMMIT_CHANGES", 5),
-        patch("retrieval.index.writing.writer.BLOCK_CHARACTERS", 60),
+        patch("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 60),
     ):
         index = Index.create(Path(folder) / "i", encoder=encoder)
         try:

@@ -137,7 +137,7 @@ def test_pooling_does_not_depend_on_batches(
 ) -> None:
     scores = []
     for place, size in enumerate((1, 1 << 18)):
-        monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", size)
+        monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", size)
         late = LateOptions(pooling=3)
         with Index.create(tmp_path / str(place), encoder=encoder, late=late) as index:
             index.add([Document(f"d{n}", text) for n, text in enumerate(TEXTS)])

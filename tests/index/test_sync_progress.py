@@ -41,7 +41,7 @@ def test_progress_is_of_what_is_encoded(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
 ) -> None:
     """Not of what is read, which is a moment for one long text, and for many short ones."""
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 4000)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 4000)
     words = [f"word{n}" for n in range(8000)]
     texts = [" ".join(words[n::records]) for n in range(records)]
     jsonl(tmp_path / "docs" / "a.jsonl", [{"text": text} for text in texts])
@@ -79,7 +79,7 @@ def test_the_time_that_compressing_takes_is_not_taken_for_that_of_encoding(
     tmp_path: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour of it leaves the speed of encoding as it was."""
-    monkeypatch.setattr("retrieval.index.writing.writer.BLOCK_CHARACTERS", 400)
+    monkeypatch.setattr("retrieval.index.writing.encoding.BLOCK_CHARACTERS", 400)
     monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
     for number in range(60):
         words = " ".join(f"w{number} v{n}" for n in range(40))

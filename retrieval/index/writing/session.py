@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,46 +12,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexCorrupted, RetrievalError, StorageError
+from retrieval.errors import RetrievalError, StorageError
 from retrieval.files.unsynced import Unsynced
 from retrieval.index import vectors
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.vectors import VectorBuffer, VectorSegment
+from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing.codecs import codec_in_use
 from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.given_codec import GIVEN, GivenCodec, given_codec
 from retrieval.index.writing.lexical import LexicalWriting
-from retrieval.index.writing.merge_policy import Candidate, plan, to_join, to_promote
+from retrieval.index.writing.merging import NO_IDS, Groups, Living, Merging
 from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LATE_MEMORY, LateCodec, StoredCodec, register_functions
 from retrieval.store import (
     Commit,
     NewDocument,
     Relabel,
-    SegmentRecord,
     SourceRecord,
     StoreWriter,
     WriterLock,
 )
-from retrieval.store.files import damage
 from retrieval.store.guard import disk_errors, is_disk_full
 from retrieval.store.schema import LOCK, SEGMENTS
 from retrieval.tracing import span
 from retrieval.types import ProgressCallback
 
 _LOG = logging.getLogger(__name__)
-_NO_IDS = np.empty(0, np.int64)
 _LOG_BYTES = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Merge:
-    """What a merge leaves behind: new segments' names, names that go, ids that stand nowhere."""
-
-    written: Sequence[str]
-    dropped: Sequence[str]
-    buried: NDArray[np.int64]
 
 
 class Session:
@@ -94,7 +80,6 @@ class Session:
         self._shared = opened or OpenedSegments()
         self._memory = memory
         self._progress = progress
-        self._brought = 0  # passages, by the commits of this session
         self._unsynced = Unsynced()
         self._exit = contextlib.ExitStack()
 
@@ -106,6 +91,7 @@ class Session:
                 contextlib.closing(StoreWriter(self._folder, prepare=register_functions))
             )
             self._folders = SegmentFolders(self.store, self._shared)
+            self._merging = Merging(self.store, self._folders, self._compressing(None))
             self._follow(given_codec(self.store))
             self._lexical = LexicalWriting(self.store, self._folders)
             self._folders.sweep()
@@ -137,7 +123,7 @@ class Session:
     def write_vectors(self, buffer: VectorBuffer) -> None:
         """Write what waits in the buffer as a segment, which the next commit will name."""
         with disk_errors(self._folder), self._unsynced.collecting():
-            compression = self._compressing.of_new()
+            compression = self._merging.compressing.of_new()
             folder = self._folders.new(vectors.KIND)
             buffer.write(folder, compression)
         self._folders.waiting.append(folder.name)
@@ -158,13 +144,13 @@ class Session:
         the changes are kept and the old segments serve. What a writing call brings in is let
         stand exactly for longer than it may stay, until the call has `ended`.
         """
-        self._brought += sum(len(draft.new) for draft in add)
+        self._merging.brought += sum(len(draft.new) for draft in add)
         taken = [id for draft in add for id in draft.taken]
         gone = np.setdiff1d(self._passages_of(delete), np.array(taken, np.int64))
         with self._unsynced.collecting():
-            merge = self._merge(gone, ended=ended)
+            merge = self._merging.merge(gone, ended=ended)
             written, left = self._lexical.revised(add, gone, merge.buried)
-            come, go = self._changed_vectors(merge)
+            come, go = self._merging.changes(merge)
         self._publish(
             Commit(
                 delete=delete,
@@ -197,11 +183,11 @@ class Session:
     def compact(self) -> int:
         """Write all segments anew as one of each kind, without the dead; how many of them went."""
         dead = self.store.counts().dead
-        segments, alive = self._living(_NO_IDS)
+        living = self._merging.living()
         with self._unsynced.collecting():
-            groups = [list(segments)] if segments else []
-            merge = self._rewrite(groups, segments, alive, ended=True)
-            records, dropped = self._changed_vectors(merge)
+            groups = [list(living.segments)] if living.segments else []
+            merge = self._merging.rewrite(groups, living, ended=True)
+            records, dropped = self._merging.changes(merge)
             written, left = self._lexical.rewritten()
         self._publish(
             Commit(
@@ -259,38 +245,31 @@ class Session:
     def _follow(self, given: GivenCodec | None) -> None:
         """Compress by what the index was given, or by codecs of its own."""
         self._folders.given = None if given is None else given.folder
-        self._compressing = Compressing(
-            self.store.settings, self._folders, self._memory, self._progress, given
-        )
+        self._merging.compressing = self._compressing(given)
+
+    def _compressing(self, given: GivenCodec | None) -> Compressing:
+        settings = self.store.settings
+        return Compressing(settings, self._folders, self._memory, self._progress, given)
 
     def _promote(self, *, ended: bool) -> None:
-        """Compress what has outgrown how it is kept, each regime in a commit of its own.
+        """Compress what has outgrown how it is kept, and join what a call leaves that has ended.
 
-        When the writing call has ended, then join the small segments that it leaves.
+        Each in a commit of its own.
         """
-        segments, alive = self._living(_NO_IDS)
-        for outgrown in (partial(self._outgrown, ended=ended), self._compressing.outgrown):
-            if group := outgrown(segments, alive):
-                self._replace([group], segments, alive, ended=ended)
-                segments, alive = self._living(_NO_IDS)
-        if groups := self._to_join(segments, alive, ended=ended):
-            self._replace(groups, segments, alive, ended=ended)
+        living = self._merging.living()
+        for step in self._merging.steps(ended=ended):
+            if groups := step(living):
+                self._replace(groups, living, ended=ended)
+                living = self._merging.living()
         if ended:
-            self._brought = 0
+            self._merging.brought = 0
 
-    def _replace(
-        self,
-        groups: Sequence[Sequence[str]],
-        segments: Mapping[str, VectorSegment],
-        alive: NDArray[np.bool_],
-        *,
-        ended: bool,
-    ) -> None:
+    def _replace(self, groups: Groups, living: Living, *, ended: bool) -> None:
         """Write each group of segments as one, and commit that."""
         with self._unsynced.collecting():
-            merge = self._rewrite(groups, segments, alive, ended=ended)
-            written, left = self._lexical.revised((), _NO_IDS, merge.buried)
-            come, go = self._changed_vectors(merge)
+            merge = self._merging.rewrite(groups, living, ended=ended)
+            written, left = self._lexical.revised((), NO_IDS, merge.buried)
+            come, go = self._merging.changes(merge)
         self._publish(
             Commit(
                 add_segments=[*come, *written],
@@ -330,111 +309,6 @@ class Session:
         self.store.checkpoint()
         self._on_commit()
         self.store.checkpoint(truncate=True)
-
-    def _merge(self, gone: NDArray[np.int64], *, ended: bool) -> _Merge:
-        """Rewrite the vector segments that the policy says as fewer.
-
-        Args:
-            gone: ids of the passages that the commit at hand deletes.
-            ended: whether the writing call ends with it.
-        """
-        segments, alive = self._living(gone)
-        candidates = self._candidates(segments, alive)
-        # What is about to be promoted or joined waits for that, which may fail and take no change
-        # with it.
-        waiting = {
-            *self._outgrown(segments, alive, ended=ended),
-            *self._compressing.outgrown(segments, alive),
-            *(name for group in self._to_join(segments, alive, ended=ended) for name in group),
-        }
-        groups = [group for group in plan(candidates, ended=ended) if waiting.isdisjoint(group)]
-        return self._rewrite(groups, segments, alive, ended=ended)
-
-    def _outgrown(
-        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_], *, ended: bool
-    ) -> list[str]:
-        """The exact segments that are to be promoted, if there are token vectors to compress."""
-        if self.store.settings.token_dim is None:
-            return []
-        most = self._compressing.most_exact(ended=ended)
-        return to_promote(self._candidates(segments, alive), most)
-
-    def _to_join(
-        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_], *, ended: bool
-    ) -> list[list[str]]:
-        """The small segments that become one where a writing call ends that brought many."""
-        return to_join(self._candidates(segments, alive), self._brought) if ended else []
-
-    def _living(
-        self, gone: NDArray[np.int64]
-    ) -> tuple[dict[str, VectorSegment], NDArray[np.bool_]]:
-        """The vector segments by name, those of the next commit too; who lives, by passage id."""
-        segments = self._folders.vectors()
-        first_unused = 1 + max(
-            (int(s.ids.max()) for s in segments.values() if len(s.ids)), default=-1
-        )
-        alive = np.ones(first_unused, np.bool_)
-        alive[self.store.dead()] = False
-        alive[gone] = False
-        return segments, alive
-
-    def _candidates(
-        self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
-    ) -> list[Candidate]:
-        return [
-            Candidate(name, len(segment.ids), int(alive[segment.ids].sum()), segment.exact)
-            for name, segment in segments.items()
-        ]
-
-    def _rewrite(
-        self,
-        groups: Sequence[Sequence[str]],
-        segments: Mapping[str, VectorSegment],
-        alive: NDArray[np.bool_],
-        *,
-        ended: bool,
-    ) -> _Merge:
-        """Write each group of segments as one, without the dead."""
-        written: list[str] = []
-        buried = [np.empty(0, np.int64)]
-        for group in groups:
-            self._check_sound(group)
-            members = [segments[name] for name in group]
-            ids = np.concatenate([member.ids for member in members])
-            buried.append(ids[~alive[ids]])
-            if alive[ids].any():
-                others = [segment for name, segment in segments.items() if name not in group]
-                compression = self._compressing.of_group(members, others, alive, ended=ended)
-                folder = self._folders.new(vectors.KIND)
-                vectors.merge_vectors(folder, members, alive, compression)
-                written.append(folder.name)
-        dropped = [name for group in groups for name in group]
-        return _Merge(written, dropped, np.concatenate(buried))
-
-    def _check_sound(self, names: Sequence[str]) -> None:
-        """Raise IndexCorrupted if a committed segment is not what it was.
-
-        What is written from it would have checksums of its own, and hide the damage.
-        """
-        codecs = self.store.of_kind(vectors.CODEC)
-        committed = {record.name: record for record in (*self.store.of_kind(vectors.KIND), *codecs)}
-        for name in [*(record.name for record in codecs), *names]:
-            if name in committed:
-                for line in damage(self.store.segment_folder(name), committed[name]):
-                    raise IndexCorrupted(line)
-
-    def _changed_vectors(self, merge: _Merge) -> tuple[list[SegmentRecord], list[str]]:
-        """Records of the segments of vectors and codecs that come, and names of those that go.
-
-        What waited and was merged at once is not among them.
-        """
-        waited = [name for name in self._folders.waiting if name not in merge.dropped]
-        written = [*waited, *merge.written]
-        records = [self._folders.sealed_vectors(name) for name in written]
-        kept = [record.name for record in self.store.of_kind(vectors.KIND)]
-        kept = [name for name in kept if name not in merge.dropped]
-        come, go = self._folders.changed_codecs([*kept, *written])
-        return [*come, *records], [*merge.dropped, *go]
 
     def _passages_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         return np.array(

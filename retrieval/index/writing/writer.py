@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from retrieval.documents.outline import Outline
-from retrieval.index.as_read import AsRead, reader_read, reading
+from retrieval.index.as_read import reader_read, reading
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import is_given
-from retrieval.index.long_context import PassageEncoder
 from retrieval.index.ready import NOTHING, Ready
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing import drafts
-from retrieval.index.writing.block_size import Pace
-from retrieval.index.writing.blocks import Block, Started, pooled
 from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.encoding import DraftEncoder
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY, LateCodec
-from retrieval.malloc import trim
-from retrieval.store import PassageRow, Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
 from retrieval.store.guard import disk_errors
 from retrieval.types import (
     Document,
-    Embeddings,
     ProgressCallback,
-    ProgressUpdate,
 )
-
-BLOCK_CHARACTERS = 1 << 18
-"""Text that is encoded in one call, at most."""
-
-SPILL_FLOATS = 1 << 24
-"""Numbers held in memory before they are written as a segment: 64 MiB of f32."""
-
-TRIM_FLOATS = SPILL_FLOATS >> 3
-"""Numbers from which on it is worth it to have the C library give back what lies free first."""
 
 COMMIT_CHARACTERS = 1 << 25
 COMMIT_CHANGES = 10_000
@@ -100,30 +83,16 @@ class Writer:
     """Gathers changes, encodes them in blocks and commits them when it is time.
 
     Nothing of a change is to be seen before its commit, and all of it after.
-
-    Attributes:
-        passages: how many passages were encoded.
-        pending: characters of passages that are still to be encoded.
-        encoded: characters of those that were.
     """
 
     def __init__(
         self, session: Session, encoder: EncoderSlot, progress: ProgressCallback | None
     ) -> None:
-        self.passages = 0
-        self._tokens = 0.0
-        self.pending = self.encoded = 0
-        self._pace = Pace(BLOCK_CHARACTERS)
-        self._started: Started | None = None
-        self._contexts: AsRead | None = None
-        self._passage_encoder: PassageEncoder | None = None
+        self._given = 0  # characters that were given to be encoded, and not taken back
         self._session = session
         self._encoder = encoder
-        self._progress = progress
-        settings = session.store.settings
-        self._passage_tokens = settings.passage_tokens
-        self._pooling = settings.late.pooling
-        self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
+        self._encoding = DraftEncoder(session, encoder, progress)
+        self._passage_tokens = session.store.settings.passage_tokens
         self._first_number = self._next_number = session.store.next_document
         self._next_passage = session.store.next_passage
         self._forget()
@@ -131,7 +100,22 @@ class Writer:
     @property
     def tokens(self) -> int:
         """How many tokens of documents were encoded, as the encoder counts them."""
-        return round(self._tokens)
+        return round(self._encoding.tokens)
+
+    @property
+    def passages(self) -> int:
+        """How many passages were encoded."""
+        return self._encoding.passages
+
+    @property
+    def encoded(self) -> int:
+        """How many characters of passages were encoded."""
+        return self._encoding.characters
+
+    @property
+    def pending(self) -> int:
+        """How many characters of passages are still to be encoded."""
+        return self._given - self._encoding.characters
 
     @property
     def store(self) -> Store:
@@ -218,8 +202,7 @@ class Writer:
 
     def cancel(self) -> None:
         """Stop encoding what is under way; a commit has left nothing."""
-        if self._started is not None:
-            self._started.encoding.cancel()
+        self._encoding.cancel()
 
     def commit(self) -> None:
         """Make everything up to here durable and visible in one step, if there is anything."""
@@ -231,9 +214,7 @@ class Writer:
 
     def _commit(self, *, ended: bool) -> None:
         self._encode()
-        self._gather()
-        if len(self._buffer):
-            self._write_vectors()
+        self._encoding.flush()
         changes = (self._encoded, self._relabel, self._deleted, self._sources, self._remembered)
         if any(changes):
             with disk_errors(self.store.folder):
@@ -285,7 +266,6 @@ class Writer:
         self._remembered: dict[str, Any] = {}
         self._waiting_characters = 0
         self._characters = 0
-        self._spilled = False
         self._since = time.monotonic()
 
     def _take_back(self, id: str) -> bool:
@@ -294,7 +274,7 @@ class Writer:
         if draft is None:
             return False
         self._waiting_characters -= len(draft.document.text)
-        self.pending -= draft.characters
+        self._given -= draft.characters
         if draft.replaces is not None:
             self._deleted.discard(draft.replaces)
         return True
@@ -318,7 +298,7 @@ class Writer:
                 document,
                 outline,
                 self._encoder.get(),
-                self._as_read().budget,
+                self._encoding.as_read().budget,
                 self._passage_tokens,
                 ready.spans,
             )
@@ -333,7 +313,8 @@ class Writer:
             self._deleted.add(stored.number)  # what it has tells nothing of other vectors
         elif stored is not None:
             together = self._session.store.settings.long_context
-            draft = revised(draft, stored, self.store, self._as_read(), together=together)
+            as_read = self._encoding.as_read()
+            draft = revised(draft, stored, self.store, as_read, together=together)
             if stored.id == document.id and is_relabel(draft, stored, self.store):
                 self._relabel.append(Relabel(stored.number, document, source, reader))
                 self._touched[document.id] = source
@@ -343,20 +324,15 @@ class Writer:
         self._next_passage += len(draft.new)
         self._waiting[document.id] = draft
         self._waiting_characters += len(document.text)
-        self.pending += draft.characters
-        if self._waiting_characters >= self._pace.characters:
+        self._given += draft.characters
+        if self._waiting_characters >= self._encoding.block_characters:
             self._encode()
         return False
-
-    def _as_read(self) -> AsRead:
-        if self._contexts is None:
-            self._contexts = AsRead.of(self._encoder.get(), self._passage_tokens)
-        return self._contexts
 
     def _commit_if_due(self) -> None:
         changes = len(self._touched) + len(self._waiting) + len(self._deleted) + len(self._sources)
         if (
-            self._spilled
+            self._encoding.spilled
             or changes >= COMMIT_CHANGES
             or self._characters + self._waiting_characters >= COMMIT_CHARACTERS
             or time.monotonic() - self._since >= COMMIT_SECONDS
@@ -364,84 +340,10 @@ class Writer:
             self.commit()
 
     def _encode(self) -> None:
-        """Encode the documents that wait, a block at a time."""
+        """Encode the documents that wait."""
         drafts = list(self._waiting.values())
-        block, size = Block(), 0
-        for draft in drafts:
-            if draft.given is not None:
-                if block.rows:
-                    self._encode_block(block)
-                    block, size = Block(), 0
-                self._gather()  # passages stand in the order of their ids
-                self._keep_given(draft, draft.given)
-                continue
-            texts = list(draft.texts(self._as_read()))
-            for stretch in self._encoding().stretches(texts):
-                block.append(draft, draft.new[stretch], texts[stretch])
-                size += sum(map(len, texts[stretch]))
-                if size >= self._pace.characters:
-                    self._encode_block(block)
-                    block, size = Block(), 0
-        if block.rows:
-            self._encode_block(block)
+        self._encoding.encode(drafts)
         self._encoded += drafts
         self._touched |= {draft.document.id: draft.source for draft in drafts}
         self._characters += self._waiting_characters
         self._waiting, self._waiting_characters = {}, 0
-
-    def _encode_block(self, block: Block) -> None:
-        """Begin to encode a block; what the block before came to is kept meanwhile."""
-        since = time.monotonic()
-        started = Started(block, self._encoding().start(block.stretches), since)
-        try:
-            self._gather()
-        except BaseException:
-            started.encoding.cancel()
-            raise
-        self._started = started
-        if not self._encoding().works_ahead:
-            self._gather()
-
-    def _encoding(self) -> PassageEncoder:
-        if self._passage_encoder is None:
-            together = self._session.store.settings.long_context
-            self._passage_encoder = PassageEncoder(self._encoder.get(), long_context=together)
-        return self._passage_encoder
-
-    def _gather(self) -> None:
-        """Wait for the block that is being encoded, and keep its vectors."""
-        if self._started is not None:
-            embeddings = self._started.encoding.result()
-            started, self._started = self._started, None
-            self._keep(started.block, embeddings, started.since)
-
-    def _keep(self, block: Block, embeddings: Embeddings, since: float) -> None:
-        self._pace.note(block.characters, time.monotonic() - since)
-        self.passages += len(block.rows)
-        self.pending -= block.characters
-        self.encoded += block.characters
-        self._tokens += block.tokens
-        if self._progress is not None:
-            self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
-        self._keep_vectors(block.rows, embeddings, block.names)
-
-    def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
-        if draft.passages:  # one that has neither words nor a vector has none
-            self._keep_vectors(
-                draft.passages, embeddings, [draft.document.id] * len(draft.passages)
-            )
-
-    def _keep_vectors(
-        self, rows: Sequence[PassageRow], embeddings: Embeddings, names: Sequence[str]
-    ) -> None:
-        ids = np.array([row.id for row in rows], np.int64)
-        self._buffer.append(ids, pooled(embeddings, self._pooling), names)
-        if self._buffer.floats >= SPILL_FLOATS:
-            # Memory stays bounded even within one huge document; its commit names all its segments.
-            self._write_vectors()
-            self._spilled = True
-
-    def _write_vectors(self) -> None:
-        if self._buffer.floats >= TRIM_FLOATS:
-            trim()  # what encoding left behind, before as much is needed again in one piece
-        self._session.write_vectors(self._buffer)

@@ -1,0 +1,160 @@
+"""DraftEncoder: drafts in, the vectors of their passages in the buffer, a block at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from retrieval.index.as_read import AsRead
+from retrieval.index.encoder import EncoderSlot
+from retrieval.index.long_context import PassageEncoder
+from retrieval.index.vectors import VectorBuffer
+from retrieval.index.writing.block_size import Pace
+from retrieval.index.writing.blocks import Block, Started, pooled
+from retrieval.index.writing.drafts import Draft
+from retrieval.index.writing.session import Session
+from retrieval.malloc import trim
+from retrieval.store import PassageRow
+from retrieval.types import Embeddings, ProgressCallback, ProgressUpdate
+
+BLOCK_CHARACTERS = 1 << 18
+"""Text that is encoded in one call, at most."""
+
+SPILL_FLOATS = 1 << 24
+"""Numbers held in memory before they are written as a segment: 64 MiB of f32."""
+
+TRIM_FLOATS = SPILL_FLOATS >> 3
+"""Numbers from which on it is worth it to have the C library give back what lies free first."""
+
+
+class DraftEncoder:
+    """Encodes the passages of drafts in blocks, and has what they come to written.
+
+    While the encoder works at one block, what the one before came to is kept.
+
+    Attributes:
+        passages: how many passages were encoded.
+        characters: of those.
+        tokens: of those, as the encoder counts them.
+        spilled: whether vectors had to be written since the last `flush`.
+    """
+
+    def __init__(
+        self, session: Session, encoder: EncoderSlot, progress: ProgressCallback | None
+    ) -> None:
+        settings = session.store.settings
+        self.passages = self.characters = 0
+        self.tokens = 0.0
+        self.spilled = False
+        self._session = session
+        self._encoder = encoder
+        self._progress = progress
+        self._passage_tokens = settings.passage_tokens
+        self._together = settings.long_context
+        self._pooling = settings.late.pooling
+        self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
+        self._pace = Pace(BLOCK_CHARACTERS)
+        self._started: Started | None = None
+        self._as_read: AsRead | None = None
+        self._passage_encoder: PassageEncoder | None = None
+
+    @property
+    def block_characters(self) -> int:
+        """How much text the next block is to have."""
+        return self._pace.characters
+
+    def as_read(self) -> AsRead:
+        """How the encoder reads passages; raises as `EncoderSlot.get`."""
+        if self._as_read is None:
+            self._as_read = AsRead.of(self._encoder.get(), self._passage_tokens)
+        return self._as_read
+
+    def encode(self, drafts: Sequence[Draft]) -> None:
+        """Encode the passages of these drafts; of the last block it is only begun."""
+        block, size = Block(), 0
+        for draft in drafts:
+            if draft.given is not None:
+                if block.rows:
+                    self._begin(block)
+                    block, size = Block(), 0
+                self._gather()  # passages stand in the order of their ids
+                self._keep_given(draft, draft.given)
+                continue
+            texts = list(draft.texts(self.as_read()))
+            for stretch in self._encoding().stretches(texts):
+                block.append(draft, draft.new[stretch], texts[stretch])
+                size += sum(map(len, texts[stretch]))
+                if size >= self._pace.characters:
+                    self._begin(block)
+                    block, size = Block(), 0
+        if block.rows:
+            self._begin(block)
+
+    def flush(self) -> None:
+        """Have all vectors so far written as segments that the next commit names."""
+        self._gather()
+        if len(self._buffer):
+            self._write()
+        self.spilled = False
+
+    def cancel(self) -> None:
+        """Stop encoding what is under way; after `flush` there is none."""
+        if self._started is not None:
+            self._started.encoding.cancel()
+
+    def _begin(self, block: Block) -> None:
+        """Begin to encode a block; what the block before came to is kept meanwhile."""
+        since = time.monotonic()
+        started = Started(block, self._encoding().start(block.stretches), since)
+        try:
+            self._gather()
+        except BaseException:
+            started.encoding.cancel()
+            raise
+        self._started = started
+        if not self._encoding().works_ahead:
+            self._gather()
+
+    def _encoding(self) -> PassageEncoder:
+        if self._passage_encoder is None:
+            self._passage_encoder = PassageEncoder(self._encoder.get(), long_context=self._together)
+        return self._passage_encoder
+
+    def _gather(self) -> None:
+        """Wait for the block that is being encoded, and keep its vectors."""
+        if self._started is not None:
+            embeddings = self._started.encoding.result()
+            started, self._started = self._started, None
+            self._keep(started.block, embeddings, started.since)
+
+    def _keep(self, block: Block, embeddings: Embeddings, since: float) -> None:
+        self._pace.note(block.characters, time.monotonic() - since)
+        self.passages += len(block.rows)
+        self.characters += block.characters
+        self.tokens += block.tokens
+        if self._progress is not None:
+            self._progress(ProgressUpdate("encoding", self.passages, None, "passages"))
+        self._keep_vectors(block.rows, embeddings, block.names)
+
+    def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
+        if draft.passages:  # one that has neither words nor a vector has none
+            self._keep_vectors(
+                draft.passages, embeddings, [draft.document.id] * len(draft.passages)
+            )
+
+    def _keep_vectors(
+        self, rows: Sequence[PassageRow], embeddings: Embeddings, names: Sequence[str]
+    ) -> None:
+        ids = np.array([row.id for row in rows], np.int64)
+        self._buffer.append(ids, pooled(embeddings, self._pooling), names)
+        if self._buffer.floats >= SPILL_FLOATS:
+            # Memory stays bounded even within one huge document; its commit names all its segments.
+            self._write()
+            self.spilled = True
+
+    def _write(self) -> None:
+        if self._buffer.floats >= TRIM_FLOATS:
+            trim()  # what encoding left behind, before as much is needed again in one piece
+        self._session.write_vectors(self._buffer)
