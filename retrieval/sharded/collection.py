@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 
 from retrieval.index.examining import Named, chosen_passages
 from retrieval.index.listing import Listing, Params
@@ -13,6 +14,7 @@ from retrieval.index.reading.searched import Searched
 from retrieval.index.searching import Searching
 from retrieval.indexes import Filter, Where
 from retrieval.sharded.asking import Shards
+from retrieval.sharded.known_counts import KnownCounts
 from retrieval.sharded.listed_shards import ListedShards
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.searched_shards import SearchedShards
@@ -49,6 +51,10 @@ class Collection(Searching, Listing):
     def close(self) -> None:
         """Let go of it once the searches under way are done; closing twice is fine."""
 
+    @cached_property
+    def _known_counts(self) -> KnownCounts:
+        return KnownCounts()
+
     @abstractmethod
     def _shards(self) -> AbstractContextManager[tuple[Manifest, Shards]]:
         """The generation that is shown and its shards, kept open until the block is left."""
@@ -82,6 +88,7 @@ class Collection(Searching, Listing):
         with self._shards() as (manifest, shards):
             yield SearchedShards(
                 shards,
+                self._known_counts,
                 settings=manifest.settings,
                 lexical=manifest.lexical,
                 passages=manifest.passages

@@ -3,7 +3,7 @@
 Every shard proposes its retrievers' best with their raw scores, packed; the best of all go into one
 fusion. Each is asked for a fair share of them at first, and for all only where what it holds back
 could be among them. Lexical search needs to know of each word how many passages of the whole
-collection hold it: that is asked of all shards first.
+collection hold it: that is asked of all shards first, once for each word and generation.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark
 from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
 from retrieval.indexes import gist as gist_of
 from retrieval.sharded.asking import Arguments, Shards
+from retrieval.sharded.known_counts import KnownCounts
 from retrieval.sharded.open_shard import ShownHere
 from retrieval.sharded.packed import SHARD_BITS, Proposed, fair_share, unpack
 from retrieval.sharded.partition import shard_of
@@ -40,6 +41,7 @@ class SearchedShards:
     def __init__(
         self,
         shards: Shards,
+        known: KnownCounts,
         *,
         settings: Settings,
         lexical: LexicalTotals,
@@ -50,12 +52,14 @@ class SearchedShards:
 
         Args:
             shards: opened as parts of the collection.
+            known: what they hold of terms that were asked for before.
             settings: of all of them.
             lexical: the totals of the collection.
             passages: how many the shards that are asked hold.
             generation: the manifest's.
         """
         self._shards = shards
+        self._counted = known
         self._lexical = lexical
         self._known: dict[int, tuple[tuple[str, int], int, int]] = {}  # by id, see `_describe`
         self.settings = settings
@@ -276,6 +280,19 @@ class SearchedShards:
 
     def _counts(self, queries: Sequence[str]) -> list[Counts]:
         """How many passages of the collection hold each term of each query."""
+        asked = self.generation, tuple(self._shards.numbers)
+        parsed = [parse_query(query) for query in queries]
+        known = [self._counted.of(asked, one) for one in parsed]
+        unknown = [place for place, own in enumerate(known) if own is None]
+        if unknown:
+            found = self._summed([queries[place] for place in unknown])
+            for place, own in zip(unknown, found, strict=True):
+                known[place] = own
+            self._counted.keep(asked, [parsed[place] for place in unknown], found)
+        return [own for own in known if own is not None]
+
+    def _summed(self, queries: Sequence[str]) -> list[Counts]:
+        """The same, as all shards count it."""
         asked = self._every("counts", queries).values()
         made = []
         for place in range(len(queries)):

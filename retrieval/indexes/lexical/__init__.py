@@ -5,7 +5,7 @@ from retrieval.indexes.lexical.highlights import highlight
 from retrieval.indexes.lexical.padding import LexicalPart, lexical_totals
 from retrieval.indexes.lexical.queries import LexicalQuery, content_words, gist, parse_query
 from retrieval.indexes.lexical.searching import LexicalIndex
-from retrieval.indexes.lexical.statistics import Counts, LexicalTotals
+from retrieval.indexes.lexical.statistics import Counts, LexicalTotals, distinct_terms
 from retrieval.indexes.lexical.writing import write_lexical
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LexicalQuery",
     "LexicalTotals",
     "content_words",
+    "distinct_terms",
     "gist",
     "highlight",
     "lexical_totals",

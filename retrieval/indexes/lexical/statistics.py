@@ -70,7 +70,7 @@ class LexicalTotals:
         Raises:
             InputError: `counts` are not those of this query.
         """
-        terms = _distinct(parsed)
+        terms = distinct_terms(parsed)
         if counts.shape != (len(terms), len(FIELDS)):
             raise InputError(
                 f"counts of the shape {counts.shape} were given for a query of {len(terms)} terms; "
@@ -164,7 +164,7 @@ def names_for(term: str) -> list[str]:
 
 def count(parsed: LexicalQuery, frequency: Callable[[str, str], int]) -> Counts:
     """How many passages hold each distinct term of a query, i64 [t, 5], by `names_for` of it."""
-    rows = [[frequency(name, term) for name in names_for(term)] for term in _distinct(parsed)]
+    rows = [[frequency(name, term) for name in names_for(term)] for term in distinct_terms(parsed)]
     return np.array(rows, np.int64).reshape(len(rows), len(FIELDS))
 
 
@@ -174,7 +174,8 @@ def rarity_of(frequency: int, total: int) -> float:
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
 
-def _distinct(parsed: LexicalQuery) -> list[str]:
+def distinct_terms(parsed: LexicalQuery) -> list[str]:
+    """The terms that a query asks for, each once: the rows of its `Counts`."""
     return list(dict.fromkeys(term for term, _ in asked(parsed)))
 
 
