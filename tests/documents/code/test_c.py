@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, named, parsed
 
 TEXT = """\
 /* Engines in plain C. */
@@ -81,3 +81,42 @@ def test_c_is_read_by_its_grammar() -> None:
         title="Engines in plain C.",
         imports=["stdio.h", "engine.h"],
     )
+
+
+def test_variables_are_named_without_their_values_and_macros_without_the_name_of_another() -> None:
+    text = """\
+static int boats = 3;
+int *moored = NULL;
+static const struct operations harbor = {
+    .open = harbor_open,
+};
+static int __init harbor_init(void)
+{
+    return 0;
+}
+static struct boat *__must_check find_boat(int id)
+{
+    return 0;
+}
+JNIEXPORT jint JNICALL Java_Boat_sail(JNIEnv *env)
+{
+    return 0;
+}
+static DWORD flags(int id)
+{
+    return 0;
+}
+struct __packed header {
+    int size;
+};
+"""
+    assert named(parsed(text, "harbor.c").outline) == {
+        "boats": "static int boats",
+        "moored": "int *moored",
+        "harbor": "static const struct operations harbor",
+        "harbor_init": "static int __init harbor_init(void)",
+        "find_boat": "static struct boat *__must_check find_boat(int id)",
+        "Java_Boat_sail": "JNIEXPORT jint JNICALL Java_Boat_sail(JNIEnv *env)",
+        "flags": "static DWORD flags(int id)",
+        "header": "struct __packed header",
+    }

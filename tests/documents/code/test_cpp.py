@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import doc, holds, named, parsed
 
 TEXT = """\
 #include <vector>
@@ -85,3 +85,110 @@ def test_cpp_is_read_by_its_grammar() -> None:
         ],
         imports=["vector"],
     )
+
+
+def test_operators_are_named_by_their_sign_whatever_they_return() -> None:
+    text = """\
+class Fleet {
+ public:
+  Fleet &operator=(const Fleet &other);
+  const Boat& operator[](int at) const { return boats[at]; }
+  Boat *operator->();
+  bool operator()(int at) const;
+  Boat at(int at), get_operator();
+  void *operator new[](size_t size);
+  operator std::string() const { return name; }
+  template <class T>
+  void add(T&& boat);
+};
+Fleet &Fleet::operator=(const Fleet &other) { return *this; }
+std::ostream &operator<<(std::ostream &out, const Fleet &fleet) { return out; }
+Fleet::operator bool() const { return true; }
+constexpr auto operator""_knots(long double speed) { return speed; }
+std::vector<Boat> boats{1, 2};
+Map<unsigned int>::Map(int size) { }
+"""
+    assert [block.name for block in parsed(text, "fleet.cpp").outline.blocks] == [
+        "Fleet",
+        "Fleet.operator=",
+        "Fleet.operator[]",
+        "Fleet.operator->",
+        "Fleet.operator()",
+        "Fleet.at",
+        "Fleet.operator new[]",
+        "Fleet.operator std.string",
+        "Fleet.add",
+        "Fleet.operator=",
+        "operator<<",
+        "Fleet.operator bool",
+        'operator""_knots',
+        "boats",
+        "Map.Map",
+    ]
+
+
+def test_macros_that_stand_for_attributes_hide_no_class_and_no_member() -> None:
+    text = """\
+/** A deck. */
+class BOATS_EXPORT Deck final : public Widget {
+    Q_OBJECT
+    Q_PROPERTY(QString title READ title
+               NOTIFY titleChanged)
+ public:
+    explicit Deck(Widget *parent = nullptr);
+
+    /** Sails. */
+    UFUNCTION(BlueprintCallable, Category = "Boats")
+    void sail(int knots);
+ signals:
+    void moved(int x);
+ public slots:
+    void stop();
+};
+struct ALIGNED(16) Sail
+{
+    int width;
+};
+BOOL WINAPI DllMain(HINSTANCE instance)
+{
+}
+BOATS_EXPORT Result<std::shared_ptr<Boat>> find(int id);
+"""
+    found = parsed(text, "deck.hpp").outline
+    assert named(found) == {
+        "Deck": "class BOATS_EXPORT Deck final : public Widget",
+        "Deck.Deck": "explicit Deck(Widget *parent = nullptr)",
+        "Deck.sail": "void sail(int knots)",
+        "Deck.moved": "void moved(int x)",
+        "Deck.stop": "void stop()",
+        "Sail": "struct ALIGNED(16) Sail",
+        "DllMain": "BOOL WINAPI DllMain(HINSTANCE instance)",
+        "find": "BOATS_EXPORT Result<std::shared_ptr<Boat>> find(int id)",
+    }
+    assert doc(found, text, "Deck.sail") == "/** Sails. */"
+
+
+def test_tests_that_macros_declare_are_named_by_their_words() -> None:
+    text = """\
+TEST(BoatTest, Sails) {
+  EXPECT_TRUE(boat.sails());
+}
+TEST_F(HarborTest, Opens)
+{
+}
+BOOST_AUTO_TEST_CASE(closes) {
+}
+TEST_CASE("boats float", "[boat]") {
+  SECTION("in salt water") {
+    REQUIRE(boat.floats());
+  }
+}
+"""
+    found = parsed(text, "boat_test.cpp").outline
+    assert [(block.name, text.count("\n", block.start, block.end)) for block in found.blocks] == [
+        ("BoatTest.Sails", 2),
+        ("HarborTest.Opens", 2),
+        ("closes", 1),
+        ("boats float", 4),
+        ("boats float.in salt water", 2),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 /* Copyright 2024 */
@@ -74,3 +74,8 @@ def test_java_is_read_by_its_grammar() -> None:
         ],
         imports=["java.util.List", "java.util.Map.entry"],
     )
+
+
+def test_imports_of_all_that_a_package_has() -> None:
+    text = "import java.util.*;\nimport static java.lang.Math.*;\nclass Boat {\n}\n"
+    assert parsed(text, "Boat.java").metadata["imports"] == ["java.util", "java.lang.Math"]

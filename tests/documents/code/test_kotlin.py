@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 package shop.engines
@@ -84,3 +84,15 @@ def test_kotlin_is_read_by_its_grammar() -> None:
         ],
         imports=["shop.motor.Motor", "kotlin.math"],
     )
+
+
+def test_names_in_backticks_keep_their_blanks() -> None:
+    text = """\
+class BoatTest {
+    @Test
+    fun `rents a boat twice`() {
+    }
+}
+"""
+    names = [block.name for block in parsed(text, "BoatTest.kt").outline.blocks]
+    assert names == ["BoatTest", "BoatTest.rents a boat twice"]

@@ -200,3 +200,11 @@ def test_source_that_nobody_wrote_is_read_by_its_layout() -> None:
     assert not parsed(garbage, "a.py").outline.blocks
     large = "def f():\n    pass\n" * 100_000
     assert parsed(large, "a.py").outline.blocks == ()
+
+
+def test_types_with_parameters_are_named_without_them() -> None:
+    text = "type Pair[A, B] = tuple[A, B]\ntype Pairs = list[Pair]\n"
+    assert named(parsed(text, "pairs.py").outline) == {
+        "Pair": "type Pair[A, B]",
+        "Pairs": "type Pairs",
+    }

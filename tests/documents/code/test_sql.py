@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 -- Stores of the harbour.
@@ -65,3 +65,8 @@ def test_sql_is_read_by_its_grammar() -> None:
         ],
         title="Stores of the harbour.",
     )
+
+
+def test_names_are_told_without_their_quotes() -> None:
+    text = 'CREATE TABLE public."Boats" (\n  id INT\n);\n'
+    assert [block.name for block in parsed(text, "boats.sql").outline.blocks] == ["public.Boats"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 import Foundation
@@ -87,3 +87,21 @@ def test_swift_is_read_by_its_grammar() -> None:
         ],
         imports=["Foundation", "UIKit.UIView"],
     )
+
+
+def test_operators_are_named_by_their_sign() -> None:
+    text = """\
+struct Boat: Equatable {
+    static func == (one: Boat, other: Boat) -> Bool {
+        true
+    }
+    static prefix func - (boat: Boat) -> Boat {
+        boat
+    }
+}
+func *** (one: Int, other: Int) -> Int {
+    1
+}
+"""
+    names = [block.name for block in parsed(text, "boat.swift").outline.blocks]
+    assert names == ["Boat", "Boat.==", "Boat.-", "***"]

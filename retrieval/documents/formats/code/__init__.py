@@ -102,7 +102,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "code",
-        4,
+        5,
         _parse,
         SUFFIXES,
         NAMES,

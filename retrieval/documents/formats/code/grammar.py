@@ -46,10 +46,13 @@ class Grammar:
             it: the name with stars before it and parameters behind it; or `@key`, a name in words,
             which is taken as it stands and has no signature) and, if there are, `@body`
             (the signature ends there), `@receiver` (what the name is qualified by, beside the
-            definitions around it) and `@doc` (a docstring, in it or right after it).
+            definitions around it), `@doc` (a docstring, in it or right after it) and `@rest` (what
+            comes right after it and belongs to it).
         blocks: nodes whose children are statements, members or items, one below the other.
         comments: comments; those right above a definition or a statement belong to it.
         attributes: decorators, annotations: they belong to what follows them, and to no signature.
+        macros: a pattern, of several lines, of what a preprocessor would take away and the grammar
+            cannot follow: its groups are parsed as blanks, and count as attributes.
         transparent: nodes that hold statements and count as none: namespaces, `#ifdef`.
         imports: a query whose capture `@import` is the name of a module, quotes included, or a call
             such as `require("x")`; other calls are passed over.
@@ -68,6 +71,7 @@ class Grammar:
     blocks: tuple[str, ...]
     comments: tuple[str, ...] = ("comment",)
     attributes: tuple[str, ...] = ()
+    macros: str = ""
     transparent: tuple[str, ...] = ()
     imports: str = ""
     about: str = ""
@@ -132,10 +136,12 @@ def find(text: str, grammars: Sequence[Grammar]) -> Found | None:
     source = text.encode("utf-8", "surrogatepass")
     best: tuple[tuple[int, int], Found] | None = None
     for tools in filter(None, map(_tools, (one for one in grammars if one.mark in text))):
-        tree = tools.parse(source)
+        macros = _macros(tools.grammar, source)
+        parsed = _blanked(source, macros)
+        tree = tools.parse(parsed)
         if tree is None:
             continue
-        found = tools.found(tree, source, _to_characters(text, source))
+        found = tools.found(tree, parsed, macros, _to_characters(text, source))
         definitions = [one.span for one in found.definitions]
         errors = covered(found.errors)
         missed = covered([*found.errors, *definitions]) - covered(definitions)
@@ -168,8 +174,10 @@ class _Tools:
         except ValueError:  # it was stopped
             return None
 
-    def found(self, tree: Tree, source: bytes, characters: Callable[[int], int]) -> Found:
-        """What a tree holds, in characters."""
+    def found(
+        self, tree: Tree, source: bytes, macros: Sequence[Span], characters: Callable[[int], int]
+    ) -> Found:
+        """What a tree holds, in characters; spans of macros are in bytes."""
         from tree_sitter import QueryCursor
 
         def span(node: Node) -> Span:
@@ -199,7 +207,13 @@ class _Tools:
             spans(statements),
             spans(leading),
             spans(captured.get("comment", ())),
-            spans(captured.get("attribute", ())),
+            sorted(
+                [
+                    *spans(captured.get("attribute", ())),
+                    *((characters(start), characters(end)) for start, end in macros),
+                ],
+                key=outer_first,
+            ),
             spans(captured.get("import", ())),
             span(about[0]) if about else None,
             spans(captured.get("error", ())),
@@ -239,6 +253,8 @@ def _definitions(
         if known.doc is None and "doc" in found:
             known.doc = span(found["doc"][0])
             known.span = (known.span[0], max(known.span[1], known.doc[1]))
+        if "rest" in found:
+            known.span = (known.span[0], max(known.span[1], span(found["rest"][0])[1]))
     return sorted(
         (one for one in made.values() if one.span[0] < one.span[1]),
         key=lambda one: outer_first(one.span),
@@ -268,6 +284,22 @@ def _tools(grammar: Grammar) -> _Tools | None:
         return _Tools(grammar, language, definitions, Query(language, "\n".join(kinds)))
     except ValueError:
         return None
+
+
+def _macros(grammar: Grammar, source: bytes) -> list[Span]:
+    """What the grammar cannot follow, in bytes."""
+    if not grammar.macros:
+        return []
+    pattern = re.compile(grammar.macros.encode(), re.MULTILINE)
+    return [match.span(match.lastindex) for match in pattern.finditer(source) if match.lastindex]
+
+
+def _blanked(source: bytes, spans: Iterable[Span]) -> bytes:
+    """The source with blanks in these places; line ends stay."""
+    blanked = bytearray(source)
+    for start, end in spans:
+        blanked[start:end] = re.sub(rb"[^\r\n]", b" ", source[start:end])
+    return bytes(blanked)
 
 
 def _stop_after(size: int) -> Callable[[], bool]:

@@ -23,14 +23,23 @@ _DEEPEST = 6
 _SPACE = re.compile(r"\s*")
 _SEPARATOR = re.compile(r"\s*(?:::?|[\\.])\s*")
 _OF_TYPES = re.compile(r"(?<!operator)<[^<>=]*>(?=\s*(?:::|\.|$))")
-_OPERATOR = re.compile(r"[^(]*?operator(?:\(\)|[^\w(]+|[\w*&]+)")
-_PARAMETERS = re.compile(r"[(\[)]")
+_OPERATOR = re.compile(
+    r"((?:[^(]*::)?)\s*operator(?:\s*(\(\s*\)|\"\"\s*\w+|[^\w\s(]+)|(\s+[^()]+))"
+)
+"""What it is of; a sign; words: a type, `new[]`."""
+_PARAMETERS = re.compile(r"[(\[)={]")
+"""What ends a declared name, an initial value included."""
+_AFTER_TYPE = re.compile(r"(?:(?<=\w)\s+|(?<=[>*&])\s*)(?=[^\W\d])")
+"""Where a name begins after a type: with a macro before it the grammar takes both for the name."""
+_TEST = re.compile(r"[A-Z\d_]*TEST[A-Z\d_]*\s*\(([^()]*)\)")
+"""A macro that declares a test by its suite and name, such as `TEST_F(Boats, Sail)`."""
 _NOISE = re.compile(r"^(?:module\.)?exports\.|^(?:this|self)\.|\.prototype(?=\.)|^#")
 """What stands before a name and is no part of it."""
 _OPENED = re.compile(r"(?<=[(\[<])\s*\n\s*|,?\s*\n\s*(?=[)\]>])")
 """Line breaks right inside brackets, with the comma that only they explain."""
 _BODY_MARK = re.compile(r"(?:\s*(?:=>|[{:=,;]))+\s*$|(?<=[;)])\s*end$")
 _QUOTED = re.compile(r"([\"'`])(.*)\1", re.DOTALL)
+_QUOTED_PART = re.compile(r"(?<![^.])([\"`])(\w+)\1(?![^.])")
 _CALL = re.compile(r"\w+[\s(]")
 _LOADED = re.compile(
     r"(?:require|require_relative|import|load|include)[\s(]+[\"'](.+?)[\"']|import\s+([\w.]+)"
@@ -237,15 +246,33 @@ def _name(text: str, definition: Definition) -> str:
     said = text[slice(*definition.name)]
     if definition.kind == "key":
         return " ".join(_unquoted(said).split())
-    name = "".join(_unquoted(said).split())
     if definition.kind == "declarator":
-        operator = _OPERATOR.match(name)
-        name = operator[0] if operator else _PARAMETERS.split(name.lstrip("*&("))[0]
+        name = _declared(said)
+    elif _QUOTED.fullmatch(said):
+        name = " ".join(_unquoted(said).split())
+    else:
+        name = _QUOTED_PART.sub(r"\2", "".join(said.split()))
     if definition.receiver:
         name = f"{text[slice(*definition.receiver)]}.{name}"
+    return _SEPARATOR.sub(".", _NOISE.sub("", _without_types(name))).strip(".")
+
+
+def _declared(declarator: str) -> str:
+    """The name in a declarator as C and C++ have them."""
+    if test := _TEST.fullmatch(declarator):
+        return ".".join("".join(_unquoted(part.strip()).split()) for part in test[1].split(","))
+    declarator = " ".join(declarator.split()).lstrip("*&( ")
+    if operator := _OPERATOR.match(declarator):
+        of, sign, words = (" ".join((part or "").split()) for part in operator.groups())
+        return f"{of}operator{sign.replace(' ', '')}{words and ' ' + words}"
+    name = _without_types(_PARAMETERS.split(declarator)[0].strip())
+    return "".join(_AFTER_TYPE.split(name)[-1].split())
+
+
+def _without_types(name: str) -> str:
     while (shorter := _OF_TYPES.sub("", name)) != name:
         name = shorter
-    return _SEPARATOR.sub(".", _NOISE.sub("", name)).strip(".")
+    return name
 
 
 def _unquoted(name: str) -> str:

@@ -26,6 +26,21 @@ DEFINITIONS = "\n".join(
     ]
 )
 
+_MACRO = r"(?:__\w+|[A-Z][A-Z\d_]{2,})"
+_ARGUMENTS = r"(?:[ \t]*\([^()]{0,500}(?:\([^()]{0,500}\)[^()]{0,500}){0,8}\))?"
+
+MACROS = rf"""(?x)
+    \b(?:class|struct|union|enum(?:[ ]class)?) [ \t]+ ({_MACRO}{_ARGUMENTS}) [ \t]+
+    (?=\w+ \s{{0,80}} (?:final\s{{0,80}})? (?::(?!:)|\{{))
+  | \b (?!(?:static|extern|inline|const|constexpr|unsigned|signed|struct|union|enum|class|typedef
+        |volatile|virtual|explicit|friend|register|return|else|new|define)\b)
+    \w+ [ \t*]{{1,40}} ({_MACRO}) (?=[ \t]+\w+[ \t]*\()
+  | ^[ \t]* ([A-Z][A-Z\d_]{{3,}} {_ARGUMENTS}) [ \t]*\r?$ (?! \s{{0,80}} \{{)
+"""
+"""Attributes that are macros: of a type (`class BOATS_API Ship {`), of a function (`int __init f(`,
+`BOOL WINAPI f(`), and on a line of their own (`Q_OBJECT`, `UPROPERTY(EditAnywhere)`).
+"""
+
 BLOCKS = (
     *_TOP,
     *("compound_statement", "field_declaration_list", "enumerator_list", "case_statement"),
@@ -39,6 +54,7 @@ GRAMMAR = Grammar(
     "tree_sitter_c",
     definitions=DEFINITIONS,
     blocks=BLOCKS,
+    macros=MACROS,
     transparent=TRANSPARENT,
     imports="(preproc_include path: (_) @import)",
     otherwise=("cpp",),

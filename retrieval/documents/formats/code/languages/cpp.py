@@ -18,8 +18,19 @@ GRAMMAR = Grammar(
     (alias_declaration name: (_) @name type: (_) @body) @definition
     (field_declaration declarator: {_FUNCTIONS}) @definition
     (field_declaration_list (declaration declarator: {_FUNCTIONS}) @definition)
+    (field_declaration_list
+        (template_declaration (declaration declarator: {_FUNCTIONS}) @definition))
+    ((expression_statement (call_expression
+        function: (identifier) @_macro
+        arguments: (argument_list . (string_literal (string_content) @key)))) @definition
+        . (compound_statement) @rest
+        (#match? @_macro "^(TEST_CASE|SUBCASE|SECTION|SCENARIO|GIVEN|WHEN|THEN)"))
     """,
     blocks=(*c.BLOCKS, "try_statement"),
+    macros=rf"""{c.MACROS}
+      | ^[ \t]* ((?:Q_SIGNALS|signals)[ \t]*:) [ \t]*\r?$
+      | ^[ \t]* (?:public|protected|private) ([ \t]+(?:Q_SLOTS|slots)) [ \t]*:
+    """,
     transparent=(*c.TRANSPARENT, "namespace_definition"),
     imports="(preproc_include path: (_) @import)",
     begins=r"""(?x)

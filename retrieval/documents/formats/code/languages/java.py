@@ -22,7 +22,7 @@ GRAMMAR = Grammar(
     ),
     comments=("line_comment", "block_comment"),
     attributes=("annotation", "marker_annotation"),
-    imports="(import_declaration (_) @import)",
+    imports="(import_declaration [(identifier) (scoped_identifier)] @import)",
     begins=r"""(?x)
     package\s+[\w.]+; | import\s+(?:static\s+)?[\w.]+(?:\.\*)?;
     | @\w+(?:\(.*)?$

@@ -19,7 +19,9 @@ GRAMMAR = Grammar(
     (module
         (expression_statement (assignment left: (identifier) @name right: (_)? @body)) @definition
         . (expression_statement . (string) @doc .))
-    (module (type_alias_statement left: (_) @name right: (_) @body) @definition)
+    (module (type_alias_statement
+        left: (type [(identifier) @name (generic_type . (identifier) @name)]) right: (_) @body)
+        @definition)
     """,
     blocks=("module", "block", "dictionary", "list", "set", "tuple", "argument_list"),
     attributes=("decorator",),

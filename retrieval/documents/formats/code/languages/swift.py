@@ -7,7 +7,7 @@ GRAMMAR = Grammar(
     "tree_sitter_swift",
     definitions=f"""
     {named("class_declaration", "protocol_declaration", "protocol_function_declaration")}
-    (function_declaration name: (_) @name body: (_)? @body) @definition
+    (function_declaration "func" . _ @name body: (_)? @body) @definition
     (init_declaration "init" @name body: (_)? @body) @definition
     (deinit_declaration "deinit" @name body: (_)? @body) @definition
     (subscript_declaration "subscript" @name (computed_property) @body) @definition
