@@ -97,6 +97,7 @@ def test_the_first_heading_stands_in_for_a_title() -> None:
         ("&#0;&#xD800;&#99999999;", "\ufffd\ufffd\ufffd"),
         ("a\r\nb <i>c</i> \r\nd", "a\r\nb c\r\nd"),
         ("a  \n  b", "a\nb"),
+        ("<math><mi>x</mi><annotation encoding='application/x-tex'>x</annotation></math>", "x"),
         ("<pre>a  \t b</pre>  c  d", "a  \t b c d"),
     ],
 )

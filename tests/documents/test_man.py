@@ -115,6 +115,11 @@ def test_tables_are_read_with_their_header() -> None:
     assert blocks(made) == [("table", "name | flow", "")]
 
 
+def test_a_table_of_one_row_ends_with_it() -> None:
+    made = page(".TH A 1\n.SH T\n.TS\nl l.\nname\tflow\n.TE\n.SH END\nlast\n")
+    assert "END" not in blocks(made)[0][1]
+
+
 @pytest.mark.parametrize(
     ("name", "head", "format"),
     [

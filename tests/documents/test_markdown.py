@@ -165,6 +165,20 @@ def test_headings_without_words_are_none() -> None:
     assert headings(parsed("a.md", "#\n\n# A\n\n<h2></h2>\n")) == [(1, "A")]
 
 
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("## Rent a boat {#rent .wide}", "Rent a boat"),
+        ("## Rent a boat ## {#rent}", "Rent a boat"),
+        ("Rent a boat {: .no_toc }\n---", "Rent a boat"),
+        ("## Rent a boat {-}", "Rent a boat"),
+        ("## Rent {props.name}", "Rent {props.name}"),
+    ],
+)
+def test_attributes_are_no_words_of_a_heading(heading: str, words: str) -> None:
+    assert headings(parsed("a.md", f"{heading}\n\ntext\n")) == [(2, words)]
+
+
 PIECES = st.sampled_from(
     [
         *("", "# A", "## B", "===", "---", "text", "text:", "    code", "```", "```py", "- item"),

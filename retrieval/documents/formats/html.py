@@ -64,7 +64,7 @@ def _parse_packed(data: bytes, source: Source) -> Parsed:
     return replace(made, problems=(*problems, *made.problems), format="html")
 
 
-_VERSION = 4
+_VERSION = 5
 
 FORMATS = (
     Format(

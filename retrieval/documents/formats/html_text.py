@@ -17,8 +17,11 @@ from typing import Literal
 
 from retrieval.documents.formats.page_text import Element, Listener, PageText
 
-_UNSEEN = frozenset({"canvas", "iframe", "noscript", "script", "style", "svg", "template", "title"})
-"""Elements that are skipped from their start tag to the next end tag of theirs."""
+_UNSEEN_NAMES = "annotation annotation-xml canvas iframe noscript script style svg template title"
+_UNSEEN = frozenset(_UNSEEN_NAMES.split())
+"""Elements that are skipped from their start tag to the next end tag of theirs; annotations hold
+a formula once more, in TeX.
+"""
 _SWALLOWING = frozenset({"script", "style"})
 """Those whose content is no text even where the end tag is missing."""
 _ASIDE = frozenset({"aside", "footer", "nav"})

@@ -239,7 +239,7 @@ def _note_entry(builder: OutlineBuilder, start: int, end: int) -> None:
 
 def _note_table(builder: OutlineBuilder, rows: list[int], end: int) -> None:
     """Note a table of tbl, whose first lines say its form and are no rows."""
-    lines = [builder.text[at : builder.text.find("\n", at, end)] for at in rows]
+    lines = [builder.text[at:end].split("\n", 1)[0] for at in rows]
     first = next((n + 1 for n, line in enumerate(lines) if line.rstrip().endswith(".")), 0)
     rows = rows[first:]
     if rows:
@@ -283,7 +283,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "man",
-        1,
+        2,
         _parse,
         (".man", ".mdoc"),
         sniff=lambda head: _FIRST.match(head) is not None and _NAMES_PAGE.search(head) is not None,

@@ -46,6 +46,8 @@ _HTML_HEADING = re.compile(
 _TAG = re.compile(r"<(?:img\s[^>]*?alt=[\"']([^\"']*)[\"'])?[^>]*>", re.IGNORECASE)
 _LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
 _CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
+_ATTRIBUTES = re.compile(r"[ \t]*\{(?::?[ \t]*[#.][^{}]*|-)\}[ \t]*$")
+"""`{#anchor .class}` at the end of a heading, as pandoc, kramdown and Docusaurus have it."""
 _FIELD = re.compile(r"([\w-]+)[ \t]*[:=](.*)$")
 _LIST_ITEM = re.compile(r"[ \t]*-[ \t]+(.+)$")
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
@@ -188,8 +190,8 @@ def _heading_source(source: str) -> str:
     """A heading's inline Markdown: without its `#`s or the line below it."""
     line = source.strip()
     if line.startswith("#"):
-        return _CLOSING.sub("", line.lstrip("#").strip())
-    return line.rsplit("\n", 1)[0].strip()
+        return _CLOSING.sub("", _ATTRIBUTES.sub("", line.lstrip("#").strip()))
+    return _ATTRIBUTES.sub("", line.rsplit("\n", 1)[0].strip())
 
 
 def _cells(row: str) -> list[str]:
@@ -290,7 +292,7 @@ def _unquoted(value: str) -> str:
 FORMATS = (
     text_format(
         "markdown",
-        2,
+        3,
         outline,
         title=title,
         metadata=front_matter,

@@ -119,6 +119,10 @@ def test_title_and_imports() -> None:
         ("# -*- coding: utf-8 -*-\n# Copyright 2020 The Authors. All rights.\nx = 1\n", ""),
         ("#!/usr/bin/python\n# Sends the mail of a day.\nimport os\n", "Sends the mail of a day."),
         ("# Copyright 2020 The Authors.\n\n# Sends the daily mail.\nx\n", "Sends the daily mail."),
+        (
+            "# %% [markdown]\n# # Boats\n# Rents all boats.\n\n# %%\nx = 1\n",
+            "Boats Rents all boats.",
+        ),
         ("import os\n\n# Not at the top of it.\n", ""),
         ("# a remark on x\nx = 1\n", ""),
         ("", ""),

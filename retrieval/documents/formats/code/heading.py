@@ -16,6 +16,8 @@ _MARKS = re.compile(
 )
 """What makes a line a comment."""
 _INTERPRETER = re.compile(r"^#![^\n]*")
+_CELLS = re.compile(r"^[ \t]*%%.*\n?|^#+[ \t]+(?=\S)", re.MULTILINE)
+"""What begins a cell of a script that is a notebook, and its headings."""
 _QUOTES = re.compile(r"^[a-zA-Z]{0,2}(\"\"\"|'''|\"|')|(\"\"\"|'''|\"|')$")
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?:\s|$)")
@@ -37,7 +39,7 @@ def title_of(text: str, found: Found) -> str:
         return _sentence(words, ends=False)
     for start, end in _above_code(text, found):
         words = _INTERPRETER.sub("", text[start:end])
-        if title := _sentence(_MARKS.sub("", words), ends=True):
+        if title := _sentence(_CELLS.sub("", _MARKS.sub("", words)), ends=True):
             return title
     return ""
 
