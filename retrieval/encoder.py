@@ -17,9 +17,9 @@ TokenSpans: TypeAlias = "Callable[[str], NDArray[np.int64]]"
 """Text in, character spans of its tokens out: i64 [t, 2] (start, end), without special tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
-    """What an encoder returns for n texts.
+    """What an encoder returns for n texts. Two are equal if they are the same object.
 
     Attributes:
         dense: f32 [n, D], unit length; None if the encoder has no dense head.

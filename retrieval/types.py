@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 from retrieval.encoder import (
@@ -96,6 +97,9 @@ class Document:
         title = f", title={shortened(self.title)!r}" if self.title else ""
         metadata = f", metadata of {len(self.metadata)} keys" if self.metadata else ""
         return f"Document({self.id!r}, {shortened(self.text)!r}{title}{metadata})"
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.title, self.text))  # metadata may hold lists
 
     @property
     def content_hash(self) -> str:
@@ -278,7 +282,7 @@ class Hybrid:
             raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(known)}")
         factors = {"roles": self.roles, "definitions": self.definitions}
         for name, weight in {**self.weights, **factors}.items():
-            if isinstance(weight, bool) or not isinstance(weight, int | float):
+            if isinstance(weight, bool) or not isinstance(weight, Real):
                 raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
             if not (math.isfinite(weight) and weight >= 0):
                 raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
@@ -340,6 +344,9 @@ class Hit:
         return (
             f"Hit({self.document_id!r}, {span}, score={self.score:.3g}, {shortened(self.text)!r})"
         )
+
+    def __hash__(self) -> int:
+        return hash((self.passage, self.score))  # metadata may hold lists
 
     @property
     def heading(self) -> str:

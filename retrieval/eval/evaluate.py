@@ -23,6 +23,7 @@ from retrieval.eval.summary import SystemOutcome, depth_of, summarised
 from retrieval.eval.systems.run_file import RunFile
 from retrieval.eval.systems.system import System, title_and_text
 from retrieval.files.claim import claimed
+from retrieval.files.given import Paths, StrPath, names_of
 from retrieval.types import ProgressCallback
 
 DEPTH = 100
@@ -36,9 +37,9 @@ SHOWN_CHARACTERS = 4000
 
 
 def evaluate(
-    sources: Sequence[str],
+    sources: Paths,
     systems: Sequence[System],
-    out: Path,
+    out: StrPath,
     *,
     split: str | None = None,
     measures: Sequence[str] = MEASURES,
@@ -55,7 +56,7 @@ def evaluate(
     named in `failed`, and the others go on.
 
     Args:
-        sources: folders, or names that ir-datasets knows.
+        sources: folders, or names that ir-datasets knows, or one.
         systems: their names differ.
         out: the folder of results, made if need be.
         split: of the judgements; None is each collection's own.
@@ -75,6 +76,7 @@ def evaluate(
         IndexLocked: another process evaluates into the same folder.
         MissingDependency: ir-measures is not installed.
     """
+    sources, out = names_of(sources), Path(out)
     _check(sources, systems, measures, k, queries)
     with claimed(out):
         failed: dict[str, str] = {}
@@ -124,6 +126,10 @@ def _check(
         raise InputError("no collection was given; give a folder or a name")
     if not systems:
         raise InputError("no system was given; give a retriever or a system")
+    if not all(hasattr(one, "identity") for one in systems):
+        raise InputError(f"{systems!r:.60} are no systems; give what `make_systems` makes")
+    if isinstance(measures, str):
+        raise InputError(f"one measure, {measures!r}, was given; give a list of them")
     if not measures:
         raise InputError("no measure was given; give one such as nDCG@10")
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:

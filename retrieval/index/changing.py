@@ -135,6 +135,26 @@ class Changing(ABC):
             return added + updated
         return AddReport(added, updated, counts["unchanged"], tuple(refused))
 
+    @overload
+    async def aadd(
+        self,
+        documents: Iterable[Document],
+        *,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
+        on_error: Literal["raise"] = "raise",
+        progress: ProgressCallback | None = None,
+    ) -> int: ...
+    @overload
+    async def aadd(
+        self,
+        documents: Iterable[Document],
+        *,
+        passages: Iterable[Spans | None] | None = None,
+        embeddings: Given | None = None,
+        on_error: Literal["skip"],
+        progress: ProgressCallback | None = None,
+    ) -> AddReport: ...
     async def aadd(self, documents: Iterable[Document], **options: Any) -> int | AddReport:
         """As `add`, with the same options, in a thread: the event loop goes on.
 

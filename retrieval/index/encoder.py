@@ -11,6 +11,9 @@ from retrieval.indexes import token_dim_problem
 from retrieval.store import Settings
 from retrieval.types import Encoder, LateOptions
 
+PASSAGE_TOKENS = 256
+"""The longest passage of an index that is told nothing else."""
+
 OBJECT = ""
 """The stored source of an encoder that was handed over as an object."""
 
@@ -32,11 +35,14 @@ def load(source: str | None) -> Encoder:
 
 def remember(
     encoder: Encoder | str | None,
-    passage_tokens: int,
+    passage_tokens: int | None,
     late: LateOptions | None,
     long_context: bool,
 ) -> tuple[Encoder, Settings]:
     """The encoder of a new index and what the index stores of it.
+
+    Args:
+        passage_tokens: see `passage_length`.
 
     Raises:
         InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
@@ -61,11 +67,7 @@ def remember(
     problem = None if loaded.token_dim is None else token_dim_problem(loaded.token_dim)
     if problem is not None:
         raise EncoderError(f"encoder {loaded.name!r}: {problem}; choose another encoder")
-    if not isinstance(passage_tokens, int) or not 1 <= passage_tokens <= loaded.max_tokens:
-        raise InputError(
-            f"passage_tokens={passage_tokens!r} does not fit encoder {loaded.name!r}; "
-            f"give a number from 1 to {loaded.max_tokens}"
-        )
+    length = passage_length(loaded, passage_tokens)
     if not isinstance(long_context, bool):
         raise InputError(f"long_context={long_context!r} cannot be used; give True or False")
     PassageEncoder(loaded, long_context=long_context)
@@ -75,10 +77,30 @@ def remember(
         fingerprint=loaded.fingerprint,
         dense_dim=loaded.dense_dim,
         token_dim=loaded.token_dim,
-        passage_tokens=passage_tokens,
+        passage_tokens=length,
         late=late or LateOptions(),
         long_context=long_context,
     )
+
+
+def passage_length(encoder: Encoder, wanted: int | None) -> int:
+    """The longest passage, in tokens.
+
+    Args:
+        wanted: None is `PASSAGE_TOKENS`, or what the encoder reads if that is less.
+
+    Raises:
+        InputError: it is not a length that the encoder reads.
+    """
+    if wanted is None:
+        return min(PASSAGE_TOKENS, encoder.max_tokens)
+    whole = isinstance(wanted, int) and not isinstance(wanted, bool)
+    if not whole or not 1 <= wanted <= encoder.max_tokens:
+        raise InputError(
+            f"passage_tokens={wanted!r} does not fit encoder {encoder.name!r}; "
+            f"give a number from 1 to {encoder.max_tokens}"
+        )
+    return wanted
 
 
 class EncoderSlot:

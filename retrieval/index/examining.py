@@ -83,8 +83,8 @@ def chosen_passages(
     chosen = as_filter(where, params)
     if passages is None:
         return chosen, None
-    given = [] if isinstance(passages, str) else list(passages)
-    if not all(isinstance(one, Passage) for one in given):
+    given = [passages] if isinstance(passages, str | Passage) else list(passages)
+    if isinstance(passages, Passage) or not all(isinstance(one, Passage) for one in given):
         raise InputError(f"{passages!r:.60} was given; give Passages, as `hit.passage` is")
     wanted = {(one.document_id, one.ordinal) for one in given}
     named = Filter.parse({"id": {"$in": list({id for id, _ in wanted})}})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retrieval.errors import InputError
+from retrieval.errors import EncoderError, InputError
 from retrieval.ragged import offsets_of, rows_of
 from retrieval.store import Settings
-from retrieval.types import Embeddings
+from retrieval.types import Embeddings, EncoderSide
 
 READER = "vectors:"
 """What the reader of a document begins with whose vectors were given; a digest of them follows."""
@@ -93,6 +94,37 @@ def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
         count = len(embeddings)
         offsets = _offsets(embeddings.offsets, tokens, count, "offsets", least=1)
     return Embeddings(dense, tokens, offsets)
+
+
+def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
+    """What an encoder returned, in f32 and of unit length, as an index compares it.
+
+    The token vectors of queries keep their lengths, which are weights; what is all zeros stays so.
+
+    Raises:
+        EncoderError: it is no Embeddings, or holds what are no rows of numbers.
+    """
+    if not isinstance(made, Embeddings):
+        raise EncoderError(
+            f"encoder {name!r} returned {type(made).__name__}; give retrieval.Embeddings"
+        )
+    arrays = {key: getattr(made, key) for key in ("dense", "windows", "tokens")}
+    for key, rows in arrays.items():
+        try:
+            arrays[key] = None if rows is None else np.ascontiguousarray(rows, np.float32)
+        except (ValueError, TypeError) as error:
+            raise EncoderError(
+                f"encoder {name!r} returned {key} that are no array of numbers ({error})"
+            ) from error
+        if rows is not None and arrays[key].ndim != 2:
+            raise EncoderError(
+                f"encoder {name!r} returned {key} of the shape {arrays[key].shape}; give a row of "
+                "numbers for each"
+            )
+    if made.tokens is not None and made.offsets is None:
+        raise EncoderError(f"encoder {name!r} returned tokens without offsets; give both")
+    scaled = arrays if side == "document" else {key: arrays[key] for key in ("dense", "windows")}
+    return replace(made, **arrays | {key: _scaled(rows) for key, rows in scaled.items()})
 
 
 def each(embeddings: Embeddings, counts: Iterable[int]) -> Iterator[Embeddings]:
@@ -216,5 +248,15 @@ def _unit(rows: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | 
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not lengths.all():
         raise InputError(f"a {what} vector is all zeros, which has no direction; leave it out")
-    near = np.abs(lengths - 1) <= _UNIT
-    return np.asarray(rows / np.where(near, 1, lengths), np.float32)
+    return _scaled(rows)
+
+
+def _scaled(rows: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """The rows of unit length; those that are all zeros, NaN or infinite as they are."""
+    if rows is None:
+        return None
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    as_it_is = (np.abs(lengths - 1) <= _UNIT) | (lengths == 0) | ~np.isfinite(lengths)
+    if as_it_is.all():
+        return rows
+    return np.asarray(rows / np.where(as_it_is, 1, lengths), np.float32)

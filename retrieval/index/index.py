@@ -45,9 +45,6 @@ from retrieval.types import (
     ProgressCallback,
 )
 
-PASSAGE_TOKENS = 256
-"""The longest passage of an index that is told nothing else."""
-
 LEAST_MEMORY = 64 << 20
 """Bytes; with less, compressing is no longer bounded by what it is given."""
 
@@ -102,7 +99,7 @@ class Index(Examining, Changing):
         path: str | os.PathLike[str],
         *,
         encoder: Encoder | str | None = None,
-        passage_tokens: int = PASSAGE_TOKENS,
+        passage_tokens: int | None = None,
         late: LateOptions | None = None,
         small: bool = False,
         long_context: bool = False,
@@ -114,7 +111,8 @@ class Index(Examining, Changing):
         Args:
             path: a folder that holds no index.
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
-            passage_tokens: the longest passage.
+            passage_tokens: the longest passage; None is 256 tokens, or what the encoder reads if
+                that is less.
             late: how token vectors are kept; None is `LateOptions()`.
             small: whether, where `late` is None, it is `LateOptions.small()`: in which
                 late interaction finds less.
@@ -173,7 +171,7 @@ class Index(Examining, Changing):
         except IndexNotFound:
             if not create:
                 raise
-        loaded, settings = encoders.remember(encoder, PASSAGE_TOKENS, None, False)
+        loaded, settings = encoders.remember(encoder, None, None, False)
         try:
             make(folder, settings, timeout=timeout)
         except StorageError:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
@@ -250,6 +251,7 @@ def _page(after: str | None, limit: int | None) -> tuple[str, int]:
     """What the store takes as `after` and `most`."""
     if after is not None and not (isinstance(after, str) and is_storable(after)):
         raise InputError(f"after={after!r} is not a text; give the id of a document, or None")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+    whole = isinstance(limit, Integral) and not isinstance(limit, bool)
+    if limit is not None and (not whole or limit < 0):
         raise InputError(f"limit={limit!r} is no number of documents; give one from 0 on, or None")
-    return after or "", -1 if limit is None else limit
+    return after or "", -1 if limit is None else int(limit)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from retrieval.errors import InputError
 from retrieval.hits import Hits
@@ -17,6 +17,7 @@ from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import among, of_queries, of_query
 from retrieval.index.listing import Params, checked_id
+from retrieval.index.options import ChoiceOptions, SearchOptions
 from retrieval.index.reading import answering, explain
 from retrieval.index.reading.search import Request, prepare, query_problem
 from retrieval.index.reading.searched import Searched
@@ -150,7 +151,9 @@ class Searching(ABC):
             embeddings=given,
         )[0]
 
-    async def asearch(self, query: str | None = None, k: int = 10, **options: Any) -> Hits:
+    async def asearch(
+        self, query: str | None = None, k: int = 10, **options: Unpack[SearchOptions]
+    ) -> Hits:
         """As `search`, with the same options, in a thread: the event loop goes on.
 
         What is cancelled is not waited for, and stops where it can.
@@ -200,8 +203,8 @@ class Searching(ABC):
         asked = [""] * len(cast(Embeddings, embeddings)) if queries is None else list(queries)
         if embeddings is not None and len(embeddings) != len(asked):
             raise InputError(f"{len(embeddings)} embeddings were given for {len(asked)} queries")
-        if queries is None and retriever == "hybrid" and embeddings is not None:
-            retriever, hybrid = _by_vectors(embeddings, hybrid)
+        if queries is None and embeddings is not None:
+            retriever, hybrid = _by_vectors(embeddings, retriever, hybrid)
         request = Request(
             k,
             retriever,
@@ -242,7 +245,7 @@ class Searching(ABC):
         *,
         where: Where | None = None,
         params: Params | None = None,
-        **options: Any,
+        **options: Unpack[ChoiceOptions],
     ) -> Hits:
         """The k documents that are most like this one, without itself, each by its best passage.
 
@@ -270,7 +273,7 @@ class Searching(ABC):
         others = ~own if where is None else ~own & Filter.parse(where, params)
         asked: dict[str, Any] = {"group": "document", "where": others, "k": k}
         by = {"tokens": tokens} if vector is None else {"vector": vector}
-        return self.search(**asked | by | options)
+        return self.search(**{**asked, **by, **options})
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
         """Why late interaction scores hits as it does: what each token of the query matched best.
@@ -307,8 +310,20 @@ def _askable(queries: Sequence[str]) -> list[int]:
     return good
 
 
-def _by_vectors(given: Embeddings, hybrid: Hybrid | None) -> tuple[Retriever, Hybrid | None]:
-    """The retriever for queries that are vectors alone, and how it fuses."""
+def _by_vectors(
+    given: Embeddings, retriever: Retriever, hybrid: Hybrid | None
+) -> tuple[Retriever, Hybrid | None]:
+    """The retriever for queries that are vectors alone, and how it fuses.
+
+    Raises:
+        InputError: what the retriever goes by was not given.
+    """
+    there = {"lexical": False, "dense": given.dense is not None, "late": given.tokens is not None}
+    if not there.get(retriever, True):
+        needed = {"lexical": "words", "dense": "a dense vector", "late": "token vectors"}[retriever]
+        raise InputError(f"retriever {retriever!r} goes by {needed}, and none was given; give them")
+    if retriever != "hybrid":
+        return retriever, hybrid
     if given.tokens is None:
         return "dense", None
     if given.dense is None:

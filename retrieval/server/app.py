@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 import anyio.to_thread
@@ -17,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from retrieval.errors import RetrievalError
+from retrieval.files.given import Paths, names_of
 from retrieval.server.answers import Json
 from retrieval.server.endpoints import endpoints
 from retrieval.server.following import Following
@@ -46,7 +46,7 @@ class Agents(Protocol):
 
 
 def make_app(
-    places: Sequence[Path | str],
+    places: Paths,
     *,
     encoder: str | None = None,
     read_only: bool = False,
@@ -60,7 +60,7 @@ def make_app(
     """An ASGI application that serves indexes.
 
     Args:
-        places: folders of indexes, and URLs of collections; the first is the default one.
+        places: folders of indexes, and URLs of collections, or one; the first is the default one.
         encoder: what they were built with, if it is to be loaded from another place.
         read_only: whether documents cannot be added and deleted.
         follow: whether indexes are brought up to date when their files change.
@@ -74,7 +74,7 @@ def make_app(
         InputError: two indexes have one name, or there is nothing to follow.
         RetrievalError: an index that is to follow its files cannot be opened.
     """
-    indexes = Indexes(places, encoder=encoder, open_collection=open_collection)
+    indexes = Indexes(names_of(places), encoder=encoder, open_collection=open_collection)
     limits = limits or Limits()
     metrics = Metrics(indexes, limits)
     table = endpoints(indexes, limits, metrics, read_only=read_only)

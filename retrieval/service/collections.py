@@ -13,7 +13,6 @@ from retrieval.errors import InputError, RetrievalError
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.indexes import LATE_MEMORY
-from retrieval.service.opening import PASSAGE_TOKENS
 from retrieval.sharded import BuildReport, Changes, ShardedStatus
 from retrieval.sharded.building import MOST_SHARDS, build
 from retrieval.sharded.clearing import GRACE_SECONDS, ClearReport, clear
@@ -181,12 +180,12 @@ def _found_or_made(
     options = LateOptions.small() if made_with.small else LateOptions()
     given: Any = made_with.options
     tokens = made_with.passage_tokens
-    tokens = PASSAGE_TOKENS if tokens is None else tokens
     encoder: Encoder | str | None = made_with.encoder
     shards = made_with.shards
     if made_with.shard_passages is not None:
         encoder = encoders.load(made_with.encoder)
-        passages = _passages(files, remote, encoder, tokens)
+        length = encoders.passage_length(encoder, tokens)
+        passages = _passages(files, remote, encoder, length)
         shards = min(MOST_SHARDS, max(1, -(-passages // made_with.shard_passages)))
     if shards is None:
         raise InputError(

@@ -17,9 +17,6 @@ from retrieval.store.rights import set_shared
 from retrieval.store.schema import DATABASE
 from retrieval.types import LateOptions
 
-PASSAGE_TOKENS = 256
-"""Longest passage of an index whose maker did not say."""
-
 
 def open_or_create(
     folder: Path,
@@ -37,7 +34,8 @@ def open_or_create(
     Args:
         folder: of the index.
         encoder: folder or Hub id; None is what the index was built with, or the embedded model.
-        passage_tokens: longest passage; None is what the index has, or `PASSAGE_TOKENS`.
+        passage_tokens: longest passage; None is what the index has, or what
+            `Index.create` chooses.
         late: fields of LateOptions by name; None is what the index has, or the default.
         small: whether the default is `LateOptions.small()`, as it is made or was.
         long_context: whether passages are read with their neighbours; None is what the index has,
@@ -53,12 +51,11 @@ def open_or_create(
     try:
         index = Index.open(folder, encoder=encoder, memory=memory)
     except IndexNotFound:
-        length = PASSAGE_TOKENS if passage_tokens is None else passage_tokens
         options = replace(LateOptions.small() if small else LateOptions(), **given)
         return Index.create(
             folder,
             encoder=encoder,
-            passage_tokens=length,
+            passage_tokens=passage_tokens,
             late=options,
             long_context=bool(long_context),
             memory=memory,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from retrieval.errors import InputError, StorageError
 from retrieval.index import encoder as encoders
-from retrieval.index.index import PASSAGE_TOKENS
 from retrieval.sharded.building import EMPTY, MOST_SHARDS, build
 from retrieval.sharded.changes import Changes
 from retrieval.sharded.generations import newest
@@ -18,7 +17,7 @@ def make_collection(
     *,
     shards: int,
     encoder: Encoder | str | None = None,
-    passage_tokens: int = PASSAGE_TOKENS,
+    passage_tokens: int | None = None,
     late: LateOptions | None = None,
     long_context: bool = False,
 ) -> tuple[Manifest, Encoder]:

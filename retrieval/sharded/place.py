@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.errors import StorageError
+from retrieval.files.given import StrPath
 from retrieval.sharded.storage import ObjectStorage
 
 
@@ -20,3 +22,16 @@ class Place:
     def storage(self) -> ObjectStorage:
         """The storage."""
         return ObjectStorage(self.url, self.options)
+
+
+def place_at(url: str, options: Mapping[str, str] | None, cache: StrPath | None) -> Place:
+    """The place as a caller names it.
+
+    Raises:
+        StorageError: it is no URL.
+    """
+    if not isinstance(url, str):
+        raise StorageError(
+            f"{url!r:.60} is no URL; give file:///folder, s3://bucket/name, gs:// or az://"
+        )
+    return Place(url.rstrip("/"), dict(options or {}), None if cache is None else Path(cache))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from retrieval.errors import InputError, RetrievalError, StorageError
+from retrieval.files.given import StrPath
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.index import PASSAGE_TOKENS
-from retrieval.index.listing import checked_ids
+from retrieval.index.listing import Params, checked_ids
 from retrieval.index.writing.drafts import checked
-from retrieval.indexes import LATE_MEMORY
+from retrieval.indexes import LATE_MEMORY, Where, as_filter
 from retrieval.sharded.asking import LocalShards, Shards
 from retrieval.sharded.building import BuildReport, build
 from retrieval.sharded.changes import Changes
@@ -24,7 +23,7 @@ from retrieval.sharded.local import ShardCache
 from retrieval.sharded.making import make_collection
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.open_shard import OpenShard, open_shard
-from retrieval.sharded.place import Place
+from retrieval.sharded.place import Place, place_at
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus, status_of
 from retrieval.types import Document, Encoder, LateOptions
@@ -98,7 +97,7 @@ class ShardedIndex(Collection):
         url: str,
         *,
         encoder: Encoder | str | None = None,
-        cache: Path | None = None,
+        cache: StrPath | None = None,
         options: Mapping[str, str] | None = None,
         memory: int = LATE_MEMORY,
     ) -> ShardedIndex:
@@ -118,7 +117,7 @@ class ShardedIndex(Collection):
             EncoderMismatch: it was built by another encoder.
             MissingDependency: obstore is not installed.
         """
-        place = Place(url.rstrip("/"), dict(options or {}), cache)
+        place = place_at(url, options, cache)
         return cls(place, found_newest(place.storage()), encoder, memory)
 
     @classmethod
@@ -128,10 +127,10 @@ class ShardedIndex(Collection):
         *,
         shards: int,
         encoder: Encoder | str | None = None,
-        passage_tokens: int = PASSAGE_TOKENS,
+        passage_tokens: int | None = None,
         late: LateOptions | None = None,
         long_context: bool = False,
-        cache: Path | None = None,
+        cache: StrPath | None = None,
         options: Mapping[str, str] | None = None,
         memory: int = LATE_MEMORY,
     ) -> ShardedIndex:
@@ -141,7 +140,7 @@ class ShardedIndex(Collection):
             url: where there is none; see `open`.
             shards: how many its documents are shared out to; this stays.
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
-            passage_tokens: the longest passage.
+            passage_tokens: the longest passage, see `Index.create`.
             late: how token vectors are kept; None is `LateOptions()`.
             long_context: whether the passages of a document are read together.
             cache: see `open`.
@@ -152,7 +151,7 @@ class ShardedIndex(Collection):
             InputError: `shards` is no number of shards, or as `Index.create`.
             EncoderError: as `Index.create`.
         """
-        place = Place(url.rstrip("/"), dict(options or {}), cache)
+        place = place_at(url, options, cache)
         manifest, loaded = make_collection(
             place,
             shards=shards,
@@ -215,15 +214,34 @@ class ShardedIndex(Collection):
         return self.change(changes, workers=workers, ray=ray)
 
     def delete(
-        self, ids: Iterable[str], *, workers: int = 1, ray: str | None = None
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        where: Where | None = None,
+        params: Params | None = None,
+        workers: int = 1,
+        ray: str | None = None,
     ) -> BuildReport:
-        """Delete the documents with these ids; those that are not there do not matter.
+        """Delete the documents with these ids, or those that fulfil `where`.
 
         Args:
-            ids: of documents.
+            ids: of documents; those that are not there do not matter.
+            where: see `search`, of the generation that is shown; together with `ids`, those of them
+                that fulfil it.
+            params: values for the parameters of `where`.
             workers: see `add`, as for `ray`.
+
+        Raises:
+            InputError: an id is no text, or neither ids nor a filter were given.
+            FilterError: `where` cannot be parsed.
         """
-        changes = Changes(delete=tuple(dict.fromkeys(checked_ids(ids))))
+        wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
+        if wanted is None and chosen is None:
+            raise InputError("nothing was named; give ids or a filter")
+        if chosen is not None:
+            fulfil = self.ids(chosen)
+            wanted = fulfil if wanted is None else sorted(set(fulfil).intersection(wanted))
+        changes = Changes(delete=tuple(dict.fromkeys(wanted or ())))
         return self.change(changes, workers=workers, ray=ray)
 
     def compact(

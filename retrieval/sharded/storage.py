@@ -94,6 +94,9 @@ class ObjectStorage:
             raise StorageError(
                 f"{url!r} is no URL; give file:///folder, s3://bucket/name, gs:// or az://"
             )
+        if self.url.startswith(_FOLDER) and not self.url.startswith(f"{_FOLDER}/"):
+            path = url.removeprefix(_FOLDER)
+            raise StorageError(f"{url!r} names no whole path; give file:///FOLDER/{path}")
         given: dict[str, Any] = dict(options or {})
         if self.url.startswith(_FOLDER):
             given["mkdir"] = True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retrieval.documents import JudgedFile, LeftOut, ReadOptions, WalkOptions
 from retrieval.documents.formats import problems as format_problems
+from retrieval.files.given import Paths, paths_of
 from retrieval.index import Index
 from retrieval.sync import moves, roots
 from retrieval.sync.catalogue import catalogue, count_documents_but
@@ -29,10 +30,10 @@ from retrieval.sync.settings import (
 
 def sync(
     index: Index,
-    paths: Sequence[Path] | None = None,
+    paths: Paths | None = None,
     *,
     progress: Callable[[SyncProgress], object] | None = None,
-    exclude: Sequence[Path] = (),
+    exclude: Paths = (),
     max_bytes: int | None = None,
     options: ReadOptions | None = None,
     walk: WalkOptions | None = None,
@@ -60,11 +61,11 @@ def sync(
 
     Args:
         index: the index; ids of files are relative to the folder that it lies in.
-        paths: files and folders; one that is gone may be given if the index knows it. None is all
-            that the index was given before.
+        paths: files and folders, or one; one that is gone may be given if the index knows it. None
+            is all that the index was given before.
         progress: called after every file, every batch of the encoder, and every block of token
             vectors that is compressed.
-        exclude: files and folders to leave out this time; the index itself always is.
+        exclude: files and folders, or one, to leave out this time; the index itself always is.
         max_bytes: files beyond this size are skipped; None is what it was, at first 64 MiB.
         options: how files are read; a file that was read by other ones is read again. None is what
             they were.
@@ -75,11 +76,13 @@ def sync(
         on_left_out: told of every file and folder that is not read, one by one.
 
     Raises:
-        InputError: a path does not exist, or none was ever given.
+        InputError: a path does not exist or is no path, or none was ever given.
         IndexLocked: another process is writing to the index.
         StorageError: the disk is full; the message says what was kept.
     """
     started = time.monotonic()
+    given = None if paths is None else paths_of(paths)
+    left_out = [index.path, *paths_of(exclude)]
     base = index.path.parent
     with index.writing(progress=lambda now: run.advance(now)) as writer:
         before = settings_of(writer.store.remembered)
@@ -99,10 +102,10 @@ def sync(
         store = writer.store
         known = catalogue(store.file_rows(), now.read)
         unrecorded = store.unrecorded_sources()
-        plan = roots.plan(before, index.path, paths, [*known.stamps, *unrecorded])
+        plan = roots.plan(before, index.path, given, [*known.stamps, *unrecorded])
         judged = judged_of(store.remembered)
         unopened, unjudged = ({}, {}) if again else (known.unopened, judged)
-        found = look(plan, base, now, [index.path, *exclude], unopened, unjudged, on_left_out)
+        found = look(plan, base, now, left_out, unopened, unjudged, on_left_out)
         missing = sorted({*known.stamps, *unrecorded}.difference(found.met()))
         gone = gone_of(missing, plan, found)
         moved = moves.moves(

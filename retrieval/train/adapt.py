@@ -41,6 +41,7 @@ from retrieval.encoders.runtimes.torch import choose_device
 from retrieval.encoders.sides import Side, SideReader
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, IndexNotFound, InputError
+from retrieval.files.given import StrPath
 from retrieval.index import Index
 from retrieval.train.candidates import data_scores, own_scores, teacher_scores
 from retrieval.train.card import write_card
@@ -124,12 +125,12 @@ class AdaptReport:
 
 def adapt(
     task: Task,
-    out: Path,
+    out: StrPath,
     *,
-    start: Path,
+    start: StrPath,
     options: AdaptOptions,
     device: str | None = None,
-    cache: Path | None = None,
+    cache: StrPath | None = None,
     progress: ProgressCallback | None = None,
 ) -> AdaptReport:
     """Fit a model to a task and write it into the folder `out`.
@@ -149,7 +150,9 @@ def adapt(
     began = time.monotonic()
     check_alone("fine-tuning")
     _check_task(task)
-    run = _Run(task, out, start, options, device, cache, progress)
+    out = Path(out)
+    kept = None if cache is None else Path(cache)
+    run = _Run(task, out, Path(start), options, device, kept, progress)
     report = run.run()
     report["seconds"] = round(time.monotonic() - began, 1)
     finished = AdaptReport(**report)

@@ -13,6 +13,7 @@ from typing import Any
 
 from retrieval.encoders.words import OUTSIDE, Entity, tags_of, word_spans
 from retrieval.errors import InputError
+from retrieval.files.given import StrPath
 
 _TEXT, _LABEL = ("text", "sentence", "content"), ("label", "class", "category")
 _EXPECTED = (
@@ -73,12 +74,13 @@ class Labelled:
         )
 
 
-def read_labelled(path: Path) -> Labelled:
+def read_labelled(path: StrPath) -> Labelled:
     """Read a file.
 
     Raises:
         InputError: a line cannot be used, or the file holds no text; the line is named.
     """
+    path = Path(path)
     texts: list[str] = []
     labels: list[str] = []
     words: list[Words] = []

@@ -38,6 +38,7 @@ from retrieval.encoders.tokenization import special_tokens
 from retrieval.encoders.words import entities_of
 from retrieval.errors import InputError
 from retrieval.eval.labels import accuracy, entity_f1, macro_f1
+from retrieval.files.given import StrPath
 from retrieval.train.label_data import Labelled
 from retrieval.train.linear_probe import fit_last_map
 from retrieval.train.precision import autocast
@@ -157,7 +158,7 @@ class LabelTrainer(Trainer[LabelNetwork]):
 def fit_labels(
     data: Labelled,
     held_out: Labelled | None,
-    out: Path,
+    out: StrPath,
     *,
     start: str | Path | None = None,
     options: LabelOptions | None = None,
@@ -183,6 +184,7 @@ def fit_labels(
     options = options or LabelOptions()
     held_out = held_out or None
     labels = _check(data, held_out)
+    out = Path(out)
     work = out / TRAINING
     folder = open_folder(embedded_folder() if start is None else start)
     identity = {

@@ -14,6 +14,7 @@ import numpy as np
 
 from retrieval.documents import natural_queries
 from retrieval.errors import EncoderMismatch, InputError
+from retrieval.files.given import StrPath
 from retrieval.store import Store
 from retrieval.store.schema import Settings
 from retrieval.train.pairs import Record, functions, sections, windows
@@ -46,7 +47,7 @@ def index_settings(index: Path, *, fingerprint: str | None = None) -> Settings:
 
 
 def read_index(
-    index: Path, *, most_documents: int = 20_000, most_held_out: int = 200, seed: int = 0
+    index: StrPath, *, most_documents: int = 20_000, most_held_out: int = 200, seed: int = 0
 ) -> Task:
     """Pseudo-queries of the documents of an index, and the texts that they ask for.
 
@@ -63,6 +64,7 @@ def read_index(
         IndexNotFound: there is no index.
         InputError: nothing in it has a title, a heading or a docstring to ask for it.
     """
+    index = Path(index)
     rng = np.random.default_rng(seed)
     documents: list[Document] = []
     queries: dict[str, str] = {}

@@ -18,6 +18,7 @@ import numpy as np
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets import beir
+from retrieval.files.given import StrPath
 from retrieval.types import Document
 
 DEVELOPMENT = ("dev", "valid", "validation")
@@ -72,7 +73,7 @@ class Task:
 
 
 def read_task(
-    folder: Path, *, most_documents: int = 20_000, most_held_out: int = 200, seed: int = 0
+    folder: StrPath, *, most_documents: int = 20_000, most_held_out: int = 200, seed: int = 0
 ) -> Task:
     """Read a folder in BEIR's format that has a train split.
 
@@ -85,6 +86,7 @@ def read_task(
     Raises:
         InputError: a file is missing or cannot be used, or nothing is left to learn from.
     """
+    folder = Path(folder)
     splits = _splits(folder)
     rng = np.random.default_rng(seed)
     texts = {query.id: query.text.strip() for query in beir.queries(folder)}

@@ -106,6 +106,22 @@ def test_what_is_found_is_written(tmp_path: Path) -> None:
     assert found.failed == {}
 
 
+def test_places_may_be_paths_or_texts_and_one_or_several(tmp_path: Path) -> None:
+    source, out = collection(tmp_path / "birds"), tmp_path / "out"
+    made = [
+        evaluate(sources, [Words()], where, measures=["RR@10"])
+        for sources in (source, str(source), [source])
+        for where in (out, str(out))
+    ]
+    assert len({result.rows for result in made}) == 1
+    with pytest.raises(InputError, match="3 is no path"):
+        evaluate(3, [Words()], out)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="are no systems; give what `make_systems` makes"):
+        evaluate(source, ["lexical"], out)  # type: ignore[list-item]
+    with pytest.raises(InputError, match="one measure, 'RR@10', was given"):
+        evaluate(source, [Words()], out, measures="RR@10")
+
+
 def test_the_protocol_is_pinned(tmp_path: Path) -> None:
     found = evaluate([str(collection(tmp_path / "birds"))], [Words()], tmp_path / "out", k=20)
     (protocol,) = found.protocols

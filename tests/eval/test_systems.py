@@ -390,3 +390,12 @@ def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.M
         make_systems([], specs)
     (named,) = make_systems([], [f"st:MiniLM={tmp_path}/a/model"])
     assert (named.name, named.identity()) == ("MiniLM", one.identity())
+
+
+def test_retrievers_and_systems_come_in_lists_and_are_known() -> None:
+    with pytest.raises(InputError, match="retriever 'bm25' is unknown; choose from lexical"):
+        make_systems(["bm25"], [])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="one name, 'lexical', was given"):
+        make_systems("lexical", [])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="one name, 'bm25s', was given"):
+        make_systems([], "bm25s")

@@ -13,7 +13,7 @@ import pytest
 from retrieval.encoders import Precomputed
 from retrieval.errors import EncoderError, InputError
 from retrieval.index import Index
-from retrieval.types import Document, Ranked
+from retrieval.types import Document, Hybrid, Ranked
 
 from .fake_encoder import FakeEncoder
 from .samples import CAT, DOG, FOX, ids
@@ -181,6 +181,16 @@ class Wrong:
         return self.ranked
 
 
+class Scores:
+    """A reranker that returns what is no Ranked."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def rerank(self, query: str, texts: Sequence[str], k: int | None = None) -> Any:
+        return self.made
+
+
 def test_what_is_no_reranker_is_told(index: Index) -> None:
     index.add([FOX, DOG])
     with pytest.raises(InputError, match=r"has no method rerank\(query, texts, k\)"):
@@ -188,6 +198,9 @@ def test_what_is_no_reranker_is_told(index: Index) -> None:
     for ranked in (Ranked(5, 1.0, ""), Ranked(0, float("nan"), ""), Ranked(-1, 1.0, "")):
         with pytest.raises(InputError, match="the reranker Wrong gave text"):
             index.search("dog", reranker=Wrong(ranked))
+    for made in ([0.5, 0.2], [(0, 0.5)], None, 0.5):
+        with pytest.raises(InputError, match=r"the reranker Scores returned .* give a list of"):
+            index.search("dog", reranker=Scores(made))
     only = index.search("dog", reranker=Wrong(Ranked(1, 3.0, "")))  # the other stays behind it
     assert len(only) == 2 and only[0].score == 3.0 and only[1].score < 3.0
     with pytest.raises(InputError, match="rerank=0 is no number of passages"):
@@ -195,6 +208,28 @@ def test_what_is_no_reranker_is_told(index: Index) -> None:
     vector = FakeEncoder()._encode(["dog"])
     with pytest.raises(InputError, match="a reranker reads the query's text"):
         index.search(vector=vector.dense, reranker=Longest())
+
+
+def test_shares_and_counts_may_be_numpys(index: Index) -> None:
+    index.add([FOX, DOG])
+    told = index.search("dog", min_relevance=np.float32(0), diversity=np.float32(0.5))  # type: ignore[arg-type]
+    assert ids(told)[0] == "dog.txt"
+    assert index.ids(limit=np.int64(1)) == ["dog.txt"]  # type: ignore[arg-type]
+    weighted = index.search("dog", hybrid=Hybrid(lexical=np.float32(2)))  # type: ignore[arg-type]
+    assert ids(weighted)[0] == "dog.txt"
+
+
+def test_a_vector_alone_is_no_question_for_the_others(foreign: Index, index: Index) -> None:
+    with pytest.raises(InputError, match="retriever 'lexical' goes by words, and none was given"):
+        foreign.search(vector=[1, 0, 0], retriever="lexical")
+    index.add([DOG])
+    made = FakeEncoder()._encode(["dog"])
+    assert made.dense is not None and made.tokens is not None
+    with pytest.raises(InputError, match="'late' goes by token vectors"):
+        index.search(vector=made.dense[0], retriever="late")
+    with pytest.raises(InputError, match="'dense' goes by a dense vector"):
+        index.search(tokens=made.tokens, retriever="dense")
+    assert ids(index.search(tokens=made.tokens, retriever="late")) == ["dog.txt"]
 
 
 # --- similar documents ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import pickle
@@ -19,6 +20,7 @@ from retrieval.cancellation import current
 from retrieval.errors import InputError, MissingDependency, StorageError
 from retrieval.hits import Hits
 from retrieval.index import AddReport, Index
+from retrieval.index.options import ChoiceOptions, SearchOptions
 from retrieval.service.json_shape import hits_as_dicts
 from retrieval.types import Document, Embeddings
 
@@ -86,6 +88,32 @@ def test_hits_as_html(index: Index) -> None:
     assert "&lt;b&gt;<mark>fox</mark>&lt;/b&gt; &amp; hound" in html
     assert "a&amp;b:1" in html and "&lt;T&gt;" in html and "…" in html
     assert "<b>" not in html and len(html) < 1000
+
+
+def test_hits_and_documents_go_into_sets(filled: Index) -> None:
+    once, again = (filled.search("dog", where="id == 'dog.txt'") for _ in range(2))
+    assert len({*once, *again}) == len(once) == 1
+    tagged = Document("a", "b", metadata={"tags": ["x"]})
+    assert {tagged: 1}[Document("a", "b", metadata={"tags": ["x"]})] == 1
+    assert len({tagged, Document("a", "b")}) == 2
+    made, other = (filled.encoder.encode_documents(["a dog"]) for _ in range(2))
+    assert made == made and made != other and len({made, other}) == 2
+
+
+def test_one_where_several_are_expected_is_told(filled: Index) -> None:
+    (hit, *_) = filled.search("dog")
+    with pytest.raises(InputError, match="one Hit was given; give a list"):
+        filled.explain("dog", hit)  # type: ignore[arg-type]
+    for wrong in (hit.passage, "dog.txt"):
+        with pytest.raises(InputError, match="was given; give Passages"):
+            filled.vectors(passages=wrong)  # type: ignore[arg-type]
+
+
+def test_options_that_are_handed_on_are_those_of_a_search() -> None:
+    options = set(inspect.signature(Index.search).parameters).difference({"self", "query", "k"})
+    assert set(SearchOptions.__annotations__) | set(ChoiceOptions.__annotations__) == options
+    passed = {"where", "params", "vector", "tokens"}  # `similar` says these itself
+    assert set(ChoiceOptions.__annotations__) == options - passed
 
 
 def test_reprs_are_short(filled: Index) -> None:

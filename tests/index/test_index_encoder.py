@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,87 @@ def test_passage_tokens_are_checked_and_kept(tmp_path: Path, encoder: FakeEncode
         index.add([Document("a", "one two three four five six seven eight nine ten")])
         assert index.status().passage_tokens == 7
         assert index.status().passages == 2
+
+
+def test_passages_are_no_longer_than_an_encoder_reads(tmp_path: Path) -> None:
+    short = FakeEncoder(max_tokens=64)
+    with Index.create(tmp_path / "i", encoder=short) as index:
+        assert index.status().passage_tokens == 64
+        index.add([Document("a", "word " * 200)])
+        assert index.status().passages > 3
+    with Index.open(tmp_path / "j", encoder=short, create=True) as index:
+        assert index.status().passage_tokens == 64
+    with Index.create(tmp_path / "k", encoder=FakeEncoder()) as index:
+        assert index.status().passage_tokens == 256
+    with pytest.raises(InputError, match=r"passage_tokens=65 .* from 1 to 64"):
+        Index.create(tmp_path / "l", encoder=short, passage_tokens=65)
+
+
+class Returning:
+    """An encoder of one's own that returns whatever it is told to."""
+
+    name, fingerprint, dense_dim, token_dim, max_tokens = "own", "2" * 64, 2, None, 512
+
+    def __init__(self, returns: Callable[[Sequence[str]], Any]) -> None:
+        self.returns = returns
+
+    def token_spans(self, text: str) -> Any:
+        return np.array([[at, at + 1] for at in range(len(text))], np.int64).reshape(-1, 2)
+
+    def encode_documents(self, texts: Sequence[str]) -> Any:
+        return self.returns(texts)
+
+    encode_queries = encode_documents
+
+
+def directions(texts: Sequence[str]) -> list[list[float]]:
+    return [[3.0, 4.0] if "dog" in text else [4.0, -3.0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        lambda texts: Embeddings(np.array(directions(texts)), None, None),
+        lambda texts: Embeddings(np.array(directions(texts), np.float16), None, None),
+        lambda texts: Embeddings(directions(texts), None, None),  # type: ignore[arg-type]
+    ],
+    ids=["64-bit floats", "16-bit floats", "lists"],
+)
+def test_vectors_of_an_encoder_of_ones_own_are_brought_to_unit_length(
+    tmp_path: Path, returns: Callable[[Sequence[str]], Any]
+) -> None:
+    with Index.create(tmp_path / "i", encoder=Returning(returns)) as index:
+        index.add([Document("d", "a dog"), Document("c", "a cat")])
+        first, second = index.search("dog", retriever="dense")
+        assert (first.document_id, second.document_id) == ("d", "c")
+        assert first.score == pytest.approx(1, abs=0.02)
+        assert second.score == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("returns", "said"),
+    [
+        (lambda texts: None, "encoder 'own' returned NoneType; give retrieval.Embeddings"),
+        (lambda texts: np.ones((len(texts), 2)), "encoder 'own' returned ndarray"),
+        (lambda texts: Embeddings("ab", None, None), "returned dense that are no array of numbers"),  # type: ignore[arg-type]
+        (lambda texts: Embeddings(np.ones(2, np.float32), None, None), r"of the shape \(2,\)"),
+    ],
+)
+def test_what_an_encoder_of_ones_own_may_not_return(
+    tmp_path: Path, returns: Callable[[Sequence[str]], Any], said: str
+) -> None:
+    own = Returning(returns)
+    with Index.create(tmp_path / "i", encoder=own) as index:
+        with pytest.raises(EncoderError, match=said):
+            index.add([DOG])
+        own.returns = lambda texts: Embeddings(np.ones((len(texts), 2), np.float32), None, None)
+        index.add([DOG])
+        own.returns = returns
+        with pytest.raises(EncoderError, match=said):
+            index.search("dog")
+        own.returns = lambda texts: Embeddings(np.ones((3, 2), np.float32), None, None)
+        with pytest.raises(EncoderError, match=r"returned 3 embeddings .* for 1 queries"):
+            index.search("dog")
 
 
 def test_a_model_that_only_the_index_names_is_not_fetched(

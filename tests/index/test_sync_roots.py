@@ -38,6 +38,19 @@ def test_without_paths_all_that_was_given_is_brought_up_to_date(
     assert index.status().generation == generation, "nothing changed, nothing was written"
 
 
+def test_one_path_as_text_or_several(index: Index, docs: Path, tmp_path: Path) -> None:
+    write(tmp_path / "notes.txt", "a note")
+    assert counts(sync(index, str(docs))) == (3, 0, 0, 0)
+    assert counts(sync(index, docs / "a.md")) == (0, 0, 1, 0)
+    several = (str(tmp_path / name) for name in ("notes.txt", "docs"))
+    assert counts(sync(index, several)) == (1, 0, 3, 0)
+    write(docs / "new.md", "# New")
+    assert counts(sync(index, str(docs), exclude=str(docs / "new.md"))) == (0, 0, 3, 0)
+    for wrong in (3, [3], [None]):
+        with pytest.raises(InputError, match="is no path; give a text or a path"):
+            sync(index, wrong)  # type: ignore[arg-type]
+
+
 def test_what_was_given_outside_the_folder_of_the_index(index: Index, tmp_path: Path) -> None:
     far = tmp_path.parent / f"{tmp_path.name}-away"
     write(far / "x.txt", "far away")

@@ -13,6 +13,7 @@ import pytest
 
 from retrieval.errors import (
     IndexLocked,
+    InputError,
     StorageError,
 )
 from retrieval.sharded import Incoming, ShardedIndex, blobs, building
@@ -299,3 +300,14 @@ def test_processes_write_what_one_writes(storage: Storage, tmp_path: Path) -> No
         one.add(documents(12))
         assert two.add(documents(12), workers=2).added == 12
         assert shown(two.search("w3 w50")) == shown(one.search("w3 w50"))
+
+
+def test_documents_that_fulfil_a_filter_are_deleted(folder: Storage, tmp_path: Path) -> None:
+    with create(folder, tmp_path) as made:
+        made.add([Document(str(n), "text", metadata={"n": n}) for n in range(6)])
+        assert made.delete(where="n < :most", params={"most": 2}).deleted == 2
+        assert made.delete(["2", "3", "nowhere"], where={"n": {"$gte": 3}}).deleted == 1
+        assert made.ids() == ["2", "4", "5"]
+        assert made.delete(where="n > 100").deleted == 0
+        with pytest.raises(InputError, match="nothing was named; give ids or a filter"):
+            made.delete()

@@ -214,3 +214,21 @@ def test_a_closed_collection_says_so(folder: Storage, tmp_path: Path) -> None:
     made.close()
     with pytest.raises(StorageError, match="was closed; open it again"):
         made.search("w3")
+
+
+def test_a_collection_is_named_by_a_whole_url(tmp_path: Path) -> None:
+    for wrong, said in (
+        (tmp_path, "is no URL; give file:///folder"),
+        ("shards", "is no URL; give file:///folder"),
+        ("file://shards", "names no whole path; give file:///FOLDER/shards"),
+    ):
+        with pytest.raises(StorageError, match=said):
+            ShardedIndex.create(wrong, shards=2, encoder=FakeEncoder())  # type: ignore[arg-type]
+
+
+def test_a_cache_may_be_named_by_text(tmp_path: Path) -> None:
+    url, cache = f"file://{tmp_path / 'shards'}", str(tmp_path / "cache")
+    with ShardedIndex.create(url, shards=2, encoder=FakeEncoder(), cache=cache) as made:
+        made.add(documents(4))
+        assert len(made) == 4
+    assert list((tmp_path / "cache").iterdir())

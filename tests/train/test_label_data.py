@@ -44,3 +44,8 @@ def test_data_that_cannot_be_used_are_said_with_their_line(
 def test_tokens_with_tags_are_words() -> None:
     data = Labelled("d", ("a b",), words=(((0, 1), (2, 3)),), tags=(("B-x", "O"),))
     assert data.by_token and data.names == ("O", "B-x", "I-x")
+
+
+def test_a_file_may_be_named_by_text(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("text,label\na dog,animal\n")
+    assert read_labelled(str(tmp_path / "d.csv")) == read_labelled(tmp_path / "d.csv")

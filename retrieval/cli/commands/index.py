@@ -61,7 +61,8 @@ def index(
             "--passage-tokens",
             metavar="N",
             min=1,
-            help="Longest passage of a new index, in tokens; 256 if not given.",
+            help="Longest passage of a new index, in tokens; if not given 256, or what the encoder "
+            "reads if that is less.",
         ),
     ] = None,
     bits: Annotated[

@@ -85,6 +85,12 @@ def make_systems(retrievers: Sequence[Retriever], specs: Sequence[str]) -> list[
         EncoderError: an encoder cannot be loaded.
         MissingDependency: a package is needed.
     """
+    for given in (retrievers, specs):
+        if isinstance(given, str):
+            raise InputError(f"one name, {given!r}, was given; give a list of them")
+    unknown = next((name for name in retrievers if name not in RETRIEVERS), None)
+    if unknown is not None:
+        raise InputError(f"retriever {unknown!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     engines = _SharedIndexes()
     found: list[System] = [engines.system(Variant(retriever)) for retriever in retrievers]
     for spec in specs:

@@ -24,6 +24,7 @@ from retrieval.eval.testset.journal import Journal
 from retrieval.eval.testset.proposals import without
 from retrieval.eval.testset.sources import Source, Wanted, query_key
 from retrieval.files.claim import LOCK
+from retrieval.files.given import StrPath
 from retrieval.files.whole import replacing_text
 from retrieval.index import Index
 from retrieval.store import Store
@@ -92,13 +93,13 @@ class TestSet:
 
     __test__ = False  # no test of pytest's
 
-    def __init__(self, folder: Path, index: Index) -> None:
+    def __init__(self, folder: StrPath, index: Index) -> None:
         """Open the test set in the folder, or begin one.
 
         Raises:
             InputError: the index is empty, or the folder holds something else or is damaged.
         """
-        self.folder = folder
+        self.folder = Path(folder)
         self._index = index
         self._status = index.status()
         if not self._status.documents:
@@ -107,7 +108,7 @@ class TestSet:
             )
         self.queries: dict[str, Query] = {}
         self._made: dict[str, Any] = self._read()
-        self.journal = Journal(folder / _JOURNAL)
+        self.journal = Journal(self.folder / _JOURNAL)
         self._ids = {query_key(query.text): query.id for query in self.queries.values()}
 
     def add(self, wanted: Iterable[Wanted]) -> Added:

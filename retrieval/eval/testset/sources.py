@@ -62,8 +62,10 @@ def typed(texts: Iterable[str]) -> list[Wanted]:
     """Queries as they were typed; blank ones are passed over.
 
     Raises:
-        InputError: a text holds bytes that are no characters.
+        InputError: a text holds bytes that are no characters, or they are one text.
     """
+    if isinstance(texts, str):
+        raise InputError(f"one query, {texts!r}, was given; give a list of them")
     return [Wanted(_clean(text), "typed") for text in texts if text.strip()]
 
 

@@ -33,6 +33,8 @@ def check(settings: Settings, query: str, hits: Sequence[Hit]) -> None:
     if problem is not None:
         raise InputError(problem)
     search.check(settings, [query], Request(retriever="lexical"))
+    if isinstance(hits, Hit):
+        raise InputError("one Hit was given; give a list of them")
     for hit in hits:
         if not isinstance(hit, Hit):
             raise InputError(f"{hit!r} is not a Hit; give hits that a search returned")

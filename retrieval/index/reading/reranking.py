@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from retrieval.errors import InputError
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.searched import Searched
 from retrieval.indexes import top_k
-from retrieval.types import Reranker
+from retrieval.types import Ranked, Reranker
 
 
 def reranked(
@@ -32,7 +32,7 @@ def reranked(
         ids = ranking.run.ids[:count]
         texts = _texts(searched, ids.tolist())
         scores = np.full(len(ids), -np.inf)
-        for one in reranker.rerank(query.text, texts) if texts else ():
+        for one in _asked(reranker, query.text, texts) if texts else ():
             if not 0 <= one.index < len(ids) or not np.isfinite(one.score):
                 raise InputError(
                     f"the reranker {type(reranker).__name__} gave text {one.index} of {len(ids)} "
@@ -43,6 +43,24 @@ def reranked(
         head = Run(*top_k(ids[ranked], scores[ranked], max(1, len(ids)), searched.order))
         found.append(Ranking(head.then(ranking.run), ranking.by))
     return found
+
+
+def _asked(reranker: Reranker, query: str, texts: Sequence[str]) -> list[Ranked]:
+    """What the reranker returns, as Ranked.
+
+    Raises:
+        InputError: it is none.
+    """
+    made: object = reranker.rerank(query, texts)
+    ranked: list[Ranked] = []
+    for one in made if isinstance(made, Iterable) else (made,):
+        if not isinstance(one, Ranked):
+            raise InputError(
+                f"the reranker {type(reranker).__name__} returned {one!r:.60}; give a list of "
+                "retrieval.types.Ranked(index, score, text)"
+            )
+        ranked.append(one)
+    return ranked
 
 
 def _texts(searched: Searched, ids: Sequence[int]) -> list[str]:

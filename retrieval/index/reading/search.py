@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import of_encoder
 from retrieval.index.reading.fusing import fused, retrievers
 from retrieval.index.reading.retrievers import SINGLE, has_head
 from retrieval.index.reading.runs import Query, Ranking
 from retrieval.index.reading.searched import Allowed, Searched
 from retrieval.indexes import Filter
 from retrieval.store import Settings
-from retrieval.types import RETRIEVERS, Embeddings, Hybrid, Reranker, Retriever
+from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever
 
 QUERY_CHARACTERS = 1 << 15
 """Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
@@ -80,7 +82,7 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     if request.group not in (None, "document"):
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     least = request.min_relevance
-    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+    if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
         raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
     _check_choice(settings, queries, request)
     if retriever == "hybrid" and hybrid is not None and not retrievers(settings, hybrid):
@@ -112,7 +114,7 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
         raise InputError(
             f"per_group={per_group!r} is no number of passages; give one from 1 on, or None"
         )
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
         raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
     if share and settings.dense_dim is None:
         raise EncoderError(
@@ -154,7 +156,7 @@ def prepare(
     made = given or Embeddings(None, None, None)
     there = {"dense": made.dense is not None, "token": made.tokens is not None}
     if any(not there[head] for head in heads if head):
-        made = _completed(made, encoder.get().encode_queries(read))
+        made = _completed(made, _encoded(searched.settings, encoder.get(), read))
     return searched.counted(
         [
             Query(
@@ -166,6 +168,23 @@ def prepare(
             for place, text in enumerate(texts)
         ]
     )
+
+
+def _encoded(settings: Settings, encoder: Encoder, texts: Sequence[str]) -> Embeddings:
+    """The embeddings of so many queries.
+
+    Raises:
+        EncoderError: the encoder returned something else.
+    """
+    made = of_encoder(encoder.encode_queries(texts), encoder.name, "query")
+    dims = tuple(None if a is None else a.shape[1] for a in (made.dense, made.tokens))
+    wanted = (settings.dense_dim, settings.token_dim)
+    if (len(made), *dims) != (len(texts), *wanted):
+        raise EncoderError(
+            f"encoder {encoder.name!r} returned {len(made)} embeddings of dimensions {dims} for "
+            f"{len(texts)} queries, where {wanted} were expected"
+        )
+    return made
 
 
 def _completed(given: Embeddings, made: Embeddings) -> Embeddings:

@@ -9,6 +9,7 @@ import numpy as np
 
 from retrieval.index.as_read import AsRead
 from retrieval.index.encoder import EncoderSlot
+from retrieval.index.given import of_encoder
 from retrieval.index.long_context import PassageEncoder
 from retrieval.index.vectors import VectorBuffer
 from retrieval.index.writing.block_size import Pace
@@ -125,7 +126,8 @@ class DraftEncoder:
     def _gather(self) -> None:
         """Wait for the block that is being encoded, and keep its vectors."""
         if self._started is not None:
-            embeddings = self._started.encoding.result()
+            made, name = self._started.encoding.result(), self._encoder.get().name
+            embeddings = of_encoder(made, name, "document")
             started, self._started = self._started, None
             self._keep(started.block, embeddings, started.since)
 
