@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+
+from retrieval.store.statements import Statements
 
 ValueCount = tuple[str | int | float | bool, int]
 """A value and how many documents have it."""
@@ -71,12 +70,8 @@ _KINDS = {
 """What filters call SQLite's types of JSON values."""
 
 
-class Listing(ABC):
+class Listing(Statements):
     """The part of `Store` that lists what it holds; raises what `Store` does."""
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The database, for one reader at a time."""
 
     def listed(self, condition: Condition = ALL) -> list[Listed]:
         """Documents that fulfil the condition, those of no file first, then by file."""

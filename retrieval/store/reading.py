@@ -17,19 +17,16 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.packed import unpacked
 from retrieval.store import schema
-from retrieval.store.copies import text_hash
 from retrieval.store.documents import StoredDocument
 from retrieval.store.files import SegmentRecord, segment_records
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.listing import Listing, is_storable
-from retrieval.store.schema import PassageRow, Settings
+from retrieval.store.passages import PassageReading
+from retrieval.store.schema import Settings
 from retrieval.store.sources import SourceReading
-from retrieval.store.structure import from_json
 from retrieval.types import Document, LateOptions
 
-_PASSAGE = 'id, document, ordinal, start, "end", first_line, last_line, structure'
 _DOCUMENT = "number, id, title, metadata, content_hash, source, checksum, reader"
-_VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Counts:
     sources: int
 
 
-class Store(SourceReading, Listing):
+class Store(PassageReading, SourceReading, Listing):
     """The database of one index, held at the generation that was the newest when it was opened.
 
     An open read transaction keeps that generation for as long as the store is open, whatever
@@ -146,125 +143,6 @@ class Store(SourceReading, Listing):
                 self._dead.flags.writeable = False
             return self._dead
 
-    def passage_ids(self) -> NDArray[np.int64]:
-        """Ids of all passages, ascending."""
-        return self._column("SELECT id FROM passages ORDER BY id")
-
-    def matching(
-        self, condition: str, parameters: Sequence[Any], *, of_passages: bool = False
-    ) -> NDArray[np.int64]:
-        """Ids of the passages that fulfil an SQL condition.
-
-        Args:
-            condition: over a row of `documents AS d`.
-            parameters: for its question marks.
-            of_passages: whether it speaks of `passages AS p` too.
-        """
-        if of_passages:
-            return self._column(
-                "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
-                f" WHERE {condition}",
-                parameters,
-            )
-        return self._column(
-            "SELECT id FROM passages WHERE document IN"
-            f" (SELECT d.number FROM documents AS d WHERE {condition})",
-            parameters,
-        )
-
-    def passages(self, ids: Sequence[int]) -> dict[int, PassageRow]:
-        """The rows of the passages with these ids, by id; those that are not there are left out."""
-        rows = self._by_keys(f"SELECT {_PASSAGE} FROM passages WHERE id IN", ids)
-        return {row[0]: self._passage(row) for row in rows}
-
-    def text_hashes(self, ids: Sequence[int]) -> dict[int, int]:
-        """The hash of each of these passages' texts, by id; unknown ids are left out."""
-        return dict(self._by_keys("SELECT id, text_hash FROM passages WHERE id IN", ids))
-
-    def roles(self, ids: Sequence[int]) -> dict[int, str]:
-        """The metadata `role` of these passages' documents, by passage id, where it is a text."""
-        return dict(
-            self._by_keys(
-                "SELECT p.id, json_extract(d.metadata, '$.role') FROM passages AS p"
-                " JOIN documents AS d ON d.number = p.document"
-                " WHERE json_type(d.metadata, '$.role') = 'text' AND p.id IN",
-                ids,
-            )
-        )
-
-    def definitions(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """The qualified names that are defined in each of these passages, where there are any."""
-        rows = self._by_keys(
-            "SELECT id, json_extract(structure, '$.defines') FROM passages"
-            " WHERE json_extract(structure, '$.defines') IS NOT NULL AND id IN",
-            ids,
-        )
-        return {id: json.loads(names) for id, names in rows}
-
-    def symbols(self, ids: Sequence[int]) -> dict[int, str]:
-        """The qualified name of the definition around each of these passages that has one."""
-        return dict(
-            self._by_keys(
-                "SELECT id, json_extract(structure, '$.symbol') FROM passages"
-                " WHERE json_type(structure, '$.symbol') = 'text' AND id IN",
-                ids,
-            )
-        )
-
-    def of_text_hashes(self, hashes: Sequence[int]) -> dict[int, list[int]]:
-        """The ids of all passages with each of these hashes, by the hash."""
-        found: dict[int, list[int]] = {}
-        for hash, id in self._by_keys(
-            "SELECT text_hash, id FROM passages WHERE text_hash IN", hashes
-        ):
-            found.setdefault(hash, []).append(id)
-        return found
-
-    def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The place of each of these passages among them by document id, then ordinal, i64 [n].
-
-        Raises:
-            IndexCorrupted: one is not there.
-        """
-        places = self.places(ids)
-        ranks = {place: rank for rank, place in enumerate(sorted(places))}
-        return np.array([ranks[place] for place in places], np.int64)
-
-    def places(self, ids: NDArray[np.int64]) -> list[tuple[str, int]]:
-        """The document id and ordinal of each of these passages.
-
-        Raises:
-            IndexCorrupted: one is not there.
-        """
-        rows = self._by_keys(
-            "SELECT p.id, d.id, p.ordinal FROM passages AS p"
-            " JOIN documents AS d ON d.number = p.document WHERE p.id IN",
-            ids.tolist(),
-        )
-        places = {id: (document, ordinal) for id, document, ordinal in rows}
-        missing = [id for id in ids.tolist() if id not in places]
-        if missing:
-            raise self._damaged(f"passage {missing[0]} is not in it")
-        return [places[id] for id in ids.tolist()]
-
-    def order(self) -> NDArray[np.int64]:
-        """The place of every passage among all by document id, then ordinal: i64 by passage id."""
-        ids = self._column(
-            "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
-            " ORDER BY d.id, p.ordinal"
-        )
-        places = np.full(self.next_passage, len(ids), np.int64)
-        places[ids] = np.arange(len(ids))
-        return places
-
-    def passages_of(self, number: int) -> list[PassageRow]:
-        """The passages of the document with this number, in order."""
-        with self._reading() as database:
-            rows = database.execute(
-                f"SELECT {_PASSAGE} FROM passages WHERE document = ? ORDER BY ordinal", (number,)
-            )
-            return [self._passage(row) for row in rows]
-
     def documents(self, numbers: Sequence[int]) -> dict[int, StoredDocument]:
         """The rows of the documents with these numbers, by number."""
         rows = self._by_keys(f"SELECT {_DOCUMENT} FROM documents WHERE number IN", numbers)
@@ -275,30 +153,6 @@ class Store(SourceReading, Listing):
         rows = self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers)
         texts = ((number, unpacked(stored)) for number, stored in rows)
         return {number: text for number, text in texts if text is not None}
-
-    def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
-        """The texts of these passages, by id; those whose document is not there are left out.
-
-        Raises:
-            IndexCorrupted: one is not what was stored.
-        """
-        of: dict[int, list[PassageRow]] = {}
-        for row in rows:
-            of.setdefault(row.document, []).append(row)
-        hashes = self.text_hashes([row.id for several in of.values() for row in several])
-        found: dict[int, str] = {}
-        with self._reading() as database:
-            for keys, marks in _chosen(list(of)):
-                # One text at a time: a document may have megabytes, its passages are short.
-                for document, stored in database.execute(
-                    f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
-                ):
-                    text = unpacked(stored) or ""
-                    found |= {row.id: text[row.start : row.end] for row in of[document]}
-        for id, text in found.items():
-            if text_hash(text) != hashes.get(id):
-                raise self._damaged(f"the text of passage {id} is not what was stored")
-        return found
 
     def find(self, id: str) -> StoredDocument | None:
         """The row of the document with this id, if there is one."""
@@ -371,21 +225,6 @@ class Store(SourceReading, Listing):
                 raise StorageError(f"the index at {self.folder} was closed; open it again")
             yield self._connection
 
-    def _column(self, statement: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
-        with self._reading() as database:
-            cursor = database.execute(statement, parameters)
-            try:
-                return np.fromiter((row[0] for row in cursor), dtype=np.int64)
-            except (TypeError, ValueError) as error:
-                raise self._damaged(f"a value is not of its kind ({error})") from error
-
-    def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Any]:
-        rows: list[Any] = []
-        with self._reading() as database:
-            for chosen, marks in _chosen(keys):
-                rows += database.execute(f"{statement} ({marks})", chosen).fetchall()
-        return rows
-
     def _document(self, row: Any) -> StoredDocument:
         number, id, title, metadata, content_hash, source, checksum, reader = row
         try:
@@ -393,27 +232,3 @@ class Store(SourceReading, Listing):
         except ValueError as error:
             raise self._damaged(f"the metadata of document {id!r} is not JSON") from error
         return StoredDocument(number, id, title, fields, content_hash, source, checksum, reader)
-
-    def _passage(self, row: Any) -> PassageRow:
-        try:
-            context, place = from_json(row[-1])
-        except (ValueError, TypeError) as error:
-            raise self._damaged(
-                f"the context of passage {row[0]} is not as it was written"
-            ) from error
-        id, document, ordinal, start, end, first_line, last_line = row[:-1]
-        return PassageRow(id, document, ordinal, start, end, first_line, last_line, context, place)
-
-    def _damaged(self, what: str) -> IndexCorrupted:
-        return IndexCorrupted(
-            f"{self.path} is damaged: {what}; copy the index back from a backup, "
-            f"or delete {self.folder} and index again"
-        )
-
-
-def _chosen(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int | str], str]]:
-    """The keys, as many at a time as a statement takes, and the marks that stand for them."""
-    for first in range(0, len(keys), _VARIABLES):
-        several = keys[first : first + _VARIABLES]
-        chosen = [key if isinstance(key, str) else int(key) for key in several]
-        yield chosen, ",".join("?" * len(chosen))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
-
 from retrieval.store.schema import SourceRecord
+from retrieval.store.statements import Statements
 
 _COLUMNS = "path, size, mtime_ns, hash, reader"
 
@@ -14,12 +11,8 @@ FileRow = tuple[int, int, str, str | None]
 """Size, times, path and reader of a file, as in `SourceRecord`."""
 
 
-class SourceReading(ABC):
+class SourceReading(Statements):
     """The part of `Store` that is about files; raises what `Store` does."""
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The database, for one reader at a time."""
 
     def source(self, path: str) -> SourceRecord | None:
         """What is known of the file at this path."""

@@ -1,0 +1,181 @@
+"""What a store holds of passages: rows, texts, hashes, names, and their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.files.packed import unpacked
+from retrieval.store.copies import text_hash
+from retrieval.store.schema import PassageRow
+from retrieval.store.statements import Statements, chosen_keys
+from retrieval.store.structure import from_json
+
+_PASSAGE = 'id, document, ordinal, start, "end", first_line, last_line, structure'
+
+
+class PassageReading(Statements):
+    """The part of `Store` that is about passages; raises what `Store` does.
+
+    Attributes:
+        next_passage: an id that no passage has had yet, as all above it.
+    """
+
+    next_passage: int
+
+    def passage_ids(self) -> NDArray[np.int64]:
+        """Ids of all passages, ascending."""
+        return self._column("SELECT id FROM passages ORDER BY id")
+
+    def matching(
+        self, condition: str, parameters: Sequence[Any], *, of_passages: bool = False
+    ) -> NDArray[np.int64]:
+        """Ids of the passages that fulfil an SQL condition.
+
+        Args:
+            condition: over a row of `documents AS d`.
+            parameters: for its question marks.
+            of_passages: whether it speaks of `passages AS p` too.
+        """
+        if of_passages:
+            return self._column(
+                "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
+                f" WHERE {condition}",
+                parameters,
+            )
+        return self._column(
+            "SELECT id FROM passages WHERE document IN"
+            f" (SELECT d.number FROM documents AS d WHERE {condition})",
+            parameters,
+        )
+
+    def passages(self, ids: Sequence[int]) -> dict[int, PassageRow]:
+        """The rows of the passages with these ids, by id; those that are not there are left out."""
+        rows = self._by_keys(f"SELECT {_PASSAGE} FROM passages WHERE id IN", ids)
+        return {row[0]: self._passage(row) for row in rows}
+
+    def text_hashes(self, ids: Sequence[int]) -> dict[int, int]:
+        """The hash of each of these passages' texts, by id; unknown ids are left out."""
+        return dict(self._by_keys("SELECT id, text_hash FROM passages WHERE id IN", ids))
+
+    def roles(self, ids: Sequence[int]) -> dict[int, str]:
+        """The metadata `role` of these passages' documents, by passage id, where it is a text."""
+        return dict(
+            self._by_keys(
+                "SELECT p.id, json_extract(d.metadata, '$.role') FROM passages AS p"
+                " JOIN documents AS d ON d.number = p.document"
+                " WHERE json_type(d.metadata, '$.role') = 'text' AND p.id IN",
+                ids,
+            )
+        )
+
+    def definitions(self, ids: Sequence[int]) -> dict[int, list[str]]:
+        """The qualified names that are defined in each of these passages, where there are any."""
+        rows = self._by_keys(
+            "SELECT id, json_extract(structure, '$.defines') FROM passages"
+            " WHERE json_extract(structure, '$.defines') IS NOT NULL AND id IN",
+            ids,
+        )
+        return {id: json.loads(names) for id, names in rows}
+
+    def symbols(self, ids: Sequence[int]) -> dict[int, str]:
+        """The qualified name of the definition around each of these passages that has one."""
+        return dict(
+            self._by_keys(
+                "SELECT id, json_extract(structure, '$.symbol') FROM passages"
+                " WHERE json_type(structure, '$.symbol') = 'text' AND id IN",
+                ids,
+            )
+        )
+
+    def of_text_hashes(self, hashes: Sequence[int]) -> dict[int, list[int]]:
+        """The ids of all passages with each of these hashes, by the hash."""
+        found: dict[int, list[int]] = {}
+        for hash, id in self._by_keys(
+            "SELECT text_hash, id FROM passages WHERE text_hash IN", hashes
+        ):
+            found.setdefault(hash, []).append(id)
+        return found
+
+    def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each of these passages among them by document id, then ordinal, i64 [n].
+
+        Raises:
+            IndexCorrupted: one is not there.
+        """
+        places = self.places(ids)
+        ranks = {place: rank for rank, place in enumerate(sorted(places))}
+        return np.array([ranks[place] for place in places], np.int64)
+
+    def places(self, ids: NDArray[np.int64]) -> list[tuple[str, int]]:
+        """The document id and ordinal of each of these passages.
+
+        Raises:
+            IndexCorrupted: one is not there.
+        """
+        rows = self._by_keys(
+            "SELECT p.id, d.id, p.ordinal FROM passages AS p"
+            " JOIN documents AS d ON d.number = p.document WHERE p.id IN",
+            ids.tolist(),
+        )
+        places = {id: (document, ordinal) for id, document, ordinal in rows}
+        missing = [id for id in ids.tolist() if id not in places]
+        if missing:
+            raise self._damaged(f"passage {missing[0]} is not in it")
+        return [places[id] for id in ids.tolist()]
+
+    def order(self) -> NDArray[np.int64]:
+        """The place of every passage among all by document id, then ordinal: i64 by passage id."""
+        ids = self._column(
+            "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
+            " ORDER BY d.id, p.ordinal"
+        )
+        places = np.full(self.next_passage, len(ids), np.int64)
+        places[ids] = np.arange(len(ids))
+        return places
+
+    def passages_of(self, number: int) -> list[PassageRow]:
+        """The passages of the document with this number, in order."""
+        with self._reading() as database:
+            rows = database.execute(
+                f"SELECT {_PASSAGE} FROM passages WHERE document = ? ORDER BY ordinal", (number,)
+            )
+            return [self._passage(row) for row in rows]
+
+    def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
+        """The texts of these passages, by id; those whose document is not there are left out.
+
+        Raises:
+            IndexCorrupted: one is not what was stored.
+        """
+        of: dict[int, list[PassageRow]] = {}
+        for row in rows:
+            of.setdefault(row.document, []).append(row)
+        hashes = self.text_hashes([row.id for several in of.values() for row in several])
+        found: dict[int, str] = {}
+        with self._reading() as database:
+            for keys, marks in chosen_keys(list(of)):
+                # One text at a time: a document may have megabytes, its passages are short.
+                for document, stored in database.execute(
+                    f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
+                ):
+                    text = unpacked(stored) or ""
+                    found |= {row.id: text[row.start : row.end] for row in of[document]}
+        for id, text in found.items():
+            if text_hash(text) != hashes.get(id):
+                raise self._damaged(f"the text of passage {id} is not what was stored")
+        return found
+
+    def _passage(self, row: Any) -> PassageRow:
+        try:
+            context, place = from_json(row[-1])
+        except (ValueError, TypeError) as error:
+            raise self._damaged(
+                f"the context of passage {row[0]} is not as it was written"
+            ) from error
+        id, document, ordinal, start, end, first_line, last_line = row[:-1]
+        return PassageRow(id, document, ordinal, start, end, first_line, last_line, context, place)

@@ -1,0 +1,62 @@
+"""Statements: what all parts of a store ask its database by."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupted
+
+_VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
+
+
+class Statements(ABC):
+    """The database of one index, for those who read from it.
+
+    Attributes:
+        folder: the index's.
+        path: of the database.
+    """
+
+    folder: Path
+    path: Path
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The database, for one reader at a time."""
+
+    def _column(self, statement: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
+        with self._reading() as database:
+            cursor = database.execute(statement, parameters)
+            try:
+                return np.fromiter((row[0] for row in cursor), dtype=np.int64)
+            except (TypeError, ValueError) as error:
+                raise self._damaged(f"a value is not of its kind ({error})") from error
+
+    def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Any]:
+        rows: list[Any] = []
+        with self._reading() as database:
+            for chosen, marks in chosen_keys(keys):
+                rows += database.execute(f"{statement} ({marks})", chosen).fetchall()
+        return rows
+
+    def _damaged(self, what: str) -> IndexCorrupted:
+        return IndexCorrupted(
+            f"{self.path} is damaged: {what}; copy the index back from a backup, "
+            f"or delete {self.folder} and index again"
+        )
+
+
+def chosen_keys(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int | str], str]]:
+    """The keys, as many at a time as a statement takes, and the marks that stand for them."""
+    for first in range(0, len(keys), _VARIABLES):
+        several = keys[first : first + _VARIABLES]
+        chosen = [key if isinstance(key, str) else int(key) for key in several]
+        yield chosen, ",".join("?" * len(chosen))
