@@ -336,3 +336,22 @@ def test_an_initial_or_a_number_is_no_title(mark: str) -> None:
     assert parsed("a.pdf", pages(initial)).title == "Large words"
     alone = page_of(("F", 60, 540, mark), *body(FILL, "there are none.", top=440))
     assert parsed("a.pdf", pages(alone)).title == ""
+
+
+def test_a_line_goes_on_at_exponents_indices_and_marks_of_notes() -> None:
+    def set_as(*runs: tuple[float, float, str], top: float) -> bytes:
+        """Runs of a line: size, how far they are raised, words."""
+        shown = b"".join(b"/F %g Tf %g Ts (%s) Tj " % (*run[:2], run[2].encode()) for run in runs)
+        return b"BT 1 0 0 1 40 %g Tm %sET " % (top, shown)
+
+    made = parsed("a.pdf", pages(
+        set_as((10, 0, "The time is O of n"), (7, 4, "2"), (10, 0, ", and x"), (7, -2, "i"),
+               (10, 0, " grows with the winds and the waves"), (7, 4, "3"), top=500)
+        + set_as((10, 0, "of every harbor that there is"), (7, 4, "4"), (10, 0, ". End."), top=488)
+        + set_as((6, 3, "3"), (8, 0, " Waves of all heights."), top=100)
+    ))  # fmt: skip
+    assert made.text.split("\n\n") == [
+        "The time is O of n2, and xi grows with the winds and the waves3 "
+        "of every harbor that there is4. End.",
+        "3 Waves of all heights.",
+    ]

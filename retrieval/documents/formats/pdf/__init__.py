@@ -1,6 +1,7 @@
 """PDF: pages in order, read by PDFium; scripts, attachments and links are left alone.
 
 lines       a page's lines as PDFium finds them
+scripts     exponents, indices and marks of notes, where a line goes on
 margins     running headers, footers and page numbers, which are left out
 headings    of the table of contents, or by size and weight
 paragraphs  lines to a text and its structure
@@ -23,6 +24,7 @@ from retrieval.documents.formats.pdf.headings import (
 from retrieval.documents.formats.pdf.lines import Line, Page, body_size, compose_accents, page_of
 from retrieval.documents.formats.pdf.margins import without_margins
 from retrieval.documents.formats.pdf.paragraphs import spacing_of, text_of
+from retrieval.documents.formats.pdf.scripts import join_scripts
 from retrieval.errors import DocumentError
 
 MAX_PAGES = 20_000
@@ -61,6 +63,8 @@ def _parse(data: bytes, source: Source) -> Parsed:
         entries = list(_entries(document))
     finally:
         document.close()
+    for page in pages:
+        page.lines = join_scripts(page.lines)
     compose_accents(pages)
     body = body_size(pages)
     without_margins(pages, body)
@@ -207,7 +211,7 @@ def _date(value: str) -> str:
 FORMATS = (
     Format(
         "pdf",
-        4,
+        5,
         _parse,
         (".pdf",),
         sniff=lambda head: _MARK in head[:_HEAD_BYTES],

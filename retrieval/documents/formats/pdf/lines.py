@@ -29,6 +29,7 @@ _REPLACED: dict[int, str | None] = {
     **_CONTROL,
     9: " ",
     0xA0: " ",
+    0x88: "•",  # of TeX's encoding TS1
     # Bullets of Symbol and Wingdings, which have no characters of their own.
     **dict.fromkeys((0xF0B7, 0xF0A7, 0xF0D8, 0xF0FC, 0xF076, 0xF06E, 0xF071, 0xF02D), "•"),
     **{
@@ -51,6 +52,8 @@ _FEW_ACCENTS = 3
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+SCRIPT = 0.9
+"""Of the size of the text beside it: what is smaller is an index or the mark of a note."""
 _LOOSE = 0.47
 """In sizes of the font: where characters are wider, spaces included, there may be gaps."""
 _GAP = 0.8
@@ -81,12 +84,13 @@ class Line:
         page: number of its page, from 1.
         left: of its first character.
         right: of its last character.
-        top_base: base line of its first character.
-        base: base line of its last character.
+        top_base: base line of its first character; of an index or a mark, that of the text.
+        base: base line of its last character, likewise.
         size: of its font.
         bold: whether all of it is.
         mono: whether all of it is in a font whose characters are equally wide.
         gaps: between words that stand far apart, as cells of a table's row do.
+        scripted: whether it begins or ends with an index, an exponent or the mark of a note.
     """
 
     text: str
@@ -99,6 +103,7 @@ class Line:
     bold: bool
     mono: bool
     gaps: tuple[Gap, ...] = ()
+    scripted: bool = False
 
 
 @dataclass(slots=True)
@@ -143,10 +148,13 @@ def _line(
         for offset in (first, (first + last) // 2, last)
     ]
     left, top_base = _origin(pdfium, text_page, at[0])
+    _, middle_base = _origin(pdfium, text_page, at[1])
     _, base = _origin(pdfium, text_page, at[2])
     box = pdfium.FS_RECTF()
     pdfium.FPDFText_GetLooseCharBox(text_page, at[2], box)
-    size = sorted(_size(pdfium, text_page, one) for one in at)[1]
+    sizes = [_size(pdfium, text_page, one) for one in at]
+    size = sorted(sizes)[1]
+    begins, ends = sizes[0] < SCRIPT * size, sizes[2] < SCRIPT * size
     styles = [_style(pdfium, text_page, one, fonts) for one in at]
     mono = all(mono for _, mono in styles)
     right = max(left, box.right)
@@ -156,12 +164,13 @@ def _line(
         number,
         left,
         right,
-        top_base,
-        base,
+        middle_base if begins else top_base,
+        middle_base if ends else base,
         size,
         all(bold for bold, _ in styles),
         mono,
         _gaps(pdfium, text_page, found, size) if is_loose else (),
+        begins or ends,
     )
 
 
