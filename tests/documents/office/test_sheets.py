@@ -180,6 +180,32 @@ def test_a_gap_does_not_end_a_table_that_goes_on() -> None:
     assert blocks(book) == [("table", "Name | Age", ""), ("table", "Name | Age", "")]
 
 
+def test_a_gap_does_not_end_a_table_of_words() -> None:
+    rows = [["Name", "City"], ["Ada", "Paris"], [], ["Ben", "Rome"], ["Cy", "Oslo"]]
+    book = parsed("a.xlsx", xlsx(sheet(rows)))
+    assert blocks(book) == [("table", "Name | City", ""), ("table", "Name | City", "")]
+
+
+def test_tables_below_each_other_have_headers_of_their_own() -> None:
+    rows = [
+        ["Boat", "Low", "High", "Since"],
+        ["Sloop", 3, 5, "2024-03-01"],
+        [],
+        ["Crew", "Age"],
+        ["Ada", 36],
+        [],
+        [None, None, "Pier", "Length"],
+        [None, None, "North", 40],
+        [None, None, "South", 25],
+    ]
+    book = parsed("a.xlsx", xlsx(sheet(rows)))
+    assert [lead for _, lead, _ in blocks(book)] == [
+        "Boat | Low | High | Since",
+        "Crew | Age",
+        "Pier | Length",
+    ]
+
+
 def test_cells_with_lines_and_columns_without_a_name() -> None:
     rows = [["Name", None, "Note"], ["Ada", "x", "two\n  lines"], [" ", None, None]]
     book = parsed("a.xlsx", xlsx(sheet(rows)))

@@ -10,6 +10,7 @@ drawings    charts and diagrams of OOXML files
 pptx        presentations
 epub        books; squeezed takes blank lines out of their pages
 sheets      workbooks
+regions     the tables of a sheet and their headers
 odf         OpenDocument texts, presentations, drawings; odf_styles their styles
 """
 

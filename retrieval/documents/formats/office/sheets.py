@@ -10,23 +10,22 @@ from __future__ import annotations
 import datetime
 import io
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from retrieval.documents.formats.columns import is_number, names_columns
 from retrieval.documents.formats.format import Format, Parsed, Source
-from retrieval.documents.formats.office.flow import Flow, row_line
+from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.package import OLE, Package, encrypted_compound
 from retrieval.documents.formats.office.properties import (
     core_properties,
     fields_of,
     title_and_rest,
 )
+from retrieval.documents.formats.office.regions import NO_TABLE, Region, may_go_on, table_of
 from retrieval.documents.formats.office.short_cells import with_columns
 from retrieval.documents.formats.office.xml_parts import child
-from retrieval.documents.formats.rows import Record, caption_of, header_of, row_documents
+from retrieval.documents.formats.rows import Record, caption_of, row_documents
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Mark
 from retrieval.errors import DocumentError
@@ -39,9 +38,6 @@ MAX_CELLS = 10_000_000
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes of a workbook's parts: they are read as a stream."""
 
-_HEAD_ROWS = 200
-"""Rows of a table that are looked at for its header."""
-_MOST_CAPTION_ROWS = 3
 _OVERLAP = 200
 _CELL = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"[^>]{0,150}(?<!/)>')
 _REPEATED = re.compile(
@@ -59,84 +55,6 @@ _UNPACKED = (
     "xl/styles", "xl/tables/", "xl/workbook", "xl/worksheets/",
 )  # fmt: skip
 """Parts that the library unpacks, beside the content."""
-
-Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]
-
-
-@dataclass(slots=True)
-class _Region:
-    """Rows without a blank one between them.
-
-    Attributes:
-        numbers: the rows' numbers as the sheet shows them.
-        lines: the rows as lines.
-        head: the cells of the first rows.
-        cells: those of all rows, where each becomes a document.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    head: list[list[str]] = field(default_factory=list)
-    cells: list[list[str]] = field(default_factory=list)
-
-    def add(self, number: int, cells: list[str], *, keep: bool) -> None:
-        """Take a row in."""
-        self.numbers.append(number)
-        self.lines.append(row_line(cells))
-        if len(self.head) < _HEAD_ROWS:
-            self.head.append(cells)
-        if keep:
-            self.cells.append(cells)
-
-    @property
-    def is_caption(self) -> bool:
-        """Whether it says what comes next: a few rows of one cell."""
-        return len(self.numbers) <= _MOST_CAPTION_ROWS and all(
-            sum(map(bool, cells)) == 1 for cells in self.head
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Where a region's table begins: rows above it, rows of its header, names of its columns."""
-
-    above: int
-    heads: int
-    header: list[str]
-
-
-def _table_of(region: _Region, merged: Merged, left: int) -> _Table:
-    """What a region is: first as a header of two rows would have it, then as one of one row."""
-    for top in range(min(_MOST_CAPTION_ROWS, len(region.head) - 2)):
-        upper, lower = region.head[top : top + 2]
-        spans = _spans(merged, region.numbers[top] - 1, left)
-        if not spans or sum(map(bool, upper)) < 2 or any(map(is_number, lower)):
-            continue
-        names = [*upper]
-        for first, last in spans:
-            names[first : last + 1] = [names[first]] * len(names[first : last + 1])
-        joined = [
-            " ".join(dict.fromkeys(filter(None, pair))) for pair in zip(names, lower, strict=True)
-        ]
-        if names_columns(joined, region.head[top + 2 :]):
-            return _Table(top, 2, joined)
-    columns = Counter(_length(cells) for cells in region.head)
-    common = max(columns.items(), key=lambda n: (n[1], n[0]))[0]
-    above, header = header_of(region.head, common)
-    return _Table(above, 1, header) if header else _Table(0, 0, [])
-
-
-def _spans(merged: Merged, row: int, left: int) -> list[tuple[int, int]]:
-    """The columns that are merged with others in a row."""
-    return [
-        (start[1] - left, end[1] - left)
-        for start, end in merged
-        if start[0] == row and start[1] < end[1] and start[1] >= left
-    ]
-
-
-def _length(cells: Sequence[str]) -> int:
-    return max((at + 1 for at, cell in enumerate(cells) if cell), default=0)
 
 
 class _Writer:
@@ -164,7 +82,9 @@ class _Writer:
                 caption = caption_of(region.head)
                 caption_start = self._lines(region, 0, len(region.lines))
                 continue
-            table = _table_of(region, merged, start[1])
+            table = table_of(region, merged, start[1])
+            if may_go_on(header, table, region):
+                table = NO_TABLE
             if table.above:
                 caption = caption_of(region.head[: table.above])
                 caption_start = self._lines(region, 0, table.above)
@@ -190,7 +110,7 @@ class _Writer:
         self.flow.mark("row", number)
         return self.flow.heading(name, 1)
 
-    def _lines(self, region: _Region, first: int, last: int) -> int | None:
+    def _lines(self, region: Region, first: int, last: int) -> int | None:
         if self._source.rows:
             return None
         start: int | None = None
@@ -200,7 +120,7 @@ class _Writer:
             start = at if start is None else start
         return start
 
-    def _records(self, name: str, region: _Region, first: int, header: list[str]) -> None:
+    def _records(self, name: str, region: Region, first: int, header: list[str]) -> None:
         records = [
             Record(
                 f"{self._source.id}#{name}!R{number}",
@@ -212,15 +132,15 @@ class _Writer:
         self.documents += row_documents(header, records)
 
 
-def _regions(sheet: CalamineSheet, *, keep: bool) -> Iterator[_Region]:
-    region = _Region()
+def _regions(sheet: CalamineSheet, *, keep: bool) -> Iterator[Region]:
+    region = Region()
     for number, row in enumerate(sheet.iter_rows(), start=1):
         cells = [_shown(cell) for cell in row]
         if any(cells):
             region.add(number, cells, keep=keep)
         elif region.numbers:
             yield region
-            region = _Region()
+            region = Region()
     if region.numbers:
         yield region
 
@@ -379,9 +299,9 @@ def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
 FORMATS = tuple(
     Format(name, version, parse, suffixes, binary=True, isolated=True)
     for name, version, parse, suffixes in (
-        ("xlsx", 2, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-        ("xlsb", 3, _excel, (".xlsb",)),
-        ("xls", 2, _excel, (".xls", ".xlt")),
-        ("ods", 2, _opendocument, (".ods", ".ots")),
+        ("xlsx", 3, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", 4, _excel, (".xlsb",)),
+        ("xls", 3, _excel, (".xls", ".xlt")),
+        ("ods", 3, _opendocument, (".ods", ".ots")),
     )
 )
