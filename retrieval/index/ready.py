@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -17,12 +17,19 @@ from retrieval.store import Settings
 from retrieval.types import Document, Embeddings
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 Spans: TypeAlias = Iterable[tuple[int, int]]
 """Where a document's passages begin and end in its text, in characters, in order."""
 
-Given: TypeAlias = "Embeddings | ArrayLike | Sequence[ArrayLike | None]"
+
+class _AsArray(Protocol):
+    """What numpy makes an array of, such as a tensor."""
+
+    def __array__(self, *args: Any, **options: Any) -> NDArray[Any]: ...
+
+
+Given: TypeAlias = "Embeddings | _AsArray | Sequence[ArrayLike | None]"
 """Vectors of texts: Embeddings, dense vectors [n, D], or a list of such with None where none is."""
 
 _READER = "passages:"

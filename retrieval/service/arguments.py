@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from retrieval.errors import InputError
 
+UNBOUNDED = 1_000_000_000
+"""The most of a number that has no bound of its own."""
+
 MAX_TEXT = 20_000
 """Characters of a text; more is a mistake."""
 
@@ -74,7 +77,7 @@ class Argument:
     default: str | float | bool | None = None
     required: bool = False
     least: float = 0
-    most: float = 1_000_000_000
+    most: float = UNBOUNDED
     longest: int = MAX_TEXT
     choices: tuple[str, ...] = ()
 
@@ -100,9 +103,10 @@ class Argument:
         if not _is(self.type, value):
             raise InputError(f"{self.name} is {_named(value)}; give {_SAID[self.type]}")
         if self.type in ("integer", "number") and not self.least <= value <= self.most:
-            raise InputError(
-                f"{self.name} is {_named(value)}; give {self.least:g} to {self.most:g}"
-            )
+            bounds = f"{self.least:g} to {self.most:g}"
+            if self.most == UNBOUNDED:
+                bounds = f"{self.least:g} or more"
+            raise InputError(f"{self.name} is {_named(value)}; give {bounds}")
         if self.choices and value not in self.choices:
             raise InputError(
                 f"{self.name} is {_named(value)}; choose from {', '.join(self.choices)}"

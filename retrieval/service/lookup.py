@@ -296,9 +296,10 @@ def query_like(document: Document, line: int) -> str:
     Raises:
         InputError: there is no such line, or nothing but blanks stands there.
     """
+    total = lines_of(document, 1, 1).total
+    if line > max(1, total):
+        raise InputError(f"{document.id!r} has {total} lines, and no line {line}")
     around = lines_of(document, max(1, line - CONTEXT_LINES // 3), line + CONTEXT_LINES)
-    if line > around.total:
-        raise InputError(f"{document.id!r} has {around.total} lines, and no line {line}")
     text = _OPERATORS.sub(" ", "\n".join(around.rows)).strip()
     if not text:
         raise InputError(f"there is nothing at line {line} of {document.id!r}; name another line")

@@ -236,6 +236,7 @@ def test_rerank_orders_by_late_interaction(client: Client) -> None:
         ("GET", "/v1/search?q=", None, 400, "the query is empty"),
         ("GET", "/v1/search?q=x&k=many", None, 400, "k is 'many'; give a whole number"),
         ("GET", "/v1/search?q=x&k=5000", None, 400, "give 1 to 1000"),
+        ("GET", f"{AT}/related/a?line=0", None, 400, "line is 0; give 1 or more"),
         ("GET", "/v1/search?q=x&where=%3D%3D", None, 400, "'=='"),
         ("POST", f"{AT}/search", {}, 400, "give one of `query` and `queries`"),
         ("POST", f"{AT}/search", [], 400, "no JSON object"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,57 @@ def test_a_search_by_keyboard(client: Client, browser: Any) -> None:
     events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
     asked = {one["params"].get("request", {}).get("url", base) for one in events}
     assert all(url.startswith((base, "data:", "chrome")) for url in asked), asked
+
+
+@contextlib.contextmanager
+def under(prefix: str, client: Client) -> Iterator[int]:
+    """The port of a proxy that takes a path off and passes all else on, `Host` included."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def pass_on(self) -> None:
+            if not self.path.startswith(f"{prefix}/"):
+                self.send_error(404)
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            path = self.path.removeprefix(prefix)
+            got = client.ask(self.command, path, body or None, dict(self.headers))
+            self.send_response(got.status)
+            for name, value in got.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(got.body)
+
+        do_GET = do_POST = pass_on  # noqa: N815 -- as http.server calls them
+
+        def log_message(self, *said: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield proxy.server_port
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+@pytest.mark.slow
+@in_chromium
+def test_the_page_under_a_path_of_a_proxy(client: Client, browser: Any) -> None:
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document("zoo.md", "zebras graze", "Zoo")])
+    with under("/team/search", client) as port:
+        base = f"http://localhost:{port}/team/search/"
+        browser.get(f"{base}?q=zebras")
+        run = browser.execute_script
+        until(lambda: run("return document.querySelectorAll('.hit').length"))
+        browser.find_element("css selector", ".hit").click()
+        until(lambda: "graze" in run("return document.getElementById('text').textContent"))
+        events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
+        asked = {one["params"].get("request", {}).get("url", base) for one in events}
+        assert all(url.startswith((base, "data:", "chrome")) for url in asked), asked
+        assert browser.get_log("browser") == []
 
 
 @pytest.mark.slow

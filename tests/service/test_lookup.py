@@ -80,6 +80,9 @@ def test_a_query_like_a_place_has_no_operators() -> None:
     assert query_like(Document("a", text), 1).split() == ["say", "never", "x"]
     with pytest.raises(InputError, match="nothing at line 1"):
         query_like(Document("a", "\n\n"), 1)
+    for line in (3, 4, 99):
+        with pytest.raises(InputError, match=f"'a' has 2 lines, and no line {line}"):
+            query_like(Document("a", "one\ntwo\n"), line)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,17 @@ class Runtime(Comparing):
         """
         return self._encode(checked_texts(texts), "query")
 
+    def encode_spans(self, text: str, spans: Sequence[tuple[int, int]]) -> Embeddings:
+        """Embeddings of spans of one document that is read as a whole (`retrieval.types`).
+
+        Raises:
+            EncoderError: the model cannot; those that run on our own network can.
+        """
+        raise EncoderError(
+            f"encoder {self.name!r} cannot read a document as a whole; encode its passages one by "
+            "one, and leave long_context out"
+        )
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Pickled, it is what it was loaded from: another process loads or shares it."""
         from retrieval.encoders.loading import load_again

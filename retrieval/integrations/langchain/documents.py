@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import TypeAlias
 
 from langchain_core.documents import Document
-from numpy.typing import ArrayLike
 
 from retrieval import types
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.index.ready import Given
 from retrieval.integrations.returning import Returns
 from retrieval.types import Hit
 
@@ -24,7 +24,7 @@ def put(
     index: Index,
     documents: Iterable[Document],
     ids: Sequence[str | None] | None = None,
-    embeddings: ArrayLike | None = None,
+    embeddings: Given | None = None,
 ) -> list[str]:
     """Add the documents, or replace those with the same ids; returns their ids.
 

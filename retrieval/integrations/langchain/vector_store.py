@@ -10,10 +10,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.vectorstores import VectorStore
-from numpy.typing import ArrayLike
 
 from retrieval.errors import InputError
 from retrieval.index import Index
+from retrieval.index.ready import Given
 from retrieval.indexes import Where
 from retrieval.integrations.langchain.documents import Found, found_documents, got, put
 from retrieval.integrations.langchain.embeddings import (
@@ -126,7 +126,7 @@ class IndexVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
-        embeddings: ArrayLike | None = None,
+        embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Add texts, or replace those with the same ids; returns their ids.
@@ -150,7 +150,7 @@ class IndexVectorStore(VectorStore):
         documents: list[Document],
         *,
         ids: Sequence[str | None] | None = None,
-        embeddings: ArrayLike | None = None,
+        embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """As `add_texts`; an id in `ids` goes before a document's own."""
@@ -164,7 +164,7 @@ class IndexVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
-        embeddings: ArrayLike | None = None,
+        embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """As `add_texts`; vectors are made by the embedding's own asynchronous method."""
@@ -176,7 +176,7 @@ class IndexVectorStore(VectorStore):
         documents: list[Document],
         *,
         ids: Sequence[str | None] | None = None,
-        embeddings: ArrayLike | None = None,
+        embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """As `add_documents`; vectors are made by the embedding's own asynchronous method."""

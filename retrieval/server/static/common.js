@@ -24,13 +24,14 @@ export function button(kind, text, act) {
 export function say(text) { at("said").textContent = safe(text); }
 
 // A request to the server; of a place in the index that is chosen, where `path` begins with none.
+// Addresses are relative to the page, which may stand under a path of a proxy.
 async function asked(path, body, signal) {
   const headers = {};
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const place = path.startsWith("/") ? path
-    : `/v1/indexes/${encodeURIComponent(at("index").value || "default")}/${path}`;
+  const place = path.startsWith("/") ? `.${path}`
+    : `./v1/indexes/${encodeURIComponent(at("index").value || "default")}/${path}`;
   const method = body ? "POST" : "GET";
   const answer = await fetch(place, { method, headers, signal, body: body && JSON.stringify(body) });
   if (answer.status === 401) at("login").hidden = false;
