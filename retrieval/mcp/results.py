@@ -76,8 +76,10 @@ def _shown(hit: Hit, lines: int) -> tuple[dict[str, Any], str]:
         line += hit.text.count("\n", 0, shown.start)
     path = hit.path or hit.document_id
     about = hit.symbol or hit.heading
+    alone = path == hit.document_id  # or one of several documents of a file
     facts = {
         "path": path,
+        **({} if alone else {"id": hit.document_id}),
         "line": line,
         "start_line": hit.start_line,
         "end_line": hit.end_line,
@@ -86,8 +88,12 @@ def _shown(hit: Hit, lines: int) -> tuple[dict[str, Any], str]:
         **({"symbol": hit.symbol} if hit.symbol else {}),
         "text": "\n".join(rows),
     }
-    head = f"{safe(path)}:{line}  {hit.relevance:.2f}" + (f"  {cut(about)}" if about else "")
-    return facts, "\n".join([head, *(f"    {row}" for row in rows)])
+    head = [f"{safe(path)}:{line}", f"{hit.relevance:.2f}"]
+    if not alone:
+        head.append(f"id {cut(hit.document_id)}")
+    if about:
+        head.append(cut(about))
+    return facts, "\n".join(["  ".join(head), *(f"    {row}" for row in rows)])
 
 
 def noted(notes: Sequence[str]) -> list[str]:

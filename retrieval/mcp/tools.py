@@ -30,7 +30,9 @@ READ_CHARACTERS = 60_000
 
 OUTLINE_MOST = 500
 
-_PATH = Argument("path", "string", "a file as a hit shows it, or a document's id", required=True)
+_PATH = Argument(
+    "path", "string", "a hit's id if it has one, else its path; or any document's id", required=True
+)
 _TOKENS = Argument(
     "max_tokens", "integer", "of the whole answer, about; all if not given", least=50
 )
@@ -71,6 +73,7 @@ _HITS = {
                 "type": "object",
                 "properties": {
                     "path": _TEXT,
+                    "id": _TEXT,
                     "line": _NUMBER,
                     "start_line": _NUMBER,
                     "end_line": _NUMBER,

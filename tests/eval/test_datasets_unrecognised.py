@@ -24,6 +24,16 @@ from tests.eval.dataset_files import write
             "judgements are missing: expected qrels/SPLIT.tsv",
         ),
         (
+            {"corpus.jsonl": "{}", "qrels/test.tsv": ""},
+            "",
+            "queries.jsonl of BEIR's format is missing beside the judgements",
+        ),
+        (
+            {"queries.jsonl": "{}", "qrels/test.tsv": ""},
+            "",
+            "corpus.jsonl of BEIR's format is missing beside the judgements",
+        ),
+        (
             {"x-queries-corpus/data/corpus.jsonl": "", "x-queries-corpus/data/queries.jsonl": ""},
             "x-queries-corpus",
             "or the folder x-qrels beside it",

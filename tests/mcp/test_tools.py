@@ -45,6 +45,18 @@ def test_a_hit_leads_to_the_line_that_is_shown(open_tools: Open) -> None:
     assert hit["text"].strip() in lines.structured["text"]
 
 
+def test_a_hit_of_a_file_of_several_documents_leads_to_its_own(open_tools: Open) -> None:
+    ask = open_tools()
+    found = ask("search", query="another row", k=1)
+    (hit,) = found.structured["hits"]
+    assert hit["path"] == "rows.jsonl" and f"  id {hit['id']}" in found.text
+    lines = ask("read", path=hit["id"], start_line=hit["line"])
+    assert lines.structured["text"] == "1\tanother row"
+    with pytest.raises(ToolError, match="name one by its id"):
+        ask("read", path=hit["path"])
+    assert "id" not in ask("search", query="lock", k=1).structured["hits"][0]
+
+
 def test_search_is_bounded_by_files_filters_and_lines(open_tools: Open) -> None:
     ask = open_tools()
     by_glob = ask("search", query="lock", path_glob="src/**").structured["hits"]

@@ -180,7 +180,7 @@ def _three(path: Path) -> bool:
 
 
 def lacking(folder: Path) -> str | None:
-    """Judgements alone, or all but them."""
+    """Judgements alone, all but them, or with them only one of corpus and queries."""
     corpus, queries = _texts_of(folder)
     if folder.name.endswith("-qrels"):
         base = folder.name.removesuffix("-qrels")
@@ -193,6 +193,9 @@ def lacking(folder: Path) -> str | None:
             "judgements are missing: expected qrels/SPLIT.tsv, .jsonl or .parquet in it, or the "
             f"folder {_beside(folder).name} beside it"
         )
+    if (corpus or queries) and _qrels(folder):
+        name = "queries" if corpus else "corpus"
+        return f"{name}.jsonl of BEIR's format is missing beside the judgements"
     return None
 
 
