@@ -18,7 +18,7 @@ def plant(folder: Path) -> None:
     for n in range(9):
         (docs / f"{n}.mp4").write_bytes(b"\0\0\0\x18ftyp")
     (docs / "old.doc").write_bytes(b"\xd0\xcf\x11\xe0\0\0")
-    (docs / "old.rtf").write_text("{\\rtf1 x}")
+    (docs / "old.wps").write_bytes(b"\xd0\xcf\x11\xe0\0\0")
     (docs / "data.bin").write_bytes(bytes(range(256)))
     (docs / ".hidden").write_text("x")
     (docs / "node_modules").mkdir()
@@ -32,17 +32,17 @@ def test_what_is_not_read_is_listed_by_type_with_what_helps(
     done = retrieval_command("index", "docs")
     assert done.code == 0
     assert (
-        "  24 binary: 12 .png, 9 .mp4, 1 .bin, 1 .doc, 1 .rtf, such as docs/0.png\n"
+        "  24 binary: 12 .png, 9 .mp4, 1 .bin, 1 .doc, 1 .wps, such as docs/0.png\n"
         "  1 dependencies: 1 node_modules/, such as docs/node_modules\n"
         "  1 hidden: 1 .hidden, such as docs/.hidden\n"
-        "  .doc, .rtf: convert them, as by LibreOffice: soffice --headless --convert-to docx FILE\n"
+        "  .doc, .wps: convert them, as by LibreOffice: soffice --headless --convert-to docx FILE\n"
         "  .png: pictures hold no text; where they show some, recognise it, as by Tesseract: "
         "tesseract FILE FILE\n"
         "  .mp4: put what is said in them beside them, as .vtt, .srt or .txt\n"
     ) in done.err
     dry = retrieval_command("index", "docs", "--dry-run")
     assert dry.out.count("(binary)") == 24 and "left out  docs/old.doc  (binary)\n" in dry.out
-    assert ".doc, .rtf: convert them" in dry.err
+    assert ".doc, .wps: convert them" in dry.err
 
 
 def test_json_lists_each_file_with_its_reason(retrieval_command: Retrieval, folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 _LIBREOFFICE = "convert them, as by LibreOffice: soffice --headless --convert-to {} FILE"
 
 _ADVICE: tuple[tuple[str, str], ...] = (
-    (".doc .dot .rtf .wpd .wps", _LIBREOFFICE.format("docx")),
+    (".doc .dot .wpd .wps", _LIBREOFFICE.format("docx")),
     (".ppt .pps", _LIBREOFFICE.format("pptx")),
     (".djvu .xps", "convert them to PDF"),
     (".azw .azw3 .chm .lit .mobi", "convert them, as by Calibre: ebook-convert FILE FILE.epub"),

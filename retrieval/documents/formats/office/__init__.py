@@ -11,9 +11,17 @@ pptx        presentations
 epub        books; squeezed takes blank lines out of their pages
 sheets      workbooks
 regions     the tables of a sheet and their headers
+rtf         texts in Rich Text Format
 odf         OpenDocument texts, presentations, drawings; odf_styles their styles
 """
 
-from retrieval.documents.formats.office import docx, epub, odf, pptx, sheets
+from retrieval.documents.formats.office import docx, epub, odf, pptx, rtf, sheets
 
-FORMATS = (*docx.FORMATS, *pptx.FORMATS, *odf.FORMATS, *sheets.FORMATS, *epub.FORMATS)
+FORMATS = (
+    *docx.FORMATS,
+    *pptx.FORMATS,
+    *odf.FORMATS,
+    *sheets.FORMATS,
+    *epub.FORMATS,
+    *rtf.FORMATS,
+)
