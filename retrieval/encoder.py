@@ -3,6 +3,7 @@ it returns."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
@@ -108,6 +109,10 @@ class Ranked:
     index: int
     score: float
     text: str
+
+
+EncoderSource: TypeAlias = "Encoder | str | os.PathLike[str]"
+"""An encoder, or what it is loaded from: a folder, as text or as a path, or a Hub id."""
 
 
 @runtime_checkable

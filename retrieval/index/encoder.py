@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from retrieval.errors import EncoderError, EncoderMismatch, InputError
 from retrieval.index.long_context import PassageEncoder
 from retrieval.indexes import token_dim_problem
 from retrieval.store import Settings
-from retrieval.types import Encoder, LateOptions
+from retrieval.types import Encoder, EncoderSource, LateOptions
 
 PASSAGE_TOKENS = 256
 """The longest passage of an index that is told nothing else."""
@@ -34,7 +35,7 @@ def load(source: str | None) -> Encoder:
 
 
 def remember(
-    encoder: Encoder | str | None,
+    encoder: EncoderSource | None,
     passage_tokens: int | None,
     late: LateOptions | None,
     long_context: bool,
@@ -52,8 +53,8 @@ def remember(
     """
     if late is not None and not isinstance(late, LateOptions):
         raise InputError(f"late={late!r} cannot be used; give retrieval.LateOptions or None")
-    if isinstance(encoder, str | Path):
-        source: str | None = _absolute(str(encoder))
+    if isinstance(encoder, str | os.PathLike):
+        source: str | None = _absolute(os.fspath(encoder))
         loaded = load(source)
     elif encoder is None:
         source, loaded = None, load(None)
@@ -111,15 +112,15 @@ class EncoderSlot:
     """
 
     def __init__(
-        self, folder: Path | str, settings: Settings, given: Encoder | str | None = None
+        self, folder: Path | str, settings: Settings, given: EncoderSource | None = None
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
         self._asked = False  # for the stored source, by whoever opened the index
-        if isinstance(given, str | Path):
-            source = _absolute(str(given))
+        if isinstance(given, str | os.PathLike):
+            source = _absolute(os.fspath(given))
             self._asked = source == settings.encoder_source
             if not self._asked:
                 self._encoder = self._matching(load(source))

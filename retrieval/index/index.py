@@ -41,6 +41,7 @@ from retrieval.store.schema import exists
 from retrieval.types import (
     Document,
     Encoder,
+    EncoderSource,
     LateOptions,
     ProgressCallback,
 )
@@ -68,7 +69,7 @@ class Index(Examining, Changing):
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder | str | None, memory: int, timeout: float = 0.0
+        self, path: Path, encoder: EncoderSource | None, memory: int, timeout: float = 0.0
     ) -> None:
         _check_memory(memory)
         _check_timeout(timeout)
@@ -98,7 +99,7 @@ class Index(Examining, Changing):
         cls,
         path: str | os.PathLike[str],
         *,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         passage_tokens: int | None = None,
         late: LateOptions | None = None,
         small: bool = False,
@@ -142,7 +143,7 @@ class Index(Examining, Changing):
         cls,
         path: str | os.PathLike[str],
         *,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         create: bool = False,
         timeout: float = 0.0,
         memory: int = LATE_MEMORY,
@@ -184,7 +185,7 @@ class Index(Examining, Changing):
         cls,
         documents: Iterable[Document],
         *,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         passages: Iterable[Spans | None] | None = None,
         embeddings: Given | None = None,
         **options: Any,

@@ -9,14 +9,14 @@ from retrieval.sharded.changes import Changes
 from retrieval.sharded.generations import newest
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.place import Place
-from retrieval.types import Encoder, LateOptions
+from retrieval.types import Encoder, EncoderSource, LateOptions
 
 
 def make_collection(
     place: Place,
     *,
     shards: int,
-    encoder: Encoder | str | None = None,
+    encoder: EncoderSource | None = None,
     passage_tokens: int | None = None,
     late: LateOptions | None = None,
     long_context: bool = False,

@@ -26,7 +26,7 @@ from retrieval.sharded.open_shard import OpenShard, open_shard
 from retrieval.sharded.place import Place, place_at
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus, status_of
-from retrieval.types import Document, Encoder, LateOptions
+from retrieval.types import Document, Encoder, EncoderSource, LateOptions
 
 
 class _Generation:
@@ -78,7 +78,7 @@ class ShardedIndex(Collection):
         self,
         place: Place,
         manifest: Manifest,
-        encoder: Encoder | str | None,
+        encoder: EncoderSource | None,
         memory: int,
     ) -> None:
         """Open a generation; use `open` and `create`."""
@@ -96,7 +96,7 @@ class ShardedIndex(Collection):
         cls,
         url: str,
         *,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         cache: StrPath | None = None,
         options: Mapping[str, str] | None = None,
         memory: int = LATE_MEMORY,
@@ -126,7 +126,7 @@ class ShardedIndex(Collection):
         url: str,
         *,
         shards: int,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         passage_tokens: int | None = None,
         late: LateOptions | None = None,
         long_context: bool = False,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from pathlib import Path
 from typing import assert_type
 
 import numpy as np
 
 from retrieval.encoders import Precomputed, load_encoder
+from retrieval.encoders.embedded import embedded_folder
 from retrieval.hits import Hits
 from retrieval.index import AddReport, Index
-from retrieval.types import Document, Embeddings
+from retrieval.types import Document, Embeddings, Encoder
 
 TWO = [Document("a", "one"), Document("b", "two")]
 
@@ -47,3 +49,20 @@ def test_a_loaded_encoder_has_what_the_documentation_calls() -> None:
     assert_type(made, Embeddings)
     assert len(made) == 2
     assert encoder.rerank("one", ["one", "two"], k=1)[0].text == "one"
+
+
+def test_a_loaded_encoder_is_one_to_every_checker() -> None:
+    """Pyright takes a cached_property for no property of a protocol, which mypy does."""
+    encoder: Encoder = load_encoder()
+    members = [name for name in dir(Encoder) if not name.startswith("_")]
+    assert {"fingerprint", "name", "encode_documents"} <= set(members)
+    for kind in type(encoder).__mro__:
+        assert not [name for name in members if isinstance(vars(kind).get(name), cached_property)]
+
+
+def test_an_encoder_is_named_by_a_path_or_by_text(tmp_path: Path) -> None:
+    folder = embedded_folder()
+    for number, source in enumerate((folder, str(folder))):
+        with Index.create(tmp_path / str(number), encoder=source) as index:
+            assert index.status().encoder_source == str(folder.resolve())
+        Index.open(tmp_path / str(number), encoder=source).close()

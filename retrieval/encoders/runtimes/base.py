@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,11 +54,12 @@ class Runtime(Comparing):
         self._tokenizer = tokenizer
         self._fingerprint = fingerprint
 
-    @cached_property
+    @property  # a cached_property is none of `Encoder`'s to pyright
     def fingerprint(self) -> str:
         """Hex digest of all that decides the vectors, and of nothing else, such as a device."""
-        known = self._fingerprint
-        return known if isinstance(known, str) else known()
+        if not isinstance(self._fingerprint, str):
+            self._fingerprint = self._fingerprint()
+        return self._fingerprint
 
     @property
     def left_out(self) -> tuple[int, ...]:

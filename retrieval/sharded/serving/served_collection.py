@@ -21,7 +21,7 @@ from retrieval.sharded.serving.hosts import Hosts, ProcessHosts
 from retrieval.sharded.serving.keeping import Keeper
 from retrieval.sharded.serving.router import Delays, RoutedShards
 from retrieval.sharded.status import ShardedStatus, status_of
-from retrieval.types import Encoder
+from retrieval.types import Encoder, EncoderSource
 
 MOST_REPLICAS = 16
 
@@ -52,7 +52,7 @@ class ServedCollection(Collection):
         replicas: int = 1,
         partial: bool = False,
         hedged: bool = True,
-        encoder: Encoder | str | None = None,
+        encoder: EncoderSource | None = None,
         cache: Path | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
