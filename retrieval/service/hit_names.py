@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from retrieval.service.location import shown
 
 if TYPE_CHECKING:
-    from retrieval.types import Hit
+    from retrieval.types import Hit, Passage
 
 
 def name_of(hit: Hit, index: Path, start: int = 0) -> str:
@@ -27,3 +27,14 @@ def name_of(hit: Hit, index: Path, start: int = 0) -> str:
         return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
     record = hit.metadata.get("line")  # of one among many in a file
     return f"{path}:{record if isinstance(record, int) else line}"
+
+
+def headings_of(title: str, passage: Passage) -> list[str]:
+    """What a passage stands in: its document's title and its headings, outermost first.
+
+    The name of the part, such as a sheet, is left out: the place has it.
+    """
+    headings = [*passage.context.headings]
+    if title and title not in headings:
+        headings.insert(0, title)
+    return [heading for heading in headings if heading != passage.place.part]

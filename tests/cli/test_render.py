@@ -234,6 +234,8 @@ def context_of(**changes: object) -> dict[str, object]:
         (context_of(symbol="N") | {"end_line": 12}, "N, line 12"),
         (context_of(place=Place(page=3)), "page 3  Locks"),
         (context_of(place=Place(row=7, part="Sheet\x1b")), "Sheet\ufffd, row 7  Locks"),
+        (context_of(place=Place(part="Tolls"), headings=("Tolls", "May")), "Tolls  Locks > May"),
+        (context_of(place=Place(part="Locks"), headings=("Locks",)), "Locks"),
         (context_of(place=Place(cell=2), headings=("Locks",)), "cell 2  Locks"),
     ],
 )

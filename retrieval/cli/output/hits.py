@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
-from retrieval.service.hit_names import name_of
+from retrieval.service.hit_names import headings_of, name_of
 from retrieval.service.printable import columns, safe
 from retrieval.service.snippet import snippet
 
@@ -112,9 +112,7 @@ def _about(hit: Hit, width: int) -> str:
         first, last = hit.start_line, hit.end_line
         lines = f"line {first}" if first == last else f"lines {first}-{last}"
         return f"{_shortened(hit.symbol, width)}, {lines}"
-    headings = list(hit.passage.context.headings)
-    if hit.title and hit.title not in headings:
-        headings.insert(0, hit.title)
+    headings = headings_of(hit.title, hit.passage)
     about = " > ".join(headings)
     left = headings
     while len(about) > width and len(left) > 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.cli.output.style import Style
+from retrieval.service.hit_names import headings_of
 from retrieval.service.location import shown
 from retrieval.service.printable import safe
 
@@ -42,6 +43,5 @@ def _about(found: Found) -> str:
     """The definition, or the title and the headings."""
     if found.passage is None:
         return found.document.title
-    context = found.passage.context
-    titles = [found.document.title] if found.document.title not in context.headings[:1] else []
-    return context.symbol or " > ".join(filter(None, [*titles, *context.headings]))
+    headings = headings_of(found.document.title, found.passage)
+    return found.passage.context.symbol or " > ".join(headings)

@@ -67,6 +67,8 @@ def pandoc() -> None:
     run(
         "pandoc", "-t", "epub2", str(SOURCES / "guide.md"), "-o", str(FILES / "guide-pandoc-2.epub")
     )
+    run("pandoc", "-s", str(SOURCES / "guide.md"), "-o", str(FILES / "guide-pandoc.rtf"))
+    convert(FILES / "guide-pandoc.docx", "rtf:Rich Text Format")
     convert(FILES / "guide-pandoc.docx", "odt:writer8")
     convert(FILES / "guide-pandoc.odt", "docx:MS Word 2007 XML")
     convert(FILES / "guide-pandoc.odt", "epub")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from retrieval.documents.formats import format_of
 from retrieval.errors import DocumentError
 
 from ..outlines_for_tests import blocks, check, headings, parsed
+from .test_docx import GUIDE
+
+FILES = Path(__file__).parent / "files"
 
 LETTER = rb"""{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0\froman Times;}{\f1\fnil\fcharset204 Cyr;}}
 {\colortbl;\red255\green0\blue0;}
@@ -44,6 +50,28 @@ def test_a_text_is_what_is_shown() -> None:
     assert (made.title, made.metadata) == ("The harbor", {"author": "Ada"})
 
 
+@pytest.mark.parametrize("name", ["guide-libreoffice.rtf", "guide-pandoc.rtf"])
+def test_a_guide_as_two_programs_write_it(name: str) -> None:
+    guide = parsed(name, (FILES / name).read_bytes())
+    check(guide.text, guide.outline)
+    assert headings(guide) == [
+        (1, "Before the shift"),
+        (2, "The order of doors"),
+        (2, "What the thermometer may say"),
+        (3, "When a limit is broken"),
+        (1, "After the shift"),
+    ]
+    table = ("table", "The limits are those of the insurer:\nStore | Lowest | Highest | Goods", "")
+    assert blocks(guide)[-1] == table
+    if name == "guide-libreoffice.rtf":  # pandoc writes lists as paragraphs
+        assert guide.text == re.sub("^    ", "", GUIDE, flags=re.MULTILINE)
+        assert blocks(guide) == [("list", "Take along:", ""), ("list", "", ""), table]
+        assert (guide.title, guide.metadata["author"]) == (
+            "Cold stores of the harbour",
+            "Ines Varga",
+        )
+
+
 @pytest.mark.parametrize(
     ("source", "text"),
     [
@@ -51,6 +79,8 @@ def test_a_text_is_what_is_shown() -> None:
         (rb"{\rtf1\ansi\ansicpg932 \'83\'5c\'83A}", "ソア"),
         (rb"{\rtf1\ansi\uc2\u233\'65\'65 x}", "é x"),
         (rb"{\rtf1\ansi\uc0\u233 x}", "éx"),
+        (rb"{\rtf1 a{\footnote\u-10179?\u-8704?}\par}", "a\n\n\U0001f600"),
+        (rb"{\rtf1\trowd\u-10179?\u-8704?\cell\u-10179?\cell\row}", "\U0001f600 | \ufffd"),
         (rb"{\rtf1 a\bin5 }}}}}b}", "ab"),
         (rb"{\rtf1 open {\b bold {\footnote a note", "open bold\n\na note"),
         (rb"{\rtf1 closed}}} more", "closed more"),

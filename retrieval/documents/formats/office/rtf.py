@@ -140,7 +140,7 @@ class _Reader:
         self._begins = False
         if words is self._out:
             return
-        said = "".join(words)
+        said = _joined(words)
         if kind == "note":
             self._notes.append(said)
         elif kind == "marker":
@@ -224,7 +224,7 @@ class _Reader:
             self._end_paragraph(keep=True)
             self._row = []
         elif word in ("cell", "nestcell") and self._row is not None:
-            self._row.append(" ".join("".join(self._out).split()))
+            self._row.append(" ".join(_joined(self._out).split()))
             self._out.clear()
         elif word == "row" and self._row is not None:
             self._rows.append(self._row)
@@ -236,7 +236,7 @@ class _Reader:
         Args:
             keep: whether a table that stands before an empty one goes on.
         """
-        words = "".join(self._out).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        words = _joined(self._out)
         self._out.clear()
         if words.strip() or not keep:
             self._end_table()
@@ -289,6 +289,11 @@ class _Reader:
             if self._group.kind == "styles" and (named := _HEADING.match(text.strip())):
                 self._levels.setdefault(self._style, int(named[1]))
             self._put(text)
+
+
+def _joined(pieces: list[str]) -> str:
+    """A text whose characters beyond 16 bits were given as two."""
+    return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _parse(data: bytes, source: Source) -> Parsed:
