@@ -1,8 +1,9 @@
-"""How many threads a process may use for what is compiled: the encoder and the kernels."""
+"""Threads: how many a process may use for what is compiled, and pools that outlive a fork."""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from retrieval.errors import InputError
 
@@ -36,3 +37,19 @@ def logical_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # not on macOS
+
+
+class ThreadPool:
+    """A pool of threads in each process: one that was forked has none of its parent's."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads, self._name = threads, name
+        self._owned: tuple[int, ThreadPoolExecutor] | None = None
+
+    def here(self) -> ThreadPoolExecutor:
+        """The pool of this process, made when it is first asked for."""
+        owned = self._owned
+        if owned is None or owned[0] != os.getpid():
+            owned = os.getpid(), ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
+            self._owned = owned
+        return owned[1]

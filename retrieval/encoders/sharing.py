@@ -52,9 +52,11 @@ _shared = _Shared()
 
 
 def _forget() -> None:
-    """Start over in a process that was forked: an encoder's threads are not there."""
+    """Start over in a process that was forked, but for where its encoders came from."""
     global _shared
+    origins = _shared.origins
     _shared = _Shared()
+    _shared.origins = origins
 
 
 if hasattr(os, "register_at_fork"):

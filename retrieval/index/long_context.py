@@ -7,10 +7,8 @@ docs/decisions/long-context.md has what that gives and what it costs.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError
 from retrieval.ragged import offsets_of, rows_of
+from retrieval.threads import ThreadPool
 from retrieval.types import (
     Embeddings,
     Encoder,
@@ -88,7 +87,7 @@ class PassageEncoder:
             else:
                 started.append(_Done(self._encoder.encode_documents(texts)))
         together = [at for at, texts in enumerate(stretches) if len(texts) > 1]
-        started += [_threads().submit(self._together, stretches[at]) for at in together]
+        started += [_THREADS.here().submit(self._together, stretches[at]) for at in together]
         if len(started) == 1:
             return started[0]
         places = offsets_of([len(texts) for texts in stretches])
@@ -203,7 +202,5 @@ def _selected(embeddings: Embeddings, texts: NDArray[np.int64]) -> Embeddings:
     )
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    """One for each core: a pass over a stretch takes one."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="retrieval-stretch")
+_THREADS = ThreadPool(os.cpu_count() or 1, "retrieval-stretch")
+"""One for each core: a pass over a stretch takes one."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Protocol
 
 from retrieval.sharded.open_shard import OpenShard
+from retrieval.threads import ThreadPool
 
 Arguments = tuple[Any, ...]
 
@@ -61,7 +61,7 @@ class LocalShards:
         if len(given) < 2:
             return {n: getattr(self._shards[n], method)(*own) for n, own in given.items()}
         waiting = {
-            number: threads().submit(
+            number: _THREADS.here().submit(
                 copy_context().run, getattr(self._shards[number], method), *given[number]
             )
             for number in sorted(given)
@@ -74,14 +74,5 @@ class LocalShards:
             raise
 
 
-_pool: ThreadPoolExecutor | None = None
-_owner = 0
-
-
-def threads() -> ThreadPoolExecutor:
-    """One pool for all collections of a process: more threads than cores gain nothing."""
-    global _pool, _owner
-    if _pool is None or _owner != os.getpid():  # a fork has none of its parent's threads
-        _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shard")
-        _owner = os.getpid()
-    return _pool
+_THREADS = ThreadPool(os.cpu_count() or 1, "shard")
+"""One pool for all collections of a process: more threads than cores gain nothing."""

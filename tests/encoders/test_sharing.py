@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import shutil
 import subprocess
@@ -143,3 +144,31 @@ def test_a_torch_encoder_is_gone_with_its_last_user(model: Path) -> None:
         assert left() is None
     finally:
         gc.enable()
+
+
+FORKED = """
+import os, sys
+from retrieval import Document, Index
+from retrieval.encoders import load_encoder, source_of
+
+texts = ["a lock", "a reader", "a writer"] * 20
+encoder = load_encoder(sys.argv[1])
+before = encoder.encode_documents(texts)
+child = os.fork()
+if child == 0:
+    after = encoder.encode_documents(texts)
+    same = (after.dense == before.dense).all() and source_of(encoder) is not None
+    text = "Locks wait for readers. " * 40
+    with Index.create(sys.argv[2], encoder=encoder, passage_tokens=16, long_context=True) as index:
+        index.add([Document("a", text), Document("b", text)])
+        same = same and len(index.search("locks")) > 0
+    os._exit(0 if same else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_an_encoder_works_on_in_a_forked_process(tmp_path: Path, model: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", FORKED, str(model), str(tmp_path / "i")], check=True, timeout=60
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from retrieval.encoders.sides import Side, SideReader, TokenSequence, check_weig
 from retrieval.encoders.tokenization import load_tokenizer
 from retrieval.errors import CheckpointError, InputError
 from retrieval.ragged import offsets_of
-from retrieval.threads import asked_for
+from retrieval.threads import ThreadPool, asked_for
 from retrieval.types import Embeddings, PendingEmbeddings
 
 # Tokens of texts that one thread takes at a time: few enough that all threads end together.
@@ -100,7 +100,7 @@ class CpuEncoder(SequenceRuntime):
         self._forward = _network(folder, config, places, settings.dense_window)
         self._head = read_tensor(folder / model_folder.WEIGHTS_FILE, model_folder.DENSE_HEAD)
         self._threads = threads or usable_cores()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="retrieval-encode")
+        self._pool = ThreadPool(self._threads, "retrieval-encode")
 
     @property
     def threads(self) -> int:
@@ -131,7 +131,8 @@ class CpuEncoder(SequenceRuntime):
         share = sum(lengths) // (4 * self._threads)
         tasks = pack(lengths, max(1, min(share, _TASK_TOKENS)))
         if len(sequences) > 1:
-            return _Run(output, [self._pool.submit(work, task) for task in tasks])
+            pool = self._pool.here()
+            return _Run(output, [pool.submit(work, task) for task in tasks])
         for task in tasks:
             work(task)
         return _Run(output, [])
