@@ -23,7 +23,8 @@ def name_of(hit: Hit, index: Path, start: int = 0) -> str:
     if hit.path is None:
         return f"{hit.document_id}:{line}"
     path = shown(index, hit.path)
-    if hit.document_id.startswith(f"{hit.path}#") and hit.place.part:  # attached, or in an archive
+    held = (f"{hit.path}#", f"{hit.path}!/")  # attached, or in an archive
+    if hit.document_id.startswith(held) and hit.place.part:
         return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
     record = hit.metadata.get("line")  # of one among many in a file
     return f"{path}:{record if isinstance(record, int) else line}"

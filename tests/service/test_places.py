@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -39,6 +40,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [\n{"cell_type": "markdown",'
         ' "metadata": {}, "source": ["# Notes\\n", "\\n", "turbine"]}]}'
     )
+    with zipfile.ZipFile(docs / "store.zip", "w") as archive:
+        archive.writestr("first.txt", "barley\n")
+        archive.writestr("a b/second.txt", "oats\n\ngranary\n")
+        archive.writestr("rows.jsonl", '{"text": "rye"}\n{"text": "weevil"}\n')
     box = mailbox.mbox(docs / "mails.mbox")
     for number in (1, 2):
         message = EmailMessage()
@@ -49,14 +54,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         box.add(message)
     box.close()
     with Index.create(tmp_path / ".retrieval") as opened:
-        update(opened, [docs])
+        update(opened, [docs, docs / "store.zip"])
         opened.add([Document("made/1", "by hand\nand more")])
         yield opened
 
 
 WANTED = (
     *("alpha", "omega", "three", "valve", "green", "turbine", "superintendent"),
-    *("enclosed", "enclosure2", "hand", "word399"),
+    *("enclosed", "enclosure2", "hand", "word399", "granary", "weevil"),
 )
 
 
