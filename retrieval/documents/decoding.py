@@ -123,7 +123,7 @@ def _decode(data: bytes, language: str, codec: str | None) -> tuple[str, str]:
         note = (
             f"not UTF-8 (byte 0x{data[error.start]:02x} at offset {error.start}); "
             "what does not fit was read as Windows-1252; if that is wrong, convert the file to "
-            "UTF-8 or name its encoding"
+            "UTF-8, or name the encoding of all files (--encoding)"
         )
         return data.decode("utf-8", _FALLBACK), note
     if text.isascii() and "\x1b" not in text:

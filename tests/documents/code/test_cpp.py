@@ -178,6 +178,11 @@ TEST_F(HarborTest, Opens)
 }
 BOOST_AUTO_TEST_CASE(closes) {
 }
+int LATEST(int one, int other) {
+  return one;
+}
+static void TEST_SETUP(void) {
+}
 TEST_CASE("boats float", "[boat]") {
   SECTION("in salt water") {
     REQUIRE(boat.floats());
@@ -189,6 +194,8 @@ TEST_CASE("boats float", "[boat]") {
         ("BoatTest.Sails", 2),
         ("HarborTest.Opens", 2),
         ("closes", 1),
+        ("LATEST", 2),
+        ("TEST_SETUP", 1),
         ("boats float", 4),
         ("boats float.in salt water", 2),
     ]

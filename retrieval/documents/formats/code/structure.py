@@ -31,7 +31,7 @@ _PARAMETERS = re.compile(r"[(\[)={]")
 """What ends a declared name, an initial value included."""
 _AFTER_TYPE = re.compile(r"(?:(?<=\w)\s+|(?<=[>*&])\s*)(?=[^\W\d])")
 """Where a name begins after a type: with a macro before it the grammar takes both for the name."""
-_TEST = re.compile(r"[A-Z\d_]*TEST[A-Z\d_]*\s*\(([^()]*)\)")
+_TEST = re.compile(r"[A-Z\d_]*TEST[A-Z\d_]*\s*\(\s*(?!void\b)(\w+(?:\s*,\s*\w+)*)\s*\)")
 """A macro that declares a test by its suite and name, such as `TEST_F(Boats, Sail)`."""
 _NOISE = re.compile(r"^(?:module\.)?exports\.|^(?:this|self)\.|\.prototype(?=\.)|^#")
 """What stands before a name and is no part of it."""
@@ -260,7 +260,7 @@ def _name(text: str, definition: Definition) -> str:
 def _declared(declarator: str) -> str:
     """The name in a declarator as C and C++ have them."""
     if test := _TEST.fullmatch(declarator):
-        return ".".join("".join(_unquoted(part.strip()).split()) for part in test[1].split(","))
+        return ".".join(part.strip() for part in test[1].split(","))
     declarator = " ".join(declarator.split()).lstrip("*&( ")
     if operator := _OPERATOR.match(declarator):
         of, sign, words = (" ".join((part or "").split()) for part in operator.groups())
