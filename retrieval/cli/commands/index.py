@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrieval.cli import indexing
 from retrieval.cli.options import (
     DEFAULT_MEMORY,
     AsJson,
@@ -22,10 +22,6 @@ from retrieval.cli.program import app
 
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
-    from retrieval.index import Index
-    from retrieval.service.collections import MadeWith
-    from retrieval.service.updating import Given
-    from retrieval.sync import SyncReport
 
 
 @app.command(short_help="Index files and folders.")
@@ -274,7 +270,7 @@ def index(
         )
         on_gpus = encode_on is EncodeOn.GPU
         run_by = {"workers": workers, "ray": ray, "on_gpus": on_gpus, "memory": memory << 20}
-        _index_collection(url, sources or [], given, made_with, run_by, as_json=as_json)
+        indexing.index_collection(url, sources or [], given, made_with, run_by, as_json=as_json)
         return
     of_shards = {"--shards": shards, "--shard-passages": shard_passages, "--ray": ray}
     of_shards |= {"--workers": None if workers == 1 else workers, "--encode-on": encode_on}
@@ -298,7 +294,7 @@ def index(
     if dry_run and watch:
         raise InputError("--dry-run changes nothing and --watch goes on; give one of them")
     if dry_run:
-        _preview(place, named, given, as_json=as_json)
+        indexing.show_preview(place, named, given, as_json=as_json)
         return
     left_out: list[LeftOut] = []
     with (
@@ -326,119 +322,6 @@ def index(
         if as_json:
             print_json(report_as_dict(report, place, left_out), whole=not watch)
         else:
-            _print(report, named, place)
+            indexing.show_report(report, named, place)
         if watch:
-            _watch(opened, place, as_json=as_json)
-
-
-def _index_collection(
-    url: str,
-    sources: Sequence[str],
-    given: Given,
-    made_with: MadeWith,
-    run_by: Mapping[str, Any],
-    *,
-    as_json: bool,
-) -> None:
-    """The same of a collection in shards."""
-    from retrieval.cli.output.amounts import listing
-    from retrieval.cli.output.files import left_out
-    from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import progress_bar
-    from retrieval.cli.output.reports import built
-    from retrieval.service.collections import update
-    from retrieval.service.json_shape import left_out_as_dict, plain_value
-    from retrieval.service.location import FOLDER
-    from retrieval.types import ProgressUpdate
-
-    stayed_out: list[LeftOut] = []
-    with progress_bar("reading") as bar:
-        found = update(
-            url,
-            sources,
-            given,
-            made_with,
-            progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
-            on_left_out=stayed_out.append if as_json else None,
-            **run_by,
-        )
-    if as_json:
-        facts = plain_value(found.report) | plain_value(found)  # whose problems are all
-        facts["left_out_files"] = [left_out_as_dict(one) for one in stayed_out]
-        del facts["report"]
-        print_json({"index": url} | facts)
-        return
-    sys.stdout.write(built(found.report, url))
-    sys.stdout.flush()
-    sys.stderr.write(left_out(found.left_out, Path(FOLDER)))
-    if found.problems:
-        sys.stderr.write(listing("problems:", found.problems))
-
-
-def _watch(index: Index, place: Path, *, as_json: bool) -> None:
-    from retrieval.cli.output.json_output import print_json
-    from retrieval.cli.output.progress import progress_bar
-    from retrieval.cli.output.reports import synced
-    from retrieval.service import updating
-    from retrieval.service.json_shape import report_as_dict
-    from retrieval.service.printable import safe
-    from retrieval.service.watching import watch
-
-    told: list[str] = []
-
-    def update() -> None:
-        with progress_bar("looking for changes") as progress:
-            report = updating.update(index, progress=progress)
-        if as_json:
-            if report.changed:
-                print_json(report_as_dict(report, place), whole=False)
-        elif report.changed:
-            sys.stdout.write(synced(report, place))
-        sys.stdout.flush()
-        for problem in report.problems:
-            if problem not in told:
-                sys.stderr.write(f"{safe(problem)}\n")
-        told[:] = report.problems
-
-    sys.stdout.flush()
-    sys.stderr.write("watching; Ctrl-C ends it\n")
-    watch(index, update, on_locked=lambda error: sys.stderr.write(f"{safe(str(error))}\n"))
-
-
-def _preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
-    from retrieval.cli.output.amounts import listing
-    from retrieval.cli.output.files import advised, previewed, ways_in
-    from retrieval.cli.output.json_output import print_json
-    from retrieval.service.json_shape import preview_as_dict
-    from retrieval.service.preview import preview
-
-    found = preview(place, paths, given)
-    if as_json:
-        print_json(preview_as_dict(found))
-        return
-    sys.stdout.write(previewed(found, place))
-    sys.stdout.flush()
-    sys.stderr.write(ways_in({one.reason for one in found.left_out}))
-    sys.stderr.write(advised({one.type for one in found.left_out if not one.is_folder}))
-    if found.problems:
-        sys.stderr.write(listing("problems:", found.problems))
-
-
-def _print(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
-    from retrieval.cli.output.amounts import count, listing
-    from retrieval.cli.output.files import left_out
-    from retrieval.cli.output.reports import synced
-    from retrieval.service.printable import safe
-
-    sys.stdout.write(synced(report, folder))
-    sys.stdout.flush()
-    if not (report.added or report.updated or report.unchanged or report.moved):
-        names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
-        sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
-    sys.stderr.write(left_out(report.left_out, folder))
-    if report.by_layout:
-        sys.stderr.write(
-            f"{count(report.by_layout, 'source file')} cut by layout: no grammar could follow\n"
-        )
-    if report.problems:
-        sys.stderr.write(listing("problems:", report.problems))
+            indexing.follow(opened, place, as_json=as_json)

@@ -1,0 +1,131 @@
+"""What `retrieval index` does and shows, once it knows what is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retrieval.documents import LeftOut
+    from retrieval.index import Index
+    from retrieval.service.collections import MadeWith
+    from retrieval.service.updating import Given
+    from retrieval.sync import SyncReport
+
+
+def index_collection(
+    url: str,
+    sources: Sequence[str],
+    given: Given,
+    made_with: MadeWith,
+    run_by: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Make a collection in shards, or bring it up to date, and show what was read."""
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import left_out
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.cli.output.reports import built
+    from retrieval.service.collections import update
+    from retrieval.service.json_shape import left_out_as_dict, plain_value
+    from retrieval.service.location import FOLDER
+    from retrieval.types import ProgressUpdate
+
+    stayed_out: list[LeftOut] = []
+    with progress_bar("reading") as bar:
+        found = update(
+            url,
+            sources,
+            given,
+            made_with,
+            progress=lambda done, total: bar(ProgressUpdate("writing", done, total, "shards")),
+            on_left_out=stayed_out.append if as_json else None,
+            **run_by,
+        )
+    if as_json:
+        facts = plain_value(found.report) | plain_value(found)  # whose problems are all
+        facts["left_out_files"] = [left_out_as_dict(one) for one in stayed_out]
+        del facts["report"]
+        print_json({"index": url} | facts)
+        return
+    sys.stdout.write(built(found.report, url))
+    sys.stdout.flush()
+    sys.stderr.write(left_out(found.left_out, Path(FOLDER)))
+    if found.problems:
+        sys.stderr.write(listing("problems:", found.problems))
+
+
+def follow(index: Index, place: Path, *, as_json: bool) -> None:
+    """Bring an index up to date whenever its files change, until Ctrl-C."""
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.cli.output.reports import synced
+    from retrieval.service import updating
+    from retrieval.service.json_shape import report_as_dict
+    from retrieval.service.printable import safe
+    from retrieval.service.watching import watch
+
+    told: list[str] = []
+
+    def update() -> None:
+        with progress_bar("looking for changes") as progress:
+            report = updating.update(index, progress=progress)
+        if as_json:
+            if report.changed:
+                print_json(report_as_dict(report, place), whole=False)
+        elif report.changed:
+            sys.stdout.write(synced(report, place))
+        sys.stdout.flush()
+        for problem in report.problems:
+            if problem not in told:
+                sys.stderr.write(f"{safe(problem)}\n")
+        told[:] = report.problems
+
+    sys.stdout.flush()
+    sys.stderr.write("watching; Ctrl-C ends it\n")
+    watch(index, update, on_locked=lambda error: sys.stderr.write(f"{safe(str(error))}\n"))
+
+
+def show_preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
+    """Show what would go in, and what would not and why; nothing is changed."""
+    from retrieval.cli.output.amounts import listing
+    from retrieval.cli.output.files import advised, previewed, ways_in
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.service.json_shape import preview_as_dict
+    from retrieval.service.preview import preview
+
+    found = preview(place, paths, given)
+    if as_json:
+        print_json(preview_as_dict(found))
+        return
+    sys.stdout.write(previewed(found, place))
+    sys.stdout.flush()
+    sys.stderr.write(ways_in({one.reason for one in found.left_out}))
+    sys.stderr.write(advised({one.type for one in found.left_out if not one.is_folder}))
+    if found.problems:
+        sys.stderr.write(listing("problems:", found.problems))
+
+
+def show_report(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
+    """Show what was read, what was left out, and what went wrong."""
+    from retrieval.cli.output.amounts import count, listing
+    from retrieval.cli.output.files import left_out
+    from retrieval.cli.output.reports import synced
+    from retrieval.service.printable import safe
+
+    sys.stdout.write(synced(report, folder))
+    sys.stdout.flush()
+    if not (report.added or report.updated or report.unchanged or report.moved):
+        names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
+        sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
+    sys.stderr.write(left_out(report.left_out, folder))
+    if report.by_layout:
+        sys.stderr.write(
+            f"{count(report.by_layout, 'source file')} cut by layout: no grammar could follow\n"
+        )
+    if report.problems:
+        sys.stderr.write(listing("problems:", report.problems))
