@@ -1,5 +1,6 @@
 """TorchEncoder: batches change nothing, memory that runs out is survived."""
 
+import os
 import threading
 
 import numpy as np
@@ -312,3 +313,24 @@ def test_pooling_by_definition():
         torch.testing.assert_close(made, torch.tensor(vectors, dtype=torch.float32))
     head = PooledHead(("mean", "cls"), after=[UnitLength()])
     assert head(hidden, layout).shape == (2, 4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_is_told_that_torch_has_no_threads_there(encoder, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    encoder.encode_documents(["a text"])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            encoder.encode_documents(["a text", "another"])
+        except EncoderError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        said = told.read()
+    os.waitpid(child, 0)
+    assert f"process {child}, a fork of {os.getpid()}, where torch has no threads; begin" in said

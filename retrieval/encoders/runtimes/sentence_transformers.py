@@ -19,6 +19,7 @@ from retrieval.encoders.checkpoints import Folder, Format
 from retrieval.encoders.dynamic_batching import DynamicBatching, at_once, weakly
 from retrieval.encoders.packing import pack
 from retrieval.encoders.runtimes.base import Runtime
+from retrieval.encoders.runtimes.forks import check_process
 from retrieval.encoders.tokenization import clean, failures_as_errors, leading
 from retrieval.errors import CheckpointError, MissingDependency
 from retrieval.files.regular import open_regular
@@ -70,6 +71,7 @@ class SentenceTransformersEncoder(Runtime):
         self.token_dim = width if late else None
 
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
+        check_process(self.name)
         texts = self._readable(texts)
         lengths = self._lengths(texts) + self._prompt_tokens[side]
         lengths = np.minimum(lengths, self._limit).tolist()

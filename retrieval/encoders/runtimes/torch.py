@@ -17,6 +17,7 @@ from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.network import Checkpoint, Parts, fingerprint_of
 from retrieval.encoders.packing import Indices, pack, token_batches
 from retrieval.encoders.runtimes.base import Output, SequenceRuntime
+from retrieval.encoders.runtimes.forks import check_process
 from retrieval.encoders.runtimes.transfers import (
     Returned,
     Vectors,
@@ -92,6 +93,7 @@ class TorchEncoder(SequenceRuntime):
             EncoderError: the dense vectors are pooled from one token, which is no part of a span.
             InputError: a span is not within the text, or they are not in order.
         """
+        check_process(self.name)
         if not self._network.pools_spans:
             raise EncoderError(
                 f"encoder {self.name!r} makes a text's dense vector of its first or last token, so "
@@ -100,6 +102,7 @@ class TorchEncoder(SequenceRuntime):
         return super().encode_spans(text, spans)
 
     def _encode(self, texts: Sequence[str], side: EncoderSide) -> Embeddings:
+        check_process(self.name)
         reader = self._reader(side)
         # Enough batches at a time that they can be packed, and that the device is kept busy.
         runs = token_batches(texts, len, self._budget * _BATCHES_READ * _CHARACTERS)
