@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, named, parsed
 
 TEXT = """\
 #!/usr/bin/env node
@@ -151,3 +151,28 @@ start(function () {
             "start(function () {",
         ],
     )
+
+
+def test_what_a_module_exports_without_a_name_is_its_default() -> None:
+    text = """\
+// Opens menus.
+export default class extends Controller {
+  connect() {
+    this.open();
+  }
+  toggle = () => {
+    this.close();
+  }
+}
+"""
+    expected = {
+        "default": "export default class extends Controller",
+        "default.connect": "connect()",
+        "default.toggle": "toggle = ()",
+    }
+    for name in ("menu_controller.js", "menu_controller.ts"):
+        assert named(parsed(text, name).outline) == expected
+    function = "export default async (request) => {\n  return 1;\n};\n"
+    assert named(parsed(function, "a.js").outline) == {"default": "export default async (request)"}
+    with_name = "export default function answer() {\n  return 1;\n}\n"
+    assert [*named(parsed(with_name, "a.js").outline)] == ["answer"]

@@ -102,7 +102,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "code",
-        6,
+        7,
         _parse,
         SUFFIXES,
         NAMES,

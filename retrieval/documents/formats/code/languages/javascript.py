@@ -35,6 +35,12 @@ DEFINITIONS = f"""
         (generator_function body: (_) @body)
         (class body: (_) @body)
     ]) @definition
+(export_statement "default" @name
+    value: [
+        (arrow_function body: (_) @body)
+        (function_expression !name body: (_) @body)
+        (class !name body: (_) @body)
+    ]) @definition
 (pair key: (property_identifier) @name
     value: [
         (arrow_function body: (_) @body)
