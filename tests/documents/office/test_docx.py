@@ -308,6 +308,13 @@ def test_line_breaks_tabs_and_special_hyphens() -> None:
     assert parsed("a.docx", docx(body)).text == "a b\nc-de link 7"
 
 
+def test_fractions_have_a_stroke() -> None:
+    parts = "".join(f"<m:{part}><m:r><m:t>{part}</m:t></m:r></m:{part}>" for part in ("num", "den"))
+    namespace = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    body = f"<w:p {namespace}><m:oMath><m:f>{parts}</m:f></m:oMath></w:p>"
+    assert parsed("a.docx", docx(body)).text == "num/den"
+
+
 def test_a_broken_part_beside_the_text_costs_only_itself() -> None:
     from .packages_for_tests import W, relations, zipped
 

@@ -228,6 +228,9 @@ class _Reader:
                     self._inline(element, made)
             elif tag in _INSTEAD:
                 pieces.append(_INSTEAD[tag])
+            elif tag == "m:den":  # of a fraction
+                pieces.append("/")
+                self._inline(element, made)
             elif tag == "w:lastRenderedPageBreak":
                 made.pages.append(sum(map(len, pieces)))
             elif tag == "w:drawing":
@@ -328,7 +331,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "docx",
-        1,
+        2,
         _parse,
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),

@@ -35,6 +35,7 @@ _UNSEEN = frozenset(_UNSEEN_NAMES.split())
 _READ = frozenset({"footnote", "shpinst", "shptxt"})
 """Groups that hold text though they may be passed over."""
 _APART = {"footnote": "note", "listtext": "marker", "pntext": "marker"}
+"""Groups whose text is kept apart from the paragraph that they stand in."""
 _TABLES = {"fonttbl": "fonts", "info": "info", "stylesheet": "styles"}
 _PROPERTIES = frozenset({"author", "keywords", "subject", "title"})
 """What the file says of itself, as metadata."""
@@ -267,6 +268,7 @@ class _Reader:
             self._out.append(text)
 
     def _put_byte(self, byte: int) -> None:
+        self._begins = False
         if self._skip:
             self._skip -= 1
         else:
