@@ -131,6 +131,8 @@ def test_reprs_are_short(filled: Index) -> None:
     assert repr(made) == "Embeddings(dense [1, 32], tokens [2, 16])"
     assert repr(Embeddings(None, None, None)) == "Embeddings()"
     assert repr(filled) == f"Index({str(filled.path)!r}, 3 documents)"
+    with filled.writing() as writer:
+        assert repr(writer) == f"Writer({str(filled.path)!r})"
     filled.close()
     assert repr(filled) == f"Index({str(filled.path)!r}, closed)"
 

@@ -89,6 +89,11 @@ def ids(documents: list[Document]) -> list[str | None]:
     return [document.id for document in documents]
 
 
+def test_reprs_name_the_index_and_the_encoder(index: Index) -> None:
+    assert repr(IndexVectorStore(index)) == f"IndexVectorStore({index!r})"
+    assert repr(EncoderEmbeddings(FakeEncoder())) == "EncoderEmbeddings('fake-words')"
+
+
 def test_what_is_added_comes_out_as_it_was(store: IndexVectorStore) -> None:
     found = store.similarity_search("the lock", k=3)
     assert sorted(found, key=lambda one: str(one.id)) == NOTES

@@ -97,6 +97,9 @@ class Writer:
         self._next_passage = session.store.next_passage
         self._forget()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.store.folder)!r})"
+
     @property
     def tokens(self) -> int:
         """How many tokens of documents were encoded, as the encoder counts them."""

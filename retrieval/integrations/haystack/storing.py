@@ -89,6 +89,9 @@ class Storing:
                 )
             return self._index
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
     def close(self) -> None:
         """Close the index if the store opened it; it is opened again when it is needed."""
         with self._lock:

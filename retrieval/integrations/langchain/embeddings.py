@@ -43,6 +43,9 @@ class EncoderEmbeddings(Embeddings):
                 f"encoder {self.encoder.name!r} has no dense head; embeddings need one"
             )
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.encoder.name!r})"
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """The dense vector of each text, of the document side; none for no texts."""
         if not texts:

@@ -69,6 +69,9 @@ class IndexVectorStore(VectorStore):
         self.retriever: Retriever = retriever
         self.returns: Returns = checked_returns(returns)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.index!r})"
+
     @classmethod
     def from_texts(
         cls,

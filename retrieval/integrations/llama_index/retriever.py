@@ -56,6 +56,9 @@ class IndexRetriever(BaseRetriever):
         self.options = options
         super().__init__(callback_manager=callback_manager)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.index!r}, k={self.k})"
+
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         asked = search_options(self.returns) | {"retriever": self.retriever} | self.options
         hits = self.index.search(query_bundle.query_str, self.k, where=self.where, **asked)

@@ -70,6 +70,10 @@ def test_passages_have_what_splitters_tell(index: Index) -> None:
     assert part.meta["split_id"] == 9  # the document's own
 
 
+def test_a_store_says_where_its_index_is(store: IndexDocumentStore) -> None:
+    assert repr(store) == f"IndexDocumentStore({str(store.path)!r})"
+
+
 def test_filters_of_a_run_replace_or_join(store: IndexDocumentStore) -> None:
     old = {"field": "meta.year", "operator": "<", "value": 2022}
     new = {"field": "meta.year", "operator": ">", "value": 2000}

@@ -135,6 +135,7 @@ async def test_nodes_are_ranked() -> None:
 
 async def test_a_retriever_gives_passages_or_documents(own: IndexVectorStore) -> None:
     retriever = IndexRetriever(own.index, k=2)
+    assert repr(retriever) == f"IndexRetriever({own.index!r}, k=2)"
     (best, *_) = retriever.retrieve("who takes the lock")
     assert best.node.ref_doc_id == "a" and best.node.get_content() == TEXTS["a"]
     assert isinstance(best.node, TextNode) and best.node.start_char_idx == 0
