@@ -319,7 +319,7 @@ def _by_vectors(
         InputError: what the retriever goes by was not given.
     """
     there = {"lexical": False, "dense": given.dense is not None, "late": given.tokens is not None}
-    if not there.get(retriever, True):
+    if not there.get(str(retriever), True):
         needed = {"lexical": "words", "dense": "a dense vector", "late": "token vectors"}[retriever]
         raise InputError(f"retriever {retriever!r} goes by {needed}, and none was given; give them")
     if retriever != "hybrid":

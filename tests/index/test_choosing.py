@@ -222,6 +222,8 @@ def test_shares_and_counts_may_be_numpys(index: Index) -> None:
 def test_a_vector_alone_is_no_question_for_the_others(foreign: Index, index: Index) -> None:
     with pytest.raises(InputError, match="retriever 'lexical' goes by words, and none was given"):
         foreign.search(vector=[1, 0, 0], retriever="lexical")
+    with pytest.raises(InputError, match=r"retriever \['dense'\] is unknown; choose from"):
+        foreign.search(vector=[1, 0, 0], retriever=["dense"])  # type: ignore[arg-type]
     index.add([DOG])
     made = FakeEncoder()._encode(["dog"])
     assert made.dense is not None and made.tokens is not None
