@@ -2,16 +2,18 @@
 
 One vector against K centroids costs K * d multiplications, most of what compressing costs. From
 some thousands of centroids on these are put in groups, and a vector is compared with the groups'
-centres, then with the centroids that lie nearest to its group's. That finds the nearest in 97 % of
-cases at 16,384 and 32,768 centroids, and else one almost as near, in a quarter of the time
-(measured on code and prose). Making the groups takes as long as comparing a hundred thousand
+centres, then with the centroids that lie nearest to its group's. That finds the nearest in 93 % of
+cases at 16,384 centroids and in 96 % at 32,768, and else one almost as near, in a quarter of the
+time (measured on code and prose). Making the groups takes as long as comparing a hundred thousand
 vectors with all centroids (a third of a second at 16,384), so they are made for many vectors only,
-and kept for the next ones that are compared with the same centroids.
+and kept for whatever is compared with the same centroids after that.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +22,26 @@ from retrieval.indexes import kernels
 from retrieval.indexes.clustering import nearest_means
 
 _FLAT = 4096  # up to so many centroids, all are compared
-_GROUPS = 16  # times the root of the number of centroids
+_GROUPS = 8  # times the root of the number of centroids
 _SHARE = 32  # one in so many of them is compared with the vectors of a group
-_FEW = 1 << 17  # so many vectors are compared with all centroids before groups are made
+_FEW = 1 << 16  # so many vectors are compared with all centroids before groups are made
+_KEPT = 2  # sets of groups, some MB each: of an index's codec, and of its coarse quantiser
 _BLOCK = 1 << 23  # distances of centres to centroids at a time: 32 MB
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Groups of centroids.
+
+    Attributes:
+        centres: i8 [G, d].
+        penalties: of the centres, i32 [G].
+        near: `nearest_to` the centres, u16 [G, K / 32].
+    """
+
+    centres: NDArray[np.int8]
+    penalties: NDArray[np.int32]
+    near: NDArray[np.uint16]
 
 
 class Assigner:
@@ -33,25 +51,24 @@ class Assigner:
         centroids: i8 [K, d], K from 1 to 65,536.
     """
 
-    __slots__ = ("_centres", "_near", "_penalties", "_seen", "centroids")
+    __slots__ = ("_groups", "_penalties", "_seen", "centroids")
 
     def __init__(self, centroids: NDArray[np.int8]) -> None:
         self.centroids = centroids
         self._penalties = _penalties(centroids)
-        self._centres: NDArray[np.int8] | None = None
-        self._near: NDArray[np.uint16] = np.empty((0, 0), np.uint16)
+        self._groups: _Groups | None = None
         self._seen = 0
 
     def __call__(self, units: NDArray[np.int8]) -> NDArray[np.uint16]:
         """The centroid of each vector i8 [T, d]: u16 [T]."""
-        self._seen += len(units)
-        if self._centres is None and len(self.centroids) > _FLAT and self._seen > _FEW:
-            # By content: whoever adds to an index in small parts opens its codec anew each time.
-            self._centres, self._near = _groups(self.centroids.tobytes(), self.centroids.shape[1])
-        if self._centres is None:
+        if self._groups is None and len(self.centroids) > _FLAT:
+            first, self._seen = not self._seen, self._seen + len(units)
+            if first or self._seen > _FEW:
+                self._groups = _groups_of(self.centroids, make=self._seen > _FEW)
+        if self._groups is None:
             return kernels.nearest(units, self.centroids, self._penalties)
-        groups = kernels.nearest(units, self._centres, _penalties(self._centres))
-        return self.among(units, groups, self._near)
+        groups = kernels.nearest(units, self._groups.centres, self._groups.penalties)
+        return self.among(units, groups, self._groups.near)
 
     def among(
         self, units: NDArray[np.int8], groups: NDArray[np.uint16], near: NDArray[np.uint16]
@@ -108,16 +125,30 @@ def _penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
     return halves
 
 
-@lru_cache(maxsize=2)  # the codec of an index and its coarse quantiser; some MB each
-def _groups(content: bytes, dim: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
-    """Centres of groups i8 [G, d], and `nearest_to` them u16 [G, K / 32].
+_kept: OrderedDict[bytes, _Groups] = OrderedDict()
+_lock = threading.Lock()
 
-    Args:
-        content: centroids i8 [K, dim], row by row.
-        dim: d.
+
+def _groups_of(centroids: NDArray[np.int8], *, make: bool) -> _Groups | None:
+    """The groups of these centroids; None if there are none yet and none are to be made.
+
+    By content: whoever adds to an index in small parts opens its codec anew each time.
     """
-    centroids = np.frombuffer(content, np.int8).reshape(-1, dim)
+    content = centroids.tobytes()
+    with _lock:
+        groups = _kept.get(content)
+        if groups is None and make:
+            groups = _kept[content] = _made(centroids)
+        if groups is not None:
+            _kept.move_to_end(content)
+            while len(_kept) > _KEPT:
+                _kept.popitem(last=False)
+    return groups
+
+
+def _made(centroids: NDArray[np.int8]) -> _Groups:
     count = _GROUPS * round(len(centroids) ** 0.5)
     found = nearest_means(centroids.astype(np.float32), count)[0]
     centres = np.clip(np.rint(found), -127, 127).astype(np.int8)
-    return centres, nearest_to(centres, centroids, max(1, len(centroids) // _SHARE))
+    near = nearest_to(centres, centroids, max(1, len(centroids) // _SHARE))
+    return _Groups(centres, _penalties(centres), near)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,14 +18,15 @@ from retrieval.indexes.late.codec import Codec, units_of
 def test_groups_are_made_for_many_vectors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assignment, "_FLAT", 500)
     monkeypatch.setattr(assignment, "_FEW", 1000)
+    monkeypatch.setattr(assignment, "_kept", OrderedDict())
     made: list[int] = []
-    groups = assignment._groups
+    make = assignment._made
 
-    def noted(content: bytes, dim: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
-        made.append(len(content) // dim)
-        return groups(content, dim)
+    def noted(centroids: NDArray[np.int8]) -> Any:
+        made.append(len(centroids))
+        return make(centroids)
 
-    monkeypatch.setattr(assignment, "_groups", noted)
+    monkeypatch.setattr(assignment, "_made", noted)
     rng = np.random.default_rng(0)
     centroids = rng.integers(-100, 100, (1024, 16)).astype(np.int8)
     near = rng.integers(1024, size=3000)
@@ -40,6 +44,13 @@ def test_groups_are_made_for_many_vectors_alone(monkeypatch: pytest.MonkeyPatch)
     assert assign(vectors).tolist() == many.tolist()
     assert made == [1024]
     assert (distances[np.arange(3000), many] <= best + 1).mean() > 0.95
+    # Whoever is compared with the same centroids later uses the groups that there are.
+    assert Assigner(centroids.copy())(vectors[:50]).tolist() == many[:50].tolist()
+    assert made == [1024]
+    for n in range(1, 4):
+        Assigner(np.roll(centroids, n, axis=0))(vectors)
+    assert made == [1024] * 4
+    assert len(assignment._kept) == 2, "the last two"
 
 
 def clustered(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32]:
