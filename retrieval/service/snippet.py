@@ -39,7 +39,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Rows to print, and the character of the passage that they begin at."""
+    """Rows to print, and the character of the text that those begin at which match."""
 
     start: int
     rows: list[list[Piece]]
@@ -68,6 +68,8 @@ def snippet(
     *,
     prose: bool = True,
     lines: int = LINES,
+    context: int = 0,
+    within: Span | None = None,
 ) -> Snippet:
     """The consecutive rows that hold most of the query's words, as pieces to print.
 
@@ -77,6 +79,8 @@ def snippet(
         width: columns of a row, an ellipsis at either end included.
         prose: whether lines that were wrapped for their length are joined again.
         lines: rows at most.
+        context: so many rows before and after those are shown as well.
+        within: the part of the text whose rows they are; None is all of it.
 
     Returns:
         The rows: common indentation, blank lines and marks around code are gone, a long line is
@@ -85,14 +89,21 @@ def snippet(
         line goes on. Without highlights, the first rows.
     """
     rows = _rows(text, width - 2, prose=prose)
-    first = _best(text, rows, highlights, lines)
-    chosen = _dedented(text, rows[first : first + lines])
+    begin, end = within or (0, len(text))
+    before = sum(row.end <= begin for row in rows)
+    inside = [row for row in rows[before:] if row.start < end]
+    best = _best(text, inside, highlights, lines)
+    first = before + best
+    last = first + len(inside[best : best + lines])
+    start = rows[first].start if inside else 0
+    first = max(0, first - context)
+    chosen = _dedented(text, rows[first : last + context])
     shown = [_pieces(text, row, highlights) for row in chosen]
     if chosen and chosen[0].opened:
         shown[0].insert(0, Piece("…", False))
     if chosen and not chosen[-1].closed:
         shown[-1].append(Piece("…", False))
-    return Snippet(chosen[0].start if chosen else 0, shown)
+    return Snippet(start, shown)
 
 
 def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:

@@ -169,3 +169,39 @@ def test_a_search_says_that_files_have_changed(indexed: Retrieval, folder: Path)
     shown = indexed("search", "lock", "--index", ".retrieval", "--json")
     assert "`retrieval index --index .retrieval` brings" in shown.err
     assert isinstance(json.loads(shown.out), list)
+
+
+@pytest.fixture
+def numbered(retrieval_command: Retrieval, folder: Path) -> Retrieval:
+    """An index of a text of lines that are numbered, several passages long."""
+    lines = [f"line {n} says {'needle' if n == 150 else 'nothing'} of note" for n in range(1, 301)]
+    (folder / "docs" / "numbered.txt").write_text("\n".join(lines) + "\n")
+    assert retrieval_command("index", "docs", "--passage-tokens", 40).code == 0
+    return retrieval_command
+
+
+def test_search_shows_lines_around_those_that_match(numbered: Retrieval) -> None:
+    def rows(*options: object) -> list[str]:
+        found = numbered("search", "needle", "-k", 1, "--retriever", "lexical", *options)
+        head, *rest = found.out.splitlines()
+        assert head.startswith("1  docs/numbered.txt:1")
+        return [row.split()[1] for row in rest if row.startswith("    line")]
+
+    plain = [int(number) for number in rows()]
+    assert 150 in plain and len(plain) == 3
+    assert rows("--context", 0) == rows()
+    # A passage of 40 tokens has some five lines: what is around them comes from the document.
+    around = [int(number) for number in rows("-C", 12)]
+    assert around == list(range(plain[0] - 12, plain[-1] + 13))
+    assert [int(number) for number in rows("-C", 1000)] == list(range(1, 301))
+
+
+def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
+    arguments = ("search", "needle", "-k", 1, "--retriever", "lexical", "--json")
+    (plain,) = json.loads(numbered(*arguments).out)
+    assert "before" not in plain and "after" not in plain
+    (hit,) = json.loads(numbered(*arguments, "--context", 2).out)
+    assert {key: value for key, value in hit.items() if key in plain} == plain
+    text = hit["before"] + hit["text"] + hit["after"]
+    numbers = [int(line.split()[1]) for line in text.splitlines()]
+    assert numbers == list(range(hit["start_line"] - 2, hit["end_line"] + 3))

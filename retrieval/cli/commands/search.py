@@ -71,6 +71,16 @@ def search(
             help="With --retriever late: encode the N best again, order them uncompressed.",
         ),
     ] = 0,
+    context: Annotated[
+        int,
+        typer.Option(
+            "--context",
+            "-C",
+            metavar="N",
+            min=0,
+            help="Show so many lines before and after those that match.",
+        ),
+    ] = 0,
     folder: IndexPlace = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
@@ -82,6 +92,7 @@ def search(
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
     from retrieval.service import location, searching
+    from retrieval.service.around import around
     from retrieval.service.json_shape import hits_as_dicts
     from retrieval.service.opened import open_to_read
 
@@ -104,12 +115,14 @@ def search(
     )
     with open_to_read(read, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)
+        near = around(opened, answer.hits, context) if context else None
         if as_json:
-            print_json(hits_as_dicts(answer.hits, answer.matches))
+            print_json(hits_as_dicts(answer.hits, answer.matches, near))
         else:
             if not answer.hits:
                 sys.stderr.write(_nothing(opened, text, options) + "\n")
-            sys.stdout.write(hits.hits(answer.hits, place, Style.of(sys.stdout), answer.matches))
+            style = Style.of(sys.stdout)
+            sys.stdout.write(hits.hits(answer.hits, place, style, answer.matches, near, context))
         sys.stdout.flush()
         if isinstance(opened, Index) and opened.known_files(most=1):
             from retrieval.service.updating import changes

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
+from retrieval.service.around import Around
 from retrieval.service.hit_names import headings_of, name_of
 from retrieval.service.printable import columns, safe
-from retrieval.service.snippet import snippet
+from retrieval.service.snippet import Snippet, snippet
 
 if TYPE_CHECKING:
     from retrieval.types import Hit, TokenMatch
@@ -31,6 +33,8 @@ def hits(
     index: Path,
     style: Style,
     matches: Sequence[Sequence[TokenMatch]] | None = None,
+    surroundings: Sequence[Around] | None = None,
+    context: int = 0,
 ) -> str:
     """Search results: of each where and what it is, its relevance, who found it, and a snippet.
 
@@ -45,13 +49,17 @@ def hits(
         style: of the stream that this is for.
         matches: for each hit what the query's tokens matched: shown below it, and marked in the
             snippet instead of the query's words.
+        surroundings: of each hit what stands around its passage.
+        context: so many lines before and after those that match are shown.
     """
     wide = len(str(len(found)))
     parts = []
     for place, hit in enumerate(found):
         pairs = None if matches is None else matches[place]
         marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
-        part = _hit(f"{place + 1:{wide}}", hit, marks, index, style)
+        near = surroundings[place] if surroundings else Around()
+        excerpt = _excerpt(hit, marks, near, context, style.width - _INDENT)
+        part = _hit(f"{place + 1:{wide}}", hit, excerpt, index, style)
         if pairs is not None:
             part += table(pairs, style)
         below = [*_others(hit, index, style), *_copies(hit)]
@@ -59,8 +67,23 @@ def hits(
     return "\n".join(parts)
 
 
-def _hit(rank: str, hit: Hit, marks: Sequence[tuple[int, int]], index: Path, style: Style) -> str:
-    excerpt = snippet(hit.text, marks, style.width - _INDENT, prose=_is_prose(hit))
+def _excerpt(
+    hit: Hit, marks: Sequence[tuple[int, int]], near: Around, context: int, width: int
+) -> Snippet:
+    """The lines that match, and what stands around them; it begins in the passage."""
+    ahead = len(near.before)
+    found = snippet(
+        near.before + hit.text + near.after,
+        [(start + ahead, end + ahead) for start, end in marks],
+        width,
+        prose=_is_prose(hit),
+        context=context,
+        within=(ahead, ahead + len(hit.text)),
+    )
+    return replace(found, start=max(0, found.start - ahead))
+
+
+def _hit(rank: str, hit: Hit, excerpt: Snippet, index: Path, style: Style) -> str:
     parts = [
         rank,
         style.dress("path", safe(name_of(hit, index, excerpt.start))),
