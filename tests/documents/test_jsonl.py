@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -185,3 +186,65 @@ def test_the_field_of_the_text_can_be_named() -> None:
         assert (documents, problems) == ([], [f":1: no text; the field {field} was expected"])
     documents, problems = parse(line, path="x", text_field="page")
     assert (documents, problems) == ([], [":1: its page is a object; a string was expected"])
+
+
+LONG = "word " * 60
+
+
+@pytest.mark.parametrize(
+    ("record", "text", "metadata"),
+    [
+        (
+            {"messages": [{"role": "user", "content": "Why?"}, {"role": "tool", "content": "So."}]},
+            "user: Why?\n\ntool: So.",
+            {},
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "Why?"}], "model": "m1"},
+            "human: Why?\n\nmodel: m1",
+            {"model": "m1"},
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "A?"}, {"image": "x"}]},
+                    {"role": "assistant", "content": "B."},
+                ]
+            },
+            "user: A?\n\nassistant: B.",
+            {},
+        ),
+        (
+            {"ts": "2026-01-02T03:04:05Z", "level": "error", "msg": "disk full", "code": 28},
+            "ts: 2026-01-02T03:04:05Z\nlevel: error\nmsg: disk full",
+            {"ts": "2026-01-02T03:04:05Z", "level": "error", "msg": "disk full", "code": 28},
+        ),
+        (
+            {"instruction": "Add.", "input": "1 2", "output": LONG},
+            f"instruction: Add.\ninput: 1 2\noutput: {LONG}",
+            {"instruction": "Add.", "input": "1 2"},
+        ),
+        (
+            {"question": "Who?", "answers": {"text": ["Ann", "Bo"], "start": [3, 9]}},
+            "question: Who?\nanswers.text: Ann, Bo",
+            {"question": "Who?", "answers": {"text": ["Ann", "Bo"], "start": [3, 9]}},
+        ),
+        (
+            {"name": "a picture", "png": "iVBOR" * 99, "metadata": {"year": 2020}},
+            "name: a picture",
+            {"name": "a picture", "png": "iVBOR" * 99, "year": 2020},
+        ),
+    ],
+)
+def test_a_record_without_a_text_is_read_by_what_it_says(
+    record: dict[str, Any], text: str, metadata: dict[str, Any]
+) -> None:
+    (one,), problems = parse(json.dumps(record | {"id": "a", "title": "T"}), path="x.jsonl")
+    assert (one.text, one.title, one.id, problems) == (text, "T", "a", [])
+    assert one.metadata == metadata | {"line": 1}
+
+
+@pytest.mark.parametrize("record", ['{"a": 1}', '{"a": [true, {"b": ""}]}', '{"messages": []}'])
+def test_a_record_that_says_nothing_is_named(record: str) -> None:
+    documents, problems = parse(record, path="x.jsonl")
+    assert documents == [] and problems[0].startswith(":1: no text; one of the fields text,")

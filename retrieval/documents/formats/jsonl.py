@@ -56,10 +56,11 @@ def parse(text: str, *, path: str, text_field: str | None = None) -> tuple[list[
     The records stand one a line, or over several lines each, or in an array. A record's `_id` (or
     `id`) is the document's id, a number becoming a string; without one it is `path#L<line>`, and
     in an array `path#<number>`. The text is the first of the usual fields (`records.TEXT_FIELDS`)
-    that is a string, or of the lesser ones where there is none; if that is empty the title takes
-    its place, so that it can be found. All other fields are metadata, those of an object `metadata`
-    with them; `line` says where the record begins. A field of its own that goes by one of the
-    reader's names, or is an `id` beside `_id`, is kept in `original`.
+    that is a string, or of the lesser ones where there is none, or else what it says in all of its
+    fields (`spoken`); if that is empty the title takes its place, so that it can be found. All
+    other fields are metadata, those of an object `metadata` with them; `line` says where the record
+    begins. A field of its own that goes by one of the reader's names, or is an `id` beside `_id`,
+    is kept in `original`.
 
     Args:
         text: the file's text.
@@ -303,7 +304,7 @@ def _no_documents(broken: list[str]) -> str:
 FORMATS = (
     Format(
         "jsonl",
-        4,
+        5,
         _parse,
         (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
         binary=True,

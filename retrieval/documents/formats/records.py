@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retrieval.documents.formats.format import RESERVED, Parsed
+from retrieval.documents.formats.spoken import spoken
 from retrieval.documents.formats.table import outline_of
 
 TEXT_FIELDS = (
@@ -60,7 +61,8 @@ def document(
         id: of one that has none.
         place: metadata that say where it stands.
         text_field: the field of its text, dots reaching into objects; None is the first of the
-            usual ones that is a string, or of the lesser ones where there is none.
+            usual ones that is a string, or of the lesser ones where there is none, or else
+            what the object says in all of its fields, see `spoken`.
 
     Raises:
         RecordError: it has no text, or a field that cannot be used.
@@ -147,6 +149,11 @@ def _text(fields: dict[str, Any], text_field: str | None) -> str:
     else:
         if text_field is not None:
             raise RecordError(f"no text; the field {text_field} was expected")
+        kept: dict[str, Any] = {n: fields.pop(n) for n in ("title", "metadata") if n in fields}
+        text = spoken(fields)
+        fields |= kept
+        if text:
+            return text
         raise RecordError(
             f"no text; one of the fields {', '.join((*TEXT_FIELDS, *LESSER_TEXT_FIELDS))} was "
             "expected (--text-field names another)"
