@@ -128,12 +128,14 @@ class Searching:
             return []
         with self._indexes.using(name) as index:
             answers = search_many(index, queries, options, vectors=vectors)
-            shaped = [hits_as_dicts(one.hits, one.matches) for one in answers]
-            if context_lines:
-                for answer, hits in zip(answers, shaped, strict=True):
-                    around = lines_around(index, answer.hits, context_lines)
-                    for hit, (before, after) in zip(hits, around, strict=True):
-                        hit |= {"before": before, "after": after}
+            shaped = [
+                hits_as_dicts(
+                    one.hits,
+                    one.matches,
+                    lines_around(index, one.hits, context_lines) if context_lines else None,
+                )
+                for one in answers
+            ]
         texts = queries if queries is not None else [None] * len(shaped)
         return [
             {"query": text, "hits": hits} | coverage_as_dict(answer.hits)

@@ -14,7 +14,7 @@ from retrieval.types import NO_CONTEXT
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
     from retrieval.index import IndexStatus, Listed, MeasureReport
-    from retrieval.service.around import Around
+    from retrieval.service.lookup import Around
     from retrieval.service.places import Found
     from retrieval.service.preview import Preview
     from retrieval.sharded import ShardedStatus
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 def hits_as_dicts(
     hits: Sequence[Hit],
     matches: Sequence[Sequence[TokenMatch]] | None = None,
-    surroundings: Sequence[Around] | None = None,
+    around: Sequence[Around] | None = None,
 ) -> list[dict[str, Any]]:
     """Hits with every field and property of `Hit`.
 
-    Where it is given for each, `explain` too, and what stands `before` and `after` the passage.
+    Where they are given for each, `explain` too, and the lines `before` and `after` the passage.
     """
     shaped = [hit_as_dict(hit) for hit in hits]
     for hit, pairs in zip(shaped, matches or [], strict=False):
         hit["explain"] = plain_value(pairs)
-    for hit, near in zip(shaped, surroundings or [], strict=False):
-        hit |= plain_value(near)
+    for hit, (before, after) in zip(shaped, around or [], strict=False):
+        hit |= {"before": before, "after": after}
     return shaped
 
 

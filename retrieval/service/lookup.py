@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from retrieval.documents import ReadOptions, SourceFile, read, source_id
 from retrieval.documents.context import Contexts
@@ -22,6 +23,9 @@ from retrieval.types import Document, Hit, Place
 
 CONTEXT_LINES = 12
 """Lines around a line that say what it is about."""
+
+Around: TypeAlias = tuple[list[str], list[str]]
+"""Lines before a passage, and after it."""
 
 _OPERATORS = re.compile(r"[\"“”„«»]|(?<!\S)-+(?=\S)")
 """What is no text in a query: the marks of phrases and exclusions."""
@@ -145,15 +149,13 @@ def lines_of(document: Document, first: int, last: int) -> Lines:
     return Lines(first, [row.removesuffix("\r") for row in rows[first - 1 : last]], len(rows))
 
 
-def lines_around(
-    index: Listing, hits: Sequence[Hit], count: int
-) -> list[tuple[list[str], list[str]]]:
+def lines_around(index: Listing, hits: Sequence[Hit], count: int) -> list[Around]:
     """For each hit the lines before it and after it, at most so many.
 
     None where its document is gone, or changed, since it was found.
     """
     documents = index.get_many(hit.document_id for hit in hits)
-    found: list[tuple[list[str], list[str]]] = []
+    found: list[Around] = []
     for hit, document in zip(hits, documents, strict=True):
         text = "" if document is None else document.text
         if text[hit.passage.start : hit.passage.end] != hit.text:

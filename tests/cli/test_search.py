@@ -202,6 +202,6 @@ def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
     assert "before" not in plain and "after" not in plain
     (hit,) = json.loads(numbered(*arguments, "--context", 2).out)
     assert {key: value for key, value in hit.items() if key in plain} == plain
-    text = hit["before"] + hit["text"] + hit["after"]
-    numbers = [int(line.split()[1]) for line in text.splitlines()]
+    lines = [*hit["before"], *hit["text"].splitlines(), *hit["after"]]
+    numbers = [int(line.split()[1]) for line in lines]
     assert numbers == list(range(hit["start_line"] - 2, hit["end_line"] + 3))

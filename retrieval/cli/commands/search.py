@@ -92,7 +92,6 @@ def search(
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
     from retrieval.service import location, searching
-    from retrieval.service.around import around
     from retrieval.service.json_shape import hits_as_dicts
     from retrieval.service.opened import open_to_read
 
@@ -115,14 +114,18 @@ def search(
     )
     with open_to_read(read, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)
-        near = around(opened, answer.hits, context) if context else None
+        around = None
+        if context:
+            from retrieval.service.lookup import lines_around
+
+            around = lines_around(opened, answer.hits, context)
         if as_json:
-            print_json(hits_as_dicts(answer.hits, answer.matches, near))
+            print_json(hits_as_dicts(answer.hits, answer.matches, around))
         else:
             if not answer.hits:
                 sys.stderr.write(_nothing(opened, text, options) + "\n")
             style = Style.of(sys.stdout)
-            sys.stdout.write(hits.hits(answer.hits, place, style, answer.matches, near, context))
+            sys.stdout.write(hits.hits(answer.hits, place, style, answer.matches, around, context))
         sys.stdout.flush()
         if isinstance(opened, Index) and opened.known_files(most=1):
             from retrieval.service.updating import changes

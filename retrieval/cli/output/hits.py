@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from retrieval.cli.output.amounts import count
 from retrieval.cli.output.explanation import matched, table
 from retrieval.cli.output.style import Style
-from retrieval.service.around import Around
 from retrieval.service.hit_names import headings_of, name_of
 from retrieval.service.printable import columns, safe
 from retrieval.service.snippet import Snippet, snippet
 
 if TYPE_CHECKING:
+    from retrieval.service.lookup import Around
     from retrieval.types import Hit, TokenMatch
 
 _INDENT = 4
@@ -33,7 +33,7 @@ def hits(
     index: Path,
     style: Style,
     matches: Sequence[Sequence[TokenMatch]] | None = None,
-    surroundings: Sequence[Around] | None = None,
+    around: Sequence[Around] | None = None,
     context: int = 0,
 ) -> str:
     """Search results: of each where and what it is, its relevance, who found it, and a snippet.
@@ -49,15 +49,15 @@ def hits(
         style: of the stream that this is for.
         matches: for each hit what the query's tokens matched: shown below it, and marked in the
             snippet instead of the query's words.
-        surroundings: of each hit what stands around its passage.
-        context: so many lines before and after those that match are shown.
+        around: for each hit the lines before and after its passage.
+        context: so many lines are shown before and after those that match.
     """
     wide = len(str(len(found)))
     parts = []
     for place, hit in enumerate(found):
         pairs = None if matches is None else matches[place]
         marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
-        near = surroundings[place] if surroundings else Around()
+        near = around[place] if around else ([], [])
         excerpt = _excerpt(hit, marks, near, context, style.width - _INDENT)
         part = _hit(f"{place + 1:{wide}}", hit, excerpt, index, style)
         if pairs is not None:
@@ -71,9 +71,10 @@ def _excerpt(
     hit: Hit, marks: Sequence[tuple[int, int]], near: Around, context: int, width: int
 ) -> Snippet:
     """The lines that match, and what stands around them; it begins in the passage."""
-    ahead = len(near.before)
+    before, after = ("".join(f"{line}\n" for line in lines) for lines in near)
+    ahead = len(before)
     found = snippet(
-        near.before + hit.text + near.after,
+        before + hit.text + (f"\n{after}" if after else ""),
         [(start + ahead, end + ahead) for start, end in marks],
         width,
         prose=_is_prose(hit),
