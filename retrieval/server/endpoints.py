@@ -112,6 +112,7 @@ def endpoints(
             writes=True,
         ),
         Endpoint("GET", "/v1/models", "The encoder, as OpenAI lists models.", model.list),
+        Endpoint("GET", "/v1/models/{id:path}", "The same, by its name.", model.one),
         Endpoint(
             "POST",
             "/v1/vector_stores/{name}/search",

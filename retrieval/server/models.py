@@ -82,14 +82,22 @@ class Models:
     async def list(self, request: Request) -> Response:
         """The one model."""
         query_of(request, ())
+        model = await self._limits.in_thread(request, self._model)
+        return Json({"object": "list", "data": [model]})
 
-        def look() -> dict[str, Any]:
-            with self._indexes.using() as index:
-                name = index.status().encoder
-            model = {"id": name, "object": "model", "created": 0, "owned_by": "retrieval"}
-            return {"object": "list", "data": [model]}
+    async def one(self, request: Request) -> Response:
+        """The model of this name."""
+        query_of(request, ())
+        model = await self._limits.in_thread(request, self._model)
+        asked = request.path_params["id"]
+        if asked != model["id"]:
+            raise Problem(404, f"there is no model {asked!r:.80}, but {model['id']!r}")
+        return Json(model)
 
-        return Json(await self._limits.in_thread(request, look))
+    def _model(self) -> dict[str, Any]:
+        with self._indexes.using() as index:
+            name = index.status().encoder
+        return {"id": name, "object": "model", "created": 0, "owned_by": "retrieval"}
 
     async def embeddings(self, request: Request) -> Response:
         """Vectors of texts, as OpenAI answers them."""

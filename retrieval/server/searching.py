@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from starlette.requests import Request
@@ -15,11 +16,12 @@ from retrieval.service.arguments import Argument
 from retrieval.service.json_shape import coverage_as_dict, hits_as_dicts
 from retrieval.service.lookup import lines_around
 from retrieval.service.searching import SearchOptions, search_many
-from retrieval.types import RETRIEVERS
+from retrieval.types import RETRIEVERS, Hybrid
 
 MOST_HITS = 1000
 MOST_QUERIES = 64
 MOST_CONTEXT = 100
+MOST_CANDIDATES = 10_000
 
 _K = Argument("k", "integer", "how many hits", default=10, least=1, most=MOST_HITS)
 _RETRIEVER = Argument(
@@ -31,6 +33,7 @@ _GROUP = Argument(
 _RELEVANCE = Argument(
     "min_relevance", "number", "what a hit has at least", default=0.0, least=0.0, most=1.0
 )
+_OF_HYBRID = tuple(one.name for one in fields(Hybrid))
 _OFFSET = Argument("offset", "integer", "how many of the best are left out", default=0, most=10_000)
 SEARCH = (
     Argument("query", "string", "what to look for"),
@@ -45,6 +48,23 @@ SEARCH = (
     _GROUP,
     Argument("copies", "boolean", "whether equal passages are hits of their own", default=False),
     _RELEVANCE,
+    Argument("hybrid", "object", f"how hybrid fuses: {', '.join(_OF_HYBRID)}"),
+    Argument("per_group", "integer", "passages of a document at most", least=1, most=MOST_HITS),
+    Argument(
+        "diversity",
+        "number",
+        "what it counts that hits are unlike each other",
+        default=0.0,
+        least=0.0,
+        most=1.0,
+    ),
+    Argument(
+        "rescore",
+        "integer",
+        "with the retriever late: so many of the best are encoded again",
+        default=0,
+        most=MOST_HITS,
+    ),
     Argument(
         "explain", "boolean", "whether to say what each token of the query matched", default=False
     ),
@@ -78,7 +98,24 @@ def _options(values: dict[str, Any]) -> SearchOptions:
         copies=values.get("copies", False),
         min_relevance=values["min_relevance"],
         explain=values.get("explain", False),
+        hybrid=_hybrid(values.get("hybrid")),
+        per_group=values.get("per_group"),
+        diversity=values.get("diversity", 0.0),
+        rescore=values.get("rescore", 0),
     )
+
+
+def _hybrid(given: dict[str, Any] | None) -> Hybrid | None:
+    """How hybrid fuses, by the names of `Hybrid`."""
+    if given is None:
+        return None
+    unknown = next((name for name in given if name not in _OF_HYBRID), None)
+    if unknown is not None:
+        raise InputError(f"`hybrid` has no {unknown!r:.60}; it has {', '.join(_OF_HYBRID)}")
+    hybrid = Hybrid(**given)
+    if hybrid.candidates > MOST_CANDIDATES:
+        raise InputError(f"`candidates` is {hybrid.candidates:,}; {MOST_CANDIDATES:,} is the most")
+    return hybrid
 
 
 class Searching:

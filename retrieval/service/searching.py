@@ -13,7 +13,7 @@ from retrieval.index.listing import Params
 from retrieval.index.reading.search import query_problem
 from retrieval.index.searching import Searching
 from retrieval.indexes import Where
-from retrieval.types import Retriever, TokenMatch
+from retrieval.types import Hybrid, Retriever, TokenMatch
 
 _TRIES = 5
 
@@ -33,6 +33,9 @@ class SearchOptions:
         min_relevance: what a hit has at least, from 0 to 1.
         offset: how many of the best are left out.
         params: values for the parameters of `where`.
+        hybrid: how hybrid search fuses; None is `Hybrid()`.
+        per_group: how many passages of a document at most; None is any number.
+        diversity: what it counts that hits are unlike each other, from 0 to 1.
     """
 
     k: int = 10
@@ -45,6 +48,9 @@ class SearchOptions:
     min_relevance: float = 0.0
     offset: int = 0
     params: Params | None = None
+    hybrid: Hybrid | None = None
+    per_group: int | None = None
+    diversity: float = 0.0
 
     def __post_init__(self) -> None:
         if self.explain and self.retriever not in ("late", "hybrid"):
@@ -109,6 +115,9 @@ def search_many(
             group=options.group,
             min_relevance=options.min_relevance,
             offset=options.offset,
+            hybrid=options.hybrid,
+            per_group=options.per_group,
+            diversity=options.diversity,
             embeddings=None if vectors is None else _embeddings(vectors),
         )
         if not options.explain or queries is None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from retrieval import Document, Index
+from retrieval import Document, Hybrid, Index
 from retrieval.errors import IndexLocked, InputError
 from retrieval.server.app import make_app
 from retrieval.server.requests import Limits
@@ -94,6 +94,29 @@ def test_a_search_by_vectors(client: Client) -> None:
     ):
         refused = client.post(f"{AT}/search", body)
         assert refused.status == 400, (body, refused.body)
+
+
+def test_a_search_by_the_options_of_python(client: Client) -> None:
+    with Index.open(client.folder / "notes") as index:
+        index.add([Document(f"near{n}", f"who waits for lock {n % 3}") for n in range(9)])
+
+        def same(body: dict[str, Any], **options: Any) -> None:
+            found = client.post(f"{AT}/search", {"query": "who waits", "k": 5} | body).json["hits"]
+            assert found == hits_as_dicts(index.search("who waits", 5, **options))
+
+        same({"diversity": 0.7}, diversity=0.7)
+        same({"per_group": 1}, per_group=1)
+        same({"retriever": "late", "rescore": 4}, retriever="late", rescore=4)
+        weights = {"lexical": 2.0, "dense": 0, "fusion": "rrf"}
+        same({"hybrid": weights}, hybrid=Hybrid(lexical=2.0, dense=0, fusion="rrf"))
+    for hybrid, said in (
+        ({"weights": 1}, "`hybrid` has no 'weights'; it has candidates, fusion, lexical"),
+        ({"dense": -1}, "dense=-1 is no weight"),
+        ({"candidates": 10**9}, "`candidates` is 1,000,000,000; 10,000 is the most"),
+        ({"fusion": ["rrf"]}, "fusion=['rrf'] is unknown"),
+    ):
+        refused = client.post(f"{AT}/search", {"query": "a", "hybrid": hybrid})
+        assert refused.status == 400 and said in refused.json["detail"], refused.body
 
 
 def test_hits_with_the_lines_around_them(client: Client) -> None:
@@ -212,7 +235,11 @@ def test_embeddings_are_those_of_the_encoder(client: Client) -> None:
     packed = client.post("/v1/embeddings", {"input": texts[0], "encoding_format": "base64"}).json
     row = np.frombuffer(base64.b64decode(packed["data"][0]["embedding"]), "<f4")
     assert np.array_equal(row, expected[0])
-    assert client.get("/v1/models").json["data"][0]["id"] == "fake-words"
+    (model,) = client.get("/v1/models").json["data"]
+    assert model["id"] == "fake-words"
+    assert client.get("/v1/models/fake-words").json == model
+    refused = client.get("/v1/models/org/other")
+    assert refused.status == 404 and "there is no model 'org/other'" in refused.json["detail"]
 
 
 def test_rerank_orders_by_late_interaction(client: Client) -> None:
