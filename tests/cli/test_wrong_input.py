@@ -152,7 +152,7 @@ def test_a_file_that_vanishes(
 
 
 def test_a_broken_line_of_jsonl(retrieval_command: Retrieval, folder: Path) -> None:
-    lines = ['{"text": "zebra"}', "{broken", '{"text": "giraffe"}', '{"no": "text"}']
+    lines = ['{"text": "zebra"}', "{broken", '{"text": "giraffe"}', '{"no": 1}']
     (folder / "docs" / "records.jsonl").write_text("\n".join(lines))
     done = retrieval_command("index", "docs")
     assert (done.code, done.out.split(";")[0]) == (0, ".retrieval: 4 added")

@@ -42,7 +42,7 @@ def test_what_has_changed_is_named(index: Index, docs: Path) -> None:
 
 
 def test_a_file_that_could_not_go_in_is_not_new(index: Index, docs: Path) -> None:
-    write(docs / "broken.jsonl", '{"no": "text"}\n')
+    write(docs / "broken.jsonl", '{"no": 1}\n')
     report = sync(index, [docs])
     assert len(report.problems) == 1
     os.utime(index.path / "store.sqlite")  # the clock of the file system may stand still for a tick

@@ -162,7 +162,7 @@ FILES_TO_CHANGE = [
     (change, path.name)
     for path in sorted(FILES.iterdir())
     for change in (flipped, rewritten)
-    if path.suffix != ".xls" or change is flipped
+    if change is flipped or zipfile.is_zipfile(path)
 ]
 
 
