@@ -8,11 +8,17 @@ starts and that it is done.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from retrieval.index import Index
 
@@ -20,6 +26,23 @@ from ..index.fake_encoder import FakeEncoder
 from ..index.killed_writer import operation, perform
 from .interposing import Interposed
 from .operations import EARLY, joined_when_few, lists_of_few
+
+
+@contextmanager
+def on_a_disk_of_its_own(folder: Path) -> Iterator[None]:
+    """Files come into the folder from elsewhere by their bytes, as between two file systems.
+
+    Both may be in memory here, and what comes by a link would not be in the trace.
+    """
+    link = os.link
+
+    def within(source: Any, target: Any, **options: Any) -> None:
+        if folder not in Path(source).parents:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source)
+        link(source, target, **options)
+
+    with patch.object(os, "link", within), patch.object(shutil, "_USE_CP_SENDFILE", False):
+        yield
 
 
 def main() -> None:
@@ -31,6 +54,7 @@ def main() -> None:
     with (
         lists_of_few(),
         joined_when_few(),
+        on_a_disk_of_its_own(folder),
         Index.create(folder / "index", encoder=FakeEncoder(), late=EARLY) as index,
     ):
         interposed.note("done")
