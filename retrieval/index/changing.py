@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from retrieval.errors import InputError
 from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.listing import Params, checked_ids
+from retrieval.index.options import AddOptions
 from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.index.ready import NOTHING, Given, Ready, Spans, of_each
 from retrieval.index.reports import AddReport, CompactReport, IndexStatus, Refused
@@ -140,20 +141,16 @@ class Changing(ABC):
         self,
         documents: Iterable[Document],
         *,
-        passages: Iterable[Spans | None] | None = None,
-        embeddings: Given | None = None,
         on_error: Literal["raise"] = "raise",
-        progress: ProgressCallback | None = None,
+        **options: Unpack[AddOptions],
     ) -> int: ...
     @overload
     async def aadd(
         self,
         documents: Iterable[Document],
         *,
-        passages: Iterable[Spans | None] | None = None,
-        embeddings: Given | None = None,
         on_error: Literal["skip"],
-        progress: ProgressCallback | None = None,
+        **options: Unpack[AddOptions],
     ) -> AddReport: ...
     async def aadd(self, documents: Iterable[Document], **options: Any) -> int | AddReport:
         """As `add`, with the same options, in a thread: the event loop goes on.

@@ -1,16 +1,27 @@
-"""The options of a search, for those who hand them on: type checkers and editors know them."""
+"""The options of calls, for those who hand them on: type checkers and editors know them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from retrieval.types import Hybrid, Reranker, Retriever
+from retrieval.types import Hybrid, ProgressCallback, Reranker, Retriever
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike
 
     from retrieval.index.listing import Params
+    from retrieval.index.ready import Given, Spans
     from retrieval.indexes import Where
+
+
+class AddOptions(TypedDict, total=False):
+    """What `Index.aadd` hands on to `Index.add`, beside `on_error`."""
+
+    passages: Iterable[Spans | None] | None
+    embeddings: Given | None
+    progress: ProgressCallback | None
 
 
 class ChoiceOptions(TypedDict, total=False):

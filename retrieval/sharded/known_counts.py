@@ -10,7 +10,7 @@ import numpy as np
 from retrieval.indexes import FIELDS, Counts, LexicalQuery, distinct_terms
 
 MOST = 1 << 16
-"""Terms that are kept, some 20 MB; with one more, all are asked for anew."""
+"""Terms that are kept, some 18 MB; with one more, all are asked for anew."""
 
 Asked = tuple[int, tuple[int, ...]]
 """The generation, and the numbers of the shards that were asked: what the counts are true of."""
@@ -42,7 +42,6 @@ class KnownCounts:
             if asked != self._of or len(self._rows) >= MOST:
                 self._of, self._rows = asked, {}
             for query, own in zip(queries, counts, strict=True):
-                rows = zip(
-                    distinct_terms(query), own.tolist(), strict=False
-                )  # none where no shard is
+                # Where no shard was asked there are no rows.
+                rows = zip(distinct_terms(query), own.tolist(), strict=False)
                 self._rows.update((term, tuple(row)) for term, row in rows)

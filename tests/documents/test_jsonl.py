@@ -189,30 +189,42 @@ def test_the_field_of_the_text_can_be_named() -> None:
 
 
 LONG = "word " * 60
+PICTURE = "iVBOR" * 99
 
 
 @pytest.mark.parametrize(
     ("record", "text", "metadata"),
     [
         (
-            {"messages": [{"role": "user", "content": "Why?"}, {"role": "tool", "content": "So."}]},
-            "user: Why?\n\ntool: So.",
+            {"messages": [{"role": "user", "content": "Why?"}, {"role": "tool", "content": LONG}]},
+            f"user: Why?\n\ntool: {LONG}",
             {},
         ),
         (
             {"conversations": [{"from": "human", "value": "Why?"}], "model": "m1"},
             "human: Why?\n\nmodel: m1",
-            {"model": "m1"},
+            {"conversations": [{"from": "human", "value": "Why?"}], "model": "m1"},
         ),
         (
             {
                 "messages": [
-                    {"role": "user", "content": [{"type": "text", "text": "A?"}, {"image": "x"}]},
-                    {"role": "assistant", "content": "B."},
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": LONG}, {"image": PICTURE}],
+                    },
+                    {"role": "assistant", "content": None, "calls": [{"name": "add", "n": 1}]},
                 ]
             },
-            "user: A?\n\nassistant: B.",
-            {},
+            f"user: {LONG}\n\nassistant: calls.name: add",
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": LONG}, {"image": PICTURE}],
+                    },
+                    {"role": "assistant", "content": None, "calls": [{"name": "add", "n": 1}]},
+                ]
+            },
         ),
         (
             {"ts": "2026-01-02T03:04:05Z", "level": "error", "msg": "disk full", "code": 28},
@@ -225,14 +237,14 @@ LONG = "word " * 60
             {"instruction": "Add.", "input": "1 2"},
         ),
         (
-            {"question": "Who?", "answers": {"text": ["Ann", "Bo"], "start": [3, 9]}},
-            "question: Who?\nanswers.text: Ann, Bo",
-            {"question": "Who?", "answers": {"text": ["Ann", "Bo"], "start": [3, 9]}},
+            {"question": "Who?", "answers": {"text": ["Ann", LONG], "start": [3, 9]}},
+            f"question: Who?\nanswers.text: Ann, {LONG}",
+            {"question": "Who?", "answers": {"text": ["Ann", LONG], "start": [3, 9]}},
         ),
         (
-            {"name": "a picture", "png": "iVBOR" * 99, "metadata": {"year": 2020}},
+            {"name": "a picture", "png": PICTURE, "metadata": {"year": 2020}},
             "name: a picture",
-            {"name": "a picture", "png": "iVBOR" * 99, "year": 2020},
+            {"name": "a picture", "png": PICTURE, "year": 2020},
         ),
     ],
 )

@@ -69,11 +69,15 @@ def test_regimes_follow_the_number_of_passages(early: Index) -> None:
     check_swept(early)
 
 
-def test_a_call_that_brings_many_leaves_one_segment(
-    early: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few passages are many: they are committed in parts, and joined when the call ends."""
     monkeypatch.setattr("retrieval.index.writing.merge_policy.SMALLEST", 8)
     monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
+
+
+@pytest.mark.usefixtures("many")
+def test_a_call_that_brings_many_leaves_one_segment(early: Index) -> None:
     early.add(documents(0, 64))
     assert early.status().generation > 6, "it was committed in parts"
     assert len(late_segments(early.path)) == 1
@@ -81,11 +85,10 @@ def test_a_call_that_brings_many_leaves_one_segment(
     check_swept(early)
 
 
+@pytest.mark.usefixtures("many")
 def test_a_call_that_brings_many_writes_each_passage_a_second_time_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.index.writing.merge_policy.SMALLEST", 8)
-    monkeypatch.setattr("retrieval.index.writing.writer.COMMIT_CHANGES", 10)
     again: list[int] = []
     merged = vectors.merge_vectors
 

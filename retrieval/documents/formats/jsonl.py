@@ -304,7 +304,7 @@ def _no_documents(broken: list[str]) -> str:
 FORMATS = (
     Format(
         "jsonl",
-        5,
+        6,
         _parse,
         (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
         binary=True,

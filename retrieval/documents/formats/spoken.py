@@ -21,47 +21,46 @@ _SHORT = 200
 def spoken(fields: dict[str, Any]) -> str:
     """The text of an object without one, "" if it says nothing.
 
-    Of conversations each message after who says it. Else each string after its field's name, those
-    of lists and objects within it too. What is long, or a conversation, is taken out of the fields.
+    Of conversations each message after who says it, else each string after its field's name, those
+    of lists and objects within it too. What is long and holds nothing else is taken out of the
+    fields.
     """
     parts, between = [], "\n"
     for name, value in list(fields.items()):
-        if messages := _messages(value):
-            between = "\n\n"
-            parts.append(between.join(messages))
-            del fields[name]
-            continue
-        lines = list(_strings(name, value))
+        lines = _messages(value)
         if lines:
-            parts.append("\n".join(lines))
-        if sum(map(len, lines)) > _SHORT:
+            between = "\n\n"
+        else:
+            lines = list(_strings(name, value))
+        if lines:
+            parts.append(between.join(lines))
+        if sum(map(len, lines)) > _SHORT and _is_all_said(value):
             del fields[name]
     return between.join(parts)
 
 
 def _messages(value: Any) -> list[str]:
     """The messages of a conversation, none if the value is no such."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         return []
-    found = []
-    for one in value:
-        said = _said(one) if isinstance(one, dict) else None
-        if said is None:
-            return []
-        found.append(said)
-    return found
+    said = [_said(one) for one in value]
+    return [] if None in said else [one for one in said if one is not None]
 
 
 def _said(message: dict[str, Any]) -> str | None:
-    who = next((message[name] for name in _WHO if isinstance(message.get(name), str)), None)
+    """Who says what; where no field holds that, as where a tool is called, all strings by name."""
+    who = next((name for name in _WHO if isinstance(message.get(name), str)), None)
+    if who is None or not any(name in message for name in _WHAT):
+        return None
     for name in _WHAT:
         what = message.get(name)
         if isinstance(what, list):  # several parts, of which some are pictures
             texts = [one.get("text") for one in what if isinstance(one, dict)]
             what = "\n".join(text for text in texts if isinstance(text, str))
-        if isinstance(what, str) and who is not None:
-            return f"{who}: {what}"
-    return None
+        if isinstance(what, str) and what:
+            return f"{message[who]}: {what}"
+    others = (_strings(name, value) for name, value in message.items() if name != who)
+    return f"{message[who]}: " + "; ".join(line for lines in others for line in lines)
 
 
 def _strings(name: str, value: Any) -> Iterator[str]:
@@ -86,3 +85,12 @@ def _is_said(text: str) -> bool:
     return bool(text.strip()) and (
         len(text) <= _SHORT or _BLANK.search(text, 0, _SHORT) is not None
     )
+
+
+def _is_all_said(value: Any) -> bool:
+    """Whether a value is nothing but strings that the text has."""
+    if isinstance(value, list):
+        return all(map(_is_all_said, value))
+    if isinstance(value, dict):
+        return all(map(_is_all_said, value.values()))
+    return isinstance(value, str) and _is_said(value)
