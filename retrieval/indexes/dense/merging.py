@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,7 +16,12 @@ from retrieval.ragged import offsets_of
 BLOCK = 1 << 13
 """Vectors that are read at a time."""
 
-_MAPPED = 1 << 27  # bytes of the segments that stay mapped while they are read
+_MAPPED = 1 << 25
+"""Bytes of mapped segments that are read before their pages are given back."""
+
+_AT_ONCE = 1 << 26
+"""Bytes of vectors that are put in their new order at once. They are read in the order in which
+they stand: the system maps up to megabytes around each that is read by itself."""
 
 Rows = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Codes i8 [b, D] and scales f32 [b] of some vectors."""
@@ -44,16 +48,10 @@ class Merging:
 
     def blocks(self, order: NDArray[np.int64] | None = None) -> Iterator[Rows]:
         """The vectors in blocks, in the order of their rows or in that of these rows, i64 [r]."""
-        row_bytes = self.parts[0][0].dim if order is None else mmap.PAGESIZE  # that are read
-        read = 0
-        for start in range(0, len(self), BLOCK):
-            stop = min(start + BLOCK, len(self))
+        size = max(BLOCK, _AT_ONCE // self.parts[0][0].dim)
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
             yield self._rows(np.arange(start, stop) if order is None else order[start:stop])
-            read += (stop - start) * row_bytes
-            if read > _MAPPED:
-                self._release()
-                read = 0
-        self._release()
 
     def centroids(self) -> Centroids:
         """The centroids to put them in lists by: some in use if they serve, else new ones."""
@@ -61,7 +59,11 @@ class Merging:
         best = max(used, key=lambda centroids: len(centroids.codes), default=None)
         if best is not None and best.serve(len(self)):
             return best
-        floats = (codes * scales[:, None] for codes, scales in self.blocks())
+        floats = (
+            codes[at : at + BLOCK] * scales[at : at + BLOCK, None]
+            for codes, scales in self.blocks()
+            for at in range(0, len(codes), BLOCK)
+        )
         return lists.train(floats, len(self), self.parts[0][0].dim)
 
     def lists(self, centroids: Centroids) -> NDArray[np.uint16]:
@@ -74,15 +76,9 @@ class Merging:
             if own is not None and own.centroids.same(centroids):
                 found[first:last] = own.lists_of(places)
                 continue
-            for start in range(0, len(places), BLOCK):
-                part = nearest(*segment.stored_at(places[start : start + BLOCK]))
-                found[first + start : first + start + len(part)] = part
-            segment.release()
+            for some, rows in _in_place(segment, places):
+                found[first + some] = nearest(*rows)
         return found
-
-    def _release(self) -> None:
-        for segment, _ in self.parts:
-            segment.release()
 
     def _rows(self, rows: NDArray[np.int64]) -> Rows:
         codes = np.empty((len(rows), self.parts[0][0].dim), np.int8)
@@ -90,7 +86,26 @@ class Merging:
         owner = np.searchsorted(self._bounds, rows, "right") - 1
         for number, (segment, _) in enumerate(self.parts):
             own = np.flatnonzero(owner == number)
-            if len(own):
-                places = self._places[number][rows[own] - self._bounds[number]]
-                codes[own], scales[own] = segment.stored_at(places)
+            places = self._places[number][rows[own] - self._bounds[number]]
+            for some, (their_codes, their_scales) in _in_place(segment, places):
+                codes[own[some]], scales[own[some]] = their_codes, their_scales
         return codes, scales
+
+
+def _in_place(
+    segment: DenseSegment, places: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+    """The vectors at these places in the order of the file, each block with which it has: i64 [b].
+
+    Pages that were read are given back on the way.
+    """
+    rising = np.argsort(places, kind="stable")
+    read = 0
+    for start in range(0, len(places), BLOCK):
+        some = rising[start : start + BLOCK]
+        yield some, segment.stored_at(places[some])
+        read += (int(places[some[-1]]) - int(places[some[0]]) + 1) * segment.dim
+        if read > _MAPPED:
+            segment.release()
+            read = 0
+    segment.release()
