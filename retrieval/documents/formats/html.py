@@ -64,7 +64,7 @@ def _parse_packed(data: bytes, source: Source) -> Parsed:
     return replace(made, problems=(*problems, *made.problems), format="html")
 
 
-_VERSION = 5
+_VERSION = 6
 
 FORMATS = (
     Format(

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from html import unescape
 from typing import Literal
 
+from retrieval.documents.formats.formulas import mathml_source
 from retrieval.documents.formats.page_text import Element, Listener, PageText
 
 _UNSEEN_NAMES = "annotation annotation-xml canvas iframe noscript script style svg template title"
@@ -190,6 +191,8 @@ class Page(PageText):
             attributes = _attributes(self._source[named : end - 1])
         if tag == "a" and self._hidden is None and (anchor := self._anchor(end)):
             return at, anchor
+        if tag == "math" and not closed and (after := self._formula(at, end, attributes)) > at:
+            return at, after
         if is_block:
             self._close_implied(tag)
         if tag in ("area", "img") and self._hidden is None and attributes.get("alt", "").strip():
@@ -198,6 +201,16 @@ class Page(PageText):
         elif tag not in _VOID and not closed:
             self._open(tag, attributes, is_block=is_block)
         return at, end
+
+    def _formula(self, at: int, end: int, attributes: Mapping[str, str]) -> int:
+        """Take a formula in as a line; where its end tag begins, `at` if it is not understood."""
+        if self._hidden is not None or _is_unseen("math", attributes):
+            return at
+        if (closing := self._closing("math", end)) < 0:
+            return at
+        said = mathml_source(f"{self._source[at:closing]}</math>")
+        self._take(said)
+        return closing if said else at
 
     def _open(self, tag: str, attributes: Mapping[str, str], *, is_block: bool) -> None:
         unseen = _is_unseen(tag, attributes) or self._is_aside(tag, attributes)

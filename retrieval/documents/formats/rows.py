@@ -100,11 +100,13 @@ class Record:
         id: the document's.
         marks: where the row stands.
         cells: its cells.
+        remarks: what is said beside them, a line each.
     """
 
     id: str
     marks: Sequence[Mark]
     cells: Sequence[str]
+    remarks: Sequence[str] = ()
 
 
 def row_documents(header: Sequence[str], records: Sequence[Record]) -> Iterator[Parsed]:
@@ -122,7 +124,8 @@ def row_documents(header: Sequence[str], records: Sequence[Record]) -> Iterator[
         if original:
             values["original"] = original
         title = cells.get(names[titles[0]], "") if titles else ""
-        said = "\n".join(f"{name}: {cell}" for name, cell in cells.items() if cell)
+        lines = [f"{name}: {cell}" for name, cell in cells.items() if cell]
+        said = "\n".join([*lines, *record.remarks])
         outline = Outline(marks=record.marks, sentences=False)
         yield Parsed(said, title, values, outline, record.id)
 

@@ -267,6 +267,39 @@ def plain_workbooks() -> None:
     old.save(str(FILES / "plain-xlwt.xls"))
 
 
+def remarks() -> None:
+    """A workbook with comments, text boxes and a chart, and what LibreOffice makes of it."""
+    import xlsxwriter
+
+    made = xlsxwriter.Workbook(str(FILES / "remarks-xlsxwriter.xlsx"))
+    made.set_properties({"created": WHEN, "title": "Weighed barges"})
+    sheet = made.add_worksheet("Barges & tolls")
+    for at, row in enumerate([("Barge", "Load"), ("Gannet", 40), ("Tern", 38), ("Skua", 12)]):
+        sheet.write_row(at, 0, row)
+    sheet.write_row(5, 0, ("Keeper", "Since"))
+    sheet.write_row(6, 0, ("Orla Finch", 2011))
+    sheet.write_comment("B3", "Ben Adler:\nweighed\ntwice", {"author": "Ben Adler"})
+    sheet.write_comment("A7", "on leave till June", {"author": "Ines Varga"})
+    sheet.insert_textbox(2, 3, "Loads are in tons\nof a thousand kilos")
+    sheet.insert_textbox(11, 0, "Checked by the harbour")
+    chart = made.add_chart({"type": "column"})
+    chart.add_series({"values": "='Barges & tolls'!$B$2:$B$4"})
+    chart.set_title({"name": "Loads of January"})
+    chart.set_x_axis({"name": "Barge by barge"})
+    sheet.insert_chart("G2", chart)
+    made.add_worksheet("Remarks only").write_comment("C4", "to be filled in", {"author": "Cy"})
+    made.close()
+    convert(FILES / "remarks-xlsxwriter.xlsx", "ods:calc8")
+    convert(FILES / "remarks-xlsxwriter.xlsx", "xls:MS Excel 97")
+
+
+def formulas() -> None:
+    """Formulas, as pandoc and LibreOffice write them."""
+    for suffix in ("docx", "odt", "pptx"):
+        run("pandoc", str(SOURCES / "formulas.md"), "-o", str(FILES / f"formulas-pandoc.{suffix}"))
+    convert(FILES / "formulas-pandoc.docx", "odt:writer8")
+
+
 def strict(source: Path, target: Path) -> None:
     """The same file with the names of strict OOXML."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
@@ -291,6 +324,8 @@ def main() -> None:
     deck()
     workbook()
     plain_workbooks()
+    remarks()
+    formulas()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.documents.formats.format import Format, Parsed, Source, top_heading
+from retrieval.documents.formats.formulas import omml
 from retrieval.documents.formats.office.docx_styles import Lists, Look, Styles
 from retrieval.documents.formats.office.drawings import drawing
 from retrieval.documents.formats.office.flow import Flow
@@ -30,7 +31,6 @@ _INSTEAD = {
     "w:tab": " ", "w:ptab": " ", "w:br": "\n", "w:cr": "\n", "w:noBreakHyphen": "-",
     "w:softHyphen": "",
 }  # fmt: skip
-_TEXT = frozenset({"w:t", "m:t"})
 _OFF = frozenset({"0", "false", "off", "none"})
 _MOST_COLUMNS = 100
 _GALLERIES = frozenset({"Table of Contents", "Bibliographies Table of Contents"})
@@ -221,16 +221,15 @@ class _Reader:
         pieces = made.pieces
         for element in parent:
             tag = element.tag
-            if tag in _TEXT:
+            if tag == "w:t":
                 pieces.append(element.text or "")
             elif tag == "w:r":
                 if not _is_hidden(element):
                     self._inline(element, made)
             elif tag in _INSTEAD:
                 pieces.append(_INSTEAD[tag])
-            elif tag == "m:den":  # of a fraction
-                pieces.append("/")
-                self._inline(element, made)
+            elif tag == "m:oMath":
+                pieces.append(omml(element))
             elif tag == "w:lastRenderedPageBreak":
                 made.pages.append(sum(map(len, pieces)))
             elif tag == "w:drawing":
@@ -322,7 +321,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
     reader.read()
     text, outline = reader.flow.finish()
     if not text:
-        raise DocumentError("holds no text; pictures are not read")
+        raise package.without_text()
     title, metadata = core_properties(package)
     title = title or reader.title or top_heading(outline)
     return Parsed(text, title, metadata, outline, problems=tuple(package.problems))
@@ -331,7 +330,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "docx",
-        2,
+        3,
         _parse,
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),

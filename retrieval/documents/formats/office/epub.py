@@ -346,7 +346,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
         book.add(part, text)
     text, outline = book.finish()
     if not text:
-        raise DocumentError("holds no text; pictures are not read")
+        raise package.without_text()
     title = contents.title or first_heading(outline)
     problems += package.problems
     return Parsed(text, title, contents.metadata, outline, problems=tuple(problems))
@@ -355,7 +355,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "epub",
-        2,
+        3,
         _parse,
         (".epub",),
         sniff=lambda head: head.startswith(b"PK\3\4") and b"application/epub+zip" in head[:200],

@@ -19,10 +19,12 @@ from retrieval.documents.formats.format import (
     first_heading,
     top_heading,
 )
+from retrieval.documents.formats.office.flat_sheets import is_flat
 from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.numbering import Counter, whole
+from retrieval.documents.formats.office.odf_objects import Objects, math_in
 from retrieval.documents.formats.office.odf_styles import Look, Styles, rows_of
-from retrieval.documents.formats.office.package import Package, resolved
+from retrieval.documents.formats.office.package import Package
 from retrieval.documents.formats.office.properties import fields_of, title_and_rest
 from retrieval.documents.formats.office.xml_parts import (
     Element,
@@ -72,7 +74,6 @@ class _Paragraph:
 
 class _Reader:
     def __init__(self, styles: Styles, package: Package | None) -> None:
-        self._package = package
         self.flow = Flow()
         self.title = ""
         self._styles = styles
@@ -80,6 +81,7 @@ class _Reader:
         self._lists: dict[str, Counter] = {}
         self._untitled = 0
         self._page = ""
+        self._objects = Objects(package)
 
     def blocks(self, parent: Element) -> None:
         """Put what stands in an element into the flow."""
@@ -213,10 +215,11 @@ class _Reader:
             self.flow.note(note)
 
     def _object(self, element: Element) -> None:
-        """Put a chart as its title and the table that it draws."""
-        tree: Element | None = element
-        if self._package is not None and (target := element.get("xlink:href", "")):
-            tree = self._package.optional(f"{resolved('', target)}/content.xml")
+        """Put a chart as its title and the table that it draws, a formula as a line."""
+        tree = self._objects.content(element)
+        if formula := math_in(tree):
+            self.flow.paragraph(formula)
+            return
         chart = next(tree.iter("office:chart"), None) if tree is not None else None
         for part in chart.iter() if chart is not None else ():
             if part.tag == "chart:title":
@@ -249,7 +252,10 @@ class _Reader:
                 if comment := self._comment(element):
                     made.notes.append(comment)
             elif tag in _SHAPES:
-                made.boxes.append(element)
+                if formula := self._objects.formula(element):
+                    pieces.append(formula)
+                else:
+                    made.boxes.append(element)
             elif tag not in _UNSEEN and not self._is_hidden(element):
                 self._inline(element, made)
             if element.tail:
@@ -330,7 +336,7 @@ def _is_encrypted(package: Package) -> bool:
 
 def _read(data: bytes, kind: str, body: str) -> Parsed:
     package: Package | None = None
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if is_flat(data):
         content = parse_xml(data, "the file")
         about, trees = child(content, "office:meta"), [content]
     else:
@@ -351,7 +357,8 @@ def _read(data: bytes, kind: str, body: str) -> Parsed:
         reader.slides(found)
     text, outline = reader.flow.finish()
     if not text:
-        raise DocumentError("holds no text; pictures are not read")
+        nothing = DocumentError("holds no text; pictures are not read")
+        raise package.without_text() if package else nothing
     metadata: dict[str, Any]
     title, metadata = title_and_rest(fields_of(() if about is None else about))
     heading = top_heading(outline) if body == "office:text" else first_heading(outline)
@@ -378,7 +385,7 @@ def _format(name: str, parse: Parse, suffixes: tuple[str, ...], mime: bytes) -> 
     def sniff(head: bytes) -> bool:
         return head.startswith(b"PK\3\4") and mark in head[:200]
 
-    return Format(name, 2, parse, suffixes, sniff=sniff, binary=True, isolated=True)
+    return Format(name, 3, parse, suffixes, sniff=sniff, binary=True, isolated=True)
 
 
 FORMATS = (

@@ -26,7 +26,9 @@ _RATIO_FROM: Final = 8 * 1024 * 1024
 """Bytes up to which the ratio does not matter."""
 _CHUNK: Final = 1024 * 1024
 
-_USUAL_MAIN: Final = ("word/document.xml", "ppt/presentation.xml")
+_USUAL_MAIN: Final = (
+    "word/document.xml", "ppt/presentation.xml", "xl/workbook.xml", "xl/workbook.bin",
+)  # fmt: skip
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """What the compound files of old office programs begin with, and encrypted ones of today."""
 _ENCRYPTED_STREAM: Final = "EncryptedPackage".encode("utf-16-le")
@@ -146,6 +148,12 @@ class Package:
                 raise
             self.problems.append(f"read without {one_line(name)}, which {error}")
             return None
+
+    def without_text(self) -> DocumentError:
+        """What to say where no text was found: what part is broken, if one is."""
+        if self.problems:
+            return DocumentError(f"holds no text that can be read: {self.problems[0]}")
+        return DocumentError("holds no text; pictures are not read")
 
     def relations(self, part: str) -> dict[str, Relation]:
         """What a part refers to within an OOXML file, by id; "" for the file itself."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.documents.formats.format import Format, Parsed, Source, first_heading
+from retrieval.documents.formats.formulas import omml
 from retrieval.documents.formats.office.drawings import drawing
 from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.numbering import MAX_LEVELS, Counter, Level, whole
 from retrieval.documents.formats.office.package import Package, Relation, sniffed
 from retrieval.documents.formats.office.properties import core_properties
 from retrieval.documents.formats.office.xml_parts import Element, child, children, text_of
-from retrieval.errors import DocumentError
 
 _KIND = "a presentation"
 _TITLES = frozenset({"title", "ctrTitle"})
@@ -248,13 +248,19 @@ def _numbered(element: Element, depth: int) -> Level:
 
 
 def _said(paragraph: Element) -> str:
-    pieces = []
-    for element in paragraph.iter():
-        if element.tag in ("a:t", "m:t"):
-            pieces.append(element.text or "")
+    return "".join(_pieces(paragraph))
+
+
+def _pieces(parent: Element) -> Iterator[str]:
+    for element in parent:
+        if element.tag == "a:t":
+            yield element.text or ""
         elif element.tag == "a:br":
-            pieces.append("\n")
-    return "".join(pieces)
+            yield "\n"
+        elif element.tag == "m:oMath":
+            yield omml(element)
+        elif element.tag != "mc:Fallback":
+            yield from _pieces(element)
 
 
 def _parse(data: bytes, source: Source) -> Parsed:
@@ -263,7 +269,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
     reader.read()
     text, outline = reader.flow.finish()
     if not text:
-        raise DocumentError("holds no text; pictures are not read")
+        raise package.without_text()
     title, metadata = core_properties(package)
     return Parsed(
         text, title or first_heading(outline), metadata, outline, problems=tuple(package.problems)
@@ -273,7 +279,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "pptx",
-        2,
+        3,
         _parse,
         (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"),
         sniff=lambda head: sniffed(head, b"ppt/"),

@@ -10,12 +10,17 @@ from __future__ import annotations
 import datetime
 import io
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retrieval.documents.formats.format import Format, Parsed, Source
+from retrieval.documents.formats.office.binary_remarks import in_xls, in_xlsb, is_encrypted_xls
+from retrieval.documents.formats.office.flat_sheets import is_flat, packed
 from retrieval.documents.formats.office.flow import Flow
+from retrieval.documents.formats.office.ods_remarks import in_spreadsheet
 from retrieval.documents.formats.office.package import OLE, Package, encrypted_compound
 from retrieval.documents.formats.office.properties import (
     core_properties,
@@ -23,6 +28,7 @@ from retrieval.documents.formats.office.properties import (
     title_and_rest,
 )
 from retrieval.documents.formats.office.regions import NO_TABLE, Region, may_go_on, table_of
+from retrieval.documents.formats.office.remarks import Remark, in_workbook
 from retrieval.documents.formats.office.short_cells import with_columns
 from retrieval.documents.formats.office.xml_parts import child
 from retrieval.documents.formats.rows import Record, caption_of, row_documents
@@ -38,6 +44,7 @@ MAX_CELLS = 10_000_000
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes of a workbook's parts: they are read as a stream."""
 
+_LOCKED = "is encrypted with a password; save it without one to have it read"
 _OVERLAP = 200
 _CELL = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"[^>]{0,150}(?<!/)>')
 _REPEATED = re.compile(
@@ -65,20 +72,22 @@ class _Writer:
         self.documents: list[Parsed] = []
         self._source = source
 
-    def sheet(self, name: str, sheet: CalamineSheet) -> None:
-        """Put a sheet; nothing of one without a cell."""
-        start = sheet.start
-        if start is None:
-            return
+    def sheet(self, name: str, sheet: CalamineSheet, remarks: Sequence[Remark]) -> None:
+        """Put a sheet, with what is said beside its cells; nothing of one that is empty."""
+        start = sheet.start or (0, 0)
         merged = sheet.merged_cell_ranges or []
         regions = [*_regions(sheet, keep=self._source.rows)]
-        if not regions:
+        left = deque(remarks)
+        if not regions and not left:
             return
-        heading = self._heading(name, regions[0].numbers[0])
+        first = regions[0].numbers[0] if regions else left[0].row or 1
+        heading = self._heading(name, first)
+        self._remarks(left, first - 1)
         caption, caption_start = "", None
         header: list[str] = []
         for at, region in enumerate(regions):
-            if region.is_caption and at + 1 < len(regions):
+            last = at + 1 == len(regions)
+            if region.is_caption and not last:
                 caption = caption_of(region.head)
                 caption_start = self._lines(region, 0, len(region.lines))
                 continue
@@ -89,8 +98,9 @@ class _Writer:
                 caption = caption_of(region.head[: table.above])
                 caption_start = self._lines(region, 0, table.above)
             header = table.header or header
+            until = None if last else regions[at + 1].numbers[0] - 1
             if self._source.rows:
-                self._records(name, region, table.above + table.heads, header)
+                self._records(name, region, table.above + table.heads, header, left, until)
                 continue
             starts = self.flow.lines(
                 region.lines[table.above :],
@@ -102,6 +112,8 @@ class _Writer:
             for row, number in zip(starts, region.numbers[table.above :], strict=True):
                 self.flow.mark_at(row, "row", number)
             caption, caption_start = "", None
+            self._remarks(left, until)
+        self._remarks(left, None)
 
     def _heading(self, name: str, number: int) -> int | None:
         if self._source.rows:
@@ -109,6 +121,15 @@ class _Writer:
         self.flow.page("part", name)
         self.flow.mark("row", number)
         return self.flow.heading(name, 1)
+
+    def _remarks(self, left: deque[Remark], until: int | None) -> None:
+        """Put the remarks down to a row, or all."""
+        if self._source.rows:
+            return
+        for remark in _taken(left, until):
+            if remark.row:
+                self.flow.mark("row", remark.row)
+            self.flow.paragraph(remark.text)
 
     def _lines(self, region: Region, first: int, last: int) -> int | None:
         if self._source.rows:
@@ -120,16 +141,37 @@ class _Writer:
             start = at if start is None else start
         return start
 
-    def _records(self, name: str, region: Region, first: int, header: list[str]) -> None:
+    def _records(
+        self,
+        name: str,
+        region: Region,
+        first: int,
+        header: list[str],
+        left: deque[Remark],
+        until: int | None,
+    ) -> None:
+        """Make documents of a table's rows, each with the remarks of the rows down to the next."""
+        numbers = region.numbers[first:]
+        remarks: list[list[str]] = [[] for _ in numbers]
+        for remark in _taken(left, until) if numbers else ():
+            own = max(bisect_right(numbers, remark.row) - 1, 0) if remark.row else -1
+            remarks[own].append(remark.text)
         records = [
             Record(
                 f"{self._source.id}#{name}!R{number}",
                 [Mark(0, "part", name), Mark(0, "row", number)],
                 cells,
+                said,
             )
-            for number, cells in zip(region.numbers[first:], region.cells[first:], strict=True)
+            for number, cells, said in zip(numbers, region.cells[first:], remarks, strict=True)
         ]
         self.documents += row_documents(header, records)
+
+
+def _taken(left: deque[Remark], until: int | None) -> Iterator[Remark]:
+    """Those in front that stand above the row behind `until`, or all."""
+    while left and (until is None or 0 < left[0].row <= until):
+        yield left.popleft()
 
 
 def _regions(sheet: CalamineSheet, *, keep: bool) -> Iterator[Region]:
@@ -168,7 +210,7 @@ def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None]:
     package: Package | None = None
     if data.startswith(OLE):
         if encrypted_compound(data):
-            raise DocumentError("is encrypted with a password; save it without one to have it read")
+            raise DocumentError(_LOCKED)
     else:
         package = Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
         _check(package)
@@ -176,10 +218,10 @@ def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None]:
     try:
         return python_calamine.load_workbook(io.BytesIO(data)), package
     except python_calamine.PasswordError:
-        raise DocumentError(
-            "is encrypted with a password; save it without one to have it read"
-        ) from None
+        raise DocumentError(_LOCKED) from None
     except BaseException as error:
+        if package is None and is_encrypted_xls(data):
+            raise DocumentError(_LOCKED) from None
         raise _refusal(error, kind) from None
 
 
@@ -248,10 +290,30 @@ def _check_cells(name: str, rows: int, columns: int) -> None:
         )
 
 
+def _remarks(data: bytes, kind: str) -> tuple[dict[str, list[Remark]], list[str]]:
+    """What is said beside the cells, by sheet, and the problems with that."""
+    package: Package | None = None
+    try:
+        if data.startswith(OLE):
+            return in_xls(data), []
+        package = Package(data, kind)
+        if "content.xml" in package:
+            package = Package(data, kind, max_part=MAX_UNPACKED, max_total=2 * MAX_UNPACKED)
+            found = in_spreadsheet(package)
+        elif package.main_part.lower().endswith(".bin"):
+            found = in_xlsb(package)
+        else:
+            found = in_workbook(package)
+    except Exception as error:  # of XLS, whatever reading beyond its records raises
+        said = " ".join(str(error).split())[:200]
+        return {}, [f"read without its comments: {one_line(said) or type(error).__name__}"]
+    return found, package.problems
+
+
 def _properties(package: Package | None, kind: str) -> tuple[str, dict[str, Any]]:
     if package is None:
         return "", {}
-    if "meta.xml" in package:
+    if "content.xml" in package:
         about = child(package.optional("meta.xml"), "office:meta")
         return title_and_rest(fields_of(() if about is None else about))
     return core_properties(package)
@@ -262,12 +324,13 @@ def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
 
     workbook, package = _opened(data, kind)
     writer = _Writer(source)
-    problems: list[str] = []
+    remarks, problems = _remarks(data, kind)
     for number, about in enumerate(workbook.sheets_metadata):
         if about.typ != SheetTypeEnum.WorkSheet or about.visible == SheetVisibleEnum.VeryHidden:
             continue
         try:
-            writer.sheet(about.name, workbook.get_sheet_by_index(number))
+            sheet = workbook.get_sheet_by_index(number)
+            writer.sheet(about.name, sheet, remarks.get(about.name, ()))
         except DocumentError:
             raise
         except BaseException as error:
@@ -293,15 +356,16 @@ def _excel(data: bytes, source: Source) -> Parsed | list[Parsed]:
 
 
 def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
+    data = packed(data) if is_flat(data) else data
     return _read(data, source, "an OpenDocument spreadsheet")
 
 
 FORMATS = tuple(
     Format(name, version, parse, suffixes, binary=True, isolated=True)
     for name, version, parse, suffixes in (
-        ("xlsx", 3, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-        ("xlsb", 4, _excel, (".xlsb",)),
-        ("xls", 3, _excel, (".xls", ".xlt")),
-        ("ods", 3, _opendocument, (".ods", ".ots")),
+        ("xlsx", 4, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", 5, _excel, (".xlsb",)),
+        ("xls", 4, _excel, (".xls", ".xlt")),
+        ("ods", 4, _opendocument, (".ods", ".ots", ".fods")),
     )
 )

@@ -40,7 +40,7 @@ def with_columns(data: bytes, package: Package) -> bytes:
 def has_short_cells(part: bytes) -> bool:
     """Whether there are such among a sheet's first cells."""
     seen = 0
-    for kind, _, _, _ in _records(part):
+    for kind, _, _, _ in records(part):
         if kind in _SHORT:
             return True
         seen += kind in _CELLS
@@ -53,7 +53,7 @@ def lengthened(part: bytes) -> bytes:
     """A sheet with the column in every cell; what follows a broken record stays as it is."""
     made = bytearray()
     column, done = -1, 0
-    for kind, start, data, end in _records(part):
+    for kind, start, data, end in records(part):
         done = end
         if kind in _SHORT:
             column += 1
@@ -68,7 +68,7 @@ def lengthened(part: bytes) -> bytes:
     return bytes(made + part[done:])
 
 
-def _records(part: bytes) -> Iterator[tuple[int, int, int, int]]:
+def records(part: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Of each record its type, and where it, its data and the next one begin."""
     at, length = 0, len(part)
     while at < length:

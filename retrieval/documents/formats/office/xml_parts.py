@@ -6,6 +6,7 @@ declares entities is refused before anything is expanded.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -19,6 +20,12 @@ Element: TypeAlias = ElementTree.Element
 MAX_DEPTH = 200
 """Elements within each other. What walks through a tree calls itself for each of them."""
 _PROLOG_CHUNK = 4096
+_UNBOUND = 27
+"""Expat's error for a prefix without a namespace."""
+_PREFIX = re.compile(rb"[<\s/]([A-Za-z_][\w.-]{0,30}):[A-Za-z_]")
+_BOUND = re.compile(rb"\sxmlns:([A-Za-z_][\w.-]{0,30})\s*=")
+_FIRST_TAG = re.compile(rb"<[A-Za-z_][\w.:-]*(?:\s+[\w.:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*+")
+_MOST_PREFIXES = 50
 
 _OOXML = ("http://schemas.openxmlformats.org/", "http://purl.oclc.org/ooxml/")
 """Transitional and strict files have names of their own for the same elements."""
@@ -43,6 +50,7 @@ _PREFIXES = {
     "http://purl.org/dc/elements/1.1/": "dc",
     "http://purl.org/dc/terms/": "dcterms",
     "http://schemas.openxmlformats.org/package/2006/metadata/core-properties": "cp",
+    "http://www.w3.org/1998/Math/MathML": "math",
     "http://www.w3.org/1999/xlink": "xlink",
     "http://www.idpf.org/2007/opf": "opf",
     "http://www.daisy.org/z3986/2005/ncx/": "ncx",
@@ -84,10 +92,8 @@ def parse_xml(data: bytes, name: str) -> Element:
     """
     shown = one_line(name)
     try:
-        _refuse_entities(data)
-        root = ElementTree.fromstring(data)
-    except _EntityError:
-        raise DocumentError(f"is refused: {shown} declares entities of its own") from None
+        refuse_entities(data, name)
+        root = _tree(data)
     except (expat.ExpatError, ElementTree.ParseError) as error:
         raise DocumentError(f"is damaged: {shown} is no well-formed XML ({error})") from None
     except (ValueError, LookupError) as error:  # an encoding that is not known
@@ -97,8 +103,29 @@ def parse_xml(data: bytes, name: str) -> Element:
     return root
 
 
-def _refuse_entities(data: bytes) -> None:
-    """Read up to the first element, which a document type stands before."""
+def _tree(data: bytes) -> Element:
+    """The tree; prefixes that a program has not bound, as pandoc's `a14`, mean nothing."""
+    try:
+        return ElementTree.fromstring(data)
+    except ElementTree.ParseError as error:
+        if error.code != _UNBOUND:
+            raise
+        begins = _FIRST_TAG.search(data)
+        bound = {b"xml", b"xmlns", *_BOUND.findall(begins[0])} if begins else set()
+        lacking = sorted({*_PREFIX.findall(data)} - bound)[:_MOST_PREFIXES]
+        if begins is None or not lacking:
+            raise
+        said = b"".join(b' xmlns:%b="unbound:%b"' % (prefix, prefix) for prefix in lacking)
+        return ElementTree.fromstring(data[: begins.end()] + said + data[begins.end() :])
+
+
+def refuse_entities(data: bytes, name: str) -> None:
+    """Read an XML document up to the first element, which a document type stands before.
+
+    Raises:
+        DocumentError: it declares entities.
+        expat.ExpatError: it is not well-formed.
+    """
     parser = expat.ParserCreate()
     begun = False
 
@@ -113,9 +140,12 @@ def _refuse_entities(data: bytes) -> None:
     parser.EntityDeclHandler = refuse
     parser.StartElementHandler = begin
     at = 0
-    while at < len(data) and not begun:
-        parser.Parse(data[at : at + _PROLOG_CHUNK], False)
-        at += _PROLOG_CHUNK
+    try:
+        while at < len(data) and not begun:
+            parser.Parse(data[at : at + _PROLOG_CHUNK], False)
+            at += _PROLOG_CHUNK
+    except _EntityError:
+        raise DocumentError(f"is refused: {one_line(name)} declares entities of its own") from None
 
 
 def _shorten(root: Element) -> bool:

@@ -98,7 +98,7 @@ def _as_it_stands(text: str, problems: tuple[str, ...]) -> Parsed:
 FORMATS = (
     Format(
         "xml",
-        1,
+        2,
         _parse,
         tuple(_SUFFIXES.split()),
         sniff=lambda head: _START.match(head) is not None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+from retrieval.documents.formats.formulas import mathml
 from retrieval.documents.formats.html import extract
 from retrieval.documents.formats.page_structure import PageStructure
 from retrieval.documents.formats.page_text import Element, PageText
@@ -106,6 +108,8 @@ class XmlText(PageText):
         self._tables = self._heads = self._wraps = 0  # that are open
         self._hidden = 0  # elements open from the outermost one on that is not shown
         self._line = 1
+        self._math: ElementTree.TreeBuilder | None = None
+        self._within_math = 0  # elements that are open
         self._fact: list[str] | None = None
         self._page: list[str] | None = None
         self._data = prolog.source.encode("utf-8", "replace")
@@ -128,6 +132,12 @@ class XmlText(PageText):
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         name = name.rpartition(":")[2]
         known = self._vocabulary
+        if self._math is not None or self._begins_formula(name):
+            self._stack.append(_Open(name))
+            self._math = self._math or ElementTree.TreeBuilder()
+            self._math.start(name, dict(attributes))
+            self._within_math += 1
+            return
         if self._page is not None:  # markup in what should have been escaped
             self._page.append(" ")
         parent = self._stack[-1] if self._stack else _Open("")
@@ -159,6 +169,17 @@ class XmlText(PageText):
             self._structure.opened(element, self._length)
         if said := attributes.get(known.shown.get(name, ""), ""):
             self._say(f" {' '.join(said.split())} ")
+
+    def _begins_formula(self, name: str) -> bool:
+        return name == "math" and not self._hidden and self._page is None and bool(self._stack)
+
+    def _end_formula(self, math: ElementTree.TreeBuilder, name: str) -> None:
+        """End an element of a formula; with the outermost the formula is said as a line."""
+        math.end(name)
+        self._within_math -= 1
+        if not self._within_math:
+            self._math = None
+            self._say(mathml(math.close()))
 
     def _element(self, name: str, parent: _Open, attributes: Mapping[str, str]) -> Element | None:
         """The element of HTML that one stands for, None within a line of text."""
@@ -198,6 +219,9 @@ class XmlText(PageText):
 
     def _end(self, name: str) -> None:
         opened = self._stack.pop()
+        if self._math is not None:
+            self._end_formula(self._math, opened.name)
+            return
         if self._page is not None and not opened.page:
             self._page.append(" ")
         if opened.fact and self._fact is not None:
@@ -223,13 +247,16 @@ class XmlText(PageText):
     def _characters(self, data: str) -> None:
         if "\n" in data and self._data[self._parser.CurrentByteIndex] == ord("&"):
             data = data.replace("\n", " ")  # by its number: no line of the source ends there
-        self._say(data)
+        if self._math is not None:
+            self._math.data(data)
+        else:
+            self._say(data)
 
     def _reference(self, data: str) -> None:
         """An entity that the parser does not know, or what is no text."""
         found = _ENTITY.fullmatch(data)
         if found is not None and self._stack:
-            self._say(entity(found[1], self._entities))
+            self._characters(entity(found[1], self._entities))
 
     def _say(self, data: str) -> None:
         if self._fact is not None:
