@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
+"""A byte that is not UTF-8, as an id has it."""
 
 
 def source_id(path: Path, base: Path) -> str:
@@ -22,6 +26,15 @@ def relative_path(path: Path, base: Path) -> str:
     if f"{named}/".startswith(f"{top.rstrip('/')}/"):
         return os.path.relpath(named, top)
     return os.path.relpath(os.path.realpath(named), os.path.realpath(top))
+
+
+def file_named(base: Path, id: str) -> Path:
+    """Where the file with this id is; `\\xNN` are bytes where no file has the name as it is."""
+    path = base / id
+    if "\\x" in id and not os.path.lexists(path):
+        name = _ESCAPED.sub(lambda byte: bytes([int(byte[1], 16)]), os.fsencode(id))
+        return base / os.fsdecode(name)
+    return path
 
 
 def child_id(folder: str, name: str) -> str:

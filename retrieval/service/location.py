@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from retrieval.documents.naming import file_named
 from retrieval.errors import IndexNotFound, InputError
 
 FOLDER = ".retrieval"
@@ -107,8 +108,8 @@ def shown(index: Path, path: str) -> str:
     Returns:
         Relative to the current folder if the file is there, else as it is stored.
     """
-    file = index.resolve().parent / path
-    return os.path.relpath(file) if file.exists() else path
+    base = index.resolve().parent
+    return os.path.relpath(base / path) if file_named(base, path).exists() else path
 
 
 def _from(here: Path, index: Path) -> Path:

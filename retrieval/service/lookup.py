@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from retrieval.documents import ReadOptions, SourceFile, read, source_id
 from retrieval.documents.context import Contexts
+from retrieval.documents.naming import file_named
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
@@ -18,6 +19,7 @@ from retrieval.index.as_read import path_of
 from retrieval.index.listing import Listing
 from retrieval.index.searching import Searching
 from retrieval.service.opened import Opened
+from retrieval.service.printable import safe
 from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Hit, Place
 
@@ -27,6 +29,7 @@ CONTEXT_LINES = 12
 Around: TypeAlias = tuple[list[str], list[str]]
 """Lines before a passage, and after it."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPERATORS = re.compile(r"[\"“”„«»]|(?<!\S)-+(?=\S)")
 """What is no text in a query: the marks of phrases and exclusions."""
 
@@ -111,21 +114,53 @@ def documents_at(index: Opened, name: str, folders: Sequence[Path]) -> list[Docu
         name: as `find_document` takes it.
         folders: what a relative path may be relative to; the first that leads anywhere counts.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return []
     if "\0" in name:
         return []
-    if (document := index.get(name)) is not None:
+    try:
+        places = [source_id(folder / name, files_folder(index)) for folder in folders]
+    except UnicodeEncodeError:  # half a surrogate pair that is no byte of a file's name
+        return []
+    is_text = name.isascii() or not _SURROGATE.search(name)
+    if is_text and (document := index.get(name)) is not None:
         return [document]
-    for place in dict.fromkeys(source_id(folder / name, files_folder(index)) for folder in folders):
+    for place in dict.fromkeys(places):
         if (document := index.get(place)) is not None:
             return [document]
         listed = index.listed("path == :path", params={"path": place})
         if found := [one for one in index.get_many(one.id for one in listed) if one is not None]:
             return found
     return []
+
+
+def documents_shown_as(index: Opened, name: str, folders: Sequence[Path]) -> list[Document]:
+    """The document, or those of the file, whose name is shown so: with signs for what is unsafe.
+
+    All names are looked through, so this is for those that `documents_at` does not find.
+
+    Args:
+        index: the index.
+        name: as it was printed.
+        folders: as `documents_at` takes them.
+
+    Raises:
+        InputError: several names are shown so.
+    """
+    if "\0" in name or _SURROGATE.search(name):
+        return []
+    places = [source_id(folder / name, files_folder(index)) for folder in folders]
+    shown = {safe(name), *map(safe, places)}
+    found: dict[str, list[str]] = {}
+    for one in index.listed():
+        for called in dict.fromkeys((one.id, one.source or one.id)):
+            if (said := safe(called)) != called and said in shown:
+                found.setdefault(called, []).append(one.id)
+    if len(found) > 1:
+        raise InputError(
+            f"{name!r} is how {len(found)} names are shown, such as {min(found)!r}; "
+            "name one as --json prints it"
+        )
+    ids = next(iter(found.values()), [])
+    return [one for one in index.get_many(ids) if one is not None]
 
 
 def unknown_document(name: str) -> InputError:
@@ -195,7 +230,7 @@ def _read_again(index: Opened, document: Document) -> Outline:
     source = file_of(index, document)
     if source is None:
         raise InputError(f"{document.id!r} came from no file; only files have an outline")
-    file = files_folder(index) / source
+    file = file_named(files_folder(index), source)
     changed = InputError(
         f"{source!r} is not as it was indexed; bring the index up to date, or read its lines"
     )

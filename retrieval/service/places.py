@@ -10,11 +10,13 @@ from pathlib import Path
 
 from retrieval.documents.decoding import decode
 from retrieval.documents.formats.table import named
+from retrieval.documents.naming import file_named
 from retrieval.errors import InputError
 from retrieval.files.regular import open_regular
 from retrieval.service.lookup import (
     Lines,
     documents_at,
+    documents_shown_as,
     file_of,
     files_folder,
     lines_of,
@@ -93,8 +95,11 @@ def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
     """The document that is named, and the line of it."""
     folders = (here, files_folder(index))
     found, line = documents_at(index, name, folders), 1
-    if not found and (match := _LINE.fullmatch(name)):
+    match = _LINE.fullmatch(name)
+    if not found and match:
         found, line = documents_at(index, match["name"], folders), max(1, int(match["line"]))
+    if not found:
+        found = documents_shown_as(index, match["name"] if match else name, folders)
     if not found:
         raise unknown_document(name)
     if len(found) == 1 and _begins(found[0]) is None:
@@ -168,7 +173,7 @@ def to_open(index: Opened, found: Found) -> Target:
     """
     if found.path is None:
         raise InputError(f"{found.document.id!r} came from no file; there is nothing to open")
-    file = files_folder(index).resolve() / found.path
+    file = file_named(files_folder(index).resolve(), found.path)
     try:
         with open_regular(file) as opened:
             data = opened.read()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mailbox
+import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -16,6 +18,7 @@ from retrieval.errors import InputError
 from retrieval.service.hit_names import name_of
 from retrieval.service.location import shown
 from retrieval.service.places import LONGEST_ROW, find_place, to_open
+from retrieval.service.printable import safe
 from retrieval.service.updating import update
 from tests.index.fake_encoder import FakeEncoder
 
@@ -78,6 +81,54 @@ def test_what_a_hit_is_called_leads_to_its_line(
     assert query in "\n".join(found.lines.rows)
     if "line" not in hit.metadata:
         assert query in found.lines.rows[found.line - found.lines.first]
+
+
+ODD = (
+    b"two\nlines.md", b"tab\there.md", b"caf\xe9.md", b"esc\x1b[31m.md",
+    b"zero\xe2\x80\x8bwidth.md",
+    b"turned\xe2\x80\xaearound.md", b"in a\nfolder/deep.md", b"b\xf6gen/\xe9t\xe9.md", b" blank.md",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+@pytest.mark.parametrize("here", [".", "docs", "/"])
+def test_what_a_file_of_any_name_is_shown_as_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+) -> None:
+    monkeypatch.setattr(retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder())
+    (tmp_path / "docs").mkdir()
+    for number, name in enumerate(ODD):
+        file = tmp_path / "docs" / os.fsdecode(name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"# Top\n\nword{number}\n")
+    with Index.create(tmp_path / ".retrieval") as index:
+        update(index, [tmp_path / "docs"])
+        monkeypatch.chdir(tmp_path / here)
+        for number, name in enumerate(ODD):
+            (hit,) = index.search(f"word{number}", k=1, retriever="lexical")
+            for called in (name_of(hit, index.path, 8), safe(name_of(hit, index.path, 8))):
+                found = find_place(index, called, here=Path.cwd())
+                assert (found.document.id, found.line) == (hit.document_id, 3)
+            opened = to_open(index, found)
+            assert os.fsencode(opened.file) == os.fsencode(tmp_path / "docs") + b"/" + name
+            assert opened.line == 3
+            # As a shell completes it.
+            typed = f"{os.path.relpath(opened.file)}:3"
+            assert find_place(index, typed, here=Path.cwd()).document.id == hit.document_id
+
+
+def test_a_name_that_several_files_are_shown_by_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder())
+    with Index.create(tmp_path / ".retrieval") as index:
+        index.add([Document("a\nb", "one"), Document("a\r b", "two"), Document("c\td", "three")])
+        with pytest.raises(InputError, match="is how 2 names are shown, such as 'a"):
+            find_place(index, "a b:1", here=tmp_path)
+        assert find_place(index, "c    d", here=tmp_path).document.text == "three"
+        for lost in ("a\0b", "a\udfffb", "a\ud800", "c   d"):
+            with pytest.raises(InputError, match="holds no document"):
+                find_place(index, lost, here=tmp_path)
 
 
 def test_a_line_has_its_passage_with_context_or_as_many_lines_as_wanted(index: Index) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from retrieval.documents import workers
 from retrieval.documents.formats import format_of
 from retrieval.documents.formats.languages import language_of
+from retrieval.documents.naming import file_named
 from retrieval.errors import DocumentError
 from retrieval.files.regular import read_regular
 from retrieval.index import Index
@@ -89,7 +90,7 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
     if path is None:
         raise DocumentError("it came from no PDF file, so it has no pages to show")
     try:
-        data = read_regular(index.path.parent / path, max_bytes=MOST_FILE)
+        data = read_regular(file_named(index.path.parent, path), max_bytes=MOST_FILE)
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != index.file_hash(path):
