@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Products of 1,024 dimensions are below 2 ** 24: exact in f32, as scores are. */
-enum { LANES = 16, LIST_BLOCK = 1 << 16, MAX_DIMENSION = 1024 };
+enum { LANES = 16, LIST_BLOCK = 1 << 16, MAX_DIMENSION = 1024, WARD_MOST = 4096 };
 
 /* What a kernel returns. */
 enum { KERNEL_OK = 0, KERNEL_RANGE = -1, KERNEL_MEMORY = -2 };
@@ -81,6 +81,8 @@ struct kernels {
     int (*list_sums)(const struct lists *, uint16_t *out, size_t passages);
     int (*top_i32)(const int32_t *scores, size_t n, int64_t *out, size_t k);
     int (*top_u16)(const uint16_t *scores, size_t n, int64_t *out, size_t k);
+    int (*ward)(const int8_t *vectors, size_t count, size_t d, const int64_t *bounds,
+                const int64_t *groups, int32_t *out, size_t first, size_t last);
 };
 
 /* The instruction sets that this build has and this processor can run, best first; ends in NULL. */

@@ -319,6 +319,17 @@ static PyObject *top_u16(PyObject *self, PyObject *const *arguments, Py_ssize_t 
     RUN(top_u16(DATA(0), LENGTH(0), DATA(1), LENGTH(1)));
 }
 
+static PyObject *ward(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    enum { VECTORS, BOUNDS, GROUPS, OUT };
+    TAKE("ward", "b2q1q1i1!nn");
+    REQUIRE(usable(WIDTH(VECTORS)), DIMENSION);
+    REQUIRE(LENGTH(BOUNDS) == LENGTH(GROUPS) + 1 && LENGTH(OUT) == LENGTH(VECTORS), SHAPES);
+    REQUIRE_PART(0, LENGTH(GROUPS));
+    RUN(ward(DATA(VECTORS), LENGTH(VECTORS), WIDTH(VECTORS), DATA(BOUNDS), DATA(GROUPS), DATA(OUT),
+             call.numbers[0], call.numbers[1]));
+}
+
 static PyObject *available(PyObject *self, PyObject *nothing)
 {
     (void)self, (void)nothing;
@@ -364,6 +375,7 @@ static PyMethodDef methods[] = {
     KERNEL(list_sums),
     KERNEL(top_i32),
     KERNEL(top_u16),
+    KERNEL(ward),
     {"available", available, METH_NOARGS, "The instruction sets that can be used, best first."},
     {"use", use, METH_O, "Let all kernels use an instruction set, by its name."},
     {"isa", isa, METH_NOARGS, "The name of the instruction set in use."},

@@ -41,6 +41,7 @@ struct results {
     uint8_t table[CENTROIDS * LANES_USED];
     uint16_t sums[PASSAGES];
     int64_t top[2][TOKENS / 3];
+    int32_t ward[TOKENS];
 };
 
 static void run(const struct kernels *k, size_t d, uint64_t seed, struct results *r)
@@ -111,6 +112,8 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     k->list_sums(&lists, r->sums, PASSAGES);
     k->top_i32(scores, TOKENS, r->top[0], TOKENS / 3);
     k->top_u16(codes, TOKENS, r->top[1], TOKENS / 3);
+    int64_t blocks[4] = {0, 1, 100, TOKENS}, groups[3] = {1, 9, TOKENS / 4};
+    k->ward(vectors, TOKENS, d, blocks, groups, r->ward, 0, 3);
 }
 
 int main(void)

@@ -2,11 +2,7 @@
 
 Vectors are merged by Ward's method, which at every step joins the two groups whose union adds least
 to the squared distance of all vectors from their group's mean. A group becomes its mean, scaled
-to unit length.
-
-Groups that are each other's nearest are joined all at once, round by round: with Ward's distance
-that builds the same tree as one join at a time, in a few dozen rounds instead of hundreds of steps.
-The tree is then cut where as many groups are left as are wanted.
+to unit length. How near vectors are is told by 8 bits of each component.
 """
 
 from __future__ import annotations
@@ -17,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.ragged import offsets_of
+from retrieval.indexes import kernels
 
 BLOCK = 512
 """Tokens that are compared with each other, all with all; of a longer passage only within parts."""
 
 _SAME = np.float32(1e-6)
-"""Ward's distance of vectors that differ by rounding only: those are joined at once."""
+"""Length of a sum of vectors that cancel out but for rounding."""
 
 
 def pool(
@@ -50,120 +46,73 @@ def pool(
         raise InputError(f"pooling={factor} cannot be used; give a whole number of at least 1")
     if factor == 1:
         return tokens, offsets
-    bounds = offsets.tolist()
-    parts = [
-        _pool_passage(tokens[start:end], -(-(end - start) // factor))
-        for start, end in pairwise(bounds)
-    ]
-    pooled = np.concatenate([tokens[:0], *parts])
-    return pooled, offsets_of([len(part) for part in parts])
+    bounds, groups = _blocks(offsets.tolist(), factor)
+    if not groups:
+        return tokens, offsets
+    firsts = ward(tokens, np.array(bounds, np.int64), np.array(groups, np.int64))
+    leading = np.flatnonzero(firsts == np.arange(len(tokens)))
+    return _means(tokens, firsts, leading), np.searchsorted(leading, offsets)
 
 
-def _pool_passage(vectors: NDArray[np.float32], keep: int) -> NDArray[np.float32]:
-    """One passage's vectors f32 [t, d] merged into `keep`, at most t."""
-    if keep == len(vectors):
-        return vectors
-    if keep == 1:
-        return _means(vectors, np.zeros(len(vectors), np.int64))
-    rest = vectors[1:]
-    blocks = -(-len(rest) // BLOCK)
-    parts = [vectors[:1]]
-    for block in range(blocks):
-        first, last = (len(rest) * edge // blocks for edge in (block, block + 1))
-        wanted = (keep - 1) * (block + 1) // blocks - (keep - 1) * block // blocks
-        part = rest[first:last]
-        parts.append(_means(part, ward(part, wanted)))
-    return np.concatenate(parts)
+def _blocks(bounds: list[int], factor: int) -> tuple[list[int], list[int]]:
+    """Where the blocks begin that are merged each by itself, and how many are left of each.
+
+    Args:
+        bounds: of the passages.
+        factor: of so many one is left.
+    """
+    edges, groups = [bounds[0]], []
+    for start, end in pairwise(bounds):
+        if start == end:
+            continue
+        keep = -(-(end - start) // factor)
+        if keep == 1:
+            edges.append(end)
+            groups.append(1)
+            continue
+        edges.append(start + 1)
+        groups.append(1)
+        rest, blocks = end - start - 1, -(-(end - start - 1) // BLOCK)
+        for block in range(blocks):
+            edges.append(start + 1 + rest * (block + 1) // blocks)
+            groups.append((keep - 1) * (block + 1) // blocks - (keep - 1) * block // blocks)
+    return edges, groups
 
 
-def ward(vectors: NDArray[np.float32], groups: int) -> NDArray[np.int64]:
+def ward(
+    vectors: NDArray[np.float32], bounds: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Which group each vector is in: i64 [t], the position of the group's first vector.
 
     Args:
-        vectors: f32 [t, d].
-        groups: how many there shall be, from 1 to t.
+        vectors: f32 [t, d], the blocks' one after the other.
+        bounds: i64 [n + 1], of the blocks; none is empty.
+        groups: i64 [n], how many shall be left of each, from 1 to all.
     """
-    count = len(vectors)
-    # Of a group its first vector stands for it; joined to another it notes which, and how far.
-    joined_to = np.arange(count)
-    height = np.full(count, np.inf, np.float32)
-    leader = np.arange(count)
-    means, sizes = vectors, np.ones(count, np.float32)
-    while len(leader) > 1:
-        nearest, distance = _nearest(means, sizes)
-        # What comes later is no nearer than the nearest now: are there enough joins below that?
-        if np.count_nonzero(height <= distance.min()) >= count - groups:
-            break
-        into = _joins(nearest, distance)
-        moving = np.flatnonzero(into < np.arange(len(into)))
-        joined_to[leader[moving]] = leader[into[moving]]
-        height[leader[moving]] = distance[moving]
-        means, sizes, staying = _joined(means, sizes, into)
-        leader = leader[staying]
-    cheapest = np.argsort(height, kind="stable")[: count - groups]
-    group = np.arange(count)
-    group[cheapest] = joined_to[cheapest]
-    return _roots(group)
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    largest = np.maximum.reduceat(np.abs(vectors).max(axis=1), starts)
+    factors = np.float32(127) / np.where(largest > 0, largest, np.float32(1))
+    codes = np.rint(vectors * np.repeat(factors, lengths)[:, None]).astype(np.int8)
+    return kernels.ward(codes, bounds, groups).astype(np.int64) + np.repeat(starts, lengths)
 
 
-def _nearest(
-    means: NDArray[np.float32], sizes: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Each group's nearest other one, i64 [g], and Ward's distance to it, f32 [g]."""
-    products = means @ means.T
-    squares = products.diagonal().copy()
-    products *= -2
-    products += squares
-    products += squares[:, None]
-    # |a| |b| / (|a| + |b|), as the inverse of a sum that is as symmetric as the rest.
-    inverse = 1 / sizes
-    products /= inverse + inverse[:, None]
-    np.fill_diagonal(products, np.inf)
-    nearest = products.argmin(axis=1)
-    distance = products[np.arange(len(nearest)), nearest]
-    return nearest, np.maximum(distance, 0)
+def _means(
+    vectors: NDArray[np.float32], firsts: NDArray[np.int64], leading: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The groups' means, scaled to unit length, in the order of their first vectors.
 
-
-def _joins(nearest: NDArray[np.int64], distance: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Which group each one joins, i64 [g], itself or one before it; one at least does."""
-    own = np.arange(len(nearest))
-    ready = (nearest[nearest] == own) | (distance <= _SAME)
-    into = np.where(ready & (nearest < own), nearest, own)
-    if (into == own).all():  # rounding made no two nearest each way: the nearest of all are
-        one = int(distance.argmin())
-        other = int(nearest[one])
-        into[max(one, other)] = min(one, other)
-    return _roots(into)
-
-
-def _joined(
-    means: NDArray[np.float32], sizes: NDArray[np.float32], into: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Means and sizes of the groups after a round of joins, and which of them stayed, i64."""
-    staying = np.flatnonzero(into == np.arange(len(into)))
-    members = (into == staying[:, None]).astype(np.float32)  # a product beats sums by index
-    total = members @ sizes
-    sums = members @ (means * sizes[:, None])
-    return sums / total[:, None], total, staying
-
-
-def _roots(into: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Follow each position to the one that points at itself; none points at a later one."""
-    while True:
-        further = into[into]
-        if np.array_equal(further, into):
-            return into
-        into = further
-
-
-def _means(vectors: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The groups' means, scaled to unit length, in the order of their first vectors."""
-    firsts = np.flatnonzero(group == np.arange(len(group)))
-    members = (group == firsts[:, None]).astype(np.float32)
-    sums = members @ vectors
-    lengths = np.sqrt(np.einsum("ij,ij->i", sums, sums))[:, None]
+    Args:
+        vectors: f32 [t, d].
+        firsts: i64 [t], the position of the first vector of each one's group.
+        leading: i64 [g], those positions.
+    """
+    order = np.argsort(firsts, kind="stable")
+    begins = np.searchsorted(firsts[order], leading)
+    sums: NDArray[np.float32] = np.add.reduceat(vectors[order], begins, axis=0)
+    lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", sums, sums))[:, None]
     # Vectors that cancel out have no mean direction; the first of them has one.
-    alone = (members.sum(axis=1) == 1) | (lengths[:, 0] < _SAME)
-    means: NDArray[np.float32] = sums / np.where(lengths > 0, lengths, 1)
-    means[alone] = vectors[firsts[alone]]
+    alone = (np.diff(begins, append=len(vectors)) == 1) | (lengths[:, 0] < _SAME)
+    divisors = np.where(lengths > 0, lengths, np.float32(1)).astype(np.float32)
+    means: NDArray[np.float32] = sums / divisors
+    means[alone] = vectors[leading[alone]]
     return means

@@ -79,6 +79,10 @@ KERNELS: dict[str, tuple[Array | str, ...]] = {
         *(A("i4", "n probed", below="k"), A("u1", "n probed"), A("u1", "n")),
         A("u2", "block", written=True),
     ),
+    "ward": (
+        *(A("i1", "t d"), A("i8", "p1", below="t1", rising=True), A("i8", "p", below="t")),
+        *(A("i4", "t", written=True), "part of p"),
+    ),
     "top_i32": (A("i4", "t"), A("i8", "probed", written=True)),
     "top_u16": (A("u2", "t"), A("i8", "probed", written=True)),
 }

@@ -32,6 +32,7 @@ __all__ = [
     "probe",
     "token_rows",
     "top",
+    "ward",
 ]
 
 LANES = 16
@@ -210,6 +211,23 @@ def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.in
     """Positions of the k largest scores, best first, equal ones by position: i64."""
     found: NDArray[np.int64] = chosen().top(scores, k)
     return found
+
+
+def ward(
+    vectors: NDArray[np.int8], bounds: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """The place in its block of the first vector of each one's group, i32 [T]; see the reference.
+
+    The blocks are all of the vectors.
+    """
+    out = np.empty(len(vectors), np.int32)
+    kernel = chosen().ward
+
+    def work(first: int, last: int) -> None:
+        kernel(vectors, bounds, groups, out, first, last)
+
+    _spread(work, len(groups), vectors.size * (len(vectors) // max(1, len(groups))))
+    return out
 
 
 def _spread(work: Callable[[int, int], object], size: int, weight: int) -> None:

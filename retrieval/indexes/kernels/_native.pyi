@@ -15,6 +15,7 @@ from retrieval.indexes.kernels.reference import max_sim as max_sim
 from retrieval.indexes.kernels.reference import max_sim_compressed as max_sim_compressed
 from retrieval.indexes.kernels.reference import nearest as nearest
 from retrieval.indexes.kernels.reference import probe as probe
+from retrieval.indexes.kernels.reference import ward as ward
 
 def top_i32(scores: NDArray[np.int32], out: NDArray[np.int64]) -> None: ...
 def top_u16(scores: NDArray[np.uint16], out: NDArray[np.int64]) -> None: ...

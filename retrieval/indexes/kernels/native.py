@@ -25,6 +25,7 @@ from retrieval.indexes.kernels._native import (
     top_i32,
     top_u16,
     use,
+    ward,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "probe",
     "top",
     "use",
+    "ward",
 ]
 
 

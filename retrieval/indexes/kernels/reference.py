@@ -326,6 +326,52 @@ def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.in
     return found[order]
 
 
+def ward(
+    vectors: NDArray[np.int8],
+    bounds: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    out: NDArray[np.int32],
+    first: int,
+    last: int,
+) -> None:
+    """out[t] = the place in its block of the first vector of t's group, for blocks first:last.
+
+    The vectors of a block are merged by Ward's method until so many groups are left: at every step
+    the two that are nearest, of equals the first, and of these the first. How far the union of two
+    is from another group follows from how far they are (Lance and Williams, 1967).
+
+    Args:
+        vectors: i8 [T, d].
+        bounds: i64 [n + 1]; block b has vectors[bounds[b]:bounds[b + 1]], from 1 to 4,096.
+        groups: i64 [n], how many are to be left of each block, from 1 to all.
+        out: i32 [T].
+        first, last: the blocks.
+    """
+    for block in range(first, last):
+        start, end = bounds[block], bounds[block + 1]
+        exact = vectors[start:end].astype(np.float64)
+        squares = np.square(exact).sum(axis=1)
+        distances = (squares[:, None] + squares - 2 * (exact @ exact.T)).astype(np.float32)
+        np.fill_diagonal(distances, np.inf)
+        later = np.where(np.tri(len(exact), dtype=np.bool_), np.float32(np.inf), distances)
+        sizes = np.ones(len(exact), np.float32)
+        joined_to = np.arange(len(exact))
+        for _ in range(len(exact) - groups[block]):
+            a, b = divmod(int(later.argmin()), len(exact))
+            apart, both = distances[a, b], sizes[a] + sizes[b]
+            new = (sizes[a] + sizes) * distances[a] + (sizes[b] + sizes) * distances[b]
+            new = np.maximum((new - sizes * apart) / (both + sizes), np.float32(0))
+            new[[a, b]] = np.inf
+            distances[a] = distances[:, a] = new
+            distances[b] = distances[:, b] = np.inf
+            later[a, a + 1 :], later[:a, a] = new[a + 1 :], new[:a]
+            later[b] = later[:, b] = np.inf
+            sizes[a], sizes[b], joined_to[b] = both, 0, a
+        for place in range(len(exact)):  # what one was joined to is before it
+            joined_to[place] = joined_to[joined_to[place]]
+        out[start:end] = joined_to
+
+
 def weighted_sum(best: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum over the last axis of best * factors in f64, one after another, rounded to f32."""
     products = best.astype(np.float64) * factors.astype(np.float64)

@@ -94,6 +94,12 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
             (0, count),
         ),
         ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
+        (
+            "ward",
+            (vectors, np.array([0, 1, 2, tokens][: tokens + 1]), np.array([1, 1, 1][:tokens])),
+            np.empty(tokens, np.int32),
+            (0, min(3, tokens)),
+        ),
         ("probe", (table,), np.empty((47, 5), np.int32), (0, 47)),
         (
             "list_sums",

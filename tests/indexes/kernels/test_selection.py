@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.indexes.kernels import reference
-from tests.indexes.kernels.cases import ISAS, each_isa, generators, native, part, passages, using
+from retrieval.ragged import offsets_of
+from tests.indexes.kernels.cases import (
+    ISAS,
+    dimensions,
+    each_isa,
+    generators,
+    native,
+    part,
+    passages,
+    using,
+)
 from tests.indexes.kernels.test_scoring import agree
 
 
@@ -53,6 +63,24 @@ def test_list_sums(random: np.random.Generator, tokens: int, count: int, blocks:
         random.integers(0, 256, tokens).astype(np.uint8),
     )
     agree("list_sums", arguments, np.full(size, 7, np.uint16))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    generators,
+    dimensions,
+    st.lists(st.integers(1, 70), min_size=1, max_size=5),
+    st.sampled_from([1, 3, 255]),
+    st.integers(1, 8),
+)
+def test_ward(
+    random: np.random.Generator, d: int, lengths: list[int], values: int, factor: int
+) -> None:
+    bounds = offsets_of(lengths)
+    vectors = random.integers(-values // 2, values // 2 + 1, (int(bounds[-1]), d)).astype(np.int8)
+    groups = np.array([random.integers(1, -(-length // factor) + 1) for length in lengths])
+    arguments = vectors, bounds, groups.astype(np.int64)
+    agree("ward", arguments, np.full(len(vectors), 7, np.int32), *part(random, len(lengths)))
 
 
 @pytest.mark.parametrize("isa", ISAS)
