@@ -1,6 +1,7 @@
 """Collections in shards: their ranking, what their coordinator and router cost, one shard's times.
 
     python benchmarks/shards.py COLLECTION... --out results.json [--only PART...] [--shards 1 4 16]
+        [--settings uncompressed default compressed] [--queries N]
 
 COLLECTION is a folder in BEIR's format. What is measured goes into the file beside what is there:
 
@@ -9,7 +10,8 @@ COLLECTION is a folder in BEIR's format. What is measured goes into the file bes
   them trained, in one index by its own and, beside that, by that of the shards. By retriever: the
   share of queries with the same ten hits in the same order, mean overlap of the first ten, and
   nDCG@10 of both, a document scoring as its best passage. What two codecs alone differ by is told
-  by the two indexes;
+  by the two indexes. The same with a filter, after documents were deleted and changed, and once all
+  is compacted;
 - coordinator: processor time and bytes of a search that asks 100 and 1,000 shards, which are stubs
   that have their answers ready;
 - router: over 16 shards of the first collection in processes of their own, milliseconds of a search
@@ -44,7 +46,7 @@ from environment import environment
 from shards_steps.build import build, update
 from shards_steps.coordinator import coordinator
 from shards_steps.kills import kills
-from shards_steps.ranking import ranking
+from shards_steps.ranking import SETTINGS, ranking
 from shards_steps.router import parallel, router, service
 from shards_steps.router_kills import router_kills
 
@@ -70,6 +72,8 @@ def main() -> None:
     parser.add_argument("collections", nargs="*")
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 4, 16])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--queries", type=int, help="of each collection, for its ranking")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if not given.collections and not set(given.only) <= {"coordinator", "update", "router_kills"}:
@@ -80,8 +84,10 @@ def main() -> None:
     for part in given.only:
         match part:
             case "ranking":
-                made = ranking(given.collections, given.shards)
-                result["collections"] = result.get("collections", {}) | made
+                made = ranking(given.collections, given.shards, given.settings, given.queries)
+                known = result.setdefault("collections", {})
+                for name, own in made.items():
+                    known[name] = known.get(name, {}) | own
             case "coordinator":
                 result[part] = coordinator()
             case "router":

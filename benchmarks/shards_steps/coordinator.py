@@ -76,7 +76,7 @@ class StubShards:
             case "counts":
                 return _COUNTS
             case "propose":
-                first = given[-1]
+                first = given[-2]
                 return self._shares[number] if first < DEPTH else self._proposed(number, first)
             case "described":
                 place = f"folder/{number}/document-"
@@ -100,7 +100,7 @@ class StubShards:
             PASSAGES,
             scores[np.arange(3), ranked[:, -1]],
         )
-        return encoded(pack([proposal]))
+        return encoded((pack([proposal]), [], ([], [], [], [])))
 
 
 class StubCollection(Collection):

@@ -69,7 +69,7 @@ def _killed(work: Path, documents: list[Any], texts: list[str]) -> dict[str, Any
             shard = drawn.randrange(SHARDS)
             copies = range(REPLICAS) if number % 4 == 3 else [drawn.randrange(REPLICAS)]
             for copy in copies:
-                pid = made[0].process(shard, copy).pid
+                pid = made[0].process(shard % made[0].groups(SHARDS), copy).pid
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()

@@ -45,7 +45,7 @@ class Waiting(ServedCollection):
 def router(folder: str) -> dict[str, Any]:
     """Over `SHARDS` shards in processes: milliseconds of a search, and beyond its slowest shards.
 
-    A search asks shards in rounds, each of which takes as long as its slowest shard: from the
+    A search asks shards in rounds, each of which takes as long as its slowest process: from the
     moment at which that was asked until it sent its answer, by the clock that processes of a
     machine share. So what a shard waits for a core is its own. All else is the router's: the
     query's parts before and between rounds, sending to those before the slowest, receiving,
@@ -57,8 +57,10 @@ def router(folder: str) -> dict[str, Any]:
         Waiting(url, cache=cache) as collection,
     ):
         first, again = (_routed(collection, texts, made) for _ in range(2))
+        processes = len(set(collection._keeper.sets.values()))
     return {
         "shards": SHARDS,
+        "processes": processes,
         "queries": len(texts) - WARM_UP,
         **first,
         "words_known": again,

@@ -36,14 +36,21 @@ def top_k(
         bound = np.partition(values, len(values) - k)[len(values) - k]
         kept = kept[values >= bound]  # all ties of the last place, so that their order decides
     found, values = ids[kept], scores[kept]
-    keys = found
-    if ties is not None:
-        _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-        tied = counts[which] > 1
+    if ties is None:
+        order = np.lexsort((found, -values))[:k]
+        return found[order], values[order]
+    order = np.argsort(-values)
+    ranked = values[order]
+    equal = ranked[1:] == ranked[:-1]
+    if equal.any():
+        tied = np.zeros(len(order), np.bool_)
+        tied[1:] |= equal
+        tied[:-1] |= equal
+        places = np.sort(order[tied])
         keys = np.zeros(len(found), np.int64)
-        if tied.any():
-            keys[tied] = ties(found[tied])
-    order = np.lexsort((keys, -values))[:k]
+        keys[places] = ties(found[places])
+        order = np.lexsort((keys, -values))
+    order = order[:k]
     return found[order], values[order]
 
 

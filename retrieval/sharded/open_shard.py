@@ -16,25 +16,25 @@ from retrieval.errors import EncoderMismatch
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.contents import SnapshotContents
 from retrieval.index.reading.retrievers import Mask
-from retrieval.index.reading.runs import Query
+from retrieval.index.reading.runs import Proposal, Query
 from retrieval.index.reading.searched import Copies, Ids, Likeness, Mark
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reading.stored import stored_vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.indexes import Counts, Filter, LexicalPart, LexicalTotals
+from retrieval.sharded.described import Descriptions
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import ShardRecord
-from retrieval.sharded.packed import Packed, pack, pack_runs
+from retrieval.sharded.packed import Packed, pack, proposals_of
 from retrieval.store import Settings
 from retrieval.types import Embeddings, Hit, Hybrid, Passage, TokenMatch
 
 _MASKS = 8
 """Of so many filters it is kept which passages fulfil them."""
 
-Descriptions = tuple[list[str], list[int], list[int], list[int]]
-"""Of passages: the ids of their documents and their ordinals, by which those of equal scores stand,
-the hashes of their texts, and the numbers of their documents in the shard."""
+ProposedHere = tuple[Packed, list[int], Descriptions]
+"""What is proposed, and of which of these passages what describes them."""
 
 ShownHere = tuple[dict[int, Hit], list[list[int]], dict[int, Copies]]
 """See `Shown`: hits; of each mark where its spans begin and end, in turns; copies if there are."""
@@ -72,12 +72,22 @@ class OpenShard(SnapshotContents):
             return self._searched.best(query, counts)
 
     def find(
-        self, retriever: str, queries: Sequence[Query], k: int, where: Filter | None, first: int
-    ) -> Packed:
-        """Of the k best of one retriever for each query the `first` best."""
+        self,
+        retriever: str,
+        queries: Sequence[Query],
+        k: int,
+        where: Filter | None,
+        first: int,
+        described: bool,
+    ) -> ProposedHere:
+        """Of the k best of one retriever for each query the `first` best.
+
+        Args:
+            described: whether it is told what describes them, as well.
+        """
         with self._snapshot.guarded():
             runs = self._searched.find(retriever, queries, k, self._allowed(where))
-        return pack_runs(runs, first)
+        return self._proposed(proposals_of(runs, first), described)
 
     def propose(
         self,
@@ -87,11 +97,21 @@ class OpenShard(SnapshotContents):
         hybrid: Hybrid,
         where: Filter | None,
         first: int,
-    ) -> Packed:
-        """Of the `depth` best of each retriever for each query the `first`, scored by all."""
+        described: bool,
+    ) -> ProposedHere:
+        """Of the `depth` best of each retriever for each query the `first`, scored by all.
+
+        Args:
+            described: see `find`.
+        """
         with self._snapshot.guarded():
             allowed = self._allowed(where)
-            return pack(self._searched.propose(queries, depth, names, hybrid, allowed, first))
+            found = self._searched.propose(queries, depth, names, hybrid, allowed, first)
+        return self._proposed(found, described)
+
+    def _proposed(self, proposals: Sequence[Proposal], described: bool) -> ProposedHere:
+        ids = sorted({id for one in proposals for id in one.ids.tolist()}) if described else []
+        return pack(proposals), ids, self.described(ids)
 
     def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]."""
@@ -107,12 +127,10 @@ class OpenShard(SnapshotContents):
 
     def described(self, ids: Sequence[int]) -> Descriptions:
         """What orders, folds and groups these passages."""
-        wanted = np.array(ids, np.int64)
         with self._snapshot.guarded():
-            hashes = self._searched.text_hashes(wanted).tolist()
-            owners = self._searched.owners(wanted).tolist()
-            places = self._searched.places(wanted)
-        return [id for id, _ in places], [ordinal for _, ordinal in places], hashes, owners
+            rows = self._searched.described(ids) if ids else []
+        documents, ordinals, hashes, owners = zip(*rows, strict=True) if rows else ((),) * 4
+        return list(documents), list(ordinals), list(hashes), list(owners)
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """The mean of each passage's dense vectors, of unit length, f32 [n, D]."""

@@ -19,6 +19,9 @@ from retrieval.index.reading.runs import Proposal, Run
 SHARD_BITS = 40
 """An id of a passage of a collection is its id in its shard, and above these bits the shard's."""
 
+LOCAL = (1 << SHARD_BITS) - 1
+"""The bits of an id in its shard."""
+
 Packed: TypeAlias = list[bytes]
 """The heads of all queries, and the rows of one query after those of another."""
 
@@ -85,7 +88,7 @@ def pack(proposals: Sequence[Proposal]) -> Packed:
     return [heads.tobytes(), b"".join(rows)]
 
 
-def pack_runs(runs: Sequence[Run], first: int) -> Packed:
+def proposals_of(runs: Sequence[Run], first: int) -> list[Proposal]:
     """One shard's runs by one retriever, the `first` best of each, one for each query."""
     proposals = []
     for run in runs:
@@ -101,7 +104,7 @@ def pack_runs(runs: Sequence[Run], first: int) -> Packed:
                 np.array([run.rest(first)], np.float32),
             )
         )
-    return pack(proposals)
+    return proposals
 
 
 def unpack(answers: Mapping[int, Packed], queries: int, retrievers: int) -> list[Proposed]:

@@ -22,17 +22,19 @@ from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark
 from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
 from retrieval.indexes import gist as gist_of
 from retrieval.sharded.asking import Arguments, Shards
+from retrieval.sharded.described import Known, worth_describing
 from retrieval.sharded.known_counts import KnownCounts
-from retrieval.sharded.open_shard import ShownHere
-from retrieval.sharded.packed import SHARD_BITS, Proposed, fair_share, unpack
+from retrieval.sharded.open_shard import ProposedHere, ShownHere
+from retrieval.sharded.packed import LOCAL, SHARD_BITS, Packed, Proposed, fair_share, unpack
 from retrieval.sharded.partition import shard_of
 from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, Hybrid, TokenMatch
 
 Allowed = Filter | None
 
-_LIKELY = 32
-"""Ten hits are looked for among the best twenty, as some may be copies of others."""
+_UNASKED_SHARDS, _UNASKED_QUERIES = 32, 4
+"""So many shards describe unasked all that they propose for so many queries, which saves a round.
+Of more shards most have none of the few passages that have to be described, and are not asked."""
 
 
 class SearchedShards:
@@ -61,7 +63,7 @@ class SearchedShards:
         self._shards = shards
         self._counted = known
         self._lexical = lexical
-        self._known: dict[int, tuple[tuple[str, int], int, int]] = {}  # by id, see `_describe`
+        self._known = Known()
         self.settings = settings
         self.generation = generation
         self.passages = passages
@@ -97,7 +99,7 @@ class SearchedShards:
     def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
         """As the protocol says."""
         found = self._proposed("find", queries, k, 1, (retriever,), (k, allowed))
-        self._describe(_worth_describing(found, [1.0]))
+        self._describe_likely(found, [1.0])
         return [Run(*top_k(one.ids, one.scores[0], k, self.order)) for one in found]
 
     def propose(
@@ -111,7 +113,7 @@ class SearchedShards:
         """As the protocol says."""
         told = (depth, names, hybrid, allowed)
         found = self._proposed("propose", queries, depth, len(names), (), told)
-        self._describe(_worth_describing(found, [hybrid.weights[name] for name in names]))
+        self._describe_likely(found, [hybrid.weights[name] for name in names])
         return [best_of(one, depth, self.order) for one in found]
 
     def _proposed(
@@ -127,13 +129,14 @@ class SearchedShards:
 
         Args:
             method: `find` or `propose`, which take these arguments before and after the queries,
-                and at last how many they are to tell.
+                and at last how many they are to tell, and whether they are to describe them.
             retrievers: how many take part.
         """
         if not self._shards.numbers:
             return [_nothing(retrievers) for _ in queries]
-        first = fair_share(depth, len(self._shards.numbers))
-        answers = self._every(method, *before, queries, *after, first)
+        shards = len(self._shards.numbers)
+        told = (fair_share(depth, shards), self._unasked(queries))
+        answers = self._learned(self._every(method, *before, queries, *after, *told))
         proposed = unpack(answers, len(queries), retrievers)
         return self._completed(proposed, method, queries, depth, retrievers, before, after)
 
@@ -153,11 +156,18 @@ class SearchedShards:
             for number in one.deeper(depth):
                 asked.setdefault(number, []).append(place)
         given = {
-            number: (*before, [queries[place] for place in places], *after, depth)
+            number: (
+                *before,
+                [queries[place] for place in places],
+                *after,
+                depth,
+                self._unasked(queries),
+            )
             for number, places in asked.items()
         }
         more: dict[int, dict[int, Proposal]] = {}
-        for number, packed in (self._shards.ask(method, given) if given else {}).items():
+        answers = self._learned(self._shards.ask(method, given)) if given else {}
+        for number, packed in answers.items():
             deeper = unpack({number: packed}, len(asked[number]), retrievers)
             for place, own in zip(asked[number], deeper, strict=True):
                 more.setdefault(place, {})[number] = own.all
@@ -193,28 +203,40 @@ class SearchedShards:
     def order(self, ids: Ids) -> Ids:
         """As the protocol says."""
         self._describe(ids)
-        places = [self._known[id][0] for id in ids.tolist()]
+        places = [self._known.of(id)[0] for id in ids.tolist()]
         ranks = {place: rank for rank, place in enumerate(sorted(places))}
         return np.array([ranks[place] for place in places], np.int64)
 
     def text_hashes(self, ids: Ids) -> Ids:
         """As the protocol says."""
         self._describe(ids)
-        return np.array([self._known[id][1] for id in ids.tolist()], np.int64)
+        return np.array([self._known.of(id)[1] for id in ids.tolist()], np.int64)
 
     def owners(self, ids: Ids) -> Ids:
         """As the protocol says."""
         self._describe(ids)
-        return np.array([self._known[id][2] for id in ids.tolist()], np.int64)
+        return np.array([self._known.of(id)[2] for id in ids.tolist()], np.int64)
+
+    def _unasked(self, queries: Sequence[Any]) -> bool:
+        """Whether shards describe what they propose."""
+        return len(self._shards.numbers) <= _UNASKED_SHARDS and len(queries) <= _UNASKED_QUERIES
+
+    def _describe_likely(self, proposals: Sequence[Proposal], weights: Sequence[float]) -> None:
+        """Ask at once for what will probably be asked for one after the other."""
+        if not self._unasked(proposals):
+            self._describe(worth_describing(proposals, weights))
 
     def _describe(self, ids: Ids) -> None:
         """Ask for what is not known of these passages: place, hash of the text, document."""
-        known = self._known
-        of_shards = _by_shard([id for id in ids.tolist() if id not in known])
+        of_shards = _by_shard(self._known.missing(ids.tolist()))
         for number, several in self._listed("described", of_shards).items():
-            base = number << SHARD_BITS
-            for id, document, ordinal, hash, owner in zip(of_shards[number], *several, strict=True):
-                known[id] = (document, ordinal), hash, base + owner
+            self._known.told(number, [id & LOCAL for id in of_shards[number]], several)
+
+    def _learned(self, answers: Mapping[int, ProposedHere]) -> dict[int, Packed]:
+        """What shards propose, once it is noted what they told of some of it."""
+        for number, (_, ids, several) in answers.items():
+            self._known.told(number, ids, several)
+        return {number: packed for number, (packed, *_) in answers.items()}
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""
@@ -241,8 +263,8 @@ class SearchedShards:
         nothing: Arguments = ([], [], hashes, allowed)
         given = dict.fromkeys(self._shards.numbers if len(hashes) else (), nothing)
         for number, several in own.items():
-            local = [(marks[at][0] & _LOCAL, marks[at][1]) for at in own_marks.get(number, ())]
-            given[number] = ([id & _LOCAL for id in several], local, hashes, allowed)
+            local = [(marks[at][0] & LOCAL, marks[at][1]) for at in own_marks.get(number, ())]
+            given[number] = ([id & LOCAL for id in several], local, hashes, allowed)
         hits: dict[int, Hit] = {}
         spans: list[tuple[tuple[int, int], ...]] = [()] * len(marks)
         copies = {hash: Copies(0, ()) for hash in hashes.tolist()}
@@ -308,7 +330,7 @@ class SearchedShards:
     def _listed(self, method: str, of_shards: Mapping[int, list[int]]) -> dict[int, Any]:
         """What each shard answers about a list of passages, which is quicker sent than an array."""
         given: dict[int, Arguments] = {
-            number: ([id & _LOCAL for id in several],) for number, several in of_shards.items()
+            number: ([id & LOCAL for id in several],) for number, several in of_shards.items()
         }
         return self._shards.ask(method, given) if given else {}
 
@@ -347,40 +369,9 @@ def _together(one: Copies, other: Copies) -> Copies:
     return Copies(one.count + other.count, tuple(first[: COPIES + 1]))
 
 
-def _worth_describing(proposals: Sequence[Proposal], weights: Sequence[float]) -> Ids:
-    """Passages whose order has to be known since they tie, and those that will stand first.
-
-    Which stand first is a guess that saves a round of questions: what it lacks is asked for later.
-
-    Args:
-        weights: what each row of scores counts.
-    """
-    wanted = [np.empty(0, np.int64)]
-    for one in proposals:
-        chosen = np.zeros(len(one.ids), np.bool_)
-        total = one.standing.copy()
-        for scores, weight in zip(one.scores, weights, strict=True):
-            known = np.flatnonzero(scores > -np.inf)
-            if not len(known):
-                continue
-            values, which, counts = np.unique(
-                scores[known], return_inverse=True, return_counts=True
-            )
-            tied = counts[which] > 1
-            chosen[known] |= tied & (which > 0)  # many have no word of the query, and tie at last
-            spread = (scores[known] - values[0]) / (values[-1] - values[0] or 1.0)
-            total[known] += weight * spread
-        chosen[np.argsort(-total)[:_LIKELY]] = True
-        wanted.append(one.ids[chosen])
-    return np.unique(np.concatenate(wanted))
-
-
 def _nothing(retrievers: int) -> Proposal:
     return unpack({}, 1, retrievers)[0].all
 
 
-_LOCAL = (1 << SHARD_BITS) - 1
-
-
 def _local(ids: Ids) -> Ids:
-    return ids & np.int64(_LOCAL)
+    return ids & np.int64(LOCAL)

@@ -107,26 +107,27 @@ class PassageReading(Statements):
         Raises:
             IndexCorrupted: one is not there.
         """
-        places = self.places(ids)
+        places = [(document, ordinal) for document, ordinal, *_ in self.described(ids.tolist())]
         ranks = {place: rank for rank, place in enumerate(sorted(places))}
         return np.array([ranks[place] for place in places], np.int64)
 
-    def places(self, ids: NDArray[np.int64]) -> list[tuple[str, int]]:
-        """The document id and ordinal of each of these passages.
+    def described(self, ids: Sequence[int]) -> list[tuple[str, int, int, int]]:
+        """Of each of these passages its document's id, its ordinal, the hash of its text, and its
+        document's number.
 
         Raises:
             IndexCorrupted: one is not there.
         """
         rows = self._by_keys(
-            "SELECT p.id, d.id, p.ordinal FROM passages AS p"
+            "SELECT p.id, d.id, p.ordinal, p.text_hash, p.document FROM passages AS p"
             " JOIN documents AS d ON d.number = p.document WHERE p.id IN",
-            ids.tolist(),
+            ids,
         )
-        places = {id: (document, ordinal) for id, document, ordinal in rows}
-        missing = [id for id in ids.tolist() if id not in places]
+        found = {id: tuple(values) for id, *values in rows}
+        missing = [id for id in ids if id not in found]
         if missing:
             raise self._damaged(f"passage {missing[0]} is not in it")
-        return [places[id] for id in ids.tolist()]
+        return [found[id] for id in ids]
 
     def order(self) -> NDArray[np.int64]:
         """The place of every passage among all by document id, then ordinal: i64 by passage id."""

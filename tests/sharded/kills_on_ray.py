@@ -24,6 +24,7 @@ from retrieval.sharded.ray_executor import STARTED_WITH
 from ..soak.stages import Tally
 from .injected import PLAN, loadable
 from .kills import answers, difference, outcome_of, start, update
+from .router_kills import children
 
 RESULT = "result "
 """Before what the driver says; Ray prints, too."""
@@ -37,6 +38,8 @@ class Cluster:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster as Nodes
 
+        for name, value in STARTED_WITH.items():
+            os.environ.setdefault(name, value)
         self._nodes = _started(lambda: Nodes(initialize_head=True, head_node_args=_node(1)))
         self._second = _started(lambda: self._nodes.add_node(**_node(1)))
         self.address: str = self._nodes.address
@@ -46,9 +49,22 @@ class Cluster:
         self._nodes.remove_node(self._second, allow_graceful=False)
         self._second = _started(lambda: self._nodes.add_node(**_node(1)))
 
+    def replicas(self) -> list[int]:
+        """The processes of actors that hold replicas of shards."""
+        nodes = [self._nodes.head_node, *self._nodes.worker_nodes]
+        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
+        return [one for raylet in raylets for one in children(raylet) if _is_replica(one)]
+
     def stop(self) -> None:
         """Stop all nodes."""
         self._nodes.shutdown()
+
+
+def _is_replica(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::ReplicaActor")
+    except OSError:
+        return False
 
 
 def _started(start: Callable[[], Any]) -> Any:
@@ -67,8 +83,6 @@ def _node(cores: int) -> dict[str, Any]:
 
 def main(first: int, stop: int, scratch: Path, result: Path) -> None:
     """Run trials, and write their tally."""
-    for name, value in STARTED_WITH.items():
-        os.environ.setdefault(name, value)
     tally = Tally()
     begun, whole = scratch / "begun", scratch / "whole"
     with loadable():

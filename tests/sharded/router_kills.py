@@ -1,16 +1,19 @@
-"""Servers that route a collection's queries are killed while clients ask: what those see.
+"""Servers of a collection are killed while clients ask: what those see.
 
-Two servers run, each the router of replicas of its own, or on a Ray cluster of the same actors.
-Clients ask whichever answers. In turns one server is killed by SIGKILL and started again.
+One server runs or several, each the router of replicas of its own, or of the same actors of a Ray
+cluster, or one that searches in its own process. Clients ask whichever answers. In turns one server
+is killed by SIGKILL and started again at the same port.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,9 +23,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..soak.stages import python_path
+
+PROCESSES, HERE = "processes", "here"
 
 CLIENTS = 2
 WAIT_S = 120.0
@@ -58,22 +62,25 @@ ENDED_S = 10.0
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, url: str, cache: Path, ray: str | None) -> None:
+    def __init__(self, url: str, cache: Path, where: str) -> None:
         self._path = f"/v1/indexes/{url.rpartition('/')[2]}/search"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port: int = free.getsockname()[1]
+        self._command = [sys.executable, "-m", "tests.sharded.router_process"]
+        self._command += [url, str(cache), str(self._port), where]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again if it was killed; it is not waited for."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sharded.router_process", url, str(cache)]
-            + ([ray] if ray else []),
-            stdout=subprocess.PIPE,
-            text=True,
+            self._command,
+            stdout=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": python_path()},
         )
-        assert self._process.stdout is not None
-        self.at = urlsplit(self._process.stdout.readline().strip())
 
     def search(self, query: str) -> Ranking:
         """The ranking of a query; raises OSError or another if there is no answer."""
-        assert self.at.hostname is not None
-        connection = http.client.HTTPConnection(self.at.hostname, self.at.port, timeout=WAIT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WAIT_S)
         try:
             body = json.dumps({"query": query, "k": 10})
             connection.request("POST", self._path, body, {"Content-Type": "application/json"})
@@ -101,8 +108,6 @@ class Server:
         own = children(self._process.pid)
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
         return own
 
 
@@ -135,7 +140,9 @@ def run(
     expected: Mapping[str, Ranking],
     kills: int,
     seed: int,
-    ray: str | None = None,
+    *,
+    where: str = PROCESSES,
+    servers: int = 2,
 ) -> Outcome:
     """Kill servers so many times.
 
@@ -145,21 +152,24 @@ def run(
         expected: rankings by query.
         kills: how many.
         seed: decides when each comes.
-        ray: the address of a cluster that holds the replicas; None is processes of each server.
+        where: shards are searched: `PROCESSES` of each server, `HERE` for the server itself, or the
+            address of a Ray cluster.
+        servers: how many run at a time.
     """
     drawn, seen = random.Random(seed), Outcome()
-    some = next(iter(expected))
-    servers = [Server(url, cache, ray) for _ in range(2)]
+    running = [Server(url, cache, where) for _ in range(servers)]
     stop, lock = threading.Event(), threading.Lock()
-    answered = [0.0] * CLIENTS
+    killed = math.inf
+    waiting: set[int] = set()  # clients that had no answer to what they asked since the last kill
 
     def client(number: int) -> None:
         own = random.Random(seed + number)
         turn = number
         while not stop.is_set():
             query = own.choice(list(expected))
+            began = time.monotonic()
             try:
-                right = servers[turn % 2].search(query) == expected[query]
+                right = running[turn % servers].search(query) == expected[query]
             except (OSError, http.client.HTTPException, ValueError):
                 turn += 1
                 with lock:
@@ -169,26 +179,29 @@ def run(
             with lock:
                 seen.answers += 1
                 seen.wrong += not right
-                answered[number] = time.monotonic()
+                if began > killed:
+                    waiting.discard(number)
 
     clients = [threading.Thread(target=client, args=[number]) for number in range(CLIENTS)]
     try:
-        for server in servers:
-            server.wait(some)
+        for server in running:
+            server.wait(next(iter(expected)))
         for one in clients:
             one.start()
         for number in range(kills):
             time.sleep(drawn.uniform(0.0, 0.5))
-            at = number % 2
+            server = running[number % servers]
+            with lock:
+                killed = math.inf
+                waiting.update(range(CLIENTS))
+            started = server.kill()
             killed = time.monotonic()
-            started = servers[at].kill()
-            began = time.monotonic()
-            while min(answered) < began:
-                assert time.monotonic() - began < WAIT_S, "clients are not answered any more"
+            server.start()
+            while waiting:
+                assert time.monotonic() - killed < WAIT_S, "clients are not answered any more"
                 time.sleep(0.005)
-            seen.resumed.append(min(answered) - killed)
-            servers[at] = Server(url, cache, ray)
-            servers[at].wait(some)
+            seen.resumed.append(time.monotonic() - killed)
+            server.wait(next(iter(expected)))
             seen.restarted.append(time.monotonic() - killed)
             while any(map(is_running, started)) and time.monotonic() - killed < ENDED_S:
                 time.sleep(0.05)
@@ -198,6 +211,6 @@ def run(
         for one in clients:
             if one.ident is not None:
                 one.join()
-        for server in servers:
+        for server in running:
             server.kill()
     return seen

@@ -30,28 +30,33 @@ class Watched(Replica):
 
 
 class ThreadHosts:
-    """Where such replicas run."""
+    """Where such replicas run; shards are put into so many groups, each of its own by default."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, groups: int = 1 << 20) -> None:
         self._place = place
+        self._groups = groups
         self._lock = threading.Lock()
         self.running: dict[tuple[int, int], Watched] = {}
         self.starts = 0
         self.forbidden: set[int] = set()
 
-    def start(self, shard: int, copy: int) -> Address:
+    def groups(self, shards: int) -> int:
         """As `Hosts` says."""
-        if shard in self.forbidden:
+        return min(shards, self._groups)
+
+    def start(self, group: int, copy: int) -> Address:
+        """As `Hosts` says."""
+        if group in self.forbidden:
             raise StorageError("the machine is gone")
         replica = Watched(self._place)
         with self._lock:
             self.starts += 1
-            self.running[shard, copy] = replica
+            self.running[group, copy] = replica
         return replica.address
 
-    def kill(self, shard: int, copy: int = 0) -> None:
+    def kill(self, group: int, copy: int = 0) -> None:
         """End a replica as if its process ended."""
-        self.running.pop((shard, copy)).close()
+        self.running.pop((group, copy)).close()
 
     def close(self) -> None:
         """As `Hosts` says."""

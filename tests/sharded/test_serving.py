@@ -8,12 +8,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from retrieval.errors import InputError, ShardUnavailable
+from retrieval.errors import InputError, ShardUnavailable, StorageError
 from retrieval.index import Index
 from retrieval.sharded import ShardedIndex
+from retrieval.sharded.open_shard import OpenShard
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving import router
 from retrieval.sharded.serving.replica import Keep
@@ -43,11 +45,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Inde
 class Served:
     """A served collection and its hosts."""
 
-    def __init__(self, place: Path, *, replicas: int = 1, partial: bool = False) -> None:
+    def __init__(
+        self, place: Path, *, replicas: int = 1, partial: bool = False, groups: int = SHARDS
+    ) -> None:
         self.hosts: ThreadHosts
 
         def hosts(where: Place) -> ThreadHosts:
-            self.hosts = ThreadHosts(where)
+            self.hosts = ThreadHosts(where, groups)
             return self.hosts
 
         self.collection = ServedCollection(
@@ -66,9 +70,10 @@ class Served:
         self.collection.close()
 
 
-def test_it_ranks_lists_and_compares_as_one_index(built: tuple[Path, Index]) -> None:
+@pytest.mark.parametrize("groups", [1, 2, SHARDS])
+def test_it_ranks_lists_and_compares_as_one_index(built: tuple[Path, Index], groups: int) -> None:
     place, one = built
-    with Served(place) as served:
+    with Served(place, groups=groups) as served:
         collection = served.collection
         for retriever in RETRIEVERS:
             for query in QUERIES:
@@ -89,19 +94,22 @@ def test_it_ranks_lists_and_compares_as_one_index(built: tuple[Path, Index]) -> 
             collection.search(" ")
 
 
-def test_rankings_stay_right_while_replicas_are_killed(built: tuple[Path, Index]) -> None:
-    """30 kills of one of two replicas, of whichever shard: no query fails, none is ranked wrong."""
+@pytest.mark.parametrize("groups", [2, SHARDS])
+def test_rankings_stay_right_while_replicas_are_killed(
+    built: tuple[Path, Index], groups: int
+) -> None:
+    """30 kills of one of two replicas, of whichever group: no query fails, none is ranked wrong."""
     place, one = built
     drawn = random.Random(1)
     expected = {query: shown(one.search(query)) for query in QUERIES}
-    with Served(place, replicas=2) as served:
+    with Served(place, replicas=2, groups=groups) as served:
         sets = served.collection._keeper.sets
         for _ in range(30):
             until(lambda: all(one.alive for several in sets.values() for one in several.replicas))
-            served.hosts.kill(drawn.randrange(SHARDS), drawn.randrange(2))
+            served.hosts.kill(drawn.randrange(groups), drawn.randrange(2))
             for query in drawn.sample(QUERIES, 2):
                 assert shown(served.collection.search(query)) == expected[query]
-        assert served.hosts.starts >= 2 * SHARDS + 29
+        assert served.hosts.starts >= 2 * groups + 29
 
 
 def test_a_shard_that_is_away_is_named_until_it_is_back(built: tuple[Path, Index]) -> None:
@@ -117,6 +125,62 @@ def test_a_shard_that_is_away_is_named_until_it_is_back(built: tuple[Path, Index
         until(lambda: served.collection._keeper.sets[1].replicas[0].alive)
         assert shown(served.collection.search("w3")) == shown(one.search("w3"))
         assert time.monotonic() - began < 30
+
+
+def test_shards_of_one_group_are_asked_in_one_message(built: tuple[Path, Index]) -> None:
+    place, one = built
+    with Served(place, groups=2) as served:
+        replicas = list(served.hosts.running.values())
+        assert [len(replica._held) for replica in replicas] in ([1, 2], [2, 1])
+        with served.collection._shards() as (_, shards):
+            for given in ({0: (None,), 1: (None,), 2: (None,)}, {2: (None,)}):
+                before = sum(replica.asked for replica in replicas)
+                counted = shards.ask("count", given)
+                asked = sum(replica.asked for replica in replicas) - before
+                assert list(counted) == list(given)
+                assert asked == min(len(given), 2)
+        assert sum(shards.ask("count", dict.fromkeys(range(3), (None,))).values()) == len(one)
+
+
+def test_what_one_shard_raises_is_no_matter_of_others_beside_it(
+    built: tuple[Path, Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another replica is asked about that shard alone; where there is none, it is named."""
+    place, one = built
+    broken: list[OpenShard] = []
+    usual = OpenShard.propose
+
+    def propose(self: OpenShard, *arguments: Any) -> Any:
+        if self in broken:
+            raise StorageError("its disk cannot be read")
+        return usual(self, *arguments)
+
+    monkeypatch.setattr(OpenShard, "propose", propose)
+    with Served(place, replicas=2, groups=1, partial=True) as served:
+        for copy in range(2):
+            ((_, _), (_, shard), (_, _)) = served.hosts.running[0, copy]._held.items()
+            broken.append(shard)
+            found = served.collection.search("w3", copies=True)
+            if copy == 0:
+                assert shown(found) == shown(one.search("w3", copies=True))
+                assert found.coverage is None
+        assert found.coverage is not None
+        assert (found.coverage.shards, found.coverage.of_shards) == (2, 3)
+        everywhere = {hit.document_id for hit in one.search("w3", 200, copies=True)}
+        assert {hit.document_id for hit in found} < everywhere
+
+
+def test_the_shards_of_a_group_are_away_with_its_process(built: tuple[Path, Index]) -> None:
+    place, one = built
+    with Served(place, partial=True, groups=2) as served:
+        served.hosts.forbidden.add(0)
+        served.hosts.kill(0)
+        found = served.collection.search("w0 w1", 50, copies=True)
+        assert found.coverage is not None
+        assert (found.coverage.shards, found.coverage.of_shards) == (1, 3)
+        served.hosts.forbidden.clear()
+        until(lambda: served.collection.search("w0").coverage is None)
+        assert shown(served.collection.search("w0")) == shown(one.search("w0"))
 
 
 def test_a_partial_answer_says_what_it_saw(built: tuple[Path, Index]) -> None:
@@ -216,7 +280,11 @@ def test_a_query_sees_one_generation(tmp_path: Path) -> None:
             found = collection.search("seldom", 20, retriever="lexical", copies=True)
             assert {hit.document_id for hit in found} == {"more", *(f"d{n}" for n in range(1, 6))}
             until(
-                lambda: all(first not in replica._held for replica in served.hosts.running.values())
+                lambda: all(
+                    generation != first
+                    for replica in served.hosts.running.values()
+                    for generation, _ in replica._held
+                )
             )
 
 
@@ -224,10 +292,11 @@ def test_a_replica_holds_what_any_router_asks_for(built: tuple[Path, Index]) -> 
     """Routers that share replicas move on to a new generation each in its own time."""
     with Served(built[0]) as served:
         replica = served.hosts.running[0, 0]
-        (generation,) = replica._held
+        ((generation, shard),) = replica._held
         link = Link(replica.address)
-        assert link.ask(Keep("another", frozenset([generation])), 10) == [generation]
-        assert link.ask(Keep(served.collection._keeper._name, frozenset()), 10) == [generation]
+        held = [[generation, shard]]
+        assert link.ask(Keep("another", frozenset([generation])), 10) == held
+        assert link.ask(Keep(served.collection._keeper._name, frozenset()), 10) == held
         assert link.ask(Keep("another", frozenset()), 10) == []
         link.close()
 

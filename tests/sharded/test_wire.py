@@ -206,7 +206,7 @@ def test_what_a_replica_cannot_do_is_an_error_of_one_line(replica: Replica) -> N
 
 @pytest.mark.parametrize("method", ["close", "snapshot", "_allowed", "__class__", "format"])
 def test_only_methods_of_the_list_are_asked_for(method: str, replica: Replica) -> None:
-    replica._held = {1: object()}  # type: ignore[dict-item]
+    replica._held = {(1, 0): object()}  # type: ignore[dict-item]
     link = Link(replica.address)
     with pytest.raises(InputError, match="is not asked for"):
         link.ask(Ask(1, method, ()), 10)

@@ -113,6 +113,8 @@ def _by_words(searched: Searched, query: Query, run: Run) -> Run:
 
 def _is_latin(text: str) -> bool:
     """Whether more than half of its letters, digits and emoji are Latin letters and digits."""
+    if text.isascii():  # which most are: names of signs take a while
+        return any(sign.isalnum() for sign in text[:_LOOKED_AT])
     kinds = ((sign, unicodedata.category(sign)) for sign in text[:_LOOKED_AT])
     signs = [sign for sign, kind in kinds if kind[0] in "LN" or kind == "So"]
     known = sum(unicodedata.name(sign, "").startswith(_LATIN) for sign in signs)

@@ -111,14 +111,15 @@ class SearchedSnapshot:
         """As the protocol says."""
         return self._snapshot.order(ids)
 
-    def places(self, ids: Ids) -> list[tuple[str, int]]:
-        """The document id and ordinal of each passage, by which passages of equal scores stand.
+    def described(self, ids: Sequence[int]) -> list[tuple[str, int, int, int]]:
+        """What orders, folds and groups these passages: the id of the document and the ordinal, by
+        which those of equal scores stand, the hash of the text, and the document's number.
 
         Raises:
             IndexCorrupted: a passage is not stored.
         """
         with self._snapshot.guarded():
-            return self._snapshot.store.places(ids)
+            return self._snapshot.store.described(ids)
 
     def text_hashes(self, ids: Ids) -> Ids:
         """As the protocol says."""

@@ -12,6 +12,7 @@ from retrieval.errors import StorageError
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving.replica import Replica
 from retrieval.sharded.serving.wire import Address
+from retrieval.threads import logical_cores
 
 START_S = 300.0
 """A replica that does not listen within this time is not started; many start at a time."""
@@ -20,8 +21,14 @@ START_S = 300.0
 class Hosts(Protocol):
     """Where replicas run. Methods may be called by several threads."""
 
-    def start(self, shard: int, copy: int) -> Address:
-        """Where this replica of a shard listens, started if it is not running.
+    def groups(self, shards: int) -> int:
+        """Into how many groups so many shards are put: a replica holds those of one.
+
+        Shard n is of group n modulo that. It is always the same for a collection.
+        """
+
+    def start(self, group: int, copy: int) -> Address:
+        """Where this replica of a group of shards listens, started if it is not running.
 
         Raises:
             StorageError: it cannot be started.
@@ -32,7 +39,11 @@ class Hosts(Protocol):
 
 
 class ProcessHosts:
-    """Replicas in processes of this machine, which end with the router's."""
+    """Replicas in processes of this machine, which end with the router's.
+
+    There are no more groups than cores: a search then asks a process for what all its shards say,
+    where each question to a process of its own would wake one that waits for the others' core.
+    """
 
     def __init__(self, place: Place, *, encoder: str | None = None) -> None:
         """Say what they hold.
@@ -43,11 +54,16 @@ class ProcessHosts:
         """
         self._place = place
         self._encoder = encoder
+        self._most = logical_cores()
         self._running: dict[tuple[int, int], BaseProcess] = {}
 
-    def start(self, shard: int, copy: int) -> Address:
+    def groups(self, shards: int) -> int:
+        """As the protocol says."""
+        return min(shards, self._most)
+
+    def start(self, group: int, copy: int) -> Address:
         """As the protocol says; what was running is ended."""
-        self._end(self._running.pop((shard, copy), None))
+        self._end(self._running.pop((group, copy), None))
         # Of a fork of a process with threads nothing is sure.
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
@@ -59,14 +75,14 @@ class ProcessHosts:
         with here, suppress(EOFError):
             if here.poll(START_S):
                 address: Address = here.recv()
-                self._running[shard, copy] = process
+                self._running[group, copy] = process
                 return address
         self._end(process)
-        raise StorageError(f"the process of a replica of shard {shard} could not be started")
+        raise StorageError("the process of a replica could not be started")
 
-    def process(self, shard: int, copy: int) -> BaseProcess:
+    def process(self, group: int, copy: int) -> BaseProcess:
         """The process of a replica."""
-        return self._running[shard, copy]
+        return self._running[group, copy]
 
     def close(self) -> None:
         """As the protocol says: they end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 import uuid
@@ -37,7 +36,8 @@ class Keeper:
     """Sees to it that every shard has its replicas, and that they hold what they should.
 
     Attributes:
-        sets: the replicas of each shard that holds something, by its number.
+        sets: the replicas of each shard that holds something, by its number; shards of one group
+            have the same.
     """
 
     def __init__(self, hosts: Hosts, copies: int, url: str) -> None:
@@ -60,10 +60,11 @@ class Keeper:
         self._starting = ThreadPoolExecutor(_STARTED_AT_ONCE, thread_name_prefix="starting")
         self._greeting = ThreadPoolExecutor(_GREETED_AT_ONCE, thread_name_prefix="greeting")
         self.sets: dict[int, ReplicaSet] = {}
+        self._groups: dict[int, ReplicaSet] = {}
 
     def bring(self, manifest: Manifest) -> None:
         """Have replicas hold a generation beside what they hold: all at once the first, and later
-        ones shard by shard, so that few are busy at a time.
+        ones group by group, so that few are busy at a time.
 
         Raises:
             ShardUnavailable: no replica of a shard can hold it; the others' is let go of.
@@ -74,21 +75,26 @@ class Keeper:
         with self._changing:
             before = self._wanted
             self._wanted = {**before, manifest.generation: manifest}
+            count = self._hosts.groups(len(manifest.shards))
             for number in manifest.filled:
-                if number not in self.sets:
-                    self.sets = {**self.sets, number: ReplicaSet(number, self._copies)}
-            shards = [list(self.sets[number].replicas) for number in manifest.filled]
-            for several in shards if before else [list(itertools.chain(*shards))]:
-                why = dict(self._starting.map(self._tended, several))
-                for one in several:
-                    if not any(
-                        manifest.generation in other.holds
-                        for other in self.sets[one.shard].replicas
-                    ):
+                group = number % count
+                if group not in self._groups:
+                    self._groups = {**self._groups, group: ReplicaSet(group, self._copies)}
+                self.sets = {**self.sets, number: self._groups[group]}
+            groups = list(dict.fromkeys(self.sets[number] for number in manifest.filled))
+            for several in [[one] for one in groups] if before else [groups]:
+                replicas = [one for group in several for one in group.replicas]
+                why: dict[int, str] = {}
+                for own in self._starting.map(self._tended, replicas):
+                    why = {**own, **why}
+                for number in manifest.filled:
+                    own_set = self.sets[number]
+                    if own_set in several and not own_set.holds(manifest.generation, number):
                         self._wanted = before
                         raise ShardUnavailable(
-                            f"shard {one.shard} of {self._url} cannot be served: {why[one]}",
-                            one.shard,
+                            f"shard {number} of {self._url} cannot be served: "
+                            f"{why.get(number, 'its replica was lost')}",
+                            number,
                         )
 
     def drop(self, generation: int) -> None:
@@ -112,7 +118,7 @@ class Keeper:
         self._hosts.close()
 
     def _all(self) -> list[ReplicaState]:
-        return [one for several in self.sets.values() for one in several.replicas]
+        return [one for several in self._groups.values() for one in several.replicas]
 
     def _watch(self) -> None:
         busy: dict[ReplicaState, Future[Any]] = {}
@@ -128,8 +134,8 @@ class Keeper:
                 threads = self._greeting if one.alive else self._starting
                 busy[one] = threads.submit(self._tended, one)
 
-    def _tended(self, one: ReplicaState) -> tuple[ReplicaState, str]:
-        """See to a replica: it runs, and holds what is wanted. Returns what was wrong, if it was.
+    def _tended(self, one: ReplicaState) -> dict[int, str]:
+        """See to a replica: it runs, and holds what is wanted. Returns what was wrong, by shard.
 
         One that is silent is started again after a while only: it may be busy, and whoever asks it
         goes to another meanwhile.
@@ -137,42 +143,51 @@ class Keeper:
         with one.tended:
             return self._looked_after(one)
 
-    def _looked_after(self, one: ReplicaState) -> tuple[ReplicaState, str]:
+    def _looked_after(self, one: ReplicaState) -> dict[int, str]:
         try:
             return self._checked(one)
-        except RetrievalError as error:  # it runs, and cannot hold what it should
-            return one, str(error)
         except TimeoutError as error:
             one.lost()
             if time.monotonic() - self._silent.setdefault(one, time.monotonic()) < SILENT_S:
-                return one, str(error)
-        except OSError as error:
+                return self._everywhere(one, error)
+        except (OSError, RetrievalError) as error:
             one.lost()
             if self._ended.is_set():
-                return one, str(error)
+                return self._everywhere(one, error)
         try:
-            one.started(self._hosts.start(one.shard, one.copy))
+            one.started(self._hosts.start(one.group, one.copy))
             self._silent.pop(one, None)
             return self._checked(one)
         except (OSError, RetrievalError) as error:
             one.lost()
-            return one, str(error)
+            return self._everywhere(one, error)
 
-    def _checked(self, one: ReplicaState) -> tuple[ReplicaState, str]:
-        wanted = self._wanted
+    def _shards_of(self, one: ReplicaState) -> list[int]:
+        return [number for number, own in self.sets.items() if one in own.replicas]
+
+    def _everywhere(self, one: ReplicaState, error: Exception) -> dict[int, str]:
+        return dict.fromkeys(self._shards_of(one), str(error))
+
+    def _checked(self, one: ReplicaState) -> dict[int, str]:
+        wanted, shards = self._wanted, self._shards_of(one)
         holds = self._tell(one, Keep(self._name, frozenset(wanted)), _PING_S)
-        for number, manifest in wanted.items():
-            if number not in holds and one.shard in manifest.filled:
-                holds = self._tell(one, _load(manifest, one.shard), _LOAD_S)
+        wrong: dict[int, str] = {}
+        for generation, manifest in wanted.items():
+            for number in shards:
+                if number in manifest.filled and [generation, number] not in holds:
+                    try:
+                        holds = self._tell(one, _load(manifest, number), _LOAD_S)
+                    except RetrievalError as error:  # it runs, and cannot hold what it should
+                        wrong[number] = str(error)
         one.ready(holds)
         self._silent.pop(one, None)
-        return one, ""
+        return wrong
 
-    def _tell(self, one: ReplicaState, content: Load | Keep, timeout: float) -> list[int]:
-        """Tell a replica; returns the generations that it holds then."""
+    def _tell(self, one: ReplicaState, content: Load | Keep, timeout: float) -> list[list[int]]:
+        """Tell a replica; returns the generations and shards that it holds then."""
         link: Link = one.link()
         try:
-            holds: list[int] = link.ask(content, timeout)
+            holds: list[list[int]] = link.ask(content, timeout)
         except BaseException:
             link.close()
             raise

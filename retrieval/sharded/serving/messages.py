@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from retrieval.indexes import LexicalTotals
+from retrieval.sharded.asking import Arguments
 from retrieval.sharded.manifest import ShardRecord
 from retrieval.store import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A generation that a replica is to hold.
+    """A shard at a generation that a replica is to hold.
 
     Attributes:
         generation: its number.
@@ -46,17 +47,19 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to the shard at a generation.
+    """A question to the shards that a replica holds of a generation.
+
+    It is answered by what each of them says, by its number: a value, or the error that it raised.
 
     Attributes:
         generation: its number.
         method: one of `METHODS`.
-        arguments: what it takes.
+        arguments: what it takes, of every shard that is held; or of some shards, by their numbers.
     """
 
     generation: int
     method: str
-    arguments: tuple[Any, ...]
+    arguments: Arguments | Mapping[int, Arguments]
 
 
 METHODS = frozenset(

@@ -52,9 +52,13 @@ class RayHosts:
         self._failed: tuple[float, RetrievalError] | None = None
         self._member: _Member | None = _Member(*self._told)
 
-    def start(self, shard: int, copy: int) -> Address:
+    def groups(self, shards: int) -> int:
+        """As `Hosts` says: each is one, so that Ray spreads them over machines that come and go."""
+        return shards
+
+    def start(self, group: int, copy: int) -> Address:
         """As `Hosts` says: an actor that runs already is taken, one that does not answer ended."""
-        return self._joined().start(shard, copy)
+        return self._joined().start(group, copy)
 
     def close(self) -> None:
         """As `Hosts` says: actors of a shared cluster stay for a while, for the next router."""

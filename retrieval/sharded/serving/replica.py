@@ -1,4 +1,4 @@
-"""A replica: the process that holds one shard, at one generation or at two while it moves on."""
+"""A replica: the process that holds shards, at one generation or at two while it moves on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from typing import Any
 
 from retrieval.errors import InputError, RetrievalError, StorageError
 from retrieval.index.encoder import EncoderSlot
+from retrieval.sharded.asking import Arguments
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.open_shard import OpenShard, open_shard
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving.messages import METHODS, Ask, Keep, Load
 from retrieval.sharded.serving.wire import Address, Content, Peer, WireError
+from retrieval.store import Settings
 
 LEASE_S = 60.0
 """A replica that no router has spoken to for so long ends."""
@@ -31,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Replica:
-    """Holds a shard and answers whoever knows its key.
+    """Holds a shard or several and answers whoever knows its key.
 
     Attributes:
         address: where.
@@ -49,7 +51,8 @@ class Replica:
         """
         self._place = place
         self._encoder = encoder
-        self._held: Mapping[int, OpenShard] = {}
+        self._held: Mapping[tuple[int, int], OpenShard] = {}  # by generation and shard
+        self._slots: dict[Settings, EncoderSlot] = {}  # one encoder for all shards
         self._loading = threading.Lock()
         self._changing = threading.Lock()  # guards `_held`; held for moments only
         self._heard = time.monotonic()
@@ -120,16 +123,17 @@ class Replica:
     def _answered(self, question: Any) -> Any:
         match question:
             case Ask(generation, method, arguments):
-                shard = self._held.get(generation)
-                if shard is None:
-                    raise StorageError(f"this replica does not hold generation {generation}")
                 if method not in METHODS:
                     raise InputError(f"a shard is not asked for {method!r}")
-                shard.snapshot.acquire()
-                try:
-                    return getattr(shard, method)(*arguments)
-                finally:
-                    shard.snapshot.release()
+                held = {number: one for (of, number), one in self._held.items() if of == generation}
+                if not held:
+                    raise StorageError(f"this replica does not hold generation {generation}")
+                if not isinstance(arguments, Mapping):
+                    arguments = dict.fromkeys(held, arguments)
+                return {
+                    number: _told(held.get(number), method, own)
+                    for number, own in arguments.items()
+                }
             case Load():
                 self._load(question)
             case Keep(router, generations):
@@ -137,19 +141,20 @@ class Replica:
                 self._let_go()
             case _:
                 raise InputError(f"a {type(question).__name__} is no question")
-        return sorted(self._held)
+        return [list(key) for key in sorted(self._held)]
 
     def _load(self, load: Load) -> None:
         with self._loading:  # which may take minutes, while questions are answered
-            if load.generation in self._held:
+            if (load.generation, load.shard) in self._held:
                 return
             cache = ShardCache(self._place.storage(), self._place.cache)
-            slot = EncoderSlot(self._place.url, load.settings, self._encoder)
-            opened = open_shard(
-                load.shard, load.record, load.collection, load.settings, cache, slot
-            )
+            settings = load.settings
+            if settings not in self._slots:
+                self._slots[settings] = EncoderSlot(self._place.url, settings, self._encoder)
+            slot = self._slots[settings]
+            opened = open_shard(load.shard, load.record, load.collection, settings, cache, slot)
             with self._changing:
-                self._held = {**self._held, load.generation: opened}
+                self._held = {**self._held, (load.generation, load.shard): opened}
             cache.forget_but(load.files)
 
     def _let_go(self) -> None:
@@ -160,11 +165,24 @@ class Replica:
         with self._changing:
             held, self._held = (
                 self._held,
-                {n: shard for n, shard in self._held.items() if n in generations},
+                {key: shard for key, shard in self._held.items() if key[0] in generations},
             )
-        for number, shard in held.items():
-            if number not in generations:
+        for (generation, _), shard in held.items():
+            if generation not in generations:
                 shard.close()
+
+
+def _told(shard: OpenShard | None, method: str, arguments: Arguments) -> Any:
+    """What a shard answers, or the error that it raises."""
+    if shard is None:
+        return StorageError("this replica does not hold the shard at this generation")
+    shard.snapshot.acquire()
+    try:
+        return getattr(shard, method)(*arguments)
+    except Exception as error:
+        return _sendable(error)
+    finally:
+        shard.snapshot.release()
 
 
 def _sendable(error: Exception) -> RetrievalError:

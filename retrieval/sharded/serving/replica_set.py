@@ -1,9 +1,9 @@
-"""One shard's replicas as the router sees them: who is alive, and connections to each."""
+"""Replicas of some shards as the router sees them: who is alive, and connections to each."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.sharded.serving.wire import Address, Link
@@ -17,20 +17,20 @@ class ReplicaState:
     """A replica.
 
     Attributes:
-        shard: the number of its shard.
-        copy: which of the shard's replicas it is.
+        group: the number of the group of shards that it holds, see `Hosts.groups`.
+        copy: which of the group's replicas it is.
         address: where it listens; None if it is not started.
         alive: whether it is to be asked.
-        holds: the generations that it holds.
+        holds: the shards that it holds, by generation.
         under_way: how many questions it has not answered yet.
         tended: held while it is seen to.
     """
 
-    shard: int
+    group: int
     copy: int
     address: Address | None = None
     alive: bool = False
-    holds: frozenset[int] = frozenset()
+    holds: Mapping[int, frozenset[int]] = field(default_factory=dict)
     under_way: int = 0
     tended: threading.Lock = field(default_factory=threading.Lock)
     _links: list[Link] = field(default_factory=list)
@@ -86,30 +86,55 @@ class ReplicaState:
         self.alive = False
         with self._lock:
             left, self._links = self._links, []
-        self.holds = frozenset()
+        self.holds = {}
         for link in left:
             link.close()
 
-    def ready(self, generations: Collection[int]) -> None:
-        """It is to be asked, about these generations."""
-        self.holds = frozenset(generations)
-        self.alive = True
+    def ready(self, held: Iterable[Sequence[int]]) -> None:
+        """It is to be asked about these, each a generation and a shard."""
+        holds: dict[int, set[int]] = {}
+        for generation, shard in held:
+            holds.setdefault(generation, set()).add(shard)
+        self.holds = {generation: frozenset(shards) for generation, shards in holds.items()}
+        self.alive = bool(holds)
+
+    def held(self, generation: int) -> frozenset[int]:
+        """The shards that it is to be asked about."""
+        return self.holds.get(generation, frozenset()) if self.alive else frozenset()
 
 
 class ReplicaSet:
-    """The replicas of one shard."""
+    """The replicas of one group of shards."""
 
-    def __init__(self, shard: int, copies: int) -> None:
-        self.replicas = tuple(ReplicaState(shard, copy) for copy in range(copies))
+    def __init__(self, group: int, copies: int) -> None:
+        self.replicas = tuple(ReplicaState(group, copy) for copy in range(copies))
         self._turn = 0
 
-    def choose(self, generation: int, tried: Collection[ReplicaState] = ()) -> ReplicaState | None:
-        """The replica to ask next: the one with least to do, in turns; None if there is none."""
+    def holds(self, generation: int, shard: int) -> bool:
+        """Whether there is a replica to ask."""
+        return any(shard in one.held(generation) for one in self.replicas)
+
+    def choose(
+        self,
+        generation: int,
+        shards: Collection[int],
+        tried: Mapping[int, Collection[ReplicaState]],
+    ) -> tuple[ReplicaState, list[int]] | None:
+        """The replica to ask next, and which of these shards; None if there is none for any.
+
+        It is the one that holds most of them, of those the one with least to do, in turns.
+
+        Args:
+            generation: the number of the generation.
+            shards: of the group.
+            tried: by shard the replicas that are not asked about it again.
+        """
         self._turn += 1
-        able = [
-            one
-            for one in self.replicas
-            if one.alive and generation in one.holds and one not in tried
-        ]
-        turns = [able[(self._turn + at) % len(able)] for at in range(len(able))]
-        return min(turns, key=lambda one: one.under_way, default=None)
+        able = []
+        for at in range(len(self.replicas)):
+            one = self.replicas[(self._turn + at) % len(self.replicas)]
+            held = one.held(generation)
+            own = [n for n in shards if n in held and one not in tried.get(n, ())]
+            if own:
+                able.append((one, own))
+        return min(able, key=lambda it: (-len(it[1]), it[0].under_way), default=None)

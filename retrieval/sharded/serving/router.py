@@ -1,8 +1,8 @@
 """Asking the shards of one generation over their replicas.
 
-A question goes to one replica of each shard. Where that is gone it goes to another; where it takes
-longer than nearly all questions of its kind did, another is asked as well, and whoever is first
-has answered.
+A question goes to one replica of each shard, in one message to each replica. Where that is gone it
+goes to another; where it takes longer than nearly all questions of its kind did, another is asked
+as well, and whoever is first has answered.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrieval.cancellation import check_cancelled
-from retrieval.errors import IndexCorrupted, ShardUnavailable, StorageError
+from retrieval.errors import IndexCorrupted, RetrievalError, ShardUnavailable, StorageError
 from retrieval.sharded.asking import Arguments
 from retrieval.sharded.serving.messages import Ask
 from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
-from retrieval.sharded.serving.wire import Content, Link
+from retrieval.sharded.serving.wire import Content, Link, WireError
 
 DEADLINE_S = 30.0
 """A shard of which nobody answers for so long is away."""
@@ -127,11 +127,12 @@ class RoutedShards:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A question that was sent: over which connection, to whom, and when."""
+    """A question that was sent: over which connection, to whom, when, and to which shards."""
 
     link: Link
     replica: ReplicaState
     since: float
+    shards: list[int]
 
 
 class _Question:
@@ -145,7 +146,7 @@ class _Question:
         self._poll = select.poll()
         self._found: dict[int, Any] = {}
         self._sent: dict[int, _Sent] = {}  # by file descriptor
-        self._tried: dict[int, list[ReplicaState]] = {}
+        self._tried: dict[int, list[ReplicaState]] = {}  # by shard
         self._why: dict[int, str] = {}
         self._contents: dict[int, Content] = {}  # by the arguments' identity: made once
         self._taken: list[float] = []
@@ -153,9 +154,8 @@ class _Question:
         self.slowest = 0.0  # seconds from when a replica was asked until it sent its answer
 
     def begin(self) -> None:
-        """Ask a replica of each shard."""
-        for number in sorted(self._given):
-            self._send(number)
+        """Ask a replica of each group of shards."""
+        self._send(sorted(self._given))
 
     def answers(self) -> dict[int, Any]:
         """What every shard answers, by ascending numbers."""
@@ -164,16 +164,14 @@ class _Question:
         while len(self._found) < len(self._given):
             now = time.monotonic() - self._began
             if now > DEADLINE_S:
-                number = next(n for n in sorted(self._given) if n not in self._found)
+                number = self._missing()[0]
                 for one in self._sent.values():
-                    if one.replica.shard == number:
+                    if number in one.shards:
                         one.replica.lost(one.link.address)
                 raise self._routed.away(number, f"no answer within {DEADLINE_S:g} s")
             if hedging and now >= hedge:
                 hedging = False
-                for number in sorted(self._given):
-                    if number not in self._found:
-                        self._send(number, needed=False)
+                self._send(self._missing(), needed=False)
             check_cancelled()
             until = hedge - now if hedging else DEADLINE_S - now
             for descriptor, _ in self._poll.poll(1000 * max(0.0, min(until, _LOOK_S))):
@@ -187,73 +185,109 @@ class _Question:
             one.replica.under_way -= 1
             one.replica.put(one.link)
 
-    def _send(self, number: int, *, needed: bool = True) -> None:
-        """Ask another replica of a shard; raises if it is needed and there is none."""
-        tried = self._tried.setdefault(number, [])
-        while (
-            replica := self._routed._sets[number].choose(self._routed._generation, tried)
-        ) is not None:
-            tried.append(replica)
-            address = replica.address
-            content = self._content(number)
-            since = time.monotonic()
-            try:
-                link = replica.link()
-                try:
-                    link.send(content)
-                except BaseException:
-                    link.close()
-                    raise
-            except OSError as error:
-                self._why[number] = str(error) or type(error).__name__
-                replica.lost(address)
-                continue
-            replica.under_way += 1
-            self._sent[link.fileno()] = _Sent(link, replica, since)
-            self._poll.register(link, select.POLLIN)
-            return
-        if needed and not any(one.replica.shard == number for one in self._sent.values()):
-            raise self._routed.away(number, self._why.get(number, "no replica of it is there"))
+    def _missing(self) -> list[int]:
+        return [number for number in sorted(self._given) if number not in self._found]
 
-    def _content(self, number: int) -> Content:
-        arguments = self._given[number]
-        content = self._contents.get(id(arguments))
+    def _send(self, shards: Sequence[int], *, needed: bool = True) -> None:
+        """Ask other replicas about these shards; raises if it is needed and one has none."""
+        of_sets: dict[ReplicaSet, list[int]] = {}
+        for number in shards:
+            of_sets.setdefault(self._routed._sets[number], []).append(number)
+        for several, left in of_sets.items():
+            while left:
+                chosen = several.choose(self._routed._generation, left, self._tried)
+                if chosen is None:
+                    break
+                replica, own = chosen
+                for number in own:
+                    self._tried.setdefault(number, []).append(replica)
+                if self._sent_to(replica, own):
+                    left = [number for number in left if number not in own]
+            under_way = {number for one in self._sent.values() for number in one.shards}
+            for number in left:
+                if needed and number not in under_way:
+                    why = self._why.get(number, "no replica of it is there")
+                    raise self._routed.away(number, why)
+
+    def _sent_to(self, replica: ReplicaState, shards: list[int]) -> bool:
+        """Ask a replica about these shards; whether it was there."""
+        address = replica.address
+        content = self._content(replica, shards)
+        since = time.monotonic()
+        try:
+            link = replica.link()
+            try:
+                link.send(content)
+            except BaseException:
+                link.close()
+                raise
+        except OSError as error:
+            self._failed(shards, error)
+            replica.lost(address)
+            return False
+        replica.under_way += 1
+        self._sent[link.fileno()] = _Sent(link, replica, since, shards)
+        self._poll.register(link, select.POLLIN)
+        return True
+
+    def _content(self, replica: ReplicaState, shards: list[int]) -> Content:
+        """The question as it is sent: one for all if it is the same of all that is held."""
+        first = self._given[shards[0]]
+        generation = self._routed._generation
+        same = all(self._given[number] is first for number in shards)
+        if not same or len(shards) < len(replica.held(generation)):
+            own = {number: self._given[number] for number in shards}
+            return Content.of(Ask(generation, self._method, own))
+        content = self._contents.get(id(first))
         if content is None:
-            content = Content.of(Ask(self._routed._generation, self._method, arguments))
-            self._contents[id(arguments)] = content
+            content = Content.of(Ask(generation, self._method, first))
+            self._contents[id(first)] = content
         return content
 
     def _receive(self, descriptor: int) -> None:
         one = self._sent[descriptor]
-        replica, number = one.replica, one.replica.shard
+        replica = one.replica
         try:
             received = one.link.receive()
+            if received is not None and received.right and not isinstance(received.value, dict):
+                raise WireError(f"{one.link.address}: what came is no answer of shards")
         except OSError as error:
             self._drop(descriptor)
             one.link.close()
             replica.lost(one.link.address)
-            self._why[number] = str(error) or type(error).__name__
-            if number not in self._found:
-                self._send(number)
+            self._failed(one.shards, error)
+            self._send([number for number in one.shards if number not in self._found])
             return
         if received is None:  # not whole yet, or an answer to what was asked before
             return
         self._drop(descriptor)
         replica.put(one.link)
+        waiting = [number for number in one.shards if number not in self._found]
         if received.right:
             self._taken.append(time.monotonic() - one.since)
-            if number not in self._found:
-                self._found[number] = received.value
+            said = received.value
+        else:
+            said = dict.fromkeys(waiting, received.value)
+        again = []
+        for number in waiting:
+            answer = said.get(number, _NOT_HELD)
+            if not isinstance(answer, RetrievalError):
+                self._found[number] = answer
                 self.slowest = max(self.slowest, received.sent - one.since)
-            return
-        if number in self._found:
-            return
-        if type(received.value) in (StorageError, IndexCorrupted):  # another copy may be whole
-            self._why[number] = str(received.value)
-            self._send(number)
-            return
-        raise received.value
+            elif type(answer) in (StorageError, IndexCorrupted):  # another copy may be whole
+                self._why[number] = str(answer)
+                again.append(number)
+            else:
+                raise answer
+        if again:
+            self._send(again)
+
+    def _failed(self, shards: Sequence[int], error: OSError) -> None:
+        self._why |= dict.fromkeys(shards, str(error) or type(error).__name__)
 
     def _drop(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         self._sent.pop(descriptor).replica.under_way -= 1
+
+
+_NOT_HELD = StorageError("its replica does not hold it any more")

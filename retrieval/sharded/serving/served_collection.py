@@ -150,7 +150,7 @@ class ServedCollection(Collection):
         left = {
             number
             for number, several in self._keeper.sets.items()
-            if any(replica.alive for replica in several.replicas)
+            if several.holds(manifest.generation, number)
         }
         while True:
             if manifest.filled and not left:
