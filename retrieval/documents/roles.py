@@ -69,8 +69,8 @@ _CONFIG_NAME = re.compile(
 _BUILD_SCRIPT = re.compile(r"(?i:setup|noxfile|gulpfile|gruntfile|.*[._-]config)")
 _HIDDEN = re.compile(r"\..+")
 _DATA = frozenset(
-    {"csv", "tsv", "psv", "json", "jsonl", "parquet", "xml", "xlsx", "xls", "ods"}
-    | {"eml", "mbox", "maildir", "msg"}
+    {"csv", "tsv", "psv", "json", "jsonl", "parquet", "xml", "xlsx", "xlsb", "xls", "ods"}
+    | {"mail", "outlook", "calendar", "contacts"}
 )
 """Formats, and languages, of files that hold records."""
 

@@ -36,6 +36,8 @@ BUILT_IN = (
     "bibliography",
     "office",
     "mail",
+    "calendars",
+    "contacts",
     "mhtml",
     "archives",
     "xml",
