@@ -180,8 +180,15 @@ def _connect(address: str, own: Mapping[str, Any]) -> None:
             line = " ".join(str(error).split())
             raise InputError(
                 f"Ray cannot be used at {address} ({type(error).__name__}: {line:.200}); give the "
-                "host:port of a cluster that this machine is part of, or local"
+                f"host:port of a cluster that this machine is part of, or local{_token(address)}"
             ) from error
+
+
+def _token(address: str) -> str:
+    """What else may be wrong: Ray says no more of a token that it lacks than that it fails."""
+    if address == LOCAL or os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        return ""
+    return "; if the cluster asks for a token, set RAY_AUTH_MODE=token and have it here, too"
 
 
 def _answers(address: str) -> None:

@@ -6,6 +6,7 @@ content. The one exception is a pointer, which is only ever moved forward.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -25,6 +26,7 @@ EXTRA = "shards"
 _SCHEME = "://"
 _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
 _ADVICE_BY_CODE = {
@@ -59,6 +61,14 @@ class Stored:
 def is_url(place: str) -> bool:
     """Whether this names a place in object storage, and no folder of this machine."""
     return _SCHEME in place
+
+
+def _endpoint(url: str, options: Mapping[str, Any]) -> str:
+    """The server that the options name, or else the environment for S3."""
+    named = [options.get("endpoint")]
+    if url.startswith("s3"):
+        named += [os.environ.get(name) for name in _ENDPOINTS]
+    return next((str(one).lower() for one in named if one), "")
 
 
 class ObjectStorage:
@@ -100,7 +110,8 @@ class ObjectStorage:
         given: dict[str, Any] = dict(options or {})
         if self.url.startswith(_FOLDER):
             given["mkdir"] = True
-        elif given.get("endpoint", "").startswith("http://"):
+        elif _endpoint(self.url, given).startswith("http://"):
+            # Who names such a server means it; else all that is said is "builder error".
             given["client_options"] = {"allow_http": True}
         self._obstore: Any = obstore
         with self._told(""):

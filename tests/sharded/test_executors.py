@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,3 +110,22 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         working_folder(tmp_path / "file" / "below"),
     ):
         pass
+
+
+def test_a_cluster_that_may_ask_for_a_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself says of a token that it lacks only that it cannot connect."""
+    ray = pytest.importorskip("ray")
+
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr(ray, "init", init)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        for mode, said in (("disabled", True), ("token", False)):
+            monkeypatch.setenv("RAY_AUTH_MODE", mode)
+            refused = pytest.raises(InputError, match="cannot be used at")
+            with refused as told, executor_for(1, address):
+                pass
+            assert ("set RAY_AUTH_MODE=token" in str(told.value)) == said
+            assert "\n" not in str(told.value)

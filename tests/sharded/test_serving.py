@@ -18,9 +18,9 @@ from retrieval.sharded import ShardedIndex
 from retrieval.sharded.open_shard import OpenShard
 from retrieval.sharded.place import Place
 from retrieval.sharded.serving import router
-from retrieval.sharded.serving.replica import Keep
+from retrieval.sharded.serving.replica import Ask, Keep
 from retrieval.sharded.serving.served_collection import ServedCollection
-from retrieval.sharded.serving.wire import Address, Link
+from retrieval.sharded.serving.wire import Address, Content, Link
 from retrieval.types import RETRIEVERS, Document
 
 from ..index.fake_encoder import FakeEncoder
@@ -241,6 +241,50 @@ def test_a_slow_replica_is_not_waited_for(
         assert slow.asked
 
 
+def test_a_machine_that_is_cut_off_is_waited_for_once(built: tuple[Path, Index]) -> None:
+    """Nothing of what its replicas were asked comes back, and nothing tells that they are gone."""
+    place, one = built
+    with Served(place, replicas=2) as served:
+        cut = [served.hosts.running[shard, 0] for shard in range(SHARDS)]
+        for replica in cut:
+            replica.delay = 8.0
+        before = sum(replica.asked for replica in cut)
+        began = time.monotonic()
+        for _ in range(3):
+            for query in QUERIES:
+                assert shown(served.collection.search(query)) == shown(one.search(query))
+        assert time.monotonic() - began < 5.0
+        assert 0 < sum(replica.asked for replica in cut) - before <= SHARDS
+        for replica in cut:
+            replica.delay = 0.0
+        time.sleep(max(0.0, 8.5 - (time.monotonic() - began)))
+        before = sum(replica.asked for replica in cut)
+        for query in QUERIES:  # what came late after all is asked again
+            served.collection.search(query)
+        assert sum(replica.asked for replica in cut) > before
+
+
+def test_a_replica_that_was_slow_as_the_other_was_cut_off_is_asked_once_it_is_heard(
+    built: tuple[Path, Index],
+) -> None:
+    place, one = built
+    with Served(place, replicas=2) as served:
+        several = served.collection._keeper.sets[0].replicas
+        slow, cut = (served.hosts.running[0, copy] for copy in range(2))
+        slow.delay, cut.delay = 1.5, 25.0
+        for replica in several:
+            link = replica.link()
+            link.send(Content.of(Ask(served.collection.generation, "ids", (None, "", -1))))
+            replica.give_up(link)
+        time.sleep(0.2)
+        slow.delay = 0.0
+        assert all(replica.is_silent() for replica in several)
+        several[0].under_way += 1  # so that the other is asked first
+        began = time.monotonic()
+        assert shown(served.collection.search("w3")) == shown(one.search("w3"))
+        assert 0.9 < time.monotonic() - began < 8.0
+
+
 def test_a_second_replica_is_asked_after_what_nearly_all_took() -> None:
     delays = router.Delays()
     for taken in range(160):
@@ -248,7 +292,7 @@ def test_a_second_replica_is_asked_after_what_nearly_all_took() -> None:
         delays.tell("stored", [1e-6])
     assert delays.after("find") == pytest.approx(0.95 * 0.16, abs=0.02)
     assert 0.001 < delays.after("stored") < 0.01  # none is asked at once, however quick they are
-    assert delays.after("propose") == router.DEADLINE_S
+    assert delays.after("propose") == router.FIRST_HEDGE_S
 
 
 def test_a_replica_that_hangs_is_given_up(

@@ -179,6 +179,23 @@ class Refusing(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"])
+def test_a_server_without_encryption_is_reached_by_the_environment(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it answers or refuses: it is asked."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            monkeypatch.setenv(key, "us-east-1")
+        monkeypatch.delenv("AWS_ALLOW_HTTP", raising=False)
+        with pytest.raises(StorageError, match="InvalidAccessKeyId") as told:
+            ObjectStorage("s3://tests/name").read("CURRENT")
+        server.shutdown()
+    assert "\n" not in str(told.value)
+
+
 def test_keys_that_are_refused_are_one_line(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -35,6 +35,7 @@ class ReplicaState:
     tended: threading.Lock = field(default_factory=threading.Lock)
     _links: list[Link] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _given_up: bool = False  # whether there may be a connection whose answer was
 
     def link(self) -> Link:
         """A connection that nobody else uses; give it back by `put`, or close it.
@@ -61,6 +62,26 @@ class ReplicaState:
         if address is None:
             raise ConnectionError("it is not started")
         return Link(address)
+
+    def give_up(self, link: Link) -> None:
+        """Give a connection back whose answer is not waited for any more."""
+        self._given_up = True
+        self.put(link)
+
+    def is_silent(self) -> bool:
+        """Whether an answer that was given up has not come yet: its machine may be cut off."""
+        if not self._given_up:
+            return False
+        with self._lock:
+            silent = False
+            for one in list(self._links):
+                try:
+                    silent |= not one.is_free()
+                except OSError:
+                    self._links.remove(one)
+                    one.close()
+            self._given_up = silent
+        return silent
 
     def put(self, link: Link) -> None:
         """Give a connection back."""
@@ -119,15 +140,19 @@ class ReplicaSet:
         generation: int,
         shards: Collection[int],
         tried: Mapping[int, Collection[ReplicaState]],
+        *,
+        needed: bool = True,
     ) -> tuple[ReplicaState, list[int]] | None:
         """The replica to ask next, and which of these shards; None if there is none for any.
 
-        It is the one that holds most of them, of those the one with least to do, in turns.
+        It is one that is not silent, if there is one; of those one that holds most of them, and of
+        those the one with least to do, in turns.
 
         Args:
             generation: the number of the generation.
             shards: of the group.
             tried: by shard the replicas that are not asked about it again.
+            needed: whether one that is silent is better than none.
         """
         self._turn += 1
         able = []
@@ -137,4 +162,7 @@ class ReplicaSet:
             own = [n for n in shards if n in held and one not in tried.get(n, ())]
             if own:
                 able.append((one, own))
+        if len(able) > 1 or not needed:
+            heard = [(one, own) for one, own in able if not one.is_silent()]
+            able = heard if heard or not needed else able
         return min(able, key=lambda it: (-len(it[1]), it[0].under_way), default=None)

@@ -25,11 +25,15 @@ from retrieval.sharded.serving.wire import Content, Link, WireError
 DEADLINE_S = 30.0
 """A shard of which nobody answers for so long is away."""
 
+FIRST_HEDGE_S = 1.0
+"""While little is known of how long questions take, another replica is asked after that."""
+
 _QUANTILE = 0.95
 _REMEMBERED = 512
 _LEAST_REMEMBERED = 40
 _LOOKED_AT_EVERY = 8
 _LEAST_HEDGE_S = 0.002
+_AGAIN_S = 0.1
 _LOOK_S = 0.25  # so often it is asked whether the answer is still wanted
 
 
@@ -43,8 +47,8 @@ class Delays:
         self._lock = threading.Lock()
 
     def after(self, method: str) -> float:
-        """Seconds; none while little is known."""
-        return self._after.get(method, DEADLINE_S)
+        """Seconds."""
+        return self._after.get(method, FIRST_HEDGE_S)
 
     def tell(self, method: str, seconds: Sequence[float]) -> None:
         """Questions took so long."""
@@ -159,8 +163,8 @@ class _Question:
 
     def answers(self) -> dict[int, Any]:
         """What every shard answers, by ascending numbers."""
-        hedge = self._routed._delays.after(self._method) if self._routed._hedged else DEADLINE_S
-        hedging = hedge < DEADLINE_S
+        wait = self._routed._delays.after(self._method) if self._routed._hedged else DEADLINE_S
+        hedge = wait
         while len(self._found) < len(self._given):
             now = time.monotonic() - self._began
             if now > DEADLINE_S:
@@ -169,11 +173,11 @@ class _Question:
                     if number in one.shards:
                         one.replica.lost(one.link.address)
                 raise self._routed.away(number, f"no answer within {DEADLINE_S:g} s")
-            if hedging and now >= hedge:
-                hedging = False
+            if now >= hedge:
                 self._send(self._missing(), needed=False)
+                hedge = now + max(wait, _AGAIN_S)  # who is silent now may be heard then
             check_cancelled()
-            until = hedge - now if hedging else DEADLINE_S - now
+            until = min(hedge, DEADLINE_S) - now
             for descriptor, _ in self._poll.poll(1000 * max(0.0, min(until, _LOOK_S))):
                 self._receive(descriptor)
         return {number: self._found[number] for number in sorted(self._found)}
@@ -183,7 +187,7 @@ class _Question:
         self._routed._delays.tell(self._method, self._taken)
         for one in self._sent.values():
             one.replica.under_way -= 1
-            one.replica.put(one.link)
+            one.replica.give_up(one.link)
 
     def _missing(self) -> list[int]:
         return [number for number in sorted(self._given) if number not in self._found]
@@ -195,7 +199,7 @@ class _Question:
             of_sets.setdefault(self._routed._sets[number], []).append(number)
         for several, left in of_sets.items():
             while left:
-                chosen = several.choose(self._routed._generation, left, self._tried)
+                chosen = several.choose(self._routed._generation, left, self._tried, needed=needed)
                 if chosen is None:
                     break
                 replica, own = chosen
