@@ -56,6 +56,7 @@ def test_java_is_read_by_its_grammar() -> None:
         "Engine.java",
         definitions=[
             ("Engine", "public class Engine<T extends Motor> extends Base implements Loader"),
+            ("Engine.LIMIT", "private static final int LIMIT"),
             ("Engine.Engine", "public Engine(int size)"),
             ("Engine.load", "public <R> List<R> load(String path, int limit) throws IOException"),
             ("Engine.Kind", "enum Kind"),

@@ -73,6 +73,7 @@ def test_javascript_is_read_by_its_grammar() -> None:
         definitions=[
             ("LIMIT", "const LIMIT"),
             ("Engine", "export default class Engine extends Motor"),
+            ("Engine.count", "static #count"),
             ("Engine.load", "async load(path, { strict = false } = {})"),
             ("Engine.load.parse", "const parse = (line)"),
             ("Engine.size", "get size()"),

@@ -60,6 +60,7 @@ def test_kotlin_is_read_by_its_grammar() -> None:
             ("Engine.load", "override suspend fun load(path: String, limit: Int = 3): T?"),
             ("Engine.load.twice", "fun twice(x: Int): Int"),
             ("Engine.half", "fun half()"),
+            ("Engine.LIMIT", "const val LIMIT = 3"),
             ("Engine.make", "fun make(size: Int): Engine"),
             ("Registry", "object Registry"),
             ("Registry.find", "fun find(name: String)"),

@@ -60,6 +60,7 @@ def test_php_is_read_by_its_grammar() -> None:
         "engine.php",
         definitions=[
             ("Engine", "final class Engine extends Base implements Loader"),
+            ("Engine.LIMIT", "const LIMIT"),
             ("Engine.__construct", "public function __construct(private string $name)"),
             ("Engine.load", "public static function load(string $path, int ...$limits): ?int"),
             ("Loader", "interface Loader"),

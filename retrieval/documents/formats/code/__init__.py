@@ -102,7 +102,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "code",
-        7,
+        8,
         _parse,
         SUFFIXES,
         NAMES,

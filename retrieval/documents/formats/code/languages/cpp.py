@@ -17,6 +17,9 @@ GRAMMAR = Grammar(
     {named("class_specifier", "concept_definition")}
     (alias_declaration name: (_) @name type: (_) @body) @definition
     (field_declaration declarator: {_FUNCTIONS}) @definition
+    ((field_declaration (storage_class_specifier) @_static
+        declarator: (field_identifier) @name default_value: (_) @body) @definition
+        (#eq? @_static "static"))
     (field_declaration_list (declaration declarator: {_FUNCTIONS}) @definition)
     (field_declaration_list
         (template_declaration (declaration declarator: {_FUNCTIONS}) @definition))

@@ -22,6 +22,12 @@ GRAMMAR = Grammar(
     (delegate_declaration name: (_) @name) @definition
     (property_declaration name: (_) @name accessors: (_)? @body value: (_)? @body) @definition
     (event_declaration name: (_) @name accessors: (_)? @body) @definition
+    ((field_declaration (modifier) @_const
+        (variable_declaration (variable_declarator name: (_) @name (_) @body))) @definition
+        (#eq? @_const "const"))
+    ((field_declaration (modifier) @_static (modifier) @_readonly
+        (variable_declaration (variable_declarator name: (_) @name (_) @body))) @definition
+        (#eq? @_static "static") (#eq? @_readonly "readonly"))
     (operator_declaration operator: _ @name body: (_)? @body) @definition
     """,
     blocks=(

@@ -30,6 +30,9 @@ GRAMMAR = Grammar(
             " (const_spec name: (_) @name value: (_)? @body) @definition))",
             "(source_file (var_declaration"
             " (var_spec name: (_) @name value: (_)? @body) @definition))",
+            "(expression_statement (call_expression arguments:"
+            " (argument_list . [(interpreted_string_literal) (raw_string_literal)] @key"
+            " (func_literal) .))) @definition",
             "(source_file (var_declaration (var_spec_list"
             " (var_spec name: (_) @name value: (_)? @body) @definition)))",
         ]

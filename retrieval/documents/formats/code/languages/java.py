@@ -5,16 +5,26 @@ from retrieval.documents.formats.code.grammar import Grammar, named
 GRAMMAR = Grammar(
     "java",
     "tree_sitter_java",
-    definitions=named(
-        "annotation_type_declaration",
-        "class_declaration",
-        "compact_constructor_declaration",
-        "constructor_declaration",
-        "enum_declaration",
-        "interface_declaration",
-        "method_declaration",
-        "record_declaration",
-    ),
+    definitions=f"""
+    {
+        named(
+            "annotation_type_declaration",
+            "class_declaration",
+            "compact_constructor_declaration",
+            "constructor_declaration",
+            "enum_declaration",
+            "interface_declaration",
+            "method_declaration",
+            "record_declaration",
+        )
+    }
+    ((field_declaration (modifiers) @_modifiers
+        declarator: (variable_declarator name: (_) @name value: (_) @body)) @definition
+        (#match? @_modifiers "\\\\bstatic\\\\b")
+        (#match? @_modifiers "\\\\bfinal\\\\b"))
+    (constant_declaration
+        declarator: (variable_declarator name: (_) @name value: (_) @body)) @definition
+    """,
     blocks=(
         *("program", "class_body", "interface_body", "enum_body", "enum_body_declarations"),
         *("annotation_type_body", "block", "constructor_body", "array_initializer"),

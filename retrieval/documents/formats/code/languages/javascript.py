@@ -2,6 +2,19 @@
 
 from retrieval.documents.formats.code.grammar import Grammar, named
 
+
+def _route(length: int) -> str:
+    """A query for `router.route("/a").get(...)`, of so many verbs, each with its handler."""
+    called = "(call_expression arguments: (arguments . (string (string_fragment) @key) .))"
+    for _ in range(length):
+        called = f"""(call_expression
+            function: (member_expression object: {called} property: (_) @_verb)
+            arguments: (arguments [(arrow_function) (function_expression)] .))"""
+    return f"""
+((expression_statement {called}) @definition
+    (#match? @_verb "^(all|delete|get|head|options|patch|post|put)$"))"""
+
+
 DEFINITIONS = f"""
 {
     named(
@@ -47,8 +60,13 @@ DEFINITIONS = f"""
         (function_expression body: (_) @body)
     ]) @definition
 (expression_statement (call_expression
-    arguments: (arguments . (string (string_fragment) @key)
+    arguments: (arguments . [(string (string_fragment) @key) (template_string) @key]
         [(arrow_function) (function_expression)] .))) @definition
+(expression_statement (call_expression
+    arguments: (arguments . [(string (string_fragment) @key) (template_string) @key]
+        . [(arrow_function) (function_expression)] . [(number) (object) (identifier)] .)))
+    @definition
+{"".join(map(_route, range(1, 5)))}
 (expression_statement (call_expression
     arguments: (arguments . (function_expression name: (_) @name body: (_) @body) .))) @definition
 (expression_statement (call_expression
@@ -78,6 +96,7 @@ GRAMMAR = Grammar(
     "tree_sitter_javascript",
     definitions=f"""
     {DEFINITIONS}
+    (field_definition "static" property: (_) @name value: (_) @body) @definition
     (field_definition property: (_) @name
         value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)])
         @definition

@@ -11,6 +11,15 @@ GRAMMAR = Grammar(
     (function_declaration name: (_) @name (function_body)? @body) @definition
     (type_alias type: (_) @name) @definition
     (source_file (property_declaration (variable_declaration (identifier) @name)) @definition)
+    ((property_declaration (modifiers (property_modifier) @_const)
+        (variable_declaration (identifier) @name)) @definition
+        (#eq? @_const "const"))
+    (companion_object (class_body
+        (property_declaration (variable_declaration (identifier) @name)) @definition))
+    (call_expression
+        (call_expression (identifier) (value_arguments (value_argument (string_literal) @key)))
+        (annotated_lambda)) @definition
+    (call_expression . (string_literal) @key (annotated_lambda)) @definition
     """,
     blocks=(
         *("source_file", "class_body", "enum_class_body", "block", "when_expression"),

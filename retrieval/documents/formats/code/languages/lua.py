@@ -13,6 +13,10 @@ GRAMMAR = Grammar(
     (chunk (variable_declaration (assignment_statement
         (variable_list . name: (_) @name)
         (expression_list . value: (table_constructor) @body)) @definition))
+    (chunk (function_call arguments:
+        (arguments . (string) @key (function_definition) .)) @definition)
+    (block (function_call arguments:
+        (arguments . (string) @key (function_definition) .)) @definition)
     (field name: (identifier) @name value: (function_definition body: (_)? @body)) @definition
     """,
     blocks=("chunk", "block", "table_constructor", "arguments"),

@@ -13,6 +13,20 @@ DEFINITIONS = f"""
         "trait_declaration",
     )
 }
+    (declaration_list
+        (const_declaration (const_element (name) @name (_) @body)) @definition)
+    (enum_declaration_list
+        (const_declaration (const_element (name) @name (_) @body)) @definition)
+    (expression_statement (function_call_expression arguments: (arguments
+        . (argument [(string) (encapsed_string)] @key)
+        . (argument [(anonymous_function) (arrow_function)])))) @definition
+    (expression_statement (member_call_expression object: (function_call_expression
+        arguments: (arguments
+            . (argument [(string) (encapsed_string)] @key)
+            . (argument [(anonymous_function) (arrow_function)]))))) @definition
+    (expression_statement (scoped_call_expression arguments: (arguments
+        . (argument [(string) (encapsed_string)] @key)
+        . (argument [(anonymous_function) (arrow_function)])))) @definition
     (program (const_declaration (const_element (name) @name (_) @body)) @definition)
 """
 

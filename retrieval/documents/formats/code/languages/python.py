@@ -19,6 +19,9 @@ GRAMMAR = Grammar(
     (module
         (expression_statement (assignment left: (identifier) @name right: (_)? @body)) @definition
         . (expression_statement . (string) @doc .))
+    ((class_definition body: (block (expression_statement
+        (assignment left: (identifier) @name right: (_) @body)) @definition))
+        (#match? @name "^_*[A-Z][A-Z0-9_]*$"))
     (module (type_alias_statement
         left: (type [(identifier) @name (generic_type . (identifier) @name)]) right: (_) @body)
         @definition)

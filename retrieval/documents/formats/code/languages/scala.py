@@ -21,6 +21,15 @@ GRAMMAR = Grammar(
     (type_definition name: (_) @name type: (_)? @body) @definition
     (compilation_unit (val_definition pattern: (_) @name value: (_) @body) @definition)
     (template_body (val_definition pattern: (identifier) @name value: (_) @body) @definition)
+    (call_expression
+        function: (call_expression
+            function: (identifier) arguments: (arguments . (string) @key))
+        arguments: [(block) (colon_argument)]) @definition
+    ((infix_expression left: (infix_expression right: (string) @key)
+        operator: (identifier) @_in right: (block)) @definition
+        (#match? @_in "^(in|ignore|is)$"))
+    ((infix_expression left: (string) @key operator: (identifier) @_in right: (block)) @definition
+        (#match? @_in "^(in|when|should|must|can|that|which|ignore)$"))
     """,
     blocks=(
         *("compilation_unit", "template_body", "block", "indented_block", "case_block"),

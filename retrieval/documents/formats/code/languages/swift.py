@@ -14,6 +14,12 @@ GRAMMAR = Grammar(
     (typealias_declaration name: (_) @name) @definition
     (property_declaration name: (pattern bound_identifier: (_) @name)
         computed_value: (_) @body) @definition
+    ((property_declaration (modifiers (property_modifier) @_static)
+        name: (pattern bound_identifier: (_) @name) value: (_) @body) @definition
+        (#eq? @_static "static"))
+    (call_expression (simple_identifier) (call_suffix
+        (value_arguments . (value_argument value: (line_string_literal) @key))
+        (lambda_literal))) @definition
     (source_file (property_declaration name: (pattern bound_identifier: (_) @name)
         value: (_)? @body) @definition)
     """,

@@ -18,6 +18,7 @@ DEFINITIONS = f"""
     )
 }
 (type_alias_declaration name: (_) @name value: (_) @body) @definition
+(public_field_definition "static" name: (_) @name value: (_) @body) @definition
 (public_field_definition name: (_) @name
     value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @definition
 """
