@@ -8,7 +8,8 @@ What decides, the first that applies:
 4. UTF-8, if the bytes are that;
 5. what the file says of itself: a `<meta>`, an XML declaration, a coding line, as browsers, Python
    and editors take them;
-6. UTF-8 with the bytes that do not fit read as Windows-1252, or Latin-1 where that has no such
+6. its bytes, where they tell East Asian text, Cyrillic, Greek, Arabic, Thai or Hebrew;
+7. UTF-8 with the bytes that do not fit read as Windows-1252, or Latin-1 where that has no such
    character. So a page in a western encoding comes out right, and in a UTF-8 text with a damaged
    byte only that byte is guessed.
 
@@ -29,6 +30,10 @@ import unicodedata
 
 from retrieval.documents.charsets import decode_as, named_encoding
 from retrieval.documents.declarations import declared_encoding
+from retrieval.documents.detection import detected
+
+ENCODINGS_VERSION = 2
+"""Raised whenever the same bytes give another text: files are read again."""
 
 HEAD_BYTES = 8192
 """As much of a file as is looked at to tell text from binary."""
@@ -120,6 +125,8 @@ def _decode(data: bytes, language: str, codec: str | None) -> tuple[str, str]:
         declared = _declared(data, language)
         if declared and declared != "utf-8":
             return _decode_as(declared, data, "as it says it is")
+        if looks := detected(data, error.start):
+            return _decode_as(looks, data, "as its bytes look")
         note = (
             f"not UTF-8 (byte 0x{data[error.start]:02x} at offset {error.start}); "
             "what does not fit was read as Windows-1252; if that is wrong, convert the file to "

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from retrieval.documents import workers
-from retrieval.documents.decoding import HEAD_BYTES, NO_TEXT, is_binary
+from retrieval.documents.decoding import ENCODINGS_VERSION, HEAD_BYTES, NO_TEXT, is_binary
 from retrieval.documents.formats import Format, Parsed, Source, format_of, formats
 from retrieval.documents.formats.languages import extension_of
 from retrieval.documents.formats.table import named, names_with_ending
@@ -60,10 +60,11 @@ class ReadResult:
 def reader_of(format: Format, options: ReadOptions) -> str:
     """What decides how a file is read: the format, its version and the options that are set.
 
-    How its role is told is part of that.
+    How its role is told is part of that, and so is how the encoding of a text is.
     """
     given = [
         f"roles={ROLES_VERSION}",
+        f"encodings={ENCODINGS_VERSION}",
         *(
             f"{name}={value}"
             for name, value in (

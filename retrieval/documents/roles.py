@@ -23,7 +23,7 @@ from retrieval.documents.walk.machine import reason_by_content, reason_by_name
 
 Role = Literal["source", "test", "docs", "example", "changelog", "config", "generated", ""]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a file may get another role than before."""
 
 _TEST_FOLDER = re.compile(

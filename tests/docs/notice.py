@@ -48,7 +48,7 @@ def _needed(requirements: Iterable[str]) -> list[str]:
 
 
 def licence(package: Distribution) -> str:
-    """As the package says it: an SPDX expression, else classifiers, else its first line of text."""
+    """As the package says it: an SPDX expression, else classifiers, else a text's first line."""
     metadata = package.metadata
     expression = metadata.get("License-Expression")
     if expression:
@@ -57,7 +57,12 @@ def licence(package: Distribution) -> str:
     named = [line.removeprefix(_CLASSIFIER) for line in classifiers if line.startswith(_CLASSIFIER)]
     if named:
         return ", ".join(named)
-    return (metadata.get("License") or "see the package").strip().splitlines()[0]
+    if metadata.get("License"):
+        return str(metadata["License"]).strip().splitlines()[0]
+    for name in metadata.get_all("License-File") or ():
+        if text := (package.read_text(f"licenses/{name}") or "").strip():
+            return text.splitlines()[0]
+    return "see the package"
 
 
 def text() -> str:

@@ -308,6 +308,14 @@ def test_line_breaks_tabs_and_special_hyphens() -> None:
     assert parsed("a.docx", docx(body)).text == "a b\nc-de link 7"
 
 
+def test_a_comment_on_nothing_is_read() -> None:
+    said = f'<w:comment w:id="0" w:author="Ann">{p("add a word")}</w:comment>'
+    body = '<w:p><w:r><w:commentReference w:id="0"/></w:r></w:p>'
+    found = parsed("a.docx", docx(p("before") + body, comments=said))
+    assert found.text == "before\n\nComment (Ann): add a word"
+    assert parsed("a.docx", docx(body, comments=said)).text == "Comment (Ann): add a word"
+
+
 def test_fractions_have_a_stroke() -> None:
     parts = "".join(f"<m:{part}><m:r><m:t>{part}</m:t></m:r></m:{part}>" for part in ("num", "den"))
     namespace = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'

@@ -84,6 +84,12 @@ def test_a_guide_as_two_programs_write_it(name: str) -> None:
         (rb"{\rtf1 a\bin5 }}}}}b}", "ab"),
         (rb"{\rtf1 open {\b bold {\footnote a note", "open bold\n\na note"),
         (rb"{\rtf1 closed}}} more", "closed more"),
+        (
+            rb"{\rtf1 {\*\atrfstart 1}late{\*\atrfend 1}{\*\atnid BA}{\*\atnauthor Ben Adler}\chatn"
+            rb"{\*\annotation{\*\atnref 1}{\*\atndate 1180187342}\pard by an\par hour} tide"
+            rb"{\*\annotation nobody's}\par}",
+            "late tide\n\nComment (Ben Adler): by an hour\n\nComment: nobody's",
+        ),
         (b"{\\rtf1 " + b"{" * 100_000 + b"deep", "deep"),
     ],
 )

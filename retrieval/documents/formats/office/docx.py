@@ -124,6 +124,7 @@ class _Reader:
         if not text.strip() and not made.pages:
             if look.is_code and not made.boxes:
                 self.flow.code("")
+            self._put_notes(made)
             return
         marker = self._lists.marker(look) if text.strip() else None
         start: int | None = None
@@ -142,6 +143,9 @@ class _Reader:
         else:
             start = self.flow.paragraph(text)
         self._pages(made, start)
+        self._put_notes(made)
+
+    def _put_notes(self, made: _Paragraph) -> None:
         for kind, key in made.notes:
             self._note(kind, key)
 
@@ -171,8 +175,7 @@ class _Reader:
                     self.flow.mark_at(start, "page", self._page)
         for row_made in made:
             for paragraph in row_made:
-                for kind, key in paragraph.notes:
-                    self._note(kind, key)
+                self._put_notes(paragraph)
 
     def _cell(self, cell: Element, made: _Paragraph) -> str:
         """What stands in a cell, on one line; nothing if the cell above goes on in it."""
@@ -330,7 +333,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "docx",
-        3,
+        4,
         _parse,
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),

@@ -26,15 +26,18 @@ _SHOWN = {
 }
 _SYMBOLS = {b"~": " ", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}", b"\t": "\t"}
 _UNSEEN_NAMES = (
-    "annotation atnauthor atnid colortbl datafield do filetbl fldinst footer footerf footerl"
+    "atnid colortbl datafield do filetbl fldinst footer footerf footerl"
     " footerr generator header headerf headerl headerr listoverridetable listtable nonshppict"
     " object pict pn revtbl rsidtbl sp themedata xmlnstbl"
 )
 _UNSEEN = frozenset(_UNSEEN_NAMES.split())
 """Groups that hold no text."""
-_READ = frozenset({"footnote", "shpinst", "shptxt"})
+_READ = frozenset({"annotation", "atnauthor", "footnote", "shpinst", "shptxt"})
 """Groups that hold text though they may be passed over."""
-_APART = {"footnote": "note", "listtext": "marker", "pntext": "marker"}
+_APART = {
+    **{"footnote": "note", "listtext": "marker", "pntext": "marker"},
+    **{"annotation": "comment", "atnauthor": "commentator"},
+}
 """Groups whose text is kept apart from the paragraph that they stand in."""
 _TABLES = {"fonttbl": "fonts", "info": "info", "stylesheet": "styles"}
 _PROPERTIES = frozenset({"author", "keywords", "subject", "title"})
@@ -58,8 +61,8 @@ class _Group:
     """What counts within a group, and in those within it.
 
     Attributes:
-        kind: what it holds: `text`, `note`, `marker`, `fonts`, `styles`, `info`, the name of a
-            property, "" for nothing that is shown.
+        kind: what it holds: `text`, `note`, `comment` and who made it, `marker`, `fonts`,
+            `styles`, `info`, the name of a property, "" for nothing that is shown.
         is_hidden: whether its text is hidden or deleted.
         fallback: how many characters stand for one that is given by its number.
         font: the number of the font.
@@ -93,6 +96,7 @@ class _Reader:
     _depth: int = 0
     _notes: list[str] = field(default_factory=list)
     _noted: int = 0
+    _commentator: str = ""
     _row: list[str] | None = None
     _rows: list[list[str]] = field(default_factory=list)
 
@@ -144,6 +148,13 @@ class _Reader:
         said = _joined(words)
         if kind == "note":
             self._notes.append(said)
+        elif kind == "commentator":
+            self._commentator = " ".join(said.split())
+        elif kind == "comment":
+            by = f" ({self._commentator})" if self._commentator else ""
+            self._commentator = ""
+            if words_said := " ".join(said.split()):
+                self._notes.append(f"Comment{by}: {words_said}")
         elif kind == "marker":
             self._marker = " ".join(said.split())[:_MOST_MARKER]
         else:
@@ -313,7 +324,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "rtf",
-        1,
+        2,
         _parse,
         (".rtf",),
         sniff=lambda head: head.startswith(b"{\\rtf"),
