@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from retrieval.documents.formats.format import Parsed
 from retrieval.errors import DocumentError
 from retrieval.types import Place
 
@@ -314,6 +315,36 @@ def test_a_comment_on_nothing_is_read() -> None:
     found = parsed("a.docx", docx(p("before") + body, comments=said))
     assert found.text == "before\n\nComment (Ann): add a word"
     assert parsed("a.docx", docx(body, comments=said)).text == "Comment (Ann): add a word"
+
+
+def test_files_that_the_text_holds_are_read() -> None:
+    from .packages_for_tests import OFFICE, W, relations, zipped
+
+    def document(name: str, content: str) -> Parsed:
+        body = f'{p("before")}<w:altChunk xmlns:r="{OFFICE}" r:id="r0"/>{p("after")}'
+        return parsed(
+            "a.docx",
+            zipped(
+                {
+                    "_rels/.rels": relations({"officeDocument": "/word/document.xml"}),
+                    "word/_rels/document.xml.rels": relations({"aFChunk": name}),
+                    "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{body}</w:body>'
+                    "</w:document>",
+                    f"word/{name}": content,
+                }
+            ),
+        )
+
+    page = "<html><p>Ring\r\ntwice.<h2>Tolls</h2>\r\n\r\n<p>Fifty <b>crowns</b>.</html>"
+    found = document("page.html", page)
+    assert found.text == "before\n\nRing\ntwice.\n\nTolls\n\nFifty crowns.\n\nafter"
+    assert headings(found) == [(2, "Tolls")]
+    saved = f"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{page}"
+    assert document("page.mht", saved).text == found.text
+    assert document("a.rtf", r"{\rtf1 one\par two}").text == "before\n\none\n\ntwo\n\nafter"
+    odd = document("in.docx", "PK")
+    assert odd.text == "before\n\nafter"
+    assert odd.problems == ("read without word/in.docx, a file in a file",)
 
 
 def test_fractions_have_a_stroke() -> None:

@@ -12,7 +12,7 @@ from retrieval.documents.formats.format import Parsed
 from retrieval.errors import DocumentError
 
 from ..outlines_for_tests import blocks, headings, parsed, passages_of
-from .building import page_of, pages
+from .building import CATALOG, PAGE, font, page_of, pages, pdf, stream
 
 FILES = Path(__file__).parent / "files"
 FILL = "words that fill a line of the page from one end of it to the other end and"
@@ -355,3 +355,57 @@ def test_a_line_goes_on_at_exponents_indices_and_marks_of_notes() -> None:
         "of every harbor that there is4. End.",
         "3 Waves of all heights.",
     ]
+
+
+def noted(*annotations: bytes, page: bytes = b"") -> bytes:
+    """Two pages of text; the first has annotations."""
+    first = page_of(*body("The pump stands in the", top=500))
+    second = page_of(*body("north wing of the mill.", top=500))
+    objects = {
+        1: CATALOG,
+        2: b"<</Type/Pages/Kids[3 0 R 9 0 R]/Count 2>>",
+        3: PAGE.replace(b"/Contents", b"/Annots[%s]/Contents" % b" ".join(annotations)),
+        4: stream(page or first),
+        5: font("Helvetica"),
+        9: PAGE.replace(b"4 0 R", b"10 0 R"),
+        10: stream(second),
+    }
+    return pdf(objects)
+
+
+def annotation(kind: str, said: str, author: str = "", more: bytes = b"") -> bytes:
+    words, name = (
+        b"<%s>" % (b"\xfe\xff" + text.encode("utf-16-be")).hex().encode() for text in (said, author)
+    )
+    name = b"/T" + name if author else b""
+    return b"<</Type/Annot/Subtype/%s/Rect[40 480 60 500]/Contents%s%s%s>>" % (
+        kind.encode(), words, name, more,
+    )  # fmt: skip
+
+
+def test_comments_stand_below_the_text_of_their_page() -> None:
+    made = parsed(
+        "a.pdf",
+        noted(
+            annotation("Text", "Is that so?\nAsk Ötvös.", "Ines Varga"),
+            annotation("Highlight", "check"),
+            annotation("Highlight", ""),
+            annotation("Link", "no words"),
+            annotation("Text", "hidden", "Cy", b"/F 2"),
+            annotation("FreeText", "a box of text"),
+        ),
+    )
+    assert made.text == (
+        "The pump stands in the\n\nComment (Ines Varga): Is that so? Ask Ötvös.\n\n"
+        "Comment: check\n\n"
+        "Comment: a box of text\n\nnorth wing of the mill."
+    )
+    assert headings(made) == []
+    pages_of = [(mark.unit, mark.value) for mark in made.outline.marks]
+    assert pages_of == [("page", 1), ("page", 2)]
+
+
+def test_comments_on_a_page_without_text_are_read() -> None:
+    made = parsed("a.pdf", noted(annotation("Text", "a scan"), page=b" "))
+    assert made.text == "Comment: a scan\n\nnorth wing of the mill."
+    assert headings(made) == []

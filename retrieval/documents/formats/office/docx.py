@@ -15,6 +15,7 @@ from retrieval.documents.formats.formulas import omml
 from retrieval.documents.formats.office.docx_styles import Lists, Look, Styles
 from retrieval.documents.formats.office.drawings import drawing
 from retrieval.documents.formats.office.flow import Flow
+from retrieval.documents.formats.office.imported import put_imported
 from retrieval.documents.formats.office.numbering import whole, written
 from retrieval.documents.formats.office.package import Package, sniffed
 from retrieval.documents.formats.office.properties import core_properties
@@ -99,6 +100,9 @@ class _Reader:
                     self._blocks(element)
             elif tag == "mc:AlternateContent":
                 self._blocks(_chosen(element))
+            elif tag == "w:altChunk":
+                if relation := self._relations.get(element.get("r:id", "")):
+                    put_imported(self.flow, self._package, relation.target)
             elif tag not in _UNSEEN and tag != "w:r":
                 self._blocks(element)
 
@@ -333,7 +337,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "docx",
-        4,
+        5,
         _parse,
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),

@@ -1,6 +1,9 @@
 """PDF: pages in order, read by PDFium; scripts, attachments and links are left alone.
 
+What people have noted on a page stands below its text.
+
 lines       a page's lines as PDFium finds them
+comments    what people have noted on it
 scripts     exponents, indices and marks of notes, where a line goes on
 margins     running headers, footers and page numbers, which are left out
 headings    of the table of contents, or by size and weight
@@ -14,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from retrieval.documents.formats.format import Format, Parsed, Source
+from retrieval.documents.formats.pdf.comments import comments_of
 from retrieval.documents.formats.pdf.headings import (
     Entry,
     are_useful,
@@ -21,7 +25,14 @@ from retrieval.documents.formats.pdf.headings import (
     from_type,
     words_of,
 )
-from retrieval.documents.formats.pdf.lines import Line, Page, body_size, compose_accents, page_of
+from retrieval.documents.formats.pdf.lines import (
+    Line,
+    Page,
+    body_size,
+    comment_line,
+    compose_accents,
+    page_of,
+)
 from retrieval.documents.formats.pdf.margins import without_margins
 from retrieval.documents.formats.pdf.paragraphs import spacing_of, text_of
 from retrieval.documents.formats.pdf.scripts import join_scripts
@@ -66,9 +77,9 @@ def _parse(data: bytes, source: Source) -> Parsed:
     for page in pages:
         page.lines = join_scripts(page.lines)
     compose_accents(pages)
-    body = body_size(pages)
+    body = body_size(pages) or 1.0
     without_margins(pages, body)
-    lines = [line for page in pages for line in page.lines]
+    lines = [line for page in pages for line in (*page.lines, *_noted(page, body))]
     spacing = spacing_of(lines)
     if are_useful(entries):
         headings = from_contents(entries, lines)
@@ -84,6 +95,11 @@ def _parse(data: bytes, source: Source) -> Parsed:
     if created := _date(said.get("CreationDate", "")):
         metadata["created"] = created
     return Parsed(text, title, metadata, outline, problems=tuple(problems))
+
+
+def _noted(page: Page, size: float) -> Iterator[Line]:
+    for said in page.comments:
+        yield comment_line(said, page.number, size)
 
 
 def opened(data: bytes) -> Any:
@@ -127,9 +143,10 @@ def _pages(document: Any) -> tuple[list[Page], list[str]]:
             continue
         try:
             found = page_of(page, at + 1)
-            if found.lines:
+            found.comments = comments_of(page)
+            if found.lines or found.comments:
                 pages.append(found)
-            else:
+            if not found.lines:
                 empty += 1
                 pictures += _has_pictures(page)
         except pypdfium2.PdfiumError:
@@ -211,7 +228,7 @@ def _date(value: str) -> str:
 FORMATS = (
     Format(
         "pdf",
-        5,
+        6,
         _parse,
         (".pdf",),
         sniff=lambda head: _MARK in head[:_HEAD_BYTES],

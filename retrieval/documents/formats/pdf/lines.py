@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 HYPHEN = "\ufffe"
@@ -91,6 +91,7 @@ class Line:
         mono: whether all of it is in a font whose characters are equally wide.
         gaps: between words that stand far apart, as cells of a table's row do.
         scripted: whether it begins or ends with an index, an exponent or the mark of a note.
+        apart: whether it is no line of the page but a paragraph of its own: a comment.
     """
 
     text: str
@@ -104,15 +105,27 @@ class Line:
     mono: bool
     gaps: tuple[Gap, ...] = ()
     scripted: bool = False
+    apart: bool = False
 
 
 @dataclass(slots=True)
 class Page:
-    """A page: its number from 1, its height in points, its lines in the order of the file."""
+    """A page: its number from 1, its height in points, its lines in the order of the file.
+
+    Attributes:
+        comments: what people have noted on it, a line each.
+    """
 
     number: int
     height: float
     lines: list[Line]
+    comments: list[str] = field(default_factory=list)
+
+
+def comment_line(said: str, page: int, size: float) -> Line:
+    """A comment as a line below all others of its page, in the size of most text."""
+    below = -1e5
+    return Line(said, page, 0.0, 0.0, below, below, size, False, False, apart=True)
 
 
 def page_of(page: Any, number: int) -> Page:

@@ -138,6 +138,8 @@ def _joined(
 
 def _joint(line: Line, after: Line, right: float, spacing: float, usual: float) -> str:
     """What stands between two lines: a space if the paragraph goes on, or newlines."""
+    if line.apart or after.apart:
+        return "\n\n"
     ends = bool(_ENDS.fullmatch(line.text))
     distance = (line.base - after.top_base) / line.size
     if after.page != line.page or distance < -_SAME_LINE:  # a page, or a column
