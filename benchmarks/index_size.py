@@ -41,6 +41,7 @@ SETTINGS = {
     DEFAULT: LateOptions(),
     "2 bits": LateOptions(bits=2),
     "small": LateOptions.small(),
+    "2 bits, a quarter": LateOptions(bits=2, pooling=4),
 }
 
 
@@ -108,11 +109,14 @@ def _joined(arrays: list[Any]) -> Any:
     return None if arrays[0] is None else np.concatenate(arrays)
 
 
-def measured(source: str, encoder: Remembering, work: Path, queries: int) -> list[dict[str, Any]]:
-    """A row for each setting."""
+def measured(
+    source: str, encoder: Remembering, work: Path, queries: int, settings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A row for each of these settings."""
     collection = sampled(load(source, None)[0], queries)
     rows = []
-    for name, late in SETTINGS.items():
+    for name in settings:
+        late = SETTINGS[name]
         folder = work / collection.name / name.replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         with Index.create(
@@ -206,8 +210,9 @@ def main() -> None:
         rows = json.loads(given.out.read_text())["rows"]
     encoder = Remembering()
     for source in given.collections:
-        if Path(source).name not in {row["collection"] for row in rows}:
-            rows += measured(source, encoder, given.work, given.queries)
+        done = {row["setting"] for row in rows if row["collection"] == Path(source).name}
+        if missing := [name for name in SETTINGS if name not in done]:
+            rows += measured(source, encoder, given.work, given.queries, missing)
             encoder.forget()
             result = environment(PACKAGES) | {"measure": MEASURE, "rows": rows}
             result["means"] = summary(rows)

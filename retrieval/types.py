@@ -224,9 +224,9 @@ class LateOptions:
     def small(cls) -> LateOptions:
         """Those of a small index, in which less is found by token vectors.
 
-        Token vectors are merged until one in four is left; beyond 1,000 passages they have 2 bits.
+        Token vectors that are alike in twos are one; beyond 1,000 passages they have 2 bits.
         """
-        return cls(bits=2, pooling=4)
+        return cls(bits=2, pooling=2)
 
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):

@@ -17,9 +17,6 @@ from retrieval.store.rights import set_shared
 from retrieval.store.schema import DATABASE
 from retrieval.types import LateOptions
 
-_SMALL_BEFORE = (2, 2)
-"""Bits and pooling of `LateOptions.small()` until November 2026; such an index is small, too."""
-
 
 def open_or_create(
     folder: Path,
@@ -66,7 +63,7 @@ def open_or_create(
         )
     try:
         status = index.status()
-        if small and (status.late.bits, status.late.pooling) != _SMALL_BEFORE:
+        if small:
             usual = LateOptions.small()
             given = {"bits": usual.bits, "pooling": usual.pooling} | given
         replace(status.late, **given)  # a value that no index has is refused as such

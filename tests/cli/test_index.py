@@ -160,16 +160,10 @@ def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval)
 
 def test_a_small_index(retrieval_command: Retrieval) -> None:
     assert retrieval_command("index", "docs", "--small").code == 0
-    assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 4
+    assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 2
     assert retrieval_command("index", "docs", "--small").code == 0
     refused = retrieval_command("index", "docs", "--pooling", 1)
-    assert "was made with pooling=4, not 1; leave it out" in refused.err
-
-
-def test_an_index_that_was_small_before_is_small(retrieval_command: Retrieval) -> None:
-    assert retrieval_command("index", "docs", "--bits", 2, "--pooling", 2).code == 0
-    assert retrieval_command("index", "docs", "--small").code == 0
-    assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 2
+    assert "was made with pooling=2, not 1; leave it out" in refused.err
 
 
 def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) -> None:

@@ -83,7 +83,7 @@ def index(
         typer.Option(
             "--small",
             help="Make a small new index, in which late interaction finds less: --bits 2 and "
-            "--pooling 4, from 1000 passages on.",
+            "--pooling 2, from 1000 passages on.",
         ),
     ] = False,
     exact_passages: Annotated[
