@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import mailbox
+import quopri
 import subprocess
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -250,6 +252,35 @@ def test_a_message_that_is_attached_is_a_document_with_attachments_of_its_own() 
     assert "Inner text" in found[1].text and "Inner text" not in found[0].text
     assert found[1].metadata["attachment"] == "Budget.eml"
     assert str(passages_of(found[2])[0][1].place) == "deep.txt"
+
+
+def test_an_attached_message_that_a_program_has_encoded_is_read() -> None:
+    inner = bytes(message("Two of them.\n", 1, subject="Pumps"))
+    for encoding, packed in (
+        ("base64", base64.encodebytes(inner)),
+        ("quoted-printable", quopri.encodestring(inner)),
+    ):
+        whole = (
+            b"From: a@b\nSubject: Outer\nMIME-Version: 1.0\nContent-Type: multipart/mixed; "
+            b"boundary=e\n\n--e\nContent-Type: text/plain\n\nSee below.\n--e\n"
+            b"Content-Type: message/rfc822\nContent-Transfer-Encoding: " + encoding.encode()
+            + b'\nContent-Disposition: attachment; filename="first.eml"\n\n' + packed + b"--e--\n"
+        )  # fmt: skip
+        outer, attached = documents("a.eml", whole)
+        assert outer.text.endswith("See below.")
+        assert (attached.id, attached.title) == ("a.eml#first.eml", "Pumps")
+        assert attached.text.endswith("Two of them.")
+
+
+def test_an_attached_message_that_is_none_costs_only_itself() -> None:
+    whole = (
+        "From: a@b\nSubject: Outer\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=e\n"
+        "\n--e\nContent-Type: text/plain\n\nSee below.\n--e\nContent-Type: message/rfc822\n\n\n"
+        "no header\n--e--\n"
+    )
+    (outer,) = documents("a.eml", whole.encode())
+    assert outer.text.endswith("See below.")
+    assert outer.problems == ("attachment 'attachment-1.eml' holds no message; not read",)
 
 
 def test_messages_that_are_attached_to_each_other_without_end_are_read_to_a_depth() -> None:

@@ -26,6 +26,7 @@ from .test_short_cells import record
 
 THREADS = "http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments"
 DRAWN = "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
+DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
 A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 ROWS = [["Barge", "Load"], ["Gannet", 40], ["Tern", 38]]
 
@@ -159,6 +160,27 @@ def test_of_several_forms_of_a_shape_one_is_read() -> None:
     book = parsed("a.xlsx", workbook({"xl/d.xml": tree}, {"drawing": "../d.xml"}))
     assert book.text.endswith("Tern | 38\n\nnew")
     assert [mark.value for mark in book.outline.marks if mark.unit == "row"][-1] == 2
+
+
+def test_a_diagram_says_its_points() -> None:
+    drawn = (
+        f'<xdr:wsDr xmlns:xdr="{DRAWN}" xmlns:a="{A}" xmlns:r="{OFFICE}"><xdr:twoCellAnchor>'
+        "<xdr:from><xdr:row>4</xdr:row></xdr:from><xdr:graphicFrame><a:graphic><a:graphicData>"
+        f'<dgm:relIds xmlns:dgm="{DIAGRAM}" r:dm="r0"/></a:graphicData></a:graphic>'
+        "</xdr:graphicFrame></xdr:twoCellAnchor></xdr:wsDr>"
+    )
+    points = "".join(
+        f"<dgm:pt><dgm:t><a:p><a:r><a:t>{said}</a:t></a:r></a:p></dgm:t></dgm:pt>"
+        for said in ("Weigh", "", "Moor")
+    )
+    parts = {
+        "xl/drawings/d.xml": drawn,
+        "xl/drawings/_rels/d.xml.rels": relations({"diagramData": "../data.xml"}),
+        "xl/data.xml": f'<dgm:dataModel xmlns:dgm="{DIAGRAM}" xmlns:a="{A}">{points}'
+        "</dgm:dataModel>",
+    }
+    book = parsed("a.xlsx", workbook(parts, {"drawing": "../drawings/d.xml"}))
+    assert book.text.endswith("Tern | 38\n\nWeigh\nMoor")
 
 
 def test_broken_comments_cost_only_themselves() -> None:

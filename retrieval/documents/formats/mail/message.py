@@ -282,7 +282,9 @@ def _attachment(
     if attached.is_media:
         return
     if isinstance(attached.content, Message):
-        if depth < MAX_DEPTH:
+        if not attached.content.keys():
+            unread.others.append(f"attachment {attached.name!r} holds no message; not read")
+        elif depth < MAX_DEPTH:
             yield from _message(attached.content, source, id, place, unread, depth + 1)
         else:
             unread.others.append(f"{attached.name!r} is attached too deeply; not read")

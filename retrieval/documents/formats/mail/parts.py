@@ -101,7 +101,7 @@ class Parts:
                 self.collect(one, depth + 1)
         elif kind == "message/rfc822" and part.is_multipart():
             for one in _children(part):
-                self._attach(part, kind, one)
+                self._attach(part, kind, _packed_message(part, one) or one)
         elif kind.startswith("message/") and part.is_multipart():  # a report of a delivery
             lines = [f"{key}: {words(v)}" for one in _children(part) for key, v in one.raw_items()]
             self.shown.append(Shown("\n".join(lines)))
@@ -153,6 +153,15 @@ def _children(part: Message) -> Iterator[Message]:
     for one in payload if isinstance(payload, list) else ():
         if isinstance(one, Message):
             yield one
+
+
+def _packed_message(part: Message, message: Message) -> bytes:
+    """An attached message's bytes where a program has encoded it, which it may not; or b""."""
+    encoding = str(part.get("content-transfer-encoding", "")).strip().lower()
+    if message.keys() or encoding not in ("base64", "quoted-printable"):
+        return b""
+    message["Content-Transfer-Encoding"] = encoding
+    return _content(message)
 
 
 def _content(part: Message) -> bytes:

@@ -1,4 +1,4 @@
-"""What stands on a sheet but in no cell: comments, text boxes, titles of charts, formulas.
+"""What stands on a sheet but in no cell: comments, text boxes, diagrams, titles of charts.
 
 Of XLSX, notes and threaded comments; a thread is also kept as a note for older programs, which
 is left out. Of OpenDocument, annotations. Excel's binary files are `binary_remarks.py`'s.
@@ -142,7 +142,7 @@ def _runs(text: Element | None) -> Iterator[str]:
 
 
 def _drawn(package: Package, part: str) -> Iterator[Remark]:
-    """Text boxes and other shapes that say something, and the titles of charts."""
+    """Text boxes and other shapes that say something, titles of charts, words of diagrams."""
     relations = package.relations(part)
     for anchor in package.optional(part) or ():
         row = whole(text_of(child(anchor, "x:from", "x:row")), -1) + 1
@@ -150,22 +150,29 @@ def _drawn(package: Package, part: str) -> Iterator[Remark]:
             if element.tag == "x:txBody":
                 said = "\n".join(filter(None, map(_line, element.iter("a:p"))))
             else:
-                relation = relations.get(element.get("r:id", ""))
+                relation = relations.get(element.get("r:id") or element.get("r:dm") or "")
                 tree = package.optional(relation.target) if relation else None
-                said = _chart_titles(tree)
+                said = _chart_titles(tree) if element.tag == "c:chart" else _points(tree)
             if said:
                 yield Remark(row, said)
 
 
 def _seen(parent: Element) -> Iterator[Element]:
-    """Texts of shapes and references to charts; of several forms of the same the first."""
+    """Texts of shapes, references to charts and diagrams; of several forms of one the first."""
     for element in parent:
-        if element.tag in ("x:txBody", "c:chart"):
+        if element.tag in ("x:txBody", "c:chart", "dgm:relIds"):
             yield element
         elif element.tag == "mc:AlternateContent":
             yield from _seen(element[0]) if len(element) else ()
         else:
             yield from _seen(element)
+
+
+def _points(tree: Element | None) -> str:
+    """What a diagram says, a line for each of its points."""
+    points = tree.iter("dgm:pt") if tree is not None else ()
+    said = (" ".join(filter(None, map(_line, point.iter("a:p")))) for point in points)
+    return "\n".join(filter(None, said))
 
 
 def _line(paragraph: Element) -> str:

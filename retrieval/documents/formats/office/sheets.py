@@ -363,8 +363,8 @@ def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
 FORMATS = tuple(
     Format(name, version, parse, suffixes, binary=True, isolated=True)
     for name, version, parse, suffixes in (
-        ("xlsx", 4, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-        ("xlsb", 5, _excel, (".xlsb",)),
+        ("xlsx", 5, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", 6, _excel, (".xlsb",)),
         ("xls", 4, _excel, (".xls", ".xlt")),
         ("ods", 4, _opendocument, (".ods", ".ots", ".fods")),
     )
