@@ -41,7 +41,7 @@ SETTINGS = {
     DEFAULT: LateOptions(),
     "2 bits": LateOptions(bits=2),
     "small": LateOptions.small(),
-    "2 bits, a quarter": LateOptions(bits=2, pooling=4),
+    "a quarter": LateOptions(bits=2, pooling=4),
 }
 
 
