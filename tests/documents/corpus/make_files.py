@@ -4,7 +4,7 @@
 
 Needs pandoc, LibreOffice with its MediaWiki publisher, Emacs, Asciidoctor, po4a, FFmpeg, gettext,
 bibutils, SQLite, jq, git, Chromium, and WebKitGTK with Xvfb, and from PyPI docutils, rst2textile,
-mistune, jupytext, Babel, feedgen, odfpy, pandas, pyxlsbwriter, rispy, webvtt-py, selenium and
+mistune, jupytext, Babel, icalendar, segno, vobject, feedgen, odfpy, pandas, pyxlsbwriter, rispy, webvtt-py, selenium and
 PyGObject, and from npm xlsx, where NODE_PATH finds it. The files are carried; this says how they
 were made.
 """
@@ -316,6 +316,100 @@ def by_feedgen() -> None:
         entry.updated(datetime(2026, 1, 5, tzinfo=UTC))
     feed.rss_file(str(FILES / "news-feedgen.rss"), pretty=True)
     feed.atom_file(str(FILES / "news-feedgen.atom"), pretty=True)
+
+
+LAMPS = (
+    "Ring twice at the gate and show two lamps; barges are let through in the order in which they came, whatever they carry."
+    "\n\nGrüße an alle Wärter."
+)
+BARGES = "Write down every barge, its load and its toll in the book that lies in the gate house."
+KEYS = "Has the keys of the store; ring at the gate house before nine, for Müller and Finch are on the barges in the afternoon."
+
+
+def by_icalendar() -> None:
+    """A calendar by icalendar."""
+    from datetime import UTC, date, datetime
+
+    from icalendar import Calendar, Event, vCalAddress
+
+    calendar = Calendar()
+    calendar.add("prodid", "-//Harbour//Brenn//EN")
+    calendar.add("version", "2.0")
+    event = Event()
+    event.add("uid", "night@brenn")
+    event.add("summary", "Night shift at the lock")
+    event.add("dtstart", datetime(2026, 3, 5, 22, tzinfo=UTC))
+    event.add("dtend", datetime(2026, 3, 6, 6, tzinfo=UTC))
+    event.add("location", "Gate house, second floor")
+    for name, called, address in (
+        ("organizer", "Ines Varga", "ines"),
+        ("attendee", "Ben Adler", "ben"),
+    ):
+        who = vCalAddress(f"mailto:{address}@example.org")
+        who.params["cn"] = called
+        event.add(name, who)
+    event.add("description", LAMPS)
+    calendar.add_component(event)
+    other = Event()
+    other.add("uid", "barges@brenn")
+    other.add("summary", "Count the barges")
+    other.add("dtstart", date(2026, 4, 1))
+    other.add("description", BARGES)
+    calendar.add_component(other)
+    (FILES / "shifts-icalendar.ics").write_bytes(calendar.to_ical())
+
+
+def by_vobject() -> None:
+    """A calendar and a card by vobject."""
+    from datetime import date, datetime
+
+    import vobject
+    from vobject.icalendar import utc
+
+    calendar = vobject.iCalendar()
+    event = calendar.add("vevent")
+    event.add("uid").value = "night@brenn"
+    event.add("summary").value = "Night shift at the lock"
+    event.add("dtstart").value = datetime(2026, 3, 5, 22, tzinfo=utc)
+    event.add("dtend").value = datetime(2026, 3, 6, 6, tzinfo=utc)
+    event.add("location").value = "Gate house, second floor"
+    for name, called, address in (
+        ("organizer", "Ines Varga", "ines"),
+        ("attendee", "Ben Adler", "ben"),
+    ):
+        who = event.add(name)
+        who.value = f"mailto:{address}@example.org"
+        who.cn_param = called
+    event.add("description").value = LAMPS
+    other = calendar.add("vevent")
+    other.add("uid").value = "barges@brenn"
+    other.add("summary").value = "Count the barges"
+    other.add("dtstart").value = date(2026, 4, 1)
+    other.add("description").value = BARGES
+    (FILES / "shifts-vobject.ics").write_bytes(calendar.serialize().encode())
+    card = vobject.vCard()
+    card.add("n").value = vobject.vcard.Name(family="Finch", given="Orla")
+    card.add("fn").value = "Orla Finch"
+    card.add("org").value = ["Harbour office"]
+    card.add("title").value = "Keeper of the lock"
+    card.add("tel").value = "+47 55 01"
+    card.add("email").value = "orla@example.org"
+    card.add("adr").value = vobject.vcard.Address(
+        street="Quay 3", city="Brenn", code="5003", country="Norway"
+    )
+    card.add("note").value = KEYS
+    (FILES / "people-vobject.vcf").write_bytes(card.serialize().encode())
+
+
+def by_segno() -> None:
+    """A card by segno, which puts it into QR codes."""
+    from segno.helpers import make_vcard_data
+
+    card = make_vcard_data(
+        "Finch;Orla", "Orla Finch", email="orla@example.org", phone="+47 55 01", street="Quay 3", city="Brenn",
+        zipcode="5003", country="Norway", org="Harbour office", title="Keeper of the lock", memo=KEYS,
+    )  # fmt: skip
+    (FILES / "people-segno.vcf").write_bytes(card.encode())
 
 
 def by_git() -> None:

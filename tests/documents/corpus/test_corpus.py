@@ -25,7 +25,7 @@ LESS_RECALL = {
 AS_IT_STANDS = frozenset(
     [
         *("asciidoc", "bibtex", "code", "gettext", "json", "latex", "mail", "man", "markdown"),
-        *("mediawiki", "notebook", "org", "ris", "rst", "textile"),
+        *("mediawiki", "notebook", "org", "ris", "rst", "textile", "calendar", "contacts"),
     ]
 )
 """Formats whose text is the file's own, markup included, or holds what the file says of itself."""
