@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from retrieval.documents.naming import file_named
 from retrieval.errors import IndexNotFound, InputError
 
 FOLDER = ".retrieval"
@@ -108,6 +107,8 @@ def shown(index: Path, path: str) -> str:
     Returns:
         Relative to the current folder if the file is there, else as it is stored.
     """
+    from retrieval.documents.naming import file_named  # not where nothing is shown: help is quick
+
     base = index.resolve().parent
     return os.path.relpath(base / path) if file_named(base, path).exists() else path
 

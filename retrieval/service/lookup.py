@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from retrieval.documents import ReadOptions, SourceFile, read, source_id
 from retrieval.documents.context import Contexts
-from retrieval.documents.naming import file_named
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
@@ -227,6 +226,8 @@ def place_of(index: Opened, document: Document, start: int, end: int) -> Place |
 
 def _read_again(index: Opened, document: Document) -> Outline:
     """The outline of a document; raises as `outline_of`."""
+    from retrieval.documents.naming import file_named
+
     source = file_of(index, document)
     if source is None:
         raise InputError(f"{document.id!r} came from no file; only files have an outline")

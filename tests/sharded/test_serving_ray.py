@@ -92,14 +92,14 @@ def test_actors_and_machines_are_killed_and_a_router_starts_again(
     rightly_ranked(first)
 
     # The router: the next one finds the actors that run, and starts none.
-    known = {(one.shard, one.copy): one.address for one in replicas}
+    known = {(one.group, one.copy): one.address for one in replicas}
     first._keeper._ended.set()  # as if its process were gone: nothing is said to anybody
     began = time.monotonic()
     with opened(place, made.address) as second:
         rightly_ranked(second)
         print(f"\na second router answers after {time.monotonic() - began:.1f} s")
         again = [one for several in second._keeper.sets.values() for one in several.replicas]
-        assert {(one.shard, one.copy): one.address for one in again} == known
+        assert {(one.group, one.copy): one.address for one in again} == known
 
         # No machine has both copies of a shard, whichever router started them.
         for shard in range(2):
