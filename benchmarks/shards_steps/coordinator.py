@@ -100,7 +100,7 @@ class StubShards:
             PASSAGES,
             scores[np.arange(3), ranked[:, -1]],
         )
-        return encoded((pack([proposal]), [], ([], [], [], [])))
+        return encoded((pack([proposal]), None))
 
 
 class StubCollection(Collection):

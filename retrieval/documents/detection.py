@@ -54,7 +54,7 @@ def detected(data: bytes, first: int) -> str | None:
         return None  # UTF-8 with a few damaged bytes
     try:
         from chardetng_py import EncodingDetector
-    except ImportError:
+    except ImportError:  # for some systems there is none, see pyproject.toml
         return None
     detector = EncodingDetector()
     detector.feed(part, last=True)

@@ -33,8 +33,8 @@ from retrieval.types import Embeddings, Hit, Hybrid, Passage, TokenMatch
 _MASKS = 8
 """Of so many filters it is kept which passages fulfil them."""
 
-ProposedHere = tuple[Packed, list[int], Descriptions]
-"""What is proposed, and of which of these passages what describes them."""
+ProposedHere = tuple[Packed, tuple[list[int], Descriptions] | None]
+"""What is proposed and, if that is asked for, the passages' ids with what describes them."""
 
 ShownHere = tuple[dict[int, Hit], list[list[int]], dict[int, Copies]]
 """See `Shown`: hits; of each mark where its spans begin and end, in turns; copies if there are."""
@@ -110,8 +110,10 @@ class OpenShard(SnapshotContents):
         return self._proposed(found, described)
 
     def _proposed(self, proposals: Sequence[Proposal], described: bool) -> ProposedHere:
-        ids = sorted({id for one in proposals for id in one.ids.tolist()}) if described else []
-        return pack(proposals), ids, self.described(ids)
+        if not described:
+            return pack(proposals), None
+        ids = sorted({id for one in proposals for id in one.ids.tolist()})
+        return pack(proposals), (ids, self.described(ids))
 
     def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]."""

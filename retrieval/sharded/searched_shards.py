@@ -234,9 +234,10 @@ class SearchedShards:
 
     def _learned(self, answers: Mapping[int, ProposedHere]) -> dict[int, Packed]:
         """What shards propose, once it is noted what they told of some of it."""
-        for number, (_, ids, several) in answers.items():
-            self._known.told(number, ids, several)
-        return {number: packed for number, (packed, *_) in answers.items()}
+        for number, (_, told) in answers.items():
+            if told is not None:
+                self._known.told(number, *told)
+        return {number: packed for number, (packed, _) in answers.items()}
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""

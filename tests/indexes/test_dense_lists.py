@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +16,8 @@ from retrieval.indexes.arrays import write_array
 from retrieval.indexes.dense import merging
 from retrieval.indexes.dense import segment as segments
 from retrieval.ragged import offsets_of
+
+from .mapped import on_linux, watched
 
 FILES = ["centroids", "centroid_scales", "starts", "places", "owners"]
 
@@ -37,12 +37,6 @@ def build(
     write_dense(folder / "flat", ids, vectors, offsets_of(counts))
     merge_dense(folder / "listed", [DenseSegment.open(folder / "flat")], listed=1)
     return DenseSegment.open(folder / "listed")
-
-
-def mapped_megabytes() -> float:
-    """Of files, by this process, as the system counts."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split("RssFile:")[1].split()[0]) / 1024
 
 
 def brute(
@@ -146,7 +140,7 @@ def test_a_merge_keeps_the_centroids_and_drops_the_dead(tmp_path: Path) -> None:
     assert len(grown.centroids.codes) > len(one.lists.centroids.codes)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@on_linux
 def test_what_a_merge_reads_does_not_stay_mapped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,18 +148,11 @@ def test_what_a_merge_reads_does_not_stay_mapped(
     vectors = rng.standard_normal((40_000, 384), dtype=np.float32)
     write_dense(tmp_path / "flat", np.arange(len(vectors)), vectors)
     flat = DenseSegment.open(tmp_path / "flat")
+    build(tmp_path / "small", vectors[:100], np.full(100, 1))  # libraries are mapped by then
     monkeypatch.setattr(merging, "BLOCK", 256)
     monkeypatch.setattr(merging, "_MAPPED", 1 << 20)
     monkeypatch.setattr(merging, "_AT_ONCE", 1 << 21)
-    mapped = []
-
-    def watched(self: DenseSegment, places: NDArray[np.int64]) -> Any:
-        found = stored_at(self, places)
-        mapped.append(mapped_megabytes())
-        return found
-
-    stored_at = DenseSegment.stored_at
-    monkeypatch.setattr(DenseSegment, "stored_at", watched)
+    mapped = watched(monkeypatch, DenseSegment, "stored_at")
     merge_dense(tmp_path / "listed", [flat], listed=1)
     assert max(mapped) - mapped[0] < 6, "of 15 that the vectors take"
     monkeypatch.undo()

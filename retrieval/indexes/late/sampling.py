@@ -5,7 +5,7 @@ So it does not show when passages were written, and which of them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from retrieval.indexes.clustering import drawn
 from retrieval.indexes.late.search import LateSegment
 from retrieval.ragged import offsets_of
+
+_MAPPED = 1 << 25
+"""Bytes of a segment, with a byte a component, over which what is read before pages are given back
+may be scattered: the system maps up to megabytes around each token."""
 
 
 class TokensInOrder:
@@ -59,8 +63,7 @@ class TokensInOrder:
             counts = np.searchsorted(chosen, begin + segment.lengths[rows]) - first
             places = np.repeat(first - offsets_of(counts)[:-1], counts) + np.arange(counts.sum())
             tokens = chosen[places] + np.repeat(segment.offsets[rows] - begin, counts)
-            for start in range(0, len(places), self._block):
-                part = slice(start, start + self._block)
+            for part in self._parts(tokens, segment.dim):
                 vectors = made(segment.vectors_of(tokens[part]))
                 if taken is None:
                     taken = np.empty((len(chosen), vectors.shape[1]), vectors.dtype)
@@ -68,3 +71,12 @@ class TokensInOrder:
                 segment.release()  # the pages that were read
         assert taken is not None
         return taken
+
+    def _parts(self, tokens: NDArray[np.int64], dim: int) -> Iterator[slice]:
+        """Tokens, i64 rising, cut into parts that stand near each other: at most a block each."""
+        start, span = 0, max(1, _MAPPED // dim)
+        while start < len(tokens):
+            end = int(np.searchsorted(tokens, tokens[start] + span))
+            end = min(end, start + self._block)
+            yield slice(start, end)
+            start = end
