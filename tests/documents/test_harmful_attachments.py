@@ -13,8 +13,8 @@ from retrieval.documents.formats import Source
 from retrieval.documents.formats.mail.message import parse_outlook_without_files
 
 from .compound_files_for_tests import compound
+from .messages_for_tests import message
 from .pdf.test_hostile import NESTED
-from .test_mail import message
 from .test_outlook import attachment
 from .test_outlook import message as of_outlook
 

@@ -1,0 +1,1 @@
+"""Makers of the corpus: a function `by_PROGRAM` for each program."""
