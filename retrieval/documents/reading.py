@@ -127,6 +127,8 @@ def read(source: SourceFile, options: ReadOptions | None = None) -> ReadResult:
         parsed = _parsed(format, data, told)
     except (DocumentError, MissingDependency) as error:
         raise DocumentError(_named(name, str(error))) from None
+    if not parsed:
+        raise DocumentError(f"{name}: nothing in it has text; a file with some was expected")
     return ReadResult(
         [_document(source, format, one, head) for one in parsed],
         [one.outline for one in parsed],

@@ -170,3 +170,23 @@ def test_nothing_heavy_is_imported_with_the_package() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.vcf", b"BEGIN:VCARD\nVERSION:3.0\nEND:VCARD\n"),
+        ("a.vcf", b"BEGIN:VCARD\nFN"),
+        ("a.csv", b"a,b\n"),
+        ("a.jsonl", b"{}\n"),
+    ],
+)
+def test_a_file_of_documents_that_gives_none_is_named(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    try:
+        result = give(tmp_path, name, content)
+    except DocumentError as error:
+        assert str(error).startswith(f"{name}:")
+    else:
+        assert result.documents or result.problems
