@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval import __version__
+from retrieval.mcp.importing import import_services
 from retrieval.mcp.lines import serve_lines
 from retrieval.mcp.tools import Tools, instructions, is_there, make_tools
 from retrieval.mcp.wire import Server
@@ -31,10 +31,7 @@ class _Lazy:
         """The index."""
         with self._lock:
             if self._kept is None:
-                # All that the tools import, by one thread: of two at once one may import a package
-                # and the other a part of it, and Python ends one of them as deadlocked.
-                for name in ("json_shape", "lookup", "opening", "searching", "updating"):
-                    import_module(f"retrieval.service.{name}")
+                import_services()
                 from retrieval.service.kept_collection import KeptCollection
                 from retrieval.service.kept_open import KeptOpen
 

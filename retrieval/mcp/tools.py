@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrieval.mcp.importing import import_services
 from retrieval.mcp.results import Budget, cut, hits_result, noted
 from retrieval.mcp.updating import Updates
 from retrieval.mcp.wire import Call, Tool, ToolError, ToolResult
@@ -401,6 +402,7 @@ def _tool(
     def explained(given: Mapping[str, Any], call: Call) -> ToolResult:
         from retrieval.errors import RetrievalError
 
+        import_services()
         try:
             return run(given, call)
         except (RetrievalError, OSError) as error:
