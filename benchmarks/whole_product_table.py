@@ -97,6 +97,12 @@ _LINES: dict[str, Callable[..., str]] = {
     "the same, in imports of numpy": _number("{:.1f}", ("cold", "in_imports_of_numpy_by_ms")),
     "adding one, p50 ms / in searches": lambda rows, size: _changed(rows, size, "add_one"),
     "deleting one": lambda rows, size: _changed(rows, size, "delete_one"),
+    "1,000 single adds, s / in one add of as many": _number(
+        "{:.1f}", ("change", "single_adds", "s"), ("change", "single_adds_ratio_by_s")
+    ),
+    "`hybrid` after them, p50 ms": _number(
+        "{:.1f}", ("change", "search_after_single_adds", "p50_ms")
+    ),
 }
 
 
@@ -122,7 +128,10 @@ def grown(rows: Mapping[str, Row]) -> str:
             ("p50 / p95 ms", _times(step, "hybrid")),
             ("building, s", _number("{:,.0f}", (step, "building_s"))),
             ("vectors or index, MB", _number("{:,.0f}", (step, "bytes"), factor=1e-6)),
-            ("memory, MB", _number("{:,.0f}", (step, "memory_mb", "VmHWM"))),
+            (
+                "memory, MB, all / its own",
+                _number("{:,.0f}", (step, "memory_mb", "VmRSS"), (step, "memory_mb", "RssAnon")),
+            ),
         ):
             peers.append([f"{name}: {what}", *(cell(rows, size) for size in sizes)])
     return table([*head, *(line for line in [*own, *peers] if any(line[1:]))])

@@ -142,7 +142,7 @@ def search(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
         row: dict[str, Any] = {"open_s": opened - started, "open_and_first_hit_s": first - started}
         for retriever in RETRIEVERS:
             row[retriever] = timed(lambda q, r=retriever: index.search(q, K, retriever=r), queries)
-    return row | {"memory_mb": memory()}
+        return row | {"memory_mb": memory()}  # while it is open: what it mapped goes with it
 
 
 def overlap(work: Path, size: int, *, repeats: int) -> dict[str, Any]:
