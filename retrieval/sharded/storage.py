@@ -27,6 +27,12 @@ _SCHEME = "://"
 _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_KINDS = "file:///folder, s3://bucket/name, gs:// or az://"
+_SCHEMES = frozenset(
+    ["file", "memory", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https"]
+)
+"""Those that obstore knows; of `https` the addresses of buckets, which it tells from others."""
+
 _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
 _ADVICE_BY_CODE = {
@@ -94,16 +100,14 @@ class ObjectStorage:
         """
         try:
             import obstore
-            from obstore.store import from_url
+            from obstore.store import HTTPStore, from_url
         except ImportError as error:
             raise MissingDependency(
                 f"object storage needs obstore: pip install 'modernbert-retrieval[{EXTRA}]'"
             ) from error
         self.url = url.rstrip("/")
         if not is_url(url):
-            raise StorageError(
-                f"{url!r} is no URL; give file:///folder, s3://bucket/name, gs:// or az://"
-            )
+            raise StorageError(f"{url!r} is no URL; give {_KINDS}")
         if self.url.startswith(_FOLDER) and not self.url.startswith(f"{_FOLDER}/"):
             path = url.removeprefix(_FOLDER)
             raise StorageError(f"{url!r} names no whole path; give file:///FOLDER/{path}")
@@ -114,8 +118,12 @@ class ObjectStorage:
             # Who names such a server means it; else all that is said is "builder error".
             given["client_options"] = {"allow_http": True}
         self._obstore: Any = obstore
-        with self._told(""):
-            self._store: Any = from_url(self.url, **given)
+        self._store: Any = None
+        if url.partition(_SCHEME)[0].lower() in _SCHEMES:
+            with self._told(""):
+                self._store = from_url(self.url, **given)
+        if self._store is None or isinstance(self._store, HTTPStore):
+            raise StorageError(f"{url} is no object storage that can be written; give {_KINDS}")
 
     def read(self, name: str) -> bytes | None:
         """The content of an object, or None if there is none."""

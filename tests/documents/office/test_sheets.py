@@ -277,6 +277,7 @@ def test_a_broken_sheet_costs_only_itself() -> None:
     ("name", "data", "said"),
     [
         ("a.xlsx", xlsx(sheet([])), "holds no cells with a value"),
+        ("a.xls", b"\t\4\6\0\0\0\x10\0", "is a workbook of Excel 4 or before; save it as .xlsx"),
         ("a.xlsx", b"PK\3\4", "cannot be read as an Excel workbook"),
         ("a.xlsx", zipped({"a.xml": "<a/>"}), "cannot be read as an Excel workbook"),
         ("a.ods", zipped({"content.xml": "<a/>"}), "cannot be read as an OpenDocument spreadsheet"),

@@ -319,6 +319,10 @@ def _properties(package: Package | None, kind: str) -> tuple[str, dict[str, Any]
     return core_properties(package)
 
 
+_BEFORE_EXCEL_5 = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
+"""The records that a workbook of Excel 2, 3 and 4 begins with."""
+
+
 def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
@@ -352,6 +356,8 @@ def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
 
 
 def _excel(data: bytes, source: Source) -> Parsed | list[Parsed]:
+    if data.startswith(_BEFORE_EXCEL_5):
+        raise DocumentError("is a workbook of Excel 4 or before; save it as .xlsx to have it read")
     return _read(data, source, "an Excel workbook")
 
 
