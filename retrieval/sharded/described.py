@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Proposal
 from retrieval.index.reading.searched import Ids
@@ -60,29 +61,37 @@ class Known:
         return False
 
 
-def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float]) -> Ids:
+def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], depth: int) -> Ids:
     """Passages whose order has to be known since they tie, and those that will stand first.
 
     Which stand first is a guess that saves a round of questions: what it lacks is asked for later.
+    Of thousands that many shards propose few are looked at closely.
 
     Args:
         weights: what each row of scores counts.
+        depth: only ties among so many best of a row decide anything.
     """
     wanted = [np.empty(0, np.int64)]
     for one in proposals:
-        chosen = np.zeros(len(one.ids), np.bool_)
         total = one.standing.copy()
-        for scores, weight in zip(one.scores, weights, strict=True):
-            known = np.flatnonzero(scores > -np.inf)
-            if not len(known):
+        chosen = []
+        for scores, found, weight in zip(one.scores, one.found, weights, strict=True):
+            known = scores > -np.inf
+            if not known.any():
                 continue
-            values, which, counts = np.unique(
-                scores[known], return_inverse=True, return_counts=True
-            )
-            tied = counts[which] > 1
-            chosen[known] |= tied & (which > 0)  # many have no word of the query, and tie at last
-            spread = (scores[known] - values[0]) / (values[-1] - values[0] or 1.0)
-            total[known] += weight * spread
-        chosen[np.argsort(-total)[:_LIKELY]] = True
-        wanted.append(one.ids[chosen])
+            low, high = scores[known].min(), scores.max()
+            total[known] += weight * (scores[known] - low) / (high - low or 1.0)
+            chosen.append(_tied(scores, np.flatnonzero(found & known), depth))
+        chosen.append(np.argpartition(-total, min(_LIKELY, len(total)) - 1)[:_LIKELY])
+        wanted.append(one.ids[np.concatenate(chosen)])
     return np.unique(np.concatenate(wanted))
+
+
+def _tied(scores: NDArray[np.float32], places: Ids, depth: int) -> Ids:
+    """Those of these places that are among the `depth` best and have the score of another one."""
+    values = scores[places]
+    if len(values) > depth:
+        best = values >= np.partition(values, len(values) - depth)[len(values) - depth]
+        places, values = places[best], values[best]
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return places[counts[which] > 1]

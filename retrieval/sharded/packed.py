@@ -145,10 +145,12 @@ def unpack(answers: Mapping[int, Packed], queries: int, retrievers: int) -> list
 def fair_share(depth: int, shards: int) -> int:
     """How many of a retriever's `depth` best to ask each of so many shards for at first.
 
-    Documents are shared out by chance: few shards hold more than that many of them.
+    Documents are shared out by chance: by the binomial distribution any of the shards, 4 or 3,000,
+    holds more of the hundred best of any of three retrievers, and is asked again, in less than 3 %
+    of searches.
     """
     mean = depth / shards
-    return min(depth, int(np.ceil(mean + 3 * np.sqrt(mean))) + 3)
+    return min(depth, int(np.ceil(mean + 3 * np.sqrt(mean) + 2.5)))
 
 
 def _head(retrievers: int) -> np.dtype[np.void]:

@@ -99,7 +99,7 @@ class SearchedShards:
     def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
         """As the protocol says."""
         found = self._proposed("find", queries, k, 1, (retriever,), (k, allowed))
-        self._describe_likely(found, [1.0])
+        self._describe_likely(found, [1.0], k)
         return [Run(*top_k(one.ids, one.scores[0], k, self.order)) for one in found]
 
     def propose(
@@ -113,7 +113,7 @@ class SearchedShards:
         """As the protocol says."""
         told = (depth, names, hybrid, allowed)
         found = self._proposed("propose", queries, depth, len(names), (), told)
-        self._describe_likely(found, [hybrid.weights[name] for name in names])
+        self._describe_likely(found, [hybrid.weights[name] for name in names], depth)
         return [best_of(one, depth, self.order) for one in found]
 
     def _proposed(
@@ -221,10 +221,12 @@ class SearchedShards:
         """Whether shards describe what they propose."""
         return len(self._shards.numbers) <= _UNASKED_SHARDS and len(queries) <= _UNASKED_QUERIES
 
-    def _describe_likely(self, proposals: Sequence[Proposal], weights: Sequence[float]) -> None:
+    def _describe_likely(
+        self, proposals: Sequence[Proposal], weights: Sequence[float], depth: int
+    ) -> None:
         """Ask at once for what will probably be asked for one after the other."""
         if not self._unasked(proposals):
-            self._describe(worth_describing(proposals, weights))
+            self._describe(worth_describing(proposals, weights, depth))
 
     def _describe(self, ids: Ids) -> None:
         """Ask for what is not known of these passages: place, hash of the text, document."""
