@@ -40,6 +40,7 @@ SETTINGS = {
     UNCOMPRESSED: LateOptions(exact_passages=10**9, list_passages=10**9),
     DEFAULT: LateOptions(),
     "2 bits": LateOptions(bits=2),
+    "half": LateOptions(bits=2, pooling=2),
     "small": LateOptions.small(),
     "a quarter": LateOptions(bits=2, pooling=4),
 }

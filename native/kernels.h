@@ -82,7 +82,8 @@ struct kernels {
     int (*top_i32)(const int32_t *scores, size_t n, int64_t *out, size_t k);
     int (*top_u16)(const uint16_t *scores, size_t n, int64_t *out, size_t k);
     int (*ward)(const int8_t *vectors, size_t count, size_t d, const int64_t *bounds,
-                const int64_t *groups, int32_t *out, size_t first, size_t last);
+                const int64_t *groups, const float *limits, int32_t *out, size_t first,
+                size_t last);
 };
 
 /* The instruction sets that this build has and this processor can run, best first; ends in NULL. */

@@ -321,13 +321,15 @@ static PyObject *top_u16(PyObject *self, PyObject *const *arguments, Py_ssize_t 
 
 static PyObject *ward(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    enum { VECTORS, BOUNDS, GROUPS, OUT };
-    TAKE("ward", "b2q1q1i1!nn");
+    enum { VECTORS, BOUNDS, GROUPS, LIMITS, OUT };
+    TAKE("ward", "b2q1q1f1i1!nn");
     REQUIRE(usable(WIDTH(VECTORS)), DIMENSION);
-    REQUIRE(LENGTH(BOUNDS) == LENGTH(GROUPS) + 1 && LENGTH(OUT) == LENGTH(VECTORS), SHAPES);
+    REQUIRE(LENGTH(BOUNDS) == LENGTH(GROUPS) + 1 && LENGTH(LIMITS) == LENGTH(GROUPS) &&
+                LENGTH(OUT) == LENGTH(VECTORS),
+            SHAPES);
     REQUIRE_PART(0, LENGTH(GROUPS));
-    RUN(ward(DATA(VECTORS), LENGTH(VECTORS), WIDTH(VECTORS), DATA(BOUNDS), DATA(GROUPS), DATA(OUT),
-             call.numbers[0], call.numbers[1]));
+    RUN(ward(DATA(VECTORS), LENGTH(VECTORS), WIDTH(VECTORS), DATA(BOUNDS), DATA(GROUPS),
+             DATA(LIMITS), DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
 static PyObject *available(PyObject *self, PyObject *nothing)

@@ -195,6 +195,10 @@ class Passage:
     place: Place = NO_PLACE
 
 
+_ALIKE = 1.05
+"""Token vectors this far apart are merged in a small index."""
+
+
 @dataclass(frozen=True, slots=True)
 class LateOptions:
     """How an index keeps its token vectors; fixed when it is made.
@@ -208,8 +212,11 @@ class LateOptions:
         list_passages: beyond so many passages, inverted lists propose which ones are compared.
         bits: of each component of a compressed vector: 2 or 4. None is 4, and 2 once there are some
             8 million token vectors, whose centroids are fine enough for that.
-        pooling: similar token vectors of a passage are merged until one in so many is left;
-            1 keeps all, 4 is the most.
+        pooling: similar token vectors of a passage are merged until one in so many is left, and
+            dense vectors of its windows by twos; 1 merges none, 4 is the most.
+        pooling_distance: token vectors that are farther apart than this are not merged, though more
+            than one in `pooling` are left then: the Euclidean distance of unit vectors, above 0 and
+            at most 2; of groups as Ward's method has it. None knows no such limit.
 
     Raises:
         InputError: a value is none of these, or `list_passages` is below `exact_passages`.
@@ -219,14 +226,16 @@ class LateOptions:
     list_passages: int = 50_000
     bits: Literal[2, 4] | None = None
     pooling: int = 1
+    pooling_distance: float | None = None
 
     @classmethod
     def small(cls) -> LateOptions:
         """Those of a small index, in which less is found by token vectors.
 
-        Token vectors that are alike in twos are one; beyond 1,000 passages they have 2 bits.
+        Those that are alike are one, which leaves about two in five, and one in two dense vectors;
+        beyond 1,000 passages token vectors have 2 bits.
         """
-        return cls(bits=2, pooling=2)
+        return cls(bits=2, pooling=4, pooling_distance=_ALIKE)
 
     def __post_init__(self) -> None:
         for name, known in (("bits", (2, 4)), ("pooling", (1, 2, 3, 4))):
@@ -235,6 +244,11 @@ class LateOptions:
                 continue
             if not _is_whole(value) or value not in known:
                 raise InputError(f"{name}={value!r} cannot be used; choose from {_list(known)}")
+        if self.pooling_distance is not None and not _is_distance(self.pooling_distance):
+            raise InputError(
+                f"pooling_distance={self.pooling_distance!r} cannot be used; give a number above 0 "
+                "and at most 2"
+            )
         for name in ("exact_passages", "list_passages"):
             value = getattr(self, name)
             if value is None and name == "exact_passages":
@@ -392,6 +406,10 @@ class TokenMatch:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_distance(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 2
 
 
 def _list(values: Iterable[int]) -> str:

@@ -7,6 +7,7 @@
  *   $CC -DHAVE_NEON -I. tests/kernels.c dispatch.c portable.c /tmp/neon.o -o /tmp/kernels
  *   qemu-aarch64 -cpu max /tmp/kernels
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +114,8 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     k->top_i32(scores, TOKENS, r->top[0], TOKENS / 3);
     k->top_u16(codes, TOKENS, r->top[1], TOKENS / 3);
     int64_t blocks[4] = {0, 1, 100, TOKENS}, groups[3] = {1, 9, TOKENS / 4};
-    k->ward(vectors, TOKENS, d, blocks, groups, r->ward, 0, 3);
+    float limits[3] = {INFINITY, INFINITY, 90000};
+    k->ward(vectors, TOKENS, d, blocks, groups, limits, r->ward, 0, 3);
 }
 
 int main(void)

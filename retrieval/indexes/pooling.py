@@ -1,8 +1,9 @@
-"""Token pooling: fewer token vectors a passage, by merging those that are alike.
+"""Pooling: fewer vectors a passage, by merging token vectors that are alike, and dense neighbours.
 
-Vectors are merged by Ward's method, which at every step joins the two groups whose union adds least
-to the squared distance of all vectors from their group's mean. A group becomes its mean, scaled
-to unit length. How near vectors are is told by 8 bits of each component.
+Token vectors are merged by Ward's method, which at every step joins the two groups whose union adds
+least to the squared distance of all vectors from their group's mean. A group becomes its mean,
+scaled to unit length. How near vectors are is told by 8 bits of each component. Dense vectors of a
+passage's windows are merged by twos, as they follow each other.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ _SAME = np.float32(1e-6)
 
 
 def pool(
-    tokens: NDArray[np.float32], offsets: NDArray[np.int64], factor: int
+    tokens: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    factor: int,
+    distance: float | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Merge the token vectors of each passage until one in `factor` is left, rounded up.
+    """Merge the token vectors of each passage until one in `factor` is left, rounded up, or none
+    are so near any more.
 
     A passage's first vector, which stands for the passage as a whole in most encoders, is kept as
     it is, unless only one may be left. What becomes of a passage depends on nothing but itself.
@@ -34,6 +39,8 @@ def pool(
         tokens: f32 [T, d], unit length, finite.
         offsets: i64 [n + 1]; passage i owns tokens[offsets[i]:offsets[i + 1]], possibly none.
         factor: at least 1, which changes nothing.
+        distance: two vectors that are farther apart are not merged; of groups what counts is
+            √(2ab / (a + b)) times the distance of their means, a and b being their sizes.
 
     Returns:
         Vectors f32 [T', d] of unit length, in the order of the first of their tokens, and offsets
@@ -49,9 +56,29 @@ def pool(
     bounds, groups = _blocks(offsets.tolist(), factor)
     if not groups:
         return tokens, offsets
-    firsts = ward(tokens, np.array(bounds, np.int64), np.array(groups, np.int64))
+    firsts = ward(tokens, np.array(bounds, np.int64), np.array(groups, np.int64), distance)
     leading = np.flatnonzero(firsts == np.arange(len(tokens)))
     return _means(tokens, firsts, leading), np.searchsorted(leading, offsets)
+
+
+def pool_windows(
+    windows: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The mean of every two windows of a passage that follow each other; an odd last one stays.
+
+    Args:
+        windows: f32 [w, D], unit length, finite.
+        offsets: i64 [n + 1]; passage i owns windows[offsets[i]:offsets[i + 1]], possibly none.
+
+    Returns:
+        Vectors f32 [w', D] of unit length and offsets i64 [n + 1].
+    """
+    if not len(windows):
+        return windows, offsets
+    places = np.arange(len(windows)) - np.repeat(offsets[:-1], np.diff(offsets))
+    firsts = np.arange(len(windows)) - places % 2
+    leading = np.flatnonzero(places % 2 == 0)
+    return _means(windows, firsts, leading), np.searchsorted(leading, offsets)
 
 
 def _blocks(bounds: list[int], factor: int) -> tuple[list[int], list[int]]:
@@ -80,7 +107,10 @@ def _blocks(bounds: list[int], factor: int) -> tuple[list[int], list[int]]:
 
 
 def ward(
-    vectors: NDArray[np.float32], bounds: NDArray[np.int64], groups: NDArray[np.int64]
+    vectors: NDArray[np.float32],
+    bounds: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    distance: float | None = None,
 ) -> NDArray[np.int64]:
     """Which group each vector is in: i64 [t], the position of the group's first vector.
 
@@ -88,12 +118,17 @@ def ward(
         vectors: f32 [t, d], the blocks' one after the other.
         bounds: i64 [n + 1], of the blocks; none is empty.
         groups: i64 [n], how many shall be left of each, from 1 to all.
+        distance: beyond which nothing is merged; see `pool`.
     """
     starts, lengths = bounds[:-1], np.diff(bounds)
     largest = np.maximum.reduceat(np.abs(vectors).max(axis=1), starts)
     factors = np.float32(127) / np.where(largest > 0, largest, np.float32(1))
     codes = np.rint(vectors * np.repeat(factors, lengths)[:, None]).astype(np.int8)
-    return kernels.ward(codes, bounds, groups).astype(np.int64) + np.repeat(starts, lengths)
+    limits = np.full(len(groups), np.inf, np.float32)
+    if distance is not None:
+        limits = np.square(np.float32(distance) * factors)
+    found = kernels.ward(codes, bounds, groups, limits)
+    return found.astype(np.int64) + np.repeat(starts, lengths)
 
 
 def _means(

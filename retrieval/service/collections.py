@@ -50,12 +50,12 @@ class MadeWith:
     shard_passages: int | None = None
     encoder: str | None = None
     passage_tokens: int | None = None
-    late: Mapping[str, int | None] | None = None
+    late: Mapping[str, float | None] | None = None
     small: bool = False
     long_context: bool | None = None
 
     @property
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, float]:
         """The fields of LateOptions that were given."""
         return {name: value for name, value in (self.late or {}).items() if value is not None}
 

@@ -23,7 +23,7 @@ def open_or_create(
     *,
     encoder: str | None = None,
     passage_tokens: int | None = None,
-    late: Mapping[str, int | None] | None = None,
+    late: Mapping[str, float | None] | None = None,
     small: bool = False,
     long_context: bool | None = None,
     memory: int = LATE_MEMORY,
@@ -65,7 +65,8 @@ def open_or_create(
         status = index.status()
         if small:
             usual = LateOptions.small()
-            given = {"bits": usual.bits, "pooling": usual.pooling} | given
+            names = ("bits", "pooling", "pooling_distance")
+            given = {name: getattr(usual, name) for name in names} | given
         replace(status.late, **given)  # a value that no index has is refused as such
         own = {"passage_tokens": passage_tokens, "long_context": long_context}
         given |= {name: value for name, value in own.items() if value is not None}

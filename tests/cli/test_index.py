@@ -7,6 +7,7 @@ import pytest
 from retrieval.errors import StorageError
 from retrieval.service import updating
 from retrieval.sync import SyncReport
+from retrieval.types import LateOptions
 from tests.cli.conftest import Retrieval
 
 
@@ -131,7 +132,13 @@ def test_the_length_of_passages_is_set_once(retrieval_command: Retrieval) -> Non
     assert "was made with passage_tokens=64, not 65; leave it out" in refused.err
 
 
-LATE = {"bits": 2, "pooling": 3, "exact_passages": 5, "list_passages": 50}
+LATE = {
+    "bits": 2,
+    "pooling": 3,
+    "pooling_distance": 0.9,
+    "exact_passages": 5,
+    "list_passages": 50,
+}
 
 
 def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retrieval) -> None:
@@ -142,9 +149,16 @@ def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retriev
     status = json.loads(retrieval_command("status", "--json").out)
     assert status["late"] == LATE
     assert sum(status["regimes"].values()) == status["passages"] == 3
-    line = "2 bits beyond 5, lists beyond 50, pooling 3\n"
+    line = "2 bits beyond 5, lists beyond 50, pooling 3 to a distance of 0.9\n"
     assert f"late         3 passages exact; {line}" in retrieval_command("status").out
-    for name, other in (("bits", 4), ("pooling", 1), ("exact_passages", 6), ("list_passages", 51)):
+    others = {
+        "bits": 4,
+        "pooling": 1,
+        "pooling_distance": 1.5,
+        "exact_passages": 6,
+        "list_passages": 51,
+    }
+    for name, other in others.items():
         option = f"--{name.replace('_', '-')}"
         refused = retrieval_command("index", "docs", option, other)
         assert refused.code == 2
@@ -160,10 +174,12 @@ def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval)
 
 def test_a_small_index(retrieval_command: Retrieval) -> None:
     assert retrieval_command("index", "docs", "--small").code == 0
-    assert json.loads(retrieval_command("status", "--json").out)["late"]["pooling"] == 2
+    assert LateOptions(**json.loads(retrieval_command("status", "--json").out)["late"]) == (
+        LateOptions.small()
+    )
     assert retrieval_command("index", "docs", "--small").code == 0
     refused = retrieval_command("index", "docs", "--pooling", 1)
-    assert "was made with pooling=2, not 1; leave it out" in refused.err
+    assert "was made with pooling=4, not 1; leave it out" in refused.err
 
 
 def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) -> None:

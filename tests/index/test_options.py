@@ -18,7 +18,7 @@ from retrieval.types import Document, Embeddings, ProgressUpdate
 from .fake_encoder import FakeEncoder
 from .samples import DOG, FOX, ids
 
-OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3)
+OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3, pooling_distance=0.75)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,10 @@ OPTIONS = LateOptions(exact_passages=7, list_passages=70, bits=2, pooling=3)
         ({"pooling": 0}, "pooling=0 .* choose from 1, 2, 3, 4"),
         ({"pooling": 5}, "pooling=5 .* choose from 1, 2, 3, 4"),
         ({"pooling": True}, "pooling=True .* choose from 1, 2, 3, 4"),
+        ({"pooling_distance": 0}, "pooling_distance=0 .* above 0 and at most 2"),
+        ({"pooling_distance": 2.1}, r"pooling_distance=2\.1 .* above 0 and at most 2"),
+        ({"pooling_distance": float("nan")}, "pooling_distance=nan .* above 0 and at most 2"),
+        ({"pooling_distance": "1"}, "pooling_distance='1' .* above 0 and at most 2"),
         ({"exact_passages": -1}, "exact_passages=-1 .* whole number from 0 on"),
         ({"list_passages": 1.5}, r"list_passages=1\.5 .* whole number from 0 on"),
         (

@@ -1,6 +1,8 @@
-"""Token pooling: scipy's Ward is the reference, and a passage's vectors depend on it alone."""
+"""Pooling: scipy's Ward is the reference, and a passage's vectors depend on it alone."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from retrieval.errors import InputError
-from retrieval.indexes.pooling import BLOCK, pool, ward
+from retrieval.indexes.pooling import BLOCK, pool, pool_windows, ward
 
 Vectors = NDArray[np.float32]
 
@@ -44,6 +46,28 @@ def test_groups_are_wards(count: int, factor: int) -> None:
         tree = linkage(compared.astype(np.float64), "ward")
         expected = fcluster(tree, wanted, "maxclust")
         assert spread(compared, found) <= spread(compared, expected) * allowed
+
+
+@pytest.mark.parametrize("distance", [0.4, 0.8, 1.0, 1.3, 2.0])
+@pytest.mark.parametrize("count", [5, 40, 190])
+def test_nothing_is_merged_beyond_a_distance(count: int, distance: float) -> None:
+    vectors = unit(count, count)
+    found = ward(vectors, np.array([0, count]), np.array([1]), distance)
+    tree = linkage(vectors.astype(np.float64), "ward")
+    sure = np.abs(tree[:, 2] - distance) > 0.02  # by 8 bits the others may fall either way
+    left = count - np.count_nonzero(tree[:, 2] <= distance)
+    assert abs(len(np.unique(found)) - left) <= np.count_nonzero(~sure)
+    pooled, bounds = pool(vectors, np.array([0, count]), 4, distance)
+    rest = ward(vectors[1:], np.array([0, count - 1]), np.array([1]), distance)
+    assert len(pooled) == bounds[1] == max(-(-count // 4), 1 + len(np.unique(rest)))
+
+
+def test_a_distance_counts_for_each_passage_by_itself() -> None:
+    """Those whose words say something else each keep more; the scale of 8 bits is each one's."""
+    same, other = np.repeat(unit(1, 1), 12, axis=0), unit(2, 12, dim=16, topics=12)
+    both = np.concatenate([same, other])
+    _, bounds = pool(both, np.array([0, 12, 24]), 4, 0.1)
+    assert np.diff(bounds).tolist() == [3, 12]
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,3 +142,28 @@ def test_a_passage_beyond_one_block_is_pooled_in_parts() -> None:
     best = (vectors @ pooled.T).max(axis=1)
     chance = (vectors @ unit(4, len(pooled)).T).max(axis=1)
     assert best.mean() > chance.mean() + 0.05
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 7), max_size=6))
+def test_windows_are_merged_by_twos(seed: int, counts: list[int]) -> None:
+    offsets = np.cumsum([0, *counts])
+    windows = unit(seed, int(offsets[-1]))
+    pooled, bounds = pool_windows(windows, offsets)
+    expected = []
+    for first, last in pairwise(offsets.tolist()):
+        for at in range(first, last, 2):
+            mean = windows[at : min(at + 2, last)].astype(np.float64).mean(axis=0)
+            expected.append(mean / np.linalg.norm(mean))
+    assert pooled.dtype == np.float32
+    assert bounds.tolist() == np.cumsum([0, *(-(-count // 2) for count in counts)]).tolist()
+    np.testing.assert_allclose(pooled, np.reshape(expected, (-1, 16)), atol=1e-5)
+    last = offsets[1:][np.array(counts, int) % 2 == 1] - 1
+    assert np.array_equal(pooled[bounds[1:][np.array(counts, int) % 2 == 1] - 1], windows[last])
+
+
+def test_windows_that_cancel_out_leave_one_of_them() -> None:
+    vector = unit(2, 1)
+    pooled, bounds = pool_windows(np.concatenate([vector, -vector]), np.array([0, 2]))
+    assert np.array_equal(pooled, vector)
+    assert bounds.tolist() == [0, 1]

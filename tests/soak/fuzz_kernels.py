@@ -81,7 +81,7 @@ KERNELS: dict[str, tuple[Array | str, ...]] = {
     ),
     "ward": (
         *(A("i1", "t d"), A("i8", "p1", below="t1", rising=True), A("i8", "p", below="t")),
-        *(A("i4", "t", written=True), "part of p"),
+        *(A("f4", "p"), A("i4", "t", written=True), "part of p"),
     ),
     "top_i32": (A("i4", "t"), A("i8", "probed", written=True)),
     "top_u16": (A("u2", "t"), A("i8", "probed", written=True)),

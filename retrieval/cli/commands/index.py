@@ -75,15 +75,25 @@ def index(
         typer.Option(
             "--pooling",
             metavar="N",
-            help="Merge token vectors until one in N is left, 1 to 4; 1 if not given.",
+            help="Merge token vectors until one in N is left, and dense vectors by twos, 1 to 4; "
+            "1, which merges none, if not given.",
+        ),
+    ] = None,
+    pooling_distance: Annotated[
+        float | None,
+        typer.Option(
+            "--pooling-distance",
+            metavar="D",
+            help="With --pooling: do not merge token vectors farther apart than this, up to 2; "
+            "any distance if not given.",
         ),
     ] = None,
     small: Annotated[
         bool,
         typer.Option(
             "--small",
-            help="Make a small new index, in which late interaction finds less: --bits 2 and "
-            "--pooling 2, from 1000 passages on.",
+            help="Make a small new index, in which late interaction finds less: --pooling 4, "
+            "--pooling-distance 1.05, and --bits 2 from 1000 passages on.",
         ),
     ] = False,
     exact_passages: Annotated[
@@ -247,6 +257,7 @@ def index(
     late = {
         "bits": bits,
         "pooling": pooling,
+        "pooling_distance": pooling_distance,
         "exact_passages": exact_passages,
         "list_passages": list_passages,
     }

@@ -131,6 +131,8 @@ def _loss(report: IndexStatus) -> list[str]:
 
 def _late(options: LateOptions) -> str:
     pooled = f", pooling {options.pooling}" if options.pooling > 1 else ""
+    if pooled and options.pooling_distance is not None:
+        pooled += f" to a distance of {options.pooling_distance:g}"
     exact = "" if options.exact_passages is None else f" beyond {options.exact_passages:,}"
     later = ", 2 bits once there are many" if options.bits is None else ""
     return f"{options.bits or 4} bits{exact}{later}, lists beyond {options.list_passages:,}{pooled}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from retrieval.index.writing.drafts import Draft
-from retrieval.indexes.pooling import pool
+from retrieval.indexes.pooling import pool, pool_windows
 from retrieval.store import PassageRow
-from retrieval.types import Embeddings, PendingEmbeddings
+from retrieval.types import Embeddings, LateOptions, PendingEmbeddings
 
 
 @dataclass(slots=True)
@@ -50,10 +50,23 @@ class Started:
     since: float
 
 
-def pooled(embeddings: Embeddings, factor: int) -> Embeddings:
-    """The embeddings with similar token vectors merged; what cannot be stored is left as it is."""
-    tokens, offsets = embeddings.tokens, embeddings.offsets
-    if factor == 1 or tokens is None or offsets is None or not np.isfinite(tokens).all():
+def pooled(embeddings: Embeddings, options: LateOptions) -> Embeddings:
+    """The embeddings with vectors merged, if that is asked for.
+
+    What cannot be stored is left as it is.
+
+    Args:
+        embeddings: of passages.
+        options: of the index; `pooling` and `pooling_distance` count.
+    """
+    if options.pooling == 1:
         return embeddings
-    merged, bounds = pool(tokens, offsets, factor)
-    return replace(embeddings, tokens=merged, offsets=bounds)
+    tokens, offsets = embeddings.tokens, embeddings.offsets
+    if tokens is not None and offsets is not None and np.isfinite(tokens).all():
+        tokens, offsets = pool(tokens, offsets, options.pooling, options.pooling_distance)
+    windows, bounds = embeddings.windows, embeddings.window_offsets
+    if windows is not None and bounds is not None and np.isfinite(windows).all():
+        windows, bounds = pool_windows(windows, bounds)
+    return replace(
+        embeddings, tokens=tokens, offsets=offsets, windows=windows, window_offsets=bounds
+    )

@@ -54,7 +54,7 @@ class DraftEncoder:
         self._progress = progress
         self._passage_tokens = settings.passage_tokens
         self._together = settings.long_context
-        self._pooling = settings.late.pooling
+        self._late = settings.late
         self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
         self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Started | None = None
@@ -150,7 +150,7 @@ class DraftEncoder:
         self, rows: Sequence[PassageRow], embeddings: Embeddings, names: Sequence[str]
     ) -> None:
         ids = np.array([row.id for row in rows], np.int64)
-        self._buffer.append(ids, pooled(embeddings, self._pooling), names)
+        self._buffer.append(ids, pooled(embeddings, self._late), names)
         if self._buffer.floats >= SPILL_FLOATS:
             # Memory stays bounded even within one huge document; its commit names all its segments.
             self._write()

@@ -214,7 +214,10 @@ def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.in
 
 
 def ward(
-    vectors: NDArray[np.int8], bounds: NDArray[np.int64], groups: NDArray[np.int64]
+    vectors: NDArray[np.int8],
+    bounds: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    limits: NDArray[np.float32],
 ) -> NDArray[np.int32]:
     """The place in its block of the first vector of each one's group, i32 [T]; see the reference.
 
@@ -224,7 +227,7 @@ def ward(
     kernel = chosen().ward
 
     def work(first: int, last: int) -> None:
-        kernel(vectors, bounds, groups, out, first, last)
+        kernel(vectors, bounds, groups, limits, out, first, last)
 
     _spread(work, len(groups), vectors.size * (len(vectors) // max(1, len(groups))))
     return out

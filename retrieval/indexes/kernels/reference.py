@@ -330,20 +330,24 @@ def ward(
     vectors: NDArray[np.int8],
     bounds: NDArray[np.int64],
     groups: NDArray[np.int64],
+    limits: NDArray[np.float32],
     out: NDArray[np.int32],
     first: int,
     last: int,
 ) -> None:
     """out[t] = the place in its block of the first vector of t's group, for blocks first:last.
 
-    The vectors of a block are merged by Ward's method until so many groups are left: at every step
-    the two that are nearest, of equals the first, and of these the first. How far the union of two
-    is from another group follows from how far they are (Lance and Williams, 1967).
+    The vectors of a block are merged by Ward's method until so many groups are left, or none are as
+    near as the limit: at every step the two that are nearest, of equals the first, and of these the
+    first. How far the union of two is from another group follows from how far they are (Lance and
+    Williams, 1967).
 
     Args:
         vectors: i8 [T, d].
         bounds: i64 [n + 1]; block b has vectors[bounds[b]:bounds[b + 1]], from 1 to 4,096.
-        groups: i64 [n], how many are to be left of each block, from 1 to all.
+        groups: i64 [n], how many are to be left of each block, from 1 to all, at least.
+        limits: f32 [n], of squared distances: two groups of one vector each have that of their
+            vectors, larger ones' grows as their union adds to that of all from their group's mean.
         out: i32 [T].
         first, last: the blocks.
     """
@@ -358,6 +362,8 @@ def ward(
         joined_to = np.arange(len(exact))
         for _ in range(len(exact) - groups[block]):
             a, b = divmod(int(later.argmin()), len(exact))
+            if later[a, b] > limits[block]:
+                break
             apart, both = distances[a, b], sizes[a] + sizes[b]
             new = (sizes[a] + sizes) * distances[a] + (sizes[b] + sizes) * distances[b]
             new = np.maximum((new - sizes * apart) / (both + sizes), np.float32(0))

@@ -96,7 +96,12 @@ def calls(d: int, tokens: int) -> list[tuple[str, tuple[Any, ...], NDArray[Any],
         ("centroid_max", (table, codes, offsets, rows), np.empty(3, np.int32), (0, 3)),
         (
             "ward",
-            (vectors, np.array([0, 1, 2, tokens][: tokens + 1]), np.array([1, 1, 1][:tokens])),
+            (
+                vectors,
+                np.array([0, 1, 2, tokens][: tokens + 1]),
+                np.array([1, 1, 1][:tokens]),
+                np.array([9e9, 0, 9e9][:tokens], np.float32),
+            ),
             np.empty(tokens, np.int32),
             (0, min(3, tokens)),
         ),

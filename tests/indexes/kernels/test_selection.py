@@ -72,14 +72,22 @@ def test_list_sums(random: np.random.Generator, tokens: int, count: int, blocks:
     st.lists(st.integers(1, 70), min_size=1, max_size=5),
     st.sampled_from([1, 3, 255]),
     st.integers(1, 8),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0, np.inf]),
 )
 def test_ward(
-    random: np.random.Generator, d: int, lengths: list[int], values: int, factor: int
+    random: np.random.Generator,
+    d: int,
+    lengths: list[int],
+    values: int,
+    factor: int,
+    limit: float,
 ) -> None:
     bounds = offsets_of(lengths)
     vectors = random.integers(-values // 2, values // 2 + 1, (int(bounds[-1]), d)).astype(np.int8)
     groups = np.array([random.integers(1, -(-length // factor) + 1) for length in lengths])
-    arguments = vectors, bounds, groups.astype(np.int64)
+    far = np.float32(d * (values // 2 + 0.5) ** 2)  # about as far as two of them are
+    limits = random.uniform(0.5, 1, len(groups)).astype(np.float32) * np.float32(limit) * far
+    arguments = vectors, bounds, groups.astype(np.int64), limits
     agree("ward", arguments, np.full(len(vectors), 7, np.int32), *part(random, len(lengths)))
 
 
