@@ -47,12 +47,18 @@ def remember(
 
     Raises:
         InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
-            LateOptions.
+            LateOptions, or has a distance for a pooling that there is not.
         EncoderError: it cannot be loaded, has neither a dense nor a token head, token vectors of a
             dimension that cannot be stored, or cannot read passages together for `long_context`.
     """
     if late is not None and not isinstance(late, LateOptions):
         raise InputError(f"late={late!r} cannot be used; give retrieval.LateOptions or None")
+    late = late or LateOptions()
+    if late.pooling_distance is not None and late.pooling == 1:
+        raise InputError(
+            f"pooling_distance={late.pooling_distance} changes nothing where pooling is 1; "
+            "give pooling=2, 3 or 4, too"
+        )
     if isinstance(encoder, str | os.PathLike):
         source: str | None = _absolute(os.fspath(encoder))
         loaded = load(source)
@@ -79,7 +85,7 @@ def remember(
         dense_dim=loaded.dense_dim,
         token_dim=loaded.token_dim,
         passage_tokens=length,
-        late=late or LateOptions(),
+        late=late,
         long_context=long_context,
     )
 

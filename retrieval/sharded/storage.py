@@ -28,10 +28,6 @@ _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _KINDS = "file:///folder, s3://bucket/name, gs:// or az://"
-_SCHEMES = frozenset(
-    ["file", "memory", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "https"]
-)
-"""Those that obstore knows; of `https` the addresses of buckets, which it tells from others."""
 
 _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
@@ -100,7 +96,7 @@ class ObjectStorage:
         """
         try:
             import obstore
-            from obstore.store import HTTPStore, from_url
+            from obstore.store import from_url
         except ImportError as error:
             raise MissingDependency(
                 f"object storage needs obstore: pip install 'modernbert-retrieval[{EXTRA}]'"
@@ -118,12 +114,14 @@ class ObjectStorage:
             # Who names such a server means it; else all that is said is "builder error".
             given["client_options"] = {"allow_http": True}
         self._obstore: Any = obstore
-        self._store: Any = None
-        if url.partition(_SCHEME)[0].lower() in _SCHEMES:
-            with self._told(""):
-                self._store = from_url(self.url, **given)
-        if self._store is None or isinstance(self._store, HTTPStore):
+        try:
+            kind = obstore.parse_scheme(self.url)
+        except obstore.exceptions.BaseError:
+            kind = None
+        if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
             raise StorageError(f"{url} is no object storage that can be written; give {_KINDS}")
+        with self._told(""):
+            self._store: Any = from_url(self.url, **given)
 
     def read(self, name: str) -> bytes | None:
         """The content of an object, or None if there is none."""

@@ -58,6 +58,12 @@ def test_options_are_kept(tmp_path: Path, encoder: FakeEncoder) -> None:
         assert status.format_version == FORMAT_VERSION
 
 
+def test_a_distance_without_pooling_is_refused(tmp_path: Path, encoder: FakeEncoder) -> None:
+    with pytest.raises(InputError, match=r"pooling_distance=1\.5 changes nothing .* pooling=2"):
+        Index.create(tmp_path / "i", encoder=encoder, late=LateOptions(pooling_distance=1.5))
+    assert not (tmp_path / "i").exists()
+
+
 def test_options_must_be_options(tmp_path: Path, encoder: FakeEncoder) -> None:
     wrong: Any = {"bits": 2}
     with pytest.raises(InputError, match=r"late=.* give retrieval.LateOptions"):
