@@ -284,8 +284,8 @@ def not_found(folder: Path) -> IndexNotFound:
     if first.endswith(":") and len(first) > 2:  # "s3://bucket" as a path; "C:" is a drive
         url = ("///" if first == "file:" else "//").join((first, "/".join(folder.parts[1:])))
         return IndexNotFound(
-            f"{url} is a URL, and a folder is needed here; a "
-            "collection in shards is for index, search, status and compact, and for ShardedIndex"
+            f"there is no folder {folder}; a collection in shards is named by its URL, {url}, in "
+            "commands, and opened by ShardedIndex in Python"
         )
     return IndexNotFound(f"no index at {folder}; make one with `retrieval index PATH`")
 

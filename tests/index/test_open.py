@@ -107,5 +107,5 @@ def test_the_time_to_wait_is_kept_by_pickle_and_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["s3://bucket/name", "file:///tmp/name"])
 def test_a_url_is_no_folder(url: str) -> None:
-    with pytest.raises(IndexNotFound, match=f"{url} is a URL, and a folder is needed"):
+    with pytest.raises(IndexNotFound, match=f"named by its URL, {url}, in commands"):
         Index.open(Path(url))
