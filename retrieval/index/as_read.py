@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -109,7 +109,7 @@ def _pieces(title: str, path: str | None, context: Context, text: str) -> list[_
         words = " ".join(piece.words[:PIECE_CHARACTERS].split())
         if words and words not in known and words not in text:
             known.add(words)
-            told.append(replace(piece, words=words))
+            told.append(_Piece(piece.line, piece.order, words))
     return told
 
 

@@ -3,6 +3,7 @@
 Every module here is light to import; faiss and tantivy load on first use.
 """
 
+from retrieval.indexes.arrays import places_in
 from retrieval.indexes.dense import (
     FLOATS,
     DenseSegment,
@@ -93,6 +94,7 @@ __all__ = [
     "parse_key",
     "parse_query",
     "path_glob",
+    "places_in",
     "register_functions",
     "search_dense",
     "token_dim_problem",

@@ -250,6 +250,14 @@ def chosen(ids: NDArray[np.int64], allowed: NDArray[np.bool_] | None) -> NDArray
     return picked
 
 
+def places_in(ordered: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of the wanted ids stands among ascending ones, i64 [n]; -1 where it does not."""
+    if len(ordered) == 0:
+        return np.full(wanted.shape, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.where(ordered[at] == wanted, at, -1)
+
+
 class RowsById:
     """Finds the rows of passage ids in a segment."""
 
@@ -267,11 +275,10 @@ class RowsById:
     def find(self, ids: ArrayLike) -> NDArray[np.int64]:
         """The row of each id, i64 [n]; -1 where the segment does not hold it."""
         wanted = np.asarray(ids, dtype=np.int64)
-        if len(self.ids) == 0:
-            return np.full(wanted.shape, -1, dtype=np.int64)
-        at = np.searchsorted(self.ids, wanted, sorter=self._order)
-        at = np.minimum(at, len(self.ids) - 1)
-        rows = at if self._order is None else self._order[at]
+        if self._order is None:
+            return places_in(self.ids, wanted)
+        at = np.minimum(np.searchsorted(self.ids, wanted, sorter=self._order), len(self.ids) - 1)
+        rows = self._order[at]
         return np.where(self.ids[rows] == wanted, rows, -1)
 
 

@@ -16,6 +16,9 @@ FUSIONS: tuple[str, ...] = ("rrf", "minmax", "zscore")
 Runs = Mapping[str, tuple[ArrayLike, ArrayLike]]
 """For each retriever ids i64 [n] and scores [n]."""
 
+_Clean = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""A run as `_clean` makes it."""
+
 _RRF_K = 60
 
 
@@ -48,9 +51,9 @@ class Fusion:
             )
         self._names = sorted(candidates)  # a fixed order of summation, whatever the caller's
         self._shares = _shares(self._names, weights, convex=method != "rrf")
-        self._scales = {
-            name: _scale(_clean(name, *candidates[name])[1], method) for name in self._names
-        }
+        self._candidates = candidates
+        self._clean = self._cleaned(candidates)
+        self._scales = {name: _scale(self._clean[name][1], method) for name in self._names}
 
     def fuse(self, runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Fuse runs of the same retrievers into one ranking of all their passages.
@@ -61,7 +64,7 @@ class Fusion:
         Raises:
             InputError: an id is given twice, or a score is NaN or infinite.
         """
-        clean = {name: _clean(name, *runs[name]) for name in self._names}
+        clean = self._clean if runs is self._candidates else self._cleaned(runs)
         none = np.empty(0, np.int64)
         every = np.unique(np.concatenate([none, *(ids for ids, _ in clean.values())]))
         fused = np.zeros(len(every), dtype=np.float64)
@@ -75,6 +78,9 @@ class Fusion:
             fused += self._shares[name] * part
         order = np.lexsort((every, -fused))
         return every[order], fused[order]
+
+    def _cleaned(self, runs: Runs) -> dict[str, _Clean]:
+        return {name: _clean(name, *runs[name]) for name in self._names}
 
 
 def fuse(
@@ -133,9 +139,7 @@ def _scale(scores: NDArray[np.float64], method: str) -> _Scale | None:
     return _Scale(lambda s: np.zeros_like(s), 0.0)
 
 
-def _clean(
-    name: str, ids: ArrayLike, scores: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
     """A run without its padding, checked; best first, equal scores by id."""
     names = np.asarray(ids, dtype=np.int64)
     values = np.asarray(scores, dtype=np.float64)

@@ -58,5 +58,6 @@ def chosen_keys(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int 
     """The keys, as many at a time as a statement takes, and the marks that stand for them."""
     for first in range(0, len(keys), _VARIABLES):
         several = keys[first : first + _VARIABLES]
-        chosen = [key if isinstance(key, str) else int(key) for key in several]
+        texts = isinstance(several[0], str)
+        chosen: list[int | str] = [*several] if texts else [*map(int, several)]
         yield chosen, ",".join("?" * len(chosen))

@@ -9,6 +9,7 @@ import numpy as np
 
 from retrieval.index.reading.runs import Run
 from retrieval.index.reading.searched import COPIES, Allowed, Copies, Searched
+from retrieval.indexes import places_in
 from retrieval.store import BLANK
 from retrieval.types import Hit, Passage
 
@@ -114,9 +115,9 @@ def _places(listed: Listed) -> _Places:
     places: dict[int, dict[str, tuple[float, int]]] = {
         id: {} for run in listed.runs() for id in _ids(run)
     }
-    shown = np.array(list(places), np.int64)
+    shown = np.array(sorted(places), np.int64)
     for name, run in listed.by.items():
-        at = np.flatnonzero(np.isin(run.ids, shown))
+        at = np.flatnonzero(places_in(shown, run.ids) >= 0)
         ids, scores = run.ids[at].tolist(), run.scores[at].tolist()
         for id, score, place in zip(ids, scores, at.tolist(), strict=True):
             places[id][name] = (score, place + 1)

@@ -17,6 +17,7 @@ from retrieval.index.reading.retrievers import SINGLE, Mask
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.standing import Standing
+from retrieval.indexes import places_in
 from retrieval.indexes.kernels import threads
 from retrieval.types import Hybrid
 
@@ -66,6 +67,9 @@ def propose(
         for place, query, *whole in zip(places, asked, *found, strict=True):
             runs = [run.first(most) for run in whole]
             ids = np.unique(np.concatenate([run.ids for run in runs]))
+            found_by = np.zeros((len(runs), len(ids)), np.bool_)
+            for row, run in zip(found_by, runs, strict=True):
+                row[np.searchsorted(ids, run.ids)] = True
             scoring: list[Callable[[], NDArray[Any]]] = [
                 partial(_scores, name, snapshot, query, ids, run)
                 for name, run in zip(names, whole, strict=True)
@@ -75,7 +79,7 @@ def propose(
             proposals[place] = Proposal(
                 ids,
                 np.stack(scores),
-                np.stack([np.isin(ids, run.ids) for run in runs]),
+                found_by,
                 standing,
                 total,
                 np.array([run.rest(most) for run in whole], np.float32),
@@ -88,8 +92,9 @@ def _scores(
 ) -> NDArray[np.float32]:
     """A retriever's scores of passages, f32 [n]; those that it found itself it has scored."""
     scores = np.empty(len(ids), np.float32)
-    known = np.isin(run.ids, ids)
-    places = np.searchsorted(ids, run.ids[known])
+    places = places_in(ids, run.ids)
+    known = places >= 0
+    places = places[known]
     scores[places] = run.scores[known]
     unknown = np.ones(len(ids), np.bool_)
     unknown[places] = False

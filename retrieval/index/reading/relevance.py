@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.searched import Searched
-from retrieval.indexes import content_words, top_k
+from retrieval.indexes import content_words, places_in, top_k
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
 """By the retrievers that scored, the weight of each feature and a constant, of both models; and the
@@ -126,10 +126,9 @@ def _aligned(run: Run, scored: Run) -> Values:
     values = np.zeros(len(run))
     if len(scored):
         order = np.argsort(scored.ids)
-        places = np.minimum(np.searchsorted(scored.ids, run.ids, sorter=order), len(scored) - 1)
-        at = order[places]
-        there = scored.ids[at] == run.ids
-        values[there] = scored.scores[at[there]]
+        places = places_in(scored.ids[order], run.ids)
+        there = places >= 0
+        values[there] = scored.scores[order[places[there]]]
     return values
 
 

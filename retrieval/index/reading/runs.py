@@ -23,10 +23,10 @@ class Run:
 
     def then(self, deeper: Run) -> Run:
         """This run and behind it what else a deeper one has."""
+        if not len(self):
+            return deeper
         new = ~np.isin(deeper.ids, self.ids)
-        scores = deeper.scores[new]
-        if len(self):
-            scores = below(scores, float(self.scores[-1]))
+        scores = below(deeper.scores[new], float(self.scores[-1]))
         return Run(
             np.concatenate([self.ids, deeper.ids[new]]), np.concatenate([self.scores, scores])
         )

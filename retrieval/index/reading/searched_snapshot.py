@@ -164,10 +164,17 @@ class SearchedSnapshot:
         """As the protocol says."""
         hits = self.stored(ids)
         spans = [highlight(query, hits[id].text) for id, query in marks]
-        return Shown(hits, spans, self._copies(hashes, allowed))
+        known = {id: hit.passage for id, hit in hits.items()}
+        return Shown(hits, spans, self._copies(hashes, allowed, known))
 
-    def _copies(self, hashes: Ids, allowed: Mask) -> dict[int, Copies]:
-        """Where the texts with these hashes stand, by hash, among the passages allowed."""
+    def _copies(
+        self, hashes: Ids, allowed: Mask, known: Mapping[int, Passage]
+    ) -> dict[int, Copies]:
+        """Where the texts with these hashes stand, by hash, among the passages allowed.
+
+        Args:
+            known: passages that were read already, by id.
+        """
         store = self._snapshot.store
         counts: dict[int, int] = {}
         first: dict[int, list[int]] = {}
@@ -179,13 +186,12 @@ class SearchedSnapshot:
             if len(ids) > 1:
                 ids = ids[np.argsort(self._snapshot.order(ids))]
             first[hash] = ids[: COPIES + 1].tolist()
-        rows = store.passages(sorted({id for some in first.values() for id in some}))
+        rows = store.passages(sorted({id for some in first.values() for id in some} - known.keys()))
         documents = store.documents(sorted({row.document for row in rows.values()}))
+        passages = {id: passage_of(row, documents[row.document]) for id, row in rows.items()}
+        every = {**known, **passages}
         return {
-            hash: Copies(
-                counts[hash],
-                tuple(passage_of(rows[id], documents[rows[id].document]) for id in some),
-            )
+            hash: Copies(counts[hash], tuple(every[id] for id in some))
             for hash, some in first.items()
         }
 

@@ -8,6 +8,7 @@ as a share of the range of the candidates' scores. docs/decisions/code-search.md
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -58,19 +59,19 @@ class Standing:
         if not len(ids):
             return added
         store, listed = self._snapshot.store, ids.tolist()
+        shares: defaultdict[int, float] = defaultdict(float)
         if any(self._costs.values()):
-            roles = store.roles(listed)
-            costs = [self._costs.get(roles.get(id, ""), 0.0) for id in listed]
+            for id, role in store.roles(listed).items():
+                shares[id] = -self._costs.get(role, 0.0)
             if test := self._costs.get("test", 0.0):
-                symbols = store.symbols(listed)
-                costs = [
-                    max(cost, test) if in_tests(symbols.get(id, "")) else cost
-                    for id, cost in zip(listed, costs, strict=True)
-                ]
-            added -= costs
+                for id, symbol in store.symbols(listed).items():
+                    if in_tests(symbol):
+                        shares[id] = min(shares[id], -test)
         if self._names:
-            defined = store.definitions(listed)
-            added += [self._definition * self._defines(defined.get(id, ())) for id in listed]
+            for id, names in store.definitions(listed).items():
+                shares[id] += self._definition * self._defines(names)
+        if shares:  # of most collections few passages have any of these
+            added[:] = [shares.get(id, 0.0) for id in listed]
         return added
 
     def _defines(self, names: Sequence[str]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 from retrieval.indexes.lexical.folding import fold, fold_aligned
 from retrieval.indexes.lexical.queries import parse_query
 from retrieval.indexes.lexical.words import CACHED_WORD, Span, parts, stems
-
-_WORD = re.compile(r"\S+")
 
 
 def highlight(query: str, text: str) -> tuple[Span, ...]:
@@ -18,21 +17,21 @@ def highlight(query: str, text: str) -> tuple[Span, ...]:
     Returns:
         (start, end) character spans of the text as it is, ascending, none touching the next.
     """
-    terms = parse_query(query).terms
+    terms = frozenset(parse_query(query).terms)
     if not terms:
         return ()
     # Of ASCII each character becomes one.
     folded, places = (fold(text), None) if text.isascii() else fold_aligned(text)
     spans = []
-    for match in _WORD.finditer(folded):
-        word, first = match[0], match.start()
-        pieces = _pieces_short(word) if len(word) <= CACHED_WORD else _pieces(word)
-        for start, end, found in pieces:
-            for term in found:
-                if term in terms:
-                    a, b = first + start, first + end
-                    spans.append((a, b) if places is None else (places[a][0], places[b - 1][1]))
-                    break
+    for word in set(folded.split()):
+        found = _found_short(word) if len(word) <= CACHED_WORD else _found(word)
+        if terms.isdisjoint(found.terms):
+            continue
+        asked = [(a, b) for a, b, own in found.pieces if not terms.isdisjoint(own)]
+        for first in _places(folded, word):
+            for start, end in asked:
+                a, b = first + start, first + end
+                spans.append((a, b) if places is None else (places[a][0], places[b - 1][1]))
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -42,14 +41,37 @@ def highlight(query: str, text: str) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-def _pieces(word: str) -> tuple[tuple[int, int, tuple[str, ...]], ...]:
-    """What a folded word can be found by: start, end, and the terms that stand there."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a folded word is found by.
+
+    Attributes:
+        terms: all of them.
+        pieces: start and end within the word, and the terms that stand there.
+    """
+
+    terms: frozenset[str]
+    pieces: tuple[tuple[int, int, tuple[str, ...]], ...]
+
+
+def _found(word: str) -> _Found:
     made = parts(word)
-    return tuple(
+    pieces = tuple(
         (start, end, tuple(stems(word[start:end].replace("_", ""))))
         for start, end in (*made.units, *made.others, *made.fragments)
     )
+    return _Found(frozenset(term for _, _, own in pieces for term in own), pieces)
 
 
 # Half of what a search does in Python was this, and texts use the same words again and again.
-_pieces_short = lru_cache(maxsize=1 << 14)(_pieces)
+_found_short = lru_cache(maxsize=1 << 14)(_found)
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    """Where a word stands in a text with white space around it."""
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        if not text[start - 1 : start].strip() and not text[end : end + 1].strip():
+            yield start
+        start = text.find(word, end)

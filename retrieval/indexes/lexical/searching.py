@@ -7,39 +7,38 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retrieval.errors import InputError
 from retrieval.indexes.arrays import check_k, chosen
+from retrieval.indexes.lexical.asking import Asking, Held, restricted
 from retrieval.indexes.lexical.fields import (
-    FIELDS,
     PRESENT,
     checked_weights,
-    grams_of,
     names,
     opened,
     read_failure,
 )
 from retrieval.indexes.lexical.padding import LexicalPart, Padding, linked, pad
-from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
+from retrieval.indexes.lexical.queries import parse_query
 from retrieval.indexes.lexical.statistics import Counts, Statistics, count
-from retrieval.indexes.lexical.words import SPACELESS
 from retrieval.indexes.ranking import TieOrder, top_k
 
 _FEW_ALLOWED = 1024
+_FREQUENCIES = 4096  # terms in a field whose number of passages is kept
 _SCORE_BITS = 13  # of a score's significand: see _stable
 
 
 class LexicalIndex:
     """One generation, opened for reading; any number of threads may search it at once."""
 
-    __slots__ = ("_folder", "_own", "_padding", "_schema", "_searcher")
+    __slots__ = ("_asking", "_folder", "_frequency", "_own", "_padding", "_schema", "_searcher")
 
     def __init__(
         self, folder: Path, schema: Any, searcher: Any, padding: Padding | None = None
@@ -49,7 +48,10 @@ class LexicalIndex:
         self._searcher = searcher
         self._padding = padding
         holders = {name: searcher.doc_freq(PRESENT, name) for name in names()}
-        self._own = Statistics(searcher.num_docs, holders, searcher.doc_freq)
+        # A search asks for each several times: for its boosts, its scores and what it could reach.
+        self._frequency = lru_cache(maxsize=_FREQUENCIES)(searcher.doc_freq)
+        self._own = Statistics(searcher.num_docs, holders, self._frequency)
+        self._asking = Asking(Held(folder, schema, self._frequency, self._own, padding))
 
     @classmethod
     def open(cls, folder: Path, part: LexicalPart | None = None) -> LexicalIndex:
@@ -80,7 +82,7 @@ class LexicalIndex:
     def counts(self, query: str) -> Counts:
         """How many of its passages hold each term of a query, i64 [t, 5]: see `LexicalTotals`."""
         with read_failure(self._folder):
-            return count(parse_query(query), self._searcher.doc_freq)
+            return count(parse_query(query), self._frequency)
 
     def search(
         self,
@@ -116,11 +118,11 @@ class LexicalIndex:
         total = len(self)
         count = total if allowed is None else int(np.count_nonzero(allowed))
         with read_failure(self._folder):
-            asked = self._query(parse_query(query), checked_weights(weights), counts)
+            asked = self._asking.query(query, checked_weights(weights), counts)
             if asked is None or total == 0 or count == 0:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
             if allowed is not None and count <= _FEW_ALLOWED:
-                few = self._restrict(asked, np.flatnonzero(allowed))
+                few = restricted(asked, self._schema, np.flatnonzero(allowed).tolist())
                 return top_k(*self._take(few, min(count, total)), k, ties)
             # tantivy knows no filter of ours and breaks ties by its segments: read on in its
             # ranking until k are allowed, and all that are as good as the last of them.
@@ -146,10 +148,11 @@ class LexicalIndex:
         wanted = np.asarray(ids, dtype=np.int64)
         scores = np.zeros(len(wanted), dtype=np.float32)
         with read_failure(self._folder):
-            asked = self._query(parse_query(query), checked_weights(weights), counts)
+            asked = self._asking.query(query, checked_weights(weights), counts)
             if asked is not None and len(wanted):
                 names = np.unique(wanted)
-                found, values = self._take(self._restrict(asked, names), len(names))
+                few = restricted(asked, self._schema, names.tolist())
+                found, values = self._take(few, len(names))
                 table = dict(zip(found.tolist(), values.tolist(), strict=True))
                 scores[:] = [table.get(name, 0.0) for name in wanted.tolist()]
         return scores
@@ -175,10 +178,10 @@ class LexicalIndex:
         with read_failure(self._folder):
             if parsed.phrases:
                 mask = np.zeros(size, np.bool_)
-                mask[self._matching(self._conditions(parsed))] = True
+                mask[self._matching(self._asking.phrases(parsed))] = True
             else:
                 mask = np.ones(size, np.bool_)
-                mask[self._matching(_any(map(self._holds, parsed.excluded)))] = False
+                mask[self._matching(self._asking.excluded(parsed))] = False
         return mask if allowed is None else mask & allowed
 
     def best(self, query: str, counts: Counts | None = None) -> float:
@@ -190,71 +193,6 @@ class LexicalIndex:
         """What all the words of a query are worth together, see `Statistics.ideal`."""
         with read_failure(self._folder):
             return self._own.ideal(parse_query(query))
-
-    def _query(
-        self, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
-    ) -> Any | None:
-        """tantivy's query, or None if the index holds none of the terms."""
-        disjunction = self._disjunction(parsed, weights, counts)
-        if disjunction is None or not (parsed.phrases or parsed.excluded):
-            return disjunction
-        return self._conditions(parsed, disjunction)
-
-    def _disjunction(
-        self, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
-    ) -> Any | None:
-        """Any of the terms in any field, or None if the index holds none of them."""
-        import tantivy
-
-        statistics = self._own
-        if self._padding is not None:
-            if counts is None:
-                raise InputError(
-                    f"{self._folder} was opened as a part of a collection; give the counts of the "
-                    "query in it"
-                )
-            statistics = self._padding.collection.statistics(parsed, counts)
-        queries = []
-        for term, name, boost in statistics.boosts(parsed, weights):
-            if self._padding is not None:
-                held = self._searcher.doc_freq(name, term)
-                if not held:
-                    continue
-                boost *= self._padding.correction(held, statistics.frequency(name, term))
-            single = tantivy.Query.term_query(self._schema, name, term, "freq")
-            queries.append(tantivy.Query.boost_query(single, boost))
-        return _any(queries) if queries else None
-
-    def _conditions(self, parsed: LexicalQuery, *scored: Any) -> Any:
-        """What matches `scored`, holds every phrase and nothing that is excluded."""
-        import tantivy
-
-        must, must_not = tantivy.Occur.Must, tantivy.Occur.MustNot
-        clauses = [(must, query) for query in scored]
-        for phrase in parsed.phrases:
-            clauses.append((must, tantivy.Query.const_score_query(self._holds(phrase), 0.0)))
-        clauses += [(must_not, self._holds(words)) for words in parsed.excluded]
-        return tantivy.Query.boolean_query(clauses)
-
-    def _holds(self, words: Terms) -> Any:
-        """These words one after the other in any field."""
-        import tantivy
-
-        spaceless = any(map(SPACELESS.match, words))
-        names = [grams_of(field) if spaceless else field for field in FIELDS]
-        query = tantivy.Query
-        if len(words) == 1:
-            return _any(query.term_query(self._schema, name, words[0], "freq") for name in names)
-        return _any(query.phrase_query(self._schema, name, list(words)) for name in names)
-
-    def _restrict(self, query: Any, ids: NDArray[np.int64]) -> Any:
-        """The same query and scores, over these passages only."""
-        import tantivy
-
-        members = tantivy.Query.term_set_query(self._schema, "id", ids.tolist())
-        silent = tantivy.Query.const_score_query(members, 0.0)
-        must = tantivy.Occur.Must
-        return tantivy.Query.boolean_query([(must, query), (must, silent)])
 
     def _take(self, query: Any, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The first `limit` passages of tantivy's ranking: ids i64, stable scores f32."""
@@ -269,12 +207,6 @@ class LexicalIndex:
         """The ids of all passages that match."""
         count = self._searcher.search(query, limit=1, count=True).count
         return self._take(query, count)[0] if count else np.empty(0, np.int64)
-
-
-def _any(queries: Iterable[Any]) -> Any:
-    import tantivy
-
-    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
 def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -139,7 +139,7 @@ class Statistics:
 
         It is what BM25 tends to for a passage whose text holds each of them often; words that no
         passage holds count as the rarest. A passage that holds them in several fields may exceed
-        it.
+        it, or in a field that few have.
         """
         total = self.passages
         worth: list[tuple[float, int]] = []

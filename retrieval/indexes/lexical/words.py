@@ -59,6 +59,7 @@ _GRAPHEME = re.compile(  # a letter of these scripts with those stacked below it
     "\ua980-\ua983\ua9b3-\ua9c0\u1b00-\u1b04\u1b34-\u1b44\u302a-\u302f\u3099\u309a])*"
 )
 _COMPOSITE = re.compile(r"(?<!\S)(?![A-Z]?[a-z]+(?!\S)|[A-Z]+(?!\S)|[0-9]+(?!\S))\S+")
+_PLAIN = re.compile("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SEGMENT = re.compile("[^_]+")
 
 # The next ones read the classes of a word's letters: A and a for Latin (s: plurals as in `APIs`),
@@ -166,6 +167,8 @@ def _with_grams(folded: str) -> Indexed:
 
 def parts(word: str) -> Parts:
     """What a word of a folded text counts as."""
+    if _PLAIN.fullmatch(word):  # which most are
+        return Parts(((0, len(word)),), frozenset(), (), ())
     units: list[Span] = []
     graphemes: list[Span] = []
     others: list[Span] = []

@@ -1,0 +1,161 @@
+"""From a query to tantivy's: what is asked of one generation of the lexical index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import InputError
+from retrieval.indexes.lexical.fields import FIELDS, grams_of
+from retrieval.indexes.lexical.padding import Padding
+from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
+from retrieval.indexes.lexical.statistics import Counts, Statistics
+from retrieval.indexes.lexical.words import SPACELESS
+
+_KEPT = 64
+"""So many queries are kept as tantivy takes them: a search asks for more scores right after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the terms of a query are looked up in.
+
+    Attributes:
+        folder: the generation's.
+        schema: tantivy's.
+        frequency: of a field and a term, how many passages hold the term there.
+        own: the statistics of these passages.
+        padding: what makes up for them, if the index is a part of a collection.
+    """
+
+    folder: Path
+    schema: Any
+    frequency: Any
+    own: Statistics
+    padding: Padding | None
+
+
+class Asking:
+    """Makes tantivy's queries, the latest ones once; any thread may ask."""
+
+    __slots__ = ("_held", "_kept")
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._kept = lru_cache(maxsize=_KEPT)(partial(_query, held))
+
+    def query(self, text: str, weights: Mapping[str, float], counts: Counts | None) -> Any | None:
+        """What a passage is scored by and must fit, or None if none holds any of the terms.
+
+        Args:
+            text: of the query.
+            weights: of the fields.
+            counts: of the terms in the collection that the index is a part of.
+        """
+        given = None if counts is None else _Counted(counts)
+        return self._kept(text, tuple(weights.items()), given)
+
+    def phrases(self, parsed: LexicalQuery) -> Any:
+        """What holds every phrase of the query and nothing that it excludes."""
+        return _conditions(self._held.schema, parsed)
+
+    def excluded(self, parsed: LexicalQuery) -> Any:
+        """What holds something that the query excludes."""
+        return any_of(_holds(self._held.schema, words) for words in parsed.excluded)
+
+
+class _Counted:
+    """The counts of a query's terms, equal if their numbers are."""
+
+    __slots__ = ("_key", "counts")
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self._key = (counts.shape, counts.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Counted) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+def any_of(queries: Iterable[Any]) -> Any:
+    """What fulfils one of the queries at least."""
+    import tantivy
+
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def restricted(query: Any, schema: Any, ids: list[int]) -> Any:
+    """The same query and scores, over these passages only."""
+    import tantivy
+
+    members = tantivy.Query.term_set_query(schema, "id", ids)
+    silent = tantivy.Query.const_score_query(members, 0.0)
+    must = tantivy.Occur.Must
+    return tantivy.Query.boolean_query([(must, query), (must, silent)])
+
+
+def _query(
+    held: Held, text: str, weights: tuple[tuple[str, float], ...], counted: _Counted | None
+) -> Any | None:
+    parsed = parse_query(text)
+    counts = None if counted is None else counted.counts
+    disjunction = _disjunction(held, parsed, dict(weights), counts)
+    if disjunction is None or not (parsed.phrases or parsed.excluded):
+        return disjunction
+    return _conditions(held.schema, parsed, disjunction)
+
+
+def _disjunction(
+    held: Held, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
+) -> Any | None:
+    """Any of the terms in any field, or None if the index holds none of them."""
+    import tantivy
+
+    statistics = held.own
+    if held.padding is not None:
+        if counts is None:
+            raise InputError(
+                f"{held.folder} was opened as a part of a collection; give the counts of the "
+                "query in it"
+            )
+        statistics = held.padding.collection.statistics(parsed, counts)
+    queries = []
+    for term, name, boost in statistics.boosts(parsed, weights):
+        if held.padding is not None:
+            frequency = held.frequency(name, term)
+            if not frequency:
+                continue
+            boost *= held.padding.correction(frequency, statistics.frequency(name, term))
+        single = tantivy.Query.term_query(held.schema, name, term, "freq")
+        queries.append(tantivy.Query.boost_query(single, boost))
+    return any_of(queries) if queries else None
+
+
+def _conditions(schema: Any, parsed: LexicalQuery, *scored: Any) -> Any:
+    """What matches `scored`, holds every phrase and nothing that is excluded."""
+    import tantivy
+
+    must, must_not = tantivy.Occur.Must, tantivy.Occur.MustNot
+    clauses = [(must, query) for query in scored]
+    for phrase in parsed.phrases:
+        clauses.append((must, tantivy.Query.const_score_query(_holds(schema, phrase), 0.0)))
+    clauses += [(must_not, _holds(schema, words)) for words in parsed.excluded]
+    return tantivy.Query.boolean_query(clauses)
+
+
+def _holds(schema: Any, words: Terms) -> Any:
+    """These words one after the other in any field."""
+    import tantivy
+
+    spaceless = any(map(SPACELESS.match, words))
+    names = [grams_of(field) if spaceless else field for field in FIELDS]
+    query = tantivy.Query
+    if len(words) == 1:
+        return any_of(query.term_query(schema, name, words[0], "freq") for name in names)
+    return any_of(query.phrase_query(schema, name, list(words)) for name in names)
