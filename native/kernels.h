@@ -2,8 +2,8 @@
  * retrieval/indexes/kernels/reference.py; the results are the same to the bit.
  *
  * One struct of functions for each instruction set. The bindings have checked shapes; a kernel
- * checks the values that it uses as positions where that is cheap (rows, offsets, list bounds,
- * probed centroids). Centroid codes are the caller's to check. */
+ * checks the values that it uses as positions (rows, offsets, list bounds, probed centroids, the
+ * codes of tokens). */
 #ifndef RETRIEVAL_KERNELS_H
 #define RETRIEVAL_KERNELS_H
 
@@ -43,7 +43,7 @@ struct compressed {
     const int8_t *centroids;  /* [K, d] */
     const uint8_t *classes;   /* [K], each below the number of rows of levels */
     const int8_t *levels;     /* [classes, 2 ** bits] */
-    size_t d;
+    size_t centroid_count, d;
     unsigned bits;
 };
 
@@ -67,15 +67,15 @@ struct kernels {
                               const struct queries *, float *out);
     int (*decode)(const struct compressed *, int8_t *out, size_t first, size_t last);
     int (*encode)(const int8_t *vectors, const uint16_t *codes, const int8_t *centroids,
-                  const uint8_t *classes, const uint8_t *tables, unsigned bits, size_t d,
-                  uint8_t *out, size_t first, size_t last);
+                  size_t centroid_count, const uint8_t *classes, const uint8_t *tables,
+                  unsigned bits, size_t d, uint8_t *out, size_t first, size_t last);
     int (*nearest)(const int8_t *vectors, const int8_t *centroids, const int32_t *penalties,
                    size_t centroid_count, size_t d, uint16_t *out, size_t first, size_t last);
     int (*centroid_table)(const int8_t *centroids, const int8_t *query, size_t query_count,
                           size_t d, const float *slopes, const float *shifts, uint8_t *out,
                           size_t first, size_t last);
-    int (*centroid_max)(const uint8_t *table, size_t lanes, const uint16_t *codes,
-                        const struct ragged *, int32_t *out);
+    int (*centroid_max)(const uint8_t *table, size_t centroid_count, size_t lanes,
+                        const uint16_t *codes, const struct ragged *, int32_t *out);
     int (*probe)(const uint8_t *table, size_t centroid_count, size_t lanes, int32_t *out,
                  size_t count, size_t first, size_t last);
     int (*list_sums)(const struct lists *, uint16_t *out, size_t passages);

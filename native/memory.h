@@ -1,4 +1,4 @@
-/* Allocation, prefetch and the bounds of a passage, for every instruction set. */
+/* Allocation, prefetch, the bounds of a passage and of its codes, for every instruction set. */
 #ifndef RETRIEVAL_MEMORY_H
 #define RETRIEVAL_MEMORY_H
 
@@ -34,6 +34,16 @@ static inline int passage_span(const struct ragged *r, size_t place, size_t *sta
     *start = (size_t)from;
     *length = (size_t)(to - from);
     return KERNEL_OK;
+}
+
+/* Whether each of these codes is below `count`. The loop has no way out, so that it is done by
+ * vectors: of a passage's codes, which are read next anyway, in a few cycles. */
+static inline int all_below(const uint16_t *codes, size_t n, size_t count)
+{
+    uint16_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = codes[i] > most ? codes[i] : most;
+    return n == 0 || most < count;
 }
 
 #endif

@@ -185,8 +185,8 @@ static PyObject *max_sim_compressed(PyObject *self, PyObject *const *arguments, 
     REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(LEVELS)), "a class has no row");
     REQUIRE_PART(0, LENGTH(ROWS));
     struct compressed tokens = {DATA(CODES),   DATA(RESIDUALS), DATA(CENTROIDS),
-                                DATA(CLASSES), DATA(LEVELS),    d,
-                                bits};
+                                DATA(CLASSES), DATA(LEVELS),    LENGTH(CENTROIDS),
+                                d,             bits};
     struct ragged passages = {DATA(OFFSETS), LENGTH(OFFSETS) - 1, LENGTH(CODES),
                               DATA(ROWS),    call.numbers[0],     call.numbers[1]};
     struct queries query = {DATA(QUERY), DATA(FACTORS), LENGTH(QUERY), d, NULL, 1};
@@ -207,8 +207,8 @@ static PyObject *decode(PyObject *self, PyObject *const *arguments, Py_ssize_t c
     REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(LEVELS)), "a class has no row");
     REQUIRE_PART(0, LENGTH(OUT));
     struct compressed tokens = {DATA(CODES),   DATA(RESIDUALS), DATA(CENTROIDS),
-                                DATA(CLASSES), DATA(LEVELS),    d,
-                                bits};
+                                DATA(CLASSES), DATA(LEVELS),    LENGTH(CENTROIDS),
+                                d,             bits};
     RUN(decode(&tokens, DATA(OUT), call.numbers[0], call.numbers[1]));
 }
 
@@ -227,8 +227,8 @@ static PyObject *encode(PyObject *self, PyObject *const *arguments, Py_ssize_t c
             SHAPES);
     REQUIRE(below(DATA(CLASSES), LENGTH(CLASSES), LENGTH(TABLES)), "a class has no row");
     REQUIRE_PART(1, LENGTH(OUT));
-    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), DATA(CLASSES), DATA(TABLES), bits, d,
-               DATA(OUT), call.numbers[1], call.numbers[2]));
+    RUN(encode(DATA(VECTORS), DATA(CODES), DATA(CENTROIDS), LENGTH(CENTROIDS), DATA(CLASSES),
+               DATA(TABLES), bits, d, DATA(OUT), call.numbers[1], call.numbers[2]));
 }
 
 static PyObject *nearest(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
@@ -268,7 +268,7 @@ static PyObject *centroid_max(PyObject *self, PyObject *const *arguments, Py_ssi
     REQUIRE_PART(0, LENGTH(ROWS));
     struct ragged passages = {DATA(OFFSETS), LENGTH(OFFSETS) - 1, LENGTH(CODES),
                               DATA(ROWS),    call.numbers[0],     call.numbers[1]};
-    RUN(centroid_max(DATA(TABLE), WIDTH(TABLE), DATA(CODES), &passages, DATA(OUT)));
+    RUN(centroid_max(DATA(TABLE), LENGTH(TABLE), WIDTH(TABLE), DATA(CODES), &passages, DATA(OUT)));
 }
 
 static PyObject *probe(PyObject *self, PyObject *const *arguments, Py_ssize_t count)

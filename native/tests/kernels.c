@@ -99,14 +99,15 @@ static void run(const struct kernels *k, size_t d, uint64_t seed, struct results
     k->max_sim(vectors, scales, &passages, &queries, r->max_sim, PASSAGES);
     k->nearest(vectors, centroids, penalties, CENTROIDS, d, r->nearest, 0, TOKENS);
     k->centroid_table(centroids, query, QUERY, d, slopes, shifts, r->table, 0, CENTROIDS);
-    k->centroid_max(table, LANES_USED, codes, &passages, r->centroid_max);
+    k->centroid_max(table, CENTROIDS, LANES_USED, codes, &passages, r->centroid_max);
     k->probe(table, CENTROIDS, LANES_USED, r->probed, PROBED, 0, LANES_USED);
     for (unsigned i = 0; i < 2; i++) {
-        struct compressed c = {codes, residuals, centroids, classes, levels, d, i ? 2 : 4};
+        struct compressed c = {codes,  residuals, centroids, classes,
+                               levels, CENTROIDS, d,         i ? 2 : 4};
         k->max_sim_compressed(&c, &passages, &queries, r->compressed[i]);
         k->decode(&c, r->decoded[i], 0, TOKENS);
-        k->encode(vectors, codes, centroids, classes, codes_tables, c.bits, d, r->encoded[i], 0,
-                  TOKENS);
+        k->encode(vectors, codes, centroids, CENTROIDS, classes, codes_tables, c.bits, d,
+                  r->encoded[i], 0, TOKENS);
     }
     struct lists lists = {postings, CENTROIDS * 3, starts,  CENTROIDS, probes,
                           values,   imputed,       QUERY, PROBED};

@@ -25,6 +25,7 @@ from retrieval.store import (
     files,
     schema,
 )
+from retrieval.store.files import SegmentRecord, check_contents, seal
 from retrieval.store.guard import is_disk_full, sqlite_errors, translate
 from retrieval.store.writing import Relabel
 from retrieval.types import Document
@@ -289,6 +290,23 @@ def test_a_segment_is_summed_up_once(index: Index, monkeypatch: pytest.MonkeyPat
     store.close()
     assert 0 < len(set(read) & lexical.files.keys()) < len(lexical.files)
     assert index.verify() == []
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20])
+def test_a_file_that_is_altered_is_named_by_however_many_threads(tmp_path: Path, size: int) -> None:
+    for place in range(5):
+        (tmp_path / f"{place}.idx").write_bytes(os.urandom(size))
+    record = SegmentRecord(
+        "lexical", "lexical", 1, seal(tmp_path, previous=None, known={}, rights=0o700)
+    )
+    whole = check_contents(tmp_path, record, most=16 * size)
+    assert len(whole) == 5
+    assert len(check_contents(tmp_path, record, most=3 * size)) == 3
+    assert check_contents(tmp_path, record, most=0, known=whole) == whole
+    with (tmp_path / "3.idx").open("r+b") as file:
+        file.write(b"another")
+    with pytest.raises(IndexCorrupted, match=r"3\.idx is damaged: its checksum"):
+        check_contents(tmp_path, record, most=16 * size)
 
 
 def test_a_fake_encoder_is_an_encoder() -> None:

@@ -77,9 +77,7 @@ def scan(
         parts = list(kernels.pieces(segment.lengths[rows], _SHARED_TOKENS))
     for part in parts:
         for place, one in enumerate(tables):
-            sums[place, part] = kernels.centroid_max(
-                one.values, segment.coarse_codes, segment.offsets, rows[part]
-            )
+            sums[place, part] = segment.centroid_max(one.values, rows[part])
     found = []
     for one, scores in zip(tables, sums, strict=True):
         best = kernels.top(scores, count)

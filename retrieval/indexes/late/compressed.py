@@ -8,6 +8,8 @@ in all 2 + d * bits / 8 bytes a token, 2 more with coarse codes, and the codecs 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -74,9 +76,6 @@ class CompressedSegment(Passages):
             raise IndexCorrupted(
                 f"{folder / RESIDUALS} is {self.residuals.shape}, expected {shape}; {CURE}"
             )
-        # A code is an address: the one check that no search makes again.
-        if len(self.codes) and int(self.codes.max()) >= len(self.codec.centroids):
-            raise IndexCorrupted(f"{folder / CODES} names centroids that there are not; {CURE}")
         self.coarse_codes = self.codes
         if self.coarse_quantiser is not None:
             self.coarse_codes = open_array(folder / COARSE_CODES, "<u2", ndim=1)
@@ -85,12 +84,6 @@ class CompressedSegment(Passages):
                 or self.coarse_codes.shape != self.codes.shape
             ):
                 raise IndexCorrupted(f"{folder / COARSE_CODES} does not match the codes; {CURE}")
-            if len(self.coarse_codes) and int(self.coarse_codes.max()) >= len(
-                self.narrowing.centroids
-            ):
-                raise IndexCorrupted(
-                    f"{folder / COARSE_CODES} names centroids that there are not; {CURE}"
-                )
         self.lists = open_lists(folder, len(ids), len(self.narrowing.centroids))
         self._read = 0
         stored = (self.codes, self.residuals, self.coarse_codes)
@@ -109,23 +102,69 @@ class CompressedSegment(Passages):
     def max_sim(self, query: LateQuery, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """MaxSim of the query and each passage as stored, f32 [r]; -inf for an empty one."""
         turned = query.turned(self.codec.rotation)
-        scores = kernels.max_sim_compressed(
-            self.codes,
-            self.residuals,
-            self.codec.centroids,
-            self.codec.classes,
-            self.codec.levels,
-            self.offsets,
-            rows,
-            turned.codes,
-            turned.factors * np.float32(self.codec.unit),
-        )
+        with self._naming(CODES):
+            scores = kernels.max_sim_compressed(
+                self.codes,
+                self.residuals,
+                self.codec.centroids,
+                self.codec.classes,
+                self.codec.levels,
+                self.offsets,
+                rows,
+                turned.codes,
+                turned.factors * np.float32(self.codec.unit),
+            )
         self._count(rows)
         return scores + self.codec.constant(query)
 
+    def centroid_max(self, table: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """What the best of each passage's centroids give, i32 [r]; see `kernels.centroid_max`.
+
+        Args:
+            table: of the centroids that the segment is narrowed by.
+            rows: i64 [r].
+        """
+        with self._naming(self._coarse_name):
+            return kernels.centroid_max(table, self.coarse_codes, self.offsets, rows)
+
     def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
         """The stored vectors of these token rows, f32 [t, d]."""
-        return self.codec.decode(self.codes[tokens], self.residuals[tokens])
+        with self._naming(CODES):
+            return self.codec.decode(self.codes[tokens], self.residuals[tokens])
+
+    def codes_of(self, tokens: Tokens) -> NDArray[np.uint16]:
+        """`codes` of these token rows, each of which names a centroid."""
+        return self._naming_centroids(self.codes[tokens], self.codec, CODES)
+
+    def coarse_codes_of(self, tokens: Tokens) -> NDArray[np.uint16]:
+        """As `codes_of`, of `coarse_codes`."""
+        return self._naming_centroids(self.coarse_codes[tokens], self.narrowing, self._coarse_name)
+
+    @property
+    def _coarse_name(self) -> str:
+        return CODES if self.coarse_quantiser is None else COARSE_CODES
+
+    def _naming_centroids(
+        self, codes: NDArray[np.uint16], codec: Codec, name: str
+    ) -> NDArray[np.uint16]:
+        if len(codes) and int(codes.max()) >= len(codec.centroids):
+            raise self._damaged(name)
+        return codes
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Say which file it is that gives a kernel a position outside of its arrays.
+
+        A code is one. Codes are not looked at when the segment is opened: there are hundreds of
+        megabytes of them, where a search reads a few.
+        """
+        try:
+            yield
+        except (ValueError, IndexError) as error:
+            raise self._damaged(name) from error
+
+    def _damaged(self, name: str) -> IndexCorrupted:
+        return IndexCorrupted(f"{self.folder / name} names centroids that there are not; {CURE}")
 
     def _count(self, rows: NDArray[np.int64]) -> None:
         """Give mapped pages back from time to time: else all that was ever read stays resident.

@@ -250,12 +250,12 @@ class _Compressing:
         if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
             self.encode(segment.vectors_of(part))
             return
-        codes = segment.codes[part]
+        codes = segment.codes_of(part)
         self._append(codes, segment.residuals[part], segment.error)
         if self._coarse_codes is None or self._coarse is None:
             return
         if segment.narrowing.key == self._coarse.key:
-            self._coarse_codes.append(segment.coarse_codes[part])
+            self._coarse_codes.append(segment.coarse_codes_of(part))
         else:
             self._append_coarse(segment.vectors_of(part), codes)
 

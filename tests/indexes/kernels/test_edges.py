@@ -83,10 +83,13 @@ WRONG = [
     ("max_sim", 6, np.array([0, 3, 20]), "rising"),
     ("max_sim", 6, np.array([0, 3, 2]), "rising"),
     ("max_sim", 6, np.array([-1, 3, 9]), "rising"),
+    ("max_sim_compressed", 0, np.full(9, 38, np.uint16), "outside its array"),
     ("max_sim_compressed", 1, np.zeros((9, 7), np.uint8), "do not fit"),
     ("max_sim_compressed", 3, np.full(38, 3, np.uint8), "do not fit"),
     ("max_sim_compressed", 4, np.zeros((3, 8), np.int8), "do not fit"),
+    ("decode", 0, np.full(9, 38, np.uint16), "outside its array"),
     ("decode", 1, np.zeros((8, 4), np.uint8), "do not fit"),
+    ("encode", 1, np.full(9, 38, np.uint16), "outside its array"),
     ("encode", 4, np.zeros((3, 510), np.uint8), "do not fit"),
     ("encode", 5, 3, "do not fit"),
     ("nearest", 1, np.zeros((0, 16), np.int8), "do not fit"),
@@ -96,6 +99,7 @@ WRONG = [
     ("centroid_table", 2, np.zeros(31, np.float32), "do not fit"),
     ("centroid_table", 3, np.zeros(33, np.float32), "do not fit"),
     ("centroid_max", 0, np.zeros((37, 40), np.uint8), "do not fit"),
+    ("centroid_max", 1, np.full(9, 65_535, np.uint16), "outside its array"),
     ("centroid_max", 3, np.array([0, 1, 3]), "outside its array"),
     ("ward", 0, np.zeros((9, 12), np.int8), "multiple of 8"),
     ("ward", 0, np.zeros((8, 16), np.int8), "do not fit"),
@@ -120,9 +124,11 @@ WRONG = [
 def test_what_does_not_fit_is_refused(name: str, place: int, value: Any, message: str) -> None:
     arguments, out, bounds = next(call[1:] for call in calls(16, 9) if call[0] == name)
     changed = [*arguments[:place], value, *arguments[place + 1 :]]
-    with pytest.raises((ValueError, BufferError), match=message):
-        getattr(native, name)(*changed, out, *bounds)
-    getattr(native, name)(*arguments, out, *bounds)
+    for isa in ISAS:
+        with using(isa):
+            with pytest.raises((ValueError, BufferError), match=message):
+                getattr(native, name)(*changed, out, *bounds)
+            getattr(native, name)(*arguments, out, *bounds)
 
 
 def test_a_part_outside_the_result_is_refused() -> None:

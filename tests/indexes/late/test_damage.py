@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,15 @@ from numpy.typing import NDArray
 
 import retrieval
 from retrieval.errors import IndexCorrupted
-from retrieval.indexes import merge_compressed, open_late, train_codec
+from retrieval.indexes import kernels, merge_compressed, open_late, train_codec
 from retrieval.indexes.arrays import write_array
+from retrieval.indexes.kernels import reference
+from retrieval.indexes.late.candidates import table
+from retrieval.indexes.late.compressed import CompressedSegment
+from retrieval.indexes.late.query import prepare
 from retrieval.types import ProgressUpdate
 
-from .made import compressed, exact, uniform
+from .made import compressed, exact, uniform, unit
 
 KINDS = ["exact", "compressed", "lists"]
 DIM = 24
@@ -146,8 +152,6 @@ ALL = "exact compressed lists"
         ("exact", "late.scales.npy", 3, np.nan),
         ("exact", "late.scales.npy", 3, np.inf),
         ("exact", "late.scales.npy", 3, -1.0),
-        ("compressed lists", "late.codes.npy", 0, 65_535),
-        ("compressed lists", "late.codes.npy", -1, 65_535),
         ("compressed lists", "late.mean.npy", 0, np.nan),
         ("compressed lists", "late.mean.npy", 0, np.inf),
         ("compressed lists", "late.rotation.npy", (0, 0), np.nan),
@@ -168,6 +172,46 @@ def test_hostile_values(
         folder = shutil.copytree(good / kind, tmp_path / kind)
         altered(folder / name, assigning(place, value))
         refused(folder, name)
+
+
+@pytest.mark.parametrize("by", [kernels.chosen(), reference])
+@pytest.mark.parametrize("code", [0, -1])
+@pytest.mark.parametrize("kind", ["compressed", "lists"])
+def test_a_code_without_a_centroid(
+    good: Path,
+    tmp_path: Path,
+    kind: str,
+    code: int,
+    by: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever reads the token says so; what does not is none the worse for it."""
+    monkeypatch.setattr(kernels, "chosen", lambda: by)
+    folder = shutil.copytree(good / kind, tmp_path / kind)
+    intact = open_late(folder)
+    altered(folder / "late.codes.npy", assigning(code, 65_535))
+    segment = open_late(folder)
+    assert isinstance(segment, CompressedSegment)
+    assert isinstance(intact, CompressedSegment)
+    rows = np.flatnonzero(np.diff(segment.offsets))
+    owner, others = (rows[0], rows[1:]) if code == 0 else (rows[-1], rows[:-1])
+    query = prepare(unit(np.random.default_rng(1), 5, DIM), DIM)
+    values = table(query, segment.narrowing).values
+    token = np.array([code % len(segment.codes)])
+    reading: list[Callable[[CompressedSegment, NDArray[np.int64]], NDArray[Any]]] = [
+        lambda segment, rows: segment.max_sim(query, rows),
+        lambda segment, rows: segment.centroid_max(values, rows),
+        lambda segment, rows: segment.vectors(rows)[0],
+    ]
+    for read in reading:
+        with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+            read(segment, np.append(others, owner))
+        assert np.array_equal(read(segment, others), read(intact, others))
+    for read_codes in (segment.codes_of, segment.coarse_codes_of):
+        with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+            read_codes(token)
+    with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+        merge_compressed(tmp_path / "merged", [segment], segment.codec, lists=False)
 
 
 def test_repeated_ids(segment: Path) -> None:
