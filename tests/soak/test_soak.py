@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,14 @@ def test_the_model_of_a_disk_loses_what_is_not_forced(
 
 def test_memory_that_grows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_first", [(1_000, 5)])
-    for memory, descriptors, faults in ((1_050, 5, 0), (1_200, 5, 1), (1_000, 6, 1)):
+
+    def found(*memory: int, descriptors: int = 5) -> list[str]:
+        monkeypatch.setattr(readers, "_latest", deque(maxlen=readers.STAYS))
         tally = Tally()
-        readers._judge_growth(40, memory, descriptors, tally)
-        assert len(tally.faults) == faults
+        for pages in memory:
+            readers._judge_growth(40, pages, descriptors, tally)
+        return tally.faults
+
+    assert found(1_050, 1_200, 1_300, 1_050, 1_200, 1_200, 1_200, 1_200, 1_050) == []
+    assert len(found(1_050, 1_110, 1_200, 1_300, 1_200, 1_120)) == 1
+    assert len(found(1_000, descriptors=6)) == 1
