@@ -32,6 +32,7 @@ IN_MEMORY = 1024
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 64 << 20  # bytes; a thousand passages take a few
+_ABANDONED = 3600  # seconds; a thousand passages take less than one
 
 _SIZES = (64, 1024, 8192)
 """Passages of the largest segment of each size; larger ones are left to tantivy's own policy."""
@@ -84,12 +85,23 @@ def _in_memory(folder: Path) -> Path | None:
         held, own = os.statvfs(_MEMORY), folder.parent.stat()
         if held.f_bavail * held.f_frsize < _ROOM:
             return None
+        ours = f"retrieval-{os.getuid()}-"
+        _remove_abandoned(ours)
         # The same name each time, so that a writer that is killed leaves one such folder at most.
-        place = _MEMORY / f"retrieval-{os.getuid()}-{own.st_dev:x}-{own.st_ino:x}"
+        place = _MEMORY / f"{ours}{own.st_dev:x}-{own.st_ino:x}"
         _make_empty(place)
     except OSError:  # among these, that somebody else has that name
         return None
     return place
+
+
+def _remove_abandoned(ours: str) -> None:
+    """Remove what killed writers of indexes left that nobody has written to since."""
+    old = time.time() - _ABANDONED
+    with os.scandir(_MEMORY) as entries:
+        for entry in entries:
+            if entry.name.startswith(ours) and entry.stat(follow_symlinks=False).st_mtime < old:
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _make_empty(place: Path) -> None:

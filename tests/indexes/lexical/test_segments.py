@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_what_a_killed_writer_left_in_memory_goes_with_the_next(
     write_lexical(index / "2", previous=index / "1", add=[text(1)])
     assert (memory / name).read_text() == "somebody else's"
     assert matches(LexicalIndex.open(index / "2"), "kax") == [0, 1]
+
+
+def test_what_killed_writers_of_other_indexes_left_in_memory_goes_after_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(segments, "_MEMORY", memory)
+    monkeypatch.setattr(segments, "_ROOM", 1)
+    hour_ago = time.time() - 3700
+    ours = f"retrieval-{os.getuid()}"
+    for name in (f"{ours}-1-old", f"{ours}-1-new", f"{ours}1-1-old", "another-program"):
+        (memory / name).mkdir()
+        (memory / name / "left").write_text("by a writer that was killed")
+        if not name.endswith("new"):
+            os.utime(memory / name, (hour_ago, hour_ago))
+    (tmp_path / "index").mkdir()
+    with segments.apart(tmp_path / "index" / "1", 1):
+        pass
+    kept = {f"{ours}-1-new", f"{ours}1-1-old", "another-program"}
+    assert {path.name for path in memory.iterdir()} == kept
 
 
 def test_a_list_of_segments_that_is_damaged_is_named(tmp_path: Path) -> None:
