@@ -58,6 +58,16 @@ def test_importing_the_package_is_cheap() -> None:
     assert not loaded_by("import retrieval") & {*HEAVY, "numpy", "sqlite3", "typer", "rich"}
 
 
+def test_a_command_loads_no_framework_for_its_options(tmp_path: Path) -> None:
+    script = (
+        "from retrieval.cli.entry import run\n"
+        f"assert run(['list', '--index', {str(tmp_path)!r}]) == 1  # there is no index"
+    )
+    loaded = loaded_by(script)
+    assert "typer" in loaded
+    assert not loaded & {*HEAVY, "pydantic", "rich"}
+
+
 def test_an_index_and_a_sync_load_nothing_heavy_before_they_run() -> None:
     assert not loaded_by("import retrieval.sync; retrieval.Index").intersection(HEAVY)
 

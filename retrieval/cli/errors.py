@@ -84,8 +84,6 @@ def usage_error(error: BaseException) -> str:
     if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
         return ""
     message = " ".join(str(error.format_message()).split()).rstrip(".")
-    # What checks the values says so of an error of ours.
-    message = message.replace(": Value error, ", ": ")
     context = getattr(error, "ctx", None)
     command = "retrieval" if context is None else context.command_path
     glue = " See" if message.endswith("?") else "; see"

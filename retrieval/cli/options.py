@@ -46,11 +46,19 @@ class GroupName(StrEnum):
     PASSAGE = "passage"
 
 
+def folder_given(value: str) -> Path:
+    """The folder that an option names; what is wrong with it is said as of that option."""
+    try:
+        return folder_alone(value)
+    except InputError as error:  # a ValueError, whose message typer would keep to itself
+        raise typer.BadParameter(str(error)) from error
+
+
 IndexFolder = Annotated[
     Path | None,
     typer.Option(
         "--index",
-        parser=folder_alone,
+        parser=folder_given,
         metavar="DIR",
         help="Folder of the index; the nearest .retrieval in this folder or one above it if not "
         "given.",

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from retrieval.cli.options import AsJson
+from retrieval.cli.options import AsJson, folder_given
 from retrieval.cli.program import app
 from retrieval.errors import InputError, MissingDependency
-from retrieval.service.location import folder_alone
 
 EMBEDDED = "embedded"
 
@@ -50,7 +49,7 @@ def train(
         Path | None,
         typer.Option(
             "--index",
-            parser=folder_alone,
+            parser=folder_given,
             metavar="DIR",
             help="Train without labels, on the documents of this index.",
         ),
