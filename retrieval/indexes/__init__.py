@@ -3,7 +3,6 @@
 Every module here is light to import; faiss and tantivy load on first use.
 """
 
-from retrieval.indexes.arrays import places_in
 from retrieval.indexes.dense import (
     FLOATS,
     DenseSegment,
@@ -21,6 +20,7 @@ from retrieval.indexes.filters import (
     register_functions,
 )
 from retrieval.indexes.fusion import FUSIONS, Fusion, fuse
+from retrieval.indexes.ids import distinct, first_of_equal, places_in
 from retrieval.indexes.late import MEMORY as LATE_MEMORY
 from retrieval.indexes.late import Codec as LateCodec
 from retrieval.indexes.late import (
@@ -81,7 +81,9 @@ __all__ = [
     "as_filter",
     "below",
     "content_words",
+    "distinct",
     "distinct_terms",
+    "first_of_equal",
     "fuse",
     "gist",
     "highlight",

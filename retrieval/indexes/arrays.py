@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.files.regular import open_regular
 from retrieval.files.unsynced import force
+from retrieval.indexes.ids import places_in
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
@@ -248,14 +249,6 @@ def chosen(ids: NDArray[np.int64], allowed: NDArray[np.bool_] | None) -> NDArray
     inside = ids < len(allowed)
     picked: NDArray[np.bool_] = inside & allowed[np.where(inside, ids, 0)]
     return picked
-
-
-def places_in(ordered: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of the wanted ids stands among ascending ones, i64 [n]; -1 where it does not."""
-    if len(ordered) == 0:
-        return np.full(wanted.shape, -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-    return np.where(ordered[at] == wanted, at, -1)
 
 
 class RowsById:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
+from retrieval.indexes.ids import distinct, first_of_equal
 
 FUSIONS: tuple[str, ...] = ("rrf", "minmax", "zscore")
 """The methods of `fuse`."""
@@ -66,7 +67,7 @@ class Fusion:
         """
         clean = self._clean if runs is self._candidates else self._cleaned(runs)
         none = np.empty(0, np.int64)
-        every = np.unique(np.concatenate([none, *(ids for ids, _ in clean.values())]))
+        every = distinct(np.concatenate([none, *(ids for ids, _ in clean.values())]))
         fused = np.zeros(len(every), dtype=np.float64)
         for name in self._names:
             ids, scores = clean[name]
@@ -151,8 +152,7 @@ def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
     names, values = names[real], values[real]
     if not np.isfinite(values).all():
         raise InputError(f"run {name!r} holds a score that is NaN or infinite")
-    ordered = np.sort(names)  # quicker for some hundreds than `np.unique`
-    if (ordered[1:] == ordered[:-1]).any():
+    if not first_of_equal(np.sort(names)).all():
         raise InputError(f"run {name!r} names a passage twice")
     order = np.lexsort((names, -values))
     return names[order], values[order]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Proposal
 from retrieval.index.reading.searched import Ids
+from retrieval.indexes import distinct
 from retrieval.sharded.packed import LOCAL, SHARD_BITS
 
 Descriptions = tuple[list[str], list[int], list[int], list[int]]
@@ -84,7 +85,7 @@ def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], de
             chosen.append(_tied(scores, np.flatnonzero(found & known), depth))
         chosen.append(np.argpartition(-total, min(_LIKELY, len(total)) - 1)[:_LIKELY])
         wanted.append(one.ids[np.concatenate(chosen)])
-    return np.unique(np.concatenate(wanted))
+    return distinct(np.concatenate(wanted))
 
 
 def _tied(scores: NDArray[np.float32], places: Ids, depth: int) -> Ids:

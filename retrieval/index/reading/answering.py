@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from retrieval.cancellation import check_cancelled
 from retrieval.index.encoder import EncoderSlot
@@ -19,6 +19,7 @@ from retrieval.index.reading.reranking import reranked
 from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.search import Request
 from retrieval.index.reading.searched import Allowed, Searched
+from retrieval.indexes import distinct, first_of_equal
 from retrieval.store import BLANK
 from retrieval.types import Hit
 
@@ -142,9 +143,10 @@ def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
     while True:
         first = run.first(looked_at)
         texts = searched.text_hashes(first.ids)
-        distinct = first.at(np.union1d(_firsts(texts), np.flatnonzero(texts == BLANK)))
-        if len(first) == len(run) or (most is not None and len(distinct) >= most):
-            return distinct
+        blank = np.flatnonzero(texts == BLANK)
+        different = first.at(distinct(np.concatenate([_firsts(texts), blank])))
+        if len(first) == len(run) or (most is not None and len(different) >= most):
+            return different
         looked_at *= 2
 
 
@@ -176,6 +178,7 @@ def _page(run: Run, request: Request) -> Run:
     return run.at(np.arange(request.offset, min(request.depth, len(run))))
 
 
-def _firsts(values: ArrayLike) -> NDArray[np.int64]:
+def _firsts(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where each of these whole numbers stands for the first time, ascending."""
-    return np.sort(np.unique(np.asarray(values, np.int64), return_index=True)[1])
+    order = np.argsort(values, kind="stable")
+    return np.sort(order[first_of_equal(values[order])])

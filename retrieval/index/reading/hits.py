@@ -9,7 +9,7 @@ import numpy as np
 
 from retrieval.index.reading.runs import Run
 from retrieval.index.reading.searched import COPIES, Allowed, Copies, Searched
-from retrieval.indexes import places_in
+from retrieval.indexes import distinct, places_in
 from retrieval.store import BLANK
 from retrieval.types import Hit, Passage
 
@@ -65,7 +65,7 @@ def hits(
         for id in _ids(run)
     ]
     hashes = searched.text_hashes(np.array(ids, np.int64)) if folded else np.empty(0, np.int64)
-    shown = searched.shown(ids, marks, np.unique(hashes[hashes != BLANK]), allowed)
+    shown = searched.shown(ids, marks, distinct(hashes[hashes != BLANK]), allowed)
     spans = dict(zip(marks, shown.spans, strict=True))
     same = dict(zip(ids, hashes.tolist(), strict=False))
     answers = []

@@ -17,7 +17,7 @@ from retrieval.index.reading.retrievers import SINGLE, Mask
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.standing import Standing
-from retrieval.indexes import places_in
+from retrieval.indexes import distinct, places_in
 from retrieval.indexes.kernels import threads
 from retrieval.types import Hybrid
 
@@ -66,7 +66,7 @@ def propose(
         most = deep if first is None else min(first, deep)
         for place, query, *whole in zip(places, asked, *found, strict=True):
             runs = [run.first(most) for run in whole]
-            ids = np.unique(np.concatenate([run.ids for run in runs]))
+            ids = distinct(np.concatenate([run.ids for run in runs]))
             found_by = np.zeros((len(runs), len(ids)), np.bool_)
             for row, run in zip(found_by, runs, strict=True):
                 row[np.searchsorted(ids, run.ids)] = True

@@ -32,6 +32,7 @@ from retrieval.indexes.arrays import (
 from retrieval.indexes.dense.lists import PROBED, SHARE, Lists, open_lists
 from retrieval.indexes.dense.products import Queries
 from retrieval.indexes.dense.scan import Nearest, Scan
+from retrieval.indexes.ids import distinct
 from retrieval.indexes.ranking import TieOrder, top_k
 from retrieval.ragged import offsets_of, rows_of
 
@@ -297,7 +298,7 @@ class DenseSegment:
     def _owners(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """The passages that the vectors at these places are of, each once, ascending: i64."""
         if self.lists is not None:
-            return np.unique(self.lists.owners_of(places))
+            return distinct(self.lists.owners_of(places))
         if self._single:
             return np.sort(places)
-        return np.unique(np.searchsorted(self.offsets, places, "right") - 1)
+        return distinct(np.searchsorted(self.offsets, places, "right") - 1)

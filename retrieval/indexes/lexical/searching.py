@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.indexes.arrays import check_k, chosen
+from retrieval.indexes.ids import distinct
 from retrieval.indexes.lexical.asking import Asking, Held, restricted
 from retrieval.indexes.lexical.fields import (
     PRESENT,
@@ -150,7 +151,7 @@ class LexicalIndex:
         with read_failure(self._folder):
             asked = self._asking.query(query, checked_weights(weights), counts)
             if asked is not None and len(wanted):
-                names = np.unique(wanted)
+                names = distinct(wanted)
                 few = restricted(asked, self._schema, names.tolist())
                 found, values = self._take(few, len(names))
                 table = dict(zip(found.tolist(), values.tolist(), strict=True))
