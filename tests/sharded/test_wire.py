@@ -154,12 +154,16 @@ def test_only_so_many_are_greeted_at_once(
 ) -> None:
     """Those that connect and say nothing take a bounded number of threads, and not for long."""
     monkeypatch.setattr(wire, "GREET_S", 0.5)
-    before = threading.active_count()
+    before = set(threading.enumerate())
+
+    def greeted() -> int:
+        return sum(one.name == "connection" for one in {*threading.enumerate()} - before)
+
     address = (replica.address.host, replica.address.port)
     others = [socket.create_connection(address) for _ in range(100)]
-    until(lambda: threading.active_count() > before)
-    assert threading.active_count() - before <= replica_module.GREETED_AT_ONCE
-    until(lambda: threading.active_count() == before)
+    until(lambda: greeted() > 0)
+    assert greeted() <= replica_module.GREETED_AT_ONCE
+    until(lambda: greeted() == 0)
     for one in others:
         one.close()
     still_answers(replica)

@@ -91,7 +91,9 @@ class Replica:
                 accepted, _ = self._socket.accept()
             except OSError:
                 return  # closed
-            threading.Thread(target=self._serve, args=[accepted], daemon=True).start()
+            threading.Thread(
+                target=self._serve, args=[accepted], name="connection", daemon=True
+            ).start()
 
     def _serve(self, accepted: socket.socket) -> None:
         """Answer one router until it goes away; who is no router costs a line and no more."""
