@@ -36,11 +36,13 @@ static inline int passage_span(const struct ragged *r, size_t place, size_t *sta
     return KERNEL_OK;
 }
 
-/* Whether each of these codes is below `count`. The loop has no way out, so that it is done by
- * vectors: of a passage's codes, which are read next anyway, in a few cycles. */
+/* Whether each of these codes is below `count`, as all are below 65,536. The loop has no way out, so
+ * that it is done by vectors. */
 static inline int all_below(const uint16_t *codes, size_t n, size_t count)
 {
     uint16_t most = 0;
+    if (count > UINT16_MAX)
+        return 1;
     for (size_t i = 0; i < n; i++)
         most = codes[i] > most ? codes[i] : most;
     return n == 0 || most < count;

@@ -138,21 +138,26 @@ def centroid_table(
     query: NDArray[np.int8],
     slopes: NDArray[np.float32],
     shifts: NDArray[np.float32],
+    rows: int | None = None,
 ) -> NDArray[np.uint8]:
-    """The centroids' dot products with the query's tokens as u8 [K, lanes], the padding 0.
+    """The centroids' dot products with the query's tokens as u8 [rows, lanes], the padding 0.
 
     See `reference.centroid_table`; slopes and shifts are f32 [m] here, without padding.
+
+    Args:
+        rows: at least K, which is taken if it is not given; what is beyond K is 0.
     """
     padded = np.zeros((2, -(-len(query) // LANES) * LANES), np.float32)
     padded[:, : len(query)] = slopes, shifts
-    out = np.empty((len(centroids), padded.shape[1]), np.uint8)
+    table = np.zeros((rows or len(centroids), padded.shape[1]), np.uint8)
+    out = table[: len(centroids)]
     kernel = chosen().centroid_table
 
     def work(first: int, last: int) -> None:
         kernel(centroids, query, padded[0], padded[1], out, first, last)
 
     _spread(work, len(centroids), centroids.shape[1] * out.size)
-    return out
+    return table
 
 
 def centroid_max(

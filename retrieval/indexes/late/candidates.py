@@ -23,6 +23,7 @@ from retrieval.indexes.late.query import LateQuery
 PROBES = 32
 """Centroids whose lists are read, for each query token."""
 
+_CODES = 1 << 16  # that a u16 may be
 _SHARED_TOKENS = 1 << 20  # whose codes stay in a cache while every query of a batch reads them
 
 
@@ -31,13 +32,17 @@ class Table:
     """A query's scores with the centroids of a codec, as u8.
 
     Attributes:
-        values: u8 [K, lanes]; the lanes beyond the query's tokens are 0.
+        values: u8 [65536, lanes], a row for every code that a token may have, so that none has to
+            be looked at before it is used. The lanes beyond the query's tokens are 0, and the rows
+            beyond the K centroids.
+        centroids: K.
         step: what one step of the values is worth in the score.
         base: the score of a passage whose values sum to 0.
         tokens: how many the query has.
     """
 
     values: NDArray[np.uint8]
+    centroids: int
     step: float
     base: float
     tokens: int
@@ -60,8 +65,10 @@ def table(query: LateQuery, codec: Codec) -> Table:
     steps = min(255, 65_535 // size)  # so that any sum fits a u16
     step = max(float((highest - lowest).max()) / steps, 1e-30)
     slopes, shifts = (factors / step).astype(np.float32), (-lowest / step).astype(np.float32)
-    values = kernels.centroid_table(codec.centroids, turned.codes, slopes, shifts)
-    return Table(values, step, float(codec.constant(query)) + float(lowest.sum()), size)
+    values = kernels.centroid_table(codec.centroids, turned.codes, slopes, shifts, _CODES)
+    return Table(
+        values, len(codec.centroids), step, float(codec.constant(query)) + float(lowest.sum()), size
+    )
 
 
 def scan(
@@ -103,7 +110,7 @@ class Probes:
 
 def probe(found: Table) -> Probes:
     """What is read of the lists of every segment with the table's codec."""
-    centroids = kernels.probe(found.values, found.tokens, PROBES)
+    centroids = kernels.probe(found.values[: found.centroids], found.tokens, PROBES)
     values = np.ascontiguousarray(found.values[centroids, np.arange(found.tokens)[:, None]])
     return Probes(centroids, values, np.ascontiguousarray(values[:, -1]))
 

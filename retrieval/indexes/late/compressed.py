@@ -121,11 +121,10 @@ class CompressedSegment(Passages):
         """What the best of each passage's centroids give, i32 [r]; see `kernels.centroid_max`.
 
         Args:
-            table: of the centroids that the segment is narrowed by.
+            table: of the centroids that the segment is narrowed by, see `candidates.Table`.
             rows: i64 [r].
         """
-        with self._naming(self._coarse_name):
-            return kernels.centroid_max(table, self.coarse_codes, self.offsets, rows)
+        return kernels.centroid_max(table, self.coarse_codes, self.offsets, rows)
 
     def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
         """The stored vectors of these token rows, f32 [t, d]."""
@@ -156,7 +155,8 @@ class CompressedSegment(Passages):
         """Say which file it is that gives a kernel a position outside of its arrays.
 
         A code is one. Codes are not looked at when the segment is opened: there are hundreds of
-        megabytes of them, where a search reads a few.
+        megabytes of them, where a search reads a few. What only narrows takes a code that names no
+        centroid for one that is far from every token.
         """
         try:
             yield

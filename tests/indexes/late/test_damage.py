@@ -197,10 +197,12 @@ def test_a_code_without_a_centroid(
     owner, others = (rows[0], rows[1:]) if code == 0 else (rows[-1], rows[:-1])
     query = prepare(unit(np.random.default_rng(1), 5, DIM), DIM)
     values = table(query, segment.narrowing).values
+    narrowed = segment.centroid_max(values, np.append(others, owner))
+    assert np.array_equal(narrowed[:-1], intact.centroid_max(values, others))
+    assert narrowed[-1] <= intact.centroid_max(values, np.array([owner]))
     token = np.array([code % len(segment.codes)])
     reading: list[Callable[[CompressedSegment, NDArray[np.int64]], NDArray[Any]]] = [
         lambda segment, rows: segment.max_sim(query, rows),
-        lambda segment, rows: segment.centroid_max(values, rows),
         lambda segment, rows: segment.vectors(rows)[0],
     ]
     for read in reading:
