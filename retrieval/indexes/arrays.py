@@ -262,7 +262,7 @@ class RowsById:
         rising = bool((ids[1:] > ids[:-1]).all())
         self._order = None if rising else np.argsort(ids, kind="stable")
         ordered = ids if self._order is None else ids[self._order]
-        if len(ids) and (ordered[0] < 0 or not (ordered[1:] > ordered[:-1]).all()):
+        if len(ids) and (ordered[0] < 0 or not (rising or (ordered[1:] > ordered[:-1]).all())):
             raise IndexCorrupted(f"{path} holds negative or repeated passage ids; {CURE}")
 
     def find(self, ids: ArrayLike) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,6 +17,7 @@ import pytest
 
 from retrieval.errors import IndexCorrupted, IndexFormatError, StorageError
 from retrieval.index import Index, segments
+from retrieval.index.reading import snapshot
 from retrieval.index.segments import LEXICAL, OpenedSegments
 from retrieval.store import FORMAT_VERSION, Store
 from retrieval.types import RETRIEVERS
@@ -90,6 +92,21 @@ def test_tantivy_never_sees_a_file_that_is_not_what_it_was(
                 observe(copy)
             shutil.rmtree(copy)
     assert capfd.readouterr().err == ""  # where tantivy panics, it says so there
+
+
+def test_a_large_lexical_index_is_opened_beside_the_vectors(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = observe(good)
+    monkeypatch.setattr(snapshot, "_BESIDE_VECTORS", 0)
+    assert observe(good) == expected
+    for pattern in ("*-lexical/*.idx", "*-vectors/dense/*.npy", "*-vectors/late/*.npy"):
+        copy = shutil.copytree(good, tmp_path / pattern.replace("/", " "))
+        file = next(copy.glob(f"segments/{pattern}"))
+        shorten(file, random.Random(1))
+        with pytest.raises(IndexCorrupted, match=file.name):
+            observe(copy)
+    assert not [one for one in threading.enumerate() if one.name.startswith("retrieval-open")]
 
 
 def test_a_file_that_was_found_whole_is_not_read_again(copy: Path) -> None:

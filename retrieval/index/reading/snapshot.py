@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from retrieval.store import Condition, Store, ValueCount
 from retrieval.store.files import check_sizes
 from retrieval.store.guard import disk_error
 
+_BESIDE_VECTORS = 16 << 20  # bytes of the lexical index, for which a thread is worth starting
 _FEW = 16
 """Of so many passages one is looked up in no more time than its share of all takes."""
 
@@ -51,8 +53,16 @@ class Snapshot:
         self.store = store
         for record in store.of_kind(vectors.CODEC):
             check_sizes(store.segment_folder(record.name), record)
-        self._vectors = [opened.vectors(store, s) for s in store.of_kind(vectors.KIND)]
-        self._lexical = [opened.lexical(store, s) for s in store.of_kind(LEXICAL)]
+        named, words = store.of_kind(vectors.KIND), store.of_kind(LEXICAL)
+        size = sum(file.size for record in words for file in record.files.values())
+        # Both halves of a large index take a while to check, and neither needs the other.
+        with ThreadPoolExecutor(1, "retrieval-open") as pool:
+            started = [
+                pool.submit(opened.lexical, store, s) for s in words if size > _BESIDE_VECTORS
+            ]
+            self._vectors = [opened.vectors(store, s) for s in named]
+            self._lexical = [one.result() for one in started]
+        self._lexical = self._lexical or [opened.lexical(store, s) for s in words]
         self.vectors = tuple(held.segment for held in self._vectors)
         self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
         self.lexical = self._lexical[0].segment if self._lexical else None
