@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,17 +19,15 @@ from .stages import Stage, Tally, python_path
 COMMITS = 6
 THREADS = 3
 GROWTH = 1.1
-"""Of memory that stays, against the first batch that the process ran. What a trial leaves comes and
-goes, up to a third of all, as threads take memory from each other's arenas: so the least of a batch
-counts, and a batch for which that is more is looked at together with the next ones."""
+"""Of memory that stays, against what the process had when it had settled. What a trial leaves comes
+and goes, up to a third of all, as threads take memory from each other's arenas: so the least of a
+batch counts, the most of the first five of these is what the process has settled at, and it has
+grown if each of the latest five is above that."""
 
 STAYS = 5  # batches
 
-_first: list[tuple[int, int]] = []
-"""Memory and descriptors after the first batch of this process."""
-
-_latest: deque[int] = deque(maxlen=STAYS)
-"""Memory after the latest batches."""
+_seen: list[tuple[int, int]] = []
+"""Memory and descriptors after each batch of this process."""
 
 
 def _round(folder: Path) -> int:
@@ -85,14 +82,13 @@ def run(numbers: range, tally: Tally, scratch: Path) -> None:
 
 
 def _judge_growth(number: int, memory: int, descriptors: int, tally: Tally) -> None:
-    if not _first:
-        _first.append((memory, descriptors))
-    before = _first[0]
-    _latest.append(memory)
-    grown = len(_latest) == STAYS and min(_latest) > GROWTH * before[0]
-    if grown or descriptors > before[1]:
-        found = f"memory {[*_latest]} pages, descriptors {descriptors}; before {before}"
-        tally.faults.append(f"up to trial {number}: {found}")
+    _seen.append((memory, descriptors))
+    pages, opened = zip(*_seen, strict=True)
+    settled, held = max(pages[:STAYS]), max(opened[:STAYS])
+    grown = len(_seen) >= 2 * STAYS and min(pages[-STAYS:]) > GROWTH * settled
+    if grown or descriptors > held:
+        found = f"memory {pages[-STAYS:]} pages, descriptors {descriptors}"
+        tally.faults.append(f"up to trial {number}: {found}; before {settled}, {held}")
 
 
 def _resident() -> int:

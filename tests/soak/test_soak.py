@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import pytest
@@ -81,15 +80,15 @@ def test_the_model_of_a_disk_loses_what_is_not_forced(
 
 
 def test_memory_that_grows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_first", [(1_000, 5)])
-
-    def found(*memory: int, descriptors: int = 5) -> list[str]:
-        monkeypatch.setattr(readers, "_latest", deque(maxlen=readers.STAYS))
+    def found(memory: list[int], descriptors: list[int] | None = None) -> list[str]:
+        monkeypatch.setattr(readers, "_seen", [])
         tally = Tally()
-        for pages in memory:
-            readers._judge_growth(40, pages, descriptors, tally)
+        for pages, opened in zip(memory, descriptors or [5] * len(memory), strict=True):
+            readers._judge_growth(40, pages, opened, tally)
         return tally.faults
 
-    assert found(1_050, 1_200, 1_300, 1_050, 1_200, 1_200, 1_200, 1_200, 1_050) == []
-    assert len(found(1_050, 1_110, 1_200, 1_300, 1_200, 1_120)) == 1
-    assert len(found(1_000, descriptors=6)) == 1
+    settling = [1_000, 1_200, 1_190, 1_150, 1_200]
+    assert found([*settling, *[1_200, 1_400, 1_250, 1_390, 1_400, 1_350] * 3]) == []
+    assert len(found([*settling, 1_250, 1_330, 1_330, 1_400, 1_340, 1_330, 1_300])) == 1
+    assert len(found([*range(1_000, 2_000, 50)])) > 5
+    assert len(found([1_000] * 7, [5, 6, 5, 5, 5, 6, 7])) == 1
