@@ -37,7 +37,7 @@ class Array:
 
 
 A = Array
-CODES = A("u2", "t", below="k", trusted=True)  # whoever opens a segment has looked at them
+CODES = A("u2", "t", below="k")
 PASSAGES = (A("i8", "p1", below="t1", rising=True), A("i8", "r", below="p"))
 COMPRESSED = (
     CODES,
@@ -108,8 +108,7 @@ def array_of(array: Array, sizes: Sizes, data: atheris.FuzzedDataProvider) -> ND
     shape = [sizes[name] for name in names]
     if data.ConsumeIntInRange(0, 63) == 63:
         axis = data.ConsumeIntInRange(0, len(shape) - 1)
-        fewest = sizes["k"] if names[axis] == "k" else 0  # all codes name a centroid
-        shape[axis] = data.ConsumeIntInRange(fewest, 80)
+        shape[axis] = data.ConsumeIntInRange(0, 80)
     random = np.random.default_rng(data.ConsumeIntInRange(0, 2**16))
     filled: NDArray[Any]
     if array.below:

@@ -108,6 +108,8 @@ WRONG = [
     ("ward", 1, np.array([0, 2, 1, 9]), "outside its array"),
     ("ward", 1, np.array([-1, 1, 2, 9]), "outside its array"),
     ("ward", 1, np.array([0, 0, 2, 9]), "outside its array"),
+    ("ward", 1, np.array([1, -(2**63), 2, 9]), "outside its array"),
+    ("ward", 1, np.array([-2, 2**63 - 1, 2, 9]), "outside its array"),
     ("ward", 3, np.zeros(2, np.float32), "do not fit"),
     ("ward", 2, np.array([1, 1, 0]), "outside its array"),
     ("ward", 2, np.array([1, 1, 8]), "outside its array"),
