@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 
 from retrieval.errors import DocumentError, FilterError, InputError, RetrievalError
@@ -76,6 +77,12 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
     return Failure(name, f"{message}run it again with {DEBUG}=1 for the traceback", FAILED)
 
 
+_NUMBERS = {"int": "no whole number", "float": "no number"}
+"""What typer says of a type, in a user's words."""
+
+_NO_NUMBER = re.compile(r"not a valid (int|float)(?:eger)?(?: range)?\b")
+
+
 def usage_error(error: BaseException) -> str:
     """The message of a command line that typer refused, or "".
 
@@ -84,6 +91,7 @@ def usage_error(error: BaseException) -> str:
     if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
         return ""
     message = " ".join(str(error.format_message()).split()).rstrip(".")
+    message = _NO_NUMBER.sub(lambda match: _NUMBERS[match[1]], message)
     context = getattr(error, "ctx", None)
     command = "retrieval" if context is None else context.command_path
     glue = " See" if message.endswith("?") else "; see"

@@ -7,6 +7,8 @@ import typer
 from retrieval import errors
 from retrieval.cli.errors import FAILED, INTERRUPTED, PIPE_CLOSED, WRONG_USAGE, Failure, describe
 
+from .conftest import Retrieval
+
 
 def every_error(base: type[Exception] = errors.RetrievalError) -> list[type[Exception]]:
     return [base, *(error for child in base.__subclasses__() for error in every_error(child))]
@@ -61,6 +63,24 @@ def test_an_interrupt_says_how_to_go_on_where_that_is_possible() -> None:
 def test_other_errors_are_one_line_too(error: BaseException, message: str, code: int) -> None:
     failure = describe(error)
     assert (failure.message, failure.code) == (message, code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-k", "x"], "'-k': 'x' is no whole number"),
+        (["-k", "2.5"], "'-k': '2.5' is no whole number"),
+        (["-k", "0"], "'-k': 0 is not in the range x>=1"),
+        (["--min-relevance", "high"], "'--min-relevance': 'high' is no number"),
+    ],
+)
+def test_what_is_no_number_is_said_so(
+    retrieval_command: Retrieval, arguments: list[str], said: str
+) -> None:
+    outcome = retrieval_command("search", "word", *arguments)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_a_usage_error_points_to_the_help() -> None:
