@@ -27,6 +27,10 @@ DEBUG = "RETRIEVAL_DEBUG"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+_NO_NUMBER = re.compile(r"not a valid (int|float)(?:eger)?(?: range)?\b")
+_NUMBERS = {"int": "no whole number", "float": "no number"}
+"""What typer says of a value that is no number, in a user's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -75,12 +79,6 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
         return Failure("UsageError", usage, WRONG_USAGE)
     message = f"unexpected {name}: {_line(error) or 'no message'}; "
     return Failure(name, f"{message}run it again with {DEBUG}=1 for the traceback", FAILED)
-
-
-_NUMBERS = {"int": "no whole number", "float": "no number"}
-"""What typer says of a type, in a user's words."""
-
-_NO_NUMBER = re.compile(r"not a valid (int|float)(?:eger)?(?: range)?\b")
 
 
 def usage_error(error: BaseException) -> str:

@@ -122,26 +122,28 @@ def check_contents(
     """
     whole: set[FileIdentity] = set()
     unknown: dict[str, FileRecord] = {}
-    left = most
+    size = 0
     for name, record in sorted(segment.files.items(), key=lambda one: (one[1].size, one[0])):
         status = _status(folder, name)
         identity = (status.st_dev, status.st_ino, record)
         if identity not in known:
-            left -= record.size
-            if left < 0:
+            if size + record.size > most:
                 break
+            size += record.size
             unknown[name] = record
         whole.add(identity)
 
     def damaged(name: str) -> list[str]:
         return list(damage(folder, replace(segment, files={name: unknown[name]}), missing=False))
 
-    # What sums up needs no lock of the interpreter's, and is the most of opening a large index.
-    large = most - left > _BY_ONE_THREAD
-    with ThreadPoolExecutor(asked_for() or logical_cores() if large else 1) as pool:
-        for lines in pool.map(damaged, unknown) if large else map(damaged, unknown):
-            for line in lines:
-                raise IndexCorrupted(line)
+    if size > _BY_ONE_THREAD:  # what sums up needs no lock of the interpreter's
+        with ThreadPoolExecutor(asked_for() or logical_cores()) as pool:
+            found = list(pool.map(damaged, unknown))
+    else:
+        found = list(map(damaged, unknown))
+    for lines in found:
+        for line in lines:
+            raise IndexCorrupted(line)
     return whole
 
 

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted, RetrievalError
 from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
-from retrieval.index.segments import LEXICAL, OpenedSegments, living
-from retrieval.indexes import Filter, LateSearcher, parse_key, register_functions
+from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living
+from retrieval.index.vectors import VectorSegment
+from retrieval.indexes import (
+    Filter,
+    LateSearcher,
+    LexicalIndex,
+    parse_key,
+    register_functions,
+)
 from retrieval.store import Condition, Store, ValueCount
 from retrieval.store.files import check_sizes
 from retrieval.store.guard import disk_error
@@ -53,16 +60,7 @@ class Snapshot:
         self.store = store
         for record in store.of_kind(vectors.CODEC):
             check_sizes(store.segment_folder(record.name), record)
-        named, words = store.of_kind(vectors.KIND), store.of_kind(LEXICAL)
-        size = sum(file.size for record in words for file in record.files.values())
-        # Both halves of a large index take a while to check, and neither needs the other.
-        with ThreadPoolExecutor(1, "retrieval-open") as pool:
-            started = [
-                pool.submit(opened.lexical, store, s) for s in words if size > _BESIDE_VECTORS
-            ]
-            self._vectors = [opened.vectors(store, s) for s in named]
-            self._lexical = [one.result() for one in started]
-        self._lexical = self._lexical or [opened.lexical(store, s) for s in words]
+        self._vectors, self._lexical = _halves(store, opened)
         self.vectors = tuple(held.segment for held in self._vectors)
         self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
         self.lexical = self._lexical[0].segment if self._lexical else None
@@ -164,6 +162,21 @@ class Snapshot:
         mask = np.full(self.store.next_passage, not value)
         mask[ids[(ids >= 0) & (ids < len(mask))]] = value
         return mask
+
+
+def _halves(
+    store: Store, opened: OpenedSegments
+) -> tuple[list[Opened[VectorSegment]], list[Opened[LexicalIndex]]]:
+    """The vector segments and the lexical index, of which there is one at most.
+
+    Both halves of a large index take a while to check, and neither needs the other.
+    """
+    named, words = store.of_kind(vectors.KIND), store.of_kind(LEXICAL)
+    if sum(file.size for s in words for file in s.files.values()) <= _BESIDE_VECTORS:
+        return [opened.vectors(store, s) for s in named], [opened.lexical(store, s) for s in words]
+    with ThreadPoolExecutor(1, "retrieval-open") as pool:
+        waiting = [pool.submit(opened.lexical, store, s) for s in words]
+        return [opened.vectors(store, s) for s in named], [one.result() for one in waiting]
 
 
 def _names(error: OSError, folder: Path) -> bool:

@@ -8,6 +8,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrieval.errors import InputError
 from retrieval.indexes.lexical.fields import FIELDS, grams_of
 from retrieval.indexes.lexical.padding import Padding
@@ -26,14 +28,12 @@ class Held:
     Attributes:
         folder: the generation's.
         schema: tantivy's.
-        frequency: of a field and a term, how many passages hold the term there.
         own: the statistics of these passages.
         padding: what makes up for them, if the index is a part of a collection.
     """
 
     folder: Path
     schema: Any
-    frequency: Any
     own: Statistics
     padding: Padding | None
 
@@ -55,7 +55,7 @@ class Asking:
             weights: of the fields.
             counts: of the terms in the collection that the index is a part of.
         """
-        given = None if counts is None else _Counted(counts)
+        given = None if counts is None else (counts.shape, counts.tobytes())
         return self._kept(text, tuple(weights.items()), given)
 
     def phrases(self, parsed: LexicalQuery) -> Any:
@@ -65,22 +65,6 @@ class Asking:
     def excluded(self, parsed: LexicalQuery) -> Any:
         """What holds something that the query excludes."""
         return any_of(_holds(self._held.schema, words) for words in parsed.excluded)
-
-
-class _Counted:
-    """The counts of a query's terms, equal if their numbers are."""
-
-    __slots__ = ("_key", "counts")
-
-    def __init__(self, counts: Counts) -> None:
-        self.counts = counts
-        self._key = (counts.shape, counts.tobytes())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Counted) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
 
 
 def any_of(queries: Iterable[Any]) -> Any:
@@ -101,10 +85,14 @@ def restricted(query: Any, schema: Any, ids: list[int]) -> Any:
 
 
 def _query(
-    held: Held, text: str, weights: tuple[tuple[str, float], ...], counted: _Counted | None
+    held: Held,
+    text: str,
+    weights: tuple[tuple[str, float], ...],
+    given: tuple[tuple[int, ...], bytes] | None,
 ) -> Any | None:
+    """See `Asking.query`; the counts are given as what can be compared: their shape and bytes."""
     parsed = parse_query(text)
-    counts = None if counted is None else counted.counts
+    counts = None if given is None else np.frombuffer(given[1], np.int64).reshape(given[0])
     disjunction = _disjunction(held, parsed, dict(weights), counts)
     if disjunction is None or not (parsed.phrases or parsed.excluded):
         return disjunction
@@ -128,7 +116,7 @@ def _disjunction(
     queries = []
     for term, name, boost in statistics.boosts(parsed, weights):
         if held.padding is not None:
-            frequency = held.frequency(name, term)
+            frequency = held.own.frequency(name, term)
             if not frequency:
                 continue
             boost *= held.padding.correction(frequency, statistics.frequency(name, term))

@@ -39,7 +39,7 @@ _SCORE_BITS = 13  # of a score's significand: see _stable
 class LexicalIndex:
     """One generation, opened for reading; any number of threads may search it at once."""
 
-    __slots__ = ("_asking", "_folder", "_frequency", "_own", "_padding", "_schema", "_searcher")
+    __slots__ = ("_asking", "_folder", "_own", "_padding", "_schema", "_searcher")
 
     def __init__(
         self, folder: Path, schema: Any, searcher: Any, padding: Padding | None = None
@@ -50,9 +50,9 @@ class LexicalIndex:
         self._padding = padding
         holders = {name: searcher.doc_freq(PRESENT, name) for name in names()}
         # A search asks for each several times: for its boosts, its scores and what it could reach.
-        self._frequency = lru_cache(maxsize=_FREQUENCIES)(searcher.doc_freq)
-        self._own = Statistics(searcher.num_docs, holders, self._frequency)
-        self._asking = Asking(Held(folder, schema, self._frequency, self._own, padding))
+        frequency = lru_cache(maxsize=_FREQUENCIES)(searcher.doc_freq)
+        self._own = Statistics(searcher.num_docs, holders, frequency)
+        self._asking = Asking(Held(folder, schema, self._own, padding))
 
     @classmethod
     def open(cls, folder: Path, part: LexicalPart | None = None) -> LexicalIndex:
@@ -83,7 +83,7 @@ class LexicalIndex:
     def counts(self, query: str) -> Counts:
         """How many of its passages hold each term of a query, i64 [t, 5]: see `LexicalTotals`."""
         with read_failure(self._folder):
-            return count(parse_query(query), self._frequency)
+            return count(parse_query(query), self._own.frequency)
 
     def search(
         self,

@@ -100,8 +100,11 @@ def _remove_abandoned(ours: str) -> None:
     old = time.time() - _ABANDONED
     with os.scandir(_MEMORY) as entries:
         for entry in entries:
-            if entry.name.startswith(ours) and entry.stat(follow_symlinks=False).st_mtime < old:
-                shutil.rmtree(entry.path, ignore_errors=True)
+            if not entry.name.startswith(ours):
+                continue
+            with suppress(FileNotFoundError):  # another writer was done with it
+                if entry.stat(follow_symlinks=False).st_mtime < old:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _make_empty(place: Path) -> None:

@@ -58,8 +58,8 @@ _GRAPHEME = re.compile(  # a letter of these scripts with those stacked below it
     "\u1a55-\u1a7f\uaab0\uaab2-\uaab4\uaab7\uaab8\uaabe\uaabf\uaac1"
     "\ua980-\ua983\ua9b3-\ua9c0\u1b00-\u1b04\u1b34-\u1b44\u302a-\u302f\u3099\u309a])*"
 )
-_COMPOSITE = re.compile(r"(?<!\S)(?![A-Z]?[a-z]+(?!\S)|[A-Z]+(?!\S)|[0-9]+(?!\S))\S+")
 _PLAIN = re.compile("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_COMPOSITE = re.compile(rf"(?<!\S)(?!(?:{_PLAIN.pattern})(?!\S))\S+")
 _SEGMENT = re.compile("[^_]+")
 
 # The next ones read the classes of a word's letters: A and a for Latin (s: plurals as in `APIs`),

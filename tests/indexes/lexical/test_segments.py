@@ -124,13 +124,19 @@ def test_large_segments_that_tantivy_leaves_apart_stay_as_they_were(
     assert matches(LexicalIndex.open(tmp_path / "new"), "kax") == list(range(n + 1))
 
 
-def test_what_a_killed_writer_left_in_memory_goes_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memory = tmp_path / "memory"
-    memory.mkdir()
-    monkeypatch.setattr(segments, "_MEMORY", memory)
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the file system in memory."""
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    monkeypatch.setattr(segments, "_MEMORY", folder)
     monkeypatch.setattr(segments, "_ROOM", 1)
+    return folder
+
+
+def test_what_a_killed_writer_left_in_memory_goes_with_the_next(
+    tmp_path: Path, memory: Path
+) -> None:
     index = tmp_path / "index"
     write_lexical(index / "1", add=[text(0)])
 
@@ -148,12 +154,8 @@ def test_what_a_killed_writer_left_in_memory_goes_with_the_next(
 
 
 def test_what_killed_writers_of_other_indexes_left_in_memory_goes_after_an_hour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, memory: Path
 ) -> None:
-    memory = tmp_path / "memory"
-    memory.mkdir()
-    monkeypatch.setattr(segments, "_MEMORY", memory)
-    monkeypatch.setattr(segments, "_ROOM", 1)
     hour_ago = time.time() - 3700
     ours = f"retrieval-{os.getuid()}"
     for name in (f"{ours}-1-old", f"{ours}-1-new", f"{ours}1-1-old", "another-program"):

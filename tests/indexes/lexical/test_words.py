@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.indexes import highlight
-from retrieval.indexes.lexical import parse_query
+from retrieval.indexes.lexical import parse_query, words
 
 
 def marked(query: str, text: str) -> str:
@@ -35,6 +36,16 @@ def marked(query: str, text: str) -> str:
 )
 def test_query_terms(query: str, terms: set[str]) -> None:
     assert set(parse_query(query).terms) == terms
+
+
+@given(
+    word=st.text("aszAZ09", min_size=1, max_size=8) | st.from_regex(words._PLAIN, fullmatch=True)
+)
+def test_plain_words_are_told_apart_as_all_words_are(word: str) -> None:
+    quickly = words.parts(word)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "_PLAIN", re.compile(r"(?!)"))  # which matches nothing
+        assert words.parts(word) == quickly
 
 
 def test_repeated_words_count_for_more_but_not_for_many() -> None:
