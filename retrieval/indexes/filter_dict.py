@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 from retrieval.errors import FilterError
 from retrieval.indexes.filter_functions import compiled
 from retrieval.indexes.filter_nodes import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
     And,
     Compare,
     Empty,
@@ -32,12 +34,10 @@ from retrieval.indexes.filter_nodes import (
     Text,
     TextTest,
     is_comparable,
+    joined,
     named_key,
 )
 from retrieval.indexes.filter_values import as_list, as_value, as_values, is_list
-
-MAX_CONDITIONS = 1000
-MAX_DEPTH = 50
 
 _ORDER: dict[str, Operator] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _TEXTS: dict[str, TextTest] = {
@@ -86,7 +86,7 @@ class _Reader:
             _fail(where, "a dict such as {'year': {'$gte': 2020}}")
         if not where:
             _fail(where, "a dict with at least one key")
-        return _joined(And, [self._entry(name, value, depth) for name, value in where.items()])
+        return joined(And, [self._entry(name, value, depth) for name, value in where.items()])
 
     def _entry(self, name: object, value: Any, depth: int) -> Node:
         if not isinstance(name, str):
@@ -95,7 +95,7 @@ class _Reader:
             if not isinstance(value, list | tuple) or not value:
                 _fail(value, f"a list of dicts after {name}")
             parts = [self.all_of(part, depth + 1) for part in value]
-            return Not(_joined(Or, parts)) if name == "$nor" else _joined(_JOINED[name], parts)
+            return Not(joined(Or, parts)) if name == "$nor" else joined(_JOINED[name], parts)
         if name == "$not":
             return Not(self.all_of(value, depth + 1))
         if name.startswith("$"):
@@ -114,7 +114,7 @@ class _Reader:
             return _equal(key, value, f"the value of {name!r}")
         if not value:
             _fail(value, f"an operator for {name!r}: {', '.join(_OPERATORS)}")
-        return _joined(And, [self._operator(name, key, *pair, depth) for pair in value.items()])
+        return joined(And, [self._operator(name, key, *pair, depth) for pair in value.items()])
 
     def _operator(self, name: str, key: Key, operator: object, value: Any, depth: int) -> Node:
         where = f"{operator} of {name!r}"
@@ -131,9 +131,9 @@ class _Reader:
                 parts: list[Node] = [Compare(key, "==", one) for one in as_values(value, where)]
                 if not parts:
                     _fail(value, f"a list of at least one value for {where}")
-                return _joined(And, parts)
+                return joined(And, parts)
             case "$size":
-                return _joined(And, list(_lengths(key, value, where)))
+                return joined(And, list(_lengths(key, value, where)))
             case "$type":
                 if not isinstance(value, str) or value not in _KINDS:
                     _fail(value, f"one of {', '.join(_KINDS)} for {where}")
@@ -168,10 +168,6 @@ class _Reader:
 
 
 _JOINED: dict[str, type[And] | type[Or]] = {"$and": And, "$or": Or}
-
-
-def _joined(kind: type[And] | type[Or], parts: list[Node]) -> Node:
-    return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
 def _equal(key: Key, value: Any, where: str) -> Node:

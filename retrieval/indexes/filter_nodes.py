@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from retrieval.errors import FilterError
+
+MAX_CONDITIONS = 1000
+MAX_DEPTH = 50
+"""Of parentheses in parentheses, and of dicts in dicts."""
+
+MAX_LEVELS = 40
+"""Of `and` and `or` in each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,20 @@ class Key:
     of: Literal["document", "passage", "either"] = "document"
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class _Exact:
+    """A node whose literals count with their types: to Python 1 and True are equal."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compare(_Exact):
     """`key op value`."""
 
     key: Key
@@ -52,8 +74,8 @@ class Compare:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class SameList:
+@dataclass(frozen=True, slots=True, eq=False)
+class SameList(_Exact):
     """`key == [value, ...]`: the key's value is a list of these values in this order."""
 
     key: Key
@@ -77,8 +99,8 @@ class IsKind:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class In:
+@dataclass(frozen=True, slots=True, eq=False)
+class In(_Exact):
     """`key in [value, ...]`."""
 
     key: Key
@@ -189,6 +211,48 @@ def of_passages(node: Node) -> bool:
             return False
         case _:
             return node.key.of != "document"
+
+
+def joined(kind: type[And] | type[Or], parts: Iterable[Node]) -> Node:
+    """All of these parts, or any of them; those that are joined so already are taken apart."""
+    flat: list[Node] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, kind) else (part,)
+    return flat[0] if len(flat) == 1 else kind(tuple(flat))
+
+
+def opposite(node: Node) -> Node:
+    """What does not fulfil it."""
+    return node.part if isinstance(node, Not) else Not(node)
+
+
+def check_size(root: Node) -> None:
+    """Raise FilterError if there are too many conditions, or too many levels of them."""
+    conditions = 0
+    left = [(root, 0)]
+    while left:  # not by recursion: a filter that programs join may have any depth
+        node, levels = left.pop()
+        if levels > MAX_LEVELS:
+            raise too_deep()
+        match node:
+            case Not(part):
+                left.append((part, levels))
+            case And(parts) | Or(parts):
+                left += [(part, levels + 1) for part in parts]
+            case _:
+                conditions += 1
+    if conditions > MAX_CONDITIONS:
+        raise FilterError(
+            f"the filter has more than {MAX_CONDITIONS} conditions; `in` takes many values"
+        )
+
+
+def too_deep() -> FilterError:
+    """The error for too many levels."""
+    return FilterError(
+        f"the filter nests `and` and `or` too deeply; expected at most {MAX_LEVELS} levels, and "
+        "fewer where there are many conditions on each"
+    )
 
 
 def is_comparable(text: str) -> bool:

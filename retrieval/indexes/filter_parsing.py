@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from retrieval.errors import FilterError
-from retrieval.indexes.filter_dict import MAX_CONDITIONS, MAX_DEPTH
 from retrieval.indexes.filter_functions import compiled, instant
 from retrieval.indexes.filter_nodes import (
     KINDS,
+    MAX_CONDITIONS,
+    MAX_DEPTH,
     TEXT_TESTS,
     And,
     Compare,

@@ -4,10 +4,15 @@ The SQL is a condition over one row of table `documents` aliased `d`, with colum
 `title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is put together
 from constants; whatever the user wrote, keys included, travels as bound parameters. Every condition
 is 0 or 1, never NULL, so NOT is exact.
+
+SQLite's parser has a stack of 100 entries. So a NOT is moved down to the conditions, and what is
+nested deepest is written first: `((a AND b) OR c)` takes an entry for each level, and
+`(c OR (b AND a))` three.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
 from collections.abc import Sequence
@@ -33,28 +38,55 @@ from retrieval.indexes.filter_nodes import (
     TextTest,
     Time,
     Truthy,
+    too_deep,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A fragment and the values of its question marks, in order."""
+    """A fragment and the values of its question marks, in order.
+
+    Attributes:
+        text: SQL.
+        params: the values.
+        stacked: entries of the parser's stack that it takes, beyond those of one condition.
+    """
 
     text: str
     params: tuple[str | int, ...] = ()
+    stacked: int = 0
 
 
-def compile_node(node: Node) -> Sql:
-    """The SQL condition of a node."""
+def condition(root: Node) -> Sql:
+    """The SQL condition that a filter is.
+
+    Raises:
+        FilterError: it has too many levels for its number of conditions.
+    """
+    made = _compiled(root, negated=False)
+    if made.stacked > _MOST_STACKED:
+        raise too_deep()
+    return made
+
+
+def _compiled(node: Node, *, negated: bool) -> Sql:
+    """The SQL condition of a node, or of its opposite."""
     match node:
-        case And(parts):
-            return _join("AND", [compile_node(part) for part in parts])
-        case Or(parts):
-            return _join("OR", [compile_node(part) for part in parts])
+        case And(parts) | Or(parts):
+            word = "AND" if isinstance(node, And) is not negated else "OR"
+            return _join(word, [_compiled(part, negated=negated) for part in parts])
         case Not(part):
-            return _fill("(NOT {part})", part=compile_node(part))
+            return _compiled(part, negated=not negated)
         case Constant(value):
-            return Sql("1" if value else "0")
+            return Sql("1" if value is not negated else "0")
+    one = _single(node)
+    return _fill("(NOT {one})", one=one) if negated else one
+
+
+def _single(
+    node: Compare | SameList | Length | IsKind | In | Text | Empty | Exists | Truthy,
+) -> Sql:
+    match node:
         case Truthy(key):
             return _truthy(key)
         case Empty(key):
@@ -98,6 +130,10 @@ _KINDS: dict[Kind, str] = {
     "list": "'array'",
     "object": "'object'",
 }
+_MOST_STACKED = 44
+"""Of the 100 entries of the parser's stack: one condition takes up to 40, and the statement around
+the filter some."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TEXT_TESTS: dict[TextTest, str] = {
@@ -128,12 +164,20 @@ def _bound(value: str | int) -> Sql:
 
 
 def _join(word: str, parts: Sequence[Sql]) -> Sql:
-    """The parts joined as a balanced tree, because SQLite bounds the depth of an expression."""
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    left, right = _join(word, parts[:middle]), _join(word, parts[middle:])
-    return _fill(f"({{left}} {word} {{right}})", left=left, right=right)
+    """The parts joined by twos, those first that take least of the parser's stack.
+
+    So the tree of many parts is balanced: SQLite bounds the depth of an expression, too.
+    """
+    waiting = [(part.stacked, place, part) for place, part in enumerate(parts)]
+    heapq.heapify(waiting)
+    for place in range(len(parts), 2 * len(parts) - 1):
+        (_, _, right), (_, _, left) = heapq.heappop(waiting), heapq.heappop(waiting)
+        if left.stacked == right.stacked:
+            left, right = right, left  # in their own order
+        joined = _fill(f"({{left}} {word} {{right}})", left=left, right=right)
+        stacked = max(left.stacked + 1, right.stacked + 3)
+        heapq.heappush(waiting, (stacked, place, Sql(joined.text, joined.params, stacked)))
+    return waiting[0][-1]
 
 
 def _place(key: Key) -> Sql:
@@ -155,14 +199,12 @@ def _place(key: Key) -> Sql:
     if len(key.path) == 1:
         return Sql("d.metadata, ?", (paths[-1],))
     # Only where a list stands on the way has Python to look into its objects.
-    listed = [
-        _fill("(IFNULL(json_type(d.metadata, {path}), '') = 'array')", path=_bound(path))
-        for path in paths[1:-1]
-    ]
+    kinds = ", ".join(["json_type(d.metadata, ?)"] * (len(paths) - 2))
+    listed = Sql(f"'array' IN ({kinds})", tuple(paths[1:-1]))
     return _fill(
         "CASE WHEN {listed} THEN {found} ELSE d.metadata END,"
         " CASE WHEN {listed} THEN '$' ELSE {path} END",
-        listed=_join("OR", listed),
+        listed=listed,
         found=found,
         path=_bound(paths[-1]),
     )
@@ -291,4 +333,10 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
                     literals=_bound(json.dumps(literals)),
                 )
             )
-    return _join("OR", tests) if tests else Sql("0")
+    return _either(tests) if tests else Sql("0")
+
+
+def _either(tests: Sequence[Sql]) -> Sql:
+    """Any of these few tests."""
+    params = tuple(param for test in tests for param in test.params)
+    return Sql(f"({' OR '.join(test.text for test in tests)})", params)

@@ -52,9 +52,19 @@ from typing import Any, TypeAlias
 from retrieval.errors import FilterError
 from retrieval.indexes.filter_dict import from_dict
 from retrieval.indexes.filter_functions import path_glob, register_functions
-from retrieval.indexes.filter_nodes import And, Constant, Key, Node, Not, Or, of_passages
+from retrieval.indexes.filter_nodes import (
+    And,
+    Constant,
+    Key,
+    Node,
+    Or,
+    check_size,
+    joined,
+    of_passages,
+    opposite,
+)
 from retrieval.indexes.filter_parsing import Parser
-from retrieval.indexes.filter_sql import compile_node, compile_values
+from retrieval.indexes.filter_sql import compile_values, condition
 
 __all__ = [
     "Filter",
@@ -80,6 +90,14 @@ class Filter:
 
     root: Node
 
+    def __post_init__(self) -> None:
+        """Refuse one that is too large.
+
+        Raises:
+            FilterError: it has too many conditions, or too many levels of them.
+        """
+        check_size(self.root)
+
     @classmethod
     def parse(cls, where: Where, params: Mapping[str, Any] | None = None) -> Filter:
         """A filter of a text, with values for its parameters, of a dict, or as it is.
@@ -100,21 +118,27 @@ class Filter:
         The connection needs `register_functions`; `d` has `number`, `id`, `title` and JSON
         `metadata`, and the table `texts` the `text` of each number, its `document`. One
         `of_passages` is also over `passages AS p`, which has JSON `structure`.
+
+        Raises:
+            FilterError: it has too many levels for its number of conditions.
         """
-        sql = compile_node(self.root)
+        sql = condition(self.root)
         return sql.text, list(sql.params)
 
     def __and__(self, other: Filter) -> Filter:
         """What fulfils both."""
-        return Filter(And((self.root, other.root))) if isinstance(other, Filter) else NotImplemented
+        return self._with(And, other) if isinstance(other, Filter) else NotImplemented
 
     def __or__(self, other: Filter) -> Filter:
         """What fulfils one of them."""
-        return Filter(Or((self.root, other.root))) if isinstance(other, Filter) else NotImplemented
+        return self._with(Or, other) if isinstance(other, Filter) else NotImplemented
+
+    def _with(self, kind: type[And] | type[Or], other: Filter) -> Filter:
+        return Filter(joined(kind, (self.root, other.root)))
 
     def __invert__(self) -> Filter:
         """What does not fulfil it."""
-        return Filter(Not(self.root))
+        return Filter(opposite(self.root))
 
 
 Where: TypeAlias = str | Mapping[str, Any] | Filter

@@ -135,6 +135,14 @@ def test_wrong_questions(index: Index) -> None:
         index.search("fox", hybrid={"lexical": 0})  # type: ignore[arg-type]
 
 
+def test_each_query_has_its_own_filter(index: Index) -> None:
+    kinds = {"one": 1, "true": True, "text": "1"}
+    index.add(Document(id, f"hello {id}", metadata={"y": value}) for id, value in kinds.items())
+    wheres: list[Any] = ["y == 1", "y == true", {"y": "1"}, {"y": {"$in": [True]}}, None]
+    found = index.search_batch(["hello"] * 5, where=wheres)
+    assert [set(ids(hits)) for hits in found] == [{"one"}, {"true"}, {"text"}, {"true"}, {*kinds}]
+
+
 @pytest.mark.parametrize("retriever", RETRIEVERS)
 def test_odd_questions(index: Index, retriever: Any) -> None:
     assert index.search("fox", retriever=retriever) == []  # an empty index

@@ -53,6 +53,26 @@ def test_an_empty_index_is_still_an_index(index: Index) -> None:
     assert index.clear() == 0
 
 
+@pytest.mark.parametrize("bare", ["language", "title", "a.b.c.d"])
+def test_the_deepest_filter_runs_wherever_a_filter_may_stand(filled: Index, bare: str) -> None:
+    """SQLite bounds how deep a statement nests, that around the filter included."""
+    heavy = Filter.parse(f'{bare} in ["none", 1, true, false, null, time("2024-01-01")]')
+    deepest = deeper = heavy
+    with pytest.raises(FilterError, match="at most 40 levels"):
+        while True:
+            deeper = ~(heavy & ~(heavy | deepest))
+            deeper.to_sql()
+            deepest = deeper
+    assert filled.count(deepest) == len(filled.ids(deepest)) == len(filled.listed(deepest))
+    assert [one.id for one in filled.documents(deepest, limit=10)] == filled.ids(deepest)
+    assert filled.values("year", where=deepest) and filled.values("page", where=deepest) == []
+    assert filled.metadata_keys(deepest)
+    assert {hit.document_id for hit in filled.search("fox", where=deepest)} <= {
+        *filled.ids(deepest)
+    }
+    assert filled.delete(where=deepest) and filled.count(deepest) == 0
+
+
 def test_a_filter_chooses_what_is_listed(filled: Index) -> None:
     assert filled.ids("year >= 2021") == ["a", "empty", "é"]
     assert filled.count("year >= 2021") == 3

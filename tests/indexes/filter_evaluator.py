@@ -277,6 +277,8 @@ def database(documents: list[Document], *, ascii_only: bool = True) -> sqlite3.C
 def select(connection: sqlite3.Connection, where: Where, **params: Any) -> list[int]:
     sql, bound = Filter.parse(where, params or None).to_sql()
     rows = connection.execute(
-        f"SELECT number FROM documents AS d WHERE {sql} ORDER BY number", bound
+        "SELECT number FROM documents AS d, (SELECT '{}' AS structure) AS p"
+        f" WHERE {sql} ORDER BY number",
+        bound,
     )
     return [n for (n,) in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 import sqlite3
 from datetime import date, datetime, timedelta, timezone
@@ -242,6 +244,58 @@ def test_the_largest_filters_run(db: sqlite3.Connection) -> None:
     assert select(db, "year < " + "9" * 300 + " and year > -" + "9" * 5) == [0, 1]
 
 
+HEAVY = (
+    'language in ["a", 1, true, false, null, time("2024-01-01")]',
+    f'{".".join("abcdefgh" * 8)} in ["a", 1, true, false, null, time("2024-01-01")]',
+    'text glob "x*"',
+    "length(a.b.c) > 3",
+    "a.`b é` == ['x', 1]",
+    "a is empty",
+    "a.b.c",
+)
+
+
+@pytest.mark.parametrize("leaf", HEAVY)
+def test_whatever_is_parsed_runs(db: sqlite3.Connection, leaf: str) -> None:
+    """SQLite's parser has a stack of 100 entries: what would need more is refused before."""
+    heavy, python = Filter.parse(leaf), Filter.parse('lang == "python"')
+    every, of_heavy, of_python = set(range(len(DOCS))), set(select(db, heavy)), {0, 1}
+    deep, expected, steps = python, of_python, 0
+    with pytest.raises(FilterError, match="at most 40 levels"):
+        while True:
+            assert set(select(db, deep)) == expected
+            steps += 1
+            deep = ~(heavy & ~(python | (heavy | deep & ~heavy)))
+            of_deep = of_python | of_heavy | (expected - of_heavy)
+            expected = every - (of_heavy & (every - of_deep))
+    assert steps > 10
+
+
+def test_what_is_wide_and_deep_runs_or_is_refused(db: sqlite3.Connection) -> None:
+    leaf, levels = Filter.parse(HEAVY[0]), 0
+    widest = functools.reduce(operator.or_, [leaf] * 500)
+    assert select(db, widest & ~widest) == []
+    with pytest.raises(FilterError, match="more than 1000 conditions"):
+        widest & widest & leaf
+    deep = leaf
+    with pytest.raises(FilterError, match="fewer where there are many conditions"):
+        while True:
+            deep = leaf & (functools.reduce(operator.and_, [leaf] * 20) | deep)
+            select(db, deep)
+            levels += 1
+    assert levels > 5
+
+
+def test_filters_may_be_joined_in_a_row(db: sqlite3.Connection) -> None:
+    years = [Filter.parse({"year": {"$eq": year}}) for year in range(1021, 2021)]
+    assert select(db, functools.reduce(operator.or_, years)) == [0]
+    assert select(db, functools.reduce(operator.and_, years)) == []
+    negated = years[-1]
+    for _ in range(999):
+        negated = ~negated
+    assert select(db, negated) == [1, 2, 3, 4]
+
+
 def test_half_a_surrogate_in_the_metadata_is_no_error() -> None:
     connection = database([{"id": "a", "title": "", "metadata": {"path": "x\udcff.py", "k": "v"}}])
     assert select(connection, 'path glob "*.py"') == [0]
@@ -409,3 +463,10 @@ def test_filters_join(db: sqlite3.Connection) -> None:
 def test_filters_are_values() -> None:
     assert parse_filter("a == 1") == parse_filter("a == 1")
     assert hash(parse_filter("a in [1, 'b']")) == hash(parse_filter("a in [1, 'b']"))
+
+
+@pytest.mark.parametrize("where", ["a == {}", "a in [{}, 'x']", "a == ['x', {}]", "not a == {}"])
+def test_numbers_and_truth_are_different_filters(where: str) -> None:
+    """To Python `1 == True`: filters are keys of caches, and of what is searched together."""
+    assert parse_filter(where.format(1)) != parse_filter(where.format("true"))
+    assert parse_filter(where.format(0)) != parse_filter(where.format("false"))
