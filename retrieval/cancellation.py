@@ -39,6 +39,11 @@ def check_cancelled() -> None:
     Raises:
         CancelledError: it is.
     """
-    event = _event.get()
-    if event is not None and event.is_set():
+    if is_cancelled():
         raise CancelledError
+
+
+def is_cancelled() -> bool:
+    """Whether this thread's work is cancelled."""
+    event = _event.get()
+    return event is not None and event.is_set()

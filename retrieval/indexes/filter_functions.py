@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from retrieval.cancellation import check_cancelled
 from retrieval.files.packed import unpacked
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _TIME = re.compile(
     re.ASCII,
 )
 _MISSING = object()
+_LOOKED_EVERY = 1024  # components, at whether the search is still wanted
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -122,6 +124,8 @@ def path_glob(pattern: str, value: str | bytes | None) -> bool:
         elif stars >= 0:  # the last ** takes one component more
             retry += 1
             piece, at = stars + 1, retry
+            if retry % _LOOKED_EVERY == 0:
+                check_cancelled()
         else:
             return False
     return all(rest is None for rest in pieces[piece:])
@@ -133,7 +137,16 @@ def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
     names = pattern.split("/")
     if names[-1] == "**":
         names.append("*")
-    return tuple(None if n == "**" else re.compile(fnmatch.translate(n)) for n in names)
+    return tuple(None if n == "**" else re.compile(fnmatch.translate(_closed(n))) for n in names)
+
+
+def _closed(name: str) -> str:
+    """A component in which every `[` that is none of a set is in one of its own.
+
+    For each that nothing closes, fnmatch looks as far as the end.
+    """
+    last = name.rfind("]") + 1
+    return name[:last] + name[last:].replace("[", "[[]")
 
 
 def json_member(document: str, path: str) -> str | None:

@@ -15,6 +15,12 @@ MAX_DEPTH = 50
 MAX_LEVELS = 40
 """Of `and` and `or` in each other."""
 
+MAX_NAMES, MAX_KEY = 64, 4096
+"""Names that a key leads through, as deep as records are stored, and characters of all of them."""
+
+MAX_PATTERN, MAX_PATTERNS = 4096, 20_000
+"""Characters of one glob or regular expression, and of all of a filter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Time:
@@ -51,6 +57,19 @@ class Key:
     path: tuple[str, ...]
     column: Literal["id", "title", "text"] | None = None
     of: Literal["document", "passage", "either"] = "document"
+
+    def __post_init__(self) -> None:
+        """Refuse one that is too long, since its SQL grows with the square of its length.
+
+        Raises:
+            FilterError: it is.
+        """
+        characters = sum(map(len, self.path))
+        if len(self.path) > MAX_NAMES or characters > MAX_KEY:
+            raise FilterError(
+                f"the key {'.'.join(self.path)[:40]!a}... has {len(self.path)} names and "
+                f"{characters} characters; expected at most {MAX_NAMES} and {MAX_KEY}"
+            )
 
 
 class _Exact:
@@ -227,8 +246,8 @@ def opposite(node: Node) -> Node:
 
 
 def check_size(root: Node) -> None:
-    """Raise FilterError if there are too many conditions, or too many levels of them."""
-    conditions = 0
+    """Raise FilterError if there are too many conditions or levels, or too long patterns."""
+    conditions = patterns = 0
     left = [(root, 0)]
     while left:  # not by recursion: a filter that programs join may have any depth
         node, levels = left.pop()
@@ -241,6 +260,18 @@ def check_size(root: Node) -> None:
                 left += [(part, levels + 1) for part in parts]
             case _:
                 conditions += 1
+                if isinstance(node, Text) and node.test in ("glob", "matches"):
+                    patterns += len(node.pattern)
+                    if len(node.pattern) > MAX_PATTERN:
+                        raise FilterError(
+                            f"the pattern {node.pattern[:40]!a}... has {len(node.pattern)} "
+                            f"characters; expected at most {MAX_PATTERN}"
+                        )
+    if patterns > MAX_PATTERNS:
+        raise FilterError(
+            f"the filter's patterns have {patterns} characters together; expected at most "
+            f"{MAX_PATTERNS}"
+        )
     if conditions > MAX_CONDITIONS:
         raise FilterError(
             f"the filter has more than {MAX_CONDITIONS} conditions; `in` takes many values"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrieval.cancellation import check_cancelled
 from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError
 
 _BESIDE = 1 << 16
@@ -21,12 +22,17 @@ _FULL_WORDS = ("no space left", "disk is full", "quota exceeded")
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise the errors of the database at `path` as StorageErrors that name it."""
+    """Raise the errors of the database at `path` as StorageErrors that name it.
+
+    Raises:
+        CancelledError: what was read is not wanted any more.
+    """
     try:
         yield
     except UnicodeDecodeError as error:  # SQLite names what it does not understand in its own bytes
         raise _damaged(path, "its tables' definition is not UTF-8") from error
     except sqlite3.Error as error:
+        check_cancelled()  # a statement that was interrupted, or a function that it calls
         translated = translate(error, path)
         if translated is None:
             raise

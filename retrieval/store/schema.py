@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retrieval.cancellation import is_cancelled
 from retrieval.errors import (
     IndexCorrupted,
     IndexFormatError,
@@ -45,6 +46,9 @@ LOCK = "lock"
 _APPLICATION_ID = 0x6D_62_72_74  # "mbrt", so that a stranger's database is told apart
 BUSY_MS = 30_000
 _FROZEN = "mode=ro&immutable=1"
+
+_LOOKED_EVERY = 100_000
+"""Steps of SQLite's machine, some ten milliseconds, between looks at whether work is cancelled."""
 REMEMBERED = "remembered."
 """What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
 
@@ -193,7 +197,8 @@ def connect(
     Args:
         folder: the index's.
         oldest: the oldest format that the caller can deal with.
-        reading: whether nothing is to be written; then the disk may be full.
+        reading: whether nothing is to be written; then the disk may be full, and a statement ends
+            where its thread's work is cancelled.
 
     Raises:
         IndexNotFound: there is none, or only one whose making was cut short.
@@ -265,6 +270,8 @@ def connect(
     except BaseException:
         connection.close()
         raise
+    if reading:
+        connection.set_progress_handler(is_cancelled, _LOOKED_EVERY)
     return connection, unlocked
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from retrieval.cancellation import CancelledError, cancelled_by
 from retrieval.errors import (
     FilterError,
     InputError,
 )
 from retrieval.index import Index
+from retrieval.index.reading import snapshot
+from retrieval.store import schema
 from retrieval.types import RETRIEVERS, Document, Hit, Passage
 
 from .fake_encoder import FakeEncoder
@@ -133,6 +137,23 @@ def test_wrong_questions(index: Index) -> None:
         index.search("fox", where=["year"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="give a Hybrid"):
         index.search("fox", hybrid={"lexical": 0})  # type: ignore[arg-type]
+
+
+def test_a_filter_that_takes_long_ends_where_nobody_wants_it(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_LOOKED_EVERY", 1)
+    monkeypatch.setattr(snapshot, "problems_of", lambda *_: pytest.fail("it was read for damage"))
+    index.add([FOX, DOG])
+    gone = threading.Event()
+    with cancelled_by(gone):
+        assert index.count("true") == 2
+        gone.set()
+        with pytest.raises(CancelledError):
+            index.count("true")
+        with pytest.raises(CancelledError):
+            index.search_batch([FOX.text], where="true")
+    assert index.count("true") == 2
 
 
 def test_each_query_has_its_own_filter(index: Index) -> None:

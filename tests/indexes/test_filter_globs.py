@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.indexes.filters import (
-    path_glob,
-)
+from retrieval.cancellation import CancelledError, cancelled_by
+from retrieval.indexes.filters import path_glob
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,21 @@ def test_glob_is_its_definition(pattern: list[str], path: str) -> None:
     assert path_glob("/".join(pattern), path) == naive_glob(pattern, path.split("/"))
 
 
+@given(st.text("[]!a-^*", max_size=12), st.text("[]!a-^b", max_size=4))
+def test_a_bracket_that_nothing_closes_is_itself(pattern: str, name: str) -> None:
+    expected = pattern != "**" and re.match(fnmatch.translate(pattern), name) is not None
+    assert path_glob(pattern, name) == (expected or pattern == "**")
+
+
+def test_a_glob_ends_where_nobody_wants_it_any_more() -> None:
+    gone = threading.Event()
+    gone.set()
+    with cancelled_by(gone), pytest.raises(CancelledError):
+        path_glob("**/a/b", "a/" * 5000)
+
+
 def test_globs_take_no_exponential_time() -> None:
+    assert not path_glob("[" * 4096, "a")
     assert not path_glob("*a" * 40 + "b", "a" * 5000)
     assert not path_glob("**/a/" * 40 + "b", "a/" * 2000 + "c")
 

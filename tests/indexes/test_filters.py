@@ -286,6 +286,31 @@ def test_what_is_wide_and_deep_runs_or_is_refused(db: sqlite3.Connection) -> Non
     assert levels > 5
 
 
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (".".join(["a"] * 65), "has 65 names"),
+        ({".".join(["a"] * 50_000): 1}, "has 50000 names"),
+        ({"a" * 5000: 1}, "5000 characters; expected at most 64 and 4096"),
+        ("a." * 40 + "b" * 4096 + " == 1", "expected at most 64 and 4096"),
+        ({"a": {"$glob": "[" * 5000}}, "the pattern '\\[+'... has 5000 characters"),
+        ({"a": {"$regex": "a" * 5000}}, "has 5000 characters; expected at most 4096"),
+        ({"$or": [{"a": {"$glob": "*" * 4000}}] * 6}, "patterns have 24000 characters together"),
+    ],
+)
+def test_what_would_take_long_is_refused(where: Any, message: str) -> None:
+    with pytest.raises(FilterError, match=message) as caught:
+        Filter.parse(where)
+    assert len(str(caught.value)) < 200
+
+
+def test_the_longest_keys_and_patterns_run(db: sqlite3.Connection) -> None:
+    key = ".".join(["a" * 63] * 64)
+    assert select(db, {"$or": [{key: {"$in": [1, "x", None]}}] * 100}) == [0, 1, 2, 3, 4]
+    assert select(db, {"id": {"$glob": "[" * 4096}}) == []
+    assert select(db, {"id": {"$glob": "*[" * 2047 + "]*"}}) == []
+
+
 def test_filters_may_be_joined_in_a_row(db: sqlite3.Connection) -> None:
     years = [Filter.parse({"year": {"$eq": year}}) for year in range(1021, 2021)]
     assert select(db, functools.reduce(operator.or_, years)) == [0]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.cancellation import CancelledError
 from retrieval.errors import IndexCorrupted, RetrievalError
 from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
@@ -146,7 +147,7 @@ class Snapshot:
         """Give an unforeseen error the name of the damaged file that explains it, if one does."""
         try:
             yield
-        except RetrievalError:
+        except (RetrievalError, CancelledError):
             raise
         except Exception as error:
             # Not every search sums up every file; what trips over a damaged one ends here.
