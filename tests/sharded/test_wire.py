@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -38,6 +39,63 @@ def still_answers(replica: Replica) -> None:
     link = Link(replica.address)
     assert link.ask(Keep("test", frozenset()), 10) == []
     link.close()
+
+
+class FailingSocket:
+    """A listening socket that cannot take the next connections."""
+
+    def __init__(self, real: socket.socket, failures: int) -> None:
+        self._real, self._failures = real, failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def accept(self) -> Any:
+        if self._failures:
+            self._failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._real.accept()
+
+
+@pytest.mark.parametrize("lacking", ["descriptors", "threads"])
+def test_connections_that_cannot_be_taken_do_not_make_it_deaf(
+    lacking: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = 5  # more than may be greeted at once: none may keep its place
+    monkeypatch.setattr(replica_module, "GREETED_AT_ONCE", 2)
+    monkeypatch.setattr(replica_module, "_AGAIN_S", 0.001)
+    if lacking == "descriptors":
+        real = socket.create_server
+        monkeypatch.setattr(
+            socket,
+            "create_server",
+            lambda *given, **options: FailingSocket(real(*given, **options), failures),
+        )
+    else:
+        left, start = [None] * failures, threading.Thread.start
+
+        def failing(thread: threading.Thread) -> None:
+            if thread.name == "connection" and left:
+                left.pop()
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", failing)
+    before = set(threading.enumerate())
+    made = Replica(Place(f"file://{tmp_path}", {}, tmp_path / "cache"))
+    try:
+        if lacking == "threads":
+            for _ in range(failures):
+                with pytest.raises(OSError):
+                    Link(made.address)
+        still_answers(made)
+    finally:
+        made.close()
+    assert len([line for line in lines(caplog) if "could not be taken" in line]) == 1
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 class Raw(Link):

@@ -29,6 +29,9 @@ GREETED_AT_ONCE = 64
 """So many that have not proved yet that they know the key are listened to."""
 
 _BACKLOG = 128
+_AGAIN_S = 0.1
+"""After a connection that could not be taken: file descriptors or threads may be free again."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,6 +62,7 @@ class Replica:
         self._asked_for: dict[str, tuple[float, frozenset[int]]] = {}  # by router, and since when
         self._greeting = threading.BoundedSemaphore(GREETED_AT_ONCE)
         self._peers: set[Peer] = set()
+        self._closed = threading.Event()
         self._socket = socket.create_server((host, 0), backlog=_BACKLOG)
         port: int = self._socket.getsockname()[1]
         self.address = Address(host, port, secrets.token_bytes(32))
@@ -76,6 +80,7 @@ class Replica:
 
     def close(self) -> None:
         """Answer nobody any more."""
+        self._closed.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -85,15 +90,32 @@ class Replica:
         self._let_go()
 
     def _accept(self) -> None:
+        """Take connections until it is closed, whatever becomes of a single one."""
+        told = ""
         while True:
             self._greeting.acquire()
             try:
-                accepted, _ = self._socket.accept()
-            except OSError:
-                return  # closed
+                self._take()
+                told = ""
+            except (OSError, RuntimeError) as error:
+                self._greeting.release()
+                if self._closed.is_set():
+                    return
+                if str(error) != told:  # once, however long there are too many files or threads
+                    told = str(error)
+                    _LOG.warning("a connection could not be taken (%s); it goes on", told)
+                self._closed.wait(_AGAIN_S)
+
+    def _take(self) -> None:
+        """Take a connection, and serve it in a thread of its own."""
+        accepted, _ = self._socket.accept()
+        try:
             threading.Thread(
                 target=self._serve, args=[accepted], name="connection", daemon=True
             ).start()
+        except BaseException:
+            accepted.close()
+            raise
 
     def _serve(self, accepted: socket.socket) -> None:
         """Answer one router until it goes away; who is no router costs a line and no more."""
