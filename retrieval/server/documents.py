@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
+from anyio import CancelScope
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -112,20 +114,25 @@ class Documents:
         self, request: Request, values: Mapping[str, Any]
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Documents of one generation, some at a time, as fast as the client takes them."""
-        with self._indexes.using(request.path_params["name"]) as index:
-            documents = index.documents(
-                values["where"], after=values["after"], limit=values["limit"]
-            )
 
-            def some() -> list[dict[str, Any]]:
-                return [
-                    _listed(one, texts=values["texts"])
-                    for one in itertools.islice(documents, _LISTED_AT_ONCE)
-                ]
+        def found() -> Generator[dict[str, Any]]:
+            with self._indexes.using(request.path_params["name"]) as index:
+                for one in index.documents(
+                    values["where"], after=values["after"], limit=values["limit"]
+                ):
+                    yield _listed(one, texts=values["texts"])
 
-            while rows := await self._limits.in_thread(request, some):
+        # It begins and ends in threads: opening an index, or closing one, may take long.
+        listed = found()
+        try:
+            while rows := await self._limits.in_thread(
+                request, lambda: list(itertools.islice(listed, _LISTED_AT_ONCE))
+            ):
                 for row in rows:
                     yield row
+        finally:
+            with CancelScope(shield=True):
+                await anyio.to_thread.run_sync(listed.close)
 
     async def get(self, request: Request) -> Response:
         """A document with its text."""

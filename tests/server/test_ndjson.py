@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from retrieval import Index
 from retrieval.errors import IndexLocked
-from retrieval.server import ndjson
+from retrieval.server import documents, ndjson
 from retrieval.server.requests import Limits
+from retrieval.service.kept_open import KeptOpen
 from tests.server.conftest import DOCUMENTS, Answer, Client, Serve
 from tests.server.test_load import eventually
 
@@ -205,6 +207,65 @@ def test_documents_are_listed_as_lines_and_can_be_sent_again(client: Client) -> 
     assert refused.status == 400
     assert "Accept: application/x-ndjson" in client.get(f"{AT}?texts=true").detail
     assert client.get(f"{AT}?limit=1001").status == 400
+
+
+def test_an_index_is_opened_and_let_go_beside_the_thread_that_answers(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+    using = KeptOpen.using
+
+    def look(what: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            seen.append((what, True))
+        else:
+            seen.append((what, False))
+
+    @contextlib.contextmanager
+    def watched(kept: KeptOpen) -> Iterator[Index]:
+        look("before")
+        with using(kept) as index:
+            try:
+                yield index
+            finally:
+                look("after")
+
+    monkeypatch.setattr(KeptOpen, "using", watched)
+    for query in ("", "?limit=1", "?where=(("):
+        seen.clear()
+        client.get(f"{AT}{query}", Accept="application/x-ndjson")
+        eventually(lambda: len(seen) == 2)
+        assert seen == [("before", True), ("after", True)]
+
+
+def test_a_list_that_nobody_reads_to_its_end_lets_its_index_go(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users: list[KeptOpen] = []
+    using = KeptOpen.using
+
+    @contextlib.contextmanager
+    def counted(kept: KeptOpen) -> Iterator[Index]:
+        with using(kept) as index:
+            users.append(kept)
+            try:
+                yield index
+            finally:
+                users.remove(kept)
+
+    monkeypatch.setattr(KeptOpen, "using", counted)
+    monkeypatch.setattr(documents, "_LISTED_AT_ONCE", 1)
+    monkeypatch.setattr(documents, "_listed", lambda one, texts: {"id": one.id + "z" * (1 << 24)})
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as connection:
+        connection.sendall(
+            f"GET {AT}?texts=true HTTP/1.1\r\nHost: localhost\r\n"
+            "Accept: application/x-ndjson\r\n\r\n".encode()
+        )
+        assert connection.recv(1000)
+        assert users
+    eventually(lambda: not users)
 
 
 def test_a_long_list_is_of_one_generation(client: Client) -> None:
