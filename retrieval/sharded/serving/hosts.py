@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -55,7 +56,9 @@ class ProcessHosts:
         self._place = place
         self._encoder = encoder
         self._most = logical_cores()
-        self._running: dict[tuple[int, int], BaseProcess] = {}
+        self._lock = threading.Lock()  # guards what follows
+        self._running: dict[tuple[int, int], BaseProcess] = {}  # those that only begin, too
+        self._closed = False
 
     def groups(self, shards: int) -> int:
         """As the protocol says."""
@@ -63,38 +66,51 @@ class ProcessHosts:
 
     def start(self, group: int, copy: int) -> Address:
         """As the protocol says; what was running is ended."""
-        self._end(self._running.pop((group, copy), None))
+        with self._lock:
+            before = self._running.pop((group, copy), None)
+        if before is not None:
+            _end(before)
         # Of a fork of a process with threads nothing is sure.
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_run, args=[there, self._place, self._encoder], daemon=True
-        )
-        process.start()
-        there.close()
-        with here, suppress(EOFError):
-            if here.poll(START_S):
-                address: Address = here.recv()
-                self._running[group, copy] = process
-                return address
-        self._end(process)
+        with here:
+            process: BaseProcess = context.Process(
+                target=_run, args=[there, self._place, self._encoder], daemon=True
+            )
+            with there, self._lock:
+                if self._closed:
+                    raise StorageError("no replica is started any more: the router ends")
+                process.start()
+                self._running[group, copy] = process  # before it is heard: `close` ends it, too
+            with suppress(EOFError):
+                if here.poll(START_S):
+                    address: Address = here.recv()
+                    return address
+        with self._lock:
+            if self._running.get((group, copy)) is process:
+                del self._running[group, copy]
+        _end(process)
         raise StorageError("the process of a replica could not be started")
 
     def process(self, group: int, copy: int) -> BaseProcess:
         """The process of a replica."""
-        return self._running[group, copy]
+        with self._lock:
+            return self._running[group, copy]
 
     def close(self) -> None:
-        """As the protocol says: they end."""
-        for process in self._running.values():
+        """As the protocol says: they end, and none is started any more."""
+        with self._lock:
+            self._closed = True
+            running, self._running = self._running, {}
+        for process in running.values():
             process.kill()
-        for process in self._running.values():
+        for process in running.values():
             process.join()
 
-    def _end(self, process: BaseProcess | None) -> None:
-        if process is not None:
-            process.kill()
-            process.join()
+
+def _end(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
 
 
 def _run(there: Connection, place: Place, encoder: str | None) -> None:

@@ -49,6 +49,7 @@ class RayHosts:
         """
         self._told = (place, address, encoder)
         self._lock = threading.Lock()
+        self._closed = False
         self._failed: tuple[float, RetrievalError] | None = None
         self._member: _Member | None = _Member(*self._told)
 
@@ -63,12 +64,15 @@ class RayHosts:
     def close(self) -> None:
         """As `Hosts` says: actors of a shared cluster stay for a while, for the next router."""
         with self._lock:
+            self._closed = True
             if self._member is not None:
                 self._member.end()
 
     def _joined(self) -> _Member:
         """What has joined the cluster, or joins it again."""
         with self._lock:
+            if self._closed:
+                raise StorageError("the cluster is not joined any more: the router ends")
             if self._member is not None and self._member.is_there:
                 return self._member
             if self._failed is not None and time.monotonic() - self._failed[0] < AGAIN_S:
