@@ -64,6 +64,16 @@ class WriterLock:
         self._descriptor = descriptor
         return self
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the file that is locked is the one at the path: it may have been deleted."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
+        except FileNotFoundError:
+            return False
+
     def _take(self, descriptor: int) -> None:
         until = time.monotonic() + self.timeout
         told = False

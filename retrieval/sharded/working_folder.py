@@ -12,6 +12,7 @@ from retrieval.errors import IndexLocked, StorageError
 from retrieval.files.lock import WriterLock
 
 _LOCK = ".lock"
+_TRIES = 100
 
 
 @contextmanager
@@ -28,10 +29,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
         try:
             parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _clear(parent)
-            folder = parent / uuid.uuid4().hex
-            lock = folder.with_suffix(_LOCK)
-            stack.callback(lock.unlink, missing_ok=True)
-            stack.enter_context(WriterLock(lock))
+            folder = stack.enter_context(_new_name(parent))
             folder.mkdir()
         except OSError as error:
             raise StorageError(
@@ -42,9 +40,31 @@ def working_folder(parent: Path) -> Iterator[Path]:
         yield folder
 
 
+@contextmanager
+def _new_name(parent: Path) -> Iterator[Path]:
+    """A name that no folder has, locked for the block.
+
+    Until a new lock is held another process may take it for that of a killed build. So it belongs
+    to whoever holds it first, and another name is tried.
+    """
+    for _ in range(_TRIES):
+        folder = parent / uuid.uuid4().hex
+        lock = WriterLock(folder.with_suffix(_LOCK))
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock)
+            except IndexLocked:
+                continue
+            if lock.is_there:
+                stack.callback(lock.path.unlink, missing_ok=True)
+                yield folder
+                return
+    raise StorageError(f"a build finds no place below {parent}; another process clears it")
+
+
 def _clear(parent: Path) -> None:
     """Delete folders whose process is gone."""
     for lock in parent.glob(f"*{_LOCK}"):
-        with suppress(IndexLocked, OSError), WriterLock(lock):
+        with suppress(StorageError, OSError), WriterLock(lock):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink(missing_ok=True)

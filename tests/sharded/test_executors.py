@@ -7,10 +7,12 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retrieval.errors import InputError, MissingDependency, StorageError
+from retrieval.files.lock import WriterLock
 from retrieval.sharded.executors import executor_for
 from retrieval.sharded.working_folder import working_folder
 
@@ -101,6 +103,41 @@ def test_a_killed_build_leaves_no_folder_for_long(tmp_path: Path) -> None:
         assert one.is_dir() and other.is_dir() and one != other
         assert not (tmp_path / "killed").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_build_goes_on_where_another_takes_its_new_lock_for_a_killed_one(
+    cleared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process clears the folder just between a lock's making and its taking."""
+    take = WriterLock._take
+    taken: list[Any] = []
+
+    def late(self: WriterLock, descriptor: int) -> None:
+        if not taken:
+            taken.append(self.path)
+            if cleared:
+                self.path.unlink()
+            else:
+                other = WriterLock(self.path)
+                other.__enter__()
+                taken.append(other)
+        take(self, descriptor)
+
+    monkeypatch.setattr(WriterLock, "_take", late)
+    with working_folder(tmp_path) as folder:
+        assert folder.is_dir() and folder.with_suffix(".lock").exists()
+        assert folder.with_suffix(".lock") != taken[0]
+        assert taken[0].exists() != cleared  # whose lock it is now deletes it
+    for other in taken[1:]:
+        other.__exit__(None, None, None)
+    assert list(tmp_path.iterdir()) == taken[: len(taken) - 1]
+
+
+def test_a_lock_that_cannot_be_opened_stops_no_build(tmp_path: Path) -> None:
+    (tmp_path / "foreign.lock").symlink_to(tmp_path / "elsewhere")
+    with working_folder(tmp_path) as folder:
+        assert folder.is_dir()
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
