@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from retrieval.sharded.blobs import BLOBS, names_of
 from retrieval.sharded.building import BUILDING, DONE
-from retrieval.sharded.generations import MANIFESTS, found_newest
+from retrieval.sharded.generations import MANIFESTS, found_newest, generation_of
 from retrieval.sharded.manifest import Manifest
 from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.writing import ShardResult
@@ -42,8 +42,8 @@ def clear(storage: ObjectStorage, grace: float) -> ClearReport:
     gone: list[Stored] = []
     needed = _needs(storage, current)
     for one in storage.objects(MANIFESTS):
-        number = int(one.name.removeprefix(f"{MANIFESTS}/").removesuffix(".json"))
-        if number >= current.generation:
+        number = generation_of(one.name)
+        if number is None or number >= current.generation:
             continue
         if one.written < before:
             gone.append(one)

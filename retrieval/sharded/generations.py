@@ -79,6 +79,12 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
     return manifest
 
 
+def generation_of(name: str) -> int | None:
+    """The generation that an object is the manifest of; None of what somebody else put there."""
+    number = name.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
+    return int(number) if number.isdecimal() and _name(int(number)) == name else None
+
+
 def _later(storage: ObjectStorage, before: bytes | None, number: int) -> bytes | None:
     return str(number).encode() if (_number(storage, before) or 0) < number else None
 

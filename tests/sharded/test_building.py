@@ -275,6 +275,19 @@ def test_a_commit_that_current_does_not_speak_of_yet_counts(
     assert object_storage(storage).read("CURRENT") == b"3"
 
 
+def test_clearing_passes_over_what_somebody_else_put_there(folder: Storage, tmp_path: Path) -> None:
+    with create(folder, tmp_path, shards=1) as made:
+        made.add(documents(2))
+        foreign = ["manifests/README.txt", "manifests/0x1.json", "manifests/01.json"]
+        foreign += ["manifests/old/1.json", "manifests/1", "manifests/.json"]
+        storage = object_storage(folder)
+        for name in foreign:
+            storage.put(name, b"foreign")
+        assert made.compact(grace=0).objects > 0
+        left = {one.name for one in storage.objects("manifests")}
+        assert left == {f"manifests/{made.generation}.json", *foreign}
+
+
 def test_clearing_takes_what_no_generation_needs(storage: Storage, tmp_path: Path) -> None:
     with create(storage, tmp_path) as made:
         made.add(documents(30))
