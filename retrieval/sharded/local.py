@@ -61,8 +61,12 @@ class ShardCache:
 
     def forget_but(self, kept: Collection[str]) -> None:
         """Delete copies that are a day old and their padding, less those of these files."""
-        with suppress(OSError):
-            for place in self.folder.iterdir():
+        try:
+            places = list(self.folder.iterdir())
+        except OSError:
+            return
+        for place in places:
+            with suppress(OSError):  # another process may have deleted it
                 needed = place.name.partition(".")[0] in kept and not place.name.endswith(PART)
                 if not needed and _age(place) > _KEPT_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)
