@@ -279,7 +279,7 @@ def test_a_replica_that_was_slow_as_the_other_was_cut_off_is_asked_once_it_is_he
         time.sleep(0.2)
         slow.delay = 0.0
         assert all(replica.is_silent() for replica in several)
-        several[0].under_way += 1  # so that the other is asked first
+        several[0].asked()  # so that the other is asked first
         began = time.monotonic()
         assert shown(served.collection.search("w3")) == shown(one.search("w3"))
         assert 0.9 < time.monotonic() - began < 8.0

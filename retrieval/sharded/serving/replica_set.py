@@ -37,6 +37,16 @@ class ReplicaState:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _given_up: bool = False  # whether there may be a connection whose answer was
 
+    def asked(self) -> None:
+        """A question is under way to it."""
+        with self._lock:
+            self.under_way += 1
+
+    def let_be(self) -> None:
+        """A question is under way no more: it was answered, given up, or lost."""
+        with self._lock:
+            self.under_way -= 1
+
     def link(self) -> Link:
         """A connection that nobody else uses; give it back by `put`, or close it.
 

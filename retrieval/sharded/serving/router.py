@@ -186,7 +186,7 @@ class _Question:
         """Give back the connections that are waited for no more."""
         self._routed._delays.tell(self._method, self._taken)
         for one in self._sent.values():
-            one.replica.under_way -= 1
+            one.replica.let_be()
             one.replica.give_up(one.link)
 
     def _missing(self) -> list[int]:
@@ -229,7 +229,7 @@ class _Question:
             self._failed(shards, error)
             replica.lost(address)
             return False
-        replica.under_way += 1
+        replica.asked()
         self._sent[link.fileno()] = _Sent(link, replica, since, shards)
         self._poll.register(link, select.POLLIN)
         return True
@@ -291,7 +291,7 @@ class _Question:
 
     def _drop(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
-        self._sent.pop(descriptor).replica.under_way -= 1
+        self._sent.pop(descriptor).replica.let_be()
 
 
 _NOT_HELD = StorageError("its replica does not hold it any more")

@@ -1,0 +1,37 @@
+"""What the router counts of a replica is right, however many ask at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from retrieval.sharded.serving.replica_set import ReplicaState
+
+
+class Slow(int):
+    """A number that lets other threads go first while it is added to."""
+
+    def __add__(self, other: int) -> Slow:
+        time.sleep(0.0001)
+        return Slow(int(self) + other)
+
+    def __sub__(self, other: int) -> Slow:
+        time.sleep(0.0001)
+        return Slow(int(self) - other)
+
+
+def test_questions_that_are_under_way_are_counted_by_all_threads() -> None:
+    replica = ReplicaState(0, 0, under_way=Slow(0))
+
+    def ask() -> None:
+        for _ in range(20):
+            replica.asked()
+            replica.let_be()
+        replica.asked()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert replica.under_way == 8
