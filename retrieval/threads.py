@@ -39,17 +39,38 @@ def logical_cores() -> int:
     return os.cpu_count() or 1  # not on macOS
 
 
+def usable() -> int:
+    """How many threads to work with: as many as were asked for, or else one for each core.
+
+    Raises:
+        InputError: see `asked_for`.
+    """
+    return asked_for() or logical_cores()
+
+
 class ThreadPool:
     """A pool of threads in each process: one that was forked has none of its parent's."""
 
-    def __init__(self, threads: int, name: str) -> None:
-        self._threads, self._name = threads, name
-        self._owned: tuple[int, ThreadPoolExecutor] | None = None
+    def __init__(self, name: str, threads: int | None = None) -> None:
+        """Nothing is made yet.
+
+        Args:
+            name: of its threads.
+            threads: how many there are at most; None is `usable`, when the pool is first asked for.
+        """
+        self._name, self._threads = name, threads
+        self._pools: dict[int, ThreadPoolExecutor] = {}  # by process
 
     def here(self) -> ThreadPoolExecutor:
-        """The pool of this process, made when it is first asked for."""
-        owned = self._owned
-        if owned is None or owned[0] != os.getpid():
-            owned = os.getpid(), ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
-            self._owned = owned
-        return owned[1]
+        """The pool of this process, made when it is first asked for.
+
+        Raises:
+            InputError: see `asked_for`.
+        """
+        process = os.getpid()
+        pool = self._pools.get(process)
+        if pool is None:
+            made = ThreadPoolExecutor(self._threads or usable(), thread_name_prefix=self._name)
+            # Of several made at once the first is everybody's. A lock might be held in a fork.
+            pool = self._pools.setdefault(process, made)
+        return pool

@@ -7,7 +7,6 @@ docs/decisions/long-context.md has what that gives and what it costs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -202,5 +201,5 @@ def _selected(embeddings: Embeddings, texts: NDArray[np.int64]) -> Embeddings:
     )
 
 
-_THREADS = ThreadPool(os.cpu_count() or 1, "retrieval-stretch")
+_THREADS = ThreadPool("retrieval-stretch")
 """One for each core: a pass over a stretch takes one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from retrieval.cancellation import CancelledError, cancelled_by, check_cancelled
 from retrieval.server.problems import Problem
 from retrieval.service.arguments import Argument, checked, parsed
+from retrieval.threads import usable
 
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ class Limits:
     bodies: int = 256 << 20
     body_seconds: float = 30.0
     seconds: float = 60.0
-    threads: int = field(default_factory=lambda: min(max(8, 4 * (os.cpu_count() or 1)), 64))
+    threads: int = field(default_factory=lambda: min(max(8, 4 * usable()), 64))
     waiting: int = 128
     _readers: CapacityLimiter | None = field(default=None, init=False)
     _writers: CapacityLimiter | None = field(default=None, init=False)

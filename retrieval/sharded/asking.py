@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from typing import Any, Protocol
@@ -74,5 +73,5 @@ class LocalShards:
             raise
 
 
-_THREADS = ThreadPool(os.cpu_count() or 1, "shard")
+_THREADS = ThreadPool("shard")
 """One pool for all collections of a process: more threads than cores gain nothing."""

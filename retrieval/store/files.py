@@ -17,7 +17,7 @@ from pathlib import Path
 from retrieval.errors import IndexCorrupted
 from retrieval.files.regular import open_regular
 from retrieval.store.rights import give_rights
-from retrieval.threads import asked_for, logical_cores
+from retrieval.threads import usable
 
 _BY_ONE_THREAD = 4 << 20  # bytes to sum up, for which others would be started in vain
 
@@ -137,7 +137,7 @@ def check_contents(
         return list(damage(folder, replace(segment, files={name: unknown[name]}), missing=False))
 
     if size > _BY_ONE_THREAD:  # what sums up needs no lock of the interpreter's
-        with ThreadPoolExecutor(asked_for() or logical_cores()) as pool:
+        with ThreadPoolExecutor(usable()) as pool:
             found = list(pool.map(damaged, unknown))
     else:
         found = list(map(damaged, unknown))

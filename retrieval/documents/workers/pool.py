@@ -22,12 +22,13 @@ from typing import Any
 from retrieval.documents.formats.format import Parse, Parsed, Source, place_of_function
 from retrieval.documents.workers import limits, wire
 from retrieval.errors import DocumentError, InputError, MissingDependency
+from retrieval.threads import usable
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from retrieval.documents.workers.worker import main; main()"
 )
-_MOST = max(1, min(4, os.cpu_count() or 1))
+_MOST = 4
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _RAISED: dict[str, Callable[[str], Exception]] = {
     "document": DocumentError,
@@ -198,7 +199,8 @@ class _Pool:
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
-        self._free = threading.BoundedSemaphore(_MOST)
+        self._making = threading.Lock()
+        self._free: threading.BoundedSemaphore | None = None
         self._known = False
 
     def parse(self, parse: Parse, data: bytes, source: Source) -> list[Parsed]:
@@ -220,7 +222,7 @@ class _Pool:
         request = wire.dumped(
             {"function": place, "size": len(data), "seconds": seconds, **told},
         )
-        with self._free:
+        with self._turn():
             while True:
                 worker = self._take()
                 was_fresh = worker.fresh
@@ -232,6 +234,13 @@ class _Pool:
                 finally:
                     if not worker.is_closed:
                         self._idle.append(worker)
+
+    def _turn(self) -> threading.BoundedSemaphore:
+        """Held while a worker is asked; there are as many as this process may use at first."""
+        with self._making:
+            if self._free is None:
+                self._free = threading.BoundedSemaphore(min(_MOST, usable()))
+            return self._free
 
     def _take(self) -> _Worker:
         if not self._known:
@@ -264,7 +273,8 @@ class _Pool:
         for worker in self._idle:
             worker.leave()
         self._idle = []
-        self._free = threading.BoundedSemaphore(_MOST)
+        self._making = threading.Lock()
+        self._free = None
 
 
 _pool = _Pool()

@@ -100,7 +100,7 @@ class CpuEncoder(SequenceRuntime):
         self._forward = _network(folder, config, places, settings.dense_window)
         self._head = read_tensor(folder / model_folder.WEIGHTS_FILE, model_folder.DENSE_HEAD)
         self._threads = threads or usable_cores()
-        self._pool = ThreadPool(self._threads, "retrieval-encode")
+        self._pool = ThreadPool("retrieval-encode", self._threads)
 
     @property
     def threads(self) -> int:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from retrieval.threads import asked_for, logical_cores
+from retrieval.threads import usable
 
 _PARTS_A_THREAD = 4  # so that one slow core does not hold up all
 
@@ -23,7 +23,7 @@ def count() -> int:
     Raises:
         InputError: the variable is no whole number of at least 1.
     """
-    return asked_for() or logical_cores()
+    return usable()
 
 
 def cut(size: int, weight: int, threads: int) -> list[int]:
