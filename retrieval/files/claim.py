@@ -40,9 +40,16 @@ def claimed(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if new and [path.name for path in folder.iterdir()] == [LOCK]:
-                (folder / LOCK).unlink()
-                folder.rmdir()
+            if new:
+                with contextlib.suppress(OSError):  # that it stays is no error
+                    _take_away(folder)
+
+
+def _take_away(folder: Path) -> None:
+    """Delete a folder in which there is but the lock."""
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()
 
 
 def _unwritable(folder: Path, wrong: BaseException | None) -> str:

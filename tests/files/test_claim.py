@@ -52,6 +52,23 @@ def test_a_folder_that_stayed_empty_is_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "old").is_dir()
 
 
+def test_a_folder_that_cannot_be_taken_away_hides_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "rmdir", refuse)
+    with pytest.raises(KeyboardInterrupt), claimed(tmp_path / "new"):
+        raise KeyboardInterrupt
+    with claimed(tmp_path / "other"):
+        pass
+    with pytest.raises(KeyboardInterrupt), claimed(tmp_path / "gone"):
+        (tmp_path / "gone" / LOCK).unlink()
+        (tmp_path / "gone").rename(tmp_path / "elsewhere")
+        raise KeyboardInterrupt
+
+
 def test_what_is_no_folder_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is no folder; give one"), claimed(tmp_path / "file"):
