@@ -64,7 +64,8 @@ class KeptCollection:
                     target=self._follow, name="generations", daemon=True
                 )
                 self._thread.start()
-        yield self._opened
+            opened = self._opened  # `close` may take it away as soon as the lock is let go
+        yield opened
 
     def warm(self) -> None:
         """Bring it here, and load the model."""
