@@ -10,7 +10,7 @@ from typing import Literal
 BlockKind = Literal["paragraph", "list", "table", "code", "definition"]
 
 MAX_LEVEL = 100
-"""Deeper than any heading."""
+"""No heading is taken for deeper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ def sections_of(text: str, headings: Sequence[Heading]) -> list[Section]:
         sections.append(Section("", 0, 0, 0, headings[0].start))
     for at, heading in enumerate(headings):
         end = headings[at + 1].start if at + 1 < len(headings) else len(text)
-        sections.append(Section(heading.words, heading.level, heading.start, heading.end, end))
+        level = min(heading.level, MAX_LEVEL)
+        sections.append(Section(heading.words, level, heading.start, heading.end, end))
     return sections
 
 

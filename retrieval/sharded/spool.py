@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retrieval.documents.outline import Block, Mark, Outline, Part, Section
+from retrieval.documents.outline import Outline
+from retrieval.documents.outline_lists import outline_as_lists, outline_of
 from retrieval.errors import IndexCorrupted
 from retrieval.sharded.partition import shard_of
 from retrieval.sharded.storage import ObjectStorage
@@ -187,7 +188,7 @@ def spooled(storage: ObjectStorage, sections: Iterable[SpoolSection]) -> Iterato
 
 def _line(one: Incoming) -> bytes:
     document = one.document
-    outline = None if one.outline is None else _rows(one.outline)
+    outline = None if one.outline is None else outline_as_lists(one.outline)
     fields = [document.id, document.text, document.title, dict(document.metadata)]
     row = [*fields, one.reader, one.origin, outline]
     text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
@@ -197,40 +198,5 @@ def _line(one: Incoming) -> bytes:
 def _incoming(row: Any) -> Incoming:
     id, text, title, metadata, reader, origin, outline = row
     document = Document(id, text, title, metadata)
-    return Incoming(document, None if outline is None else _outline(outline), reader, origin)
-
-
-def _rows(outline: Outline) -> list[Any]:
-    """An outline as lists, each of its values in the order of its class's fields."""
-    return [
-        [[s.heading, s.level, s.start, s.body, s.end] for s in outline.sections],
-        [
-            [
-                *(b.kind, b.start, b.end, b.lead, b.language, b.name),
-                *(b.signature, b.doc, b.lead_start, b.head),
-            ]
-            for b in outline.blocks
-        ],
-        [[m.start, m.unit, m.value] for m in outline.marks],
-        [[p.start, p.level, p.joins] for p in outline.parts],
-        [[int(offset) for offset in kind] for kind in outline.breaks],
-        outline.sentences,
-    ]
-
-
-def _outline(rows: Any) -> Outline:
-    sections, blocks, marks, parts, breaks, sentences = rows
-    return Outline(
-        tuple(Section(*row) for row in sections),
-        tuple(_block(*row) for row in blocks),
-        tuple(Mark(*row) for row in marks),
-        tuple(Part(*row) for row in parts),
-        tuple(tuple(kind) for kind in breaks),
-        sentences,
-    )
-
-
-def _block(kind: Any, start: int, end: int, lead: str, language: str, *rest: Any) -> Block:
-    name, signature, doc, lead_start, head = rest
-    span = None if doc is None else (doc[0], doc[1])
-    return Block(kind, start, end, lead, language, name, signature, span, lead_start, head)
+    found = None if outline is None else outline_of(document.text, outline)
+    return Incoming(document, found, reader, origin)

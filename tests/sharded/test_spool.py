@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from retrieval.documents import chunk, discover, read
+from retrieval.documents.outline import Block, Mark, Outline, Section
 from retrieval.errors import IndexCorrupted
 from retrieval.sharded.partition import shard_of
 from retrieval.sharded.spool import Incoming, Spooled, SpoolSection, merged, spool, spooled
@@ -121,6 +122,25 @@ def test_nothing_that_is_stored_is_executed(place: ObjectStorage, tmp_path: Path
 def test_what_is_no_document_is_refused(place: ObjectStorage, content: bytes) -> None:
     with pytest.raises(IndexCorrupted, match="run the build again"):
         list(spooled(place, sections_of(place, content)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Outline(blocks=[Block("table", 0, 99)]),
+        Outline(sections=[Section("T", 1, -1, 0, 2)]),
+        Outline(marks=[Mark(2, "page", 2), Mark(0, "page", 1)]),
+        Outline(blocks=[Block("code", 0, 1, doc=(0, 4))]),
+        Outline(sentences=1),  # type: ignore[arg-type]
+        Outline(blocks=[Block("image", 0, 1)]),  # type: ignore[arg-type]
+    ],
+)
+def test_an_outline_that_its_text_does_not_have_is_refused(
+    place: ObjectStorage, wrong: Outline
+) -> None:
+    found = stored(place, [Incoming(Document("id", "abc"), wrong)], shards=1)
+    with pytest.raises(IndexCorrupted, match="run the build again"):
+        list(spooled(place, found.sections[0]))
 
 
 def test_what_changed_or_is_gone_is_refused(place: ObjectStorage) -> None:
