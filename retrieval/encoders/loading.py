@@ -18,6 +18,7 @@ from retrieval.encoders.checkpoints import (
 )
 from retrieval.encoders.sharing import Origin, shared
 from retrieval.errors import EncoderMismatch, InputError, MissingDependency
+from retrieval.files.places import absolute_source
 from retrieval.tracing import span
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
     """
     if source is not None and not isinstance(source, str | Path):
         raise InputError(f"source={source!r} is no encoder's; give a folder, a Hub id or None")
-    origin = Origin(None if source is None else _absolute(source), device)
+    origin = Origin(None if source is None else absolute_source(source), device)
     if source is None:
         from retrieval.encoders.embedded import embedded_folder
 
@@ -92,12 +93,6 @@ def _big(encoder: Runtime) -> bool:
     from retrieval.encoders.runtimes.cpu import CpuEncoder
 
     return not isinstance(encoder, CpuEncoder)
-
-
-def _absolute(source: str | Path) -> str:
-    """A folder's absolute path; a Hub id as it is."""
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else str(source)
 
 
 def _load(folder: Folder, kind: Format, device: str | None) -> Runtime:

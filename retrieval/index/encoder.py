@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from retrieval.errors import EncoderError, EncoderMismatch, InputError
+from retrieval.files.places import absolute_source
 from retrieval.index.long_context import PassageEncoder
 from retrieval.indexes import token_dim_problem
 from retrieval.store import Settings
@@ -60,7 +61,7 @@ def remember(
             "give pooling=2, 3 or 4, too"
         )
     if isinstance(encoder, str | os.PathLike):
-        source: str | None = _absolute(os.fspath(encoder))
+        source: str | None = absolute_source(os.fspath(encoder))
         loaded = load(source)
     elif encoder is None:
         source, loaded = None, load(None)
@@ -126,7 +127,7 @@ class EncoderSlot:
         self._encoder: Encoder | None = None
         self._asked = False  # for the stored source, by whoever opened the index
         if isinstance(given, str | os.PathLike):
-            source = _absolute(os.fspath(given))
+            source = absolute_source(os.fspath(given))
             self._asked = source == settings.encoder_source
             if not self._asked:
                 self._encoder = self._matching(load(source))
@@ -198,9 +199,3 @@ def _checked(value: Encoder) -> Encoder:
             "retrieval.types.Encoder, a folder, a Hub id or None"
         )
     return value
-
-
-def _absolute(source: str) -> str:
-    """A folder's absolute path, so that the index finds it from anywhere; a Hub id as it is."""
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else source

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.errors import InputError
+from retrieval.files.places import is_url
 from retrieval.index import Index
 from retrieval.server.problems import Problem
 from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 from retrieval.service.location import FOLDER
 from retrieval.service.opened import Opened
-from retrieval.sharded import Collection, is_url
+from retrieval.sharded import Collection
 
 DEFAULT = "default"
 """Another name of the first index."""

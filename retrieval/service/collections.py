@@ -10,6 +10,7 @@ from typing import Any
 from retrieval.documents import LeftOut
 from retrieval.documents.walk import LeftOutType
 from retrieval.errors import InputError, RetrievalError
+from retrieval.files.places import is_url
 from retrieval.index import encoder as encoders
 from retrieval.index.encoder import EncoderSlot
 from retrieval.indexes import LATE_MEMORY
@@ -25,7 +26,7 @@ from retrieval.sharded.sources.estimate import passages_in
 from retrieval.sharded.sources.files import FileDocuments
 from retrieval.sharded.sources.remote import NO_FILES, RemoteFiles, files_at
 from retrieval.sharded.status import status_of
-from retrieval.sharded.storage import ObjectStorage, is_url
+from retrieval.sharded.storage import ObjectStorage
 from retrieval.sync.settings import Given, settings_of
 from retrieval.types import Encoder, LateOptions
 

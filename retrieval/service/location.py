@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from retrieval.errors import IndexNotFound, InputError
+from retrieval.files.places import is_url
 
 FOLDER = ".retrieval"
 """Name of an index folder that no one named."""
@@ -80,11 +81,6 @@ def folder_alone(given: str) -> Path:
 def shown_from(place: Path | str) -> Path:
     """The index folder that paths are shown by: those of a collection are from the current one."""
     return place if isinstance(place, Path) else Path(FOLDER)
-
-
-def is_url(place: str | None) -> bool:
-    """Whether this names a collection in object storage, and no folder."""
-    return place is not None and "://" in place
 
 
 def folder_of(place: str | None) -> Path | None:

@@ -23,7 +23,6 @@ from retrieval.sharded.collection import Collection
 from retrieval.sharded.sharded_index import ShardedIndex
 from retrieval.sharded.spool import Incoming
 from retrieval.sharded.status import ShardedStatus
-from retrieval.sharded.storage import is_url
 
 __all__ = [
     "BuildReport",
@@ -32,5 +31,4 @@ __all__ = [
     "Incoming",
     "ShardedIndex",
     "ShardedStatus",
-    "is_url",
 ]

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retrieval.errors import MissingDependency, StorageError
+from retrieval.files.places import is_url
 
 Result = TypeVar("Result")
 
 EXTRA = "shards"
-_SCHEME = "://"
 _DELETED_AT_ONCE = 1000
 _FOLDER = "file://"
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -58,11 +58,6 @@ class Stored:
     name: str
     size: int
     written: datetime
-
-
-def is_url(place: str) -> bool:
-    """Whether this names a place in object storage, and no folder of this machine."""
-    return _SCHEME in place
 
 
 def _endpoint(url: str, options: Mapping[str, Any]) -> str:

@@ -34,8 +34,9 @@ def compact(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import compacted
+    from retrieval.files.places import is_url
     from retrieval.index import Index
-    from retrieval.service.location import folder_of, index_to_read, is_url
+    from retrieval.service.location import folder_of, index_to_read
 
     if folder is not None and is_url(folder):
         run_by = {"workers": workers, "ray": ray, "memory": memory << 20}

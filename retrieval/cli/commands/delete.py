@@ -33,9 +33,10 @@ def delete(
     """Delete documents from an index; the files they came from stay."""
     from retrieval.cli.output.amounts import count, listing
     from retrieval.cli.output.json_output import print_json
+    from retrieval.files.places import is_url
     from retrieval.index import Index
     from retrieval.service import contents
-    from retrieval.service.location import folder_of, index_to_read, is_url
+    from retrieval.service.location import folder_of, index_to_read
 
     if folder is not None and is_url(folder):
         from retrieval.sharded import ShardedIndex

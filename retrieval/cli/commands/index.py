@@ -237,11 +237,12 @@ def index(
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.errors import InputError
+    from retrieval.files.places import is_url
     from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, not_left_empty, open_or_create
 
-    url = folder if location.is_url(folder) else None
+    url = folder if is_url(folder) else None
     given = updating.Given(
         exclude=exclude,
         include=include,
@@ -287,7 +288,7 @@ def index(
     of_shards |= {"--workers": None if workers == 1 else workers, "--encode-on": encode_on}
     check_for_shards(of_shards)
     for source in sources or ():
-        if location.is_url(source):
+        if is_url(source):
             raise InputError(
                 f"{source} is a URL, which a collection in shards can read; name its URL with "
                 "--index, or copy the files here"

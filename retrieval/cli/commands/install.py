@@ -54,8 +54,8 @@ def install(
     """Write an entry for `retrieval mcp` into a client's own configuration, shown before."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.errors import InputError
+    from retrieval.files.places import is_url
     from retrieval.mcp.clients.installing import installation, removal
-    from retrieval.service.location import is_url
 
     if not name.strip() or not name.isprintable():
         raise InputError(f"--name is {name!r}; give a word")

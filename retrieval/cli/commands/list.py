@@ -29,10 +29,11 @@ def list_documents(
     from retrieval.cli.output.files import listed
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
+    from retrieval.files.places import is_url
     from retrieval.index import Index
     from retrieval.service.contents import choose, choose_of_collection
     from retrieval.service.json_shape import listed_as_dict
-    from retrieval.service.location import FOLDER, folder_of, index_to_read, is_url
+    from retrieval.service.location import FOLDER, folder_of, index_to_read
 
     if folder is not None and is_url(folder):
         from retrieval.sharded import ShardedIndex

@@ -36,8 +36,9 @@ def mcp(
     Where there is no index, the first search makes one of the folder that it would lie in.
     """
     from retrieval.errors import InputError
+    from retrieval.files.places import is_url
     from retrieval.mcp.stdio import serve
-    from retrieval.service.location import folder_of, index_to_write, is_url
+    from retrieval.service.location import folder_of, index_to_write
 
     def holds(index: Path, place: Path) -> bool:
         from retrieval.service import updating  # brings numpy, which `initialize` would wait for

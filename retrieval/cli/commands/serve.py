@@ -105,7 +105,8 @@ def serve(
     from functools import partial as with_options
 
     from retrieval.errors import InputError, MissingDependency
-    from retrieval.service.location import index_to_read, is_url
+    from retrieval.files.places import is_url
+    from retrieval.service.location import index_to_read
     from retrieval.service.opening import is_index
     from retrieval.sharded.generations import found_newest
     from retrieval.sharded.storage import ObjectStorage

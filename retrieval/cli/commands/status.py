@@ -38,8 +38,9 @@ def status(
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.reports import status as shown
+    from retrieval.files.places import is_url
     from retrieval.service.json_shape import status_as_dict
-    from retrieval.service.location import folder_of, index_to_read, is_url
+    from retrieval.service.location import folder_of, index_to_read
     from retrieval.service.opening import status_of
 
     if folder is not None and is_url(folder):

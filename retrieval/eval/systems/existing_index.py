@@ -10,8 +10,9 @@ from retrieval.errors import InputError
 from retrieval.eval.datasets import Collection
 from retrieval.eval.runs import run_documents
 from retrieval.eval.systems.system import TIMED_HITS, Cost, Ranked, Settings, TimedSearch
+from retrieval.files.places import is_url
 from retrieval.index import Index
-from retrieval.sharded import ShardedIndex, is_url
+from retrieval.sharded import ShardedIndex
 from retrieval.types import ProgressCallback, Retriever
 
 _LOOKED_AT = 1000
