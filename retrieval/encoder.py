@@ -111,7 +111,7 @@ class Ranked:
     text: str
 
 
-EncoderSource: TypeAlias = "Encoder | str | os.PathLike[str]"
+EncoderSource: TypeAlias = Encoder | str | os.PathLike[str]
 """An encoder, or what it is loaded from: a folder, as text or as a path, or a Hub id."""
 
 

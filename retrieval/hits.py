@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 300  # characters of a passage in a table
 
-_RETRIEVERS = ("lexical", "dense", "late")
 _TEXTS: dict[str, Callable[[Hit], str | None]] = {
     "document_id": lambda hit: hit.document_id,
     "text": lambda hit: hit.text,
@@ -30,14 +29,25 @@ _TEXTS: dict[str, Callable[[Hit], str | None]] = {
     "context": lambda hit: hit.context,
     "metadata": lambda hit: json.dumps(plain_value(hit.metadata), ensure_ascii=False),
 }
-_NUMBERS: dict[str, Callable[[Hit], int | None]] = {
+_WHOLE: dict[str, Callable[[Hit], int | None]] = {
     "ordinal": lambda hit: hit.passage.ordinal,
     "start": lambda hit: hit.passage.start,
     "end": lambda hit: hit.passage.end,
     "start_line": lambda hit: hit.start_line,
     "end_line": lambda hit: hit.end_line,
     "page": lambda hit: hit.place.page,
+    "rank_lexical": lambda hit: hit.ranks.get("lexical"),
+    "rank_dense": lambda hit: hit.ranks.get("dense"),
+    "rank_late": lambda hit: hit.ranks.get("late"),
 }
+_FLOATS: dict[str, Callable[[Hit], float | None]] = {
+    "score": lambda hit: hit.score,
+    "relevance": lambda hit: hit.relevance,
+    "score_lexical": lambda hit: hit.scores.get("lexical"),
+    "score_dense": lambda hit: hit.scores.get("dense"),
+    "score_late": lambda hit: hit.scores.get("late"),
+}
+_COLUMNS: dict[str, Callable[[Hit], Any]] = {**_TEXTS, **_WHOLE, **_FLOATS}
 """Columns of a table, and what stands in them."""
 
 
@@ -88,7 +98,7 @@ class Hits(list[Hit]):
         return [hit_as_dict(hit) for hit in self]
 
     def to_pandas(self) -> pd.DataFrame:
-        """A table of the hits, a row each: what `to_dicts` gives, and a column for each retriever.
+        """The table of `to_arrow`, with the metadata as dicts.
 
         Raises:
             MissingDependency: pandas is not installed.
@@ -99,14 +109,8 @@ class Hits(list[Hit]):
             raise MissingDependency(
                 "a table needs pandas, which is not installed: pip install pandas"
             ) from None
-        rows = []
-        for hit in self.to_dicts():
-            scores = {f"score_{name}": value for name, value in hit.pop("scores").items()}
-            ranks = {f"rank_{name}": value for name, value in hit.pop("ranks").items()}
-            rows.append(hit | scores | ranks)
-        fields = [field.name for field in dataclasses.fields(Hit)]
-        columns = [name for name in fields if name not in ("scores", "ranks")]
-        return pd.DataFrame(rows, columns=None if rows else columns)
+        metadata = {"metadata": [plain_value(hit.metadata) for hit in self]}
+        return pd.DataFrame(self._columns() | metadata)
 
     def to_arrow(self) -> pa.Table:
         """A table of the hits, a row each, with the same columns whatever was found.
@@ -123,19 +127,16 @@ class Hits(list[Hit]):
             raise MissingDependency(
                 "a table of Arrow needs pyarrow, which is not installed: pip install pyarrow"
             ) from None
-        columns: dict[str, pa.Array] = {}
-        for name, of in _TEXTS.items():
-            columns[name] = pa.array([of(hit) for hit in self], pa.string())
-        for name, number in _NUMBERS.items():
-            columns[name] = pa.array([number(hit) for hit in self], pa.int64())
-        for name in ("score", "relevance"):
-            columns[name] = pa.array([getattr(hit, name) for hit in self], pa.float64())
-        for name in _RETRIEVERS:
-            columns[f"score_{name}"] = pa.array(
-                [hit.scores.get(name) for hit in self], pa.float64()
-            )
-            columns[f"rank_{name}"] = pa.array([hit.ranks.get(name) for hit in self], pa.int64())
-        return pa.table(columns)
+        kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
+        return pa.table(
+            {
+                name: pa.array(values, kinds.get(name, pa.float64()))
+                for name, values in self._columns().items()
+            }
+        )
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: [of(hit) for hit in self] for name, of in _COLUMNS.items()}
 
     def to_polars(self) -> pl.DataFrame:
         """The table of `to_arrow` as one of Polars.

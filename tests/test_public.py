@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,13 @@ def test_index_is_the_index() -> None:
 
     assert retrieval.Index is Index
     assert retrieval.Filter is Filter
+
+
+def test_types_of_the_index_are_there_for_whoever_asks_at_run_time() -> None:
+    """As frameworks do that make a tool or a form of a function."""
+    for name, method in inspect.getmembers(retrieval.Index, inspect.isfunction):
+        if not name.startswith("_") and name != "writing":  # which loads what writes
+            assert "return" in typing.get_type_hints(method), name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.index.encoder import PRECOMPUTED
 from retrieval.index.given import each, of_documents, reader_of, without_vectors
 from retrieval.store import Settings
 from retrieval.types import Document, Embeddings
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 Spans: TypeAlias = Iterable[tuple[int, int]]
 """Where a document's passages begin and end in its text, in characters, in order."""
@@ -29,7 +27,7 @@ class _AsArray(Protocol):
     def __array__(self, *args: Any, **options: Any) -> NDArray[Any]: ...
 
 
-Given: TypeAlias = "Embeddings | _AsArray | Sequence[ArrayLike | None]"
+Given: TypeAlias = Embeddings | _AsArray | Sequence[ArrayLike | None]
 """Vectors of texts: Embeddings, dense vectors [n, D], or a list of such with None where none is."""
 
 _READER = "passages:"

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack, cast
+
+from numpy.typing import ArrayLike
 
 from retrieval.errors import InputError
 from retrieval.hits import Hits
@@ -24,9 +26,6 @@ from retrieval.index.reading.searched import Searched
 from retrieval.indexes import Filter, Where, as_filter
 from retrieval.tracing import span
 from retrieval.types import Embeddings, Hit, Hybrid, Reranker, Retriever, TokenMatch
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 _LOG = logging.getLogger(__name__)
 

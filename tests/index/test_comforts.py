@@ -54,7 +54,7 @@ def test_hits_as_a_table(filled: Index, monkeypatch: pytest.MonkeyPatch) -> None
     assert list(table["metadata"]) == [hit.metadata for hit in hits]
     assert table["rank_lexical"].isna().tolist() == ["lexical" not in hit.ranks for hit in hits]
     empty = Hits().to_pandas()
-    assert len(empty) == 0 and "document_id" in empty.columns
+    assert len(empty) == 0 and list(empty.columns) == list(table.columns)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingDependency, match="pip install pandas"):
         hits.to_pandas()
@@ -64,6 +64,7 @@ def test_hits_as_tables_of_arrow_and_polars(filled: Index, monkeypatch: pytest.M
     pytest.importorskip("pyarrow")
     hits = filled.search("brown fox")
     table = hits.to_arrow()
+    assert Hits().to_arrow().schema == table.schema
     assert table.column("document_id").to_pylist() == ids(hits)
     assert table.column("score").to_pylist() == [hit.score for hit in hits]
     assert table.column("rank_lexical").to_pylist() == [hit.ranks.get("lexical") for hit in hits]

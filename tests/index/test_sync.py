@@ -15,6 +15,7 @@ from retrieval.documents import ReadResult, SourceFile
 from retrieval.errors import IndexLocked, InputError
 from retrieval.index import Index
 from retrieval.sync import sync
+from retrieval.types import Document
 
 from .fake_encoder import FakeEncoder
 from .source_files import counts, jsonl, write
@@ -54,6 +55,21 @@ def test_a_second_sync_reads_nothing(index: Index, docs: Path, read_files: list[
     assert counts(sync(index, [docs])) == (0, 0, 3, 0)
     assert read_files == []
     assert index.status().generation == generation
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_file_whose_document_was_replaced_is_read_again(
+    index: Index, docs: Path, read_files: list[str], deleted: bool
+) -> None:
+    sync(index, [docs])
+    read_files.clear()
+    index.add([Document("docs/a.md", "something else")])
+    if deleted:
+        index.delete(["docs/a.md"])
+    sync(index, [docs])
+    assert read_files == ["docs/a.md"]
+    assert index.search("apples", 1)[0].path == "docs/a.md"
+    assert index.verify() == []
 
 
 def test_only_what_changed_is_read_and_encoded(

@@ -165,6 +165,9 @@ class Writer:
         made = (document.content_hash, source, reading(reader))
         if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
             before = stored or (self._leaving(moved_from) if moved_from else None)
+            if stored is not None and stored.source not in (None, source):
+                # The file is read again by the next sync, which gives it back what it says.
+                self._sources[stored.source] = None
             relabelled = self._change(document, source, outline, reading(reader), before, ready)
             self._commit_if_due()
             if before is not None and not again:
