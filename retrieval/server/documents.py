@@ -157,7 +157,7 @@ class Documents:
             query_of(request, ())
             return await JsonLines.begun(self._added(request, name))
         values = await arguments_of(request, self._limits, ADD)
-        documents = [_document(given) for given in values["documents"]]
+        documents = [_numbered(*one) for one in enumerate(values["documents"])]
 
         def work() -> dict[str, Any]:
             with self._indexes.using(name) as index:
@@ -247,6 +247,13 @@ class Documents:
                 "this server only reads; to write, start it without --read-only, and with "
                 "--allow-write where other machines reach it",
             )
+
+
+def _numbered(place: int, given: Mapping[str, Any]) -> Document:
+    try:
+        return _document(given)
+    except InputError as error:
+        raise InputError(f"documents[{place}]: {error}") from None
 
 
 def _document(given: Mapping[str, Any]) -> Document:

@@ -187,7 +187,7 @@ def _check_names(arguments: Sequence[Argument], given: Mapping[str, Any]) -> Non
 
 def _value(one: Argument, given: Any) -> Any:
     if given is None and one.required:
-        raise InputError(f"{one.name} is missing; {one.description}")
+        raise InputError(f"{one.name} is missing; give {one.description}")
     return one.default if given is None else one.check(given)
 
 
