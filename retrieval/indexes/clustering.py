@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.indexes.kernels import threads
+
+if TYPE_CHECKING:
+    import faiss
 
 _FLAT = 1024  # up to so many centroids, one step is fast enough
 _ROUNDS = 8
@@ -75,18 +78,20 @@ def k_means(vectors: NDArray[np.float32] | NDArray[np.int8], count: int) -> NDAr
     return np.concatenate(found)
 
 
-def _floats(vectors: NDArray[Any]) -> NDArray[np.float32]:
+def _floats(vectors: NDArray[np.float32] | NDArray[np.int8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(vectors, np.float32)
 
 
-def nearest_means(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], Any]:
+def nearest_means(
+    vectors: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.float32], faiss.Index]:
     """Centroids f32 [count, d] by k-means in one step, and FAISS's index of them."""
     import faiss
 
     if len(vectors) <= count:
         # No more vectors than centroids: each is its own, and the first stands for what lacks.
         found = np.concatenate([vectors, np.repeat(vectors[:1], count - len(vectors), axis=0)])
-        index = faiss.IndexFlatL2(vectors.shape[1])
+        index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
         index.add(found)
         return found, index
     clustering = faiss.Kmeans(

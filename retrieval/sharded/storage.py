@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from retrieval.errors import MissingDependency, StorageError
 from retrieval.files.places import is_url
+
+if TYPE_CHECKING:
+    from obstore import ListStream, ObjectMeta, PutMode
+    from obstore.store import ObjectStore
 
 Result = TypeVar("Result")
 
@@ -108,7 +112,7 @@ class ObjectStorage:
         elif _endpoint(self.url, given).startswith("http://"):
             # Who names such a server means it; else all that is said is "builder error".
             given["client_options"] = {"allow_http": True}
-        self._obstore: Any = obstore
+        self._obstore = obstore
         try:
             kind = obstore.parse_scheme(self.url)
         except obstore.exceptions.BaseError:
@@ -116,7 +120,7 @@ class ObjectStorage:
         if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
             raise StorageError(f"{url} is no object storage that can be written; give {_KINDS}")
         with self._told(""):
-            self._store: Any = from_url(self.url, **given)
+            self._store: ObjectStore = from_url(self.url, **given)
 
     def read(self, name: str) -> bytes | None:
         """The content of an object, or None if there is none."""
@@ -131,11 +135,9 @@ class ObjectStorage:
         if not size:
             return b""
         with self._told(name):
-            wanted = {"start": start, "length": size}
+            wanted = partial(self._obstore.get_range, self._store, name, start=start, length=size)
             try:
-                return self._asked(
-                    lambda: bytes(self._obstore.get_range(self._store, name, **wanted))
-                )
+                return self._asked(lambda: bytes(wanted()))
             except FileNotFoundError:
                 return None
 
@@ -161,9 +163,8 @@ class ObjectStorage:
         """The time by the storage's clock, which alone dates what is stored."""
         with self._told(_CLOCK):
             self._asked(lambda: self._obstore.put(self._store, _CLOCK, b""))
-            told = self._asked(lambda: self._obstore.head(self._store, _CLOCK))
-            written: datetime = told["last_modified"]
-            return written
+            told = self._asked(partial(self._obstore.head, self._store, _CLOCK))
+            return told["last_modified"]
 
     def advance(self, name: str, choose: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a pointer by compare-and-swap.
@@ -196,9 +197,9 @@ class ObjectStorage:
     def objects(self, prefix: str) -> Iterator[Stored]:
         """The objects whose names begin with a folder's name."""
         last: str | None = None
-        pages: Any = None
+        pages: ListStream[Sequence[ObjectMeta]] | None = None
 
-        def page() -> Any:
+        def page() -> Sequence[ObjectMeta]:
             nonlocal pages
             try:
                 if pages is None:
@@ -221,7 +222,7 @@ class ObjectStorage:
         """What is told of an object, or None if there is none."""
         with self._told(name):
             try:
-                one = self._asked(lambda: self._obstore.head(self._store, name))
+                one = self._asked(partial(self._obstore.head, self._store, name))
             except FileNotFoundError:
                 return None
             return Stored(one["path"], one["size"], one["last_modified"])
@@ -254,7 +255,7 @@ class ObjectStorage:
                         with suppress(FileNotFoundError):
                             self._obstore.delete(self._store, name)
 
-    def _as_it_stands(self, name: str) -> tuple[bytes | None, Any]:
+    def _as_it_stands(self, name: str) -> tuple[bytes | None, PutMode]:
         """What an object holds, or None, and the mode of what may replace just that."""
         try:
             found = self._obstore.get(self._store, name)

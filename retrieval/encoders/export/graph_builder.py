@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from retrieval.encoders.model.quantized import TensorPlace
 from retrieval.encoders.model_folder import WEIGHTS_FILE
 from retrieval.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own nodes."""
@@ -33,9 +36,9 @@ class GraphBuilder:
         self.onnx = onnx
         self.f32 = int(onnx.TensorProto.FLOAT)
         self.places = places
-        self.nodes: list[Any] = []
-        self.initializers: dict[str, Any] = {}
-        self.constants: dict[tuple[Any, ...], str] = {}
+        self.nodes: list[NodeProto] = []
+        self.initializers: dict[str, TensorProto] = {}
+        self.constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def op(
         self, kind: str, *inputs: str, name: str = "", domain: str = "", **attributes: Any

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrieval.encoders.export.pipeline import Model
 from retrieval.encoders.model_folder import GRAPH_FILE, QUERY_WEIGHTS, TOKEN_HEAD, TOKENIZER_FILE
 from retrieval.errors import CheckpointError, MissingDependency
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorProto
 
 QUERY_TOKENS = "query_tokens"
 
@@ -70,22 +73,23 @@ def write(model: Model, target: Path) -> None:
         raise CheckpointError(f"{model.folder}: has no {GRAPH_FILE}; is this a whole model folder?")
     graph = onnx.load(str(path))
     if QUERY_WEIGHTS in model.weights and TOKEN_HEAD[0] in model.weights:
-        _weigh_queries(onnx, graph, model)
+        _weigh_queries(graph, model)
     target.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, str(target / GRAPH_FILE))
     shutil.copyfile(model.folder / TOKENIZER_FILE, target / TOKENIZER_FILE)
     (target / "README.md").write_text(_readme(graph, model), encoding="utf-8")
 
 
-def _weigh_queries(onnx: Any, graph: Any, model: Model) -> None:
+def _weigh_queries(graph: ModelProto, model: Model) -> None:
     """Add `query_tokens`: the token vectors, each times its token's weight over their mean."""
-    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    from onnx import TensorProto, helper, numpy_helper
+
     graph.graph.initializer.append(
         numpy_helper.from_array(model.weights[QUERY_WEIGHTS], QUERY_WEIGHTS)
     )
-    graph.graph.initializer.append(_axes(onnx, "query_weight_columns", [1]))
-    graph.graph.initializer.append(_axes(onnx, "query_weight_rows", [0]))
-    steps: tuple[tuple[str, list[str], str, dict[str, int]], ...] = (
+    graph.graph.initializer.append(_axes("query_weight_columns", [1]))
+    graph.graph.initializer.append(_axes("query_weight_rows", [0]))
+    steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
         ("Gather", [QUERY_WEIGHTS, "ids"], "query_weight", {"axis": 0}),
         ("ReduceMean", ["query_weight", "query_weight_rows"], "query_weight_mean", {"keepdims": 1}),
         ("Div", ["query_weight", "query_weight_mean"], "query_factor", {}),
@@ -96,15 +100,17 @@ def _weigh_queries(onnx: Any, graph: Any, model: Model) -> None:
         graph.graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
     (tokens,) = [output for output in graph.graph.output if output.name == "tokens"]
     shape = [size.dim_param or size.dim_value for size in tokens.type.tensor_type.shape.dim]
-    made = helper.make_tensor_value_info(QUERY_TOKENS, onnx.TensorProto.FLOAT, shape)
+    made = helper.make_tensor_value_info(QUERY_TOKENS, TensorProto.FLOAT, shape)
     graph.graph.output.append(made)
 
 
-def _axes(onnx: Any, name: str, axes: list[int]) -> Any:
-    return onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [len(axes)], axes)
+def _axes(name: str, axes: list[int]) -> TensorProto:
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor(name, TensorProto.INT64, [len(axes)], axes)
 
 
-def _readme(graph: Any, model: Model) -> str:
+def _readme(graph: ModelProto, model: Model) -> str:
     rows = []
     for output in graph.graph.output:
         shape = output.type.tensor_type.shape.dim

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from retrieval.indexes.lexical.padding import Padding
 from retrieval.indexes.lexical.queries import LexicalQuery, Terms, parse_query
 from retrieval.indexes.lexical.statistics import Counts, Statistics
 from retrieval.indexes.lexical.words import SPACELESS
+
+if TYPE_CHECKING:
+    import tantivy
 
 _KEPT = 64
 """So many queries are kept as tantivy takes them: a search asks for more scores right after."""
@@ -33,7 +36,7 @@ class Held:
     """
 
     folder: Path
-    schema: Any
+    schema: tantivy.Schema
     own: Statistics
     padding: Padding | None
 
@@ -47,7 +50,9 @@ class Asking:
         self._held = held
         self._kept = lru_cache(maxsize=_KEPT)(partial(_query, held))
 
-    def query(self, text: str, weights: Mapping[str, float], counts: Counts | None) -> Any | None:
+    def query(
+        self, text: str, weights: Mapping[str, float], counts: Counts | None
+    ) -> tantivy.Query | None:
         """What a passage is scored by and must fit, or None if none holds any of the terms.
 
         Args:
@@ -58,23 +63,23 @@ class Asking:
         given = None if counts is None else (counts.shape, counts.tobytes())
         return self._kept(text, tuple(weights.items()), given)
 
-    def phrases(self, parsed: LexicalQuery) -> Any:
+    def phrases(self, parsed: LexicalQuery) -> tantivy.Query:
         """What holds every phrase of the query and nothing that it excludes."""
         return _conditions(self._held.schema, parsed)
 
-    def excluded(self, parsed: LexicalQuery) -> Any:
+    def excluded(self, parsed: LexicalQuery) -> tantivy.Query:
         """What holds something that the query excludes."""
         return any_of(_holds(self._held.schema, words) for words in parsed.excluded)
 
 
-def any_of(queries: Iterable[Any]) -> Any:
+def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
     """What fulfils one of the queries at least."""
     import tantivy
 
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
-def restricted(query: Any, schema: Any, ids: list[int]) -> Any:
+def restricted(query: tantivy.Query, schema: tantivy.Schema, ids: list[int]) -> tantivy.Query:
     """The same query and scores, over these passages only."""
     import tantivy
 
@@ -89,7 +94,7 @@ def _query(
     text: str,
     weights: tuple[tuple[str, float], ...],
     given: tuple[tuple[int, ...], bytes] | None,
-) -> Any | None:
+) -> tantivy.Query | None:
     """See `Asking.query`; the counts are given as what can be compared: their shape and bytes."""
     parsed = parse_query(text)
     counts = None if given is None else np.frombuffer(given[1], np.int64).reshape(given[0])
@@ -101,7 +106,7 @@ def _query(
 
 def _disjunction(
     held: Held, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
-) -> Any | None:
+) -> tantivy.Query | None:
     """Any of the terms in any field, or None if the index holds none of them."""
     import tantivy
 
@@ -125,7 +130,9 @@ def _disjunction(
     return any_of(queries) if queries else None
 
 
-def _conditions(schema: Any, parsed: LexicalQuery, *scored: Any) -> Any:
+def _conditions(
+    schema: tantivy.Schema, parsed: LexicalQuery, *scored: tantivy.Query
+) -> tantivy.Query:
     """What matches `scored`, holds every phrase and nothing that is excluded."""
     import tantivy
 
@@ -137,7 +144,7 @@ def _conditions(schema: Any, parsed: LexicalQuery, *scored: Any) -> Any:
     return tantivy.Query.boolean_query(clauses)
 
 
-def _holds(schema: Any, words: Terms) -> Any:
+def _holds(schema: tantivy.Schema, words: Terms) -> tantivy.Query:
     """These words one after the other in any field."""
     import tantivy
 

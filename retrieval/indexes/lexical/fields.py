@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from retrieval.errors import (
     IndexCorrupted,
@@ -24,6 +24,9 @@ from retrieval.errors import (
     StorageError,
 )
 from retrieval.indexes.lexical.words import analyzer
+
+if TYPE_CHECKING:
+    import tantivy
 
 FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol")
 """What a passage is searched by.
@@ -79,7 +82,7 @@ def names() -> list[str]:
     return [*FIELDS, *map(grams_of, FIELDS)]
 
 
-def create(folder: Path) -> Any:
+def create(folder: Path) -> tantivy.Index:
     """A new tantivy index in an empty folder."""
     import tantivy
 
@@ -93,7 +96,7 @@ def create(folder: Path) -> Any:
     return index
 
 
-def opened(folder: Path, *, origin: Path | None = None) -> Any:
+def opened(folder: Path, *, origin: Path | None = None) -> tantivy.Index:
     """The tantivy index in `folder`; an error names `origin`, which it was linked from.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,9 @@ from retrieval.indexes.lexical.queries import parse_query
 from retrieval.indexes.lexical.statistics import Counts, Statistics, count
 from retrieval.indexes.ranking import TieOrder, top_k
 
+if TYPE_CHECKING:
+    import tantivy
+
 _FEW_ALLOWED = 1024
 _FREQUENCIES = 4096  # terms in a field whose number of passages is kept
 _SCORE_BITS = 13  # of a score's significand: see _stable
@@ -42,7 +45,11 @@ class LexicalIndex:
     __slots__ = ("_asking", "_folder", "_own", "_padding", "_schema", "_searcher")
 
     def __init__(
-        self, folder: Path, schema: Any, searcher: Any, padding: Padding | None = None
+        self,
+        folder: Path,
+        schema: tantivy.Schema,
+        searcher: tantivy.Searcher,
+        padding: Padding | None = None,
     ) -> None:
         self._folder = folder
         self._schema = schema
@@ -195,7 +202,9 @@ class LexicalIndex:
         with read_failure(self._folder):
             return self._own.ideal(parse_query(query))
 
-    def _take(self, query: Any, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _take(
+        self, query: tantivy.Query, limit: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The first `limit` passages of tantivy's ranking: ids i64, stable scores f32."""
         hits = self._searcher.search(query, limit=limit, count=False).hits
         ids = self._searcher.fast_field_values("id", [address for _, address in hits])
@@ -204,10 +213,10 @@ class LexicalIndex:
         scores = np.array([score for score, _ in hits], dtype=np.float32)
         return np.array(ids, dtype=np.int64), _stable(scores)
 
-    def _matching(self, query: Any) -> NDArray[np.int64]:
+    def _matching(self, query: tantivy.Query) -> NDArray[np.int64]:
         """The ids of all passages that match."""
-        count = self._searcher.search(query, limit=1, count=True).count
-        return self._take(query, count)[0] if count else np.empty(0, np.int64)
+        found: Any = self._searcher.search(query, limit=1, count=True)  # its types lack `count`
+        return self._take(query, found.count)[0] if found.count else np.empty(0, np.int64)
 
 
 def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import StorageError
 from retrieval.files.whole import PART
 from retrieval.indexes.lexical.fields import check_schema, opened, read_failure, write_failure
+
+if TYPE_CHECKING:
+    import tantivy
 
 META, MANAGED = "meta.json", ".managed.json"
 """tantivy's list of segments, and that of the files which it may delete."""
@@ -41,7 +44,7 @@ _HEAP_BYTES = 64 << 20
 
 
 @contextmanager
-def writing(index: Any, folder: Path) -> Iterator[Any]:
+def writing(index: tantivy.Index, folder: Path) -> Iterator[tantivy.IndexWriter]:
     """tantivy's writer; it commits at the end, and what tantivy then saw fit to merge is merged.
 
     None of its threads writes to the folder from there on, in any case.

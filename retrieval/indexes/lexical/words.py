@@ -24,9 +24,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from retrieval.indexes.lexical.folding import fold
+
+if TYPE_CHECKING:
+    import tantivy
 
 Span = tuple[int, int]
 """Start and end of characters."""
@@ -89,7 +92,7 @@ class Parts:
     fragments: tuple[Span, ...]
 
 
-def analyzer(*, stop_words: bool = True) -> Any:
+def analyzer(*, stop_words: bool = True) -> tantivy.TextAnalyzer:
     """The tantivy TextAnalyzer of folded words; without `stop_words`, the one of queries."""
     import tantivy
 
@@ -104,11 +107,10 @@ def analyzer(*, stop_words: bool = True) -> Any:
 
 def stems(words: str, *, stop_words: bool = True) -> list[str]:
     """The terms of folded words with spaces between them, in their order."""
-    analyzers: dict[bool, Any] | None = getattr(_local, "analyzers", None)
+    analyzers: dict[bool, tantivy.TextAnalyzer] | None = getattr(_local, "analyzers", None)
     if analyzers is None:
         analyzers = _local.analyzers = {keep: analyzer(stop_words=keep) for keep in (True, False)}
-    terms: list[str] = analyzers[stop_words].analyze(words)
-    return terms
+    return analyzers[stop_words].analyze(words)
 
 
 @dataclass(frozen=True, slots=True)

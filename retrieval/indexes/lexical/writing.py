@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,9 @@ from retrieval.indexes.lexical.fields import (
     write_failure,
 )
 from retrieval.indexes.lexical.words import indexed
+
+if TYPE_CHECKING:
+    import tantivy
 
 _REWRITTEN = frozenset({segments.META, segments.MANAGED})
 
@@ -103,7 +106,7 @@ def _put_beside(
 
 
 def _change(
-    index: Any,
+    index: tantivy.Index,
     folder: Path,
     delete: NDArray[np.int64],
     keep_below: int | None,
@@ -121,7 +124,9 @@ def _change(
             writer.delete_documents_by_query(orphans)
 
 
-def _fill(index: Any, folder: Path, passages: Iterator[tuple[int, Mapping[str, str]]]) -> None:
+def _fill(
+    index: tantivy.Index, folder: Path, passages: Iterator[tuple[int, Mapping[str, str]]]
+) -> None:
     """Add passages to the index in `folder`."""
     import tantivy
 
@@ -139,7 +144,7 @@ def _fill(index: Any, folder: Path, passages: Iterator[tuple[int, Mapping[str, s
                 writer.add_document(document)
 
 
-def _add(document: Any, field: str, *values: str) -> None:
+def _add(document: tantivy.Document, field: str, *values: str) -> None:
     """Add the values that are not empty; no phrase goes from one to the next."""
     present = [value for value in values if value and not value.isspace()]
     for value in present:
