@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from retrieval.documents.outline import Block, Outline, Section
-from retrieval.types import Context, Place
+from retrieval.types import NO_PLACE, Context, Place
 
 _MOST_DEFINED = 32
 """So many names of definitions are kept for one passage."""
@@ -48,12 +49,12 @@ class Contexts:
 
     def place(self, start: int, end: int) -> Place:
         """Where a span stands: its first character, or else the first in it that has a place."""
-        found: dict[str, int | str] = {}
+        found: dict[str, Any] = {}  # a number or a text, as the field asks
         for unit, (starts, values) in self._marks.items():
             at = max(0, bisect_right(starts, start) - 1)
             if starts[at] < end and values[at]:
                 found[unit] = values[at]
-        return Place(**found) if found else Place()  # type: ignore[arg-type]
+        return Place(**found) if found else NO_PLACE
 
     def _headings(self, start: int) -> tuple[str, ...]:
         """Headings of the section that a character stands in, its own heading included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 BlockKind = Literal["paragraph", "list", "table", "code", "definition"]
 
@@ -64,18 +64,22 @@ class Block:
     head: int | None = None
 
 
+Unit: TypeAlias = Literal["page", "cell", "row", "time", "part"]
+"""A field of `retrieval.types.Place`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """From `start` on, up to the next mark of its unit, the text stands at this place.
 
     Attributes:
         start: a character offset.
-        unit: a field of `retrieval.types.Place`.
+        unit: of the place.
         value: the number of the page, cell or row; the time; the part's name.
     """
 
     start: int
-    unit: Literal["page", "cell", "row", "time", "part"]
+    unit: Unit
     value: int | str
 
 

@@ -31,8 +31,9 @@ def names_of(given: Paths) -> list[str]:
     Raises:
         InputError: one is neither a text nor a path.
     """
-    alone = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
-    several: Iterable[object] = (given,) if alone else given  # type: ignore[assignment]
+    several: Iterable[object] = (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str | os.PathLike):
+        several = given
     names = []
     for one in several:
         if not isinstance(one, str | os.PathLike):

@@ -26,9 +26,10 @@ from retrieval.errors import CheckpointError
 try:
     from retrieval.encoders import _compiled
 except ImportError as error:
-    _compiled = None  # type: ignore[assignment]
     _built = "cannot import name" not in str(error)
-    _MISSING = str(error) if _built else "this installation was built without it"
+    _MISSING: str | None = str(error) if _built else "this installation was built without it"
+else:
+    _MISSING = None
 
 VARIABLE = "RETRIEVAL_ISA"
 
@@ -123,7 +124,7 @@ class CompiledNetwork:
 
 def available() -> list[str]:
     """The instruction sets of this processor that the network is compiled for, best first."""
-    return _compiled.available() if _compiled is not None else []
+    return _compiled.available() if _MISSING is None else []
 
 
 def chosen() -> str | None:
@@ -138,7 +139,7 @@ def chosen() -> str | None:
 
 def obstacle() -> str | None:
     """Why this process has no compiled network, of whatever shape; None if it has."""
-    if _compiled is None:
+    if _MISSING is not None:
         return _MISSING
     if not available():
         return "this processor has neither AVX2 nor NEON with dot products"

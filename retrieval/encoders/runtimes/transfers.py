@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -75,9 +76,12 @@ class Returned:
 
 def made_ahead(items: Iterator[T]) -> Iterator[T]:
     """The items; each is made in a thread of its own while the one before is used."""
-    end = object()
+
+    def following() -> list[T]:
+        return list(islice(items, 1))
+
     with ThreadPoolExecutor(1, thread_name_prefix="retrieval-read") as maker:
-        coming = maker.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = maker.submit(next, items, end)
-            yield item  # type: ignore[misc]
+        coming = maker.submit(following)
+        while item := coming.result():
+            coming = maker.submit(following)
+            yield from item

@@ -118,4 +118,6 @@ def _run(there: Connection, place: Place, encoder: str | None) -> None:
     replica.end_with_lease()
     there.send(replica.address)
     there.close()
-    multiprocessing.process.parent_process().join()  # type: ignore[union-attr]
+    router = multiprocessing.process.parent_process()
+    assert router is not None
+    router.join()

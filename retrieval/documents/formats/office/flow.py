@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from retrieval.documents.formats.builder import OutlineBuilder
 from retrieval.documents.formats.columns import names_columns
-from retrieval.documents.outline import Mark, Outline, Part
+from retrieval.documents.outline import Mark, Outline, Part, Unit
 
 CELL_SEPARATOR = " | "
 _SHORT = 100
@@ -48,22 +48,22 @@ class Flow:
         """Characters so far."""
         return self._length
 
-    def mark(self, unit: str, value: int | str) -> None:
-        """Say where the next block stands, in a unit of `outline.Mark`."""
+    def mark(self, unit: Unit, value: int | str) -> None:
+        """Say where the next block stands."""
         self.end_block()
         start = self._length + (2 if self._pieces else 0)
         if self._marks and self._marks[-1].start == start and self._marks[-1].unit == unit:
             self._marks.pop()
-        self._marks.append(Mark(start, unit, value))  # type: ignore[arg-type]
+        self._marks.append(Mark(start, unit, value))
 
-    def page(self, unit: str, value: int | str) -> None:
+    def page(self, unit: Unit, value: int | str) -> None:
         """Begin a slide or sheet: `mark` what comes next, which stands for itself."""
         self.mark(unit, value)
         self._pages.append(self._marks[-1].start)
 
-    def mark_at(self, offset: int, unit: str, value: int | str) -> None:
+    def mark_at(self, offset: int, unit: Unit, value: int | str) -> None:
         """Say where a character stands that is already there, behind all earlier marks."""
-        self._marks.append(Mark(min(offset, self._length), unit, value))  # type: ignore[arg-type]
+        self._marks.append(Mark(min(offset, self._length), unit, value))
 
     def heading(self, text: str, level: int) -> int | None:
         """Add a heading, on one line; where it starts, None if it has no words."""
