@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from retrieval.errors import InputError
 from retrieval.index.listing import Listing, Params
 from retrieval.index.reading.contents import Contents, SnapshotContents
+from retrieval.index.reading.retrievers import Mask
 from retrieval.index.reading.searched import Searched
 from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.snapshot import Snapshot
@@ -26,7 +27,7 @@ class Examining(Searching, Listing):
         """The current snapshot, kept open until the block is left."""
 
     @contextmanager
-    def _searched(self) -> Iterator[Searched]:
+    def _searched(self) -> Iterator[Searched[Mask]]:
         with self._using() as snapshot:
             yield SearchedSnapshot(snapshot)
 

@@ -41,7 +41,7 @@ class Searching(ABC):
         """The number of the commit that it shows."""
 
     @abstractmethod
-    def _searched(self) -> AbstractContextManager[Searched]:
+    def _searched(self) -> AbstractContextManager[Searched[Any]]:
         """The generation that is shown, kept open until the block is left."""
 
     @abstractmethod

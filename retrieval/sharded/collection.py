@@ -84,7 +84,7 @@ class Collection(Searching, Listing):
                         yield passage, made
 
     @contextmanager
-    def _searched(self) -> Iterator[Searched]:
+    def _searched(self) -> Iterator[Searched[Filter | None]]:
         with self._shards() as (manifest, shards):
             yield SearchedShards(
                 shards,

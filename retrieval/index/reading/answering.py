@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ _DEEPER = 4
 
 
 def answer(
-    searched: Searched, slot: EncoderSlot, queries: Sequence[str], request: Request
+    searched: Searched[Allowed], slot: EncoderSlot, queries: Sequence[str], request: Request
 ) -> list[list[Hit]]:
     """The hits of each query; see `Index.search_batch`."""
     search.check(searched.settings, queries, request)
@@ -66,7 +67,7 @@ def answer(
 
 
 def _listed(
-    searched: Searched,
+    searched: Searched[Allowed],
     slot: EncoderSlot,
     queries: Sequence[Query],
     request: Request,
@@ -105,7 +106,7 @@ def _listed(
 
 
 def _ranked(
-    searched: Searched,
+    searched: Searched[Allowed],
     slot: EncoderSlot,
     queries: Sequence[Query],
     depth: int,
@@ -133,7 +134,7 @@ def _needed(request: Request) -> int | None:
     return None if chosen_from else request.depth
 
 
-def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
+def _distinct(searched: Searched[Any], run: Run, most: int | None) -> Run:
     """The run's passages without those whose text a better one has; no text is not one text.
 
     Args:
@@ -150,7 +151,7 @@ def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
         looked_at *= 2
 
 
-def _limited(searched: Searched, run: Run, most: int) -> Run:
+def _limited(searched: Searched[Any], run: Run, most: int) -> Run:
     """The run with the first so many passages of each document."""
     kept: list[int] = []
     counts: Counter[int] = Counter()
@@ -161,7 +162,7 @@ def _limited(searched: Searched, run: Run, most: int) -> Run:
     return run.at(np.array(kept, np.int64))
 
 
-def _shown(searched: Searched, ranking: Ranking, run: Run, request: Request) -> Listed:
+def _shown(searched: Searched[Any], ranking: Ranking, run: Run, request: Request) -> Listed:
     """The k passages of the run that are hits, and those that stand below them."""
     if request.group is None:
         return Listed(_page(run, request), ranking.by)

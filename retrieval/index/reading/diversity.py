@@ -7,6 +7,8 @@ similarity is the cosine of dense vectors, 0 where it is negative. So chosen val
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from retrieval.index.reading.runs import Run
@@ -16,7 +18,7 @@ CHOSEN_FROM = 100
 """Of so many best passages those that are unlike each other come first; the others follow them."""
 
 
-def diverse(searched: Searched, run: Run, diversity: float) -> Run:
+def diverse(searched: Searched[Any], run: Run, diversity: float) -> Run:
     """The run with its best in the order of maximal marginal relevance, whose values score them.
 
     Args:

@@ -23,7 +23,7 @@ _DEEPER = 4
 
 
 def fused(
-    searched: Searched, queries: Sequence[Query], k: int, allowed: Allowed, hybrid: Hybrid
+    searched: Searched[Allowed], queries: Sequence[Query], k: int, allowed: Allowed, hybrid: Hybrid
 ) -> list[Ranking]:
     """For each query at least the k best passages, or all that are proposed."""
     names = retrievers(searched.settings, hybrid)

@@ -37,7 +37,7 @@ class Listed:
 
 
 def hits(
-    searched: Searched,
+    searched: Searched[Allowed],
     queries: Sequence[str],
     lists: Sequence[Listed],
     allowed: Allowed,

@@ -41,7 +41,7 @@ _LATIN = ("LATIN ", "DIGIT ")
 Values = NDArray[np.float64]
 
 
-def relevances(searched: Searched, query: Query, run: Run, by: Mapping[str, Run]) -> Values:
+def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str, Run]) -> Values:
     """The relevance of each passage of a ranking, f64 [n], in its order.
 
     It falls from rank to rank: a passage is no more relevant than one before it.
@@ -72,7 +72,7 @@ def relevances(searched: Searched, query: Query, run: Run, by: Mapping[str, Run]
 
 
 def features(
-    searched: Searched, query: Query, run: Run, by: Mapping[str, Run]
+    searched: Searched[Any], query: Query, run: Run, by: Mapping[str, Run]
 ) -> Mapping[str, Values]:
     """What the models look at, each f64 [n]: of the retrievers that took part, and of the query.
 
@@ -106,7 +106,7 @@ def estimated(
     return _logistic(found, model["on_subject"]) * _logistic(found, model["right"])
 
 
-def _by_words(searched: Searched, query: Query, run: Run) -> Run:
+def _by_words(searched: Searched[Any], query: Query, run: Run) -> Run:
     scores = searched.scores("lexical", query, run.ids)
     return Run(*top_k(run.ids, scores, max(1, len(run)), searched.order))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from retrieval.types import Ranked, Reranker
 
 
 def reranked(
-    searched: Searched,
+    searched: Searched[Any],
     queries: Sequence[Query],
     rankings: Sequence[Ranking],
     reranker: Reranker,
@@ -63,7 +64,7 @@ def _asked(reranker: Reranker, query: str, texts: Sequence[str]) -> list[Ranked]
     return ranked
 
 
-def _texts(searched: Searched, ids: Sequence[int]) -> list[str]:
+def _texts(searched: Searched[Any], ids: Sequence[int]) -> list[str]:
     stored = searched.stored(ids)
     found = [stored[id] for id in ids]
     return [f"{hit.context}\n{hit.text}" if hit.context else hit.text for hit in found]

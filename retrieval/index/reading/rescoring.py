@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ _ENCODED_AT_ONCE = 256
 
 
 def rescored(
-    searched: Searched,
+    searched: Searched[Any],
     slot: EncoderSlot,
     queries: Sequence[Query],
     rankings: Sequence[Ranking],

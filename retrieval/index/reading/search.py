@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def _no_count(value: object) -> bool:
 
 
 def prepare(
-    searched: Searched,
+    searched: Searched[Any],
     encoder: EncoderSlot,
     texts: Sequence[str],
     retriever: Retriever,
@@ -194,7 +194,7 @@ def _completed(given: Embeddings, made: Embeddings) -> Embeddings:
 
 
 def rank(
-    searched: Searched,
+    searched: Searched[Allowed],
     queries: Sequence[Query],
     k: int,
     *,

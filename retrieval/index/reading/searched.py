@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,11 @@ from retrieval.indexes import Filter
 from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
 
-Allowed: TypeAlias = Any
-"""Which passages may be found: what `Searched.allowed` gives, known to nobody else."""
+Allowed = TypeVar("Allowed")
+"""What `Searched.allowed` gives: a mask of one snapshot, a filter that shards are told.
+
+It says which passages may be found, and is handed back to the `Searched` that gave it.
+"""
 
 Ids = NDArray[np.int64]
 
@@ -68,7 +71,7 @@ class Shown:
     copies: dict[int, Copies]
 
 
-class Searched(Protocol):
+class Searched(Protocol[Allowed]):
     """One generation of what is searched.
 
     Ids of passages and numbers of documents mean something here only.
