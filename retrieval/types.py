@@ -37,6 +37,7 @@ __all__ = [
     "EncoderSide",
     "EncoderSource",
     "EncodesAhead",
+    "FusionMethod",
     "Hit",
     "Hybrid",
     "LateOptions",
@@ -48,6 +49,7 @@ __all__ = [
     "Ranked",
     "Reranker",
     "Retriever",
+    "Single",
     "SpanEncoder",
     "TokenMatch",
     "TokenSpans",
@@ -58,6 +60,12 @@ Retriever = Literal["lexical", "dense", "late", "hybrid"]
 """Who answers a query; `hybrid` fuses the other three."""
 
 RETRIEVERS: tuple[Retriever, ...] = ("lexical", "dense", "late", "hybrid")
+
+Single = Literal["lexical", "dense", "late"]
+"""A retriever that `hybrid` fuses."""
+
+FusionMethod = Literal["minmax", "rrf", "zscore"]
+"""How `hybrid` brings their scores to one scale; see `Hybrid`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +289,7 @@ class Hybrid:
     """
 
     candidates: int = 100
-    fusion: Literal["minmax", "rrf", "zscore"] = "minmax"
+    fusion: FusionMethod = "minmax"
     lexical: float = 0.5
     dense: float = 1.0
     late: float = 1.0

@@ -19,7 +19,7 @@ from retrieval.indexes.filters import (
     path_glob,
     register_functions,
 )
-from retrieval.indexes.fusion import FUSIONS, Fusion, fuse
+from retrieval.indexes.fusion import FUSIONS, Fusion, Runs, fuse
 from retrieval.indexes.ids import distinct, first_of_equal, places_in
 from retrieval.indexes.late import MEMORY as LATE_MEMORY
 from retrieval.indexes.late import Codec as LateCodec
@@ -74,6 +74,7 @@ __all__ = [
     "LexicalPart",
     "LexicalQuery",
     "LexicalTotals",
+    "Runs",
     "StoredCodec",
     "TieOrder",
     "TokenMatches",

@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.ids import distinct, first_of_equal
+from retrieval.types import FusionMethod
 
-FUSIONS: tuple[str, ...] = ("rrf", "minmax", "zscore")
+FUSIONS: tuple[FusionMethod, ...] = ("rrf", "minmax", "zscore")
 """The methods of `fuse`."""
 
 Runs = Mapping[str, tuple[ArrayLike, ArrayLike]]
-"""For each retriever ids i64 [n] and scores [n]."""
+"""For each retriever ids, taken as i64 [n], and scores, taken as f64 [n]."""
 
 _Clean = tuple[NDArray[np.int64], NDArray[np.float64]]
 """A run as `_clean` makes it."""
@@ -42,7 +43,7 @@ class Fusion:
         self,
         candidates: Runs,
         *,
-        method: str = "rrf",
+        method: FusionMethod = "rrf",
         weights: Mapping[str, float] | None = None,
     ) -> None:
         """Set the scale; arguments and errors are those of `fuse`."""
@@ -87,14 +88,14 @@ class Fusion:
 def fuse(
     runs: Runs,
     *,
-    method: str = "rrf",
+    method: FusionMethod = "rrf",
     weights: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Fuse runs into one ranking of all their passages, on the scale that they set themselves.
 
     Args:
-        runs: for each retriever its candidates, (ids i64 [n], scores [n]) in any order, higher is
-            better, no id twice. Padding (id -1 or score -inf) is dropped.
+        runs: for each retriever its candidates, (ids i64 [n], scores f64 [n]) in any order, higher
+            is better, no id twice. Padding (id -1 or score -inf) is dropped.
         method: one of `FUSIONS`; `Fusion` defines them.
         weights: for each retriever a finite number, at least 0 and not all 0; None weighs all
             alike. For minmax and zscore they are scaled to add up to 1 (a convex combination);
@@ -122,7 +123,7 @@ class _Scale:
     absent: float
 
 
-def _scale(scores: NDArray[np.float64], method: str) -> _Scale | None:
+def _scale(scores: NDArray[np.float64], method: FusionMethod) -> _Scale | None:
     """The scale that the candidates' scores set, which descend; None if there are none."""
     if not len(scores):
         return None

@@ -28,7 +28,7 @@ from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import ShardRecord
 from retrieval.sharded.packed import Packed, pack, proposals_of
 from retrieval.store import Settings
-from retrieval.types import Embeddings, Hit, Hybrid, Passage, TokenMatch
+from retrieval.types import Embeddings, Hit, Hybrid, Passage, Single, TokenMatch
 
 _MASKS = 8
 """Of so many filters it is kept which passages fulfil them."""
@@ -73,7 +73,7 @@ class OpenShard(SnapshotContents):
 
     def find(
         self,
-        retriever: str,
+        retriever: Single,
         queries: Sequence[Query],
         k: int,
         where: Filter | None,
@@ -93,7 +93,7 @@ class OpenShard(SnapshotContents):
         self,
         queries: Sequence[Query],
         depth: int,
-        names: Sequence[str],
+        names: Sequence[Single],
         hybrid: Hybrid,
         where: Filter | None,
         first: int,
@@ -115,7 +115,7 @@ class OpenShard(SnapshotContents):
         ids = sorted({id for one in proposals for id in one.ids.tolist()})
         return pack(proposals), (ids, self.described(ids))
 
-    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+    def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]."""
         with self._snapshot.guarded():
             return self._searched.scores(retriever, query, ids)

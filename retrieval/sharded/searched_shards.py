@@ -28,7 +28,7 @@ from retrieval.sharded.open_shard import ProposedHere, ShownHere
 from retrieval.sharded.packed import LOCAL, SHARD_BITS, Packed, Proposed, fair_share, unpack
 from retrieval.sharded.partition import shard_of
 from retrieval.store import Settings
-from retrieval.types import Encoder, Hit, Hybrid, TokenMatch
+from retrieval.types import Encoder, Hit, Hybrid, Single, TokenMatch
 
 Allowed = Filter | None
 
@@ -96,7 +96,9 @@ class SearchedShards:
         assert query.counts is not None
         return self._lexical.statistics(parsed, query.counts).ideal(parsed)
 
-    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
+    def find(
+        self, retriever: Single, queries: Sequence[Query], k: int, allowed: Allowed
+    ) -> list[Run]:
         """As the protocol says."""
         found = self._proposed("find", queries, k, 1, (retriever,), (k, allowed))
         self._describe_likely(found, [1.0], k)
@@ -106,7 +108,7 @@ class SearchedShards:
         self,
         queries: Sequence[Query],
         depth: int,
-        names: Sequence[str],
+        names: Sequence[Single],
         hybrid: Hybrid,
         allowed: Allowed,
     ) -> list[Proposal]:
@@ -175,7 +177,7 @@ class SearchedShards:
             one.but(more[place]) if place in more else one.all for place, one in enumerate(proposed)
         ]
 
-    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+    def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""
         scores = np.empty(len(ids), np.float32)
         for _, places, own in self._of("scores", ids, retriever, query):

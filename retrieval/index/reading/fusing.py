@@ -15,9 +15,9 @@ import numpy as np
 from retrieval.index.reading.retrievers import SINGLE, has_head
 from retrieval.index.reading.runs import Proposal, Query, Ranking, Run
 from retrieval.index.reading.searched import Allowed, Searched
-from retrieval.indexes import Fusion, TieOrder, top_k
+from retrieval.indexes import Fusion, Runs, TieOrder, top_k
 from retrieval.store import Settings
-from retrieval.types import Hybrid
+from retrieval.types import Hybrid, Single
 
 _DEEPER = 4
 
@@ -44,13 +44,14 @@ def fused(
     return [rankings[place] for place in range(len(queries))]
 
 
-def retrievers(settings: Settings, hybrid: Hybrid) -> list[str]:
+def retrievers(settings: Settings, hybrid: Hybrid) -> list[Single]:
     """Those that count in the sum and that the index's encoder has the head for."""
-    return [name for name, weight in hybrid.weights.items() if weight and has_head(settings, name)]
+    weights = hybrid.weights
+    return [name for name in SINGLE if weights[name] and has_head(settings, name)]
 
 
 def combine(
-    passes: Sequence[Proposal], names: Sequence[str], hybrid: Hybrid, ties: TieOrder
+    passes: Sequence[Proposal], names: Sequence[Single], hybrid: Hybrid, ties: TieOrder
 ) -> Ranking:
     """One ranking of all that was proposed for a query.
 
@@ -68,7 +69,9 @@ def combine(
     for proposal in passes:
         new = proposal.at(~np.isin(proposal.ids, run.ids)) if len(run) else proposal
         count = max(1, len(new.ids))
-        scored = {name: (new.ids, scores) for name, scores in zip(names, new.scores, strict=True)}
+        scored: Runs = {
+            name: (new.ids, scores) for name, scores in zip(names, new.scores, strict=True)
+        }
         first = fusion is None
         if fusion is None:
             fusion = Fusion(scored, method=hybrid.fusion, weights=hybrid.weights)

@@ -19,13 +19,13 @@ from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.standing import Standing
 from retrieval.indexes import distinct, places_in
 from retrieval.indexes.kernels import threads
-from retrieval.types import Hybrid
+from retrieval.types import Hybrid, Single
 
 T = TypeVar("T")
 
 
 def find(
-    snapshot: Snapshot, retriever: str, queries: Sequence[Query], k: int, allowed: Mask
+    snapshot: Snapshot, retriever: Single, queries: Sequence[Query], k: int, allowed: Mask
 ) -> list[Run]:
     """The k best of one retriever for each query; the first n are the same whatever k is."""
     runs: dict[int, Run] = {}
@@ -41,7 +41,7 @@ def propose(
     queries: Sequence[Query],
     depth: int,
     *,
-    names: Sequence[str],
+    names: Sequence[Single],
     hybrid: Hybrid,
     allowed: Mask,
     first: int | None = None,
@@ -88,7 +88,7 @@ def propose(
 
 
 def _scores(
-    name: str, snapshot: Snapshot, query: Query, ids: NDArray[np.int64], run: Run
+    name: Single, snapshot: Snapshot, query: Query, ids: NDArray[np.int64], run: Run
 ) -> NDArray[np.float32]:
     """A retriever's scores of passages, f32 [n]; those that it found itself it has scored."""
     scores = np.empty(len(ids), np.float32)

@@ -17,6 +17,7 @@ from retrieval.index.reading.runs import Query, Run
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import search_dense
 from retrieval.store import Settings
+from retrieval.types import Single
 
 _NO_IDS = np.empty(0, np.int64)
 _NO_SCORES = np.empty(0, np.float32)
@@ -206,13 +207,13 @@ class Late(_OfVectors):
         return run
 
 
-SINGLE: Mapping[str, SingleRetriever] = MappingProxyType(
+SINGLE: Mapping[Single, SingleRetriever] = MappingProxyType(
     {"lexical": Lexical(), "dense": Dense(), "late": Late()}
 )
 """The retrievers that `hybrid` fuses, by their names."""
 
 
-def has_head(settings: Settings, retriever: str) -> bool:
+def has_head(settings: Settings, retriever: Single) -> bool:
     """Whether an index's encoder gives the vectors that a retriever compares."""
     dims = {None: 0, "dense": settings.dense_dim, "token": settings.token_dim}
     return dims[SINGLE[retriever].head] is not None

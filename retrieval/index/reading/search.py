@@ -19,7 +19,7 @@ from retrieval.index.reading.runs import Query, Ranking
 from retrieval.index.reading.searched import Allowed, Searched
 from retrieval.indexes import Filter
 from retrieval.store import Settings
-from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever
+from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever, Single
 
 QUERY_CHARACTERS = 1 << 15
 """Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
@@ -91,7 +91,7 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
             f"encoder {settings.encoder_name!r} of this index lacks the head for {wanted}, and no "
             "other retriever has a weight; give lexical one"
         )
-    if retriever in SINGLE and not has_head(settings, retriever):
+    if retriever != "hybrid" and not has_head(settings, retriever):
         others = [name for name in SINGLE if has_head(settings, name)]
         raise EncoderError(
             f"retriever {retriever!r} needs a {SINGLE[retriever].head} head, which encoder "
@@ -146,9 +146,11 @@ def prepare(
     given: Embeddings | None = None,
 ) -> list[Query]:
     """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
-    names = [str(retriever)]
+    names: Sequence[Single] = ()
     if retriever == "hybrid":
         names = retrievers(searched.settings, hybrid or HYBRID)
+    else:
+        names = [retriever]
     heads = {SINGLE[name].head for name in names} - {None}
     if not heads or not texts:
         return searched.counted([Query(text) for text in texts])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.indexes import Filter
 from retrieval.store import Settings
-from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
+from retrieval.types import Encoder, Hit, Hybrid, Passage, Single, TokenMatch
 
 Allowed = TypeVar("Allowed")
 """What `Searched.allowed` gives: a mask of one snapshot, a filter that shards are told.
@@ -104,20 +104,22 @@ class Searched(Protocol[Allowed]):
     def ideal(self, query: Query) -> float:
         """What all the words of a query are worth together in lexical search."""
 
-    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Allowed) -> list[Run]:
+    def find(
+        self, retriever: Single, queries: Sequence[Query], k: int, allowed: Allowed
+    ) -> list[Run]:
         """The k best of one retriever for each query, see `proposing.find`."""
 
     def propose(
         self,
         queries: Sequence[Query],
         depth: int,
-        names: Sequence[str],
+        names: Sequence[Single],
         hybrid: Hybrid,
         allowed: Allowed,
     ) -> list[Proposal]:
         """What hybrid search fuses for each query, see `proposing.propose`."""
 
-    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+    def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]; -inf for one that it cannot score."""
 
     def fresh_scores(

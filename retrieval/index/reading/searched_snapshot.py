@@ -20,7 +20,7 @@ from retrieval.index.reading.stored import stored_vectors
 from retrieval.indexes import Counts, Filter, highlight, parse_query
 from retrieval.indexes import gist as gist_of
 from retrieval.store import PassageRow, Settings, StoredDocument
-from retrieval.types import Encoder, Hit, Hybrid, Passage, TokenMatch
+from retrieval.types import Encoder, Hit, Hybrid, Passage, Single, TokenMatch
 
 Known = TypeVar("Known")
 
@@ -79,7 +79,7 @@ class SearchedSnapshot:
         lexical = self._snapshot.lexical
         return lexical.ideal(query.text) if lexical else 0.0
 
-    def find(self, retriever: str, queries: Sequence[Query], k: int, allowed: Mask) -> list[Run]:
+    def find(self, retriever: Single, queries: Sequence[Query], k: int, allowed: Mask) -> list[Run]:
         """As the protocol says."""
         return proposing.find(self._snapshot, retriever, queries, k, allowed)
 
@@ -87,7 +87,7 @@ class SearchedSnapshot:
         self,
         queries: Sequence[Query],
         depth: int,
-        names: Sequence[str],
+        names: Sequence[Single],
         hybrid: Hybrid,
         allowed: Mask,
         first: int | None = None,
@@ -97,7 +97,7 @@ class SearchedSnapshot:
             self._snapshot, queries, depth, names=names, hybrid=hybrid, allowed=allowed, first=first
         )
 
-    def scores(self, retriever: str, query: Query, ids: Ids) -> NDArray[np.float32]:
+    def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """As the protocol says."""
         return SINGLE[retriever].scores(self._snapshot, query, ids)
 
