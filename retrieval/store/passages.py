@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from retrieval.store.statements import Statements, chosen_keys
 from retrieval.store.structure import from_json
 
 _PASSAGE = 'id, document, ordinal, start, "end", first_line, last_line, structure'
+_Columns: TypeAlias = tuple[int, int, int, int, int, int, int, str | None]
 
 
 class PassageReading(Statements):
@@ -171,12 +172,10 @@ class PassageReading(Statements):
                 raise self._damaged(f"the text of passage {id} is not what was stored")
         return found
 
-    def _passage(self, row: Any) -> PassageRow:
+    def _passage(self, row: _Columns) -> PassageRow:
+        id, document, ordinal, start, end, first_line, last_line, structure = row
         try:
-            context, place = from_json(row[-1])
+            context, place = from_json(structure)
         except (ValueError, TypeError) as error:
-            raise self._damaged(
-                f"the context of passage {row[0]} is not as it was written"
-            ) from error
-        id, document, ordinal, start, end, first_line, last_line = row[:-1]
+            raise self._damaged(f"the context of passage {id} is not as it was written") from error
         return PassageRow(id, document, ordinal, start, end, first_line, last_line, context, place)

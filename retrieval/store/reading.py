@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from retrieval.store.sources import SourceReading
 from retrieval.types import Document, LateOptions
 
 _DOCUMENT = "number, id, title, metadata, content_hash, source, checksum, reader"
+_Columns: TypeAlias = tuple[int, str, str, str, str, str | None, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ class Store(PassageReading, SourceReading, Listing):
                 raise StorageError(f"the index at {self.folder} was closed; open it again")
             yield self._connection
 
-    def _document(self, row: Any) -> StoredDocument:
+    def _document(self, row: _Columns) -> StoredDocument:
         number, id, title, metadata, content_hash, source, checksum, reader = row
         try:
             fields = json.loads(metadata)

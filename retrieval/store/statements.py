@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted
 
 _VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
+
+Row: TypeAlias = tuple[Any, ...]
+"""What a statement gives, a value for each of its columns."""
 
 
 class Statements(ABC):
@@ -40,8 +43,8 @@ class Statements(ABC):
             except (TypeError, ValueError) as error:
                 raise self._damaged(f"a value is not of its kind ({error})") from error
 
-    def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Any]:
-        rows: list[Any] = []
+    def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Row]:
+        rows: list[Row] = []
         with self._reading() as database:
             for chosen, marks in chosen_keys(keys):
                 rows += database.execute(f"{statement} ({marks})", chosen).fetchall()
