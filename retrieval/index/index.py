@@ -35,7 +35,7 @@ from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
-from retrieval.store import FileRow
+from retrieval.store import FileRow, JsonValue
 from retrieval.store.identity import check_identity, identity_of
 from retrieval.store.schema import exists
 from retrieval.types import (
@@ -318,7 +318,7 @@ class Index(Examining, Changing):
         with self._using() as snapshot:
             return snapshot.store.file_rows(start, most)
 
-    def remembered(self, key: str) -> Any:
+    def remembered(self, key: str) -> JsonValue:
         """The value that was kept under a key by `Writer.remember`, or None."""
         with self._using() as snapshot:
             return snapshot.store.remembered(key)

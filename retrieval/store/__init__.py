@@ -17,7 +17,7 @@ from retrieval.store.documents import StoredDocument
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.listing import Condition, Listed, ValueCount
 from retrieval.store.reading import Counts, Store
-from retrieval.store.schema import FORMAT_VERSION, PassageRow, Settings, SourceRecord
+from retrieval.store.schema import FORMAT_VERSION, JsonValue, PassageRow, Settings, SourceRecord
 from retrieval.store.sources import FileRow
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
@@ -29,6 +29,7 @@ __all__ = [
     "Counts",
     "FileRecord",
     "FileRow",
+    "JsonValue",
     "Listed",
     "NewDocument",
     "PassageRow",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from retrieval.store.files import SegmentRecord, segment_records
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.listing import Listing, is_storable
 from retrieval.store.passages import PassageReading
-from retrieval.store.schema import Settings
+from retrieval.store.schema import JsonValue, Settings
 from retrieval.store.sources import SourceReading
 from retrieval.types import Document, LateOptions
 
@@ -197,16 +197,17 @@ class Store(PassageReading, SourceReading, Listing):
         """The numbers of all documents, ascending."""
         return self._column("SELECT number FROM documents ORDER BY number")
 
-    def remembered(self, key: str) -> Any:
+    def remembered(self, key: str) -> JsonValue:
         """The JSON value that a commit kept under this key, or None."""
         with self._reading() as database:
             row = database.execute(
                 "SELECT value FROM meta WHERE key = ?", (f"{schema.REMEMBERED}{key}",)
             ).fetchone()
         try:
-            return None if row is None else json.loads(row[0])
+            found: JsonValue = None if row is None else json.loads(row[0])
         except ValueError as error:
             raise self._damaged(f"what it remembers as {key!r} is not JSON") from error
+        return found
 
     def integrity(self) -> Iterator[str]:
         """One line for each thing that SQLite itself finds wrong with the database."""

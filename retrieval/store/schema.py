@@ -17,10 +17,10 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from retrieval.cancellation import is_cancelled
 from retrieval.errors import (
@@ -49,6 +49,12 @@ _FROZEN = "mode=ro&immutable=1"
 
 _LOOKED_EVERY = 100_000
 """Steps of SQLite's machine, some ten milliseconds, between looks at whether work is cancelled."""
+
+JsonValue: TypeAlias = (
+    "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+"""A JSON value."""
+
 REMEMBERED = "remembered."
 """What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
 

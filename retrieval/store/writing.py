@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,14 @@ from retrieval.store.copies import text_hash
 from retrieval.store.files import SegmentRecord
 from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
-from retrieval.store.schema import BUSY_MS, REMEMBERED, PassageRow, SourceRecord, checksum
+from retrieval.store.schema import (
+    BUSY_MS,
+    REMEMBERED,
+    JsonValue,
+    PassageRow,
+    SourceRecord,
+    checksum,
+)
 from retrieval.types import Document
 
 
@@ -73,7 +79,7 @@ class Commit:
     add: Sequence[NewDocument] = ()
     relabel: Sequence[Relabel] = ()
     sources: Mapping[str, SourceRecord | None] = field(default_factory=dict)
-    remember: Mapping[str, Any] = field(default_factory=dict)
+    remember: Mapping[str, JsonValue] = field(default_factory=dict)
     add_segments: Sequence[SegmentRecord] = ()
     drop_segments: Sequence[str] = ()
     buried: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -225,7 +231,7 @@ class StoreWriter(Store):
             ],
         )
 
-    def _remember(self, values: Mapping[str, Any]) -> None:
+    def _remember(self, values: Mapping[str, JsonValue]) -> None:
         self._connection.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             [(f"{REMEMBERED}{key}", json.dumps(value)) for key, value in values.items()],

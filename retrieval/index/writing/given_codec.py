@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import StoredCodec, open_codec
-from retrieval.store import Store
+from retrieval.store import JsonValue, Store
 
 GIVEN = "given_codec"
 """What it is remembered as: the name of its folder, or null for exact vectors."""
@@ -34,7 +33,7 @@ class GivenCodec:
         """Where the codec is written."""
         return None if self.stored is None else self.stored.folder
 
-    def remembered(self) -> Any:
+    def remembered(self) -> JsonValue:
         """As a commit keeps it."""
         return {"folder": None if self.folder is None else self.folder.name}
 

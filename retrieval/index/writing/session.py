@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LATE_MEMORY, LateCodec, StoredCodec, register_functions
 from retrieval.store import (
     Commit,
+    JsonValue,
     NewDocument,
     Relabel,
     SourceRecord,
@@ -135,7 +135,7 @@ class Session:
         delete: Sequence[int],
         relabel: Sequence[Relabel],
         sources: Mapping[str, SourceRecord | None],
-        remember: Mapping[str, Any],
+        remember: Mapping[str, JsonValue],
         ended: bool,
     ) -> None:
         """Make the changes and the segments written since the last commit the next generation.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from retrieval.documents.outline import Outline
 from retrieval.index.as_read import reader_read, reading
@@ -21,7 +21,7 @@ from retrieval.index.writing.encoding import DraftEncoder
 from retrieval.index.writing.revising import is_relabel, revised
 from retrieval.index.writing.session import Session
 from retrieval.indexes import LATE_MEMORY, LateCodec
-from retrieval.store import Relabel, SourceRecord, Store, StoredDocument
+from retrieval.store import JsonValue, Relabel, SourceRecord, Store, StoredDocument
 from retrieval.store.guard import disk_errors
 from retrieval.types import (
     Document,
@@ -202,7 +202,7 @@ class Writer:
         self._sources[path] = source
         self._commit_if_due()
 
-    def remember(self, key: str, value: Any) -> None:
+    def remember(self, key: str, value: JsonValue) -> None:
         """Keep a JSON value under a key with the next commit, for `Store.remembered`."""
         self._remembered[key] = value
 
@@ -269,7 +269,7 @@ class Writer:
         self._touched: dict[str, str | None] = {}  # ids of `_encoded`, `_relabel`; their sources
         self._deleted: set[int] = set()
         self._sources: dict[str, SourceRecord | None] = {}
-        self._remembered: dict[str, Any] = {}
+        self._remembered: dict[str, JsonValue] = {}
         self._waiting_characters = 0
         self._characters = 0
         self._since = time.monotonic()
