@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from retrieval.encoders.model.heads import mean_pool
 from retrieval.files.vector_cache import Rows, VectorCache, digest
 from retrieval.ragged import offsets_of
 from retrieval.types import Encoder
+
+Bits: TypeAlias = Rows[np.uint16]
+"""Vectors in bfloat16, as numpy holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class CachedTeacher:
         states = states and self.teacher.layers > 1
         keys = [digest(np.asarray(text, "<i8").tobytes()) for text in texts]
         hidden = self._hidden.get(keys)
-        inner: list[Rows | None] = self._inner.get(keys) if states else [None] * len(keys)
+        inner: list[Bits | None] = self._inner.get(keys) if states else [None] * len(keys)
         new = {
             key: number
             for number, key in enumerate(keys)
@@ -91,7 +94,7 @@ class CachedTeacher:
         self._hidden.commit()
         self._inner.commit()
 
-    def _encoded(self, texts: Sequence[NDArray[Any]], states: bool) -> list[tuple[Rows, Rows]]:
+    def _encoded(self, texts: Sequence[NDArray[Any]], states: bool) -> list[tuple[Bits, Bits]]:
         """Each text's last hidden states, and those of its inner layers side by side."""
         targets = self.teacher(texts, states=states)
         inner = targets.states[:-1]
@@ -101,7 +104,7 @@ class CachedTeacher:
         ends = np.cumsum([len(text) for text in texts])[:-1]
         return list(zip(np.split(_bits(last), ends), np.split(_bits(others), ends), strict=True))
 
-    def _tensor(self, rows: Sequence[Rows | None]) -> Tensor:
+    def _tensor(self, rows: Sequence[Bits | None]) -> Tensor:
         whole = np.concatenate([row for row in rows if row is not None])
         return torch.from_numpy(whole.view(np.int16)).view(torch.bfloat16).to(self.device)
 
@@ -198,6 +201,6 @@ class TextReader:
         return digest(side + self._corpus.text_of(number).encode())
 
 
-def _bits(values: Tensor) -> Rows:
+def _bits(values: Tensor) -> Bits:
     array: NDArray[np.int16] = values.contiguous().view(torch.int16).cpu().numpy()
     return array.view(np.uint16)

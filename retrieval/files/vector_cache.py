@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from retrieval.errors import InputError
 from retrieval.files.whole import sync_folder
@@ -29,7 +29,8 @@ PENDING_BYTES = 1 << 26
 
 _RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("rows", "<i4"), ("sum", "<u4")])
 
-Rows = NDArray[Any]
+Scalar = TypeVar("Scalar", bound=np.generic)
+Rows: TypeAlias = NDArray[Scalar]
 
 
 def digest(made_of: str | bytes) -> bytes:
@@ -38,10 +39,10 @@ def digest(made_of: str | bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-class VectorCache:
+class VectorCache(Generic[Scalar]):
     """Any number of rows [r, columns] by key; all keys are of `digest`."""
 
-    def __init__(self, folder: Path, columns: int, dtype: DTypeLike) -> None:
+    def __init__(self, folder: Path, columns: int, dtype: type[Scalar]) -> None:
         """Open or begin a folder; all that is in it is of these columns and this type.
 
         Raises:
@@ -57,7 +58,7 @@ class VectorCache:
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._places: dict[bytes, tuple[Path, int, int, int]] = {}
         self._read: dict[Path, int] = {}
-        self._pending: dict[bytes, Rows] = {}
+        self._pending: dict[bytes, Rows[Scalar]] = {}
         self._waiting = 0
         self._own: Path | None = None
         self.look()
@@ -68,11 +69,11 @@ class VectorCache:
     def __len__(self) -> int:
         return len(self._places.keys() | self._pending.keys())
 
-    def get(self, keys: Sequence[bytes]) -> list[Rows | None]:
+    def get(self, keys: Sequence[bytes]) -> list[Rows[Scalar] | None]:
         """The rows [r, columns] of each key, None for one that is not there."""
         return [self._pending[key] if key in self._pending else self._load(key) for key in keys]
 
-    def add(self, key: bytes, rows: Rows) -> None:
+    def add(self, key: bytes, rows: NDArray[np.number]) -> None:
         """Keep the rows [r, columns] of a key, in the cache's type."""
         own = np.ascontiguousarray(rows, self._dtype)
         if own.ndim != 2 or own.shape[1] != self._columns:
@@ -134,8 +135,8 @@ class VectorCache:
             return path
         raise AssertionError
 
-    def _load(self, key: bytes) -> Rows | None:
-        place: tuple[Any, ...] | None = self._places.get(key)
+    def _load(self, key: bytes) -> Rows[Scalar] | None:
+        place = self._places.get(key)
         if place is None:
             return None
         path, start, rows, checksum = place

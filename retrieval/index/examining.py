@@ -46,8 +46,8 @@ class Examining(Searching, Listing):
         """Every passage with its embeddings as they are kept, one after another.
 
         They come by document id and ordinal. Vectors are those of the index: rounded to 8 bits,
-        token vectors compressed or merged, too. `dense` is the mean of `windows` where there are
-        several.
+        token vectors compressed or merged, too. `dense` f32 [1, D] is the mean of `windows`
+        f32 [w, D] where there are several; `tokens` are f32 [t, d].
 
         Args:
             where: of the documents and passages that fulfil it, see `search`.

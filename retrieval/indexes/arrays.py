@@ -44,7 +44,7 @@ def write_array(
         path: the file; its folder exists.
         dtype: numpy's name with byte order, such as "<f4".
         shape: shape of the whole, to hold the blocks against.
-        blocks: arrays whose first axes add up to `shape[0]`.
+        blocks: [r, *shape[1:]] each, whose r add up to `shape[0]`; see `ArrayWriter.append`.
 
     Raises:
         StorageError: the file cannot be written (disk full, no permission).
@@ -91,6 +91,9 @@ class ArrayWriter:
 
     def append(self, block: NDArray[Any]) -> None:
         """Write some more rows.
+
+        Args:
+            block: [r, *row], of the file's dtype, or of one that is cast to it.
 
         Raises:
             StorageError: the disk is full or fails.

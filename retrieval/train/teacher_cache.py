@@ -80,8 +80,8 @@ class TeacherCache:
 class _Side:
     """Vectors of queries, or of documents."""
 
-    dense: VectorCache | None
-    tokens: VectorCache | None
+    dense: VectorCache[np.float16] | None
+    tokens: VectorCache[np.float16] | None
 
     @classmethod
     def of(cls, encoder: Encoder, folder: Path) -> _Side:

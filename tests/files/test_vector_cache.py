@@ -18,7 +18,7 @@ def key(number: int) -> bytes:
     return digest(bytes([number]))
 
 
-def rows(number: int, count: int = 3) -> Rows:
+def rows(number: int, count: int = 3) -> Rows[np.uint16]:
     return np.random.default_rng(number).integers(0, 1 << 16, (count, 5)).astype(np.uint16)
 
 

@@ -101,7 +101,10 @@ class SentenceTransformerSystem:
         return cost
 
     def _encode_all(
-        self, collection: Collection, progress: ProgressCallback | None, cache: VectorCache
+        self,
+        collection: Collection,
+        progress: ProgressCallback | None,
+        cache: VectorCache[np.float32],
     ) -> tuple[float, int]:
         """Take the ids and vectors of all documents; what is not kept is encoded, and kept.
 
