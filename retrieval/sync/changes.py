@@ -11,7 +11,7 @@ from retrieval.errors import RetrievalError
 from retrieval.index import Index
 from retrieval.store import FileRow
 from retrieval.store.schema import DATABASE
-from retrieval.sync.settings import judged_of, settings_of
+from retrieval.sync.settings import SYNCED, judged_of, settings_of
 
 LOOK_S = 0.05
 """Seconds that a look takes at most, about: what a search may wait for it."""
@@ -26,7 +26,7 @@ class Changes:
     Attributes:
         changed: ids of files that are not as they were indexed.
         gone: ids of files that would leave: they are there no more, or are left out now.
-        new: ids of files that came since the index was written last.
+        new: ids of files that came since the last sync that read any began.
         complete: whether there was time to look at everything.
     """
 
@@ -81,7 +81,7 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
     stamps = {file.id: known.get(file.id) for file in found}
     if not walk.unchanged and not any(stamps.values()):
         return NONE
-    written = (index.path / DATABASE).stat().st_mtime_ns
+    synced = _synced_ns(index)
     return Changes(
         changed=tuple(
             file.id
@@ -90,10 +90,20 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
             and (stamp[0] != file.size or stamp[1] not in (-1, file.times))
         ),
         gone=tuple(gone),
-        # What is older than the index and not in it could not go in.
-        new=tuple(file.id for file in found if not stamps[file.id] and file.ctime_ns > written),
+        # What is older than the last sync and not in the index could not go in.
+        new=tuple(file.id for file in found if not stamps[file.id] and file.ctime_ns > synced),
         complete=complete,
     )
+
+
+def _synced_ns(index: Index) -> int:
+    """When the last sync that read files began.
+
+    The database's own time is no measure: a commit goes to the write-ahead log, which reaches the
+    database only when the last reader closes it. It has to do for what an older release wrote.
+    """
+    remembered = index.remembered(SYNCED)
+    return int(remembered) if remembered else (index.path / DATABASE).stat().st_mtime_ns
 
 
 def _within(id: str, folders: list[str]) -> bool:

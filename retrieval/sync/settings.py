@@ -20,6 +20,7 @@ READ = "read"
 MAX = "max_bytes"
 LABELS = "labels"
 JUDGED = "judged"
+SYNCED = "synced_ns"
 """Keys of what is remembered, see `Store.remembered`."""
 
 

@@ -20,6 +20,7 @@ from retrieval.sync.report import SyncProgress, SyncReport
 from retrieval.sync.roots import Plan, is_under
 from retrieval.sync.run import Run
 from retrieval.sync.settings import (
+    SYNCED,
     Settings,
     judged_of,
     remember,
@@ -80,7 +81,7 @@ def sync(
         IndexLocked: another process is writing to the index.
         StorageError: the disk is full; the message says what was kept.
     """
-    started = time.monotonic()
+    started, started_ns = time.monotonic(), time.time_ns()
     given = None if paths is None else paths_of(paths)
     left_out = [index.path, *paths_of(exclude)]
     base = index.path.parent
@@ -121,6 +122,8 @@ def sync(
         looked_into = {*missing, *unrecorded, *(file.id for file in found.files)}
         run.unchanged += count_documents_but(store, looked_into)
         run.read_all(writer, found.files, moved=moved, again=again)
+        if found.files:  # a sync that has nothing to do commits nothing
+            writer.remember(SYNCED, started_ns)
     return SyncReport(
         added=run.added,
         updated=run.updated,

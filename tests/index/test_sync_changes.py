@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from retrieval.index import Index
+from retrieval.index.writing import writer
 from retrieval.store import FileRow
+from retrieval.sync import SyncProgress, sync
 from retrieval.sync import changes as module
-from retrieval.sync import sync
 from retrieval.sync.changes import changes
+from retrieval.types import Document
 
-from .source_files import write
+from .source_files import LONG_AGO, write
 
 
 def test_nothing_has_changed(index: Index, docs: Path) -> None:
@@ -45,8 +47,46 @@ def test_a_file_that_could_not_go_in_is_not_new(index: Index, docs: Path) -> Non
     write(docs / "broken.jsonl", '{"no": 1}\n')
     report = sync(index, [docs])
     assert len(report.problems) == 1
-    os.utime(index.path / "store.sqlite")  # the clock of the file system may stand still for a tick
     assert not changes(index, 60)
+
+
+def test_a_file_that_could_not_go_in_is_not_new_while_somebody_reads_the_index(
+    index: Index, docs: Path
+) -> None:
+    sync(index, [docs])
+    write(docs / "broken.jsonl", '{"no": 1}\n')
+    assert changes(index, 60).new == ("docs/broken.jsonl",)
+    os.utime(index.path / "store.sqlite", (LONG_AGO, LONG_AGO))  # commits are in its log
+    assert len(sync(index).problems) == 1
+    assert not changes(index, 60)
+
+
+def test_a_new_file_stays_new_whatever_else_is_committed(index: Index, docs: Path) -> None:
+    sync(index, [docs])
+    (docs / "new.txt").write_text("new")
+    index.add([Document("other", "of no file")])
+    os.utime(index.path / "store.sqlite")  # as where its log is copied into it
+    assert changes(index, 60).new == ("docs/new.txt",)
+    sync(index)
+    assert not changes(index, 60)
+
+
+def test_a_sync_that_was_interrupted_leaves_new_files_new(
+    index: Index, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(index, [docs])
+    (docs / "m.txt").write_text("new")
+    (docs / "n.txt").write_text("newer")
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
+
+    def interrupt(now: SyncProgress) -> None:
+        if now.files == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(index, progress=interrupt)
+    assert index.get("docs/m.txt") is not None
+    assert changes(index, 60).new == ("docs/n.txt",)
 
 
 def test_an_index_far_from_its_files_says_nothing(index: Index, docs: Path) -> None:
