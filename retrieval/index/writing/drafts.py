@@ -21,7 +21,7 @@ from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 from retrieval.index import ready
 from retrieval.index.as_read import AsRead, lexical_fields, path_of
-from retrieval.store import PassageRow
+from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Document, Embeddings, Encoder, Passage
 
 _SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and line breaks in the context
@@ -167,6 +167,7 @@ class Draft:
             so their embeddings stay.
         refielded: those of them whose words in the lexical index change.
         given: the embeddings of its passages, if they are not to be made.
+        moved_from: the stored document of another id that it is now, or None.
     """
 
     document: Document
@@ -179,6 +180,7 @@ class Draft:
     taken: frozenset[int] = field(default_factory=frozenset)
     refielded: frozenset[int] = field(default_factory=frozenset)
     given: Embeddings | None = None
+    moved_from: StoredDocument | None = None
 
     @property
     def path(self) -> str | None:

@@ -153,35 +153,40 @@ class Writer:
             EncoderError: the encoder cannot be loaded or returns what cannot be stored.
         """
         document = drafts.checked(document)
-        again = self._take_back(document.id)
         if document.id in self._touched:
             self.commit()
+        moved = self._leaving(moved_from) if moved_from not in (None, document.id) else None
+        waits = self._waiting.get(document.id)
+        if waits is not None and moved is None:
+            moved = waits.moved_from
         stored = self.store.find(document.id)
-        if stored is not None and stored.number in self._deleted:
+        replaced = None if waits is None else waits.replaces
+        if stored is not None and stored.number != replaced and stored.number in self._deleted:
             stored = None
-        if stored is not None and stored.number >= self._first_number:
-            again = True
-        reader = ready.reader(reader)
-        made = (document.content_hash, source, reading(reader))
-        if stored is None or (stored.content_hash, stored.source, stored.reader) != made:
-            before = stored or (self._leaving(moved_from) if moved_from else None)
-            if stored is not None and stored.source not in (None, source):
-                # The file is read again by the next sync, which gives it back what it says.
-                self._sources[stored.source] = None
-            relabelled = self._change(document, source, outline, reading(reader), before, ready)
-            self._commit_if_due()
-            if before is not None and not again:
-                other_file = relabelled and before.source not in (None, source)
-                return "moved" if other_file or before.id != document.id else "updated"
-        elif not again:
-            return "unchanged"
-        return "again" if again else "added"
+        again = waits is not None or (stored is not None and stored.number >= self._first_number)
+        made = (document.content_hash, source, reading(ready.reader(reader)))
+        if stored is not None and (stored.content_hash, stored.source, stored.reader) == made:
+            self._take_back(document.id)
+            self._delete_moved(moved)
+            return "again" if again else "unchanged"
+        before = stored or moved
+        if stored is not None and stored.source not in (None, source):
+            # The file is read again by the next sync, which gives it back what it says.
+            self._sources[stored.source] = None
+        relabelled = self._change(document, made[1], outline, made[2], before, moved, ready)
+        self._delete_moved(moved)
+        self._commit_if_due()
+        if again or before is None:
+            return "again" if again else "added"
+        other_file = relabelled and before.source not in (None, source)
+        return "moved" if other_file or before.id != document.id else "updated"
 
     def _leaving(self, id: str) -> StoredDocument | None:
-        """The stored document of this id, to be replaced by one of another id."""
+        """The stored document of this id, to be replaced by one of another id, unless it goes."""
         if id in self._touched or id in self._waiting:
             self.commit()
-        return self.store.find(id)
+        stored = self.store.find(id)
+        return None if stored is None or stored.number in self._deleted else stored
 
     def owner(self, id: str) -> str | None:
         """The file that the document with this id comes from, as the next commit will have it."""
@@ -274,16 +279,24 @@ class Writer:
         self._characters = 0
         self._since = time.monotonic()
 
-    def _take_back(self, id: str) -> bool:
-        """Forget a document of this id that waits to be encoded, and say whether there was one."""
+    def _take_back(self, id: str) -> None:
+        """Forget a document of this id that waits to be encoded, if there is one.
+
+        What it replaced stays, unless that had another id: it has moved, whatever is put then.
+        """
         draft = self._waiting.pop(id, None)
         if draft is None:
-            return False
+            return
         self._waiting_characters -= len(draft.document.text)
         self._given -= draft.characters
-        if draft.replaces is not None:
+        moved = draft.moved_from
+        if draft.replaces is not None and (moved is None or moved.number != draft.replaces):
             self._deleted.discard(draft.replaces)
-        return True
+
+    def _delete_moved(self, moved: StoredDocument | None) -> None:
+        """Delete what a document had been under another id."""
+        if moved is not None:
+            self._deleted.add(moved.number)
 
     def _change(
         self,
@@ -292,6 +305,7 @@ class Writer:
         outline: Outline | None,
         reader: str,
         stored: StoredDocument | None,
+        moved: StoredDocument | None,
         ready: Ready,
     ) -> bool:
         """Take a document in; whether the stored one's row is all that changes."""
@@ -313,18 +327,20 @@ class Writer:
         )
         replaces = None if stored is None else stored.number
         draft = Draft(document, self._next_number, source, reader, rows, replaces, tokens)
-        if given is not None:
-            draft = replace(draft, given=given)
-        if stored is not None and (given is not None or is_given(reader_read(stored.reader))):
-            self._deleted.add(stored.number)  # what it has tells nothing of other vectors
-        elif stored is not None:
+        draft = replace(draft, moved_from=moved, given=given)
+        relabel = False
+        # Vectors that were given tell nothing of others.
+        if stored is not None and given is None and not is_given(reader_read(stored.reader)):
             together = self._session.store.settings.long_context
             as_read = self._encoding.as_read()
             draft = revised(draft, stored, self.store, as_read, together=together)
-            if stored.id == document.id and is_relabel(draft, stored, self.store):
-                self._relabel.append(Relabel(stored.number, document, source, reader))
-                self._touched[document.id] = source
-                return True
+            relabel = stored.id == document.id and is_relabel(draft, stored, self.store)
+        self._take_back(document.id)  # not before all is made that can raise
+        if stored is not None and relabel:
+            self._relabel.append(Relabel(stored.number, document, source, reader))
+            self._touched[document.id] = source
+            return True
+        if stored is not None:
             self._deleted.add(stored.number)
         self._next_number += 1
         self._next_passage += len(draft.new)
