@@ -3,9 +3,10 @@
     FOLDER/<number>.rows    values, row after row
     FOLDER/<number>.keys    a record each: digest, first row, rows, checksum of their bytes
 
-Every process appends to a pair of files of its own, and reads all of them. Rows are forced to the
-disk before the records that name them are written, so a process that is killed loses at most what
-it had not committed; what is damaged later counts as not there, and is made again.
+Every process appends to a pair of files of its own, to another pair after an error, and reads all.
+Rows are forced to the disk before the records that name them are written, so a process that is
+killed loses at most what it had not committed; what is damaged later counts as not there, and is
+made again.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class VectorCache(Generic[Scalar]):
     def commit(self) -> None:
         """Put on the disk what was added, and see what other processes have put there."""
         if self._pending:
-            own = self._own or self._begin()
+            own, self._own = self._own or self._begin(), None
             first = own.stat().st_size // self._width
             records = np.zeros(len(self._pending), _RECORD)
             with own.open("ab") as file:
@@ -101,6 +102,8 @@ class VectorCache(Generic[Scalar]):
                 os.fsync(file.fileno())
             with own.with_suffix(".keys").open("ab") as file:
                 file.write(records.tobytes())
+            # What a write left that failed in its middle, as on a full disk, is not appended to.
+            self._own = own
             self._pending.clear()
             self._waiting = 0
         self.look()
@@ -131,7 +134,6 @@ class VectorCache(Generic[Scalar]):
             except FileExistsError:
                 continue
             sync_folder(self._folder)
-            self._own = path
             return path
         raise AssertionError
 

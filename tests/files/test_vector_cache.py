@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +90,39 @@ def test_damage_counts_as_not_there(tmp_path: Path, harm: str) -> None:
     found = VectorCache(tmp_path, 5, np.uint16).get([key(number) for number in range(3)])
     assert found[2] is None
     assert (found[0] is None) == (harm == "rows gone")
+
+
+@pytest.mark.parametrize("suffix", [".rows", ".keys"])
+def test_a_write_that_failed_in_its_middle_harms_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    kept = VectorCache(tmp_path, 5, np.uint16)
+    kept.add(key(0), rows(0))
+    kept.commit()
+    kept.add(key(1), rows(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", _full_after_three_bytes(suffix))
+        with pytest.raises(OSError, match="No space left"):
+            kept.commit()
+    kept.add(key(2), rows(2))
+    kept.commit()
+    for cache in (kept, VectorCache(tmp_path, 5, np.uint16)):
+        for number, got in enumerate(cache.get([key(0), key(1), key(2)])):
+            assert got is not None
+            np.testing.assert_array_equal(got, rows(number))
+
+
+def _full_after_three_bytes(suffix: str) -> Callable[..., Any]:
+    opened = Path.open
+
+    def open_(path: Path, mode: str = "r") -> Any:
+        if path.suffix == suffix and mode == "ab":
+            with opened(path, mode) as file:
+                file.write(b"xyz")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, mode)
+
+    return open_
 
 
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
