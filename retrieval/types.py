@@ -6,8 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from numbers import Real
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from retrieval.encoder import (
@@ -24,6 +23,7 @@ from retrieval.encoder import (
     VectorLocator,
 )
 from retrieval.errors import InputError
+from retrieval.numeric import is_number, is_whole, plain_number
 
 __all__ = [
     "COMPRESSING",
@@ -250,9 +250,10 @@ class LateOptions:
             value = getattr(self, name)
             if value is None and name == "bits":
                 continue
-            if not _is_whole(value) or value not in known:
+            if not is_whole(value) or value not in known:
                 raise InputError(f"{name}={value!r} cannot be used; choose from {_list(known)}")
-        if self.pooling_distance is not None and not _is_distance(self.pooling_distance):
+        distance = self.pooling_distance
+        if distance is not None and not (is_number(distance) and 0 < distance <= 2):
             raise InputError(
                 f"pooling_distance={self.pooling_distance!r} cannot be used; give a number above 0 "
                 "and at most 2"
@@ -261,13 +262,15 @@ class LateOptions:
             value = getattr(self, name)
             if value is None and name == "exact_passages":
                 continue
-            if not _is_whole(value) or value < 0:
+            if not is_whole(value) or value < 0:
                 raise InputError(f"{name}={value!r} cannot be used; give a whole number from 0 on")
         if self.exact_passages is not None and self.list_passages < self.exact_passages:
             raise InputError(
                 f"list_passages={self.list_passages} is below "
                 f"exact_passages={self.exact_passages}; give at least as many"
             )
+        for one in fields(self):  # they are kept as JSON
+            object.__setattr__(self, one.name, plain_number(getattr(self, one.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +300,7 @@ class Hybrid:
     definitions: float = 1.0
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.candidates) or self.candidates < 1:
+        if not is_whole(self.candidates) or self.candidates < 1:
             raise InputError(
                 f"candidates={self.candidates!r} cannot be used; give a whole number from 1 on"
             )
@@ -306,12 +309,12 @@ class Hybrid:
             raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(known)}")
         factors = {"roles": self.roles, "definitions": self.definitions}
         for name, weight in {**self.weights, **factors}.items():
-            if isinstance(weight, bool) or not isinstance(weight, Real):
-                raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
-            if not (math.isfinite(weight) and weight >= 0):
+            if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
                 raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
         if not any(self.weights.values()):
             raise InputError("every retriever's weight is 0; give one of them more")
+        for name in ("candidates", *self.weights, *factors):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -410,14 +413,6 @@ class TokenMatch:
     passage_token: str
     passage_span: tuple[int, int] | None
     score: float
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_distance(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 2
 
 
 def _list(values: Iterable[int]) -> str:

@@ -18,7 +18,7 @@ OUTSIDE = {"lab", "tests", "benchmarks", "examples"}
 """What stands beside the package in a checkout, and is not installed with it."""
 
 LEVELS = (
-    {"errors", "encoder", "cancellation", "gpu", "malloc", "tracing"},
+    {"errors", "encoder", "cancellation", "gpu", "malloc", "numeric", "tracing"},
     {"types"},
     {"files", "ragged", "hits", "threads"},
     {"documents", "encoders", "indexes", "store"},

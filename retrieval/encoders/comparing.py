@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
+from retrieval.numeric import is_whole
 from retrieval.types import Embeddings, Ranked
 
 
@@ -68,7 +69,7 @@ def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
     """
     if not isinstance(query, str) or not query.strip():
         raise InputError(f"query {query!r} is no query; give a text of at least one word")
-    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
+    if k is not None and (not is_whole(k) or k < 1):
         raise InputError(f"k={k!r} asks for no text; give a number of at least 1, or None")
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise InputError(f"{texts!r:.60} was given to be ranked; give a list of texts")

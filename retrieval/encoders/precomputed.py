@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
+from retrieval.numeric import is_whole, plain_number
 from retrieval.types import Embeddings
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -44,7 +45,7 @@ class Precomputed:
             InputError: a dimension is no number from 1 on, there is neither, or the name is empty.
         """
         for what, dim in (("dense_dim", dense_dim), ("token_dim", token_dim)):
-            if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int) or dim < 1):
+            if dim is not None and (not is_whole(dim) or dim < 1):
                 raise InputError(
                     f"{what}={dim!r} is no dimension; give a number from 1 on, or None"
                 )
@@ -52,8 +53,8 @@ class Precomputed:
             raise InputError("there is neither dense_dim nor token_dim; give one of them, or both")
         if not isinstance(name, str) or not name:
             raise InputError(f"name={name!r} is no name; give a text that tells the model")
-        self.dense_dim = dense_dim
-        self.token_dim = token_dim
+        self.dense_dim = plain_number(dense_dim)
+        self.token_dim = plain_number(token_dim)
         self.name = name
 
     @property

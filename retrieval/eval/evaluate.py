@@ -24,6 +24,7 @@ from retrieval.eval.systems.run_file import RunFile
 from retrieval.eval.systems.system import System, title_and_text
 from retrieval.files.claim import claimed
 from retrieval.files.given import Paths, StrPath, names_of
+from retrieval.numeric import is_whole, plain_number
 from retrieval.types import ProgressCallback
 
 DEPTH = 100
@@ -78,6 +79,7 @@ def evaluate(
     """
     sources, out = names_of(sources), Path(out)
     _check(sources, systems, measures, k, queries)
+    k, queries = plain_number(k), plain_number(queries)
     with claimed(out):
         failed: dict[str, str] = {}
         collections = [sampled(one, queries) for one in _load(sources, split, failed)]
@@ -132,9 +134,9 @@ def _check(
         raise InputError(f"one measure, {measures!r}, was given; give a list of them")
     if not measures:
         raise InputError("no measure was given; give one such as nDCG@10")
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if not is_whole(k) or k < 1:
         raise InputError(f"k={k!r} retrieves no document; give a whole number of at least 1")
-    if queries is not None and (not isinstance(queries, int) or queries < 1):
+    if queries is not None and (not is_whole(queries) or queries < 1):
         raise InputError(f"queries={queries!r} asks none; give a whole number of at least 1")
     check_measures(measures)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.errors import InputError, MissingDependency
+from retrieval.numeric import is_whole
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Grade by document id, by query id."""
@@ -123,7 +124,7 @@ def _check_cutoff(name: str, measure: Any) -> None:
     if cutoff is None:
         if asked.required:
             raise InputError(f"measure {name!r} has no cutoff; give one, as in {name.strip()}@10")
-    elif isinstance(cutoff, bool) or not isinstance(cutoff, int) or cutoff < 1:
+    elif not is_whole(cutoff) or cutoff < 1:
         raise InputError(f"measure {name!r}: cutoff {cutoff}; give a whole number of at least 1")
 
 

@@ -10,6 +10,7 @@ from retrieval.errors import EncoderError, EncoderMismatch, InputError
 from retrieval.files.places import absolute_source
 from retrieval.index.long_context import PassageEncoder
 from retrieval.indexes import token_dim_problem
+from retrieval.numeric import is_whole
 from retrieval.store import Settings
 from retrieval.types import Encoder, EncoderSource, LateOptions
 
@@ -102,13 +103,12 @@ def passage_length(encoder: Encoder, wanted: int | None) -> int:
     """
     if wanted is None:
         return min(PASSAGE_TOKENS, encoder.max_tokens)
-    whole = isinstance(wanted, int) and not isinstance(wanted, bool)
-    if not whole or not 1 <= wanted <= encoder.max_tokens:
+    if not is_whole(wanted) or not 1 <= wanted <= encoder.max_tokens:
         raise InputError(
             f"passage_tokens={wanted!r} does not fit encoder {encoder.name!r}; "
             f"give a number from 1 to {encoder.max_tokens}"
         )
-    return wanted
+    return int(wanted)
 
 
 class EncoderSlot:

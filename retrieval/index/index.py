@@ -35,6 +35,7 @@ from retrieval.index.writing.create import make
 from retrieval.index.writing.exclusive import Turn
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
+from retrieval.numeric import is_number, is_whole
 from retrieval.store import FileRow, JsonValue
 from retrieval.store.identity import check_identity, identity_of
 from retrieval.store.schema import exists
@@ -74,7 +75,7 @@ class Index(Examining, Changing):
         _check_memory(memory)
         _check_timeout(timeout)
         self.path = path.absolute()  # the same folder after a chdir, too
-        self.memory = memory
+        self.memory = int(memory)
         self.timeout = timeout
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held for moments only
@@ -386,13 +387,12 @@ def _open_again(path: Path, encoder: Encoder | None, memory: int, timeout: float
 
 
 def _check_timeout(timeout: float) -> None:
-    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not number or not 0 <= timeout < float("inf"):
+    if not is_number(timeout) or not 0 <= timeout < float("inf"):
         raise InputError(f"timeout={timeout!r} is no number of seconds; give one from 0 on")
 
 
 def _check_memory(memory: int) -> None:
-    if isinstance(memory, bool) or not isinstance(memory, int) or memory < LEAST_MEMORY:
+    if not is_whole(memory) or memory < LEAST_MEMORY:
         raise InputError(
             f"memory={memory!r} is too little to compress token vectors in; "
             f"give {LEAST_MEMORY} bytes or more"

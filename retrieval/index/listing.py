@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from numbers import Integral
 from typing import Any, TypeAlias
 
 from retrieval.errors import InputError
 from retrieval.index.awaiting import in_thread
 from retrieval.index.reading.contents import Contents
 from retrieval.indexes import Filter, Where, as_filter
+from retrieval.numeric import is_whole
 from retrieval.store import Listed, ValueCount
 from retrieval.store.listing import is_storable
 from retrieval.types import Document, Passage
@@ -251,7 +251,6 @@ def _page(after: str | None, limit: int | None) -> tuple[str, int]:
     """What the store takes as `after` and `most`."""
     if after is not None and not (isinstance(after, str) and is_storable(after)):
         raise InputError(f"after={after!r} is not a text; give the id of a document, or None")
-    whole = isinstance(limit, Integral) and not isinstance(limit, bool)
-    if limit is not None and (not whole or limit < 0):
+    if limit is not None and (not is_whole(limit) or limit < 0):
         raise InputError(f"limit={limit!r} is no number of documents; give one from 0 on, or None")
     return after or "", -1 if limit is None else int(limit)

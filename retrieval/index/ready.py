@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol, TypeAlias, cast
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.index.encoder import PRECOMPUTED
 from retrieval.index.given import each, of_documents, reader_of, without_vectors
+from retrieval.numeric import is_whole
 from retrieval.store import Settings
 from retrieval.types import Document, Embeddings
 
@@ -118,7 +118,7 @@ def _spans(given: Any) -> tuple[tuple[int, int], ...] | None:
         pairs = tuple((start, end) for start, end in given)
     except (TypeError, ValueError):
         pairs = ((None, None),)
-    if any(not isinstance(n, int | np.integer) or isinstance(n, bool) for p in pairs for n in p):
+    if not all(is_whole(number) for pair in pairs for number in pair):
         raise InputError(
             f"{ascii(given)[:60]} is no list of passages; give (start, end) in characters for each"
         )

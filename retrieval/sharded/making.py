@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retrieval.errors import InputError, StorageError
 from retrieval.index import encoder as encoders
+from retrieval.numeric import is_whole
 from retrieval.sharded.building import EMPTY, MOST_SHARDS, build
 from retrieval.sharded.changes import Changes
 from retrieval.sharded.generations import newest
@@ -31,10 +32,10 @@ def make_collection(
         InputError: `shards` is no number of shards, or as `Index.create`.
         EncoderError: as `Index.create`.
     """
-    if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= MOST_SHARDS:
+    if not is_whole(shards) or not 1 <= shards <= MOST_SHARDS:
         raise InputError(f"shards={shards!r}; give a whole number from 1 to {MOST_SHARDS}")
     if newest(place.storage()) is not None:
         raise StorageError(f"there is a collection at {place.url} already; open it")
     loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
-    manifest, _ = build(place, Manifest(0, settings, (EMPTY,) * shards), Changes())
+    manifest, _ = build(place, Manifest(0, settings, (EMPTY,) * int(shards)), Changes())
     return manifest, loaded

@@ -31,6 +31,7 @@ from retrieval.index.reading.searched_snapshot import SearchedSnapshot
 from retrieval.index.reading.sizes import bytes_by_part
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.indexes import LateSearcher
+from retrieval.numeric import is_whole, plain_number
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 QUERY_WORDS = 32
@@ -121,8 +122,9 @@ def measure(
 ) -> MeasureReport:
     """Ask every query in all three ways; see `Index.measure`."""
     for name, value in (("sample", sample), ("depth", depth)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_whole(value) or value < 1:
             raise InputError(f"{name}={value!r} measures nothing; give a whole number from 1 on")
+    k, sample, depth = plain_number(k), plain_number(sample), plain_number(depth)
     if isinstance(queries, str):
         raise InputError(f"one query, {queries!r}, was given; give a list of them")
     for query in queries or ():

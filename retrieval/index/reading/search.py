@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from retrieval.index.reading.retrievers import SINGLE, has_head
 from retrieval.index.reading.runs import Query, Ranking
 from retrieval.index.reading.searched import Allowed, Searched
 from retrieval.indexes import Filter
+from retrieval.numeric import is_number, is_whole, plain_number
 from retrieval.store import Settings
 from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever, Single
 
@@ -48,10 +48,17 @@ class Request:
     rerank: int = 50
     given: Embeddings | None = None
 
+    def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
+
     @property
     def depth(self) -> int:
         """How many hits there are to be up to the last one that is shown."""
-        return int(self.k + self.offset)
+        return self.k + self.offset
+
+
+_NUMBERS = ("k", "rescore", "min_relevance", "offset", "per_group", "diversity", "rerank")
 
 
 def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
@@ -65,12 +72,12 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     hybrid = request.hybrid
     if retriever not in RETRIEVERS:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if not is_whole(k) or k < 1:
         raise InputError(f"k={k!r} asks for no passage; give a whole number of at least 1")
     offset = request.offset
-    if isinstance(offset, bool) or not isinstance(offset, int | np.integer) or offset < 0:
+    if not is_whole(offset) or offset < 0:
         raise InputError(f"offset={offset!r} is no number of hits; give one, or 0 for none")
-    if isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0:
+    if not is_whole(rescore) or rescore < 0:
         raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
     if rescore and retriever != "late":
         raise InputError(
@@ -82,7 +89,7 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     if request.group not in (None, "document"):
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     least = request.min_relevance
-    if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
+    if not is_number(least) or not 0 <= least <= 1:
         raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
     _check_choice(settings, queries, request)
     if retriever == "hybrid" and hybrid is not None and not retrievers(settings, hybrid):
@@ -110,11 +117,11 @@ def query_problem(query: object) -> str | None:
 def _check_choice(settings: Settings, queries: Sequence[str], request: Request) -> None:
     """Refuse what cannot be chosen of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
-    if per_group is not None and (_no_count(per_group) or per_group < 1):
+    if per_group is not None and (not is_whole(per_group) or per_group < 1):
         raise InputError(
             f"per_group={per_group!r} is no number of passages; give one from 1 on, or None"
         )
-    if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
+    if not is_number(share) or not 0 <= share <= 1:
         raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
     if share and settings.dense_dim is None:
         raise EncoderError(
@@ -127,14 +134,10 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
             f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give one "
             "that `load_reranker` loads, or a Reranker of your own"
         )
-    if _no_count(rerank) or rerank < 1:
+    if not is_whole(rerank) or rerank < 1:
         raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")
     if not all(query.strip() for query in queries):
         raise InputError("a reranker reads the query's text, and there is none; give one")
-
-
-def _no_count(value: object) -> bool:
-    return isinstance(value, bool) or not isinstance(value, int | np.integer)
 
 
 def prepare(

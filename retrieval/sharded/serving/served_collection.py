@@ -12,6 +12,7 @@ from typing import Any
 from retrieval.errors import InputError, ShardUnavailable, StorageError
 from retrieval.hits import Coverage, Hits
 from retrieval.index.encoder import EncoderSlot
+from retrieval.numeric import is_whole
 from retrieval.sharded.asking import Shards
 from retrieval.sharded.collection import Collection
 from retrieval.sharded.generations import found_newest
@@ -72,7 +73,7 @@ class ServedCollection(Collection):
             IndexNotFound: there is no collection.
             InputError: `replicas` is no number of replicas.
         """
-        if isinstance(replicas, bool) or not 1 <= replicas <= MOST_REPLICAS:
+        if not is_whole(replicas) or not 1 <= replicas <= MOST_REPLICAS:
             raise InputError(
                 f"replicas={replicas!r}; give a whole number from 1 to {MOST_REPLICAS}"
             )
