@@ -8,7 +8,7 @@ from typing import Any
 
 from retrieval.documents import MAX_BYTES, ReadOptions, WalkOptions
 from retrieval.documents.walk import JudgedFile, machine
-from retrieval.errors import InputError
+from retrieval.documents.walk.options import checked_bytes
 from retrieval.index.writing.writer import Writer
 from retrieval.sync import labels
 from retrieval.sync.labels import LabelField
@@ -119,9 +119,7 @@ class Given:
         Raises:
             InputError: a value cannot be used.
         """
-        most = settings.max_bytes if self.max_bytes is None else self.max_bytes
-        if most < 1:
-            raise InputError(f"max_bytes is {most}; it must be at least 1")
+        most = settings.max_bytes if self.max_bytes is None else checked_bytes(self.max_bytes)
         patterns = {
             name: [pattern for pattern in given if pattern]
             for name, given in (("exclude", self.exclude), ("include", self.include))

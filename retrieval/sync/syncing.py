@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retrieval.documents import JudgedFile, LeftOut, ReadOptions, WalkOptions
 from retrieval.documents.formats import problems as format_problems
+from retrieval.documents.walk.options import checked_bytes
 from retrieval.files.given import Paths, paths_of
 from retrieval.index import Index
 from retrieval.sync import moves, roots
@@ -77,7 +78,8 @@ def sync(
         on_left_out: told of every file and folder that is not read, one by one.
 
     Raises:
-        InputError: a path does not exist or is no path, or none was ever given.
+        InputError: a path does not exist or is no path, or none was ever given; `max_bytes` is no
+            number from 1 on.
         IndexLocked: another process is writing to the index.
         StorageError: the disk is full; the message says what was kept.
     """
@@ -92,7 +94,7 @@ def sync(
             os.path.realpath(base),
             walk or before.walk,
             options or before.read,
-            max_bytes or before.max_bytes,
+            before.max_bytes if max_bytes is None else checked_bytes(max_bytes),
             before.labels if labels is None else tuple(labels),
         )
         labeller = Labeller(now.labels)

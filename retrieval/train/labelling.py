@@ -133,7 +133,9 @@ class LabelTrainer(Trainer[LabelNetwork]):
         super().__init__(
             network,
             steps=steps,
-            rate=options.rate or _RATES["texts" if network.pooling else "entities"],
+            rate=_RATES["texts" if network.pooling else "entities"]
+            if options.rate is None
+            else options.rate,
             checkpoint_seconds=options.checkpoint_seconds,
         )
         self._texts, self._targets = texts, targets

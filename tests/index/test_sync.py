@@ -164,6 +164,12 @@ def test_what_is_ignored_now_leaves(index: Index, docs: Path) -> None:
     assert counts(report) == (0, 0, 0, 1)
 
 
+def test_files_of_no_bytes_cannot_be_asked_for(index: Index, docs: Path) -> None:
+    with pytest.raises(InputError, match="max_bytes is 0; it must be at least 1"):
+        sync(index, [docs], max_bytes=0)
+    assert index.status().documents == 0
+
+
 def test_the_index_does_not_index_itself(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "text")
     with Index.create(tmp_path / "visible", encoder=FakeEncoder()) as index:

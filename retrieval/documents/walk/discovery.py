@@ -14,12 +14,11 @@ from retrieval.documents.naming import child_id, one_line, source_id
 from retrieval.documents.walk.contents import is_binary_by_name, reason_of
 from retrieval.documents.walk.judge import Folder, Judge
 from retrieval.documents.walk.left_out import LeftOut, LeftOutType, Reason, Tally
-from retrieval.documents.walk.options import WalkOptions
+from retrieval.documents.walk.options import WalkOptions, checked_bytes
 from retrieval.documents.walk.roots import Root, Roots
 from retrieval.documents.walk.rules import IgnoreRules, Verdict
 from retrieval.documents.walk.source_file import JudgedFile, SourceFile, times_of
 from retrieval.documents.walk.unchanged import Entries, KnownFiles, UnchangedFiles
-from retrieval.errors import InputError
 
 MAX_BYTES = 64 * 1024 * 1024
 """Files beyond this many bytes are skipped unless the caller says otherwise."""
@@ -107,13 +106,11 @@ class Discovery:
         on_folder: Callable[[str], object] = lambda id: None,
     ) -> None:
         self._roots = Roots(paths, base)
-        if max_bytes < 1:
-            raise InputError(f"max_bytes is {max_bytes}; it must be at least 1")
         self._base = base
         self._exclude = frozenset(
             form for path in exclude for form in (os.path.abspath(path), os.path.realpath(path))
         )
-        self._max_bytes = max_bytes
+        self._max_bytes = checked_bytes(max_bytes)
         self._options = options or WalkOptions()
         self._known = known
         self._judged = judged or {}

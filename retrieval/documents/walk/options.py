@@ -9,6 +9,7 @@ from typing import Any
 from retrieval.documents.walk.patterns import PatternList
 from retrieval.documents.walk.wildmatch import as_bytes
 from retrieval.errors import InputError
+from retrieval.numeric import is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,14 @@ def _ways(pattern: str) -> list[str]:
     if "**" in folders:
         folders = folders[: folders.index("**")]
     return ["/" + "/".join(folders[: count + 1]) + "/" for count in range(len(folders))]
+
+
+def checked_bytes(max_bytes: int) -> int:
+    """The most bytes that a file may have.
+
+    Raises:
+        InputError: it is no number from 1 on.
+    """
+    if not is_whole(max_bytes) or max_bytes < 1:
+        raise InputError(f"max_bytes is {max_bytes!r}; it must be at least 1")
+    return int(max_bytes)
