@@ -26,6 +26,13 @@ def test_centroids_are_the_same_by_any_number_of_threads(
     np.testing.assert_array_equal(*made)
 
 
+@pytest.mark.parametrize("vectors", [1, 5, 6])
+def test_more_centroids_than_vectors(monkeypatch: pytest.MonkeyPatch, vectors: int) -> None:
+    monkeypatch.setattr("retrieval.indexes.clustering._FLAT", 1)
+    given = np.random.default_rng(2).standard_normal((vectors, 8)).astype(np.float32)
+    assert {tuple(row) for row in k_means(given, 6)} == {tuple(row) for row in given}
+
+
 def test_two_steps_are_about_as_good_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = np.random.default_rng(1).standard_normal((4000, 8)).astype(np.float32)
 
