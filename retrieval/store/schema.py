@@ -58,6 +58,10 @@ JsonValue: TypeAlias = (
 REMEMBERED = "remembered."
 """What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
 
+PACKED = "packed"
+"""The key of `meta` that says that every text that can be compressed is; an index of an older
+format gets it when its texts were packed."""
+
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -325,6 +329,7 @@ def create(folder: Path, settings: Settings) -> None:
             "passage_tokens": settings.passage_tokens,
             "late": asdict(settings.late),
             "long_context": settings.long_context,
+            PACKED: True,
         }
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",

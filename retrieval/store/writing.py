@@ -18,6 +18,7 @@ from retrieval.store.guard import sqlite_errors
 from retrieval.store.reading import Store
 from retrieval.store.schema import (
     BUSY_MS,
+    PACKED,
     REMEMBERED,
     JsonValue,
     PassageRow,
@@ -110,32 +111,48 @@ class StoreWriter(Store):
     def commit(self, change: Commit) -> None:
         """Make `change` the next generation: all of it, or, if anything fails, nothing."""
         with self._lock, sqlite_errors(self.path):
-            database = self._connection
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                self._take_over([id for new in change.add for id in new.taken])
-                self._delete(change.delete)
-                self._add(change.add)
-                for relabel in change.relabel:
-                    self._relabel(relabel)
-                self._note_sources(change.sources)
-                self._remember(change.remember)
-                self._name_segments(change)
-                self._set("generation", self.generation + 1)
-                self._set("next_segment", change.next_segment)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-            self._load(database)
+            self._whole(lambda: self._change(change))
+            self._load(self._connection)
+
+    def _change(self, change: Commit) -> None:
+        self._take_over([id for new in change.add for id in new.taken])
+        self._delete(change.delete)
+        self._add(change.add)
+        for relabel in change.relabel:
+            self._relabel(relabel)
+        self._note_sources(change.sources)
+        self._remember(change.remember)
+        self._name_segments(change)
+        self._set("generation", self.generation + 1)
+        self._set("next_segment", change.next_segment)
+
+    def _whole(self, change: Callable[[], object]) -> None:
+        """Make a change in one transaction.
+
+        It is no context manager, since an interrupt can fall between the block and its end.
+        """
+        database = self._connection
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            change()
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
 
     def vacuum(self) -> None:
         """Leave the pages of what was deleted out of the database, and pack older texts."""
         with self._reading() as database:
-            database.create_function("packed", 1, packed, deterministic=True)
-            database.execute("UPDATE texts SET text = packed(text) WHERE typeof(text) = 'text'")
+            if database.execute("SELECT 1 FROM meta WHERE key = ?", (PACKED,)).fetchone() is None:
+                self._whole(self._pack)
             database.execute("VACUUM")
+
+    def _pack(self) -> None:
+        database = self._connection
+        database.create_function("packed", 1, packed, deterministic=True)
+        database.execute("UPDATE texts SET text = packed(text) WHERE typeof(text) = 'text'")
+        database.execute("INSERT INTO meta VALUES (?, 'true')", (PACKED,))
 
     def log_bytes(self) -> int:
         """Size of the write-ahead log."""

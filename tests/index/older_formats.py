@@ -62,6 +62,7 @@ def of_format(version: int, folder: Path, documents: list[Document], encoder: Fa
     database = sqlite3.connect(folder / "store.sqlite", isolation_level=None)
     texts = [(unpacked(text), n) for n, text in database.execute("SELECT * FROM texts")]
     database.executemany("UPDATE texts SET text = ? WHERE document = ?", texts)
+    database.execute("DELETE FROM meta WHERE key = 'packed'")
     for (name,) in database.execute("SELECT name FROM segments WHERE kind = 'vectors'").fetchall():
         _write_floats(folder / "segments" / name / "dense")
         _name_again(database, folder, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import IndexCorrupted, IndexLocked, StorageError
+from retrieval.files.packed import packed
 from retrieval.index import Index
 from retrieval.store import (
     Commit,
@@ -24,6 +26,7 @@ from retrieval.store import (
     StoreWriter,
     files,
     schema,
+    writing,
 )
 from retrieval.store.files import SegmentRecord, check_contents, seal
 from retrieval.store.guard import is_disk_full, sqlite_errors, translate
@@ -99,6 +102,32 @@ def test_a_store_holds_its_generation(folder: Path) -> None:
     assert list(after.integrity()) == []
     for store in (before, after, writer):
         store.close()
+
+
+def test_older_texts_are_packed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def counted(text: str) -> str | bytes:
+        tried.append(text)
+        return packed(text)
+
+    long = Document("long", "one two " * 99)
+    with contextlib.closing(StoreWriter(folder)) as writer:
+        writer.commit(Commit(add=[new(1), NewDocument(2, long, None, [])]))
+        monkeypatch.setattr(writing, "packed", counted)
+        writer.vacuum()
+        assert not tried, "a new index packs what comes"
+        with writer._reading() as database:  # as an older format has it
+            database.execute("UPDATE texts SET text = ? WHERE document = 2", (long.text,))
+            database.execute("DELETE FROM meta WHERE key = 'packed'")
+        writer.vacuum()
+        assert sorted(tried) == ["one two", long.text]
+        writer.vacuum()
+        assert len(tried) == 2, "what does not become smaller is left alone"
+        assert writer.get("long") == long
+        with writer._reading() as database:
+            kinds = database.execute("SELECT typeof(text) FROM texts ORDER BY document").fetchall()
+        assert kinds == [("text",), ("blob",)]
 
 
 def test_a_commit_outlives_a_power_cut(folder: Path) -> None:
