@@ -227,6 +227,17 @@ def check_query(vectors: ArrayLike, what: str, *, dim: int) -> NDArray[np.float3
     return array
 
 
+def offsets_problem(offsets: NDArray[np.int64], passages: int, rows: int) -> str | None:
+    """What is wrong with the offsets of so many passages and vectors, or None."""
+    if offsets.shape != (passages + 1,):
+        return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
+    if offsets[0] != 0 or offsets[-1] != rows:
+        return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {rows}"
+    if not (offsets[1:] >= offsets[:-1]).all():
+        return "offsets fall, expected ascending ones"
+    return None
+
+
 def first_bad_row(vectors: NDArray[np.float32], *, block: int = 1 << 16) -> int | None:
     """The first row that holds NaN or infinity, or None."""
     for start in range(0, len(vectors), block):

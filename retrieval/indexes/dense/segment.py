@@ -27,6 +27,7 @@ from retrieval.indexes.arrays import (
     check_query,
     chosen,
     mapping_of,
+    offsets_problem,
     open_array,
 )
 from retrieval.indexes.dense.lists import PROBED, SHARE, Lists, open_lists
@@ -46,17 +47,6 @@ _AT_ONCE = 1 << 26  # products of a batch of queries that stand in memory
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Passage ids i64 [h] and their scores f32 [h], best first."""
-
-
-def offsets_problem(offsets: NDArray[np.int64], passages: int, rows: int) -> str | None:
-    """What is wrong with the offsets of so many passages and vectors, or None."""
-    if offsets.shape != (passages + 1,):
-        return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
-    if offsets[0] != 0 or offsets[-1] != rows:
-        return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {rows}"
-    if not (offsets[1:] >= offsets[:-1]).all():
-        return "offsets fall, expected ascending ones"
-    return None
 
 
 class DenseSegment:

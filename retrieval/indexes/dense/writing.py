@@ -16,6 +16,7 @@ from retrieval.indexes.arrays import (
     check_vectors,
     first_bad_row,
     make_folder,
+    offsets_problem,
     open_array,
     sync_folder,
     write_array,
@@ -28,7 +29,6 @@ from retrieval.indexes.dense.segment import (
     OFFSETS,
     SCALES,
     DenseSegment,
-    offsets_problem,
 )
 from retrieval.indexes.quantising import quantise
 from retrieval.ragged import offsets_of

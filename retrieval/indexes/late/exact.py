@@ -24,6 +24,7 @@ from retrieval.indexes.arrays import (
     check_vectors,
     first_bad_row,
     make_folder,
+    offsets_problem,
     open_array,
     sync_folder,
     write_array,
@@ -32,7 +33,6 @@ from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.passages import (
     Passages,
     dim_problem,
-    offsets_problem,
     open_passages,
     write_passages,
 )

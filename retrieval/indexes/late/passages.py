@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, RowsById, mapping_of, open_array, write_array
+from retrieval.indexes.arrays import (
+    CURE,
+    RowsById,
+    mapping_of,
+    offsets_problem,
+    open_array,
+    write_array,
+)
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.ragged import offsets_of
 
@@ -134,14 +141,3 @@ def open_passages(folder: Path, tokens: int) -> tuple[NDArray[np.int64], NDArray
     if problem is not None:
         raise IndexCorrupted(f"{folder / OFFSETS}: {problem}; {CURE}")
     return ids, offsets
-
-
-def offsets_problem(offsets: NDArray[np.int64], passages: int, tokens: int) -> str | None:
-    """What is wrong with the offsets of so many passages and tokens, or None."""
-    if offsets.shape != (passages + 1,):
-        return f"{offsets.shape} offsets for {passages} passages, expected {(passages + 1,)}"
-    if offsets[0] != 0 or offsets[-1] != tokens:
-        return f"offsets run from {offsets[0]} to {offsets[-1]}, expected 0 to {tokens}"
-    if (offsets[1:] < offsets[:-1]).any():
-        return "offsets descend, expected them to rise"
-    return None
