@@ -186,8 +186,8 @@ def make_folder(folder: Path) -> None:
         raise StorageError(f"cannot make folder {folder}: {error.strerror or error}") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Force a folder and its parent to the disk, so that the names in both survive a power cut."""
+def force_with_parent(folder: Path) -> None:
+    """`force` a folder and its parent, so that the names in both survive a power cut."""
     for place in (folder, folder.absolute().parent):
         force(place)
 

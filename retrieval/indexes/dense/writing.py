@@ -15,10 +15,10 @@ from retrieval.indexes.arrays import (
     check_ids,
     check_vectors,
     first_bad_row,
+    force_with_parent,
     make_folder,
     offsets_problem,
     open_array,
-    sync_folder,
     write_array,
 )
 from retrieval.indexes.dense import lists
@@ -145,4 +145,4 @@ def _write(
             scales.append(their_scales)
     if not (np.diff(offsets) == 1).all():
         write_array(folder / OFFSETS, "<i8", offsets.shape, [offsets])
-    sync_folder(folder)
+    force_with_parent(folder)

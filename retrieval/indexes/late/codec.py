@@ -29,7 +29,7 @@ from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.regular import read_regular
 from retrieval.files.unsynced import force
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, make_folder, open_array, sync_folder, write_array
+from retrieval.indexes.arrays import CURE, force_with_parent, make_folder, open_array, write_array
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
 from retrieval.indexes.matmul import times
@@ -160,7 +160,7 @@ class Codec:
         write_array(folder / MEAN, "<f4", self.mean.shape, [self.mean])
         write_array(folder / ROTATION, "<f4", self.rotation.shape, [self.rotation])
         write_json(folder / CODEC, {name: getattr(self, name) for name in _NUMBERS})
-        sync_folder(folder)
+        force_with_parent(folder)
 
 
 class Compressor:

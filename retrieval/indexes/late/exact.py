@@ -23,10 +23,10 @@ from retrieval.indexes.arrays import (
     check_ids,
     check_vectors,
     first_bad_row,
+    force_with_parent,
     make_folder,
     offsets_problem,
     open_array,
-    sync_folder,
     write_array,
 )
 from retrieval.indexes.kernels.ragged import Tokens
@@ -72,7 +72,7 @@ def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLi
     write_passages(folder, names, bounds)
     write_array(folder / CODES, "|i1", rows.shape, blocks())
     write_array(folder / SCALES, "<f4", scales.shape, [scales])
-    sync_folder(folder)
+    force_with_parent(folder)
 
 
 def checked_tokens(
@@ -109,7 +109,7 @@ def copy_exact(
             for tokens in segment.blocks(rows, _COPY_TOKENS):
                 codes.append(segment.codes[tokens])
                 scales.append(segment.scales[tokens])
-    sync_folder(folder)
+    force_with_parent(folder)
 
 
 class ExactSegment(Passages):

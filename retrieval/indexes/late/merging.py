@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
-from retrieval.indexes.arrays import ArrayWriter, check_ids, make_folder, open_array, sync_folder
+from retrieval.indexes.arrays import (
+    ArrayWriter,
+    check_ids,
+    force_with_parent,
+    make_folder,
+    open_array,
+)
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.coarse import CoarseCodes
@@ -144,7 +150,7 @@ def merge_compressed(
         codes = CODES if coarse_quantiser is None else COARSE_CODES
         written = open_array(folder / codes, "<u2", ndim=1)
         write_lists(folder, written, offsets, len(narrowing.centroids), memory)
-    sync_folder(folder)
+    force_with_parent(folder)
 
 
 def write_compressed(
@@ -179,7 +185,7 @@ def write_compressed(
     with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for first in range(0, len(rows), _BLOCK):
             writing.encode(_as_exact(rows[first : first + _BLOCK]))
-    sync_folder(folder)
+    force_with_parent(folder)
 
 
 def _as_exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.files.unsynced import force
-from retrieval.indexes.arrays import check_ids, make_folder, sync_folder
+from retrieval.indexes.arrays import check_ids, force_with_parent, make_folder
 from retrieval.indexes.lexical import segments
 from retrieval.indexes.lexical.fields import (
     PRESENT,
@@ -90,7 +90,7 @@ def write_lexical(
         with suppress(StorageError):  # what stays is garbage, which the next writer removes
             _remove_files(target)
         raise
-    sync_folder(target)
+    force_with_parent(target)
 
 
 def _put_beside(
