@@ -79,10 +79,13 @@ def _sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path, *, sync: bool = True) -> None:
     """Give a file that never changes a second name; where there are no links, copy it.
 
     The target's folder is made if need be, and is the caller's to sync.
+
+    Args:
+        sync: force a copy to the disk; else that is the caller's, too.
 
     Raises:
         OSError: there is no such file, or the target cannot be written.
@@ -94,8 +97,8 @@ def link(source: Path, target: Path) -> None:
         raise
     except OSError:
         shutil.copyfile(source, target)
-        with target.open("rb") as file:
-            os.fsync(file.fileno())
+        if sync:
+            _sync_file(target)
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import StorageError
-from retrieval.files.whole import PART
+from retrieval.files.whole import PART, link
 from retrieval.indexes.lexical.fields import check_schema, opened, read_failure, write_failure
 
 if TYPE_CHECKING:
@@ -223,10 +223,7 @@ def _link(source: Path, target: Path, names: Sequence[str]) -> None:
     """Give files a second name in another folder; where there are no links, copy them."""
     try:
         for name in names:
-            try:
-                os.link(source / name, target / name)
-            except OSError:
-                shutil.copyfile(source / name, target / name)
+            link(source / name, target / name, sync=False)
     except OSError as error:
         raise StorageError(
             f"cannot copy {source} to {target}: {error.strerror or error}"

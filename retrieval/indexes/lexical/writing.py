@@ -8,7 +8,6 @@ elsewhere opens there.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import IndexCorrupted, InputError, StorageError
 from retrieval.files.unsynced import force
+from retrieval.files.whole import link
 from retrieval.indexes.arrays import check_ids, force_with_parent, make_folder
 from retrieval.indexes.lexical import segments
 from retrieval.indexes.lexical.fields import (
@@ -163,13 +163,10 @@ def _link_files(source: Path, target: Path) -> None:
         for file in _files(source):
             if file.suffix == ".lock":
                 continue
-            try:
-                if file.name in _REWRITTEN:
-                    shutil.copyfile(file, target / file.name)
-                else:
-                    os.link(file, target / file.name)
-            except OSError:
+            if file.name in _REWRITTEN:
                 shutil.copyfile(file, target / file.name)
+            else:
+                link(file, target / file.name, sync=False)
     except FileNotFoundError as error:
         raise IndexCorrupted(f"{error.filename} is missing; build the index again") from error
     except OSError as error:
