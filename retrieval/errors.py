@@ -11,12 +11,17 @@
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
     │   ├── IndexFormatError    the index was written by another release
+    │   │   └── IndexFormatOutdated     by an older one; opening it raises its format
     │   ├── EncoderMismatch     the index was built by another encoder
     │   └── ShardUnavailable    no replica of a shard answers
     └── MissingDependency       an optional package is needed; the message names the extra
 
 Each message is one line: what was found, what was expected, how to mend it.
 """
+
+from __future__ import annotations
+
+import os
 
 
 class RetrievalError(Exception):
@@ -57,6 +62,11 @@ class IndexLocked(StorageError):  # noqa: N818
 
 class IndexCorrupted(StorageError):  # noqa: N818
     """A file of the index is missing, truncated or altered."""
+
+
+def from_backup(folder: str | os.PathLike[str] = "the index") -> str:
+    """How an index that is damaged can be had again, to end a message of IndexCorrupted."""
+    return f"copy the index back from a backup, or delete {os.fspath(folder)} and index again"
 
 
 class IndexFormatError(StorageError):

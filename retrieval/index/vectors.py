@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import EncoderError, IndexCorrupted
+from retrieval.errors import EncoderError, IndexCorrupted, from_backup
 from retrieval.indexes import (
     LATE_MEMORY,
     DenseSegment,
@@ -61,7 +61,7 @@ class VectorSegment:
             if not np.array_equal(half.ids, halves[0].ids):
                 raise IndexCorrupted(
                     f"{folder} is damaged: its dense and late parts hold different passages; "
-                    "copy the index back from a backup, or delete the index and build it again"
+                    + from_backup()
                 )
         return cls(folder.name, halves[0].ids, first, second)
 

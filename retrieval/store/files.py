@@ -14,14 +14,12 @@ from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 
-from retrieval.errors import IndexCorrupted
+from retrieval.errors import IndexCorrupted, from_backup
 from retrieval.files.regular import open_regular
 from retrieval.store.rights import give_rights
 from retrieval.threads import usable
 
 _BY_ONE_THREAD = 4 << 20  # bytes to sum up, for which others would be started in vain
-
-_CURE = "copy the index back from a backup, or delete the index and build it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +94,17 @@ def check_sizes(folder: Path, segment: SegmentRecord) -> None:
             raise
         except OSError as error:
             raise IndexCorrupted(
-                f"{folder / name} is damaged: {error.strerror or error}; {_CURE}"
+                f"{folder / name} is damaged: {error.strerror or error}; {from_backup()}"
             ) from error
         if not stat.S_ISREG(status.st_mode):
-            raise IndexCorrupted(f"{folder / name} is damaged: it is no regular file; {_CURE}")
+            raise IndexCorrupted(
+                f"{folder / name} is damaged: it is no regular file; {from_backup()}"
+            )
         size = status.st_size
         if size != record.size:
             raise IndexCorrupted(
-                f"{folder / name} is damaged: {size} bytes instead of {record.size}; {_CURE}"
+                f"{folder / name} is damaged: {size} bytes instead of {record.size}; "
+                f"{from_backup()}"
             )
 
 
@@ -156,14 +157,14 @@ def damage(folder: Path, segment: SegmentRecord, *, missing: bool = True) -> Ite
                 size, digest = os.fstat(stream.fileno()).st_size, _digest(stream)
         except FileNotFoundError:
             if missing:
-                yield f"{file} is missing; {_CURE}"
+                yield f"{file} is missing; {from_backup()}"
         except OSError as error:
             yield f"{file} cannot be read ({error.strerror}); check its rights and the disk"
         else:
             if size != record.size:
-                yield f"{file} is damaged: {size} bytes instead of {record.size}; {_CURE}"
+                yield f"{file} is damaged: {size} bytes instead of {record.size}; {from_backup()}"
             elif digest != record.digest:
-                yield f"{file} is damaged: its checksum is not that of the commit; {_CURE}"
+                yield f"{file} is damaged: its checksum is not that of the commit; {from_backup()}"
 
 
 def sweep(folder: Path, named: set[str]) -> None:

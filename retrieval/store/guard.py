@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.cancellation import check_cancelled
-from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError
+from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError, from_backup
 
 _BESIDE = 1 << 16
 """Bytes: the `-shm` file has 32 KiB at least, and a page or two of the log come to it."""
@@ -68,8 +68,7 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
     if code is None:  # raised by the module, not by the library
         if "decode" in str(error):
             return IndexCorrupted(
-                f"{path} is damaged: it holds text that is not UTF-8; "
-                "copy the index back from a backup, or delete the index and build it again"
+                f"{path} is damaged: it holds text that is not UTF-8; {from_backup()}"
             )
         return None
     if code == sqlite3.SQLITE_IOERR_SHORT_READ:
@@ -103,10 +102,7 @@ def is_full(folder: Path) -> bool:
 
 
 def _damaged(path: Path, error: sqlite3.Error | str) -> IndexCorrupted:
-    return IndexCorrupted(
-        f"{path} is damaged ({error}); "
-        "copy the index back from a backup, or delete the index and build it again"
-    )
+    return IndexCorrupted(f"{path} is damaged ({error}); {from_backup()}")
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -29,6 +29,7 @@ from retrieval.errors import (
     IndexFormatOutdated,
     IndexNotFound,
     StorageError,
+    from_backup,
 )
 from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
@@ -227,10 +228,7 @@ def connect(
         if path.exists() and not path.is_dir() and not _is_file(path):
             raise IndexCorrupted(f"{path} is no regular file; delete {folder} and index again")
         if _has_segments(folder):
-            raise IndexCorrupted(
-                f"{path} is missing; copy the index back from a backup, "
-                f"or delete {folder} and index again"
-            )
+            raise IndexCorrupted(f"{path} is missing; {from_backup(folder)}")
         raise not_found(folder)
     writable = os.access(folder, os.W_OK)
     # Without a write-ahead log, SQLite has to be told that it cannot make one here.
@@ -250,10 +248,7 @@ def connect(
             made = _is_made(connection)
         if not made:
             if _has_segments(folder):
-                raise IndexCorrupted(
-                    f"{path} is damaged: it is empty; copy the index back from a backup, "
-                    f"or delete {folder} and index again"
-                )
+                raise IndexCorrupted(f"{path} is damaged: it is empty; {from_backup(folder)}")
             raise not_found(folder)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -274,8 +269,7 @@ def connect(
             )
         if version < 1:
             raise IndexCorrupted(
-                f"{path} is damaged: it has format {version}; "
-                f"copy the index back from a backup, or delete {folder} and index again"
+                f"{path} is damaged: it has format {version}; {from_backup(folder)}"
             )
     except BaseException:
         connection.close()

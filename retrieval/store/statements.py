@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexCorrupted
+from retrieval.errors import IndexCorrupted, from_backup
 
 _VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
 
@@ -51,10 +51,7 @@ class Statements(ABC):
         return rows
 
     def _damaged(self, what: str) -> IndexCorrupted:
-        return IndexCorrupted(
-            f"{self.path} is damaged: {what}; copy the index back from a backup, "
-            f"or delete {self.folder} and index again"
-        )
+        return IndexCorrupted(f"{self.path} is damaged: {what}; {from_backup(self.folder)}")
 
 
 def chosen_keys(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int | str], str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.cancellation import CancelledError
-from retrieval.errors import IndexCorrupted, RetrievalError
+from retrieval.errors import IndexCorrupted, RetrievalError, from_backup
 from retrieval.index import vectors
 from retrieval.index.reading.verify import problems_of
 from retrieval.index.segments import LEXICAL, Opened, OpenedSegments, living
@@ -117,8 +117,7 @@ class Snapshot:
     def corrupted(self, symptom: str) -> IndexCorrupted:
         """The error for something that cannot be unless a file is damaged; names it if it can."""
         return _explanation(self.store) or IndexCorrupted(
-            f"{self.store.path} is damaged: {symptom}; copy the index back from a backup, "
-            f"or delete {self.store.folder} and index again"
+            f"{self.store.path} is damaged: {symptom}; {from_backup(self.store.folder)}"
         )
 
     def acquire(self) -> None:
@@ -212,8 +211,7 @@ def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
                     continue
                 if isinstance(error, FileNotFoundError):
                     raise IndexCorrupted(
-                        f"{error.filename} is missing; copy the index back from a backup, "
-                        f"or delete {folder} and index again"
+                        f"{error.filename} is missing; {from_backup(folder)}"
                     ) from error
                 explanation = _explanation(store)
             if explanation is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError
+from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, from_backup
 from retrieval.index import vectors
 from retrieval.index.segments import LEXICAL, open_vectors
 from retrieval.indexes import LexicalIndex
@@ -16,7 +16,6 @@ from retrieval.store import PassageRow, SegmentRecord, Store, StoredDocument
 from retrieval.store.files import damage
 from retrieval.store.schema import checksum
 
-_CURE = "copy the index back from a backup, or delete the index and build it again"
 _ATTEMPTS = 10
 _DOCUMENTS_AT_ONCE = 256
 
@@ -72,7 +71,7 @@ def _whole(store: Store, lines: Iterator[str]) -> Iterator[str]:
     except RetrievalError as error:
         yield str(error)
     except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-        yield f"{store.path} is damaged: a value is not of its kind ({error}); {_CURE}"
+        yield f"{store.path} is damaged: a value is not of its kind ({error}); {from_backup()}"
 
 
 def _altered(store: Store, segment: SegmentRecord, *, missing: bool) -> Iterator[str]:
@@ -97,7 +96,7 @@ def _documents(store: Store) -> Iterator[str]:
                 )
     strays = store.counts().passages - seen
     if strays:
-        yield f"{store.path} is damaged: {strays} passages belong to no document; {_CURE}"
+        yield f"{store.path} is damaged: {strays} passages belong to no document; {from_backup()}"
 
 
 def _is_intact(row: StoredDocument, text: str | None, passages: Sequence[PassageRow]) -> bool:
@@ -121,12 +120,12 @@ def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
         if not counts.passages <= segment.passages <= counts.passages + counts.dead:
             yield (
                 f"{store.path} is damaged: {segment.passages} passages in {folder} cannot be "
-                f"{counts.passages} living and at most {counts.dead} dead ones; {_CURE}"
+                f"{counts.passages} living and at most {counts.dead} dead ones; {from_backup()}"
             )
     else:
         held = len(open_vectors(store, segment.name).ids)
     if held != segment.passages:
-        yield f"{folder} holds {held} passages instead of {segment.passages}; {_CURE}"
+        yield f"{folder} holds {held} passages instead of {segment.passages}; {from_backup()}"
 
 
 def _coverage(store: Store) -> Iterator[str]:
@@ -137,5 +136,5 @@ def _coverage(store: Store) -> Iterator[str]:
     if not np.array_equal(np.sort(held), expected):
         yield (
             f"{store.segment_folder('')} holds {len(held)} passages' vectors, {store.path} names "
-            f"{len(expected)}, and they are not the same; {_CURE}"
+            f"{len(expected)}, and they are not the same; {from_backup()}"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import IndexCorrupted
+from retrieval.errors import IndexCorrupted, from_backup
 from retrieval.indexes import StoredCodec, open_codec
 from retrieval.store import JsonValue, Store
 
@@ -52,8 +52,8 @@ def given_codec(store: Store) -> GivenCodec | None:
         return GivenCodec(None)
     if name not in [record.name for record in store.segments]:
         raise IndexCorrupted(
-            f"{store.path} is damaged: it was given the codec {name!r}, which is not there; copy "
-            f"the index back from a backup, or delete {store.folder} and index again"
+            f"{store.path} is damaged: it was given the codec {name!r}, which is not there; "
+            f"{from_backup(store.folder)}"
         )
     folder = store.segment_folder(name)
     return GivenCodec(StoredCodec(open_codec(folder), folder))

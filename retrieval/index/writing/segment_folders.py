@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from retrieval.errors import IndexCorrupted
+from retrieval.errors import IndexCorrupted, from_backup
 from retrieval.index import vectors
 from retrieval.index.segments import Opened, OpenedSegments, open_vectors
 from retrieval.index.vectors import VectorSegment
@@ -144,8 +144,7 @@ class SegmentFolders:
             self._kept[record.name] = self._shared.vectors(self._store, record)
         except FileNotFoundError as error:
             raise IndexCorrupted(
-                f"{error.filename} is missing; copy the index back from a backup, "
-                f"or delete {self._store.folder} and index again"
+                f"{error.filename} is missing; {from_backup(self._store.folder)}"
             ) from error
         self._opened[record.name] = self._kept[record.name].segment
 
