@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 import typing
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import retrieval
+from retrieval import errors
 
 ROOT = Path(retrieval.__file__).parent
 HEAVY = ("torch", "transformers", "faiss", "onnxruntime", "tantivy", "sentence_transformers")
@@ -105,3 +107,20 @@ def test_no_module_outside_torch_country_loads_anything_heavy() -> None:
     light = [name for name in module_names() if not name.startswith(country)]
     assert len(light) > 20
     assert not loaded_by("import " + ", ".join(light)).intersection(HEAVY)
+
+
+def test_the_tree_of_errors_names_every_class() -> None:
+    """In the order of their bases, each below its own."""
+    named: list[type] = []
+    above: list[tuple[int, type]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"    ([│├└─ ]*)(\w+)(  |$)", line)
+        if found is None:
+            continue
+        own: type = getattr(errors, found[2])
+        above = [(depth, one) for depth, one in above if depth < len(found[1])]
+        assert own.__base__ is Exception or above[-1][1] in own.__bases__
+        above.append((len(found[1]), own))
+        named.append(own)
+    every = [one for one in vars(errors).values() if isinstance(one, type)]
+    assert sorted(map(str, named)) == sorted(map(str, every))

@@ -26,5 +26,5 @@ class Json(JSONResponse):
 
 
 def json_answer(body: bytes) -> Response:
-    """An answer of what `as_json` made: of long ones in a thread, so that others are answered."""
+    """An answer of what `as_json` made."""
     return Response(body, media_type=Json.media_type)

@@ -7,7 +7,6 @@ listing  what it holds: ids, counts, values
 sources  what it knows of files, and documents by file
 writing  StoreWriter: the one transaction of a commit
 files    segment folders: durable, checked, swept
-lock     one writer at a time
 guard    errors of SQLite and of a full disk in a user's words
 """
 

@@ -52,7 +52,7 @@ def max_sim(
     """
     wide = query.astype(np.float32).T
     for part, tokens, starts, filled in runs(offsets, rows, first, last, _BLOCK):
-        # Products of i8 summed over d <= 256 stay below 2**24: exact in f32.
+        # Products of i8 summed over d <= 1,024 stay below 2**24: exact in f32.
         dots = codes[tokens].astype(np.float32) @ wide
         dots *= scales[tokens][:, None]
         best = np.maximum.reduceat(dots, starts, axis=0)
