@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from retrieval.encoder import (
     Embeddings,
@@ -27,6 +27,8 @@ from retrieval.numeric import is_number, is_whole, plain_number
 
 __all__ = [
     "COMPRESSING",
+    "FUSED",
+    "FUSIONS",
     "NO_CONTEXT",
     "NO_PLACE",
     "RETRIEVERS",
@@ -59,13 +61,17 @@ __all__ = [
 Retriever = Literal["lexical", "dense", "late", "hybrid"]
 """Who answers a query; `hybrid` fuses the other three."""
 
-RETRIEVERS: tuple[Retriever, ...] = ("lexical", "dense", "late", "hybrid")
+RETRIEVERS: tuple[Retriever, ...] = get_args(Retriever)
 
 Single = Literal["lexical", "dense", "late"]
 """A retriever that `hybrid` fuses."""
 
+FUSED: tuple[Single, ...] = get_args(Single)
+
 FusionMethod = Literal["minmax", "rrf", "zscore"]
 """How `hybrid` brings their scores to one scale; see `Hybrid`."""
+
+FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +310,8 @@ class Hybrid:
             raise InputError(
                 f"candidates={self.candidates!r} cannot be used; give a whole number from 1 on"
             )
-        known = ("minmax", "rrf", "zscore")
-        if self.fusion not in known:
-            raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(known)}")
+        if self.fusion not in FUSIONS:
+            raise InputError(f"fusion={self.fusion!r} is unknown; choose from {', '.join(FUSIONS)}")
         factors = {"roles": self.roles, "definitions": self.definitions}
         for name, weight in {**self.weights, **factors}.items():
             if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
@@ -319,7 +324,7 @@ class Hybrid:
     @property
     def weights(self) -> dict[str, float]:
         """What each retriever's part counts, by the retriever's name."""
-        return {"lexical": self.lexical, "dense": self.dense, "late": self.late}
+        return {name: getattr(self, name) for name in FUSED}
 
 
 @dataclass(frozen=True, slots=True)

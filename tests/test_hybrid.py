@@ -8,7 +8,9 @@ import pytest
 
 from retrieval import Document, Hybrid, Index
 from retrieval.errors import InputError
+from retrieval.index.reading.retrievers import SINGLE
 from retrieval.indexes import FUSIONS
+from retrieval.types import FUSED
 from tests.index.fake_encoder import FakeEncoder
 
 
@@ -30,6 +32,7 @@ def test_what_cannot_be_is_refused(given: dict[str, object], message: str) -> No
 
 
 def test_every_fusion_is_known() -> None:
+    assert tuple(SINGLE) == FUSED
     assert [Hybrid(fusion=name).fusion for name in FUSIONS] == list(FUSIONS)  # type: ignore[arg-type]
 
 

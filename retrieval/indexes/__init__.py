@@ -19,7 +19,7 @@ from retrieval.indexes.filters import (
     path_glob,
     register_functions,
 )
-from retrieval.indexes.fusion import FUSIONS, Fusion, Runs, fuse
+from retrieval.indexes.fusion import Fusion, Runs, fuse
 from retrieval.indexes.ids import distinct, first_of_equal, places_in
 from retrieval.indexes.late import MEMORY as LATE_MEMORY
 from retrieval.indexes.late import Codec as LateCodec
@@ -55,6 +55,7 @@ from retrieval.indexes.lexical import (
     write_lexical,
 )
 from retrieval.indexes.ranking import TieOrder, below, top_k
+from retrieval.types import FUSIONS
 
 __all__ = [
     "FIELDS",

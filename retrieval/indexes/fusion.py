@@ -10,10 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retrieval.errors import InputError
 from retrieval.indexes.ids import distinct, first_of_equal
-from retrieval.types import FusionMethod
-
-FUSIONS: tuple[FusionMethod, ...] = ("rrf", "minmax", "zscore")
-"""The methods of `fuse`."""
+from retrieval.types import FUSIONS, FusionMethod
 
 Runs = Mapping[str, tuple[ArrayLike, ArrayLike]]
 """For each retriever ids, taken as i64 [n], and scores, taken as f64 [n]."""

@@ -9,16 +9,13 @@ import numpy as np
 from retrieval.train.mining import Mined, text_of
 from retrieval.train.task import Task
 from retrieval.train.teachers import Kind, Scores, Teacher, fused, min_max
-from retrieval.types import ProgressCallback
+from retrieval.types import FUSED, ProgressCallback
 
 
 def own_scores(mined: Mined, kind: Kind) -> Scores:
     """The starting model's: f32 [positives + negatives]."""
     rows = [*mined.positives, *mined.negatives]
-    columns = {
-        name: np.array([getattr(row, name) for row in rows], np.float32)
-        for name in ("lexical", "dense", "late")
-    }
+    columns = {name: np.array([getattr(row, name) for row in rows], np.float32) for name in FUSED}
     return fused(columns if kind == "hybrid" else {kind: columns[kind]})
 
 

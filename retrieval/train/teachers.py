@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 Kind = Literal["hybrid", "dense", "late"]
 """Which scores of a teacher count; `hybrid` fuses those that it has, words included."""
 
-KINDS: tuple[Kind, ...] = ("hybrid", "dense", "late")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Scores = NDArray[np.float32]
 

@@ -105,7 +105,7 @@ def test_names_of_files_are_safe_and_differ() -> None:
         ("late:dims=-8", "dims=-8 cannot be used; give dims=N"),
         ("late:fusion=rrf", "late has no setting 'fusion'"),
         ("dense:bits=2", "dense has no setting 'bits'; give encoder=NAME, passage_tokens=N$"),
-        ("hybrid:fusion=sum", r"give fusion=rrf\|minmax\|zscore"),
+        ("hybrid:fusion=sum", r"give fusion=minmax\|rrf\|zscore"),
         ("hybrid:lexical=nan", "lexical=nan cannot be used; give lexical=WEIGHT"),
         ("hybrid:lexical=0,dense=0,late=0", "every retriever's weight is 0"),
         ("hybrid:lexical=1,lexical=2", "lexical is given twice"),

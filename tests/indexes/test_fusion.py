@@ -93,7 +93,7 @@ def test_nothing_to_fuse() -> None:
 @pytest.mark.parametrize(
     ("runs", "options", "message"),
     [
-        ({}, {"method": "magic"}, "'magic' is unknown; choose from rrf"),
+        ({}, {"method": "magic"}, "'magic' is unknown; choose from minmax"),
         ({"a": ([1, 1], [0.1, 0.2])}, {}, "twice"),
         ({"a": ([1], [float("nan")])}, {}, "NaN"),
         ({"a": ([1], [float("inf")])}, {}, "infinite"),
