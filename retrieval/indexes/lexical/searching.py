@@ -117,7 +117,7 @@ class LexicalIndex:
 
         Returns:
             ids i64 [h] and scores f32 [h], h <= k; scores descend, and the first of them are the
-            same whatever k is.
+            same whatever k is, as far as `_stable` makes them so.
 
         Raises:
             InputError: k is below 1, or the weights cannot be used.
@@ -220,11 +220,14 @@ class LexicalIndex:
 
 
 def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores rounded to so many bits that equal passages have equal ones.
+    """Scores rounded to so many bits that those of equal passages are equal, but for a rare few.
 
-    tantivy adds the terms of a passage in whatever order its lists happen to be in, which differs
-    from passage to passage and with the number that is asked for, in single precision: so the last
-    bits of a sum say nothing.
+    tantivy adds the terms of a passage in whatever order its lists happen to be in, which may
+    differ from passage to passage and with the number that is asked for, in single precision: so
+    the last bits of a sum say nothing. Two sums that differ in them and lie on either side of a
+    border stay apart, by one step, as any rounding has it that goes by the sum alone: of 10,000
+    pairs of sums in another order two do. What goes by the other passages, too, would give one
+    passage different scores in `search` and `score`, and for different k.
     """
     bits = scores.astype(np.float32).view(np.uint32)
     dropped = 24 - _SCORE_BITS
