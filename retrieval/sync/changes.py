@@ -103,7 +103,9 @@ def _synced_ns(index: Index) -> int:
     database only when the last reader closes it. It has to do for what an older release wrote.
     """
     remembered = index.remembered(SYNCED)
-    return int(remembered) if remembered else (index.path / DATABASE).stat().st_mtime_ns
+    if isinstance(remembered, int) and remembered:
+        return remembered
+    return (index.path / DATABASE).stat().st_mtime_ns
 
 
 def _within(id: str, folders: list[str]) -> bool:

@@ -15,8 +15,10 @@ from retrieval.types import FUSED, ProgressCallback
 def own_scores(mined: Mined, kind: Kind) -> Scores:
     """The starting model's: f32 [positives + negatives]."""
     rows = [*mined.positives, *mined.negatives]
-    columns = {name: np.array([getattr(row, name) for row in rows], np.float32) for name in FUSED}
-    return fused(columns if kind == "hybrid" else {kind: columns[kind]})
+    names = FUSED if kind == "hybrid" else (kind,)
+    return fused(
+        {name: np.array([getattr(row, name) for row in rows], np.float32) for name in names}
+    )
 
 
 def data_scores(mined: Mined, task: Task) -> Scores | None:
