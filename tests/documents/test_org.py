@@ -139,3 +139,9 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
 )
 def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
     org.outline(unit * 20_000)
+
+
+@pytest.mark.parametrize(("unit", "rows"), [("|-\n", 0), ("| a | b |\n|---+---|\n", 1)])
+def test_a_table_with_many_rules_takes_time_by_its_lines(unit: str, rows: int) -> None:
+    times = 50_000  # by the square of which it takes minutes
+    assert len(org.outline(unit * times).breaks[2]) == max(rows * times - 1, 0)

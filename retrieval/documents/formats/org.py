@@ -147,9 +147,10 @@ class _Org(Scanner):
         first = self.at
         while _ROW.match(self.line(self.at)):
             self.at += 1
-        numbers = range(first, self.at)
-        rules = [number for number in numbers if _RULE.match(self.line(number))]
-        rows = [number for number in numbers if number not in {*rules}]
+        rules: list[int] = []
+        rows: list[int] = []
+        for number in range(first, self.at):
+            (rules if _RULE.match(self.line(number)) else rows).append(number)
         below = next((rule for rule in rules if rows and rule > rows[0]), None)
         header: list[str] = []
         if below is not None and any(row > below for row in rows):
