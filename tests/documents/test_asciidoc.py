@@ -48,10 +48,51 @@ def test_every_passage_of_a_long_section_has_the_headings_above_it() -> None:
         ("== https://example.org/a_b[The site] & _more_", [(2, "The site & more")]),
         ("====\nexample\n====\n\n== B", [(2, "B")]),
         ("==\n\n== \n\n==x", []),
+        ("ifdef::x[]\n== A\nendif::[]\n== B\n\nimage::a.png[A]\n== C\n\n'''\n== D",
+         [(2, "A"), (2, "B"), (2, "C"), (2, "D")]),
+        ("日本語\n------", [(2, "日本語")]),
     ],
 )  # fmt: skip
 def test_headings(text: str, expected: list[tuple[int, str]]) -> None:
     assert headings(parsed("a.adoc", text)) == expected
+
+
+@pytest.mark.parametrize(
+    "mark", ["====", "=====", "****", "____", "--", "----", "....", "++++", "```", "////"]
+)
+@pytest.mark.parametrize(
+    "inside",
+    ["Done", "One paragraph.\n\nDone.", "* a\n* b\n\nAt last", "== no\nx", "No\n~~~", "x\n\n[a]",
+     ".Then", "  code", "|===\n|a\n|==="],
+)  # fmt: skip
+def test_there_are_no_sections_in_a_block(mark: str, inside: str) -> None:
+    made = parsed("a.adoc", f"= Guide\n\n.Look\n{mark}\n{inside}\n{mark}\n\n== Next\n\ntext")
+    assert made.title == "Guide"
+    assert headings(made) == [(1, "Guide"), (2, "Next")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("====\n--\nEnd\n--\n****\n== no\n****\nFin\n====\n== B", ["B"]),
+        ("====\n=====\nDone.\n=====\nAll\n====\n\n== B", ["B"]),
+        ("====\n----\n== no\n----\nEnd\n====\n== B", ["B"]),
+        ("====\n----\nnever closed\n====\n== B\n----", ["B"]),
+        ("====\nx\n\n== A\n\n----\ny\n----\n\n== B", ["A", "B"]),
+        ("* a\n+\n====\nOne\n\nDone\n====\n* b\n\n== B", ["B"]),
+        ("====\n* a\n+\n----\n== no\n----\nEnd\n====\n\n== B", ["B"]),
+        ("Two lines\nof text\n======\nlast\n======\n\nSix\n---", ["Six"]),
+    ],
+)
+def test_blocks_within_blocks_end_where_they_say(text: str, expected: list[str]) -> None:
+    assert [words for _, words in headings(parsed("a.adoc", text))] == expected
+
+
+def test_what_stands_in_a_block_is_read_as_elsewhere() -> None:
+    text = "[NOTE]\n====\nThese:\n\n* a\n* b\n\n[source,go]\n----\nx\n----\n\nDone\n====\n\n== B\n"
+    made = parsed("a.adoc", text)
+    assert blocks(made) == [("list", "These:", ""), ("code", "", "go")]
+    assert stretch(made) == "* a\n* b"
 
 
 def test_a_section_begins_at_the_attributes_of_its_title() -> None:
@@ -120,6 +161,11 @@ def test_cells_that_reach_further_do_not_shift_the_rows(rows: str, expected: lis
     assert lines_at(made, made.outline.breaks[2]) == expected
 
 
+def test_a_bar_that_is_escaped_is_one_in_the_header() -> None:
+    made = parsed("a.adoc", "|===\n|a \\| b |c\n\n|1 |2\n|===\n")
+    assert made.outline.blocks[0].lead == "a | b | c"
+
+
 def test_lists_are_read_with_what_introduces_them_and_keep_what_is_joined_to_an_item() -> None:
     text = (
         f"{FILL} You need:\n\n* one\n  goes on\n** two\n\n* three\n+\n[source,go]\n"
@@ -183,7 +229,13 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
 
 
 @pytest.mark.parametrize(
-    "unit", ["[a]\n", "* a\n+\n", "|===\n", "----\nx\n", ".a\n", "a::\n", "=", "|"]
-)
+    "unit", ["[a]\n", "* a\n+\n", "|===\n", "----\nx\n", ".a\n", "a::\n", "=", "|",
+             "====\nx\n\n", "====\n--\n", "====\nx\n====\n"]
+)  # fmt: skip
 def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
     asciidoc.outline(unit * 20_000)
+
+
+def test_a_cell_of_many_lines_takes_time_by_its_lines() -> None:
+    made = asciidoc.outline("|===\n|" + f"{FILL}\n" * 60_000 + "|===\n")  # 5 MB in one cell
+    assert len(made.blocks) == 1

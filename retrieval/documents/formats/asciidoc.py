@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from bisect import bisect_left
 
+from retrieval.documents.formats.builder import HEADING_CHARACTERS
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded, top_heading
 from retrieval.documents.formats.languages import language_named
 from retrieval.documents.formats.scanner import Scanner
@@ -19,6 +22,8 @@ _DELIMITER = re.compile(
     r"|(?P<around>={4,200}|\*{4,200}|_{4,200}|--)|(?P<table>[|,:!]={3,200}))[ \t]*$"
 )
 _COMMENT = re.compile(r"//(?!/)")
+_ONE_LINE = re.compile(r"(?:[a-z][\w-]*::[^\s\[]*+\[.*\]|'{3,}|<{3,}|---|\*\*\*)[ \t]*$")
+"""A block of one line: a macro, a condition of the preprocessor, a rule, a page break."""
 _ITEM = re.compile(
     r"[ \t]*(?:\*{1,6}|-|\.{1,6}|\d+\.|[a-zA-Z]\.|<(?:\d+|\.)>)[ \t]+\S"
     r"|[ \t]*[^\s:].*?:{2,4}(?:[ \t]|$)"
@@ -60,6 +65,8 @@ class _AsciiDoc(Scanner):
         self._attached: int | None = None  # the line where the attributes of a block begin
         self._style = ""
         self._caption: int | None = None  # the line of a block's title
+        self._marks: dict[str, list[int]] = {}  # the lines that are each delimiter
+        self._open: list[int] = []  # the lines that end the blocks around the next line
 
     def plain(self, inline: str) -> str:
         """A piece of text without its markup, attributes put in their places."""
@@ -77,16 +84,26 @@ class _AsciiDoc(Scanner):
         self._header()
         while self.at < len(self):
             line = self.line(self.at)
-            if not line.strip() or _COMMENT.match(line):
+            if self._open and self.at >= self._open[-1]:
+                self.at = max(self.at, self._open.pop() + 1)
+                self._forget()
+            elif not line.strip() or _COMMENT.match(line):
                 self.at += 1
             elif attribute := _ATTRIBUTE.match(line):
                 self.attributes[attribute[1].lower()] = (attribute[2] or "").strip()
+                self.at += 1
+            elif _ONE_LINE.match(line):
+                self.found.tops.append(self._opening(self.at))
                 self.at += 1
             elif (attributes := _BLOCK_ATTRIBUTES.match(line)) or _BLOCK_TITLE.match(line):
                 self._attach(attributes)
             else:
                 self._block(line)
-                self._attached, self._style, self._caption = None, "", None
+                self._forget()
+
+    def _forget(self) -> None:
+        """Leave behind what was said of the block that was the last one."""
+        self._attached, self._style, self._caption = None, "", None
 
     def _header(self) -> None:
         """Read the attributes at the top, and the lines of author and revision below the title."""
@@ -120,11 +137,13 @@ class _AsciiDoc(Scanner):
 
     def _block(self, line: str) -> None:
         """Note what the next line begins."""
-        if heading := _HEADING.match(line):
+        # There are no sections within a block, so that its last line is no title, and its end no
+        # line below one.
+        if not self._open and (heading := _HEADING.match(line)):
             self._heading(len(heading[1]), heading[2], self.at + 1)
         elif delimiter := _DELIMITER.match(line):
             self._delimited(delimiter, self.at)
-        elif level := self._underlined(line):
+        elif not self._open and (level := self._underlined(line)):
             self._heading(level, line, self.at + 2)
         elif _ITEM.match(line):
             self.list(_ITEM, ends=self._begins_block, inner=self._within_item)
@@ -145,24 +164,37 @@ class _AsciiDoc(Scanner):
         if len(underline) < 3 or underline != underline[0] * len(underline):
             return 0
         level = _UNDERLINES.find(underline[0]) + 1
-        fits = abs(len(underline) - len(line.rstrip())) <= 1
+        title = line.rstrip()
+        wide = sum(unicodedata.east_asian_width(character) in "FW" for character in title)
+        fits = any(abs(len(underline) - long) <= 1 for long in (len(title), len(title) + wide))
         return level if fits and any(map(str.isalnum, line)) else 0
 
     def _delimited(self, delimiter: re.Match[str], first: int, *, in_list: bool = False) -> None:
         """Note a delimited block; of one that holds other blocks only its first line is passed."""
         self.at = first + 1
-        if delimiter["around"] and not self._is_code():
-            return
         mark = delimiter["fence"] or delimiter[0].rstrip()
-        last = self.upto(re.escape(mark) + r"[ \t]*$", first + 1)
-        if last == len(self):
-            return  # what follows is read as if it had not begun
+        last = self._closing(mark, first + 1)
+        if last >= (self._open[-1] if self._open else len(self)):
+            return  # it is not closed: what follows is read as if it had not begun
+        if delimiter["around"] and not self._is_code():
+            self._open.append(last)
+            return
         self.at = min(last + 1, len(self))
         if delimiter["table"]:
             self._table(first, last, delimiter["table"][0])
         elif not delimiter["comment"]:
             language = language_named(delimiter["info"] or "") or self._language()
             self._code(first, self.at, language, in_list=in_list)
+
+    def _closing(self, mark: str, first: int) -> int:
+        """The number of the first line from `first` on that is this mark; past the last if none."""
+        if not self._marks:
+            for number in range(len(self)):
+                if _DELIMITER.match(line := self.line(number)):
+                    self._marks.setdefault(line.rstrip(), []).append(number)
+        numbers = self._marks.get(mark, [])
+        at = bisect_left(numbers, first)
+        return numbers[at] if at < len(numbers) else len(self)
 
     def _code(self, first: int, following: int, language: str, *, in_list: bool = False) -> None:
         caption = self._captioned()
@@ -182,8 +214,9 @@ class _AsciiDoc(Scanner):
             self._style = attributes[1] or ""
             first += 1
         delimiter = _DELIMITER.match(self.line(first))
-        if delimiter is None:
-            return number
+        if delimiter is None or (delimiter["around"] and not self._is_code()):
+            self._style = ""
+            return number  # what holds other blocks ends the list
         at, self._attached = self.at, number
         self._delimited(delimiter, first, in_list=True)
         self.at, following = at, self.at
@@ -191,7 +224,8 @@ class _AsciiDoc(Scanner):
         return following
 
     def _blank_after(self, number: int) -> int:
-        while number < len(self) and self.line(number).strip():
+        end = self._open[-1] if self._open else len(self)
+        while number < end and self.line(number).strip():
             number += 1
         return number
 
@@ -271,8 +305,7 @@ class _Table:
                     continue
                 cell = _CELL_SPECIFIER.search(line[at : bar.start()])
                 opened = at + cell.start() if cell else bar.start()
-                if words:
-                    words[-1] += f" {line[at:opened]}"
+                _extend(words, line[at:opened])
                 if not line[:opened].strip():
                     lines.add(begin)
                     opened = 0
@@ -281,13 +314,19 @@ class _Table:
                 starts += [begin + opened] * wide
                 words += [""] * wide
                 at = bar.end()
-            if words:
-                words[-1] += f" {line[at:]}"
+            _extend(words, line[at:])
             columns = columns or len(starts)
         rows = sorted(lines) if spans_rows else starts[:: columns or 1]
         if not self._has_header:
             return [], rows
-        return [document.plain(cell) for cell in words[:columns]], rows[1:]
+        header = [cell.replace(f"\\{separator}", separator) for cell in words[:columns]]
+        return [document.plain(cell) for cell in header], rows[1:]
+
+
+def _extend(words: list[str], more: str) -> None:
+    """Let the last of some cells go on, if it is not longer yet than what is read of a header."""
+    if words and len(words[-1]) < HEADING_CHARACTERS:
+        words[-1] += f" {more[:HEADING_CHARACTERS]}"
 
 
 def _columns(style: str) -> int:
@@ -318,4 +357,4 @@ def _parse(data: bytes, source: Source) -> Parsed:
     return Parsed(text, title, metadata, found, problems=problems)
 
 
-FORMATS = (Format("asciidoc", 2, _parse, (".adoc", ".asciidoc", ".asc"), outline=outline),)
+FORMATS = (Format("asciidoc", 3, _parse, (".adoc", ".asciidoc", ".asc"), outline=outline),)
