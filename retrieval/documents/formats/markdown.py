@@ -7,8 +7,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from retrieval.documents.formats import front_matter
 from retrieval.documents.formats.builder import HEADING_CHARACTERS, OutlineBuilder
 from retrieval.documents.formats.format import text_format, top_heading
 from retrieval.documents.formats.languages import language_named
@@ -18,19 +19,10 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-_HEAD_CHARS = 64 * 1024
-"""Front matter ends within this much of the text, or there is none."""
 _PIECE_CHARS = 512 * 1024
 """What is parsed at a time: the parser's tokens take far more memory than the text."""
 
 _NEWLINE = re.compile(r"\r\n?|\n")
-_FRONT_MATTER = re.compile(
-    r"(---|\+\+\+)[ \t]*\r?\n(?=[\w\"'][^\n]*[:=])(?P<fields>.*?)^(\1|\.\.\.)[ \t]*(\r?\n|\r?\Z)",
-    re.DOTALL | re.MULTILINE,
-)
-_TITLE_FIELD = re.compile(r"^title[ \t]*[:=](.*)$", re.MULTILINE | re.IGNORECASE)
-_FOLDED = frozenset({">", ">-", "|", "|-"})
-"""What stands for a value on the lines below, which is not worth a YAML parser."""
 _RULE = re.compile(
     r"[ \t>]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+(?:\r?\n?|\r)$",
     re.MULTILINE,
@@ -48,10 +40,6 @@ _LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
 _CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
 _ATTRIBUTES = re.compile(r"[ \t]*\{(?::?[ \t]*[#.][^{}]*|-)\}[ \t]*$")
 """`{#anchor .class}` at the end of a heading, as pandoc, kramdown and Docusaurus have it."""
-_FIELD = re.compile(r"([\w-]+)[ \t]*[:=](.*)$")
-_LIST_ITEM = re.compile(r"[ \t]*-[ \t]+(.+)$")
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
-_REAL = re.compile(r"[-+]?\d{1,17}\.\d{1,17}")
 _NESTED = frozenset({"list_item_open", "paragraph_open", "fence", "heading_open"})
 
 
@@ -64,17 +52,8 @@ def title(text: str, found: Outline | None = None) -> str:
         text: the text.
         found: its outline, if that is known.
     """
-    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
-    field = _TITLE_FIELD.search(front["fields"]) if front else None
-    if field and (named := _unquoted(field[1])):
-        return named
-    return heading_title(outline(text) if found is None else found)
-
-
-def front_matter_block(text: str) -> str:
-    """The fields that a text begins with, between their two lines of dashes; or ""."""
-    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
-    return front[0] if front else ""
+    named = front_matter.title(text)
+    return named or heading_title(outline(text) if found is None else found)
 
 
 def heading_title(found: Outline) -> str:
@@ -86,8 +65,7 @@ def heading_title(found: Outline) -> str:
 def outline(text: str) -> Outline:
     """Sections at headings; within them blocks, then list items, then lines of code and tables."""
     lines = [0, *(newline.end() for newline in _NEWLINE.finditer(text))]
-    front = _FRONT_MATTER.match(text)
-    first = bisect_left(lines, front.end()) if front else 0
+    first = bisect_left(lines, front_matter.end_of(text))
     lines.append(len(text))
     found = OutlineBuilder(text, _plain)
     list_at = 0  # of the blocks, the list that was noted last and stands in no other
@@ -148,42 +126,6 @@ def _html_headings(found: OutlineBuilder, start: int, end: int) -> None:
     for heading in _HTML_HEADING.finditer(found.text, start, end):
         words = _TAG.sub(lambda tag: f" {tag[1] or ''} ", heading[2][:HEADING_CHARACTERS])
         found.heading(heading.start(), heading.end(), int(heading[1]), unescape(words))
-
-
-def front_matter(text: str) -> dict[str, Any]:
-    """The plain fields of the front matter, their names in lower case, `title` left out.
-
-    Texts, numbers, truth values and flat lists of them are read; anything deeper is not, so that
-    no YAML parser is needed and nothing in a file can be more than that.
-    """
-    front = _FRONT_MATTER.match(text[:_HEAD_CHARS])
-    fields: dict[str, Any] = {}
-    name = ""
-    for line in front["fields"].split("\n") if front else ():
-        item = _LIST_ITEM.match(line)
-        if item and name and isinstance(values := fields.setdefault(name, []), list):
-            values.append(_value(item[1]))
-        elif line.startswith("["):  # a table of TOML
-            break
-        elif field := _FIELD.match(line):
-            name, value = field[1].lower(), field[2].strip()
-            if value.startswith("[") and value.endswith("]"):
-                fields[name] = [_value(part) for part in value[1:-1].split(",") if part.strip()]
-            elif value and _unquoted(value):
-                fields[name] = _value(value)
-    return {key: value for key, value in fields.items() if value not in ("", []) and key != "title"}
-
-
-def _value(written: str) -> str | int | float | bool:
-    """A value as it is written in front matter."""
-    plain = _unquoted(written)
-    if plain != written.split(" #")[0].strip():  # it stands in quotes
-        return plain
-    if plain.lower() in ("false", "true"):
-        return plain.lower() == "true"
-    if _WHOLE.fullmatch(plain):
-        return int(plain)
-    return float(plain) if _REAL.fullmatch(plain) else plain
 
 
 def _heading_source(source: str) -> str:
@@ -280,22 +222,13 @@ def _plain(inline: str) -> str:
     return " ".join("".join(parts).split())
 
 
-def _unquoted(value: str) -> str:
-    value = value.strip()
-    if value in _FOLDED:
-        return ""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1].strip()
-    return value.split(" #")[0].strip()
-
-
 FORMATS = (
     text_format(
         "markdown",
-        3,
+        4,
         outline,
         title=title,
-        metadata=front_matter,
+        metadata=front_matter.fields,
         suffixes=(".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"),
     ),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from retrieval.documents.formats.markdown import front_matter_block
+from retrieval.documents.formats import front_matter
 from retrieval.service.viewing.colours import KINDS, lexer_named, pieces
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def nodes(data: bytes) -> list[Node]:
     from markdown_it import MarkdownIt
 
     text = data.decode("utf-8", "surrogatepass")
-    front = front_matter_block(text)
+    front = text[: front_matter.end_of(text)]
     # As many lines as the text has, so that they keep their numbers.
     body = "\n" * front.count("\n") + text[len(front) :]
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])

@@ -1,0 +1,96 @@
+"""Values of YAML as they are written: scalars in quotes or without, and flat lists in brackets."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import NamedTuple
+
+_COMMENT = re.compile(r"(?:^|(?<![ \t])[ \t]++)#.*$")
+_SCALAR = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"|'((?:[^']|'')*+)'", re.DOTALL)
+_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*[ \t]+)+(?=\S)")
+"""An anchor or a tag before a value."""
+_ESCAPE = re.compile(r"\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPED = {"0": " ", "a": " ", "b": " ", "e": " ", "f": " ", "n": "\n", "r": " ", "t": "\t",
+            "v": " ", "N": "\n", "_": "\xa0", "L": "\n", "P": "\n"}  # fmt: skip
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_BETWEEN = re.compile(r"[^,\[\]{}#]++|#")
+_PAIR = re.compile(r"(?:\"[^\"]*\"|'[^']*'|[^\s:]+):(?:\s|$)")
+
+
+class Written(NamedTuple):
+    """A scalar: its text, and whether it stood in quotes, so that it is no number."""
+
+    text: str
+    quoted: bool
+
+
+def scalar(said: str) -> Written:
+    """A scalar with what stands around it: blanks, an anchor, a comment."""
+    said = said.strip()
+    if said[:1] in ("&", "!"):
+        said = _PROPERTIES.sub("", said, count=1)
+    quoted = _SCALAR.match(said)
+    if quoted and not without_comment(said[quoted.end() :]):
+        return Written(_unquoted(quoted), True)
+    return Written(without_comment(said), False)
+
+
+def without_comment(line: str) -> str:
+    """A line that stands in no quotes, without the comment at its end."""
+    return _COMMENT.sub("", line).strip()
+
+
+def flow_list(said: str) -> list[Written] | None:
+    """The scalars of a list in brackets, what is deeper left out; None if it is no such list."""
+    if not said.startswith("["):
+        return None
+    found: list[Written] = []
+    depth, at = 1, 1
+    item, deep = "", False
+    while at < len(said):
+        char = said[at]
+        if char.isspace() and not item:
+            at += 1
+        elif char in "\"'" and not item:
+            quoted = _SCALAR.match(said, at)
+            if quoted is None:
+                return None
+            item += quoted[0]
+            at = quoted.end()
+        elif char == "#" and said[at - 1].isspace():
+            at = (said.find("\n", at) + 1) or len(said)
+        elif char in ",[]{}":
+            at += 1
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(char, 0)
+            deep = deep or char in "[{"
+            if depth <= 1 and char in ",]":
+                if item and not deep and not _PAIR.match(item):
+                    found.append(scalar(item))
+                deep = False
+            item = ""
+            if not depth:
+                return None if without_comment(said[at:]) else found
+        else:
+            between = _BETWEEN.match(said, at)
+            at = between.end() if between else at + 1
+            item += between[0] if between else ""
+    return None
+
+
+def seen(text: str) -> str:
+    """A text without characters that none of it shows, or that no text can hold."""
+    return _UNSEEN.sub(" ", text).strip()
+
+
+def _unquoted(quoted: re.Match[str]) -> str:
+    if quoted[1] is None:
+        return seen(quoted[2].replace("''", "'"))
+    return seen(_ESCAPE.sub(_unescaped, quoted[1]))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    if escape[4]:
+        return _ESCAPED.get(escape[4], escape[4])
+    code = int(escape[1] or escape[2] or escape[3], 16)
+    return chr(code) if code <= sys.maxunicode else ""
