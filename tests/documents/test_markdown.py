@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from retrieval.documents.formats import markdown
 
@@ -179,6 +180,72 @@ def test_attributes_are_no_words_of_a_heading(heading: str, words: str) -> None:
     assert headings(parsed("a.md", f"{heading}\n\ntext\n")) == [(2, words)]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#1 Priority\n===========\n", [(1, "#1 Priority")]),
+        ("##two\nlines #\n---\n", [(2, "##two lines #")]),
+        ("  #a  \r\n  --- \r\n# #b #\r\n", [(2, "#a"), (1, "#b")]),
+        ("A\r===\rx\r", [(1, "A")]),
+        ("[a]: http://x\n---\n# B", [(1, "B")]),
+        ("[a]: http://x\n===\n# B", [(1, "B")]),
+        ("[a]:\n  <http://x y>\n  'title (of\n  it)'\n---\n# B", [(1, "B")]),
+        ('[a b]: /x "t"\n[c\\]]: /y\n  (t)\n[d]: z\n---\n# B', [(1, "B")]),
+        ("[a]: http://x\nTitle\n---\n", [(2, "Title")]),
+        ("[a]: http://x and more\n---\n", [(2, "[a]: http://x and more")]),
+        ("[a](x): b\n---\n[]: b\n---\n", [(2, "a: b"), (2, "[]: b")]),
+        ("[c]:\n===\n# B", [(1, "B")]),
+        ("[c]:\n---\n# B", [(2, "[c]:"), (1, "B")]),
+        ("# [a]: b\n", [(1, "[a]: b")]),
+    ],
+)
+def test_headings_are_those_of_commonmark(text: str, expected: list[tuple[int, str]]) -> None:
+    assert headings(parsed("a.md", text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<!--\n<h1>No</h1>\n-->\n\n## B", ["B"]),
+        ("<!-- <h1>No</h1> --> <h2>B</h2>\n", ["B"]),
+        ("<div>\n<!-- <h1>No</h1>\n--><h2><!-- > no -->B</h2>\n</div>\n", ["B"]),
+        ("<div>\n<!--\n\n# No\n\n<h2>No</h2>\n-->\n</div>\n\n# B", ["B"]),
+        ("<div>\n<!--\n\n# A\n\n# B", ["A", "B"]),
+        ("<div>\n<!--\n\n# A\n\n<!-- x -->\n\n# B", ["A", "B"]),
+        ("<div><!--></div><h1>A</h1>\n\n# B", ["A", "B"]),
+        (
+            "<script>\nx = '<h1>No</h1>'\n</script>\n\n<style>\n<h1>No</h1>\n\n</STYLE><h2>B</h2>",
+            ["B"],
+        ),
+    ],
+)
+def test_what_is_hidden_in_html_is_no_heading(text: str, expected: list[str]) -> None:
+    assert [words for _, words in headings(parsed("a.md", text))] == expected
+
+
+SOURCES = st.sampled_from(
+    [
+        *("", "# A", "## B #", "#c", "===", "---", "-----", "text", "    code", "```", "> quote"),
+        *("[a]: http://x", '[b]: <y> "t"', "[c]:", "  'd'", "[e] f", "[g]: h i", "- item", "1. x"),
+        *("  ===", "\\# d", "***", "#", "(k)", "<!-- x", "-->", "<div>", "</div>"),
+    ]
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(st.lists(SOURCES, max_size=15))
+def test_headings_are_those_of_the_whole_parser(lines: list[str]) -> None:
+    text = "\n".join(["begin", "", *lines])
+    tokens = MarkdownIt("commonmark").parse(text)
+    expected = [
+        (int(token.tag[1:]), markdown._plain(tokens[at + 1].content))
+        for at, token in enumerate(tokens)
+        if token.type == "heading_open" and token.level == 0
+    ]
+    assert headings(parsed("a.md", text)) == [(level, words) for level, words in expected if words]
+
+
 PIECES = st.sampled_from(
     [
         *("", "# A", "## B", "===", "---", "text", "text:", "    code", "```", "```py", "- item"),
@@ -202,7 +269,31 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "unit", ["<h1>", "<h1 ", "|", "| a\n", "- ", "> ", "# a\n", "[", "*a", "`a", "|-"]
+    "unit",
+    [
+        "[a]: b\n",
+        "<h1><!--",
+        "<script>",
+        "# ",
+        "<h1>",
+        "<h1 ",
+        "|",
+        "| a\n",
+        "- ",
+        "> ",
+        "# a\n",
+        "[",
+        "*a",
+        "`a",
+        "|-",
+    ],
 )
 def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
     markdown.outline(unit * 20_000)
+
+
+@pytest.mark.slow
+def test_many_links_above_a_rule_take_time_by_their_lines() -> None:
+    text = "[a]: http://example.org/a\n" * 30_000
+    assert headings(parsed("a.md", f"{text}---\n\n# A\n")) == [(1, "A")]
+    assert headings(parsed("a.md", f"{text}A\n---\n")) == [(2, "A")]

@@ -32,11 +32,23 @@ token a cell."""
 _MARKERS = re.compile(r"(?:[ \t>]|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))*+")
 """What may stand before a paragraph in a quote or an item."""
 _BAR = re.compile(r"(?<!\\)\|")
-_HTML_HEADING = re.compile(
-    r"<h([1-6])(?:\s[^>]{0,500})?>(.{0,500}?)</h\1\s*>", re.IGNORECASE | re.DOTALL
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_HTML = re.compile(
+    r"(?P<comment><!--(?!-?>))|<(?P<raw>script|style|textarea)(?=[\s>])"
+    r"|<h([1-6])(?:\s[^>]{0,500})?>(.{0,500}?)</h\3\s*>",
+    re.IGNORECASE | re.DOTALL,
 )
+"""A heading, or what begins a stretch of HTML that holds none, whatever it says."""
 _TAG = re.compile(r"<(?:img\s[^>]*?alt=[\"']([^\"']*)[\"'])?[^>]*>", re.IGNORECASE)
 _LISTS = frozenset({"bullet_list_open", "ordered_list_open"})
+_DEFINITION = re.compile(
+    r"[ \t]*\[(?=[^\]]*[^\]\s])(?:[^\[\]\\]|\\.){1,999}\]:\s*(?:<(?:[^<>\n\\]|\\.)*+>|[^\s<]\S*+)"
+    r"(?:\s+(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\((?:[^()\\]|\\.)*+\))[ \t]*(?:[\r\n]+|$)"
+    r"|[ \t]*(?:[\r\n]+|$))",
+    re.DOTALL,
+)
+"""Where a link leads that is used elsewhere: no text, though the parser, which does not look for
+them since it takes long over many, reads one above a rule as a heading."""
 _CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
 _ATTRIBUTES = re.compile(r"[ \t]*\{(?::?[ \t]*[#.][^{}]*|-)\}[ \t]*$")
 """`{#anchor .class}` at the end of a heading, as pandoc, kramdown and Docusaurus have it."""
@@ -68,6 +80,7 @@ def outline(text: str) -> Outline:
     first = bisect_left(lines, front_matter.end_of(text))
     lines.append(len(text))
     found = OutlineBuilder(text, _plain)
+    hidden: int | None = None  # how many headings stand before the comment that is open
     list_at = 0  # of the blocks, the list that was noted last and stands in no other
     for token, start, end, goes_on in _blocks(text, lines, first):
         span = lines[start], lines[end]
@@ -80,10 +93,10 @@ def outline(text: str) -> Outline:
         elif token.type in _NESTED:
             found.items.append(span[0])
         if token.type == "heading_open" and token.level == 0:
-            source = _heading_source(text[slice(*span)])
+            source = _heading_source(text[slice(*span)], token.markup)
             found.heading(*span, int(token.tag[1:]), source)
         elif token.type == "html_block" and token.level == 0:
-            _html_headings(found, *span)
+            hidden = _html_headings(found, hidden, *span)
             found.lines(*span)
         elif token.type in ("fence", "code_block"):
             language = language_named(token.info)
@@ -121,19 +134,57 @@ def _paragraph(found: OutlineBuilder, token: Token, lines: list[int]) -> None:
     found.introduce(marks.end() if marks else start, end)
 
 
-def _html_headings(found: OutlineBuilder, start: int, end: int) -> None:
-    """Note the headings that stand in a block of HTML, as many a README begins with."""
-    for heading in _HTML_HEADING.finditer(found.text, start, end):
-        words = _TAG.sub(lambda tag: f" {tag[1] or ''} ", heading[2][:HEADING_CHARACTERS])
-        found.heading(heading.start(), heading.end(), int(heading[1]), unescape(words))
+def _html_headings(found: OutlineBuilder, hidden: int | None, start: int, end: int) -> int | None:
+    """Note the headings that stand in a block of HTML, as many a README begins with.
+
+    Args:
+        found: what is known of the text so far.
+        hidden: how many headings there were before the comment that is open; None if none is.
+        start: the first character of the block.
+        end: one past its last.
+
+    Returns:
+        The same for what follows. A comment may go on in another block of HTML; its headings are
+        taken back where it ends, since of one that never does the rest of the text is to be read.
+    """
+    text, at = found.text, start
+    while at < end:
+        if hidden is not None:
+            closing = text.find("-->", at, end)
+            if closing < 0:
+                return hidden
+            if at > start or text.find("<!--", at, closing) < 0:
+                del found.headings[hidden:]
+            hidden, at = None, closing + 3
+        piece = _HTML.search(text, at, end)
+        if piece is None:
+            return None
+        at = piece.end()
+        if piece["comment"]:
+            hidden = len(found.headings)
+        elif piece["raw"]:
+            closed = re.compile(rf"</{piece['raw']}", re.IGNORECASE).search(text, at, end)
+            at = closed.end() if closed else end
+        else:
+            words = _COMMENT.sub("", piece[4][:HEADING_CHARACTERS])
+            words = _TAG.sub(lambda tag: f" {tag[1] or ''} ", words)
+            found.heading(piece.start(), at, int(piece[3]), unescape(words))
+    return hidden
 
 
-def _heading_source(source: str) -> str:
-    """A heading's inline Markdown: without its `#`s or the line below it."""
-    line = source.strip()
-    if line.startswith("#"):
-        return _CLOSING.sub("", _ATTRIBUTES.sub("", line.lstrip("#").strip()))
-    return _ATTRIBUTES.sub("", line.rsplit("\n", 1)[0].strip())
+def _heading_source(source: str, markup: str) -> str:
+    """A heading's inline Markdown: without its `#`s or the line below it; "" if it is none."""
+    source = source.strip()
+    at, end = len(markup), len(source)
+    if not markup.startswith("#"):
+        at, end = 0, max(map(source.rfind, "\r\n"))
+        # What could be a rule ends what is above it; other lines may be where a link leads.
+        last = end if source.endswith("---") else len(source)
+        while at < end and (defined := _DEFINITION.match(source, at, last)):
+            at = defined.end()
+    source = source[at : min(at + HEADING_CHARACTERS, end)].strip()
+    source = _ATTRIBUTES.sub("", source)
+    return _CLOSING.sub("", source) if markup.startswith("#") else source
 
 
 def _cells(row: str) -> list[str]:
