@@ -55,6 +55,17 @@ def test_every_passage_of_a_long_section_has_the_headings_above_it() -> None:
         ("\\section{A}\\begin{frame}[t]{B}\nx\\end{frame}\\begin{frame}\\frametitle{C}\\end{frame}",
          [(1, "A"), (4, "B"), (4, "C")]),
         (r"\section{A \texorpdfstring{$\alpha$}{alpha} {\bf b}}", [(1, "A alpha b")]),
+        (r"\section{No \#1 and \_x}\section{C\#2}", [(1, "No #1 and _x"), (1, "C#2")]),
+        (r"\newcommand\x[2]{\section{#1}\section{a \\#2}}\section{A}", [(1, "A")]),
+        ("\\iffalse\n\\section{no}\n\\fi\n\\section{A}", [(1, "A")]),
+        (r"\iffalse\ifx a b\section{no}\else c\fi\section{no}\fi\section{A}", [(1, "A")]),
+        ("\\iffalse % \\fi\n $a \\iff b$ \\section{no}\\else\\section{A}\\fi\\section{B}",
+         [(1, "A"), (1, "B")]),
+        (r"\if0\section{no}\fi\section{A}\if00\section{B}\fi", [(1, "A"), (1, "B")]),
+        (r"\let\ifdraft=\iffalse\def\x{\iffalse}\section{A}\ifdraft\section{B}\fi\section{C}",
+         [(1, "A"), (1, "B"), (1, "C")]),
+        (r"\iffalse\ifours{x}\section{no}\fi\section{A}", [(1, "A")]),
+        (r"\iffalse\section{A}", [(1, "A")]),
         (r"\sectionmark{no}\section\par\section{", []),
     ],
 )  # fmt: skip
@@ -75,6 +86,18 @@ def test_headings(text: str, expected: list[tuple[int, str]]) -> None:
 )
 def test_words_without_their_commands(source: str, words: str) -> None:
     assert plain(source) == words
+
+
+@pytest.mark.parametrize(
+    ("source", "author"),
+    [
+        (r"A. One\inst{1} \and B. Two\inst{1,2}", "A. One; B. Two"),
+        (r"A. One\inst{1}\orcidID{0000-1} \And B\thanks{x}\orcidlink{0-1}", "A. One; B"),
+        (r"\IEEEauthorblockN{A}\IEEEauthorrefmark{1} \and B\corref{c}\fnref{f}", "A; B"),
+    ],
+)
+def test_authors_are_named_without_the_marks_behind_their_names(source: str, author: str) -> None:
+    assert parsed("a.tex", rf"\author{{{source}}}").metadata == {"author": author}
 
 
 ROWS = "".join(f"pump {n} & {7 * n} & {FILL} \\\\\n" for n in range(10))
@@ -203,7 +226,8 @@ def test_words_of_anything(source: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     ["{", "\\section{", "\\begin{a}", "\\begin{table}", "\\begin{verbatim}", "\\\\", "\\verb|", "%",
-     "\\begin{tabular}{l}", "\\end{a}", "\\section[", "\\begin{frame}<", "\\item", "\\caption{"],
+     "\\begin{tabular}{l}", "\\end{a}", "\\section[", "\\begin{frame}<", "\\item", "\\caption{",
+     "\\iffalse", "\\iffalse\\if\\fi", "\\if0\\if", "\\let\\a"],
 )  # fmt: skip
 def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
     latex.outline(unit * 20_000)

@@ -47,7 +47,14 @@ _OPTION = re.compile(r"\s*\[(?:[^\[\]{}]|\{[^{}]*\})*+\]")
 _FRAME_OPTIONS = re.compile(r"(?:<[^>\n]{0,100}>|\[[^\]\n]{0,300}\])*+")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LANGUAGE = re.compile(r"language\s*=\s*\{?(?:\[[^\]]*\])?\s*([\w+#-]+)", re.IGNORECASE)
-_PARAMETER = re.compile(r"#\d")
+_PARAMETER = re.compile(r"(?<!\\)(?:\\\\)*+#\d")
+_CONDITION = re.compile(r"\\(?:(?P<name>if[A-Za-z@]*|fi|else)(?![A-Za-z@])|.)|%[^\n]*", re.DOTALL)
+_NO_CONDITION = re.compile(
+    r"iff|if(?:blank|bool|boolexpr|cs\w+|def|defempty|dimcomp|inlist|instr|language|num(?:comp|equal|greater"
+    r"|less|odd)|packageloaded|str\w+|thenelse|toggle|undef|val)$"
+)
+"""Commands that no `\\fi` ends."""
+_NAMING = re.compile(r"\\let\s*\\[A-Za-z@]+\s*=?\s*$")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _GROUP_CHARACTERS = 4000
 """A group that is longer is no heading and no caption."""
@@ -102,7 +109,9 @@ class _Latex:
                 line = self._text.find("\n", at)
                 at = closing + 1 if closing >= 0 and not 0 <= line < closing else at
             elif token["command"]:
-                self._command(token["command"], token.start(), at)
+                if not (beyond := self._hidden(token["command"], token.start(), at)):
+                    self._command(token["command"], token.start(), at)
+                at = beyond or at
             elif token[0] == r"\\" and self._open and self._open[-1].name in _TABLES:
                 self._open[-1].rows.append(at)
 
@@ -282,6 +291,31 @@ class _Latex:
             if group is not None:
                 self._named(name, self._text[slice(*group)])
 
+    def _hidden(self, name: str, start: int, at: int) -> int:
+        """Where a condition that never holds ends; 0 if none begins here, or none is ended."""
+        text = self._text
+        if name == "if":  # a zero and anything else differ
+            never = text.startswith("0", at) and not text.startswith("0", at + 1)
+        else:
+            never = name == "iffalse"
+        if not never or text.startswith("}", at) or _NAMING.search(text, max(start - 80, 0), start):
+            return 0  # or it is only named, as what a macro stands for
+        depth = 1
+        for found in _CONDITION.finditer(text, at) if "if" not in self._never_ending else ():
+            said = found["name"]
+            if said == "fi":
+                depth -= 1
+            elif said and said != "else" and not _NO_CONDITION.match(said):
+                depth += 1
+            if not depth or (said == "else" and depth == 1):
+                return found.end()
+        self._never_ending.add("if")  # some macro looked like a condition: the next end is taken
+        end = -1 if "fi" in self._never_ending else text.find(r"\fi", at)
+        if end < 0:
+            self._never_ending.add("fi")
+            return 0
+        return end + len(r"\fi")
+
     def _named(self, name: str, source: str) -> None:
         if _PARAMETER.search(source):
             return  # of a macro's definition
@@ -292,7 +326,7 @@ class _Latex:
         elif name == "title":
             self.title = self.title or plain(source)
         elif name == "author":
-            source = re.sub(r"\s*\\and\b", ";", source)
+            source = re.sub(r"\s*\\(?:and|And|AND)\b", ";", source)
             self.authors = self.authors or plain(source)[:LEAD_CHARACTERS]
         elif said := _LANGUAGE.search(source):
             self._language = language_named(said[1])
@@ -344,4 +378,4 @@ def _parse(data: bytes, source: Source) -> Parsed:
     return Parsed(text, document.title or top_heading(found), metadata, found, problems=problems)
 
 
-FORMATS = (Format("latex", 2, _parse, (".tex", ".ltx", ".latex"), outline=outline),)
+FORMATS = (Format("latex", 3, _parse, (".tex", ".ltx", ".latex"), outline=outline),)

@@ -21,8 +21,9 @@ _LETTERS = {
 }  # fmt: skip
 _GROUP = r"\{(?:[^{}]|\{[^{}]*\})*+\}"
 _UNSAID = re.compile(
-    r"\\(?:cite[a-z]*|color|colorbox|eqref|fontsize|textcolor|footnote(?:mark|text)?|hspace|href(?=\{)|hypertarget|index|label"
-    r"|pageref|ref|thanks|vspace)\*?(?:\[[^\]]*\])*+" + _GROUP
+    r"\\(?:IEEEauthorrefmark|altaffilmark|cite[a-z]*|color|colorbox|corref|eqref|fnref|fontsize"
+    r"|footnote(?:mark|text)?|hspace|href(?=\{)|hypertarget|index|inst|label|orcid(?:ID|link)?"
+    r"|pageref|ref|textcolor|thanks(?:ref)?|tnoteref|vspace)\*?(?:\[[^\]]*\])*+" + _GROUP
 )
 """Commands whose argument is no word of a heading; of links and
 colours, the first one."""
