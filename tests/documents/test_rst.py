@@ -47,6 +47,37 @@ def test_headings(text: str, expected: list[tuple[int, str]]) -> None:
     assert headings(parsed("a.rst", text)) == expected
 
 
+@pytest.mark.parametrize(
+    "above",
+    [".. _start:", ".. note:: y", ".. comment", "..", ".. |s| image:: x", ".. [1] note\n   more",
+     "__ http://x", ".. image:: x\n   :alt: y", "* a\n\n  b", "- - nested", ":a b: c", "| line",
+     "-x  option", "--long=X\n   what it is", "+---+\n| a |\n+---+", "  quote", "a\n  b",
+     "Code::\n\n   x", ".. _a:\n.. _b:", ".. code::\n\n   T\n   ="],
+)  # fmt: skip
+@pytest.mark.parametrize("title", ["Title\n=====", "=====\nTitle\n====="])
+def test_a_title_may_stand_right_below_what_is_no_paragraph(above: str, title: str) -> None:
+    made = parsed("a.rst", f"Guide\n#####\n\n{above}\n{title}\n\ntext\n")
+    assert headings(made) == [(1, "Guide"), (2, "Title")]
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["text", "one\ntwo", "text\n.. _a:", "text\n- a", "1. x", "``lit`` x", "|sub| text",
+     ":role:`x` y", "-x foo bar", "**bold**", "A. Einstein\nwas"],
+)  # fmt: skip
+def test_a_line_right_below_a_paragraph_is_no_title(above: str) -> None:
+    assert headings(parsed("a.rst", f"Guide\n#####\n\n{above}\nTitle\n=====\n")) == [(1, "Guide")]
+
+
+@pytest.mark.parametrize(
+    ("line", "titled"),
+    [("1. Aims", True), ("--force", True), (":mod:`x` --- y", True), ("/etc", True),
+     (".. note:: y", False), ("- item", False), (":field: y", False), ("-x  option", False)],
+)  # fmt: skip
+def test_a_line_above_dashes_is_a_title_where_it_may_be_text(line: str, titled: bool) -> None:
+    assert bool(headings(parsed("a.rst", f"{line}\n--------------\n\ntext\n"))) == titled
+
+
 def test_a_section_begins_at_the_targets_before_its_title() -> None:
     made = parsed("a.rst", "before\n\n.. _a-b:\n.. index:: x\n\nTitle\n=====\n\nafter\n")
     assert lines_at(made, [s.start for s in made.outline.sections]) == ["before", ".. _a-b:"]

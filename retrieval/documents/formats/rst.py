@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate
 
-from retrieval.documents.formats.builder import HEADING_CHARACTERS
+from retrieval.documents.formats.builder import HEADING_CHARACTERS, lines_of
 from retrieval.documents.formats.format import text_format
 from retrieval.documents.formats.languages import language_named
 from retrieval.documents.formats.scanner import Scanner
@@ -17,6 +17,12 @@ _ADORNMENT = re.compile(r"^([!-/:-@\[-`{-~])\1*[ \t]*\r?$", re.MULTILINE)
 _DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+([\w:.+-]+)::(?:[ \t]+(.*))?$")
 _TARGET = re.compile(r"\.\.[ \t]+(?:_[^:]+:|index::.*)[ \t]*$")
 _EXPLICIT = re.compile(r"[ \t]*\.\.(?:[ \t]|$)")
+_ALONE = re.compile(
+    r"(?:\.\.|__|[-+*•‣⁃]|\|)(?:[ \t]|$)|:(?![ :])(?:[^:\\]|\\.)+:(?:[ \t]|$)|\+[-=][-=+]*\+[ \t]*$"
+    r"|(?:--?|/)\w[\w-]*(?:[ =]\S+)?(?:, (?:--?|/)\w[\w-]*(?:[ =]\S+)?){0,9}  "
+)
+"""What begins a comment, a target, an item, a line, a field, an option or a grid, which a line
+that is not indented ends, without a blank line between them."""
 _OPTION = re.compile(r"[ \t]+:([\w-]+):[ \t]*(.*)$")
 _FIELD = re.compile(r"^:(author|authors|date):[ \t]+(.+)$", re.IGNORECASE | re.MULTILINE)
 _HEAD_CHARACTERS = 4096
@@ -286,6 +292,7 @@ def _indentation(line: str) -> int:
 def _titles(text: str) -> Iterator[tuple[int, int, tuple[str, bool], str]]:
     """(start, end, (character, whether a line stands above too), title) of every section title."""
     done = 0
+    paragraphs = _in_paragraphs(text)
     for underline in _ADORNMENT.finditer(text):
         start, title = _line_before(text, underline.start())
         if start < done or not title.strip() or _ADORNMENT.match(title):
@@ -297,12 +304,27 @@ def _titles(text: str) -> Iterator[tuple[int, int, tuple[str, bool], str]]:
         overlined = above >= done and over.strip() == underline[0].strip()
         if overlined:
             start, (above, over) = above, _line_before(text, above)
-        elif title[0].isspace():
+        elif title[0].isspace() or _ALONE.match(title):
             continue
-        if over.strip() and above >= done:
+        if above >= done and above in paragraphs:
             continue  # the last line of a paragraph, not a title
         done = underline.end()
         yield start, done, (underline[1], overlined), title.strip()
+
+
+def _in_paragraphs(text: str) -> set[int]:
+    """Where the lines start that another one, which is not indented, goes on with."""
+    found = set()
+    within = False
+    for start, end in lines_of(text):
+        line = text[start:end]
+        if not line.strip() or line[0].isspace() or _ADORNMENT.match(line):
+            within = _SIMPLE.match(line) is not None
+        else:
+            within = within or not _ALONE.match(line)
+        if within:
+            found.add(start)
+    return found
 
 
 def _line_before(text: str, start: int) -> tuple[int, str]:
@@ -314,4 +336,4 @@ def _line_before(text: str, start: int) -> tuple[int, str]:
     return begin, text[begin:end]
 
 
-FORMATS = (text_format("rst", 3, outline, metadata=fields, suffixes=(".rst", ".rest")),)
+FORMATS = (text_format("rst", 4, outline, metadata=fields, suffixes=(".rst", ".rest")),)
