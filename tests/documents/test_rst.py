@@ -125,6 +125,43 @@ def test_rows_of_a_table_are_read_with_what_introduces_it_and_its_header(table: 
         assert passage.context.lead.endswith(lead) or "flow" in text
 
 
+SPANNED = [
+    ("=====  =====  ======\n   Inputs     Output\n------------  ------\n  A      B    A or B\n"
+     "=====  =====  ======\nFalse  False  False\nTrue   False  True\n=====  =====  ======\n",
+     "Inputs A | Inputs B | Output A or B", ["False  False  False", "True   False  True"]),
+    ("====  ====  ====\nIn          Out\n----------  ----\na     b     c\n      d\n"
+     "====  ====  ====\n1     2     3\n----------  ----\n4           5\n====  ====  ====\n",
+     "In a | In b d | Out c", ["1     2     3", "4           5"]),
+    ("====  ====\nAll of it\n----------\na     b\n====  ====\n1     2\n====  ====\n",
+     "All of it a | b", ["1     2"]),
+    ("+------+----------------+\n|      | Flow           |\n|      +-------+--------+\n"
+     "| Name | Min   | Max    |\n+======+=======+========+\n| a    | 1     | 2      |\n"
+     "+------+-------+--------+\n",
+     "Name | Flow Min | Flow Max", ["| a    | 1     | 2      |"]),
+    ("+-----------+-----+\n| Of C++ in | Out |\n+-----+-----+ x   |\n| a   | b   |     |\n"
+     "+=====+=====+=====+\n| 1   | 2   | 3   |\n+-----+-----+-----+\n",
+     "Of C++ in a | Of C++ in b | Out x", ["| 1   | 2   | 3   |"]),
+    ("+----+----+----+\n| all of them  |\n+----+----+----+\n| a  | b  | c  |\n+====+====+====+\n"
+     "| 1  | 2  | 3  |\n+----+----+----+\n",
+     "all of them a | b | c", ["| 1  | 2  | 3  |"]),
+    ("+------+----+\n| 日本 | b  |\n+======+====+\n| 1    | 2  |\n+------+----+\n",
+     "日本 | b", ["| 1    | 2  |"]),
+    ("====  ==\n日本  b\n====  ==\n1     2\n====  ==\n", "日本 | b", ["1     2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "header", "rows"), SPANNED)
+@pytest.mark.parametrize("indent", ["", "   "])
+def test_a_header_may_reach_over_columns_and_rows(
+    table: str, header: str, rows: list[str], indent: str
+) -> None:
+    before = ".. table::\n\n" if indent else ""
+    lines = "".join(f"{indent}{line}\n" for line in table.splitlines())
+    made = parsed("a.rst", f"{before}{lines}\nafter\n")
+    assert blocks(made) == [("table", header, "")]
+    assert lines_at(made, made.outline.breaks[2]) == rows
+
+
 def test_a_simple_table_may_have_no_header() -> None:
     made = parsed("a.rst", "=====  =====\na      b\nc      d\n=====  =====\n\nafter\n")
     assert blocks(made) == [("table", "", "")]
@@ -212,3 +249,18 @@ def test_an_outline_lies_within_its_text(lines: list[str], newline: str) -> None
 )  # fmt: skip
 def test_twenty_thousand_of_anything_are_no_trouble(unit: str) -> None:
     rst.outline(unit * 20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{'+-' * 20_000}+\n" + "|\n" * 20_000 + f"{'+=' * 20_000}+\n",
+        "+--+\n" + "| a\n" * 40_000 + "+==+\n",
+        f"{'= ' * 20_000}=\n" + "a\n" * 4_000 + f"{'= ' * 20_000}=\na\n{'= ' * 20_000}=\n",
+        "== ==\n" + "a\n-----\n" * 20_000 + "== ==\na\n== ==\n",
+    ],
+    ids=range(4),
+)
+def test_a_large_header_takes_time_by_its_size(text: str) -> None:
+    assert len(rst.outline(text).blocks) == 1

@@ -10,6 +10,7 @@ from itertools import accumulate
 from retrieval.documents.formats.builder import HEADING_CHARACTERS, lines_of
 from retrieval.documents.formats.format import text_format
 from retrieval.documents.formats.languages import language_named
+from retrieval.documents.formats.rst_tables import DASHES, grid_header, simple_header
 from retrieval.documents.formats.scanner import Scanner
 from retrieval.documents.outline import LEAD_CHARACTERS, Outline
 
@@ -235,13 +236,7 @@ class _Rst(Scanner):
         numbers = range(first, self.at)
         borders = [number for number in numbers if _GRID.match(self.line(number))]
         below = next((n for n in borders[1:] if "=" in self.line(n)), None)
-        header: list[str] = []
-        for number in range(first + 1, below or first):
-            cells = [cell.strip() for cell in self.line(number).strip().strip("|").split("|")]
-            header = [
-                " ".join(filter(None, pair))
-                for pair in zip(header or [""] * len(cells), cells, strict=False)
-            ]
+        header = grid_header(map(self.line, range(first, below + 1))) if below else []
         rows = [self.start(n + 1) for n in borders if n >= (below or first) and n + 1 < self.at]
         self._table(first, header, rows)
 
@@ -264,17 +259,13 @@ class _Rst(Scanner):
             number += 1
         self.at = min(number + 1, len(self))
         begin = borders[1] + 1 if len(borders) > 2 else first + 1
-        header: list[str] = []
-        for above in range(first + 1, begin - 1):
-            cells = [self.line(above)[slice(*column)].strip() for column in columns]
-            header = [
-                " ".join(filter(None, pair))
-                for pair in zip(header or [""] * len(cells), cells, strict=True)
-            ]
+        header = simple_header([*map(self.line, range(first + 1, begin - 1))], columns)
         rows = [
             self.start(number)
             for number in range(begin, self.at)
-            if self.line(number)[slice(*columns[0])].strip() and number not in borders
+            if self.line(number)[slice(*columns[0])].strip()
+            and number not in borders
+            and not DASHES.match(self.line(number))
         ]
         self._table(first, header, rows)
 

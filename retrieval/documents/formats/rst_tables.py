@@ -1,0 +1,101 @@
+"""Headers of tables drawn in reStructuredText, whose cells may reach over columns and rows.
+
+A column is read with all that stands above it: `Flow Min` and `Flow Max` where `Flow` reaches over
+both. What reaches over all columns is said once.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from retrieval.documents.formats.builder import HEADING_CHARACTERS, MAX_LEAD_CELLS
+
+DASHES = re.compile(r"[ \t]*-+(?:[ \t]+-+)*[ \t]*$")
+"""A line below cells of a simple table, of which each stretch is one cell's."""
+_CORNER = re.compile(r"(?<=[-=])\+|\+(?=[-=])")
+_WALL = re.compile(rf"\||{_CORNER.pattern}")
+_BORDER = re.compile(r"[-=]+$")
+
+
+def grid_header(lines: Iterable[str]) -> list[str]:
+    """The words of each column of a grid's header.
+
+    Args:
+        lines: from its upper border to the double one below it.
+    """
+    drawn = [_by_width(line) for line in lines]
+    corners = sorted({found.start() for line in drawn for found in _CORNER.finditer(line)})
+    numbers = {at: n for n, at in enumerate(corners)}
+    words: list[list[str]] = [[] for _ in corners[1:]]
+    for line in drawn:
+        marks = (found.start() for found in _WALL.finditer(line))
+        walls = [numbers[at] for at in marks if at in numbers]
+        for left, right in pairwise(walls):
+            cell = line[corners[left] + 1 : corners[right]].strip()
+            if not _BORDER.match(cell):
+                _add(words, range(left, right), cell)
+    return _joined(words)
+
+
+def simple_header(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> list[str]:
+    """The words of each column of a simple table's header.
+
+    Args:
+        lines: between its borders.
+        columns: where each column starts and ends in a line.
+    """
+    columns = columns[:MAX_LEAD_CELLS]
+    words: list[list[str]] = [[] for _ in columns]
+    above: list[str] = []
+    for line in [*lines, ""]:
+        if line and not DASHES.match(line):
+            above.append(_by_width(line))
+            continue
+        cells = [found.span() for found in re.finditer("-+", line)] or columns
+        for text in above:
+            for group in _groups(text, cells, columns):
+                _add(words, group, text[columns[group[0]][0] : columns[group[-1]][1]].strip())
+        above = []
+    return _joined(words)
+
+
+def _groups(
+    text: str, cells: Sequence[tuple[int, int]], columns: Sequence[tuple[int, int]]
+) -> list[range]:
+    """The columns that each cell of a line has: those of a cell, and those that its words join."""
+    starts = {start for start, _ in cells}
+    groups: list[range] = []
+    for n, (start, _) in enumerate(columns):
+        joined = n and (start not in starts or text[columns[n - 1][1] : start].strip())
+        if groups and joined:
+            groups[-1] = range(groups[-1][0], n + 1)
+        else:
+            groups.append(range(n, n + 1))
+    return groups
+
+
+def _add(words: list[list[str]], columns: range, cell: str) -> None:
+    """Let columns be called so, too."""
+    cell = cell.replace("\0", "")
+    if len(columns) == len(words):
+        columns = columns[:1]
+    for column in columns if cell else ():
+        if len(words[column]) < HEADING_CHARACTERS:
+            words[column].append(cell[:HEADING_CHARACTERS])
+
+
+def _joined(words: list[list[str]]) -> list[str]:
+    return [" ".join(column)[:HEADING_CHARACTERS] for column in words]
+
+
+def _by_width(line: str) -> str:
+    """A line with a NUL behind each character that is two columns wide."""
+    if line.isascii():
+        return line
+    return "".join(
+        f"{character}\0" if unicodedata.east_asian_width(character) in "FW" else character
+        for character in line
+    )
