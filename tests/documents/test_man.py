@@ -90,6 +90,30 @@ def test_every_passage_of_a_long_section_has_the_headings_above_it() -> None:
     assert headings_at(made, "word2") == ("BUGS",)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('.SH\nNAME\na \\- b\n.SH\n"EXIT STATUS"\nc\n.SS\nA part\n',
+         [(1, "NAME"), (1, "EXIT STATUS"), (2, "A part")]),
+        ('.SH "DESCRIPTION OF"\n.SH "A ""B"" C" D\n', [(1, "DESCRIPTION OF"), (1, 'A "B" C D')]),
+        (".SH\n.B NAME\nx\n.SS\n.\\\" remark\n.ft B\n\\fBPart\\fR\n", [(1, "NAME"), (2, "Part")]),
+        (".SH\n\n.SH A\n.SH\n.PP\nx\n.SS", [(1, "A")]),
+        ('.SH NAME \\" remark\n.SH "B" \\# remark\n.SH C\\\\D\n',
+         [(1, "NAME"), (1, "B"), (1, "C\\D")]),
+        (".SH \\*(lqA\\*(rq B\\*R \\*[Tm]\n", [(1, "“A” B® ™")]),
+        (".SH \"\"\nNAME\n", [(1, "NAME")]),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_heading(text: str, expected: list[tuple[int, str]]) -> None:
+    made = page(f".TH A 1\n{text}")
+    assert headings(made) == expected
+    assert made.text.count("\n") == text.count("\n") + 1
+
+
+def test_a_name_below_its_heading_is_in_the_title() -> None:
+    assert page(".TH A 1\n.SH\nNAME\na \\- does b\n").title == "a(1) - does b"
+
+
 def test_pages_are_cut_between_options_and_a_long_one_is_read_with_its_name() -> None:
     options = "".join(f".TP\n.B \\-\\-opt{n}\n{FILL * 2}\n" for n in range(6))
     made = page(
@@ -115,6 +139,13 @@ def test_tables_are_read_with_their_header() -> None:
     assert blocks(made) == [("table", "name | flow", "")]
 
 
+def test_a_table_says_what_stands_between_its_cells() -> None:
+    made = page(
+        ".TH A 1\n.SH T\n.TS\nallbox tab(;);\nl l\nl l.\nname;flow\nnorth;7\nsouth;14\n.TE\n"
+    )
+    assert blocks(made) == [("table", "name | flow", "")]
+
+
 def test_a_table_of_one_row_ends_with_it() -> None:
     made = page(".TH A 1\n.SH T\n.TS\nl l.\nname\tflow\n.TE\n.SH END\nlast\n")
     assert "END" not in blocks(made)[0][1]
@@ -126,6 +157,7 @@ def test_a_table_of_one_row_ends_with_it() -> None:
         ("ls.1", b'.\\" x\n.TH LS 1\n', "man"),
         ("openssl.3pm", b"'\\\" t\n.de Sp\n.if t .sp\n..\n.TH X 3\n", "man"),
         ("a.7", b".Dd May 1\n.Dt A 7\n", "man"),
+        ("a.8", b".SH\nNAME\nx\n", "man"),
         ("noname", b".SH NAME\nx\n", "man"),
         ("log.1", b"2024-01-01 it began\n.TH", "text"),
         ("a.1", b"1. First\n", "text"),
@@ -139,7 +171,21 @@ def test_a_page_is_known_by_how_it_begins(name: str, head: bytes, format: str) -
 
 PIECES = st.sampled_from(
     [
-        *(".SH A", ".SS b c", ".TP", ".IP x 4", ".PP", ".nf", ".fi", ".TS", "l l.", ".TE", ".de X"),
+        *(
+            ".SH",
+            ".SS",
+            ".SH A",
+            ".SS b c",
+            ".TP",
+            ".IP x 4",
+            ".PP",
+            ".nf",
+            ".fi",
+            ".TS",
+            "l l.",
+            ".TE",
+            ".de X",
+        ),
         *(
             "..",
             ".B bold",

@@ -15,8 +15,9 @@ _FIRST = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+"
     rb"(?:'\\\"|[.'][ \t]*(?:\\[\"#]|(?:TH|Dd|Dt|SH|Sh|de|ds|ie|if|ig|nr|so|tr)\b))"
 )
-_NAMES_PAGE = re.compile(rb"^\.[ \t]*(?:TH|Dd|Dt|SH|Sh)[ \t]", re.MULTILINE)
+_NAMES_PAGE = re.compile(rb"^\.[ \t]*(?:TH|Dd|Dt|SH|Sh)\s", re.MULTILINE)
 _REQUEST = re.compile(r"[.'][ \t]*(\\\"|[A-Za-z%][A-Za-z0-9_]{0,30}|\.|)[ \t]*(.*)$", re.DOTALL)
+_REMARK = re.compile(r"(?<!\\)((?:\\\\)*+)\\[\"#].*$", re.DOTALL)
 _ESCAPE = re.compile(
     r"\\(?:[\"#].*$|[f*mMFkngY](?:\[[^\]]{0,80}\]|\(..|.)|\[([^\]]{0,80})\]|\((..)"
     r"|s[-+]?(?:\[[^\]]{0,80}\]|\(\d\d|\d{1,2})|[hvwlLoXZ]'[^']{0,200}'|(.)|$)",
@@ -32,6 +33,8 @@ _SPECIAL = {
     "ba": "|", "at": "@", "Do": "$", "sh": "#", "lB": "[", "rB": "]", "lC": "{", "rC": "}",
     "oA": "Å", "oa": "å", "/o": "ø", "ae": "æ", ",c": "ç", "~n": "ñ", "Eu": "€", "ga": "`",
 }  # fmt: skip
+_STRINGS = {"R": "®", "S": "", "Tm": "™", "lq": "“", "rq": "”"}
+"""What the macros of manual pages define."""
 _HIDDEN_NAMES = (
     "AT Bd Bk Bl DT Dd IX EE EX Ed Ek El HP LP Lp ME MT Os P PD PP Pp RE RS Re Rs SY Sm TE TP "
     "TQ TS UC UE UR YS ad af bp br c2 cc ce cf ch cp cs de ds ec el eo ev fam fc fi fl fp "
@@ -45,6 +48,7 @@ _SECTIONS = {"SH": 1, "Sh": 1, "SS": 2, "Ss": 2}
 _PARAGRAPHS = frozenset({"HP", "LP", "Lp", "P", "PP", "Pp"})
 _ITEMS = frozenset({"IP", "It", "TP"})
 _CODE = {"nf": "fi", "EX": "EE", "Bd": "Ed", "Vb": "Ve"}
+_BLOCKS = _PARAGRAPHS | _ITEMS | {*_CODE, "TS", "TH", "Dt"}
 _ALTERNATING = frozenset({"BI", "BR", "IB", "IR", "RB", "RI"})
 _FONTS = frozenset({"B", "I", "R", "SB", "SM"})
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?[a-z]?")
@@ -68,6 +72,7 @@ _MDOC_WORDS_NAMES = (
 _MDOC_WORDS = frozenset(_MDOC_WORDS_NAMES.split())
 _TIGHT = re.compile(r"(?<=[\[({<“‘]) | (?!\.\.)(?=[\])}>”’,.;:!?](?:[\s\])}>”’,.;:]|$))")
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)(?:"|$)|(\S+)')
+_TAB = re.compile(r"\btab[ \t]*\((.)\)")
 _NAME_LINE = re.compile(r"(\S.{0,200}?)[ \t]+[-–—][ \t]+(\S.*)")
 _LONG_ENTRY = 400
 """An item of more characters may be cut, and is then read with its term."""
@@ -82,6 +87,7 @@ class _Page:
         self._name = ""
         self._titled = ""
         self._skipping = ""
+        self._untitled = 0  # the level of a heading whose words are on a line to come
         self._code: tuple[str, int] | None = None
         self._table: int | None = None
         self._marks: list[tuple[str, int, int, int]] = []  # (what, start, end, level)
@@ -113,20 +119,36 @@ class _Page:
             shown = _plain(line)
             if self._table is not None and shown.strip():
                 self._mark("row")
-            return shown
-        name, rest = request[1], request[2]
+            return self._heading(shown) if self._untitled else shown
+        name, rest = request[1], _REMARK.sub(r"\1", request[2])
         if name in ("am", "ami", "de", "de1", "dei", "ig"):
             words = rest.split()
             ended = words[:1] if name == "ig" else words[1:2]
             self._skipping = f".{ended[0]}" if ended else ".."
             return ""
-        return self._request(name, rest)
+        if self._untitled and (name in _SECTIONS or name in _BLOCKS):
+            self._untitled = 0
+        shown = self._request(name, rest)
+        return self._heading(shown) if self._untitled else shown
+
+    def _heading(self, shown: str) -> str:
+        """Note that a line is the heading that was begun without words, if it has some."""
+        words = shown.strip()
+        if words:
+            if len(words) > 2 and words[0] == words[-1] == '"':
+                shown = words[1:-1]
+            self._mark("heading", len(shown), self._untitled)
+            self._untitled = 0
+        return shown
 
     def _request(self, name: str, rest: str) -> str:
         if level := _SECTIONS.get(name):
             self._end_code()
             shown = " ".join(_words(rest))
-            self._mark("heading", len(shown), level)
+            if shown:
+                self._mark("heading", len(shown), level)
+            else:
+                self._untitled = level
             return shown
         if name in ("TH", "Dt"):
             words = _words(rest)
@@ -241,9 +263,10 @@ def _note_table(builder: OutlineBuilder, rows: list[int], end: int) -> None:
     """Note a table of tbl, whose first lines say its form and are no rows."""
     lines = [builder.text[at:end].split("\n", 1)[0] for at in rows]
     first = next((n + 1 for n, line in enumerate(lines) if line.rstrip().endswith(".")), 0)
+    apart = next((found[1] for line in lines[:first] if (found := _TAB.search(line))), "\t")
     rows = rows[first:]
     if rows:
-        cells = [line.split("\t") for line in lines[first:]]
+        cells = [line.split(apart) for line in lines[first:]]
         names = names_columns(cells[0], cells[1:])
         header = [" ".join(cell.split()) for cell in cells[0]] if names else []
         builder.table(rows[0], end, header, rows[names:])
@@ -263,7 +286,7 @@ def _plain(line: str) -> str:
 def _shown(escape: re.Match[str]) -> str:
     name = escape[1] or escape[2] or escape[3]
     if name is None:
-        return ""
+        return _STRINGS.get(escape[0][2:].strip("([]"), "") if escape[0][:2] == "\\*" else ""
     if name.startswith("u") and len(name) > 4:
         try:
             return chr(int(name[1:].split("_")[0], 16))
@@ -283,7 +306,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "man",
-        2,
+        3,
         _parse,
         (".man", ".mdoc"),
         sniff=lambda head: _FIRST.match(head) is not None and _NAMES_PAGE.search(head) is not None,
