@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from retrieval.documents.walk.settings_files import read_small
@@ -21,6 +22,11 @@ Problem = Callable[[str, str], object]
 """Told of a file, by its path, and of what is wrong with it."""
 
 _MAX_DEPTH = 10  # of files that include each other, as git has it
+_MAX_BYTES, _PAGE = (
+    2 << 20,
+    4096,
+)  # of one repository's settings; a file that is included has a page
+_MAX_BRANCH = 4096
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+|[#;][^\n]*)
@@ -115,6 +121,10 @@ def _of_environment() -> dict[str, str]:
     return {key.lower(): value for key, value in pairs if key.count(".") == 1}
 
 
+_Identity = tuple[int, int]
+"""What tells a file apart, by whatever path it is reached."""
+
+
 class _Reader:
     """Settings of files in their order; the last value of a key stays."""
 
@@ -122,29 +132,55 @@ class _Reader:
         self.values: dict[str, str] = {}
         self._git_dir = git_dir
         self._problem = problem
+        self._reading: list[_Identity | None] = []  # each but the first included by the last
+        self._left = _MAX_BYTES
 
-    def read(self, path: str, depth: int = 0) -> None:
+    def read(self, path: str) -> None:
+        """Take the settings of a file and of those that it includes; none where there is none."""
         try:
-            text = os.fsdecode(read_small(path)).removeprefix("\ufeff")
+            data = read_small(path)
         except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             self._problem(path, f"cannot be read ({why}); its settings are lost")
             return
+        self._left -= len(data)
+        self._reading.append(_identity(path))
         try:
-            for section, sub, key, value in _settings(text.replace("\r\n", "\n")):
-                if section in ("include", "includeif"):
-                    holds = sub is None if section == "include" else self._holds(sub or "", path)
-                    if key == "path" and value is not None and holds and depth < _MAX_DEPTH:
-                        self._include(path, value, depth)
-                elif sub is None:
-                    self.values[f"{section}.{key}"] = "true" if value is None else value
+            self._take(path, os.fsdecode(data).removeprefix("\ufeff").replace("\r\n", "\n"))
         except ValueError as error:
             self._problem(path, f"{error}; what follows is lost")
+        self._reading.pop()
 
-    def _include(self, path: str, value: str, depth: int) -> None:
-        self.read(os.path.join(os.path.dirname(path), _expanded(value)), depth + 1)
+    def _take(self, path: str, text: str) -> None:
+        holds: dict[tuple[str, str | None], bool] = {}  # conditions, each tried once
+        for section, sub, key, value in _settings(text):
+            if section in ("include", "includeif"):
+                if key != "path" or value is None:
+                    continue
+                if (section, sub) not in holds:
+                    is_plain = section == "include"
+                    holds[section, sub] = sub is None if is_plain else self._holds(sub or "", path)
+                if holds[section, sub]:
+                    self._include(path, value)
+            elif sub is None:
+                self.values[f"{section}.{key}"] = "true" if value is None else value
+
+    def _include(self, path: str, value: str) -> None:
+        """Read what a file includes, each time that it does, but never without end."""
+        named = os.path.join(os.path.dirname(path), _expanded(value))
+        self._left -= _PAGE
+        if self._left < 0:
+            why = f"includes more than the {_MAX_BYTES >> 20} MiB that are read"
+        elif len(self._reading) > _MAX_DEPTH:
+            why = f"is the last of {_MAX_DEPTH + 1} files that include each other"
+        elif (identity := _identity(named)) is not None and identity in self._reading:
+            why = "includes itself"
+        else:
+            self.read(named)
+            return
+        self._problem(path, f"{why}; what it includes there is lost")
 
     def _holds(self, condition: str, path: str) -> bool:
         kind, _, pattern = condition.partition(":")
@@ -154,16 +190,32 @@ class _Reader:
                 pattern = os.path.join(os.path.dirname(os.path.realpath(path)), pattern[2:])
             elif not os.path.isabs(pattern):
                 pattern = f"**/{pattern}"
-            names = {os.path.abspath(self._git_dir), os.path.realpath(self._git_dir)}
-            return any(_fits(pattern, name, fold=kind == "gitdir/i") for name in names)
+            return any(_fits(pattern, name, fold=kind == "gitdir/i") for name in self._names)
         if kind == "onbranch":
-            try:
-                head = read_small(os.path.join(self._git_dir, "HEAD")).decode("utf-8", "replace")
-            except OSError:
-                return False
-            branch = head.strip().removeprefix("ref: refs/heads/")
-            return branch != head.strip() and _fits(pattern, branch, fold=False)
+            return self._branch is not None and _fits(pattern, self._branch, fold=False)
         return False
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {os.path.abspath(self._git_dir), os.path.realpath(self._git_dir)}
+
+    @cached_property
+    def _branch(self) -> str | None:
+        try:
+            head = read_small(os.path.join(self._git_dir, "HEAD"), max_bytes=_MAX_BRANCH)
+        except OSError:
+            return None
+        line = head.decode("utf-8", "replace").strip()
+        branch = line.removeprefix("ref: refs/heads/")
+        return branch if branch != line else None
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _fits(pattern: str, name: str, *, fold: bool) -> bool:
