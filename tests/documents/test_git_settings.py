@@ -122,3 +122,9 @@ def test_a_condition_is_tried_once_however_much_stands_beneath_it(
     assert settings.read().ignore_case
     assert tried == ["nothing", "main"]
     assert settings.reads.count("HEAD") == 1
+
+
+def test_a_value_of_many_pieces_is_read_as_git_reads_it(settings: Settings) -> None:
+    pieces = r'  "a " b \\ c" d "  e\t ; comment'
+    settings.write(config=f"[core]\nexcludesfile = /{pieces}\n")
+    assert settings.read().excludes_file == "/  a  b \\ c d   e\t"

@@ -39,6 +39,7 @@ _VALUE = re.compile(
 )
 _QUOTED = re.compile(r'(?P<text>[^"\\\n]+)|(?P<quote>")|\\(?P<escape>.)', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"', "\n": ""}
+_BLANKS = " \t\r\v\f"
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
 
 
@@ -248,7 +249,8 @@ def _settings(text: str) -> Iterator[tuple[str, str | None, str, str | None]]:
 
 def _value(text: str, at: int) -> tuple[str, int]:
     """The value that begins at `at`, and the place after it: quotes and escapes undone."""
-    value, kept, quoted = "", 0, False
+    pieces: list[str] = []  # put together at the end: there may be as many as the file has bytes
+    length, kept, quoted = 0, 0, False
     while at < len(text) and (quoted or text[at] != "\n"):
         found = (_QUOTED if quoted else _VALUE).match(text, at)
         if found is None or (found["escape"] and found["escape"] not in _ESCAPES):
@@ -256,17 +258,20 @@ def _value(text: str, at: int) -> tuple[str, int]:
         at = found.end()
         if found["quote"]:
             quoted = not quoted
-            kept = len(value)
-        elif found["escape"]:
-            value += _ESCAPES[found["escape"]]
-            kept = len(value)
-        elif found["text"]:
-            piece = found["text"]
-            value += piece if value or quoted else piece.lstrip(" \t\r\v\f")
-            kept = len(value) if quoted else max(kept, len(value.rstrip(" \t\r\v\f")))
+            kept = length
+            continue
+        if found["escape"]:
+            piece = stays = _ESCAPES[found["escape"]]
+        else:
+            piece = found["text"] or ""
+            piece = piece if length or quoted else piece.lstrip(_BLANKS)
+            stays = piece if quoted else piece.rstrip(_BLANKS)
+        pieces.append(piece)
+        kept = length + len(stays) if stays or found["escape"] else kept
+        length += len(piece)
     else:
         if not quoted:
-            return value[:kept], at
+            return "".join(pieces)[:kept], at
     raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no setting of git's")
 
 
