@@ -13,6 +13,8 @@ from bisect import bisect_left
 from retrieval.documents.walk.settings_files import read_small
 
 MAX_BYTES = 1 << 30
+_MAX_PATH = 4096  # no file's is longer
+_SHARE, _FREE = 4, 4 << 20  # bytes of paths for a byte of a file that says them shortly, and always
 _EXTENDED, _SKIP_WORKTREE = 0x40, 0x40  # of the higher byte of the flags
 _UNUSUAL = _EXTENDED | 0x0F  # or a path of 256 bytes and more
 _LENGTH, _LONG = 0x0F, 0x0FFF
@@ -81,6 +83,7 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
     flags_at, fixed = 40 + hash_bytes, 42 + hash_bytes
     paths: list[bytes] = []
     at, previous = 12, b""
+    left = _SHARE * len(data) + _FREE
     for _ in range(count):
         high, length = data[at + flags_at], data[at + flags_at + 1]
         name_at = at + fixed
@@ -98,6 +101,9 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
                 raise ValueError("is damaged")
             end = _end(data, name_at)
             name = previous = previous[: len(previous) - dropped] + data[name_at:end]
+            left -= len(name)
+            if len(name) > _MAX_PATH or left < 0:  # each may repeat all of the one before
+                raise ValueError("stands for paths that are too long")
             at = end + 1
         else:
             length |= (high & _LENGTH) << 8
@@ -125,6 +131,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         byte = data[at]
         value = (value + 1) << 7 | byte & 127
+        if value > _MAX_PATH:
+            raise ValueError("is damaged")
     return value, at + 1
 
 
@@ -151,18 +159,19 @@ def _shared(git_dir: str, link: bytes, hash_bytes: int) -> list[bytes]:
 def _ewah(data: bytes, limit: int) -> set[int]:
     """The positions of the set bits below `limit` of a compressed bitmap (gitformat-bitmap(5))."""
     _, count = struct.unpack_from(">II", data)
-    words = struct.unpack_from(f">{count}Q", data, 8)
     found: set[int] = set()
     position = at = 0
     while at < count and position < limit:
-        marker = words[at]
+        (marker,) = struct.unpack_from(">Q", data, 8 + 8 * at)
         at += 1
         run = 64 * (marker >> 1 & 0xFFFFFFFF)
         if marker & 1:
             found.update(range(position, min(position + run, limit)))
         position += run
-        for word in words[at : at + (marker >> 33)]:
+        end = min(at + (marker >> 33), count)
+        while at < end and position < limit:
+            (word,) = struct.unpack_from(">Q", data, 8 + 8 * at)
             found.update(position + bit for bit in range(64) if word >> bit & 1)
+            at += 1
             position += 64
-        at += marker >> 33
     return found
