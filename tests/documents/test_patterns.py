@@ -129,6 +129,25 @@ def test_hostile_braces_stay_as_they_are() -> None:
         assert not ignored(PatternList.of_ripgrep(line), "b")
 
 
+def test_braces_of_one_file_have_a_limit_in_all() -> None:
+    rules = PatternList.of_ripgrep("\n".join(["{a,b}" * 8] * 1000))
+    assert sum(len(pattern.body) + 1 for pattern in rules.patterns) < 200_000
+    assert ignored(rules, "abababab")
+    assert len(PatternList.of_ripgrep("{a,b}" * 8 + "?" * 3000).patterns) == 1
+    assert len(PatternList.of_ripgrep("{a,b}" * 4 + "?" * 3000).patterns) == 16
+    assert PatternList.of_ripgrep("{a,b}" * 8 + "?" * 3000 + "\n*.{c,d}").match(
+        "a.d", is_folder=False
+    )
+
+
+def test_a_pattern_longer_than_any_path_matches_nothing() -> None:
+    assert regex_of("?" * 4096) and regex_of("?" * 4097) is None
+    for pattern in ("?" * 4097, "a" * 4097, "*" * 4097, "[a]" * 2000, "{a,b}" + "*" * 4097):
+        rules = PatternList.of_ripgrep(f"{pattern}\nb\n!{pattern}\n")
+        assert rules.file_globs == [("b", True)]
+        assert ignored(rules, "b") is True and ignored(rules, "a" * 2000) is None
+
+
 TEXT = st.text(alphabet="ab/*?[]\\-!^x:", max_size=12)
 
 

@@ -11,14 +11,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
-from retrieval.documents.walk.wildmatch import SPECIAL, as_bytes, folded, regex_of
+from retrieval.documents.walk.wildmatch import MAX_PATTERN, SPECIAL, as_bytes, folded, regex_of
 
 _EITHER_EXTENSION = re.compile(r"\*\.([\w-]*)\[([a-z0-9]{1,8})\]([\w-]*)", re.ASCII)
 _EXTENSION = re.compile(r"\*\.[^.*?\[\\]*")
 _MAX_SEEN = 10_000
-_MAX_BRACES, _MAX_ALTERNATIVES = 16, 256
-"""How many braces a pattern may have, and what they may expand to; one of more stays as it is."""
+_MAX_BRACES, _MAX_ALTERNATIVES, _MAX_EXPANDED = 16, 256, 128 * 1024
+"""How many braces a pattern may have, to how many they may expand, and to how many bytes with those
+of all patterns before it; one of more stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ class Pattern:
         """Bodies that together match the same, and whether they speak of names anywhere.
 
         The simpler a body, the faster it is found: a `**/` before a name says nothing, and
-        `*.py[co]` is two extensions.
+        `*.py[co]` is two extensions. A pattern that is longer than any path has none.
         """
         body, anywhere = self.body, self.anywhere
+        if len(body) > MAX_PATTERN:
+            return []
         if body.startswith("**/") and "/" not in body[3:]:
             body, anywhere = body[3:], True
         either = _EITHER_EXTENSION.fullmatch(body) if anywhere else None
@@ -102,7 +106,7 @@ class PatternList:
         lines = (
             line if line.endswith("\\ ") else line.rstrip(" \t\r\n\f\v") for line in _lines(text)
         )
-        return cls(variant for line in lines for variant in _alternatives(line))
+        return cls(_expanded(lines))
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -233,9 +237,18 @@ def _without_trailing_spaces(line: str) -> str:
     return stripped + " " if backslashes % 2 and len(stripped) < len(line) else stripped
 
 
-def _alternatives(line: str) -> list[str]:
-    """The lines that the braces of one stand for."""
-    if line.count("{") > _MAX_BRACES:
+def _expanded(lines: Iterable[str]) -> Iterator[str]:
+    left = _MAX_EXPANDED
+    for line in lines:
+        variants = _alternatives(line, left)
+        if len(variants) > 1:
+            left -= sum(len(variant) + 1 for variant in variants)
+        yield from variants
+
+
+def _alternatives(line: str, most: int) -> list[str]:
+    """The lines that the braces of one stand for, if they have at most so many characters."""
+    if line.count("{") > _MAX_BRACES or len(line) > MAX_PATTERN:
         return [line]
     parts: list[list[str]] = []
     at = 0
@@ -252,7 +265,7 @@ def _alternatives(line: str) -> list[str]:
             at = end or at + 1
             continue
         if char == "{":
-            found = _brace(line, at)
+            found = _brace(line, at, most)
             if found is not None:
                 alternatives, at = found
                 parts += [[text], alternatives]
@@ -261,10 +274,9 @@ def _alternatives(line: str) -> list[str]:
         text += char
         at += 1
     parts.append([text])
-    count = 1
-    for part in parts:
-        count *= len(part)
-    if count > _MAX_ALTERNATIVES:
+    count = prod(map(len, parts))
+    size = sum(sum(map(len, part)) * (count // len(part)) for part in parts)
+    if count > _MAX_ALTERNATIVES or size + count > most:
         return [line]
     return ["".join(chosen) for chosen in product(*parts)]
 
@@ -275,7 +287,7 @@ def _bracket_end(line: str, at: int) -> int:
     return line.find("]", first + 1) + 1
 
 
-def _brace(line: str, at: int) -> tuple[list[str], int] | None:
+def _brace(line: str, at: int, most: int) -> tuple[list[str], int] | None:
     """The alternatives of the brace that opens at `at`, and the place after it."""
     depth, start, pieces = 0, at + 1, []
     for position in range(at, len(line)):
@@ -286,7 +298,7 @@ def _brace(line: str, at: int) -> tuple[list[str], int] | None:
             depth -= 1
             if not depth:
                 pieces.append(line[start:position])
-                return [one for piece in pieces for one in _alternatives(piece)], position + 1
+                return [one for piece in pieces for one in _alternatives(piece, most)], position + 1
         elif char == "," and depth == 1:
             pieces.append(line[start:position])
             start = position + 1

@@ -15,6 +15,8 @@ import re
 
 SPECIAL = frozenset("*?[\\")
 """Characters that make a pattern more than a name."""
+MAX_PATTERN = 4096
+"""Bytes of a pattern, as of the longest path: a longer one matches nothing."""
 
 # Git's own tables, which know ASCII alone and whose space is narrower than that of C.
 _CLASSES = {
@@ -47,7 +49,7 @@ def folded(text: str) -> str:
 
 
 def regex_of(pattern: str, *, fold: bool = False) -> str | None:
-    """The regular expression, for `fullmatch` with DOTALL, of a glob; None if nothing matches it.
+    """The regular expression, for `fullmatch` with DOTALL, of a glob; None if it matches nothing.
 
     `*`, `?` and brackets match no slash; `**` does if slashes or the ends stand on both its sides.
 
@@ -55,7 +57,7 @@ def regex_of(pattern: str, *, fold: bool = False) -> str | None:
         pattern: as `as_bytes` has it.
         fold: whether case is to be ignored; what is matched must then be `folded`.
     """
-    tokens = _tokens(pattern, fold=fold)
+    tokens = _tokens(pattern, fold=fold) if len(pattern) <= MAX_PATTERN else None
     if tokens is None:
         return None
     groups: list[tuple[str, list[str]]] = [("", [])]
@@ -72,13 +74,13 @@ def _group(stars: str, tokens: list[str], *, last: bool) -> str:
     """What follows a `**`, up to the next one."""
     if stars == _REST:
         return ".*"
-    pieces = [""]
+    parts: list[list[str]] = [[]]
     for token in tokens:
         if token == _STAR:
-            pieces.append("")
+            parts.append([])
         else:
-            pieces[-1] += token
-    first, *rest = pieces
+            parts[-1].append(token)
+    first, *rest = map("".join, parts)
     if last and rest:
         *middle, end = rest
         body = first + "".join(f"(?>[^/]*?{piece})" for piece in middle) + f"[^/]*{end}"
