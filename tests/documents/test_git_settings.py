@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.documents import discover
 from retrieval.documents.walk import gitconfig
 from retrieval.documents.walk.gitconfig import GitSettings, git_settings
+from retrieval.documents.walk.repository import Repository
 
 
 class Settings:
@@ -122,6 +124,64 @@ def test_a_condition_is_tried_once_however_much_stands_beneath_it(
     assert settings.read().ignore_case
     assert tried == ["nothing", "main"]
     assert settings.reads.count("HEAD") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "truth"),
+    [
+        *[("true", True), ("YES", True), ("on", True), ("1", True), ("-5", True), ("+2k", True)],
+        *[("0x1", True), ("0x0", False), ("0x", None)],
+        *[("false", False), ("Off", False), ("", False), ("0", False), ("00", False)],
+        ("0" * 5000 + "1", True),
+        *[(odd, None) for odd in ("--5", "-", "5-", "k", "maybe", "٣", "9" * 5001, "1.0")],
+    ],
+)
+def test_what_is_true_is_told_as_git_tells_it(
+    settings: Settings, value: str, truth: bool | None
+) -> None:
+    settings.write(config=f"[core]\nbare = {value}\nignorecase = {value}\nexcludesfile = /a\n")
+    read = settings.read()
+    assert (read.bare, read.ignore_case, read.excludes_file) == (truth is True, truth is True, "/a")
+    assert settings.problems == {
+        f"config: core.{name} is neither true nor false; this setting is lost"
+        for name in ("bare", "ignorecase")
+        if truth is None
+    }
+
+
+def test_a_setting_that_is_lost_leaves_the_one_before(settings: Settings) -> None:
+    settings.write(config="[core]\nignorecase\nignorecase = --5\n")
+    assert settings.read().ignore_case
+    assert len(settings.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".git/config", "[core]\nexcludesfile = ~a\0b\n"),
+        (".git/config", "[include]\npath = ~a\0b\n"),
+        (".git/config", '[includeIf "gitdir:~a\0b"]\npath = a\n'),
+        (".git/config", "[core]\nbare = --5\n"),
+        (".git/commondir", "a\0b"),
+        ("folder/.git", "gitdir: a\0b\n"),
+    ],
+)
+def test_what_is_odd_in_a_repository_costs_no_file_of_its_folder(
+    settings: Settings, name: str, text: str
+) -> None:
+    (settings.folder / ".git").mkdir()
+    (settings.folder / "folder").mkdir()
+    settings.write(**{".git/HEAD": "ref: refs/heads/main\n", "a.md": "x", "folder/b.md": "x"})
+    settings.write(**{name: text})
+    found = discover([settings.folder], settings.folder)
+    assert [source.id for source in found] == ["a.md", "folder/b.md"]
+
+
+def test_a_link_to_a_repository_is_as_long_as_a_path_at_most(tmp_path: Path) -> None:
+    link = tmp_path / ".git"
+    for steps, is_one in ((2000, True), (30_000, False)):
+        link.write_text("gitdir: " + "a/" * steps)
+        assert (Repository.at(str(tmp_path), print) is not None) == is_one
 
 
 def test_a_value_of_many_pieces_is_read_as_git_reads_it(settings: Settings) -> None:

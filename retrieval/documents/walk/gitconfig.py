@@ -41,6 +41,10 @@ _QUOTED = re.compile(r'(?P<text>[^"\\\n]+)|(?P<quote>")|\\(?P<escape>.)', re.DOT
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"', "\n": ""}
 _BLANKS = " \t\r\v\f"
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off", "")
+_NUMBER = re.compile(
+    r"[-+]?(?:0x(?=[0-9a-f])0*(?P<hex>[0-9a-f]{0,8})|(?=[0-9])0*(?P<plain>[0-9]{0,10}))[kmg]?"
+)
+_FLAGS = frozenset({"core.bare", "core.ignorecase", "extensions.worktreeconfig"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,12 @@ class _Reader:
                 if holds[section, sub]:
                     self._include(path, value)
             elif sub is None:
-                self.values[f"{section}.{key}"] = "true" if value is None else value
+                name = f"{section}.{key}"
+                value = "true" if value is None else value
+                if name in _FLAGS and _truth(value) is None:
+                    self._problem(path, f"{name} is neither true nor false; this setting is lost")
+                else:
+                    self.values[name] = value
 
     def _include(self, path: str, value: str) -> None:
         """Read what a file includes, each time that it does, but never without end."""
@@ -271,7 +280,7 @@ def _value(text: str, at: int) -> tuple[str, int]:
         length += len(piece)
     else:
         if not quoted:
-            return "".join(pieces)[:kept], at
+            return "".join(pieces)[:kept].split("\0", 1)[0], at  # as a string of C's ends
     raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no setting of git's")
 
 
@@ -281,7 +290,13 @@ def _expanded(path: str) -> str:
 
 
 def _is_true(value: str) -> bool:
+    return _truth(value) is True
+
+
+def _truth(value: str) -> bool | None:
+    """What a value says, in words or as a number; None if git would not take it for either."""
     value = value.strip().lower()
-    if value in _TRUE:
-        return True
-    return value not in _FALSE and value.lstrip("-").isdecimal() and int(value) != 0
+    if value in _TRUE or value in _FALSE:
+        return value in _TRUE
+    number = _NUMBER.fullmatch(value)
+    return bool(number["hex"] or number["plain"]) if number else None

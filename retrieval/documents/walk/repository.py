@@ -10,7 +10,7 @@ from retrieval.documents.walk.gitindex import GitIndex
 from retrieval.documents.walk.patterns import PatternList
 from retrieval.documents.walk.settings_files import read_small
 
-_MAX_LINK_BYTES = 64 * 1024
+_MAX_LINK_BYTES = 8 * 1024  # of a file that holds one path
 
 
 class Repository:
@@ -40,7 +40,7 @@ class Repository:
             is_one = os.path.lexists(os.path.join(git, "HEAD"))
             return cls(top, git, _common(git), problem) if is_one else None
         try:
-            line = os.fsdecode(read_small(git, max_bytes=_MAX_LINK_BYTES))
+            line = _line(git)
         except OSError:
             return None
         if not line.startswith("gitdir:"):
@@ -118,12 +118,15 @@ class Repository:
 
 def _common(git_dir: str) -> str:
     try:
-        line = os.fsdecode(
-            read_small(os.path.join(git_dir, "commondir"), max_bytes=_MAX_LINK_BYTES)
-        )
-    except (OSError, ValueError):
+        line = _line(os.path.join(git_dir, "commondir"))
+    except OSError:
         return git_dir
     return os.path.normpath(os.path.join(git_dir, line.strip("\r\n ")))
+
+
+def _line(path: str) -> str:
+    """What a file holds that names another; git reads it to its first NUL."""
+    return os.fsdecode(read_small(path, max_bytes=_MAX_LINK_BYTES).split(b"\0", 1)[0])
 
 
 def _why(error: Exception) -> str:
