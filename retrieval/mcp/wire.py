@@ -21,6 +21,10 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 MAX_CALLS = 64
 """Calls that may be under way at once; one more is refused."""
 
+MAX_BATCH = 128
+"""Messages of a batch. A longer one is answered by one error: an answer to each would be far longer
+than what was sent, as a message may be a single character."""
+
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR, BUSY = -32602, -32603, -32000
 
@@ -171,7 +175,10 @@ class Session:
             reply: takes the answer.
             tell: takes what comes before it.
         """
-        if isinstance(value, list) and value and self._version == "2025-03-26":
+        if isinstance(value, list) and len(value) > MAX_BATCH:
+            said = f"a batch of {len(value):,} messages; send {MAX_BATCH} at most"
+            reply(error_message(None, INVALID_REQUEST, said))
+        elif isinstance(value, list) and value and self._version == "2025-03-26":
             batch = _Batch(len(value), reply)
             for one in value:
                 self._handle(one, batch.add, tell)

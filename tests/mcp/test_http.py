@@ -245,6 +245,14 @@ def test_a_batch_of_the_version_that_has_them(served: Client) -> None:
     assert agent.post([{"jsonrpc": "2.0", "method": "notifications/initialized"}]).status == 202
 
 
+def test_a_batch_of_too_many_messages_has_one_short_answer(served: Client) -> None:
+    agent = Agent(served).begin("2025-03-26")
+    answer = agent.post(b"[" + b"0," * 100_000 + b"0]").json
+    assert answer["id"] is None
+    assert answer["error"]["code"] == -32600
+    assert "100,001 messages" in answer["error"]["message"]
+
+
 @pytest.mark.slow
 def test_the_official_client_is_served(served: Client, folder: Path) -> None:
     # The index lies beside the folder, so that its name is part of the paths.

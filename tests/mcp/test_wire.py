@@ -163,6 +163,24 @@ def test_a_batch_is_answered_together_where_the_version_has_batches() -> None:
     assert refused["error"]["code"] == wire.INVALID_REQUEST
 
 
+@pytest.mark.parametrize("version", wire.VERSIONS)
+def test_a_batch_of_too_many_messages_has_one_error(version: str) -> None:
+    begin = request("first", "initialize", protocolVersion=version)
+    most = [{"jsonrpc": "2.0", "method": "x"}] * wire.MAX_BATCH
+    answers = served(begin, b"[" + b"0," * wire.MAX_BATCH + b"0]", [*most, request(1, "ping")])
+    for answer in answers[1:]:
+        assert answer["id"] is None
+        assert answer["error"]["code"] == wire.INVALID_REQUEST
+        assert str(wire.MAX_BATCH) in answer["error"]["message"]
+    assert len(answers) == 3
+
+
+def test_a_batch_of_as_many_messages_as_may_be_is_answered() -> None:
+    begin = request("first", "initialize", protocolVersion="2025-03-26")
+    _, answers = served(begin, [request(n, "ping") for n in range(wire.MAX_BATCH)])
+    assert [one["id"] for one in answers] == list(range(wire.MAX_BATCH))
+
+
 class Pipe:
     """A server on pipes, for what depends on the order of events."""
 
