@@ -33,6 +33,7 @@ from retrieval.errors import (
 )
 from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
+from retrieval.store.tables import strange_object
 from retrieval.store.unlocked import Unlocked
 from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
 
@@ -215,7 +216,7 @@ def connect(
         IndexNotFound: there is none, or only one whose making was cut short.
         IndexFormatError: a newer release wrote it.
         IndexFormatOutdated: it has an older format than `oldest`.
-        IndexCorrupted: the file is not what it was.
+        IndexCorrupted: the file is not what it was, or holds what no index does, such as views.
     """
     path = folder / DATABASE
     if (folder / SEGMENTS).is_symlink():  # a writer deletes there what it does not know
@@ -270,6 +271,11 @@ def connect(
         if version < 1:
             raise IndexCorrupted(
                 f"{path} is damaged: it has format {version}; {from_backup(folder)}"
+            )
+        if strange := strange_object(connection, SCHEMA):
+            raise IndexCorrupted(
+                f"{path} is not as it was written: {strange}; "
+                f"copy the index back from a backup, or delete {folder} and index again"
             )
     except BaseException:
         connection.close()
@@ -365,6 +371,8 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    # A database that came from elsewhere calls none of our functions by its definitions.
+    connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
 

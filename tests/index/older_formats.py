@@ -75,10 +75,11 @@ def of_format(version: int, folder: Path, documents: list[Document], encoder: Fa
     database.execute("DELETE FROM files WHERE segment = ?", (name,))
     for table, columns in _COLUMNS.items():
         names = ", ".join(column.partition(" ")[0] for column in columns)
-        database.execute(f"CREATE TABLE old ({', '.join(columns)})")
-        database.execute(f"INSERT INTO old SELECT {names} FROM {table}")
-        database.execute(f"DROP TABLE {table}")
-        database.execute(f"ALTER TABLE old RENAME TO {table}")
+        without = " WITHOUT ROWID" if table == "sources" else ""
+        database.execute(f"ALTER TABLE {table} RENAME TO newer")
+        database.execute(f"CREATE TABLE {table} ({', '.join(columns)}){without}")
+        database.execute(f"INSERT INTO {table} SELECT {names} FROM newer")
+        database.execute("DROP TABLE newer")
     if version == 1:
         database.execute("DELETE FROM meta WHERE key = 'late'")
     database.close()
