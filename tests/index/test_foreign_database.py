@@ -10,7 +10,7 @@ import pytest
 
 from retrieval.errors import IndexCorrupted
 from retrieval.index import Index
-from retrieval.store import Store, schema
+from retrieval.store import schema
 from retrieval.store.tables import strange_object
 from retrieval.types import Document
 
