@@ -156,8 +156,11 @@ def json_member(document: str, path: str) -> str | None:
     have it. SQLite's own paths do not lead through lists, cannot spell every key, and spell some
     differently from release to release.
     """
-    found = _member(json.loads(document), json.loads(path))
-    return None if found is _MISSING else json.dumps(found)
+    try:
+        found = _member(json.loads(document), json.loads(path))
+        return None if found is _MISSING else json.dumps(found)
+    except (ValueError, RecursionError):  # whoever reads the document is told that it is damaged
+        return None
 
 
 def _member(value: Any, path: Sequence[str]) -> Any:

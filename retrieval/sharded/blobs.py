@@ -19,6 +19,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, StorageError
+from retrieval.files.stored_json import parsed, whole
 from retrieval.files.whole import PART, move_whole
 from retrieval.sharded.manifest import CURE, is_digest
 from retrieval.sharded.storage import ObjectStorage
@@ -124,7 +125,7 @@ def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:
     """
     content = _piece(storage, listing)
     try:
-        found: Any = json.loads(content)
+        found: Any = parsed(content)
         return [_entry(*one) for one in found]
     except (ValueError, TypeError) as error:
         raise IndexCorrupted(f"{storage.url}/{_name(listing)} is no list of files; {CURE}") from (
@@ -133,12 +134,14 @@ def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:
 
 
 def _entry(path: str, size: int, pieces: list[str]) -> FileEntry:
+    if not isinstance(path, str):
+        raise TypeError(f"{path!r:.80} is no path")
     parts = PurePosixPath(path).parts
     if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\0" in path:
         raise ValueError(f"{path!r} is no path of a file of a shard")
     if not all(map(is_digest, pieces)):
         raise ValueError(f"a piece of {path!r} has no digest")
-    return FileEntry(path, int(size), tuple(pieces))
+    return FileEntry(path, whole(size), tuple(pieces))
 
 
 def names_of(storage: ObjectStorage, listing: str) -> set[str]:

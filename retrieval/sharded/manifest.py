@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError
+from retrieval.files.stored_json import parsed, whole
 from retrieval.indexes import LexicalTotals
 from retrieval.store import Settings
-from retrieval.types import LateOptions
 
 FORMAT = 1
 """Raised whenever a manifest holds something that an older release would read wrongly."""
@@ -123,7 +123,7 @@ class Manifest:
             IndexCorrupted: it is not what `to_json` writes.
         """
         try:
-            found: Any = json.loads(content)
+            found: Any = parsed(content)
             version = found["format"]
             if not isinstance(version, int) or version < 1:
                 raise ValueError(f"its format is {version!r}")
@@ -144,17 +144,23 @@ class Manifest:
             shards = tuple(shard_from_values(one) for one in found["shards"])
             if not shards or len(shards) != found["partition"]["shards"]:
                 raise ValueError(f"it names {len(shards)} shards")
-            settings = found["settings"]
             codec = found["codec"]
             return cls(
-                generation=int(found["generation"]),
-                settings=Settings(**{**settings, "late": LateOptions(**settings["late"])}),
+                generation=whole(found["generation"]),
+                settings=Settings.from_values(found["settings"]),
                 shards=shards,
                 codec=None if codec is None else codec_from_values(codec),
-                made=float(found["made"]),
+                made=_time(found["made"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise IndexCorrupted(f"{origin} is no manifest ({error!r:.120}); {CURE}") from error
+
+
+def _time(value: float) -> float:
+    time = float(value)
+    if not 0 <= time < 1 << 40:  # which no clock is, nor "not a number"
+        raise ValueError(f"it was made at {time}")
+    return time
 
 
 def codec_from_values(values: Mapping[str, Any]) -> CodecRecord:
@@ -168,22 +174,22 @@ def shard_from_values(values: Mapping[str, Any]) -> ShardRecord:
     """A shard's record from JSON; raises ValueError, KeyError or TypeError if it is none."""
     lexical = values["lexical"]
     tokens, holders = (_counts(lexical[name]) for name in ("tokens", "holders"))
-    totals = LexicalTotals(int(lexical["passages"]), int(lexical["counted"]), tokens, holders)
+    totals = LexicalTotals(whole(lexical["passages"]), whole(lexical["counted"]), tokens, holders)
     files = values["files"]
     if files is not None and not is_digest(files):
         raise ValueError(f"{files!r:.80} is no digest")
     return ShardRecord(
         files,
-        generation=int(values["generation"]),
-        documents=int(values["documents"]),
-        passages=int(values["passages"]),
-        bytes=int(values["bytes"]),
+        generation=whole(values["generation"]),
+        documents=whole(values["documents"]),
+        passages=whole(values["passages"]),
+        bytes=whole(values["bytes"]),
         lexical=totals,
     )
 
 
 def _counts(values: Mapping[str, Any]) -> dict[str, int]:
-    return {str(name): int(count) for name, count in values.items()}
+    return {str(name): whole(count) for name, count in values.items()}
 
 
 def is_digest(value: object) -> bool:

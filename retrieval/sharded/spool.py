@@ -15,6 +15,7 @@ from typing import Any
 from retrieval.documents.outline import Outline
 from retrieval.documents.outline_lists import outline_as_lists, outline_of
 from retrieval.errors import IndexCorrupted
+from retrieval.files.stored_json import parsed, whole
 from retrieval.sharded.partition import shard_of
 from retrieval.sharded.storage import ObjectStorage
 from retrieval.types import Document
@@ -90,12 +91,12 @@ class Spooled:
             IndexCorrupted: it is something else.
         """
         try:
-            found: Any = json.loads(content)
+            found: Any = parsed(content)
             sections: dict[int, list[SpoolSection]] = {}
             for shard, name, start, size, digest in found["sections"]:
-                one = SpoolSection(str(name), int(start), int(size), str(digest))
-                sections.setdefault(int(shard), []).append(one)
-            documents = {int(shard): int(count) for shard, count in found["documents"]}
+                one = SpoolSection(str(name), whole(start), whole(size), str(digest))
+                sections.setdefault(whole(shard), []).append(one)
+            documents = {whole(shard): whole(count) for shard, count in found["documents"]}
             problems = tuple(map(str, found["problems"]))
             return cls(sections, documents, str(found["digest"]), problems)
         except (ValueError, KeyError, TypeError) as error:
@@ -179,7 +180,7 @@ def spooled(storage: ObjectStorage, sections: Iterable[SpoolSection]) -> Iterato
             raise IndexCorrupted(f"{storage.url}/{one.name} {what}; run the build again")
         try:
             for line in content.splitlines():
-                yield _incoming(json.loads(line.decode("utf-8", "surrogatepass")))
+                yield _incoming(parsed(line.decode("utf-8", "surrogatepass")))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise IndexCorrupted(
                 f"{storage.url}/{one.name} holds no documents ({error!r:.120}); run the build again"

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from retrieval.errors import IndexCorrupted
+from retrieval.files.stored_json import parsed, whole
 from retrieval.index import Index, vectors
 from retrieval.index.as_read import path_of
 from retrieval.index.segments import LEXICAL
@@ -112,13 +113,13 @@ class ShardResult:
             IndexCorrupted: it is something else.
         """
         try:
-            found = json.loads(content)
+            found = parsed(content)
             codec = found["codec"]
             return cls(
                 shard_from_values(found["record"]),
                 None if codec is None else codec_from_values(codec),
-                {str(name): int(count) for name, count in found["counts"].items()},
-                int(found["sent"]),
+                {str(name): whole(count) for name, count in found["counts"].items()},
+                whole(found["sent"]),
                 tuple(map(str, found["problems"])),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retrieval.files.stored_json import parsed
 from retrieval.store.statements import Statements
 
 ValueCount = tuple[str | int | float | bool, int]
@@ -82,10 +82,13 @@ class Listing(Statements):
                 f" FROM documents AS d WHERE {condition.of_documents} ORDER BY d.source, d.number",
                 condition.parameters,
             )
-            return [
-                Listed(id, title, source, json.loads(metadata), passages)
-                for id, title, source, metadata, passages in rows
-            ]
+            try:
+                return [
+                    Listed(id, title, source, parsed(metadata), passages)
+                    for id, title, source, metadata, passages in rows
+                ]
+            except ValueError as error:
+                raise self._damaged("the metadata of a document is not JSON") from error
 
     def ids(self, condition: Condition = ALL, *, after: str = "", most: int = -1) -> list[str]:
         """Ids of the documents that fulfil the condition, in the order of their code points.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.files.packed import unpacked
+from retrieval.files.stored_json import parsed
 from retrieval.store.copies import text_hash
 from retrieval.store.schema import PassageRow
 from retrieval.store.statements import Statements, chosen_keys
@@ -81,7 +81,10 @@ class PassageReading(Statements):
             " WHERE json_extract(structure, '$.defines') IS NOT NULL AND id IN",
             ids,
         )
-        return {id: json.loads(names) for id, names in rows}
+        try:
+            return {id: [str(name) for name in parsed(names)] for id, names in rows}
+        except (ValueError, TypeError) as error:
+            raise self._damaged("names that a passage defines are not as written") from error
 
     def symbols(self, ids: Sequence[int]) -> dict[int, str]:
         """The qualified name of the definition around each of these passages that has one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.packed import unpacked
+from retrieval.files.stored_json import parsed, whole
 from retrieval.store import schema
 from retrieval.store.documents import StoredDocument
 from retrieval.store.files import SegmentRecord, segment_records
@@ -24,7 +24,7 @@ from retrieval.store.listing import Listing, is_storable
 from retrieval.store.passages import PassageReading
 from retrieval.store.schema import JsonValue, Settings
 from retrieval.store.sources import SourceReading
-from retrieval.types import Document, LateOptions
+from retrieval.types import Document
 
 _DOCUMENT = "number, id, title, metadata, content_hash, source, checksum, reader"
 _Columns: TypeAlias = tuple[int, str, str, str, str, str | None, str, str | None]
@@ -90,27 +90,19 @@ class Store(PassageReading, SourceReading, Listing):
         self._dead: NDArray[np.int64] | None = None  # read when asked for
         try:
             meta = {
-                key: json.loads(value)
+                key: parsed(value)
                 for key, value in database.execute("SELECT key, value FROM meta")
                 if not key.startswith(schema.REMEMBERED)
             }
             (self.format_version,) = database.execute("PRAGMA user_version").fetchone()
-            self.generation = int(meta["generation"])
-            self.next_document = int(meta["next_document"])
-            self.next_passage = int(meta["next_passage"])
-            self.next_segment = int(meta["next_segment"])
-            self.settings = Settings(
-                encoder_name=meta["encoder_name"],
-                encoder_source=meta["encoder_source"],
-                fingerprint=meta["fingerprint"],
-                dense_dim=meta["dense_dim"],
-                token_dim=meta["token_dim"],
-                passage_tokens=int(meta["passage_tokens"]),
-                late=LateOptions(**meta["late"]),
-                long_context=bool(meta.get("long_context", False)),
-            )
+            self.generation = whole(meta["generation"])
+            self.next_document = whole(meta["next_document"])
+            self.next_passage = whole(meta["next_passage"])
+            self.next_segment = whole(meta["next_segment"])
+            self.settings = Settings.from_values(meta)
         except (KeyError, ValueError, TypeError) as error:
-            raise self._damaged(f"its table `meta` is not as it was written ({error!r})") from error
+            said = f"its table `meta` is not as it was written ({error!r:.200})"
+            raise self._damaged(said) from error
         self.segments = segment_records(database)
 
     def reload(self) -> None:
@@ -204,7 +196,7 @@ class Store(PassageReading, SourceReading, Listing):
                 "SELECT value FROM meta WHERE key = ?", (f"{schema.REMEMBERED}{key}",)
             ).fetchone()
         try:
-            found: JsonValue = None if row is None else json.loads(row[0])
+            found: JsonValue = None if row is None else parsed(row[0])
         except ValueError as error:
             raise self._damaged(f"what it remembers as {key!r} is not JSON") from error
         return found
@@ -230,7 +222,7 @@ class Store(PassageReading, SourceReading, Listing):
     def _document(self, row: _Columns) -> StoredDocument:
         number, id, title, metadata, content_hash, source, checksum, reader = row
         try:
-            fields = json.loads(metadata)
+            fields = parsed(metadata)
         except ValueError as error:
             raise self._damaged(f"the metadata of document {id!r} is not JSON") from error
         return StoredDocument(number, id, title, fields, content_hash, source, checksum, reader)

@@ -31,6 +31,7 @@ from retrieval.errors import (
     StorageError,
     from_backup,
 )
+from retrieval.files.stored_json import whole
 from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
 from retrieval.store.tables import strange_object
@@ -47,6 +48,7 @@ LOCK = "lock"
 
 _APPLICATION_ID = 0x6D_62_72_74  # "mbrt", so that a stranger's database is told apart
 BUSY_MS = 30_000
+_MOST_DIMENSIONS = 1 << 20  # of a vector; those of encoders have thousands at most
 _FROZEN = "mode=ro&immutable=1"
 
 _LOOKED_EVERY = 100_000
@@ -132,6 +134,31 @@ class Settings:
     passage_tokens: int
     late: LateOptions = field(default_factory=LateOptions)
     long_context: bool = False
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """Those that JSON holds by their names; raises ValueError, KeyError or TypeError if none.
+
+        Args:
+            values: `long_context` may be missing, as of indexes that had no such choice.
+        """
+        name, source, fingerprint = (
+            values[key] for key in ("encoder_name", "encoder_source", "fingerprint")
+        )
+        if not (isinstance(name, str) and isinstance(fingerprint, str)):
+            raise TypeError(f"an encoder {name!r:.40} with the fingerprint {fingerprint!r:.40}")
+        if not isinstance(source, str | None):
+            raise TypeError(f"an encoder from {source!r:.40}")
+        return cls(
+            name,
+            source,
+            fingerprint,
+            dense_dim=_dimension(values["dense_dim"]),
+            token_dim=_dimension(values["token_dim"]),
+            passage_tokens=whole(values["passage_tokens"], 1),
+            late=LateOptions(**values["late"]),
+            long_context=bool(values.get("long_context", False)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +310,13 @@ def connect(
     if reading:
         connection.set_progress_handler(is_cancelled, _LOOKED_EVERY)
     return connection, unlocked
+
+
+def _dimension(value: object) -> int | None:
+    found = None if value is None else whole(value, 1)
+    if found is not None and found > _MOST_DIMENSIONS:
+        raise ValueError(f"vectors of {found:,} dimensions")
+    return found
 
 
 def _is_file(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from retrieval.encoders.words import OUTSIDE, Entity, tags_of, word_spans
 from retrieval.errors import InputError
 from retrieval.files.given import StrPath
+from retrieval.files.stored_json import parsed
 
 _TEXT, _LABEL = ("text", "sentence", "content"), ("label", "class", "category")
 _EXPECTED = (
@@ -146,8 +146,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _object(line: str, where: str) -> Mapping[str, Any]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parsed(line)
+    except ValueError:
         row = None
     if not isinstance(row, dict):
         raise InputError(f"{where}: no JSON object; expected {_EXPECTED}")

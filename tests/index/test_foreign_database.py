@@ -141,3 +141,58 @@ def test_no_definition_of_a_stranger_s_calls_a_function_of_ours(folder: Path) ->
     with closing(connection):
         (trusted,) = connection.execute("PRAGMA trusted_schema").fetchone()
         assert trusted == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("generation", "1e999"),
+        ("generation", "-1"),
+        ("next_document", "NaN"),
+        ("next_passage", "-5"),
+        ("next_segment", "9" * 4000),
+        ("passage_tokens", "1e999"),
+        ("dense_dim", "-1"),
+        ("token_dim", '"x"'),
+        ("dense_dim", "1e999"),
+        ("encoder_name", "[]"),
+        ("late", "[" * 200_000),
+        ("late", '{"exact_passages": 1e999}'),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_settings_that_are_none_are_told_in_a_line(folder: Path, key: str, value: str) -> None:
+    alter(folder, f"UPDATE meta SET value = '{value}' WHERE key = '{key}'")
+    with pytest.raises(IndexCorrupted, match="table `meta`") as caught:
+        Index.open(folder, encoder=FakeEncoder())
+    assert len(str(caught.value)) < 1000
+
+
+_DEEP = '{"a":' * 1500 + "1" + "}" * 1500
+
+
+def test_metadata_that_are_nested_too_deep_are_told_in_a_line(folder: Path) -> None:
+    alter(folder, f"UPDATE documents SET metadata = '{_DEEP}'")
+    with Index.open(folder, encoder=FakeEncoder()) as index:
+        assert any("metadata of document" in line for line in index.verify())
+        for ask in (
+            lambda: index.get("d1"),
+            lambda: index.search("common"),
+            lambda: index.listed(),
+        ):
+            with pytest.raises(IndexCorrupted, match="metadata of"):
+                ask()
+        assert index.ids('a.b == "x"') == []
+
+
+@pytest.mark.parametrize(
+    "structure",
+    ["[" * 200_000, "[1]", '{"symbol": ' + _DEEP + "}", '{"colour": 1}', '{"page": 1e999}'],
+)
+def test_a_structure_that_is_none_is_told_in_a_line(folder: Path, structure: str) -> None:
+    alter(folder, f"UPDATE passages SET structure = '{structure}'")
+    with (
+        Index.open(folder, encoder=FakeEncoder()) as index,
+        pytest.raises(IndexCorrupted),
+    ):
+        index.search("common", retriever="lexical")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from retrieval.errors import (
     StorageError,
 )
 from retrieval.sharded import ShardedIndex
+from retrieval.sharded.blobs import entries_of
 from retrieval.sharded.storage import ObjectStorage
 
 from ..index.fake_encoder import FakeEncoder
@@ -106,6 +108,22 @@ def _manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], b
         ),
         (lambda content: content[:40], IndexCorrupted, "is no manifest"),
         (lambda content: b"[]", IndexCorrupted, "is no manifest"),
+        (lambda content: b"[" * 200_000, IndexCorrupted, "is no manifest"),
+        *(
+            (_manifest(change), IndexCorrupted, "is no manifest")
+            for change in (
+                lambda m: m.update(generation=float("inf")),
+                lambda m: m.update(made=float("nan")),
+                lambda m: m["shards"][0].update(documents=float("inf")),
+                lambda m: m["shards"][0].update(bytes=-1),
+                lambda m: m["settings"].update(dense_dim=-1),
+                lambda m: m["settings"].update(token_dim="x"),
+                lambda m: m["settings"].update(dense_dim=1 << 40),
+                lambda m: m["settings"].update(passage_tokens=0),
+                lambda m: m["settings"].update(encoder_name=["x"]),
+                lambda m: m["settings"].update(late={"bits": 5}),
+            )
+        ),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused(
@@ -119,6 +137,20 @@ def test_a_manifest_that_cannot_be_read_is_refused(
     _damage(object_storage(folder), "manifests", change)
     with pytest.raises(error, match=said):
         reopen(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [b"[" * 200_000, b"[[1, 2, []]]", b'[["a", 1e999, []]]', b'[["a", -1, []]]', b"1", b"[[]]"],
+    ids=lambda listed: listed[:12].decode(),
+)
+def test_a_list_of_files_that_is_none_is_refused(
+    folder: Storage, tmp_path: Path, listed: bytes
+) -> None:
+    storage, name = object_storage(folder), hashlib.sha256(listed).hexdigest()
+    storage.put(f"blobs/{name[:2]}/{name}", listed)
+    with pytest.raises(IndexCorrupted, match="is no list of files"):
+        entries_of(storage, name)
 
 
 def test_another_encoders_shard_is_refused(folder: Storage, tmp_path: Path) -> None:

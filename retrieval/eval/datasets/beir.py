@@ -7,13 +7,13 @@ A folder holds `corpus.jsonl` and `queries.jsonl` (`_id`, `text`, and `title` of
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import InputError
 from retrieval.eval.datasets.rows import whole
+from retrieval.files.stored_json import parsed
 from retrieval.types import Document
 
 TRAIN = "train"
@@ -136,7 +136,7 @@ def train_only(folder: Path) -> Ids:
 def _rows(path: Path, expected: str) -> Iterator[Document]:
     for number, line in enumerate(_lines(path, expected), start=1):
         try:
-            row = json.loads(line)
+            row = parsed(line)
             text, title = (str(row.get(key) or "") for key in ("text", "title"))
             yield Document(str(row["_id"]), text, title)
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, TextIO
 from retrieval.documents.decoding import decode
 from retrieval.errors import InputError, MissingDependency
 from retrieval.eval.plural import plural
+from retrieval.files.stored_json import parsed
 
 Row = Mapping[str, Any]
 
@@ -84,7 +84,7 @@ def rows(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parsed(line)
             except ValueError as wrong:
                 raise InputError(f"{path}:{number}: {wrong}; expected a JSON object") from None
             yield _object(row, path, number)
@@ -173,7 +173,7 @@ def _guess(line: str, path: Path, expected: str) -> str:
 
 def _json(path: Path) -> Iterator[Row]:
     try:
-        found = json.loads("\n".join(lines(path)))
+        found = parsed("\n".join(lines(path)))
     except ValueError as wrong:
         raise InputError(f"{path}: {wrong}; expected a JSON list of objects") from None
     if not isinstance(found, list):

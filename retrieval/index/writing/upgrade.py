@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from retrieval.errors import IndexCorrupted, IndexFormatError
 from retrieval.files.lock import WriterLock
+from retrieval.files.stored_json import parsed, whole
 from retrieval.files.whole import link, sync_folder
 from retrieval.index import vectors
 from retrieval.index.as_read import lexical_fields, path_of
@@ -85,7 +87,17 @@ def _next_format(database: sqlite3.Connection, version: int, next_segment: int) 
 
 def _next_segment(database: sqlite3.Connection) -> int:
     (number,) = database.execute("SELECT value FROM meta WHERE key = 'next_segment'").fetchone()
-    return int(json.loads(number))
+    return whole(_value(number))
+
+
+def _value(text: str) -> Any:
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise IndexCorrupted(
+            f"the index holds a value that cannot be read ({error}); copy it back from a backup, "
+            "or delete it and index again"
+        ) from error
 
 
 def _with_integers(folder: Path, database: sqlite3.Connection) -> None:
@@ -179,7 +191,7 @@ def _altered(database: sqlite3.Connection) -> Iterator[tuple[int]]:
         "SELECT d.number, d.id, d.title, d.metadata, d.content_hash, t.text FROM documents AS d"
         " JOIN texts AS t ON t.document = d.number"
     ):
-        if Document(id, text, title, json.loads(metadata)).content_hash != content_hash:
+        if Document(id, text, title, _value(metadata)).content_hash != content_hash:
             yield (number,)
 
 
@@ -189,5 +201,5 @@ def _passages(database: sqlite3.Connection) -> Iterator[tuple[int, Mapping[str, 
         'SELECT p.id, p.start, p."end", d.title, d.metadata, t.text FROM passages AS p'
         " JOIN documents AS d ON d.number = p.document JOIN texts AS t ON t.document = d.number"
     ):
-        path = path_of(json.loads(metadata))
+        path = path_of(_value(metadata))
         yield id, lexical_fields(title, path, Context(), text[start:end])

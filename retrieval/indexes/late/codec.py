@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, StorageError
 from retrieval.files.regular import read_regular
+from retrieval.files.stored_json import parsed
 from retrieval.files.unsynced import force
 from retrieval.indexes import kernels
 from retrieval.indexes.arrays import CURE, force_with_parent, make_folder, open_array, write_array
@@ -275,8 +276,8 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise IndexCorrupted(f"{path} is missing or cannot be read; {CURE}") from error
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parsed(text)
+    except ValueError as error:
         raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
 
 

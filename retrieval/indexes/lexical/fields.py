@@ -7,7 +7,6 @@ the text nor is drowned by it, and a field that a passage lacks costs it nothing
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from retrieval.errors import (
     RetrievalError,
     StorageError,
 )
+from retrieval.files.stored_json import parsed
 from retrieval.indexes.lexical.words import analyzer
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _path_in_utf8(folder: Path) -> Iterator[str]:
 
 def check_schema(meta: str, origin: Path) -> None:
     """IndexFormatError if the fields are not ours, told from tantivy's own description of them."""
-    entries = json.loads(meta)["schema"]
+    entries = parsed(meta)["schema"]
     held = {entry["name"]: entry["options"] for entry in entries}
     lacking = [name for name in ("id", PRESENT, *names()) if name not in held]
     analysed = {held[name]["indexing"]["tokenizer"] for name in names() if name in held}

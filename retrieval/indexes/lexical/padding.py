@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrieval.files.stored_json import parsed
 from retrieval.files.whole import PART, link, move_whole
 from retrieval.indexes.lexical.fields import (
     PRESENT,
@@ -202,7 +203,7 @@ def _counted(place: Path) -> int:
 
 
 def _meta(place: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((place / _META).read_text(encoding="utf-8"))
+    found: dict[str, Any] = parsed((place / _META).read_bytes())
     return found
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import StorageError
+from retrieval.files.stored_json import parsed
 from retrieval.files.whole import PART, link
 from retrieval.indexes.lexical.fields import check_schema, opened, read_failure, write_failure
 
@@ -234,7 +235,7 @@ def _read_meta(folder: Path, origin: Path) -> dict[str, Any]:
     with read_failure(origin):
         text = (folder / META).read_text(encoding="utf-8")
         check_schema(text, origin)
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = parsed(text)
     return found
 
 

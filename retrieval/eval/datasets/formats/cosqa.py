@@ -6,7 +6,6 @@ JSON object: code to number), as the repository CoCLR has them in data/search.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from retrieval.eval.datasets.collection import Collection, assemble
 from retrieval.eval.datasets.format import Format
 from retrieval.eval.datasets.rows import field, first_row, grade, lines, rows
 from retrieval.eval.datasets.splits import choose, entries
+from retrieval.files.stored_json import parsed
 from retrieval.types import Document
 
 _CODES = "code_idx_map.txt"
@@ -62,7 +62,7 @@ def _splits(folder: Path) -> dict[str, Path]:
 
 def _codes(path: Path) -> dict[str, int]:
     try:
-        codes = json.loads("\n".join(lines(path)))
+        codes = parsed("\n".join(lines(path)))
     except ValueError as wrong:
         raise InputError(f"{path}: {wrong}; expected a JSON object of code to number") from None
     if not isinstance(codes, dict):
