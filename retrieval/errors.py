@@ -6,12 +6,12 @@
     │   └── DocumentError       a file or a line that cannot be read as a document
     ├── EncoderError            an encoder cannot do what was asked of it
     │   └── CheckpointError     a checkpoint is missing, unsafe or of an unknown format
-    ├── StorageError            something about an index on disk
+    ├── StorageError            an index or its storage fails
     │   ├── IndexNotFound       there is no index at that place
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
     │   ├── IndexFormatError    the index was written by another release
-    │   ├── EncoderMismatch     the index was built by another encoder
+    │   ├── EncoderMismatch     the index was built with another encoder
     │   └── ShardUnavailable    no replica of a shard answers
     └── MissingDependency       an optional package is needed; the message names the extra
 
@@ -44,7 +44,7 @@ class CheckpointError(EncoderError):
 
 
 class StorageError(RetrievalError):
-    """Something about an index on disk."""
+    """An index or its storage fails."""
 
 
 class IndexNotFound(StorageError):  # noqa: N818
@@ -64,11 +64,11 @@ class IndexFormatError(StorageError):
 
 
 class IndexFormatOutdated(IndexFormatError):  # noqa: N818
-    """An older release wrote the index; opening it through `Index` raises its format in place."""
+    """An older release wrote the index; opening it with `Index` upgrades it in place."""
 
 
 class EncoderMismatch(StorageError):  # noqa: N818
-    """The index was built by another encoder than the one given."""
+    """The index was built with another encoder than the one given."""
 
 
 class ShardUnavailable(StorageError):  # noqa: N818

@@ -1,4 +1,4 @@
-"""Threads: how many a process may use for what is compiled, and pools that outlive a fork."""
+"""Thread counts for compiled code, and thread pools that survive a fork."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _share: int | None = None
 
 
 def share_cores(processes: int) -> None:
-    """From now on, use but the share of the cores that one of so many processes has."""
+    """From now on, use only one process's share of the cores, split among so many processes."""
     global _share
     _share = max(1, logical_cores() // max(1, processes))
 
 
 def asked_for() -> int | None:
-    """What RETRIEVAL_THREADS says, or else this process's share; None if all cores are its own.
+    """RETRIEVAL_THREADS, or else this process's share; None if it may use all cores.
 
     Raises:
-        InputError: the variable is no whole number of at least 1.
+        InputError: the variable is not a whole number of at least 1.
     """
     given = os.environ.get(VARIABLE)
     if given is None:
@@ -33,21 +33,21 @@ def asked_for() -> int | None:
 
 
 def logical_cores() -> int:
-    """Cores that this process may run on, hardware threads counted each."""
+    """Logical cores (hardware threads) that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # not on macOS
 
 
 class ThreadPool:
-    """A pool of threads in each process: one that was forked has none of its parent's."""
+    """A thread pool per process, as threads do not survive a fork."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads, self._name = threads, name
         self._owned: tuple[int, ThreadPoolExecutor] | None = None
 
     def here(self) -> ThreadPoolExecutor:
-        """The pool of this process, made when it is first asked for."""
+        """The pool of this process, made on first use."""
         owned = self._owned
         if owned is None or owned[0] != os.getpid():
             owned = os.getpid(), ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)

@@ -1,9 +1,9 @@
-"""The SQL that a filter becomes.
+"""Compiling a filter to SQL.
 
 The SQL is a condition over one row of table `documents` aliased `d`, with columns `number`, `id`,
-`title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is put together
-from constants; whatever the user wrote, keys included, travels as bound parameters. Every condition
-is 0 or 1, never NULL, so NOT is exact.
+`title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is built from
+constants; whatever the user wrote, keys included, is passed as bound parameters. Every condition is
+0 or 1, never NULL, so NOT is exact.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from retrieval.indexes.filter_nodes import (
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A fragment and the values of its question marks, in order."""
+    """An SQL fragment and the values of its question marks, in order."""
 
     text: str
     params: tuple[str | int, ...] = ()
@@ -72,7 +72,7 @@ def compile_node(node: Node) -> Sql:
 
 
 def compile_values(key: Key) -> tuple[Sql, Sql]:
-    """A table of a key's values, those of a list one by one, and what must hold of its rows.
+    """A table of a key's values (a list's one by one) and a condition on its rows.
 
     The table has `type` and `atom`, as SQLite's `json_each` gives them.
     """
@@ -101,7 +101,7 @@ _KINDS: dict[Kind, str] = {
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TEXT_TESTS: dict[TextTest, str] = {
-    # Python's take bytes: it refuses text from SQLite that holds half of a surrogate pair.
+    # Python functions take bytes: Python refuses text from SQLite with half a surrogate pair.
     "glob": "path_glob({pattern}, CAST({value} AS BLOB))",
     "icontains": "icontains({pattern}, CAST({value} AS BLOB))",
     "matches": "matches({pattern}, CAST({value} AS BLOB))",
@@ -128,7 +128,7 @@ def _bound(value: str | int) -> Sql:
 
 
 def _join(word: str, parts: Sequence[Sql]) -> Sql:
-    """The parts joined as a balanced tree, because SQLite bounds the depth of an expression."""
+    """The parts joined as a balanced tree, because SQLite limits the depth of an expression."""
     if len(parts) == 1:
         return parts[0]
     middle = len(parts) // 2
@@ -137,7 +137,7 @@ def _join(word: str, parts: Sequence[Sql]) -> Sql:
 
 
 def _place(key: Key) -> Sql:
-    """The two arguments, JSON and path, with which SQLite's JSON functions find the key."""
+    """The two arguments, JSON and path, by which SQLite's JSON functions find the key."""
     if key.of == "passage":
         return Sql("p.structure, ?", ("$" + "".join(f".{name}" for name in key.path),))
     if key.of == "either":  # a passage's languages, else the document's language
@@ -154,7 +154,7 @@ def _place(key: Key) -> Sql:
         paths.append(f'{paths[-1]}."{name}"')
     if len(key.path) == 1:
         return Sql("d.metadata, ?", (paths[-1],))
-    # Only where a list stands on the way has Python to look into its objects.
+    # Only where the path leads through a list does Python have to look into its objects.
     listed = [
         _fill("(IFNULL(json_type(d.metadata, {path}), '') = 'array')", path=_bound(path))
         for path in paths[1:-1]
@@ -237,7 +237,7 @@ def _is_kind(key: Key, kind: Kind) -> Sql:
 
 
 def _any_element(node: Compare | In | Text) -> Sql:
-    """The test of the key's value or, where that is a list, of any of its elements."""
+    """The test applied to the key's value or, if that is a list, to any of its elements."""
     if node.key.column is not None:
         column = Sql(_COLUMNS[node.key.column])
         return _fill("IFNULL({test}, 0)", test=_test(node, _fill("typeof({c})", c=column), column))
@@ -253,7 +253,7 @@ def _any_element(node: Compare | In | Text) -> Sql:
 
 
 def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
-    """The node's test of one scalar; `kind` is its type in SQLite's words, NULL if missing."""
+    """The node's test of one scalar; `kind` is its SQLite JSON type, NULL if missing."""
     match node:
         case Text(_, how, pattern):
             return _fill(
@@ -282,7 +282,7 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
         ("'text'", times, moment),
     ):
         if literals:
-            # Literals go as JSON, so that SQLite reads their digits as it reads the metadata's.
+            # Literals are passed as JSON, so that SQLite parses numbers as it does the metadata's.
             tests.append(
                 _fill(
                     f"({{kind}} IN ({kinds}) AND {test})",

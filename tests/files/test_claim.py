@@ -54,7 +54,10 @@ def test_a_folder_that_stayed_empty_is_taken_away(tmp_path: Path) -> None:
 
 def test_what_is_no_folder_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is no folder; give one"), claimed(tmp_path / "file"):
+    with (
+        pytest.raises(InputError, match="is not a folder; give a folder"),
+        claimed(tmp_path / "file"),
+    ):
         pass
     with pytest.raises(InputError, match="cannot be written to"), claimed(tmp_path / "file" / "a"):
         pass

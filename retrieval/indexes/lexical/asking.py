@@ -1,4 +1,4 @@
-"""From a query to tantivy's: what is asked of one generation of the lexical index."""
+"""From a parsed query to tantivy's query, for one generation of the lexical index."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from retrieval.indexes.lexical.statistics import Counts, Statistics
 from retrieval.indexes.lexical.words import SPACELESS
 
 _KEPT = 64
-"""So many queries are kept as tantivy takes them: a search asks for more scores right after."""
+"""Compiled queries that are cached: a search asks for more scores right after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the terms of a query are looked up in.
+    """A generation, in which the terms of a query are looked up.
 
     Attributes:
-        folder: the generation's.
-        schema: tantivy's.
-        own: the statistics of these passages.
-        padding: what makes up for them, if the index is a part of a collection.
+        folder: the generation's folder.
+        schema: tantivy's schema.
+        own: the statistics of its passages.
+        padding: what adapts them to the collection, if the index is a part of one.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Held:
 
 
 class Asking:
-    """Makes tantivy's queries, the latest ones once; any thread may ask."""
+    """Builds tantivy's queries and caches the latest; safe for any thread."""
 
     __slots__ = ("_held", "_kept")
 
@@ -48,34 +48,34 @@ class Asking:
         self._kept = lru_cache(maxsize=_KEPT)(partial(_query, held))
 
     def query(self, text: str, weights: Mapping[str, float], counts: Counts | None) -> Any | None:
-        """What a passage is scored by and must fit, or None if none holds any of the terms.
+        """The query that scores and selects passages; None if no passage contains any term.
 
         Args:
-            text: of the query.
-            weights: of the fields.
-            counts: of the terms in the collection that the index is a part of.
+            text: the query's text.
+            weights: the weights of the fields.
+            counts: of the terms in the collection, if the index is a part of one.
         """
         given = None if counts is None else (counts.shape, counts.tobytes())
         return self._kept(text, tuple(weights.items()), given)
 
     def phrases(self, parsed: LexicalQuery) -> Any:
-        """What holds every phrase of the query and nothing that it excludes."""
+        """Matches passages with every phrase of the query and nothing that it excludes."""
         return _conditions(self._held.schema, parsed)
 
     def excluded(self, parsed: LexicalQuery) -> Any:
-        """What holds something that the query excludes."""
+        """Matches passages that contain something that the query excludes."""
         return any_of(_holds(self._held.schema, words) for words in parsed.excluded)
 
 
 def any_of(queries: Iterable[Any]) -> Any:
-    """What fulfils one of the queries at least."""
+    """Matches what at least one of the queries matches."""
     import tantivy
 
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
 def restricted(query: Any, schema: Any, ids: list[int]) -> Any:
-    """The same query and scores, over these passages only."""
+    """The same query and scores, restricted to these passages."""
     import tantivy
 
     members = tantivy.Query.term_set_query(schema, "id", ids)
@@ -90,7 +90,7 @@ def _query(
     weights: tuple[tuple[str, float], ...],
     given: tuple[tuple[int, ...], bytes] | None,
 ) -> Any | None:
-    """See `Asking.query`; the counts are given as what can be compared: their shape and bytes."""
+    """See `Asking.query`; counts are given as shape and bytes, which can be hashed."""
     parsed = parse_query(text)
     counts = None if given is None else np.frombuffer(given[1], np.int64).reshape(given[0])
     disjunction = _disjunction(held, parsed, dict(weights), counts)
@@ -102,15 +102,15 @@ def _query(
 def _disjunction(
     held: Held, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
 ) -> Any | None:
-    """Any of the terms in any field, or None if the index holds none of them."""
+    """Any of the terms in any field, or None if the index contains none of them."""
     import tantivy
 
     statistics = held.own
     if held.padding is not None:
         if counts is None:
             raise InputError(
-                f"{held.folder} was opened as a part of a collection; give the counts of the "
-                "query in it"
+                f"{held.folder} was opened as a part of a collection; give the collection's "
+                "counts of the query"
             )
         statistics = held.padding.collection.statistics(parsed, counts)
     queries = []
@@ -126,7 +126,7 @@ def _disjunction(
 
 
 def _conditions(schema: Any, parsed: LexicalQuery, *scored: Any) -> Any:
-    """What matches `scored`, holds every phrase and nothing that is excluded."""
+    """Matches what matches `scored`, with every phrase and nothing that is excluded."""
     import tantivy
 
     must, must_not = tantivy.Occur.Must, tantivy.Occur.MustNot
@@ -138,7 +138,7 @@ def _conditions(schema: Any, parsed: LexicalQuery, *scored: Any) -> Any:
 
 
 def _holds(schema: Any, words: Terms) -> Any:
-    """These words one after the other in any field."""
+    """Matches these consecutive words in any field."""
     import tantivy
 
     spaceless = any(map(SPACELESS.match, words))
