@@ -1,4 +1,4 @@
-"""From queries to hits: rankings as deep as it takes for k of what was asked for."""
+"""From queries to hits: ranking as deep as needed for k hits that satisfy the request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from retrieval.store import BLANK
 from retrieval.types import Hit
 
 GROUPED = 100
-"""Of so many best passages those of one document are put together."""
+"""Number of best passages that are grouped by document."""
 
 _AT_ONCE = 256
 _DEEPER = 4
@@ -72,7 +72,7 @@ def _listed(
     request: Request,
     allowed: Allowed,
 ) -> list[Listed]:
-    """What is shown of each query's ranking, which is made deeper until there is enough."""
+    """What is shown of each query's ranking; it is deepened until there are enough hits."""
     lists: dict[int, Listed] = {}
     left = list(range(len(queries)))
     depth = max(
@@ -87,7 +87,8 @@ def _listed(
         ranked = _ranked(searched, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
             relevance = relevances(searched, queries[place], ranking.run, ranking.by)
-            enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
+            # a prefix, as relevance does not increase
+            enough = int(np.count_nonzero(relevance >= request.min_relevance))
             run = ranking.run.first(enough)
             exhausted = len(ranking.run) < depth or depth >= searched.passages
             chosen = run if request.copies else _distinct(searched, run, _needed(request))
@@ -128,16 +129,16 @@ def _ranked(
 
 
 def _needed(request: Request) -> int | None:
-    """How many passages of different texts are looked at for what is shown; None is all."""
+    """How many passages with distinct texts are needed for what is shown; None is all."""
     chosen_from = request.group or request.diversity or request.per_group is not None
     return None if chosen_from else request.depth
 
 
 def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
-    """The run's passages without those whose text a better one has; no text is not one text.
+    """The run's passages without copies of better ones; blank passages are not copies.
 
     Args:
-        most: so many are enough; None is all.
+        most: stop after so many; None is all.
     """
     looked_at = len(run) if most is None else 2 * most
     while True:
@@ -151,7 +152,7 @@ def _distinct(searched: Searched, run: Run, most: int | None) -> Run:
 
 
 def _limited(searched: Searched, run: Run, most: int) -> Run:
-    """The run with the first so many passages of each document."""
+    """The run with at most so many passages of each document."""
     kept: list[int] = []
     counts: Counter[int] = Counter()
     for place, owner in enumerate(searched.owners(run.ids).tolist()):
@@ -162,7 +163,7 @@ def _limited(searched: Searched, run: Run, most: int) -> Run:
 
 
 def _shown(searched: Searched, ranking: Ranking, run: Run, request: Request) -> Listed:
-    """The k passages of the run that are hits, and those that stand below them."""
+    """The k passages of the run that become hits, and those that are grouped under them."""
     if request.group is None:
         return Listed(_page(run, request), ranking.by)
     owners = searched.owners(run.ids)
@@ -179,6 +180,6 @@ def _page(run: Run, request: Request) -> Run:
 
 
 def _firsts(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of these whole numbers stands for the first time, ascending."""
+    """Positions of the first occurrence of each value, ascending."""
     order = np.argsort(values, kind="stable")
     return np.sort(order[first_of_equal(values[order])])

@@ -1,4 +1,4 @@
-"""Asking a snapshot: what can be asked, queries as retrievers take them, and their rankings."""
+"""Searching a snapshot: checking requests, preparing queries, and ranking passages."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from retrieval.store import Settings
 from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever
 
 QUERY_CHARACTERS = 1 << 15
-"""Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
+"""Maximum characters of a query that are given to the encoder, which has its own limit too."""
 
 HYBRID = Hybrid()
-"""What hybrid search does if it is not told."""
+"""The default of hybrid search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How queries are asked; `Index.search` says what each part does."""
+    """The options of a search; see `Index.search`."""
 
     k: int = 10
     retriever: Retriever = "hybrid"
@@ -50,12 +50,12 @@ class Request:
 
     @property
     def depth(self) -> int:
-        """How many hits there are to be up to the last one that is shown."""
+        """How many hits are needed, up to the last one that is shown."""
         return int(self.k + self.offset)
 
 
 def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
-    """Refuse what cannot be asked.
+    """Refuse invalid requests.
 
     Raises:
         InputError: a query or a part of the request cannot be used.
@@ -66,30 +66,30 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     if retriever not in RETRIEVERS:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InputError(f"k={k!r} asks for no passage; give a whole number of at least 1")
+        raise InputError(f"k must be a whole number of at least 1, not {k!r}")
     offset = request.offset
     if isinstance(offset, bool) or not isinstance(offset, int | np.integer) or offset < 0:
-        raise InputError(f"offset={offset!r} is no number of hits; give one, or 0 for none")
+        raise InputError(f"offset must be a whole number of at least 0, not {offset!r}")
     if isinstance(rescore, bool) or not isinstance(rescore, int | np.integer) or rescore < 0:
-        raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
+        raise InputError(f"rescore must be a whole number of at least 0, not {rescore!r}")
     if rescore and retriever != "late":
         raise InputError(
-            f"rescore={rescore} is for late interaction, and {retriever!r} was asked; search with "
+            f"rescore={rescore} is for late interaction, not for {retriever!r}; search with "
             "the retriever late"
         )
     if hybrid is not None and not isinstance(hybrid, Hybrid):
-        raise InputError(f"hybrid={hybrid!r} is not what hybrid search takes; give a Hybrid")
+        raise InputError(f"hybrid={hybrid!r} is not a Hybrid; give a Hybrid or None")
     if request.group not in (None, "document"):
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     least = request.min_relevance
     if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
-        raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
+        raise InputError(f"min_relevance={least!r} is not a relevance; give a number from 0 to 1")
     _check_choice(settings, queries, request)
     if retriever == "hybrid" and hybrid is not None and not retrievers(settings, hybrid):
         wanted = " and ".join(name for name, weight in hybrid.weights.items() if weight)
         raise EncoderError(
             f"encoder {settings.encoder_name!r} of this index lacks the head for {wanted}, and no "
-            "other retriever has a weight; give lexical one"
+            "other retriever has a weight; give lexical a weight"
         )
     if retriever in SINGLE and not has_head(settings, retriever):
         others = [name for name in SINGLE if has_head(settings, name)]
@@ -101,36 +101,34 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
 
 
 def query_problem(query: object) -> str | None:
-    """Why a query cannot be asked by its text, or None."""
+    """What is wrong with a query's text, or None."""
     if not isinstance(query, str):
         return f"query {query!r:.60} is not a text; give a str"
     return None if query.strip() else "the query is empty; give at least one word"
 
 
 def _check_choice(settings: Settings, queries: Sequence[str], request: Request) -> None:
-    """Refuse what cannot be chosen of a ranking, see `check`."""
+    """Refuse invalid options for choosing hits of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
     if per_group is not None and (_no_count(per_group) or per_group < 1):
-        raise InputError(
-            f"per_group={per_group!r} is no number of passages; give one from 1 on, or None"
-        )
+        raise InputError(f"per_group={per_group!r} must be a whole number of at least 1, or None")
     if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
-        raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
+        raise InputError(f"diversity must be a number from 0 to 1, not {share!r}")
     if share and settings.dense_dim is None:
         raise EncoderError(
-            "diversity compares dense vectors, and the index has none; search without it"
+            "diversity compares dense vectors, which the index lacks; search without it"
         )
     if request.reranker is None:
         return
     if not isinstance(request.reranker, Reranker):
         raise InputError(
-            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give one "
-            "that `load_reranker` loads, or a Reranker of your own"
+            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give a "
+            "reranker from `load_reranker`, or one of your own"
         )
     if _no_count(rerank) or rerank < 1:
-        raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")
+        raise InputError(f"rerank must be a whole number of at least 1, not {rerank!r}")
     if not all(query.strip() for query in queries):
-        raise InputError("a reranker reads the query's text, and there is none; give one")
+        raise InputError("a reranker reads the query's text, but none was given; give a query")
 
 
 def _no_count(value: object) -> bool:
@@ -145,7 +143,7 @@ def prepare(
     hybrid: Hybrid | None = None,
     given: Embeddings | None = None,
 ) -> list[Query]:
-    """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
+    """The queries as the retriever needs them; loads the encoder only if vectors are missing."""
     names = [str(retriever)]
     if retriever == "hybrid":
         names = retrievers(searched.settings, hybrid or HYBRID)
@@ -171,7 +169,7 @@ def prepare(
 
 
 def _encoded(settings: Settings, encoder: Encoder, texts: Sequence[str]) -> Embeddings:
-    """The embeddings of so many queries.
+    """Encode the queries.
 
     Raises:
         EncoderError: the encoder returned something else.
@@ -202,12 +200,12 @@ def rank(
     allowed: Allowed,
     hybrid: Hybrid | None = None,
 ) -> list[Ranking]:
-    """For each query at least the k best passages of those allowed, or all that are found.
+    """For each query at least the k best of the allowed passages, or all that are found.
 
-    The first n are the same whatever k is.
+    A smaller k gives a prefix of a larger one's result.
 
     Args:
-        allowed: what `searched` gave for a filter.
+        allowed: the result of `Searched.allowed` for a filter.
     """
     k = min(k, searched.passages)
     if retriever == "hybrid":

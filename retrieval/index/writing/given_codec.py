@@ -1,7 +1,7 @@
-"""A codec that an index is given and does not choose: that of the collection it is a shard of.
+"""A codec that an index is given rather than chooses: the one of its collection, if it is a shard.
 
-Token vectors that are stored by the same codec have the same scores in whichever shard they are. So
-a shard keeps them exactly until its collection has a codec, and from then on by that one alone.
+Token vectors stored by the same codec have the same scores in whichever shard they are. So a shard
+keeps them exact until its collection has a codec, and then uses only that.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from retrieval.indexes import StoredCodec, open_codec
 from retrieval.store import Store
 
 GIVEN = "given_codec"
-"""What it is remembered as: the name of its folder, or null for exact vectors."""
+"""The key it is stored under; the value is its folder's name, or null for exact vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenCodec:
-    """What token vectors are stored by; None keeps them exactly."""
+    """The codec that stores token vectors; None keeps them exact."""
 
     stored: StoredCodec | None
 
     @property
     def key(self) -> str | None:
-        """The codec's."""
+        """The codec's key, or None."""
         return None if self.stored is None else self.stored.codec.key
 
     @property
     def folder(self) -> Path | None:
-        """Where the codec is written."""
+        """The codec's folder, or None."""
         return None if self.stored is None else self.stored.folder
 
     def remembered(self) -> Any:
-        """As a commit keeps it."""
+        """The value that a commit stores."""
         return {"folder": None if self.folder is None else self.folder.name}
 
 
@@ -53,7 +53,7 @@ def given_codec(store: Store) -> GivenCodec | None:
         return GivenCodec(None)
     if name not in [record.name for record in store.segments]:
         raise IndexCorrupted(
-            f"{store.path} is damaged: it was given the codec {name!r}, which is not there; copy "
+            f"{store.path} is damaged: its given codec {name!r} is missing; copy "
             f"the index back from a backup, or delete {store.folder} and index again"
         )
     folder = store.segment_folder(name)
