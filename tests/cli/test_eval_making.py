@@ -115,7 +115,7 @@ def test_a_changed_index_is_said(made: Retrieval) -> None:
     [
         ([], "no query was given"),
         (["--judge"], "no query was given"),
-        (["--query", " "], "--query has no text"),
+        (["--query", " "], "--query is empty"),
         (["--queries", "none.txt"], "none.txt cannot be read"),
         (["--log", "docs/locks.md"], "expected a search log"),
         (["--judge", "--queries", "-"], "standard input cannot give both"),

@@ -56,8 +56,8 @@ def test_the_figures_before_and_after_are_printed(train: Command) -> None:
     assert lines[0] == "small (8 queries of the dev split, 40 documents)"
     assert [line.split()[0] for line in lines[3:6]] == ["dense", "late", "hybrid"]
     assert all(len(line.split()) == 5 for line in lines[3:6])
-    assert "24 queries learnt from in 3 steps" in out
-    assert ("--encoder model" in out) != ("holds the starting model" in out)
+    assert "24 training queries in 3 steps" in out
+    assert ("--encoder model" in out) != ("contains the starting model" in out)
     assert run(["model", "info", "model"]) == 0
 
 
@@ -77,7 +77,7 @@ def test_a_model_that_got_no_better_is_said_to_be(
     monkeypatch.setattr("retrieval.train.adapt.measure", lambda *_, **__: figures)
     code, out, _ = train("small", "--out", "model", *SHORT)
     assert code == 0
-    assert "training made it no better: model holds the starting model start unchanged" in out
+    assert "training did not improve it: model contains the starting model start unchanged" in out
 
 
 def test_ctrl_c_says_how_to_go_on(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
