@@ -50,7 +50,7 @@ _LANGUAGE = re.compile(r"language\s*=\s*\{?(?:\[[^\]]*\])?\s*([\w+#-]+)", re.IGN
 _PARAMETER = re.compile(r"#\d")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _GROUP_CHARACTERS = 4000
-"""A group that is longer is no heading and no caption."""
+"""Longest group that can be a heading or a caption."""
 _DEEPEST_GROUP = 20
 _FIRST_ROWS = 30
 
