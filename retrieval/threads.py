@@ -28,7 +28,7 @@ def asked_for() -> int | None:
     if given is None:
         return _share
     if not given.isdecimal() or int(given) < 1:
-        raise InputError(f"{VARIABLE}={given!r} is no number of threads; set a whole number from 1")
+        raise InputError(f"{VARIABLE}={given!r} is not a whole number of at least 1")
     return int(given)
 
 

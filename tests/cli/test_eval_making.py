@@ -207,7 +207,7 @@ def test_after_ctrl_c_judgements_are_kept(made: Retrieval, process: Process) -> 
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "run the same command to go on" in err
+    assert "run the same command to continue" in err
     assert [grade for _, _, grade in qrels()] == ["3"]
 
 

@@ -68,10 +68,10 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
         (["index", "docs", "--shards", "2", "--watch"], "--watch cannot be used for a collection"),
         (["index", "docs", "--shards", "2", "--label", "m:f"], "--label is not for a collection"),
         (["index", "docs", "--shards", "2", "--shard-passages", "9"], "give one of them"),
-        (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is no address of a Ray cluster"),
+        (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is not an address of Ray"),
         (["index", "docs", "--shards", "2", "--ray", "127.0.0.1:9"], "no Ray cluster answers at"),
         (["index", "docs", "--shards", "2", "--encode-on", "gpu"], "name one with --ray"),
-        (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is no folder"),
+        (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is not a folder"),
         (["search", "x"], "there is no collection at"),
         (["status"], "there is no collection at"),
         (["status", "--verify"], "--verify reads an index's folder"),
@@ -175,7 +175,7 @@ def test_who_writes_is_chosen_for_every_command_that_writes(
 ) -> None:
     retrieval_command("index", "docs", "--index", url, "--shards", "2")
     refused = retrieval_command(*command, "--index", url, "--ray", "nonsense")
-    assert "is no address of a Ray cluster" in refused.err
+    assert "is not an address of Ray" in refused.err
     retrieval_command("index", "docs", "--index", "one")
     for option in (["--ray", "local"], ["--workers", "2"]):
         refused = retrieval_command(*command, "--index", "one", *option)
