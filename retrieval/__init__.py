@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what brings numpy and sqlite3 with it when it is first asked for."""
+    """Import names that need numpy and sqlite3 on first use."""
     if name == "Index":
         from retrieval.index import Index
 

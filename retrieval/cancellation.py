@@ -1,7 +1,7 @@
-"""Work that whoever asked for it no longer wants: told by an event, looked at between steps.
+"""Cancelling work whose result is no longer wanted: an event is set, and long work polls it.
 
-A server says in the thread that works for a client what tells that the client went away; what
-takes long asks now and then.
+A server binds an event to the thread that works for a client (`cancelled_by`) and sets it when the
+client disconnects; long-running code calls `check_cancelled` between steps.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _event: ContextVar[threading.Event | None] = ContextVar("cancellation", default=
 
 
 class CancelledError(Exception):
-    """Nobody wants the result any more."""
+    """The work was cancelled: its result is no longer wanted."""
 
 
 @contextmanager
 def cancelled_by(event: threading.Event) -> Iterator[None]:
-    """What is done in the block, in this thread, is cancelled once the event is set."""
+    """Work done in the block, in this thread, is cancelled once the event is set."""
     token = _event.set(event)
     try:
         yield
@@ -29,15 +29,15 @@ def cancelled_by(event: threading.Event) -> Iterator[None]:
 
 
 def current() -> threading.Event | None:
-    """What tells that this thread's work is cancelled; None if nothing does."""
+    """The event that cancels this thread's work; None if there is none."""
     return _event.get()
 
 
 def check_cancelled() -> None:
-    """Go on, unless the work is cancelled.
+    """Raise if this thread's work was cancelled.
 
     Raises:
-        CancelledError: it is.
+        CancelledError: it was.
     """
     if is_cancelled():
         raise CancelledError

@@ -1,5 +1,5 @@
-"""What an encoder is: the protocol that an index needs, those of what it may do besides, and what
-it returns."""
+"""The protocols of encoders and rerankers (the one that an index needs and the optional ones), and
+what an encoder returns."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Embeddings:
         tokens: f32 [T, d], unit length, but for the query side, where the lengths may be weights;
             None if the encoder has no token head.
         offsets: i64 [n + 1]; text i owns `tokens[offsets[i]:offsets[i + 1]]`.
-        windows: f32 [w, D], unit length: dense vectors of parts of each text, for an index to keep
-            in the place of `dense`; None if the encoder makes none.
+        windows: f32 [w, D], unit length: dense vectors of parts of each text, which an index keeps
+            instead of `dense`; None if the encoder makes none.
         window_offsets: i64 [n + 1]; text i owns `windows[window_offsets[i]:window_offsets[i + 1]]`,
-            one or more, or none of a text that no dense search is to find.
+            one or more, or none if dense search is not to find the text.
         tokens_read: i64 [n]; how many tokens of each text the encoder read, special ones and a
-            prompt included, which may be more than it has token vectors; None if it does not say.
+            prompt included, possibly more than there are token vectors; None if it does not say.
     """
 
     dense: NDArray[np.float32] | None
@@ -48,7 +48,7 @@ class Embeddings:
         return f"Embeddings({', '.join(told)})"
 
     def has_vectors(self) -> bool:
-        """Whether a text has any, which not all that come from elsewhere have."""
+        """Whether any text has a vector; vectors supplied from outside may be empty."""
         kept = self.dense if self.windows is None else self.windows
         return any(rows is not None and len(rows) > 0 for rows in (kept, self.tokens))
 
@@ -60,19 +60,20 @@ class Embeddings:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text in, Embeddings out: what an index needs, three methods and five attributes.
+    """Text in, Embeddings out: the three methods and five attributes that an index needs.
 
-    What an encoder can do beyond that, an index finds by `VectorLocator`, `EncodesAhead` and
-    `SpanEncoder`. Methods may be called from several threads.
+    What more an encoder can do, it offers through `VectorLocator`, `EncodesAhead` and
+    `SpanEncoder`.
+    Methods may be called from several threads.
     """
 
     @property
     def name(self) -> str:
-        """A name to show: the embedded model's, a folder's or a Hub id."""
+        """A name for display: the embedded model's, a folder's or a Hub id."""
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of all that decides the vectors; an index refuses any other encoder."""
+        """Hex digest of everything that determines the vectors; an index refuses other encoders."""
 
     @property
     def dense_dim(self) -> int | None:
@@ -84,10 +85,10 @@ class Encoder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """The longest document that is read, in tokens, special ones included, a prompt not."""
+        """Maximum length of a document in tokens, special tokens included, a prompt not."""
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
-        """Character spans of the text's tokens: i64 [t, 2]; no special tokens, nothing cut off."""
+        """Character spans of the text's tokens: i64 [t, 2]; no special tokens, no truncation."""
 
     def encode_documents(self, texts: Sequence[str]) -> Embeddings:
         """Embeddings of the document side, in the order given."""
@@ -102,7 +103,7 @@ class Ranked:
 
     Attributes:
         index: its place among the texts that were given.
-        score: what they are ordered by, higher is better; -inf for a text without words.
+        score: the score that texts are ordered by, higher is better; -inf for a text without words.
         text: the text.
     """
 
@@ -117,7 +118,7 @@ EncoderSource: TypeAlias = Encoder | str | os.PathLike[str]
 
 @runtime_checkable
 class Reranker(Protocol):
-    """What puts texts in order: an encoder that compares them, a cross-encoder, or one's own."""
+    """Ranks texts: an encoder that compares them, a cross-encoder, or an object of your own."""
 
     def rerank(self, query: str, texts: Sequence[str], k: int | None = None) -> list[Ranked]:
         """The k texts, or all, that answer a query best, best first."""
@@ -130,8 +131,8 @@ class VectorLocator(Protocol):
     def vector_spans(self, text: str, side: EncoderSide) -> NDArray[np.int64]:
         """Characters of the text that each of its token vectors stands for: i64 [t, 2].
 
-        A row for each vector that the side's encoding gives, in order; special tokens, and any
-        other that stand for nothing in the text, have an empty span.
+        A row for each vector of that side's encoding, in order; special tokens, and others that
+        stand for nothing in the text, have an empty span.
         """
 
 
@@ -145,12 +146,12 @@ class PendingEmbeddings(Protocol):
         """Wait for them."""
 
     def cancel(self) -> object:
-        """Leave undone what has not begun."""
+        """Cancel what has not begun."""
 
 
 @runtime_checkable
 class EncodesAhead(Protocol):
-    """An encoder that works on threads of its own, so that an index cuts while it encodes."""
+    """An encoder with threads of its own, so that an index cuts passages while it encodes."""
 
     def start_documents(self, texts: Sequence[str]) -> PendingEmbeddings:
         """Begin to encode texts of the document side; `token_spans` is called meanwhile."""
@@ -165,14 +166,14 @@ class SpanEncoder(Protocol):
 
         Each span's vectors are taken from one pass over the text, as far as `max_tokens` allows; a
         longer text is read in stretches, each of which begins where a span does. A token belongs to
-        every span that has a character of it; what is put before the text to the first span, what
-        is put after it to the last. So one span over the whole of a text that fits gives what
-        `encode_documents` gives.
+        every span that has a character of it; tokens put before the text belong to the first span,
+        tokens put after it to the last. So one span over the whole of a text that fits gives the
+        same as `encode_documents`.
 
         Args:
             spans: character spans (start, end) in the order of their starts.
 
         Raises:
             InputError: a span is not within the text, or they are not in order.
-            EncoderError: the model's dense vectors are not made of all tokens.
+            EncoderError: the model's dense vectors are not computed from all tokens.
         """

@@ -6,7 +6,7 @@
     │   └── DocumentError       a file or a line that cannot be read as a document
     ├── EncoderError            an encoder cannot do what was asked of it
     │   └── CheckpointError     a checkpoint is missing, unsafe or of an unknown format
-    ├── StorageError            something about an index on disk
+    ├── StorageError            an index or its storage fails
     │   ├── IndexNotFound       there is no index at that place
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
@@ -49,7 +49,7 @@ class CheckpointError(EncoderError):
 
 
 class StorageError(RetrievalError):
-    """Something about an index on disk."""
+    """An index or its storage fails."""
 
 
 class IndexNotFound(StorageError):  # noqa: N818
@@ -74,11 +74,11 @@ class IndexFormatError(StorageError):
 
 
 class IndexFormatOutdated(IndexFormatError):  # noqa: N818
-    """An older release wrote the index; opening it through `Index` raises its format in place."""
+    """An older release wrote the index; opening it with `Index` upgrades it in place."""
 
 
 class EncoderMismatch(StorageError):  # noqa: N818
-    """The index was built by another encoder than the one given."""
+    """The index was built with another encoder than the one given."""
 
 
 class ShardUnavailable(StorageError):  # noqa: N818

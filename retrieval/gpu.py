@@ -1,8 +1,8 @@
-"""What hinders the package's own GPU kernels, which are written in Triton.
+"""Whether the package's own GPU kernels, which are written in Triton, can run.
 
-They stand in two rooms, `encoders.gpu` and `indexes.gpu`, whose modules import triton when they are
-imported: ask here first. Triton's interpreter runs them on a CPU where TRITON_INTERPRET=1 was set
-before, very slowly: that is how they are tested.
+They are in two packages, `encoders.gpu` and `indexes.gpu`, whose modules import triton: call
+    `triton_obstacle` before importing them. With TRITON_INTERPRET=1 set beforehand, Triton's
+    interpreter runs them on a CPU, very slowly: the tests use it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import importlib.util
 import os
 
 HEAD_DIMS = (16, 32, 64, 128)
-"""Dimensions of an attention head that the encoder's kernels are written for."""
+"""Attention head dimensions that the encoder's kernels support."""
 
 
 def triton_obstacle(device: str) -> str | None:
-    """Why Triton's kernels cannot run on tensors of a device of that type; None if they can.
+    """Why Triton's kernels cannot run on a device of that type; None if they can.
 
     Args:
         device: "cuda", "cpu" and so on.

@@ -1,4 +1,4 @@
-"""A list of hits, and hits as plain values: the one shape that Python and every face show."""
+"""A list of hits, and hits as plain values: the one JSON shape of Python, CLI and servers."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Coverage:
     """How much of a collection in shards a search saw.
 
     Attributes:
-        shards: that answered.
-        of_shards: that hold something.
-        passages: of those that answered.
-        of_passages: of all.
+        shards: how many shards answered.
+        of_shards: how many shards hold any passages.
+        passages: how many passages the shards that answered hold.
+        of_passages: how many passages the whole collection holds.
     """
 
     shards: int
@@ -69,7 +69,7 @@ class Coverage:
 
 
 class Hits(list[Hit]):
-    """The hits of one query, best first: a list, which can be shown and turned into a table.
+    """The hits of one query, best first: a list that can be displayed and turned into a table.
 
     Attributes:
         coverage: how much was searched, if that is not everything; else None.
@@ -86,12 +86,12 @@ class Hits(list[Hit]):
     @overload
     def __getitem__(self, place: slice, /) -> Hits: ...
     def __getitem__(self, place: SupportsIndex | slice, /) -> Hit | Hits:
-        """A hit, or of a slice a list of hits such as this."""
+        """One hit, or `Hits` for a slice."""
         found = super().__getitem__(place)
         return Hits(found, self.coverage) if isinstance(found, list) else found
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Each hit as a dict that JSON can hold, with every field and property of `Hit`.
+        """Each hit as a dict that JSON can represent, with every field and property of `Hit`.
 
         It is what `retrieval search --json` prints.
         """
@@ -113,10 +113,10 @@ class Hits(list[Hit]):
         return pd.DataFrame(self._columns() | metadata)
 
     def to_arrow(self) -> pa.Table:
-        """A table of the hits, a row each, with the same columns whatever was found.
+        """A table with a row for each hit and always the same columns.
 
-        `score_NAME` and `rank_NAME` are of each retriever, null where it did not see the passage;
-        `metadata` is JSON; passages are told by `ordinal`, `start` and `end`.
+        `score_NAME` and `rank_NAME` are those of each retriever, null where it did not see the
+        passage; `metadata` is JSON; the passage is given by `ordinal`, `start` and `end`.
 
         Raises:
             MissingDependency: pyarrow is not installed.
@@ -139,7 +139,7 @@ class Hits(list[Hit]):
         return {name: [of(hit) for hit in self] for name, of in _COLUMNS.items()}
 
     def to_polars(self) -> pl.DataFrame:
-        """The table of `to_arrow` as one of Polars.
+        """The table of `to_arrow` as a Polars data frame.
 
         Raises:
             MissingDependency: Polars or pyarrow is not installed.
@@ -162,7 +162,7 @@ class Hits(list[Hit]):
 
 
 def hit_as_dict(hit: Hit) -> dict[str, Any]:
-    """A hit with every field and property of `Hit`, in what JSON knows."""
+    """A hit with every field and property of `Hit`, as JSON values."""
     shaped: dict[str, Any] = plain_value(hit)
     return shaped | {
         "heading": hit.heading,
@@ -173,7 +173,7 @@ def hit_as_dict(hit: Hit) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """The value in what JSON knows; NaN and infinities, which it does not, as null.
+    """The value as JSON can represent it; NaN and infinities, which JSON lacks, become null.
 
     Dataclasses and named tuples become objects, paths text.
     """
@@ -200,11 +200,11 @@ def plain_value(value: Any) -> Any:
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
-"""Most of what there is, and the same in JSON."""
+"""The most common types, which are the same in JSON."""
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {}
-"""Of the dataclasses that were met: asking for them takes longer than reading them."""
+"""Field names of the dataclasses seen so far: `fields` takes longer than reading the values."""
 
 
 def _row(rank: int, hit: Hit) -> str:

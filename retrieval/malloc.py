@@ -1,4 +1,4 @@
-"""Memory that the C library hands out, and what it keeps of what it was given back."""
+"""Limits on the memory that the C library keeps for itself after it was freed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _M_ARENA_MAX = -8  # of malloc.h
 
 
 def bound_arenas() -> bool:
-    """Have glibc's `malloc` keep to so few arenas; returns whether it does.
+    """Have glibc's `malloc` keep to `ARENAS` arenas; returns whether it does.
 
-    By itself it makes up to eight for each core, one for each thread that finds the others taken.
-    Requests are worked on by whichever thread is free, so what one frees in its arena is of no use
-    to the next in another, and a server grows for as long as it is written to
-    (docs/decisions/serving.md). To be called before threads are started. Whoever set arenas by the
-    environment knows better; other C libraries are left as they are.
+    By default it makes up to eight per core, one for each thread that finds the others in use. Any
+    free thread takes a request, and memory that it frees in its arena cannot be reused by the next
+    request in another arena, so a server that is written to keeps growing
+    (docs/decisions/serving.md). To be called before threads are started. Arenas that are set by an
+    environment variable are left as they are, and so are other C libraries.
     """
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     if "MALLOC_ARENA_MAX" in os.environ or "glibc.malloc.arena_max" in tunables:
@@ -29,11 +29,11 @@ def bound_arenas() -> bool:
 
 
 def trim() -> None:
-    """Have glibc give the system what it keeps of memory that was given back.
+    """Have glibc return freed memory to the operating system.
 
-    What is as large as the largest array that was ever freed, up to 32 MiB, it takes from its heap
-    and not from the system, and keeps there what lies between what is still in use. Takes some
-    milliseconds for some hundreds of megabytes.
+    Blocks no larger than the largest block ever freed (up to 32 MiB) come from the heap, not from
+    the system, and heap memory that lies between blocks in use is kept. Takes some milliseconds for
+    some hundreds of megabytes.
     """
     library = _glibc()
     if library is not None:
@@ -42,7 +42,7 @@ def trim() -> None:
 
 @cache
 def _glibc() -> ctypes.CDLL | None:
-    """The C library of this process, if it is GNU's."""
+    """The C library of this process, if it is glibc."""
     if not sys.platform.startswith("linux"):
         return None
     try:

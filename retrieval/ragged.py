@@ -1,4 +1,4 @@
-"""Ragged arrays: rows of several owners in one array, and the offsets that say whose they are.
+"""Ragged arrays: rows of several owners in one array, and the offsets that separate them.
 
 Owner i has the rows `offsets[i]:offsets[i + 1]`; offsets are i64 [n + 1] and begin with 0.
 """
@@ -19,7 +19,7 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64
 
 
 def rows_of(offsets: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows that these owners have, one owner's after another's: i64 [rows]."""
+    """The rows of these owners, owner by owner: i64 [rows]."""
     starts, stops = offsets[owners], offsets[owners + 1]
     lengths = stops - starts
     shift = starts - offsets_of(lengths)[:-1]

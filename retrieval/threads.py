@@ -1,4 +1,4 @@
-"""Threads: how many a process may use for what is compiled, and pools that outlive a fork."""
+"""Thread counts for compiled code, and thread pools that survive a fork."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _share: int | None = None
 
 
 def share_cores(processes: int) -> None:
-    """From now on, use but the share of the cores that one of so many processes has."""
+    """From now on, use only one process's share of the cores, split among so many processes."""
     global _share
     _share = max(1, logical_cores() // max(1, processes))
 
 
 def asked_for() -> int | None:
-    """What RETRIEVAL_THREADS says, or else this process's share; None if all cores are its own.
+    """RETRIEVAL_THREADS, or else this process's share; None if it may use all cores.
 
     Raises:
-        InputError: the variable is no whole number of at least 1.
+        InputError: the variable is not a whole number of at least 1.
     """
     given = os.environ.get(VARIABLE)
     if given is None:
         return _share
     if not given.isdecimal() or int(given) < 1:
-        raise InputError(f"{VARIABLE}={given!r} is no number of threads; set a whole number from 1")
+        raise InputError(f"{VARIABLE}={given!r} is not a whole number of at least 1")
     return int(given)
 
 
 def logical_cores() -> int:
-    """Cores that this process may run on, hardware threads counted each."""
+    """Logical cores (hardware threads) that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # not on macOS
@@ -49,7 +49,7 @@ def usable() -> int:
 
 
 class ThreadPool:
-    """A pool of threads in each process: one that was forked has none of its parent's."""
+    """A thread pool per process, as threads do not survive a fork."""
 
     def __init__(self, name: str, threads: int | None = None) -> None:
         """Nothing is made yet.

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry where its API is installed, and nothing where it is not."""
+"""OpenTelemetry spans where its API is installed; without it, nothing happens."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import cache
 from typing import Any, TypeAlias
 
 Tell: TypeAlias = Callable[..., None]
-"""Takes attributes of a span by their names, once they are known."""
+"""Sets attributes of a span, given as keyword arguments."""
 
 
 @contextmanager
 def span(name: str, **attributes: Any) -> Iterator[Tell]:
-    """A span called `retrieval.NAME` as long as the block runs; an exception is recorded in it.
+    """A span `retrieval.NAME` around the block; an exception is recorded in it.
 
     Args:
-        name: what is done.
-        attributes: texts, numbers and booleans, which are called `retrieval.KEY`.
+        name: the operation.
+        attributes: strings, numbers and booleans, recorded as `retrieval.KEY`.
     """
     tracer = _tracer()
     if tracer is None:
@@ -34,7 +34,7 @@ def span(name: str, **attributes: Any) -> Iterator[Tell]:
 
 
 def _ignore(**known: Any) -> None:
-    """Nobody asked."""
+    """Used where there is no tracer."""
 
 
 @cache

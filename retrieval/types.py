@@ -1,4 +1,4 @@
-"""The values that travel through the package: frozen, slotted, and no more than checked."""
+"""The values passed around in the package: frozen, slotted dataclasses, checked on creation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 Retriever = Literal["lexical", "dense", "late", "hybrid"]
-"""Who answers a query; `hybrid` fuses the other three."""
+"""How passages are found; `hybrid` fuses the other three."""
 
 RETRIEVERS: tuple[Retriever, ...] = get_args(Retriever)
 
@@ -76,14 +76,14 @@ FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
 
 @dataclass(frozen=True, slots=True)
 class ProgressUpdate:
-    """How far a long job is, as its progress callback is told.
+    """The progress of a long job, as passed to its callback.
 
     Attributes:
-        stage: what is being done, such as "encoding".
-        done: how much of that is done.
-        total: how much there is to do; None while nobody knows.
-        unit: what is counted, in the plural; "" where `stage` says it.
-        seconds_left: until the whole job is done, at the rate so far; None while nobody knows.
+        stage: the current activity, such as "encoding".
+        done: how much of the stage is done.
+        total: how much there is to do; None while that is unknown.
+        unit: what is counted, in the plural; "" if `stage` says it.
+        seconds_left: until the whole job is done, at the rate so far; None while that is unknown.
     """
 
     stage: str
@@ -97,12 +97,12 @@ COMPRESSING = "compressing"
 """The stage in which an index compresses token vectors."""
 
 ProgressCallback: TypeAlias = Callable[[ProgressUpdate], object]
-"""What every long job takes as `progress`: it is called every so often, in the caller's thread."""
+"""The `progress` argument of long jobs: called regularly, in the caller's thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source text. `id` is the caller's own and never changes."""
+    """One source text. `id` is chosen by the caller and never changes."""
 
     id: str
     text: str
@@ -128,15 +128,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a passage belongs to and does not say itself, as its document's outline tells it.
+    """What a passage belongs to, from its document's outline.
 
     Attributes:
-        headings: of the sections that it stands in, outermost first, its own included.
+        headings: headings of the sections that contain it, outermost first, its own included.
         symbol: qualified name of the function or class that it is, or is a part of, or "".
-        signature: of that definition, as it is written, or "".
+        signature: signature of that definition, as written, or "".
         defines: qualified names of the definitions that begin in it.
-        lead: a table's caption and header row, the columns of a CSV file, the sentence that
-            introduces a list: what is to be read with every part of a block, or "".
+        lead: text to be read with every part of a block: a table's caption and header row, the
+            columns of a CSV file, the sentence that introduces a list; or "".
         languages: programming languages of the code in it.
     """
 
@@ -156,15 +156,15 @@ NO_CONTEXT = Context()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the first character of a passage stands for a person, beside its line.
+    """Where a passage begins, in terms that people use, apart from its line.
 
     Attributes:
-        page: of a paginated document, from 1.
-        cell: of a notebook, from 1.
-        row: of a table file, from 1, its header not counted; of a workbook, as its sheet numbers
-            them.
-        time: of subtitles, `hh:mm:ss`.
-        part: of an archive, workbook, book or mailbox: a member's, sheet's, chapter's or
+        page: page of a paginated document, from 1.
+        cell: cell of a notebook, from 1.
+        row: row of a table file, from 1, its header not counted; in a workbook, the row number of
+            its sheet.
+        time: time of subtitles, `hh:mm:ss`.
+        part: part of an archive, workbook, book or mailbox: the member's, sheet's, chapter's or
             attachment's name.
     """
 
@@ -197,8 +197,8 @@ class Passage:
         ordinal: 0 for the document's first passage.
         start: first character, counted in code points.
         end: one past the last character.
-        context: what it belongs to.
-        place: where it stands, beside its line.
+        context: what it belongs to: headings, definition, table header.
+        place: where it begins: page, cell, row, time or part.
     """
 
     document_id: str
@@ -210,30 +210,30 @@ class Passage:
 
 
 _ALIKE = 1.05
-"""Token vectors this far apart are merged in a small index."""
+"""In a small index, token vectors up to this far apart are merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class LateOptions:
-    """How an index keeps its token vectors; fixed when it is made.
+    """How an index stores its token vectors; fixed when it is created.
 
     Attributes:
-        exact_passages: up to so many passages token vectors are kept as 8-bit integers and all of
-            them are compared; beyond, they are compressed. None is 6,000, or 1,000 where `bits`
-            are given, or 10,000 until the call that brings them in ends, and once those are
-            compressed, what comes is so at once; with a number, what comes is kept in 8 bits until
-            there is more than that of it.
-        list_passages: beyond so many passages, inverted lists propose which ones are compared.
-        bits: of each component of a compressed vector: 2 or 4. None is 4, and 2 once there are some
-            8 million token vectors, whose centroids are fine enough for that.
-        pooling: similar token vectors of a passage are merged until one in so many is left, and
-            dense vectors of its windows by twos; 1 merges none, 4 is the most.
-        pooling_distance: token vectors that are farther apart than this are not merged, though more
-            than one in `pooling` are left then: the Euclidean distance of unit vectors, above 0 and
-            at most 2; of groups as Ward's method has it. None knows no such limit.
+        exact_passages: up to this many passages, token vectors are kept as 8-bit integers and all
+            of them are compared; beyond, they are compressed. None means 6,000 (1,000 if `bits` is
+            given), and 10,000 until the writing call that adds them ends; once token vectors were
+            compressed, new ones are compressed at once. With a number, new ones stay in 8 bits
+            until there are more than so many of them.
+        list_passages: beyond this many passages, inverted lists propose which ones are compared.
+        bits: bits per component of a compressed vector: 2 or 4. None is 4, and 2 once there are
+            some 8 million token vectors, whose centroids are fine enough for that.
+        pooling: similar token vectors of a passage are merged until one in `pooling` is left, and
+            dense vectors of its windows in pairs; 1 merges none, 4 is the maximum.
+        pooling_distance: token vectors farther apart than this are not merged, even if more than
+            one in `pooling` are left: the Euclidean distance of unit vectors, above 0 and at
+            most 2; for groups, as defined by Ward's method. None is no limit.
 
     Raises:
-        InputError: a value is none of these, or `list_passages` is below `exact_passages`.
+        InputError: a value is invalid, or `list_passages` is below `exact_passages`.
     """
 
     exact_passages: int | None = None
@@ -244,10 +244,10 @@ class LateOptions:
 
     @classmethod
     def small(cls) -> LateOptions:
-        """Those of a small index, in which less is found by token vectors.
+        """The options of a small index, in which late interaction finds less.
 
-        Those that are alike are one, which leaves about two in five, and one in two dense vectors;
-        beyond 1,000 passages token vectors have 2 bits.
+        Similar token vectors are merged, which leaves about two in five, and dense vectors in
+        pairs; beyond 1,000 passages token vectors have 2 bits.
         """
         return cls(bits=2, pooling=4, pooling_distance=_ALIKE)
 
@@ -281,20 +281,20 @@ class LateOptions:
 
 @dataclass(frozen=True, slots=True)
 class Hybrid:
-    """How `hybrid` makes one ranking of several retrievers'.
+    """How `hybrid` fuses the retrievers' rankings to one.
 
     Attributes:
-        candidates: how many passages each retriever proposes, at least; all of them score what was
-            proposed.
-        fusion: `minmax` adds scores that were moved to the range from 0 to 1, `zscore` scores in
-            standard deviations from their mean, `rrf` the reciprocals of 60 + rank.
-        lexical, dense, late: what each retriever's part counts; 0 leaves it out of the sum.
-        roles: what it counts that tests, examples, changelogs and generated files stand below what
-            they are about, unless the query asks for them: a factor; 0 leaves it out.
-        definitions: what it counts that a name of the query is defined in a passage: a factor.
+        candidates: minimum number of passages that each retriever proposes; all retrievers score
+            all proposed passages.
+        fusion: `minmax` adds scores scaled to the range from 0 to 1, `zscore` adds scores in
+            standard deviations from their mean, `rrf` adds the reciprocals of 60 + rank.
+        lexical, dense, late: weight of each retriever; 0 leaves it out of the sum.
+        roles: a factor on the penalties of tests, examples, changelogs and generated files, which
+            rank below other files unless the query asks for them; 0 turns them off.
+        definitions: a factor on the bonus of passages that define a name in the query.
 
     Raises:
-        InputError: a value is none of these, or no part counts.
+        InputError: a value is invalid, or all weights are 0.
     """
 
     candidates: int = 100
@@ -339,17 +339,17 @@ class Hit:
         path: the file that it came from, or None.
         start_line: 1-based line of the first character of the passage in the document.
         end_line: 1-based line of its last character.
-        score: what the hits are ordered by, higher is better.
-        relevance: how likely the passage answers the query, from 0 to 1: to be compared across
-            queries, and 0.2 or less for what has nothing to do with it; see docs/retrievers.md.
-        scores: each retriever's own score, for those that saw the passage.
+        score: the score that hits are ordered by, higher is better.
+        relevance: how likely the passage answers the query, from 0 to 1, comparable across queries;
+            0.2 or less for passages that have nothing to do with it; see docs/retrievers.md.
+        scores: each retriever's own score, for the retrievers that scored the passage.
         ranks: each retriever's own rank, 1 is best; under `hybrid` among the candidates.
         highlights: (start, end) character spans within `text` of the words that match the query.
         metadata: the document's metadata.
         context: what was read in front of the passage: title, headings, definition, table header.
-        copies: other passages of the same text, white space folded, by document id and ordinal;
+        copies: other passages with the same text, ignoring white space, by document id and ordinal;
             the first ten, and only if copies were folded.
-        copy_count: how many there are.
+        copy_count: number of copies.
         others: other passages of the document that were found, best first, if hits are grouped.
     """
 
@@ -382,7 +382,7 @@ class Hit:
 
     @property
     def heading(self) -> str:
-        """The headings that the passage stands under, outermost first, between ` > `; or ""."""
+        """The headings above the passage, outermost first, joined by ` > `; or ""."""
         return " > ".join(self.passage.context.headings)
 
     @property
@@ -392,24 +392,24 @@ class Hit:
 
     @property
     def place(self) -> Place:
-        """Where the passage begins, beside its line: page, cell, row, time, part."""
+        """Where the passage begins, apart from its line: page, cell, row, time, part."""
         return self.passage.place
 
 
 @dataclass(frozen=True, slots=True)
 class TokenMatch:
-    """One token of a query and the token of a passage that answers it best.
+    """One token of a query and the token of a passage that matches it best.
 
     Attributes:
-        query_token: the query's text that the token stands for; "" for a special token.
-        query_span: where it is in what the encoder read of the query, in characters: all of it,
-            unless it has phrases or exclusions or is a trace; empty for a special token, None if
-            the encoder does not say.
-        passage_token: the text that the passage's token stands for, which may be in the title
-            that was read before the passage; "" if there is none or it is not known.
-        passage_span: where it is in the passage's text, in characters; empty for a special token
-            and one of the title, None if it is not known: the encoder does not say, or the index
-            merges token vectors.
+        query_token: the part of the query's text that the token stands for; "" for a special token.
+        query_span: its character span in the text that the encoder read: the whole query, unless it
+            has phrases or exclusions or is a trace; empty for a special token, None if the encoder
+            does not say.
+        passage_token: the text that the passage's token stands for, which may be in the title that
+            was read before the passage; "" if there is none or it is unknown.
+        passage_span: its character span in the passage's text; empty for a special token and one of
+            the title, None if it is unknown: the encoder does not say, or the index merges token
+            vectors.
         score: their inner product; a passage's late score is the sum over the query's tokens.
     """
 
@@ -425,6 +425,6 @@ def _list(values: Iterable[int]) -> str:
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """The text on one line, as far as it goes."""
+    """The text on one line, truncated to `most` characters."""
     line = " ".join(text[: 4 * most].split())
     return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"

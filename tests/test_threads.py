@@ -47,7 +47,7 @@ def test_the_variable_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert both() == (3, 3)
     for wrong in ("0", "-1", "two", ""):
         monkeypatch.setenv(VARIABLE, wrong)
-        with pytest.raises(InputError, match=f"{VARIABLE}='{wrong}' is no number of threads"):
+        with pytest.raises(InputError, match=f"{VARIABLE}='{wrong}' is not a whole number"):
             usable_cores()
 
 

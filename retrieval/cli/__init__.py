@@ -1,15 +1,15 @@
-"""The `retrieval` command: options in, `retrieval.service` asked, results out.
+"""The `retrieval` command: parses options, calls `retrieval.service`, prints results.
 
-    entry        one command line from start to exit code
+    entry        runs one command line and returns its exit code
     program      the program itself and its own options
     options      options that several commands share
     commands/    one module for each command
     output/      results as text or JSON, progress, colours
-    testset/     `retrieval eval make`: gathering queries, judging in the terminal
+    testset/     `retrieval eval make`: collecting queries, judging in the terminal
     errors       what a user sees when something goes wrong
-    interrupting Ctrl-C, raised again where a library swallowed it
+    interrupting Ctrl-C, raised again if a library swallowed it
 
-Nothing here is imported before it is needed: `retrieval --help` reads no index code.
+Nothing is imported before it is needed: `retrieval --help` imports no index code.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ import os
 import sys
 
 _SHORT = frozenset({"list", "open", "search", "status"})
-"""Commands that end soon."""
+"""Commands that run only briefly."""
 
 
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
     code = 0
     if set(sys.argv[1:2]) & _SHORT:
-        # What is imported makes few cycles, and looking for them takes a twentieth of the time.
+        # Imports make few cycles, and looking for them takes a twentieth of the time.
         gc.set_threshold(100_000, 20, 20)
 
     def leave() -> None:
-        """End at once: to take down all that was imported costs a search a tenth of its time.
+        """End at once: unloading all that was imported costs a search a tenth of its time.
 
-        And where a thread is left that nobody waits for, as one that loads a model while a server
-        is told to end, the interpreter's end would end it in a library in C++, which aborts.
+        Also, if a thread is left that nobody waits for, such as one that loads a model while a
+        server shuts down, a normal exit would end it within a C++ library, which aborts.
         """
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code)
 
-    atexit.register(leave)  # the first that is registered is the last that is called
+    atexit.register(leave)  # registered first, so called last
     try:
         from retrieval.cli.entry import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # before there was anything to stop
+    except KeyboardInterrupt:  # before anything was running
         code = 130
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""A file opened in the user's editor at a line, or in a viewer at a page."""
+"""Opening a file in the user's editor at a line, or in a viewer at a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINE_ARGUMENTS: Mapping[tuple[str, ...], Sequence[str]] = {
     ("mate", "kate", "kwrite"): ("--line", "{line}", "{file}"),
     ("idea", "pycharm", "goland", "clion", "rider", "webstorm"): ("--line", "{line}", "{file}"),
 }
-"""How editors are told a line; all others as vi is: `+LINE FILE`."""
+"""How to pass a line to editors; all others like vi: `+LINE FILE`."""
 
 _PAGE_ARGUMENTS: Mapping[str, Sequence[str]] = {
     "okular": ("--page", "{page}", "{file}"),
@@ -29,7 +29,7 @@ _PAGE_ARGUMENTS: Mapping[str, Sequence[str]] = {
     "xreader": ("--page-index={page}", "{file}"),
     "mupdf": ("{file}", "{page}"),
 }
-"""Viewers of PDF that can be told a page, in the order of preference."""
+"""PDF viewers that accept a page, in order of preference."""
 
 _OPENERS = ("xdg-open", "open", "wslview")
 _EDITORS = ("sensible-editor", "vim", "vi", "nano", "emacs")
@@ -55,10 +55,10 @@ def edit(file: Path, line: int) -> None:
 
 
 def view(file: Path, page: int | None) -> None:
-    """Open a file in the desktop's program for it; a PDF on its page, where a viewer takes one.
+    """Open a file in the desktop's program for it; a PDF on its page, if a viewer supports that.
 
     Raises:
-        InputError: there is no such program, or it cannot be started, or it failed.
+        InputError: there is no such program, it cannot be started, or it failed.
     """
     viewer = _installed(list(_PAGE_ARGUMENTS)) if page and file.suffix.lower() == ".pdf" else None
     if viewer:
@@ -66,7 +66,7 @@ def view(file: Path, page: int | None) -> None:
         return
     opener = _installed(_OPENERS)
     if opener is None:
-        raise InputError(f"there is no program here to open {file} in; copy its path to one")
+        raise InputError(f"no program was found to open {file}; open it yourself")
     _run([opener, str(file)])
 
 

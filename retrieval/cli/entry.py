@@ -1,4 +1,4 @@
-"""One command line, from its arguments to its exit code."""
+"""Running one command line, from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; every error has been shown by then."""
     _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):  # a stream that a caller put in its place
+        with suppress(AttributeError, ValueError):  # a stream that a caller substituted
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with lasting_interrupts():
@@ -41,8 +41,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _reopen_closed() -> None:
-    """Let a standard stream that was closed lead nowhere: a file would take its number, and what
-    is printed would be written into it."""
+    """Reopen closed standard streams on the null device: otherwise a file would get their number,
+    and output would be written into it."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 -- until the end
@@ -72,13 +72,13 @@ def _report(failure: Failure, *, as_json: bool) -> None:
     else:
         label = Style.of(sys.stderr).dress("wrong", "error: ")
         if failure.code == INTERRUPTED:
-            label = ""  # nothing went wrong
+            label = ""  # not an error
         sys.stderr.write(f"{label}{safe(failure.message)}\n")
     sys.stdout.flush()
 
 
 def _forget_output() -> None:
-    """Let what is left in the buffer go nowhere, or the interpreter complains as it ends."""
+    """Discard buffered output; otherwise the interpreter complains at exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,6 +1,6 @@
 """What a user sees when something goes wrong: one line, and an exit code that says which kind.
 
-    0    done, also when a search found nothing
+    0    done, even if a search found nothing
     1    failed
     2    the command line cannot be used: an option, a path, a query or a filter
     130  stopped by Ctrl-C
@@ -28,8 +28,8 @@ DEBUG = "RETRIEVAL_DEBUG"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _NO_NUMBER = re.compile(r"not a valid (int|float)(?:eger)?(?: range)?\b")
-_NUMBERS = {"int": "no whole number", "float": "no number"}
-"""What typer says of a value that is no number, in a user's words."""
+_NUMBERS = {"int": "not a whole number", "float": "not a number"}
+"""Typer's phrases for a value that is not a number, in plain words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Failure:
 
     Attributes:
         type: its class, for `--json`.
-        message: one line: what, where, what to do.
+        message: one line: what, where, and what to do.
         code: the exit code.
     """
 
@@ -52,12 +52,12 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
 
     Args:
         error: whatever a command raised.
-        resumable: whether the same command, run again, goes on where this one ended.
+        resumable: whether the same command, run again, continues where this one ended.
     """
     name = type(error).__name__
     match error:
         case KeyboardInterrupt():
-            rest = "; what was committed is kept, run the same command to go on"
+            rest = "; what was committed is kept; run the same command to continue"
             return Failure("Interrupted", f"stopped{rest if resumable else ''}", INTERRUPTED)
         case FilterError():
             return Failure(name, f"--where: {_line(error)}", WRONG_USAGE)
@@ -71,7 +71,7 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
             return Failure(name, f"out of memory{rest}; close other programs and try again", FAILED)
         case OSError():
             return Failure(name, _of_system(error), FAILED)
-        case Exception() if type(error).__module__ == "sqlite3":  # not worth its import here
+        case Exception() if type(error).__module__ == "sqlite3":  # avoids importing it
             message = f"the database of the index failed ({_line(error)}); "
             return Failure(name, f"{message}see `retrieval status --verify`", FAILED)
     usage = usage_error(error)
@@ -84,7 +84,7 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
 def usage_error(error: BaseException) -> str:
     """The message of a command line that typer refused, or "".
 
-    Typer's releases keep click under different names, so its errors are known by their methods.
+    Typer's releases bundle click under different names, so its errors are recognised by methods.
     """
     if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
         return ""
@@ -102,7 +102,7 @@ def _of_system(error: OSError) -> str:
     if error.errno in _FULL:
         return f"{named}no space left; free some and run it again"
     if isinstance(error, PermissionError):
-        return f"{named}{error.strerror}; check the rights of it and its folder"
+        return f"{named}{error.strerror}; check its and its folder's permissions"
     return f"{named}{error.strerror or _line(error) or type(error).__name__}"
 
 

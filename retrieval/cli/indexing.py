@@ -1,4 +1,4 @@
-"""What `retrieval index` does and shows, once it knows what is asked for."""
+"""What `retrieval index` does and prints, once the options are parsed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def index_collection(
     *,
     as_json: bool,
 ) -> None:
-    """Make a collection in shards, or bring it up to date, and show what was read."""
+    """Create a collection in shards, or bring it up to date, and show what was read."""
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.files import left_out
     from retrieval.cli.output.json_output import print_json
@@ -47,7 +47,7 @@ def index_collection(
             **run_by,
         )
     if as_json:
-        facts = plain_value(found.report) | plain_value(found)  # whose problems are all
+        facts = plain_value(found.report) | plain_value(found)  # the latter's problems are complete
         facts["left_out_files"] = [left_out_as_dict(one) for one in stayed_out]
         del facts["report"]
         print_json({"index": url} | facts)
@@ -86,12 +86,12 @@ def follow(index: Index, place: Path, *, as_json: bool) -> None:
         told[:] = report.problems
 
     sys.stdout.flush()
-    sys.stderr.write("watching; Ctrl-C ends it\n")
+    sys.stderr.write("watching for changes; Ctrl-C stops it\n")
     watch(index, update, on_locked=lambda error: sys.stderr.write(f"{safe(str(error))}\n"))
 
 
 def show_preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: bool) -> None:
-    """Show what would go in, and what would not and why; nothing is changed."""
+    """Show what would be indexed, and what not and why, without changing anything."""
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.files import advised, previewed, ways_in
     from retrieval.cli.output.json_output import print_json
@@ -121,11 +121,11 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path) -> None
     sys.stdout.flush()
     if not (report.added or report.updated or report.unchanged or report.moved):
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
-        sys.stderr.write(f"no file to index in {names}; name a folder that holds text\n")
+        sys.stderr.write(f"no file to index in {names}; name a folder that contains text\n")
     sys.stderr.write(left_out(report.left_out, folder))
     if report.by_layout:
         sys.stderr.write(
-            f"{count(report.by_layout, 'source file')} cut by layout: no grammar could follow\n"
+            f"{count(report.by_layout, 'source file')} cut by layout: no grammar could parse them\n"
         )
     if report.problems:
         sys.stderr.write(listing("problems:", report.problems))

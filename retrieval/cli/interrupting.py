@@ -1,9 +1,9 @@
-"""Ctrl-C that is not lost: an interrupt that was swallowed on its way is raised again.
+"""Ctrl-C that is not lost: an interrupt that was swallowed is raised again.
 
-Python raises KeyboardInterrupt wherever the program happens to be, and some places throw every
-exception away: callbacks of weak references (the import system has one), `__del__`, and extension
-modules that ignore what fails while they are imported. The command would go on as if nothing had
-happened. An exception that was thrown away is freed at once, which is how it is noticed here.
+Python raises KeyboardInterrupt wherever the program happens to be, and some places discard every
+    exception: callbacks of weak references (the import system has one), `__del__`, and extension
+    modules that ignore errors while they are imported. The command would continue as if nothing had
+    happened. A discarded exception is freed at once, which is how it is noticed here.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from contextlib import contextmanager
 from typing import Any
 
 _PAUSE = 0.01
-"""Seconds; raised right where the last one was thrown away, the next one would be, too."""
+"""Seconds to wait: raised in the same place, the next one would be discarded too."""
 
 
 class _Interrupt(KeyboardInterrupt):
-    """As KeyboardInterrupt, but weak references to it are possible."""
+    """A KeyboardInterrupt that supports weak references."""
 
 
 @contextmanager
 def lasting_interrupts() -> Iterator[None]:
-    """Within the block, Ctrl-C is raised until it leaves the block.
+    """Within the block, Ctrl-C is raised again until it leaves the block.
 
     Does nothing outside the main thread, or where SIGINT is ignored or handled by someone else.
     """
@@ -44,7 +44,7 @@ def lasting_interrupts() -> Iterator[None]:
         try:
             raise error
         finally:
-            del error  # its traceback holds this frame: together they would wait for the collector
+            del error  # its traceback refers to this frame: the cycle would wait for the collector
 
     def lost(reference: weakref.ref[_Interrupt]) -> None:
         if reference in watched:
@@ -58,7 +58,7 @@ def lasting_interrupts() -> Iterator[None]:
             _thread.interrupt_main()
 
     def unraisable(arguments: Any) -> None:
-        if not isinstance(arguments.exc_value, _Interrupt):  # that one is raised again
+        if not isinstance(arguments.exc_value, _Interrupt):  # ours is raised again
             hook(arguments)
 
     sys.unraisablehook = unraisable

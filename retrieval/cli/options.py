@@ -13,11 +13,11 @@ from retrieval.errors import InputError
 from retrieval.service.location import folder_alone
 
 DEFAULT_MEMORY = 1536
-"""Megabytes that compressing token vectors may take."""
+"""Megabytes that compressing token vectors may use."""
 
 
 class RetrieverName(StrEnum):
-    """Who answers a query."""
+    """The retriever that answers a query."""
 
     HYBRID = "hybrid"
     LEXICAL = "lexical"
@@ -26,31 +26,31 @@ class RetrieverName(StrEnum):
 
 
 class PartialAnswers(StrEnum):
-    """What becomes of a search where a shard is away."""
+    """What to do in a search if a shard is unavailable."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
 
 
 class EncodeOn(StrEnum):
-    """Where texts are encoded as a Ray cluster builds."""
+    """Where texts are encoded when a Ray cluster builds."""
 
     CPU = "cpu"
     GPU = "gpu"
 
 
 class GroupName(StrEnum):
-    """What a hit is."""
+    """What a hit stands for."""
 
     DOCUMENT = "document"
     PASSAGE = "passage"
 
 
 def folder_given(value: str) -> Path:
-    """The folder that an option names; what is wrong with it is said as of that option."""
+    """The folder given in an option; errors are reported for that option."""
     try:
         return folder_alone(value)
-    except InputError as error:  # a ValueError, whose message typer would keep to itself
+    except InputError as error:  # a ValueError, whose message typer would not show
         raise typer.BadParameter(str(error)) from error
 
 
@@ -78,14 +78,14 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="EXPR",
-        help="Only documents that fulfil this, as in 'path glob \"src/**\"'.",
+        help="Only documents that match this filter, as in 'path glob \"src/**\"'.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Memory = Annotated[
     int,
     typer.Option(
-        "--memory", metavar="MB", min=64, help="Memory that compressing token vectors may take."
+        "--memory", metavar="MB", min=64, help="Memory that compressing token vectors may use."
     ),
 ]
 Workers = Annotated[
@@ -94,7 +94,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=1,
-        help="How many processes write shards of a collection at a URL; 1 if not given.",
+        help="Number of processes that write shards of a collection at a URL; 1 if not given.",
     ),
 ]
 RayAddress = Annotated[

@@ -1,4 +1,4 @@
-"""The program and its options; the commands are in `commands`, and each adds itself."""
+"""The program and its options; the commands in `commands` add themselves."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typer.core import TyperGroup
 from retrieval import __version__
 
 _SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact")
-"""The order of `--help`; all others follow by name."""
+"""First commands in `--help`; all others follow by name."""
 
 
 class HeldError(Exception):
-    """Carries an error past typer, which would end the process over it in words of its own."""
+    """Carries an error past typer, which would end the process with a message of its own."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
@@ -33,7 +33,7 @@ class _Commands(TyperGroup):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         with _holding():
             return super().invoke(ctx)
 
@@ -50,7 +50,7 @@ def _holding() -> Iterator[None]:
         yield
     except (OSError, EOFError, KeyboardInterrupt) as error:
         raise HeldError(error) from error
-    except typer.Abort as error:  # Ctrl-C or Ctrl-D in the place of an answer
+    except typer.Abort as error:  # Ctrl-C or Ctrl-D instead of an answer
         raise HeldError(KeyboardInterrupt()) from error
 
 
@@ -64,11 +64,11 @@ app = typer.Typer(
 
 
 def import_commands(package: str, path: Iterable[str]) -> None:
-    """Import every module of a package of commands; each adds its command as it is imported.
+    """Import every module of a package of commands; each adds its command when it is imported.
 
     Args:
         package: its dotted name, `__name__` of its `__init__`.
-        path: the folders that it lies in, `__path__` of its `__init__`.
+        path: its folders, `__path__` of its `__init__`.
     """
     for module in pkgutil.iter_modules(path):
         importlib.import_module(f"{package}.{module.name}")

@@ -108,7 +108,7 @@ class Contexts:
         return found[::-1]
 
     def _blocks(self, start: int, end: int) -> Iterator[Block]:
-        """Blocks that are no definitions and overlap a span: those around it, then those in it."""
+        """Blocks that are not definitions and overlap a span: those around it, then those in it."""
         first = bisect_right(self._other_starts, start)
         around: list[Block] = []
         at = first - 1

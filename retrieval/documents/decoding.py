@@ -13,11 +13,12 @@ What decides, the first that applies:
    character. So a page in a western encoding comes out right, and in a UTF-8 text with a damaged
    byte only that byte is guessed.
 
-UTF-8 stands before what a file says, since text that is no UTF-8 hardly ever looks like it, and
-pages that were converted and still name their old encoding are common. Where a short text of an
-East Asian page may be both, the page is believed.
+UTF-8 takes precedence over what a file says, since text in another encoding hardly ever looks like
+UTF-8, and pages that were converted and still name their old encoding are common. Where a short
+text of an East Asian page may be in either, what the page says is believed.
 
-A NUL that strayed into a text becomes a space: it is no word, and cuts what prints or stores it.
+A NUL that strayed into a text becomes a space: it is part of no word, and programs that print or
+store the text would cut it there.
 Newlines stay as they stand in the file, `\\r\\n` included, so that an offset in the text is an
 offset in the file's characters and line n of the text is line n of the file (a line ends at `\\n`).
 """
@@ -51,17 +52,17 @@ _MARKS = (
 _FALLBACK = "retrieval-windows-1252"
 
 _CONTROLS = bytes([*range(1, 8), *range(14, 27), *range(28, 32), 127])
-"""Bytes that text does not hold; tab, newlines, form feed, backspace and escape are none."""
+"""Bytes that text does not hold; tab, newlines, form feed, backspace and escape may occur."""
 _MAX_STRAY_SHARE = 0.1
-"""Text may hold a NUL, or a run of them, at so many of its places."""
+"""Most stray NULs (a run of them counts once) of a text, as a share of its other bytes."""
 _MAX_CONTROL_SHARE = 0.003
 _BINARY_CONTROL_SHARE, _BINARY_CONTROLS = 0.03, 3
 """Of the bytes of what has no NUL and is binary all the same, and how many different ones: random
 bytes are controls to a tenth, and where one separates fields it is one or two."""
 _MAX_BLOCKS = 3
-"""Characters of so few blocks of 256 are a text of one script, and no chance."""
+"""Characters from at most this many blocks of 256 are text in one script, not chance."""
 _MIN_CHARACTERS = 16
-"""So many characters that all exist are no chance, of whatever blocks they are."""
+"""This many characters that all exist are not chance, whatever blocks they are from."""
 _NULS = re.compile(b"\0+")
 _TAR = slice(257, 262)
 
@@ -81,7 +82,7 @@ codecs.register_error(_FALLBACK, _as_windows_1252)
 
 
 def is_binary(data: bytes) -> bool:
-    """Whether what a file begins with, or all of it, is no text.
+    """Whether the start of a file, or all of it, is binary rather than text.
 
     Text holds no NUL, but for UTF-16 and UTF-32, and for a log into which a few have strayed; and
     what is no UTF-8 holds hardly a control character.
@@ -178,7 +179,7 @@ def _has_only_stray_nuls(data: bytes) -> bool:
 
 
 def _has_many_controls(data: bytes) -> bool:
-    """Whether this is no text though it has no NUL: numbers as bytes, what is packed."""
+    """Whether this is binary though it has no NUL: numbers as bytes, or compressed data."""
     found = len(data) - len(data.translate(None, _CONTROLS))
     if found <= _BINARY_CONTROL_SHARE * len(data) or data.isascii():
         return False
@@ -192,7 +193,7 @@ def _has_many_controls(data: bytes) -> bool:
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
-    """The byte order of UTF-16 that does not say that it is; None if this is no such text.
+    """The byte order of UTF-16 without a byte order mark; None if this is not UTF-16.
 
     Such text holds a NUL for each ASCII character, all in odd or all in even places but for a few,
     and characters that exist.

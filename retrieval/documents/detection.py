@@ -69,7 +69,7 @@ def detected(data: bytes, first: int) -> str | None:
 
 
 def _part(data: bytes, first: int) -> bytes:
-    """What is looked at: whole lines, whose ends are no part of a character."""
+    """The part of the data to examine: whole lines, so that no character is cut."""
     if len(data) <= _MOST:
         return data
     start = max(0, data.rfind(b"\n", 0, max(first - _BEFORE, 0)) + 1)

@@ -26,7 +26,7 @@ _HOLDS_OTHERS = re.compile(
     r"(?:\s+[\w$.:]+\s*(?:$|[(<\[:{=]|(?:extends|final|for|implements|internal|of|private|where|with)\b)"
     r"|$)|(?:unsafe\s+)?impl\b)"
 )
-"""Signatures of what is no function but may hold some."""
+"""Signatures of definitions that are not functions but may contain some (a class, a namespace)."""
 _FUNCTION = re.compile(r".*\(|(?:\w+\s+)*(?:def|deinit|function|get|init|set)\b")
 
 _STRING = re.compile(r"[a-zA-Z]{0,2}(\"\"\"|\'\'\'|\"|\')([\s\S]*?)\1?")

@@ -200,7 +200,7 @@ class _Stretch:
 def _inner(
     text: str, tokens: _Tokens, definitions: Sequence[Block], starts: Sequence[int], one: _Stretch
 ) -> list[int]:
-    """Where the outermost definitions in a stretch begin, and what stands between two of them."""
+    """Where the outermost definitions in a stretch begin, and where the code between two begins."""
     found: list[int] = []
     done = one.start
     at = bisect_right(starts, one.within)

@@ -22,11 +22,11 @@ from retrieval.types import Document
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What the user says of the files to read.
+    """What the user states about the files to read.
 
     Attributes:
-        encoding: the character encoding of all of them, or None.
-        text_field: the field of records that holds their text, or None.
+        encoding: the character encoding of all the files, or None to detect each.
+        text_field: the field of a record that holds its text, or None to choose by name.
         rows: whether each row of a table file becomes a document.
     """
 

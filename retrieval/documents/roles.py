@@ -123,7 +123,7 @@ def _is_changelog(stem: str, head: bytes) -> bool:
 
 
 def _is_package(folder: str, head: bytes) -> bool:
-    """Whether code says that its folder is a package: one that is named `doc` is no text."""
+    """Whether code declares its folder a package: a package named `doc` is not documentation."""
     clause = _PACKAGE.search(head)
     return clause is not None and clause[1].decode().lower() == folder.lower()
 

@@ -32,7 +32,7 @@ class Comparing(ABC):
         """Cosines of the dense vectors of texts, both read as documents: f32 [len(a), len(b)].
 
         Raises:
-            InputError: they are no lists of texts.
+            InputError: `a` or `b` is not a list of texts.
             EncoderError: the encoder has no dense head.
         """
         if self.dense_dim is None:
@@ -51,10 +51,10 @@ class Comparing(ABC):
         Args:
             query: the query.
             texts: what may answer it.
-            k: so many; None is all.
+            k: how many texts to return; None returns all.
 
         Raises:
-            InputError: the query is no text or has no words, or they are no list of texts.
+            InputError: the query is not a text or has no words, or `texts` is not a list of texts.
         """
         listed = checked_query(query, texts, k)
         made = self.encode_documents(listed)
@@ -62,10 +62,11 @@ class Comparing(ABC):
 
 
 def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
-    """The texts, as a list, of what can be ranked.
+    """The texts as a list, after checking the arguments of `rerank`.
 
     Raises:
-        InputError: the query is no text or has no words, they are no list of texts, or k is none.
+        InputError: the query is not a text or has no words, `texts` is not a list of texts, or k is
+            not a number from 1.
     """
     if not isinstance(query, str) or not query.strip():
         raise InputError(f"query {query!r} is no query; give a text of at least one word")
@@ -77,13 +78,13 @@ def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
     for text in listed:
         if not isinstance(text, str):
             raise InputError(
-                f"{text!r:.60} was given to be ranked, which is no text; give a list of texts"
+                f"{text!r:.60} was given to be ranked but is not a text; give a list of texts"
             )
     return listed
 
 
 def ranked(scores: NDArray[np.float32], texts: Sequence[str], k: int | None) -> list[Ranked]:
-    """The k texts, or all, of the highest scores, f32 [n]; those without words come last."""
+    """The k texts (None: all) with the highest scores, f32 [n]; texts without words come last."""
     scores = scores.copy()
     scores[[not text.strip() for text in texts]] = -np.inf
     order = np.argsort(-scores, kind="stable")[:k]
@@ -91,11 +92,11 @@ def ranked(scores: NDArray[np.float32], texts: Sequence[str], k: int | None) -> 
 
 
 def scores_of(query: Embeddings, texts: Embeddings) -> NDArray[np.float32]:
-    """What late interaction scores each text, or the cosine where there are no token vectors.
+    """Each text's late-interaction score, or its cosine where there are no token vectors.
 
     Args:
         query: embeddings of one query.
-        texts: of n texts.
+        texts: embeddings of n texts.
 
     Returns:
         f32 [n]; -inf for a text without token vectors.

@@ -75,7 +75,7 @@ class CrossEncoder:
             k: so many; None is all.
 
         Raises:
-            InputError: the query is no text or has no words, or they are no list of texts.
+            InputError: the query is not a text or has no words, or `texts` is not a list of texts.
         """
         listed = checked_query(query, texts, k)
         return ranked(self.scores([(query, text) for text in listed]), listed, k)

@@ -39,10 +39,10 @@ class _Call(Generic[Item]):
     """Texts of one call, or a piece of them.
 
     Attributes:
-        ahead: whether it is a piece of a call that begins its next one before it waits.
-        woken: set when it is begun, or is to lead the next batch.
+        ahead: whether it is a piece of a call that begins its next piece before it waits for this.
+        woken: set when it has begun, or when its thread is to start the next batch.
         made: waits for its embeddings, once they are under way.
-        error: what hindered that.
+        error: what went wrong in encoding them, if anything did.
     """
 
     items: Sequence[Item]

@@ -104,7 +104,7 @@ class ModelSettings:
                 )
         skiplist = raw.get("token_skiplist", ())
         if not isinstance(skiplist, list | tuple) or not all(isinstance(w, str) for w in skiplist):
-            raise CheckpointError(f"{_at('token_skiplist')} is no list of strings, expected one")
+            raise CheckpointError(f"{_at('token_skiplist')} is not a list of strings")
         window = raw.get("dense_window")
         if window is not None and (type(window) is not int or window < 1):
             raise CheckpointError(
@@ -136,7 +136,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not JSON ({error}): fetch the model again") from None
     if not isinstance(contents, dict) or not isinstance(contents.get(SECTION), dict):
         raise CheckpointError(
-            f'{path}: has no section "{SECTION}", so this is no model of this package: '
+            f'{path}: has no section "{SECTION}", so this is not a model of this package: '
             "to run other checkpoints, pip install 'modernbert-retrieval[torch]'"
         )
     return contents

@@ -42,15 +42,15 @@ class Precomputed:
         """Say which vectors there will be.
 
         Raises:
-            InputError: a dimension is no number from 1 on, there is neither, or the name is empty.
+            InputError: a dimension is not a number from 1, both are None, or the name is empty.
         """
         for what, dim in (("dense_dim", dense_dim), ("token_dim", token_dim)):
             if dim is not None and (not is_whole(dim) or dim < 1):
                 raise InputError(
-                    f"{what}={dim!r} is no dimension; give a number from 1 on, or None"
+                    f"{what}={dim!r} is not a dimension; give a number from 1, or None"
                 )
         if dense_dim is None and token_dim is None:
-            raise InputError("there is neither dense_dim nor token_dim; give one of them, or both")
+            raise InputError("neither dense_dim nor token_dim is given; give one or both")
         if not isinstance(name, str) or not name:
             raise InputError(f"name={name!r} is no name; give a text that tells the model")
         self.dense_dim = plain_number(dense_dim)

@@ -164,8 +164,8 @@ class SideReader:
     def read_parts(self, text: str, spans: NDArray[np.int64]) -> TokenSequence:
         """One text's token ids, with the tokens of its spans as parts.
 
-        What is put before the text (special tokens, marker, prompt) belongs to the first of them,
-        what is put after it to the last.
+        What is put before the text (special tokens, marker, prompt) belongs to the first
+        span, what is put after it to the last.
 
         Args:
             spans: i64 [s, 2], of characters; a token belongs to each that has a character of it.
@@ -248,7 +248,7 @@ def window_lengths(tokens: int, most: int) -> NDArray[np.int64]:
 def parts_of(rows: NDArray[np.int64], spans: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Which of a text's tokens belong to each of its spans: i64 positions, never none.
 
-    What is put before the text belongs to the first of them, what is put after it to the last.
+    What is put before the text belongs to the first span, what is put after it to the last.
 
     Args:
         rows: i64 [t, 2], the characters that each token stands for; empty for what is put around.

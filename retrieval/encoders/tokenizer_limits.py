@@ -23,10 +23,10 @@ _REPEATS = {codes.MAX_REPEAT, codes.MIN_REPEAT}
 
 
 def check_tokenizer(data: bytes) -> None:
-    """Refuse a tokenizer.json that asks for too much, or whose merges make what is no token.
+    """Refuse a tokenizer.json that asks for too much work, or whose merges make unknown tokens.
 
     Raises:
-        ValueError: which rule it is.
+        ValueError: it is refused; the message names the rule.
     """
     # Most have none of these, and are long.
     if not any(word in data for word in (b'"Regex"', b'"Replace"', b'"merges"')):

@@ -62,13 +62,13 @@ class Compared:
     """Two systems on one collection.
 
     Attributes:
-        queries: those that both have values for; every figure is of them.
-        difference: mean of a less mean of b; low and high are the ends of its 95 % interval, None
-            where one query alone was asked.
-        p: of the randomisation test.
-        corrected: p after Holm's correction over all that was compared together.
+        queries: how many both have values for; every figure is over these.
+        difference: mean of a minus mean of b; low and high are the ends of its 95 % interval, None
+            where there was only one query.
+        p: the p-value of the randomisation test.
+        corrected: p after Holm's correction over all comparisons made together.
         effect: Cohen's d of the differences; None where it is not defined.
-        needed: queries it takes to see a difference of 0.01; None where that cannot be said.
+        needed: queries it takes to see a difference of 0.01; None where it cannot be computed.
         differ_most: the largest difference first.
         notes: worth knowing, no bar to the comparison.
     """

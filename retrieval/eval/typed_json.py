@@ -72,7 +72,7 @@ def _kind(value: Any) -> str:
 def decoded(kind: type[_T], value: Any, where: str) -> _T:
     """What `json.loads` gave, as a dataclass: its fields are mappings, tuples, optional or plain.
 
-    Fields that the class has not are passed over.
+    Fields that the class does not have are ignored.
 
     Args:
         where: what the value is called in an error.

@@ -10,14 +10,14 @@ from retrieval.errors import IndexLocked, InputError, StorageError
 from retrieval.files.lock import WriterLock
 
 LOCK = "lock"
-"""The file of the lock; it stays, and means nothing by itself."""
+"""The lock file; it stays after the lock is released, and its presence means nothing."""
 
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the folder, made if need be, against other processes that claim it.
+    """Claim the folder against other processes; it is created if need be.
 
-    A folder that was made here, and that nothing was written into, is taken away again.
+    A folder that was created here is removed again if nothing was written into it.
 
     Raises:
         InputError: it cannot be made or written to.
@@ -27,7 +27,7 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise InputError(f"{folder} is no folder; give one, or a name that is free") from None
+        raise InputError(f"{folder} is not a folder; give a folder or an unused name") from None
     except OSError as wrong:
         raise InputError(_unwritable(folder, wrong)) from None
     with contextlib.ExitStack() as stack:
@@ -35,7 +35,7 @@ def claimed(folder: Path) -> Iterator[None]:
             stack.enter_context(WriterLock(folder / LOCK))
         except IndexLocked:
             raise
-        except StorageError as wrong:  # of a folder that a user named
+        except StorageError as wrong:  # the folder was named by a user
             raise InputError(_unwritable(folder, wrong.__cause__)) from None
         try:
             yield

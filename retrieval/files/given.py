@@ -1,4 +1,4 @@
-"""Paths as callers give them: as text or as paths, one or several."""
+"""Paths as callers give them: strings or path objects, one or several."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ StrPath: TypeAlias = str | os.PathLike[str]
 """A file or a folder."""
 
 Paths: TypeAlias = StrPath | Iterable[StrPath]
-"""Several of them, or one."""
+"""One path or several."""
 
 
 def paths_of(given: Paths) -> list[Path]:
-    """The paths, or the one that was given.
+    """The given paths as a list.
 
     Raises:
-        InputError: one is neither a text nor a path.
+        InputError: one is neither a string nor a path.
     """
     return [Path(one) for one in names_of(given)]
 
 
 def names_of(given: Paths) -> list[str]:
-    """As `paths_of`, as text: it may be a name or a URL as well.
+    """Like `paths_of`, but as strings, which may also be names or URLs.
 
     Raises:
-        InputError: one is neither a text nor a path.
+        InputError: one is neither a string nor a path.
     """
     several: Iterable[object] = (given,)
     if isinstance(given, Iterable) and not isinstance(given, str | os.PathLike):
@@ -37,6 +37,6 @@ def names_of(given: Paths) -> list[str]:
     names = []
     for one in several:
         if not isinstance(one, str | os.PathLike):
-            raise InputError(f"{one!r:.60} is no path; give a text or a path")
+            raise InputError(f"{one!r:.60} is not a path; give a str or a Path")
         names.append(os.fspath(one))
     return names

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the operating system lets go when its process dies."""
+"""One writer at a time: a lock that the operating system releases when its process dies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from types import TracebackType
 from retrieval.errors import IndexLocked, StorageError
 
 _LOG = logging.getLogger(__name__)
-_PAUSE = 0.02  # seconds between two tries
-_DIGITS = 10  # of a process's number; 2 ** 22 is the most that Linux gives out
+_PAUSE = 0.02  # seconds between attempts
+_DIGITS = 10  # of a process id; Linux goes up to 2 ** 22
 
 
 class WriterLock:
@@ -27,11 +27,11 @@ class WriterLock:
     """
 
     def __init__(self, path: Path, timeout: float = 0.0) -> None:
-        """Name the file.
+        """Set the lock file; the lock is taken on entering.
 
         Args:
-            path: it; made if it is not there.
-            timeout: seconds for which another writer is waited for.
+            path: the lock file; created if it does not exist.
+            timeout: seconds to wait for another writer.
         """
         self.path = path
         self.timeout = timeout
@@ -44,7 +44,7 @@ class WriterLock:
                 self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
             )
         except OSError as error:
-            if error.errno == errno.ELOOP:  # what it names would be written over
+            if error.errno == errno.ELOOP:  # the file it links to would be overwritten
                 raise StorageError(f"{self.path} is a link; delete it") from error
             raise StorageError(
                 f"{self.path} cannot be opened for writing ({error.strerror}); "
@@ -52,14 +52,14 @@ class WriterLock:
             ) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise StorageError(f"{self.path} is no regular file; delete it")
+            raise StorageError(f"{self.path} is not a regular file; delete it")
         try:
             self._take(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-        with contextlib.suppress(OSError):  # the number is a courtesy: a full disk may refuse it
-            # Over the old one, not after a truncation, which some file systems force to the disk.
+        with contextlib.suppress(OSError):  # the process id only informs: a full disk may refuse it
+            # Overwritten without truncating, which some file systems would force to the disk.
             os.pwrite(descriptor, f"{os.getpid():<{_DIGITS}}\n".encode("ascii"), 0)
         self._descriptor = descriptor
         return self

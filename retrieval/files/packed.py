@@ -1,7 +1,7 @@
-"""Texts as an index keeps them: compressed by zlib where that saves something.
+"""Texts as an index stores them: compressed by zlib where that saves something.
 
-A value of SQLite has a type of its own: a text that is kept as it is is TEXT, a compressed one a
-BLOB. Each is compressed by itself, so that a hit reads no other text than its own.
+SQLite tells the two apart by type: a text stored as it is is TEXT, a compressed one a BLOB. Each is
+    compressed by itself, so that reading a hit decompresses no other text.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import zlib
 
 _MOST = 64
-"""A text that would shrink to less than so small a part is kept as it is: what is read of a
-database that somebody else made fills no more than so many times its size."""
+"""Highest compression ratio: a text that would compress further is stored as it is, so that reading
+somebody else's database takes at most this many times its size in memory."""
 
 
 def packed(text: str) -> str | bytes:
-    """The text as it is stored."""
+    """The text in stored form."""
     plain = text.encode("utf-8")
     compressed = zlib.compress(plain)
     return compressed if len(compressed) < len(plain) <= _MOST * len(compressed) else text
 
 
 def unpacked(stored: object) -> str | None:
-    """The text that was stored; None if this is nothing that `packed` makes."""
+    """The text that was stored; None if `packed` cannot have made this."""
     if isinstance(stored, str):
         return stored
     if not isinstance(stored, bytes):

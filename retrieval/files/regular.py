@@ -1,6 +1,6 @@
-"""Files of strangers, opened so that none can hold the program up: regular ones only.
+"""Opening files from untrusted places: regular files only, so that none can block the program.
 
-A pipe in the place of a file would be waited for, a device read without end.
+Opening a pipe in place of a file would wait for a writer; a device could be read without end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def open_regular(path: str | Path, *, follow: bool = True) -> BufferedReader:
         follow: whether it may be a link to one.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be opened, or is no regular file; `strerror` says so.
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be opened, or is not a regular file; `strerror` says so.
     """
 
     def opener(name: str, flags: int) -> int:
@@ -28,7 +28,7 @@ def open_regular(path: str | Path, *, follow: bool = True) -> BufferedReader:
         descriptor = os.open(name, flags)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(0, "no regular file", name)
+            raise OSError(0, "not a regular file", name)
         return descriptor
 
     return open(path, "rb", opener=opener)
@@ -40,11 +40,11 @@ def read_regular(path: str | Path, *, max_bytes: int, follow: bool = True) -> by
     Args:
         path: the file.
         max_bytes: the most that it may have.
-        follow: whether it may be a link to one.
+        follow: whether it may be a link to a regular file.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read, is no regular file or is too large; `strerror` says so.
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read, is not a regular file or is too large; `strerror` says so.
     """
     with open_regular(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size

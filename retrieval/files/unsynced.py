@@ -1,8 +1,8 @@
-"""Files and folders that are to be forced to the disk together, before a commit names them.
+"""Files and folders that are fsynced together, before a commit names them.
 
-Each fsync waits for the disk, a small commit writes some twenty files, and a disk that is asked for
-all of them at once answers in little more time than for one. So what is written while a block of
-`Unsynced.collecting` runs is noted, and forced by `Unsynced.sync`, several at a time.
+Each fsync waits for the disk, and a small commit writes some twenty files; a disk that gets all of
+them at once takes little longer than for one. So what is written inside an `Unsynced.collecting`
+block is noted, and `Unsynced.sync` fsyncs several at a time.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _noting: ContextVar[Unsynced | None] = ContextVar("_noting", default=None)
 
 
 class Unsynced:
-    """What was written and not yet forced to the disk."""
+    """Files and folders that were written and not yet fsynced."""
 
     def __init__(self) -> None:
         self._paths: dict[str, None] = {}
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Note what `force` is asked for in this block, by this thread."""
+        """Defer calls of `force` by this thread in the block: note the paths."""
         token = _noting.set(self)
         try:
             yield
@@ -37,14 +37,14 @@ class Unsynced:
             _noting.reset(token)
 
     def note(self, path: Path) -> None:
-        """Have a file or folder forced with the others, once."""
+        """Add a file or folder to those that `sync` forces to the disk."""
         self._paths[str(path)] = None
 
     def sync(self) -> None:
         """Force all of it to the disk.
 
         Raises:
-            StorageError: one cannot be, or is not there.
+            StorageError: one cannot be synced, or does not exist.
         """
         paths = list(self._paths)
         self._paths.clear()
@@ -57,7 +57,7 @@ class Unsynced:
                 done.result()
 
     def forget(self) -> None:
-        """Leave it to the system: no commit will name it."""
+        """Drop the noted paths without syncing: no commit will name them."""
         self._paths.clear()
 
 
@@ -67,7 +67,7 @@ def force(path: Path) -> None:
     A file's contents must be with the system by then, flushed or closed.
 
     Raises:
-        StorageError: it cannot be, or is not there.
+        StorageError: it cannot be synced, or does not exist.
     """
     noting = _noting.get()
     if noting is None:

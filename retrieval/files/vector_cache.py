@@ -1,7 +1,7 @@
-"""Vectors on the disk, by the digest of what they were made of, so that none is made twice.
+"""Vectors on disk, keyed by a digest of what they were computed from, so none is computed twice.
 
     FOLDER/<number>.rows    values, row after row
-    FOLDER/<number>.keys    a record each: digest, first row, rows, checksum of their bytes
+    FOLDER/<number>.keys    one record per key: digest, first row, row count, checksum of the bytes
 
 Every process appends to a pair of files of its own, to another pair after an error, and reads all.
 Rows are forced to the disk before the records that name them are written, so a process that is
@@ -26,7 +26,7 @@ from retrieval.errors import InputError
 from retrieval.files.whole import sync_folder
 
 PENDING_BYTES = 1 << 26
-"""Rows that wait in memory for the next commit, at most."""
+"""Maximum size of the rows that wait in memory for the next commit."""
 
 _RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("rows", "<i4"), ("sum", "<u4")])
 
@@ -35,7 +35,7 @@ Rows: TypeAlias = NDArray[Scalar]
 
 
 def digest(made_of: str | bytes) -> bytes:
-    """The key of what vectors were made of: BLAKE2b, 16 bytes."""
+    """The key for what vectors were computed from: BLAKE2b, 16 bytes."""
     data = made_of.encode("utf-8", "surrogatepass") if isinstance(made_of, str) else made_of
     return hashlib.blake2b(data, digest_size=16).digest()
 
@@ -47,7 +47,7 @@ class VectorCache(Generic[Scalar]):
         """Open or begin a folder; all that is in it is of these columns and this type.
 
         Raises:
-            InputError: the folder cannot be made.
+            InputError: the folder cannot be created.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ class VectorCache(Generic[Scalar]):
             self.commit()
 
     def commit(self) -> None:
-        """Put on the disk what was added, and see what other processes have put there."""
+        """Write what was added to disk, and read what other processes have written."""
         if self._pending:
             own, self._own = self._own or self._begin(), None
             first = own.stat().st_size // self._width
@@ -126,7 +126,7 @@ class VectorCache(Generic[Scalar]):
         return self._dtype.itemsize * self._columns
 
     def _begin(self) -> Path:
-        """A file of this process's own."""
+        """Create this process's own pair of files; returns the rows file."""
         for number in count():
             path = self._folder / f"{number:04}.rows"
             try:

@@ -1,8 +1,8 @@
-"""Files that are written whole or not at all, whatever happens meanwhile.
+"""Files that are written whole or not at all, whatever happens in between.
 
-The new contents go into a file beside the old one, are forced to the disk, and take its place by a
-rename, which is forced to the disk as well: after a kill, a crash or a power cut there is what was
-there before, or what was to be written.
+The new contents go into a file beside the old one, which is fsynced and renamed over it; the rename
+is fsynced as well. After a kill, a crash or a power cut there is either the old file or the new
+one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 PART = ".part"
-"""Ends the name of a file or folder that is not finished; one that a kill left is written over."""
+"""Suffix of an unfinished file or folder; one that a killed process left is overwritten."""
 
 
 @contextlib.contextmanager
@@ -45,25 +45,25 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def replacing_text(path: Path) -> Iterator[TextIO]:
-    """The same for text in UTF-8, with line ends as they are given."""
+    """Like `replacing`, for text in UTF-8, with line ends as given."""
     with replacing(path) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="")
         yield text
-        text.detach()  # writes out what it holds, and leaves the file open
+        text.detach()  # flushes, and leaves the file open
 
 
 def write_whole(path: Path, data: bytes | str, *, errors: str = "strict") -> None:
     """Write bytes, or text in UTF-8, as the whole of `path`; see `replacing`.
 
     Args:
-        errors: what becomes of text that UTF-8 has no bytes for, as `str.encode` names it.
+        errors: how to handle text that UTF-8 cannot encode; see `str.encode`.
     """
     with replacing(path) as file:
         file.write(data if isinstance(data, bytes) else data.encode("utf-8", errors))
 
 
 def move_whole(part: Path, path: Path) -> None:
-    """Let a file or folder that was written beside `path` take its place, which a folder has empty.
+    """Rename a finished file or folder to `path`, where no folder may be yet.
 
     Every file in it is forced to the disk first.
     """
@@ -82,7 +82,7 @@ def _sync_file(path: Path) -> None:
 def link(source: Path, target: Path, *, sync: bool = True) -> None:
     """Give a file that never changes a second name; where there are no links, copy it.
 
-    The target's folder is made if need be, and is the caller's to sync.
+    The target's folder is created if need be; syncing it is up to the caller.
 
     Args:
         sync: force a copy to the disk; else that is the caller's, too.
@@ -102,7 +102,7 @@ def link(source: Path, target: Path, *, sync: bool = True) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's list of names to the disk."""
+    """Fsync a folder, that is its list of names."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -2,18 +2,18 @@
 
 index         Index, the façade
 changing      add, delete, compact
-searching     questions: search, explain
+searching     search, explain
 listing       documents by id, pages of them, counts, values of a key
-encoder       the encoder that an index remembers
-as_read       what the encoder reads in front of a passage, and the fields of its words
-long_context  passages of a document that are encoded together
-given         vectors that come from elsewhere, checked
-ready         passages and vectors that come with documents
-segments      what is open already is not opened again
+encoder       loading and checking the encoder that an index was built with
+as_read       the context that the encoder reads in front of a passage, and the lexical fields
+long_context  encoding passages of a document together
+given         checking vectors that callers supply
+ready         ready-made passages and vectors that come with documents
+segments      reusing segments that are open already
 vectors       a dense and a late folder as one segment
-reports       what an index says of itself
+reports       IndexStatus and other reports
 
-writing/      documents in, commits out: cut, encoded in blocks, written as segments, merged, raised
+writing/      documents in, commits out: cutting, encoding, writing and merging segments, upgrades
 reading/      a query in, hits out: snapshot, runs of each retriever, fusion, relevance, hits
 """
 

@@ -1,9 +1,9 @@
-"""A passage as it is read: what the encoder sees in front of it, and the fields of its words.
+"""A passage as the encoder and the lexical index read it: with its context.
 
-A passage from the middle of a document seldom says what it is about: its headings, the class that
-a method belongs to, the header of a table, the document's title and the file's name do. The encoder
-reads them before the passage, as far as they fit the context's share of a passage's tokens; the
-lexical index has each as a field of its own.
+A passage from the middle of a document seldom says what it is about; its headings, the class that a
+method belongs to, the header of a table, the document's title and the file's name do. The encoder
+reads them before the passage, up to a share of a passage's tokens; the lexical index has each as a
+separate field.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from retrieval.types import Context, Encoder
 
 CONTEXT_SHARE = 0.25
-"""Of the tokens of the longest passage; docs/decisions/context.md has what was measured."""
+"""Maximum share of a passage's tokens; docs/decisions/context.md has the measurements."""
 
 PIECE_CHARACTERS = 200
-"""More of a title, a heading or a signature than this would drown the passage."""
+"""Maximum length of a title, heading or signature; more would drown the passage."""
 
 VERSION = 1
-"""Raised whenever passages are read, or documents cut, in another way."""
+"""Raised whenever contexts or passages are made in a different way."""
 
 SEPARATOR = " > "
 
@@ -32,14 +32,14 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 
 
 class AsRead:
-    """What an encoder reads before passages; counts of tokens are kept while it lives."""
+    """Makes the contexts that an encoder reads before passages; caches counts of tokens."""
 
     def __init__(self, tokens: Callable[[str], int], passage_tokens: int) -> None:
-        """Say how to count.
+        """Set how to count tokens.
 
         Args:
-            tokens: how many tokens the encoder makes of a text.
-            passage_tokens: the longest passage.
+            tokens: counts the encoder's tokens of a text.
+            passage_tokens: maximum tokens of a passage.
         """
         self.budget = int(CONTEXT_SHARE * passage_tokens)
         self._tokens = tokens
@@ -47,14 +47,14 @@ class AsRead:
 
     @classmethod
     def of(cls, encoder: Encoder, passage_tokens: int) -> AsRead:
-        """What this encoder reads."""
+        """For this encoder."""
         return cls(lambda text: len(encoder.token_spans(text)), passage_tokens)
 
     def before(self, title: str, path: str | None, context: Context, text: str) -> str:
-        """What is read in front of a passage of this text, its line break included, or "".
+        """The context to read in front of a passage of this text, with its line break, or "".
 
-        Pieces that the passage has itself are left out. Those that do not fit the budget are
-        dropped, the least telling first: see `_pieces`.
+        Pieces that the passage itself contains are left out. Those that do not fit the budget are
+            dropped, the least informative first: see `_pieces`.
         """
         left = self.budget
         kept = []
@@ -74,13 +74,13 @@ class AsRead:
 
 
 def whole_context(title: str, path: str | None, context: Context, text: str) -> str:
-    """What would be read in front of a passage if nothing had to be dropped, or ""."""
+    """The context of a passage without a token limit, or ""."""
     return _joined(_pieces(title, path, context, text)).rstrip("\n")
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a context: the line and the place in it where it is read, and its words."""
+    """A part of a context: its line, its position in the line, and its text."""
 
     line: int
     order: int
@@ -88,10 +88,11 @@ class _Piece:
 
 
 def _pieces(title: str, path: str | None, context: Context, text: str) -> list[_Piece]:
-    """What a passage belongs to and does not say itself, the most telling first.
+    """The parts of a passage's context that it does not contain, most informative first.
 
-    The order is that of what is lost without each: the definition's name, the file's, the table's
-    header, the nearest heading, the signature, the title, the outer headings from the inside out.
+    The order is by how much is lost without each: the definition's name, the file's, the table's
+        header, the nearest heading, the signature, the title, the outer headings from the inside
+        out.
     """
     headings = [_Piece(0, 2 + at, words) for at, words in enumerate(context.headings)]
     pieces = [
@@ -121,8 +122,8 @@ def _joined(pieces: Iterable[_Piece]) -> str:
 
 
 def lexical_fields(title: str, path: str | None, context: Context, text: str) -> Mapping[str, str]:
-    """The words that a passage is searched by, by the lexical index's field."""
-    # The header counts as text: rows that stand below it hold its words as the first ones do.
+    """The text that a passage is searched by in each field of the lexical index."""
+    # The header counts as text, so that later rows match its words as the first ones do.
     has_lead = not context.lead or context.lead in text
     fields = {
         "text": text if has_lead else f"{context.lead}\n{text}",
@@ -135,7 +136,7 @@ def lexical_fields(title: str, path: str | None, context: Context, text: str) ->
 
 
 def path_of(metadata: Mapping[str, Any]) -> str | None:
-    """The file that a document with these metadata came from, or None."""
+    """The file that a document with this metadata came from, or None."""
     path = metadata.get("path")
     return path if isinstance(path, str) else None
 
@@ -151,16 +152,16 @@ def symbol_words(symbol: str) -> str:
 
 
 def reading(reader: str | None) -> str:
-    """What is stored of how a document was cut and read: this module's version and its format's.
+    """How a document was cut and read, for storing: this module's version and its reader.
 
     Args:
-        reader: `documents.reader_of` of its file; None of a document that has none.
+        reader: `documents.reader_of` of its file; None without a file.
     """
     return f"{VERSION} {reader}" if reader else str(VERSION)
 
 
 def reader_read(reading: str | None) -> str | None:
-    """The reader of what `reading` made, or None if this release cuts or reads otherwise."""
+    """The reader in a result of `reading`, or None if this release cuts or reads differently."""
     if reading is None:
         return None
     version, _, reader = reading.partition(" ")
@@ -168,5 +169,5 @@ def reader_read(reading: str | None) -> str | None:
 
 
 def same_reading(one: str | None, other: str | None) -> bool:
-    """Whether passages of documents that were read so have the same contexts in front."""
+    """Whether passages of documents with these readings have the same contexts."""
     return one is not None and other is not None and one.split(" ")[0] == other.split(" ")[0]

@@ -1,4 +1,4 @@
-"""Work that is awaited: done in a thread, while the event loop goes on."""
+"""Awaiting work that runs in a thread, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T], *, whole: bool = False) -> T:
-    """What the work returns, on asyncio's loop or on any other that anyio knows, such as trio's.
+    """Run work in a thread; on asyncio's loop or on another that anyio supports, such as trio's.
 
-    Who is cancelled does not wait for the thread.
+    A caller that is cancelled does not wait for the thread.
 
     Args:
-        whole: the work goes on to its end when it is cancelled; if not, it ends where it next asks
-            whether it is still wanted.
+        whole: finish the work even when the caller is cancelled; if not, it stops when it next
+            checks for cancellation.
 
     Raises:
         MissingDependency: the loop is not asyncio's, and anyio is not installed.
@@ -38,7 +38,7 @@ async def in_thread(work: Callable[[], T], *, whole: bool = False) -> T:
         except RuntimeError:
             return await _by_anyio(wanted)
         return await asyncio.to_thread(wanted)
-    except BaseException:  # cancelled, whatever the loop calls it
+    except BaseException:  # cancelled, whatever the loop's exception
         if not whole:
             unwanted.set()
         raise
@@ -49,7 +49,7 @@ async def _by_anyio(work: Callable[[], T]) -> T:
         from anyio import to_thread
     except ImportError:
         raise MissingDependency(
-            "outside asyncio's loop awaited calls need anyio, which is not installed: "
+            "outside asyncio's loop async methods need anyio, which is not installed: "
             "pip install anyio"
         ) from None
     return await to_thread.run_sync(work, abandon_on_cancel=True)

@@ -1,4 +1,4 @@
-"""What changes an index: documents in, documents out, segments merged."""
+"""Changing an index: adding and deleting documents, merging segments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Changing(ABC):
-    """The part of `Index` that changes it; raises what `Index` does."""
+    """The part of `Index` that changes it; raises the same errors as `Index`."""
 
     path: Path
     memory: int
@@ -81,33 +81,33 @@ class Changing(ABC):
         on_error: Literal["raise", "skip"] = "raise",
         progress: ProgressCallback | None = None,
     ) -> int | AddReport:
-        """Add documents, or replace those with the same ids; of an id given twice the last wins.
+        """Add documents, or replace those with the same ids; if an id is given twice the last wins.
 
-        Documents stream through: commits come every few seconds, and what is committed stays
-        whatever happens. A document that is there as it is given costs nothing; one without
-        words is stored and can be got, not found.
+        Documents stream through: commits happen every few seconds, and what is committed stays,
+            whatever happens later. An unchanged document costs nothing; one without words is stored
+            and can be got by id, but not found.
 
         Args:
-            documents: any iterable; each with an id of its own.
-            passages: for each document its passages, ready-made: (start, end) in characters of its
-                text, in order; they may overlap. None for one that is to be cut.
-            embeddings: from elsewhere: Embeddings, or dense vectors [n, D], of all passages, one
-                document's after the other's. They are brought to unit length, and no encoder is
-                asked. A document whose passages are not given is one passage. In a list of vectors
-                None stands for one that is missing: the encoder makes it or, if that is
-                Precomputed, the passage is found by its words alone.
-            on_error: `skip` leaves documents out that cannot be stored, and reports them.
+            documents: any iterable; each document needs its own id.
+            passages: for each document its ready-made passages: (start, end) in characters of its
+                text, in order; they may overlap. None for a document that is to be cut.
+            embeddings: supplied vectors: Embeddings, or dense vectors [n, D], of all passages,
+                document by document. They are scaled to unit length, and no encoder is used. A
+                document whose passages are not given is one passage. In a list of vectors None
+                stands for a missing one: the encoder computes it or, if that is Precomputed, the
+                passage is found only by its words.
+            on_error: `skip` leaves out documents that cannot be stored, and reports them.
             progress: called after every batch of the encoder ("encoding", in passages), and while
                 token vectors are compressed ("compressing").
 
         Returns:
-            How many documents were added or changed; with `skip`, what became of all.
+            How many documents were added or changed; with `skip`, a report.
 
         Raises:
-            InputError: a document cannot be stored, or the passages or embeddings are not the
-                documents'.
+            InputError: a document cannot be stored, or passages or embeddings do not match the
+                documents.
             IndexLocked: another process is writing.
-            StorageError: the disk is full; the message says what was kept.
+            StorageError: the disk is full; the message says what was saved.
         """
         if isinstance(documents, Document):
             raise InputError("one Document was given; give a list of them")
@@ -153,10 +153,10 @@ class Changing(ABC):
         **options: Unpack[AddOptions],
     ) -> AddReport: ...
     async def aadd(self, documents: Iterable[Document], **options: Any) -> int | AddReport:
-        """As `add`, with the same options, in a thread: the event loop goes on.
+        """Like `add`, with the same options, in a thread that does not block the event loop.
 
-        The documents are taken from their iterable in that thread. What is cancelled is not waited
-        for: the thread goes on to its end, and what it writes is kept.
+        The documents are taken from their iterable in that thread. When cancelled, it does not wait
+        for the thread, which runs to its end, and what it writes is kept.
         """
         return await in_thread(partial(self.add, documents, **options), whole=True)
 
@@ -167,17 +167,17 @@ class Changing(ABC):
         where: Where | None = None,
         params: Params | None = None,
     ) -> int:
-        """Delete the documents with these ids, or those that fulfil `where`; returns how many.
+        """Delete the documents with these ids, or those that match `where`; returns how many.
 
         A file whose document is deleted counts as never read: `sync` brings it back.
 
         Args:
-            ids: ids of documents; those that are not there do not matter.
-            where: see `search`; together with `ids`, those of them that fulfil it.
+            ids: ids of documents; unknown ids are ignored.
+            where: see `search`; together with `ids`, those of them that match.
             params: values for the parameters of `where`.
 
         Raises:
-            InputError: an id is no text, or neither ids nor a filter were given.
+            InputError: an id is not a text, or neither ids nor a filter were given.
             FilterError: `where` cannot be parsed.
             IndexLocked: another process is writing.
         """
@@ -197,7 +197,7 @@ class Changing(ABC):
             return deleting.clear(writer)
 
     def compact(self, *, progress: ProgressCallback | None = None) -> CompactReport:
-        """Merge all segments, drop deleted passages and give their space back.
+        """Merge all segments, drop deleted passages and free their space.
 
         Args:
             progress: called while token vectors are compressed.
@@ -216,8 +216,8 @@ class Changing(ABC):
 
     @contextmanager
     def writing(self, *, progress: ProgressCallback | None = None) -> Iterator[Writer]:
-        """Several changes under one lock; `add`, `delete` and `sync` are made of it."""
-        from retrieval.index.writing.writer import writing  # what only reads does without
+        """Make several changes under one lock; `add`, `delete` and `sync` use it."""
+        from retrieval.index.writing.writer import writing  # not needed for reading
 
         with self._using():  # raises if the index was closed
             pass
@@ -234,7 +234,7 @@ class Changing(ABC):
                 timeout=self.timeout,
             ) as writer,
         ):
-            check_identity(self.path, self._identity)  # nobody else's writer is there from here on
+            check_identity(self.path, self._identity)  # no other writer is possible from here on
             yield writer
 
 

@@ -1,4 +1,4 @@
-"""The encoder of an index: remembered by its source and fingerprint, loaded on first use."""
+"""The encoder of an index: stored as source and fingerprint, loaded on first use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from retrieval.store import Settings
 from retrieval.types import Encoder, EncoderSource, LateOptions
 
 PASSAGE_TOKENS = 256
-"""The longest passage of an index that is told nothing else."""
+"""Default maximum length of passages."""
 
 OBJECT = ""
-"""The stored source of an encoder that was handed over as an object."""
+"""The stored source of an encoder that was given as an object."""
 
 PRECOMPUTED = "precomputed:"
-"""The stored source of a `Precomputed` encoder, which its name and dimensions make again."""
+"""The stored source of a `Precomputed` encoder, recreated from name and dimensions."""
 
 _MEMBERS = (
     "name", "fingerprint", "dense_dim", "token_dim", "max_tokens",
@@ -30,8 +30,9 @@ _MEMBERS = (
 
 
 def load(source: str | None) -> Encoder:
-    """The encoder at a folder or Hub id; None is the embedded model."""
-    from retrieval.encoders import load_encoder  # here, so that a lexical search never pays for it
+    """Load the encoder from a folder or Hub id; None is the embedded model."""
+    # imported here, so that a lexical search does not pay for it
+    from retrieval.encoders import load_encoder
 
     return load_encoder(source)
 
@@ -42,15 +43,16 @@ def remember(
     late: LateOptions | None,
     long_context: bool,
 ) -> tuple[Encoder, Settings]:
-    """The encoder of a new index and what the index stores of it.
+    """The encoder of a new index and the settings that the index stores.
 
     Args:
         passage_tokens: see `passage_length`.
 
     Raises:
-        InputError: `passage_tokens` is not a length that the encoder reads, or `late` is no
-            LateOptions, or has a distance for a pooling that there is not.
-        EncoderError: it cannot be loaded, has neither a dense nor a token head, token vectors of a
+        InputError: `passage_tokens` is not a length that the encoder reads, or `late` is not
+            LateOptions, or has a distance without pooling.
+        EncoderError: the encoder cannot be loaded, has neither a dense nor a token head, has token
+            vectors of a
             dimension that cannot be stored, or cannot read passages together for `long_context`.
     """
     if late is not None and not isinstance(late, LateOptions):
@@ -59,7 +61,7 @@ def remember(
     if late.pooling_distance is not None and late.pooling == 1:
         raise InputError(
             f"pooling_distance={late.pooling_distance} changes nothing where pooling is 1; "
-            "give pooling=2, 3 or 4, too"
+            "give pooling=2, 3 or 4 as well"
         )
     if isinstance(encoder, str | os.PathLike):
         source: str | None = absolute_source(os.fspath(encoder))
@@ -71,7 +73,7 @@ def remember(
     if loaded.dense_dim is None and loaded.token_dim is None:
         raise EncoderError(
             f"encoder {loaded.name!r} has neither a dense nor a token head; "
-            "an index needs one that has at least one of them"
+            "an index needs one with at least one of them"
         )
     problem = None if loaded.token_dim is None else token_dim_problem(loaded.token_dim)
     if problem is not None:
@@ -93,10 +95,10 @@ def remember(
 
 
 def passage_length(encoder: Encoder, wanted: int | None) -> int:
-    """The longest passage, in tokens.
+    """The maximum length of passages, in tokens.
 
     Args:
-        wanted: None is `PASSAGE_TOKENS`, or what the encoder reads if that is less.
+        wanted: None is `PASSAGE_TOKENS`, or the encoder's maximum if that is less.
 
     Raises:
         InputError: it is not a length that the encoder reads.
@@ -112,10 +114,10 @@ def passage_length(encoder: Encoder, wanted: int | None) -> int:
 
 
 class EncoderSlot:
-    """Holds the encoder of one open index; loads it when it is first asked for.
+    """Holds the encoder of one open index; loads it on first use.
 
-    An encoder that is given as an object, or by another source than the stored one, is held
-    against the stored fingerprint at once; the stored one when it is loaded.
+    An encoder that is given as an object, or by a source other than the stored one, is compared
+    with the stored fingerprint at once; the stored one when it is loaded.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class EncoderSlot:
         self._settings = settings
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
-        self._asked = False  # for the stored source, by whoever opened the index
+        self._asked = False  # whether the caller named the stored source explicitly
         if isinstance(given, str | os.PathLike):
             source = absolute_source(os.fspath(given))
             self._asked = source == settings.encoder_source
@@ -135,10 +137,11 @@ class EncoderSlot:
             self._encoder = self._matching(_checked(given))
 
     def get(self) -> Encoder:
-        """The encoder, loaded if it is not yet.
+        """The encoder, loaded on first use.
 
         Raises:
-            EncoderMismatch: what loads now is not what the index was built with.
+            EncoderMismatch: the encoder at the source is no longer the one that the index was built
+                with.
             EncoderError: it cannot be loaded.
         """
         with self._lock:
@@ -153,7 +156,7 @@ class EncoderSlot:
             return self._encoder
 
     def to_pickle(self) -> Encoder | None:
-        """What another process opens the index with: the encoder itself if nothing names it."""
+        """The encoder for opening the index in another process, if it cannot be loaded by name."""
         return self._encoder if self._settings.encoder_source == OBJECT else None
 
     def _load(self) -> Encoder:
@@ -163,7 +166,7 @@ class EncoderSlot:
                 return load(settings.encoder_source)
             from retrieval.encoders.checkpoints import without_network
 
-            with without_network():  # an index may come from a stranger, and so what it names
+            with without_network():  # an index, and the source it names, may come from a stranger
                 return load(settings.encoder_source)
         from retrieval.encoders import Precomputed
 
@@ -173,8 +176,8 @@ class EncoderSlot:
         settings = self._settings
         if encoder.fingerprint != settings.fingerprint:
             raise EncoderMismatch(
-                f"the index at {self._folder} was built by encoder {settings.encoder_name!r} "
-                f"({settings.fingerprint[:12]}), not by {encoder.name!r} "
+                f"the index at {self._folder} was built with encoder {settings.encoder_name!r} "
+                f"({settings.fingerprint[:12]}), not with {encoder.name!r} "
                 f"({encoder.fingerprint[:12]}); open it with the first, or build a new index "
                 "with the second"
             )
@@ -182,7 +185,7 @@ class EncoderSlot:
 
 
 def _source_of(encoder: Encoder) -> str | None:
-    """What the encoder can be loaded from again; OBJECT if nobody knows."""
+    """The source that the encoder can be loaded from again; OBJECT if there is none."""
     from retrieval.encoders import Precomputed, source_of
 
     if isinstance(encoder, Precomputed):

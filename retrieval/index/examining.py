@@ -1,4 +1,4 @@
-"""Examining: an index is asked by its snapshots, and shows the vectors that it keeps."""
+"""Reading an index through its snapshots, and showing the vectors that it stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from retrieval.types import Embeddings, Passage
 
 
 class Examining(Searching, Listing):
-    """The part of `Index` that reads its snapshots; raises what `Index` does."""
+    """The part of `Index` that reads its snapshots; raises the same errors as `Index`."""
 
     @abstractmethod
     def _using(self) -> AbstractContextManager[Snapshot]:
@@ -43,20 +43,20 @@ class Examining(Searching, Listing):
         passages: Iterable[Passage] | None = None,
         params: Params | None = None,
     ) -> Iterator[tuple[Passage, Embeddings]]:
-        """Every passage with its embeddings as they are kept, one after another.
+        """Every passage with its stored embeddings, one after another.
 
         They come by document id and ordinal. Vectors are those of the index: rounded to 8 bits,
         token vectors compressed or merged, too. `dense` f32 [1, D] is the mean of `windows`
         f32 [w, D] where there are several; `tokens` are f32 [t, d].
 
         Args:
-            where: of the documents and passages that fulfil it, see `search`.
-            passages: of these alone, such as `hit.passage`; one that is not there is left out.
+            where: only passages that match, see `search`.
+            passages: only these, such as `hit.passage`; unknown ones are left out.
             params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
-            InputError: `passages` are none.
+            InputError: `passages` are not passages.
         """
         chosen, wanted = chosen_passages(where, passages, params)
         with self._using():  # raises now if the index was closed
@@ -80,7 +80,7 @@ Named = set[tuple[str, int]]
 def chosen_passages(
     where: Where | None, passages: Iterable[Passage] | None, params: Params | None
 ) -> tuple[Filter | None, Named | None]:
-    """A filter that all passages that are asked for fulfil, and which of them; None is all."""
+    """The parsed filter, and the set of passages that are wanted; None is all."""
     chosen = as_filter(where, params)
     if passages is None:
         return chosen, None

@@ -1,4 +1,4 @@
-"""Vectors that come from elsewhere, checked and brought into the form that an index keeps."""
+"""Vectors that callers supply, checked and converted to the form that an index stores."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from retrieval.store import Settings
 from retrieval.types import Embeddings, EncoderSide
 
 READER = "vectors:"
-"""What the reader of a document begins with whose vectors were given; a digest of them follows."""
+"""Prefix of the stored reader of a document with supplied vectors; their digest follows."""
 
-_UNIT = 1e-3  # what is so near to unit length is left as it is
+_UNIT = 1e-3  # rows this close to unit length are not rescaled
 
 
 def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Settings) -> Embeddings:
@@ -30,7 +30,7 @@ def of_documents(embeddings: Embeddings | ArrayLike, count: int, settings: Setti
         settings: of the index.
 
     Raises:
-        InputError: they are not those that the index keeps of so many passages.
+        InputError: they do not match the index or the number of passages.
     """
     given = embeddings
     if not isinstance(given, Embeddings):
@@ -56,7 +56,7 @@ def of_query(vector: ArrayLike | None, tokens: ArrayLike | None, settings: Setti
         settings: of the index.
 
     Raises:
-        InputError: they are not those that the index can be searched by.
+        InputError: the index cannot be searched by them.
     """
     dense = None
     if vector is not None:
@@ -73,10 +73,10 @@ def of_query(vector: ArrayLike | None, tokens: ArrayLike | None, settings: Setti
 
 
 def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
-    """The embeddings of queries: as `of_query`, for each.
+    """The embeddings of queries, each like `of_query`.
 
     Raises:
-        InputError: they are none, or not those that the index can be searched by.
+        InputError: they are not Embeddings, or the index cannot be searched by them.
     """
     if not isinstance(embeddings, Embeddings):
         raise InputError(
@@ -97,12 +97,13 @@ def of_queries(embeddings: Embeddings, settings: Settings) -> Embeddings:
 
 
 def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
-    """What an encoder returned, in f32 and of unit length, as an index compares it.
+    """Check what an encoder returned and convert it to f32 of unit length.
 
-    The token vectors of queries keep their lengths, which are weights; what is all zeros stays so.
+    The token vectors of queries keep their lengths, which are weights; all-zero vectors stay as
+    they are.
 
     Raises:
-        EncoderError: it is no Embeddings, or holds what are no rows of numbers.
+        EncoderError: it is not Embeddings, or contains something else than rows of numbers.
     """
     if not isinstance(made, Embeddings):
         raise EncoderError(
@@ -114,7 +115,7 @@ def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
             arrays[key] = None if rows is None else np.ascontiguousarray(rows, np.float32)
         except (ValueError, TypeError) as error:
             raise EncoderError(
-                f"encoder {name!r} returned {key} that are no array of numbers ({error})"
+                f"encoder {name!r} returned {key} that is not an array of numbers ({error})"
             ) from error
         if rows is not None and arrays[key].ndim != 2:
             raise EncoderError(
@@ -130,7 +131,7 @@ def of_encoder(made: object, name: str, side: EncoderSide) -> Embeddings:
 
 
 def each(embeddings: Embeddings, counts: Iterable[int]) -> Iterator[Embeddings]:
-    """The embeddings of so many texts, one such part after the other."""
+    """Split embeddings into parts of these numbers of texts."""
     first = 0
     for count in counts:
         if first >= len(embeddings) and count:
@@ -145,7 +146,7 @@ def each(embeddings: Embeddings, counts: Iterable[int]) -> Iterator[Embeddings]:
 
 
 def without_vectors(each: Sequence[Embeddings | None], settings: Settings) -> Embeddings:
-    """Dense vectors of texts, some of which have none: those have no window, and score nowhere."""
+    """Dense vectors of texts, some of which have none: those get no window and are never found."""
     dim, token_dim = settings.dense_dim, settings.token_dim
     rows = [one.dense for one in each if one is not None and one.dense is not None]
     none = np.zeros(len(each) + 1, np.int64)
@@ -164,7 +165,7 @@ def without_vectors(each: Sequence[Embeddings | None], settings: Settings) -> Em
 
 
 def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | None:
-    """Those of the texts at these places, without windows."""
+    """The embeddings of the texts at these places, without windows."""
     if embeddings is None:
         return None
     at = np.asarray(places, np.int64)
@@ -175,7 +176,7 @@ def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | 
 
 
 def reader_of(embeddings: Embeddings, spans: Sequence[tuple[int, int]] | None = None) -> str:
-    """What is stored as the reader of a document with these vectors of these passages."""
+    """The stored reader of a document with these supplied vectors and passages."""
     digest = hashlib.sha256(b"" if spans is None else repr(spans).encode())
     for array in (embeddings.dense, embeddings.tokens, embeddings.windows):
         digest.update(b"-" if array is None else f"{array.shape}".encode() + array.tobytes())
@@ -183,7 +184,7 @@ def reader_of(embeddings: Embeddings, spans: Sequence[tuple[int, int]] | None = 
 
 
 def is_given(reader: str | None) -> bool:
-    """Whether this is the reader of a document whose vectors were given."""
+    """Whether this is the reader of a document with supplied vectors."""
     return reader is not None and reader.startswith(READER)
 
 
@@ -201,18 +202,18 @@ def _checked(
 ) -> NDArray[np.float32] | None:
     if vectors is None:
         if dim is not None and needed:
-            raise InputError(f"no {what} vectors were given; the index keeps such of {dim} numbers")
+            raise InputError(f"no {what} vectors were given; the index needs {dim} numbers each")
         return None
     return _array(vectors, dim, what)
 
 
 def _array(vectors: Any, dim: int | None, what: str, *, flat: bool = False) -> NDArray[np.float32]:
     if dim is None:
-        raise InputError(f"{what} vectors were given, and the index keeps none; leave them out")
+        raise InputError(f"{what} vectors were given, but the index stores none; leave them out")
     try:
         rows = np.ascontiguousarray(vectors, np.float32)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{what} vectors are no array of numbers ({error})") from error
+        raise InputError(f"{what} vectors are not an array of numbers ({error})") from error
     if flat and rows.ndim == 1:
         rows = rows[None]
     if rows.ndim != 2 or rows.shape[1] != dim:
@@ -238,7 +239,7 @@ def _offsets(
         or (np.diff(bounds) < least).any()
     ):
         raise InputError(
-            f"{name} does not share {len(rows)} vectors out to {count} passages; give "
+            f"{name} does not assign {len(rows)} vectors to {count} passages; give "
             f"{count + 1} ascending numbers from 0 to {len(rows)}"
         )
     return bounds.astype(np.int64)
@@ -254,7 +255,7 @@ def _unit(rows: NDArray[np.float32] | None, what: str) -> NDArray[np.float32] | 
 
 
 def _scaled(rows: NDArray[np.float32], lengths: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows of unit length; those that are all zeros, NaN or infinite as they are.
+    """The rows of unit length; all-zero, NaN and infinite ones are left as they are.
 
     Args:
         lengths: of the rows, f32 [n].
@@ -266,6 +267,6 @@ def _scaled(rows: NDArray[np.float32], lengths: NDArray[np.float32]) -> NDArray[
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each row, f32 [n]; in a quarter of the time that numpy's norm takes."""
+    """The length of each row, f32 [n]; four times as fast as numpy's norm."""
     lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     return lengths

@@ -48,25 +48,25 @@ from retrieval.types import (
 )
 
 LEAST_MEMORY = 64 << 20
-"""Bytes; with less, compressing is no longer bounded by what it is given."""
+"""Bytes; compressing cannot keep to a lower limit."""
 
 
 class Index(Examining, Changing):
     """An index on disk, open for searching and for writing.
 
-    It shows one generation: the newest when it was opened, last refreshed or last written
-    through. Any number of threads and processes may search while one writes; calls that write
-    through the same Index wait for each other, another writer's raise IndexLocked. Open it anew
-    in a process that was forked.
+    It shows one generation: the newest when it was opened, last refreshed or last written to. Any
+        number of threads and processes may search while one writes; writing calls through the same
+        Index wait for each other, and raise IndexLocked while another writer is at work. In a
+        forked process, open it again.
 
     Use `Index.create` or `Index.open`, and `close` it or use it as a context manager.
 
     Every method raises IndexCorrupted if a file it needs is damaged, naming it.
 
     Attributes:
-        path: its folder, absolute.
-        memory: bytes that compressing token vectors may take, whatever the index's size.
-        timeout: seconds for which a call that writes waits for another process's.
+        path: absolute path of its folder.
+        memory: bytes that compressing token vectors may use, whatever the index's size.
+        timeout: seconds that a writing call waits for another writing process.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Index(Examining, Changing):
         self.memory = int(memory)
         self.timeout = timeout
         self._process = os.getpid()
-        self._state = threading.Lock()  # guards `_snapshot`; held for moments only
+        self._state = threading.Lock()  # guards `_snapshot`; held only briefly
         self._writers = Turn()
         self._temporary: weakref.finalize[..., Index] | None = None  # deletes the folder
         self._opened = OpenedSegments()
@@ -108,28 +108,28 @@ class Index(Examining, Changing):
         memory: int = LATE_MEMORY,
         shared: bool = False,
     ) -> Index:
-        """Make an empty index in the folder `path`, which is made if need be, and open it.
+        """Create an empty index in the folder `path`, which is created if need be, and open it.
 
         Args:
-            path: a folder that holds no index.
+            path: a folder without an index.
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
-            passage_tokens: the longest passage; None is 256 tokens, or what the encoder reads if
-                that is less.
-            late: how token vectors are kept; None is `LateOptions()`.
-            small: whether, where `late` is None, it is `LateOptions.small()`: in which
-                late interaction finds less.
+            passage_tokens: maximum length of passages; None is 256 tokens, or what the encoder
+                reads if that is less.
+            late: how token vectors are stored; None is `LateOptions()`.
+            small: if `late` is None, use `LateOptions.small()`, with which late interaction finds
+                less.
             long_context: whether the passages of a document are read together with their
                 neighbours, which is slower and finds more in long prose.
-            memory: bytes that compressing token vectors may take.
-            shared: whether other users may read it, as far as the process's umask lets them; the
-                folder and its files are its owner's alone otherwise.
+            memory: bytes that compressing token vectors may use.
+            shared: let other users read it, as far as the process's umask allows; otherwise only
+                the owner may read the folder and its files.
 
         Raises:
             StorageError: there is an index already, or the folder cannot be written.
-            EncoderError: the encoder cannot be loaded, has no head, or cannot read passages
+            EncoderError: the encoder cannot be loaded, has no usable head, or cannot read passages
                 together for `long_context`.
-            InputError: `passage_tokens` is not a length that the encoder reads, `late` is no
-                LateOptions, or `memory` is too little.
+            InputError: `passage_tokens` is not a length that the encoder reads, `late` is not
+                LateOptions, or `memory` is too small.
         """
         _check_memory(memory)
         folder = Path(path)
@@ -155,17 +155,17 @@ class Index(Examining, Changing):
             path: the index's folder.
             encoder: an Encoder, a folder or a Hub id; None is the one the index was built with,
                 which is loaded when first needed.
-            create: make the index if there is none, as `Index.create` does with this encoder.
-            timeout: seconds for which a call that writes waits for another process that is writing;
-                `logging.getLogger("retrieval")` is told whom it waits for, and so is IndexLocked.
-            memory: bytes that compressing token vectors may take.
+            create: create the index if there is none, as `Index.create` does with this encoder.
+            timeout: seconds that a writing call waits for another writing process; which process
+                that is goes to `logging.getLogger("retrieval")` and into IndexLocked.
+            memory: bytes that compressing token vectors may use.
 
         Raises:
-            IndexNotFound: there is none, and it is not to be made.
-            IndexFormatError: a newer release wrote it; or an older one, and the folder cannot be
-                written, to raise it to this release's format.
-            EncoderMismatch: it was built by another encoder.
-            InputError: `memory` is too little, or `timeout` is no number of seconds.
+            IndexNotFound: there is none, and `create` is false.
+            IndexFormatError: a newer release wrote it; or an older one, and the folder is not
+                writable, so that it cannot be upgraded to this release's format.
+            EncoderMismatch: it was built with another encoder.
+            InputError: `memory` is too small, or `timeout` is not a number of seconds.
         """
         folder = Path(path)
         try:
@@ -177,7 +177,7 @@ class Index(Examining, Changing):
         try:
             make(folder, settings, timeout=timeout)
         except StorageError:
-            if not exists(folder):  # another process may have made it meanwhile
+            if not exists(folder):  # another process may have created it meanwhile
                 raise
         return cls(folder, loaded, memory, timeout)
 
@@ -191,14 +191,14 @@ class Index(Examining, Changing):
         embeddings: Given | None = None,
         **options: Any,
     ) -> Index:
-        """An index of these documents that lasts as long as it is open, in a temporary folder.
+        """An index of these documents in a temporary folder, deleted when it is closed.
 
         Args:
             documents: see `add`.
             encoder: see `create`.
             passages: see `add`.
             embeddings: see `add`.
-            options: what else `create` takes.
+            options: other arguments of `create`.
 
         Raises:
             StorageError: the system's folder for temporary files cannot be written.
@@ -214,7 +214,7 @@ class Index(Examining, Changing):
         return index
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled, it is its path: in another process it is opened at its newest generation."""
+        """Pickled as its path: unpickling opens it at its newest generation."""
         return _open_again, (self.path, self._encoder.to_pickle(), self.memory, self.timeout)
 
     def __repr__(self) -> str:
@@ -227,7 +227,7 @@ class Index(Examining, Changing):
         return f"{type(self).__name__}({str(self.path)!r}, {held})"
 
     def close(self) -> None:
-        """Let go of the files once the searches under way are done; closing twice is fine."""
+        """Close the files once running searches are done; closing twice is fine."""
         with self._state:
             snapshot, self._snapshot = self._snapshot, None
         if snapshot is not None:
@@ -237,22 +237,23 @@ class Index(Examining, Changing):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, loaded if it is not yet.
+        """The encoder, loaded on first use.
 
         Raises:
-            EncoderMismatch: what loads now is not what the index was built with.
+            EncoderMismatch: the encoder at the source is no longer the one that the index was built
+                with.
             EncoderError: it cannot be loaded.
         """
         return self._encoder.get()
 
     @property
     def generation(self) -> int:
-        """The number of the commit that it shows; every later one has a higher number."""
+        """The number of the commit that it shows; numbers increase."""
         with self._using() as snapshot:
             return snapshot.generation
 
     def refresh(self) -> bool:
-        """Move to the newest generation; whether there was a newer one."""
+        """Move to the newest generation; returns whether there was a newer one."""
         before = self.generation
         return self._reopen() > before
 
@@ -279,15 +280,15 @@ class Index(Examining, Changing):
         depth: int = 100,
         progress: ProgressCallback | None = None,
     ) -> MeasureReport:
-        """What a search's approximations cost on this index: what is missed, and time.
+        """Measure a search's approximations on this index: what they miss, and the time they take.
 
         Args:
-            queries: what your users ask; None draws sentences from the passages, always the same.
-            k: how many hits are looked at.
+            queries: your users' queries; None draws sentences from the passages, always the same.
+            k: how many hits are compared.
             sample: how many queries are drawn if none are given.
-            depth: how many of each query's best passages are encoded anew, to compare with exact
-                vectors; at least k. Most of the time goes into this.
-            progress: called while "searching" with the queries, then "encoding" the passages.
+            depth: how many of each query's best passages are encoded again, to compare with exact
+                vectors; at least k. This takes most of the time.
+            progress: called while "searching" for the queries and then while "encoding" passages.
 
         Raises:
             InputError: the index is empty, there is no query, or a number cannot be used.
@@ -305,17 +306,17 @@ class Index(Examining, Changing):
             )
 
     def file_hash(self, path: str) -> str | None:
-        """SHA-256 of the bytes of a file as it was indexed, in hexadecimal; None if it was not.
+        """SHA-256, in hex, of the bytes of a file as it was indexed; None if it was not indexed.
 
         Args:
-            path: relative to the folder that the index lies in, as documents have it.
+            path: relative to the folder that contains the index, as in documents.
         """
         with self._using() as snapshot, snapshot.guarded():
             source = snapshot.store.source(path)
         return None if source is None else source.hash
 
     def known_files(self, start: str = "", most: int = -1) -> list[FileRow]:
-        """What is known of the files that documents came from, see `Store.file_rows`."""
+        """The records of the files that documents came from, see `Store.file_rows`."""
         with self._using() as snapshot:
             return snapshot.store.file_rows(start, most)
 
@@ -325,7 +326,7 @@ class Index(Examining, Changing):
             return snapshot.store.remembered(key)
 
     def status(self) -> IndexStatus:
-        """What the index holds; the encoder is not loaded for it."""
+        """What the index contains; does not load the encoder."""
         with self._using() as snapshot, snapshot.guarded():
             counts, settings = snapshot.store.counts(), snapshot.store.settings
             parts = bytes_by_part(snapshot.store)
@@ -355,10 +356,10 @@ class Index(Examining, Changing):
             )
 
     def verify(self) -> list[str]:
-        """Read every byte and hold it against what was committed.
+        """Read every byte and compare it with what was committed.
 
         Returns:
-            The problems, one line each, which names the file and says what to do; none is good.
+            The problems, one line each, with the file and what to do; empty if all is well.
         """
         with self._using():
             return verify.problems(self.path)
@@ -368,7 +369,7 @@ class Index(Examining, Changing):
         """The current snapshot, kept open until the block is left."""
         if os.getpid() != self._process:
             raise StorageError(
-                f"the index at {self.path} was opened in process {self._process} and this is its "
+                f"the index at {self.path} was opened in process {self._process}, and this is its "
                 f"fork {os.getpid()}; open it again here"
             )
         with self._state:
@@ -394,6 +395,6 @@ def _check_timeout(timeout: float) -> None:
 def _check_memory(memory: int) -> None:
     if not is_whole(memory) or memory < LEAST_MEMORY:
         raise InputError(
-            f"memory={memory!r} is too little to compress token vectors in; "
+            f"memory={memory!r} is too small to compress token vectors; "
             f"give {LEAST_MEMORY} bytes or more"
         )

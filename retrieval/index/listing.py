@@ -1,4 +1,4 @@
-"""What an index holds, listed: documents by id, pages of them, counts, the values of a key."""
+"""Listing an index: documents by id, pages of them, counts, the values of a key."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Params: TypeAlias = Mapping[str, Any]
 """Values for the parameters of a filter, by name."""
 
 _AT_ONCE = 256
-"""Documents that are read at once while they are listed."""
+"""Number of documents read at a time while listing."""
 
 
 class Listing(ABC):
-    """What holds documents and lists them: an index, or a collection of several.
+    """An object whose documents can be listed: an index, or a collection in shards.
 
-    Raises what `Index` does.
+    Raises the same errors as `Index`.
 
-    Every document counts, also one without a passage, which no search can find. Ids come in the
-    order of their code points. What is listed is of one generation.
+    Documents without passages count too, although no search can find them. Ids are ordered by their
+    code points. All results are of one generation.
     """
 
     @abstractmethod
     def _contents(self) -> AbstractContextManager[Contents]:
-        """What the current generation holds, kept open until the block is left."""
+        """The contents of the current generation, kept open until the block is left."""
 
     def get(self, id: str) -> Document | None:
         """The document with this id, or None.
@@ -46,11 +46,11 @@ class Listing(ABC):
         return self.get_many([checked_id(id)])[0]
 
     async def aget(self, id: str) -> Document | None:
-        """As `get`, in a thread: the event loop goes on."""
+        """Like `get`, in a thread that does not block the event loop."""
         return await in_thread(partial(self.get, id))
 
     def get_many(self, ids: Iterable[str]) -> list[Document | None]:
-        """The document with each of these ids, in their order; None where there is none.
+        """The documents with these ids, in the given order; None for unknown ids.
 
         Raises:
             InputError: an id is not a text.
@@ -77,18 +77,18 @@ class Listing(ABC):
         limit: int | None = None,
         params: Params | None = None,
     ) -> list[str]:
-        """Ids of all documents, or of those that fulfil `where`, in the order of the ids.
+        """Ids of all documents, or of those that match `where`, in the order of the ids.
 
         Args:
-            where: see `Index.search`; a document fulfils what is said of passages if one of its
-                passages does.
+            where: see `Index.search`; conditions on passages hold for a document if they hold for
+                one of its passages.
             after: only ids that come after this one, such as the last of the page before.
-            limit: at most so many.
+            limit: maximum number.
             params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
-            InputError: `after` is no text, or `limit` no number from 0 on.
+            InputError: `after` is not a text, or `limit` is not a number from 0 on.
         """
         begin, most = _page(after, limit)
         chosen = as_filter(where, params)
@@ -103,20 +103,20 @@ class Listing(ABC):
         limit: int | None = None,
         params: Params | None = None,
     ) -> Iterator[Document]:
-        """All documents, or those that fulfil `where`, one after another, in the order of the ids.
+        """All documents, or those that match `where`, one after another, in the order of the ids.
 
-        They are read a few at a time, so that an index of any size can be gone through. All are of
-        the generation that is current when the first is asked for.
+        They are read a few at a time, so that an index of any size can be iterated. All are of the
+        generation that is current when the first is read.
 
         Args:
             where: see `ids`.
             after: only documents whose ids come after this one.
-            limit: at most so many.
+            limit: maximum number.
             params: values for the parameters of `where`.
 
         Raises:
             FilterError: `where` cannot be parsed.
-            InputError: `after` is no text, or `limit` no number from 0 on.
+            InputError: `after` is not a text, or `limit` is not a number from 0 on.
         """
         begin, most = _page(after, limit)
         chosen = as_filter(where, params)
@@ -137,9 +137,9 @@ class Listing(ABC):
                 left -= len(ids) if left > 0 else 0
 
     def listed(self, where: Where | None = None, *, params: Params | None = None) -> list[Listed]:
-        """All documents without their texts, or those that fulfil `where`, see `ids`.
+        """All documents without their texts, or those that match `where`, see `ids`.
 
-        Those that came from no file stand first, then those of files in the order of the paths.
+        First those that did not come from a file, then those of files in the order of paths.
 
         Raises:
             FilterError: `where` cannot be parsed.
@@ -149,7 +149,7 @@ class Listing(ABC):
             return contents.listed(chosen)
 
     def count(self, where: Where | None = None, *, params: Params | None = None) -> int:
-        """How many documents there are, or how many fulfil `where`, see `ids`.
+        """How many documents there are, or how many match `where`, see `ids`.
 
         Raises:
             FilterError: `where` cannot be parsed.
@@ -172,8 +172,8 @@ class Listing(ABC):
 
         Args:
             key: as in a filter, such as `author.name`, `language` or `title`.
-            where: of which documents, or, where it speaks of passages, of which passages.
-            exact: tell 1 from 1.0, which are one number to a filter.
+            where: only of documents (or, with conditions on passages, of passages) that match.
+            exact: distinguish 1 from 1.0, which are equal in a filter.
             params: values for the parameters of `where`.
 
         Raises:
@@ -186,14 +186,14 @@ class Listing(ABC):
     def metadata_keys(
         self, where: Where | None = None, *, params: Params | None = None
     ) -> dict[str, dict[str, int]]:
-        """The keys of all metadata, and how many documents have a value of each kind there.
+        """The keys of all metadata, and how many documents have a value of each kind.
 
         Args:
-            where: of which documents, see `ids`.
+            where: only of documents that match, see `ids`.
             params: values for the parameters of `where`.
 
         Returns:
-            Of each key, in their order, the kinds that a filter knows (`text`, `number`, `boolean`,
+            For each key, in order, the kinds of values as in filters (`text`, `number`, `boolean`,
             `list`, `object`, and `null`) and how many documents have such a value.
 
         Raises:
@@ -208,7 +208,7 @@ class Listing(ABC):
         return self.count()
 
     def __bool__(self) -> bool:
-        """True, also of an empty index: `if index` asks whether there is one."""
+        """True, even for an empty index: `if index` tests whether there is one."""
         return True
 
     def __contains__(self, id: object) -> bool:
@@ -224,7 +224,7 @@ class Listing(ABC):
 
 
 def checked_id(id: object) -> str:
-    """The id.
+    """Check an id.
 
     Raises:
         InputError: it is not a text.
@@ -235,10 +235,10 @@ def checked_id(id: object) -> str:
 
 
 def checked_ids(ids: Iterable[str]) -> list[str]:
-    """The ids.
+    """Check ids.
 
     Raises:
-        InputError: they are one text, none of several, or one of them is not a text.
+        InputError: a single text was given, or not an iterable, or one of them is not a text.
     """
     if isinstance(ids, str):
         raise InputError(f"one id, {ids!r}, was given; give a list of them")
@@ -248,7 +248,7 @@ def checked_ids(ids: Iterable[str]) -> list[str]:
 
 
 def _page(after: str | None, limit: int | None) -> tuple[str, int]:
-    """What the store takes as `after` and `most`."""
+    """Check and convert to the store's `after` and `most`."""
     if after is not None and not (isinstance(after, str) and is_storable(after)):
         raise InputError(f"after={after!r} is not a text; give the id of a document, or None")
     if limit is not None and (not is_whole(limit) or limit < 0):

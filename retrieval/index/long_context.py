@@ -1,8 +1,8 @@
-"""Long context: passages of one document that the encoder reads together.
+"""Long context: encoding passages of one document together.
 
-In an index with long context the encoder reads neighbours in one pass, each with its own context in
-front, and each passage's vectors are taken out of that pass: they know what stands around it.
-docs/decisions/long-context.md has what that gives and what it costs.
+In an index with long context the encoder reads neighbouring passages in one pass, each with its own
+context in front, and each passage's vectors are taken from that pass, so that they reflect the
+surrounding text. docs/decisions/long-context.md has the gains and costs.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from retrieval.types import (
 )
 
 STRETCH_TOKENS = 1024
-"""Tokens of passages that are read together, at most: a token costs a third more than by itself."""
+"""Maximum tokens read together; a token then costs a third more than in a single passage."""
 
-_SPECIAL_TOKENS = 4  # that an encoder may put around a text
+_SPECIAL_TOKENS = 4  # tokens that an encoder may put around a text
 _SEPARATOR = "\n"
 
 
 class PassageEncoder:
-    """Makes the vectors of passages, of each by itself or of neighbours together.
+    """Encodes passages, separately or together with their neighbours.
 
     Attributes:
-        works_ahead: whether what `start` began goes on while the caller does something else.
+        works_ahead: whether `start` encodes in the background.
     """
 
     def __init__(self, encoder: Encoder, *, long_context: bool) -> None:
-        """Take an encoder.
+        """Set the encoder.
 
         Raises:
-            EncoderError: neighbours are to be read together, and it cannot.
+            EncoderError: `long_context` is wanted, but the encoder does not support it.
         """
         self._encoder = encoder
         self._spans: SpanEncoder | None = None
@@ -53,15 +53,15 @@ class PassageEncoder:
                     f"encoder {encoder.name!r} cannot read a document as a whole: it has no "
                     "encode_spans; leave long_context out"
                 )
-            encoder.encode_spans("", [])  # one that cannot do it says so
+            encoder.encode_spans("", [])  # an encoder that cannot do it raises here
             self._spans = encoder
         self.works_ahead = long_context or isinstance(encoder, EncodesAhead)
 
     def stretches(self, texts: Sequence[str]) -> list[slice]:
-        """Runs of a document's passages that are read together, of about equally many tokens.
+        """Divide a document's passages into runs to read together, of about equal token counts.
 
         Args:
-            texts: what is read of each of its passages, context included.
+            texts: the passages' texts with their contexts.
         """
         if self._spans is None or len(texts) < 2:
             return [slice(at, at + 1) for at in range(len(texts))]
@@ -76,7 +76,7 @@ class PassageEncoder:
         return [*found, slice(first, len(texts))]
 
     def start(self, stretches: Sequence[Sequence[str]]) -> PendingEmbeddings:
-        """Begin to encode what is read of passages; the result has them in the order given."""
+        """Begin to encode passages' texts; the result is in the order given."""
         alone = [at for at, texts in enumerate(stretches) if len(texts) == 1]
         started: list[PendingEmbeddings] = []
         if alone or not stretches:
@@ -93,18 +93,18 @@ class PassageEncoder:
         return _Gathered(started, rows_of(places, np.array([*alone, *together], np.int64)))
 
     def encode(self, stretches: Sequence[Sequence[str]]) -> Embeddings:
-        """Embeddings of what is read of passages, in the order given."""
+        """Embeddings of passages' texts, in the order given."""
         return self.start(stretches).result()
 
     def vector_spans(self, stretch: Sequence[str], at: int) -> NDArray[np.int64] | None:
-        """Characters that each token vector of a passage stands for in what is read of it.
+        """The characters of a passage's text, context included, that each token vector stands for.
 
         Args:
-            stretch: what is read of the passages that are read together.
-            at: which of them is meant.
+            stretch: the texts of the passages that are read together.
+            at: index of the passage.
 
         Returns:
-            i64 [t, 2], empty spans for what is none of it; None if the encoder does not say.
+            i64 [t, 2], with empty spans for other tokens; None if the encoder does not say.
         """
         if not isinstance(self._encoder, VectorLocator):
             return None
@@ -124,7 +124,7 @@ class PassageEncoder:
 
 
 class _Done:
-    """Embeddings that are there already."""
+    """Finished embeddings, as PendingEmbeddings."""
 
     def __init__(self, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
@@ -133,14 +133,14 @@ class _Done:
         return self._embeddings
 
     def cancel(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to cancel."""
 
 
 class _Gathered:
-    """The results of several encodings as one."""
+    """Combines the results of several encodings."""
 
     def __init__(self, parts: Sequence[PendingEmbeddings], places: NDArray[np.int64]) -> None:
-        """Name the parts, and the place that each of their texts has in the whole: i64 [n]."""
+        """Args: the parts; the position of each of their texts in the result, i64 [n]."""
         self._parts, self._places = parts, places
 
     def result(self) -> Embeddings:
@@ -149,20 +149,20 @@ class _Gathered:
         return _selected(_concatenated(made), np.argsort(self._places))
 
     def cancel(self) -> None:
-        """Leave undone what has not begun."""
+        """Cancel what has not begun."""
         for part in self._parts:
             part.cancel()
 
 
 def _joined(texts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Texts as one, and where each stands in it."""
+    """Texts joined into one, and each one's span in it."""
     starts = offsets_of([len(text) + len(_SEPARATOR) for text in texts]).tolist()
     spans = [(start, start + len(text)) for start, text in zip(starts, texts, strict=False)]
     return _SEPARATOR.join(texts), spans
 
 
 def _concatenated(parts: Sequence[Embeddings]) -> Embeddings:
-    """The embeddings of several calls of one encoder as one."""
+    """Concatenate the embeddings of several calls of one encoder."""
 
     def rows(name: str) -> NDArray[np.float32] | None:
         arrays = [getattr(part, name) for part in parts]

@@ -1,4 +1,4 @@
-"""The options of calls, for those who hand them on: type checkers and editors know them."""
+"""Typed options of calls that pass them on, for type checkers and editors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AddOptions(TypedDict, total=False):
-    """What `Index.aadd` hands on to `Index.add`, beside `on_error`."""
+    """Options that `Index.aadd` passes to `Index.add`, besides `on_error`."""
 
     passages: Iterable[Spans | None] | None
     embeddings: Given | None
@@ -25,7 +25,7 @@ class AddOptions(TypedDict, total=False):
 
 
 class ChoiceOptions(TypedDict, total=False):
-    """What `Index.similar` hands on to `Index.search`."""
+    """Options that `Index.similar` passes to `Index.search`."""
 
     retriever: Retriever
     highlights: bool
@@ -42,7 +42,7 @@ class ChoiceOptions(TypedDict, total=False):
 
 
 class SearchOptions(ChoiceOptions, total=False):
-    """What `Index.asearch` hands on to `Index.search`."""
+    """Options that `Index.asearch` passes to `Index.search`."""
 
     where: Where | None
     params: Params | None

@@ -1,4 +1,4 @@
-"""What comes ready-made with documents: passages that are not to be cut, vectors not to be made."""
+"""Ready-made passages and vectors that come with documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Spans: TypeAlias = Iterable[tuple[int, int]]
 
 
 class _AsArray(Protocol):
-    """What numpy makes an array of, such as a tensor."""
+    """An object that numpy can convert to an array, such as a tensor."""
 
     def __array__(self, *args: Any, **options: Any) -> NDArray[Any]: ...
 
@@ -35,18 +35,19 @@ _READER = "passages:"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What is ready of one document.
+    """The ready-made parts of one document.
 
     Attributes:
-        spans: its passages; None has them cut or, where there are embeddings, is all of it.
-        embeddings: of its passages; None has them made.
+        spans: its passages; None if they are to be cut or, if embeddings are given, for one passage
+            that is the whole document.
+        embeddings: the embeddings of its passages; None if they are to be computed.
     """
 
     spans: tuple[tuple[int, int], ...] | None = None
     embeddings: Embeddings | None = None
 
     def reader(self, reader: str | None) -> str | None:
-        """What is stored as the document's reader, in the place of what read its file."""
+        """The document's reader to store, instead of the reader of its file."""
         if self.embeddings is not None:
             return reader_of(self.embeddings, self.spans)
         if self.spans is not None:
@@ -63,18 +64,18 @@ def of_each(
     embeddings: Given | None,
     settings: Settings,
 ) -> Iterator[Ready]:
-    """What is ready of each document.
+    """The ready-made parts of each document.
 
     Args:
-        documents: they.
-        passages: of each document, or None for one that is to be cut; None for all.
-        embeddings: of all passages, one document's after the other's; of a document whose passages
-            are not given, of the document.
+        documents: the documents.
+        passages: the passages of each document, None for one that is to be cut; None if all are.
+        embeddings: the vectors of all passages, document by document; for a document whose passages
+            are not given, of the whole document.
         settings: of the index.
 
     Raises:
-        InputError: there are more or fewer passages or embeddings than documents or passages, or
-            they are not what the index keeps.
+        InputError: there are more or fewer passages than documents, or vectors than passages, or
+            they do not match the index.
     """
     spans = [None] * len(documents) if passages is None else [_spans(some) for some in passages]
     if len(spans) != len(documents):
@@ -85,7 +86,7 @@ def of_each(
     if embeddings is None:
         return (Ready(own) for own in spans)
     if not documents and isinstance(embeddings, Sized) and not len(embeddings):
-        return iter(())  # of none there are none, whatever vectors the index keeps
+        return iter(())  # no documents need no vectors, whatever the index stores
     counts = [1 if own is None else len(own) for own in spans]
     if not isinstance(embeddings, Embeddings) and any(row is None for row in _rows(embeddings)):
         made = _some(list(_rows(embeddings)), counts, settings)
@@ -95,16 +96,16 @@ def of_each(
 
 
 def checked(document: Document, spans: Sequence[tuple[int, int]]) -> None:
-    """Refuse passages that are not the document's.
+    """Refuse invalid passages of a document.
 
     Raises:
-        InputError: one is not within the text, holds no word, or comes before the one before it.
+        InputError: one is outside of the text, is blank, or begins before the previous one.
     """
     last = 0
     for start, end in spans:
         if not (last <= start < end <= len(document.text) and document.text[start:end].strip()):
             raise InputError(
-                f"passage ({start}, {end}) of document {document.id!r} is none of its "
+                f"passage ({start}, {end}) of document {document.id!r} is not a part of its "
                 f"{len(document.text)} characters; give (start, end) of parts that are not blank, "
                 "in the order of their starts"
             )
@@ -120,7 +121,7 @@ def _spans(given: Any) -> tuple[tuple[int, int], ...] | None:
         pairs = ((None, None),)
     if not all(is_whole(number) for pair in pairs for number in pair):
         raise InputError(
-            f"{ascii(given)[:60]} is no list of passages; give (start, end) in characters for each"
+            f"{ascii(given)[:60]} is not a list of passages; give (start, end) character pairs"
         )
     return tuple((int(start), int(end)) for start, end in pairs)
 
@@ -130,7 +131,7 @@ def _rows(given: Any) -> Sequence[Any]:
 
 
 def _some(rows: list[Any], counts: list[int], settings: Settings) -> Iterator[Embeddings | None]:
-    """Vectors for some; the rest have none where there is no model, and are made where there is."""
+    """Vectors for some documents; the others are encoded if there is a model, else have none."""
     if len(rows) != sum(counts):
         raise InputError(f"{len(rows)} dense vectors were given for {sum(counts)} passages")
     there = [row for row in rows if row is not None]
@@ -145,7 +146,7 @@ def _some(rows: list[Any], counts: list[int], settings: Settings) -> Iterator[Em
             yield None
         elif has_model and not all(known):
             raise InputError(
-                "vectors were given of some passages of a document; give them of all or of none"
+                "vectors were given for some passages of a document; give them for all or for none"
             )
         else:
             yield without_vectors(known, settings)

@@ -1,4 +1,4 @@
-"""What an index says about itself."""
+"""Reports on an index."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from retrieval.types import LateOptions
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """What an index holds, at one generation.
+    """What an index contains, at one generation.
 
     Attributes:
-        path: its folder, absolute.
-        format_version: the format it is written in.
-        generation: how many commits it has seen.
-        documents: how many documents it holds.
-        passages: how many passages can be found.
+        path: absolute path of its folder.
+        format_version: version of its format.
+        generation: number of its commits.
+        documents: number of documents.
+        passages: number of passages that can be found.
         dead_passages: deleted passages that still take space; `compact` drops them.
-        files: how many source files it knows.
-        segments: folders that a search reads.
-        bytes: all of it on disk.
-        bytes_by_part: the same of each part: `dense`, `late`, `lexical`, `store` (the texts and
-            what is known of them) and `other`.
+        files: number of source files.
+        segments: number of folders that a search reads.
+        bytes: size on disk.
+        bytes_by_part: size of each part: `dense`, `late`, `lexical`, `store` (the texts and records
+            of documents and files) and `other`.
         encoder: the encoder's name.
         encoder_source: what the encoder is loaded from; None for the embedded model.
         fingerprint: the encoder's fingerprint.
         dense_dim: D of the dense vectors, or None.
         token_dim: d of the token vectors, or None.
-        passage_tokens: the longest passage, in tokens.
-        late: how token vectors are kept.
-        regimes: how many passages late interaction searches in each way: `exact`, `compressed`,
+        passage_tokens: maximum length of passages, in tokens.
+        late: how token vectors are stored.
+        regimes: how many passages late interaction searches in each regime: `exact`, `compressed`,
             `lists`; empty if the encoder has no token head.
         late_error: squared distance of the compressed token vectors from the true ones, relative to
             their squared length, as measured when they were written; None if none is compressed.
@@ -69,9 +69,9 @@ class Refused:
     """A document that could not be stored.
 
     Attributes:
-        place: where it was among the documents, from 0.
+        place: its position among the documents, from 0.
         id: its id, if it has one.
-        reason: one line: what was found, and what was expected.
+        reason: one line with what was found and what was expected.
     """
 
     place: int
@@ -81,15 +81,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What became of the documents that were given to `Index.add`.
+    """The result of `Index.add` with `on_error="skip"`.
 
     Attributes:
-        added: how many are new.
-        updated: how many replaced one with their id.
-        unchanged: how many were there as they are.
-        refused: those that could not be stored.
+        added: number of new documents.
+        updated: number that replaced a document with the same id.
+        unchanged: number that were already there unchanged.
+        refused: documents that could not be stored.
 
-    One whose id was given again in the same call counts once.
+    A document whose id was given several times in the call counts once.
     """
 
     added: int
@@ -100,7 +100,7 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class CompactReport:
-    """What `compact` did: segments and bytes before and after, dead passages that went."""
+    """What `compact` did: segments and bytes before and after, dead passages that were dropped."""
 
     segments_before: int
     segments_after: int

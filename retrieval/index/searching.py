@@ -1,4 +1,4 @@
-"""Searching: questions in words or vectors, and their hits."""
+"""Searching by text or vectors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Searching(ABC):
-    """What can be searched: an index, or a collection of several. Raises what `Index` does."""
+    """An index, or a collection in shards, to search; raises the same errors as `Index`."""
 
     _encoder: EncoderSlot
 
@@ -46,7 +46,7 @@ class Searching(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the files once the searches under way are done; closing twice is fine."""
+        """Close the files once running searches are done; closing twice is fine."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +58,7 @@ class Searching(ABC):
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        self.close()  # in no thread: what is cancelled is closed, too
+        self.close()  # not in a thread, so that it is closed even when cancelled
 
     def search(
         self,
@@ -84,44 +84,45 @@ class Searching(ABC):
     ) -> Hits:
         """The k passages that answer the query best, best first; fewer if there are fewer.
 
-        The first n are the same whatever k is, and pages are parts of one list.
+        A smaller k gives a prefix of a larger one's result, and pages are parts of one list.
 
         Args:
-            query: any text; a very long one is cut to what the encoder reads. None if `vector` or
-                `tokens` say it all.
+            query: any text; very long ones are truncated to what the encoder reads. None if
+                `vector` or
+                `tokens` are given instead.
             k: at least 1.
             retriever: `lexical`, `dense`, `late`, or `hybrid`, which fuses them.
-            where: what a hit's document fulfils, see docs/filters.md: a text over metadata, `id`
+            where: filter on hits' documents, see docs/filters.md: an expression over metadata, `id`
                 and `title` such as `lang == "python" and path glob "src/**"`, a dict such as
                 `{"year": {"$gte": 2020}}`, or a Filter.
-            params: values for the parameters of a text, such as `year >= :y`, by name.
-            highlights: mark the query's words in the hits; without, long lists come faster.
+            params: values, by name, for the parameters of an expression such as `year >= :y`.
+            highlights: mark the query's words in the hits; long lists are faster without.
             hybrid: how `hybrid` fuses; None is `Hybrid()`.
-            rescore: of `late`, how many of the best are encoded anew and ordered by uncompressed
-                vectors.
-            copies: list every passage; if not, those of the same text are one hit, the best, and
-                its `copies` names the others.
-            group: `document` gives k documents: each the hit of its best passage, whose `others`
-                are what else of the document is among the hundred best passages.
-            per_group: at most so many passages of one document, a hit and its `others` counted
+            rescore: for `late`, how many of the best are encoded again and reordered by
+                uncompressed vectors.
+            copies: list every passage; if not, passages with the same text are one hit, the best,
+                and its `copies` lists the others.
+            group: `document` returns k documents: each as the hit of its best passage, whose
+                `others` are the document's other passages among the hundred best.
+            per_group: maximum passages of one document, a hit and its `others` counted
                 together; None is all.
-            min_relevance: of a hit, from 0 to 1; 0.2 leaves out what has nothing to do with the
-                query.
-            diversity: what it counts that passages are unlike those before them, from 0 to 1, by
-                maximal marginal relevance among the hundred best; the score is its value.
-            reranker: puts the best passages in order by reading them, context and all: what
-                `load_reranker` loads, or a Reranker of one's own. The score is its score.
-            rerank: how many it is given; the others stay behind them.
-            offset: how many of the best are left out: pages of a list are `offset` 0, k, 2 k, ...
-            vector: the query's dense vector [D], in the place of what the encoder would make.
-            tokens: the query's token vectors [m, d], the same. Without a query, `hybrid` fuses
-                those retrievers that a vector was given for.
+            min_relevance: minimum relevance of a hit, from 0 to 1; 0.2 leaves out what has nothing
+                to do with the query.
+            diversity: weight, from 0 to 1, of passages' difference from those before them, by
+                maximal marginal relevance among the hundred best, which becomes the score.
+            reranker: reorders the best passages by reading them with their context: a result of
+                `load_reranker`, or a Reranker of your own. Its score becomes the score.
+            rerank: how many passages it reads; the others follow in their order.
+            offset: how many of the best to skip: the pages of a list have `offset` 0, k, 2 k, ...
+            vector: the query's dense vector [D], instead of the encoder's.
+            tokens: the query's token vectors [m, d], instead of the encoder's. Without a query,
+                `hybrid` fuses the retrievers whose vectors were given.
 
         Raises:
             InputError: the query is empty, or an option cannot be used.
             FilterError: `where` cannot be parsed.
             EncoderError: the index's encoder lacks the head that the retriever needs.
-            EncoderMismatch: what the encoder's source holds now is not what built the index.
+            EncoderMismatch: the encoder at the source is no longer the one that built the index.
         """
         given = None
         if vector is not None or tokens is not None:
@@ -153,9 +154,9 @@ class Searching(ABC):
     async def asearch(
         self, query: str | None = None, k: int = 10, **options: Unpack[SearchOptions]
     ) -> Hits:
-        """As `search`, with the same options, in a thread: the event loop goes on.
+        """Like `search`, with the same options, in a thread that does not block the event loop.
 
-        What is cancelled is not waited for, and stops where it can.
+        When cancelled, it does not wait for the search, which stops where it can.
         """
         return await in_thread(partial(self.search, query, k, **options))
 
@@ -180,15 +181,15 @@ class Searching(ABC):
         offset: int = 0,
         embeddings: Embeddings | None = None,
     ) -> list[Hits]:
-        """As `search`, for many queries, which see one generation.
+        """Like `search`, for many queries, all in one generation.
 
-        Those with the same filter are encoded together. One that is empty or no text has no hits,
-        and `logging.getLogger("retrieval")` is told.
+        Queries with the same filter are encoded together. One that is empty or not a text has no
+        hits, which is logged to `logging.getLogger("retrieval")`.
 
         Args:
-            queries: their texts; None if `embeddings` say it all.
-            where: one filter for all, or a list of one for each, None for none.
-            embeddings: of the queries, in the place of what the encoder would make.
+            queries: the queries' texts; None if `embeddings` are given instead.
+            where: one filter for all, or a list with a filter or None for each.
+            embeddings: the queries' embeddings, instead of the encoder's.
         """
         if isinstance(queries, str):
             raise InputError(f"one query, {queries!r}, was given; give a list of them")
@@ -246,17 +247,17 @@ class Searching(ABC):
         params: Params | None = None,
         **options: Unpack[ChoiceOptions],
     ) -> Hits:
-        """The k documents that are most like this one, without itself, each by its best passage.
+        """The k documents that are most similar to this one, each by its best passage.
 
-        By the mean of the dense vectors of its passages or, where there are none, by the token
-        vectors of its first passage. A document without vectors is like no other.
+        Similarity is by the mean of the dense vectors of its passages or, if there are none, by the
+        token vectors of its first passage. A document without vectors has no similar ones.
 
         Args:
-            id: of a document in the index.
+            id: id of a document in the index.
             k: at least 1.
-            where: what they fulfil, see `search`.
+            where: filter on the documents, see `search`.
             params: values for the parameters of `where`.
-            options: what else `search` takes.
+            options: other arguments of `search`.
 
         Raises:
             InputError: there is no document with this id.
@@ -275,21 +276,21 @@ class Searching(ABC):
         return self.search(**{**asked, **by, **options})
 
     def explain(self, query: str, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
-        """Why late interaction scores hits as it does: what each token of the query matched best.
+        """Why late interaction scores hits as it does: the best match of each query token.
 
         Args:
             query: the query that was asked.
-            hits: hits of a search in this index, by whatever retriever.
+            hits: hits of a search in this index, by any retriever.
 
         Returns:
             For each hit, a match for each token of the query, in the query's order; none for a
-            passage without token vectors. They are of the vectors as stored, compressed ones
-            included.
+            passage without token vectors. They are computed from the stored, possibly compressed
+            vectors.
 
         Raises:
-            InputError: the query is empty, or a hit's passage is not in the index any more.
+            InputError: the query is empty, or a hit's passage is no longer in the index.
             EncoderError: the index has no token vectors.
-            EncoderMismatch: what the encoder's source holds now is not what built the index.
+            EncoderMismatch: the encoder at the source is no longer the one that built the index.
         """
         with self._searched() as searched:
             explain.check(searched.settings, query, hits)
@@ -298,7 +299,7 @@ class Searching(ABC):
 
 
 def _askable(queries: Sequence[str]) -> list[int]:
-    """The places of queries that can be asked; the others are logged."""
+    """Positions of valid queries; the others are logged."""
     good = []
     for at, query in enumerate(queries):
         problem = query_problem(query)
@@ -312,15 +313,15 @@ def _askable(queries: Sequence[str]) -> list[int]:
 def _by_vectors(
     given: Embeddings, retriever: Retriever, hybrid: Hybrid | None
 ) -> tuple[Retriever, Hybrid | None]:
-    """The retriever for queries that are vectors alone, and how it fuses.
+    """The retriever for queries of only vectors, and how it fuses.
 
     Raises:
-        InputError: what the retriever goes by was not given.
+        InputError: the vectors that the retriever needs were not given.
     """
     there = {"lexical": False, "dense": given.dense is not None, "late": given.tokens is not None}
     if not there.get(str(retriever), True):
         needed = {"lexical": "words", "dense": "a dense vector", "late": "token vectors"}[retriever]
-        raise InputError(f"retriever {retriever!r} goes by {needed}, and none was given; give them")
+        raise InputError(f"retriever {retriever!r} needs {needed}, but none was given")
     if retriever != "hybrid":
         return retriever, hybrid
     if given.tokens is None:
@@ -333,7 +334,7 @@ def _by_vectors(
 def _each(
     where: Where | Sequence[Where | None] | None, params: Params | None, count: int
 ) -> list[Filter | None]:
-    """The filter of each of so many queries."""
+    """The filter of each query."""
     if not isinstance(where, Sequence) or isinstance(where, str):
         return [as_filter(where, params)] * count
     if len(where) != count:

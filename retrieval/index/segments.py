@@ -1,4 +1,4 @@
-"""OpenedSegments: what is open already is not opened again."""
+"""OpenedSegments: reusing segments that are open already."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from retrieval.store.files import FileIdentity, check_contents, check_sizes
 LEXICAL = "lexical"
 
 CHECKED_BYTES = 64 << 20
-"""So much of a lexical index is held against its checksums when it is opened.
+"""Maximum bytes of a lexical index whose checksums are verified when it is opened.
 
-tantivy trusts its files: of damaged ones it makes other rankings, or panics, which writes lines of
-its own to standard error. Indexes of up to some 200 thousand passages are smaller.
+tantivy trusts its files: damaged ones give wrong rankings or a panic, which writes to standard
+    error. Indexes of up to some 200 thousand passages are smaller than this.
 """
 
 _Segment = TypeVar("_Segment", VectorSegment, LexicalIndex)
@@ -28,7 +28,7 @@ _Segment = TypeVar("_Segment", VectorSegment, LexicalIndex)
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Opened(Generic[_Segment]):
-    """An opened segment and what the store says of it."""
+    """An opened segment and its record in the store."""
 
     record: SegmentRecord
     segment: _Segment
@@ -37,13 +37,14 @@ class Opened(Generic[_Segment]):
 class OpenedSegments:
     """The opened segments of one index, shared by its snapshots and its writer.
 
-    A segment never changes, so one whose record, checksums included, is that of an open one need
-    not be mapped and checked again: a commit costs what it changes. Who takes one keeps it; what
-    nobody keeps is let go, so no file outlives the generations that name it. Any thread may ask.
+    Segments never change, so one with the same record, checksums included, as an open one need not
+        be mapped and checked again: the cost of a commit is that of its changes. Users hold
+        references; a segment that nobody uses is closed, so no file outlives the generations that
+        name it. Any thread may call it.
     """
 
     def __init__(self, part: LexicalPart | None = None) -> None:
-        """Take the collection that the index is a part of, if its lexical scores go by that."""
+        """Args: the collection whose statistics lexical scores use, if not only the index's own."""
         self._part = part
         self._lock = threading.Lock()
         self._vectors: WeakValueDictionary[str, Opened[VectorSegment]] = WeakValueDictionary()
@@ -51,16 +52,16 @@ class OpenedSegments:
         self._whole: set[FileIdentity] = set()  # files of the lexical index that was opened last
 
     def vectors(self, store: Store, record: SegmentRecord) -> Opened[VectorSegment]:
-        """The vector segment of this record.
+        """The vector segment of this record, opened if need be.
 
         Raises:
-            FileNotFoundError: a file is not there.
-            IndexCorrupted: a file is not what it was.
+            FileNotFoundError: a file is missing.
+            IndexCorrupted: a file was altered.
         """
         return self._take(self._vectors, store, record, lambda: open_vectors(store, record.name))
 
     def lexical(self, store: Store, record: SegmentRecord) -> Opened[LexicalIndex]:
-        """The lexical index of this record; raises as `vectors` does."""
+        """The lexical index of this record; raises like `vectors`."""
         folder = store.segment_folder(record.name)
 
         def checked() -> LexicalIndex:
@@ -70,7 +71,7 @@ class OpenedSegments:
         return self._take(self._lexical, store, record, checked)
 
     def put(self, record: SegmentRecord, segment: VectorSegment) -> Opened[VectorSegment]:
-        """Offer a segment that was written, opened and sealed just now."""
+        """Add a segment that was just written, opened and sealed."""
         opened = Opened(record, segment)
         with self._lock:
             self._vectors[record.name] = opened
@@ -85,7 +86,7 @@ class OpenedSegments:
     ) -> Opened[_Segment]:
         with self._lock:
             found = known.get(record.name)
-        # A name that a killed writer had given to other files may be given again.
+        # A name that a killed writer used for other files may be used again.
         if found is not None and found.record == record:
             return found
         check_sizes(store.segment_folder(record.name), record)
@@ -96,7 +97,7 @@ class OpenedSegments:
 
 
 def open_vectors(store: Store, name: str) -> VectorSegment:
-    """Map the vector segment of that name, with the halves that the index's encoder has."""
+    """Map the vector segment of that name, with the halves for the encoder's heads."""
     return VectorSegment.open(
         store.segment_folder(name),
         dense=store.settings.dense_dim is not None,
@@ -105,5 +106,5 @@ def open_vectors(store: Store, name: str) -> VectorSegment:
 
 
 def living(store: Store) -> int:
-    """How many passages can be found: all have vectors, and of those who have, the dead cannot."""
+    """How many passages can be found: those in vector segments that are not dead."""
     return sum(s.passages for s in store.of_kind(vectors.KIND)) - len(store.dead())

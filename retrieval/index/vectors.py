@@ -32,7 +32,7 @@ DENSE = "dense"
 LATE = "late"
 
 CODEC = "codec"
-"""The kind of segment that holds what token vectors are compressed by, for all that share it."""
+"""The kind of segment that contains a codec, shared by vector segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class VectorSegment:
 
     Attributes:
         name: its folder's name.
-        ids: i64 [n], its passages, dead ones too.
+        ids: i64 [n], its passages, dead ones included.
         dense: the dense half, or None if the encoder has no dense head.
         late: the token half, or None if the encoder has no token head.
     """
@@ -53,7 +53,7 @@ class VectorSegment:
 
     @classmethod
     def open(cls, folder: Path, *, dense: bool, late: bool) -> VectorSegment:
-        """Map the halves that there should be; IndexCorrupted names a damaged file."""
+        """Map the halves that are wanted; IndexCorrupted names a damaged file."""
         first = DenseSegment.open(folder / DENSE) if dense else None
         second = open_late(folder / LATE) if late else None
         halves: list[DenseSegment | LateSegment] = [h for h in (first, second) if h is not None]
@@ -72,7 +72,7 @@ class VectorSegment:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing of it is compressed."""
+        """Whether none of it is compressed."""
         return self.late is None or self.late.regime == "exact"
 
 
@@ -81,10 +81,10 @@ class Compression:
     """How token vectors are compressed.
 
     Attributes:
-        stored: what they are written by.
-        coarse_quantiser: what they are narrowed by, if that is another codec.
+        stored: the codec that compresses them.
+        coarse_quantiser: the codec whose centroids narrow searches, if that is another one.
         lists: whether the segment gets inverted lists.
-        memory: bytes that may be taken.
+        memory: bytes that may be used.
         progress: called after every block of tokens.
     """
 
@@ -96,10 +96,10 @@ class Compression:
 
 
 class VectorBuffer:
-    """Embeddings that wait to be written as one segment.
+    """Embeddings that are buffered, to be written as one segment.
 
     Attributes:
-        floats: how many f32 wait.
+        floats: how many f32 are buffered.
     """
 
     def __init__(self, *, dense_dim: int | None, token_dim: int | None) -> None:
@@ -112,16 +112,15 @@ class VectorBuffer:
         return sum(map(len, self._ids))
 
     def append(self, ids: NDArray[np.int64], embeddings: Embeddings, names: Sequence[str]) -> None:
-        """Take the embeddings of these passages.
+        """Buffer the embeddings of these passages.
 
         Args:
             ids: i64 [n].
             embeddings: of n texts.
-            names: the passages' documents, to be named in an error.
+            names: the passages' documents, for error messages.
 
         Raises:
-            EncoderError: they are not those of so many passages and such dimensions, or one
-                holds NaN or infinity.
+            EncoderError: their number or dimensions are wrong, or one contains NaN or infinity.
         """
         dense_dim, token_dim = self._dims
         dense = embeddings.dense if embeddings.windows is None else embeddings.windows
@@ -143,17 +142,17 @@ class VectorBuffer:
         self.floats += sum(array.size for array in (dense, tokens) if array is not None)
 
     def write(self, folder: Path, compression: Compression | None = None) -> None:
-        """Write all that waits into `folder` and forget it.
+        """Write everything into `folder` and clear the buffer.
 
         Args:
             folder: a new folder.
-            compression: of the token vectors; None keeps them exact.
+            compression: how to compress the token vectors; None keeps them exact.
         """
         ids = np.concatenate(self._ids)
         dense = [_dense_of(e) for e in self._embeddings if e.dense is not None]
         tokens = [e.tokens for e in self._embeddings if e.tokens is not None]
         lengths = [np.diff(e.offsets) for e in self._embeddings if e.offsets is not None]
-        self.clear()  # what follows lets go of each array as soon as it is copied
+        self.clear()  # below, each array is freed as soon as it is copied
         if dense:
             vectors, counts = map(list, zip(*dense, strict=True))
             dense.clear()
@@ -176,7 +175,7 @@ class VectorBuffer:
             )
 
     def clear(self) -> None:
-        """Forget all that waits."""
+        """Clear the buffer."""
         self._ids, self._embeddings, self.floats = [], [], 0
 
 
@@ -192,7 +191,7 @@ def merge_vectors(
         folder: a new folder.
         segments: at least one, in the order of their passages.
         alive: bool by passage id.
-        compression: of the token vectors; None copies them, which are all exact then.
+        compression: how to compress the token vectors; None copies them, if all are exact.
     """
     dense = [segment.dense for segment in segments if segment.dense is not None]
     late = [segment.late for segment in segments if segment.late is not None]
@@ -215,7 +214,7 @@ def merge_vectors(
 
 
 def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The parts one after the other, f32 [r, d]; takes each out of the list when it is copied."""
+    """Concatenate the parts, f32 [r, d], removing each from the list once it is copied."""
     joined = np.empty((sum(map(len, parts)), parts[0].shape[1]), np.float32)
     filled = 0
     parts.reverse()
@@ -227,7 +226,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def _dense_of(embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The dense vectors to keep, f32 [r, D], and how many each text has, i64 [n]."""
+    """The dense vectors to store, f32 [r, D], and how many each text has, i64 [n]."""
     if embeddings.windows is not None and embeddings.window_offsets is not None:
         return embeddings.windows, np.diff(embeddings.window_offsets)
     assert embeddings.dense is not None

@@ -25,7 +25,7 @@ from retrieval.files.unsynced import force
 from retrieval.indexes.ids import places_in
 
 _MAGIC = b"\x93NUMPY\x01\x00"
-_PREAMBLE = 128  # bytes before the data, a multiple of 64 as the format asks
+_PREAMBLE = 128  # bytes before the data; the format requires a multiple of 64
 _HEADER = re.compile(
     rb"\{'descr': '([<|][fiu][1248])', 'fortran_order': False, "
     rb"'shape': \((\d{1,18}),(?: (\d{1,18}))?\), \} *\n"
@@ -36,9 +36,9 @@ CURE = "restore it from a copy, or build the index again"
 def write_array(
     path: Path, dtype: str, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
 ) -> None:
-    """Write `blocks`, which follow each other along the first axis, as one array, and `force` it.
+    """Write `blocks`, concatenated along the first axis, as one array, and `force` it.
 
-    A file already there is replaced, not overwritten: whoever has it mapped keeps what they see.
+    An existing file is replaced, not overwritten: processes that have it mapped keep the old data.
 
     Args:
         path: the file; its folder exists.
@@ -61,10 +61,10 @@ def write_array(
 
 
 class ArrayWriter:
-    """An array on its way to the disk, block by block; several can be written side by side.
+    """Writes an array block by block; several can be written side by side.
 
-    Used as a context manager; the file is whole, and forced, once the block is left. One that is
-    left by an exception holds no rows.
+    Used as a context manager; the file is complete, and forced to the disk, once the block is left.
+    If it is left by an exception, the file has no rows.
 
     Attributes:
         rows: how many rows were appended.
@@ -116,7 +116,7 @@ class ArrayWriter:
             force(self._path)
 
     def _header(self) -> None:
-        """Write the header over the one that stands there; of one size, however many rows."""
+        """Overwrite the header, whose size does not depend on the number of rows."""
         shape = ", ".join(str(size) for size in (self.rows, *self._row))
         text = (
             f"{{'descr': '{self._descr}', 'fortran_order': False, "
@@ -158,7 +158,7 @@ def open_array(path: Path, dtype: str, *, ndim: int) -> NDArray[Any]:
             expected = 10 + length + _size(dtype, shape)
             if size != expected:
                 raise IndexCorrupted(
-                    f"{path} is {size} bytes, its header asks for {expected}; {CURE}"
+                    f"{path} is {size} bytes, its header implies {expected}; {CURE}"
                 )
             if _size(dtype, shape) == 0:
                 return np.empty(shape, dtype)
@@ -171,7 +171,7 @@ def open_array(path: Path, dtype: str, *, ndim: int) -> NDArray[Any]:
 
 
 def _size(dtype: str, shape: tuple[int, ...]) -> int:
-    """Bytes of the data, in Python's integers, which do not overflow."""
+    """Bytes of the data, as Python integers, which do not overflow."""
     size = np.dtype(dtype).itemsize
     for n in shape:
         size *= n
@@ -179,7 +179,7 @@ def _size(dtype: str, shape: tuple[int, ...]) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a segment's folder, with its parents."""
+    """Create a segment's folder, with its parents."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -220,7 +220,7 @@ def check_vectors(vectors: ArrayLike, what: str, *, dim: int | None = None) -> N
 
 
 def check_query(vectors: ArrayLike, what: str, *, dim: int) -> NDArray[np.float32]:
-    """As `check_vectors`; InputError for NaN and infinity, too."""
+    """Like `check_vectors`, but InputError for NaN and infinity too."""
     array = check_vectors(vectors, what, dim=dim)
     if not np.isfinite(array).all():
         raise InputError(f"{what} hold NaN or infinity; expected finite numbers")
@@ -280,7 +280,7 @@ class RowsById:
             raise IndexCorrupted(f"{path} holds negative or repeated passage ids; {CURE}")
 
     def find(self, ids: ArrayLike) -> NDArray[np.int64]:
-        """The row of each id, i64 [n]; -1 where the segment does not hold it."""
+        """The row of each id, i64 [n]; -1 if the segment does not have it."""
         wanted = np.asarray(ids, dtype=np.int64)
         if self._order is None:
             return places_in(self.ids, wanted)
@@ -290,7 +290,7 @@ class RowsById:
 
 
 def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:
-    """The memory map that an array of `open_array` reads from; None if it holds no bytes."""
+    """The memory map that an array of `open_array` reads from; None if the array is empty."""
     base: object = array
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj

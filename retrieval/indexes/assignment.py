@@ -1,12 +1,12 @@
-"""The nearest centroid of each vector; for many centroids, among those that can be near.
+"""The nearest centroid of each vector; if there are many centroids, found approximately.
 
-One vector against K centroids costs K * d multiplications, most of what compressing costs. From
-some thousands of centroids on these are put in groups, and a vector is compared with the groups'
-centres, then with the centroids that lie nearest to its group's. That finds the nearest in 93 % of
-cases at 16,384 centroids and in 96 % at 32,768, and else one almost as near, in a quarter of the
-time (measured on code and prose). Making the groups takes as long as comparing a hundred thousand
-vectors with all centroids (a third of a second at 16,384), so they are made for many vectors only,
-and kept for whatever is compared with the same centroids after that.
+Comparing a vector with K centroids costs K * d multiplications, most of what compressing costs.
+From some thousands of centroids on, these are grouped, and a vector is compared with the groups'
+centres, then with the centroids nearest to the centre of its group. That finds the nearest in 93 %
+of cases at 16,384 centroids and in 96 % at 32,768, otherwise one almost as near, in a quarter of
+the time (measured on code and prose). Making the groups takes as long as comparing a hundred
+thousand vectors with all centroids (a third of a second at 16,384), so they are made only for many
+vectors, and kept for later vectors that are compared with the same centroids.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from retrieval.indexes.clustering import nearest_means
 
 _FLAT = 4096  # up to so many centroids, all are compared
 _GROUPS = 8  # times the root of the number of centroids
-_SHARE = 32  # one in so many of them is compared with the vectors of a group
+_SHARE = 32  # one in so many centroids is compared with the vectors of a group
 _FEW = 1 << 16  # so many vectors are compared with all centroids before groups are made
 _KEPT = 2  # sets of groups, some MB each: of an index's codec, and of its coarse quantiser
 _BLOCK = 1 << 23  # distances of centres to centroids at a time: 32 MB
@@ -60,7 +60,7 @@ class Assigner:
         self._seen = 0
 
     def __call__(self, units: NDArray[np.int8]) -> NDArray[np.uint16]:
-        """The centroid of each vector i8 [T, d]: u16 [T]."""
+        """The nearest centroid of each vector i8 [T, d]: u16 [T]."""
         if self._groups is None and len(self.centroids) > _FLAT:
             first, self._seen = not self._seen, self._seen + len(units)
             if first or self._seen > _FEW:
@@ -73,7 +73,7 @@ class Assigner:
     def among(
         self, units: NDArray[np.int8], groups: NDArray[np.uint16], near: NDArray[np.uint16]
     ) -> NDArray[np.uint16]:
-        """The nearest of the centroids that are named for each vector's group: u16 [T].
+        """The nearest of the centroids listed for each vector's group: u16 [T].
 
         Args:
             units: i8 [T, d].
@@ -103,7 +103,7 @@ def nearest_to(
     Args:
         centres: i8 [G, d].
         centroids: i8 [K, d].
-        count: how many of each.
+        count: how many for each centre.
     """
     count = min(count, len(centroids))
     vectors = centroids.astype(np.float32)
@@ -119,7 +119,7 @@ def nearest_to(
 
 
 def _penalties(centroids: NDArray[np.int8]) -> NDArray[np.int32]:
-    """Half the squared lengths: the nearest has the largest dot product less this. i32 [K]."""
+    """Half the squared lengths: the nearest has the largest dot product minus this. i32 [K]."""
     squares = np.square(centroids, dtype=np.int32).sum(axis=1, dtype=np.int32)
     halves: NDArray[np.int32] = squares // np.int32(2)
     return halves
@@ -130,9 +130,9 @@ _lock = threading.Lock()
 
 
 def _groups_of(centroids: NDArray[np.int8], *, make: bool) -> _Groups | None:
-    """The groups of these centroids; None if there are none yet and none are to be made.
+    """The groups of these centroids; None if there are none yet and `make` is false.
 
-    By content: whoever adds to an index in small parts opens its codec anew each time.
+    Cached by content: adding to an index in small steps opens its codec anew each time.
     """
     content = centroids.tobytes()
     with _lock:

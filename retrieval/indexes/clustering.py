@@ -1,9 +1,9 @@
 """Clustering a sample of vectors: what dense and late indexes train centroids with.
 
-The k-means are FAISS's, in two steps, since n vectors against K centroids cost n * K: a coarse
-one, then one inside each coarse cluster. These are shared out among threads, and FAISS gets one
-thread: its own would wait for each other many thousands of times, spinning, which took 9 s of
-processor time in place of 1 for 2,048 centroids where other processes wanted the same cores.
+The k-means is FAISS's, in two steps, since n vectors against K centroids cost n * K: a coarse one,
+then one inside each coarse cluster. The clusters are distributed over threads, and FAISS gets one
+thread in each: its own would spin, waiting for each other many thousands of times, which took 9 s
+of processor time instead of 1 for 2,048 centroids where other processes used the same cores.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _FLAT = 1024  # up to so many centroids, one step is fast enough
 _ROUNDS = 8
 _ONE_THREAD = 1 << 30
-"""Multiplications of a round up to which FAISS's own threads cost more than they bring."""
+"""Multiplications of an iteration up to which FAISS's own threads cost more than they save."""
 
 
 def drawn(total: int, wanted: int, seed: int = 0) -> NDArray[np.int64]:
-    """A random sample of range(total), at most `wanted`: i64, rising.
+    """A random sample of range(total), at most `wanted`: i64, ascending.
 
-    One of each stretch of equal length, so that every part is in it.
+    Stratified: one from each of as many equal ranges, so that every part is represented.
     """
     bounds = np.linspace(0, total, min(wanted, total) + 1).astype(np.int64)
     within = np.random.default_rng(seed).random(len(bounds) - 1) * np.diff(bounds)
@@ -39,7 +39,7 @@ def drawn(total: int, wanted: int, seed: int = 0) -> NDArray[np.int64]:
 def draw(
     blocks: Iterable[NDArray[np.float32]], vectors: int, wanted: int, dim: int
 ) -> NDArray[np.float32]:
-    """A sample, see `drawn`, of so many vectors that come in blocks: f32 [s, dim]."""
+    """A sample (see `drawn`) of vectors that come in blocks, `vectors` in all: f32 [s, dim]."""
     chosen = drawn(vectors, wanted)
     taken = np.empty((len(chosen), dim), np.float32)
     filled = seen = 0
@@ -89,7 +89,7 @@ def nearest_means(
     import faiss
 
     if len(vectors) <= count:
-        # No more vectors than centroids: each is its own, and the first stands for what lacks.
+        # No more vectors than centroids: each is its own centroid, and the first is repeated.
         found = np.concatenate([vectors, np.repeat(vectors[:1], count - len(vectors), axis=0)])
         index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
         index.add(found)
@@ -109,7 +109,7 @@ def nearest_means(
 
 @contextmanager
 def _threads_for(multiplications: int) -> Iterator[None]:
-    """Let FAISS use one thread for so little, in the calling thread alone."""
+    """Limit FAISS to one thread for so little work, in the calling thread only."""
     import faiss
 
     usual = faiss.omp_get_max_threads()
@@ -122,10 +122,10 @@ def _threads_for(multiplications: int) -> Iterator[None]:
 
 
 def _shares(sizes: NDArray[np.int64], count: int) -> list[int]:
-    """How many of `count` each group gets: by its size, no more than it has members."""
+    """How many of `count` each group gets: in proportion to its size, at most its size."""
     exact = sizes / sizes.sum() * count
     shares = np.minimum(np.floor(exact).astype(np.int64), sizes)
-    # What rounding left goes where it is missed most, and where there is room.
+    # What rounding left over goes to the groups furthest below their share that have room.
     while (left := count - int(shares.sum())) > 0:
         missing = np.where(shares < sizes, exact - shares, -np.inf)
         shares[np.argsort(-missing, kind="stable")[:left]] += 1

@@ -2,9 +2,9 @@
 
     {"lang": "python", "year": {"$gte": 2020}, "$or": [{"tag": {"$in": ["a"]}}, {"draft": False}]}
 
-A dict is all of its entries. An entry is a key and a value to be equal to, a key and a dict of
-operators, or one of `$and`, `$or`, `$nor` (lists of dicts) and `$not` (a dict). They mean what they
-mean as text, see `retrieval.indexes.filters`, and so does a key: dots lead into objects.
+All entries of a dict must hold. An entry is a key and a value to be equal to, a key and a dict of
+operators, or one of `$and`, `$or`, `$nor` (lists of dicts) and `$not` (a dict). Operators mean the
+same as in text, see `retrieval.indexes.filters`, and so do keys: dots lead into objects.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ _OPERATORS = (
 
 
 def from_dict(where: Mapping[str, Any], parse_key: Callable[[str], Key]) -> Node | None:
-    """The parsed form of a filter that is a dict; None if it is empty.
+    """Parse a filter that is a dict; None if it is empty.
 
     Args:
         where: the filter.
-        parse_key: for keys that hold backquotes.
+        parse_key: parses keys that contain backquotes.
 
     Raises:
-        FilterError: it says what was found, at which key, and what was expected there.
+        FilterError: it is not valid; the message says what was found, where, and what was expected.
     """
     return _Reader(parse_key).all_of(where, 0) if where else None
 

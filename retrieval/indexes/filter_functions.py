@@ -1,6 +1,6 @@
-"""What a filter's SQL asks of Python: globs, regular expressions, times, odd keys.
+"""The Python functions that a filter's SQL calls: globs, regular expressions, times, odd keys.
 
-Texts come as bytes: Python refuses text from SQLite that holds half of a surrogate pair.
+They take texts as bytes: Python refuses text from SQLite that holds half of a surrogate pair.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions that the SQL calls."""
+    """Register the functions that the SQL calls."""
     for function, arguments in (
         (path_glob, 2),
         (json_member, 2),
@@ -49,21 +49,21 @@ def characters(value: bytes | None) -> int | None:
 
 
 def icontains(part: str, value: bytes | None) -> bool:
-    """Whether a text has a part, upper and lower case being the same (Unicode's case folding)."""
+    """Whether a text contains a part, ignoring case (Unicode case folding)."""
     return value is not None and part.casefold() in _text(value).casefold()
 
 
 def matches(pattern: str, value: bytes | None) -> bool:
-    """Whether a regular expression matches anywhere in a text; in time linear in its length."""
+    """Whether a regular expression matches anywhere in a text, in time linear in its length."""
     return value is not None and compiled(pattern).search(_text(value)) is not None
 
 
 @lru_cache(maxsize=256)
 def compiled(pattern: str) -> re2._Regexp:
-    """The regular expression, in RE2's syntax, which is Perl's but for look-around and references.
+    """Compile a regular expression of RE2: Perl's syntax without look-around and references.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: it is not valid; the message says why.
     """
     import re2
 
@@ -79,7 +79,7 @@ def compiled(pattern: str) -> re2._Regexp:
 def instant(value: str | bytes | None) -> int | None:
     """Microseconds from the beginning of 1970 (UTC) to a date or time of ISO 8601, else None.
 
-    A date is its midnight; what has no zone is read as UTC.
+    A date counts as its midnight; a time without a zone is read as UTC.
     """
     if value is None:
         return None
@@ -93,7 +93,7 @@ def instant(value: str | bytes | None) -> int | None:
 
 
 def microseconds(time: datetime) -> int:
-    """Microseconds from the beginning of 1970 (UTC); a time without a zone is one of UTC."""
+    """Microseconds from the beginning of 1970 (UTC); a time without a zone is in UTC."""
     aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 
@@ -103,12 +103,12 @@ def _text(value: str | bytes) -> str:
 
 
 def path_glob(pattern: str, value: str | bytes | None) -> bool:
-    """Whether all of a path matches a glob, as in git's `:(glob)` and case-sensitively.
+    """Whether the whole path matches a glob, as in git's `:(glob)`, case-sensitively.
 
     `*`, `?` and `[a-z]` (`[!a-z]`) stay within one component; a component `**` stands for any
     number of them, at the end for at least one: `**/*.py` finds `a.py` and `src/b/a.py`, `src/**`
-    all that is in `src`, `*.py` only what is at the top. Takes time in proportion to the product
-    of the two lengths at worst.
+        everything in `src`, `*.py` only files at the top. The worst-case time is the product of the
+        two lengths.
     """
     if value is None:
         return False
@@ -152,9 +152,9 @@ def _closed(name: str) -> str:
 def json_member(document: str, path: str) -> str | None:
     """The member of a JSON document at a path (a JSON list of keys), as JSON; None if missing.
 
-    Where a list stands on the way, it is the list of what its objects have there, as far as they
-    have it. SQLite's own paths do not lead through lists, cannot spell every key, and spell some
-    differently from release to release.
+    Where a path leads through a list, the result is the list of the members of its objects, as far
+    as they have one. SQLite's own paths do not lead through lists, cannot spell every key, and are
+    spelled differently from release to release.
     """
     try:
         found = _member(json.loads(document), json.loads(path))

@@ -1,4 +1,4 @@
-"""The parsed form of a filter: conditions on keys, and what joins them."""
+"""The parsed form of a filter: conditions on keys, and the operators that join them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MAX_PATTERN, MAX_PATTERNS = 4096, 20_000
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A moment: microseconds since 1970 began in UTC."""
+    """A point in time: microseconds since the beginning of 1970 (UTC)."""
 
     microseconds: int
 
 
 Value = str | int | float | bool | None | Time
-"""A literal; integers beyond 64 bits have become floats, as SQLite reads them."""
+"""A literal; integers beyond 64 bits become floats, as in SQLite."""
 
 Operator = Literal["==", "<", "<=", ">", ">="]
 
@@ -45,13 +45,13 @@ TEXT_TESTS: tuple[TextTest, ...] = ("glob", "contains", "icontains", "startswith
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is looked at: a column of the document, or a path into its metadata or a structure.
+    """A key: a column of the document, or a path into its metadata or a passage's structure.
 
     Attributes:
-        path: keys, the outermost first.
-        column: of the document; the path is its name.
-        of: whose JSON object the path leads into: the document's metadata, the passage's
-            structure, or the passage's and, where it says nothing, the document's.
+        path: member names, the outermost first.
+        column: whether it is a column of the document, named by the path.
+        of: the JSON object that the path leads into: the document's metadata, the passage's
+            structure, or the latter and, where it lacks the key, the former.
     """
 
     path: tuple[str, ...]
@@ -112,7 +112,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class IsKind:
-    """`key is text`: whether the key's value, a list not looked into, is of that kind."""
+    """`key is text`: whether the key's value itself (not a list's elements) is of that kind."""
 
     key: Key
     kind: Kind
@@ -144,7 +144,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Whether the key is there, be it null."""
+    """Whether the key is present, even if null."""
 
     key: Key
 
@@ -215,12 +215,12 @@ _NAMED = {
 
 
 def named_key(text: str) -> Key | None:
-    """What a key stands for that does not lead into the document's metadata."""
+    """The key of this name, if it does not lead into the document's metadata."""
     return _NAMED.get(text)
 
 
 def of_passages(node: Node) -> bool:
-    """Whether it asks for what passages of one document have different."""
+    """Whether it depends on the passage, not only on the document."""
     match node:
         case And(parts) | Or(parts):
             return any(map(of_passages, parts))

@@ -67,7 +67,7 @@ class Token:
 
 
 class Parser:
-    """Recursive descent over the tokens; one method a rule."""
+    """Recursive descent over the tokens; one method per rule."""
 
     def __init__(self, text: str, params: Mapping[str, Any]) -> None:
         self._text = text
@@ -78,14 +78,14 @@ class Parser:
         self._token = self._read()
 
     def parse(self) -> Node:
-        """All of the text as a filter."""
+        """Parse the whole text as a filter."""
         node = self._expression()
         if self._token.kind != "end":
             self._fail("`and`, `or` or the end")
         return node
 
     def parse_key(self) -> Key:
-        """All of the text as a key."""
+        """Parse the whole text as a key."""
         if self._token.kind != "key":
             self._fail("a key")
         key = self._key(self._next())
@@ -155,7 +155,7 @@ class Parser:
         return Truthy(key)
 
     def _length(self) -> Node:
-        """What stands behind `length(`."""
+        """Parse what follows `length(`."""
         if self._token.kind != "key":
             self._fail("a key")
         key = self._key(self._next())
@@ -172,7 +172,7 @@ class Parser:
         return Length(key, cast(Operator, sign.text), number)
 
     def _kind_of(self, key: Key) -> Node:
-        """What stands behind `is` or `is not`."""
+        """Parse what follows `is` or `is not`."""
         if self._take_word("empty"):
             return Empty(key)
         for kind in KINDS:
@@ -181,7 +181,7 @@ class Parser:
         self._fail(f"`empty`, {', '.join(KINDS[:-1])} or {KINDS[-1]}")
 
     def _test_of(self, key: Key) -> Node | None:
-        """What stands behind a key and may have a `not` before it, if there is such."""
+        """Parse an operator after a key that may be negated with `not`, if one is next."""
         if self._take("in"):
             return In(key, self._values())
         for test in TEXT_TESTS:
@@ -216,7 +216,7 @@ class Parser:
         return Compare(key, cast(Operator, sign.text), value)
 
     def _takes_list(self) -> bool:
-        """Whether a list is next, or a parameter that is one."""
+        """Whether a list, or a parameter that is a list, is next."""
         if self._token.kind == "parameter":
             return is_list(self._param(self._token))
         return self._token.kind == "sign" and self._token.text == "["
@@ -297,7 +297,7 @@ class Parser:
         return Key(tuple(self._checked(name, token) for name in path))
 
     def _checked(self, text: str, token: Token) -> str:
-        """Text that SQLite can compare in full."""
+        """The text, if SQLite can compare it in full; else fail."""
         if not is_comparable(text):
             self._fail("text without NUL characters and lone surrogates", token)
         return text
@@ -310,7 +310,7 @@ class Parser:
         return False
 
     def _take_word(self, word: str) -> bool:
-        """Step over a word that is one only here, and a key elsewhere, if it is next."""
+        """Step over a word that is a keyword only here, and a key elsewhere, if it is next."""
         if self._token.kind == "key" and self._token.text.lower() == word:
             self._next()
             return True

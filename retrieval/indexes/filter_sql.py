@@ -1,4 +1,4 @@
-"""The SQL that a filter becomes.
+"""Compiling a filter to SQL.
 
 The SQL is a condition over one row of table `documents` aliased `d`, with columns `number`, `id`,
 `title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is put together
@@ -104,7 +104,7 @@ def _single(
 
 
 def compile_values(key: Key) -> tuple[Sql, Sql]:
-    """A table of a key's values, those of a list one by one, and what must hold of its rows.
+    """A table of a key's values (a list's one by one) and a condition on its rows.
 
     The table has `type` and `atom`, as SQLite's `json_each` gives them.
     """
@@ -137,7 +137,7 @@ the filter some."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TEXT_TESTS: dict[TextTest, str] = {
-    # Python's take bytes: it refuses text from SQLite that holds half of a surrogate pair.
+    # Python functions take bytes: Python refuses text from SQLite with half a surrogate pair.
     "glob": "path_glob({pattern}, CAST({value} AS BLOB))",
     "icontains": "icontains({pattern}, CAST({value} AS BLOB))",
     "matches": "matches({pattern}, CAST({value} AS BLOB))",
@@ -181,7 +181,7 @@ def _join(word: str, parts: Sequence[Sql]) -> Sql:
 
 
 def _place(key: Key) -> Sql:
-    """The two arguments, JSON and path, with which SQLite's JSON functions find the key."""
+    """The two arguments, JSON and path, by which SQLite's JSON functions find the key."""
     if key.of == "passage":
         return Sql("p.structure, ?", ("$" + "".join(f".{name}" for name in key.path),))
     if key.of == "either":  # a passage's languages, else the document's language
@@ -279,7 +279,7 @@ def _is_kind(key: Key, kind: Kind) -> Sql:
 
 
 def _any_element(node: Compare | In | Text) -> Sql:
-    """The test of the key's value or, where that is a list, of any of its elements."""
+    """The test applied to the key's value or, if that is a list, to any of its elements."""
     if node.key.column is not None:
         column = Sql(_COLUMNS[node.key.column])
         return _fill("IFNULL({test}, 0)", test=_test(node, _fill("typeof({c})", c=column), column))
@@ -295,7 +295,7 @@ def _any_element(node: Compare | In | Text) -> Sql:
 
 
 def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
-    """The node's test of one scalar; `kind` is its type in SQLite's words, NULL if missing."""
+    """The node's test of one scalar; `kind` is its SQLite JSON type, NULL if missing."""
     match node:
         case Text(_, how, pattern):
             return _fill(
@@ -324,7 +324,7 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
         ("'text'", times, moment),
     ):
         if literals:
-            # Literals go as JSON, so that SQLite reads their digits as it reads the metadata's.
+            # Literals are passed as JSON, so that SQLite parses numbers as it does the metadata's.
             tests.append(
                 _fill(
                     f"({{kind}} IN ({kinds}) AND {test})",

@@ -1,4 +1,4 @@
-"""What a filter compares with, given as Python values."""
+"""Python values that a filter compares with, checked and converted to literals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from retrieval.indexes.filter_nodes import Time, Value, is_comparable
 
 
 def as_value(given: Any, where: str) -> Value:
-    """A Python value as a literal.
+    """Convert a Python value to a literal.
 
     Args:
-        given: a text, number, boolean or None, also as an enum's or numpy's; a UUID, which is its
-            text; a date or time, which is compared as a time.
-        where: names its place, for the message.
+        given: a text, number, boolean or None, also as an enum or a numpy scalar; a UUID, which is
+            compared as its text; a date or time, which is compared as a time.
+        where: what the value is, for the error message.
 
     Raises:
-        FilterError: it is none of these.
+        FilterError: it is something else.
     """
     if isinstance(given, Enum):
         given = given.value
@@ -52,10 +52,10 @@ def as_value(given: Any, where: str) -> Value:
 
 
 def as_values(given: Any, where: str) -> tuple[Value, ...]:
-    """Several Python values as literals.
+    """Convert a list of Python values to literals.
 
     Raises:
-        FilterError: it is no list, or one of them is no literal.
+        FilterError: it is not a list, or one of the values cannot be a literal.
     """
     if not is_list(given) and not isinstance(given, set | frozenset):
         raise FilterError(f"{where} is {ascii(given)[:60]}; give a list of values")
@@ -63,17 +63,17 @@ def as_values(given: Any, where: str) -> tuple[Value, ...]:
 
 
 def is_list(given: Any) -> bool:
-    """Whether it is a list, a tuple or an array of numpy."""
+    """Whether it is a list, a tuple or a numpy array."""
     if isinstance(given, list | tuple):
         return True
     return type(given).__module__ == "numpy" and getattr(given, "shape", ()) != ()
 
 
 def as_list(values: Sequence[Value], where: str) -> tuple[str | int | float | bool | None, ...]:
-    """Literals that a whole list is compared with, element by element.
+    """The literals to compare a whole list with, element by element.
 
     Raises:
-        FilterError: one is a time, which is compared with by `<`, `==` and the like alone.
+        FilterError: one is a time, which only comparison operators take.
     """
     for one in values:
         if isinstance(one, Time):

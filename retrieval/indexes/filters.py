@@ -23,22 +23,22 @@ word (`` `odd key`.name ``). `id`, `title` and `text` are the document's own; ``
 metadata's.
 `heading`, `symbol` and `place` (`place.page`, `place.cell`, `place.row`, `place.time`,
 `place.part`) are the passage's; `language` is that of the code in a passage or, where it has none,
-the document's.
-In strings a backslash escapes a quote or a backslash and is itself before anything else. Keywords
-may be in capitals. A filter may be a dict, too: see `retrieval.indexes.filter_dict`.
+the document's. In strings a backslash escapes a quote or a backslash, and is literal before other
+characters. Keywords may be in capitals. A filter may also be a dict: see
+`retrieval.indexes.filter_dict`.
 
 Meaning:
     - Types are kept apart: "1" is not 1, and true is not 1.
-    - A list satisfies a condition when any of its elements does; where a list stands on a key's
-      way, it is the list of what its objects have there. `== [...]`, `is` and `length` ask about
-      the list itself.
+    - A list satisfies a condition when any of its elements does; where a key's path leads through
+      a list, the value is the list of its objects' members. `== [...]`, `is` and `length` test the
+      list itself.
     - `==` with null holds where the key is null or missing. Any other comparison with a missing
-      key is false; `!=` and whatever has a `not` are the opposites, so they hold there.
-    - `<` and its like order numbers with numbers, and strings with strings by code point.
-    - A time is compared with strings that are dates or times of ISO 8601, as moments; what has no
-      zone is read as UTC, and a date as its midnight.
-    - `glob` matches all of a string, see `path_glob`; `matches` is a regular expression (RE2) that
-      matches anywhere in it; `icontains` takes upper and lower case as the same.
+      key is false; `!=` and anything with `not` are the opposites, so they hold there.
+    - `<`, `<=`, `>`, `>=` compare numbers with numbers, and strings with strings by code point.
+    - A time is compared with strings that are ISO 8601 dates or times, as points in time; without
+      a zone they are read as UTC, and a date counts as its midnight.
+    - `glob` matches the whole string, see `path_glob`; `matches` is a regular expression (RE2) that
+      matches anywhere in it; `icontains` ignores case.
     - `is empty` holds where the key is missing, null, "", [] or {}.
     - A bare key holds unless its value is missing, null, false, 0, "", [] or {}.
 """
@@ -82,7 +82,7 @@ _MAX_CHARACTERS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A parsed filter. `a & b`, `a | b` and `~a` are all, any and the opposite of filters.
+    """A parsed filter. `a & b`, `a | b` and `~a` combine and negate filters.
 
     Attributes:
         root: the parsed form.
@@ -100,7 +100,7 @@ class Filter:
 
     @classmethod
     def parse(cls, where: Where, params: Mapping[str, Any] | None = None) -> Filter:
-        """A filter of a text, with values for its parameters, of a dict, or as it is.
+        """Parse a text, with values for its parameters, or a dict; a `Filter` is returned as it is.
 
         Raises:
             FilterError: it cannot be parsed.
@@ -109,7 +109,7 @@ class Filter:
 
     @property
     def of_passages(self) -> bool:
-        """Whether it asks for what passages of one document have different."""
+        """Whether it depends on the passage, not only on the document."""
         return of_passages(self.root)
 
     def to_sql(self) -> tuple[str, list[str | int]]:
@@ -142,22 +142,22 @@ class Filter:
 
 
 Where: TypeAlias = str | Mapping[str, Any] | Filter
-"""A filter as it may be given: a text, a dict, or a parsed one."""
+"""The forms in which a filter is given: a text, a dict, or a parsed filter."""
 
 
 def as_filter(where: Where | None, params: Mapping[str, Any] | None = None) -> Filter | None:
-    """The filter that was given; None for none, which a blank text and an empty dict are, too.
+    """The filter, parsed; None if there is none, or it is a blank text or an empty dict.
 
     Args:
         where: the filter.
-        params: values for the parameters of a text, `:name`, by name.
+        params: values for the parameters (`:name`) of a text, by name.
 
     Raises:
         FilterError: it cannot be parsed.
     """
     if params is not None and not (isinstance(where, str) and isinstance(params, Mapping)):
         raise FilterError(
-            f"params={ascii(params)[:60]} is no dict for a filter that is a text; give such as "
+            f"params={ascii(params)[:60]} is not a dict, or the filter is not a text; give such as "
             "where='year >= :y', params={'y': 2020}"
         )
     if where is None or isinstance(where, Filter):
@@ -174,7 +174,7 @@ def parse_filter(text: str, params: Mapping[str, Any] | None = None) -> Filter:
     """Parse a `where=` expression, see `as_filter`.
 
     Raises:
-        FilterError: it says what was found, in which column, and what was expected there.
+        FilterError: it is not valid; the message says what was found, where, and what was expected.
     """
     if not isinstance(text, str):
         raise FilterError(
@@ -190,13 +190,13 @@ def parse_filter(text: str, params: Mapping[str, Any] | None = None) -> Filter:
 
 @dataclass(frozen=True, slots=True)
 class ValuesOf:
-    """A parsed key, as SQL.
+    """A parsed key, compiled to SQL.
 
     Attributes:
-        table: of its values, see `Store.values`.
-        condition: what must hold of a row.
+        table: table of its values, see `Store.values`.
+        condition: condition on a row of the table.
         parameters: for the question marks of both, in this order.
-        of_passages: whether it is a key of passages.
+        of_passages: whether it is a key of passages, not of documents.
     """
 
     table: str
@@ -206,10 +206,10 @@ class ValuesOf:
 
 
 def parse_key(text: str) -> ValuesOf:
-    """Parse a key as it would stand in a `where=` expression.
+    """Parse a key as in a `where=` expression.
 
     Raises:
-        FilterError: it is none.
+        FilterError: it is not a key.
     """
     if not isinstance(text, str):
         raise FilterError(f"the key {text!r} is not a text; give one such as 'author.name'")

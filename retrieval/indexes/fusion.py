@@ -16,7 +16,7 @@ Runs = Mapping[str, tuple[ArrayLike, ArrayLike]]
 """For each retriever ids, taken as i64 [n], and scores, taken as f64 [n]."""
 
 _Clean = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""A run as `_clean` makes it."""
+"""A run after `_clean`."""
 
 _RRF_K = 60
 
@@ -24,16 +24,16 @@ _RRF_K = 60
 class Fusion:
     """One scale for several retrievers' scores, set once by a set of candidates.
 
-    Passages that are found later are put on the same scale, so that what they add changes nothing
-    of what stands there already.
+    Passages that are found later are put on the same scale, so adding them does not change the
+    scores already there.
 
     Methods, each a weighted sum over the retrievers:
-        rrf: 1 / (60 + rank), where the rank is one more than how many candidates score higher; a
+        rrf: 1 / (60 + rank), where rank - 1 is the number of candidates that score higher; a
             run that lacks the passage adds nothing.
-        minmax: the score moved to [0, 1] by the candidates' least and greatest; where all scores
-            are equal, 1. A run that lacks the passage adds 0, as if it were its last.
-        zscore: the score less the candidates' mean, over their standard deviation; where all
-            scores are equal, 0. A run that lacks the passage adds the candidates' least.
+        minmax: the score mapped to [0, 1] by the candidates' minimum and maximum; where all scores
+            are equal, 1. A run that lacks the passage adds 0, as if it ranked the passage last.
+        zscore: the score minus the candidates' mean, over their standard deviation; where all
+            scores are equal, 0. A run that lacks the passage adds the candidates' minimum.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Fusion:
             raise InputError(
                 f"fusion method {method!r} is unknown; choose from {', '.join(FUSIONS)}"
             )
-        self._names = sorted(candidates)  # a fixed order of summation, whatever the caller's
+        self._names = sorted(candidates)  # summed in a fixed order, whatever the caller's order
         self._shares = _shares(self._names, weights, convex=method != "rrf")
         self._candidates = candidates
         self._clean = self._cleaned(candidates)
@@ -88,15 +88,15 @@ def fuse(
     method: FusionMethod = "rrf",
     weights: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Fuse runs into one ranking of all their passages, on the scale that they set themselves.
+    """Fuse runs into one ranking of all their passages, on a scale set by the runs themselves.
 
     Args:
         runs: for each retriever its candidates, (ids i64 [n], scores f64 [n]) in any order, higher
             is better, no id twice. Padding (id -1 or score -inf) is dropped.
         method: one of `FUSIONS`; `Fusion` defines them.
         weights: for each retriever a finite number, at least 0 and not all 0; None weighs all
-            alike. For minmax and zscore they are scaled to add up to 1 (a convex combination);
-            for rrf they are taken as they are, and None is 1 each.
+            alike. For minmax and zscore they are normalised to add up to 1 (a convex combination);
+            for rrf they are used as they are, and None is 1 each.
 
     Returns:
         ids i64 [m] and fused scores f64 [m]: scores descend, equal ones by ascending id.
@@ -109,11 +109,11 @@ def fuse(
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """What a retriever's scores add to the sum.
+    """A retriever's contribution to the sum.
 
     Attributes:
-        values: of scores f64 [n], f64 [n].
-        absent: of a passage that the retriever did not score.
+        values: maps scores f64 [n] to contributions f64 [n].
+        absent: the contribution for a passage that the retriever did not score.
     """
 
     values: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -139,7 +139,7 @@ def _scale(scores: NDArray[np.float64], method: FusionMethod) -> _Scale | None:
 
 
 def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
-    """A run without its padding, checked; best first, equal scores by id."""
+    """A run, checked and without padding; best first, equal scores by id."""
     names = np.asarray(ids, dtype=np.int64)
     values = np.asarray(scores, dtype=np.float64)
     if names.ndim != 1 or names.shape != values.shape:
@@ -159,7 +159,7 @@ def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
 def _shares(
     names: list[str], weights: Mapping[str, float] | None, *, convex: bool
 ) -> dict[str, float]:
-    """The weight of each run."""
+    """The normalised or given weight of each run."""
     given = dict.fromkeys(names, 1.0) if weights is None else dict(weights)
     if missing := [name for name in names if name not in given]:
         raise InputError(f"no weight for run {missing[0]!r}; weights are for {sorted(given)}")

@@ -1,7 +1,8 @@
 """Products of few vectors with a matrix, in the caller's thread.
 
-OpenBLAS, which numpy brings, shares even a product of 40 by 96 by 96 out among threads; they wait
-for each other and for more in a loop, which costs milliseconds of every core, in 10 microseconds.
+OpenBLAS, which comes with numpy, distributes even a product of 40 by 96 by 96 over threads; they
+spin while waiting for each other and for more work, which costs milliseconds of every core for 10
+microseconds of work.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_ALONE = 1 << 18  # multiplications that OpenBLAS does without waking its threads
-_MANY = 1 << 24  # multiplications from which on they are worth it
+_ALONE = 1 << 18  # multiplications up to which OpenBLAS wakes no threads
+_MANY = 1 << 24  # multiplications from which on threads are worth it
 
 
 def times(vectors: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
-"""Pooling: fewer vectors a passage, by merging token vectors that are alike, and dense neighbours.
+"""Pooling: fewer vectors per passage, by merging similar token vectors and adjacent dense vectors.
 
 Token vectors are merged by Ward's method, which at every step joins the two groups whose union adds
 least to the squared distance of all vectors from their group's mean. A group becomes its mean,
-scaled to unit length. How near vectors are is told by 8 bits of each component. Dense vectors of a
-passage's windows are merged by twos, as they follow each other.
+scaled to unit length. Distances are computed from 8 bits per component. Dense vectors of a
+passage's windows are merged in pairs of neighbours.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from retrieval.errors import InputError
 from retrieval.indexes import kernels
 
 BLOCK = 512
-"""Tokens that are compared with each other, all with all; of a longer passage only within parts."""
+"""Tokens that are all compared with each other; a longer passage is divided into parts."""
 
 _SAME = np.float32(1e-6)
-"""Length of a sum of vectors that cancel out but for rounding."""
+"""Below this length, a sum of vectors cancels out up to rounding."""
 
 
 def pool(
@@ -29,21 +29,21 @@ def pool(
     factor: int,
     distance: float | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Merge the token vectors of each passage until one in `factor` is left, rounded up, or none
-    are so near any more.
+    """Merge similar token vectors of each passage until one in `factor` is left (rounded up).
 
-    A passage's first vector, which stands for the passage as a whole in most encoders, is kept as
-    it is, unless only one may be left. What becomes of a passage depends on nothing but itself.
+    Merging stops earlier where none are closer than `distance`. A passage's first vector, which in
+    most encoders represents the whole passage, is kept unchanged unless only one may be left. The
+    result for a passage does not depend on other passages.
 
     Args:
         tokens: f32 [T, d], unit length, finite.
         offsets: i64 [n + 1]; passage i owns tokens[offsets[i]:offsets[i + 1]], possibly none.
-        factor: at least 1, which changes nothing.
-        distance: two vectors that are farther apart are not merged; of groups what counts is
+        factor: at least 1; 1 changes nothing.
+        distance: two vectors farther apart than this are not merged; for groups the distance is
             √(2ab / (a + b)) times the distance of their means, a and b being their sizes.
 
     Returns:
-        Vectors f32 [T', d] of unit length, in the order of the first of their tokens, and offsets
+        Vectors f32 [T', d] of unit length, ordered by the first of their tokens, and offsets
         i64 [n + 1].
 
     Raises:
@@ -64,7 +64,7 @@ def pool(
 def pool_windows(
     windows: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The mean of every two windows of a passage that follow each other; an odd last one stays.
+    """Replace each pair of adjacent windows of a passage by its mean; an odd last one is kept.
 
     Args:
         windows: f32 [w, D], unit length, finite.
@@ -82,11 +82,11 @@ def pool_windows(
 
 
 def _blocks(bounds: list[int], factor: int) -> tuple[list[int], list[int]]:
-    """Where the blocks begin that are merged each by itself, and how many are left of each.
+    """Where the blocks begin that are pooled independently, and how many vectors are left of each.
 
     Args:
-        bounds: of the passages.
-        factor: of so many one is left.
+        bounds: where the passages begin and end.
+        factor: one vector is left of so many.
     """
     edges, groups = [bounds[0]], []
     for start, end in pairwise(bounds):
@@ -115,10 +115,10 @@ def ward(
     """Which group each vector is in: i64 [t], the position of the group's first vector.
 
     Args:
-        vectors: f32 [t, d], the blocks' one after the other.
-        bounds: i64 [n + 1], of the blocks; none is empty.
-        groups: i64 [n], how many shall be left of each, from 1 to all.
-        distance: beyond which nothing is merged; see `pool`.
+        vectors: f32 [t, d], block by block.
+        bounds: i64 [n + 1], where the blocks begin and end; none is empty.
+        groups: i64 [n], minimum number of groups left in each, from 1 to all.
+        distance: maximum distance for merging; see `pool`.
     """
     starts, lengths = bounds[:-1], np.diff(bounds)
     largest = np.maximum.reduceat(np.abs(vectors).max(axis=1), starts)
@@ -138,14 +138,14 @@ def _means(
 
     Args:
         vectors: f32 [t, d].
-        firsts: i64 [t], the position of the first vector of each one's group.
-        leading: i64 [g], those positions.
+        firsts: i64 [t], the position of the first vector of each vector's group.
+        leading: i64 [g], the distinct ones of those positions.
     """
     order = np.argsort(firsts, kind="stable")
     begins = np.searchsorted(firsts[order], leading)
     sums: NDArray[np.float32] = np.add.reduceat(vectors[order], begins, axis=0)
     lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", sums, sums))[:, None]
-    # Vectors that cancel out have no mean direction; the first of them has one.
+    # Vectors that cancel out have no mean direction; the first of them is taken.
     alone = (np.diff(begins, append=len(vectors)) == 1) | (lengths[:, 0] < _SAME)
     divisors = np.where(lengths > 0, lengths, np.float32(1)).astype(np.float32)
     means: NDArray[np.float32] = sums / divisors

@@ -1,4 +1,4 @@
-"""Vectors as 8-bit integers with a scale each: what dense and late indexes store and compare."""
+"""Vectors as 8-bit integers, each with a scale: the storage of dense and late indexes."""
 
 from __future__ import annotations
 

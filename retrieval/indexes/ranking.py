@@ -1,4 +1,4 @@
-"""From scores to a ranking: the best first, equal ones in an order that nothing else decides."""
+"""From scores to a ranking: best first, with a deterministic order of ties."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 Score = TypeVar("Score", bound=np.floating[Any])
 
 TieOrder = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-"""Passage ids i64 [n] in, a number for each out, i64 [n]: of equal scores the lowest is first."""
+"""Maps passage ids i64 [n] to sort keys i64 [n]: among equal scores the lowest key is first."""
 
-_STEP = 2.0**-20  # of a score; eight times what single precision tells apart
+_STEP = 2.0**-20  # relative to a score; eight times the resolution of single precision
 
 
 def top_k(
@@ -25,7 +25,7 @@ def top_k(
         ids: i64 [n], all different.
         scores: [n].
         k: at least 1.
-        ties: the order of passages with equal scores, asked about those only; None is their ids'.
+        ties: the order of passages with equal scores, called for those only; None orders by id.
 
     Returns:
         ids i64 [h] and scores [h], h <= k.
@@ -34,7 +34,7 @@ def top_k(
     if len(kept) > k:
         values = scores[kept]
         bound = np.partition(values, len(values) - k)[len(values) - k]
-        kept = kept[values >= bound]  # all ties of the last place, so that their order decides
+        kept = kept[values >= bound]  # with all ties for the last place, which `ties` orders
     found, values = ids[kept], scores[kept]
     if ties is None:
         order = np.lexsort((found, -values))[:k]
@@ -55,10 +55,11 @@ def top_k(
 
 
 def below(scores: NDArray[Score], last: float) -> NDArray[Score]:
-    """Descending scores as they stand behind a last one of `last`.
+    """Shift descending scores to come after a last score of `last`.
 
-    Those that are not below it come just below it, in their order, equal ones equal; steps are
-    such that single precision, in which trec_eval compares, tells them apart.
+    Those that are not below it are moved just below it, in their order, ties kept; the steps are
+    large enough for single precision, in which trec_eval compares.
+
     """
     moved = scores.copy()
     high = scores >= last

@@ -1,1 +1,1 @@
-"""Adapters to other libraries: each a package of its own, which needs that library installed."""
+"""Adapters to other libraries, one package each; each needs its library installed."""

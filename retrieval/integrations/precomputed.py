@@ -1,4 +1,4 @@
-"""Vectors that another model makes: indexes that keep them, and what such an index is made with."""
+"""Indexes that store another model's vectors, and the encoder that they are created with."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from retrieval.types import Encoder
 def new_encoder(
     encoder: Encoder | str | None, embedding_dim: int | None, embedding_model: str
 ) -> Encoder | str | None:
-    """What an index is opened or made with; None is its own, or the embedded model.
+    """The encoder to open or create an index with; None is its own, or the embedded model.
 
     Args:
-        encoder: makes the vectors; None if an `embedding_dim` was given.
-        embedding_dim: how many numbers vectors from elsewhere have; None if there are none.
-        embedding_model: a name for what makes them.
+        encoder: computes the vectors; None if an `embedding_dim` was given.
+        embedding_dim: number of dimensions of precomputed vectors; None if there are none.
+        embedding_model: a name for their model.
 
     Raises:
         InputError: both an encoder and a number of dimensions were given.
@@ -29,7 +29,7 @@ def new_encoder(
 
 
 def is_precomputed(encoder: Encoder) -> bool:
-    """Whether vectors come from elsewhere, and the encoder makes none."""
+    """Whether vectors are precomputed, and the encoder computes none."""
     from retrieval.encoders import Precomputed
 
     return isinstance(encoder, Precomputed)

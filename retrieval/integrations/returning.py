@@ -1,4 +1,4 @@
-"""What searches through an adapter give: documents as they were written, or passages."""
+"""What searches through an adapter return: documents as they were written, or passages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Literal, TypeAlias, get_args
 from retrieval.errors import InputError
 
 Returns: TypeAlias = Literal["document", "passage"]
-"""What a search gives: documents as they were written, or the passages that were found."""
+"""What a search returns: documents as they were written, or the passages that were found."""
 
 
 def checked_returns(returns: Returns) -> Returns:
-    """What was given, if it is a word of `Returns`.
+    """Check a value of `Returns`.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not one.
     """
     if returns not in get_args(Returns):
         raise InputError(
@@ -24,8 +24,8 @@ def checked_returns(returns: Returns) -> Returns:
 
 
 def search_options(returns: Returns) -> dict[str, Any]:
-    """How an index is searched for what `returns` says, unless the caller says otherwise."""
+    """The default search options for `returns`."""
     options: dict[str, Any] = {"highlights": False}
-    if returns == "document":  # two of the same text are two documents
+    if returns == "document":  # two documents with the same text are both returned
         options |= {"group": "document", "copies": True}
     return options

@@ -1,9 +1,9 @@
-"""Messages as requests of HTTP: the transport that the protocol calls streamable HTTP.
+"""Messages as HTTP requests: the protocol's streamable HTTP transport.
 
 https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http. A message
-is the body of a POST, and its answer that of the response: JSON, or, for a call whose client wants
-to be told how far it is, a stream of events. The server sends nothing unasked, so there is no
-stream to GET.
+is the body of a POST, and its answer is the response body: JSON, or, for a call whose client wants
+progress, a stream of events. The server sends nothing on its own initiative, so there is no stream
+to GET.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from retrieval.service.kept_collection import KeptCollection
 from retrieval.service.kept_open import KeptOpen
 
 MOST_SESSIONS = 128
-"""The one that was used least lately ends when there is one more."""
+"""Maximum sessions; with one more, the least recently used one ends."""
 
 MOST_CALLS = 64
-"""Calls of all sessions that may be under way; one more is refused."""
+"""Maximum running calls of all sessions; further ones are refused."""
 
 SESSION, VERSION = "mcp-session-id", "mcp-protocol-version"
 
@@ -47,15 +47,14 @@ _Answer = Message | list[Message] | None
 
 
 class StreamableHttp:
-    """Answers the clients of one server, each in a session of its own."""
+    """Handles the clients of one server, each in its own session."""
 
     def __init__(self, kept: Mapping[str, KeptOpen | KeptCollection], *, allow_write: bool) -> None:
-        """Say over which indexes.
+        """Set the indexes.
 
         Args:
-            kept: by name.
-            allow_write: whether indexes are brought up to date before they are searched, and the
-                tool `index` is offered.
+            kept: the indexes by name.
+            allow_write: update indexes before searches, and offer the tool `index`.
         """
         self._tools = {name: _tools_over(one, allow_write) for name, one in kept.items()}
         self._servers = {
@@ -71,10 +70,10 @@ class StreamableHttp:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mcp-call")
 
     async def post(self, request: Request, name: str, value: Any) -> Response:
-        """Answer a message, or a batch of them, to the index of that name."""
+        """Respond to a message, or a batch of them, for the index of that name."""
         version = request.headers.get(VERSION)
         if version is not None and version not in VERSIONS:
-            said = f"version {version[:40]!r} is not spoken here; there are {', '.join(VERSIONS)}"
+            said = f"version {version[:40]!r} is not supported; choose from {', '.join(VERSIONS)}"
             return _refused(400, said, value)
         headers: dict[str, str] = {}
         if isinstance(value, dict) and value.get("method") == "initialize":
@@ -86,12 +85,12 @@ class StreamableHttp:
                 return _refused(400, "there is no Mcp-Session-Id; send `initialize` first", value)
             known = self._sessions.get(id)
             if known is None or known[0] != name:
-                return _refused(404, "there is no such session any more; initialize again", value)
+                return _refused(404, "the session has ended; initialize again", value)
             self._sessions.move_to_end(id)
             session = known[1]
         under_way = sum(one.calls for _, one in self._sessions.values())
         if under_way >= MOST_CALLS and _calls_a_tool(value):
-            said = f"{MOST_CALLS} calls are under way; try again"
+            said = f"{MOST_CALLS} calls are running; try again"
             return _refused(429, said, value, code=BUSY, headers={"retry-after": "1"})
         return await _answered(session, value, _wants_events(request, value), headers)
 
@@ -127,13 +126,13 @@ def _tools_over(kept: KeptOpen | KeptCollection, allow_write: bool) -> Tools:
 
 
 def _calls_a_tool(value: Any) -> bool:
-    """Whether a message, or one of a batch, is a call; all others are answered at once."""
+    """Whether a message, or one of a batch, is a tool call; others are answered at once."""
     messages = value if isinstance(value, list) else [value]
     return any(isinstance(one, dict) and one.get("method") == "tools/call" for one in messages)
 
 
 def _wants_events(request: Request, value: Any) -> bool:
-    """Whether a client takes a stream of events and asked to be told how far its call is."""
+    """Whether a client accepts a stream of events and asked for progress of its call."""
     parameters = value.get("params") if isinstance(value, dict) else None
     meta = parameters.get("_meta") if isinstance(parameters, dict) else None
     asked = isinstance(meta, dict) and "progressToken" in meta
@@ -168,7 +167,7 @@ async def _answered(
 async def _events(
     answer: asyncio.Future[_Answer], told: asyncio.Queue[Any]
 ) -> AsyncIterator[bytes]:
-    """How far a call is, as it goes on, and at last its answer."""
+    """Progress of a call as events, and finally its answer."""
     done = object()
     answer.add_done_callback(lambda _: told.put_nowait(done))
     while (message := await told.get()) is not done:

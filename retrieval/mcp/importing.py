@@ -1,8 +1,8 @@
-"""What an agent's tools import, by one thread at a time.
+"""Importing what an agent's tools need, in one thread at a time.
 
-Tools are called on threads of their own, and what they need is imported with the first call. Of two
-threads at once one may import a package and the other a part of it: each then waits for the other,
-and Python lets one go on with a module that is not whole.
+Tools are called in threads, and imports happen with the first call. If two threads import a package
+and a part of it at the same time, each waits for the other, and Python breaks the deadlock by
+giving one an incomplete module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _lock = threading.Lock()
 
 
 def import_services() -> None:
-    """Import all that the tools use of `retrieval.service`; once that is done it costs nothing."""
+    """Import everything that the tools use of `retrieval.service`; later calls cost nothing."""
     with _lock:
         for name in _MODULES:
             import_module(f"retrieval.service.{name}")

@@ -1,4 +1,4 @@
-"""Messages as lines of two streams: one message a line, in UTF-8."""
+"""Messages as lines of two streams: one message per line, in UTF-8."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from retrieval.mcp.wire import (
 )
 
 MAX_LINE = 4 << 20
-"""Bytes of a message; a longer one is refused."""
+"""Maximum bytes of a message; longer ones are refused."""
 
 _THREADS = 4
 
 
 def serve_lines(server: Server, lines: BinaryIO, out: BinaryIO, *, grace: float = 10.0) -> None:
-    """Answer one client until its lines end or nobody reads the answers.
+    """Serve one client until its input ends or nobody reads the answers.
 
     Args:
-        server: what is served.
-        lines: messages, one a line.
-        out: takes the answers.
-        grace: seconds that calls under way have to end once the lines ended.
+        server: the server.
+        lines: messages, one per line.
+        out: stream for the answers.
+        grace: seconds that running calls have to finish once the input ended.
     """
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mcp-call")
     session = Session(server, pool.submit)
@@ -66,13 +66,13 @@ class _Client:
         try:
             value = decoded(line)
         except (ValueError, RecursionError):
-            said = "the line is no JSON; send one message a line"
+            said = "the line is not JSON; send one message per line"
             self.send(error_message(None, PARSE_ERROR, said))
             return
         self._session.receive(value, self.send, self.send)
 
     def send(self, message: Message | list[Message] | None) -> None:
-        """Write a message, if it is one."""
+        """Write a message, unless it is None."""
         if message is None:
             return
         line = encoded(message) + b"\n"
@@ -80,5 +80,5 @@ class _Client:
             try:
                 self._out.write(line)
                 self._out.flush()
-            except (BrokenPipeError, ValueError):  # nobody reads any more, or it was closed
+            except (BrokenPipeError, ValueError):  # the reader is gone, or the stream was closed
                 self._session.cancel_all()

@@ -1,4 +1,4 @@
-"""What tools answer: text to read, and the same as an object."""
+"""Results of tools: as text to read, and as an object."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from retrieval.types import Hit
 
 ROW_CHARACTERS = 200
-"""Of a line, at most."""
+"""Maximum characters of a line."""
 
 
 class Budget:
-    """How many tokens an answer may have, as an index's encoder counts them."""
+    """The token budget of an answer, counted by an index's encoder."""
 
     def __init__(self, index: Opened, most: int | None) -> None:
-        """Say how many; None is any number."""
+        """Args: an index; the maximum, None for no limit."""
         self._index = index
         self._left = most
 
     def takes(self, text: str) -> bool:
-        """Whether a part of the answer still fits; it counts then."""
+        """Whether a part of the answer still fits; if so, its tokens are counted."""
         if self._left is None:
             return True
         from retrieval.service.scoring import count_tokens
@@ -39,10 +39,10 @@ class Budget:
 def hits_result(
     hits: Sequence[Hit], max_lines: int, notes: Sequence[str], budget: Budget
 ) -> ToolResult:
-    """The hits as a tool answers them, with at most so many lines of each.
+    """The hits as a tool's result, with at most so many lines of each.
 
-    Hits that do not fit the budget are left out, and a note says how many; the first is shown with
-    fewer lines then.
+    Hits that do not fit the budget are left out, with a note of their number; the first is then
+    shown with fewer lines.
     """
     shaped: list[dict[str, Any]] = []
     blocks: list[str] = []
@@ -64,7 +64,7 @@ def hits_result(
 
 
 def _shown(hit: Hit, lines: int) -> tuple[dict[str, Any], str]:
-    """A hit as an object, and as text, with at most so many lines."""
+    """A hit as an object and as text with at most so many lines."""
     from retrieval.service.printable import safe
     from retrieval.service.snippet import snippet
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Lazy:
-    """The index, which brings numpy and more with it, opened when it is first asked for."""
+    """The index, opened on first use, as that imports numpy and more."""
 
     def __init__(self, place: Path | str, encoder: str | None) -> None:
         self._place = place
@@ -50,22 +50,22 @@ class _Lazy:
             kept.warm()
 
     def close(self) -> None:
-        """Let the index go."""
+        """Close the index."""
         with self._lock:
             if self._kept is not None:
                 self._kept.close()
 
 
 def serve(place: Path | str, *, encoder: str | None = None, allow_write: bool = False) -> None:
-    """Answer the client at the other end of standard input and output until it goes away.
+    """Serve the client at the other end of standard input and output until it disconnects.
 
-    Standard output is the wire: whatever else is printed in this process goes to standard error.
+    Standard output is for messages: anything else printed in this process goes to standard error.
 
     Args:
-        place: the folder of the index, which the first search makes if there is none; or the URL
-            of a collection in shards, which is read alone.
-        encoder: what the index was built with, if it is to be loaded from another place.
-        allow_write: whether an index that is there may be changed.
+        place: the folder of the index, which the first search creates if there is none; or the URL
+            of a collection in shards, which is only read.
+        encoder: the encoder that it was built with, if it is loaded from another place.
+        allow_write: whether an existing index may be changed.
     """
     place = place.absolute() if isinstance(place, Path) else place
     index = _Lazy(place, encoder)

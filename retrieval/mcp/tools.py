@@ -1,4 +1,4 @@
-"""The tools: search, read, outline, find_related, status, and index where writing is allowed."""
+"""The tools: search, read, outline, find_related, status, and index if writing is allowed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 MOST_HITS = 50
 MOST_LINES = 60
-"""Of a hit."""
+"""Maximum lines of a hit."""
 
 READ_LINES = 200
-"""How many lines `read` gives if no end is named."""
+"""Number of lines that `read` returns if no end is given."""
 
 READ_MOST = 2000
 READ_CHARACTERS = 60_000
-"""What `read` gives at most."""
+"""Maximum characters that `read` returns."""
 
 OUTLINE_MOST = 500
 
@@ -35,7 +35,10 @@ _PATH = Argument(
     "path", "string", "a hit's id if it has one, else its path; or any document's id", required=True
 )
 _TOKENS = Argument(
-    "max_tokens", "integer", "of the whole answer, about; all if not given", least=50
+    "max_tokens",
+    "integer",
+    "approximate maximum of the whole answer; no limit if not given",
+    least=50,
 )
 _SEARCH = (
     Argument("query", "string", "what to look for, in plain words or code", required=True),
@@ -45,7 +48,7 @@ _SEARCH = (
     Argument(
         "max_lines",
         "integer",
-        "lines shown of each hit; 0 shows places alone",
+        "lines to show of each hit; 0 shows only places",
         default=10,
         most=MOST_LINES,
     ),
@@ -59,7 +62,7 @@ _READ = (
 )
 _RELATED = (
     _PATH,
-    Argument("line", "integer", "the line to find the like of", default=1, least=1),
+    Argument("line", "integer", "the line to find similar passages for", default=1, least=1),
     *(one for one in _SEARCH if one.name in ("k", "max_lines", "max_tokens")),
 )
 
@@ -93,14 +96,14 @@ _HITS = {
 
 
 def is_there(kept: AnyKept) -> bool:
-    """Whether there is something to read, or opening it says what is wrong."""
+    """Whether there is an index; if it is damaged, opening it will report that."""
     from retrieval.service.kept_open import KeptOpen
 
     return not isinstance(kept, KeptOpen) or kept.exists
 
 
 def instructions(place: Path | str) -> str:
-    """What an agent is told of the server of the index in a folder, or of a collection."""
+    """The instructions for agents about the index in a folder, or about a collection."""
     if isinstance(place, str):
         return (
             f"Search over the documents of {place}; paths are as hits show them. Ask `search` "
@@ -114,13 +117,13 @@ def instructions(place: Path | str) -> str:
 
 
 def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
-    """The tools as they are offered; `index` only where an index that is there may be changed."""
+    """The tools to offer; `index` only if an existing index may be changed."""
     offered = [
         _tool(
             "search",
             "Search the index",
             "Search the project's files by meaning and by words. Returns the best passages, each "
-            "with path:line to open. Prefer it to grep for questions; exact names work, too.",
+            "with path:line to open. Prefer it to grep for questions; exact names work too.",
             _SEARCH,
             _HITS,
             tools.search,
@@ -164,7 +167,7 @@ def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
         _tool(
             "find_related",
             "Find related passages",
-            "Passages elsewhere that are like what stands at a line of an indexed file: other "
+            "Passages elsewhere that are similar to the text at a line of an indexed file: other "
             "uses, tests, documentation.",
             _RELATED,
             _HITS,
@@ -173,7 +176,7 @@ def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
         _tool(
             "status",
             "Status of the index",
-            "What the index holds, and where it lies.",
+            "What the index contains, and where it is.",
             (),
             {"type": "object"},
             tools.status,
@@ -196,18 +199,18 @@ def make_tools(tools: Tools, *, allow_write: bool) -> list[Tool]:
 
 
 class Tools:
-    """What the tools do."""
+    """Implements the tools."""
 
     def __init__(
         self, open_kept: Callable[[], AnyKept], *, allow_write: bool, allow_making: bool = True
     ) -> None:
-        """Say over which index.
+        """Set the index.
 
         Args:
-            open_kept: gives the index; called with the first call, so that what it imports is not
-                waited for before.
-            allow_write: whether an index that is there may be changed.
-            allow_making: whether the first call makes the index, if there is none.
+            open_kept: returns the index; called with the first tool call, so that its imports do
+                not delay startup.
+            allow_write: whether an existing index may be changed.
+            allow_making: whether the first call creates the index, if there is none.
         """
         self._open_kept = open_kept
         self._allow_write = allow_write
@@ -229,7 +232,7 @@ class Tools:
             return hits_result(hits, values["max_lines"], notes, budget)
 
     def find_related(self, given: Mapping[str, Any], call: Call) -> ToolResult:
-        """Passages that are like those around a line."""
+        """Passages that are similar to those around a line."""
         from retrieval.service.lookup import find_document, related
 
         values = checked(_RELATED, given)
@@ -264,7 +267,7 @@ class Tools:
                     break
         end = first + len(rows) - 1 if rows else first
         if end < min(last, lines.total):
-            notes = [*notes, f"cut off after line {end}; read on from line {end + 1}"]
+            notes = [*notes, f"cut off after line {end}; continue from line {end + 1}"]
         path = document.metadata.get("path")
         structured = {
             "path": path if isinstance(path, str) else document.id,
@@ -301,7 +304,7 @@ class Tools:
         return ToolResult("\n".join([path, *rows, *noted(notes)]), structured)
 
     def status(self, given: Mapping[str, Any], call: Call) -> ToolResult:
-        """What the index holds."""
+        """What the index contains."""
         from retrieval.service.json_shape import status_as_dict
         from retrieval.service.kept_open import KeptOpen
         from retrieval.service.updating import changes, roots_of
@@ -311,7 +314,7 @@ class Tools:
         if not isinstance(kept, KeptOpen):
             return _status_of_collection(kept)
         if not kept.exists:
-            text = f"no index at {kept.folder} yet; the first search makes it"
+            text = f"no index at {kept.folder} yet; the first search creates it"
             return ToolResult(text, {"path": str(kept.folder), "exists": False})
         with kept.using() as index:
             facts = status_as_dict(index.status())
@@ -333,7 +336,7 @@ class Tools:
         checked((), given)
         kept = self._kept()
         if not isinstance(kept, KeptOpen):
-            raise ToolError(f"{kept.place} is a collection in shards, which agents only read")
+            raise ToolError(f"{kept.place} is a collection in shards, which agents can only read")
         report, notes = self._of(kept).update(call)
         if report is None:
             return ToolResult("\n".join(notes), {"done": False, "notes": notes})
@@ -343,25 +346,25 @@ class Tools:
         )
         problems = report.problems[:10]
         facts = report_as_dict(report, kept.folder) | {"done": True, "notes": notes}
-        facts.pop("left_out")  # long, and of no use to whoever searches
+        facts.pop("left_out")  # long, and of no use for searching
         return ToolResult("\n".join([text, *problems, *noted(notes)]), facts)
 
     def stop(self) -> None:
-        """End what is under way."""
+        """Stop running updates."""
         if self._updates is not None:
             self._updates.stop()
 
     def _ready(self, call: Call) -> tuple[AnyKept, list[str]]:
-        """The index as new as it may be made, and what the answer is to say of it."""
+        """The index, updated if allowed, and notes about that for the answer."""
         from retrieval.service.kept_open import KeptOpen
 
         kept = self._kept()
-        if not isinstance(kept, KeptOpen):  # it follows new generations by itself
+        if not isinstance(kept, KeptOpen):  # it follows new generations itself
             return kept, []
         return kept, self._of(kept).before_query(call)
 
     def _kept(self) -> AnyKept:
-        """The index, which is there or may be made."""
+        """The index, which exists or may be created."""
         from retrieval.service.kept_open import KeptOpen
 
         kept = self._open_kept()

@@ -1,4 +1,4 @@
-"""The index made, or brought up to date, while a call waits for it, but not for too long."""
+"""Creating or updating the index while a call waits for it, for a limited time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from retrieval.sync import SyncProgress, SyncReport
 
 WAIT_S = 40.0
-"""How long a call waits; clients give up after a minute."""
+"""Maximum time a call waits; clients give up after a minute."""
 
 _TELL_S = 0.5
-"""How often a call that waits says how far it is."""
+"""Interval of progress messages of a waiting call."""
 
 _NAMED = 3
-"""How many changed files are named."""
+"""Maximum changed files to name."""
 
 
 class Updates:
-    """Brings one index up to date, one run at a time, on a thread of its own."""
+    """Updates one index, one run at a time, in a separate thread."""
 
     def __init__(self, kept: KeptOpen, *, allow_write: bool) -> None:
         self._kept = kept
@@ -36,15 +36,15 @@ class Updates:
         self._stopped = threading.Event()
 
     def before_query(self, call: Call) -> list[str]:
-        """Make the index if there is none; bring it up to date, where that is allowed.
+        """Create the index if there is none; update it, if that is allowed.
 
         Returns:
-            What the answer is to say: that indexing goes on, or that files changed.
+            Notes for the answer: that indexing continues, or that files changed.
 
         Raises:
-            InputError: there is no index and none is made in a home folder.
-            CancelledError: the client wants no answer any more.
-            RetrievalError: whatever making the index raised.
+            InputError: there is no index, and none is created in a home folder.
+            CancelledError: the client cancelled the call.
+            RetrievalError: whatever creating the index raised.
         """
         with self._lock:
             run = self._run
@@ -58,14 +58,14 @@ class Updates:
         """Bring the index up to date now.
 
         Returns:
-            What was done, or None if that goes on; and what the answer is to say.
+            The report, or None if the update continues; and notes for the answer.
         """
         run = self._started(make=not self._kept.exists)
         notes = self._wait(run, call)
         return run.report, notes
 
     def stop(self) -> None:
-        """End what is under way; what was committed is kept."""
+        """Stop a running update; what was committed is kept."""
         self._stopped.set()
         with self._lock:
             run = self._run
@@ -133,16 +133,18 @@ class Updates:
             waited = time.monotonic() - began
             call.progress(round(waited, 1), None, run.said())
             if time.monotonic() >= until:
-                return [f"{run.said()}; the answer is of what is in the index by now: ask again"]
+                return [
+                    f"{run.said()}; the answer covers what is in the index so far: ask again later"
+                ]
         if isinstance(run.error, IndexLocked):
-            return ["another process brings the index up to date; files may have changed"]
+            return ["another process is updating the index; files may have changed"]
         if run.error is not None:
             raise run.error
         return []
 
 
 class _Run:
-    """One update: what it does, how far it is, and how it ended."""
+    """One update: its paths, progress and outcome."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = paths
@@ -152,7 +154,7 @@ class _Run:
         self.error: BaseException | None = None
 
     def said(self) -> str:
-        """How far it is, in words."""
+        """The progress in words."""
         now = self.progress
         if now is None:
             return "looking for files to index"
@@ -160,10 +162,10 @@ class _Run:
 
 
 def _root_of(folder: Path) -> Path:
-    """What a new index at `folder` holds: the folder that it lies in.
+    """The folder that a new index at `folder` covers: its parent.
 
     Raises:
-        InputError: that is a home folder or one above it: too much for a call to index.
+        InputError: it is a home folder or above one: too much to index in a call.
     """
     from retrieval.errors import InputError
 
@@ -172,6 +174,6 @@ def _root_of(folder: Path) -> Path:
     if root == home or root in home.parents:
         raise InputError(
             f"there is no index at {folder}, and all of {root} is not indexed unasked; start in a "
-            "project's folder, or make an index with `retrieval index PATH`"
+            "project's folder, or create an index with `retrieval index PATH`"
         )
     return root

@@ -1,7 +1,7 @@
 """The messages of the Model Context Protocol: JSON-RPC 2.0, for a server with tools.
 
-https://modelcontextprotocol.io/specification/2025-11-25. What older versions have more of is served
-to those that negotiated it: a batch of messages in one (2025-03-26). What carries the messages is
+https://modelcontextprotocol.io/specification/2025-11-25. Features that only older versions have are
+supported for clients that negotiated them: batches of messages (2025-03-26). The transport is
 `lines` or `http`.
 """
 
@@ -19,7 +19,7 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Versions of the protocol, the newest first."""
 
 MAX_CALLS = 64
-"""Calls that may be under way at once; one more is refused."""
+"""Maximum concurrent calls; further ones are refused."""
 
 MAX_BATCH = 128
 """Messages of a batch. A longer one is answered by one error: an answer to each would be far longer
@@ -30,19 +30,19 @@ INVALID_PARAMS, INTERNAL_ERROR, BUSY = -32602, -32603, -32000
 
 Message = dict[str, Any]
 Reply = Callable[[Message | list[Message] | None], None]
-"""Takes what is answered to a message, once; None if there is no answer to it."""
+"""Called once with the answer to a message; None if there is none."""
 
 _One = Callable[[Message | None], None]
 
 Tell = Callable[[Message], None]
-"""Takes messages that come before the answer: how far a call is."""
+"""Called with messages that precede the answer: progress of a call."""
 
 Start = Callable[..., object]
 """Runs a function with its arguments in another thread."""
 
 
 class ToolError(Exception):
-    """A tool cannot do what was asked; the text is one line for whoever called it."""
+    """A tool cannot do what was asked; the text is one line for the caller."""
 
 
 class _RequestError(Exception):
@@ -53,7 +53,7 @@ class _RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answers: text to read, and the same as an object."""
+    """The result of a tool: text to read, and the same as an object."""
 
     text: str
     structured: Mapping[str, Any]
@@ -61,10 +61,10 @@ class ToolResult:
 
 @dataclass(slots=True)
 class Call:
-    """A call of a tool under way.
+    """A running call of a tool.
 
     Attributes:
-        cancelled: set when the client wants no answer any more, or went away.
+        cancelled: set when the client cancels the call or disconnects.
     """
 
     _send: Callable[[Message], None]
@@ -73,10 +73,10 @@ class Call:
     _last: float = -1.0
 
     def progress(self, done: float, total: float | None, message: str) -> None:
-        """Say how far it is, if the client asked to be told; `done` that does not rise is dropped.
+        """Report progress, if the client asked for it; `done` has to increase, else it is dropped.
 
         Raises:
-            CancelledError: the client wants no answer any more.
+            CancelledError: the client cancelled the call.
         """
         if self.cancelled.is_set():
             raise CancelledError
@@ -96,9 +96,9 @@ class Tool:
     Attributes:
         name, title, description: what the client shows to its model and its user.
         input_schema: JSON Schema of its arguments.
-        output_schema: JSON Schema of the structured answer.
-        run: arguments in, answer out; raises ToolError.
-        read_only: whether it changes nothing.
+        output_schema: JSON Schema of the structured result.
+        run: maps arguments to a result; raises ToolError.
+        read_only: whether it makes no changes.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Tool:
     read_only: bool = True
 
     def described(self) -> Message:
-        """As `tools/list` answers."""
+        """Its description in `tools/list`."""
         return {
             "name": self.name,
             "title": self.title,
@@ -129,12 +129,12 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is served.
+    """A server.
 
     Attributes:
-        name, version: of the server, as the client shows it.
-        tools: what can be called.
-        instructions: what the client's model is told of the server.
+        name, version: the server's, as shown by clients.
+        tools: the tools that can be called.
+        instructions: information about the server for the client's model.
         on_initialized: called once `initialize` was answered.
     """
 
@@ -146,14 +146,14 @@ class Server:
 
 
 class Session:
-    """Answers one client's messages."""
+    """Handles one client's messages."""
 
     def __init__(self, server: Server, start: Start) -> None:
-        """Say what is served.
+        """Set the server.
 
         Args:
-            server: that.
-            start: runs calls of tools.
+            server: the server.
+            start: runs tool calls.
         """
         self._server = server
         self._start = start
@@ -164,16 +164,16 @@ class Session:
 
     @property
     def calls(self) -> int:
-        """How many calls are under way."""
+        """Number of running calls."""
         return len(self._calls)
 
     def receive(self, value: Any, reply: Reply, tell: Tell) -> None:
-        """Answer what the client sent, at once or from another thread.
+        """Handle what the client sent; it is answered at once or from another thread.
 
         Args:
             value: a message, or a batch of them.
-            reply: takes the answer.
-            tell: takes what comes before it.
+            reply: called with the answer.
+            tell: called with messages that precede it.
         """
         if isinstance(value, list) and len(value) > MAX_BATCH:
             said = f"a batch of {len(value):,} messages; send {MAX_BATCH} at most"
@@ -186,7 +186,7 @@ class Session:
             self._handle(value, reply, tell)
 
     def cancel_all(self) -> None:
-        """The client went away: nobody waits for the calls under way."""
+        """Cancel all running calls, as the client disconnected."""
         with self._lock:
             for call in self._calls.values():
                 call.cancelled.set()
@@ -208,14 +208,14 @@ class Session:
             reply(None)
             return
         if _id_or_none(id) is None:
-            reply(error_message(None, INVALID_REQUEST, "an id is a text or a whole number"))
+            reply(error_message(None, INVALID_REQUEST, "an id has to be a text or a whole number"))
             return
         try:
             parameters = message.get("params", {})
             if message.get("jsonrpc") != "2.0":
                 raise _RequestError(INVALID_REQUEST, 'the message has no "jsonrpc": "2.0"')
             if not isinstance(parameters, dict):
-                raise _RequestError(INVALID_PARAMS, "params is no object")
+                raise _RequestError(INVALID_PARAMS, "params is not an object")
             self._request(id, method, parameters, reply, tell)
         except _RequestError as error:
             reply(error_message(id, error.code, str(error)))
@@ -262,15 +262,15 @@ class Session:
         if tool is None:
             raise _RequestError(INVALID_PARAMS, f"no tool {str(name)[:100]!r}")
         if not isinstance(arguments, dict | None):
-            raise _RequestError(INVALID_PARAMS, "arguments is no object")
+            raise _RequestError(INVALID_PARAMS, "arguments is not an object")
         meta = parameters.get("_meta")
         token = meta.get("progressToken") if isinstance(meta, dict) else None
         call = Call(tell, _id_or_none(token))
         with self._lock:
             if id in self._calls:
-                raise _RequestError(INVALID_REQUEST, f"a call with the id {id!r} is under way")
+                raise _RequestError(INVALID_REQUEST, f"a call with the id {id!r} is running")
             if len(self._calls) >= MAX_CALLS:
-                raise _RequestError(BUSY, f"{MAX_CALLS} calls are under way; wait for one of them")
+                raise _RequestError(BUSY, f"{MAX_CALLS} calls are running; wait for one of them")
             self._calls[id] = call
         self._start(self._run, id, tool, arguments or {}, call, reply)
 
@@ -286,7 +286,7 @@ class Session:
             answer = _message(id=id, result=_shaped(str(error), None))
         except CancelledError:
             answer = None
-        except Exception as error:  # a fault of ours: the others of the client's calls go on
+        except Exception as error:  # a bug of ours; the client's other calls continue
             text = " ".join(f"unexpected {type(error).__name__}: {error}".split())
             answer = error_message(id, INTERNAL_ERROR, text[:500])
         if call.cancelled.is_set():
@@ -297,7 +297,7 @@ class Session:
 
 
 class _Batch:
-    """Answers to the messages of a batch, given together once all are there."""
+    """Collects the answers to a batch's messages, and sends them together."""
 
     def __init__(self, awaited: int, reply: Reply) -> None:
         self._awaited = awaited
@@ -326,7 +326,7 @@ def _message(**fields: Any) -> Message:
 
 
 def error_message(id: str | int | None, code: int, message: str) -> Message:
-    """The answer to a request of that id that it cannot be done."""
+    """An error answer to the request with that id."""
     return _message(id=id, error={"code": code, "message": message})
 
 
@@ -335,10 +335,10 @@ def _id_or_none(id: Any) -> str | int | None:
 
 
 def decoded(data: bytes) -> Any:
-    """The value that a text of JSON stands for.
+    """Parse JSON.
 
     Raises:
-        ValueError, RecursionError: it is no JSON.
+        ValueError, RecursionError: it is not JSON.
     """
     return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
 
@@ -349,4 +349,4 @@ def encoded(message: Message | list[Message]) -> bytes:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""Answers that are JSON, whatever texts they hold."""
+"""JSON responses for any text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 
 def as_json(value: Any) -> bytes:
-    """JSON in UTF-8, on one line; half a surrogate pair, which UTF-8 cannot hold, as an escape."""
+    """JSON in UTF-8, on one line; half a surrogate pair, which UTF-8 lacks, as an escape."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
         return text.encode("utf-8")
@@ -18,10 +18,10 @@ def as_json(value: Any) -> bytes:
 
 
 class Json(JSONResponse):
-    """A JSON value."""
+    """A response with a JSON value."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """The response body."""
         return as_json(content)
 
 

@@ -33,10 +33,10 @@ from retrieval.sharded import Collection
 
 
 class Agents(Protocol):
-    """Answers coding agents at `/mcp`."""
+    """Handles coding agents' requests at `/mcp`."""
 
     async def post(self, request: Request, name: str, value: Any) -> Response:
-        """Answer a message to the index of that name."""
+        """Respond to a message for the index of that name."""
 
     def delete(self, request: Request) -> Response:
         """End a session."""
@@ -60,19 +60,20 @@ def make_app(
     """An ASGI application that serves indexes.
 
     Args:
-        places: folders of indexes, and URLs of collections, or one; the first is the default one.
-        encoder: what they were built with, if it is to be loaded from another place.
-        read_only: whether documents cannot be added and deleted.
+        places: folders of indexes and URLs of collections, one or several; the first is the
+            default.
+        encoder: the encoder that they were built with, if it is loaded from another place.
+        read_only: refuse to add and delete documents.
         follow: whether indexes are brought up to date when their files change.
         hosts: names that `Host` may have; None is any.
-        token: what requests must bring; None is nothing.
-        limits: what a request may take.
-        agents: makes of the indexes what answers agents; None answers none.
-        open_collection: opens the collection at a URL; None searches it in this process.
+        token: the token that requests have to send; None requires none.
+        limits: limits of requests.
+        agents: creates the handler of agents' requests from the indexes; None has none.
+        open_collection: opens the collection at a URL; None opens it in this process.
 
     Raises:
         InputError: two indexes have one name, or there is nothing to follow.
-        RetrievalError: an index that is to follow its files cannot be opened.
+        RetrievalError: an index to keep up to date cannot be opened.
     """
     indexes = Indexes(names_of(places), encoder=encoder, open_collection=open_collection)
     limits = limits or Limits()
@@ -124,7 +125,7 @@ def make_app(
     ]
     app = Starlette(
         routes=routes,
-        # By `Exception` Starlette would raise them once more, after they were answered.
+        # With `Exception`, Starlette would raise them again after the response.
         exception_handlers={HTTPException: answer_to_http},
         lifespan=lifespan,
     )
@@ -148,7 +149,7 @@ def _agent_routes(agents: Agents, indexes: Indexes, limits: Limits) -> list[Rout
 
 
 def _answered(handler: Handler, limits: Limits) -> Handler:
-    """The handler, with what it raises as an answer."""
+    """The handler, with errors turned into responses."""
 
     async def answered(request: Request) -> Response:
         try:

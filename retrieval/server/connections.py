@@ -1,4 +1,4 @@
-"""Connections: one whose request does not come is not kept."""
+"""Connections: closed if the request does not arrive in time."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import asyncio
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 30.0
-"""For all of a request's head to come in."""
+"""Time limit for a request's head to arrive."""
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which waits for a request's head as long as the client likes.
+    """uvicorn's connection, with a time limit for a request's head.
 
-    Without an end to that, clients that send a byte now and then hold as many connections as the
-    process may have files open, before anybody asked for their token.
+    Without it, clients that send a byte now and then could hold as many connections as the process
+    may have open files, before being asked for a token.
     """
 
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start the time limit for a request."""
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Receive a part of a request."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._wait_no_longer()
-        elif self._waiting is None:  # however little comes, the time that is left stays
+        elif self._waiting is None:  # partial data does not extend the time
             self._wait()
 
     def on_response_complete(self) -> None:
-        """Leave it to uvicorn how long an idle connection is kept."""
+        """Leave idle connections to uvicorn's own time limit."""
         self._wait_no_longer()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the time limit."""
         self._wait_no_longer()
         super().connection_lost(exc)
 

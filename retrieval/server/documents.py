@@ -1,4 +1,4 @@
-"""`/v1/indexes`, and an index's status and documents: listed, got, added, deleted."""
+"""`/v1/indexes`, and an index's status and documents: listing, getting, adding, deleting."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from retrieval.types import Document
 MOST_DOCUMENTS = 1000
 
 DEFAULT_DOCUMENTS = 100
-"""Of a page."""
+"""Default number of documents per page."""
 
 MOST_REFUSED = 1000
-"""Lines of one request; more is no collection of documents."""
+"""Maximum refused lines of a request; with more, it is not a collection of documents."""
 
 _LISTED_AT_ONCE = 100
 
@@ -47,26 +47,26 @@ LIST = (
     Argument(
         "limit",
         "integer",
-        f"how many; {DEFAULT_DOCUMENTS} if not given, or all as lines",
+        f"maximum number; {DEFAULT_DOCUMENTS} if not given, or all as lines",
         least=1,
     ),
-    Argument("texts", "boolean", "whether with their texts; as lines only", default=False),
+    Argument("texts", "boolean", "whether to include texts; only as lines", default=False),
 )
 DOCUMENT = (
     Argument("id", "string", "the document's own id", required=True, longest=4096),
     Argument("text", "string", "its text", required=True, longest=16 << 20),
     Argument("title", "string", "its title", default=""),
-    Argument("metadata", "object", "what filters ask for"),
+    Argument("metadata", "object", "values for filters"),
 )
 ADD = (Argument("documents", "objects", "what to add", required=True, most=MOST_DOCUMENTS),)
 DELETE = (
     Argument("where", "string", "which documents: see filters.md"),
-    Argument("id", "string", "the one document"),
+    Argument("id", "string", "the document to delete"),
 )
 
 
 class Documents:
-    """What the routes do."""
+    """Handlers of the routes."""
 
     def __init__(self, indexes: Indexes, limits: Limits, *, read_only: bool) -> None:
         self._indexes = indexes
@@ -74,12 +74,12 @@ class Documents:
         self._read_only = read_only
 
     async def names(self, request: Request) -> Response:
-        """The indexes; the first is the default one."""
+        """The indexes; the first is the default."""
         query_of(request, ())
         return Json({"indexes": self._indexes.names})
 
     async def status(self, request: Request) -> Response:
-        """What an index holds."""
+        """The status of an index."""
         query_of(request, ())
 
         def look() -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Documents:
         if limit > MOST_DOCUMENTS or values["texts"]:
             raise InputError(
                 f"a page has at most {MOST_DOCUMENTS} documents, without their texts; "
-                f"ask for lines by the header `Accept: {TYPE}`"
+                f"request lines with the header `Accept: {TYPE}`"
             )
 
         def look() -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Documents:
         return Json(await self._limits.in_thread(request, look))
 
     async def add(self, request: Request) -> Response:
-        """Add documents, or replace those of the same ids: of a list, or one a line."""
+        """Add documents, or replace those with the same ids: from a list, or one per line."""
         self._check_writable()
         name = self._indexes.named(request.path_params["name"])
         if brings_lines(request):
@@ -167,9 +167,9 @@ class Documents:
         return Json(await self._limits.in_thread(request, work, writes=True))
 
     async def _added(self, request: Request, name: str) -> AsyncGenerator[dict[str, Any], None]:
-        """Add the documents of a body of lines; tells how far it is, and which lines are refused.
+        """Add documents from a body of lines; reports progress and refused lines.
 
-        Each line stands for itself: what cannot be added is left out. Others write in between.
+        Each line is independent: invalid ones are left out. Other writers may come in between.
         """
         told: dict[str, Any] = {"given": 0, "changed": 0, "refused": 0}
         async with aclosing(batches_of(request, self._limits)) as batches:
@@ -198,7 +198,7 @@ class Documents:
             try:
                 given = value_of(line)
                 if not isinstance(given, dict):
-                    raise InputError("the line is no JSON object; see /openapi.json")
+                    raise InputError("the line is not a JSON object; see /openapi.json")
                 documents.append(_document(given))
                 numbers.append(number)
             except (InputError, Problem) as error:
@@ -210,13 +210,13 @@ class Documents:
         return changed, refused
 
     async def delete(self, request: Request) -> Response:
-        """Delete the document of an id, or those that a filter fits."""
+        """Delete the document with an id, or those that match a filter."""
         self._check_writable()
         values = query_of(request, DELETE)
         if (values["id"] is None) == (values["where"] is None):
             raise InputError("give one of `id` and `where`")
         if values["where"] is not None and not values["where"].strip():
-            raise InputError("where is empty, which fits every document; `true` says so")
+            raise InputError("where is empty, which matches every document; give `true` for that")
 
         def work() -> dict[str, Any]:
             with self._indexes.using(request.path_params["name"]) as index:
@@ -244,8 +244,8 @@ class Documents:
         if self._read_only:
             raise Problem(
                 403,
-                "this server only reads; to write, start it without --read-only, and with "
-                "--allow-write where other machines reach it",
+                "this server is read-only; to write, start it without --read-only, and with "
+                "--allow-write if other machines can reach it",
             )
 
 

@@ -1,4 +1,4 @@
-"""The table of all that programs may ask."""
+"""The table of all endpoints for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retrieval.server.requests import Limits
 def endpoints(
     indexes: Indexes, limits: Limits, metrics: Metrics, *, read_only: bool
 ) -> list[Endpoint]:
-    """All that is offered, but for what says how the server does."""
+    """All endpoints, except those for monitoring."""
     search = searching.Searching(indexes, limits)
     held = documents.Documents(indexes, limits, read_only=read_only)
     shown = viewing.Viewing(indexes, limits)
@@ -29,7 +29,7 @@ def endpoints(
             query=searching.QUICK,
             example={"q": "who waits"},
         ),
-        Endpoint("GET", "/v1/indexes", "The indexes' names.", held.names),
+        Endpoint("GET", "/v1/indexes", "The names of the indexes.", held.names),
         Endpoint(
             "POST",
             f"{at}/search",
@@ -56,12 +56,12 @@ def endpoints(
         Endpoint(
             "GET",
             f"{at}/related/{{id:path}}",
-            "Passages elsewhere that are like what stands at a line.",
+            "Passages elsewhere that are similar to the text at a line.",
             shown.related,
             query=viewing.RELATED,
             example={"line": "1"},
         ),
-        Endpoint("GET", f"{at}/status", "What an index holds.", held.status),
+        Endpoint("GET", f"{at}/status", "The status of an index.", held.status),
         Endpoint("GET", f"{at}/overview", "Documents by folder and by metadata.", shown.overview),
         Endpoint("GET", f"{at}/left-out", "Files that are not read, and why.", shown.left_out),
         Endpoint(
@@ -84,7 +84,7 @@ def endpoints(
         Endpoint(
             "POST",
             f"{at}/documents",
-            "Add documents, or replace those of the same ids.",
+            "Add documents, or replace those with the same ids.",
             held.add,
             body=documents.ADD,
             line=documents.DOCUMENT,
@@ -97,7 +97,7 @@ def endpoints(
         Endpoint(
             "DELETE",
             f"{at}/documents",
-            "Delete the document of an id, or those that a filter fits.",
+            "Delete the document with an id, or those that match a filter.",
             held.delete,
             query=documents.DELETE,
             example={"id": "note-1"},
@@ -111,12 +111,14 @@ def endpoints(
             held.delete_one,
             writes=True,
         ),
-        Endpoint("GET", "/v1/models", "The encoder, as OpenAI lists models.", model.list),
-        Endpoint("GET", "/v1/models/{id:path}", "The same, by its name.", model.one),
+        Endpoint("GET", "/v1/models", "The encoder, in OpenAI's list of models.", model.list),
+        Endpoint(
+            "GET", "/v1/models/{id:path}", "The encoder by its name, in OpenAI's form.", model.one
+        ),
         Endpoint(
             "POST",
             "/v1/vector_stores/{name}/search",
-            "Search an index, as OpenAI's clients ask.",
+            "Search an index, in OpenAI's form.",
             stores.search,
             body=vector_stores.SEARCH,
             example={
@@ -128,7 +130,7 @@ def endpoints(
         Endpoint(
             "POST",
             "/embed",
-            "Vectors of texts, as text-embeddings-inference gives them.",
+            "Vectors of texts, in text-embeddings-inference's form.",
             model.embed,
             body=text_embeddings.EMBED,
             example={"inputs": ["Writers wait.", "Readers do not."]},
@@ -137,7 +139,7 @@ def endpoints(
         Endpoint(
             "POST",
             "/v1/embeddings",
-            "Vectors of texts, as OpenAI gives them.",
+            "Vectors of texts, in OpenAI's form.",
             model.embeddings,
             body=models.EMBED,
             example={"input": ["Writers wait.", "Readers do not."]},
@@ -146,7 +148,7 @@ def endpoints(
             Endpoint(
                 "POST",
                 path,
-                "Texts in the order of how well they answer a query.",
+                "Texts ordered by how well they answer a query.",
                 model.rerank,
                 body=models.RERANK,
                 example=rerank,

@@ -1,4 +1,4 @@
-"""Indexes that follow their files while they are served: `retrieval serve --watch`."""
+"""Indexes that are updated when their files change, while served: `retrieval serve --watch`."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from retrieval.service.watching import check_watchable, watch
 from retrieval.sync import SyncProgress
 
 AGAIN_S = 30.0
-"""After so long an index is tried again that could not be watched or brought up to date."""
+"""Time before an index that could not be watched or updated is tried again."""
 
 
 class Following:
-    """Brings each index up to date whenever its files change, on a thread of its own.
+    """Updates each index when its files change, in a separate thread.
 
-    It writes through the index that requests use, so that they take turns. What goes wrong is a
-    line on standard error.
+    It writes through the same Index as requests, so they take turns. Errors are printed as a line
+    on standard error.
     """
 
     def __init__(self, indexes: Indexes) -> None:
-        """Name the indexes.
+        """Set the indexes.
 
         Raises:
-            InputError: one of them was given no files that are there.
+            InputError: one of them has no files or folders that exist.
         """
         self._stop = threading.Event()
         for name in indexes.names:
             if name not in indexes.folders:
                 raise InputError(
-                    f"{name!r} is a collection in shards, which follows no files; leave --watch out"
+                    f"{name!r} is a collection in shards, which has no files; leave --watch out"
                 )
         for kept in indexes.folders.values():
             with kept.using() as index:
@@ -47,12 +47,12 @@ class Following:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start watching."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End, with what was committed by then."""
+        """Stop; what was committed by then is kept."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

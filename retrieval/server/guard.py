@@ -1,8 +1,8 @@
-"""Who may ask, and the headers of every answer.
+"""Access checks, and the headers of every response.
 
-A page of another site cannot read answers (no CORS headers are sent), cannot reach the server by a
-name of its own (DNS rebinding: `Host` is checked), and cannot send what changes anything: `Origin`
-is checked, and bodies must be `application/json`, which a browser asks leave for.
+A page of another site cannot read responses (no CORS headers are sent), cannot reach the server by
+a name of its own (DNS rebinding: `Host` is checked), and cannot send modifying requests: `Origin`
+is checked, and bodies must be `application/json`, for which a browser first asks permission.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEADERS: Mapping[str, str] = {
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 OPEN = frozenset({"/health", "/ready", *FILES})
-"""Paths that need no token: they tell nothing of what is indexed."""
+"""Paths that need no token, as they reveal nothing about the index."""
 
 
 class Guard:
@@ -41,19 +41,19 @@ class Guard:
     def __init__(
         self, app: ASGIApp, *, hosts: frozenset[str] | None = LOOPBACK, token: str | None = None
     ) -> None:
-        """Say what is let through.
+        """Set what is let through.
 
         Args:
-            app: what answers.
+            app: the application.
             hosts: names that `Host` may have, without a port; None is any.
-            token: what requests must bring as `Authorization: Bearer`; None is nothing.
+            token: the token to send as `Authorization: Bearer`; None requires none.
         """
         self._app = app
         self._hosts = hosts
         self._token = token.encode() if token is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -77,13 +77,13 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._hosts is not None and _name(host) not in self._hosts:
-            return 421, f"this server is not {host[:100]!r}; ask for localhost or 127.0.0.1"
+            return 421, f"this server is not {host[:100]!r}; use localhost or 127.0.0.1"
         origin = headers.get("origin")
         if origin is not None and _netloc(origin) != host.lower():
-            return 403, f"pages of {origin[:100]!r} may not ask this server"
+            return 403, f"pages from {origin[:100]!r} may not use this server"
         if self._token is not None and scope["path"] not in OPEN:
             kind, _, given = headers.get("authorization", "").partition(" ")
-            # Header values are Latin-1; a token is compared by its bytes.
+            # Header values are Latin-1; tokens are compared as bytes.
             right = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
             if kind.lower() != "bearer" or not right:
                 return 401, "the token is missing or wrong; send it as Authorization: Bearer TOKEN"

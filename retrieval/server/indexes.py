@@ -21,9 +21,9 @@ DEFAULT = "default"
 
 
 class Indexes:
-    """The indexes by name; an index's name is its folder's, or that of the folder it lies in.
+    """The indexes by name: the name of the index's folder, or of the folder that contains it.
 
-    A collection in shards is one, too: its name is the last part of its URL.
+    A collection in shards also counts as one: its name is the last part of its URL.
 
     Attributes:
         names: in the order given.
@@ -36,15 +36,15 @@ class Indexes:
         encoder: str | None = None,
         open_collection: Callable[[str], Collection] | None = None,
     ) -> None:
-        """Name them; none is opened yet.
+        """Set the indexes; none is opened yet.
 
         Args:
             places: folders, and URLs of collections.
-            encoder: what they were built with, if it is to be loaded from another place.
-            open_collection: opens the collection at a URL; None searches it in this process.
+            encoder: the encoder that they were built with, if it is loaded from another place.
+            open_collection: opens the collection at a URL; None opens it in this process.
 
         Raises:
-            InputError: two have one name.
+            InputError: two have the same name.
         """
         self._kept: dict[str, KeptOpen | KeptCollection] = {}
         for place in places:
@@ -62,19 +62,19 @@ class Indexes:
 
     @property
     def kept(self) -> Mapping[str, KeptOpen | KeptCollection]:
-        """All of them, by name; `DEFAULT` is not among them."""
+        """All of them, by name; without `DEFAULT`."""
         return self._kept
 
     @property
     def folders(self) -> Mapping[str, KeptOpen]:
-        """Those in folders, by name; `DEFAULT` is not among them."""
+        """Those in folders, by name; without `DEFAULT`."""
         return {name: one for name, one in self._kept.items() if isinstance(one, KeptOpen)}
 
     def named(self, name: str) -> str:
-        """The name of an index, of which `DEFAULT` is another.
+        """The proper name of an index, which may be given as `DEFAULT`.
 
         Raises:
-            Problem: there is none of that name.
+            Problem: there is no index with that name.
         """
         found = self.names[0] if name == DEFAULT and name not in self._kept else name
         if found not in self._kept:
@@ -87,7 +87,7 @@ class Indexes:
         """The index of that name, at its newest generation, until the block is left.
 
         Raises:
-            Problem: there is none of that name.
+            Problem: there is no index with that name.
             RetrievalError: it cannot be opened.
         """
         with self._kept[self.named(name)].using() as index:
@@ -95,7 +95,7 @@ class Indexes:
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Index]:
-        """As `using`, for what only an index in a folder can tell.
+        """Like `using`, for operations that need an index in a folder.
 
         Raises:
             Problem: it is a collection in shards.
@@ -104,18 +104,18 @@ class Indexes:
             if not isinstance(index, Index):
                 raise Problem(
                     501,
-                    f"{self.named(name)!r} is a collection in shards, of whose files nothing is "
-                    "known here; see /openapi.json for what else there is",
+                    f"{self.named(name)!r} is a collection in shards, whose files are not "
+                    "known here; see /openapi.json for other requests",
                 )
             yield index
 
     def warm(self) -> None:
-        """Load what first searches would wait for."""
+        """Load what first searches need."""
         for kept in self._kept.values():
             kept.warm()
 
     def close(self) -> None:
-        """Let all go."""
+        """Close all of them."""
         for kept in self._kept.values():
             kept.close()
 

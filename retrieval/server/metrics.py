@@ -1,4 +1,4 @@
-"""What the server did, as Prometheus asks for it: `/metrics`."""
+"""Prometheus metrics: `/metrics`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from retrieval.server.indexes import Indexes
 from retrieval.server.requests import Limits
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper ends of the histogram's buckets."""
+"""Upper bounds of the histogram's buckets."""
 
 _METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS"})
 _UNKNOWN = "other"
-"""Methods and paths that no route has: what clients make up would be labels without end."""
+"""Label for unknown methods and paths, which clients could invent without limit."""
 
 
 class Metrics:
-    """Counts requests, and answers `/metrics`.
+    """Counts requests, and serves `/metrics`.
 
     Attributes:
-        tokens: of texts that were embedded and reranked.
+        tokens: tokens of texts that were embedded and reranked.
     """
 
     def __init__(self, indexes: Indexes, limits: Limits) -> None:
-        """Say of what the answer tells beside requests."""
+        """Args: the indexes and limits to report on, besides requests."""
         self._indexes = indexes
         self._limits = limits
         own = self._registry = CollectorRegistry()
@@ -74,7 +74,7 @@ class Metrics:
         )
 
     async def answer(self, request: Request) -> Response:
-        """The text format of all of it."""
+        """All metrics in the text format."""
         readers, writers = self._limits.waiting_now()
         self._waiting.labels("read").set(readers)
         self._waiting.labels("write").set(writers)
@@ -86,20 +86,20 @@ class Metrics:
                     with self._indexes.using(name) as index:
                         self._generation.labels(name).set(index.generation)
                         self._documents.labels(name).set(len(index))
-                except (RetrievalError, OSError):  # `/ready` tells
+                except (RetrievalError, OSError):  # reported by `/ready`
                     self._generation.remove(name)
                     self._documents.remove(name)
 
-        await anyio.to_thread.run_sync(look)  # not in the queue, whose length it tells
+        await anyio.to_thread.run_sync(look)  # not in the queue, whose length is reported
         return Response(
             generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST}
         )
 
     def counting(self, app: ASGIApp, routes: Mapping[Any, str]) -> ASGIApp:
-        """The app, with its requests counted.
+        """Wrap an app to count its requests.
 
         Args:
-            app: what answers.
+            app: the application.
             routes: the paths of the app's endpoints.
         """
 

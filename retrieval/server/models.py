@@ -1,4 +1,4 @@
-"""What clients of other services speak: OpenAI's embeddings and models, Cohere's and Jina's rerank.
+"""Endpoints of other services: OpenAI's embeddings and models, Cohere's and Jina's rerank.
 
 https://platform.openai.com/docs/api-reference/embeddings, https://docs.cohere.com/reference/rerank,
 https://jina.ai/reranker. The model is that of the default index.
@@ -35,24 +35,30 @@ EMBED = (
     Argument(
         "input",
         "texts",
-        "a text, or several",
+        "one or several texts",
         required=True,
         most=MOST_INPUTS,
         longest=MOST_CHARACTERS,
     ),
     _MODEL,
     Argument(
-        "encoding_format", "string", "of a vector", default="float", choices=("float", "base64")
+        "encoding_format",
+        "string",
+        "format of vectors",
+        default="float",
+        choices=("float", "base64"),
     ),
-    Argument("dimensions", "integer", "of a vector: those that the model has", least=1),
+    Argument(
+        "dimensions", "integer", "dimensions of vectors, which have to be the model's", least=1
+    ),
     Argument(
         "input_type",
         "string",
-        "the side of the encoder",
+        "the side to encode",
         default="document",
         choices=("query", "document"),
     ),
-    Argument("user", "string", "is not looked at"),
+    Argument("user", "string", "ignored"),
 )
 RERANK = (
     Argument("query", "string", "what to look for", required=True),
@@ -66,12 +72,12 @@ RERANK = (
     ),
     _MODEL,
     Argument("top_n", "integer", "how many results; all if not given", least=1),
-    Argument("return_documents", "boolean", "whether results hold the documents", default=False),
+    Argument("return_documents", "boolean", "whether to return the documents", default=False),
 )
 
 
 class Models:
-    """What the routes do."""
+    """Handlers of the routes."""
 
     def __init__(self, indexes: Indexes, limits: Limits, metrics: Metrics) -> None:
         self._indexes = indexes
@@ -91,7 +97,7 @@ class Models:
         model = await self._limits.in_thread(request, self._model)
         asked = request.path_params["id"]
         if asked != model["id"]:
-            raise Problem(404, f"there is no model {asked!r:.80}, but {model['id']!r}")
+            raise Problem(404, f"there is no model {asked!r:.80}; there is {model['id']!r}")
         return Json(model)
 
     def _model(self) -> dict[str, Any]:
@@ -100,18 +106,18 @@ class Models:
         return {"id": name, "object": "model", "created": 0, "owned_by": "retrieval"}
 
     async def embeddings(self, request: Request) -> Response:
-        """Vectors of texts, as OpenAI answers them."""
+        """Vectors of texts, in OpenAI's form."""
         given = await body_of(request, self._limits)
         if isinstance(given, dict) and _is_token_ids(given.get("input")):
             raise Problem(
                 400,
-                "input holds token ids, of a tokenizer that is not this model's; send texts "
+                "input contains token ids of another model's tokenizer; send texts "
                 "(LangChain's OpenAIEmbeddings: check_embedding_ctx_length=False)",
             )
         values = checked(EMBED, _an_object(given))
         texts = [values["input"]] if isinstance(values["input"], str) else values["input"]
         if not texts or not all(texts):
-            raise InputError("input holds an empty text, or none at all; send texts")
+            raise InputError("input has an empty text, or none at all; send texts")
         side: EncoderSide = "query" if values["input_type"] == "query" else "document"
 
         def work() -> dict[str, Any]:
@@ -139,9 +145,9 @@ class Models:
         return Json(await self._limits.in_thread(request, work))
 
     async def rerank(self, request: Request) -> Response:
-        """Texts in the order of how well they answer a query, as Cohere and Jina answer.
+        """Texts ordered by how well they answer a query, in Cohere's and Jina's form.
 
-        A body that has `texts` is of text-embeddings-inference's form, and so is the answer.
+        A body with `texts` is in text-embeddings-inference's form, and so is the response.
         """
         given = _an_object(await body_of(request, self._limits))
         if "texts" in given:
@@ -168,7 +174,7 @@ class Models:
         return Json(await self._limits.in_thread(request, work))
 
     async def embed(self, request: Request) -> Response:
-        """Vectors of texts, as text-embeddings-inference answers them."""
+        """Vectors of texts, in text-embeddings-inference's form."""
         return await self._text_embeddings.embed(request)
 
     def _encoder(self, encoder: Encoder, wanted: str | None) -> Encoder:
@@ -181,7 +187,7 @@ class Models:
 
 def _an_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Problem(400, "the body is no JSON object; see /openapi.json")
+        raise Problem(400, "the body is not a JSON object; see /openapi.json")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: one value a line, read and answered while it comes.
+"""Newline-delimited JSON: one value per line, read and sent as a stream.
 
 https://github.com/ndjson/ndjson-spec
 """
@@ -22,21 +22,21 @@ from retrieval.server.requests import Limits, content_type, json_of, too_slow
 
 TYPE = "application/x-ndjson"
 TYPES = frozenset({TYPE, "application/jsonl"})
-"""What it is called; no name is registered."""
+"""Its media types; none is registered."""
 
 AT_ONCE = 256
 AT_ONCE_BYTES = 4 << 20
 AT_ONCE_S = 1.0
-"""Lines are handed on when there are so many, of so many bytes, or after so long."""
+"""Limits of a batch of lines: number, bytes and waiting time."""
 
 
 def brings_lines(request: Request) -> bool:
-    """Whether a request's body is lines."""
+    """Whether a request's body consists of lines."""
     return content_type(request) in TYPES
 
 
 def wants_lines(request: Request) -> bool:
-    """Whether a request asks to be answered by lines."""
+    """Whether a request asks for a response in lines."""
     accepted = request.headers.get("accept", "").split(",")
     return any(one.partition(";")[0].strip().lower() in TYPES for one in accepted)
 
@@ -44,14 +44,14 @@ def wants_lines(request: Request) -> bool:
 async def batches_of(
     request: Request, limits: Limits
 ) -> AsyncGenerator[list[tuple[int, bytes]], None]:
-    """The lines of a body that are not blank, with their numbers from 1, some at a time.
+    """The non-blank lines of a body, with their numbers from 1, in batches.
 
-    Nothing is read while a batch is worked on, so that who sends waits for who works; and a client
-    that waits for what became of its lines before it sends more is told.
+    Nothing is read while a batch is processed, so the sender is slowed down to the speed of
+    processing; and a client that waits for the result of its lines before it sends more gets it.
 
     Raises:
-        Problem: a line is too long, or the next bytes do not come for too long.
-        ClientDisconnect: the client went away before the end.
+        Problem: a line is too long, or the next bytes do not arrive in time.
+        ClientDisconnect: the client disconnected before the end.
     """
     batch: list[tuple[int, bytes]] = []
     rest, number, since, ended = bytearray(), 0, time.monotonic(), False
@@ -85,8 +85,8 @@ async def batches_of(
 
 
 async def _part(request: Request, seconds: float) -> tuple[bytes, bool]:
-    """The next part of a body, and whether it was the last; nothing if none came in time."""
-    # Starlette's `Request.stream` is over once a wait for its next part was given up.
+    """The next part of a body, and whether it was the last; empty if none arrived in time."""
+    # Starlette's `Request.stream` cannot be continued after a wait for a part timed out.
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -104,16 +104,16 @@ def value_of(line: bytes) -> Any:
     """The JSON value of a line.
 
     Raises:
-        Problem: it is none.
+        Problem: it is not JSON.
     """
     return json_of(line, "the line")
 
 
 class JsonLines(Response):
-    """An answer that is sent a line at a time, while the request may still come in.
+    """A response that is sent line by line, while the request may still be arriving.
 
-    Starlette's own `StreamingResponse` waits for the client to go away, and by that takes the rest
-    of the request's body from whoever reads it.
+    Starlette's own `StreamingResponse` waits for the client to disconnect, and thereby consumes the
+    rest of the request's body.
     """
 
     media_type = TYPE
@@ -121,14 +121,14 @@ class JsonLines(Response):
     def __init__(
         self, values: AsyncGenerator[Any, None], headers: Mapping[str, str] | None = None
     ) -> None:
-        """Say what is sent; an error of it becomes the last line, `{"error": ...}`."""
+        """Set the values to send; an error becomes the last line, `{"error": ...}`."""
         super().__init__(headers=headers)
         del self.headers["content-length"]
         self._values = values
 
     @classmethod
     async def begun(cls, values: AsyncGenerator[Any, None]) -> JsonLines:
-        """An answer of these values; what the first raises is raised, and no line of it."""
+        """A response with these values; an error of the first is raised instead of sent."""
         try:
             first = await anext(values)
         except StopAsyncIteration:
@@ -136,7 +136,7 @@ class JsonLines(Response):
         return cls(_again(first, values))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         await send(
             {
                 "type": "http.response.start",
@@ -158,7 +158,7 @@ class JsonLines(Response):
 
 
 async def _again(first: Any, rest: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-    """The values, of which the first was taken already."""
+    """The values, after the first was taken already."""
     async with aclosing(rest):
         yield first
         async for one in rest:

@@ -1,4 +1,4 @@
-"""What the server offers as one table, and the OpenAPI 3.1 document of it."""
+"""The server's endpoints as data, and their OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Endpoint:
     """One method of one path.
 
     Attributes:
-        method: of HTTP.
+        method: HTTP method.
         path: with its parameters in braces.
         summary: one line.
-        handler: answers.
-        query: arguments that stand in the URL.
-        body: arguments of the JSON object that is sent; None where none is.
-        example: such an object, or values for `query`.
+        handler: handles requests.
+        query: arguments in the URL.
+        body: arguments of the JSON object in the body; None if there is none.
+        example: an example of that object, or values for `query`.
         writes: whether it changes the index.
-        answer: JSON Schema's type of what is answered; or its media type, if it is no JSON.
-        line: arguments of the objects of a body that is lines, in the place of `body`.
-        lines: whether the answer can be lines.
+        answer: JSON Schema type of the response, or its media type if it is not JSON.
+        line: arguments of the objects in a body of lines, instead of `body`.
+        lines: whether the response can be lines.
     """
 
     method: str
@@ -57,8 +57,8 @@ def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
     https://spec.openapis.org/oas/v3.1.0
 
     Args:
-        endpoints: all there are.
-        token: whether requests must bring one.
+        endpoints: all endpoints.
+        token: whether requests have to send a token.
     """
     paths: dict[str, dict[str, Any]] = {}
     for one in endpoints:
@@ -83,7 +83,7 @@ def document(endpoints: Sequence[Endpoint], *, token: bool) -> dict[str, Any]:
 
 _PROBLEM = {
     "type": "object",
-    "description": "An error as RFC 9457 says it; `code` is the error's class.",
+    "description": "An error as in RFC 9457; `code` is the error's class.",
     "properties": {
         "title": {"type": "string"},
         "status": {"type": "integer"},
@@ -123,7 +123,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         else {"application/json": {"schema": {"type": one.answer}}}
     )
     if one.lines:
-        answers[NDJSON] = {"schema": {"type": "string", "description": "an object a line"}}
+        answers[NDJSON] = {"schema": {"type": "string", "description": "one object per line"}}
     operation: dict[str, Any] = {
         "summary": one.summary,
         "operationId": _operation_id(one),
@@ -147,7 +147,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
             "application/json": {"schema": schema_of(one.body), "example": dict(one.example)}
         }
         if one.line is not None:
-            # OpenAPI 3.1 has no way to say what the lines are; 3.2 calls it itemSchema.
+            # OpenAPI 3.1 cannot describe the lines; 3.2 has itemSchema.
             bodies[NDJSON] = {"schema": {"type": "string"}, "x-itemSchema": schema_of(one.line)}
         operation["requestBody"] = {"required": True, "content": bodies}
     return operation

@@ -1,4 +1,4 @@
-"""The page at `/`: a few static files, which ask what programs ask."""
+"""The page at `/`: a few static files that use the same API as programs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FILES = {
     },
     "/page.svg": ("page.svg", "image/svg+xml"),
 }
-"""By path: the file in `static/`, and its type."""
+"""The file in `static/` and its media type, by path."""
 
 
 def page_routes() -> list[Route]:
-    """Routes that answer the files."""
+    """Routes that serve the files."""
     return [_route(path, *file) for path, file in FILES.items()]
 
 

@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457, with one line of what was found, expected and to be done."""
+"""Errors as responses: RFC 9457, with one line of what was found, expected and to do."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from retrieval.errors import (
 from retrieval.server.answers import Json
 
 CLIENT_GONE = 499
-"""What nginx counts a request as whose client went away; nobody is there to read it."""
+"""nginx's status for a request whose client disconnected; nobody reads it."""
 
 
 class Problem(Exception):  # noqa: N818 -- the RFC's word
-    """An answer that is an error.
+    """An error response.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         detail: one line.
-        headers: to go with it.
+        headers: headers to send with it.
     """
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -45,13 +45,13 @@ class Problem(Exception):  # noqa: N818 -- the RFC's word
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """An error as it is answered.
+    """An error in the form of a response.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         detail: one line.
         code: the class of the error, if it has one.
-        headers: to go with it.
+        headers: headers to send with it.
     """
 
     status: int
@@ -65,11 +65,11 @@ class Described:
         line = " ".join(self.detail.split())
         title = HTTPStatus(self.status).phrase
         body: dict[str, Any] = {"title": title, "status": self.status, "detail": line}
-        body["message"] = line  # what OpenAI's and Cohere's clients show
+        body["message"] = line  # shown by OpenAI's and Cohere's clients
         return body | ({"code": self.code} if self.code else {})
 
     def answer(self) -> Response:
-        """The answer `application/problem+json`."""
+        """The `application/problem+json` response."""
         answer = Json(self.body, self.status, self.headers)
         answer.headers["content-type"] = "application/problem+json"
         return answer
@@ -78,12 +78,12 @@ class Described:
 def problem(
     status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer `application/problem+json`; `code` is the class of the error, if it has one."""
+    """An `application/problem+json` response; `code` is the class of the error, if it has one."""
     return Described(status, detail, code, headers or {}).answer()
 
 
 def described(error: Exception) -> Described:
-    """What is answered where this was raised."""
+    """The description of the response to an error."""
     if isinstance(error, Problem):
         return Described(error.status, error.detail, headers=error.headers)
     if isinstance(error, CancelledError):
@@ -97,19 +97,19 @@ def described(error: Exception) -> Described:
 
 
 def answer_to(error: Exception) -> Response:
-    """The answer where this was raised."""
+    """The response to an error."""
     said = described(error)
     return Response(status_code=CLIENT_GONE) if said.status == CLIENT_GONE else said.answer()
 
 
 async def answer_to_http(request: Request, error: Exception) -> Response:
-    """What is answered where no route fits, or none by that method."""
+    """The response if no route matches, or none for the method."""
     status = int(getattr(error, "status_code", 500))
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     if status == 405:
         detail = f"{request.url.path} is not for {request.method}; see /openapi.json"
     elif status == 404:
-        detail = "there is nothing at this path; /openapi.json lists what there is"
+        detail = "there is nothing at this path; /openapi.json lists all paths"
     else:
         detail = str(getattr(error, "detail", "") or HTTPStatus(status).phrase)
     return problem(status, detail, headers=headers)

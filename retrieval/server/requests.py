@@ -1,4 +1,4 @@
-"""Requests as checked values, and their work in threads, within limits."""
+"""Requests as checked values, and running their work in threads, within limits."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Limits:
-    """What a request may take.
+    """Limits of requests.
 
     Attributes:
-        body: bytes.
-        bodies: bytes of all requests that are there at once; one more is refused.
-        body_seconds: for the body to come in; of a body that is lines, for each part of it.
-        seconds: for what only reads, from when it waits for a thread.
-        threads: requests that are worked on at once, beside one that writes; on few cores more
-            would only keep the thread that answers from its turn.
-        waiting: requests that wait for a thread; one more is refused.
+        body: maximum bytes of a body.
+        bodies: maximum bytes of all requests' bodies at a time; further ones are refused.
+        body_seconds: time for the body to arrive; for a body of lines, for each part of it.
+        seconds: time for read-only requests, including the wait for a thread.
+        threads: number of requests processed at a time, besides a writing one; on few cores more
+            would only take time from the thread that sends responses.
+        waiting: maximum requests waiting for a thread; further ones are refused.
     """
 
     body: int = 16 << 20
@@ -49,15 +49,15 @@ class Limits:
     async def in_thread(
         self, request: Request, work: Callable[[], Result], *, writes: bool = False
     ) -> Result:
-        """Do a request's blocking work in a thread; its body must be there.
+        """Do a request's blocking work in a thread; its body must have arrived.
 
-        What writes has a thread of its own and holds up no search. Once the client went away or
-        time is up, work that has not begun is left undone, and what only reads ends where it looks
-        for that (see `retrieval.cancellation`); what has begun to write is finished.
+        Writing has a separate thread and does not block searches. Once the client disconnects or
+        time is up, work that has not begun is dropped, and read-only work ends where it checks for
+        cancellation (see `retrieval.cancellation`); writing that has begun is finished.
 
         Raises:
             Problem: too many requests wait already, or time is up.
-            CancelledError: the client went away.
+            CancelledError: the client disconnected.
         """
         ended = threading.Event()
         found: list[Result] = []
@@ -86,7 +86,7 @@ class Limits:
         return found[0]
 
     async def write(self, work: Callable[[], Result]) -> Result:
-        """As `in_thread` for what writes, while the rest of the request may still come in.
+        """Like `in_thread` for writing, while the rest of the request may still be arriving.
 
         Raises:
             Problem: too many requests wait already.
@@ -109,19 +109,19 @@ class Limits:
                     return work()
             return work()
 
-        # Waiting for a thread is cancelled; what runs in one is waited for.
+        # The wait for a thread can be cancelled; running work is awaited.
         return await anyio.to_thread.run_sync(working, limiter=limiter)
 
     def hold(self, request: Request, count: int, *, whole: bool = True) -> None:
-        """Count bytes of a request's body, until `release`.
+        """Count bytes of a request's body as held, until `release`.
 
         Args:
-            request: what they are of.
-            count: how many more there are.
-            whole: whether the body is kept until its end, and so must not be too long.
+            request: the request.
+            count: number of additional bytes.
+            whole: whether the body is held as a whole, so that its size is limited.
 
         Raises:
-            Problem: there are too many of all requests.
+            Problem: all requests together hold too many bytes.
         """
         held = request.scope.get(_HELD, 0) + count
         if whole and held > self.body:
@@ -138,18 +138,18 @@ class Limits:
         request.scope[_HELD] = held
 
     def release(self, request: Request, *, but: int = 0) -> None:
-        """Count a request's body no longer, but for so many bytes: it was answered."""
+        """Stop counting a request's body, except so many bytes, once it was answered."""
         self._held -= request.scope.pop(_HELD, 0) - but
         if but:
             request.scope[_HELD] = but
 
     @property
     def held(self) -> int:
-        """Bytes of the bodies of requests that are not answered yet."""
+        """Bytes of the bodies of unanswered requests."""
         return self._held
 
     def waiting_now(self) -> tuple[int, int]:
-        """How many requests wait for a thread to read in, and for the one that writes."""
+        """How many requests wait for a reading thread, and for the writing one."""
         readers, writers = (
             0 if one is None else one.statistics().tasks_waiting
             for one in (self._readers, self._writers)
@@ -163,19 +163,19 @@ _TOO_LONG = "it took longer than {:g} s; ask for less, or try again"
 
 
 async def _disconnected(request: Request) -> None:
-    """Wait until the client went away."""
+    """Wait until the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 async def body_of(request: Request, limits: Limits) -> Any:
-    """The JSON value that a request brings.
+    """The JSON value in a request's body.
 
     Raises:
-        Problem: it is of another type, too large, too slow, or no JSON.
+        Problem: it has another type, is too large, too slow, or not JSON.
     """
     kind = content_type(request)
-    # Whatever a page of another site may send unasked is of other types.
+    # Pages of other sites can send only other types without asking permission.
     if kind != "application/json":
         raise Problem(415, f"content-type is {kind!r}; send application/json")
     try:
@@ -184,30 +184,32 @@ async def body_of(request: Request, limits: Limits) -> Any:
     except TimeoutError:
         raise too_slow(limits) from None
     except ClientDisconnect:
-        raise Problem(400, "the client went away before its body was there") from None
+        raise Problem(400, "the client disconnected before its body arrived") from None
     return json_of(data, "the body")
 
 
 def content_type(request: Request) -> str:
-    """The type of what a request brings, without parameters."""
+    """The media type of a request's body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def json_of(data: bytes, what: str) -> Any:
-    """The JSON value.
+    """Parse JSON.
 
     Raises:
-        Problem: it is none; `what` says where it stands.
+        Problem: it is not JSON; `what` names the data.
     """
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, f"{what} is no JSON: {' '.join(str(error).split())[:200]}") from None
+        raise Problem(400, f"{what} is not JSON: {' '.join(str(error).split())[:200]}") from None
 
 
 def too_slow(limits: Limits) -> Problem:
-    """The error for a body that does not come."""
-    return Problem(408, f"the body did not come within {limits.body_seconds:g} s; send it at once")
+    """The error for a body that does not arrive in time."""
+    return Problem(
+        408, f"the body did not arrive within {limits.body_seconds:g} s; send it without pauses"
+    )
 
 
 async def _bytes(request: Request, limits: Limits) -> bytes:
@@ -221,7 +223,7 @@ async def _bytes(request: Request, limits: Limits) -> bytes:
 async def arguments_of(
     request: Request, limits: Limits, arguments: Sequence[Argument]
 ) -> dict[str, Any]:
-    """The arguments that a request brings as a JSON object.
+    """The arguments in a request's JSON object.
 
     Raises:
         Problem: see `body_of`.
@@ -229,12 +231,12 @@ async def arguments_of(
     """
     value = await body_of(request, limits)
     if not isinstance(value, dict):
-        raise Problem(400, "the body is no JSON object; see /openapi.json")
+        raise Problem(400, "the body is not a JSON object; see /openapi.json")
     return checked(arguments, value)
 
 
 def query_of(request: Request, arguments: Sequence[Argument]) -> dict[str, Any]:
-    """The arguments that stand in a request's URL; the last counts of one given twice.
+    """The arguments in a request's URL; if one is given twice, the last counts.
 
     Raises:
         InputError: one is missing, unknown or cannot be used.
@@ -243,4 +245,4 @@ def query_of(request: Request, arguments: Sequence[Argument]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

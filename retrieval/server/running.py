@@ -1,4 +1,4 @@
-"""The server as a process: its sockets, its start, and its end."""
+"""The server as a process: sockets, startup and shutdown."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from retrieval.service.kept_open import KeptOpen
 from retrieval.sharded import Collection
 
 GRACE_S = 10
-"""How long requests under way have to end."""
+"""Time for running requests to finish at shutdown."""
 
 LEAST_TOKEN = 16
-"""Characters; a shorter one can be tried out."""
+"""Minimum characters of a token; a shorter one could be guessed."""
 
 
 def serve(
@@ -44,24 +44,24 @@ def serve(
     open_collection: Callable[[str], Collection] | None = None,
     on_start: Callable[[str], object] = lambda place: None,
 ) -> None:
-    """Serve indexes until the process is told to end; requests under way are finished then.
+    """Serve indexes until the process is told to stop; running requests are then finished.
 
     Args:
-        places: folders of indexes, and URLs of collections; the first is the default one.
+        places: folders of indexes and URLs of collections; the first is the default.
         host: an address of this machine.
-        port: 0 is any that is free.
-        uds: a Unix socket to listen on, in the place of an address.
-        read_only: whether documents cannot be added and deleted.
-        allow_write: whether they can where other machines reach the address; here they can anyway.
+        port: port to listen on; 0 chooses a free one.
+        uds: a Unix socket to listen on, instead of an address.
+        read_only: refuse to add and delete documents.
+        allow_write: allow that even if other machines can reach the address.
         follow: whether indexes are brought up to date when their files change.
-        token_file: its first line is what requests must bring.
-        encoder: what the indexes were built with, if it is to be loaded from another place.
+        token_file: a file whose first line is the token that requests have to send.
+        encoder: the encoder that they were built with, if it is loaded from another place.
         agents: see `make_app`.
         open_collection: see `make_app`.
-        on_start: told where the server listens.
+        on_start: called with the address when the server listens.
 
     Raises:
-        InputError: the address cannot be used, is not of this machine alone and there is no token,
+        InputError: the address cannot be used, other machines can reach it and there is no token,
             or the token cannot be used.
     """
     bound_arenas()
@@ -70,9 +70,9 @@ def serve(
     if not local and token is None:
         raise InputError(
             f"{host} can be reached from other machines; give --token-file FILE, whose token "
-            "requests must bring, or keep to 127.0.0.1"
+            "requests have to send, or use 127.0.0.1"
         )
-    # Where a token is needed, a page of another site does not know it, whatever name it came by.
+    # If a token is required, pages of other sites lack it, whatever host name they use.
     hosts = LOOPBACK | {host.lower()} if uds is None and token is None else None
     app = make_app(
         places,
@@ -85,7 +85,7 @@ def serve(
         open_collection=open_collection,
     )
     listening = _unix_socket(uds) if uds is not None else _socket(host, port)
-    # uvicorn finishes what is under way, and then raises the signal once more.
+    # uvicorn finishes running requests and then raises the signal again.
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         on_start(str(uds) if uds is not None else _url(listening))
@@ -98,7 +98,7 @@ def serve(
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
-    """How uvicorn is to serve an app."""
+    """uvicorn's configuration for an app."""
     return uvicorn.Config(
         app,
         loop="asyncio",
@@ -120,7 +120,7 @@ def _socket(host: str, port: int) -> socket.socket:
         )
         listening = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"{host!r} is no address of this machine: {error}") from None
+        raise InputError(f"{host!r} is not an address of this machine: {error}") from None
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
@@ -134,7 +134,7 @@ def _socket(host: str, port: int) -> socket.socket:
 
 
 def _unix_socket(path: Path) -> socket.socket:
-    """A socket that this user alone can connect to."""
+    """A socket that only this user can connect to."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.is_socket() and not _is_answered(path):
@@ -185,7 +185,7 @@ def _token(file: Path) -> str:
     token = lines[0].strip() if lines else ""
     if len(token) < LEAST_TOKEN or not token.isprintable() or " " in token:
         raise InputError(
-            f"the first line of {file} is no token of {LEAST_TOKEN} characters or more without "
+            f"the first line of {file} is not a token of at least {LEAST_TOKEN} characters without "
             f"spaces; make one: {Path(sys.executable).name} -c 'import secrets; "
             "print(secrets.token_urlsafe())'"
         )

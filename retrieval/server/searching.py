@@ -28,32 +28,32 @@ _RETRIEVER = Argument(
     "retriever", "string", "who answers", default="hybrid", choices=tuple(RETRIEVERS)
 )
 _GROUP = Argument(
-    "group", "string", "what a hit is", default="passage", choices=("passage", "document")
+    "group", "string", "what a hit stands for", default="passage", choices=("passage", "document")
 )
 _RELEVANCE = Argument(
-    "min_relevance", "number", "what a hit has at least", default=0.0, least=0.0, most=1.0
+    "min_relevance", "number", "minimum relevance of a hit", default=0.0, least=0.0, most=1.0
 )
 _OF_HYBRID = tuple(one.name for one in fields(Hybrid))
-_OFFSET = Argument("offset", "integer", "how many of the best are left out", default=0, most=10_000)
+_OFFSET = Argument("offset", "integer", "how many of the best to skip", default=0, most=10_000)
 SEARCH = (
     Argument("query", "string", "what to look for"),
-    Argument("queries", "strings", "several queries, in the place of one", most=MOST_QUERIES),
-    Argument("vector", "numbers", "the query's dense vector, beside its text or in its place"),
-    Argument("vectors", "vectors", "those of several queries", most=MOST_QUERIES),
+    Argument("queries", "strings", "several queries, instead of one", most=MOST_QUERIES),
+    Argument("vector", "numbers", "the query's dense vector, with or without its text"),
+    Argument("vectors", "vectors", "dense vectors of several queries", most=MOST_QUERIES),
     _K,
     _OFFSET,
     _RETRIEVER,
     Argument("where", "filter", "which documents: see filters.md, as a text or as an object"),
     Argument("params", "object", "values for the parameters of `where`"),
     _GROUP,
-    Argument("copies", "boolean", "whether equal passages are hits of their own", default=False),
+    Argument("copies", "boolean", "whether equal passages are separate hits", default=False),
     _RELEVANCE,
     Argument("hybrid", "object", f"how hybrid fuses: {', '.join(_OF_HYBRID)}"),
-    Argument("per_group", "integer", "passages of a document at most", least=1, most=MOST_HITS),
+    Argument("per_group", "integer", "maximum passages of a document", least=1, most=MOST_HITS),
     Argument(
         "diversity",
         "number",
-        "what it counts that hits are unlike each other",
+        "weight of hits' difference from each other",
         default=0.0,
         least=0.0,
         most=1.0,
@@ -61,17 +61,15 @@ SEARCH = (
     Argument(
         "rescore",
         "integer",
-        "with the retriever late: so many of the best are encoded again",
+        "with the retriever late: how many of the best to encode again",
         default=0,
         most=MOST_HITS,
     ),
-    Argument(
-        "explain", "boolean", "whether to say what each token of the query matched", default=False
-    ),
+    Argument("explain", "boolean", "whether to return the matches of query tokens", default=False),
     Argument(
         "context_lines",
         "integer",
-        "lines shown `before` and `after` each passage",
+        "lines to return `before` and `after` each passage",
         default=0,
         most=MOST_CONTEXT,
     ),
@@ -106,7 +104,7 @@ def _options(values: dict[str, Any]) -> SearchOptions:
 
 
 def _hybrid(given: dict[str, Any] | None) -> Hybrid | None:
-    """How hybrid fuses, by the names of `Hybrid`."""
+    """The options of fusion, by the names of `Hybrid`."""
     if given is None:
         return None
     unknown = next((name for name in given if name not in _OF_HYBRID), None)
@@ -114,25 +112,27 @@ def _hybrid(given: dict[str, Any] | None) -> Hybrid | None:
         raise InputError(f"`hybrid` has no {unknown!r:.60}; it has {', '.join(_OF_HYBRID)}")
     hybrid = Hybrid(**given)
     if hybrid.candidates > MOST_CANDIDATES:
-        raise InputError(f"`candidates` is {hybrid.candidates:,}; {MOST_CANDIDATES:,} is the most")
+        raise InputError(
+            f"`candidates` is {hybrid.candidates:,}; the maximum is {MOST_CANDIDATES:,}"
+        )
     return hybrid
 
 
 class Searching:
-    """What the routes do."""
+    """Handlers of the routes."""
 
     def __init__(self, indexes: Indexes, limits: Limits) -> None:
         self._indexes = indexes
         self._limits = limits
 
     async def search(self, request: Request) -> Response:
-        """One query, or several, of one index."""
+        """Search one index, with one or several queries."""
         values = await arguments_of(request, self._limits, SEARCH)
         one, vector = values["query"], values["vector"]
         queries, vectors = values["queries"], values["vectors"]
         alone = one is not None or vector is not None
         if alone == (queries is not None or vectors is not None):
-            raise InputError("give one of `query` and `queries`, or vectors in their place")
+            raise InputError("give one of `query` and `queries`, or vectors instead")
         if alone:
             queries = None if one is None else [one]
             vectors = None if vector is None else [vector]
@@ -145,7 +145,7 @@ class Searching:
         return json_answer(await self._limits.in_thread(request, ask))
 
     async def quick(self, request: Request) -> Response:
-        """One query of the default index."""
+        """Search the default index with one query."""
         values = query_of(request, QUICK)
 
         def ask() -> bytes:

@@ -1,4 +1,4 @@
-"""What clients of text-embeddings-inference speak: `POST /embed`, and its form of `/rerank`.
+"""The API of text-embeddings-inference: `POST /embed`, and its form of `/rerank`.
 
 https://huggingface.github.io/text-embeddings-inference/
 """
@@ -24,43 +24,48 @@ from retrieval.types import Encoder, EncoderSide
 MOST_INPUTS = 256
 MOST_TEXTS = 1000
 MOST_CHARACTERS = 200_000
-"""Of a text to encode; the encoder reads no more than its own length of it."""
+"""Maximum characters of a text to encode; the encoder truncates it to its own length."""
 
 EMBED = (
     Argument(
         "inputs",
         "texts",
-        "a text, or several",
+        "one or several texts",
         required=True,
         most=MOST_INPUTS,
         longest=MOST_CHARACTERS,
     ),
     Argument("normalize", "boolean", "vectors have unit length", default=True),
     Argument(
-        "truncate", "boolean", "whether a text that is too long is cut, or refused", default=True
+        "truncate",
+        "boolean",
+        "whether to truncate texts that are too long, or refuse them",
+        default=True,
     ),
-    Argument("truncation_direction", "string", "where it is cut", choices=("Right", "right")),
+    Argument("truncation_direction", "string", "where to truncate", choices=("Right", "right")),
     Argument(
         "prompt_name",
         "string",
-        "the side of the encoder",
+        "the side to encode",
         default="document",
         choices=("query", "document", "passage"),
     ),
-    Argument("dimensions", "integer", "of a vector: those that the model has", least=1),
+    Argument(
+        "dimensions", "integer", "dimensions of vectors, which have to be the model's", least=1
+    ),
 )
 RERANK = (
     Argument("query", "string", "what to look for", required=True),
     Argument("texts", "strings", "texts", required=True, most=MOST_TEXTS, longest=MOST_CHARACTERS),
     Argument("raw_scores", "boolean", "late interaction's sums, not 0 to 1", default=False),
-    Argument("return_text", "boolean", "whether results hold the texts", default=False),
-    Argument("truncate", "boolean", "texts that are too long are cut", default=True),
-    Argument("truncation_direction", "string", "where they are cut", choices=("Right", "right")),
+    Argument("return_text", "boolean", "whether to return the texts", default=False),
+    Argument("truncate", "boolean", "texts that are too long are truncated", default=True),
+    Argument("truncation_direction", "string", "where to truncate", choices=("Right", "right")),
 )
 
 
 class TextEmbeddings:
-    """What the routes do; the model is that of the default index."""
+    """Handlers of the routes; the model is that of the default index."""
 
     def __init__(self, indexes: Indexes, limits: Limits, metrics: Metrics) -> None:
         self._indexes = indexes
@@ -72,7 +77,7 @@ class TextEmbeddings:
         values = await arguments_of(request, self._limits, EMBED)
         texts = [values["inputs"]] if isinstance(values["inputs"], str) else values["inputs"]
         if not texts or not all(texts):
-            raise InputError("inputs holds an empty text, or none at all; send texts")
+            raise InputError("inputs has an empty text, or none at all; send texts")
         if not values["normalize"]:
             raise InputError("normalize is false; the model's vectors have unit length")
         side: EncoderSide = "query" if values["prompt_name"] == "query" else "document"
@@ -91,7 +96,7 @@ class TextEmbeddings:
         return Json(await self._limits.in_thread(request, work))
 
     async def rerank(self, request: Request, given: dict[str, Any]) -> Response:
-        """Texts in the order of how well they answer a query: a list of index and score."""
+        """Texts ordered by how well they answer a query: a list of index and score."""
         values = checked(RERANK, given)
         query, texts = values["query"], values["texts"]
         if not texts or not query.strip():
@@ -115,13 +120,13 @@ class TextEmbeddings:
 
 
 def check_dimensions(encoder: Encoder, wanted: int | None) -> None:
-    """Refuse another length of vectors than the encoder's."""
+    """Refuse dimensions other than the encoder's."""
     if wanted not in (None, encoder.dense_dim):
         raise InputError(f"dimensions is {wanted}; {encoder.name} has {encoder.dense_dim}")
 
 
 def _check_lengths(encoder: Encoder, texts: list[str]) -> None:
-    """Refuse a text that the encoder would not read to its end."""
+    """Refuse a text that the encoder would truncate."""
     for at, text in enumerate(texts):
         tokens = len(encoder.token_spans(text))
         if tokens > encoder.max_tokens:

@@ -1,4 +1,4 @@
-"""`POST /v1/vector_stores/{name}/search`: a search as OpenAI's clients ask it.
+"""`POST /v1/vector_stores/{name}/search`: searching with OpenAI's API.
 
 https://platform.openai.com/docs/api-reference/vector-stores/search. An index is a vector store, a
 document a file, its metadata the file's attributes.
@@ -23,27 +23,25 @@ from retrieval.types import Hit
 
 MOST_RESULTS = 50
 MOST_CONTENT = 10
-"""Passages of a document that a result holds."""
+"""Maximum passages of a document in a result."""
 
 MOST_LEVELS = 20
-"""Of filters in filters."""
+"""Maximum nesting of filters."""
 
 SEARCH = (
-    Argument(
-        "query", "texts", "what to look for, or several such", required=True, most=MOST_QUERIES
-    ),
+    Argument("query", "texts", "one or several queries", required=True, most=MOST_QUERIES),
     Argument("filters", "object", "which documents, by their metadata"),
     Argument(
         "max_num_results", "integer", "how many results", default=10, least=1, most=MOST_RESULTS
     ),
-    Argument("ranking_options", "object", "`score_threshold` is what a result has at least"),
-    Argument("rewrite_query", "boolean", "is not looked at: queries are taken as they are"),
+    Argument("ranking_options", "object", "`score_threshold` is the minimum score"),
+    Argument("rewrite_query", "boolean", "ignored: queries are used as they are"),
 )
 _RANKING = (
     Argument(
         "ranker",
         "string",
-        "is not looked at: there is one",
+        "ignored: there is only one",
         choices=("none", "auto", "default-2024-11-15", "default-2024-08-21"),
     ),
     Argument("score_threshold", "number", "from 0 to 1", default=0.0, least=0.0, most=1.0),
@@ -54,7 +52,7 @@ _COMPOUNDS = ("and", "or")
 
 
 class VectorStores:
-    """What the route does."""
+    """Handler of the route."""
 
     def __init__(self, indexes: Indexes, limits: Limits) -> None:
         self._indexes = indexes
@@ -65,7 +63,7 @@ class VectorStores:
         values = await arguments_of(request, self._limits, SEARCH)
         queries = [values["query"]] if isinstance(values["query"], str) else values["query"]
         if not queries or not all(query.strip() for query in queries):
-            raise InputError("query holds an empty text, or none at all; give a text")
+            raise InputError("query has an empty text, or none at all; give a text")
         ranking = checked(_RANKING, values["ranking_options"] or {})
         options = SearchOptions(
             k=values["max_num_results"],
@@ -98,18 +96,18 @@ class VectorStores:
 
 
 def where_of(given: Any, depth: int = 0) -> dict[str, Any]:
-    """A filter in OpenAI's form as one of ours.
+    """Convert a filter from OpenAI's form to ours.
 
     Args:
         given: a comparison (`type`, `key`, `value`) or a compound (`type`, `filters`).
 
     Raises:
-        InputError: it is neither.
+        InputError: it is something else.
     """
     if depth > MOST_LEVELS:
         raise InputError(f"filters has more than {MOST_LEVELS} levels")
     if not isinstance(given, dict):
-        raise InputError(f"filters holds {ascii(given)[:60]}; give an object with a `type`")
+        raise InputError(f"filters has {ascii(given)[:60]}; give an object with a `type`")
     kind = given.get("type")
     if kind in _COMPOUNDS and isinstance(kind, str):
         _check_names(given, {"type", "filters"})
@@ -141,7 +139,7 @@ def _result(hit: Hit) -> dict[str, Any]:
         "file_id": hit.document_id,
         "filename": hit.path or hit.title or hit.document_id,
         "score": hit.relevance,
-        # What clients take: texts, numbers, true and false.
+        # Clients accept texts, numbers, true and false.
         "attributes": {
             key: value
             for key, value in hit.metadata.items()

@@ -1,4 +1,4 @@
-"""What the page asks to show a document and an index: structure, pictures of pages, the like."""
+"""Endpoints for the page: a document's structure, pictures of pages, similar passages."""
 
 from __future__ import annotations
 
@@ -28,26 +28,33 @@ Asked = TypeVar("Asked")
 
 PAGE = (
     Argument("page", "integer", "its number", default=1, least=1),
-    Argument("width", "integer", "pixels, at most", default=1000, least=50, most=3000),
+    Argument("width", "integer", "maximum width in pixels", default=1000, least=50, most=3000),
 )
 RELATED = (
-    Argument("line", "integer", "the line to find the like of", default=1, least=1),
+    Argument("line", "integer", "the line to find similar passages for", default=1, least=1),
     Argument("k", "integer", "how many hits", default=10, least=1, most=100),
 )
 MEASURE = (
-    Argument("queries", "integer", "drawn from the passages", default=20, least=1, most=100),
+    Argument(
+        "queries",
+        "integer",
+        "how many queries to draw from passages",
+        default=20,
+        least=1,
+        most=100,
+    ),
 )
 
 
 class Viewing:
-    """What the routes do."""
+    """Handlers of the routes."""
 
     def __init__(self, indexes: Indexes, limits: Limits) -> None:
         self._indexes = indexes
         self._limits = limits
 
     async def view(self, request: Request) -> Response:
-        """How a document is shown, beside its text."""
+        """How a document is shown, in addition to its text."""
         query_of(request, ())
 
         def look(index: Opened) -> object:
@@ -70,7 +77,7 @@ class Viewing:
         return Response(picture, media_type="image/png")
 
     async def related(self, request: Request) -> Response:
-        """Passages elsewhere that are like what stands at a line of a document."""
+        """Passages elsewhere that are similar to the text at a line of a document."""
         values = query_of(request, RELATED)
 
         def look(index: Opened) -> object:
@@ -80,12 +87,12 @@ class Viewing:
         return Json(await self._asked(request, self._indexes.using, look))
 
     async def overview(self, request: Request) -> Response:
-        """What is in an index, by folder, format, language and what else its metadata say."""
+        """The contents of an index, by folder, format, language and other metadata."""
         query_of(request, ())
         return Json(await self._asked(request, self._indexes.using, overview))
 
     async def left_out(self, request: Request) -> Response:
-        """What of the files that an index was given is not read, and why."""
+        """Which of the files that an index was given are not read, and why."""
         query_of(request, ())
         return await self._json(request, left_out)
 
@@ -107,7 +114,7 @@ class Viewing:
         using: Callable[[str], AbstractContextManager[Asked]],
         look: Callable[[Asked], T],
     ) -> T:
-        """What the look at the request's index gives, in a thread."""
+        """Run `look` on the request's index, in a thread."""
 
         def work() -> T:
             with using(request.path_params["name"]) as index:

@@ -1,4 +1,4 @@
-"""What a server is called with: said as JSON Schema, and checked by the same saying."""
+"""Arguments of server requests: their JSON Schema, and checking values against it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal
 from retrieval.errors import InputError
 
 UNBOUNDED = 1_000_000_000
-"""The most of a number that has no bound of its own."""
+"""The maximum of a number without a bound of its own."""
 
 MAX_TEXT = 20_000
-"""Characters of a text; more is a mistake."""
+"""Maximum characters of a text; a longer one is taken for a mistake."""
 
 Type = Literal[
     "string", "integer", "number", "boolean", "object",
@@ -21,7 +21,7 @@ Type = Literal[
 ]  # fmt: skip
 """`strings` is a list of texts, `texts` one text or a list of them, `objects` a list of objects,
 `records` a list of texts or of objects with a `text`, `filter` a text or an object, `numbers` a
-list of numbers, `vectors` a list of such lists."""
+list of numbers, `vectors` a list of lists of numbers."""
 
 _TEXT, _OBJECT = {"type": "string"}, {"type": "object"}
 _RECORD = {"type": "object", "properties": {"text": _TEXT}, "required": ["text"]}
@@ -61,14 +61,14 @@ class Argument:
     """One argument.
 
     Attributes:
-        name: of it.
+        name: its name.
         type: see `Type`.
         description: what it means.
-        default: taken where it is not given; None of a required one.
+        default: used if it is not given; None if it is required.
         required: whether it must be given.
-        least, most: of a number; of a list, how many it has at most.
-        longest: characters of a text, or of each text of a list.
-        choices: the texts that are taken; none are all.
+        least, most: bounds of a number; for a list, `most` entries.
+        longest: maximum characters of a text, or of each text of a list.
+        choices: the texts that are allowed; empty allows all.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Argument:
     choices: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
+        """Its JSON Schema."""
         said = {**_SCHEMAS[self.type], "description": self.description}
         if self.type in ("integer", "number"):
             said |= {"minimum": self.least, "maximum": self.most}
@@ -93,13 +93,13 @@ class Argument:
         return said
 
     def check(self, value: Any) -> Any:
-        """The value, if it can be used.
+        """Check a value and return it.
 
         Raises:
-            InputError: it cannot.
+            InputError: it is not valid.
         """
         if self.type == "integer" and isinstance(value, float) and value.is_integer():
-            value = int(value)  # JSON does not tell 5 from 5.0
+            value = int(value)  # JSON does not distinguish 5 from 5.0
         if not _is(self.type, value):
             raise InputError(f"{self.name} is {_named(value)}; give {_SAID[self.type]}")
         if self.type in ("integer", "number") and not self.least <= value <= self.most:
@@ -131,10 +131,10 @@ class Argument:
             ) from None
 
     def parse(self, text: str) -> Any:
-        """The value that a text of a URL stands for, if it can be used.
+        """Parse and check a value given as text in a URL.
 
         Raises:
-            InputError: it cannot.
+            InputError: it is not valid.
         """
         value: Any = text
         try:
@@ -160,17 +160,17 @@ def schema_of(arguments: Sequence[Argument]) -> dict[str, Any]:
 
 
 def checked(arguments: Sequence[Argument], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument by name, with its default where it is not given or null.
+    """Every argument by name, with its default if it is missing or null.
 
     Raises:
-        InputError: one is missing, unknown or cannot be used.
+        InputError: one is required but missing, unknown, or not valid.
     """
     _check_names(arguments, given)
     return {one.name: _value(one, given.get(one.name)) for one in arguments}
 
 
 def parsed(arguments: Sequence[Argument], given: Mapping[str, str]) -> dict[str, Any]:
-    """As `checked`, of the texts that a URL gives."""
+    """Like `checked`, for texts from a URL."""
     _check_names(arguments, given)
     known = {one.name: one for one in arguments}
     values = {name: known[name].parse(text) for name, text in given.items()}

@@ -1,4 +1,4 @@
-"""Collections in shards, as commands take them: by a URL in the place of an index's folder."""
+"""Collections in shards, as commands use them: by a URL instead of an index's folder."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ __all__ = ["MadeWith", "Update", "compact", "status", "update"]
 
 @dataclass(frozen=True, slots=True)
 class MadeWith:
-    """What is said when a collection is made, and stays; None is what there is, or the usual.
+    """Settings fixed when a collection is created; None is the existing one's, or the default.
 
     Attributes:
-        shards: how many there are.
-        shard_passages: about how many passages a shard is to have, in the place of that.
-        encoder: folder or Hub id.
-        passage_tokens: longest passage.
+        shards: number of shards.
+        shard_passages: about how many passages a shard should have, instead of `shards`.
+        encoder: folder or Hub id of the encoder.
+        passage_tokens: maximum length of passages.
         late: fields of LateOptions by name.
-        small: whether it is made with `LateOptions.small()`.
-        long_context: whether passages are read with their neighbours.
+        small: whether to use `LateOptions.small()`.
+        long_context: whether passages are read together with their neighbours.
     """
 
     shards: int | None = None
@@ -63,8 +63,8 @@ class MadeWith:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What bringing a collection up to date did, what was left out by reason and type, and a line
-    for whatever went wrong with single files."""
+    """The result of an update: its report, what was left out by reason and type, and one line for
+    each problem with a single file."""
 
     report: BuildReport
     left_out: Mapping[str, Mapping[str, LeftOutType]]
@@ -72,7 +72,7 @@ class Update:
 
 
 def status(url: str) -> ShardedStatus:
-    """What the newest generation at a URL holds; no shard is brought here for it."""
+    """The status of the newest generation at a URL; downloads no shard."""
     return status_of(url.rstrip("/"), found_newest(ObjectStorage(url)))
 
 
@@ -89,27 +89,27 @@ def update(
     progress: Callable[[int, int], object] | None = None,
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> Update:
-    """Make a collection hold what sources hold, and nothing else, in one commit.
+    """Make a collection contain what the sources contain, and nothing else, in one commit.
 
-    No shard is brought here but by tasks that this machine runs itself.
+    Shards are downloaded only by tasks that run on this machine.
 
     Args:
-        url: of the collection, which is made if there is none.
-        sources: files and folders, whose ids are relative to the current folder and which are
-            read here; URLs, which are read by whoever builds.
-        given: which files are taken, and how they are read.
-        made_with: what a new collection is made with.
-        workers: how many processes of this machine build.
+        url: the collection's URL; it is created if there is none.
+        sources: files and folders, whose ids are relative to the current folder and which are read
+            here; URLs, which are read by the build tasks.
+        given: which files are indexed, and how they are read.
+        made_with: settings of a new collection.
+        workers: number of build processes on this machine.
         ray: the address of a Ray cluster that builds, or `local`; None for none.
         on_gpus: whether actors on that cluster's GPUs encode.
-        memory: bytes that compressing token vectors may take, in each process that writes.
-        progress: called with how many shards are written, and how many are to be.
-        on_left_out: told of everything that is not read.
+        memory: bytes that compressing token vectors may use, in each process that writes.
+        progress: called with the number of shards written, and the number to write.
+        on_left_out: called for everything that is not read.
 
     Raises:
         InputError: a source does not exist, or an option cannot be used.
-        EncoderMismatch: the collection was built by another encoder.
-        IndexLocked: another build was faster.
+        EncoderMismatch: the collection was built with another encoder.
+        IndexLocked: another build committed first.
     """
     made_with = made_with or MadeWith()
     settings = (given or Given()).over(settings_of(lambda _: None))
@@ -143,18 +143,18 @@ def compact(
     memory: int = LATE_MEMORY,
     progress: Callable[[int, int], object] | None = None,
 ) -> ClearReport:
-    """Write all shards anew without what was deleted, and delete from the storage what no
-    generation has needed for a week.
+    """Rewrite all shards without deleted passages, and delete from storage what no generation has
+    needed for a week.
 
-    No shard is brought here but by tasks that this machine runs itself.
+    Shards are downloaded only by tasks that run on this machine.
 
     Args:
-        url: of the collection.
-        workers: see `update`, as for `ray`, `memory` and `progress`.
+        url: the collection's URL.
+        workers: see `update`, like `ray`, `memory` and `progress`.
 
     Raises:
-        IndexNotFound: there is none.
-        IndexLocked: another build was faster.
+        IndexNotFound: there is no collection.
+        IndexLocked: another build committed first.
     """
     place = Place(url.rstrip("/"), {}, None)
     with executor_for(workers, ray) as executor:
@@ -167,12 +167,12 @@ def compact(
 def _found_or_made(
     place: Place, files: FileDocuments, remote: RemoteFiles, made_with: MadeWith
 ) -> tuple[Manifest, EncoderSlot]:
-    """The newest manifest, of a new collection if there is none, and the encoder.
+    """The newest manifest (of a new collection, if there is none) and the encoder.
 
     Raises:
-        InputError: the collection was made with something else, or nothing says how many shards a
-            new one has.
-        EncoderMismatch: it was built by another encoder.
+        InputError: the collection was created with other settings, or a new one has no number of
+            shards.
+        EncoderMismatch: it was built with another encoder.
     """
     base = newest(place.storage())
     if base is not None:
@@ -190,8 +190,8 @@ def _found_or_made(
         shards = min(MOST_SHARDS, max(1, -(-passages // made_with.shard_passages)))
     if shards is None:
         raise InputError(
-            f"there is no collection at {place.url} yet; say with --shards how many shards it is "
-            "to have, or with --shard-passages how large they are to be"
+            f"there is no collection at {place.url} yet; say with --shards how many shards it "
+            "should have, or with --shard-passages how large they should be"
         )
     base, loaded = make_collection(
         place,
@@ -205,12 +205,12 @@ def _found_or_made(
 
 
 def _check_unchanged(url: str, base: Manifest, made_with: MadeWith) -> None:
-    """InputError if something is said that is set when a collection is made."""
+    """InputError if `made_with` differs from the settings of the collection."""
     shards = made_with.shards
     if shards not in (None, len(base.shards)):
         raise InputError(
             f"the collection at {url} has {len(base.shards)} shards, not {shards}; leave --shards "
-            "out, or make a new collection"
+            "out, or create a new collection"
         )
     fixed = {
         **made_with.options,
@@ -222,25 +222,25 @@ def _check_unchanged(url: str, base: Manifest, made_with: MadeWith) -> None:
     changed = [name for name, value in fixed.items() if value is not None]
     if changed:
         raise InputError(
-            f"{changed[0]} is set when a collection is made, and there is one at {url}; leave it "
-            "out, or make a new collection"
+            f"{changed[0]} is fixed when a collection is created, and {url} has one; leave it "
+            "out, or create a new collection"
         )
 
 
 def _passages(
     files: FileDocuments, remote: RemoteFiles, encoder: Encoder, passage_tokens: int
 ) -> int:
-    """About how many passages the sources hold."""
+    """Estimate how many passages the sources have."""
     here, there = list(files.files()), remote.parts()
     spans = encoder.token_spans
     of_paths = passages_in(here, lambda file: file.size, files.documents_of, spans, passage_tokens)
     of_urls = passages_in(there, lambda part: part.size, remote.documents_of, spans, passage_tokens)
-    files.problems.clear()  # which come again as they are read
+    files.problems.clear()  # they are reported again when the files are read
     return of_paths + of_urls
 
 
 def _loaded(slot: EncoderSlot) -> Encoder | None:
-    """The encoder, once for all shards; None if it is not to be had, and may not be needed."""
+    """The encoder, loaded once for all shards; None if it cannot be (it may not be needed)."""
     try:
         return slot.get()
     except RetrievalError:

@@ -1,4 +1,4 @@
-"""What an index holds, chosen as a user names it: by paths, globs, ids and filters."""
+"""The contents of an index, chosen as users name them: by paths, globs, ids and filters."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Choice:
     """Documents that were chosen.
 
     Attributes:
-        documents: those of no file first, then by file.
-        unknown: names that fit none.
+        documents: first those without a file, then by file.
+        unknown: names that match none.
     """
 
     documents: list[Listed]
@@ -33,15 +33,15 @@ class Choice:
 
 
 def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None) -> Choice:
-    """The documents that one of the names and the filter fit; all, where there is neither.
+    """The documents that match one of the names and the filter; all, if neither is given.
 
-    A name is a file or a folder as one would type it here, relative to the current folder, even
-    if it is there no more; or a glob over such files (`*` and `?` within a component, `**` across
-    them), with all that lies beneath what it fits; or a document's id.
+    A name is a file or a folder as typed here, relative to the current folder, even if it no longer
+    exists; or a glob over such files (`*` and `?` within a component, `**` across components), with
+    everything below what it matches; or a document's id.
 
     Args:
         index: the index.
-        names: what a document must fit one of; none is no condition.
+        names: a document has to match one of them; empty is no condition.
         where: a filter, see `Index.search`.
 
     Raises:
@@ -53,7 +53,7 @@ def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None)
 def choose_of_collection(
     collection: Listing, names: Sequence[str] = (), *, where: str | None = None
 ) -> Choice:
-    """As `choose`: its files are those whose paths are metadata, from the current folder."""
+    """Like `choose`, by the paths in documents' metadata, relative to the current folder."""
     listed = [replace(one, source=path_of(one.metadata)) for one in collection.listed(where)]
     return _chosen(sorted(listed, key=lambda one: (one.source or "", one.id)), names, Path.cwd())
 
@@ -74,12 +74,12 @@ def _chosen(documents: list[Listed], names: Sequence[str], base: Path) -> Choice
 def delete(
     index: Index, names: Sequence[str] = (), *, where: str | None = None
 ) -> tuple[int, list[str]]:
-    """Delete the documents that one of the names and the filter fit, see `choose`.
+    """Delete the documents that match one of the names and the filter, see `choose`.
 
-    What the index was given and is deleted by its name is forgotten: it does not come back.
+    Files and folders that are deleted by name are also forgotten: they do not come back.
 
     Returns:
-        How many documents there were, and the names that fitted none.
+        How many documents were deleted, and the names that matched none.
 
     Raises:
         InputError: neither a name nor a filter was given.
@@ -100,14 +100,14 @@ def delete_of_collection(
     workers: int = 1,
     ray: str | None = None,
 ) -> tuple[int, list[str]]:
-    """As `delete`, of what `choose_of_collection` chooses.
+    """Like `delete`, for documents chosen by `choose_of_collection`.
 
     Args:
-        collection: it.
+        collection: the collection.
         names: see `delete`.
         where: see `delete`.
-        workers: how many processes write shards.
-        ray: the address of a Ray cluster that writes them, or `local`; None for none.
+        workers: number of processes that write shards.
+        ray: the address of a Ray cluster that writes shards, or `local`; None for none.
     """
     where = _checked(names, where)
     choice = choose_of_collection(collection, names, where=where)
@@ -116,7 +116,7 @@ def delete_of_collection(
 
 
 def _checked(names: Sequence[str], where: str | None) -> str | None:
-    """The filter, None if it is blank; InputError if there is neither that nor a name."""
+    """The filter, None if it is blank; InputError if there is neither a filter nor a name."""
     if not where or (isinstance(where, str) and not where.strip()):
         where = None
     if not names and where is None:
@@ -125,7 +125,7 @@ def _checked(names: Sequence[str], where: str | None) -> str | None:
 
 
 def _forget_roots(index: Index, names: Sequence[str]) -> None:
-    """Forget what the index was given of these names."""
+    """Remove these names from what the index was given."""
     base = index.path.parent
     before = settings_of(index.remembered)
     named = [source_id(Path(name), base) for name in names]
@@ -140,10 +140,10 @@ def _forget_roots(index: Index, names: Sequence[str]) -> None:
 
 
 def _fitting(documents: Sequence[Listed], name: str, base: Path) -> set[str]:
-    """Ids of the documents that a name fits: as a path, or else as a glob, or else as an id."""
+    """Ids of the documents that a name matches: as a path, else as a glob, else as an id."""
     try:
         place = source_id(Path(name), base)
-    except ValueError:  # a NUL: no path, and no id either
+    except ValueError:  # a NUL: neither a path nor an id
         return set()
     found = {one.id for one in documents if one.source and is_under(one.source, place)}
     if not found and _MAGIC.intersection(name):

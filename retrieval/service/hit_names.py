@@ -1,4 +1,4 @@
-"""The name of a hit's place: what `find_place` and `retrieval open` lead back from."""
+"""The name of a hit's place, which `find_place` and `retrieval open` resolve."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def name_of(hit: Hit, index: Path, start: int = 0) -> str:
-    """What leads to a hit again: `path:line`, or `id:line` where the path would not do.
+    """A name that leads back to a hit: `path:line`, or `id:line` where the path is ambiguous.
 
     Args:
         hit: the hit.
         index: the index folder, which paths are stored relative to.
-        start: the character of the passage whose line is meant.
+        start: a character of the passage, whose line is named.
     """
     line = hit.start_line + hit.text.count("\n", 0, start)
     if hit.path is None:
@@ -26,14 +26,14 @@ def name_of(hit: Hit, index: Path, start: int = 0) -> str:
     held = (f"{hit.path}#", f"{hit.path}!/")  # attached, or in an archive
     if hit.document_id.startswith(held) and hit.place.part:
         return f"{path}{hit.document_id[len(hit.path) :]}:{line}"
-    record = hit.metadata.get("line")  # of one among many in a file
+    record = hit.metadata.get("line")  # of a record in a file of several
     return f"{path}:{record if isinstance(record, int) else line}"
 
 
 def headings_of(title: str, passage: Passage) -> list[str]:
-    """What a passage stands in: its document's title and its headings, outermost first.
+    """Where a passage is in its document: title and headings, outermost first.
 
-    The name of the part, such as a sheet, is left out: the place has it.
+    The name of a part, such as a sheet, is left out, since the place has it.
     """
     headings = [*passage.context.headings]
     if title and title not in headings:

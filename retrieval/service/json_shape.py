@@ -1,4 +1,4 @@
-"""Hits, reports and facts as plain values: the one JSON shape that every face shows."""
+"""Hits, reports and facts as plain values: the one JSON shape of command line and servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hits_as_dicts(
 ) -> list[dict[str, Any]]:
     """Hits with every field and property of `Hit`.
 
-    Where they are given for each, `explain` too, and the lines `before` and `after` the passage.
+    If given, each has `explain` (its matches), and the lines `before` and `after` the passage.
     """
     shaped = [hit_as_dict(hit) for hit in hits]
     for hit, pairs in zip(shaped, matches or [], strict=False):
@@ -40,7 +40,7 @@ def hits_as_dicts(
 
 
 def coverage_as_dict(hits: Hits) -> dict[str, Any]:
-    """How much of a collection was searched, as `coverage`; nothing if that is everything."""
+    """How much of a collection was searched, as `coverage`; empty if all of it was."""
     return {} if hits.coverage is None else {"coverage": plain_value(hits.coverage)}
 
 
@@ -81,7 +81,7 @@ def found_as_dict(found: Found, index: Path) -> dict[str, Any]:
 def status_as_dict(
     status: IndexStatus | ShardedStatus | None, problems: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """What an index holds, and the `problems` of verifying it if it was verified.
+    """An index's status, and the `problems` found if it was verified.
 
     Args:
         status: None if the index is too damaged to be opened.
@@ -92,7 +92,7 @@ def status_as_dict(
 
 
 def measured_as_dict(report: MeasureReport) -> dict[str, Any]:
-    """What approximation costs, without what was found."""
+    """The measurements of approximation, without the rankings."""
     facts: dict[str, Any] = plain_value(report)
     del facts["found"]
     return facts
@@ -101,13 +101,13 @@ def measured_as_dict(report: MeasureReport) -> dict[str, Any]:
 def report_as_dict(
     report: SyncReport, index: PurePath, left_out: Sequence[LeftOut] | None = None
 ) -> dict[str, Any]:
-    """What bringing the index at that folder up to date did.
+    """The report of an update of the index in a folder.
 
     Args:
-        report: of that.
-        index: the folder.
-        left_out: every file and folder that was not read, which become `left_out_files`;
-            the index itself is not among those.
+        report: the report.
+        index: the index folder.
+        left_out: every file and folder that was not read, which become `left_out_files`, except the
+            index itself.
     """
     facts: dict[str, Any] = plain_value(report)
     if left_out is not None:
@@ -118,7 +118,7 @@ def report_as_dict(
 
 
 def left_out_as_dict(one: LeftOut) -> dict[str, Any]:
-    """A file or folder that is not read: `id`, `reason`, `is_folder`, and what to do with it."""
+    """A file or folder that is not read: `id`, `reason`, `is_folder`, and advice."""
     from retrieval.documents.walk import Reason, advice
 
     said = advice(one.type) if one.reason is Reason.BINARY else ""
@@ -127,6 +127,6 @@ def left_out_as_dict(one: LeftOut) -> dict[str, Any]:
 
 
 def preview_as_dict(found: Preview) -> dict[str, Any]:
-    """What bringing an index up to date would do."""
+    """What an update of an index would do."""
     facts: dict[str, Any] = plain_value(found)
     return facts | {"left_out": [left_out_as_dict(one) for one in found.left_out]}

@@ -1,4 +1,4 @@
-"""A collection in shards that a server keeps open, and moves on when it changed."""
+"""A collection in shards that a server keeps open, following its newest generation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from retrieval.sharded import Collection, ShardedIndex
 _LOG = logging.getLogger(__name__)
 
 LOOK_S = 2.0
-"""So often the storage is asked for a newer generation."""
+"""Interval in which storage is checked for a newer generation."""
 
 
 class KeptCollection:
     """The collection at a URL, for many requests in many threads.
 
-    A request sees one generation. A newer one is brought here beside the requests, which go on
-    with the one before until it is there.
+    A request sees one generation. A newer one is downloaded in the background, while requests still
+    use the one before.
 
     Attributes:
         place: its URL.
@@ -33,12 +33,12 @@ class KeptCollection:
         encoder: str | None = None,
         open: Callable[[str], Collection] | None = None,
     ) -> None:
-        """Nothing is opened yet.
+        """Configure it; nothing is opened yet.
 
         Args:
-            url: of the collection.
-            encoder: what it was built with, if it is to be loaded from another place.
-            open: opens it; None searches it in this process.
+            url: the collection's URL.
+            encoder: the encoder that it was built with, if it is loaded from another place.
+            open: opens the collection; None opens it in this process.
         """
         self.place = url
         self._open = open or (lambda where: ShardedIndex.open(where, encoder=encoder))
@@ -49,15 +49,15 @@ class KeptCollection:
 
     @contextmanager
     def using(self) -> Iterator[Collection]:
-        """The collection, opened with the first request.
+        """The collection, opened by the first request.
 
         Raises:
-            IndexNotFound: there is none.
+            IndexNotFound: there is no collection.
             RetrievalError: it cannot be opened.
         """
         with self._lock:
             if self._ended.is_set():
-                raise StorageError(f"the server of {self.place} ends")
+                raise StorageError(f"the server of {self.place} is shutting down")
             if self._opened is None:
                 self._opened = self._open(self.place)
                 self._thread = threading.Thread(
@@ -68,12 +68,12 @@ class KeptCollection:
         yield opened
 
     def warm(self) -> None:
-        """Bring it here, and load the model."""
+        """Open the collection, and load the model."""
         with suppress(RetrievalError, OSError), self.using() as opened:
             opened.search("ready", 1)
 
     def close(self) -> None:
-        """Let it go once the searches under way are done."""
+        """Close it once running searches are done."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
@@ -92,6 +92,6 @@ class KeptCollection:
                 opened.refresh()
                 told = ""
             except (RetrievalError, OSError) as error:
-                if str(error) != told:  # once, however long the storage is away
+                if str(error) != told:  # logged once, however long the storage is unavailable
                     told = str(error)
                     _LOG.warning("no newer generation of %s can be read: %s", self.place, told)

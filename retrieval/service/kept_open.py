@@ -1,4 +1,4 @@
-"""An index that a server keeps open: opened on first use, and moved on when it changed."""
+"""An index that a server keeps open: opened on first use, following its newest generation."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from retrieval.service.opening import is_index, open_or_create
 from retrieval.store.schema import DATABASE, not_found
 
 _Stamp = tuple[tuple[int, int, int], ...]
-"""Inode, size and time of change of the database and of what is not yet merged into it."""
+"""Inode, size and modification time of the database and of its write-ahead log."""
 
 _SETTLED_NS = 10_000_000_000
-"""What changed so short a time ago may change once more and look the same: a commit is written,
-then brought to the disk, which may take seconds, and only then seen; and a clock of files ticks
-every few milliseconds."""
+"""A file that changed this recently may change again without looking different: a commit is
+written, then forced to disk, which may take seconds, and only then visible; and file time stamps
+advance only every few milliseconds."""
 
 
 class KeptOpen:
     """The index at a folder, for many requests in many threads.
 
-    A request sees one generation, the newest when it began; an index that was deleted and made
-    again is opened anew.
+    A request sees one generation, the newest when it began; an index that was deleted and recreated
+    is opened again.
 
     Attributes:
-        folder: of the index; there need be none yet.
+        folder: the index's folder; it need not exist yet.
     """
 
     def __init__(self, folder: Path, *, encoder: str | None = None) -> None:
@@ -40,12 +40,12 @@ class KeptOpen:
         self._index: Index | None = None
         self._stamp: _Stamp = ()
         self._settled = False
-        self._users: dict[int, int] = {}  # by `id` of the Index: how many requests use it
-        self._left: dict[int, Index] = {}  # replaced, and still used
+        self._users: dict[int, int] = {}  # by `id` of the Index: number of requests that use it
+        self._left: dict[int, Index] = {}  # replaced, but still in use
 
     @property
     def place(self) -> str:
-        """Its folder, as it is shown."""
+        """Its folder, for display."""
         return str(self.folder)
 
     @property
@@ -58,7 +58,7 @@ class KeptOpen:
         """The index at its newest generation, kept open until the block is left.
 
         Raises:
-            IndexNotFound: there is none at the folder.
+            IndexNotFound: there is no index in the folder.
             RetrievalError: it cannot be opened, see `Index.open`.
         """
         with self._lock:
@@ -70,7 +70,7 @@ class KeptOpen:
             self._release(index)
 
     def make(self) -> None:
-        """Make an empty index at the folder, if there is none."""
+        """Create an empty index in the folder, if there is none."""
         with self._lock:
             if self.exists:
                 return
@@ -81,12 +81,12 @@ class KeptOpen:
             self._stamp, self._settled = self._look(), False
 
     def warm(self) -> None:
-        """Load the model and what else the first search would wait for; errors are the search's."""
+        """Load the model and what else the first search needs; errors are left to the search."""
         with suppress(RetrievalError, OSError), self.using() as index:
             index.search("ready", 1)
 
     def close(self) -> None:
-        """Let the index go once the requests under way are done."""
+        """Close the index once running requests are done."""
         with self._lock:
             index, self._index = self._index, None
             if index is not None:

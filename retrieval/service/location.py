@@ -1,4 +1,4 @@
-"""Where the index is, and what a file is called: by the index, and from the current folder."""
+"""Where the index is, and files' paths relative to the index and to the current folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from retrieval.errors import IndexNotFound, InputError
 from retrieval.files.places import is_url
 
 FOLDER = ".retrieval"
-"""Name of an index folder that no one named."""
+"""Default name of an index folder."""
 
 _REPOSITORY = ".git"
 
 
 def index_to_write(given: Path | None, covers: Callable[[Path, Path], bool]) -> Path:
-    """The folder given, or the nearest `.retrieval` here or above, or `.retrieval` right here.
+    """The folder given, or the nearest `.retrieval` here or above, else `.retrieval` right here.
 
-    Above counts what is within the same repository; outside of any, what is below the home folder.
-    An index at or above the home folder counts only if it holds the current folder.
+    Folders above are searched within the same repository; outside of any, below the home folder. An
+    index in the home folder or above it is used only if it contains the current folder.
 
     Args:
         given: what the user named.
-        covers: whether the index at a folder holds what is in another folder.
+        covers: whether the index in a folder contains the files of another folder.
     """
     if given is not None:
         return given
     here = Path.cwd()
     home = _home()
-    common = False  # whether what is reached is no single project's
+    common = False  # whether this is a folder above all projects
     for folder in (here, *here.parents):
         common = common or (folder == home and folder != here)
         index = folder / FOLDER
@@ -54,24 +54,24 @@ def index_to_read(given: Path | None) -> Path:
             return _from(here, folder / FOLDER)
     raise IndexNotFound(
         f"no index in {here} or in a folder above it; "
-        "make one with `retrieval index PATH`, or name one with --index DIR"
+        "create one with `retrieval index PATH`, or name one with --index DIR"
     )
 
 
 def place_to_read(given: str | None) -> Path | str:
-    """The URL of a collection that was named, or a folder as `index_to_read` finds it."""
+    """The URL if a collection was named, else a folder from `index_to_read`."""
     return given if given is not None and is_url(given) else index_to_read(folder_of(given))
 
 
 def folder_alone(given: str) -> Path:
-    """The folder that was named.
+    """The given folder.
 
     Raises:
         InputError: it is the URL of a collection.
     """
     if is_url(given):
         raise InputError(
-            f"{given} is a collection in shards, and this takes the folder of one index; "
+            f"{given} is a collection in shards, but this command needs the folder of an index; "
             f"`retrieval eval --system index:{given}` measures a collection, and search, list, "
             "open, export, mcp and serve read one"
         )
@@ -79,38 +79,38 @@ def folder_alone(given: str) -> Path:
 
 
 def shown_from(place: Path | str) -> Path:
-    """The index folder that paths are shown by: those of a collection are from the current one."""
+    """The index folder for displaying paths; a collection's are relative to the current folder."""
     return place if isinstance(place, Path) else Path(FOLDER)
 
 
 def folder_of(place: str | None) -> Path | None:
-    """A folder that was named as a text, if one was."""
+    """The folder given as text, or None."""
     return None if place is None else Path(place)
 
 
 def is_elsewhere(index: Path) -> bool:
-    """Whether an index that nobody named is not that of the current folder."""
+    """Whether an index that was found by default is not the current folder's own."""
     return index != Path(FOLDER)
 
 
 def shown(index: Path, path: str) -> str:
-    """A source file's path as one would type it here.
+    """A source file's path as typed from the current folder.
 
     Args:
         index: the index folder; paths are stored relative to the folder that holds it.
         path: as stored.
 
     Returns:
-        Relative to the current folder if the file is there, else as it is stored.
+        Relative to the current folder if the file exists, else as stored.
     """
-    from retrieval.documents.naming import file_named  # not where nothing is shown: help is quick
+    from retrieval.documents.naming import file_named  # imported late, so that help is quick
 
     base = index.resolve().parent
     return os.path.relpath(base / path) if file_named(base, path).exists() else path
 
 
 def _from(here: Path, index: Path) -> Path:
-    """An index in this folder or above it, as one would type it here."""
+    """An index in this folder or above it, as typed from here."""
     return Path(os.path.relpath(index, here))
 
 

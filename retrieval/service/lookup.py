@@ -1,4 +1,4 @@
-"""A document looked up by path or id: its lines, its outline, a query for others like it."""
+"""Looking up a document by path or id: its lines, its outline, a query for similar passages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from retrieval.sync.settings import settings_of
 from retrieval.types import Document, Hit, Place
 
 CONTEXT_LINES = 12
-"""Lines around a line that say what it is about."""
+"""Lines around a line that are used to find similar passages."""
 
 Around: TypeAlias = tuple[list[str], list[str]]
-"""Lines before a passage, and after it."""
+"""Lines before a passage, and lines after it."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OPERATORS = re.compile(r"[\"“”„«»]|(?<!\S)-+(?=\S)")
-"""What is no text in a query: the marks of phrases and exclusions."""
+"""Query syntax that is not text: quotation marks and exclusions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class OutlineEntry:
     Attributes:
         kind: `heading` or `definition`.
         name: the heading's words, or the definition's qualified name.
-        level: of a heading from 1; of a definition, how deep it lies in others, from 1.
+        level: level of a heading, or nesting depth of a definition, from 1.
         line: where it begins, from 1.
         end_line: its last line.
-        signature: of a definition, on one line; or "".
+        signature: signature of a definition, on one line; or "".
     """
 
     kind: str
@@ -75,7 +75,7 @@ def quoted(text: str) -> str:
 
 
 def with_path(where: str | None, pattern: str | None) -> str | None:
-    """A filter that holds where both the filter and the glob over paths do."""
+    """Combine a filter with a glob over paths; both have to hold."""
     if not pattern:
         return where or None
     glob = f"path glob {quoted(pattern)}"
@@ -85,15 +85,15 @@ def with_path(where: str | None, pattern: str | None) -> str | None:
 def find_document(index: Opened, name: str) -> Document:
     """The document with this id, or of the file at this path.
 
-    The file system is not looked at: what the index does not hold is not found, wherever it lies.
+    The file system is not consulted: only documents in the index are found.
 
     Args:
         index: the index.
-        name: a document's id; or a path, absolute or relative to the folder that the index lies
-            in.
+        name: a document's id; or a path, absolute or relative to the folder that contains the
+            index.
 
     Raises:
-        InputError: the index holds no such document, or several of that file.
+        InputError: the index has no such document, or several from that file.
     """
     found = documents_at(index, name, (files_folder(index),))
     if not found:
@@ -106,18 +106,19 @@ def find_document(index: Opened, name: str) -> Document:
 
 
 def documents_at(index: Opened, name: str, folders: Sequence[Path]) -> list[Document]:
-    """The document with this id, or those of the file at this path; none if there is none.
+    """The document with this id, or those of the file at this path; empty if there are none.
 
     Args:
         index: the index.
-        name: as `find_document` takes it.
-        folders: what a relative path may be relative to; the first that leads anywhere counts.
+        name: as for `find_document`.
+        folders: what a relative path may be relative to; the first with a match is used.
     """
     if "\0" in name:
         return []
     try:
         places = [source_id(folder / name, files_folder(index)) for folder in folders]
-    except UnicodeEncodeError:  # half a surrogate pair that is no byte of a file's name
+    # half a surrogate pair that does not stand for a byte of a file name
+    except UnicodeEncodeError:
         return []
     is_text = name.isascii() or not _SURROGATE.search(name)
     if is_text and (document := index.get(name)) is not None:
@@ -132,17 +133,17 @@ def documents_at(index: Opened, name: str, folders: Sequence[Path]) -> list[Docu
 
 
 def documents_shown_as(index: Opened, name: str, folders: Sequence[Path]) -> list[Document]:
-    """The document, or those of the file, whose name is shown so: with signs for what is unsafe.
+    """The document, or those of the file, whose name is printed like this (unsafe signs replaced).
 
-    All names are looked through, so this is for those that `documents_at` does not find.
+    This scans all names, so use it only for names that `documents_at` does not find.
 
     Args:
         index: the index.
-        name: as it was printed.
-        folders: as `documents_at` takes them.
+        name: the name as printed.
+        folders: as for `documents_at`.
 
     Raises:
-        InputError: several names are shown so.
+        InputError: several names are printed like this.
     """
     if "\0" in name or _SURROGATE.search(name):
         return []
@@ -155,8 +156,8 @@ def documents_shown_as(index: Opened, name: str, folders: Sequence[Path]) -> lis
                 found.setdefault(called, []).append(one.id)
     if len(found) > 1:
         raise InputError(
-            f"{name!r} is how {len(found)} names are shown, such as {min(found)!r}; "
-            "name one as --json prints it"
+            f"{name!r} stands for {len(found)} names, such as {min(found)!r}; "
+            "use one as --json prints it"
         )
     ids = next(iter(found.values()), [])
     return [one for one in index.get_many(ids) if one is not None]
@@ -168,25 +169,25 @@ def unknown_document(name: str) -> InputError:
 
 
 def lines_of(document: Document, first: int, last: int) -> Lines:
-    """Lines of a document, from `first` to `last`, both counted from 1 and both included.
+    """Lines of a document, from `first` to `last`, both counted from 1 and inclusive.
 
     Raises:
-        InputError: there is no such line, or the last stands before the first.
+        InputError: there is no such line, or the last is before the first.
     """
     rows = document.text.split("\n")
     if rows and not rows[-1]:
-        rows.pop()  # what follows the last line break is no line
+        rows.pop()  # what follows the last line break is not a line
     if last < first:
-        raise InputError(f"lines {first} to {last} are none; give an end at or after the start")
+        raise InputError(f"end line {last} is before start line {first}; give a later end")
     if first > max(1, len(rows)):
-        raise InputError(f"{document.id!r} has {len(rows)} lines, and no line {first}")
+        raise InputError(f"{document.id!r} has {len(rows)} lines, so no line {first}")
     return Lines(first, [row.removesuffix("\r") for row in rows[first - 1 : last]], len(rows))
 
 
 def lines_around(index: Listing, hits: Sequence[Hit], count: int) -> list[Around]:
-    """For each hit the lines before it and after it, at most so many.
+    """For each hit at most `count` lines before it and after it.
 
-    None where its document is gone, or changed, since it was found.
+    Empty if its document is gone or has changed since it was found.
     """
     documents = index.get_many(hit.document_id for hit in hits)
     found: list[Around] = []
@@ -204,18 +205,18 @@ def lines_around(index: Listing, hits: Sequence[Hit], count: int) -> list[Around
 def outline_of(index: Opened, document: Document) -> list[OutlineEntry]:
     """Headings and definitions of a document that came from a file, in order.
 
-    The file is read again, by the options that it was indexed with.
+    The file is read again, with the options that it was indexed with.
 
     Raises:
-        InputError: the document came from no file, or the file is not as it was indexed.
+        InputError: the document did not come from a file, or the file has changed since.
     """
     return _entries(document.text, _read_again(index, document))
 
 
 def place_of(index: Opened, document: Document, start: int, end: int) -> Place | None:
-    """Where a span of a document stands: page, cell, row, time, part; None if that is not known.
+    """The place of a span of a document: page, cell, row, time, part; None if it is unknown.
 
-    Its file is read again, by the options that it was indexed with.
+    The file is read again, with the options that it was indexed with.
     """
     try:
         outline = _read_again(index, document)
@@ -225,15 +226,15 @@ def place_of(index: Opened, document: Document, start: int, end: int) -> Place |
 
 
 def _read_again(index: Opened, document: Document) -> Outline:
-    """The outline of a document; raises as `outline_of`."""
+    """The outline of a document; raises like `outline_of`."""
     from retrieval.documents.naming import file_named
 
     source = file_of(index, document)
     if source is None:
-        raise InputError(f"{document.id!r} came from no file; only files have an outline")
+        raise InputError(f"{document.id!r} did not come from a file; only files have an outline")
     file = file_named(files_folder(index), source)
     changed = InputError(
-        f"{source!r} is not as it was indexed; bring the index up to date, or read its lines"
+        f"{source!r} has changed since it was indexed; update the index, or read its lines"
     )
     try:
         status = Path(file).stat()
@@ -250,18 +251,18 @@ def _read_again(index: Opened, document: Document) -> Outline:
 
 
 def files_folder(index: Opened) -> Path:
-    """The folder that paths are relative to: the index's, or for a collection the current one."""
+    """The folder that paths are relative to: an index's parent, or the current one."""
     return index.path.parent if isinstance(index, Index) else Path.cwd()
 
 
 def read_by(index: Opened) -> ReadOptions:
-    """How files are read; of a collection that is not kept, and is as by default."""
+    """How files are read; a collection does not store that, and the default is assumed."""
     remembered = index.remembered if isinstance(index, Index) else lambda _: None
     return settings_of(remembered).read
 
 
 def file_of(index: Opened, document: Document) -> str | None:
-    """The path of the file that a document came from, from `files_folder`; or None."""
+    """The path of the file that a document came from, relative to `files_folder`; or None."""
     path = document.metadata.get("path")
     if not isinstance(index, Index):
         return path_of(document.metadata)
@@ -290,7 +291,7 @@ def _entries(text: str, outline: Outline) -> list[OutlineEntry]:
         for section in outline.sections
         if section.level
     ]
-    open_until: list[int] = []  # ends of the definitions that hold the one in turn
+    open_until: list[int] = []  # ends of the definitions that contain the current one
     for block in outline.blocks:
         if block.kind != "definition":
             continue
@@ -311,14 +312,14 @@ def _entries(text: str, outline: Outline) -> list[OutlineEntry]:
 
 
 def related(index: Searching, document: Document, line: int, k: int) -> list[Hit]:
-    """Passages that are like what stands around a line, without those that stand there.
+    """Passages similar to the text around a line, without those at the line itself.
 
     Raises:
-        InputError: as `query_like`.
+        InputError: like `query_like`.
     """
     from retrieval.service.searching import SearchOptions, search
 
-    # The place itself may be two passages, one of whose copies stands elsewhere.
+    # The place itself may be two passages, one of which has a copy elsewhere.
     found = search(index, query_like(document, line), SearchOptions(k=k + 3)).hits
     others = [
         hit
@@ -329,14 +330,14 @@ def related(index: Searching, document: Document, line: int, k: int) -> list[Hit
 
 
 def query_like(document: Document, line: int) -> str:
-    """A query for passages that are like what stands around a line.
+    """A query for passages similar to the text around a line.
 
     Raises:
-        InputError: there is no such line, or nothing but blanks stands there.
+        InputError: there is no such line, or only blanks around it.
     """
     total = lines_of(document, 1, 1).total
     if line > max(1, total):
-        raise InputError(f"{document.id!r} has {total} lines, and no line {line}")
+        raise InputError(f"{document.id!r} has {total} lines, so no line {line}")
     around = lines_of(document, max(1, line - CONTEXT_LINES // 3), line + CONTEXT_LINES)
     text = _OPERATORS.sub(" ", "\n".join(around.rows)).strip()
     if not text:

@@ -1,4 +1,4 @@
-"""What this machine would run each part on, and why not on what else there is."""
+"""What this machine would run each part on, and why not on the alternatives."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ INSTALL_TORCH = "pip install 'modernbert-retrieval[torch]'"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What does one job here.
+    """The choice for one job on this machine.
 
     Attributes:
-        job: what is to be done.
-        used: what does it.
-        why_not: the others that could, in the order in which they would be taken, and for each why
-            it does not.
+        job: the job.
+        used: what is used for it.
+        why_not: the alternatives, in order of preference, and why each is not used.
     """
 
     job: str
@@ -26,10 +25,10 @@ class Choice:
 
 
 def choices() -> list[Choice]:
-    """What each job would run on in this process, as installed and as the environment says.
+    """What each job would run on in this process, given the installation and the environment.
 
     Raises:
-        InputError: an environment variable names what there is not here.
+        InputError: an environment variable names something that is not available here.
     """
     return [*_embedded_model(), *_checkpoints(), *_searches()]
 
@@ -50,7 +49,7 @@ def _embedded_model() -> Iterator[Choice]:
 
 
 def _checkpoints() -> Iterator[Choice]:
-    """Of all other models: device, precision, attention."""
+    """The choices for all other models: device, precision, attention."""
     if importlib.util.find_spec("torch") is None:
         yield Choice("other models", "nothing", {"torch": f"not installed: {INSTALL_TORCH}"})
         return
@@ -70,7 +69,7 @@ def _checkpoints() -> Iterator[Choice]:
         yield Choice("other models", used, {"cpu": "slower than the GPU"})
     else:
         built = torch.version.cuda is not None or torch.version.hip is not None
-        why = "no GPU is seen" if built else f"torch {torch.__version__} is built for CPUs alone"
+        why = "no GPU was found" if built else f"torch {torch.__version__} is built for CPUs only"
         threads = torch.get_num_threads()
         yield Choice("other models", f"cpu, torch {torch.__version__}", {"cuda": why})
         yield Choice("other models' threads", str(threads))
@@ -108,9 +107,9 @@ def _searches() -> Iterator[Choice]:
 def _other_sets(used: str, known: Sequence[str], able: Sequence[str]) -> dict[str, str]:
     """Why each other instruction set is not used."""
     return {
-        name: f"not chosen; RETRIEVAL_ISA={name} does"
+        name: f"not chosen; RETRIEVAL_ISA={name} chooses it"
         if name in able
-        else "not this processor's, or not built"
+        else "not supported by this processor, or not built"
         for name in known
         if name != used
     }
@@ -127,7 +126,7 @@ def _no_faiss_gpu() -> str:
     import faiss
 
     if not hasattr(faiss, "StandardGpuResources"):
-        return "this faiss is built for CPUs alone"
+        return "this faiss is built for CPUs only"
     if not faiss.get_num_gpus():
-        return "faiss sees no GPU"
-    return "faiss sees one; segments are searched as they lie on the disk, without copying"
+        return "faiss finds no GPU"
+    return "faiss finds one, but segments are searched where they are on disk, without copying"

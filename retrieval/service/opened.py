@@ -1,4 +1,4 @@
-"""What servers ask, whatever it is: an index in a folder, or a collection in shards."""
+"""What servers work with: an index in a folder, or a collection in shards."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Opened: TypeAlias = "Index | Collection"
 
 
 def open_to_read(place: Path | str, *, encoder: str | None = None) -> Opened:
-    """The index in a folder, or the collection in shards at a URL, to be read in this process."""
+    """The index in a folder, or the collection in shards at a URL, opened in this process."""
     if isinstance(place, Path):
         return Index.open(place, encoder=encoder)
-    from retrieval.sharded import ShardedIndex  # which a folder needs nothing of
+    from retrieval.sharded import ShardedIndex  # not needed for a folder
 
     return ShardedIndex.open(place, encoder=encoder)
 
 
 class Kept(Protocol):
-    """What a server keeps open, for many requests in many threads.
+    """An index or collection that a server keeps open, for many requests in many threads.
 
     Attributes:
-        place: its folder or URL, as it is shown.
+        place: its folder or URL, for display.
     """
 
     @property
@@ -38,20 +38,20 @@ class Kept(Protocol):
         """See above."""
 
     def using(self) -> AbstractContextManager[Opened]:
-        """It, at its newest generation, kept open until the block is left."""
+        """The newest generation, kept open until the block is left."""
 
     def warm(self) -> None:
-        """Load what the first search would wait for; errors are the search's."""
+        """Load what the first search needs; errors are left to the search."""
 
     def close(self) -> None:
-        """Let it go once the requests under way are done."""
+        """Close it once running requests are done."""
 
 
 def add(opened: Opened, documents: Iterable[Document]) -> int:
-    """Add documents, or replace those of the same ids; returns how many changed.
+    """Add documents, or replace those with the same ids; returns how many changed.
 
     Raises:
-        InputError: one cannot be stored, or nothing can be written to what was opened.
+        InputError: one cannot be stored, or it was opened read-only.
     """
     if isinstance(opened, Index):
         return opened.add(documents)
@@ -60,10 +60,10 @@ def add(opened: Opened, documents: Iterable[Document]) -> int:
 
 
 def add_each(opened: Opened, documents: Sequence[Document]) -> tuple[int, list[tuple[int, str]]]:
-    """As `add`, but what cannot be stored is left out.
+    """Like `add`, but documents that cannot be stored are left out.
 
     Returns:
-        How many changed; and of each that was left out its place among the documents, and why.
+        How many changed; and for each one left out its position among the documents, and why.
     """
     if isinstance(opened, Index):
         report = opened.add(documents, on_error="skip")
@@ -75,7 +75,7 @@ def add_each(opened: Opened, documents: Sequence[Document]) -> tuple[int, list[t
 
 
 def delete(opened: Opened, ids: Iterable[str]) -> int:
-    """Delete the documents with these ids; returns how many there were."""
+    """Delete the documents with these ids; returns how many were deleted."""
     if isinstance(opened, Index):
         return opened.delete(ids)
     return _written(opened).delete(ids).deleted
@@ -96,7 +96,7 @@ def _written(opened: Collection) -> ShardedIndex:
 
     if not isinstance(opened, ShardedIndex):
         raise InputError(
-            f"{opened.url} is served by replicas, which only read; change it with "
+            f"{opened.url} is served by read-only replicas; change it with "
             f"`retrieval index PATH --index {opened.url}`"
         )
     return opened

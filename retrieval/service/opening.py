@@ -1,4 +1,4 @@
-"""An index opened, or made where there is none."""
+"""Opening an index, or creating it if there is none."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ def open_or_create(
     memory: int = LATE_MEMORY,
     shared: bool | None = None,
 ) -> Index:
-    """Open the index at `folder`, or make it.
+    """Open the index at `folder`, or create it.
 
     Args:
-        folder: of the index.
+        folder: the index's folder.
         encoder: folder or Hub id; None is what the index was built with, or the embedded model.
-        passage_tokens: longest passage; None is what the index has, or what
-            `Index.create` chooses.
-        late: fields of LateOptions by name; None is what the index has, or the default.
-        small: whether the default is `LateOptions.small()`, as it is made or was.
-        long_context: whether passages are read with their neighbours; None is what the index has,
-            or not.
-        memory: bytes that compressing token vectors may take.
-        shared: whether other users may read it; None is as it is, and not in a new one.
+        passage_tokens: maximum length of passages; None is the index's, or the default of
+            `Index.create`.
+        late: fields of LateOptions by name; None is the index's, or the default.
+        small: whether the options, given now or in an existing index, are `LateOptions.small()`.
+        long_context: whether passages are read with their neighbours; None is the index's setting,
+            or false.
+        memory: bytes that compressing token vectors may use.
+        shared: whether other users may read it; None leaves it as it is, or makes a new one
+            private.
 
     Raises:
-        InputError: a value cannot be used, or is not what the index was made with.
-        EncoderMismatch: the index was built by another encoder.
+        InputError: a value cannot be used, or differs from the index's.
+        EncoderMismatch: the index was built with another encoder.
     """
     given: Any = {name: value for name, value in (late or {}).items() if value is not None}
     try:
@@ -67,7 +68,7 @@ def open_or_create(
             usual = LateOptions.small()
             names = ("bits", "pooling", "pooling_distance")
             given = {name: getattr(usual, name) for name in names} | given
-        replace(status.late, **given)  # a value that no index has is refused as such
+        replace(status.late, **given)  # refuses invalid values
         own = {"passage_tokens": passage_tokens, "long_context": long_context}
         given |= {name: value for name, value in own.items() if value is not None}
         _check_fixed(folder, status, given)
@@ -81,29 +82,29 @@ def open_or_create(
 
 @contextmanager
 def not_left_empty(folder: Path) -> Iterator[None]:
-    """Take an index that the block made away again if it raises before anything was committed."""
+    """Delete an index that the block created if it raises before anything was committed."""
     new = not is_index(folder)
     try:
         yield
     except BaseException:
         if new:
-            # Whatever hinders it, the block's own error is what is to be told.
+            # Errors here must not hide the block's own error.
             with suppress(RetrievalError, OSError):
                 unmake(folder)
         raise
 
 
 def is_index(folder: Path) -> bool:
-    """Whether there is an index at `folder`, or what is left of one."""
+    """Whether there is an index at `folder`, or the remains of one."""
     return (folder / DATABASE).exists()
 
 
 def status_of(folder: Path, *, verify: bool) -> tuple[IndexStatus | None, list[str] | None]:
-    """What the index at `folder` holds; and, if it is to be verified, what is wrong with it.
+    """The status of the index at `folder`, and, if it is verified, the problems.
 
     Returns:
-        The status, None if the index is too damaged to be opened, which the problems explain; and
-        the problems, None if it was not verified.
+        The status, None if the index is too damaged to be opened, which the problems then explain;
+        and the problems, None if it was not verified.
     """
     problems = find_problems(folder) if verify else None
     try:
@@ -116,7 +117,7 @@ def status_of(folder: Path, *, verify: bool) -> tuple[IndexStatus | None, list[s
 
 
 def _check_fixed(folder: Path, status: IndexStatus, given: Mapping[str, int | bool]) -> None:
-    """Refuse what an index was not made with."""
+    """Refuse settings that differ from those the index was created with."""
     made_with = {
         "passage_tokens": status.passage_tokens,
         "long_context": status.long_context,

@@ -1,4 +1,4 @@
-"""What is in an index, by folder, format and language; and what of its files is left out."""
+"""An overview of an index by folder, format and language; and which of its files are left out."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MOST_ROWS = 100
 MOST_LEFT_OUT = 500
 
 KEYS = ("format", "language", "role")
-"""Of the metadata of files: what documents are grouped by, beside their folders."""
+"""Metadata keys that documents are grouped by, besides their folders."""
 
 _OF_FILES = frozenset({*KEYS, "path", "extension", "title", "id"})
 MOST_KEYS = 8
 MOST_VALUES = 30
-"""Of a key that documents are grouped by: one of more tells them apart, and groups none."""
+"""Maximum values of a key to group by: with more it identifies documents rather than groups."""
 
 
 def overview(index: Opened) -> dict[str, Any]:
-    """How many documents there are by folder, by `KEYS`, and by `others`; and what `status` tells.
+    """Numbers of documents by folder, by `KEYS` and by `others`, and the status.
 
-    `others` are further keys whose values are a few texts.
+    `others` are further keys with few distinct text values.
     """
     paths = {str(path): count for path, count in index.values("path")}
     return {
@@ -58,10 +58,10 @@ def _others(index: Opened) -> Iterator[tuple[str, list[tuple[Any, int]]]]:
 
 
 def by_folder(paths: Mapping[str, int]) -> Counter[str]:
-    """Documents by the first folder in which their paths differ; those beside such are in `.`.
+    """Number of documents by the first folder in which paths differ; those outside are in `.`.
 
     Args:
-        paths: with `/` between folders, and how many documents each has.
+        paths: number of documents by path, with `/` between folders.
     """
     parted = {path: path.split("/")[:-1] for path in paths}
     common = _common(list(parted.values()))
@@ -72,14 +72,14 @@ def by_folder(paths: Mapping[str, int]) -> Counter[str]:
 
 
 def left_out(index: Index) -> dict[str, Any]:
-    """What of the files that the index was given is not read, and why.
+    """Which of the files that the index was given are not read, and why.
 
     Returns:
-        `left_out`, the first of them; `reasons`, how many there are by reason; and how many files
-        are `new`, `changed` and `gone` since. Nothing, if it was given no files.
+        `left_out`, the first of them; `reasons`, their number by reason; and how many files are
+        `new`, `changed` and `gone` since. Empty if the index was given no files.
 
     Raises:
-        RetrievalError: a folder cannot be looked at.
+        RetrievalError: a folder cannot be read.
     """
     found = preview(index.path) if roots_of(index) else Preview([], [], [], [], [], [])
     reasons = Counter(str(one.reason) for one in found.left_out)
@@ -91,7 +91,7 @@ def left_out(index: Index) -> dict[str, Any]:
 
 
 def _common(parted: Sequence[list[str]]) -> int:
-    """How many folders all of them begin with."""
+    """How many leading folders all of them share."""
     if not parted:
         return 0
     least, most = min(parted), max(parted)

@@ -1,4 +1,4 @@
-"""A place that a hit names, found again: `path:line`, the passage there, what stands around it."""
+"""Finding the place that a hit names: `path:line`, its passage, and the lines around it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _LINE = re.compile(r"(?P<name>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?:?", re.D
 """`path:line`, as hits name it, and `path:line:column`, as compilers and grep do."""
 
 LONGEST_ROW = 2000
-"""Of a longer line only the passage's part of it is shown, or as much of its beginning."""
+"""Maximum characters of a displayed line: of a longer one only the passage's part is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A place of a document that an index holds.
+    """A place in an indexed document.
 
     Attributes:
         document: the document.
-        path: of the file that it came from, from the folder of the index; None for no file.
+        path: path of its file, relative to the folder that contains the index; or None.
         line: the line, from 1.
-        passage: the passage that holds the line, or the last before it; None if there is none.
-        place: where the line stands besides: page, cell, row, time, part.
+        passage: the passage with the line, or the last before it; None if there is none.
+        place: the line's page, cell, row, time or part.
         lines: the passage's lines, or those around the line.
     """
 
@@ -56,18 +56,19 @@ class Found:
 
 
 def find_place(index: Opened, name: str, *, here: Path, around: int | None = None) -> Found:
-    """The place that a name leads to.
+    """Find the place for a name.
 
     Args:
         index: the index.
-        name: `path:line` as a hit shows it; a path or a document's id stands for the first line.
-            Of a file with a record on each line, the line's record is meant.
-        here: the folder that a path is relative to; if nothing is there, the folder that the
-            index lies in.
-        around: how many lines before and after the line are wanted; None wants the passage's.
+        name: `path:line` as a hit shows it; a path or a document's id means its first line. In a
+            file with a record on each line, the line selects the record.
+        here: the folder that a path is relative to; if nothing matches there, the folder that
+            contains the index is tried.
+        around: how many lines before and after the line to return; None returns the passage's
+            lines.
 
     Raises:
-        InputError: the index holds no such document, or it has no such line.
+        InputError: the index has no such document, or the document no such line.
     """
     document, line = _document(index, name, here)
     passages = index.passages(document.id)
@@ -75,7 +76,7 @@ def find_place(index: Opened, name: str, *, here: Path, around: int | None = Non
     lines_of(document, line, line)  # raises if there is no such line
     begins = starts[line - 1]
     ends = starts[line] if line < len(starts) else len(document.text)
-    # The passage that begins on the line is meant rather than the one that ends there.
+    # The passage that begins on the line is preferred to one that ends there.
     at = max(0, bisect_right([one.start for one in passages], max(begins, ends - 1)) - 1)
     while at and passages[at - 1].start >= begins:
         at -= 1
@@ -92,7 +93,7 @@ def find_place(index: Opened, name: str, *, here: Path, around: int | None = Non
 
 
 def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
-    """The document that is named, and the line of it."""
+    """The named document, and the line in it."""
     folders = (here, files_folder(index))
     found, line = documents_at(index, name, folders), 1
     match = _LINE.fullmatch(name)
@@ -108,16 +109,16 @@ def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
 
 
 def _record(documents: Sequence[Document], line: int) -> Document:
-    """Of a file's documents the one that begins on the line, or last before it."""
+    """Among a file's documents, the one that begins on the line, or last before it."""
 
-    # What is attached to a message has the message's line, and a longer id.
+    # Attachments have the line of their message, but a longer id.
     ordered = sorted(documents, key=lambda one: (_begins(one) or 0, -len(one.id)))
     at = bisect_right([_begins(one) or 0 for one in ordered], line) - 1
     return ordered[max(at, 0)]
 
 
 def _begins(document: Document) -> int | None:
-    """The line of its file that a record begins on; None for a document that is no record."""
+    """The line of its file that a record begins on; None for other documents."""
     line = document.metadata.get("line")
     return line if isinstance(line, int) else None
 
@@ -125,7 +126,7 @@ def _begins(document: Document) -> int | None:
 def _place(
     index: Opened, document: Document, passages: Sequence[Passage], at: int, start: int, end: int
 ) -> Place:
-    """Where a line stands. A passage tells that of its first character alone."""
+    """The place of a line; a passage has only that of its first character."""
     if not passages:
         return Place()
     place = passages[at].place
@@ -136,7 +137,7 @@ def _place(
 
 
 def _cut(lines: Lines, starts: Sequence[int], passage: Passage | None) -> Lines:
-    """The lines with very long ones cut to the passage's part of them."""
+    """The lines, with very long ones cut to the part in the passage."""
     rows = []
     for number, row in enumerate(lines.rows, start=lines.first):
         if len(row) <= LONGEST_ROW:
@@ -156,9 +157,9 @@ class Target:
     """A file to open.
 
     Attributes:
-        file: where it is.
-        line: the line of the file, from 1: the first where the document's lines are not the
-            file's. None for a file that is no text.
+        file: its path.
+        line: the line in the file, from 1; the first if the document's lines are not the file's.
+            None if the file is not text.
     """
 
     file: Path
@@ -166,10 +167,10 @@ class Target:
 
 
 def to_open(index: Opened, found: Found) -> Target:
-    """The file of a place, and the line there.
+    """The file of a place, and the line in it.
 
     Raises:
-        InputError: the document came from no file, or the file cannot be opened.
+        InputError: the document did not come from a file, or the file cannot be opened.
     """
     if found.path is None:
         raise InputError(f"{found.document.id!r} came from no file; there is nothing to open")
@@ -181,7 +182,7 @@ def to_open(index: Opened, found: Found) -> Target:
         raise InputError(f"{found.path} cannot be opened ({error.strerror or error})") from None
     if (record := _begins(found.document)) is not None:
         return Target(file, record)
-    # The name alone decides: an index that a stranger made may name a file that a desktop runs.
+    # Decided by the name alone: a stranger's index may name a file that a desktop would execute.
     format = named(file.name)
     if format is not None and format.binary:
         return Target(file, None)

@@ -1,4 +1,4 @@
-"""What bringing an index up to date would do: which files go in, and why the others do not."""
+"""What an update of an index would do: which files would be indexed, and why others not."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from retrieval.sync.settings import Given, Settings, judged_of, settings_of
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would happen; ids of files are paths from the folder that the index lies in.
+    """What would happen; ids of files are paths relative to the folder that contains the index.
 
     Attributes:
-        new: files that would go in.
+        new: files that would be indexed.
         changed: files that would be read again.
-        unchanged: files that are as they were.
-        gone: files whose documents would leave.
-        left_out: what is not read, and why; folders stand for all that is in them. The index
-            itself is not among it.
-        problems: one line for everything else that its owner will want to know of.
+        unchanged: unchanged files.
+        gone: files whose documents would be deleted.
+        left_out: what is not read, and why; a folder stands for everything in it. The index itself
+            is not included.
+        problems: one line for each problem that the user should know about.
     """
 
     new: list[str]
@@ -39,12 +39,12 @@ class Preview:
 
 
 def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None) -> Preview:
-    """Look at the files as `update` would, and change nothing.
+    """Look at the files like `update`, without changing anything.
 
     Args:
-        folder: of the index; there need be none.
-        paths: files and folders; none are all that the index was given.
-        given: options; what they leave open is as the index remembers it.
+        folder: the index's folder; it need not exist.
+        paths: files and folders; empty is all that the index was ever given.
+        given: options; unset ones are as the index remembers them.
 
     Raises:
         InputError: a path does not exist, none was ever given, or an option cannot be used.

@@ -1,4 +1,4 @@
-"""Text that is safe to show: nothing steers a terminal, what cannot be seen is told."""
+"""Text that is safe to print: no terminal control, and invisible characters made visible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INVISIBLE = re.compile(
     "\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Unicode's default-ignorable code points (DerivedCoreProperties.txt), those of `_UNSAFE` left out,
+"""Unicode's default-ignorable code points (DerivedCoreProperties.txt) except those of `_UNSAFE`,
 and the annotation characters."""
 
 _JOINERS = frozenset("\u200c\u200d")
@@ -21,12 +21,12 @@ _SOFT_HYPHEN = "\u00ad"
 
 
 def safe(text: str) -> str:
-    """The text with U+FFFD for what could move a terminal's cursor or reorder its line.
+    """Replace characters that could move a terminal's cursor or reorder a line by U+FFFD.
 
-    A document may hold escape sequences; printing them as they are would run them. Tabs become
-    four spaces, and line breaks one space. Characters that cannot be seen, by which a text may hide
-    another, are shown by their code points, as `<U+200B>`; they stay where spelling needs them:
-    joiners and variants in scripts other than ASCII and in emoji, soft hyphens between letters.
+    A document may contain escape sequences, which must not be executed when printed. Tabs become
+    four spaces, and line breaks one space. Invisible characters, which may hide text, are shown by
+    code point, as `<U+200B>`, except where spelling needs them: joiners and variants in scripts
+    other than ASCII and in emoji, soft hyphens between letters.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -56,7 +56,7 @@ def _told(match: re.Match[str]) -> str:
     if character == _SOFT_HYPHEN:
         is_spelling = before.isalpha() and after.isalpha()
     elif character in _JOINERS or _VARIANTS.match(character):
-        # Beyond the one variant that a joiner may follow, runs of these are how texts are hidden.
+        # A joiner may follow one variant selector; longer runs of these are used to hide text.
         if character in _JOINERS and _VARIANTS.match(before):
             before = match.string[at - 2 : at - 1]
         shaped = not before.isascii() and unicodedata.category(before)[0] in "LMS"

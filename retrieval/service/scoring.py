@@ -1,4 +1,4 @@
-"""Texts as vectors, and how well texts answer a query, without an index of them."""
+"""Encoding texts, and scoring how well texts answer a query, without an index."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from retrieval.errors import EncoderError
 from retrieval.types import Embeddings, Encoder, EncoderSide
 
 _AT_ONCE = 64
-"""Texts whose token vectors are held at once; between so many, work can be cancelled."""
+"""Texts encoded at a time; work can be cancelled between batches."""
 
 
 def embed(
     encoder: Encoder, texts: Sequence[str], side: EncoderSide
 ) -> tuple[NDArray[np.float32], int]:
-    """The dense vectors of texts, f32 [n, D], unit length, and how many tokens were read.
+    """The dense vectors of texts, f32 [n, D], unit length, and the number of tokens read.
 
     Raises:
         EncoderError: the encoder has no dense head.
@@ -39,11 +39,11 @@ def embed(
 
 
 def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-    """How well each text answers the query, f32 [n] from 0 to 1, and how many tokens were read.
+    """How well each text answers the query, f32 [n] from 0 to 1, and the number of tokens read.
 
-    Late interaction's score over the number of the query's vectors: the mean of the best cosine
-    that each of them has in the text. With an encoder without a token head it is the cosine of the
-    dense vectors. Below 0 is 0.
+    The late-interaction score divided by the number of the query's vectors: the mean of each one's
+    best cosine in the text. For an encoder without a token head it is the cosine of the dense
+    vectors. Negative values become 0.
 
     Raises:
         CancelledError: see `retrieval.cancellation`.
@@ -55,9 +55,9 @@ def rerank(encoder: Encoder, query: str, texts: Sequence[str]) -> tuple[NDArray[
 def late_scores(
     encoder: Encoder, query: str, texts: Sequence[str]
 ) -> tuple[NDArray[np.float32], int]:
-    """As `rerank`, with late interaction's own score of each text, or the cosine: f32 [n].
+    """Like `rerank`, but with the raw late-interaction score of each text, or the cosine: f32 [n].
 
-    A text without token vectors has the least that there may be, that of the opposite of all.
+    A text without token vectors gets the lowest possible score.
     """
     scores, count, read = _scored(encoder, query, texts)
     return np.maximum(scores, np.float32(-count)), read
@@ -66,7 +66,7 @@ def late_scores(
 def _scored(
     encoder: Encoder, query: str, texts: Sequence[str]
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Late interaction's scores, f32 [n], of how many cosines each is the sum, and tokens read."""
+    """Late-interaction scores, f32 [n], the number of cosines in each sum, and the tokens read."""
     asked = encoder.encode_queries([query])
     read = _tokens_read(encoder, [query], asked)
     summed = [np.empty(0, np.float32)]
@@ -81,12 +81,12 @@ def _scored(
 
 
 def _tokens_read(encoder: Encoder, texts: Sequence[str], made: Embeddings) -> int:
-    """How many tokens these embeddings are of; only counted where the encoder does not say."""
+    """How many tokens the encoder read; counted here only if the embeddings do not say."""
     if made.tokens_read is None:
         return count_tokens(encoder, texts)
     return int(made.tokens_read.sum())
 
 
 def count_tokens(encoder: Encoder, texts: Sequence[str]) -> int:
-    """How many tokens the texts have, special ones not counted."""
+    """How many tokens the texts have, without special tokens."""
     return sum(len(encoder.token_spans(text)) for text in texts)

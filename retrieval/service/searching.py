@@ -1,4 +1,4 @@
-"""A query asked of an index, with what its tokens matched on demand."""
+"""Searching an index, with token matches on request."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How a query is asked; see `Index.search`.
+    """Options of a search; see `Index.search`.
 
     Attributes:
         k: how many hits.
-        retriever: who answers.
-        where: which documents are searched; None is all.
-        rescore: how many of the best are encoded again; of late interaction only.
-        explain: whether to add what each token of the query matched; of late interaction only.
-        copies: whether passages of the same text are listed one by one.
+        retriever: the retriever to use.
+        where: filter on documents; None is all.
+        rescore: how many of the best are encoded again; only for late interaction.
+        explain: whether to add the matches of the query's tokens; only for late interaction.
+        copies: whether passages with the same text are listed separately.
         group: `document` for documents with their best passages.
-        min_relevance: what a hit has at least, from 0 to 1.
-        offset: how many of the best are left out.
+        min_relevance: minimum relevance of a hit, from 0 to 1.
+        offset: how many of the best to skip.
         params: values for the parameters of `where`.
         hybrid: how hybrid search fuses; None is `Hybrid()`.
-        per_group: how many passages of a document at most; None is any number.
-        diversity: what it counts that hits are unlike each other, from 0 to 1.
+        per_group: maximum passages of a document; None is no limit.
+        diversity: weight of hits' difference from each other, from 0 to 1.
     """
 
     k: int = 10
@@ -62,11 +62,11 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query found.
+    """The result of a query.
 
     Attributes:
         hits: best first.
-        matches: for each hit what the query's tokens matched; None if that was not asked for.
+        matches: for each hit the matches of the query's tokens; None if not requested.
     """
 
     hits: Hits
@@ -74,7 +74,7 @@ class Answer:
 
 
 def search(index: Searching, query: str, options: SearchOptions) -> Answer:
-    """Ask an index; raises what `Index.search` and `Index.explain` raise."""
+    """Search an index; raises the errors of `Index.search` and `Index.explain`."""
     return search_many(index, [query], options)[0]
 
 
@@ -85,23 +85,23 @@ def search_many(
     *,
     vectors: Sequence[Sequence[float]] | None = None,
 ) -> list[Answer]:
-    """As `search`, for many queries, which are encoded together and see one generation.
+    """Like `search`, for many queries, encoded together and in one generation.
 
     Args:
         index: the index.
-        queries: their texts; None if the vectors say it all.
-        options: how they are asked.
-        vectors: the queries' dense vectors, in the place of what the encoder would make.
+        queries: the queries' texts; None if only vectors are given.
+        options: the options for all queries.
+        vectors: the queries' dense vectors, instead of the encoder's.
 
     Raises:
-        InputError: one of them cannot be asked; `Index.search_batch` leaves it without hits.
+        InputError: a query is invalid, for which `Index.search_batch` would return no hits.
     """
     for query in queries or ():
         problem = query_problem(query)
         if problem is not None:
             raise InputError(problem)
     if queries is None and options.explain:
-        raise InputError("explain shows what the words of a query matched; give its text, too")
+        raise InputError("explain shows what the words of a query matched; give its text as well")
     for last in (False,) * _TRIES + (True,):
         generation = index.generation
         found = index.search_batch(
@@ -128,7 +128,7 @@ def search_many(
                 for query, hits in zip(queries, found, strict=True)
             ]
         except InputError:
-            # A hit that is not there any more: somebody wrote between the search and this.
+            # A hit no longer exists: the index was changed between search and explain.
             if last or index.generation == generation:
                 raise
     raise AssertionError
@@ -138,6 +138,6 @@ def _embeddings(vectors: Sequence[Sequence[float]]) -> Embeddings:
     import numpy as np
 
     if len({len(vector) for vector in vectors}) != 1:
-        raise InputError("the vectors are of several lengths, or none; give some of one length")
+        raise InputError("the vectors have different lengths, or none; give vectors of one length")
     with np.errstate(over="ignore"):  # a number that f32 cannot hold is refused as infinite
         return Embeddings(np.asarray(vectors, dtype=np.float32), None, None)

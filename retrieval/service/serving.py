@@ -1,4 +1,4 @@
-"""A collection in shards as `retrieval serve` opens it on a cluster."""
+"""Opening a collection in shards on a cluster, for `retrieval serve`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def served(
     partial: bool = False,
     encoder: str | None = None,
 ) -> Collection:
-    """A collection whose shards are held by replicas on a Ray cluster.
+    """A collection whose shards are served by replicas on a Ray cluster.
 
     Args:
-        url: of the collection.
+        url: the collection's URL.
         ray: the cluster's address, see `ray_cluster`; `local` starts one on this machine.
-        replicas: of each shard.
-        partial: whether a search goes without a shard that is away.
-        encoder: what it was built with, if it is to be loaded from another place.
+        replicas: number of replicas of each shard.
+        partial: whether a search goes on without shards that are unavailable.
+        encoder: the encoder that it was built with, if it is loaded from another place.
 
     Raises:
         MissingDependency: Ray is not installed.

@@ -13,17 +13,17 @@ Span = tuple[int, int]
 """Start and end, in characters of the passage."""
 
 LINES = 3
-"""How many lines a snippet has at most."""
+"""Maximum lines of a snippet."""
 
 _TAB = 4
 _FULL_LINE = 45
-"""Columns from which on a line of prose was wrapped for its length, not ended on purpose."""
+"""A line of prose at least this wide is taken to be wrapped, not ended on purpose."""
 
 _SAYS_NOTHING = re.compile(r"\s*|\s*(```+|~~~+)\s*[\w+-]*\s*")
 """A blank line, or one that begins or ends a block of code."""
 
 _OPENING = (":", "{", "(", "[", " do", " then", "=>", "=")
-"""How a line ends whose next one stands further in."""
+"""Line ends after which the next line is indented further."""
 
 _CONTINUES = re.compile(r" {0,6}(?!\d+[.)] |```|[*_] )[\w\"'(`*_“‘]")
 _WRAPPED = re.compile(r"[ \t\r]*\n[ \t]*")
@@ -31,7 +31,7 @@ _WRAPPED = re.compile(r"[ \t\r]*\n[ \t]*")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of text, safe to print, that is marked as a match or not."""
+    """A run of text, safe to print, and whether it is a match."""
 
     text: str
     marked: bool
@@ -39,7 +39,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Rows to print, and the character of the text that those begin at which match."""
+    """Rows to print, and the position in the text where the matching rows begin."""
 
     start: int
     rows: list[list[Piece]]
@@ -51,8 +51,8 @@ class _Row:
 
     Attributes:
         start, end: its span in the passage.
-        opened: whether it goes on from the row before, in the middle of a line.
-        closed: whether its line ends with it.
+        opened: whether it continues a line from the row before.
+        closed: whether its line ends with this row.
     """
 
     start: int
@@ -71,22 +71,21 @@ def snippet(
     context: int = 0,
     within: Span | None = None,
 ) -> Snippet:
-    """The consecutive rows that hold most of the query's words, as pieces to print.
+    """The consecutive rows with most of the query's words, as pieces to print.
 
     Args:
         text: the passage.
         highlights: (start, end) of the matching words in it, ascending.
-        width: columns of a row, an ellipsis at either end included.
-        prose: whether lines that were wrapped for their length are joined again.
-        lines: rows at most.
-        context: so many rows before and after those are shown as well.
-        within: the part of the text whose rows they are; None is all of it.
+        width: columns per row, including an ellipsis at either end.
+        prose: whether wrapped lines are joined again.
+        lines: maximum number of rows.
+        context: how many rows before and after those to show as well.
+        within: the part of the text to take rows from; None is all of it.
 
     Returns:
-        The rows: common indentation, blank lines and marks around code are gone, a long line is
-        broken at spaces. The
-        first begins with an ellipsis if it starts within a line, the last ends with one if its
-        line goes on. Without highlights, the first rows.
+        The rows, without common indentation, blank lines and marks around code; long lines are
+        broken at spaces. The first begins with an ellipsis if it starts within a line, the last
+        ends with one if its line continues. Without highlights, the first rows.
     """
     rows = _rows(text, width - 2, prose=prose)
     begin, end = within or (0, len(text))
@@ -107,7 +106,7 @@ def snippet(
 
 
 def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
-    """The passage's lines that say something, each broken into rows that fit."""
+    """The passage's non-empty lines, each broken into rows that fit."""
     rows: list[_Row] = []
     indent = _first_indent(text)
     for start, end in _lines(text, prose=prose):
@@ -117,7 +116,7 @@ def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
 
 
 def _lines(text: str, *, prose: bool) -> Iterator[Span]:
-    """Spans of the lines, without their line breaks; of prose, of lines that belong together."""
+    """Spans of the lines, without their line breaks; in prose, of joined lines."""
     start = line = 0
     while line < len(text):
         end = text.find("\n", line)
@@ -131,10 +130,10 @@ def _lines(text: str, *, prose: bool) -> Iterator[Span]:
 
 
 def _first_indent(text: str) -> int:
-    """How far in the first line stands, as those after it tell.
+    """The indentation of the first line, inferred from the lines after it.
 
-    A passage begins with its first word, and what stood before that is not known. What the line
-    opens stands a step further in, and all else that belongs to it no less than the line itself.
+    A passage begins with its first word, so its indentation is unknown. A block that the line opens
+    is indented one step further, and the rest of the passage at least as much as the line itself.
     """
     first, *lines = [line for line in text.splitlines() if line.strip()] or [""]
     indents = [len(line) - len(line.lstrip(" \t")) for line in lines]
@@ -146,11 +145,11 @@ def _first_indent(text: str) -> int:
 
 
 def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
-    """The rows without the indentation that all of those have that begin a line."""
+    """The rows without the common indentation of those that begin a line."""
     indents = []
     for row in rows:
         line = text[row.start : row.end]
-        # A passage may begin within a line; how far in it does then means nothing.
+        # A passage may begin within a line; its indentation then means nothing.
         if not row.opened and (row.start or len(rows) == 1):
             indents.append(len(line) - len(line.lstrip(" \t")))
     common = min(indents, default=0)
@@ -167,7 +166,7 @@ def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
 def _broken(text: str, start: int, end: int, width: int, indent: int) -> Iterator[_Row]:
     """Rows of at most `width` columns, broken at the last space that fits, or anywhere.
 
-    The first has `indent` more, which are not shown.
+    The first has `indent` more columns, which are not shown.
     """
     opened = False
     while start < end:
@@ -184,7 +183,7 @@ def _broken(text: str, start: int, end: int, width: int, indent: int) -> Iterato
 
 
 def _fitting(text: str, start: int, end: int, width: int) -> int:
-    """Where the longest run from `start` on that fits ends; it holds one character at least."""
+    """The end of the longest run from `start` that fits; at least one character."""
     used = 0
     for at in range(start, end):
         used += _TAB if text[at] == "\t" else columns(text[at])
@@ -194,7 +193,7 @@ def _fitting(text: str, start: int, end: int, width: int) -> int:
 
 
 def _best(text: str, rows: Sequence[_Row], highlights: Sequence[Span], lines: int) -> int:
-    """The first row of the window with most different words, then most words, then best centred."""
+    """The first row of the window with most distinct words, then most words, then best centred."""
     found: list[set[str]] = [set() for _ in rows]
     counts = [0] * len(rows)
     at = 0

@@ -1,4 +1,4 @@
-"""An index brought up to date with the files and folders that it was given."""
+"""Bringing an index up to date with the files and folders that it was given."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def update(
 
     Args:
         index: the index.
-        paths: files and folders; none are all that the index was given before.
-        given: options; what they leave open is as the index remembers it.
-        again: read every file, also one that seems to be as it was.
-        progress: told how far it is.
-        on_left_out: told of everything that is not read, one by one.
+        paths: files and folders; empty is all that the index was ever given.
+        given: options; unset ones are as the index remembers them.
+        again: read every file, even if it seems unchanged.
+        progress: called with the progress.
+        on_left_out: called for each file and folder that is not read.
 
     Raises:
-        InputError: an option cannot be used, or as `sync`.
+        InputError: an option cannot be used, or like `sync`.
     """
     settings = (given or Given()).over(settings_of(index.remembered))
     return sync(
@@ -62,11 +62,11 @@ def update(
 
 
 def check_paths(folder: Path, paths: Sequence[Path]) -> None:
-    """Refuse paths that do not exist, before an index is made at `folder` that nothing goes into.
+    """Refuse paths that do not exist, before an empty index is created at `folder`.
 
     Raises:
-        InputError: naming the first of them.
-        IndexNotFound: none was given.
+        InputError: one does not exist; the first is named.
+        IndexNotFound: no path was given, and there is no index.
     """
     if not paths:
         raise not_found(folder)
@@ -76,17 +76,17 @@ def check_paths(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def roots_of(index: Index) -> list[str]:
-    """The files and folders that an index was given, relative to the folder that it lies in."""
+    """The files and folders that an index was given, relative to the folder that contains it."""
     return list(settings_of(index.remembered).roots)
 
 
 def holds(folder: Path, place: Path) -> bool:
-    """Whether what the index at `folder` was given has the folder `place` in it."""
+    """Whether the index at `folder` was given a folder that contains `place`."""
     try:
         with Index.open(folder) as index:
             id = source_id(place, index.path.parent)
             return any(is_under(id, root) for root in roots_of(index))
     except IndexNotFound:
         return False
-    except RetrievalError:  # damaged, or of a newer release: the command says so when it opens it
+    except RetrievalError:  # damaged, or of a newer release: reported when the command opens it
         return True

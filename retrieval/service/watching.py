@@ -1,4 +1,4 @@
-"""An index kept up to date while files change."""
+"""Keeping an index up to date while files change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from retrieval.index import Index
 from retrieval.service.updating import roots_of
 
 DEBOUNCE_MS = 1600
-"""Changes that follow each other within this time are one: a build writes many files at once."""
+"""Changes within this time are handled together: a build writes many files at once."""
 
 LOOK_MS = 2000
-"""How often files that were given by themselves are looked at, and a busy index is tried again."""
+"""How often single files are checked, and a locked index is tried again."""
 
 
 def watch(
@@ -26,16 +26,16 @@ def watch(
     on_locked: Callable[[IndexLocked], object] = lambda error: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Call `update` whenever something changes in what the index was given, until it is stopped.
+    """Call `update` whenever the files that the index was given change, until it is stopped.
 
-    What changed before the watch began is caught up with. While another process is writing to the
-    index, the changes wait.
+    Changes from before the watch are handled first. While another process is writing to the index,
+    changes wait.
 
     Args:
         index: the index.
-        update: brings it up to date.
-        on_locked: told once for each time that another process is in the way.
-        stop: ends the watch when it is set; Ctrl-C does, too.
+        update: brings the index up to date.
+        on_locked: called once each time that another process holds the index.
+        stop: ends the watch when set; Ctrl-C does as well.
 
     Raises:
         InputError: there is nothing to watch.
@@ -57,7 +57,7 @@ def watch(
 
 
 def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
-    """Whether something changed since, again and again; at first and every so often if nothing."""
+    """Yield, repeatedly, whether files changed; at the start and every `LOOK_MS` even if not."""
     from watchfiles import watch as watched
 
     folders, single = _places(index)
@@ -86,30 +86,30 @@ def _changes(index: Index, stop: threading.Event) -> Iterator[bool]:
 
 
 def check_watchable(index: Index) -> None:
-    """Refuse an index that was given nothing that is there.
+    """Refuse an index whose files and folders are all gone, or that was given none.
 
     Raises:
-        InputError: it was not.
+        InputError: there is nothing to watch.
     """
     _places(index)
 
 
 def _places(index: Index) -> tuple[list[Path], list[Path]]:
-    """The folders and the files that an index was given, and that are there."""
+    """The existing folders and files that an index was given."""
     base = index.path.parent
     places = [(base / root).resolve() for root in roots_of(index)]
     folders = [place for place in places if place.is_dir()]
     files = [place for place in places if place.is_file()]
     if not folders and not files:
         raise InputError(
-            f"the index at {index.path} was given nothing that is there; "
+            f"the index at {index.path} was given no files or folders that exist; "
             "name files or folders: retrieval index PATH --watch"
         )
     return folders, files
 
 
 def _is_own(path: str, index: str) -> bool:
-    """Whether a path is the index's, which changes with every update, or git's own."""
+    """Whether a path is the index's own, which changes with every update, or git's."""
     return (
         path == index
         or path.startswith(f"{index}{os.sep}")
@@ -120,7 +120,7 @@ def _is_own(path: str, index: str) -> bool:
 
 @dataclass(slots=True)
 class _Files:
-    """Files that were given by themselves: their folders are not watched, they are looked at."""
+    """Single files that the index was given: polled instead of watching their folders."""
 
     paths: Sequence[Path]
     _seen: dict[Path, tuple[int, int] | None]
@@ -130,7 +130,7 @@ class _Files:
         self._seen = self._look()
 
     def changed(self) -> bool:
-        """Whether any is not as it was when this was asked last."""
+        """Whether any changed since the last call."""
         before, self._seen = self._seen, self._look()
         return before != self._seen
 

@@ -1,20 +1,20 @@
-"""Many shards as one index: kept in object storage, written one by one, searched together.
+"""Many shards as one index: stored in object storage, written one by one, searched together.
 
-sharded_index    ShardedIndex: opened, searched, changed; status: what it holds
-collection       what can be searched and listed, whoever asks the shards
-searched_shards  all shards as what a search asks; listed_shards: as what listings ask
-asking           many shards asked at once; open_shard: what one answers; packed: how it travels
-making           a collection that holds nothing yet
-building         the next generation: shares out, writes, commits
-executors        who runs the tasks of that; ray_executor: a Ray cluster
+sharded_index    ShardedIndex: opening, searching, changing a collection; status: its status
+collection       searching and listing a collection, wherever its shards are
+searched_shards  all shards as something to search; listed_shards: as something to list
+asking           asking many shards at once; open_shard: one shard's answers; packed: their format
+making           creating an empty collection
+building         making the next generation: distributes documents, writes shards, commits
+executors        running the tasks of a build; ray_executor: on a Ray cluster
 sources          where documents come from
-spool            documents shared out to the shards; partition: which goes where
-writing          one shard, written; working_folder: where, on the disk of this machine
-generations      the newest manifest, and the commit of the next; manifest: what it says
-blobs            files as pieces under their digests; clearing: those that nobody needs
-local            copies on this machine
-serving          shards held by other processes, and asked through a router
-storage          folders, S3, GCS and Azure through obstore; place: what names one
+spool            documents distributed to the shards; partition: which shard a document belongs to
+writing          writing one shard; working_folder: its folder on this machine's disk
+generations      the newest manifest, and committing the next; manifest: its contents
+blobs            files as pieces named by their digests; clearing: deleting unneeded ones
+local            copies of shards on this machine
+serving          shards in other processes, asked through a router
+storage          folders, S3, GCS and Azure through obstore; place: naming a storage
 """
 
 from retrieval.sharded.building import BuildReport

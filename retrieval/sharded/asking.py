@@ -13,11 +13,11 @@ Arguments = tuple[Any, ...]
 
 
 class Shards(Protocol):
-    """The shards of one generation that hold something, each by its number.
+    """The non-empty shards of one generation, by number.
 
     Attributes:
-        numbers: those that can be asked, ascending.
-        total: how many the collection has, those that hold nothing included.
+        numbers: the shards that can be asked, ascending.
+        total: number of the collection's shards, empty ones included.
     """
 
     @property
@@ -29,15 +29,15 @@ class Shards(Protocol):
         """See above."""
 
     def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
-        """What shards answer, all asked at once; answers come by ascending numbers.
+        """Ask shards, all at once; returns their answers by ascending numbers.
 
         Args:
-            method: of `OpenShard`.
-            given: for each shard that is asked what the method takes. Arguments that are one and
-                the same object are sent as such, and must not be changed.
+            method: a method of `OpenShard`.
+            given: the method's arguments for each shard that is asked. Arguments that are the same
+                object are sent once, and must not be changed.
 
         Raises:
-            RetrievalError: what a shard raises.
+            RetrievalError: raised by a shard.
         """
 
 
@@ -50,7 +50,7 @@ class LocalShards:
     """
 
     def __init__(self, shards: Mapping[int, OpenShard], total: int) -> None:
-        """Take opened shards, by ascending numbers."""
+        """Args: opened shards, by ascending numbers; the total number of shards."""
         self._shards = shards
         self.numbers: Sequence[int] = tuple(shards)
         self.total = total

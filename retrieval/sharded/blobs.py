@@ -1,9 +1,8 @@
-"""Files of a shard as blobs: pieces of files under the digest of what they hold.
+"""Files of a shard as blobs: pieces of files, named by the digest of their contents.
 
-A file is cut into pieces. Segments never change, and their pieces are large. Of the database little
-changes with a document, a page here and there: it is cut into so many pieces that those which did
-are a small part of all. What is there already is not sent again, and what was sent is the same for
-whoever sends it.
+A file is cut into pieces. Segments never change, so their pieces are large. A document changes only
+some scattered pages of the database, so it is cut into many pieces, of which few change. Pieces
+that are already stored are not sent again, and every sender makes the same pieces.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from retrieval.store.schema import DATABASE
 
 BLOBS = "blobs"
 PIECE = 1 << 22
-"""Bytes of a piece, at most."""
+"""Maximum bytes of a piece."""
 
 _DATABASE_PIECES = 2048
 _LEAST_PIECE = 1 << 14
-"""Of a database: about so many pieces, but none smaller than that. One document changes some 20 of
-its pages, in 15 places (docs/decisions/shards.md)."""
+"""A database is cut into about `_DATABASE_PIECES`, but into none smaller than this. One document
+changes some 20 of its pages, in 15 places (docs/decisions/shards.md)."""
 
 _AT_ONCE = 8
-"""Pieces that are on their way at a time."""
+"""Pieces that are transferred at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file of a shard: its path below the shard's folder, its bytes, and its pieces' digests."""
+    """A file of a shard: its path below the shard's folder, its size, and its pieces' digests."""
 
     path: str
     size: int
@@ -50,18 +49,18 @@ class FileEntry:
 def upload(
     storage: ObjectStorage, folder: Path, paths: Iterable[str], known: Set[str] = frozenset()
 ) -> tuple[str, int]:
-    """Send files and the list of them.
+    """Send files and their list.
 
-    What is not known to be needed by a generation is sent although it may be there: so it is new
-    again, and no clearing of what is old takes it away meanwhile.
+    A piece that is not known to be needed by a generation is sent even if it exists already: so it
+        is new again, and no clearing of old objects deletes it meanwhile.
 
     Args:
-        folder: of the shard.
-        paths: of the files below it.
+        folder: the shard's folder.
+        paths: paths of the files below it.
         known: names of objects that need not be sent, see `names_of`.
 
     Returns:
-        The digest of the list, and how many bytes were sent.
+        The digest of the list, and the number of bytes sent.
     """
     entries: list[FileEntry] = []
     sent = 0
@@ -85,10 +84,10 @@ def upload(
 
 
 def download(storage: ObjectStorage, listing: str, folder: Path) -> None:
-    """Make the folder that a list of files describes; the folder is whole, or not there.
+    """Download the folder that a list of files describes, as a whole or not at all.
 
     Raises:
-        IndexCorrupted: a piece is missing, or is not what its name says.
+        IndexCorrupted: a piece is missing, or does not match its digest.
         StorageError: the disk is full.
     """
     part: Path | None = None
@@ -106,10 +105,10 @@ def download(storage: ObjectStorage, listing: str, folder: Path) -> None:
                 raise IndexCorrupted(f"{storage.url}: file {entry.path} is incomplete; {CURE}")
         move_whole(part, folder)
     except OSError as error:
-        if folder.is_dir():  # another process had it whole a moment earlier
+        if folder.is_dir():  # another process finished it a moment earlier
             return
         raise StorageError(
-            f"no copy of a shard of {storage.url} can be made at {folder} "
+            f"no copy of a shard of {storage.url} can be written to {folder} "
             f"({error.strerror or error}); free some space, or name another folder"
         ) from error
     finally:
@@ -128,9 +127,9 @@ def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:
         found: Any = parsed(content)
         return [_entry(*one) for one in found]
     except (ValueError, TypeError) as error:
-        raise IndexCorrupted(f"{storage.url}/{_name(listing)} is no list of files; {CURE}") from (
-            error
-        )
+        raise IndexCorrupted(
+            f"{storage.url}/{_name(listing)} is not a list of files; {CURE}"
+        ) from (error)
 
 
 def _entry(path: str, size: int, pieces: list[str]) -> FileEntry:
@@ -138,14 +137,14 @@ def _entry(path: str, size: int, pieces: list[str]) -> FileEntry:
         raise TypeError(f"{path!r:.80} is no path")
     parts = PurePosixPath(path).parts
     if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\0" in path:
-        raise ValueError(f"{path!r} is no path of a file of a shard")
+        raise ValueError(f"{path!r} is not a path of a file of a shard")
     if not all(map(is_digest, pieces)):
         raise ValueError(f"a piece of {path!r} has no digest")
     return FileEntry(path, whole(size), tuple(pieces))
 
 
 def names_of(storage: ObjectStorage, listing: str) -> set[str]:
-    """The objects that a list of files needs, its own among them."""
+    """The objects that a list of files needs, the list's own included."""
     found = {_name(listing)}
     for entry in entries_of(storage, listing):
         found |= {_name(piece) for piece in entry.pieces}
@@ -157,7 +156,7 @@ def _piece(storage: ObjectStorage, digest: str) -> bytes:
     if content is None:
         raise IndexCorrupted(f"{storage.url}/{_name(digest)} is missing; {CURE}")
     if _digest(content) != digest:
-        raise IndexCorrupted(f"{storage.url}/{_name(digest)} is not what its name says; {CURE}")
+        raise IndexCorrupted(f"{storage.url}/{_name(digest)} does not match its digest; {CURE}")
     return content
 
 
@@ -172,7 +171,7 @@ def _send(storage: ObjectStorage, digest: str, content: bytes, known: Set[str]) 
 def _piece_bytes(path: str, size: int) -> int:
     if path != DATABASE:
         return PIECE
-    # A power of two: it changes only where the database has doubled, and all is sent again.
+    # A power of two, so that it changes, and everything is sent again, only after doubling.
     wanted = 1 << max(0, (size // _DATABASE_PIECES - 1)).bit_length()
     return min(PIECE, max(_LEAST_PIECE, wanted))
 

@@ -1,8 +1,8 @@
-"""The next generation of a collection: what is new shared out, each shard written, one commit.
+"""The next generation of a collection: distributing documents, writing shards, one commit.
 
-Both are done in tasks, which this process runs, or others of this machine, or those of a cluster.
-What a task has sent is not lost when the build ends before its commit: the same build, run again,
-goes on from it.
+Distributing and writing are tasks, which run in this process, in others on this machine, or on a
+    cluster. What a task has sent is not lost when the build ends before its commit: the same build,
+    run again, continues from there.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from retrieval.sharded.writing import NO_PASSAGES, ShardTask, write_shard
 from retrieval.types import Encoder
 
 BUILDING = "building"
-"""The folder of what unfinished builds have sent, by the generation that they are to make."""
+"""The folder of objects from unfinished builds, by the generation that they would make."""
 
 DONE = "/done/"
-"""Part of the names of those objects there that say what became of a shard."""
+"""Part of the names of objects there that record the result for a shard."""
 
 EMPTY = ShardRecord(None, 0, 0, 0, 0, NO_PASSAGES)
-"""A shard that nothing was written to."""
+"""The record of an empty shard."""
 
 MOST_SHARDS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did.
+    """The result of a build.
 
     Attributes:
-        generation: that it made, or that there was, if nothing changed.
-        added: how many documents are new.
-        updated: how many replaced one with their id.
-        unchanged: how many were there as they are.
-        deleted: how many left.
-        sent: bytes that were sent to the storage.
-        shards: how many shards were written.
-        seconds: how long it took.
-        problems: a line for each file or document that was left out by a task.
+        generation: the generation that it made, or the present one if nothing changed.
+        added: number of new documents.
+        updated: number of documents that replaced one with the same id.
+        unchanged: number of documents that were already there unchanged.
+        deleted: number of deleted documents.
+        sent: bytes sent to the storage.
+        shards: number of shards written.
+        seconds: duration.
+        problems: one line for each file or document that a task left out.
     """
 
     generation: int
@@ -83,17 +83,17 @@ def build(
     """Make the next generation, if anything changes.
 
     Args:
-        place: of the collection.
-        base: its newest manifest, or one without shards' contents, of generation 0.
-        changes: what is new.
-        encoder: of the collection, for tasks of this process; None loads what its settings name.
-        executor: who runs the tasks; None is this process.
-        memory: bytes that compressing token vectors may take, in each process.
-        progress: called with how many shards are written, and how many are to be.
+        place: the collection's place.
+        base: its newest manifest, or one of generation 0 with empty shards.
+        changes: the changes to make.
+        encoder: the collection's encoder, for tasks of this process; None loads it by its settings.
+        executor: runs the tasks; None is this process.
+        memory: bytes that compressing token vectors may use, in each process.
+        progress: called with the number of shards written, and the number to write.
 
     Raises:
         InputError: an option cannot be used.
-        IndexLocked: another build was faster.
+        IndexLocked: another build committed first.
         StorageError: the storage fails, or the disk is full.
     """
     executor = executor or InProcess()
@@ -129,7 +129,7 @@ def build(
         following = replace(base, generation=base.generation + 1, shards=shards, codec=codec)
         with _unless_outrun(storage, base):
             manifest = commit(storage, following, time.time())
-    with suppress(StorageError):  # all is done; what stays is cleared by the next build
+    with suppress(StorageError):  # committed; leftovers are cleared by the next build
         if manifest is base:
             storage.delete(_left(tasks, parts, found if shared is place else None))
         clear_unfinished(storage, manifest.generation)
@@ -152,7 +152,7 @@ def build(
 
 @contextmanager
 def _unless_outrun(storage: ObjectStorage, base: Manifest) -> Iterator[None]:
-    """What fails because another build was faster, and cleared up, says so."""
+    """Turn errors into IndexLocked if another build committed first and cleared the objects."""
     try:
         yield
     except StorageError as error:
@@ -165,7 +165,7 @@ def _unless_outrun(storage: ObjectStorage, base: Manifest) -> Iterator[None]:
         clear_unfinished(storage, now.generation)
         raise IndexLocked(
             f"another build made generation {now.generation} of {storage.url} meanwhile; run it "
-            "again, which begins with what that one made"
+            "again, starting from that generation"
         ) from error
 
 
@@ -176,7 +176,7 @@ def _folder(base: Manifest) -> str:
 def _parts(
     place: Place, shared: Place, base: Manifest, changes: Changes, executor: Executor
 ) -> Iterator[ReadTask]:
-    """What is to be read of remote files; where only this machine sees it, without records."""
+    """The read tasks for remote files; without records if only this machine sees their spool."""
     prefix = _folder(base)
     records = f"{prefix}/read" if shared is place else None
     yield from changes.remote.tasks(
@@ -187,7 +187,7 @@ def _parts(
 def _spooled(
     shared: Place, base: Manifest, changes: Changes, parts: Sequence[ReadTask], executor: Executor
 ) -> Spooled:
-    """All documents, stored where every task finds those of its shard."""
+    """All documents, spooled so that every task finds those of its shard."""
     count = len(base.shards)
     found = [spool(shared.storage(), f"{_folder(base)}/spool", count, changes.documents)]
     read = dict(executor.run(read_part, parts))
@@ -197,7 +197,7 @@ def _spooled(
 def _left(
     tasks: Sequence[ShardTask], parts: Sequence[ReadTask], found: Spooled | None
 ) -> list[str]:
-    """The objects that a build made on its way, but for blobs; others may have made more there."""
+    """The temporary objects of this build, except blobs; other builds may have made more."""
     names = {task.record for task in tasks} | {part.record for part in parts if part.record}
     if found is not None:
         names |= {one.name for several in found.sections.values() for one in several}
@@ -205,8 +205,8 @@ def _left(
 
 
 def clear_unfinished(storage: ObjectStorage, generation: int) -> None:
-    """Delete what builds have left that were to make this generation or one before it: whoever is
-    still at work on one will find that another was faster."""
+    """Delete what unfinished builds of this generation or earlier ones left: a build that is still
+    running will find that another committed first."""
     left = []
     for one in storage.objects(BUILDING):
         number = one.name.split("/")[1]

@@ -1,4 +1,4 @@
-"""What is to become of a collection."""
+"""Changes to make to a collection."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from retrieval.sharded.spool import Incoming
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to become of a collection.
+    """Changes to make to a collection.
 
     Attributes:
-        documents: that are added, or replace those with their ids.
-        remote: files of a storage, which are read by whoever builds; their documents as well.
-        mirror: whether every other document leaves.
-        unreadable: asked once the documents are read: ids of files and folders whose documents stay
-            all the same.
-        delete: ids of documents that leave.
-        compact: whether all shards are written anew, without what was deleted.
+        documents: documents to add, or to replace those with the same ids.
+        remote: files in object storage, read by the build tasks, whose documents are also added.
+        mirror: whether all other documents are deleted.
+        unreadable: called after the documents were read; returns ids of files and folders whose
+            documents are kept nevertheless.
+        delete: ids of documents to delete.
+        compact: whether to rewrite all shards without deleted passages.
     """
 
     documents: Iterable[Incoming] = ()

@@ -1,4 +1,4 @@
-"""Clearing: what no generation needs any more leaves the storage, after a time of grace."""
+"""Clearing: deleting from storage what no generation needs, after a grace period."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.writing import ShardResult
 
 GRACE_SECONDS = 7 * 86_400.0
-"""For so long what no generation needs any more stays, for readers and unfinished builds."""
+"""How long unneeded objects are kept, for readers and unfinished builds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearReport:
-    """What was cleared: how many objects, and their bytes."""
+    """The number of objects deleted, and their bytes."""
 
     objects: int
     bytes: int
 
 
 def clear(storage: ObjectStorage, grace: float) -> ClearReport:
-    """Delete what neither the newest generation nor one of the time of grace needs.
+    """Delete what neither the newest generation nor one within the grace period needs.
 
-    Whatever was written within that time stays as well: a build may be about to name it.
+    Objects written within that time are kept as well: a build may be about to use them.
 
     Args:
-        storage: of the collection.
-        grace: seconds.
+        storage: the collection's storage.
+        grace: the grace period in seconds.
 
     Raises:
         IndexCorrupted: a manifest is damaged; nothing is deleted then.

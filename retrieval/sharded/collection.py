@@ -1,4 +1,4 @@
-"""A collection as it is read, whoever asks its shards: searched, and listed."""
+"""Reading a collection, searching and listing it, wherever its shards are."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from retrieval.sharded.status import ShardedStatus
 from retrieval.types import Embeddings, Encoder, Passage
 
 _DOCUMENTS_AT_ONCE = 32
-"""Whose vectors are read together."""
+"""Documents whose vectors are read together."""
 
 
 class Collection(Searching, Listing):
-    """A collection in shards that is read: it answers as one index of all its documents does.
+    """A collection in shards, for reading: it answers like one index of all its documents.
 
     Attributes:
-        url: where it is.
+        url: its URL.
     """
 
     url: str
@@ -37,19 +37,19 @@ class Collection(Searching, Listing):
     @property
     @abstractmethod
     def encoder(self) -> Encoder:
-        """The encoder, loaded if it is not yet; raises as `Index.encoder` does."""
+        """The encoder, loaded on first use; raises like `Index.encoder`."""
 
     @abstractmethod
     def status(self) -> ShardedStatus:
-        """What it holds; neither the shards' files nor the encoder are read for it."""
+        """What it contains; reads neither the shards' files nor the encoder."""
 
     @abstractmethod
     def refresh(self) -> bool:
-        """Move to the newest generation; whether there was a newer one."""
+        """Move to the newest generation; returns whether there was a newer one."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of it once the searches under way are done; closing twice is fine."""
+        """Close it once running searches are done; closing twice is fine."""
 
     @cached_property
     def _known_counts(self) -> KnownCounts:
@@ -57,7 +57,7 @@ class Collection(Searching, Listing):
 
     @abstractmethod
     def _shards(self) -> AbstractContextManager[tuple[Manifest, Shards]]:
-        """The generation that is shown and its shards, kept open until the block is left."""
+        """The manifest of the present generation and its shards, open until the block is left."""
 
     def vectors(
         self,
@@ -66,7 +66,7 @@ class Collection(Searching, Listing):
         passages: Iterable[Passage] | None = None,
         params: Params | None = None,
     ) -> Iterator[tuple[Passage, Embeddings]]:
-        """Every passage with its embeddings as they are kept, as `Index.vectors` tells them."""
+        """Every passage with its stored embeddings, see `Index.vectors`."""
         chosen, wanted = chosen_passages(where, passages, params)
         with self._shards():  # raises now if the collection was closed
             return self._vectors(chosen, wanted)

@@ -1,7 +1,7 @@
-"""What orders, folds and groups passages of shards: what is known of it, and what has to be.
+"""What is needed to order, fold and group passages of shards, cached as shards tell it.
 
-Of some hundred passages that are proposed a search looks at some dozens so. What shards tell of
-all others stays as it came.
+Of some hundred proposed passages a search needs this for a few dozen. Passages are therefore
+described by their shards only as needed.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from retrieval.indexes import distinct
 from retrieval.sharded.packed import LOCAL, SHARD_BITS
 
 Descriptions = tuple[list[str], list[int], list[int], list[int]]
-"""Of passages of a shard: the ids of their documents and their ordinals, by which those of equal
-scores stand, the hashes of their texts, and the numbers of their documents in the shard."""
+"""For passages of a shard: their documents' ids and their ordinals, by which ties are ordered, the
+hashes of their texts, and the numbers of their documents in the shard."""
 
 Described = tuple[tuple[str, int], int, int]
-"""Of a passage its document's id and its ordinal, the hash of its text, and its document's number
+"""For a passage: its document's id and its ordinal, the hash of its text, and its document's number
 in the collection."""
 
 _LIKELY = 32
-"""Ten hits are looked for among the best twenty, as some may be copies of others."""
+"""Passages likely to be needed: ten hits come from the best twenty or so, as some are copies."""
 
 
 class Known:
-    """What shards told of their passages."""
+    """Descriptions of passages that shards have sent."""
 
     def __init__(self) -> None:
         self._of: dict[int, Described] = {}
         self._told: dict[int, list[tuple[dict[int, int], Descriptions]]] = {}  # by shard
 
     def told(self, number: int, ids: Sequence[int], several: Descriptions) -> None:
-        """A shard told this of these of its passages."""
+        """Store a shard's descriptions of some of its passages."""
         if ids:
             places = dict(zip(ids, range(len(ids)), strict=True))
             self._told.setdefault(number, []).append((places, several))
 
     def missing(self, ids: Iterable[int]) -> list[int]:
-        """Those of these passages of which nothing is known."""
+        """Those of these passages that are not described yet."""
         return [id for id in ids if id not in self._of and not self._found(id)]
 
     def of(self, id: int) -> Described:
-        """What is known of a passage; KeyError if nothing is."""
+        """The description of a passage; KeyError if there is none."""
         if id not in self._of:
             self._found(id)
         return self._of[id]
@@ -63,14 +63,14 @@ class Known:
 
 
 def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], depth: int) -> Ids:
-    """Passages whose order has to be known since they tie, and those that will stand first.
+    """Passages that have to be described because they tie, and those likely to rank first.
 
-    Which stand first is a guess that saves a round of questions: what it lacks is asked for later.
-    Of thousands that many shards propose few are looked at closely.
+    The likely ones are a guess that saves a round of requests: missing ones are requested later. Of
+        thousands that many shards propose, few are needed.
 
     Args:
-        weights: what each row of scores counts.
-        depth: only ties among so many best of a row decide anything.
+        weights: the weight of each row of scores.
+        depth: only ties among so many best of a row matter.
     """
     wanted = [np.empty(0, np.int64)]
     for one in proposals:
@@ -89,7 +89,7 @@ def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], de
 
 
 def _tied(scores: NDArray[np.float32], places: Ids, depth: int) -> Ids:
-    """Those of these places that are among the `depth` best and have the score of another one."""
+    """Those of these places that are among the `depth` best and tie with another."""
     values = scores[places]
     if len(values) > depth:
         best = values >= np.partition(values, len(values) - depth)[len(values) - depth]

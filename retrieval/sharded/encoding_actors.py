@@ -1,6 +1,6 @@
-"""Encoding by actors of a Ray cluster: tasks that write shards hand them texts, and get vectors.
+"""Encoding by actors of a Ray cluster: tasks that write shards send them texts, and get vectors.
 
-So the GPUs of a cluster encode for tasks that need none, and a GPU holds its network once.
+So tasks need no GPU of their own, and each GPU loads the network once.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from retrieval.store import Settings
 from retrieval.types import Embeddings, Encoder, PendingEmbeddings, SpanEncoder
 
 _AT_ONCE = 4
-"""Calls that an actor works on at a time, so that texts are tokenised while the network works."""
+"""Concurrent calls per actor, so that texts are tokenised while the network works."""
 
 _START_SECONDS = 300.0
-"""An actor that has not loaded its network by then gets no work: others hold its GPU."""
+"""An actor that has not loaded its network by then gets no work: its GPU is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorKind:
-    """What actors encode on.
+    """The kind of encoding actors.
 
     Attributes:
-        device: of the torch encoder.
-        gpus: that each of them takes.
-        count: how many there are; None is as many as the cluster has GPUs for.
+        device: device of the torch encoder.
+        gpus: GPUs per actor.
+        count: number of actors; None is as many as the cluster's GPUs allow.
     """
 
     device: str
@@ -47,7 +47,7 @@ ON_GPUS = ActorKind("cuda", 1.0)
 
 
 class _EncodingActor:
-    """Encodes for others; loads its network with the first call, also where it was restarted."""
+    """Encodes for tasks; loads its network with the first call, even after a restart."""
 
     def __init__(self, source: str | None, device: str, fingerprint: str) -> None:
         self._named = source, device, fingerprint
@@ -75,12 +75,12 @@ class EncodingActors:
         """Start them.
 
         Args:
-            settings: of the collection, which name the encoder.
-            kind: what they encode on.
+            settings: the collection's settings, which name the encoder.
+            kind: their device and number.
 
         Raises:
-            InputError: the cluster has no GPU, or all are taken.
-            RetrievalError: the encoder cannot be loaded there.
+            InputError: the cluster has no GPU, or all are in use.
+            RetrievalError: the encoder cannot be loaded on the cluster.
         """
         import ray
 
@@ -96,7 +96,7 @@ class EncodingActors:
         self._settings = settings
         remote: Any = ray.remote
         actor = remote(
-            num_cpus=0,  # the tasks that wait for them may need all cores
+            num_cpus=0,  # tasks that wait for actors may need all cores
             num_gpus=kind.gpus,
             max_concurrency=_AT_ONCE,
             max_restarts=-1,
@@ -122,17 +122,17 @@ class EncodingActors:
         if not done:
             raise InputError(
                 f"no GPU of the Ray cluster became free in {_START_SECONDS:.0f} s; leave "
-                "--encode-on out, or wait for whoever holds them"
+                "--encode-on out, or wait until they are free"
             )
         return [loading[one] for one in done]
 
     def encoder(self) -> ActorEncoder:
-        """What tasks encode by."""
+        """The encoder for tasks."""
         settings = self._settings
         return ActorEncoder(settings.encoder_source, settings.fingerprint, self._actors)
 
     def stop(self) -> None:
-        """End them."""
+        """Stop the actors."""
         import ray
 
         for one in self._actors:
@@ -141,10 +141,10 @@ class EncodingActors:
 
 
 class ActorEncoder:
-    """Implements `retrieval.types.Encoder` by actors; cuts texts by an encoder of its own."""
+    """Implements `retrieval.types.Encoder` by actors; token spans come from a local encoder."""
 
     def __init__(self, source: str | None, fingerprint: str, actors: Sequence[Any]) -> None:
-        """Name them; whoever unpickles it, on any machine of the cluster, can use it."""
+        """Args: the encoder's source and fingerprint; the actors. Can be pickled in the cluster."""
         self.fingerprint = fingerprint
         self._source, self._actors = source, actors
 
@@ -157,27 +157,27 @@ class ActorEncoder:
 
     @cached_property
     def _turns(self) -> itertools.cycle[Any]:
-        # Each task begins with another one.
+        # Each task begins with a random actor.
         return itertools.cycle(random.sample(self._actors, len(self._actors)))
 
     @property
     def name(self) -> str:
-        """The encoder's own."""
+        """The encoder's name."""
         return self._here.name
 
     @property
     def dense_dim(self) -> int | None:
-        """As the encoder's."""
+        """The encoder's `dense_dim`."""
         return self._here.dense_dim
 
     @property
     def token_dim(self) -> int | None:
-        """As the encoder's."""
+        """The encoder's `token_dim`."""
         return self._here.token_dim
 
     @property
     def max_tokens(self) -> int:
-        """As the encoder's."""
+        """The encoder's `max_tokens`."""
         return self._here.max_tokens
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
@@ -198,7 +198,7 @@ class ActorEncoder:
         return made
 
     def encode_queries(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of the query side; made here, as nobody searches while a shard is written."""
+        """Embeddings of the query side, computed locally, since builds do not search."""
         return self._here.encode_queries(texts)
 
 

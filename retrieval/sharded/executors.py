@@ -1,4 +1,5 @@
-"""Who runs the tasks of a build: this process, several of this machine, or a Ray cluster."""
+"""Running the tasks of a build: in this process, in several on this machine, or on a Ray
+cluster."""
 
 from __future__ import annotations
 
@@ -17,15 +18,15 @@ from retrieval.types import Encoder
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-ENDED = "a process that worked on the build was ended; what the others sent is kept, run it again"
+ENDED = "a process that worked on the build was ended; what others have sent is kept; run it again"
 
 
 class Executor(Protocol):
-    """Runs a function on tasks that do not wait for each other, and can be run again at any time.
+    """Runs a function on independent tasks, which can be repeated at any time.
 
     Attributes:
-        here: whether all is done in this process, so that objects need not be sent to another.
-        shares_disk: whether whatever runs the tasks sees the disk of this machine.
+        here: whether tasks run in this process, so that objects need not be sent to another.
+        shares_disk: whether tasks see this machine's disk.
     """
 
     here: bool
@@ -34,19 +35,19 @@ class Executor(Protocol):
     def run(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[tuple[int, Result]]:
-        """The results as they come, each with the number of its task.
+        """Yield results as they are done, each with the number of its task.
 
         Raises:
-            RetrievalError: as the function; no task is begun after that.
-            StorageError: what ran a task was ended too often.
+            RetrievalError: raised by the function; no further task is started.
+            StorageError: the process of a task died too often.
         """
         ...
 
     def encoder(self, settings: Settings) -> Encoder | None:
-        """What tasks encode by; None if each loads what a collection's settings name.
+        """The encoder for tasks; None if each loads the one that the collection's settings name.
 
         Raises:
-            InputError: what was asked for cannot be had.
+            InputError: the requested kind is not available.
         """
         ...
 
@@ -70,7 +71,7 @@ class InProcess:
 
 
 class Processes(AbstractContextManager["Processes"]):
-    """Several processes of this machine, which stay from one call to the next."""
+    """Several processes on this machine, reused between calls."""
 
     here = False
     shares_disk = True
@@ -80,7 +81,7 @@ class Processes(AbstractContextManager["Processes"]):
         self._pool: ProcessPoolExecutor | None = None
 
     def __exit__(self, *_: object) -> None:
-        """Wait for what runs, and end the processes."""
+        """Wait for running tasks, and stop the processes."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
@@ -90,7 +91,7 @@ class Processes(AbstractContextManager["Processes"]):
     ) -> Iterator[tuple[int, Result]]:
         """See `Executor`."""
         if self._pool is None:
-            # Of a fork of a process with threads nothing is sure.
+            # Forking a process with threads is not safe.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
                 self._workers, context, initializer=share_cores, initargs=(self._workers,)
@@ -116,32 +117,32 @@ class Processes(AbstractContextManager["Processes"]):
 def executor_for(
     workers: int, ray: str | None, *, on_gpus: bool = False
 ) -> AbstractContextManager[Executor]:
-    """Who runs the tasks of a build; stopped when the block is left.
+    """The executor for a build; stopped when the block is left.
 
     Args:
-        workers: how many processes of this machine; 1 is this one.
-        ray: the address of a Ray cluster, or `local` for one that is started here; None for none.
+        workers: number of processes on this machine; 1 is this one.
+        ray: the address of a Ray cluster, or `local` to start one here; None for none.
         on_gpus: whether actors on the cluster's GPUs encode for the tasks.
 
     Raises:
-        InputError: both are given, or there are no workers; the cluster cannot be reached; GPUs
-            are asked for without a cluster.
+        InputError: both are given, or `workers` is below 1; the cluster cannot be reached; GPUs are
+            requested without a cluster.
         MissingDependency: Ray is not installed.
     """
     if workers < 1:
-        raise InputError(f"workers={workers} write nothing; give a number from 1 on")
+        raise InputError(f"workers={workers} must be at least 1")
     if ray is not None:
         from retrieval.sharded.ray_executor import LOCAL, ray_cluster
 
         if workers > 1 and ray != LOCAL:
             raise InputError(
-                f"workers={workers} are processes of this machine, and {ray} is a cluster, which "
+                f"workers={workers} are processes on this machine, but {ray} is a cluster, which "
                 "has workers of its own; leave one of them out"
             )
         return ray_cluster(ray, workers if workers > 1 else None, on_gpus=on_gpus)
     if on_gpus:
         raise InputError(
-            "--encode-on gpu hands texts to actors of a Ray cluster; name one with --ray, which "
-            "is local for this machine"
+            "--encode-on gpu sends texts to actors of a Ray cluster; name one with --ray ("
+            "local for this machine)"
         )
     return nullcontext(InProcess()) if workers == 1 else Processes(workers)

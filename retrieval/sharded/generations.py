@@ -1,4 +1,4 @@
-"""Which generations of a collection there are: the newest, and the commit of the next."""
+"""The generations of a collection: finding the newest, and committing the next."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from retrieval.sharded.storage import ObjectStorage
 
 MANIFESTS = "manifests"
 CURRENT = "CURRENT"
-"""Holds the number of a generation, the newest or one shortly before it."""
+"""The pointer object: the number of the newest generation, or of one shortly before."""
 
 
 def newest(storage: ObjectStorage) -> Manifest | None:
     """The manifest of the newest generation, or None if there is none.
 
-    A manifest that is there was committed, whether `CURRENT` speaks of it yet or not.
+    A manifest that exists is committed, whether or not `CURRENT` points to it yet.
 
     Raises:
-        IndexCorrupted: `CURRENT` or a manifest is not what was written.
+        IndexCorrupted: `CURRENT` or a manifest is damaged.
         IndexFormatError: a newer release wrote it.
     """
     number = _number(storage, storage.read(CURRENT)) or 0
@@ -34,17 +34,17 @@ def newest(storage: ObjectStorage) -> Manifest | None:
     found = Manifest.from_json(content, f"{storage.url}/{_name(number)}")
     if found.generation != number:
         raise IndexCorrupted(
-            f"{storage.url}/{_name(number)} is of generation {found.generation}; {CURE}"
+            f"{storage.url}/{_name(number)} has generation {found.generation}; {CURE}"
         )
     return found
 
 
 def found_newest(storage: ObjectStorage) -> Manifest:
-    """As `newest`; IndexNotFound if there is none."""
+    """Like `newest`, but IndexNotFound if there is none."""
     manifest = newest(storage)
     if manifest is None:
         raise IndexNotFound(
-            f"there is no collection at {storage.url}; make one with "
+            f"there is no collection at {storage.url}; create one with "
             f"`retrieval index PATH --index {storage.url} --shards N`"
         )
     return manifest
@@ -54,11 +54,11 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
     """Make a manifest the next generation.
 
     Args:
-        manifest: with the number that it is to have.
-        made: the time, seconds since 1970.
+        manifest: the manifest, with its new number.
+        made: the time, in seconds since 1970.
 
     Raises:
-        IndexLocked: another build was faster.
+        IndexLocked: another build committed first.
     """
     manifest = replace(manifest, made=made)
     name, content = _name(manifest.generation), manifest.to_json()
@@ -67,14 +67,14 @@ def commit(storage: ObjectStorage, manifest: Manifest, made: float) -> Manifest:
     except StorageError:
         if storage.read(name) != content:
             raise
-        made_here = True  # the answer was lost
-    # Where it was lost on the way to the storage's library, that asked again, and finds it there.
+        made_here = True  # the response was lost
+    # If a response is lost, the storage library retries, and finds the object there already.
     if not made_here and storage.read(name) != content:
         raise IndexLocked(
             f"another build made generation {manifest.generation} of {storage.url} meanwhile; "
-            "run it again, which begins with what that one made"
+            "run it again, starting from that generation"
         )
-    with suppress(StorageError):  # it is committed; the next one moves the pointer
+    with suppress(StorageError):  # committed; the next commit moves the pointer
         storage.advance(CURRENT, lambda before: _later(storage, before, manifest.generation))
     return manifest
 
@@ -98,7 +98,7 @@ def _number(storage: ObjectStorage, content: bytes | None) -> int | None:
             raise ValueError(number)
     except ValueError as error:
         raise IndexCorrupted(
-            f"{storage.url}/{CURRENT} holds {content!r:.40} and no number of a generation; delete "
+            f"{storage.url}/{CURRENT} contains {content!r:.40}, not a generation number; delete "
             "it if manifests/1.json is there, or copy the collection back from a backup"
         ) from error
     return number

@@ -1,4 +1,4 @@
-"""How many passages of a collection hold a term, as far as its shards were asked before."""
+"""Cached numbers of a collection's passages that contain a term."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from retrieval.indexes import FIELDS, Counts, LexicalQuery, distinct_terms
 
 MOST = 1 << 16
-"""Terms that are kept, some 18 MB; with one more, all are asked for anew."""
+"""Maximum terms in the cache, some 18 MB; with one more, it is emptied."""
 
 Asked = tuple[int, tuple[int, ...]]
-"""The generation, and the numbers of the shards that were asked: what the counts are true of."""
+"""The generation and the shards that were asked, for which the counts are valid."""
 
 
 class KnownCounts:
-    """Counts of the newest generation that was asked for, so that its shards are asked once."""
+    """Counts of the newest generation, so that its shards are asked only once."""
 
     def __init__(self) -> None:
         self._of: Asked = (-1, ())
@@ -25,7 +25,7 @@ class KnownCounts:
         self._lock = threading.Lock()
 
     def of(self, asked: Asked, query: LexicalQuery) -> Counts | None:
-        """What these shards hold of a query's terms; None unless all of it is known."""
+        """The counts of a query's terms in these shards; None unless all are known."""
         with self._lock:
             if asked != self._of:
                 return None
@@ -35,13 +35,13 @@ class KnownCounts:
         return np.array(rows, np.int64).reshape(len(rows), len(FIELDS))
 
     def keep(self, asked: Asked, queries: Sequence[LexicalQuery], counts: Sequence[Counts]) -> None:
-        """These shards hold so much of the terms of these queries."""
+        """Store these shards' counts of the terms of queries."""
         with self._lock:
             if asked[0] < self._of[0]:
                 return
             if asked != self._of or len(self._rows) >= MOST:
                 self._of, self._rows = asked, {}
             for query, own in zip(queries, counts, strict=True):
-                # Where no shard was asked there are no rows.
+                # If no shard was asked there are no rows.
                 rows = zip(distinct_terms(query), own.tolist(), strict=False)
                 self._rows.update((term, tuple(row)) for term, row in rows)

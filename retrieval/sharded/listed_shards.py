@@ -1,4 +1,4 @@
-"""All shards of a collection as what listings ask: as one index would list it."""
+"""All shards of a collection as something to list, with the results of a single index."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from retrieval.types import Document, Embeddings, Passage
 
 
 class ListedShards:
-    """The shards of one generation behind the protocol `Contents`."""
+    """Implements `Contents` for the shards of one generation."""
 
     def __init__(self, shards: Shards) -> None:
-        """Take the shards."""
+        """Args: the shards."""
         self._shards = shards
 
     def holds(self, id: str) -> bool:
@@ -45,7 +45,7 @@ class ListedShards:
         return list(merged if most < 0 else itertools.islice(merged, most))
 
     def listed(self, where: Filter | None) -> list[Listed]:
-        """As the protocol says; those of no file, and those of one file, by their ids."""
+        """As the protocol says; within a file, and without one, ordered by id."""
         found = itertools.chain.from_iterable(self._every("listed", where))
         return sorted(found, key=lambda one: (one.source or "", one.id))
 
@@ -73,7 +73,7 @@ class ListedShards:
     def vectors(
         self, ids: Sequence[str], where: Filter | None
     ) -> Iterator[tuple[Passage, Embeddings]]:
-        """The passages of these documents that fulfil the filter, in this order."""
+        """The passages of these documents that match the filter, in this order."""
         given = {n: (own, where) for n, own in self._by_owner(ids).items()}
         of: dict[str, list[tuple[Passage, Embeddings]]] = {}
         for several in self._shards.ask("vectors", given).values():
@@ -83,7 +83,7 @@ class ListedShards:
             yield from of.get(id, ())
 
     def _by_owner(self, ids: Iterable[str]) -> dict[int, list[str]]:
-        """Ids of documents by the number of their shard, of shards that hold something."""
+        """Ids of documents by the number of their shard, without empty shards."""
         of_shards: dict[int, list[str]] = {}
         for id in ids:
             of_shards.setdefault(shard_of(id, self._shards.total), []).append(id)
@@ -94,7 +94,7 @@ class ListedShards:
         return list(self._shards.ask(method, given).values())
 
     def _owner(self, method: str, id: str, *, nothing: Any) -> Any:
-        """What the shard of a document answers; `nothing` if it holds nothing."""
+        """The answer of a document's shard; `nothing` if the shard is empty."""
         number = shard_of(id, self._shards.total)
         if number not in self._shards.numbers:
             return nothing
@@ -102,7 +102,7 @@ class ListedShards:
 
 
 def _kind(value: object, *, exact: bool) -> str:
-    """The type of a value as the store calls and orders it."""
+    """The type of a value, as the store names and orders it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Copies of shards on this machine's disk: to be read from, and to be written to."""
+"""Copies of shards on this machine's disk, for reading and for writing."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from retrieval.store.guard import sqlite_errors
 from retrieval.store.schema import DATABASE, SEGMENTS
 
 _KEPT_SECONDS = 86_400.0
-"""For so long a copy of an older generation stays, for whoever is about to open it."""
+"""How long copies of older generations are kept, for processes about to open them."""
 
 
 class ShardCache:
     """Copies of the shards of one collection, each under the digest of the list of its files."""
 
     def __init__(self, storage: ObjectStorage, folder: Path | None = None) -> None:
-        """Name the folder.
+        """Set the folder.
 
         Args:
             storage: where the shards are.
-            folder: of all caches; None is `retrieval/shards` in the user's folder of caches.
+            folder: the folder of all caches; None is `retrieval/shards` in the user's cache folder.
         """
         self._storage = storage
         self.folder = _caches(folder) / _digest(storage.url)
 
     def copy(self, files: str) -> Path:
-        """The folder with these files, brought here if it is not; nobody writes to it.
+        """The folder with these files, downloaded if need be; it must not be written to.
 
         Raises:
-            IndexCorrupted: what the storage holds is not what was stored.
+            IndexCorrupted: the objects in storage are damaged.
             StorageError: the storage fails, or the disk is full.
         """
         place = self.folder / files
@@ -49,14 +49,14 @@ class ShardCache:
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             except OSError as error:
                 raise StorageError(
-                    f"{self.folder} cannot be made ({error.strerror or error}); name a folder for "
-                    "copies of shards that can be written"
+                    f"{self.folder} cannot be created ({error.strerror or error}); name a writable "
+                    "folder for copies of shards"
                 ) from error
             download(self._storage, files, place)
         return place
 
     def padding(self, files: str, collection: LexicalTotals) -> Path:
-        """The folder that a shard's padding is kept in, while its collection has these totals."""
+        """The folder for a shard's padding, while its collection has these totals."""
         return self.folder / f"{files}.{_digest(repr(collection))}.padding"
 
     def forget_but(self, kept: Collection[str]) -> None:
@@ -73,7 +73,7 @@ class ShardCache:
 
 
 def writable_copy(place: Path, target: Path) -> None:
-    """Copy an index of a cache, to be written to: what never changes is linked.
+    """Copy an index from a cache for writing; files that never change are hard-linked.
 
     Raises:
         StorageError: the disk is full.
@@ -89,13 +89,13 @@ def writable_copy(place: Path, target: Path) -> None:
         (target / SEGMENTS).mkdir(exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"no working copy of a shard can be made at {target} ({error.strerror or error}); "
+            f"no working copy of a shard can be written to {target} ({error.strerror or error}); "
             "free some space"
         ) from error
 
 
 def files_of(folder: Path) -> list[str]:
-    """The files of a closed index that make it up: its database, whole, and its segments."""
+    """The files that make up a closed index: its database and its segments."""
     with sqlite_errors(folder / DATABASE), closing(sqlite3.connect(folder / DATABASE)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     segments = (path for path in (folder / SEGMENTS).rglob("*") if path.is_file())
@@ -103,10 +103,10 @@ def files_of(folder: Path) -> list[str]:
 
 
 def building_folder(folder: Path | None = None) -> Path:
-    """Where builds keep what they work on: on the disk of the copies, so that files are linked.
+    """The working folder of builds, on the same disk as the copies, so that files can be linked.
 
     Args:
-        folder: of all caches; None is the one in the user's folder of caches.
+        folder: the folder of all caches; None is the one in the user's cache folder.
     """
     return _caches(folder).absolute() / "building"
 

@@ -1,4 +1,4 @@
-"""Making a collection that holds nothing yet."""
+"""Creating an empty collection."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def make_collection(
     late: LateOptions | None = None,
     long_context: bool = False,
 ) -> tuple[Manifest, Encoder]:
-    """Make an empty collection where there is none, see `ShardedIndex.create`.
+    """Create an empty collection where there is none, see `ShardedIndex.create`.
 
     Returns:
         The manifest of its first generation, and the encoder.
 
     Raises:
         StorageError: there is one already.
-        InputError: `shards` is no number of shards, or as `Index.create`.
-        EncoderError: as `Index.create`.
+        InputError: `shards` is not a valid number of shards, or like `Index.create`.
+        EncoderError: like `Index.create`.
     """
     if not is_whole(shards) or not 1 <= shards <= MOST_SHARDS:
         raise InputError(f"shards={shards!r}; give a whole number from 1 to {MOST_SHARDS}")
     if newest(place.storage()) is not None:
-        raise StorageError(f"there is a collection at {place.url} already; open it")
+        raise StorageError(f"there already is a collection at {place.url}; open it")
     loaded, settings = encoders.remember(encoder, passage_tokens, late, long_context)
     manifest, _ = build(place, Manifest(0, settings, (EMPTY,) * int(shards)), Changes())
     return manifest, loaded

@@ -1,6 +1,7 @@
-"""The manifest: what one generation of a collection in shards consists of.
+"""The manifest: the contents of one generation of a collection in shards.
 
-`manifests/N.json` is made once and never changed; making it is the commit. docs/sharded-index.md
+`manifests/N.json` is created once and never changed; creating it is the commit.
+docs/sharded-index.md
 describes the format.
 """
 
@@ -18,7 +19,7 @@ from retrieval.indexes import LexicalTotals
 from retrieval.store import Settings
 
 FORMAT = 1
-"""Raised whenever a manifest holds something that an older release would read wrongly."""
+"""Raised whenever an older release would misread a manifest."""
 
 CURE = "copy the collection back from a backup, or build it again"
 
@@ -28,11 +29,11 @@ class ShardRecord:
     """One shard.
 
     Attributes:
-        files: the digest of the list of its files, a blob; None while it holds nothing.
-        generation: of the index that it is.
-        documents: how many it holds.
-        passages: how many can be found.
-        bytes: of its files.
+        files: the digest of the list of its files, a blob; None while it is empty.
+        generation: the generation of its index.
+        documents: number of its documents.
+        passages: number of passages that can be found.
+        bytes: size of its files.
         lexical: the totals of its lexical index.
     """
 
@@ -46,10 +47,10 @@ class ShardRecord:
 
 @dataclass(frozen=True, slots=True)
 class CodecRecord:
-    """What all shards store token vectors by.
+    """The codec by which all shards store token vectors.
 
     Attributes:
-        key: the codec's.
+        key: the codec's key.
         files: the digest of the list of its files, a blob.
     """
 
@@ -63,10 +64,10 @@ class Manifest:
 
     Attributes:
         generation: its number, from 1.
-        settings: of every shard.
-        shards: in their order, which the partition rule goes by.
-        codec: what all shards store token vectors by; None while they are kept exactly.
-        made: when it was made, seconds since 1970 by its maker's clock; for people only.
+        settings: the settings of every shard.
+        shards: the shards, in the order that the partition rule uses.
+        codec: the codec by which all shards store token vectors; None while these are exact.
+        made: when it was made, seconds since 1970 by its maker's clock; only informative.
     """
 
     generation: int
@@ -77,17 +78,17 @@ class Manifest:
 
     @cached_property
     def documents(self) -> int:
-        """How many documents all shards hold."""
+        """Number of documents in all shards."""
         return sum(shard.documents for shard in self.shards)
 
     @cached_property
     def passages(self) -> int:
-        """How many passages of all shards can be found."""
+        """Number of passages in all shards that can be found."""
         return sum(shard.passages for shard in self.shards)
 
     @cached_property
     def filled(self) -> dict[int, ShardRecord]:
-        """The shards that hold something, by their numbers."""
+        """The non-empty shards, by number."""
         return {n: shard for n, shard in enumerate(self.shards) if shard.files is not None}
 
     @cached_property
@@ -96,7 +97,7 @@ class Manifest:
         return LexicalTotals.summed(shard.lexical for shard in self.shards)
 
     def to_json(self) -> bytes:
-        """As it is stored."""
+        """Its stored form."""
         return json.dumps(
             {
                 "format": FORMAT,
@@ -112,14 +113,14 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: bytes, origin: str) -> Manifest:
-        """Read one.
+        """Read a stored manifest.
 
         Args:
-            content: as it is stored.
-            origin: where, for errors.
+            content: its stored form.
+            origin: where it came from, for errors.
 
         Raises:
-            IndexFormatError: a newer release wrote it, or its documents are shared out otherwise.
+            IndexFormatError: a newer release wrote it, or its partition rule is unknown.
             IndexCorrupted: it is not what `to_json` writes.
         """
         try:
@@ -128,17 +129,17 @@ class Manifest:
             if not isinstance(version, int) or version < 1:
                 raise ValueError(f"its format is {version!r}")
         except (ValueError, KeyError, TypeError) as error:
-            raise IndexCorrupted(f"{origin} is no manifest ({error}); {CURE}") from error
+            raise IndexCorrupted(f"{origin} is not a manifest ({error}); {CURE}") from error
         if version > FORMAT:
             raise IndexFormatError(
-                f"{origin} is of format {version}, and this release reads up to {FORMAT}; "
+                f"{origin} has format {version}, but this release reads up to {FORMAT}; "
                 "install a newer release"
             )
         try:
             rule = found["partition"]["rule"]
             if rule != "sha256":
                 raise IndexFormatError(
-                    f"{origin} shares documents out by {rule!r}, which this release does not know; "
+                    f"{origin} distributes documents by {rule!r}, unknown to this release; "
                     "install a newer release"
                 )
             shards = tuple(shard_from_values(one) for one in found["shards"])
@@ -164,20 +165,20 @@ def _time(value: float) -> float:
 
 
 def codec_from_values(values: Mapping[str, Any]) -> CodecRecord:
-    """A codec's record from JSON; raises ValueError, KeyError or TypeError if it is none."""
+    """A codec's record from JSON; raises ValueError, KeyError or TypeError if it is not valid."""
     if not is_digest(values["files"]):
-        raise ValueError(f"{values['files']!r:.80} is no digest")
+        raise ValueError(f"{values['files']!r:.80} is not a digest")
     return CodecRecord(str(values["key"]), values["files"])
 
 
 def shard_from_values(values: Mapping[str, Any]) -> ShardRecord:
-    """A shard's record from JSON; raises ValueError, KeyError or TypeError if it is none."""
+    """A shard's record from JSON; raises ValueError, KeyError or TypeError if it is not valid."""
     lexical = values["lexical"]
     tokens, holders = (_counts(lexical[name]) for name in ("tokens", "holders"))
     totals = LexicalTotals(whole(lexical["passages"]), whole(lexical["counted"]), tokens, holders)
     files = values["files"]
     if files is not None and not is_digest(files):
-        raise ValueError(f"{files!r:.80} is no digest")
+        raise ValueError(f"{files!r:.80} is not a digest")
     return ShardRecord(
         files,
         generation=whole(values["generation"]),
@@ -193,5 +194,5 @@ def _counts(values: Mapping[str, Any]) -> dict[str, int]:
 
 
 def is_digest(value: object) -> bool:
-    """Whether this is a SHA-256 in hexadecimal digits."""
+    """Whether this is a SHA-256 in hexadecimal."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")

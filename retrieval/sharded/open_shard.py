@@ -1,6 +1,6 @@
-"""One shard, opened: what a collection asks of it, and what it answers, in values that can be sent.
+"""One opened shard: what a collection asks of it, and its answers as values that can be sent.
 
-It knows passages by their ids in the shard, and filters instead of masks: those it keeps.
+It knows passages by their ids in the shard, and takes filters, whose masks it caches.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from retrieval.store import Settings
 from retrieval.types import Embeddings, Hit, Hybrid, Passage, Single, TokenMatch
 
 _MASKS = 8
-"""Of so many filters it is kept which passages fulfil them."""
+"""Number of filters whose masks are cached."""
 
 ProposedHere = tuple[Packed, tuple[list[int], Descriptions] | None]
-"""What is proposed and, if that is asked for, the passages' ids with what describes them."""
+"""The proposals and, if requested, the passages' ids with their descriptions."""
 
 ShownHere = tuple[dict[int, Hit], list[list[int]], dict[int, Copies]]
-"""See `Shown`: hits; of each mark where its spans begin and end, in turns; copies if there are."""
+"""See `Shown`: hits; for each mark the alternating starts and ends of its spans; copies, if any."""
 
 
 class OpenShard(SnapshotContents):
     """A shard as a part of its collection; it stays open until `close`."""
 
     def __init__(self, snapshot: Snapshot, slot: EncoderSlot) -> None:
-        """Take a snapshot, which was opened as a part of the collection; use `open_shard`."""
+        """Args: a snapshot that was opened as a part of the collection; use `open_shard`."""
         super().__init__(snapshot)
         self._searched = SearchedSnapshot(snapshot)
         self._slot = slot
@@ -53,21 +53,21 @@ class OpenShard(SnapshotContents):
 
     @property
     def snapshot(self) -> Snapshot:
-        """What it reads."""
+        """The snapshot that it reads."""
         return self._snapshot
 
     def close(self) -> None:
-        """Let go of it as soon as nobody uses it."""
+        """Close it as soon as nobody uses it."""
         self._snapshot.retire()
 
     def counts(self, queries: Sequence[str]) -> list[bytes]:
-        """How many of its passages hold each term of each query, u32; nothing if it has none."""
+        """How many of its passages contain each term of each query, u32; empty without passages."""
         with self._snapshot.guarded():
             found = self._searched.counts(queries)
         return [b"" if own is None else own.astype("<u4").tobytes() for own in found]
 
     def best(self, query: str, counts: Counts) -> float:
-        """The score by BM25 of the passage that answers a query best; 0 if none does."""
+        """The BM25 score of the best passage for a query; 0 if none matches."""
         with self._snapshot.guarded():
             return self._searched.best(query, counts)
 
@@ -80,10 +80,10 @@ class OpenShard(SnapshotContents):
         first: int,
         described: bool,
     ) -> ProposedHere:
-        """Of the k best of one retriever for each query the `first` best.
+        """The `first` of the k best of one retriever for each query.
 
         Args:
-            described: whether it is told what describes them, as well.
+            described: whether to send their descriptions as well.
         """
         with self._snapshot.guarded():
             runs = self._searched.find(retriever, queries, k, self._allowed(where))
@@ -99,7 +99,7 @@ class OpenShard(SnapshotContents):
         first: int,
         described: bool,
     ) -> ProposedHere:
-        """Of the `depth` best of each retriever for each query the `first`, scored by all.
+        """The `first` of the `depth` best of each retriever for each query, scored by all.
 
         Args:
             described: see `find`.
@@ -123,12 +123,12 @@ class OpenShard(SnapshotContents):
     def fresh_scores(
         self, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
     ) -> list[NDArray[np.float32]]:
-        """Scores by vectors fresh from the encoder, see `rescoring.scores`."""
+        """Scores by newly encoded vectors, see `rescoring.scores`."""
         with self._snapshot.guarded():
             return self._searched.fresh_scores(self._slot.get(), queries, candidates)
 
     def described(self, ids: Sequence[int]) -> Descriptions:
-        """What orders, folds and groups these passages."""
+        """What is needed to order, fold and group these passages."""
         with self._snapshot.guarded():
             rows = self._searched.described(ids) if ids else []
         documents, ordinals, hashes, owners = zip(*rows, strict=True) if rows else ((),) * 4
@@ -140,7 +140,7 @@ class OpenShard(SnapshotContents):
             return self._searched.mean_vectors(ids)
 
     def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
-        """These passages as hits without what depends on a query."""
+        """These passages as hits without query-dependent parts."""
         with self._snapshot.guarded():
             return self._searched.stored(ids)
 
@@ -155,19 +155,19 @@ class OpenShard(SnapshotContents):
         return (found.hits, spans, copies) if ids or copies else None
 
     def vectors(self, ids: Sequence[str], where: Filter | None) -> list[tuple[Passage, Embeddings]]:
-        """The passages of these documents that fulfil the filter, each with its embeddings."""
+        """The passages of these documents that match the filter, each with its embeddings."""
         named = Filter.parse({"id": {"$in": list(ids)}})
         with self._snapshot.guarded():
             mask = self._searched.allowed(named if where is None else where & named)
         return list(stored_vectors(self._snapshot, mask))
 
     def likeness(self, id: str) -> Likeness | None:
-        """What a document is compared with others by; None if there is no such document."""
+        """The vectors to compare a document by; None if there is no such document."""
         with self._snapshot.guarded():
             return self._searched.likeness(id)
 
     def explain(self, query: Query, hits: Sequence[Hit]) -> list[tuple[TokenMatch, ...]]:
-        """For each hit what each token of the query matched best."""
+        """For each hit the best match of each query token."""
         return self._searched.explain(self._slot.get(), query, hits)
 
     def _allowed(self, where: Filter | None) -> Mask:
@@ -193,20 +193,20 @@ def open_shard(
     cache: ShardCache,
     slot: EncoderSlot,
 ) -> OpenShard:
-    """Bring a shard here if it is not, and open it as a part of its collection.
+    """Open a shard, downloaded if need be, as a part of its collection.
 
     Args:
-        number: the shard's.
-        record: of a shard that holds something.
-        collection: the totals of the whole.
-        settings: of the collection.
-        cache: of copies of its shards.
-        slot: of the collection's encoder.
+        number: the shard's number.
+        record: the record of a non-empty shard.
+        collection: the totals of the whole collection.
+        settings: the collection's settings.
+        cache: the cache of copies of its shards.
+        slot: the slot of the collection's encoder.
 
     Raises:
-        EncoderMismatch: the shard was built otherwise than the collection.
-        IndexCorrupted: it is not what the manifest says.
-        StorageError: it cannot be brought here.
+        EncoderMismatch: the shard was built differently from the collection.
+        IndexCorrupted: it does not match the manifest.
+        StorageError: it cannot be downloaded.
     """
     assert record.files is not None
     copy = cache.copy(record.files)
@@ -216,7 +216,7 @@ def open_shard(
         snapshot.retire()
         raise EncoderMismatch(
             f"shard {number} of the collection was built with "
-            f"{snapshot.store.settings.encoder_name!r} and other settings than the "
-            "collection; build it again"
+            f"{snapshot.store.settings.encoder_name!r} and settings other than the "
+            "collection's; build it again"
         )
     return OpenShard(snapshot, slot)

@@ -1,8 +1,9 @@
-"""What shards propose, as it travels: packed arrays, in the place of an object for each candidate.
+"""Proposals of shards in transit: packed arrays instead of an object for each candidate.
 
-A row is a candidate: its passage's id within the shard u32, what its role adds f64, each
-retriever's score f32, and a bit for each retriever that found it. Before the rows stands, for each
-query, how many there are, how many passages could have been found, and `Proposal.rest`.
+A row is a candidate: its passage's id within the shard u32, its role's contribution f64, each
+    retriever's score f32, and a bit for each retriever that found it. Before the rows, for each
+    query, come the number of rows, the number of passages that could have been found, and
+    `Proposal.rest`.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from numpy.typing import NDArray
 from retrieval.index.reading.runs import Proposal, Run
 
 SHARD_BITS = 40
-"""An id of a passage of a collection is its id in its shard, and above these bits the shard's."""
+"""A passage's id in a collection: its id in the shard in the low bits, above them the shard."""
 
 LOCAL = (1 << SHARD_BITS) - 1
-"""The bits of an id in its shard."""
+"""The bits of the id in the shard."""
 
 Packed: TypeAlias = list[bytes]
-"""The heads of all queries, and the rows of one query after those of another."""
+"""The heads of all queries, and the rows, query by query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """What several shards propose for a query.
+    """Several shards' proposals for a query.
 
     Attributes:
-        all: of all shards, by ids of the collection.
+        all: the proposals of all shards, by ids of the collection.
         shards: the numbers of the shards, i64 [s].
-        rest: `Proposal.rest` of each, f32 [s, r].
+        rest: each shard's `Proposal.rest`, f32 [s, r].
     """
 
     all: Proposal
@@ -41,10 +42,10 @@ class Proposed:
     rest: NDArray[np.float32]
 
     def deeper(self, depth: int) -> list[int]:
-        """The shards that may hold more of what is among the `depth` best of a retriever.
+        """The shards that may have more of a retriever's `depth` best passages.
 
-        All others have told all of theirs: what they held back is worse than so many that are
-        known. Equal scores count as more, since ids decide between them.
+        The others have sent all of theirs: what they held back scores below so many known passages.
+            Equal scores count as more, since ids decide between them.
         """
         asked = np.zeros(len(self.shards), np.bool_)
         for row, found in enumerate(self.all.found):
@@ -57,7 +58,7 @@ class Proposed:
         return found_deeper
 
     def but(self, proposals: Mapping[int, Proposal]) -> Proposal:
-        """All, with other proposals in the place of what these shards had made."""
+        """All proposals, with those of these shards replaced."""
         old = self.all.at(~np.isin(self.all.ids >> SHARD_BITS, list(proposals)))
         parts = [old, *proposals.values()]
         ids = np.concatenate([part.ids for part in parts])
@@ -72,7 +73,7 @@ class Proposed:
 
 
 def pack(proposals: Sequence[Proposal]) -> Packed:
-    """One shard's proposals, one for each query."""
+    """Pack one shard's proposals, one per query."""
     count = len(proposals[0].scores) if proposals else 0
     heads = np.empty(len(proposals), _head(count))
     for head, proposal in zip(heads, proposals, strict=True):
@@ -89,7 +90,7 @@ def pack(proposals: Sequence[Proposal]) -> Packed:
 
 
 def proposals_of(runs: Sequence[Run], first: int) -> list[Proposal]:
-    """One shard's runs by one retriever, the `first` best of each, one for each query."""
+    """One retriever's runs in one shard, one per query, as proposals of the `first` best."""
     proposals = []
     for run in runs:
         best = run.first(first)
@@ -108,12 +109,12 @@ def proposals_of(runs: Sequence[Run], first: int) -> list[Proposal]:
 
 
 def unpack(answers: Mapping[int, Packed], queries: int, retrievers: int) -> list[Proposed]:
-    """What these shards propose for each query.
+    """The shards' proposals for each query.
 
     Args:
-        answers: of each shard by its number; the numbers ascend.
-        queries: how many they were asked.
-        retrievers: how many took part, at most 8.
+        answers: each shard's answer, by ascending number.
+        queries: number of queries.
+        retrievers: number of retrievers, at most 8.
     """
     shards = np.array(list(answers), np.int64)
     heads = np.frombuffer(b"".join(head for head, _ in answers.values()), _head(retrievers))
@@ -143,11 +144,11 @@ def unpack(answers: Mapping[int, Packed], queries: int, retrievers: int) -> list
 
 
 def fair_share(depth: int, shards: int) -> int:
-    """How many of a retriever's `depth` best to ask each of so many shards for at first.
+    """How many of a retriever's `depth` best to request from each of so many shards at first.
 
-    Documents are shared out by chance: by the binomial distribution any of the shards, 4 or 3,000,
-    holds more of the hundred best of any of three retrievers, and is asked again, in less than 3 %
-    of searches.
+    Documents are distributed at random: by the binomial distribution, some shard (of 4 or of 3,000)
+        has more of the hundred best of any of three retrievers, and is asked again, in less than 3
+        % of searches.
     """
     mean = depth / shards
     return min(depth, int(np.ceil(mean + 3 * np.sqrt(mean) + 2.5)))

@@ -6,7 +6,7 @@ import hashlib
 
 
 def shard_of(id: str, shards: int) -> int:
-    """The number of the shard that holds the document with this id.
+    """The number of the shard for the document with this id.
 
     The first eight bytes of its SHA-256, big-endian, modulo the number of shards: the rule
     `sha256` of a manifest.

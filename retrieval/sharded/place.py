@@ -1,4 +1,4 @@
-"""Where a collection is, as every process that works on it opens it."""
+"""Where a collection is, in a form that every process can open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.sharded.storage import ObjectStorage
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a collection is, as another process opens it: its URL, options, and the caches."""
+    """Where a collection is, for any process to open: URL, options, and cache folder."""
 
     url: str
     options: Mapping[str, str]
@@ -25,13 +25,13 @@ class Place:
 
 
 def place_at(url: str, options: Mapping[str, str] | None, cache: StrPath | None) -> Place:
-    """The place as a caller names it.
+    """The place given by a caller.
 
     Raises:
-        StorageError: it is no URL.
+        StorageError: it is not a URL.
     """
     if not isinstance(url, str):
         raise StorageError(
-            f"{url!r:.60} is no URL; give file:///folder, s3://bucket/name, gs:// or az://"
+            f"{url!r:.60} is not a URL; give file:///folder, s3://bucket/name, gs:// or az://"
         )
     return Place(url.rstrip("/"), dict(options or {}), None if cache is None else Path(cache))

@@ -1,7 +1,7 @@
-"""Which shards a build writes, and the codec that they come to share.
+"""Planning a build: which shards are written, and the codec that they will share.
 
-All are written at once. One of them may train a codec; whoever ends before it keeps token vectors
-exactly, and takes the codec in a second task.
+All are written at the same time. One of them may train a codec; shards that finish before it keep
+token vectors exact, and adopt the codec in a second task.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def planned(
     records: str,
     memory: int,
 ) -> list[ShardTask]:
-    """A task for each shard, that first which all wait for at the end.
+    """A task for each shard to write; first the one that the others wait for at the end.
 
     Args:
-        place: of the collection.
-        shared: where the documents to be put stand.
-        base: what there is.
-        changes: what is new.
-        found: the documents to be put.
-        records: of the names of what says that a shard is done.
-        memory: bytes that compressing token vectors may take, in each process.
+        place: the collection's place.
+        shared: where the spooled documents are.
+        base: the present manifest.
+        changes: the changes to make.
+        found: the spooled documents.
+        records: prefix of the names of objects that record finished shards.
+        memory: bytes that compressing token vectors may use, in each process.
     """
     count = len(base.shards)
     deleted: dict[int, list[str]] = {}
@@ -81,7 +81,7 @@ def planned(
 
 
 def _trainer(base: Manifest, found: Spooled, changed: Set[int]) -> int | None:
-    """The shard that may train a codec for all: the one of most documents, if there is none yet."""
+    """The shard that may train the codec, if there is none yet: the one with most documents."""
     if base.codec is not None or base.settings.token_dim is None or not changed:
         return None
     new = found.documents
@@ -89,7 +89,7 @@ def _trainer(base: Manifest, found: Spooled, changed: Set[int]) -> int | None:
 
 
 def _digest(base: Manifest, changes: Changes, found: Spooled, unreadable: Sequence[str]) -> str:
-    """The same for the same build."""
+    """A digest that identifies the build."""
     told = [base.generation, found.digest, changes.mirror, changes.compact]
     named = [list(changes.delete), list(unreadable), repr(base.settings)]
     shards = [shard.files for shard in base.shards]
@@ -99,13 +99,13 @@ def _digest(base: Manifest, changes: Changes, found: Spooled, unreadable: Sequen
 def written(
     tasks: Sequence[ShardTask], write: Write, executor: Executor, progress: Progress | None = None
 ) -> dict[int, ShardResult]:
-    """The results of the tasks, by shard.
+    """Run the tasks; their results by shard.
 
     Args:
         tasks: see `planned`.
-        write: does one of them.
-        executor: runs it.
-        progress: called with how many shards are written, and how many are to be.
+        write: runs one task.
+        executor: runs `write` on the tasks.
+        progress: called with the number of shards written, and the number to write.
     """
     results: dict[int, ShardResult] = {}
     done = 0
@@ -131,7 +131,7 @@ def written(
 
 
 def _taking(task: ShardTask, result: ShardResult | None, codec: CodecRecord) -> ShardTask | None:
-    """The task of a shard that keeps token vectors exactly to take the codec; None if it has it."""
+    """The task in which a shard with exact token vectors adopts the codec; None if it has it."""
     base = task.base if result is None else result.record
     if base is None or base.files is None or (result is not None and result.codec == codec):
         return None
@@ -150,7 +150,7 @@ def _taking(task: ShardTask, result: ShardResult | None, codec: CodecRecord) -> 
 
 
 def _followed(before: ShardResult | None, after: ShardResult) -> ShardResult:
-    """What became of a shard by two tasks, one after the other."""
+    """The combined result of two successive tasks of a shard."""
     if before is None:
         return after
     return ShardResult(

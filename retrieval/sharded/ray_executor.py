@@ -1,7 +1,7 @@
-"""The tasks of a build on a Ray cluster: plain tasks, which are run again where they ended.
+"""Running the tasks of a build on a Ray cluster, as plain tasks that are retried when they die.
 
-The storage holds all that matters, so nothing of the cluster need outlive a build. Results are
-small: no documents travel through Ray's object store, and vectors only from encoding actors.
+Everything that matters is in storage, so nothing on the cluster has to outlive a build. Results are
+    small: no documents pass through Ray's object store, and vectors only from encoding actors.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 LOCAL = "local"
-"""The address that starts a cluster on this machine."""
+"""The address that means starting a cluster on this machine."""
 
 RETRIES = 5
-"""How often a task is run again whose process or machine ended."""
+"""How often a task is retried if its process or machine dies."""
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _STARTS = 3
 _OBJECT_STORE = 100 << 20
-"""Bytes of shared memory of a cluster that is started here; Ray asks for 75 MiB at least."""
+"""Bytes of shared memory for a cluster started here; Ray requires at least 75 MiB."""
 
 _VECTOR_STORE = 1 << 30
-"""The same where vectors travel by it: some 30 MB are under way for each task."""
+"""The same if vectors pass through it: some 30 MB per task."""
 
 STARTED_WITH = {
-    # Ray lets its workers run behind all else (15): beside other work a build would stand still.
+    # Ray's default niceness of 15 would stall a build on a machine with other work.
     "RAY_worker_niceness": "0",
-    # On a busy machine a part of Ray that takes half a minute to start ends all of it.
+    # On a busy machine, Ray gives up if one of its parts takes half a minute to start.
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""Settings of a cluster that is started here, but for those that the environment has already."""
+"""Environment variables for a cluster started here, unless they are set already."""
 
 
 class RayCluster:
@@ -55,10 +55,10 @@ class RayCluster:
     shares_disk = False
 
     def __init__(self, encode_on: ActorKind | None = None) -> None:
-        """Take the cluster into use.
+        """Use the connected cluster.
 
         Args:
-            encode_on: what actors encode on for the tasks; None lets each task encode.
+            encode_on: the actors that encode for the tasks; None lets each task encode.
         """
         self._encode_on = encode_on
         self._actors: EncodingActors | None = None
@@ -72,7 +72,7 @@ class RayCluster:
         return self._actors.encoder()
 
     def stop_encoding(self) -> None:
-        """End the actors, if there are any."""
+        """Stop the actors, if there are any."""
         if self._actors is not None:
             self._actors.stop()
             self._actors = None
@@ -89,7 +89,7 @@ class RayCluster:
         at_once = min(cores, len(tasks))
 
         def done_by(task: Task) -> Result:
-            # Else each would start as many threads as its machine has cores.
+            # Otherwise each would start as many threads as its machine has cores.
             share_cores(-(-at_once * logical_cores() // cores))
             return function(task)
 
@@ -97,7 +97,7 @@ class RayCluster:
         waiting = {remote.remote(task): number for number, task in enumerate(tasks)}
         try:
             while waiting:
-                # In short turns, so that Ctrl-C is not kept waiting.
+                # With short timeouts, so that Ctrl-C works promptly.
                 done, _ = ray.wait(list(waiting), timeout=_LOOK_SECONDS, fetch_local=False)
                 for one in done:
                     yield waiting.pop(one), ray.get(one)
@@ -111,7 +111,7 @@ class RayCluster:
 
 
 def _cause(error: Any) -> BaseException:
-    """What a task raised, as it would have been raised here."""
+    """The error that a task raised, as if raised here."""
     cause = error.cause
     if isinstance(cause, RetrievalError):
         return cause
@@ -123,18 +123,18 @@ def _cause(error: Any) -> BaseException:
 def ray_cluster(
     address: str, workers: int | None = None, *, on_gpus: bool = False
 ) -> Iterator[RayCluster]:
-    """A connection to a cluster, or a cluster of this machine for the time of the block.
+    """A connection to a cluster, or a cluster started on this machine for the block.
 
-    A process that is connected already stays so.
+    A process that is connected already stays connected.
 
     Args:
         address: `host:port` of a cluster that this machine is part of, `ray://host:port` of any
             other, or `local`.
-        workers: how many processes of a cluster that is started here; None is one a core.
+        workers: number of processes of a cluster started here; None is one per core.
         on_gpus: whether actors on its GPUs encode for the tasks.
 
     Raises:
-        InputError: nothing answers at that address, or Ray cannot use it.
+        InputError: nothing answers at the address, or Ray cannot use it.
         MissingDependency: Ray is not installed.
     """
     try:
@@ -162,7 +162,7 @@ def ray_cluster(
     try:
         yield cluster
     finally:
-        ray.shutdown()  # which ends the actors
+        ray.shutdown()  # also stops the actors
 
 
 def _connect(address: str, own: Mapping[str, Any]) -> None:
@@ -170,12 +170,12 @@ def _connect(address: str, own: Mapping[str, Any]) -> None:
 
     for left in reversed(range(_STARTS if address == LOCAL else 1)):
         try:
-            # What a worker prints is its own; what it raises comes back as the task's error.
+            # Workers' output is not forwarded; their errors come back as the tasks' errors.
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
             return
         except Exception as error:
             ray.shutdown()
-            if left:  # a node has half a minute to start, which is too little on a busy machine
+            if left:  # a node has half a minute to start, which is not enough on a busy machine
                 continue
             line = " ".join(str(error).split())
             raise InputError(
@@ -185,23 +185,23 @@ def _connect(address: str, own: Mapping[str, Any]) -> None:
 
 
 def _token(address: str) -> str:
-    """What else may be wrong: Ray says no more of a token that it lacks than that it fails."""
+    """A hint about tokens: if one is missing, Ray only says that it fails."""
     if address == LOCAL or os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         return ""
-    return "; if the cluster asks for a token, set RAY_AUTH_MODE=token and have it here, too"
+    return "; if the cluster asks for a token, set RAY_AUTH_MODE=token and provide it here too"
 
 
 def _answers(address: str) -> None:
-    """InputError if nothing listens at an address: Ray itself would try for minutes."""
+    """InputError if nothing listens at an address; Ray itself would retry for minutes."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if not (colon and host and port.isdecimal()):
         raise InputError(
-            f"{address!r} is no address of a Ray cluster; give host:port, ray://host:port or local"
+            f"{address!r} is not an address of Ray; give host:port, ray://host:port or local"
         )
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
         raise InputError(
             f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
-            "`ray start --head`, or give local for one on this machine"
+            "`ray start --head`, or use local for one on this machine"
         ) from error

@@ -1,9 +1,9 @@
-"""All shards of a collection as what a search asks: the ranking is that of one index.
+"""All shards of a collection as something to search, with the ranking of a single index.
 
-Every shard proposes its retrievers' best with their raw scores, packed; the best of all go into one
-fusion. Each is asked for a fair share of them at first, and for all only where what it holds back
-could be among them. Lexical search needs to know of each word how many passages of the whole
-collection hold it: that is asked of all shards first, once for each word and generation.
+Every shard proposes its retrievers' best passages with raw scores, packed; the best of all are
+fused once. Each shard is first asked for a fair share of them, and for all only if what it holds
+back could be among them. Lexical search needs to know, for each word, how many passages of the
+whole collection contain it: all shards are asked for that first, once per word and generation.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from retrieval.types import Encoder, Hit, Hybrid, Single, TokenMatch
 Allowed = Filter | None
 
 _UNASKED_SHARDS, _UNASKED_QUERIES = 32, 4
-"""So many shards describe unasked all that they propose for so many queries, which saves a round.
-Of more shards most have none of the few passages that have to be described, and are not asked."""
+"""Up to so many shards, and queries, shards describe all their proposals at once, which saves a
+round of requests. With more shards, most have none of the few passages that have to be described,
+and are not asked."""
 
 
 class SearchedShards:
-    """The shards of one generation behind the protocol `Searched`, for one search at a time."""
+    """Implements `Searched` for the shards of one generation, for one search at a time."""
 
     def __init__(
         self,
@@ -50,15 +51,15 @@ class SearchedShards:
         passages: int,
         generation: int,
     ) -> None:
-        """Take the shards.
+        """Set the shards.
 
         Args:
-            shards: opened as parts of the collection.
-            known: what they hold of terms that were asked for before.
-            settings: of all of them.
+            shards: shards, opened as parts of the collection.
+            known: cached counts of terms.
+            settings: the settings of all of them.
             lexical: the totals of the collection.
-            passages: how many the shards that are asked hold.
-            generation: the manifest's.
+            passages: number of passages in these shards.
+            generation: the manifest's generation.
         """
         self._shards = shards
         self._counted = known
@@ -69,11 +70,11 @@ class SearchedShards:
         self.passages = passages
 
     def guarded(self) -> AbstractContextManager[None]:
-        """As the protocol says: every shard guards what it does itself."""
+        """As the protocol says; shards guard themselves."""
         return nullcontext()
 
     def allowed(self, where: Filter | None) -> Allowed:
-        """As the protocol says: shards are told the filter."""
+        """As the protocol says; the filter itself is sent to shards."""
         return where
 
     def gist(self, query: str) -> str:
@@ -86,7 +87,7 @@ class SearchedShards:
         return gist_of(query, best)
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:
-        """As the protocol says: with what all shards together hold of their words."""
+        """As the protocol says: with the counts summed over all shards."""
         counts = self._counts([query.text for query in queries])
         return [replace(query, counts=own) for query, own in zip(queries, counts, strict=True)]
 
@@ -127,12 +128,12 @@ class SearchedShards:
         before: Arguments,
         after: Arguments,
     ) -> list[Proposal]:
-        """What all shards propose for each query, complete to the `depth` best of all.
+        """The proposals of all shards for each query, complete up to the `depth` best of all.
 
         Args:
             method: `find` or `propose`, which take these arguments before and after the queries,
-                and at last how many they are to tell, and whether they are to describe them.
-            retrievers: how many take part.
+                and finally how many to send, and whether to describe them.
+            retrievers: number of retrievers.
         """
         if not self._shards.numbers:
             return [_nothing(retrievers) for _ in queries]
@@ -152,7 +153,7 @@ class SearchedShards:
         before: Arguments,
         after: Arguments,
     ) -> list[Proposal]:
-        """See `_proposed`: shards that may hold more of the best are asked again, for all."""
+        """See `_proposed`: shards that may have more of the best are asked for all of them."""
         asked: dict[int, list[int]] = {}
         for place, one in enumerate(proposed):
             for number in one.deeper(depth):
@@ -187,7 +188,7 @@ class SearchedShards:
     def fresh_scores(
         self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
     ) -> list[NDArray[np.float32]]:
-        """As the protocol says; shards have the encoder themselves."""
+        """As the protocol says; shards load the encoder themselves."""
         found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
         given: dict[int, Arguments] = {}
         places: dict[int, list[Ids]] = {}
@@ -220,24 +221,24 @@ class SearchedShards:
         return np.array([self._known.of(id)[2] for id in ids.tolist()], np.int64)
 
     def _unasked(self, queries: Sequence[Any]) -> bool:
-        """Whether shards describe what they propose."""
+        """Whether shards describe their proposals unasked."""
         return len(self._shards.numbers) <= _UNASKED_SHARDS and len(queries) <= _UNASKED_QUERIES
 
     def _describe_likely(
         self, proposals: Sequence[Proposal], weights: Sequence[float], depth: int
     ) -> None:
-        """Ask at once for what will probably be asked for one after the other."""
+        """Request in one round what would probably be requested in several."""
         if not self._unasked(proposals):
             self._describe(worth_describing(proposals, weights, depth))
 
     def _describe(self, ids: Ids) -> None:
-        """Ask for what is not known of these passages: place, hash of the text, document."""
+        """Request missing descriptions of these passages: order, hash of the text, document."""
         of_shards = _by_shard(self._known.missing(ids.tolist()))
         for number, several in self._listed("described", of_shards).items():
             self._known.told(number, [id & LOCAL for id in of_shards[number]], several)
 
     def _learned(self, answers: Mapping[int, ProposedHere]) -> dict[int, Packed]:
-        """What shards propose, once it is noted what they told of some of it."""
+        """The shards' proposals, after storing the descriptions that came with them."""
         for number, (_, told) in answers.items():
             if told is not None:
                 self._known.told(number, *told)
@@ -260,9 +261,9 @@ class SearchedShards:
     def shown(
         self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
     ) -> Shown:
-        """As the protocol says: in one question to each shard."""
+        """As the protocol says, with one request to each shard."""
         own = _by_shard(ids)
-        own_marks: dict[int, list[int]] = {}  # by shard, their places among all
+        own_marks: dict[int, list[int]] = {}  # by shard, indices of its marks
         for place, (id, _) in enumerate(marks):
             own_marks.setdefault(id >> SHARD_BITS, []).append(place)
         nothing: Arguments = ([], [], hashes, allowed)
@@ -296,7 +297,7 @@ class SearchedShards:
     def explain(
         self, encoder: Encoder, query: Query, hits: Sequence[Hit]
     ) -> list[tuple[TokenMatch, ...]]:
-        """As the protocol says; shards have the encoder themselves."""
+        """As the protocol says; shards load the encoder themselves."""
         owners = [shard_of(hit.document_id, self._shards.total) for hit in hits]
         given = {
             number: (query, [hit for hit, own in zip(hits, owners, strict=True) if own == number])
@@ -306,7 +307,7 @@ class SearchedShards:
         return [next(found[number]) for number in owners]
 
     def _counts(self, queries: Sequence[str]) -> list[Counts]:
-        """How many passages of the collection hold each term of each query."""
+        """How many passages of the collection contain each term of each query."""
         asked = self.generation, tuple(self._shards.numbers)
         parsed = [parse_query(query) for query in queries]
         known = [self._counted.of(asked, one) for one in parsed]
@@ -319,7 +320,7 @@ class SearchedShards:
         return [own for own in known if own is not None]
 
     def _summed(self, queries: Sequence[str]) -> list[Counts]:
-        """The same, as all shards count it."""
+        """`_counts`, summed over all shards without the cache."""
         asked = self._every("counts", queries).values()
         made = []
         for place in range(len(queries)):
@@ -329,21 +330,21 @@ class SearchedShards:
         return made
 
     def _every(self, method: str, *arguments: Any) -> dict[int, Any]:
-        """What every shard answers to the same."""
+        """Every shard's answer to the same request."""
         return self._shards.ask(method, dict.fromkeys(self._shards.numbers, arguments))
 
     def _listed(self, method: str, of_shards: Mapping[int, list[int]]) -> dict[int, Any]:
-        """What each shard answers about a list of passages, which is quicker sent than an array."""
+        """Each shard's answer about passages, sent as a list, which is quicker than an array."""
         given: dict[int, Arguments] = {
             number: ([id & LOCAL for id in several],) for number, several in of_shards.items()
         }
         return self._shards.ask(method, given) if given else {}
 
     def _of(self, method: str, ids: Ids, *arguments: Any) -> list[tuple[int, Ids, Any]]:
-        """Of each shard that holds some of these passages its number, their places, its answer.
+        """For each shard with some of these passages: its number, their positions, its answer.
 
         Args:
-            method: whose last argument is the ids of passages.
+            method: a method whose last argument is ids of passages.
         """
         if not len(ids):
             return []
@@ -369,7 +370,7 @@ def _by_shard(ids: Iterable[int]) -> dict[int, list[int]]:
 
 
 def _together(one: Copies, other: Copies) -> Copies:
-    """Where a text stands in two parts of a collection."""
+    """Combine the copies of a text in two parts of a collection."""
     first = sorted((*one.first, *other.first), key=lambda p: (p.document_id, p.ordinal))
     return Copies(one.count + other.count, tuple(first[: COPIES + 1]))
 

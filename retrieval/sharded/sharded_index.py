@@ -1,4 +1,4 @@
-"""ShardedIndex: a collection in shards, kept in object storage, searched as one index."""
+"""ShardedIndex: a collection in shards in object storage, searched as one index."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from retrieval.types import Document, Encoder, EncoderSource, LateOptions
 
 
 class _Generation:
-    """The shards of one manifest, opened; closed when it was retired and nobody searches it."""
+    """The open shards of one manifest; closed once it was retired and no search uses it."""
 
     def __init__(self, manifest: Manifest, cache: ShardCache, slot: EncoderSlot) -> None:
-        """Bring here what is not here, and open it; raises as `open_shard` does."""
+        """Download missing shards, and open all; raises like `open_shard`."""
         self.manifest = manifest
         self.shards: dict[int, OpenShard] = {}
         with ExitStack() as stack:
@@ -58,20 +58,20 @@ class _Generation:
 
 
 class ShardedIndex(Collection):
-    """A collection whose documents are shared out to shards, each an ordinary index.
+    """A collection whose documents are distributed over shards, each an ordinary index.
 
-    It shows one generation: the newest when it was opened, last refreshed or last written through.
-    The shards are copied to this machine and searched in this process; a search finds what one
-    index of all documents would find. Any number of processes may read it; of two that write at
-    once one is told that the other was faster.
+    It shows one generation: the newest when it was opened, last refreshed or last written to. The
+        shards are copied to this machine and searched in this process; a search finds what a single
+        index of all documents would find. Any number of processes may read it; of two that write at
+        the same time, one gets an error that the other committed first.
 
     Use `ShardedIndex.create` or `ShardedIndex.open`, and `close` it or use it as a context manager.
 
-    Every method raises StorageError if the storage fails, and IndexCorrupted if it holds something
-    else than was stored.
+    Every method raises StorageError if the storage fails, and IndexCorrupted if objects in it are
+    damaged.
 
     Attributes:
-        url: where it is.
+        url: its URL.
     """
 
     def __init__(
@@ -106,15 +106,15 @@ class ShardedIndex(Collection):
         Args:
             url: `file:///folder`, `s3://bucket/name`, `gs://bucket/name` or `az://container/name`.
             encoder: an Encoder, a folder or a Hub id; None is the one that it was built with.
-            cache: the folder of copies of shards; None is one in the user's folder of caches.
-            options: what obstore takes for this kind of storage, such as `endpoint`; keys come from
-                the environment otherwise.
-            memory: bytes that compressing token vectors may take, in each process that writes.
+            cache: the folder for copies of shards; None is one in the user's cache folder.
+            options: obstore's options for this kind of storage, such as `endpoint`; otherwise keys
+                come from the environment.
+            memory: bytes that compressing token vectors may use, in each process that writes.
 
         Raises:
-            IndexNotFound: there is none.
+            IndexNotFound: there is no collection.
             IndexFormatError: a newer release wrote it.
-            EncoderMismatch: it was built by another encoder.
+            EncoderMismatch: it was built with another encoder.
             MissingDependency: obstore is not installed.
         """
         place = place_at(url, options, cache)
@@ -134,22 +134,22 @@ class ShardedIndex(Collection):
         options: Mapping[str, str] | None = None,
         memory: int = LATE_MEMORY,
     ) -> ShardedIndex:
-        """Make an empty collection, and open it.
+        """Create an empty collection, and open it.
 
         Args:
-            url: where there is none; see `open`.
-            shards: how many its documents are shared out to; this stays.
+            url: a URL without a collection; see `open`.
+            shards: number of shards to distribute documents over; it cannot be changed later.
             encoder: an Encoder, a folder or a Hub id; None is the embedded model.
-            passage_tokens: the longest passage, see `Index.create`.
-            late: how token vectors are kept; None is `LateOptions()`.
+            passage_tokens: maximum length of passages, see `Index.create`.
+            late: how token vectors are stored; None is `LateOptions()`.
             long_context: whether the passages of a document are read together.
             cache: see `open`.
-            options: see `open`, as for `memory`.
+            options: see `open`, like `memory`.
 
         Raises:
-            StorageError: there is one already.
-            InputError: `shards` is no number of shards, or as `Index.create`.
-            EncoderError: as `Index.create`.
+            StorageError: there is a collection already.
+            InputError: `shards` is not a valid number of shards, or like `Index.create`.
+            EncoderError: like `Index.create`.
         """
         place = place_at(url, options, cache)
         manifest, loaded = make_collection(
@@ -166,7 +166,7 @@ class ShardedIndex(Collection):
         return f"{type(self).__name__}({self.url!r})"
 
     def close(self) -> None:
-        """Let go of the files once the searches under way are done; closing twice is fine."""
+        """Close the files once running searches are done; closing twice is fine."""
         with self._state:
             generation, self._open = self._open, None
         if generation is not None:
@@ -174,7 +174,7 @@ class ShardedIndex(Collection):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, loaded if it is not yet; raises as `Index.encoder` does."""
+        """The encoder, loaded on first use; raises like `Index.encoder`."""
         return self._encoder.get()
 
     @property
@@ -184,7 +184,7 @@ class ShardedIndex(Collection):
             return generation.manifest.generation
 
     def refresh(self) -> bool:
-        """Move to the newest generation; whether there was a newer one."""
+        """Move to the newest generation; returns whether there was a newer one."""
         manifest = found_newest(self._place.storage())
         if manifest.generation <= self.generation:
             return False
@@ -192,7 +192,7 @@ class ShardedIndex(Collection):
         return True
 
     def status(self) -> ShardedStatus:
-        """What it holds; neither the shards' files nor the encoder are read for it."""
+        """What it contains; reads neither the shards' files nor the encoder."""
         with self._using() as generation:
             return status_of(self.url, generation.manifest)
 
@@ -202,12 +202,12 @@ class ShardedIndex(Collection):
         """Add documents, or replace those with the same ids, in one commit.
 
         Args:
-            documents: any iterable; each goes to the shard that its id names.
-            workers: how many processes write shards; 1 is this one.
-            ray: the address of a Ray cluster that writes them, or `local`; None for none.
+            documents: any iterable; each goes to the shard determined by its id.
+            workers: number of processes that write shards; 1 is this one.
+            ray: the address of a Ray cluster that writes shards, or `local`; None for none.
 
         Raises:
-            IndexLocked: another build was faster; run it again.
+            IndexLocked: another build committed first; run it again.
             InputError: a document cannot be stored.
         """
         changes = Changes(map(Incoming, _documents(documents)))
@@ -222,17 +222,17 @@ class ShardedIndex(Collection):
         workers: int = 1,
         ray: str | None = None,
     ) -> BuildReport:
-        """Delete the documents with these ids, or those that fulfil `where`.
+        """Delete the documents with these ids, or those that match `where`.
 
         Args:
-            ids: of documents; those that are not there do not matter.
-            where: see `search`, of the generation that is shown; together with `ids`, those of them
-                that fulfil it.
+            ids: ids of documents; unknown ids are ignored.
+            where: see `search`, in the present generation; together with `ids`, those of them that
+                match.
             params: values for the parameters of `where`.
-            workers: see `add`, as for `ray`.
+            workers: see `add`, like `ray`.
 
         Raises:
-            InputError: an id is no text, or neither ids nor a filter were given.
+            InputError: an id is not a text, or neither ids nor a filter were given.
             FilterError: `where` cannot be parsed.
         """
         wanted, chosen = None if ids is None else checked_ids(ids), as_filter(where, params)
@@ -247,11 +247,11 @@ class ShardedIndex(Collection):
     def compact(
         self, *, workers: int = 1, ray: str | None = None, grace: float = GRACE_SECONDS
     ) -> ClearReport:
-        """Write all shards anew without what was deleted, and delete what is not needed any more.
+        """Rewrite all shards without deleted passages, and delete unneeded objects.
 
         Args:
-            workers: see `add`, as for `ray`.
-            grace: seconds for which what no generation needs stays in the storage.
+            workers: see `add`, like `ray`.
+            grace: seconds for which objects that no generation needs stay in storage.
         """
         self.change(Changes(compact=True), workers=workers, ray=ray)
         return clear(self._place.storage(), grace)
@@ -264,16 +264,16 @@ class ShardedIndex(Collection):
         ray: str | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> BuildReport:
-        """Make a generation of the newest and all of these changes, see `build`; then show it.
+        """Apply these changes to the newest generation, see `build`, and move to the new one.
 
         Args:
-            changes: what is new.
-            workers: how many processes write shards; 1 is this one.
-            ray: the address of a Ray cluster that writes them, or `local`; None for none.
-            progress: called with how many shards are written, and how many are to be.
+            changes: the changes.
+            workers: number of processes that write shards; 1 is this one.
+            ray: the address of a Ray cluster that writes shards, or `local`; None for none.
+            progress: called with the number of shards written, and the number to write.
 
         Raises:
-            IndexLocked: another build made one meanwhile.
+            IndexLocked: another build committed first.
             InputError: the cluster cannot be reached.
             MissingDependency: Ray is not installed.
         """
@@ -295,7 +295,7 @@ class ShardedIndex(Collection):
         return report
 
     def _loaded(self) -> Encoder | None:
-        """The encoder, once for all shards; None if it is not to be had, and may not be needed."""
+        """The encoder, loaded once for all shards; None if it cannot be (it may not be needed)."""
         try:
             return self._encoder.get()
         except RetrievalError:
@@ -306,14 +306,14 @@ class ShardedIndex(Collection):
         with self._state:
             current = self._open
             if current is None or current.manifest.generation >= manifest.generation:
-                left = opened  # closed, or another thread was faster
+                left = opened  # closed, or another thread did it first
             else:
                 self._open, left = opened, current
         left.retire()
 
     @contextmanager
     def _using(self) -> Iterator[_Generation]:
-        """The generation that is shown, kept open until the block is left."""
+        """The present generation, kept open until the block is left."""
         with self._state:
             generation = self._open
             if generation is None:
@@ -331,7 +331,7 @@ class ShardedIndex(Collection):
 
 
 def _documents(documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents, checked to be such."""
+    """The documents, checked."""
     if isinstance(documents, Document) or not isinstance(documents, Iterable):
         raise InputError(f"{documents!r:.60} was given; give a list of Documents")
     for one in documents:

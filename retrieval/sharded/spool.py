@@ -1,7 +1,7 @@
-"""What is to be written, shared out to the shards: pieces in a storage, with a section for each.
+"""Documents to be written, distributed to shards: objects in storage with a section per shard.
 
-A document is a line of JSON. What is read back is data alone, and held against its digest: the
-documents may be those of strangers, and the storage may be one that others write to.
+A document is a line of JSON. What is read back is only data, and verified by its digest: the
+    documents may come from strangers, and others may be able to write to the storage.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from retrieval.sharded.storage import ObjectStorage
 from retrieval.types import Document
 
 PIECE_BYTES = 1 << 25
-"""Documents that are held in memory before they are stored."""
+"""Bytes of documents that are buffered before they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A document to be written, with what is known of it if it came from a file.
+    """A document to be written, with information about its file, if any.
 
     Attributes:
-        document: it.
-        outline: its structure; None finds it by the document's metadata.
-        reader: what read the file.
-        origin: the file's id. Of documents of one id that come from several files the first stays;
-            of those without a file the last.
+        document: the document.
+        outline: its structure; None derives it by the document's metadata.
+        reader: how the file was read.
+        origin: the file's id. If several files have a document with the same id, the first is kept;
+            without files, the last.
     """
 
     document: Document
@@ -44,7 +44,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class SpoolSection:
-    """Where documents of a shard stand: bytes of an object, with their SHA-256."""
+    """Where documents of a shard are: a byte range of an object, with its SHA-256."""
 
     name: str
     start: int
@@ -54,13 +54,13 @@ class SpoolSection:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """What a reader of documents stored.
+    """The documents that one reader stored.
 
     Attributes:
-        sections: of each shard, in the order of its documents.
-        documents: how many there are of each shard.
-        digest: the same for the same documents in the same order.
-        problems: a line for everything that went wrong as they were read.
+        sections: the sections of each shard, in the order of its documents.
+        documents: number of documents of each shard.
+        digest: identifies the documents and their order.
+        problems: one line for each problem in reading.
     """
 
     sections: dict[int, list[SpoolSection]]
@@ -69,7 +69,7 @@ class Spooled:
     problems: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """As it is stored."""
+        """Its stored form."""
         return json.dumps(
             {
                 "sections": [
@@ -101,12 +101,12 @@ class Spooled:
             return cls(sections, documents, str(found["digest"]), problems)
         except (ValueError, KeyError, TypeError) as error:
             raise IndexCorrupted(
-                f"{origin} is no record of documents ({error!r:.120}); delete it"
+                f"{origin} is not a record of documents ({error!r:.120}); delete it"
             ) from error
 
 
 def merged(several: Sequence[Spooled]) -> Spooled:
-    """What several readers stored, in their order."""
+    """Combine what several readers stored, in order."""
     sections: dict[int, list[SpoolSection]] = {}
     documents: dict[int, int] = {}
     for one in several:
@@ -125,10 +125,10 @@ def spool(
     """Store documents, each in a section of its shard.
 
     Args:
-        storage: where.
-        prefix: of the objects' names, which are digests of what they hold.
-        shards: how many there are.
-        documents: they stream through.
+        storage: the storage.
+        prefix: prefix of the objects' names, which are digests of their contents.
+        shards: number of shards.
+        documents: the documents, which are streamed.
 
     Raises:
         StorageError: the storage fails, or the disk is full.
@@ -171,12 +171,12 @@ def spooled(storage: ObjectStorage, sections: Iterable[SpoolSection]) -> Iterato
     """The documents of these sections.
 
     Raises:
-        IndexCorrupted: a section is missing, or is not what was stored.
+        IndexCorrupted: a section is missing or was altered.
     """
     for one in sections:
         content = storage.read_range(one.name, one.start, one.size)
         if content is None or hashlib.sha256(content).hexdigest() != one.digest:
-            what = "is missing" if content is None else "is not what was stored"
+            what = "is missing" if content is None else "was altered"
             raise IndexCorrupted(f"{storage.url}/{one.name} {what}; run the build again")
         try:
             for line in content.splitlines():

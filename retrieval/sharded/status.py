@@ -1,4 +1,4 @@
-"""What a collection in shards holds, as its manifest says."""
+"""The status of a collection in shards, from its manifest."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from retrieval.sharded.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class ShardedStatus:
-    """What a collection holds, at one generation.
+    """What a collection contains, at one generation.
 
     Attributes:
-        url: where it is.
-        generation: its number.
-        shards: how many there are, those that hold nothing included.
-        documents: how many documents it holds.
-        passages: how many passages can be found.
-        deleted_passages: how many BM25 still counts that were deleted, until `compact`: so far its
-            statistics are from those of the passages that can be found.
-        bytes: of the files of all shards.
-        documents_by_shard: the same of each.
+        url: its URL.
+        generation: the number of the generation.
+        shards: number of shards, empty ones included.
+        documents: number of documents.
+        passages: number of passages that can be found.
+        deleted_passages: number of deleted passages that BM25 still counts, until `compact`; its
+            statistics deviate by that much.
+        bytes: size of the files of all shards.
+        documents_by_shard: number of documents of each shard.
         encoder: the encoder's name.
         encoder_source: what the encoder is loaded from; None for the embedded model.
         fingerprint: the encoder's fingerprint.
         dense_dim: D of the dense vectors, or None.
         token_dim: d of the token vectors, or None.
-        passage_tokens: the longest passage, in tokens.
+        passage_tokens: maximum length of passages, in tokens.
         codec: whether token vectors are compressed, by a codec that all shards share.
         made: when the generation was made, seconds since 1970.
     """
@@ -50,7 +50,7 @@ class ShardedStatus:
 
 
 def status_of(url: str, manifest: Manifest) -> ShardedStatus:
-    """What a manifest says of a collection."""
+    """The status of a collection from its manifest."""
     settings = manifest.settings
     return ShardedStatus(
         url=url,

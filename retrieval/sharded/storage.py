@@ -1,7 +1,7 @@
 """Object storage: a shared folder, S3, GCS or Azure, through obstore.
 
-What is stored never changes: an object is made once, under a name that nobody else gives another
-content. The one exception is a pointer, which is only ever moved forward.
+Stored objects never change: an object is created once, under a name that always has the same
+    content. The one exception is a pointer, which only ever moves forward.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ _ADVICE = "check its address, its keys and whether it can be reached"
 _ADVICE_FOLDER = "check that the folder can be written to, and that its disk has space"
 _ADVICE_BY_CODE = {
     "ExpiredToken": "its keys have expired: renew them, and run it again",
-    "RequestTimeTooSkewed": "this machine's clock and the storage's differ: set it right",
+    "RequestTimeTooSkewed": "this machine's clock and the storage's differ: correct it",
 }
-"""By what a server answers."""
+"""Advice by a server's error code."""
 
 _WAITS = (0.1, 0.3, 1.0, 3.0)
-"""Seconds between calls that fail though they might not; about half of it at least."""
+"""Seconds between retries, with jitter down to about half."""
 
 _IS_FINAL = re.compile("max_retries|status code: 4")
-"""Of errors after which a call is not made again: the library did so, or it is refused."""
+"""Errors that are not retried: the library did so already, or the call is refused."""
 
 _ANSWERED = re.compile(r"returned non-2xx status code: (\d.*)", re.DOTALL)
 _TAG = re.compile("<[^>]*>")
 _LISTED_AT_ONCE = 1000
 _CLOCK = "clock"
 _PART = 1 << 23
-"""Bytes of an object that are brought at a time, at least."""
+"""Minimum bytes of an object downloaded at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object: its name, its bytes, and when it was written, by the storage's clock."""
+    """An object: its name, its size, and when it was written, by the storage's clock."""
 
     name: str
     size: int
@@ -65,7 +65,7 @@ class Stored:
 
 
 def _endpoint(url: str, options: Mapping[str, Any]) -> str:
-    """The server that the options name, or else the environment for S3."""
+    """The server named in the options, or in the environment for S3."""
     named = [options.get("endpoint")]
     if url.startswith("s3"):
         named += [os.environ.get(name) for name in _ENDPOINTS]
@@ -78,20 +78,20 @@ class ObjectStorage:
     Every method raises StorageError if the storage fails, in one line that names the object.
 
     Attributes:
-        url: as it was given, without a slash at its end.
+        url: as given, without a trailing slash.
     """
 
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
-        """Name a place; nothing is read yet.
+        """Set the place; nothing is read yet.
 
         Args:
             url: `file:///folder`, `s3://bucket/name`, `gs://...` or `az://...`.
-            options: what obstore takes for this kind of storage, such as `endpoint`; keys and
-                regions come from the environment otherwise.
+            options: obstore's options for this kind of storage, such as `endpoint`; otherwise keys
+                and regions come from the environment.
 
         Raises:
             MissingDependency: obstore is not installed.
-            StorageError: the URL is of no known kind, or an option is unknown.
+            StorageError: the URL is of an unknown kind, or an option is unknown.
         """
         try:
             import obstore
@@ -102,23 +102,23 @@ class ObjectStorage:
             ) from error
         self.url = url.rstrip("/")
         if not is_url(url):
-            raise StorageError(f"{url!r} is no URL; give {_KINDS}")
+            raise StorageError(f"{url!r} is not a URL; give {_KINDS}")
         if self.url.startswith(_FOLDER) and not self.url.startswith(f"{_FOLDER}/"):
             path = url.removeprefix(_FOLDER)
-            raise StorageError(f"{url!r} names no whole path; give file:///FOLDER/{path}")
+            raise StorageError(f"{url!r} is not an absolute path; give file:///FOLDER/{path}")
         given: dict[str, Any] = dict(options or {})
         if self.url.startswith(_FOLDER):
             given["mkdir"] = True
         elif _endpoint(self.url, given).startswith("http://"):
-            # Who names such a server means it; else all that is said is "builder error".
+            # An http server is named on purpose; without this the only message is "builder error".
             given["client_options"] = {"allow_http": True}
         self._obstore = obstore
         try:
             kind = obstore.parse_scheme(self.url)
         except obstore.exceptions.BaseError:
             kind = None
-        if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
-            raise StorageError(f"{url} is no object storage that can be written; give {_KINDS}")
+        if kind in (None, "http"):  # some buckets have https addresses, which obstore recognises
+            raise StorageError(f"{url} is not a writable object storage; give {_KINDS}")
         with self._told(""):
             self._store: ObjectStore = from_url(self.url, **given)
 
@@ -142,10 +142,10 @@ class ObjectStorage:
                 return None
 
     def create(self, name: str, content: bytes) -> bool:
-        """Make an object that is not there yet; False, and nothing else, if it is.
+        """Create an object; False, without any change, if it exists already.
 
-        It may be there since the storage was asked again after an answer was lost: whoever must
-        know reads it.
+        It may exist because the request was retried after a lost response: a caller that has to
+            know reads it.
         """
         with self._told(name):
             try:
@@ -155,12 +155,12 @@ class ObjectStorage:
             return True
 
     def put(self, name: str, content: bytes) -> None:
-        """Make an object, whether there is one or not."""
+        """Write an object, whether or not it exists."""
         with self._told(name):
             self._asked(lambda: self._obstore.put(self._store, name, content))
 
     def now(self) -> datetime:
-        """The time by the storage's clock, which alone dates what is stored."""
+        """The time by the storage's clock, which dates all objects."""
         with self._told(_CLOCK):
             self._asked(lambda: self._obstore.put(self._store, _CLOCK, b""))
             told = self._asked(partial(self._obstore.head, self._store, _CLOCK))
@@ -169,12 +169,12 @@ class ObjectStorage:
     def advance(self, name: str, choose: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a pointer by compare-and-swap.
 
-        A folder has none: there the pointer is replaced as it is, and may for a moment stand at
-        what another process had put before.
+        A folder does not support that: there the pointer is simply replaced, and may for a moment
+            have the value that another process wrote before.
 
         Args:
-            name: of the object.
-            choose: of what it holds, or None, what it is to hold; None leaves it.
+            name: the object's name.
+            choose: maps its content, or None, to the new content; None leaves it.
         """
         with self._told(name):
             while True:
@@ -192,10 +192,10 @@ class ObjectStorage:
                     self._obstore.exceptions.AlreadyExistsError,
                     self._obstore.exceptions.PreconditionError,
                 ):
-                    continue  # another process was faster: look again
+                    continue  # another process was faster: read again
 
     def objects(self, prefix: str) -> Iterator[Stored]:
-        """The objects whose names begin with a folder's name."""
+        """The objects in a folder."""
         last: str | None = None
         pages: ListStream[Sequence[ObjectMeta]] | None = None
 
@@ -209,7 +209,7 @@ class ObjectStorage:
                     pages = iter(listed)
                 return next(pages, ())
             except self._obstore.exceptions.BaseError:
-                pages = None  # another listing goes on after the last name that was told
+                pages = None  # a new listing continues after the last name
                 raise
 
         with self._told(prefix):
@@ -219,7 +219,7 @@ class ObjectStorage:
                     yield Stored(one["path"], one["size"], one["last_modified"])
 
     def find(self, name: str) -> Stored | None:
-        """What is told of an object, or None if there is none."""
+        """The size and time of an object, or None if there is none."""
         with self._told(name):
             try:
                 one = self._asked(partial(self._obstore.head, self._store, name))
@@ -228,7 +228,7 @@ class ObjectStorage:
             return Stored(one["path"], one["size"], one["last_modified"])
 
     def download(self, name: str, target: Path) -> bool:
-        """Write an object to a file, a part at a time; False if there is none."""
+        """Write an object to a file, part by part; False if there is none."""
 
         def write() -> bool:
             try:
@@ -244,13 +244,13 @@ class ObjectStorage:
             return self._asked(write)
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete objects; one that is not there does not matter."""
+        """Delete objects; missing ones are ignored."""
         for first in range(0, len(names), _DELETED_AT_ONCE):
             several = list(names[first : first + _DELETED_AT_ONCE])
             with self._told(several[0]):
                 try:
                     self._asked(partial(self._obstore.delete, self._store, several))
-                except FileNotFoundError:  # a folder stops at the first that is not there
+                except FileNotFoundError:  # a folder stops at the first missing one
                     for name in several:
                         with suppress(FileNotFoundError):
                             self._obstore.delete(self._store, name)
@@ -264,10 +264,10 @@ class ObjectStorage:
             return None, "create"
 
     def _asked(self, call: Callable[[], Result]) -> Result:
-        """What a call returns, which is made again where it may succeed then.
+        """The result of a call, which is retried if that may help.
 
-        The library does so where nothing can be done twice. It gives up at once where an answer is
-        cut off, and on objects that are to be new.
+        The library itself retries idempotent calls, but not when a response is cut off, nor when
+        creating objects.
         """
         for wait in () if self.url.startswith(_FOLDER) else _WAITS:
             try:
@@ -280,7 +280,7 @@ class ObjectStorage:
 
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
-        """Turn the storage's errors into one line."""
+        """Turn the storage's errors into a one-line StorageError."""
         try:
             yield
         except StorageError:
@@ -296,12 +296,12 @@ class ObjectStorage:
 
 
 def _said(error: Exception) -> str:
-    """What the library says, without what it adds for its makers."""
+    """The library's message, without details for its developers."""
     return str(error).split("\n\nDebug source", 1)[0]
 
 
 def _line(error: Exception) -> str:
-    """The same as one line; of what a server answered, its own words."""
+    """The message as one line; for a server's response, its own words."""
     said = _said(error)
     answered = _ANSWERED.search(said)
     if answered:

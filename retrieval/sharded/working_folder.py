@@ -1,4 +1,4 @@
-"""A folder of a build's own on this machine's disk; those of killed builds are cleared away."""
+"""A temporary folder of a build on this machine's disk; those of killed builds are deleted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TRIES = 100
 def working_folder(parent: Path) -> Iterator[Path]:
     """A new empty folder below `parent`, deleted at the end of the block.
 
-    A process that is killed leaves its folder. Whoever makes the next one below the same parent
-    deletes it: its lock went with the process.
+    A process that is killed leaves its folder. The next one that creates a folder in the same
+    parent deletes it, since its lock ended with the process.
 
     Raises:
-        StorageError: nothing can be written there.
+        StorageError: it cannot be written to.
     """
     with ExitStack() as stack:
         try:
@@ -34,7 +34,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
         except OSError as error:
             raise StorageError(
                 f"a build cannot write to {parent} ({error.strerror or error}); free some space, "
-                "or let XDG_CACHE_HOME name another disk"
+                "or set XDG_CACHE_HOME to another disk"
             ) from error
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder

@@ -1,7 +1,7 @@
-"""Writing one shard: an ordinary index, brought here, changed and sent back.
+"""Writing one shard: an ordinary index, downloaded, changed and uploaded.
 
-A task can be run again at any time, by whichever process on whichever machine: one that was done
-left a record, which is made once and is what every other run of it returns.
+A task can be repeated at any time, by any process on any machine: a finished one leaves a record,
+    which is created once and is what every other run of it returns.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ NO_PASSAGES = LexicalTotals(0, 0, {}, {})
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """What is to be done to one shard.
+    """The changes to make to one shard.
 
     Attributes:
-        place: of the collection.
-        number: the shard's.
-        base: what it is before; None for a new one.
-        settings: of a new one.
-        codec: what token vectors are stored by; None keeps them exactly until there is one.
-        trains: whether the shard may train a codec, which all others then take.
-        trained: the record of the shard that may, looked for before and after this one is written;
-            None if none may.
-        changed: whether there is anything to do but to take a new codec.
-        spool: where documents to be put stand.
-        sections: those of this shard.
-        mirror: whether what is not among them leaves.
-        unreadable: ids of files and folders whose documents stay all the same.
-        delete: ids of documents that leave.
-        compact: whether it is written anew, without what was deleted.
-        record: the object that says that it is done, and with what result, until the commit.
-        memory: bytes that compressing token vectors may take.
+        place: the collection's place.
+        number: the shard's number.
+        base: its present record; None for a new shard.
+        settings: the settings of a new shard.
+        codec: the codec for token vectors; None keeps them exact until there is one.
+        trains: whether the shard may train a codec, which all others then adopt.
+        trained: the record of the shard that may train one, looked for before and after writing
+            this one; None if none may.
+        changed: whether there is anything to do besides adopting a new codec.
+        spool: where the documents to put are.
+        sections: the sections with this shard's documents.
+        mirror: whether all other documents are deleted.
+        unreadable: ids of files and folders whose documents are kept nevertheless.
+        delete: ids of documents to delete.
+        compact: whether to rewrite it without deleted passages.
+        record: the object that records that it is done, and the result, until the commit.
+        memory: bytes that compressing token vectors may use.
     """
 
     place: Place
@@ -85,14 +85,14 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What became of a shard.
+    """The result of writing a shard.
 
     Attributes:
-        record: for the manifest.
-        codec: what its token vectors are stored by; None if they are kept exactly.
-        counts: how many documents were added, updated, unchanged and deleted.
-        sent: bytes that were sent.
-        problems: a line for each document that was left out.
+        record: its record for the manifest.
+        codec: the codec that stores its token vectors; None if they are exact.
+        counts: numbers of documents added, updated, unchanged and deleted.
+        sent: bytes sent to storage.
+        problems: one line for each document that was left out.
     """
 
     record: ShardRecord
@@ -102,7 +102,7 @@ class ShardResult:
     problems: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """As it is stored."""
+        """Its stored form."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
@@ -124,19 +124,19 @@ class ShardResult:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IndexCorrupted(
-                f"{origin} is no record of a shard ({error!r:.120}); delete it"
+                f"{origin} is not a record of a shard ({error!r:.120}); delete it"
             ) from error
 
 
 def write_shard(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
-    """Do it, if it is not done.
+    """Write a shard, unless its record says that it is done.
 
     Args:
-        task: what.
-        encoder: of the collection; None loads what its settings name.
+        task: the changes to make.
+        encoder: the collection's encoder; None loads the one that its settings name.
 
     Raises:
-        IndexCorrupted: what was built, or what it began with, is not as it was written.
+        IndexCorrupted: the new shard, or the one it began with, is damaged.
         StorageError: the storage fails, or the disk is full.
     """
     storage = task.place.storage()
@@ -147,7 +147,7 @@ def write_shard(task: ShardTask, encoder: Encoder | None = None) -> ShardResult:
         done = result.to_json()
         if storage.create(task.record, done):
             return result
-        # Another run of the task was faster. Both are right, and all go by one.
+        # Another run of the task was faster. Both are valid; the stored one is used.
         done = storage.read(task.record) or done
     return ShardResult.from_json(done, f"{storage.url}/{task.record}")
 
@@ -189,7 +189,7 @@ def _write(
 def _taken(
     writer: Writer, storage: ObjectStorage, task: ShardTask, work: Path
 ) -> CodecRecord | None:
-    """Let the shard store by the collection's codec, if there is one by now."""
+    """Make the shard use the collection's codec, if there is one by now."""
     record = task.codec
     if record is None and task.trained is not None:
         done = storage.read(task.trained)
@@ -205,7 +205,7 @@ def _taken(
 
 
 def _change(writer: Writer, task: ShardTask, counts: Counter[str], problems: list[str]) -> None:
-    """Put what comes, delete what goes."""
+    """Put the new documents, and delete those to be removed."""
     owners: dict[str, str | None] = {}
     for one in _first_of_each(task, owners, problems):
         counts[writer.put(one.document, None, one.outline, reader=one.reader)] += 1
@@ -220,7 +220,7 @@ def _change(writer: Writer, task: ShardTask, counts: Counter[str], problems: lis
 def _first_of_each(
     task: ShardTask, owners: dict[str, str | None], problems: list[str]
 ) -> Iterator[Incoming]:
-    """The documents, less those of files whose id a document before them has."""
+    """The documents, without those of files whose id an earlier document has."""
     for one in spooled(task.spool.storage(), task.sections):
         id = one.document.id
         if id not in owners or one.origin is None:
@@ -229,13 +229,13 @@ def _first_of_each(
         else:
             owner = owners[id]
             problems.append(
-                f"{one.origin}: document id {id!r} is already that of a document from {owner}, "
+                f"{one.origin}: document id {id!r} already belongs to a document from {owner}, "
                 "which stays; give each document an id of its own"
             )
 
 
 def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:
-    """Whether a document came from one of these files, or from beneath one of these folders."""
+    """Whether a document came from one of these files or folders."""
     if not unreadable:
         return False
     document = store.find(id)
@@ -244,7 +244,7 @@ def _is_unreadable(store: Store, id: str, unreadable: Sequence[str]) -> bool:
 
 
 def _sent_codec(codec: LateCodec, storage: ObjectStorage, work: Path) -> CodecRecord:
-    """The codec that the shard trained, for all shards."""
+    """Upload the codec that the shard trained, for all shards."""
     place = work / "codec"
     place.mkdir()
     codec.write(place)
@@ -253,7 +253,7 @@ def _sent_codec(codec: LateCodec, storage: ObjectStorage, work: Path) -> CodecRe
 
 
 def _is_loose(folder: Path, before: ShardRecord) -> bool:
-    """Whether compacting would change anything: deleted passages are there, or many segments."""
+    """Whether compacting would change anything: there are deleted passages, or several segments."""
     with closing(Store(folder)) as store:
         loose = len(store.of_kind(vectors.KIND)) > 1 or len(store.dead()) > 0
     return loose or before.lexical.counted > before.lexical.passages

@@ -1,10 +1,10 @@
-"""What an index holds, in SQLite, and the commit that changes it.
+"""The contents of an index in SQLite, and the commit that changes them.
 
 schema   the tables, the format version
-unlocked reading where nothing can be locked
-reading  Store: one generation, held as long as it is open
-listing  what it holds: ids, counts, values
-sources  what it knows of files, and documents by file
+unlocked reading where locks are not possible
+reading  Store: one generation, pinned as long as it is open
+listing  ids, counts and values
+sources  files that documents came from
 writing  StoreWriter: the one transaction of a commit
 files    segment folders: durable, checked, swept
 guard    errors of SQLite and of a full disk in a user's words

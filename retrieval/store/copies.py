@@ -1,4 +1,4 @@
-"""Passages of the same text, told by a number that is stored with each."""
+"""Finding passages with the same text, by a hash that is stored with each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 
 
 def text_hash(text: str) -> int:
-    """64 bits of BLAKE2b over a text's words, signed as SQLite keeps them.
+    """64 bits of BLAKE2b over a text's words, as a signed integer for SQLite.
 
-    White space is folded, so that a line that was broken elsewhere is the same text. Among a
-    million different texts two have one hash with a probability of 3 in 100 million.
+    White space is folded, so that different line breaks do not make a different text. Among a
+    million different texts two have the same hash with a probability of 3 in 100 million.
     """
     words = " ".join(text.split()).encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(words, digest_size=8).digest()
@@ -17,4 +17,4 @@ def text_hash(text: str) -> int:
 
 
 BLANK = text_hash("")
-"""Of a passage without words: such are not copies of each other."""
+"""The hash of passages without words, which are not copies of each other."""

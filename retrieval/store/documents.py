@@ -1,4 +1,4 @@
-"""A document as the store keeps it, and whether it is still what was stored."""
+"""A document as the store keeps it, and the check that it is unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StoredDocument:
     reader: str | None
 
     def whole(self, text: str | None) -> Document | None:
-        """The document with its text; None if they are not what was stored, by their checksum."""
+        """The document with its text; None if their checksum shows that they were altered."""
         try:
             if text is not None:
                 document = Document(self.id, text, self.title, self.metadata)

@@ -1,4 +1,4 @@
-"""Segment folders on disk: their checksums, and sweeping what nobody names."""
+"""Segment folders on disk: their checksums, and removing those that no commit names."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from retrieval.files.regular import open_regular
 from retrieval.store.rights import give_rights
 from retrieval.threads import usable
 
-_BY_ONE_THREAD = 4 << 20  # bytes to sum up, for which others would be started in vain
+_BY_ONE_THREAD = 4 << 20  # bytes; starting more threads to sum up less does not pay
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What a file of a segment was when it was committed: bytes and BLAKE2b-128 in hex."""
+    """Size in bytes and BLAKE2b-128 (hex) of a segment's file when it was committed."""
 
     size: int
     digest: str
 
 
 FileIdentity = tuple[int, int, FileRecord]
-"""Device and inode of a file, which hard links share, and what it was when it was committed."""
+"""Device and inode of a file, which hard links share, and its record at the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SegmentRecord:
         name: the folder's name under `segments/`.
         kind: "vectors" (a `dense` and a `late` folder over the same passages) or "lexical".
         passages: how many passages it was written with.
-        files: relative posix path to what the file was at the commit.
+        files: the record of each file at the commit, by relative POSIX path.
     """
 
     name: str
@@ -52,7 +52,7 @@ class SegmentRecord:
 
 
 def segment_records(database: sqlite3.Connection) -> tuple[SegmentRecord, ...]:
-    """The segments that a database names, by name."""
+    """The segments in the database, ordered by name."""
     files: dict[str, dict[str, FileRecord]] = {}
     for segment, path, size, digest in database.execute(
         "SELECT segment, path, size, digest FROM files"
@@ -71,8 +71,8 @@ def seal(
 ) -> dict[str, FileRecord]:
     """Sizes and checksums of a new segment's files, which its writer has forced to the disk.
 
-    A file that is a hard link into the `previous` segment keeps the record that is `known` of
-    it: it was read when that segment was sealed. All get the `rights` that the index's files have.
+    A file that is a hard link into the `previous` segment keeps its `known` record, made when that
+    segment was sealed. All files get the index's access `rights`.
     """
     give_rights(folder, rights)
     records: dict[str, FileRecord] = {}
@@ -86,7 +86,7 @@ def seal(
 
 
 def check_sizes(folder: Path, segment: SegmentRecord) -> None:
-    """Raise IndexCorrupted for a file that was cut or grew; FileNotFoundError for a missing one."""
+    """Raise IndexCorrupted for a file of another size; FileNotFoundError for a missing one."""
     for name, record in segment.files.items():
         try:
             status = _status(folder, name)
@@ -114,12 +114,12 @@ def check_contents(
     """Raise IndexCorrupted for a file that is altered, before a library that trusts it reads it.
 
     Args:
-        folder: the segment's.
-        most: bytes of all that are read, the smallest files first: opening has to stay cheap.
-        known: files that were found to be whole before.
+        folder: the segment's folder.
+        most: bytes to read in all, smallest files first, so that opening stays cheap.
+        known: files that were verified before.
 
     Returns:
-        Those that are known to be whole.
+        The files that are verified now.
     """
     whole: set[FileIdentity] = set()
     unknown: dict[str, FileRecord] = {}
@@ -159,7 +159,7 @@ def damage(folder: Path, segment: SegmentRecord, *, missing: bool = True) -> Ite
             if missing:
                 yield f"{file} is missing; {from_backup()}"
         except OSError as error:
-            yield f"{file} cannot be read ({error.strerror}); check its rights and the disk"
+            yield f"{file} cannot be read ({error.strerror}); check its permissions and the disk"
         else:
             if size != record.size:
                 yield f"{file} is damaged: {size} bytes instead of {record.size}; {from_backup()}"
@@ -168,11 +168,12 @@ def damage(folder: Path, segment: SegmentRecord, *, missing: bool = True) -> Ite
 
 
 def sweep(folder: Path, named: set[str]) -> None:
-    """Remove every entry of the segments folder that is not `named`, as far as that is possible.
+    """Remove every entry of the segments folder that is not `named`, where possible.
 
-    Readers of older generations are safe: they opened every file they need before, and POSIX
-    keeps an unlinked file for those who have it open or mapped. One that is just opening a
-    folder may put a lock file there and so keep it: what is left goes with the next sweep.
+    Readers of older generations are safe: they already opened every file that they need, and POSIX
+        keeps an unlinked file for processes that have it open or mapped. A reader that is just
+        opening a folder may put a lock file there and so keep it: leftovers are removed by the next
+        sweep.
     """
     for entry in folder.iterdir():
         if entry.name not in named:
@@ -186,7 +187,7 @@ def sweep(folder: Path, named: set[str]) -> None:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder, counting a file with several links once."""
     seen = {}
-    # A writer may be sweeping beside us: `os.walk` passes over a folder that has gone.
+    # A writer may be sweeping at the same time: `os.walk` skips a folder that is gone.
     for parent, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
@@ -196,7 +197,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _files(folder: str, inside: str = "") -> Iterator[str]:
-    """The files in and beneath a folder, as relative posix paths."""
+    """The files in and beneath a folder, as relative POSIX paths."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -217,4 +218,4 @@ def _same_inode(one: Path, other: Path, name: str) -> bool:
 
 
 def _status(folder: Path, name: str) -> os.stat_result:
-    return os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path for each of a hundred takes longer
+    return os.stat(f"{folder}/{name}")  # noqa: PTH116 - making a hundred Path objects is slower

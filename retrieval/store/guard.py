@@ -1,4 +1,4 @@
-"""What SQLite and the operating system say about a disk, as errors that a user can act on."""
+"""Errors of SQLite and the operating system, translated for users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.cancellation import check_cancelled
 from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError, from_backup
 
 _BESIDE = 1 << 16
-"""Bytes: the `-shm` file has 32 KiB at least, and a page or two of the log come to it."""
+"""Bytes: the `-shm` file takes at least 32 KiB, and the log a page or two."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGE_WORDS = ("no such table", "no such column", "malformed JSON")
@@ -29,7 +29,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except UnicodeDecodeError as error:  # SQLite names what it does not understand in its own bytes
+    # SQLite quotes in its message the bytes that it does not understand
+    except UnicodeDecodeError as error:
         raise _damaged(path, "its tables' definition is not UTF-8") from error
     except sqlite3.Error as error:
         check_cancelled()  # a statement that was interrupted, or a function that it calls
@@ -41,9 +42,9 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise what the operating system says of an index's files as a StorageError that names one.
+    """Translate errors of the operating system into StorageErrors that name the index's file.
 
-    For a block in which nobody else's files are read.
+    Use it around code that accesses only files of the index.
     """
     try:
         yield
@@ -52,20 +53,20 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def disk_error(error: OSError, folder: Path) -> StorageError:
-    """The StorageError for an error of the operating system at the index in `folder`."""
+    """The StorageError for an operating-system error in the index at `folder`."""
     place = error.filename if isinstance(error.filename, str) else folder
     if error.errno in _FULL:
         return StorageError(f"no space left to write {place}; free some and run it again")
     return StorageError(
         f"{place} cannot be read or written ({error.strerror or error}); check the disk, the "
-        "rights of the folder and the limits of this process, and run it again"
+        "permissions of the folder and the limits of this process, and run it again"
     )
 
 
 def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
-    """The StorageError that says what an SQLite error means here; None for a mistake in code."""
+    """The StorageError for an SQLite error; None if the error is a bug in the code."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # raised by the module, not by the library
+    if code is None:  # raised by Python's module, not by SQLite
         if "decode" in str(error):
             return IndexCorrupted(
                 f"{path} is damaged: it holds text that is not UTF-8; {from_backup()}"
@@ -85,7 +86,7 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
         case sqlite3.SQLITE_READONLY:
             return StorageError(f"{path} cannot be written; make it and its folder writable")
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-            return StorageError(f"{path} cannot be opened; check the rights of it and its folder")
+            return StorageError(f"{path} cannot be opened; check its and its folder's permissions")
         case sqlite3.SQLITE_IOERR if is_full(path.parent):
             return StorageError(f"no space left to open {path}; free some and run it again")
         case sqlite3.SQLITE_IOERR:
@@ -94,7 +95,7 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether the disk has no room for what SQLite keeps beside a database that is open."""
+    """Whether the disk has no room for the files that SQLite keeps beside an open database."""
     try:
         return shutil.disk_usage(folder).free < _BESIDE
     except OSError:
@@ -108,7 +109,7 @@ def _damaged(path: Path, error: sqlite3.Error | str) -> IndexCorrupted:
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, or one that caused it, says that the disk or the quota is full."""
     seen: BaseException | None = error
-    met: set[int] = set()  # an error that is raised again may be its own cause's cause
+    met: set[int] = set()  # chains of causes may be circular when errors are raised again
     while seen is not None and id(seen) not in met:
         met.add(id(seen))
         if isinstance(seen, OSError) and seen.errno in _FULL:
@@ -117,7 +118,7 @@ def is_disk_full(error: BaseException) -> bool:
             getattr(seen, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         ):
             return True
-        # Libraries in C++ and Rust keep the errno in words only.
+        # Libraries in C++ and Rust report the errno only as text.
         if any(words in str(seen).lower() for words in _FULL_WORDS):
             return True
         seen = seen.__cause__ or seen.__context__

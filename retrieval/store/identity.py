@@ -8,11 +8,11 @@ from retrieval.errors import IndexNotFound, StorageError
 from retrieval.store.schema import DATABASE
 
 Identity = tuple[int, int]
-"""Device and inode of the database; no other file has them as long as it is open."""
+"""Device and inode of the database; unique for as long as it is open."""
 
 
 def identity_of(folder: Path) -> Identity | None:
-    """The identity of the index at a folder; None if there is none."""
+    """The identity of the index in a folder; None if there is none."""
     try:
         found = (folder / DATABASE).stat()
     except OSError:
@@ -24,8 +24,8 @@ def check_identity(folder: Path, opened: Identity | None) -> None:
     """Refuse an index that is not the one that was opened.
 
     Raises:
-        IndexNotFound: there is none any more.
-        StorageError: it is another one.
+        IndexNotFound: there is no index any more.
+        StorageError: it is a different index.
     """
     found = identity_of(folder)
     if found is None:
@@ -34,6 +34,6 @@ def check_identity(folder: Path, opened: Identity | None) -> None:
         )
     if found != opened:
         raise StorageError(
-            f"the index at {folder} is another one than was opened: it was replaced since; "
+            f"the index at {folder} is not the one that was opened: it was replaced since; "
             "open it again"
         )

@@ -1,4 +1,4 @@
-"""What a store holds, listed: ids, documents without their texts, counts, values of a key."""
+"""Listing a store: ids, documents without their texts, counts, values of a key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Listed:
         title: its title, or "".
         source: path of the file that it came from, or None.
         metadata: its metadata.
-        passages: how many it has.
+        passages: how many passages it has.
     """
 
     id: str
@@ -34,12 +34,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Which documents are meant.
+    """A condition that selects documents.
 
     Attributes:
-        sql: over a row of `documents AS d`.
-        parameters: for its question marks.
-        of_passages: whether it speaks of `passages AS p` too, one of which is to fulfil it.
+        sql: SQL condition over a row of `documents AS d`.
+        parameters: values for its question marks.
+        of_passages: whether it also refers to `passages AS p`, one of which has to fulfil it.
     """
 
     sql: str = "1"
@@ -51,7 +51,7 @@ class Condition:
         """The condition over a row of `documents AS d` alone, with the same parameters."""
         if not self.of_passages:
             return self.sql
-        # A document without a passage is held against the condition as if it had one of nothing.
+        # The condition is tested on a document without passages as if it had one of NULLs.
         return (
             "EXISTS (SELECT 1 FROM (SELECT 1) LEFT JOIN passages AS p"
             f" ON p.document = d.number WHERE {self.sql})"
@@ -67,14 +67,14 @@ _KINDS = {
     "false": "boolean",
     "array": "list",
 }
-"""What filters call SQLite's types of JSON values."""
+"""Names in filters of SQLite's types of JSON values."""
 
 
 class Listing(Statements):
-    """The part of `Store` that lists what it holds; raises what `Store` does."""
+    """The part of `Store` that lists documents; raises the same errors as `Store`."""
 
     def listed(self, condition: Condition = ALL) -> list[Listed]:
-        """Documents that fulfil the condition, those of no file first, then by file."""
+        """Documents that fulfil the condition: first those without a file, then by file."""
         with self._reading() as database:
             rows = database.execute(
                 "SELECT d.id, d.title, d.source, d.metadata,"
@@ -95,8 +95,8 @@ class Listing(Statements):
 
         Args:
             condition: which documents.
-            after: an id, which need not be there: only ids that come after it.
-            most: how many; -1 is all.
+            after: only ids after this one, which need not exist.
+            most: maximum number; -1 is all.
         """
         with self._reading() as database:
             rows = database.execute(
@@ -129,10 +129,10 @@ class Listing(Statements):
         """The values of a key and how many documents have each, the most frequent first.
 
         Args:
-            table: SQL of a table with `type` and `atom`, as `json_each` gives them, of a row of
-                `documents AS d` and, `of_passages`, of one of `passages AS p`.
-            condition: which rows count; its parameters begin with those of the table.
-            exact: tell 1 from 1.0.
+            table: SQL of a table with `type` and `atom`, as from `json_each`, for a row of
+                `documents AS d` and, if `of_passages`, of `passages AS p`.
+            condition: selects rows; its parameters begin with those of the table.
+            exact: distinguish 1 from 1.0.
         """
         type = "e.type" if exact else "IIF(e.type = 'real', 'integer', e.type)"
         joined = (
@@ -153,7 +153,7 @@ class Listing(Statements):
             ]
 
     def metadata_keys(self, condition: Condition = ALL) -> dict[str, dict[str, int]]:
-        """The keys of the metadata; of each its kinds of values and how many documents have one."""
+        """The keys of the metadata; for each, the number of documents by kind of value."""
         with self._reading() as database:
             rows = database.execute(
                 "SELECT e.key, e.type, count(*) FROM documents AS d CROSS JOIN"
@@ -169,7 +169,7 @@ class Listing(Statements):
 
 
 def is_storable(text: str) -> bool:
-    """Whether SQLite can hold the text: half of a surrogate pair has no UTF-8."""
+    """Whether SQLite can store the text: half a surrogate pair has no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

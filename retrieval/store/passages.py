@@ -1,4 +1,4 @@
-"""What a store holds of passages: rows, texts, hashes, names, and their order."""
+"""Reading passages from a store: rows, texts, hashes, names, and their order."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _Columns: TypeAlias = tuple[int, int, int, int, int, int, int, str | None]
 
 
 class PassageReading(Statements):
-    """The part of `Store` that is about passages; raises what `Store` does.
+    """The part of `Store` that reads passages; raises the same errors as `Store`.
 
     Attributes:
-        next_passage: an id that no passage has had yet, as all above it.
+        next_passage: the next unused passage id.
     """
 
     next_passage: int
@@ -38,9 +38,9 @@ class PassageReading(Statements):
         """Ids of the passages that fulfil an SQL condition.
 
         Args:
-            condition: over a row of `documents AS d`.
-            parameters: for its question marks.
-            of_passages: whether it speaks of `passages AS p` too.
+            condition: SQL over a row of `documents AS d`.
+            parameters: values for its question marks.
+            of_passages: whether it also refers to `passages AS p`.
         """
         if of_passages:
             return self._column(
@@ -55,7 +55,7 @@ class PassageReading(Statements):
         )
 
     def passages(self, ids: Sequence[int]) -> dict[int, PassageRow]:
-        """The rows of the passages with these ids, by id; those that are not there are left out."""
+        """The rows of the passages with these ids, by id; unknown ids are left out."""
         rows = self._by_keys(f"SELECT {_PASSAGE} FROM passages WHERE id IN", ids)
         return {row[0]: self._passage(row) for row in rows}
 
@@ -64,7 +64,7 @@ class PassageReading(Statements):
         return dict(self._by_keys("SELECT id, text_hash FROM passages WHERE id IN", ids))
 
     def roles(self, ids: Sequence[int]) -> dict[int, str]:
-        """The metadata `role` of these passages' documents, by passage id, where it is a text."""
+        """The metadata `role` of these passages' documents, by passage id, if it is a text."""
         return dict(
             self._by_keys(
                 "SELECT p.id, json_extract(d.metadata, '$.role') FROM passages AS p"
@@ -75,7 +75,7 @@ class PassageReading(Statements):
         )
 
     def definitions(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """The qualified names that are defined in each of these passages, where there are any."""
+        """The qualified names that are defined in each of these passages, if there are any."""
         rows = self._by_keys(
             "SELECT id, json_extract(structure, '$.defines') FROM passages"
             " WHERE json_extract(structure, '$.defines') IS NOT NULL AND id IN",
@@ -106,21 +106,21 @@ class PassageReading(Statements):
         return found
 
     def ranks(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The place of each of these passages among them by document id, then ordinal, i64 [n].
+        """The rank of each of these passages among them by document id, then ordinal, i64 [n].
 
         Raises:
-            IndexCorrupted: one is not there.
+            IndexCorrupted: a passage does not exist.
         """
         places = [(document, ordinal) for document, ordinal, *_ in self.described(ids.tolist())]
         ranks = {place: rank for rank, place in enumerate(sorted(places))}
         return np.array([ranks[place] for place in places], np.int64)
 
     def described(self, ids: Sequence[int]) -> list[tuple[str, int, int, int]]:
-        """Of each of these passages its document's id, its ordinal, the hash of its text, and its
+        """For each of these passages: its document's id, its ordinal, the hash of its text, and its
         document's number.
 
         Raises:
-            IndexCorrupted: one is not there.
+            IndexCorrupted: a passage does not exist.
         """
         rows = self._by_keys(
             "SELECT p.id, d.id, p.ordinal, p.text_hash, p.document FROM passages AS p"
@@ -134,7 +134,7 @@ class PassageReading(Statements):
         return [found[id] for id in ids]
 
     def order(self) -> NDArray[np.int64]:
-        """The place of every passage among all by document id, then ordinal: i64 by passage id."""
+        """The rank of every passage by document id, then ordinal: i64, indexed by passage id."""
         ids = self._column(
             "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
             " ORDER BY d.id, p.ordinal"
@@ -152,10 +152,10 @@ class PassageReading(Statements):
             return [self._passage(row) for row in rows]
 
     def passage_texts(self, rows: Iterable[PassageRow]) -> dict[int, str]:
-        """The texts of these passages, by id; those whose document is not there are left out.
+        """The texts of these passages, by id; those without their document are left out.
 
         Raises:
-            IndexCorrupted: one is not what was stored.
+            IndexCorrupted: a text was altered.
         """
         of: dict[int, list[PassageRow]] = {}
         for row in rows:
@@ -164,7 +164,7 @@ class PassageReading(Statements):
         found: dict[int, str] = {}
         with self._reading() as database:
             for keys, marks in chosen_keys(list(of)):
-                # One text at a time: a document may have megabytes, its passages are short.
+                # One text at a time: a document may have megabytes, while passages are short.
                 for document, stored in database.execute(
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
                 ):
@@ -172,7 +172,7 @@ class PassageReading(Statements):
                     found |= {row.id: text[row.start : row.end] for row in of[document]}
         for id, text in found.items():
             if text_hash(text) != hashes.get(id):
-                raise self._damaged(f"the text of passage {id} is not what was stored")
+                raise self._damaged(f"the text of passage {id} was altered")
         return found
 
     def _passage(self, row: _Columns) -> PassageRow:

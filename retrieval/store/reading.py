@@ -1,4 +1,4 @@
-"""Store: what an index holds at one generation, read from SQLite."""
+"""Store: the contents of an index at one generation, read from SQLite."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Columns: TypeAlias = tuple[int, str, str, str, str, str | None, str, str | None
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much an index holds; `dead` are deleted passages that still stand in segments."""
+    """How much an index holds; `dead` are deleted passages that are still in segments."""
 
     documents: int
     passages: int
@@ -41,11 +41,12 @@ class Counts:
 
 
 class Store(PassageReading, SourceReading, Listing):
-    """The database of one index, held at the generation that was the newest when it was opened.
+    """The database of one index, pinned at the generation that was newest when it was opened.
 
-    An open read transaction keeps that generation for as long as the store is open, whatever
-    is committed meanwhile. One connection, guarded by a lock: any thread may ask. Every method
-    raises IndexCorrupted if the database is damaged and StorageError if it cannot be read.
+    An open read transaction keeps that generation for as long as the store is open, whatever is
+        committed meanwhile. There is one connection, guarded by a lock: any thread may use it.
+        Every method raises IndexCorrupted if the database is damaged and StorageError if it cannot
+        be read.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Store(PassageReading, SourceReading, Listing):
 
         Args:
             folder: the index's folder.
-            pinned: hold the generation by a read transaction; a writer sees its own commits.
-            prepare: called with the connection, to register the functions that `matching` needs.
+            pinned: pin the generation by a read transaction; a writer needs to see its own commits.
+            prepare: called with the connection, to register the SQL functions that `matching`
+                needs.
         """
         self.folder = folder
         self.path = folder / schema.DATABASE
@@ -80,14 +82,14 @@ class Store(PassageReading, SourceReading, Listing):
             raise
 
     def close(self) -> None:
-        """Let the generation and the connection go."""
+        """Release the generation and close the connection."""
         with self._lock, sqlite_errors(self.path):
             self._closed = True
             self._connection.close()
 
     def _load(self, database: sqlite3.Connection) -> None:
         """Read the generation's format, number, settings and segments."""
-        self._dead: NDArray[np.int64] | None = None  # read when asked for
+        self._dead: NDArray[np.int64] | None = None  # read on first use
         try:
             meta = {
                 key: parsed(value)
@@ -106,12 +108,12 @@ class Store(PassageReading, SourceReading, Listing):
         self.segments = segment_records(database)
 
     def reload(self) -> None:
-        """Read the newest generation's number and segments, if this store holds none."""
+        """Read the newest generation's number and segments; only if the store is not pinned."""
         with self._reading() as database:
             self._load(database)
 
     def segment_folder(self, name: str) -> Path:
-        """Where the segment of that name lies."""
+        """The folder of the segment with that name."""
         return self.folder / schema.SEGMENTS / name
 
     def of_kind(self, kind: str) -> list[SegmentRecord]:
@@ -129,7 +131,7 @@ class Store(PassageReading, SourceReading, Listing):
             )
 
     def dead(self) -> NDArray[np.int64]:
-        """Ids of the deleted passages that still stand in segments, ascending; read-only."""
+        """Ids of the deleted passages that are still in segments, ascending; read-only."""
         with self._lock:
             if self._dead is None:
                 self._dead = self._column("SELECT passage FROM dead ORDER BY passage")
@@ -142,17 +144,17 @@ class Store(PassageReading, SourceReading, Listing):
         return {row[0]: self._document(row) for row in rows}
 
     def texts(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The texts of the documents with these numbers, by number, less those that are damaged."""
+        """The texts of the documents with these numbers, by number; damaged ones are left out."""
         rows = self._by_keys("SELECT document, text FROM texts WHERE document IN", numbers)
         texts = ((number, unpacked(stored)) for number, stored in rows)
         return {number: text for number, text in texts if text is not None}
 
     def find(self, id: str) -> StoredDocument | None:
-        """The row of the document with this id, if there is one."""
+        """The row of the document with this id, or None."""
         return next(self._with_ids([id]), None)
 
     def get(self, id: str) -> Document | None:
-        """The document with this id as it was added, if there is one."""
+        """The document with this id as it was added, or None."""
         return self.get_many([id]).get(id)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
@@ -162,25 +164,25 @@ class Store(PassageReading, SourceReading, Listing):
         return {row.id: self.whole(row, texts.get(row.number)) for row in rows}
 
     def _with_ids(self, ids: Iterable[str]) -> Iterator[StoredDocument]:
-        """The documents with these ids. SQLite would take an id from the index that it looked in;
-        one that was damaged there would give another document, so each row says its own."""
+        """The documents with these ids. SQLite would return the id from its index, which may be
+        damaged and lead to another document; so each row is compared with its own id."""
         wanted = set(filter(is_storable, ids))
         numbers = self._by_keys("SELECT number FROM documents WHERE id IN", list(wanted))
         for document in self.documents([number for (number,) in numbers]).values():
             if document.id not in wanted:
-                raise self._damaged(f"document {document.id!r} stands where another should")
+                raise self._damaged(f"document {document.id!r} is where another should be")
             yield document
 
     def whole(self, row: StoredDocument, text: str | None) -> Document:
         """The document of a row and its text.
 
         Raises:
-            IndexCorrupted: it is not what was stored.
+            IndexCorrupted: it was altered.
         """
         document = row.whole(text)
         if document is None:
             raise IndexCorrupted(
-                f"{self.path} is damaged: document {row.id!r} is not what was stored; "
+                f"{self.path} is damaged: document {row.id!r} was altered; "
                 "delete that document and index it again"
             )
         return document
@@ -202,13 +204,13 @@ class Store(PassageReading, SourceReading, Listing):
         return found
 
     def integrity(self) -> Iterator[str]:
-        """One line for each thing that SQLite itself finds wrong with the database."""
+        """One line for each problem that SQLite's own check finds in the database."""
         with self._reading() as database:
             for (line,) in database.execute("PRAGMA integrity_check").fetchall():
-                if line != "ok":  # or several lines, below a heading
+                if line != "ok":  # possibly several lines below a heading
                     lines = [one for one in line.splitlines() if not one.startswith("***")]
                     first, *others = lines or [line]
-                    more = f", and {len(others)} more of the kind" if others else ""
+                    more = f", and {len(others)} more like it" if others else ""
                     yield str(self._damaged(first + more))
 
     @contextmanager

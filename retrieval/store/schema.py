@@ -1,11 +1,11 @@
 """The tables of an index, its format version, and how its database is opened.
 
-The format version is the format's own: it changes when what is on disk changes its meaning, not
-with every release. It stands in SQLite's `user_version`, where every release can read it.
+The format version is independent of releases: it changes when data on disk changes its meaning. It
+    is in SQLite's `user_version`, where every release can read it.
 
-1   `meta` has no `late`: token vectors are 8-bit integers up to 10,000 passages
-2   `meta.late` holds them, and token vectors may be compressed
-3   passages have a context, a place and a hash of their text, documents and sources what read them,
+1   `meta` has no `late` options: token vectors are 8-bit integers up to 10,000 passages
+2   `meta.late` has the options, and token vectors may be compressed
+3   passages have a context, a place and a hash of their text, documents and sources their reader,
     and the lexical index has a field for each part of the context
 4   dense vectors are 8-bit integers, a text may be compressed, and compressed segments share a
     codec, which is a segment of its own
@@ -41,12 +41,12 @@ from retrieval.types import NO_CONTEXT, NO_PLACE, Context, LateOptions, Place
 FORMAT_VERSION = 4
 DATABASE = "store.sqlite"
 DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal")
-"""Of its name, and of the names of what SQLite keeps beside it."""
+"""Suffixes of the database file and of the files that SQLite keeps beside it."""
 
 SEGMENTS = "segments"
 LOCK = "lock"
 
-_APPLICATION_ID = 0x6D_62_72_74  # "mbrt", so that a stranger's database is told apart
+_APPLICATION_ID = 0x6D_62_72_74  # "mbrt", to recognise databases of other programs
 BUSY_MS = 30_000
 _MOST_DIMENSIONS = 1 << 20  # of a vector; those of encoders have thousands at most
 _FROZEN = "mode=ro&immutable=1"
@@ -60,7 +60,7 @@ JsonValue: TypeAlias = (
 """A JSON value."""
 
 REMEMBERED = "remembered."
-"""What keys of `meta` begin with that are a caller's, see `Store.remembered`."""
+"""Prefix of the keys of `meta` that belong to callers, see `Store.remembered`."""
 
 PACKED = "packed"
 """The key of `meta` that says that every text that can be compressed is; an index of an older
@@ -113,16 +113,16 @@ CREATE TABLE files (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an index was made with, once and for all.
+    """Settings of an index that are fixed when it is created.
 
     Attributes:
-        encoder_name: the encoder's name, to show.
+        encoder_name: the encoder's name, for display.
         encoder_source: what to load it from; None for the embedded model.
-        fingerprint: the encoder's fingerprint, to hold any other against.
+        fingerprint: the encoder's fingerprint, to refuse other encoders.
         dense_dim: D of the dense vectors, or None.
         token_dim: d of the token vectors, or None.
         passage_tokens: the longest passage, in tokens.
-        late: how token vectors are kept.
+        late: how token vectors are stored.
         long_context: whether the passages of a document are read together with their neighbours.
     """
 
@@ -163,16 +163,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PassageRow:
-    """A passage as it is stored.
+    """A passage as stored.
 
     Attributes:
-        id: its number, in every segment; given out once and never again.
+        id: its number in every segment; never reused.
         document: its document's number.
         ordinal: 0 for the document's first.
         start, end: its span in the document's text, in characters.
         first_line, last_line: 1-based lines of its first and last character.
-        context: what it belongs to.
-        place: where it stands, beside its lines.
+        context: its context: headings, definition, table header.
+        place: page, cell, row, time or part where it begins.
     """
 
     id: int
@@ -187,7 +187,7 @@ class PassageRow:
 
     @property
     def structure(self) -> str | None:
-        """Its context and place as they are stored."""
+        """Its context and place in stored form."""
         return to_json(self.context, self.place)
 
 
@@ -196,11 +196,11 @@ class SourceRecord:
     """A file as it was when its documents were read.
 
     Attributes:
-        path: as its documents name it.
-        size: bytes.
-        times: a number that its times of change make; -1 if they tell nothing.
-        hash: of its content.
-        reader: what read it: a format, its version and the options that counted; None if an older
+        path: its path, as in its documents.
+        size: in bytes.
+        times: a number computed from its modification times; -1 if they are unreliable.
+        hash: hash of its content.
+        reader: what read it: a format, its version and the relevant options; None if an older
             release did.
     """
 
@@ -211,12 +211,12 @@ class SourceRecord:
     reader: str | None = None
 
     def matches(self, size: int, times: int) -> bool:
-        """Whether a file of this size and with these times is as it was."""
+        """Whether a file of this size and with these times is unchanged."""
         return (self.size, self.times) == (size, times)
 
 
 def checksum(id: str, content_hash: str, source: str | None, passages: Iterable[PassageRow]) -> str:
-    """BLAKE2b-128 of what ties a document to its passages, in hex; `verify` computes it again."""
+    """BLAKE2b-128 (hex) over a document's row and passages; `verify` computes it again."""
     rows = [
         [row.id, row.ordinal, row.start, row.end, row.first_line, row.last_line]
         + ([] if row.structure is None else [row.structure])
@@ -231,7 +231,7 @@ def connect(
 ) -> tuple[sqlite3.Connection, Unlocked | None]:
     """A connection to the database of an index that exists, in autocommit mode.
 
-    The second is there if nothing can be locked: reading is done in its blocks then.
+    The second value is given if locks are not possible: then read within its blocks.
 
     Args:
         folder: the index's.
@@ -240,26 +240,26 @@ def connect(
             where its thread's work is cancelled.
 
     Raises:
-        IndexNotFound: there is none, or only one whose making was cut short.
+        IndexNotFound: there is none, or its creation was interrupted.
         IndexFormatError: a newer release wrote it.
         IndexFormatOutdated: it has an older format than `oldest`.
         IndexCorrupted: the file is not what it was, or holds what no index does, such as views.
     """
     path = folder / DATABASE
-    if (folder / SEGMENTS).is_symlink():  # a writer deletes there what it does not know
+    if (folder / SEGMENTS).is_symlink():  # a writer deletes unknown files there
         raise IndexCorrupted(
-            f"{folder / SEGMENTS} is a link, and an index's segments lie in its own folder; "
+            f"{folder / SEGMENTS} is a link, but an index's segments have to be in its own folder; "
             f"delete {folder} and index again"
         )
     if not _is_file(path):
-        # It may be made just now: what is there by the second look is looked at again.
+        # It may be being created just now, so look a second time.
         if path.exists() and not path.is_dir() and not _is_file(path):
-            raise IndexCorrupted(f"{path} is no regular file; delete {folder} and index again")
+            raise IndexCorrupted(f"{path} is not a regular file; delete {folder} and index again")
         if _has_segments(folder):
             raise IndexCorrupted(f"{path} is missing; {from_backup(folder)}")
         raise not_found(folder)
     writable = os.access(folder, os.W_OK)
-    # Without a write-ahead log, SQLite has to be told that it cannot make one here.
+    # Where there is no write-ahead log, SQLite has to be told that it cannot create one here.
     frozen = not writable and not path.with_name(f"{path.name}-wal").exists()
     unlocked = Unlocked(path) if frozen else None
     connection = _connect(path, "mode=rw" if writable else _FROZEN if frozen else "mode=ro")
@@ -267,7 +267,7 @@ def connect(
         try:
             made = _is_made(connection)
         except sqlite3.OperationalError:
-            # SQLite has no room for what it keeps beside a database that is open.
+            # SQLite may have no room for the files that it keeps beside an open database.
             if not (reading and not frozen and is_full(folder) and _log_is_empty(path)):
                 raise
             connection.close()
@@ -292,7 +292,7 @@ def connect(
             )
         if 1 <= version < oldest:
             raise IndexFormatOutdated(
-                f"the index at {folder} has format {version} and has to be raised to format "
+                f"the index at {folder} has format {version} and has to be upgraded to format "
                 f"{FORMAT_VERSION} first; `retrieval status --index {folder}` does it in place"
             )
         if version < 1:
@@ -324,13 +324,13 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except PermissionError as error:
         raise StorageError(
-            f"the index at {path.parent} may not be read; its owner shares it with "
+            f"the index at {path.parent} may not be read; its owner can share it with "
             f"`retrieval index --shared --index {path.parent}`"
         ) from error
 
 
 def not_found(folder: Path) -> IndexNotFound:
-    """The error of a folder without an index."""
+    """The error for a folder without an index."""
     first = folder.parts[0] if folder.parts else ""
     if first.endswith(":") and len(first) > 2:  # "s3://bucket" as a path; "C:" is a drive
         url = ("///" if first == "file:" else "//").join((first, "/".join(folder.parts[1:])))
@@ -342,7 +342,7 @@ def not_found(folder: Path) -> IndexNotFound:
 
 
 def create(folder: Path, settings: Settings) -> None:
-    """Make the database of a new index; it exists from one moment to the next or not at all."""
+    """Create the database of a new index, atomically."""
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -377,7 +377,7 @@ def create(folder: Path, settings: Settings) -> None:
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is an index, of whatever format or state, and not just its beginnings."""
+    """Whether there is an index, of any format and state, and not an unfinished one."""
     if not (folder / DATABASE).exists():
         return _has_segments(folder)
     connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
@@ -388,13 +388,13 @@ def exists(folder: Path) -> bool:
 
 
 def _is_made(connection: sqlite3.Connection) -> bool:
-    """Whether the database holds any table: it gets all of them in one transaction."""
+    """Whether the database has tables, which are all created in one transaction."""
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return bool(tables)
 
 
 def _log_is_empty(path: Path) -> bool:
-    """Whether all that was committed stands in the database itself."""
+    """Whether all commits are in the database itself, not in the log."""
     try:
         return path.with_name(f"{path.name}-wal").stat().st_size == 0
     except FileNotFoundError:

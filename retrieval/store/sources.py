@@ -1,4 +1,4 @@
-"""What a store knows of files: as they were when they were read, and what came of them."""
+"""Reading from a store the files that documents came from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FileRow = tuple[int, int, str, str | None]
 
 
 class SourceReading(Statements):
-    """The part of `Store` that is about files; raises what `Store` does."""
+    """The part of `Store` that reads files' records; raises the same errors as `Store`."""
 
     def source(self, path: str) -> SourceRecord | None:
-        """What is known of the file at this path."""
+        """The record of the file at this path, or None."""
         with self._reading() as database:
             row = database.execute(
                 f"SELECT {_COLUMNS} FROM sources WHERE path = ?", (path,)
@@ -23,16 +23,16 @@ class SourceReading(Statements):
         return None if row is None else SourceRecord(*row)
 
     def hash_of_source(self, path: str) -> str:
-        """The hash of the content of the file at this path, "" if nothing is known of it."""
+        """The hash of the content of the file at this path, or "" if there is no record."""
         known = self.source(path)
         return "" if known is None else known.hash
 
     def file_rows(self, start: str = "", most: int = -1) -> list[FileRow]:
-        """What is known of files, without their hashes: rows, since there may be many.
+        """The records of files without their hashes: plain rows, since there may be many.
 
         Args:
-            start: the first path, or what stands before it; they come in the order of the paths.
-            most: how many; -1 is all.
+            start: only paths from this one on; rows are in the order of the paths.
+            most: maximum number; -1 is all.
         """
         with self._reading() as database:
             return database.execute(
@@ -42,9 +42,9 @@ class SourceReading(Statements):
             ).fetchall()
 
     def unrecorded_sources(self) -> list[str]:
-        """Paths of files that documents came from and that nothing is known of, in order.
+        """Paths of files that documents came from but that have no record, in order.
 
-        They were about to be read again when that was interrupted, or a document was deleted.
+        Reading them again was interrupted, or a document of theirs was deleted.
         """
         with self._reading() as database:
             rows = database.execute(

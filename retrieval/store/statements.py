@@ -1,4 +1,4 @@
-"""Statements: what all parts of a store ask its database by."""
+"""SQL statements that all parts of the store use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted, from_backup
 
-_VARIABLES = 500  # bound values a statement; SQLite's own limit was 999 for long
+_VARIABLES = 500  # bound values per statement; SQLite's own limit used to be 999
 
 Row: TypeAlias = tuple[Any, ...]
 """What a statement gives, a value for each of its columns."""
 
 
 class Statements(ABC):
-    """The database of one index, for those who read from it.
+    """Read access to the database of one index.
 
     Attributes:
-        folder: the index's.
-        path: of the database.
+        folder: the index's folder.
+        path: the database's path.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class Statements(ABC):
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The database, for one reader at a time."""
+        """The database, for one thread at a time."""
 
     def _column(self, statement: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
         with self._reading() as database:
@@ -41,7 +41,7 @@ class Statements(ABC):
             try:
                 return np.fromiter((row[0] for row in cursor), dtype=np.int64)
             except (TypeError, ValueError) as error:
-                raise self._damaged(f"a value is not of its kind ({error})") from error
+                raise self._damaged(f"a value has the wrong type ({error})") from error
 
     def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Row]:
         rows: list[Row] = []
@@ -55,7 +55,7 @@ class Statements(ABC):
 
 
 def chosen_keys(keys: Sequence[int] | Sequence[str]) -> Iterator[tuple[list[int | str], str]]:
-    """The keys, as many at a time as a statement takes, and the marks that stand for them."""
+    """The keys in batches that fit a statement, each with its question marks."""
     for first in range(0, len(keys), _VARIABLES):
         several = keys[first : first + _VARIABLES]
         texts = isinstance(several[0], str)

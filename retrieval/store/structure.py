@@ -1,4 +1,4 @@
-"""A passage's context and place as the store keeps them: one JSON object, or NULL for neither."""
+"""A passage's context and place in stored form: one JSON object, or NULL if both are empty."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACE = tuple(field.name for field in fields(Place))
 
 
 def to_json(context: Context, place: Place) -> str | None:
-    """What is not empty of both, by the names of their fields."""
+    """The non-empty fields of both, by name; None if there are none."""
     if not context and not place:
         return None
     values: dict[str, Any] = {name: getattr(context, name) for name in _CONTEXT}
@@ -26,7 +26,7 @@ def to_json(context: Context, place: Place) -> str | None:
 
 
 def from_json(text: str | None) -> tuple[Context, Place]:
-    """The context and the place; raises ValueError or TypeError if it is not what was written."""
+    """The context and the place; raises ValueError or TypeError if the JSON is not valid."""
     if text is None:
         return NO_CONTEXT, NO_PLACE
     values: dict[str, Any] = parsed(text)

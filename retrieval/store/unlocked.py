@@ -1,4 +1,4 @@
-"""A database that is read without locks, and whether it is still what it was."""
+"""Reading a database without locks, and detecting that it changed meanwhile."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from retrieval.errors import StorageError
 
 
 class Unlocked:
-    """A database in a folder that cannot be written here, so that SQLite can lock nothing.
+    """A database in a folder that is not writable here, so that SQLite cannot lock it.
 
-    Whoever may write there can change it under a reader, whose cached pages then are not of one
-    generation with the others. What was read counts only if the file is as it was when opened.
+    A process that may write there can change it during a read, so that cached pages and new ones
+    are of different generations. Results are valid only if the file is unchanged since it was
+    opened.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take note of the file, before it is opened."""
+        """Record the file's state before it is opened."""
         self._path = path
         self._opened = self._now()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read in the block.
+        """Check after the block that the file is unchanged.
 
         Raises:
-            StorageError: the file has changed since it was opened; whatever else was raised.
+            StorageError: the file has changed since it was opened; this replaces other errors.
         """
         try:
             yield
@@ -40,6 +41,6 @@ class Unlocked:
     def _now(self) -> tuple[int, int, int] | None:
         try:
             found = self._path.stat()
-        except FileNotFoundError:  # deleted: what is open stays as it was
+        except FileNotFoundError:  # deleted: the open file is unchanged
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns

@@ -30,15 +30,15 @@ from retrieval.types import Document
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document that enters the store with all its passages.
+    """A document to add, with all its passages.
 
     Attributes:
-        number: its number; never given out before.
+        number: its number; never used before.
         document: the document itself; its metadata are JSON.
         source: path of the file that it came from, or None.
-        passages: its passages: their ids were never given out before, or are those of passages
-            that it takes over from a document that goes.
-        reader: what cut it.
+        passages: its passages, with new ids or the ids of passages that it takes over from a
+            document that is deleted.
+        reader: what cut it into passages.
         taken: ids of the passages that it takes over.
     """
 
@@ -52,7 +52,7 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class Relabel:
-    """A stored document whose title and text stay and whose metadata or source change."""
+    """A change of a stored document's metadata or source only, not of its title or text."""
 
     number: int
     document: Document
@@ -62,17 +62,17 @@ class Relabel:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """All that changes from one generation to the next.
+    """All changes from one generation to the next.
 
     Attributes:
-        delete: numbers of documents that go, with their passages.
-        add: documents that come.
+        delete: numbers of documents to delete, with their passages.
+        add: documents to add.
         relabel: documents that change in their metadata or source only.
-        sources: path to what is now known of the file; None forgets it.
-        remember: JSON values to keep by key, see `Store.remembered`.
-        add_segments: segments that are now named; their files are on the disk.
-        drop_segments: names of segments that are named no more.
-        buried: ids of dead passages that stand in no segment any longer, i64 [n].
+        sources: the new record of each file by path; None removes it.
+        remember: JSON values to store by key, see `Store.remembered`.
+        add_segments: segments to add; their files are already on disk.
+        drop_segments: names of segments to remove.
+        buried: ids of dead passages that are no longer in any segment, i64 [n].
         next_segment: the next number for a segment's name.
     """
 
@@ -102,7 +102,7 @@ class StoreWriter(Store):
         super().__init__(folder, pinned=False, prepare=prepare)
         try:
             with self._reading() as database:
-                # FULL makes a commit outlive a power failure, not only the end of its process.
+                # FULL makes commits survive a power failure, not only the end of the process.
                 database.execute("PRAGMA synchronous = FULL")
         except BaseException:
             self.close()
@@ -142,7 +142,7 @@ class StoreWriter(Store):
             raise
 
     def vacuum(self) -> None:
-        """Leave the pages of what was deleted out of the database, and pack older texts."""
+        """Remove the pages of deleted rows from the database, and compress older texts."""
         with self._reading() as database:
             if database.execute("SELECT 1 FROM meta WHERE key = ?", (PACKED,)).fetchone() is None:
                 self._whole(self._pack)
@@ -165,15 +165,15 @@ class StoreWriter(Store):
         """Copy the log into the database, as far as no reader still needs the old pages.
 
         Args:
-            truncate: empty the log, too, if no reader reads from it.
+            truncate: also empty the log, if no reader reads from it.
         """
         with self._reading() as database:
-            database.execute("PRAGMA busy_timeout = 0")  # a reader may take its time
+            database.execute("PRAGMA busy_timeout = 0")  # do not wait for readers
             database.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})")
             database.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
     def _take_over(self, ids: Sequence[int]) -> None:
-        """Have passages outlive their document; they come again with the one that takes them."""
+        """Remove passages that another document takes over and adds again."""
         self._connection.executemany("DELETE FROM passages WHERE id = ?", [(id,) for id in ids])
 
     def _delete(self, numbers: Sequence[int]) -> None:

@@ -1,14 +1,14 @@
-"""Files and folders brought into an index, and kept up to date in it.
+"""Bringing files and folders into an index, and keeping it up to date.
 
-syncing  sync: an index made to mirror what it was given
-roots    what an index was given, and what is gone of it
-looking  what is new, changed or as it was there, and what is left out
-moves    files that moved, by their content
-changes  whether files have changed since: a look that takes a bounded time
+syncing  sync: make an index mirror the files and folders that it was given
+roots    the files and folders that an index was given, and which of them are gone
+looking  which files are new, changed or unchanged, and which are left out
+moves    files that moved, recognised by their content
+changes  whether files have changed since: a check that takes a bounded time
 remaining how long the rest takes
-run      one sync under way
-settings what an index remembers of all that
-report   how far it is, and what it did
+run      one sync in progress
+settings what an index remembers of its files and options
+report   progress, and what a sync did
 """
 
 from retrieval.sync.report import SyncProgress, SyncReport

@@ -1,4 +1,4 @@
-"""What an index knows of files: as they were when they were read, and whether that still counts."""
+"""The files that an index knows, as they were when read, and whether they have to be read again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from retrieval.index.as_read import reader_read
 from retrieval.store import FileRow, Store
 
 _MANY = 1000
-"""Beyond so many, the documents of all files are counted at once."""
+"""For more files than this, the documents of all files are counted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Catalogue:
     """The files that an index knows.
 
     Attributes:
-        stamps: as each was when it was read, by id.
-        unopened: those that need not be opened if they are so: they would be read as they were.
+        stamps: size and times of each file when it was read, by id.
+        unopened: those of files that need not be opened if they match: they would be read the same.
     """
 
     stamps: Mapping[str, Stamp]
@@ -37,7 +37,7 @@ def catalogue(rows: Sequence[FileRow], options: ReadOptions) -> Catalogue:
 
 
 def count_documents_but(store: Store, ids: Collection[str]) -> int:
-    """How many documents came from files, but for these files."""
+    """How many documents came from files other than these."""
     if len(ids) > _MANY:
         counts = store.counts_of_sources()
         without = sum(counts.get(id, 0) for id in ids)
@@ -47,10 +47,10 @@ def count_documents_but(store: Store, ids: Collection[str]) -> int:
 
 
 def _outdated(rows: Sequence[FileRow], options: ReadOptions) -> set[str]:
-    """Ids of the files that would be read otherwise now.
+    """Ids of the files that would now be read differently.
 
-    What a file is read by follows from the ending of its name but for a few: it is asked once for
-    each ending, and not for each of many files.
+    The reader of a file depends on the extension of its name, with few exceptions: so it is
+        determined once per extension, not for each of many files.
     """
     kinds = {(reader, path.rpartition(".")[2]) for _, _, path, reader in rows}
     current = {kind: _is_current(*kind, options) for kind in kinds}

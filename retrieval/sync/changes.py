@@ -1,4 +1,4 @@
-"""Whether files have changed since they were indexed: a look that takes a bounded time."""
+"""Whether files have changed since they were indexed: a check that takes a bounded time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from retrieval.store.schema import DATABASE
 from retrieval.sync.settings import SYNCED, judged_of, settings_of
 
 LOOK_S = 0.05
-"""Seconds that a look takes at most, about: what a search may wait for it."""
+"""About the maximum seconds of a check, which a search may wait for."""
 
 _AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a look found.
+    """What a check found.
 
     Attributes:
         changed: ids of files that are not as they were indexed.
@@ -43,11 +43,11 @@ NONE = Changes((), (), (), complete=True)
 
 
 def changes(index: Index, seconds: float = LOOK_S) -> Changes:
-    """Files that changed since they were indexed, as far as that is found within the time.
+    """Files that changed since they were indexed, as far as they are found within the time.
 
-    One walk in the order of ids, which opens what is not as it was. A file that was changed within
-    two seconds of being indexed is told by its size alone. Where none of the files is there, as on
-    another machine, nothing has changed.
+    One walk in the order of ids, which opens files whose size or times have changed. A file that
+    was changed within two seconds of being indexed is compared by size only. If none of the files
+    exists, as on another machine, nothing is reported as changed.
     """
     base = index.path.parent
     settings = settings_of(index.remembered)
@@ -72,9 +72,9 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
         for file in walk:
             found.append(file)
             watch.at(file.id)
-    except (_OutOfTimeError, RetrievalError, OSError):  # what is wrong the next sync says
+    except (_OutOfTimeError, RetrievalError, OSError):  # problems are reported by the next sync
         complete = False
-    # Up to here all was looked at; several roots need not come in the order of their files.
+    # Up to here all files were checked; with several roots, files are not in order of ids.
     until = None if complete else watch.place if len(there) == 1 else ""
     met = {*walk.unchanged, *(file.id for file in found)}
     gone = [id for id in known.ids(until) if id not in met and not _within(id, walk.unreadable)]
@@ -117,10 +117,10 @@ class _OutOfTimeError(Exception):
 
 
 class _Watch:
-    """Where a walk is, and whether it has to end.
+    """The position of a walk, and whether it has to end.
 
     Attributes:
-        place: what stands before this id in the order of ids was looked at.
+        place: all files before this id, in the order of ids, were checked.
     """
 
     def __init__(self, until: float) -> None:
@@ -137,20 +137,20 @@ class _Watch:
 
 
 class _Known:
-    """The files that an index knows, read a few at a time as a walk comes by them."""
+    """The files that an index knows, read a few at a time as a walk reaches them."""
 
     def __init__(self, read: Callable[[str, int], list[FileRow]]) -> None:
         self._read = read
         self._folder: str | None = None
-        self._first = self._last = ""  # all files from one to the other are in `_stamps`
+        self._first = self._last = ""  # all files in this range are in `_stamps`
         self._stamps: dict[str, FileRow] = {}
 
     def get(self, id: str, /) -> FileRow | None:
-        """How a file was when it was read; None if it is not known."""
+        """The record of a file when it was read; None if the index does not know it."""
         if self._first <= id <= self._last:
             return self._stamps.get(id)
         folder = id[: id.rfind("/") + 1]
-        if folder != self._folder:  # its files stand together, but for those of folders in it
+        if folder != self._folder:  # its files are adjacent, except those of subfolders
             self._folder = folder
             rows = self._read(folder, _AT_ONCE)
             self._stamps = {row[2]: row for row in rows}

@@ -1,4 +1,4 @@
-"""Labels that classifiers give documents as they are read, into their metadata."""
+"""Labels that classifiers add to documents' metadata as they are read."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from retrieval.encoders.classifier import Classifier
 
 _DECISIVE = ("config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors")
-"""The files that decide what a classifier says."""
+"""The files that determine a classifier's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelField:
-    """A classifier and the key of the metadata that it fills.
+    """A classifier and the metadata key that it fills.
 
     Attributes:
-        model: its folder, an absolute path.
-        fingerprint: digest of its files when documents were labelled; "" if nobody looked.
+        model: the classifier's folder, an absolute path.
+        fingerprint: digest of its files when documents were labelled; "" if unknown.
     """
 
     model: str
@@ -35,10 +35,10 @@ class LabelField:
 
 
 def parse(given: str) -> LabelField:
-    """`MODEL:FIELD`, where MODEL is a folder.
+    """Parse `MODEL:FIELD`, where MODEL is a folder.
 
     Raises:
-        InputError: it is none.
+        InputError: it is something else.
     """
     model, colon, field = given.rpartition(":")
     if not colon or not model or not field:
@@ -50,17 +50,17 @@ def parse(given: str) -> LabelField:
 
 
 def from_json(kept: Sequence[dict[str, Any]]) -> tuple[LabelField, ...]:
-    """What `to_json` wrote."""
+    """Read what `to_json` wrote."""
     return tuple(LabelField(one["model"], one["field"], one["fingerprint"]) for one in kept)
 
 
 def to_json(fields: Sequence[LabelField]) -> list[dict[str, Any]]:
-    """As an index remembers them."""
+    """The form in which an index stores them."""
     return [asdict(one) for one in fields]
 
 
 class Labeller:
-    """Gives documents their labels; loads the classifiers when the first is needed."""
+    """Labels documents; loads the classifiers on first use."""
 
     def __init__(self, fields: Sequence[LabelField]) -> None:
         self.fields = tuple(fields)
@@ -70,13 +70,13 @@ class Labeller:
         return [_load(field) for field in self.fields]
 
     def known(self) -> tuple[LabelField, ...]:
-        """The fields with what their classifiers are now, by their files; none is loaded."""
+        """The fields with the present fingerprints of their classifiers, which are not loaded."""
         return tuple(
             replace(field, fingerprint=_digest(_folder_of(field))) for field in self.fields
         )
 
     def label(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents with labels in their metadata: a text's own, or its entities by label."""
+        """The documents with metadata added: each text's label, or its entities by label."""
         if not self.fields or not documents:
             return list(documents)
         made: list[dict[str, Any]] = [{} for _ in documents]
@@ -99,7 +99,7 @@ class Labeller:
 
 
 def _by_label(text: str, entities: Sequence[Any]) -> dict[str, list[str]]:
-    """The words of a text's entities by label, each once, in order."""
+    """The distinct entities of a text by label, in order."""
     found: dict[str, dict[str, None]] = {}
     for entity in entities:
         found.setdefault(entity.label, {})[text[entity.start : entity.end]] = None
@@ -113,7 +113,7 @@ def _load(field: LabelField) -> Classifier:
 
 
 def _folder_of(field: LabelField) -> Path:
-    """The classifier's folder; what only an index names is never fetched from elsewhere."""
+    """The classifier's folder; a model named by an index is never downloaded."""
     if not Path(field.model).is_dir():
         raise CheckpointError(
             f"the classifier {field.model} of the field {field.field!r} is gone; give it again as "
@@ -123,7 +123,7 @@ def _folder_of(field: LabelField) -> Path:
 
 
 def _digest(folder: Path) -> str:
-    """Hex digest of the files that decide what a classifier says."""
+    """Hex digest of the files that determine a classifier's output."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _DECISIVE for path in folder.glob(pattern)):
         try:

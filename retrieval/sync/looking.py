@@ -1,4 +1,4 @@
-"""A look at the roots: which files are new or changed, which are as they were, what is left out."""
+"""Looking at the roots: which files are new or changed, which are unchanged, what is left out."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was met where a plan says to look.
+    """What the walks of a plan found.
 
     Attributes:
-        walks: the walks, over.
-        files: new files, and those that are not as they are known.
-        unchanged: ids of those that are.
-        roots: what is to be remembered as given.
+        walks: the finished walks.
+        files: new and changed files.
+        unchanged: ids of unchanged files.
+        roots: the roots to remember.
     """
 
     walks: Sequence[Discovery]
@@ -44,7 +44,7 @@ class Found:
 
     @property
     def places(self) -> list[str]:
-        """Ids of what was walked."""
+        """Ids of the files and folders that were walked."""
         return [root for walk in self.walks for root in walk.roots]
 
     def met(self) -> Iterator[str]:
@@ -53,7 +53,7 @@ class Found:
 
     @property
     def problems(self) -> list[str]:
-        """One line for everything that its owner will want to know of."""
+        """One line for each problem that the user should know about."""
         return [problem for walk in self.walks for problem in walk.problems]
 
     @property
@@ -87,19 +87,19 @@ def look(
     judged: Mapping[str, JudgedFile],
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> Found:
-    """Walk what a plan names.
+    """Walk the roots of a plan.
 
-    A root that a walk of the others meets need not be remembered beside them; one in a folder that
-    is hidden or ignored has to be.
+    A root that the walk of another root reaches is not remembered separately; one in a folder that
+    is hidden or ignored is.
 
     Args:
         plan: the roots.
         base: the folder that ids are relative to.
-        settings: what is left out.
-        exclude: files and folders to leave out, too.
-        known: files that are not opened if they are so.
-        judged: files that were left out for their content, which are not opened either.
-        on_left_out: told of everything that is left out.
+        settings: settings of the index: what is left out.
+        exclude: more files and folders to leave out.
+        known: files that are not opened if they match.
+        judged: files that were left out for their content and are not opened again.
+        on_left_out: called for everything that is left out.
     """
     walks: list[Discovery] = []
     files: list[SourceFile] = []
@@ -135,7 +135,7 @@ def look(
 
 
 def gone_of(missing: Iterable[str], plan: Plan, found: Found) -> list[str]:
-    """Those of the files which the index knows and which were not met that were looked for."""
+    """Of the known files that were not found, those in places that were walked."""
     closed = [*plan.unreadable, *(folder for walk in found.walks for folder in walk.unreadable)]
     places = [*plan.gone, *found.places]
     return [
@@ -147,7 +147,7 @@ def gone_of(missing: Iterable[str], plan: Plan, found: Found) -> list[str]:
 
 
 def _meets(ids: Sequence[str], root: str) -> bool:
-    """Whether one of the ids, in order, is that of a root or lies beneath it."""
+    """Whether one of the ids, which are sorted, is a root's or below it."""
     for start in (root, f"{root}/"):
         at = bisect_left(ids, start)
         if at < len(ids) and is_under(ids[at], root):

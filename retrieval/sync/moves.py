@@ -1,4 +1,4 @@
-"""Files that moved: new ones whose content is that of a file which is there no more."""
+"""Moved files: new files with the content of a file that is gone."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def moves(
     gone: Iterable[str],
     is_gone: Callable[[str], bool],
 ) -> dict[str, str]:
-    """Which new file is which that is gone: id of the new one to that of the old one.
+    """Which new file was which missing one: new id to old id.
 
-    Only new files of a size that a file which is gone had are read.
+    Only new files that have the size of a missing file are read.
 
     Args:
-        files: what was found.
+        files: the files that were found.
         known: the files that the index knows, by id.
-        hash_of: the hash of the content of such a file.
-        gone: ids of those of them that were looked for and not found.
-        is_gone: whether any other of them is there no more.
+        hash_of: the content hash of a known file, by id.
+        gone: ids of known files that were looked for and not found.
+        is_gone: whether another known file, by id, is gone.
     """
     new = [file for file in files if file.id not in known]
     if not new:
@@ -51,7 +51,7 @@ def moves(
 
 
 def vacated_folders(old: Iterable[str], base: Path) -> list[str]:
-    """The topmost folders that are there no more, of files that moved away."""
+    """The topmost folders of moved files that no longer exist."""
     folders = set()
     for id in old:
         missing = None
@@ -65,7 +65,7 @@ def vacated_folders(old: Iterable[str], base: Path) -> list[str]:
 
 
 def _best(id: str, candidates: Sequence[str]) -> str:
-    """Of several copies the one whose path ends most alike."""
+    """Among several copies, the one whose path has the longest common end."""
     parts = id.split("/")[::-1]
 
     def alike(other: str) -> int:
@@ -80,7 +80,7 @@ def _best(id: str, candidates: Sequence[str]) -> str:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as `ReadResult.content_hash` has it; "" if it cannot be read."""
+    """SHA-256 of a file's bytes, like `ReadResult.content_hash`; "" if it cannot be read."""
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

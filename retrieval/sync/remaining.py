@@ -1,4 +1,4 @@
-"""How long the rest of a sync takes: the tokens to come, at the speed of the last minute."""
+"""How long the rest of a sync takes, from the remaining tokens and the recent speed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from retrieval.documents import SourceFile
 from retrieval.documents.formats.languages import extension_of
 
 WINDOW_S = 60.0
-"""What is older says nothing of the speed now: a laptop grows hot, other work comes and goes."""
+"""Only this window counts as present speed: a laptop gets hot, other work comes and goes."""
 
 _LEAST_S = 0.5
-"""A shorter stretch says nothing yet."""
+"""A shorter time does not give a speed yet."""
 
 
 class Remaining:
-    """The time left, in tokens that are encoded and not in bytes that are read.
+    """The time left, estimated by tokens to encode, not by bytes to read.
 
-    A byte of HTML or of records that have not changed gives far less to encode than one of prose.
-    How much is known of each extension by the files of it that were read; of an extension that
-    is still to come, by all files. A character of Bengali is several times as many tokens as one of
-    English, and a folder often holds its languages one after the other: how many tokens a character
-    is is known by all that was encoded, and only the speed by the last minute.
+    A byte of HTML or of unchanged records gives far less to encode than one of prose. How much is
+    estimated for each extension from its files read so far; for an extension that is still to come,
+    from all files. A character of Bengali is several times as many tokens as one of English, and a
+    folder often has its languages one after the other: tokens per character are estimated from all
+    that was encoded, and only the speed from the last minute.
     """
 
     def __init__(self, files: Iterable[SourceFile]) -> None:
@@ -34,21 +34,21 @@ class Remaining:
             self._unread[extension_of(file.id)] += file.size
 
     def read(self, file: SourceFile) -> None:
-        """A file is being read: it counts by its characters from now on."""
+        """Note that a file is being read: it counts by its characters from now on."""
         self._unread[extension_of(file.id)] -= file.size
 
     def gave(self, file: SourceFile, characters: int) -> None:
-        """A file that was read gave so much to encode."""
+        """Note how many characters a file gave to encode."""
         self._read[extension_of(file.id)] += file.size
         self._gave[extension_of(file.id)] += characters
 
     def seconds(self, now: float, encoded: int, tokens: int, waiting: int) -> float | None:
-        """Seconds that the rest takes; None while nobody knows.
+        """Seconds left; None while there is no estimate.
 
         Args:
-            now: seconds, of any clock that runs on.
+            now: seconds, of any monotonic clock.
             encoded: characters encoded so far.
-            tokens: their tokens.
+            tokens: tokens of those.
             waiting: characters that were read and are not encoded yet.
         """
         samples = self._speed
@@ -62,7 +62,7 @@ class Remaining:
         return (waiting + self._to_come()) * tokens / encoded * span / done
 
     def _to_come(self) -> float:
-        """Characters that files which were not read yet will give to encode, as far as known."""
+        """Estimated characters to encode in files that were not read yet."""
         read, gave = self._read.total(), self._gave.total()
         usual = gave / read if read else 1.0
         return sum(

@@ -1,4 +1,4 @@
-"""How far a sync is, and what it did."""
+"""Reports: the progress of a sync, and its result."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from retrieval.types import ProgressUpdate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncProgress(ProgressUpdate):
-    """How far a sync is.
+    """The progress of a sync.
 
-    While "encoding", `done` and `total` are bytes of the files that are new or seem changed; those
-    of text that was read and is still to be encoded are not done. While "compressing" they are
-    token vectors.
+    While "encoding", `done` and `total` are bytes of the files that are new or seem changed; text
+    that was read but not encoded yet is not counted as done. While "compressing" they are token
+    vectors.
 
     Attributes:
         files: files read so far.
         files_total: files that are new or seem changed; the others are not read.
         passages: passages encoded.
-        tokens: their tokens.
-        seconds: since the first of them was read.
+        tokens: tokens of those passages.
+        seconds: since the first file was read.
     """
 
     files: int
@@ -34,22 +34,22 @@ class SyncProgress(ProgressUpdate):
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did, in documents: a text file is one, a JSONL file has one on each line.
+    """What a sync did, in documents: a text file is one, a JSONL file has one per line.
 
     Attributes:
-        added: documents that were not there.
+        added: new documents.
         updated: documents that changed.
         unchanged: documents that stayed as they were.
         deleted: documents that left, with their file or with their line.
-        moved: documents whose file has another name now, or that another file holds, as they were.
+        moved: unchanged documents whose file was renamed, or that moved to another file.
         skipped: how many files and folders were not read, by reason.
-        left_out: the same by reason and by type (`.png`, `node_modules/`), with examples.
-        by_layout: documents in source code that were read and that no grammar could follow: too
-            large, too deep, too slow, or not in their language. They were cut by their layout.
-        problems: one line for each file, line or document that could not go in.
+        left_out: what was not read, by reason and by type (`.png`, `node_modules/`), with examples.
+        by_layout: documents of source code that no grammar could parse: too large, too deep, too
+            slow, or not in their language. They were cut by their layout.
+        problems: one line for each file, line or document that could not be indexed.
         passages: passages that were encoded.
-        tokens: their tokens.
-        seconds: the time it took.
+        tokens: tokens of those passages.
+        seconds: duration.
     """
 
     added: int
@@ -67,5 +67,5 @@ class SyncReport:
 
     @property
     def changed(self) -> bool:
-        """Whether any document came, changed, moved or left."""
+        """Whether any document was added, updated, moved or deleted."""
         return bool(self.added or self.updated or self.moved or self.deleted)

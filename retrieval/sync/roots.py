@@ -1,7 +1,7 @@
-"""Roots: the files and folders that an index was given, and what is gone of them.
+"""Roots: the files and folders that an index was given, and which of them are gone.
 
-A root is kept as its path relative to the folder that the index lies in, so that an index that
-moves together with its files stays right.
+A root is stored relative to the folder that contains the index, so that an index that moves
+together with its files stays valid.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from retrieval.sync.settings import Settings
 
 
 def is_under(id: str, root: str) -> bool:
-    """Whether a file's id is that of a root or lies beneath it."""
+    """Whether a file's id is a root's or below it."""
     if root == ".":
         return id != ".." and not id.startswith(("../", "/"))
     return id == root or id.startswith(f"{root}/")
@@ -25,15 +25,15 @@ def is_under(id: str, root: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sync looks at.
+    """What a sync will look at.
 
     Attributes:
-        walked: paths that are walked.
-        nested: paths that are walked too unless a walk of the others meets them.
-        gone: ids of files and folders that are there no more.
+        walked: paths to walk.
+        nested: paths to walk too, unless the walk of another reaches them.
+        gone: ids of files and folders that no longer exist.
         problems: one line for each root that is gone or cannot be looked at.
-        unreadable: ids of what cannot be looked at, and is therefore not gone.
-        roots: what the index was given, this time's included, without what is gone.
+        unreadable: ids of files and folders that cannot be read, and are therefore not gone.
+        roots: what the index was given, now or before, without what is gone.
     """
 
     walked: Sequence[Path]
@@ -47,17 +47,17 @@ class Plan:
 def plan(
     settings: Settings, folder: Path, paths: Sequence[Path] | None, known: Iterable[str]
 ) -> Plan:
-    """What is to be looked at.
+    """Decide what to look at.
 
     Args:
-        settings: what the index remembers.
-        folder: of the index.
-        paths: what was given now; None is all that the index was ever given.
+        settings: the settings that the index remembers.
+        folder: the index's folder.
+        paths: the paths given now; None is all that the index was ever given.
         known: ids of the files that the index knows.
 
     Raises:
-        InputError: a path does not exist and never did, none is given or remembered, or what is
-            remembered lies where the index was moved away from.
+        InputError: a path does not exist and never did, none is given or remembered, or the
+            remembered ones are in a place that the index was moved away from.
     """
     if paths is not None and not paths:
         raise InputError("no path was given; name the files or folders to read")
@@ -78,7 +78,7 @@ def plan(
     ]
     unreadable = [root for root in given if state[root] not in ("there", "gone")]
     problems += [
-        f"{root}: cannot be read ({state[root]}); it stays as it was" for root in unreadable
+        f"{root}: cannot be read ({state[root]}); its documents stay" for root in unreadable
     ]
     left = [root for root in given if state[root] != "gone"]
     gone_ids = [source_id(base / root, base) for root in gone]
@@ -105,13 +105,13 @@ def plan(
 
 
 def outermost(roots: Sequence[str]) -> list[str]:
-    """Those roots that lie beneath no other."""
+    """The roots that are not below another."""
     given = set(roots)
     return [root for root in roots if given.isdisjoint(_above(root))]
 
 
 def _above(root: str) -> Iterator[str]:
-    """The folders that a root lies in, as far as they can be roots."""
+    """The folders that contain a root, as far as they can be roots."""
     if root != ".":
         yield from (str(parent) for parent in PurePosixPath(root).parents if str(parent) != ".")
         if is_under(root, "."):
@@ -119,16 +119,16 @@ def _above(root: str) -> Iterator[str]:
 
 
 def _check_place(place: str, base: Path, gone: Sequence[str]) -> None:
-    """Refuse to take for gone what lies where the index was moved away from."""
+    """Refuse to treat files as gone only because the index was moved away from them."""
     if gone and place not in ("", os.path.realpath(base)):
         raise InputError(
             f"{gone[0]} is not there, and the index was moved here from {place}; "
-            "name the files and folders that it is to hold: retrieval index PATH"
+            "name the files and folders that it should contain: retrieval index PATH"
         )
 
 
 def _state(path: Path) -> str:
-    """`there`, `gone`, or why nobody knows."""
+    """`there`, `gone`, or why that is unknown."""
     try:
         os.stat(path)  # noqa: PTH116 -- a path with a NUL is wrong input, not gone
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""One sync under way: each file read if need be, its documents put, its record kept."""
+"""One sync in progress: files are read if need be, their documents put, their records updated."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from retrieval.sync.report import SyncProgress
 from retrieval.types import COMPRESSING, ProgressUpdate
 
 _RACY_NS = 2_000_000_000
-"""A file changed so shortly before it was read may change again within one tick of its clock."""
+"""A file changed this shortly before it was read may change again with the same time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Documents of a file that were not put, since their ids were another file's.
+    """Documents of a file that were not put, because their ids belonged to another file.
 
     Attributes:
         file: the file.
-        content_hash: of what was read.
-        ids: of the documents.
+        content_hash: hash of the file when read.
+        ids: ids of the documents.
     """
 
     file: SourceFile
@@ -36,7 +36,7 @@ class _Refused:
 
 
 class Run:
-    """One sync under way: its counts, and what it does with each file."""
+    """One sync in progress: its counts, and how it handles each file."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class Run:
         self._compressing_since: float | None = None
 
     def advance(self, now: ProgressUpdate) -> None:
-        """Report what the writer does: it encodes, or compresses token vectors."""
+        """Report progress of the writer: encoding, or compressing token vectors."""
         self._report(now if now.stage == COMPRESSING and now.done != now.total else None)
 
     def forget(self, writer: Writer, paths: Iterable[str]) -> None:
         """Delete the documents of these files."""
         for path in paths:
-            # First: deletions may be committed on the way, and the file then counts as not read.
+            # First: deletions may be committed in between; then the file counts as not read.
             writer.note_source(path, None)
             for number in writer.store.ids_of_source(path).values():
                 writer.delete(number)
@@ -84,9 +84,9 @@ class Run:
 
         Args:
             writer: takes the documents.
-            changed: the files: new ones, and those that are not as they were.
-            moved: ids of files that are known under another one, and that one.
-            again: put also what a file gives that is, byte for byte, as it was.
+            changed: the new and changed files.
+            moved: for moved files the old id, by new id.
+            again: put the documents of files that are unchanged too.
         """
         self._moved, self._again = moved, again
         self._files_total = len(changed)
@@ -100,12 +100,12 @@ class Run:
             self._files += 1
             self._unput = 0
             self._report()
-        # An id that was another file's may be free now that the other was read, too.
+        # An id that belonged to another file may be free now that that one was read.
         for one in refused:
             self._read_again(writer, one)
 
     def _read(self, writer: Writer, file: SourceFile) -> list[_Refused]:
-        """Put a file's documents and delete those it lost; what was refused of it, if anything."""
+        """Put a file's documents and delete those it lost; returns what was refused."""
         read_ns = time.time_ns()
         before = writer.encoded + writer.pending
         self._remaining.read(file)
@@ -130,7 +130,7 @@ class Run:
             return []
         self.problems += result.problems
         self.by_layout += result.by_layout
-        # Commits may fall due on the way: what was known of the file holds no longer.
+        # Commits may happen in between, so the old record is removed first.
         writer.note_source(file.id, None)
         kept, refused = self._put(writer, file, result, only=None)
         self._remaining.gave(file, writer.encoded + writer.pending - before)
@@ -147,7 +147,7 @@ class Run:
         return []
 
     def _leave(self, writer: Writer, before: str, kept: set[str], now: str) -> None:
-        """Delete what a file that moved gave under its old name and gives no more."""
+        """Delete documents that a moved file had under its old name and has no more."""
         for id, number in writer.store.ids_of_source(before).items():
             if id not in kept and _renamed(id, before, now) not in kept:
                 writer.delete(number)
@@ -155,19 +155,19 @@ class Run:
         writer.note_source(before, None)
 
     def _read_again(self, writer: Writer, one: _Refused) -> None:
-        """Put those documents of a file that were refused, where nobody has their id now."""
+        """Put the refused documents of a file whose ids are free now."""
         file, read_ns = one.file, time.time_ns()
         try:
             result = read(file, self._options)
-        except DocumentError as error:  # it went in a moment ago: the next sync looks into it
+        except DocumentError as error:  # it was readable a moment ago; left to the next sync
             self.problems.append(str(error))
             return
-        if result.content_hash != one.content_hash:  # the next sync reads it whole
+        if result.content_hash != one.content_hash:  # changed meanwhile; left to the next sync
             return
         _, refused = self._put(writer, file, result, only=one.ids)
         for id in sorted(refused):
             self.problems.append(
-                f"{file.id}: document id {id!r} is already that of a document from "
+                f"{file.id}: document id {id!r} already belongs to a document from "
                 f"{writer.owner(id)}, which stays; give each document an id of its own"
             )
         if not refused:
@@ -176,7 +176,7 @@ class Run:
     def _put(
         self, writer: Writer, file: SourceFile, result: ReadResult, *, only: set[str] | None
     ) -> tuple[set[str], set[str]]:
-        """Put a file's documents; ids that are its own now, and ids that are another file's."""
+        """Put a file's documents; returns the ids that are its own now, and those refused."""
         kept: set[str] = set()
         refused: set[str] = set()
         before = self._moved.get(file.id)
@@ -234,7 +234,7 @@ class Run:
         )
 
     def _encoding(self, seconds: float, pending: int) -> ProgressUpdate:
-        """How far the encoding is; the time that compressing took says nothing of its speed."""
+        """Progress of the encoding; its speed excludes the time spent on compressing."""
         if self._compressing_since is not None:
             self._compressed += seconds - self._compressing_since
             self._compressing_since = None
@@ -244,7 +244,7 @@ class Run:
 
 
 def _renamed(id: str, file: str, other: str) -> str:
-    """A document's id if its file had the other name: its own, if the name is not in it."""
+    """A document's id if its file had the other name; unchanged if it does not contain the name."""
     return (
         other + id.removeprefix(file)
         if id == file or id.startswith((f"{file}#", f"{file}!/"))
@@ -253,7 +253,7 @@ def _renamed(id: str, file: str, other: str) -> str:
 
 
 def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:
-    """What is known of a file; without a time if that cannot tell the next change from this."""
+    """A file's record; without its times if a later change might not alter them."""
     racy = read_ns - file.mtime_ns < _RACY_NS
     times = -1 if racy else file.times
     return SourceRecord(file.id, file.size, times, result.content_hash, reading(result.reader))

@@ -1,4 +1,4 @@
-"""What an index remembers of its files: what it was given, what is left out, how they are read."""
+"""What an index remembers of its files: the roots, what is left out, and how they are read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SYNCED = "synced_ns"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an index was given, and how it is read.
+    """The roots of an index, and how they are read.
 
     Attributes:
-        roots: files and folders, as paths from the folder that the index lies in.
-        place: that folder, when they were given; "" if none were.
-        walk: which files of a folder are taken.
+        roots: files and folders, as paths relative to the folder that contains the index.
+        place: that folder when the roots were given; "" if there are none.
+        walk: which files of a folder are indexed.
         read: how they are read.
         max_bytes: files beyond this size are left out.
         labels: classifiers that label documents as they are read.
@@ -46,7 +46,7 @@ class Settings:
 
 
 def settings_of(remembered: Callable[[str], Any]) -> Settings:
-    """What an index remembers; `remembered` is its method of this name, or its store's."""
+    """The settings that an index remembers; `remembered` is its, or its store's, method."""
     read = remembered(READ) or {}
     known = {one.name for one in fields(ReadOptions)}
     return Settings(
@@ -60,7 +60,7 @@ def settings_of(remembered: Callable[[str], Any]) -> Settings:
 
 
 def remember(writer: Writer, before: Settings, now: Settings) -> None:
-    """Keep what differs from before with the next commit."""
+    """Store with the next commit what differs from before."""
     for key, was, value in (
         (ROOTS, before.roots, now.roots),
         (PLACE, before.place, now.place),
@@ -74,7 +74,7 @@ def remember(writer: Writer, before: Settings, now: Settings) -> None:
 
 
 def judged_of(remembered: Callable[[str], Any]) -> dict[str, JudgedFile]:
-    """Files that were left out for their content, by id; none if they would be judged anew."""
+    """Files that were left out for their content, by id; none if the rules have changed since."""
     kept = remembered(JUDGED) or {}
     if kept.get("version") != machine.VERSION:
         return {}
@@ -84,16 +84,16 @@ def judged_of(remembered: Callable[[str], Any]) -> dict[str, JudgedFile]:
 def remember_judged(
     writer: Writer, before: Mapping[str, JudgedFile], now: Mapping[str, JudgedFile]
 ) -> None:
-    """Keep which files were left out for their content, so that they are not opened again."""
+    """Store which files were left out for their content, so that they are not opened again."""
     if before != now:
         writer.remember(JUDGED, {"version": machine.VERSION, "files": dict(now)})
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Options that a user gives; None leaves one as it is.
+    """Options given by a user; None leaves an option as it was.
 
-    A list of nothing but "" is an empty one, and "" is no encoding and no field.
+    A list of only "" means an empty list, and "" means no encoding and no field.
 
     Attributes:
         exclude, include, hidden, no_ignore, archives: see `WalkOptions`.
@@ -114,7 +114,7 @@ class Given:
     label: Sequence[str] | None = None
 
     def over(self, settings: Settings) -> Settings:
-        """The settings with what is given in the place of what was.
+        """The settings, overridden by the given options.
 
         Raises:
             InputError: a value cannot be used.

@@ -43,45 +43,46 @@ def sync(
     again: bool = False,
     on_left_out: Callable[[LeftOut], object] | None = None,
 ) -> SyncReport:
-    """Bring the files under `paths` into the index, and out of it what is gone from there.
+    """Index the files under `paths`, and remove from the index what is gone from there.
 
-    A file whose size and times of change are known is not opened, unless a newer version of its
-    format, or other options, would read it otherwise. Of what is read, only passages whose text or
-    context changed are encoded. Commits come every few seconds: after an interruption the next
-    run goes on from there.
+    A file whose size and modification times are unchanged is not opened, unless a newer version of
+        its format, or other options, would read it differently. Of the files that are read, only
+        passages whose text or context changed are encoded. Commits happen every few seconds: after
+        an interruption the next run continues from there.
 
     - The index remembers the paths and the options: without any, all that it was ever given is
-      brought up to date. A path that is gone is a problem, its documents leave, and it is
-      forgotten.
-    - A file that is gone, ignored or too large now leaves the index with all its documents. So
-      does one that changed and cannot be read as text any more: nothing stale is kept. A file or
-      folder that the system refuses to open stays: nobody knows what is in it.
-    - A new file with the content of one that is gone is that file, moved: what is encoded is what
-      its new path changes in that which the encoder reads.
-    - Of two files that give a document of the same id the first keeps it; the other's is a
-      problem, and is tried again with every sync.
+      brought up to date. A path that is gone is reported as a problem, its documents are deleted,
+      and it is forgotten.
+    - A file that is gone, or is now ignored or too large, leaves the index with all its documents.
+      So does one that changed and can no longer be read as text: nothing stale is kept. A file or
+      folder that the system refuses to open stays, since its content is unknown.
+    - A new file with the content of one that is gone is a moved file: only what its new path
+    changes
+      in the encoder's input is encoded.
+    - If two files give a document with the same id, the first keeps it; the other's is reported as
+      a problem, and is tried again with every sync.
 
     Args:
-        index: the index; ids of files are relative to the folder that it lies in.
+        index: the index; ids of files are relative to the folder that contains it.
         paths: files and folders, or one; one that is gone may be given if the index knows it. None
-            is all that the index was given before.
+            is all that the index was ever given.
         progress: called after every file, every batch of the encoder, and every block of token
             vectors that is compressed.
         exclude: files and folders, or one, to leave out this time; the index itself always is.
-        max_bytes: files beyond this size are skipped; None is what it was, at first 64 MiB.
-        options: how files are read; a file that was read by other ones is read again. None is what
-            they were.
-        walk: which files of a folder are taken; None is what it was.
-        labels: classifiers that fill the metadata of what is read; with others than before, or
-            where one has changed, every file is read. None is what they were.
-        again: read every file, also one that seems to be as it was.
-        on_left_out: told of every file and folder that is not read, one by one.
+        max_bytes: files beyond this size are skipped; None leaves it as it was (initially 64 MiB).
+        options: how files are read; files that were read with other options are read again. None
+            leaves them as they were.
+        walk: which files of a folder are indexed; None leaves it as it was.
+        labels: classifiers that fill metadata of the documents read; if they differ from before, or
+            one has changed, every file is read. None leaves them as they were.
+        again: read every file, even if it seems unchanged.
+        on_left_out: called for each file and folder that is not read.
 
     Raises:
         InputError: a path does not exist or is no path, or none was ever given; `max_bytes` is no
             number from 1 on.
         IndexLocked: another process is writing to the index.
-        StorageError: the disk is full; the message says what was kept.
+        StorageError: the disk is full; the message says what was saved.
     """
     started, started_ns = time.monotonic(), time.time_ns()
     given = None if paths is None else paths_of(paths)
@@ -143,12 +144,12 @@ def sync(
 
 
 def _is_gone(plan: Plan, found: Found, base: Path) -> Callable[[str], bool]:
-    """Whether a file that nobody looked for is there no more."""
+    """Whether a file outside of what was walked is gone."""
     looked = [*plan.gone, *found.places, *plan.unreadable]
 
     def is_gone(id: str) -> bool:
         if any(is_under(id, root) for root in looked) or "\\" in id:
-            return False  # looked for; or a name that is not UTF-8, whose id is not its path
+            return False  # walked; or its name is not UTF-8, so that its id is not its path
         try:
             return not os.path.lexists(base / id)
         except ValueError:
@@ -158,7 +159,7 @@ def _is_gone(plan: Plan, found: Found, base: Path) -> Callable[[str], bool]:
 
 
 def _judged(before: Mapping[str, JudgedFile], plan: Plan, found: Found) -> dict[str, JudgedFile]:
-    """Files that are left out for their content, as far as anybody looked."""
+    """Files that are left out for their content, as far as they were looked at."""
     looked = [*plan.gone, *found.places]
     elsewhere = {
         id: seen for id, seen in before.items() if not any(is_under(id, root) for root in looked)

@@ -1,13 +1,13 @@
-"""A model fitted to a task, from the data to a model folder with its figures before and after.
+"""Fitting a model to a task: from the data to a model folder with its figures before and after.
 
     index     the task's documents, with the starting model
     before    the starting model's figures on the held-out queries
     mine      candidates of the train queries, a teacher's scores of them
     train     `retrieval.train.finetune`
-    after     the trained model's figures, measured on the files that are handed out
+    after     the trained model's figures, measured on the exported files
 
-Each part is kept under `OUT/.training` until the model is whole; started again, a run goes on from
-there. The better of the starting and the trained model is handed out.
+Each part is kept under `OUT/.training` until the model is complete; a restarted run continues from
+there. The better of the starting and the trained model is exported.
 """
 
 from __future__ import annotations
@@ -56,32 +56,32 @@ from retrieval.train.teachers import Kind, load_teacher
 from retrieval.train.trainer import Step
 from retrieval.types import Document, Encoder, ProgressCallback, ProgressUpdate
 
-"""The folder within the model's own that holds an unfinished run."""
+"""The folder, within the model's, of an unfinished run."""
 
 REPORT = "training.json"
 
 MINED = 16
-"""Hard negatives that are kept of each query; a step draws from them."""
+"""Hard negatives kept for each query, from which steps draw."""
 
 LEAST_QUERIES = 8
-"""Fewer than this are no batch to learn from."""
+"""Minimum number of queries to learn from."""
 
 _MODEL_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, GRAPH_FILE)
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptOptions:
-    """What a user may choose.
+    """Options of a run.
 
     Attributes:
-        epochs: how often each query is seen; counts if `minutes` is None.
-        minutes: how long the training itself takes, from the speed of its first steps.
-        batch: queries of a step.
-        negatives: hard negatives of each query in a step.
+        epochs: how often each query is seen; used if `minutes` is None.
+        minutes: about how long the training itself takes, from the speed of its first steps.
+        batch: queries per step.
+        negatives: hard negatives per query in a step.
         rate: peak learning rate.
-        passage_tokens: the longest passage.
-        teachers: folders or Hub ids; none is the starting model.
-        scores: which scores of a teacher count.
+        passage_tokens: maximum length of passages.
+        teachers: folders or Hub ids; empty is the starting model.
+        scores: which scores of a teacher to learn.
     """
 
     epochs: float = 3.0
@@ -97,14 +97,14 @@ class AdaptOptions:
 
 @dataclass(frozen=True, slots=True)
 class AdaptReport:
-    """What came of it.
+    """The result of a run.
 
     Attributes:
-        kept: which model was handed out.
-        measured_on: what the held-out queries are, in words.
-        train_queries: those that were learnt from.
+        kept: which model was exported.
+        measured_on: description of the held-out queries.
+        train_queries: number of training queries.
         seconds: from the start of the last run to its end.
-        losses: of the last step.
+        losses: losses of the last step.
     """
 
     model: Path
@@ -138,8 +138,8 @@ def adapt(
     Args:
         out: new, empty, or with an unfinished run of the same task and options.
         start: a model folder of this package.
-        device: as torch names it; None is CUDA where there is one, else the CPU.
-        cache: keeps indexes, candidates and teachers' vectors for other runs; None keeps them
+        device: torch's name of the device; None is CUDA if available, else the CPU.
+        cache: caches indexes, candidates and teachers' vectors for other runs; None keeps them
             within `out` until the run is done.
         progress: called in every part of the run.
 
@@ -163,10 +163,10 @@ def adapt(
 
 
 def starting_model(source: str | None) -> Path:
-    """The folder of a model to begin with; None is the embedded model.
+    """The folder of a model to start from; None is the embedded model.
 
     Raises:
-        CheckpointError: there is none, or it is no model of this package.
+        CheckpointError: there is none, or it is not a model of this package.
     """
     folder = open_folder(embedded_folder() if source is None else source)
     kind = detect(folder)
@@ -224,7 +224,7 @@ class _Run:
         self._corpus_key = hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def run(self) -> dict[str, Any]:
-        """Everything but the report's time."""
+        """All fields of the report except its time."""
         started = self._encoder(self.start)
         with self._index(started) as index:
             before = self._once("before", lambda: self._measured(index, "measuring the start"))
@@ -254,12 +254,12 @@ class _Run:
         }
 
     def _encoder(self, source: str | Path) -> Encoder:
-        """On the CPU our own models run by ONNX Runtime, as they do in an index."""
+        """The encoder; on the CPU our own models use the same runtime as in an index."""
         return load_encoder(source, device=None if self.device.type == "cpu" else str(self.device))
 
     @contextlib.contextmanager
     def _index(self, encoder: Encoder) -> Iterator[Index]:
-        """The task's documents under an encoder; an index that was begun is gone on with."""
+        """The task's documents, indexed with an encoder; an unfinished index is completed."""
         folder = self.cache / f"index-{self._corpus_key}-{encoder.fingerprint[:16]}"
         tokens = min(self.options.passage_tokens, encoder.max_tokens)
         try:
@@ -317,7 +317,7 @@ class _Run:
             given = data_scores(mined, self.task)
             chosen = theirs if given is None else given
             if not self.task.pseudo:
-                chosen[: len(mined.positives)] = 1.0  # what people judged outweighs a teacher
+                chosen[: len(mined.positives)] = 1.0  # human judgements outweigh a teacher
             positives, negatives = (
                 tuple(number(text_of(candidate, self.task.documents)) for candidate in own)
                 for own in (mined.positives, mined.negatives)
@@ -370,7 +370,7 @@ class _Run:
     def _steps(
         self, student: Student, examples: Examples, readers: tuple[SideReader, SideReader]
     ) -> int:
-        """How many steps: of the epochs, or as many as the minutes allow."""
+        """The number of steps: from the epochs, or as many as the minutes allow."""
         config = self._config(1, examples)
         if self.options.minutes is None:
             return max(1, math.ceil(self.options.epochs * (len(examples) // config.batch)))
@@ -384,7 +384,7 @@ class _Run:
             batch=min(options.batch, len(examples)),
             negatives=options.negatives,
             rate=options.rate,
-            # Without labels there is little to gain and all to lose, so vectors are held in place.
+            # Without labels there is little to gain and much to lose, so vectors are anchored.
             anchor_weight=1.0 if self.task.pseudo else 0.0,
             seed=options.seed,
         )

@@ -1,4 +1,4 @@
-"""What a teacher thinks of the candidates: one number each, between 0 and 1 for every query."""
+"""Scores of candidates for teaching: one number each, scaled to between 0 and 1 per query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.types import FUSED, ProgressCallback
 
 
 def own_scores(mined: Mined, kind: Kind) -> Scores:
-    """The starting model's: f32 [positives + negatives]."""
+    """The starting model's scores: f32 [positives + negatives]."""
     rows = [*mined.positives, *mined.negatives]
     names = FUSED if kind == "hybrid" else (kind,)
     return fused(
@@ -22,9 +22,9 @@ def own_scores(mined: Mined, kind: Kind) -> Scores:
 
 
 def data_scores(mined: Mined, task: Task) -> Scores | None:
-    """Those that the data bring; None for a query that they do not score.
+    """The scores in the data; None for a query without scores.
 
-    A judged document that is not scored counts as the best, another one as the worst.
+    A judged document without a score counts as the best, any other one as the worst.
     """
     given = task.scores.get(mined.query)
     if not given:

@@ -1,4 +1,4 @@
-"""The README of a model that was fitted to a task: what it was made from, what it reaches."""
+"""The README of a model that was fitted to a task: how it was made, and its figures."""
 
 from __future__ import annotations
 

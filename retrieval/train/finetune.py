@@ -1,9 +1,10 @@
 """Fine-tuning: a student learns which of several candidates answers a query, with both heads.
 
-Each query of a step comes with a passage that answers it and hard negatives. Both heads are held to
-put the answer before all texts of the step (contrast), the token head also to spread its MaxSim
-scores over the query's candidates as the teacher does (distillation). What a step reads depends on
-its number and the seed alone, so a run that goes on from a checkpoint is the run that was stopped.
+Each query of a step comes with a passage that answers it and hard negatives. Both heads learn to
+rank the answer above all other texts of the step (contrast); the token head also learns to
+distribute its MaxSim scores over the query's candidates like the teacher (distillation). The data
+of a step depend only on its number and the seed, so a run that continues from a checkpoint is
+identical to an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ from retrieval.train.trainer import Trainer
 
 @dataclass(frozen=True, slots=True)
 class FinetuneConfig:
-    """How long and how fast to learn.
+    """Hyperparameters of fine-tuning.
 
     Attributes:
-        steps: of the optimiser, in all.
-        batch: queries of a step.
-        negatives: hard negatives of each query in a step.
+        steps: total optimiser steps.
+        batch: queries per step.
+        negatives: hard negatives per query in a step.
         rate: peak learning rate of AdamW.
-        distil_weight: of the divergence from the teacher's scores.
-        anchor_weight: of the distances to the vectors of the model that training began with.
-        dense_temperature: of the softmax over cosines.
-        late_temperature: of the softmax over MaxSim, averaged over a query's tokens.
-        teacher_temperature: of the softmax over the teacher's scores, which go from 0 to 1.
+        distil_weight: weight of the divergence from the teacher's scores.
+        anchor_weight: weight of the distances to the starting model's vectors.
+        dense_temperature: temperature of the softmax over cosines.
+        late_temperature: temperature of the softmax over MaxSim, averaged over a query's tokens.
+        teacher_temperature: temperature of the softmax over the teacher's scores, from 0 to 1.
         checkpoint_seconds: time between two checkpoints.
     """
 
@@ -61,7 +62,7 @@ class FinetuneConfig:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query and its candidates, as numbers of texts.
+    """A query and its candidates, as indices of texts.
 
     Attributes:
         scores: f32 [positives + negatives], the teacher's, from 0 to 1.
@@ -75,10 +76,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step reads: n queries with c candidates each.
+    """The data of one step: n queries with c candidates each.
 
     Attributes:
-        texts: i64 [n, c], numbers of texts; the first of each row answers the query.
+        texts: i64 [n, c], indices of texts; the first of each row answers the query.
         scores: f32 [n, c], the teacher's.
         allowed: bool [n, n * c], which texts of the step may count as negatives of a query.
     """
@@ -99,7 +100,7 @@ class Examples:
         return len(self.rows)
 
     def batch(self, step: int, config: FinetuneConfig) -> Batch:
-        """The batch of a step, counted from 0; an epoch has each query at most once."""
+        """The batch of a step, counted from 0; each query occurs at most once per epoch."""
         size = min(config.batch, len(self.rows))
         epoch, place = divmod(step, len(self.rows) // size)
         order = np.random.default_rng([config.seed, epoch]).permutation(len(self.rows))
@@ -119,7 +120,7 @@ class Examples:
 
 
 class Finetuner(Trainer[Student]):
-    """One student, its optimiser, and what they learn from."""
+    """A student, its optimiser, and its training data."""
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class Finetuner(Trainer[Student]):
     ) -> None:
         self.student, self.examples, self.config = student, examples, config
         self._query, self._document = query, document
-        # A few thousand queries would move the frequent words and leave the rare ones behind.
+        # A few thousand queries would move frequent words but not rare ones.
         student.trunk.embeddings.tok_embeddings.weight.requires_grad_(False)
         self._before = None
         if config.anchor_weight:
@@ -194,7 +195,7 @@ class Finetuner(Trainer[Student]):
 
 
 def _weighted(vectors: Sequence[Tensor], queries: Sequence[TokenSequence]) -> list[Tensor]:
-    """Each query's token vectors, scaled by what the model says that they count."""
+    """Each query's token vectors, scaled by the model's token weights."""
     return [
         own if query.weights is None else own * torch.from_numpy(query.weights).to(own)[:, None]
         for own, query in zip(vectors, queries, strict=True)
@@ -202,7 +203,7 @@ def _weighted(vectors: Sequence[Tensor], queries: Sequence[TokenSequence]) -> li
 
 
 def _kept(vectors: Sequence[Tensor], texts: Sequence[TokenSequence]) -> list[Tensor]:
-    """Each document's token vectors without those that an index leaves out."""
+    """Each document's token vectors, without those that an index leaves out."""
     return [
         own if text.kept is None else own[torch.from_numpy(text.kept).to(own.device)]
         for own, text in zip(vectors, texts, strict=True)

@@ -1,7 +1,7 @@
-"""How good a model's index is on held-out queries: nDCG@10 and RR@10 of each retriever.
+"""Measuring a model's index on held-out queries: nDCG@10 and RR@10 of each retriever.
 
-The measures are trec_eval's, as `retrieval eval` has them: a document scores as its best passage,
-and equal scores go by document id, descending.
+The measures are trec_eval's, as in `retrieval eval`: a document scores as its best passage, and
+ties are ordered by document id, descending.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def measure(
     """The means over the held-out queries.
 
     Args:
-        index: of the task's documents.
-        stage: what progress calls this.
+        index: the index of the task's documents.
+        stage: name of the stage in progress updates.
         progress: called after every batch of queries.
     """
     figures: dict[str, dict[str, float]] = {}
@@ -64,7 +64,7 @@ def measure(
 
 
 def score(figures: Figures) -> float:
-    """What decides between two models: the mean nDCG@10 of the retrievers."""
+    """The figure that decides between two models: the mean nDCG@10 of the retrievers."""
     return math.fsum(own["nDCG@10"] for own in figures.values()) / len(figures)
 
 
@@ -75,7 +75,7 @@ def ranking(scores: Mapping[str, float]) -> list[str]:
 
 
 def ndcg(ranked: Sequence[str], grades: Mapping[str, int], cut: int = _CUT) -> float:
-    """Discounted gain of the first `cut` documents, of the best that could be."""
+    """Discounted gain of the first `cut` documents, relative to the best possible."""
     ideal = sorted((grade for grade in grades.values() if grade > 0), reverse=True)[:cut]
     best = _discounted(ideal)
     gained = [max(0, grades.get(document, 0)) for document in ranked[:cut]]

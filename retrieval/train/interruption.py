@@ -1,4 +1,4 @@
-"""Ctrl-C during a run that keeps checkpoints: the step is taken whole, and kept."""
+"""Ctrl-C during a run with checkpoints: the current step is finished and saved."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 
 ECHO_SECONDS = 1.0
-"""Within it a second signal is the first again: `torchrun` passes on what the terminal has sent."""
+"""Within this time a second signal is taken for the first, which `torchrun` passes on again."""
 
 
 @contextlib.contextmanager
 def interrupted() -> Iterator[Callable[[], bool]]:
-    """Tells whether Ctrl-C was pressed, which ends nothing by itself: a step is taken whole.
+    """Tells whether Ctrl-C was pressed, so that the current step can be finished first.
 
-    A second Ctrl-C, a second or more later, ends everything at once. Off the main thread, signals
-    are as they were.
+    A second Ctrl-C, a second or more later, ends everything at once. Outside the main thread,
+    signals are not changed.
     """
     first: float | None = None
 

@@ -1,4 +1,4 @@
-"""Texts with labels, from CSV and JSON lines: of whole texts, or of the entities in them."""
+"""Texts with labels, from CSV and JSON lines: labels of whole texts, or of entities in them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Words = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Texts with what is to be learnt of them.
+    """Texts with labels to learn.
 
     Attributes:
-        labels: one for each text; empty where words have tags.
-        words: (start, end) of each word of each text; empty where texts have labels.
-        tags: of each word.
-        notes: what was changed on the way, with counts.
+        labels: one per text; empty if words have tags.
+        words: (start, end) of each word of each text; empty if texts have labels.
+        tags: the tag of each word.
+        notes: what was changed while reading, with counts.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Labelled:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All labels, the most frequent first; of tags `O`, then B- and I- of each entity's."""
+        """All labels, most frequent first; for tags `O`, then B- and I- of each entity label."""
         if not self.by_token:
             counts = Counter(self.labels)
             return tuple(sorted(counts, key=lambda one: (-counts[one], one)))
@@ -78,7 +78,7 @@ def read_labelled(path: StrPath) -> Labelled:
     """Read a file.
 
     Raises:
-        InputError: a line cannot be used, or the file holds no text; the line is named.
+        InputError: a line cannot be used (the line is named), or the file has no texts.
     """
     path = Path(path)
     texts: list[str] = []
@@ -108,12 +108,12 @@ def read_labelled(path: StrPath) -> Labelled:
     if blank:
         notes.append(f"{blank:,} lines without a text or a label left out")
     if off:
-        notes.append(f"{off:,} entities begin or end within a word; the whole word is taken")
+        notes.append(f"{off:,} entities begin or end within a word; the whole word is used")
     return Labelled(path.stem, tuple(texts), tuple(labels), tuple(words), tuple(tags), tuple(notes))
 
 
 def divided(data: Labelled, share: float, seed: int) -> tuple[Labelled, Labelled]:
-    """What is learnt, and a share that is held out: of each label as much, drawn by the seed."""
+    """Training data and a held-out share: the same share of each label, chosen by the seed."""
     groups: dict[str, list[int]] = {}
     for at in range(len(data)):
         groups.setdefault(data.labels[at] if data.labels else "", []).append(at)
@@ -127,7 +127,7 @@ def divided(data: Labelled, share: float, seed: int) -> tuple[Labelled, Labelled
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Each row with its line; a BOM is passed over."""
+    """Each row with its line number; a BOM is skipped."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() == ".csv":
@@ -150,7 +150,7 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     except ValueError:
         row = None
     if not isinstance(row, dict):
-        raise InputError(f"{where}: no JSON object; expected {_EXPECTED}")
+        raise InputError(f"{where}: not a JSON object; expected {_EXPECTED}")
     return row
 
 

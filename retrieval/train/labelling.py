@@ -1,8 +1,8 @@
-"""A head for labels fitted to a ModernBERT: of whole texts, or of the entities in them.
+"""Fitting a classification head to a ModernBERT: for whole texts, or for entities in them.
 
-First a linear probe: the head's last map is fitted to the network as it is. From there all of the
-network is trained but the table of token embeddings. What comes out is a folder of
-transformers' `ModernBertForSequenceClassification` or `ModernBertForTokenClassification`.
+First a linear probe: the head's last layer is fitted to the unchanged network. Then the whole
+    network is trained, except the token embeddings. The result is a folder of transformers'
+    `ModernBertForSequenceClassification` or `ModernBertForTokenClassification`.
 """
 
 from __future__ import annotations
@@ -51,27 +51,27 @@ from retrieval.types import ProgressCallback, ProgressUpdate
 REPORT = "training.json"
 _EPOCHS, _MOST_EPOCHS = 3, 20
 _STEPS = 600
-"""In fewer, labels of a few texts each are not learnt; see docs/training.md for figures."""
+"""With fewer steps, labels with few texts are not learnt; see docs/training.md for figures."""
 _RATES = {"texts": 2e-4, "entities": 1e-3}
-"""Peak learning rates, of networks of the embedded model's size. What is a name and where it ends
-a network for search has to learn anew: docs/decisions/entities.md has the figures."""
+"""Peak learning rates, for networks of the embedded model's size. A network trained for search has
+to learn anew what names are and where they end: docs/decisions/entities.md has the figures."""
 _IGNORED = -100
-"""What cross-entropy passes over: tokens that begin no word."""
+"""Label that cross-entropy ignores: for tokens that do not begin a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """What a user may choose.
+    """Options of a run.
 
     Attributes:
-        epochs: how often each text is seen; counts if `minutes` is None. With 0 the network stays
-            as it is, and only the last map of the head is fitted: a linear probe. None is 3, and
-            of few texts more, up to 20, until there are 600 steps.
-        minutes: how long the training itself takes, from the speed of its first steps.
-        batch: texts of a step.
-        rate: peak learning rate; None is 2e-4 where texts have labels, 1e-3 where words have.
-        max_tokens: the longest text that is read, special tokens included.
-        pooling: of a text's hidden vectors, where texts have labels.
+        epochs: how often each text is seen; used if `minutes` is None. With 0 the network stays as
+            it is, and only the head's last layer is fitted: a linear probe. None is 3, or for few
+            texts more, up to 20, until there are 600 steps.
+        minutes: about how long the training itself takes, from the speed of its first steps.
+        batch: texts per step.
+        rate: peak learning rate; None is 2e-4 for labels of texts, 1e-3 for labels of words.
+        max_tokens: maximum tokens of a text, special tokens included.
+        pooling: how a text's hidden vectors are pooled, for labels of texts.
         checkpoint_seconds: time between two checkpoints.
     """
 
@@ -87,14 +87,14 @@ class LabelOptions:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """What came of it.
+    """The result of a run.
 
     Attributes:
-        kind: what has labels.
+        kind: whether texts or entities have labels.
         figures: on the held-out texts: accuracy and macro_f1, or precision, recall and f1 of
-            entities; empty where none were held out.
+            entities; empty if none were held out.
         seconds: from the start of the last run to its end.
-        losses: of the last step.
+        losses: losses of the last step.
     """
 
     model: str
@@ -112,7 +112,7 @@ class LabelReport:
 
 
 class LabelTrainer(Trainer[LabelNetwork]):
-    """A network with a head for labels, and the texts that it learns from."""
+    """A network with a classification head, and its training texts."""
 
     def __init__(
         self,
@@ -122,13 +122,13 @@ class LabelTrainer(Trainer[LabelNetwork]):
         options: LabelOptions,
         steps: int,
     ) -> None:
-        """Take token ids and targets.
+        """Set token ids and targets.
 
         Args:
             texts: i64 [t], token ids of each text.
             targets: i64, the label of each text [1] or of each of its tokens [t], -100 for none.
         """
-        # The rare words would be left behind by the frequent ones.
+        # Otherwise frequent words would move, but rare ones would not.
         network.model.embeddings.tok_embeddings.weight.requires_grad_(False)
         super().__init__(
             network,
@@ -142,7 +142,7 @@ class LabelTrainer(Trainer[LabelNetwork]):
         self._batch, self._seed = min(options.batch, len(texts)), options.seed
 
     def gradients(self, step: int) -> dict[str, float]:
-        """Cross-entropy of a batch; an epoch has each text at most once."""
+        """Cross-entropy of a batch; each text occurs at most once per epoch."""
         epoch, place = divmod(step, len(self._texts) // self._batch)
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._texts))
         chosen = order[place * self._batch : (place + 1) * self._batch].tolist()
@@ -169,16 +169,16 @@ def fit_labels(
 ) -> LabelReport:
     """Fit a head to labelled texts, and the network with it, and write both into a folder.
 
-    Ctrl-C leaves a checkpoint; the same call goes on from there.
+    Ctrl-C leaves a checkpoint, from which the same call continues.
 
     Args:
-        held_out: is measured on; of the same kind as the data.
+        held_out: texts to measure on, of the same kind as the data.
         out: new, empty, or with an unfinished run of the same data and options.
-        start: folder or Hub id of any ModernBERT, or of a classifier of the same labels to go on
-            with; None is the embedded model.
+        start: folder or Hub id of any ModernBERT, or of a classifier with the same labels to
+            continue training; None is the embedded model.
 
     Raises:
-        InputError: there is less than a label of each of two kinds, or a folder cannot be used.
+        InputError: there are fewer than two different labels, or a folder cannot be used.
         CheckpointError: the starting model cannot be used.
     """
     began = time.monotonic()
@@ -241,10 +241,10 @@ def fit_labels(
 
 
 def measured(classifier: Classifier, data: Labelled) -> dict[str, float]:
-    """How well a classifier does on texts with labels.
+    """Measure a classifier on texts with labels.
 
     Returns:
-        `accuracy` and `macro_f1`; of entities `precision`, `recall` and `f1`, as seqeval has them.
+        `accuracy` and `macro_f1`; for entities `precision`, `recall` and `f1`, as in seqeval.
     """
     if not data.by_token:
         found = classifier.labels_of(data.texts)
@@ -256,12 +256,12 @@ def measured(classifier: Classifier, data: Labelled) -> dict[str, float]:
 
 
 def _check(data: Labelled, held_out: Labelled | None) -> tuple[str, ...]:
-    """The labels that are learnt."""
+    """The labels to learn."""
     labels = data.names
     if len(labels) < 2:
         raise InputError(
             f"{data.name} has {'no entity' if data.by_token else f'one label, {labels[0]!r}'}; "
-            "expected two labels at least, or entities"
+            "expected at least two labels, or entities"
         )
     if held_out is not None and held_out.by_token != data.by_token:
         raise InputError(f"{held_out.name} has labels of another kind than {data.name}")
@@ -273,7 +273,7 @@ def _check(data: Labelled, held_out: Labelled | None) -> tuple[str, ...]:
 def _starting(
     folder: Folder, data: Labelled, labels: tuple[str, ...], options: LabelOptions
 ) -> tuple[LabelCheckpoint, bool]:
-    """What is trained, and whether it is a classifier already."""
+    """The checkpoint to train, and whether it is already a classifier."""
     if is_classifier(folder):
         known = read(folder)
         if (set(known.labels), known.network.pooling is None) != (set(labels), data.by_token):

@@ -1,7 +1,7 @@
-"""The last map of a head, fitted to a network that stays as it is: a linear probe.
+"""A linear probe: fitting the last layer of a head to an unchanged network.
 
-A head that begins from random weights sends large gradients through a network that is good
-already, and by the time it has found the frequent labels the rare ones are lost. So its last map is
+A head that begins from random weights sends large gradients through a network that is already
+good, and by the time it has found the frequent labels the rare ones are lost. So its last layer is
 fitted first, and the network is trained from there (Kumar et al., "Fine-Tuning can Distort
 Pretrained Features and Underperform Out-of-Distribution", 2022).
 """
@@ -21,11 +21,11 @@ from retrieval.encoders.packing import pack
 from retrieval.train.student import flatten
 
 PENALTY = 1.0
-"""Of the squared weights, half of it against the summed cross-entropy, as scikit-learn's 1 / C."""
+"""L2 penalty: half of it times the squared weights is added, like scikit-learn's 1 / C."""
 _ROWS = 16_384
-"""Of texts or of tokens, the map is fitted to at most so many, drawn by the seed."""
+"""Maximum number of texts or tokens to fit the layer to, chosen by the seed."""
 _BUDGET = 4096
-"""Tokens of a batch."""
+"""Tokens per batch."""
 _STEPS = 300
 
 
@@ -36,10 +36,10 @@ def fit_last_map(
     *,
     seed: int = 0,
 ) -> None:
-    """Set `network.classifier` to the logistic regression on what is before it.
+    """Set `network.classifier` to the logistic regression on its inputs.
 
     Args:
-        network: its other weights stay.
+        network: the network, whose other weights stay unchanged.
         texts: i64 [t], token ids of each text.
         targets: i64, the label of each text [1] or of each of its tokens [t], negative for none.
     """
@@ -67,7 +67,7 @@ def fit_last_map(
 
 
 def _drawn(targets: Sequence[NDArray[np.int64]], seed: int) -> list[int]:
-    """Texts in an order drawn by the seed, until they have rows enough."""
+    """Texts in an order chosen by the seed, until they have enough rows."""
     order = np.random.default_rng([seed, len(targets)]).permutation(len(targets))
     rows = np.cumsum([int((targets[at] >= 0).sum()) for at in order.tolist()])
     return order[: int(np.searchsorted(rows, _ROWS)) + 1].tolist()  # type: ignore[no-any-return]
@@ -79,7 +79,7 @@ def _features(
     texts: Sequence[NDArray[np.int64]],
     targets: Sequence[NDArray[np.int64]],
 ) -> tuple[Tensor, Tensor]:
-    """What the last map is given of each text or token with a label, f32 [r, h]; labels i64 [r]."""
+    """The last layer's inputs for each text or token with a label, f32 [r, h]; labels i64 [r]."""
     device = network.classifier.weight.device
     was_training = network.training
     network.eval()

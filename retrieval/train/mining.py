@@ -1,8 +1,9 @@
 """Candidates of training queries, mined with an index of the task's documents.
 
-Every retriever proposes passages: by words, by pooled vectors, by token vectors. What is judged
-to answer the query, what stands in the same document, and what nearly repeats an answer are no
-negatives. Candidates are written to a file line by line, so that a run that was stopped goes on.
+Every retriever proposes passages: lexical, dense and late interaction. Passages that are judged to
+    answer the query, that are in the same document as an answer, or that nearly repeat one are not
+    negatives. Candidates are written to a file line by line, so that an interrupted run can
+    continue.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from retrieval.train.task import Task
 from retrieval.types import Document, Hit, ProgressCallback, ProgressUpdate
 
 DEPTH = 100
-"""Passages of the fused ranking that are looked at for each query."""
+"""Depth of the fused ranking that is examined for each query."""
 
 REPEATS = 0.8
-"""A passage that shares so much of its words with an answer repeats it (Jaccard)."""
+"""A passage with this word overlap (Jaccard) with an answer counts as a repetition."""
 
 _AT_ONCE = 32
 _WORD = re.compile(r"\w+")
@@ -29,14 +30,14 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage, and what each retriever of the starting model scores it for the query.
+    """A passage, with the starting model's retrievers' scores for the query.
 
     Attributes:
-        document: its place among the task's documents.
+        document: index of its document in the task.
         start: first character in the document's text.
-        end: one past the last.
-        lexical: 0 where no word of the query is in it.
-        context: what is read in front of it, or "".
+        end: one past the last character.
+        lexical: 0 if it has no word of the query.
+        context: its context, or "".
     """
 
     document: int
@@ -50,11 +51,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A query with what answers it and what seems to.
+    """A query with answers and hard negatives.
 
     Attributes:
-        query: its id.
-        positives: the best passage of each document that is judged to answer it; at least one.
+        query: the query's id.
+        positives: the best passage of each document judged to answer it; at least one.
         negatives: best first.
     """
 
@@ -64,7 +65,7 @@ class Mined:
 
 
 def text_of(candidate: Candidate, documents: Sequence[Document]) -> str:
-    """The passage as the encoder reads it in an index: below its context."""
+    """The passage as the encoder reads it in an index: after its context."""
     document = documents[candidate.document]
     text = document.text[candidate.start : candidate.end]
     return f"{candidate.context}\n{text}" if candidate.context else text
@@ -81,9 +82,9 @@ def mine(
     """The candidates of every train query that has a passage that answers it.
 
     Args:
-        index: of the task's documents.
-        path: where they are written, and read again; of one task and one encoder.
-        negatives: at most so many for each query.
+        index: the index of the task's documents.
+        path: the file to write them to and resume from; for one task and one encoder.
+        negatives: maximum number for each query.
         progress: called after every batch of queries.
     """
     task_queries = list(task.train)
@@ -127,7 +128,7 @@ def _one(
     best = _best(index, task.queries[query], hits, {*judged, *scored})
     positives = [best[document] for document in judged if document in best]
     answers = [hit.text for hit in positives]
-    # Where a teacher scored documents, these are the candidates: it says nothing of others.
+    # If the data have a teacher's scores, only the scored documents are candidates.
     others: Sequence[Hit] = hits
     if scored:
         named = sorted(scored, key=lambda document: -scored[document])
@@ -146,7 +147,7 @@ def _one(
 
 
 def _best(index: Index, query: str, hits: Sequence[Hit], wanted: set[str]) -> dict[str, Hit]:
-    """The best passage of each wanted document, from the hits or by asking for it."""
+    """The best passage of each wanted document, from the hits or by another search."""
     found: dict[str, Hit] = {}
     for hit in hits:
         found.setdefault(hit.document_id, hit)
@@ -180,7 +181,7 @@ def _plain(mined: Mined) -> list[object]:
 
 
 def _read(path: Path) -> list[Mined]:
-    """What was written before; from a line on that was cut off or damaged, it is taken away."""
+    """Read what was written before, truncating it at the first damaged or incomplete line."""
     if not path.exists():
         return []
     found: list[Mined] = []

@@ -1,10 +1,10 @@
-"""Records to train on, from what people write anyway: a query, and a text that answers it.
+"""Training records from text that people write anyway: a query, and a text that answers it.
 
-    functions       source code: a docstring, or the comment above, asks for the code
-    sections        texts with headings: a heading asks for what it heads
+    functions       source code: a docstring, or the comment above, is a query for the code
+    sections        texts with headings: a heading is a query for its section
 
-A text that is too long becomes several windows; those after the first, and texts that nothing asks
-for, are records without a query.
+A text that is too long becomes several windows; windows after the first, and texts without a query,
+are records without a query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from retrieval.documents.natural_queries import BLANK_LINES, QUERY_CHARS, Docume
 from retrieval.documents.outline import Outline
 
 SHORTEST, TARGET, LONGEST = 200, 1500, 4000
-"""Characters of a window: no fewer, about so many, no more."""
+"""Characters of a window: minimum, target and maximum."""
 _LONG_PARAGRAPH = 2500
 """Characters beyond which a paragraph is cut at sentences."""
 _CODE = range(80, LONGEST + 1)
@@ -31,7 +31,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"“(])")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One text to learn from, with a query that it answers where there is one."""
+    """One text to learn from, with a query that it answers, if there is one."""
 
     text: str
     title: str = ""
@@ -62,8 +62,8 @@ def windows(text: str) -> list[str]:
 def functions(text: str, outline: Outline) -> Iterator[Record]:
     """Functions and methods of source code, in order: name, first paragraph of documentation, code.
 
-    The docstring is cut out of the code; decorators and comments above it are none of it. A
-    function without one, or with one that is no good as a query, gives a record without a query.
+    The docstring is cut out of the code; decorators and comments above are not included. A function
+    without a docstring, or with one that is unsuitable as a query, gives a record without a query.
     Functions within functions stay part of them.
 
     Args:
@@ -77,12 +77,12 @@ def functions(text: str, outline: Outline) -> Iterator[Record]:
 
 
 def sections(text: str, outline: Outline, title: str | None = None) -> Iterator[Record]:
-    """Sections of a text with headings: each is the query, markup is left as it stands.
+    """Sections of a text with headings, which are the queries; markup is left as it is.
 
     Args:
         text: with `\\n` between its lines, as `natural_queries.read` gives it.
         outline: its structure.
-        title: of the document; None takes the first heading.
+        title: the document's title; None takes the first heading.
     """
     title = first_heading(outline) if title is None else title
     for part in natural_queries.headed(text, outline):
@@ -91,7 +91,7 @@ def sections(text: str, outline: Outline, title: str | None = None) -> Iterator[
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
-    """(what stands before it, a paragraph or a part of a long one) to join windows from."""
+    """(separator before it, paragraph or part of a long one), to be joined to windows."""
     for paragraph in BLANK_LINES.split(natural_queries.newlines(text)):
         paragraph = paragraph.strip()
         border = "\n\n"
@@ -108,7 +108,7 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _code(text: str, found: Documented) -> str:
-    """A function's source without its documentation, at the left margin; "" if no more is left."""
+    """A function's source without its documentation, dedented; "" if nothing else is left."""
     line = text.rfind("\n", 0, found.start) + 1
     indent = found.start - line
     if found.doc is None or found.doc[0] < found.start:
@@ -134,7 +134,7 @@ def _at_margin(lines: Sequence[str], indent: int) -> str:
 def section(title: str, heading: str, body: str) -> Iterator[Record]:
     """A section's windows: the first with the heading as its query, the others under it."""
     named = ": ".join(dict.fromkeys(part for part in (title, heading) if part))
-    # A heading of one word ("Usage") says nothing without the title before it.
+    # A heading of one word ("Usage") says nothing without the title in front.
     query = heading if len(heading.split()) > 1 else named
     for at, window in enumerate(windows(body)):
         if at == 0 and len(query.split()) > 1 and len(query) <= QUERY_CHARS:

@@ -1,4 +1,4 @@
-"""In which precision a device multiplies fastest."""
+"""The precision in which a device multiplies fastest."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Matrix products in bfloat16 where the device is faster with them."""
+    """Matrix products in bfloat16 if the device is faster with them."""
     return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device))

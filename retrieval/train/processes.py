@@ -1,4 +1,4 @@
-"""In how many processes training runs, which torch's launcher decides."""
+"""The number of training processes, which torch's launcher determines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from retrieval.errors import InputError
 
 
 def check_alone(what: str) -> None:
-    """Raise InputError if `torchrun` started several processes, where one is to run."""
+    """Raise InputError if `torchrun` started several processes instead of one."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
         raise InputError(
-            f"{count} processes were started, {what} runs in one: start it without torchrun"
+            f"{count} processes were started, but {what} needs one: start it without torchrun"
         )

@@ -1,8 +1,8 @@
-"""A task without labels: queries that the documents of an index bring with them.
+"""A task without labels: queries that come from an index's own documents.
 
-A heading asks for its section, the first paragraph of a docstring for its code, a title for the
-beginning of its text. Each is taken out of the text that it asks for, or the words themselves would
-give the answer away. What nothing asks for is there to be told from what is asked for.
+A heading is a query for its section, the first paragraph of a docstring for its code, a title for
+the beginning of its text. Each is removed from the text that it asks for, as the words themselves
+would give the answer away. Texts without a query serve as negatives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _QUERY_CHARS = 400
 
 
 def index_settings(index: Path, *, fingerprint: str | None = None) -> Settings:
-    """What the index says of its encoder.
+    """The index's settings, with its encoder.
 
     Raises:
         IndexNotFound: there is no index.
@@ -39,8 +39,8 @@ def index_settings(index: Path, *, fingerprint: str | None = None) -> Settings:
         store.close()
     if fingerprint not in (None, settings.fingerprint):
         raise EncoderMismatch(
-            f"the index at {index} was built by encoder {settings.encoder_name!r} "
-            f"({settings.fingerprint[:12]}), not by the model given "
+            f"the index at {index} was built with encoder {settings.encoder_name!r} "
+            f"({settings.fingerprint[:12]}), not with the given model "
             f"({str(fingerprint)[:12]}); leave --from out, or name the first"
         )
     return settings
@@ -49,20 +49,20 @@ def index_settings(index: Path, *, fingerprint: str | None = None) -> Settings:
 def read_index(
     index: StrPath, *, most_documents: int = 20_000, most_held_out: int = 200, seed: int = 0
 ) -> Task:
-    """Pseudo-queries of the documents of an index, and the texts that they ask for.
+    """Pseudo-queries from the documents of an index, with the texts that they ask for.
 
-    Each text, a section, a function or the beginning of a document, is a document of the task.
+    Each text (a section, a function or the beginning of a document) is a document of the task.
     Held-out queries are those of whole documents of the index, so that no neighbouring section of
     the same page is trained on.
 
     Args:
         index: the index's folder.
-        most_documents: so many texts are taken, of documents drawn at random.
-        most_held_out: so many queries are measured on.
+        most_documents: maximum number of texts, from randomly chosen documents.
+        most_held_out: maximum number of queries to measure on.
 
     Raises:
         IndexNotFound: there is no index.
-        InputError: nothing in it has a title, a heading or a docstring to ask for it.
+        InputError: nothing in it has a title, a heading or a docstring as a query.
     """
     index = Path(index)
     rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def read_index(
         for number, record in enumerate(records(source)):
             id = f"{source.id}#{number}"
             documents.append(Document(id, record.text, record.title))
-            # A heading that many pages have ("Getting started") asks for none of them.
+            # A heading that many pages have ("Getting started") is a query for none of them.
             query = " ".join(record.query.split())
             if query and query.lower() not in asked:
                 asked.add(query.lower())
@@ -88,7 +88,7 @@ def read_index(
             f"the index at {index} has no titles, headings or docstrings to make queries from; "
             "give a folder with judged queries instead"
         )
-    # Pages stand for queries here, so that all queries of a page are held out, or none.
+    # Pages are passed as queries here, so that all queries of a page are held out, or none.
     pages, _ = hold_out({page: {page: 1} for page in groups}, most_held_out, rng)
     held = [id for page in pages for id in groups[page]][:most_held_out]
     apart = {id for page in pages for id in groups[page]}

@@ -1,6 +1,6 @@
-"""Losses over rankings: be like a teacher's, and put what is judged first.
+"""Ranking losses: imitating a teacher's ranking, and ranking judged texts first.
 
-All take similarities of n queries to texts, as the heads give them: cosines of pooled vectors, or
+All take similarities of n queries and texts from the heads: cosines of pooled vectors, or
 MaxSim averaged over a query's tokens.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def min_max(scores: Tensor) -> Tensor:
-    """Each row [n, c] moved to the range from 0 to 1; a row of equal scores becomes 0."""
+    """Each row [n, c] scaled to the range from 0 to 1; a row of equal scores becomes 0."""
     low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
     return (scores - low) / (high - low).clamp_min(1e-6)
 
@@ -25,10 +25,10 @@ def ranking_distillation_loss(
     """KL divergence of the student's distribution over candidates from the teacher's.
 
     Args:
-        scores: f32 [n, c], the student's of each query's own candidates.
-        teacher: f32 [n, c], the teacher's, on a scale of their own, such as `min_max`'s.
-        temperature: of the student's softmax.
-        teacher_temperature: of the teacher's.
+        scores: f32 [n, c], the student's scores of each query's candidates.
+        teacher: f32 [n, c], the teacher's scores, on any scale, such as `min_max`'s.
+        temperature: temperature of the student's softmax.
+        teacher_temperature: temperature of the teacher's softmax.
 
     Returns:
         The mean over the queries.
@@ -45,8 +45,8 @@ def ranking_contrastive_loss(
     Args:
         scores: f32 [n, m].
         own: i64 [n], the column of each query's text.
-        allowed: bool [n, m], False for what must not count as a negative: other texts that are
-            judged to answer the query too. A query's own text counts in any case.
+        allowed: bool [n, m], False for texts that must not be negatives: other texts that are
+            judged to answer the query too. A query's own text is always included.
     """
     allowed = allowed.scatter(1, own[:, None], True)
     return F.cross_entropy((scores / temperature).masked_fill(~allowed, -1e30), own)
@@ -55,7 +55,7 @@ def ranking_contrastive_loss(
 def anchor_loss(
     dense: Tensor, tokens: Tensor, dense_before: Tensor, tokens_before: Tensor
 ) -> Tensor:
-    """Cosine distances to the vectors of the model that training began with, of both heads.
+    """Cosine distances of both heads' vectors to the starting model's.
 
     Args:
         dense, dense_before: f32 [n, D], unit length.

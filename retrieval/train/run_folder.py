@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, and what is written there."""
+"""The folder of a run: claiming it, resuming in it, and writing its files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAINING = ".training"
 
 @contextlib.contextmanager
 def writable(folder: Path) -> Iterator[None]:
-    """Say in a line that the folder cannot be written, where it cannot: InputError."""
+    """Turn errors into an InputError that says that the folder is not writable."""
     try:
         yield
     except OSError as wrong:
@@ -26,7 +26,7 @@ def writable(folder: Path) -> Iterator[None]:
 
 
 def begin(out: Path, work: Path, identity: dict[str, Any]) -> None:
-    """Take the folder for this run, or go on with it if it is this run's already."""
+    """Claim the folder for this run, or resume it if it is this run's already."""
     path = work / "run.json"
     if path.exists():
         try:
@@ -36,17 +36,17 @@ def begin(out: Path, work: Path, identity: dict[str, Any]) -> None:
         if known != identity:
             raise InputError(
                 f"{out} holds an unfinished run with {_difference(known, identity)}; "
-                f"give the same command to go on, remove {work}, or name another folder"
+                f"give the same command to continue, remove {work}, or name another folder"
             )
         return
     if out.exists() and any(entry.name != TRAINING for entry in out.iterdir()):
-        raise InputError(f"{out} holds something already; name a new or an empty folder")
+        raise InputError(f"{out} is not empty; name a new or an empty folder")
     work.mkdir(parents=True, exist_ok=True)
     write_json(path, identity)
 
 
 def _difference(known: dict[str, Any], now: dict[str, Any]) -> str:
-    """What an unfinished run has that this one has not, in words."""
+    """A description of how an unfinished run differs from this one."""
     if known.get("task") != now["task"]:
         return "other data"
     if known.get("start") != now["start"]:

@@ -1,4 +1,4 @@
-"""The course of the learning rate: warm-up, stable, decay."""
+"""The learning rate schedule: warm-up, stable, decay."""
 
 from __future__ import annotations
 

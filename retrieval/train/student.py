@@ -33,7 +33,7 @@ from retrieval.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the student makes of a batch of T tokens in n texts.
+    """The student's output for a batch of T tokens in n texts.
 
     Attributes:
         hidden: [T, D] in the dense head's space, token by token, not normalised.
@@ -52,8 +52,8 @@ class Student(nn.Module):
     """One trunk, two heads; a single pass gives both kinds of vectors.
 
     Attributes:
-        query_token_weights: f32 [V], what a query token counts next to the query's others when
-            MaxSim is summed; None is 1 for each. Distillation keeps it, `token_head` trains it.
+        query_token_weights: f32 [V], the weight of a query token in the sum of MaxSim; None is 1
+            for each. Distillation keeps it, `token_head` trains it.
     """
 
     query_token_weights: Tensor | None
@@ -65,11 +65,11 @@ class Student(nn.Module):
         dense_dim: int,
         tokens: TokenHeadShape | int,
     ) -> None:
-        """Make an untrained student.
+        """Create an untrained student.
 
         Args:
-            tokens: of the token head; or the dimensions of one that is half as wide inside as the
-                trunk and reads no neighbours.
+            tokens: shape of the token head; or the dimensions of one that is half as wide inside as
+                the trunk and reads no neighbours.
         """
         super().__init__()
         self.config = config
@@ -82,7 +82,7 @@ class Student(nn.Module):
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """A model folder of this package, its weights in f32, to go on training it.
+        """Load a model folder of this package, with weights in f32, to continue training.
 
         Raises:
             CheckpointError: a file is missing or damaged, or the model lacks one of the two heads.
@@ -154,12 +154,12 @@ class Student(nn.Module):
 
 
 def export_like(folder: Path, student: Student, like: Path, *, name: str | None = None) -> None:
-    """Write a model folder of the student's weights, its tokenizer and settings another's.
+    """Write a model folder with the student's weights, and the tokenizer and settings of another.
 
     Args:
-        folder: made if it is not there; files of the same names are replaced.
-        like: the model folder that the student was begun from.
-        name: the model's; None is the folder's.
+        folder: created if need be; files of the same names are replaced.
+        like: the model folder that the student started from.
+        name: the model's name; None is the folder's.
 
     Raises:
         MissingDependency: `onnx` is not installed.

@@ -1,8 +1,8 @@
-"""What a model is fitted to: documents, judged queries to learn from, others to measure on.
+"""The task that a model is fitted to: documents, judged training queries, and held-out queries.
 
-Read from a folder in BEIR's format. The queries that are measured on are those of a development
-split, or else a share of the train split's, taken out together with all queries that are judged
-for the same documents. Queries that any other split names are never learnt from.
+Read from a folder in BEIR's format. Held-out queries are those of a development split, or else a
+share of the train split's, taken out together with all queries that are judged for the same
+documents. Queries in any other split are never trained on.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from retrieval.files.given import StrPath
 from retrieval.types import Document
 
 DEVELOPMENT = ("dev", "valid", "validation")
-"""Names of a split that is there to be measured on while a model is made."""
+"""Names of development splits."""
 
 SCORES = "scores.tsv"
 """A teacher's scores that come with the data: query id, document id, number, between tabs."""
 
 HELD_OUT_SHARE = 0.2
-"""At most so much of the train split is held out where there is no development split."""
+"""Maximum share of the train split to hold out if there is no development split."""
 
 Grades = Mapping[str, Mapping[str, int]]
 """Grade by document id, by query id; all above 0."""
@@ -36,18 +36,18 @@ Grades = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is learnt and what is measured.
+    """Training data and held-out data.
 
     Attributes:
-        name: of the data.
-        documents: what is searched, in training and in measuring.
+        name: name of the data.
+        documents: the documents to search, in training and measuring.
         queries: texts by id, of both kinds of queries.
         train: the queries to learn from.
-        held_out: the queries to measure on; none of them is among the others.
-        measured_on: what the held-out queries are, in words.
-        scores: a teacher's score by document id, by query id, where the data have such.
+        held_out: the queries to measure on; disjoint from `train`.
+        measured_on: description of the held-out queries.
+        scores: a teacher's score by document id, by query id, if the data have them.
         pseudo: whether the queries were made from the documents themselves.
-        notes: what was left out, a line each.
+        notes: what was left out, one line each.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Task:
     notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """Hex digest of all that decides what is learnt and measured."""
+        """Hex digest of everything that determines training and measuring."""
         digest = hashlib.sha256()
         for document in self.documents:
             digest.update(f"{document.id}\0{document.content_hash}\0".encode())
@@ -80,8 +80,8 @@ def read_task(
     Args:
         folder: with corpus.jsonl, queries.jsonl, qrels/train.tsv, and perhaps qrels/dev.tsv and
             scores.tsv.
-        most_documents: so many documents are searched; those that queries name come first.
-        most_held_out: so many queries are measured on.
+        most_documents: maximum number of documents; those named by queries come first.
+        most_held_out: maximum number of queries to measure on.
 
     Raises:
         InputError: a file is missing or cannot be used, or nothing is left to learn from.
@@ -139,7 +139,7 @@ def hold_out(train: Grades, most: int, rng: np.random.Generator) -> tuple[Grades
 
 
 def _groups(train: Grades) -> Iterator[list[str]]:
-    """Queries that are joined by documents that they share, directly or by others."""
+    """Groups of queries that share documents, directly or through others."""
     asking: defaultdict[str, list[str]] = defaultdict(list)
     for query, grades in train.items():
         for document in grades:
@@ -150,7 +150,7 @@ def _groups(train: Grades) -> Iterator[list[str]]:
             continue
         seen.add(first)
         group = [first]
-        for query in group:  # grows while it is walked
+        for query in group:  # grows during the iteration
             for document in train[query]:
                 new = [other for other in asking.pop(document, ()) if other not in seen]
                 seen.update(new)
@@ -161,7 +161,9 @@ def _groups(train: Grades) -> Iterator[list[str]]:
 def _splits(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
     """The grades of every split by its name."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one in BEIR's format, with qrels/train.tsv")
+        raise InputError(
+            f"{folder} is not a folder; give one in BEIR's format, with qrels/train.tsv"
+        )
     names = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
     if beir.TRAIN not in names:
         there = ", ".join(f"{name}.tsv" for name in names) or "nothing"
@@ -184,7 +186,7 @@ def _answerable(
     folder: Path,
     notes: list[str],
 ) -> dict[str, dict[str, int]]:
-    """Queries with a text and a document that answers them, which no other split names."""
+    """Queries with a text and a relevant document, that are in no other split."""
     own = {query: grade for query, grade in grades.items() if query not in others}
     silent = [query for query in own if not texts.get(query)]
     if len(silent) == len(own) and own:
@@ -289,7 +291,7 @@ def _sample(grades: Grades, most: int, rng: np.random.Generator) -> dict[str, Ma
 
 
 def _only(grades: Grades, known: set[str]) -> Grades:
-    """Without documents that are not known, and without queries that nothing known answers."""
+    """Without unknown documents, and without queries that no known document answers."""
     found = {
         query: {document: grade for document, grade in own.items() if document in known}
         for query, own in grades.items()

@@ -1,4 +1,4 @@
-"""A teacher's vectors, each text encoded once: on the disk, by the teacher and the text's digest.
+"""Cached vectors of a teacher, each text encoded once: on disk, by teacher and digest of the text.
 
 FOLDER/<fingerprint>/<side>/dense, tokens    a `VectorCache` each, in half precision
 """
@@ -16,19 +16,19 @@ from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.types import Embeddings, Encoder, EncoderSide, ProgressCallback, ProgressUpdate
 
 AT_ONCE = 1024
-"""Texts that are encoded together, and then kept: as many are lost if the run is killed."""
+"""Texts that are encoded and then saved together: the most that a killed run loses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextVectors:
-    """One text's vectors: dense f32 [D] and tokens f32 [t, d], None for a head not there."""
+    """One text's vectors: dense f32 [D] and tokens f32 [t, d], None for a missing head."""
 
     dense: NDArray[np.float32] | None
     tokens: NDArray[np.float32] | None
 
 
 class TeacherCache:
-    """The vectors of one teacher."""
+    """The cached vectors of one teacher."""
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
@@ -45,7 +45,7 @@ class TeacherCache:
         *,
         progress: ProgressCallback | None = None,
     ) -> int:
-        """Encode the texts that are not there yet; returns how many they were.
+        """Encode the texts that are not cached yet; returns their number.
 
         Args:
             progress: called after every block of texts.
@@ -64,12 +64,12 @@ class TeacherCache:
         return len(new)
 
     def get(self, text: str, side: EncoderSide) -> TextVectors:
-        """The vectors of a text that was added; KeyError for another."""
+        """The vectors of a text that was added; KeyError for others."""
         kept, key = self._sides[side], digest(text)
         if key not in kept:
             raise KeyError(text)
         found = kept.get(key)
-        if found is None:  # damaged since: made again
+        if found is None:  # damaged since, so encoded again
             self.add([text], side)
             found = kept.get(key)
             assert found is not None
@@ -78,7 +78,7 @@ class TeacherCache:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Vectors of queries, or of documents."""
+    """The vectors of queries, or those of documents."""
 
     dense: VectorCache[np.float16] | None
     tokens: VectorCache[np.float16] | None

@@ -1,7 +1,7 @@
-"""Teachers: what scores a query's candidates for a model to learn from.
+"""Teachers: models that score a query's candidates for a student to learn from.
 
-An encoder reads queries and texts apart, a cross-encoder reads them together. What a teacher has
-read once it does not read again: the folder that it is given keeps vectors, or scores.
+An encoder reads queries and texts separately, a cross-encoder reads them together. A teacher's
+vectors or scores are cached in the given folder, so that nothing is read twice.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from retrieval.train.teacher_cache import TeacherCache, TextVectors
 from retrieval.types import Encoder, ProgressCallback, ProgressUpdate
 
 Kind = Literal["hybrid", "dense", "late"]
-"""Which scores of a teacher count; `hybrid` fuses those that it has, words included."""
+"""Which scores of a teacher to learn; `hybrid` fuses those that it has with lexical ones."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Scores = NDArray[np.float32]
 
 PAIRS_AT_ONCE = 1024
-"""Pairs that are scored together, and then kept: as many are lost if the run is killed."""
+"""Pairs that are scored and then saved together: the most that a killed run loses."""
 
 _ANY_SPREAD = 1e-12
 
@@ -46,13 +46,13 @@ class Teacher(Protocol):
         *,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Make ready for (query, its candidates' texts): what takes time, all at once."""
+        """Read (query, its candidates' texts) in advance: the slow part, in one batch."""
 
     def scores(self, query: str, texts: Sequence[str], lexical: Scores, kind: Kind) -> Scores:
-        """Of candidates that were read: f32 [n], from 0 to 1.
+        """Scores of candidates that were read: f32 [n], from 0 to 1.
 
         Args:
-            lexical: f32 [n], scores by words, which an encoder's `hybrid` adds to its own.
+            lexical: f32 [n], lexical scores, which an encoder's `hybrid` adds to its own.
         """
 
 
@@ -62,9 +62,9 @@ def load_teacher(
     """The teacher of a checkpoint's folder or Hub id, a cross-encoder or an encoder.
 
     Args:
-        folder: keeps what teachers have read, for this run and others.
+        folder: cache of teachers' vectors and scores, for this run and others.
         encoder: loads the source as an encoder.
-        device: of a cross-encoder.
+        device: the device for a cross-encoder.
 
     Raises:
         CheckpointError: the checkpoint is missing, broken, or neither of the two.
@@ -98,27 +98,27 @@ class EncoderTeacher:
         *,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Encode what is not encoded yet."""
+        """Encode what is not cached yet."""
         self.kept.add((query for query, _ in asked), "query")
         texts = (text for _, own in asked for text in own)
         self.kept.add(texts, "document", progress=progress)
 
     def scores(self, query: str, texts: Sequence[str], lexical: Scores, kind: Kind) -> Scores:
-        """Cosines, MaxSim, or both and the words' scores, as hybrid search adds them."""
+        """Cosines, MaxSim, or both with lexical scores, fused as in hybrid search."""
         vectors = [self.kept.get(text, "document") for text in texts]
         columns = _columns(self.kept.get(query, "query"), vectors, kind)
         return fused(columns | ({"lexical": lexical} if kind == "hybrid" else {}))
 
 
 class CrossEncoderTeacher:
-    """Scores of a cross-encoder, each pair read once: kept by its fingerprint and the pair."""
+    """Scores of a cross-encoder, each pair read once: cached by fingerprint and pair."""
 
     def __init__(self, model: CrossEncoder, folder: Path) -> None:
         self.model = model
         self._kept = VectorCache(folder / model.fingerprint[:32] / "pairs", 1, np.float32)
 
     def check(self, kind: Kind) -> None:
-        """Raise InputError for other than the default: it has one score, neither dense nor late."""
+        """Raise InputError unless it is the default: it has one score, neither dense nor late."""
         if kind != "hybrid":
             raise InputError(
                 f"teacher {self.model.name!r} is a cross-encoder, which gives no {kind} scores; "
@@ -131,7 +131,7 @@ class CrossEncoderTeacher:
         *,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Score what is not scored yet."""
+        """Score what is not cached yet."""
         pairs = dict.fromkeys((query, text) for query, own in asked for text in own)
         new = [pair for pair in pairs if _key(*pair) not in self._kept]
         for first in range(0, len(new), PAIRS_AT_ONCE):
@@ -142,10 +142,10 @@ class CrossEncoderTeacher:
                 progress(ProgressUpdate("asking the teacher", done, len(new), "pairs"))
 
     def scores(self, query: str, texts: Sequence[str], lexical: Scores, kind: Kind) -> Scores:
-        """Its scores alone: it has read the words."""
+        """Its own scores only, as it reads the words itself."""
         found = self._kept.get([_key(query, text) for text in texts])
         lost = [(query, text) for text, row in zip(texts, found, strict=True) if row is None]
-        if lost:  # damaged since: made again
+        if lost:  # damaged since, so scored again
             self._add(lost)
             found = self._kept.get([_key(query, text) for text in texts])
         rows = [row for row in found if row is not None]
@@ -159,19 +159,19 @@ class CrossEncoderTeacher:
 
 
 def fused(columns: dict[str, Scores]) -> Scores:
-    """The columns, each from 0 to 1, by the weights of hybrid search; from 0 to 1 again."""
+    """The columns, scaled from 0 to 1, summed by hybrid search's weights, and scaled again."""
     total = sum(HYBRID.weights[name] * min_max(column) for name, column in columns.items())
     return min_max(np.asarray(total, np.float32))
 
 
 def min_max(scores: Scores) -> Scores:
-    """Moved to the range from 0 to 1; equal scores become 0."""
+    """Scores scaled to the range from 0 to 1; equal scores become 0."""
     low, high = float(scores.min()), float(scores.max())
     return np.asarray((scores - low) / max(high - low, _ANY_SPREAD), np.float32)
 
 
 def _key(query: str, text: str) -> bytes:
-    # The length keeps a query's end and a text's beginning apart.
+    # The length separates the query from the text unambiguously.
     return digest(f"{len(query)}\0{query}\0{text}")
 
 

@@ -1,7 +1,7 @@
-"""The course of any training: steps, checkpoints, going on, whatever a step learns.
+"""A training loop with steps, checkpoints and resuming, for any loss.
 
-A subclass says what a step's gradients are. What a step reads depends on its number alone, so a run
-that goes on from a checkpoint is the run that was stopped.
+A subclass computes a step's gradients. The data of a step depend only on its number, so a run that
+continues from a checkpoint is identical to an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ M = TypeVar("M", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step that is done: its number from 1 on, of how many, its losses, the time left."""
+    """A finished step: its number from 1 on, the total, its losses, the time left."""
 
     step: int
     steps: int
@@ -36,15 +36,15 @@ class Step:
 
 
 class Trainer(ABC, Generic[M]):
-    """One model, its optimiser, and the steps that they take.
+    """A model, its optimiser, and the training loop.
 
     Attributes:
-        steps: of the optimiser, in all.
-        device: that the model is on.
+        steps: total optimiser steps.
+        device: the model's device.
     """
 
     def __init__(self, model: M, *, steps: int, rate: float, checkpoint_seconds: float) -> None:
-        """Take those of the model's parameters that require gradients.
+        """Set up the optimiser for the parameters that require gradients.
 
         Args:
             rate: peak learning rate of AdamW.
@@ -59,10 +59,10 @@ class Trainer(ABC, Generic[M]):
 
     @abstractmethod
     def gradients(self, step: int) -> dict[str, float]:
-        """Add the gradients of a step's batch, counted from 0; its losses by name."""
+        """Add the gradients of a step's batch, counted from 0; returns its losses by name."""
 
     def seconds_per_step(self, probes: int = 3) -> float:
-        """How long a step takes: gradients are computed and thrown away."""
+        """Measure how long a step takes, discarding the gradients."""
         took = []
         for step in range(probes):
             started = time.monotonic()
@@ -77,9 +77,9 @@ class Trainer(ABC, Generic[M]):
         *,
         on_step: Callable[[Step], None] | None = None,
     ) -> M:
-        """Take all steps that are not taken yet, from the checkpoint on if there is one.
+        """Run all remaining steps, from the checkpoint on if there is one.
 
-        Ctrl-C leaves a checkpoint of the last whole step.
+        Ctrl-C leaves a checkpoint of the last finished step.
 
         Raises:
             CheckpointError: the checkpoint is damaged or of another run.
@@ -104,7 +104,7 @@ class Trainer(ABC, Generic[M]):
         return self.model.eval()
 
     def _take(self) -> dict[str, float]:
-        """One step; its losses."""
+        """Run one step; returns its losses."""
         factor = warmup_stable_decay(self._step / self.steps, warmup=0.1, decay=0.5)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate * factor
@@ -116,7 +116,7 @@ class Trainer(ABC, Generic[M]):
         return losses
 
     def _save(self, path: Path) -> None:
-        """Write the state aside and rename it: a run that is killed here keeps the one before."""
+        """Write the state to another file and rename it: a killed run keeps the previous one."""
         from safetensors.torch import save
 
         tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}

@@ -29,7 +29,7 @@ def test_a_filter_error_names_the_option() -> None:
 
 def test_system_errors_name_the_file_and_the_reason() -> None:
     error = PermissionError(errno.EACCES, "Permission denied", "/etc/shadow")
-    said = "/etc/shadow: Permission denied; check the rights of it and its folder"
+    said = "/etc/shadow: Permission denied; check its and its folder's permissions"
     assert describe(error) == Failure("PermissionError", said, FAILED)
     full = OSError(errno.ENOSPC, "No space left on device", b"/data/x")
     assert describe(full).message == "/data/x: no space left; free some and run it again"
@@ -40,7 +40,7 @@ def test_system_errors_name_the_file_and_the_reason() -> None:
 def test_an_interrupt_says_how_to_go_on_where_that_is_possible() -> None:
     assert describe(KeyboardInterrupt()) == Failure("Interrupted", "stopped", INTERRUPTED)
     message = describe(KeyboardInterrupt(), resumable=True).message
-    assert message == "stopped; what was committed is kept, run the same command to go on"
+    assert message == "stopped; what was committed is kept; run the same command to continue"
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_other_errors_are_one_line_too(error: BaseException, message: str, code:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-k", "x"], "'-k': 'x' is no whole number"),
-        (["-k", "2.5"], "'-k': '2.5' is no whole number"),
+        (["-k", "x"], "'-k': 'x' is not a whole number"),
+        (["-k", "2.5"], "'-k': '2.5' is not a whole number"),
         (["-k", "0"], "'-k': 0 is not in the range x>=1"),
-        (["--min-relevance", "high"], "'--min-relevance': 'high' is no number"),
+        (["--min-relevance", "high"], "'--min-relevance': 'high' is not a number"),
     ],
 )
 def test_what_is_no_number_is_said_so(

@@ -156,7 +156,10 @@ def test_what_cannot_be_compared_says_why(birds: Path, retrieval_command: Retrie
 
 @pytest.mark.parametrize(
     ("sent", "code", "said"),
-    [(signal.SIGINT, 130, "run the same command to go on"), (signal.SIGKILL, -signal.SIGKILL, "")],
+    [
+        (signal.SIGINT, 130, "run the same command to continue"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
 )
 def test_stopped_it_goes_on(birds: Path, sent: int, code: int, said: str) -> None:
     collection(birds.with_name("geese"))

@@ -115,7 +115,7 @@ def test_a_changed_index_is_said(made: Retrieval) -> None:
     [
         ([], "no query was given"),
         (["--judge"], "no query was given"),
-        (["--query", " "], "--query has no text"),
+        (["--query", " "], "--query is empty"),
         (["--queries", "none.txt"], "none.txt cannot be read"),
         (["--log", "docs/locks.md"], "expected a search log"),
         (["--judge", "--queries", "-"], "standard input cannot give both"),
@@ -207,7 +207,7 @@ def test_after_ctrl_c_judgements_are_kept(made: Retrieval, process: Process) -> 
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "run the same command to go on" in err
+    assert "run the same command to continue" in err
     assert [grade for _, _, grade in qrels()] == ["3"]
 
 

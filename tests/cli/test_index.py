@@ -36,7 +36,7 @@ def test_index_counts_what_it_skips_and_names_what_went_wrong(
     assert done.code == 0
     assert done.out.startswith(".retrieval: 3 added; ")
     assert done.err.startswith(
-        "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
+        "left out (`retrieval index --dry-run` lists all, and how to include them):\n"
         "  1 binary: 1 .png, such as docs/picture.png\n"
         "  1 hidden: 1 .hidden, such as docs/.hidden\n"
         "  .png: pictures hold no text; where they show some, recognise it, as by Tesseract: "
@@ -83,7 +83,7 @@ def test_index_in_a_folder_below_brings_the_projects_index_up_to_date(
         done = indexed("index", *given)
         assert done.code == 0
         assert done.out.startswith("../.retrieval: ")
-        assert done.err == "index: ../.retrieval (--index .retrieval for one of this folder)\n"
+        assert done.err == "index: ../.retrieval (--index .retrieval for one in this folder)\n"
     assert not (folder / "docs" / ".retrieval").exists()
     assert indexed("search", "later", "-k", 1).out.startswith("1  new.md:1  ")
     report = json.loads(indexed("index", "--json").out)

@@ -128,7 +128,7 @@ def test_an_exported_copy_is_the_same_model(command: Command, model: Path, tmp_p
     assert same == json.loads(command("info", "--json")[1])["fingerprint"]
     code, _, err = command("export", "copy")
     assert code == 2
-    assert err == "error: copy holds something already; name a new or an empty folder\n"
+    assert err == "error: copy is not empty; name a new or an empty folder\n"
 
 
 @pytest.fixture(scope="module")

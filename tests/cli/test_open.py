@@ -107,7 +107,7 @@ def test_an_editor_that_fails_or_is_not_there_is_one_line(
     assert "$VISUAL cannot be read" in indexed("open", "docs/locks.md:9", "--editor").err
     monkeypatch.setenv("VISUAL", " ")  # names none, as if it were not set
     assert "no-such-editor cannot" in indexed("open", "docs/locks.md:9", "--editor").err
-    assert "no program here to open" in indexed("open", "docs/mill.pdf", "--editor").err
+    assert "no program was found to open" in indexed("open", "docs/mill.pdf", "--editor").err
 
 
 def test_a_place_that_is_not_there_is_one_line(indexed: Retrieval) -> None:

@@ -46,7 +46,7 @@ def test_after_ctrl_c_the_next_run_goes_on(process: Process, folder: Path) -> No
     running.send_signal(signal.SIGINT)
     code, out, err = finish(running)
     assert (code, out) == (130, "")
-    assert err == "stopped; what was committed is kept, run the same command to go on\n"
+    assert err == "stopped; what was committed is kept; run the same command to continue\n"
     kept = documents(folder)
     assert 3 <= kept < 42
     code, out, err = finish(process("index", "docs", **PIPES))
@@ -154,8 +154,8 @@ def test_a_watch_follows_the_files_until_ctrl_c(process: Process, folder: Path) 
     watching.send_signal(signal.SIGINT)
     code, out, err = finish(watching)
     assert (code, out) == (130, "")
-    assert err.startswith("watching; Ctrl-C ends it\n")
-    assert err.endswith("stopped; what was committed is kept, run the same command to go on\n")
+    assert err.startswith("watching for changes; Ctrl-C stops it\n")
+    assert err.endswith("stopped; what was committed is kept; run the same command to continue\n")
 
 
 def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: Path) -> None:

@@ -65,13 +65,13 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
         (["index", "docs"], "say with --shards how many"),
         (["index", "--shards", "2"], "no path was given"),
         (["index", "nowhere", "--shards", "2"], "nowhere does not exist"),
-        (["index", "docs", "--shards", "2", "--watch"], "--watch is not for a collection"),
+        (["index", "docs", "--shards", "2", "--watch"], "--watch cannot be used for a collection"),
         (["index", "docs", "--shards", "2", "--label", "m:f"], "--label is not for a collection"),
         (["index", "docs", "--shards", "2", "--shard-passages", "9"], "give one of them"),
-        (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is no address of a Ray cluster"),
+        (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is not an address of Ray"),
         (["index", "docs", "--shards", "2", "--ray", "127.0.0.1:9"], "no Ray cluster answers at"),
         (["index", "docs", "--shards", "2", "--encode-on", "gpu"], "name one with --ray"),
-        (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is no folder"),
+        (["index", "file:///nowhere/*.md", "--shards", "2"], "file:///nowhere is not a folder"),
         (["search", "x"], "there is no collection at"),
         (["status"], "there is no collection at"),
         (["status", "--verify"], "--verify reads an index's folder"),
@@ -109,8 +109,8 @@ def test_documents_are_listed_and_deleted(
     ("arguments", "said"),
     [
         (["serve", "URL"], "there is no collection at file://"),
-        (["serve", "docs"], "'docs' is no URL of a collection"),
-        (["serve", "--index", ".", "--replicas", "2"], "--replicas and --partial are of --ray"),
+        (["serve", "docs"], "'docs' is not a collection's URL"),
+        (["serve", "--index", ".", "--replicas", "2"], "--replicas and --partial need --ray"),
         (["serve", "--index", ".", "--ray", "local"], "--ray serves collections in shards"),
     ],
 )
@@ -127,7 +127,7 @@ def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, 
     retrieval_command("index", "docs", "--index", url, "--shards", "2")
     for options, said in (
         (["--shards", "3"], "has 2 shards, not 3"),
-        (["--bits", "2"], "bits is set when a collection is made"),
+        (["--bits", "2"], "bits is fixed when a collection is created"),
         (["--encoder", "another"], "not by 'another'"),
     ):
         outcome = retrieval_command("index", "docs", "--index", url, *options)
@@ -159,7 +159,7 @@ def test_files_behind_a_url_are_indexed(
     (hit, *_) = json.loads(retrieval_command("search", "lock", "--index", url, "--json").out)
     assert hit["document_id"].startswith(f"{pages}/")
     folders = retrieval_command("index", f"{pages}/*.md")
-    assert "is a URL, which a collection in shards can read" in folders.err
+    assert "is a URL, which only a collection in shards can read" in folders.err
 
 
 def test_shards_are_for_a_url(retrieval_command: Retrieval) -> None:
@@ -175,7 +175,7 @@ def test_who_writes_is_chosen_for_every_command_that_writes(
 ) -> None:
     retrieval_command("index", "docs", "--index", url, "--shards", "2")
     refused = retrieval_command(*command, "--index", url, "--ray", "nonsense")
-    assert "is no address of a Ray cluster" in refused.err
+    assert "is not an address of Ray" in refused.err
     retrieval_command("index", "docs", "--index", "one")
     for option in (["--ray", "local"], ["--workers", "2"]):
         refused = retrieval_command(*command, "--index", "one", *option)
@@ -227,7 +227,7 @@ def test_what_takes_a_folder_says_so_of_a_url(
     outcome = retrieval_command(*arguments, "--index", url)
     assert outcome.code == 2
     assert outcome.err.startswith("error: ") and outcome.err.count("\n") == 1
-    assert f"{url} is a collection in shards, and this takes the folder" in outcome.err
+    assert f"{url} is a collection in shards, but this command needs the folder" in outcome.err
     assert f"retrieval eval --system index:{url}" in outcome.err
 
 
@@ -237,7 +237,7 @@ def test_agents_only_read_a_collection(
 ) -> None:
     outcome = retrieval_command(*command, "--index", url, "--allow-write")
     assert outcome.code == 2
-    assert "which agents only read" in outcome.err and outcome.err.count("\n") == 1
+    assert "which agents can only read" in outcome.err and outcome.err.count("\n") == 1
 
 
 def test_a_client_is_told_of_a_collection(retrieval_command: Retrieval, url: str) -> None:

@@ -56,8 +56,8 @@ def test_the_figures_before_and_after_are_printed(train: Command) -> None:
     assert lines[0] == "small (8 queries of the dev split, 40 documents)"
     assert [line.split()[0] for line in lines[3:6]] == ["dense", "late", "hybrid"]
     assert all(len(line.split()) == 5 for line in lines[3:6])
-    assert "24 queries learnt from in 3 steps" in out
-    assert ("--encoder model" in out) != ("holds the starting model" in out)
+    assert "24 training queries in 3 steps" in out
+    assert ("--encoder model" in out) != ("contains the starting model" in out)
     assert run(["model", "info", "model"]) == 0
 
 
@@ -77,7 +77,7 @@ def test_a_model_that_got_no_better_is_said_to_be(
     monkeypatch.setattr("retrieval.train.adapt.measure", lambda *_, **__: figures)
     code, out, _ = train("small", "--out", "model", *SHORT)
     assert code == 0
-    assert "training made it no better: model holds the starting model start unchanged" in out
+    assert "training did not improve it: model contains the starting model start unchanged" in out
 
 
 def test_ctrl_c_says_how_to_go_on(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_ctrl_c_says_how_to_go_on(train: Command, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("retrieval.train.adapt.mine", stop)
     code, _, err = train("small", "--out", "model", *SHORT)
-    assert code == 130 and "run the same command to go on" in err
+    assert code == 130 and "run the same command to continue" in err
 
 
 def test_without_torch_it_says_what_to_install(
@@ -109,11 +109,11 @@ def test_without_torch_it_says_what_to_install(
         (("--out", "model"), 2, "give one of DATA"),
         (("small", "--index", "small", "--out", "model"), 2, "give one of DATA"),
         (("small",), 2, "missing option '--out'"),
-        (("nowhere", "--out", "model"), 2, "nowhere is no folder"),
+        (("nowhere", "--out", "model"), 2, "nowhere is not a folder"),
         (("start", "--out", "model"), 2, "no train split: qrels/ holds nothing"),
         (("small", "--out", "model", "--from", "small"), 1, "no config.json there"),
         (("small", "--out", "model", "--from", "nowhere/at/all"), 1, "no such folder"),
-        (("small", "--out", "small", *SHORT), 2, "small holds something already"),
+        (("small", "--out", "small", *SHORT), 2, "small is not empty"),
         (("small", "--out", "small/corpus.jsonl/model", *SHORT), 2, "cannot be written"),
         (("small", "--out", "model", "--epochs", "1", "--minutes", "1"), 2, "give one of them"),
         (("small", "--out", "model", "--minutes", "0"), 2, "--minutes 0 cannot be used"),
@@ -150,7 +150,7 @@ def test_an_index_of_another_encoder_is_refused(train: Command) -> None:
     with Index.create("built", encoder="start") as index:
         index.add([Document("a", "zo1 zo2")])
     code, _, err = train("--index", "built", "--from", "other", "--out", "model")
-    assert code == 1 and "was built by encoder 'start'" in err and "leave --from out" in err
+    assert code == 1 and "was built with encoder 'start'" in err and "leave --from out" in err
     code, _, err = train("--index", "built", "--out", "model")
     assert code == 2 and "no titles, headings or docstrings" in err
     Index.create("object", encoder=FakeEncoder()).close()

@@ -78,7 +78,7 @@ def test_an_empty_folder(retrieval_command: Retrieval, folder: Path) -> None:
     (folder / "empty").mkdir()
     done = retrieval_command("index", "empty")
     assert (done.code, done.out) == (0, ".retrieval: no documents\n")
-    assert done.err == "no file to index in empty; name a folder that holds text\n"
+    assert done.err == "no file to index in empty; name a folder that contains text\n"
     found = retrieval_command("search", "anything")
     assert (found.code, found.err) == (0, "nothing found\n")
 
@@ -255,7 +255,7 @@ def test_a_locked_index(indexed: Retrieval, folder: Path) -> None:
 def test_another_encoder(indexed: Retrieval) -> None:
     for command in (("index", "docs"), ("search", "lock")):
         failed = indexed(*command, "--encoder", "other")
-        assert_error(failed, 1, "was built by encoder 'fake-words'", "not by 'other'")
+        assert_error(failed, 1, "was built with encoder 'fake-words'", "not with 'other'")
 
 
 def test_a_full_disk(indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_a_full_disk(indexed: Retrieval, folder: Path, monkeypatch: pytest.Monke
         (RuntimeError("odd\nthing"), "unexpected RuntimeError: odd thing; run it again with"),
         (
             PermissionError(errno.EACCES, "Permission denied", "/x"),
-            "/x: Permission denied; check the rights of it and its folder",
+            "/x: Permission denied; check its and its folder's permissions",
         ),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_bad_file_costs_itself() -> None:
     (one,) = documents("a.zip", zipped(files))
     assert one.text == "good"
     assert one.problems[0] == "bad.pdf: is no PDF file (it does not begin with %PDF-)"
-    assert one.problems[1].startswith("bad.ipynb: is no notebook that can be read")
+    assert one.problems[1].startswith("bad.ipynb: is not a readable notebook")
     damaged = bytearray(zipped({"a.txt": b"words " * 99, "b.txt": b"good"}))
     damaged[45] ^= 255
     (one,) = documents("a.zip", bytes(damaged))
@@ -155,9 +155,7 @@ def test_what_comes_before_damage_is_read() -> None:
     assert one.text == "first"
     assert one.problems[0].startswith("is an archive that is damaged (")
     assert refused("a.zip", b"PK\3\4 and no more").startswith("is an archive that is damaged (")
-    assert refused("a.tar", b"text") == (
-        "is no archive that can be read (zip, tar, gzip, bzip2 or xz)"
-    )
+    assert refused("a.tar", b"text") == ("is not a readable archive (zip, tar, gzip, bzip2 or xz)")
 
 
 @pytest.mark.slow

@@ -289,7 +289,7 @@ def test_a_damaged_setting_or_index_is_a_problem_and_no_more(git: Git) -> None:
     for damaged, said in (
         (whole[:40], "is cut short"),
         (b"what", "is cut short"),
-        (b"what" + whole[4:], "is no index of git's"),
+        (b"what" + whole[4:], "is not a git index"),
         (b"DIRC\0\0\0\x09" + whole[8:], "has version 9; versions 2 to 4 are read"),
     ):
         index.write_bytes(damaged)
@@ -301,9 +301,7 @@ def test_a_damaged_setting_or_index_is_a_problem_and_no_more(git: Git) -> None:
     config.write_text("[core]\nignorecase = true\n[broken\n")
     discovery = discover([repository], repository)
     assert [source.id for source in discovery] == ["a.md", "b.log"]
-    assert discovery.problems == [
-        ".git/config: line 3 is no setting of git's; what follows is lost"
-    ]
+    assert discovery.problems == [".git/config: line 3 is not a git setting; what follows is lost"]
 
 
 def test_rules_are_read_from_plain_files_of_some_size_only(git: Git) -> None:
@@ -316,7 +314,7 @@ def test_rules_are_read_from_plain_files_of_some_size_only(git: Git) -> None:
     assert discovery.problems == [
         ".gitignore: cannot be read (is a link, which git does not follow either); "
         "its rules are lost",
-        "b/.gitignore: cannot be read (no regular file); its rules are lost",
+        "b/.gitignore: cannot be read (not a regular file); its rules are lost",
         "d/.gitignore: cannot be read (has 600005 bytes, and the limit is 524288); "
         "its rules are lost",
     ]

@@ -50,7 +50,7 @@ def test_attachments_are_documents_in_their_own_format() -> None:
     assert str(passages_of(found[1])[0][1].place) == "flows.csv, row 1"
     assert all("PNG" not in one.text for one in found)
     problems = [problem for one in found for problem in one.problems]
-    assert problems[0].startswith("attachment 'n.ipynb': is no notebook that can be read")
+    assert problems[0].startswith("attachment 'n.ipynb': is not a readable notebook")
     assert problems[1:] == [
         "attachments that no format reads: 1 .doc, 1 without an extension, "
         "such as old.doc, attachment-6"

@@ -150,7 +150,7 @@ def test_without_cells_that_hold_text_a_notebook_has_no_passages() -> None:
         ("3", "holds no cells"),
         ('{"worksheets": 3}', "holds no cells"),
         ("[" * 100_000, "nested too deeply|not JSON"),
-        ('{"a": ' + "9" * 5000 + "}", "is no notebook that can be read"),
+        ('{"a": ' + "9" * 5000 + "}", "is not a readable notebook"),
     ],
 )
 def test_a_file_that_is_no_notebook_is_one_line(content: str, said: str) -> None:

@@ -123,8 +123,8 @@ def test_the_walk_finds_them_and_what_else_has_the_extension_is_text(tmp_path: P
     ("data", "said"),
     [
         (compound({"WordDocument": b"x"}), "holds no message; a message saved by Outlook"),
-        (compound(message())[:700], "is no message of Outlook's that can be read|holds no message"),
-        (compound(message())[:8], "is no message of Outlook's that can be read"),
+        (compound(message())[:700], "is not a readable Outlook message|holds no message"),
+        (compound(message())[:8], "is not a readable Outlook message"),
     ],
 )
 def test_what_is_no_message_is_one_line(data: bytes, said: str) -> None:

@@ -120,7 +120,7 @@ def test_a_file_that_is_gone_or_no_file_any_more_is_an_error(tmp_path: Path) -> 
         read(gone)
     gone.path.rmdir()
     os.mkfifo(gone.path)
-    with pytest.raises(DocumentError, match=r"a\.txt: cannot be read \(no regular file\)"):
+    with pytest.raises(DocumentError, match=r"a\.txt: cannot be read \(not a regular file\)"):
         read(gone)
 
 

@@ -147,7 +147,7 @@ def test_an_unreadable_gitignore_is_a_problem_and_no_more(tmp_path: Path) -> Non
     plant(tmp_path, {"a.md": "x", ".gitignore/x": "x"})
     found = discover([tmp_path], tmp_path)
     assert ids(found) == ["a.md"]
-    assert found.problems == [".gitignore: cannot be read (no regular file); its rules are lost"]
+    assert found.problems == [".gitignore: cannot be read (not a regular file); its rules are lost"]
 
 
 def test_a_path_that_was_given_is_taken_even_if_it_is_hidden(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_pipe_that_was_given_is_named_and_not_waited_for(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe")
     found = discover([tmp_path / "pipe"], tmp_path)
     assert ids(found) == []
-    assert found.problems == ["pipe: is no regular file; skipped"]
+    assert found.problems == ["pipe: is not a regular file; skipped"]
 
 
 def test_a_path_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:

@@ -83,10 +83,10 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "texts", "k", "message"),
     [
-        ("", ["a"], None, "give a text of at least one word"),
+        ("", ["a"], None, "give a text with at least one word"),
         ("q", "a text", None, "'a text' was given to be ranked; give a list of texts"),
-        ("q", ["a", 3], None, "3 was given to be ranked, which is no text"),
-        ("q", ["a"], 0, "k=0 asks for no text"),
+        ("q", ["a", 3], None, "3 was given to be ranked but is not a text"),
+        ("q", ["a"], 0, "k must be at least 1, or None for all; it is 0"),
     ],
 )
 def test_what_cannot_be_ranked(

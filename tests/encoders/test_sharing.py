@@ -123,7 +123,7 @@ def test_what_is_no_list_of_texts_is_refused(
     for encode in (encoder.encode_documents, encoder.encode_queries):
         with pytest.raises(InputError, match=message):
             encode(texts)
-    with pytest.raises(InputError, match="is no encoder's; give a folder"):
+    with pytest.raises(InputError, match="is not an encoder; give a folder"):
         load_encoder(encoder)  # type: ignore[arg-type]
     assert len(encoder.encode_queries(text for text in ["a", "b"])) == 2  # type: ignore[arg-type]
 

@@ -71,7 +71,10 @@ def test_a_folder_that_cannot_be_taken_away_hides_no_error(
 
 def test_what_is_no_folder_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is no folder; give one"), claimed(tmp_path / "file"):
+    with (
+        pytest.raises(InputError, match="is not a folder; give a folder"),
+        claimed(tmp_path / "file"),
+    ):
         pass
     with pytest.raises(InputError, match="cannot be written to"), claimed(tmp_path / "file" / "a"):
         pass

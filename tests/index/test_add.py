@@ -94,14 +94,14 @@ def test_ready_made_passages_with_their_vectors(tmp_path: Path, late: LateOption
 @pytest.mark.parametrize(
     ("spans", "message"),
     [
-        ([(0, 500)], r"passage \(0, 500\) of document 'a' is none of its 71 characters"),
+        ([(0, 500)], r"passage \(0, 500\) of document 'a' is not a part of its 71 characters"),
         ([(5, 5)], "parts that are not blank"),
         ([(16, 17)], "parts that are not blank"),
         ([(10, 20), (0, 5)], "in the order of their starts"),
-        ([(-1, 5)], "is none of its 71"),
-        ([3], r"\[3\] is no list of passages; give \(start, end\) in characters"),
-        ([("0", 5)], "is no list of passages"),
-        (7, "7 is no list of passages"),
+        ([(-1, 5)], "is not a part of its 71"),
+        ([3], r"\[3\] is not a list of passages; give \(start, end\)"),
+        ([("0", 5)], "is not a list of passages"),
+        (7, "7 is not a list of passages"),
     ],
 )
 def test_passages_that_are_none(index: Index, spans: Any, message: str) -> None:
@@ -200,7 +200,7 @@ def test_missing_vectors_are_made_where_there_is_a_model(tmp_path: Path) -> None
         made = encoder._encode([DOG.text]).dense
         assert made is not None and kept[DOG.id] is not None
         np.testing.assert_allclose(kept[DOG.id], made, atol=EIGHT_BITS)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match="give them of all or of none"):
+        with pytest.raises(InputError, match="give them for all or for none"):
             index.add(
                 [Document("a", TEXT)], passages=[[(0, 16), (17, 39)]], embeddings=[other, None]
             )

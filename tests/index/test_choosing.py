@@ -102,7 +102,7 @@ def test_a_copy_in_other_words_waits(foreign: Index) -> None:
 def test_diversity_is_a_share_and_needs_dense_vectors(tmp_path: Path, index: Index) -> None:
     index.add([FOX])
     for wrong in (-0.1, 1.1, True, "much", float("nan")):
-        with pytest.raises(InputError, match="is no share; give a number from 0 to 1"):
+        with pytest.raises(InputError, match="must be a number from 0 to 1"):
             index.search("fox", diversity=wrong)  # type: ignore[arg-type]
     with Index.create(tmp_path / "t", encoder=FakeEncoder(dense_dim=None)) as other:
         other.add([FOX])
@@ -131,7 +131,7 @@ def test_so_many_passages_of_a_document(index: Index) -> None:
     ]
     assert alone.others == ()
     for wrong in (0, -1, True, 1.5):
-        with pytest.raises(InputError, match="is no number of passages"):
+        with pytest.raises(InputError, match="must be a whole number of at least"):
             index.search("locks", per_group=wrong)  # type: ignore[arg-type]
 
 
@@ -203,7 +203,7 @@ def test_what_is_no_reranker_is_told(index: Index) -> None:
             index.search("dog", reranker=Scores(made))
     only = index.search("dog", reranker=Wrong(Ranked(1, 3.0, "")))  # the other stays behind it
     assert len(only) == 2 and only[0].score == 3.0 and only[1].score < 3.0
-    with pytest.raises(InputError, match="rerank=0 is no number of passages"):
+    with pytest.raises(InputError, match="rerank must be a whole number of at least 1, not 0"):
         index.search("dog", reranker=Longest(), rerank=0)
     vector = FakeEncoder()._encode(["dog"])
     with pytest.raises(InputError, match="a reranker reads the query's text"):
@@ -220,7 +220,7 @@ def test_shares_and_counts_may_be_numpys(index: Index) -> None:
 
 
 def test_a_vector_alone_is_no_question_for_the_others(foreign: Index, index: Index) -> None:
-    with pytest.raises(InputError, match="retriever 'lexical' goes by words, and none was given"):
+    with pytest.raises(InputError, match="retriever 'lexical' needs words, but none was given"):
         foreign.search(vector=[1, 0, 0], retriever="lexical")
     with pytest.raises(InputError, match=r"retriever \['dense'\] is unknown; choose from"):
         foreign.search(vector=[1, 0, 0], retriever=["dense"])  # type: ignore[arg-type]

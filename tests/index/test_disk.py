@@ -145,5 +145,5 @@ def test_a_read_only_disk_can_be_searched(small_disk: Path) -> None:
         for write in (lambda: index.add([Document("x", "y")]), index.compact):
             with pytest.raises(StorageError, match="make its folder writable"):
                 write()
-    with pytest.raises(StorageError, match="no index can be made"):
+    with pytest.raises(StorageError, match="no index can be created"):
         Index.create(small_disk / "other", encoder=FakeEncoder())

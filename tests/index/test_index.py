@@ -28,7 +28,7 @@ def test_no_index_there(tmp_path: Path) -> None:
 
 def test_where_no_index_can_be_made(tmp_path: Path, encoder: FakeEncoder) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="no index can be made"):
+    with pytest.raises(StorageError, match="no index can be created"):
         Index.create(tmp_path / "file", encoder=encoder)
     with pytest.raises(StorageError, match="holds other files"):
         Index.create(tmp_path, encoder=encoder)

@@ -290,7 +290,10 @@ def test_vectors_of_an_encoder_of_ones_own_are_brought_to_unit_length(
     [
         (lambda texts: None, "encoder 'own' returned NoneType; give retrieval.Embeddings"),
         (lambda texts: np.ones((len(texts), 2)), "encoder 'own' returned ndarray"),
-        (lambda texts: Embeddings("ab", None, None), "returned dense that are no array of numbers"),  # type: ignore[arg-type]
+        (
+            lambda texts: Embeddings("ab", None, None),
+            "returned dense that is not an array of numbers",
+        ),  # type: ignore[arg-type]
         (lambda texts: Embeddings(np.ones(2, np.float32), None, None), r"of the shape \(2,\)"),
     ],
 )

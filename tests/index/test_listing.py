@@ -203,9 +203,9 @@ def test_an_id_is_a_text(filled: Index, id: Any) -> None:
 
 def test_wrong_pages(filled: Index) -> None:
     for limit in (-1, True, "3", 1.5):
-        with pytest.raises(InputError, match="is no number of documents"):
+        with pytest.raises(InputError, match="is not a number of documents"):
             filled.ids(limit=limit)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match="is no number of documents"):
+        with pytest.raises(InputError, match="is not a number of documents"):
             filled.documents(limit=limit)  # type: ignore[arg-type]
     for after in (3, "\ud800"):
         with pytest.raises(InputError, match="is not a text; give the id"):

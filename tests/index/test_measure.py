@@ -190,7 +190,7 @@ def test_what_cannot_be_measured(index: Index, tmp_path: Path) -> None:
         index.measure()
     index.add([FOX])
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"k": 0}, "k=0 asks for no passage"),
+        ({"k": 0}, "k must be a whole number of at least 1, not 0"),
         ({"sample": 0}, "sample=0 measures nothing"),
         ({"depth": 1.5}, r"depth=1\.5 measures nothing"),
         ({"queries": []}, "no query to measure with; give at least one"),

@@ -101,7 +101,7 @@ def test_the_time_to_wait_is_kept_by_pickle_and_checked(tmp_path: Path) -> None:
     ):
         assert again.timeout == 2.5
     for wrong in (-1, float("inf"), float("nan"), True, "3"):
-        with pytest.raises(InputError, match="is no number of seconds; give one from 0 on"):
+        with pytest.raises(InputError, match="is not a number of seconds; give 0 or more"):
             Index.open(tmp_path / "i", encoder=FakeEncoder(), timeout=wrong)  # type: ignore[arg-type]
 
 

@@ -180,7 +180,7 @@ def test_options_that_are_damaged_on_disk(tmp_path: Path, encoder: FakeEncoder, 
     connection = database(tmp_path / "i")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'late'", (value,))
     connection.close()
-    with pytest.raises(IndexCorrupted, match="`meta` is not as it was written"):
+    with pytest.raises(IndexCorrupted, match="`meta` is not valid"):
         Index.open(tmp_path / "i")
 
 

@@ -72,5 +72,5 @@ def test_a_batch_has_pages_too(orchard: Index) -> None:
 
 @pytest.mark.parametrize("offset", [-1, True, 1.5, "3", None])
 def test_wrong_offsets(orchard: Index, offset: Any) -> None:
-    with pytest.raises(InputError, match="is no number of hits"):
+    with pytest.raises(InputError, match="offset must be a whole number of at least 0"):
         orchard.search("plum", offset=offset)

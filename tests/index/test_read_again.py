@@ -104,7 +104,7 @@ def test_a_newer_version_of_a_format_reads_its_files_again(
 
 
 def test_what_cannot_be_a_format_is_refused() -> None:
-    with pytest.raises(InputError, match="is no format"):
+    with pytest.raises(InputError, match="is not a format"):
         register("minutes")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="the format name 'My Minutes' cannot be used"):
         register(replace(minutes(1), name="My Minutes"))

@@ -260,5 +260,5 @@ def test_folding_grouping_and_the_limit_compose(
 
 @pytest.mark.parametrize("least", [-0.1, 1.5, True, "0.2", float("nan")])
 def test_what_is_no_relevance_is_refused(words: Index, least: object) -> None:
-    with pytest.raises(InputError, match="is no relevance; give a number from 0 to 1"):
+    with pytest.raises(InputError, match="is not a relevance; give a number from 0 to 1"):
         words.search("hen", min_relevance=least)  # type: ignore[arg-type]

@@ -181,7 +181,7 @@ def test_which_definitions_are_in_tests(symbol: str, inside: bool) -> None:
 
 @pytest.mark.parametrize("given", [{"roles": -1}, {"definitions": True}, {"roles": "all"}])
 def test_what_is_no_factor_is_refused(given: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="is no weight; give a number from 0 on"):
+    with pytest.raises(InputError, match="is not a weight; give a number from 0 on"):
         Hybrid(**given)  # type: ignore[arg-type]
 
 

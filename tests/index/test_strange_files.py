@@ -80,7 +80,10 @@ def test_a_link_in_the_place_of_the_lock_is_not_written_to(folder: Path) -> None
         index.add([Document("new", "words")])
     (folder / "lock").unlink()
     os.mkfifo(folder / "lock")
-    with pytest.raises(StorageError, match="lock is no regular file"), WriterLock(folder / "lock"):
+    with (
+        pytest.raises(StorageError, match="lock is not a regular file"),
+        WriterLock(folder / "lock"),
+    ):
         pass
     assert own.read_text() == "a text of the user's"
 
@@ -132,5 +135,5 @@ def test_regular_files_alone_are_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         open_regular(tmp_path / "link", follow=False)
     for name in ("pipe", "zero", "."):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             open_regular(tmp_path / name)

@@ -218,7 +218,7 @@ def test_of_two_files_with_the_same_id_the_first_wins(
         report = sync(index, [tmp_path])
         assert counts(report) == ((3, 0, 0, 0) if repeat == 0 else (0, 0, 3, 0))
         assert report.problems == [
-            "b.jsonl: document id 'x' is already that of a document from a.jsonl, which stays; "
+            "b.jsonl: document id 'x' already belongs to a document from a.jsonl, which stays; "
             "give each document an id of its own"
         ]
         document = index.get("x")

@@ -47,7 +47,7 @@ def test_one_path_as_text_or_several(index: Index, docs: Path, tmp_path: Path) -
     write(docs / "new.md", "# New")
     assert counts(sync(index, str(docs), exclude=str(docs / "new.md"))) == (0, 0, 3, 0)
     for wrong in (3, [3], [None]):
-        with pytest.raises(InputError, match="is no path; give a text or a path"):
+        with pytest.raises(InputError, match="is not a path; give a str or a Path"):
             sync(index, wrong)  # type: ignore[arg-type]
 
 
@@ -128,7 +128,7 @@ def test_a_root_that_cannot_be_looked_at_stays(
     monkeypatch.setattr("retrieval.sync.roots.os.stat", _refusing("docs"))
     report = sync(index)
     assert counts(report) == (0, 0, 1, 0)
-    assert report.problems == ["docs: cannot be read (Permission denied); it stays as it was"]
+    assert report.problems == ["docs: cannot be read (Permission denied); its documents stay"]
     assert roots(index) == ["docs", "notes.txt"]
     assert index.get("docs/a.md") is not None
 

@@ -82,7 +82,7 @@ def test_a_text_that_was_altered_before_is_not_shown_after(
         database.execute("UPDATE texts SET text = ? WHERE document = ?", ("?" + text[1:], number))
     database.close()
     with Index.open(older, encoder=encoder) as index:
-        with pytest.raises(IndexCorrupted, match="is not what was stored"):
+        with pytest.raises(IndexCorrupted, match="was altered"):
             index.search(text, 20)
         index.delete([id])
         assert index.search(text, 20)
@@ -93,7 +93,7 @@ def test_an_older_format_that_cannot_be_written_is_refused(
     older: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrieval.index.writing.upgrade.os.access", lambda *_: False)
-    with pytest.raises(IndexFormatError, match=r"older format and cannot be raised to format"):
+    with pytest.raises(IndexFormatError, match=r"older format and cannot be upgraded to format"):
         Index.open(older, encoder=encoder)
 
 
@@ -107,7 +107,7 @@ def test_a_failure_leaves_the_older_format(
         patch.setattr("retrieval.index.writing.upgrade.seal", fail)
         with pytest.raises(StorageError, match="gone"):
             Index.open(older, encoder=encoder)
-    with pytest.raises(IndexFormatError, match="has to be raised"):
+    with pytest.raises(IndexFormatError, match="has to be upgraded"):
         Store(older)
     assert_raised(older, encoder)
 

@@ -188,18 +188,18 @@ ONES, TOKENS = np.ones((2, 32), np.float32), np.ones((3, 16), np.float32)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (ONES, "no token vectors were given; the index keeps such of 16 numbers"),
+        (ONES, "no token vectors were given; the index needs 16 numbers each"),
         (Embeddings(None, TOKENS, np.array([0, 1, 3])), "no dense vectors were given"),
         (
             Embeddings(ONES[:1], TOKENS, np.array([0, 1, 3])),
             "1 dense vectors were given for 2 passages",
         ),
         (ONES[:, :5], r"shape \(2, 5\); expected rows of 32 numbers"),
-        ([[1.0], [1.0, 2.0]], "dense vectors are no array of numbers"),
-        ("nothing", "dense vectors are no array of numbers"),
+        ([[1.0], [1.0, 2.0]], "dense vectors are not an array of numbers"),
+        ("nothing", "dense vectors are not an array of numbers"),
         (NAN, "a dense vector holds NaN or infinity"),
         (Embeddings(ZERO, TOKENS, np.array([0, 1, 3])), "a dense vector is all zeros"),  # type: ignore[arg-type]
-        (Embeddings(ONES, TOKENS, None), "offsets does not share 3 vectors out to 2"),
+        (Embeddings(ONES, TOKENS, None), "offsets does not assign 3 vectors to 2"),
         (Embeddings(ONES, TOKENS, np.array([0, 4, 3])), "give 3 ascending numbers from 0 to 3"),
     ],
 )
@@ -229,7 +229,7 @@ def test_queries_that_do_not_fit_are_refused(tmp_path: Path, index: Index) -> No
         index.search_batch(["fox"], embeddings=Embeddings(ONES, None, None))
     with (
         Index.create(tmp_path / "dense", encoder=Precomputed(32)) as dense,
-        pytest.raises(InputError, match="the index keeps none; leave them out"),
+        pytest.raises(InputError, match="the index stores none; leave them out"),
     ):
         dense.search(tokens=TOKENS)
 

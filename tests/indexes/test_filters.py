@@ -343,7 +343,7 @@ def test_parameters_stand_for_values(db: sqlite3.Connection) -> None:
     with pytest.raises(FilterError, match="a number or a string after <"):
         Filter.parse("year < :y", {"y": None})
     for where in ({"year": 2020}, None, Filter.parse("year")):
-        with pytest.raises(FilterError, match="no dict for a filter that is a text"):
+        with pytest.raises(FilterError, match="is not a dict, or the filter is not a text"):
             as_filter(where, {"y": 1})
 
 

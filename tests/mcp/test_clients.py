@@ -222,12 +222,12 @@ def test_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("client", "text", "said"),
     [
-        ("cursor", "{", "no JSON at line 1"),
-        ("cursor", "[]", "no object"),
-        ("cursor", '{"mcpServers": 5}', "mcpServers is no object"),
-        ("codex", "a = ", "no TOML"),
-        ("codex", "mcp_servers = 5", "mcp_servers is no table"),
-        ("cursor", b"\xff", "no UTF-8"),
+        ("cursor", "{", "not JSON at line 1"),
+        ("cursor", "[]", "not an object"),
+        ("cursor", '{"mcpServers": 5}', "mcpServers is not an object"),
+        ("codex", "a = ", "not TOML"),
+        ("codex", "mcp_servers = 5", "mcp_servers is not a table"),
+        ("cursor", b"\xff", "not UTF-8"),
     ],
 )
 def test_what_cannot_be_edited_is_left_as_it_is(

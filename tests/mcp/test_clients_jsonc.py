@@ -67,12 +67,12 @@ def test_a_value_is_removed_and_the_rest_stays(before: str, after: str) -> None:
 )  # fmt: skip
 def test_what_is_no_json_is_said_with_its_place(text: str, line: int) -> None:
     for edit in (lambda: jsonc.set_value(text, ["a", "b"], 1), lambda: jsonc.remove(text, ["a"])):
-        with pytest.raises(InputError, match=f"no JSON at line {line}, column"):
+        with pytest.raises(InputError, match=f"not JSON at line {line}, column"):
             edit()
 
 
 def test_what_is_no_object_is_said() -> None:
-    with pytest.raises(InputError, match="mcpServers is no object"):
+    with pytest.raises(InputError, match="mcpServers is not an object"):
         jsonc.set_value('{"mcpServers": []}', ["mcpServers", "retrieval"], ENTRY)
     with pytest.raises(InputError, match="the file is no object"):
         jsonc.set_value("[]", ["mcpServers", "retrieval"], ENTRY)

@@ -183,7 +183,7 @@ def test_a_call_can_be_cancelled(slow: Slow, served: Client) -> None:
     cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "a"}}
     assert slow.begun.wait(60)
     (twice,) = events(agent.post(asked))
-    assert "under way" in twice["error"]["message"]
+    assert "running" in twice["error"]["message"]
     assert agent.post(cancel).status == 202
     slow.go.set()
     calling.join(60)

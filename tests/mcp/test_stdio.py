@@ -27,7 +27,7 @@ def test_an_index_in_a_folder_that_is_not_there_is_refused_and_not_made(
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("error: --index: ") and error.count("\n") == 1
-    assert "stands in no folder" in error
+    assert "is not an index, nor in a folder" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,7 +87,7 @@ def test_a_collection_in_shards_is_searched_and_read(folder: Path, tmp_path: Pat
     facts = answers[3]["structuredContent"]
     assert (facts["url"], facts["documents"], facts["shards"]) == (url, 1, 2)
     assert answers[4]["structuredContent"]["hits"] == []
-    assert answers[5]["isError"] and "came from no file" in answers[5]["content"][0]["text"]
+    assert answers[5]["isError"] and "did not come from a file" in answers[5]["content"][0]["text"]
 
 
 @pytest.mark.slow

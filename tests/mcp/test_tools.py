@@ -87,7 +87,7 @@ def test_an_answer_keeps_to_its_tokens(open_tools: Open) -> None:
     end = read.structured["end_line"]
     assert 1 <= end <= 11
     if end < 11:
-        assert f"read on from line {end + 1}" in read.text
+        assert f"continue from line {end + 1}" in read.text
 
 
 def test_lines_are_read_as_they_were_indexed(open_tools: Open, folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_is_read_is_cut_and_says_where_it_goes_on(
     read = open_tools()("read", path="src/lock.py")
     end = read.structured["end_line"]
     assert end < 11
-    assert f"read on from line {end + 1}" in read.text
+    assert f"continue from line {end + 1}" in read.text
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_outline_has_headings_and_definitions_with_lines(open_tools: Open, fo
     ]
     assert "5-7\t  Waiting" in page.text
     (folder / "locks.md").write_text("changed\n")
-    with pytest.raises(ToolError, match="is not as it was indexed"):
+    with pytest.raises(ToolError, match="has changed since it was indexed"):
         ask("outline", path="locks.md")
 
 
@@ -175,7 +175,7 @@ def test_related_passages_are_not_those_at_the_line(open_tools: Open) -> None:
         ("search", {"query": "x", "limit": 5}, "unknown argument 'limit'; there are: query, k"),
         ("search", {"query": "x", "where": "=="}, "'=='"),
         ("read", {"path": "locks.md", "start_line": 5, "end_line": 4}, "lines 5 to 4 are none"),
-        ("read", {"path": "locks.md", "start_line": 99}, "has 7 lines, and no line 99"),
+        ("read", {"path": "locks.md", "start_line": 99}, "has 7 lines, so no line 99"),
         ("find_related", {"path": "locks.md", "line": 99}, "has 7 lines"),
         ("status", {"verbose": 1}, "unknown argument 'verbose'; there are: none"),
     ],

@@ -111,7 +111,7 @@ def test_agents_search_and_read_it(places: str, tmp_path: Path) -> None:
         assert call("read", path="locks.md")["structuredContent"]["total_lines"] == 3
         assert call("status")["structuredContent"]["url"] == places
         refused = call("index")
-        assert refused["isError"] and "which agents only read" in refused["content"][0]["text"]
+        assert refused["isError"] and "which agents can only read" in refused["content"][0]["text"]
 
 
 def test_what_only_files_tell_is_refused_in_a_line(places: str, tmp_path: Path) -> None:

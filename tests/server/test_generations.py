@@ -140,5 +140,5 @@ def test_an_index_that_was_replaced_is_followed_anew(
 
 
 def test_an_index_without_files_is_not_followed(serve: Serve, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="was given nothing that is there"):
+    with pytest.raises(InputError, match="was given no files or folders that exist"):
         make_app([tmp_path / "notes"], follow=True)

@@ -109,7 +109,7 @@ def test_a_search_by_the_options_of_python(client: Client) -> None:
     for hybrid, said in (
         ({"weights": 1}, "`hybrid` has no 'weights'; it has candidates, fusion, lexical"),
         ({"dense": -1}, "dense=-1 is no weight"),
-        ({"candidates": 10**9}, "`candidates` is 1,000,000,000; 10,000 is the most"),
+        ({"candidates": 10**9}, "`candidates` is 1,000,000,000; the maximum is 10,000"),
         ({"fusion": ["rrf"]}, "fusion=['rrf'] is unknown"),
     ):
         refused = client.post(f"{AT}/search", {"query": "a", "hybrid": hybrid})
@@ -232,7 +232,7 @@ def test_a_server_that_only_reads(serve: Serve) -> None:
         ("GET", f"{AT}/related/a?line=0", None, 400, "line is 0; give 1 or more"),
         ("GET", "/v1/search?q=x&where=%3D%3D", None, 400, "'=='"),
         ("POST", f"{AT}/search", {}, 400, "give one of `query` and `queries`"),
-        ("POST", f"{AT}/search", [], 400, "no JSON object"),
+        ("POST", f"{AT}/search", [], 400, "not a JSON object"),
         ("POST", f"{AT}/search", {"query": "x", "limit": 5}, 400, "unknown argument 'limit'"),
         ("POST", f"{AT}/search", {"query": "x", "retriever": "y"}, 400, "choose from lexical"),
         (
@@ -296,7 +296,7 @@ def test_what_cannot_be_answered_is_said_in_a_line(
 def test_a_body_that_is_no_json(client: Client, body: bytes) -> None:
     refused = client.ask("POST", f"{AT}/search", body, {"Content-Type": "application/json"})
     assert refused.status == 400
-    assert "no JSON" in refused.detail
+    assert "not JSON" in refused.detail
 
 
 def test_another_writer_is_a_conflict(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

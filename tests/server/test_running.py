@@ -156,7 +156,7 @@ def test_a_port_or_a_socket_in_use_is_said(notes: Path, tmp_path: Path) -> None:
     assert path.exists()
     token = tmp_path / "token"
     token.write_text("t" * 20)
-    with pytest.raises(InputError, match="is no address of this machine"):
+    with pytest.raises(InputError, match="is not an address of this machine"):
         running.serve([notes], host="192.0.2.1.", port=0, token_file=token)
 
 

@@ -192,8 +192,8 @@ def test_lancedb_finds_the_same(index: Index, tmp_path: Path) -> None:
     ("system", "name", "where", "match"),
     [
         ("elastic", "passages", None, "choose from parquet, vespa, lancedb, qdrant"),
-        ("parquet", "a b", None, "take letters, digits and `_`"),
-        ("parquet", "passages", "n == 99", "no passage fulfils the filter"),
+        ("parquet", "a b", None, "use letters, digits and `_`"),
+        ("parquet", "passages", "n == 99", "no passage matches the filter"),
     ],
 )
 def test_wrong_input(
@@ -217,7 +217,7 @@ def test_a_table_among_many_is_not_written_over(index: Index, tmp_path: Path) ->
 @pytest.mark.parametrize("target", ["http://127.0.0.1:1", "not an address://x"])
 def test_a_server_that_does_not_answer(index: Index, target: str) -> None:
     pytest.importorskip("qdrant_client")
-    with pytest.raises(StorageError, match="did not take the passages"):
+    with pytest.raises(StorageError, match="writing to "):
         export(index, "qdrant", target)
 
 
@@ -231,7 +231,7 @@ def test_a_library_that_is_not_there(index: Index, monkeypatch: pytest.MonkeyPat
 def test_what_is_there_is_not_written_over(index: Index, tmp_path: Path, system: str) -> None:
     target = tmp_path / "taken"
     target.write_text("mine")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         export(index, system, str(target))
     assert target.read_text() == "mine"
 
@@ -248,7 +248,7 @@ def test_an_export_that_fails_leaves_nothing(
         return real(id)
 
     monkeypatch.setattr(index, "get", fail)
-    with pytest.raises(StorageError, match=r"did not take the passages \(Input/output error\)"):
+    with pytest.raises(StorageError, match=r"writing to  \(Input/output error\)"):
         export(index, system, str(tmp_path / "made"))
     assert not list(tmp_path.glob("made*"))
 

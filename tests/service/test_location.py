@@ -27,7 +27,7 @@ def never(index: Path, folder: Path) -> bool:
 
 
 def test_the_nearest_index_upwards_is_read(deep: Path, tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFound, match=r"no index in .*/a/b or in a folder above it; make"):
+    with pytest.raises(IndexNotFound, match=r"no index in .*/a/b or in a folder above it; create"):
         location.index_to_read(None)
     (tmp_path / ".retrieval").mkdir()
     assert location.index_to_read(None) == Path("../../.retrieval")

@@ -54,7 +54,7 @@ def test_lines_have_no_line_breaks(index: Index) -> None:
 def test_an_empty_text_has_no_lines() -> None:
     lines = lines_of(Document("empty", ""), 1, 5)
     assert (lines.rows, lines.total) == ([], 0)
-    with pytest.raises(InputError, match="has 0 lines, and no line 2"):
+    with pytest.raises(InputError, match="has 0 lines, so no line 2"):
         lines_of(Document("empty", ""), 2, 5)
 
 
@@ -71,7 +71,7 @@ def test_definitions_are_as_deep_as_they_lie_in_others(index: Index) -> None:
 
 
 def test_what_came_from_no_file_has_no_outline(index: Index) -> None:
-    with pytest.raises(InputError, match="came from no file"):
+    with pytest.raises(InputError, match="did not come from a file"):
         outline_of(index, find_document(index, "made"))
 
 
@@ -81,7 +81,7 @@ def test_a_query_like_a_place_has_no_operators() -> None:
     with pytest.raises(InputError, match="nothing at line 1"):
         query_like(Document("a", "\n\n"), 1)
     for line in (3, 4, 99):
-        with pytest.raises(InputError, match=f"'a' has 2 lines, and no line {line}"):
+        with pytest.raises(InputError, match=f"'a' has 2 lines, so no line {line}"):
             query_like(Document("a", "one\ntwo\n"), line)
 
 

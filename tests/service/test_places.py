@@ -123,7 +123,7 @@ def test_a_name_that_several_files_are_shown_by_names_them(
     monkeypatch.setattr(retrieval.encoders, "load_encoder", lambda source=None: FakeEncoder())
     with Index.create(tmp_path / ".retrieval") as index:
         index.add([Document("a\nb", "one"), Document("a\r b", "two"), Document("c\td", "three")])
-        with pytest.raises(InputError, match="is how 2 names are shown, such as 'a"):
+        with pytest.raises(InputError, match="stands for 2 names, such as 'a"):
             find_place(index, "a b:1", here=tmp_path)
         assert find_place(index, "c    d", here=tmp_path).document.text == "three"
         for lost in ("a\0b", "a\udfffb", "a\ud800", "c   d"):
@@ -187,7 +187,7 @@ def test_of_a_very_long_line_the_passages_part_is_shown(index: Index) -> None:
     ("name", "said"),
     [
         ("docs/none.md:3", "holds no document"),
-        ("docs/long.md:99", "has 10 lines, and no line 99"),
+        ("docs/long.md:99", "has 10 lines, so no line 99"),
         ("docs/long.md:x", "holds no document"),
         (":3", "holds no document"),
         ("a\0b", "holds no document"),

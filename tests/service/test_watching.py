@@ -119,5 +119,5 @@ def test_another_writer_is_waited_for(index: Index, tmp_path: Path) -> None:
 
 
 def test_there_must_be_something_to_watch(index: Index, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="was given nothing that is there"):
+    with pytest.raises(InputError, match="was given no files or folders that exist"):
         watching.watch(index, lambda: None)

@@ -63,8 +63,8 @@ def test_processes_stay_from_one_call_to_the_next_unless_one_is_ended() -> None:
     [
         (0, None, "give a number from 1 on"),
         (2, "127.0.0.1:9", "leave one of them out"),
-        (1, "nonsense", "is no address of a Ray cluster; give host:port"),
-        (1, "127.0.0.1:", "is no address of a Ray cluster; give host:port"),
+        (1, "nonsense", "is not an address of Ray; give host:port"),
+        (1, "127.0.0.1:", "is not an address of Ray; give host:port"),
         (1, "127.0.0.1:9", "no Ray cluster answers at 127.0.0.1:9"),
         (1, "ray://127.0.0.1:9", "no Ray cluster answers at ray://127.0.0.1:9"),
         (1, "no-such-host.invalid:6379", "no Ray cluster answers at no-such-host.invalid:6379"),

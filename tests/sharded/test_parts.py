@@ -154,7 +154,9 @@ def test_what_has_no_record_a_line_is_read_whole_or_said(tmp_path: Path) -> None
     assert parts == whole and len(whole) == 160 and said == problems == []
     none, problems = read(folder, 100, max_bytes=200)
     assert none == [] and len(problems) == 4
-    assert all("larger than 200 bytes, and not a record a line" in line for line in problems)
+    assert all(
+        "larger than 200 bytes, and without one record per line" in line for line in problems
+    )
 
 
 def test_a_line_that_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +207,8 @@ def test_parts_of_many_files_stand_in_their_order(tmp_path: Path) -> None:
 
 def test_a_file_that_goes_while_it_is_read_is_one_line(tmp_path: Path) -> None:
     gone = RemoteFile(f"file://{tmp_path}", "gone.jsonl", 1 << 40, "")
-    with pytest.raises(StorageError, match=r"gone\.jsonl is gone since it was found") as raised:
+    with pytest.raises(
+        StorageError, match=r"gone\.jsonl has disappeared since it was found"
+    ) as raised:
         parts_of([gone], ReadOptions(), InProcess())
     assert "\n" not in str(raised.value)

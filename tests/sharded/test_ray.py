@@ -114,7 +114,7 @@ def test_what_fails_in_a_task_is_said_as_it_is(
             place.put(piece.name, b"damaged")
         for copy in (tmp_path / "cache").iterdir():
             copy.rename(tmp_path / f"gone-{copy.name}")
-        with pytest.raises(StorageError, match="is not what its name says") as raised:
+        with pytest.raises(StorageError, match="does not match its digest") as raised:
             made.add(documents(20), ray=address)
         assert "\n" not in str(raised.value)
 

@@ -117,7 +117,9 @@ def test_a_shard_that_is_away_is_named_until_it_is_back(built: tuple[Path, Index
     with Served(place) as served:
         served.hosts.forbidden.add(1)
         served.hosts.kill(1)
-        with pytest.raises(ShardUnavailable, match=r"shard 1 of file://.*storage is away") as told:
+        with pytest.raises(
+            ShardUnavailable, match=r"shard 1 of file://.*storage is unavailable"
+        ) as told:
             served.collection.search("w3")
         assert "\n" not in str(told.value) and told.value.shard == 1
         served.hosts.forbidden.clear()
@@ -222,7 +224,7 @@ def test_a_shard_that_is_not_what_was_stored_is_named(
     largest.write_bytes(b"x" + largest.read_bytes()[1:])
     with pytest.raises(ShardUnavailable, match=r"shard \d .*cannot be served: .*") as told:
         Served(tmp_path)
-    assert f"{largest.name} is not what its name says" in str(told.value)
+    assert f"{largest.name} does not match its digest" in str(told.value)
     assert "\n" not in str(told.value)
 
 

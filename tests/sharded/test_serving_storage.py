@@ -102,7 +102,9 @@ def test_a_piece_that_was_altered_is_named(filled: Storage, tmp_path: Path) -> N
     kept.put(name, b"x" + content[1:])
     with pytest.raises(ShardUnavailable) as told, serving(filled, tmp_path):
         pass
-    one_line(told, "shard ", "cannot be served", name.rpartition("/")[2], "not what its name says")
+    one_line(
+        told, "shard ", "cannot be served", name.rpartition("/")[2], "does not match its digest"
+    )
     assert not any((tmp_path / "replicas").rglob("store.sqlite.part"))
 
 

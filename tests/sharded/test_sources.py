@@ -85,7 +85,7 @@ def test_objects_of_a_bucket_are_named_alike(
 
 @pytest.mark.parametrize("pattern", ["nowhere", "pages/*.pdf", "nowhere/*.md", "picture.png"])
 def test_a_url_of_nothing_is_refused(pages: str, pattern: str) -> None:
-    with pytest.raises(InputError, match=r"names no file that can be read|is no folder"):
+    with pytest.raises(InputError, match=r"names no file that can be read|is not a folder"):
         list(files_at(f"{pages}/{pattern}"))
     assert not Path(f"{pages.removeprefix('file://')}/nowhere").exists()
 
@@ -117,7 +117,7 @@ def test_what_urls_hold_is_found(pages: str, tmp_path: Path) -> None:
             "/records/one.jsonl:3",
             "/records/two.jsonl",
         ]
-        assert "'r1' is already that of a document from" in problems[1]
+        assert "'r1' already belongs to a document from" in problems[1]
         again = made.change(of_urls(f"{pages}/pages", f"{pages}/records/*"))
         assert (again.unchanged, again.sent, again.generation) == (5, 0, report.generation)
         fewer = made.change(of_urls(f"{pages}/pages"))
@@ -181,7 +181,7 @@ def test_a_parquet_file_of_this_machine_is_read_when_it_is_named(
     assert found["x"].document.text == "a row" and found["x"].origin == "rows.parquet"
     assert len(list(FileDocuments(paths[:1], Path.cwd(), settings))) == 1
     assert not list(FileDocuments([], Path.cwd(), settings))
-    assert len(files.problems) == 1 and "not Parquet that can be read" in files.problems[0]
+    assert len(files.problems) == 1 and "not readable as Parquet" in files.problems[0]
 
 
 def test_a_part_that_was_read_is_not_read_again(

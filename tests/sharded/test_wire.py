@@ -133,11 +133,11 @@ HOSTILE = {
     "another number": (lambda link: link.message(b"\xc0", number=2), "announced message 2"),
     "of a foreign type": (
         lambda link: link.message(msgpack.packb([msgpack.ExtType(1, b"Popen"), "true"])),
-        "a type that is not known: 1, b'Popen'",
+        "an unknown type: 1, b'Popen'",
     ),
     "no msgpack": (lambda link: link.message(b"\xc1"), "no message"),
-    "unsigned": (unsigned, "changed on its way"),
-    "changed": (changed, "changed on its way"),
+    "unsigned": (unsigned, "altered in transit"),
+    "changed": (changed, "altered in transit"),
     "twice the same": (
         lambda link: 2 * link.message(Content.of(Keep("test", frozenset())).data),
         "announced message 1",
@@ -260,7 +260,7 @@ def test_what_a_replica_cannot_do_is_an_error_of_one_line(replica: Replica) -> N
     link = Link(replica.address)
     with pytest.raises(InputError, match="no question"):
         link.ask("what time is it", 10)
-    with pytest.raises(StorageError, match="does not hold generation 7"):
+    with pytest.raises(StorageError, match="has not loaded generation 7"):
         link.ask(Ask(7, "counts", (["w"],)), 10)
     assert link.ask(Keep("test", frozenset()), 10) == []
     link.close()
@@ -270,7 +270,7 @@ def test_what_a_replica_cannot_do_is_an_error_of_one_line(replica: Replica) -> N
 def test_only_methods_of_the_list_are_asked_for(method: str, replica: Replica) -> None:
     replica._held = {(1, 0): object()}  # type: ignore[dict-item]
     link = Link(replica.address)
-    with pytest.raises(InputError, match="is not asked for"):
+    with pytest.raises(InputError, match="is not a method that a shard answers"):
         link.ask(Ask(1, method, ()), 10)
     link.close()
     replica._held = {}

@@ -66,7 +66,7 @@ def test_a_piece_that_is_not_what_its_name_says_is_refused(
     with create(storage, tmp_path) as made:
         made.add(documents(10))
     _damage(object_storage(storage), "blobs", lambda content: content + b"\0")
-    with pytest.raises(IndexCorrupted, match="is not what its name says"):
+    with pytest.raises(IndexCorrupted, match="does not match its digest"):
         reopen(storage, tmp_path, "elsewhere")
     assert not [place for place in (tmp_path / "elsewhere").rglob("*") if place.is_file()]
 
@@ -96,15 +96,15 @@ def _manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], b
         (
             _manifest(lambda m: m["partition"].update(rule="range")),
             IndexFormatError,
-            "shares documents out by 'range'",
+            "distributes documents by 'range'",
         ),
-        (_manifest(lambda m: m["shards"].pop()), IndexCorrupted, "is no manifest"),
-        (_manifest(lambda m: m.update(generation=7)), IndexCorrupted, "is of generation 7"),
-        (_manifest(lambda m: m.pop("settings")), IndexCorrupted, "is no manifest"),
+        (_manifest(lambda m: m["shards"].pop()), IndexCorrupted, "is not a manifest"),
+        (_manifest(lambda m: m.update(generation=7)), IndexCorrupted, "has generation 7"),
+        (_manifest(lambda m: m.pop("settings")), IndexCorrupted, "is not a manifest"),
         (
             _manifest(lambda m: [shard.update(files="../../x") for shard in m["shards"]]),
             IndexCorrupted,
-            "is no manifest",
+            "is not a manifest",
         ),
         (lambda content: content[:40], IndexCorrupted, "is no manifest"),
         (lambda content: b"[]", IndexCorrupted, "is no manifest"),
@@ -173,7 +173,7 @@ def test_nothing_there_is_said(storage: Storage, tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_no_url_is_refused() -> None:
-    with pytest.raises(StorageError, match="is no URL"):
+    with pytest.raises(StorageError, match="is not a URL"):
         ShardedIndex.open("nowhere")
 
 
@@ -197,7 +197,7 @@ def test_what_is_no_object_storage_is_said(url: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised:
         ShardedIndex.open(url, cache=tmp_path)
     assert str(raised.value) == (
-        f"{url} is no object storage that can be written; "
+        f"{url} is not a writable object storage; "
         "give file:///folder, s3://bucket/name, gs:// or az://"
     )
 
@@ -274,9 +274,9 @@ def test_a_closed_collection_says_so(folder: Storage, tmp_path: Path) -> None:
 
 def test_a_collection_is_named_by_a_whole_url(tmp_path: Path) -> None:
     for wrong, said in (
-        (tmp_path, "is no URL; give file:///folder"),
-        ("shards", "is no URL; give file:///folder"),
-        ("file://shards", "names no whole path; give file:///FOLDER/shards"),
+        (tmp_path, "is not a URL; give file:///folder"),
+        ("shards", "is not a URL; give file:///folder"),
+        ("file://shards", "is not an absolute path; give file:///FOLDER/shards"),
     ):
         with pytest.raises(StorageError, match=said):
             ShardedIndex.create(wrong, shards=2, encoder=FakeEncoder())  # type: ignore[arg-type]

@@ -149,7 +149,7 @@ def test_folders_that_cannot_be_used_are_named(start: Path, small: Task, tmp_pat
     full = tmp_path / "full"
     full.mkdir()
     (full / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something already"):
+    with pytest.raises(InputError, match="is not empty"):
         adapt(small, full, start=start, options=FEW)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):

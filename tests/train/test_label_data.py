@@ -15,7 +15,7 @@ from retrieval.train.label_data import Labelled, read_labelled
     [
         ("d.csv", "words,kind\na,b\n", "has words, kind; expected a text and a label"),
         ("d.csv", "", "no text with a label"),
-        ("d.jsonl", "[1]\n", "no JSON object"),
+        ("d.jsonl", "[1]\n", "not a JSON object"),
         ("d.jsonl", '{"text": "a", "label": 1.5}\n', "label is 1.5; expected a text"),
         ("d.jsonl", '{"tokens": ["a"], "tags": []}\n', "1 tokens and 0 tags; expected as many"),
         ("d.jsonl", '{"tokens": ["a"], "tags": ["X"]}\n', "tag 'X'; expected O, or B- or I-"),

@@ -332,7 +332,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(
 
 def test_one_label_is_none_to_learn(tmp_path: Path) -> None:
     data = Labelled("d", ("a", "b"), ("x", "x"))
-    with pytest.raises(InputError, match="has one label, 'x'; expected two labels at least"):
+    with pytest.raises(InputError, match="has one label, 'x'; expected at least two labels"):
         fit_labels(data, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -115,7 +115,7 @@ def test_the_digest_follows_what_is_learnt(tmp_path: Path) -> None:
 def test_wrong_data_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no train split: qrels/ holds test\.tsv"):
         read_task(write(tmp_path / "a", {"test": train()}))
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         read_task(tmp_path / "nowhere")
     with pytest.raises(InputError, match="none of the 30 judged queries has a text"):
         read_task(write(tmp_path / "b", {"train": train()}, texts={}))

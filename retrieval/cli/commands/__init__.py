@@ -1,8 +1,8 @@
-"""The commands: one module each, which adds its command to the program as it is imported.
+"""The commands: one module each, which adds its command to the program when it is imported.
 
-A module has its command's name, and holds its options and what is said of its result. What it does
-is done by `retrieval.service` and below, and imported when the command runs: `retrieval --help`
-stays fast. So does a command: of the others nothing is imported.
+A module has its command's name, and contains its options and its output. The work is done by
+`retrieval.service` and below, which is imported when the command runs, so that `retrieval --help`
+stays fast. A command imports nothing of the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["program_for"]
 
 
 def program_for(arguments: Sequence[str] = ()) -> typer.Typer:
-    """The program with the command that a command line begins with; with all if it is none."""
+    """The program with the command of a command line, or with all if that has none."""
     name = arguments[0] if arguments else ""
     if any(module.name == name for module in pkgutil.iter_modules(__path__)):
         importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""`retrieval compact`: segments merged, space given back."""
+"""`retrieval compact`: merging segments, freeing space."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def compact(
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
-    """Merge an index's segments and give the space of deleted passages back.
+    """Merge an index's segments and free the space of deleted passages.
 
-    Of a collection in shards, do so shard by shard, and delete from its storage what no generation
-    needs, after a week.
+    For a collection in shards, do so shard by shard, and delete objects from its storage that no
+    generation has needed for a week.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar

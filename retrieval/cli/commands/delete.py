@@ -1,4 +1,4 @@
-"""`retrieval delete`: documents out of an index."""
+"""`retrieval delete`: deleting documents from an index."""
 
 from __future__ import annotations
 

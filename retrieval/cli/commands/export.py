@@ -1,4 +1,4 @@
-"""`retrieval export`: what an index holds, for another system."""
+"""`retrieval export`: writing the contents of an index for another system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.cli.program import app
 
 
 class SystemName(StrEnum):
-    """What the passages are written for."""
+    """The system to write for."""
 
     PARQUET = "parquet"
     VESPA = "vespa"
@@ -27,13 +27,13 @@ def export(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="What is made: a Parquet file, a folder for Vespa, a LanceDB database, or the "
+            help="What to write: a Parquet file, a folder for Vespa, a LanceDB database, or the "
             "address of a Qdrant server or its local folder.",
         ),
     ],
     system: Annotated[SystemName, typer.Option("--to", help="The system.", show_default=False)],
     name: Annotated[
-        str, typer.Option("--name", help="Of the table, collection or schema that is made.")
+        str, typer.Option("--name", help="Name of the table, collection or schema to create.")
     ] = "passages",
     where: Where = None,
     folder: IndexPlace = None,
@@ -41,7 +41,7 @@ def export(
 ) -> None:
     """Write every passage with its text, metadata, dense and token vectors for another system.
 
-    Nothing that is there is written over. Queries there need the encoder of this index.
+    Nothing existing is overwritten. Queries there need the encoder of this index.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar

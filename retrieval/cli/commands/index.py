@@ -1,4 +1,4 @@
-"""`retrieval index`: make an index, or bring it up to date."""
+"""`retrieval index`: creating an index, or bringing it up to date."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def index(
         list[str] | None,
         typer.Argument(
             metavar="[PATH]...",
-            help="Files and folders to index; all that the index was given before if not given. "
+            help="Files and folders to index; all that the index was ever given, if not given. "
             "For a collection in shards also URLs, with * and ** in their paths.",
         ),
     ] = None,
@@ -57,8 +57,8 @@ def index(
             "--passage-tokens",
             metavar="N",
             min=1,
-            help="Longest passage of a new index, in tokens; if not given 256, or what the encoder "
-            "reads if that is less.",
+            help="Maximum passage length of a new index, in tokens; if not given, 256 or what the "
+            "encoder reads if that is less.",
         ),
     ] = None,
     bits: Annotated[
@@ -66,7 +66,7 @@ def index(
         typer.Option(
             "--bits",
             metavar="N",
-            help="Bits of a component of a compressed token vector, 2 or 4; if not given 4, and "
+            help="Bits per component of a compressed token vector, 2 or 4; if not given, 4, and "
             "2 once there are some 8 million token vectors.",
         ),
     ] = None,
@@ -75,7 +75,7 @@ def index(
         typer.Option(
             "--pooling",
             metavar="N",
-            help="Merge token vectors until one in N is left, and dense vectors by twos, 1 to 4; "
+            help="Merge token vectors until one in N is left, and dense vectors in pairs, 1 to 4; "
             "1, which merges none, if not given.",
         ),
     ] = None,
@@ -101,8 +101,8 @@ def index(
         typer.Option(
             "--exact-passages",
             metavar="N",
-            help="Passages up to which token vectors stay uncompressed; if not given 6000, or 1000 "
-            "with --bits or --small.",
+            help="Passages up to which token vectors stay uncompressed; if not given, 6000, or "
+            "1000 with --bits or --small.",
         ),
     ] = None,
     list_passages: Annotated[
@@ -126,7 +126,7 @@ def index(
         typer.Option(
             "--exclude",
             metavar="GLOB",
-            help="Leave out what fits, as a line of a .gitignore would; give it more than once.",
+            help="Pattern of files to leave out, as in a .gitignore; may be repeated.",
         ),
     ] = None,
     include: Annotated[
@@ -134,20 +134,26 @@ def index(
         typer.Option(
             "--include",
             metavar="GLOB",
-            help="Take in what fits though it would be left out; give it more than once.",
+            help="Pattern of files to index that would be left out; may be repeated.",
         ),
     ] = None,
     hidden: Annotated[
         bool | None,
-        typer.Option("--hidden/--no-hidden", help="Take in names that begin with a dot."),
+        typer.Option(
+            "--hidden/--no-hidden", help="Index files and folders whose names begin with a dot."
+        ),
     ] = None,
     ignore: Annotated[
         bool | None,
-        typer.Option("--ignore/--no-ignore", help="Whether .gitignore and its like count."),
+        typer.Option(
+            "--ignore/--no-ignore", help="Whether to follow .gitignore and similar files."
+        ),
     ] = None,
     archives: Annotated[
         bool | None,
-        typer.Option("--archives/--no-archives", help="Read the files in .zip, .tar.gz and such."),
+        typer.Option(
+            "--archives/--no-archives", help="Read the files in .zip, .tar.gz and other archives."
+        ),
     ] = None,
     max_bytes: Annotated[
         int | None,
@@ -174,26 +180,28 @@ def index(
         typer.Option(
             "--label",
             metavar="MODEL:FIELD",
-            help="Let a classifier label documents, into this field of their metadata; give it "
-            "more than once.",
+            help="Classifier that labels documents, and the metadata field for its labels; may be "
+            "repeated.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Change nothing; list what would go in, and why not."),
+        typer.Option(
+            "--dry-run", help="Change nothing; list what would be indexed, and what not and why."
+        ),
     ] = False,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Go on, and follow changes of the files until Ctrl-C."),
+        typer.Option("--watch", help="Keep running, and index changed files until Ctrl-C."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Read all files again, also those that seem unchanged.")
+        bool, typer.Option("--again", help="Read all files again, even those that seem unchanged.")
     ] = False,
     shared: Annotated[
         bool | None,
         typer.Option(
             "--shared/--private",
-            help="Let other users read the index, as your umask has it; private if not given.",
+            help="Let other users read the index, as your umask allows; private if not given.",
         ),
     ] = None,
     shards: Annotated[
@@ -202,7 +210,7 @@ def index(
             "--shards",
             metavar="N",
             min=1,
-            help="Of a new collection at a URL: how many shards its documents are shared out to.",
+            help="For a new collection at a URL: number of shards to distribute documents over.",
         ),
     ] = None,
     shard_passages: Annotated[
@@ -211,8 +219,8 @@ def index(
             "--shard-passages",
             metavar="N",
             min=1,
-            help="Of a new collection at a URL, in the place of --shards: about how many passages "
-            "a shard is to have.",
+            help="For a new collection at a URL, instead of --shards: about how many passages "
+            "a shard should have.",
         ),
     ] = None,
     workers: Workers = 1,
@@ -229,10 +237,11 @@ def index(
     memory: Memory = DEFAULT_MEMORY,
     as_json: AsJson = False,
 ) -> None:
-    """Index files and folders: read what is new or changed, forget what is gone.
+    """Index files and folders: read what is new or changed, drop what is gone.
 
-    Makes the index if there is none. Run it again at any time, also after Ctrl-C: it goes on from
-    what is committed. It remembers what it was given.
+    Creates the index if there is none. Run it again at any time, even after Ctrl-C: it continues
+    from
+    what is committed. It remembers the files and folders that it was given.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
@@ -266,9 +275,9 @@ def index(
         lacking = {"--label": label, "--dry-run": dry_run, "--watch": watch, "--again": again}
         for name, value in (lacking | {"--shared": shared}).items():
             if value:
-                raise InputError(f"{name} is not for a collection in shards; leave it out")
+                raise InputError(f"{name} cannot be used for a collection in shards; leave it out")
         if shards is not None and shard_passages is not None:
-            raise InputError("--shards and --shard-passages say the same; give one of them")
+            raise InputError("--shards and --shard-passages exclude each other; give one of them")
         from retrieval.service.collections import MadeWith
 
         made_with = MadeWith(
@@ -290,7 +299,7 @@ def index(
     for source in sources or ():
         if is_url(source):
             raise InputError(
-                f"{source} is a URL, which a collection in shards can read; name its URL with "
+                f"{source} is a URL, which only a collection in shards can read; name one with "
                 "--index, or copy the files here"
             )
     named = [Path(source) for source in sources or ()]
@@ -302,9 +311,9 @@ def index(
     if not is_index(place):
         updating.check_paths(place, named)
     if folder is None and location.is_elsewhere(place):
-        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one of this folder)\n")
+        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one in this folder)\n")
     if dry_run and watch:
-        raise InputError("--dry-run changes nothing and --watch goes on; give one of them")
+        raise InputError("--dry-run and --watch exclude each other; give one of them")
     if dry_run:
         indexing.show_preview(place, named, given, as_json=as_json)
         return

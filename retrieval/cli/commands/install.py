@@ -1,4 +1,4 @@
-"""`retrieval install`: the server in the configuration of a coding agent or an editor."""
+"""`retrieval install`: adding the server to the configuration of a coding agent or an editor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retrieval.cli.options import AsJson
 from retrieval.cli.program import app
 
 
-@app.command(short_help="Tell a coding agent or an editor of the index.")
+@app.command(short_help="Connect a coding agent or an editor to the index.")
 def install(
     client: Annotated[
         str,
@@ -21,7 +21,7 @@ def install(
             help="One of claude-code, codex, cursor, vscode, zed, opencode.",
         ),
     ],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the entry out again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
     project: Annotated[
         bool,
         typer.Option(
@@ -34,7 +34,7 @@ def install(
         typer.Option(
             "--index",
             metavar="DIR|URL",
-            help="Folder of the index, or URL of a collection in shards; that of the client's "
+            help="Folder of the index, or URL of a collection in shards; the index of the client's "
             "open project, if not given.",
         ),
     ] = None,
@@ -51,14 +51,14 @@ def install(
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write an entry for `retrieval mcp` into a client's own configuration, shown before."""
+    """Write an entry for `retrieval mcp` into a client's configuration, after showing it."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.errors import InputError
     from retrieval.files.places import is_url
     from retrieval.mcp.clients.installing import installation, removal
 
     if not name.strip() or not name.isprintable():
-        raise InputError(f"--name is {name!r}; give a word")
+        raise InputError(f"--name is {name!r}; give a single word")
     where = Path.cwd() if project else None
     if remove:
         change = removal(client, name, where)
@@ -67,7 +67,7 @@ def install(
         if folder is not None:
             if allow_write and is_url(folder):
                 raise InputError(
-                    f"{folder} is a collection in shards, which agents only read; leave out "
+                    f"{folder} is a collection in shards, which agents can only read; leave out "
                     "--allow-write"
                 )
             place = folder if is_url(folder) else str(Path(folder).absolute())
@@ -75,7 +75,7 @@ def install(
         change = installation(client, name, arguments, where)
     writes = change.changes and not dry_run
     if not as_json:
-        sys.stdout.write(change.diff or f"{change.file} is as it should be\n")
+        sys.stdout.write(change.diff or f"{change.file} is already up to date\n")
         sys.stdout.flush()
     if writes and not yes:
         if as_json or not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""`retrieval list`: the documents that an index holds."""
+"""`retrieval list`: the documents of an index."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def list_documents(
     folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the documents that an index holds: where each is, its passages, its title."""
+    """List the documents of an index: path, number of passages, title."""
     from retrieval.cli.output.amounts import listing
     from retrieval.cli.output.files import listed
     from retrieval.cli.output.json_output import print_json

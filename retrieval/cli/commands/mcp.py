@@ -33,7 +33,7 @@ def mcp(
 ) -> None:
     """Serve the Model Context Protocol on standard input and output.
 
-    Where there is no index, the first search makes one of the folder that it would lie in.
+    If there is no index, the first search creates one of the folder that would contain it.
     """
     from retrieval.errors import InputError
     from retrieval.files.places import is_url
@@ -41,22 +41,22 @@ def mcp(
     from retrieval.service.location import folder_of, index_to_write
 
     def holds(index: Path, place: Path) -> bool:
-        from retrieval.service import updating  # brings numpy, which `initialize` would wait for
+        from retrieval.service import updating  # imports numpy, which would delay `initialize`
 
         return updating.holds(index, place)
 
     if place is not None and is_url(place):
         if allow_write:
             raise InputError(
-                f"{place} is a collection in shards, which agents only read; leave out "
-                f"--allow-write, and bring it up to date by `retrieval index PATH --index {place}`"
+                f"{place} is a collection in shards, which agents can only read; leave out "
+                f"--allow-write, and update it with `retrieval index PATH --index {place}`"
             )
         serve(place, encoder=encoder)
         return
     folder = folder_of(place)
     if folder is not None and not folder.absolute().parent.is_dir():
         raise InputError(
-            f"--index: {folder} is no index and stands in no folder that could be searched; name "
+            f"--index: {folder} is not an index, nor in a folder that could be searched; name "
             "the folder of an index, or a new one in the folder to search"
         )
     serve(index_to_write(folder, holds), encoder=encoder, allow_write=allow_write)

@@ -1,4 +1,4 @@
-"""`retrieval measure`: what a search's approximations cost on an index."""
+"""`retrieval measure`: what a search's approximations miss and cost on an index."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ Qrels = Mapping[str, Mapping[str, int]]
 MEASURE = "nDCG@10"
 
 
-@app.command(short_help="Measure what approximation costs.")
+@app.command(short_help="Measure what approximation misses and costs.")
 def measure(
     queries: Annotated[
         Path | None,
         typer.Option(
             "--queries",
             metavar="FILE",
-            help="Queries: one a line, or .jsonl as in BEIR; drawn from the passages if not given.",
+            help="Queries, one per line, or .jsonl as in BEIR; taken from passages if not given.",
         ),
     ] = None,
     qrels: Annotated[
         Path | None,
         typer.Option("--qrels", metavar="FILE", help="Judgements of the queries, as in BEIR."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits count.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", metavar="N", min=1, help="How many hits to compare.")
+    ] = 10,
     sample: Annotated[
         int,
         typer.Option("--sample", metavar="N", min=1, help="How many queries are drawn."),
@@ -45,7 +47,7 @@ def measure(
     encoder: EncoderSource = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what a search misses and takes on your own passages, next to an exact one."""
+    """Measure what a search misses and how long it takes, compared with an exact one."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.cli.output.reports import measured
@@ -62,7 +64,7 @@ def measure(
     if texts is not None and qrels is not None:
         texts = {id: text for id, text in texts.items() if id in judged}
         if not texts:
-            raise InputError(f"{qrels} judges none of the queries of {queries}; give their own")
+            raise InputError(f"{qrels} judges none of the queries of {queries}; give theirs")
     with (
         Index.open(index_to_read(folder), encoder=encoder) as index,
         progress_bar("reading") as bar,
@@ -84,7 +86,7 @@ def measure(
 
 
 def _queries(path: Path) -> dict[str, str]:
-    """Query text by id; of a file of plain lines, by number."""
+    """Query text by id; for plain lines, by line number."""
     from retrieval.eval.datasets import beir
 
     if path.suffix == ".jsonl":
@@ -94,7 +96,7 @@ def _queries(path: Path) -> dict[str, str]:
             lines = path.read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise InputError(
-                f"{path} cannot be read ({error.strerror}); expected a file with a query a line"
+                f"{path} cannot be read ({error.strerror}); expected a file with one query per line"
             ) from None
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 ({error}); expected UTF-8 text") from None
@@ -117,7 +119,7 @@ def _judged(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _check_documents(index: Index, qrels: Qrels, path: Path) -> None:
-    """Refuse judgements of other documents than the index's: all would count as missed."""
+    """Refuse judgements of documents that are not in the index: all would count as missed."""
     ids = {id for grades in qrels.values() for id in grades}
     if all(index.get(id) is None for id in ids):
         raise InputError(

@@ -1,4 +1,4 @@
-"""`retrieval open`: the place that a hit names."""
+"""`retrieval open`: showing the place that a hit names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_place(
     hit: Annotated[
         str,
         typer.Argument(
-            metavar="HIT", help="path:line as a hit shows it; or a path or an id for its beginning."
+            metavar="HIT", help="path:line as a hit shows it; a path or an id means the beginning."
         ),
     ],
     context: Annotated[
@@ -27,21 +27,21 @@ def open_place(
             "-C",
             metavar="N",
             min=0,
-            help="So many lines before and after the line; the passage's if not given.",
+            help="Lines to show before and after the line; the passage's if not given.",
         ),
     ] = None,
     editor: Annotated[
         bool,
         typer.Option(
             "--editor",
-            help="Open the file in $EDITOR at the line; what is no text in its own program, "
+            help="Open the file in $EDITOR at the line; other files in their own program, "
             "a PDF on its page.",
         ),
     ] = False,
     folder: IndexPlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the place of a hit as it was indexed: where it is, what it is, its lines."""
+    """Print the place of a hit as it was indexed: its place, what it is, and its lines."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.place import place
     from retrieval.cli.output.style import Style

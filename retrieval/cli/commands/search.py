@@ -1,4 +1,4 @@
-"""`retrieval search`: the hits of a query, and on demand what its tokens matched."""
+"""`retrieval search`: the hits of a query, and the matches of its tokens on request."""
 
 from __future__ import annotations
 
@@ -32,20 +32,23 @@ def search(
     ],
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits.")] = 10,
     retriever: Annotated[
-        RetrieverName, typer.Option("--retriever", help="Who answers; hybrid fuses the others.")
+        RetrieverName,
+        typer.Option("--retriever", help="Which retriever answers; hybrid fuses the others."),
     ] = RetrieverName.HYBRID,
     where: Where = None,
     group: Annotated[
         GroupName | None,
         typer.Option(
             "--group",
-            help="A hit is a document with its best passages, or a passage; if not given a "
-            "document, with --json a passage.",
+            help="Show as hits documents with their best passages, or passages; if not given, "
+            "documents, with --json passages.",
         ),
     ] = None,
     copies: Annotated[
         bool,
-        typer.Option("--copies", help="List passages of the same text one by one, not as one hit."),
+        typer.Option(
+            "--copies", help="List passages with the same text separately, not as one hit."
+        ),
     ] = False,
     min_relevance: Annotated[
         float,
@@ -54,7 +57,7 @@ def search(
             metavar="X",
             min=0.0,
             max=1.0,
-            help="Leave out hits of less relevance; 0.2 leaves out what has nothing to do with "
+            help="Leave out hits of lower relevance; 0.2 leaves out what has nothing to do with "
             "the query.",
         ),
     ] = 0.0,
@@ -68,7 +71,7 @@ def search(
             "--rescore",
             metavar="N",
             min=0,
-            help="With --retriever late: encode the N best again, order them uncompressed.",
+            help="With --retriever late: encode the N best again, order by uncompressed vectors.",
         ),
     ] = 0,
     context: Annotated[
@@ -78,7 +81,7 @@ def search(
             "-C",
             metavar="N",
             min=0,
-            help="Show so many lines before and after those that match.",
+            help="Lines to show before and after those that match.",
         ),
     ] = 0,
     folder: IndexPlace = None,
@@ -134,7 +137,7 @@ def search(
 
 
 def _nothing(index: Searching, query: str, options: SearchOptions) -> str:
-    """Why there is no hit: nothing was found, or nothing that is relevant enough."""
+    """Why there is no hit: nothing was found, or nothing relevant enough."""
     from retrieval.service import searching
 
     if not options.min_relevance:

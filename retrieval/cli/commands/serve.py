@@ -27,8 +27,8 @@ def serve(
         typer.Option(
             "--index",
             metavar="DIR|URL",
-            help="Folder of an index, or URL of a collection in shards, more than once for "
-            "several, the first is the default one; the nearest .retrieval in this folder or one "
+            help="Folder of an index, or URL of a collection in shards; may be repeated, the "
+            "first is the default; the nearest .retrieval in this folder or one "
             "above it if none is given.",
         ),
     ] = None,
@@ -37,12 +37,12 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 is any that is free."),
+        typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 chooses a free one."),
     ] = 7700,
     uds: Annotated[
         Path | None,
         typer.Option(
-            "--uds", metavar="PATH", help="Unix socket to listen on, in the place of an address."
+            "--uds", metavar="PATH", help="Unix socket to listen on, instead of an address."
         ),
     ] = None,
     watch: Annotated[
@@ -57,8 +57,8 @@ def serve(
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help="File whose first line requests must bring as Authorization: Bearer; needed "
-            "where other machines reach the address.",
+            help="File whose first line requests must send as Authorization: Bearer; required "
+            "if other machines can reach the address.",
         ),
     ] = None,
     allow_write: Annotated[
@@ -66,8 +66,8 @@ def serve(
         typer.Option(
             "--allow-write",
             help="Let agents (MCP) bring an index up to date: before each search, and by the tool "
-            "`index`; and let documents be added and deleted where other machines reach the "
-            "address.",
+            "`index`; and let documents be added and deleted even if other machines can reach "
+            "the address.",
         ),
     ] = False,
     ray: Annotated[
@@ -92,7 +92,7 @@ def serve(
         PartialAnswers | None,
         typer.Option(
             "--partial",
-            help="With --ray: whether a search goes without a shard that is away, and says so; "
+            help="With --ray: whether a search goes on without an unavailable shard, and says so; "
             "refuse if not given.",
         ),
     ] = None,
@@ -115,7 +115,7 @@ def serve(
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependency(
-            f"serving needs {' and '.join(missing)}, not installed: "
+            f"serving needs {' and '.join(missing)}, which is not installed: "
             "pip install 'modernbert-retrieval[server]'"
         )
     from retrieval.mcp.http import StreamableHttp
@@ -126,7 +126,7 @@ def serve(
 
     for url in urls or ():
         if not is_url(url):
-            raise InputError(f"{url!r} is no URL of a collection; name a folder by --index {url}")
+            raise InputError(f"{url!r} is not a collection's URL; name a folder with --index {url}")
     named: list[Path | str] = [*(urls or ())]
     named += [one if is_url(one) else Path(one) for one in folders or ()]
     places = named or [index_to_read(None)]
@@ -134,7 +134,7 @@ def serve(
     _check_cluster(collections, ray, replicas, partial)
     for place in places:
         if isinstance(place, str):
-            found_newest(ObjectStorage(place))  # that there is none is told at once
+            found_newest(ObjectStorage(place))  # report at once if there is none
         elif not is_index(place):
             raise not_found(place)
     open_collection = None
@@ -168,10 +168,12 @@ def _check_cluster(
     replicas: int | None,
     partial: PartialAnswers | None,
 ) -> None:
-    """Refuse options of a cluster where none serves."""
+    """Refuse options that need a cluster without one."""
     from retrieval.errors import InputError
 
     if ray is None and (replicas is not None or partial is not None):
-        raise InputError("--replicas and --partial are of --ray ADDRESS; give that, or leave them")
+        raise InputError(
+            "--replicas and --partial need --ray ADDRESS; give that, or leave them out"
+        )
     if ray is not None and not collections:
         raise InputError("--ray serves collections in shards; name one by its URL")

@@ -1,4 +1,4 @@
-"""`retrieval status`: what an index holds, and whether it is what was committed."""
+"""`retrieval status`: what an index contains, and whether it is as committed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def status(
     machine: Annotated[
         bool,
         typer.Option(
-            "--machine", help="Show what this machine runs each part on instead, and why."
+            "--machine", help="Show instead what this machine runs each part on, and why."
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an index holds."""
+    """Show what an index contains."""
     if machine:
         if verify or folder is not None:
-            raise InputError("--machine is of this machine, not of an index; give it alone")
+            raise InputError("--machine is about this machine, not an index; give it alone")
         _show_machine(as_json)
         return
     from retrieval.cli.output.amounts import listing
@@ -46,8 +46,8 @@ def status(
     if folder is not None and is_url(folder):
         if verify:
             raise InputError(
-                "--verify reads an index's folder; pieces of shards are held against their digests "
-                "whenever they are brought here"
+                "--verify reads an index's folder; shards are verified by digest whenever "
+                "they are downloaded"
             )
         _show_collection(folder, as_json)
         return

@@ -1,4 +1,4 @@
-"""`retrieval train`: a model trained further on one's own data."""
+"""`retrieval train`: training a model further on your own data."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ EMBEDDED = "embedded"
 _NEEDED = ("torch", "onnx")
 
 HELD_OUT_SHARE = 0.1
-"""Of labelled texts, to measure on."""
+"""Share of labelled texts to measure on."""
 
 
 class TeacherScores(StrEnum):
-    """Which scores of a teacher count."""
+    """Which scores of a teacher to learn."""
 
     HYBRID = "hybrid"
     DENSE = "dense"
@@ -35,7 +35,7 @@ class TeacherScores(StrEnum):
 def train(
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="MODEL", help="Folder of the new model; new, or empty."),
+        typer.Option("--out", metavar="MODEL", help="Folder of the new model; new or empty."),
     ],
     data: Annotated[
         Path | None,
@@ -59,7 +59,7 @@ def train(
         typer.Option(
             "--from",
             metavar="SRC",
-            help="Folder of the model to begin with, or embedded; the index's own, or the "
+            help="Folder of the model to start from, or embedded; the index's own, or the "
             "embedded one, if not given.",
         ),
     ] = None,
@@ -68,44 +68,48 @@ def train(
         typer.Option(
             "--epochs",
             metavar="E",
-            help="How often each query or text is seen; 3 if not given, of few labelled texts "
-            "more. 0: a linear probe.",
+            help="How often each query or text is seen; 3 if not given, more for few labelled "
+            "texts. 0: a linear probe.",
         ),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", metavar="M", help="Train for about so long, instead of epochs."),
+        typer.Option(
+            "--minutes", metavar="M", help="Train for about so many minutes, instead of epochs."
+        ),
     ] = None,
     batch: Annotated[
-        int, typer.Option("--batch", metavar="N", min=2, help="Queries or texts of a step.")
+        int, typer.Option("--batch", metavar="N", min=2, help="Queries or texts per step.")
     ] = 16,
     negatives: Annotated[
         int,
-        typer.Option("--negatives", metavar="N", min=1, max=16, help="Hard negatives of a query."),
+        typer.Option("--negatives", metavar="N", min=1, max=16, help="Hard negatives per query."),
     ] = 3,
     rate: Annotated[
         float | None,
         typer.Option(
             "--rate",
             metavar="R",
-            help="Peak learning rate; 0.0002 if not given, 0.001 for labels of words.",
+            help="Peak learning rate; if not given 0.0002, or 0.001 for labels of words.",
         ),
     ] = None,
     passage_tokens: Annotated[
         int,
         typer.Option(
-            "--passage-tokens", metavar="N", min=3, help="Longest passage or labelled text."
+            "--passage-tokens", metavar="N", min=3, help="Maximum tokens of a passage or text."
         ),
     ] = 256,
     documents: Annotated[
         int,
         typer.Option(
-            "--documents", metavar="N", min=2, help="So many documents at most are searched."
+            "--documents", metavar="N", min=2, help="Maximum number of documents to search."
         ),
     ] = 20_000,
     held_out: Annotated[
         int,
-        typer.Option("--held-out", metavar="N", min=1, help="So many queries at most measure."),
+        typer.Option(
+            "--held-out", metavar="N", min=1, help="Maximum number of queries to measure on."
+        ),
     ] = 200,
     dev: Annotated[
         Path | None,
@@ -120,33 +124,33 @@ def train(
         typer.Option(
             "--teacher",
             metavar="SRC",
-            help="Folder or Hub id of a teacher, an encoder or a cross-encoder; more than once for "
-            "several, averaged. The model to begin with if not given.",
+            help="Folder or Hub id of a teacher, an encoder or a cross-encoder; repeat it to "
+            "average several. The model to start from if not given.",
         ),
     ] = None,
     teacher_scores: Annotated[
-        TeacherScores, typer.Option("--teacher-scores", help="Which of its scores count.")
+        TeacherScores, typer.Option("--teacher-scores", help="Which of its scores to learn.")
     ] = TeacherScores.HYBRID,
     cache: Annotated[
         Path | None,
         typer.Option(
             "--cache",
             metavar="DIR",
-            help="Keep indexes, candidates and teachers' vectors here for other runs.",
+            help="Cache indexes, candidates and teachers' vectors here for other runs.",
         ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
-            "--device", metavar="NAME", help="cpu, cuda or cuda:1; CUDA if there and not given."
+            "--device", metavar="NAME", help="cpu, cuda or cuda:1; CUDA if available and not given."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of all chance.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train a model further on your own data and measure it before and after.
 
-    Run the same command again after Ctrl-C: it goes on from the last checkpoint.
+    Run the same command again after Ctrl-C: it continues from the last checkpoint.
     """
     choices: dict[str, Any] = {
         "epochs": epochs,
@@ -262,7 +266,7 @@ def _model_of(index: Path, start: str | None) -> Path:
 
 def _check(choices: Mapping[str, Any], *, labelled: bool) -> None:
     if choices["epochs"] is not None and choices["minutes"] is not None:
-        raise InputError("--epochs and --minutes both say how long; give one of them")
+        raise InputError("--epochs and --minutes exclude each other; give one of them")
     for name in ("epochs", "minutes", "rate"):
         value = choices[name]
         if name == "epochs" and value == 0 and labelled:

@@ -1,4 +1,4 @@
-"""Numbers and lists in words: counts, sizes, durations."""
+"""Numbers and lists as text: counts, sizes, durations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def count(number: int, noun: str, nouns: str = "") -> str:
-    """`1 file`, `2,000 files`; `nouns` where the plural is another."""
+    """`1 file`, `2,000 files`; `nouns` is an irregular plural."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def listing(title: str, lines: Sequence[str], most: int = 20) -> str:
-    """Lines under a title; what is beyond `most` is only counted."""
+    """Lines under a title; beyond `most` they are only counted."""
     body = [textwrap.indent(safe(line), "  ") for line in lines[:most]]
     if len(lines) > most:
         body.append(f"  and {len(lines) - most:,} more; --json lists all")

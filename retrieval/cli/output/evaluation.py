@@ -25,7 +25,7 @@ _COSTS = (
 
 
 def results_table(results: Results, style: Style) -> str:
-    """Measures and costs of each collection, a line for each system; the best is marked."""
+    """Measures and costs of each collection, one line per system; the best is marked."""
     parts = []
     for protocol in results.protocols:
         name = protocol.collection
@@ -88,7 +88,7 @@ def _aligned(rows: Sequence[Sequence[str]], marks: set[tuple[int, int]], style: 
 
 
 def warnings_and_failures(results: Results) -> str:
-    """Warnings and failures, a line each."""
+    """Warnings and failures, one per line."""
     lines = [
         f"{safe(protocol.collection)}: {safe(warning)}\n"
         for protocol in results.protocols

@@ -1,4 +1,4 @@
-"""What the tokens of a query matched, as text."""
+"""Matches of a query's tokens, as text."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _INDENT = "    "
 _GAP = "   "
 _SPECIAL = "(special)"
 _UNKNOWN = "?"
-_WIDEST = 24  # of a token; few are longer than a dozen characters
+_WIDEST = 24  # characters of a token; few are longer than a dozen
 
 
 def matched(matches: Sequence[TokenMatch]) -> tuple[tuple[int, int], ...]:
-    """Spans of the passage's tokens that were matched, ascending and apart from each other."""
+    """Spans of the passage's tokens that were matched, ascending and disjoint."""
     spans = {match.passage_span for match in matches if match.query_token.strip()}
     joined: list[tuple[int, int]] = []
     for start, end in sorted(span for span in spans if span is not None and span[0] < span[1]):

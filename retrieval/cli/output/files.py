@@ -1,4 +1,4 @@
-"""Files and documents as text: what an index holds, what changed, what is left out and why."""
+"""Files and documents as text: the contents of an index, changes, what is left out and why."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _OPTIONS = {
 }
 
 _TYPES = 8
-"""So many types of what is left out for a reason are named; the rest is counted."""
+"""Maximum types of left-out files to name per reason; the rest is counted."""
 
 
 def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
-    """Documents, one a line: where it is, its passages, its title."""
+    """Documents, one per line: path, number of passages, title."""
     lines = []
     for one in documents:
         where = one.id
@@ -48,10 +48,10 @@ def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
 
 
 def changed_files(changes: Changes, index: Path, *, named: bool) -> str:
-    """That files have changed since they were indexed, in one line; "" if none have.
+    """One line that says that files have changed since they were indexed; "" if none have.
 
     Args:
-        changes: what a look found.
+        changes: the changes found.
         index: the index folder.
         named: whether the user named it.
     """
@@ -76,9 +76,9 @@ def changed_files(changes: Changes, index: Path, *, named: bool) -> str:
 
 
 def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str:
-    """What was not read, a line for each reason: `21 binary: 12 .png, 9 .mp4, such as a/b.png`.
+    """What was not read, one line per reason: `21 binary: 12 .png, 9 .mp4, such as a/b.png`.
 
-    The index itself, which no one expects to be read, is not spoken of.
+    The index itself, which nobody expects to be read, is not mentioned.
     """
     lines = []
     for reason, of_type in types.items():
@@ -99,19 +99,19 @@ def left_out(types: Mapping[str, Mapping[str, LeftOutType]], index: Path) -> str
         lines.append(f"  {total:,} {reason}: {', '.join(named)}, such as {example}\n")
     if not lines:
         return ""
-    title = "left out (`retrieval index --dry-run` lists all, and how to take them in):\n"
+    title = "left out (`retrieval index --dry-run` lists all, and how to include them):\n"
     return "".join([title, *lines, advised(types.get("binary", ()))])
 
 
 def advised(types: Collection[str]) -> str:
-    """What to do with files of these types, which no format reads, a line for each thing; or ""."""
+    """Advice for files of types that no format reads, one line per advice; or ""."""
     from retrieval.documents.walk import advices
 
     return "".join(f"  {', '.join(of)}: {text}\n" for of, text in advices(types))
 
 
 def previewed(found: Preview, index: Path) -> str:
-    """What would go in, be read again, leave and stay out, a line each, and how many of each."""
+    """What would be indexed, read again, removed and left out, one per line, and the totals."""
     kinds = (("new", found.new), ("changed", found.changed), ("gone", found.gone))
     lines = [f"{kind:<9} {safe(shown(index, id))}\n" for kind, ids in kinds for id in ids]
     for one in found.left_out:
@@ -127,7 +127,7 @@ def previewed(found: Preview, index: Path) -> str:
 
 
 def ways_in(reasons: Collection[Reason]) -> str:
-    """How to take in what was left out for these reasons, a line each."""
+    """How to include what was left out for these reasons, one line each."""
     from retrieval.documents.walk import WAY_IN
 
     lines = [
@@ -137,4 +137,4 @@ def ways_in(reasons: Collection[Reason]) -> str:
     ]
     if not lines:
         return ""
-    return "".join(["to take in what was left out (naming its path does, too):\n", *lines])
+    return "".join(["to include what was left out (naming its path does so too):\n", *lines])

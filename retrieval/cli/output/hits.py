@@ -1,4 +1,4 @@
-"""Search results as text: where each hit is, and the lines of it that match."""
+"""Search results as text: where each hit is, and its matching lines."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _INDENT = 4
 OTHERS = 3
-"""Of so many other passages of a document, and of so many copies, it is said where they are."""
+"""Maximum other passages of a document, and maximum copies, that are listed."""
 _SHARE = 0.1
-"""Other passages are shown that have so much of the best one's relevance."""
+"""Other passages are shown if they have at least this share of the best one's relevance."""
 
 _LINES_COUNT = ("code", "json", "csv", "tsv", "psv", "jsonl", "mail")
-"""Formats whose lines are never joined: each says something of its own."""
+"""Formats whose lines are never joined, since each stands for itself."""
 
 
 def hits(
@@ -36,21 +36,21 @@ def hits(
     around: Sequence[Around] | None = None,
     context: int = 0,
 ) -> str:
-    """Search results: of each where and what it is, its relevance, who found it, and a snippet.
+    """Search results: for each its place, what it is, relevance, retrievers, and a snippet.
 
-    What it is: of code the definition and its lines, else the title and headings; and the page,
-    cell or row that it begins on.
+    What it is: for code the definition and its lines, otherwise title and headings; and the page,
+        cell or row where it begins.
 
-    Below stand the document's other passages, and where else the same text is.
+    Below are the document's other passages, and other places of the same text.
 
     Args:
         found: best first.
         index: the index folder, which paths are stored relative to.
-        style: of the stream that this is for.
-        matches: for each hit what the query's tokens matched: shown below it, and marked in the
+        style: style of the output stream.
+        matches: for each hit the matches of the query's tokens: shown below it, and marked in the
             snippet instead of the query's words.
         around: for each hit the lines before and after its passage.
-        context: so many lines are shown before and after those that match.
+        context: how many lines to show before and after those that match.
     """
     wide = len(str(len(found)))
     parts = []
@@ -70,7 +70,7 @@ def hits(
 def _excerpt(
     hit: Hit, marks: Sequence[tuple[int, int]], near: Around, context: int, width: int
 ) -> Snippet:
-    """The lines that match, and what stands around them; it begins in the passage."""
+    """The lines that match, with context; it begins in the passage."""
     before, after = ("".join(f"{line}\n" for line in lines) for lines in near)
     ahead = len(before)
     found = snippet(
@@ -101,7 +101,7 @@ def _hit(rank: str, hit: Hit, excerpt: Snippet, index: Path, style: Style) -> st
 
 
 def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
-    """The document's other passages: where each is, its relevance and its best line."""
+    """The document's other passages: place, relevance and best line of each."""
     near = [other for other in hit.others if other.relevance >= _SHARE * hit.relevance][:OTHERS]
     for other in near:
         prose = _is_prose(other)
@@ -131,7 +131,7 @@ def _is_prose(hit: Hit) -> bool:
 
 
 def _about(hit: Hit, width: int) -> str:
-    """The definition and its part that was found, or the title and headings, the innermost last."""
+    """The definition and the part of it that was found, or title and headings, innermost last."""
     if hit.symbol:
         first, last = hit.start_line, hit.end_line
         lines = f"line {first}" if first == last else f"lines {first}-{last}"

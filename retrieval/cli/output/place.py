@@ -1,4 +1,4 @@
-"""A place of a document as text: what it is, and its lines, numbered."""
+"""A place in a document as text: what it is, and its lines, numbered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def place(found: Found, index: Path, style: Style) -> str:
-    """The place's `path:line`, page, cell or row, and what it stands in; then the lines.
+    """The place's `path:line`, page, cell or row, its context; then the lines.
 
     Args:
         found: the place.
         index: the index folder, which paths are stored relative to.
-        style: of the stream that this is for.
+        style: style of the output stream.
     """
     name = found.document.id
     if found.path is not None and name.startswith(found.path):

@@ -1,6 +1,6 @@
-"""How far a long job is, on standard error, so that output stays clean.
+"""Progress of a long job, on standard error, so that output stays clean.
 
-On a terminal it is a bar; elsewhere, as in a log file, a line now and then.
+On a terminal it is a bar; elsewhere, as in a log file, occasional lines.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from retrieval.service.printable import safe
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 EVERY_S = 10.0
-"""Seconds between two lines where there is no terminal; a job that is shorter says nothing."""
+"""Seconds between two lines without a terminal; shorter jobs print nothing."""
 
 STILL_S = 60.0
-"""Seconds after which a line is repeated: who watches a log sees that the job is alive."""
+"""Seconds after which an unchanged line is repeated, to show that the job is alive."""
 
 
 @contextmanager
 def progress_bar(stage: str) -> Iterator[ProgressCallback]:
-    """A bar that shows the newest update; where standard error is no terminal, lines.
+    """A bar that shows the newest update; lines if standard error is not a terminal.
 
     Args:
         stage: shown until the first update comes.
@@ -36,7 +36,7 @@ def progress_bar(stage: str) -> Iterator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-    # Names of collections and systems are the user's: square brackets in them are no markup.
+    # Names of collections and systems are the user's, so square brackets are not markup.
     said = TextColumn("{task.description}", markup=False)
     with Progress(
         SpinnerColumn(), BarColumn(bar_width=24), said, console=Console(stderr=True), transient=True
@@ -51,7 +51,7 @@ def progress_bar(stage: str) -> Iterator[ProgressCallback]:
 def _lines(stage: str) -> Iterator[ProgressCallback]:
     """A line every `EVERY_S` seconds.
 
-    They come from a thread of their own, so that a step that tells nothing for long shows, too.
+    They are written by a separate thread, so that a long step without updates shows too.
     """
     now = ProgressUpdate(stage, 0, None)
     over = threading.Event()
@@ -71,7 +71,7 @@ def _lines(stage: str) -> Iterator[ProgressCallback]:
             try:
                 sys.stderr.write(f"{line(now, seconds)}\n")
                 sys.stderr.flush()
-            except (OSError, ValueError):  # nobody reads it any more; the job goes on
+            except (OSError, ValueError):  # the reader is gone; the job continues
                 return
 
     writer = threading.Thread(target=write, name="progress", daemon=True)
@@ -90,7 +90,7 @@ def line(now: ProgressUpdate, seconds: float) -> str:
 
 
 def describe(now: ProgressUpdate) -> str:
-    """`mining 120/600 queries  4 min left`; of a sync, files and rates as well.
+    """`mining 120/600 queries  4 min left`; for a sync also files and rates.
 
     `12/80 files  410 passages/s  9,800 tokens/s  14 s left`, or while token vectors are compressed
     `80/80 files  compressing 1,000/5,000 token vectors`.

@@ -1,4 +1,4 @@
-"""What commands did and found, as text."""
+"""Results of commands, as text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def built(report: BuildReport, url: str) -> str:
 
 
 def _changes(report: SyncReport | BuildReport, moved: int = 0) -> str:
-    """How many documents were added and so on."""
+    """Numbers of documents added, updated and so on."""
     numbers = {
         "added": report.added,
         "updated": report.updated,
@@ -57,12 +57,12 @@ def cleared(report: ClearReport, url: str) -> str:
 
 
 def collection(report: ShardedStatus) -> str:
-    """What a collection in shards holds, one fact a line."""
+    """The status of a collection in shards, one fact per line."""
     source = f" ({report.encoder_source})" if report.encoder_source else ""
     widths = {"dense": report.dense_dim, "token": report.token_dim}
     late = "compressed by a codec that all shards share" if report.codec else "exact"
     held = report.documents_by_shard
-    dead = f"; {count(report.deleted_passages, 'deleted one')} that BM25 counts until compact"
+    dead = f"; {count(report.deleted_passages, 'deleted one')} that BM25 counts until compacted"
     rows = {
         "collection": f"{report.url} (generation {report.generation})",
         "shards": f"{report.shards:,}, of {min(held):,} to {count(max(held), 'document')}",
@@ -79,7 +79,7 @@ def collection(report: ShardedStatus) -> str:
 
 
 def status(report: IndexStatus) -> str:
-    """What an index holds, one fact a line."""
+    """The status of an index, one fact per line."""
     dead = f", {count(report.dead_passages, 'deleted one')} still on disk"
     source = f" ({report.encoder_source})" if report.encoder_source else ""
     widths = {"dense": report.dense_dim, "token": report.token_dim}
@@ -104,14 +104,14 @@ def status(report: IndexStatus) -> str:
 
 
 def _sizes(report: IndexStatus) -> str:
-    """The index's size, and how much of it each part takes that takes any, the largest first."""
+    """The index's size, and that of each non-empty part, largest first."""
     parts = sorted(report.bytes_by_part.items(), key=lambda part: -part[1])
     each = ", ".join(f"{name} {size(number)}" for name, number in parts if number)
     return f"{size(report.bytes)}: {each}"
 
 
 def machine(choices: Sequence[Choice]) -> str:
-    """What each job runs on, a line each; and below it why not on what else there is."""
+    """What each job runs on, one line each, followed by why not on the alternatives."""
     lines = []
     for one in choices:
         lines.append(f"{one.job:<27} {safe(one.used)}")
@@ -120,7 +120,7 @@ def machine(choices: Sequence[Choice]) -> str:
 
 
 def _loss(report: IndexStatus) -> list[str]:
-    """What compression loses, if anything is compressed."""
+    """The compression error, if anything is compressed."""
     if report.late_error is None or report.late_trained_error is None:
         return []
     return [
@@ -139,7 +139,7 @@ def _late(options: LateOptions) -> str:
 
 
 def measured(report: MeasureReport, ndcg: Mapping[str, float] | None) -> str:
-    """What `retrieval measure` found, one fact a line; `ndcg` by ranking."""
+    """The result of `retrieval measure`, one fact per line; `ndcg` by ranking."""
     ways = ", ".join(f"{number:,} {name}" for name, number in report.regimes.items())
     origin = "drawn from the passages" if report.drawn else "given"
     k, depth = f"recall@{report.k}", f"recall@{report.depth}"

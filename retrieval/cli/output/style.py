@@ -1,7 +1,7 @@
 """Colours, and the width of a stream.
 
-Plain escape codes: four styles are not worth the 40 ms that rich takes to import, which a search
-would pay every time.
+Plain escape codes: four styles are not worth the 40 ms for importing rich, which every search would
+    pay.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 from typing import TextIO
 
 PIPED_WIDTH = 100
-"""Columns where nobody says how many there are."""
+"""Columns if the width is unknown."""
 
 _WIDEST = 120  # longer lines are hard to read
 _NARROWEST = 20
@@ -19,7 +19,7 @@ _CODES = {"path": "36", "title": "1", "mark": "1;33", "faint": "2", "wrong": "1;
 
 
 class Style:
-    """Dresses text for one stream: with colours on a terminal, plain anywhere else."""
+    """Styles text for one stream: with colours on a terminal, plain elsewhere."""
 
     __slots__ = ("_on", "width")
 
@@ -29,7 +29,7 @@ class Style:
 
     @classmethod
     def of(cls, stream: TextIO) -> Style:
-        """What fits a stream; colours are off where NO_COLOR is set or the terminal is dumb."""
+        """The style for a stream; without colours if NO_COLOR is set or the terminal is dumb."""
         terminal = stream.isatty()
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         columns = shutil.get_terminal_size().columns if terminal else PIPED_WIDTH

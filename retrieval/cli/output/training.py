@@ -1,4 +1,4 @@
-"""What `retrieval train` did, as text."""
+"""The result of `retrieval train`, as text."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def trained(report: AdaptReport, style: Style) -> str:
         lines.append(f"{retriever:<8}  {'  '.join(cells)}")
     lines += [f"note: {safe(note)}" for note in report.notes]
     lines.append(
-        f"{report.train_queries:,} queries learnt from in {report.steps:,} steps, "
+        f"{report.train_queries:,} training queries in {report.steps:,} steps, "
         f"{duration(report.seconds)}"
     )
     place = safe(str(report.model))
     if report.kept == "start":
         lines.append(
-            f"training made it no better: {place} holds the starting model "
+            f"training did not improve it: {place} contains the starting model "
             f"{safe(report.start)} unchanged"
         )
     else:
         lines.append(
-            f"{place} holds the trained model; use it with "
+            f"{place} contains the trained model; use it with "
             f"`retrieval index PATH --index NEW --encoder {place}`"
         )
     return "\n".join(lines) + "\n"
 
 
 def labelled(report: LabelReport, style: Style) -> str:
-    """The figures of a classifier, and how it is used."""
+    """The figures of a classifier, and how to use it."""
     title = style.dress("title", safe(report.data))
     kinds = {label.removeprefix("B-").removeprefix("I-") for label in report.labels} - {"O"}
     names = sorted(kinds) if report.kind == "entities" else list(report.labels)
@@ -59,11 +59,11 @@ def labelled(report: LabelReport, style: Style) -> str:
     )
     lines += [f"note: {safe(note)}" for note in report.notes]
     lines.append(
-        f"{report.train_texts:,} texts learnt from in {report.steps:,} steps, "
+        f"{report.train_texts:,} training texts in {report.steps:,} steps, "
         f"{duration(report.seconds)}"
     )
     place = safe(report.model)
     lines.append(
-        f"{place} holds the classifier; use it with `retrieval index PATH --label {place}:FIELD`"
+        f"{place} contains the classifier; use it with `retrieval index PATH --label {place}:FIELD`"
     )
     return "\n".join(lines) + "\n"

@@ -1,1 +1,1 @@
-"""`retrieval eval make`: queries gathered into a test set, and judged in the terminal."""
+"""`retrieval eval make`: collecting queries into a test set, and judging in the terminal."""

@@ -1,7 +1,7 @@
-"""Judging in the terminal: a document at a time, a key and Enter for each.
+"""Judging in the terminal: one document at a time, a key and Enter for each.
 
-What is shown goes to standard error, so that the summary stays alone on standard output. Answers
-are read line by line, from a terminal or from whatever stands in its place.
+Prompts go to standard error, so that standard output has only the summary. Answers are read line by
+line, from a terminal or whatever is piped in.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from retrieval.service.printable import safe
 
 _INDENT = "    "
 _KEYS = ", ".join(f"{grade} {meaning}" for grade, meaning in GRADES.items())
-_HELP = f"{_KEYS}; s skip, b back, q quit and keep"
+_HELP = f"{_KEYS}; s skip, b back, q quit and save"
 
 
 def judge_in_terminal(
     judging: Judging, queries: Sequence[str], *, on_query: Callable[[], object]
 ) -> None:
-    """Show and ask until all is judged, or `q`, or the end of the input.
+    """Show and ask until all are judged, or `q`, or the end of the input.
 
     Args:
-        queries: ids, in the order in which they are judged.
-        on_query: called whenever another query begins.
+        queries: ids, in the order of judging.
+        on_query: called at the start of each query.
 
     Raises:
-        InputError: an answer that is no terminal's cannot be understood; those before it are kept.
+        InputError: piped input has an unknown answer; answers before it are kept.
     """
     style = Style.of(sys.stderr)
     number = 0
@@ -62,7 +62,7 @@ def judge_in_terminal(
 
 
 def _take(judging: Judging, answer: str) -> bool:
-    """Do what the answer says; False if it says nothing that is known."""
+    """Carry out an answer; False if it is unknown."""
     if answer in {str(grade) for grade in GRADES}:
         judging.grade(int(answer))
     elif answer == "s":
@@ -81,7 +81,7 @@ def _prompt(shown: Shown) -> str:
 
 
 def _document(shown: Shown, style: Style) -> str:
-    """Where it is, its title, and its passages as they stand."""
+    """A document's place, title and passages."""
     candidate = shown.candidate
     where = style.dress("path", safe(candidate.path or candidate.document))
     title = style.dress("title", safe(" ".join(candidate.title.split())))

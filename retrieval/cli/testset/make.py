@@ -1,4 +1,4 @@
-"""`retrieval eval make`: a test set of one's own, from an index."""
+"""`retrieval eval make`: a test set of your own, from an index."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STANDARD_INPUT = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where queries are to come from, as the options say."""
+    """Where queries come from, according to the options."""
 
     query: Sequence[str]
     queries: Path | None
@@ -50,13 +50,13 @@ class Sources:
 
     @property
     def none(self) -> bool:
-        """Whether no option names any."""
+        """Whether no source is given."""
         return not (self.query or self.queries or self.log or self.propose)
 
 
 @dataclass(slots=True)
 class _Outcome:
-    """What a run did, for the summary."""
+    """The results of a run, for the summary."""
 
     new: int = 0
     known: int = 0
@@ -78,11 +78,11 @@ def make_test_set(
     encoder: str | None,
     as_json: bool,
 ) -> None:
-    """Add queries to the test set at `folder`, write it, judge if asked to, and print a summary.
+    """Add queries to the test set at `folder`, write it, judge if requested, and print a summary.
 
     Args:
-        retrievers: whose documents are judged; None is all that the index has.
-        encoder: where the encoder is; None is where it was when the index was built.
+        retrievers: retrievers whose documents are judged; None is all of the index's.
+        encoder: where to load the encoder; None is where the index was built with it.
     """
     terminal = sys.stdin.isatty()
     if judge and sources.queries == STANDARD_INPUT and not terminal:
@@ -93,7 +93,7 @@ def make_test_set(
     done = _Outcome()
     with Index.open(index, encoder=encoder) as opened:
         chosen = _retrievers(retrievers, opened.status())
-        check_folder(folder)  # before a lock is put into what is somebody else's
+        check_folder(folder)  # before putting a lock into someone else's folder
         with claimed(folder):
             made = TestSet(folder, opened)
             added = made.add(_wanted(made, opened, sources, done, ask=not judge))
@@ -110,10 +110,10 @@ def make_test_set(
 def _wanted(
     made: TestSet, index: Index, sources: Sources, done: _Outcome, *, ask: bool
 ) -> list[Wanted]:
-    """The queries of every source that the options name."""
+    """The queries of all given sources."""
     found = typed(sources.query)
     if len(found) < len(sources.query):
-        raise InputError("--query has no text; give what a user would ask")
+        raise InputError("--query is empty; give what a user would ask")
     if sources.queries == STANDARD_INPUT or (sources.none and ask):
         found += typed(_from_input())
     elif sources.queries is not None:
@@ -146,7 +146,7 @@ def _wanted(
 
 
 def _from_input() -> Iterator[str]:
-    """Lines of standard input; at a terminal each is asked for, until an empty one."""
+    """Lines of standard input; a terminal is prompted for each, until an empty one."""
     terminal = sys.stdin.isatty()
     while True:
         if terminal:
@@ -218,7 +218,7 @@ def _about_documents(written: Written) -> list[str]:
     if written.judged_gone:
         said.append(
             plural(written.judged_gone, "judged document is gone", "judged documents are gone")
-            + "; what is relevant and gone counts as not found"
+            + "; relevant documents that are gone count as not found"
         )
     return said
 

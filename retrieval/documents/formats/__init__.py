@@ -1,4 +1,4 @@
-"""What each format makes of a file's content: one module a format, and a table of them.
+"""Parses each format's content into text and outline: one module per format, and their table.
 
 format     what a format is: names, a version, one function from bytes to `Parsed`
 table      all formats; which one a file has

@@ -130,7 +130,7 @@ def _records(text: str) -> Iterator[_Entry]:
         line = text[start:end].lstrip("\ufeff").rstrip()
         found = _TAGGED.match(line)
         if found is None:
-            if record is not None and line[:1].isspace():  # goes on from the line before
+            if record is not None and line[:1].isspace():  # continues the line before
                 record.end = end
                 if value and len(value[-1]) < _LONGEST_VALUE:
                     value[-1] += f" {line.strip()}"

@@ -15,7 +15,7 @@ _GAP = re.compile(r"\A(?:[ \t]*\n)+|\n[ \t]*(?=\n[ \t]*\n)")
 
 
 class Composed:
-    """Pieces of text, one after the other, and one outline over all of them."""
+    """Pieces of text, one after the other, with one outline over them all."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []

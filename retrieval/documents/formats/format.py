@@ -76,7 +76,7 @@ class Format:
         names: whole file names, in lower case.
         sniff: whether the first 8 KiB of a file show this format, whatever its name; for names
             that say nothing and for suffixes that lie.
-        binary: whether files hold NUL bytes and are no text.
+        binary: whether files are binary (hold NUL bytes) rather than text.
         outline: the structure of a text that is in this format already, for documents that come
             without a file; None where there is none to find.
         isolated: whether files are parsed in a worker process, within limits of memory and time,

@@ -24,7 +24,7 @@ _UNSEEN = frozenset(_UNSEEN_NAMES.split())
 a formula once more, in TeX.
 """
 _SWALLOWING = frozenset({"script", "style"})
-"""Those whose content is no text even where the end tag is missing."""
+"""Elements whose content is not text even where the end tag is missing."""
 _ASIDE = frozenset({"aside", "footer", "nav"})
 """Elements that are about the site, not of the page's text."""
 _ASIDE_ROLES = frozenset({"complementary", "contentinfo", "doc-toc", "navigation"})

@@ -94,8 +94,8 @@ def parse_line(line: str, number: int, *, path: str, text_field: str | None = No
     """The document of a record that has a line of its own, as `parse` makes it.
 
     Args:
-        line: it.
-        number: of the line in its file, from 1.
+        line: the record's text.
+        number: the line's number in its file, from 1.
         path: the file's id.
         text_field: see `parse`.
 
@@ -309,6 +309,6 @@ FORMATS = (
         (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
         binary=True,
     ),
-    # What is no record is read as code is: a newer version of that reads these files again.
+    # JSON that is not a record is read as code, so a new version of that reads the files again.
     Format("json", 100 * _CODE.version + 2, _parse_json, (".json",)),
 )

@@ -90,10 +90,10 @@ _LANGUAGE_OF = {
 } | {".mk": "make", ".dockerfile": "docker"}
 
 CODE = frozenset({*_LANGUAGE_OF.values(), *_NAMES.values()})
-"""All of them."""
+"""All languages of source code."""
 
 SUFFIXES = tuple(_LANGUAGE_OF)
-"""Suffixes of their files, in lower case with the dot."""
+"""Suffixes of source files, in lower case with the dot."""
 
 NAMES = tuple(_NAMES)
 """Whole names of their files, in lower case."""

@@ -57,7 +57,7 @@ _NO_CONDITION = re.compile(
 _NAMING = re.compile(r"\\let\s*\\[A-Za-z@]+\s*=?\s*$")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _GROUP_CHARACTERS = 4000
-"""A group that is longer is no heading and no caption."""
+"""Longest group that can be a heading or a caption."""
 _DEEPEST_GROUP = 20
 _FIRST_ROWS = 30
 

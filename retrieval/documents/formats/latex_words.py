@@ -25,7 +25,7 @@ _UNSAID = re.compile(
     r"|footnote(?:mark|text)?|hspace|href(?=\{)|hypertarget|index|inst|label|orcid(?:ID|link)?"
     r"|pageref|ref|textcolor|thanks(?:ref)?|tnoteref|vspace)\*?(?:\[[^\]]*\])*+" + _GROUP
 )
-"""Commands whose argument is no word of a heading; of links and
+"""Commands whose argument is not part of a heading's words; of links and
 colours, the first one."""
 _ALTERNATIVE = re.compile(r"\\texorpdfstring\s*" + _GROUP + r"\s*(" + _GROUP + r")")
 _ACCENT = re.compile(

@@ -43,7 +43,7 @@ _HIDDEN_NAMES = (
     "tm tr uf vs warn wh while"
 )
 _HIDDEN = frozenset(_HIDDEN_NAMES.split())
-"""Requests whose arguments are no text."""
+"""Requests whose arguments are not text."""
 _SECTIONS = {"SH": 1, "Sh": 1, "SS": 2, "Ss": 2}
 _PARAGRAPHS = frozenset({"HP", "LP", "Lp", "P", "PP", "Pp"})
 _ITEMS = frozenset({"IP", "It", "TP"})
@@ -260,7 +260,7 @@ def _note_entry(builder: OutlineBuilder, start: int, end: int) -> None:
 
 
 def _note_table(builder: OutlineBuilder, rows: list[int], end: int) -> None:
-    """Note a table of tbl, whose first lines say its form and are no rows."""
+    """Note a table of tbl, whose first lines describe its layout and are not rows."""
     lines = [builder.text[at:end].split("\n", 1)[0] for at in rows]
     first = next((n + 1 for n, line in enumerate(lines) if line.rstrip().endswith(".")), 0)
     apart = next((found[1] for line in lines[:first] if (found := _TAB.search(line))), "\t")

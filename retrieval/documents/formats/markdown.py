@@ -238,7 +238,7 @@ def _blocks(text: str, lines: list[int], line: int) -> Iterator[tuple[Token, int
 
 
 def _last_item(tokens: list[Token]) -> int:
-    """The place of the last item of the list that these tokens begin with; 0 if it is no list."""
+    """The place of the last item of the list that these tokens begin with; 0 if there is none."""
     if tokens[0].type not in _LISTS:
         return 0
     outer = (at for at, token in enumerate(tokens) if token.level == 1)

@@ -117,7 +117,7 @@ class _Notebook:
     def _code(self, start: int, source: str, language: str) -> None:
         self._parts.append(Part(start, _CODE_LEVEL))
         self._blocks.append(Block("code", start, self._length, language=language))
-        # A command of the notebook's own is no code; a name of the same length is.
+        # A notebook command (`%magic`) is not code; a name of the same length is put in its place.
         plain = _MAGIC.sub(lambda magic: f"{magic[1]}_".ljust(len(magic[0])), source)
         found = code.outline(plain, language)
         self._blocks += [shifted(block, start) for block in found.blocks]
@@ -192,11 +192,11 @@ def _loaded(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"{error.msg} at line {error.lineno}, column {error.colno}"
-        raise DocumentError(f"is no notebook that can be read: not JSON ({where})") from None
+        raise DocumentError(f"is not a readable notebook: not JSON ({where})") from None
     except RecursionError:
-        raise DocumentError("is no notebook that can be read: nested too deeply") from None
+        raise DocumentError("is not a readable notebook: nested too deeply") from None
     except ValueError as error:
-        raise DocumentError(f"is no notebook that can be read: {error}") from None
+        raise DocumentError(f"is not a readable notebook: {error}") from None
     if not isinstance(value, dict):
         raise DocumentError("holds no cells; a Jupyter notebook was expected")
     return value

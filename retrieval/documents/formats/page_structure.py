@@ -21,7 +21,7 @@ _CODE_CLASS = re.compile(
     r"(?:^|\s)(?:lang(?:uage)?-|highlight-(?:source-|text-)?|brush:\s*)([\w+#-]+)", re.IGNORECASE
 )
 _LONGEST_HEADING = 300
-"""More characters than this are no heading, but one that was never closed."""
+"""Most characters of a heading; a longer one is a heading element that was never closed."""
 _LONG_ENTRY = 400
 """A definition of more characters may be cut, and is then read with its term."""
 

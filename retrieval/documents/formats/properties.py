@@ -91,7 +91,7 @@ def components(data: bytes, source: Source) -> Iterator[Component]:
 
 
 def _rows(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(number, bytes) of each line with those that it goes on in."""
+    """(number, bytes) of each line, joined with its continuation lines."""
     row: list[bytes] = []
     begun = 1
     quoted = False

@@ -135,7 +135,7 @@ class _Rst(Scanner):
             self.at = last
 
     def _is_item(self) -> bool:
-        """Whether the line below what looks like an item goes on with it or begins another."""
+        """Whether the line below an apparent item continues it or begins another."""
         following = self.line(self.at + 1)
         return (
             not following.strip()
@@ -158,7 +158,7 @@ class _Rst(Scanner):
         return last
 
     def _indented_after(self, number: int, *, deeper_than: int | None = None) -> int:
-        """The line after those below a line that are indented more; blank ones at the end left."""
+        """The end of the more indented lines below a line, without blank lines at their end."""
         base = _indentation(self.line(number)) if deeper_than is None else deeper_than
         last = number
         number += 1

@@ -84,7 +84,7 @@ class Scanner:
         Args:
             item: how the line of an item begins.
             lazy: whether lines that are not indented go on with an item.
-            spaced: whether a list goes on after a blank line, with an item or an indented line.
+            spaced: whether a list continues after a blank line, with an item or an indented line.
             ends: whether a line that is neither ends it all the same.
             inner: the number of the line after a block that begins at a line and belongs to an
                 item, having noted it; the line's own number if none begins there.

@@ -40,7 +40,7 @@ def spoken(fields: dict[str, Any]) -> str:
 
 
 def _messages(value: Any) -> list[str]:
-    """The messages of a conversation, none if the value is no such."""
+    """The messages of a conversation, none if the value is not one."""
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         return []
     said = [_said(one) for one in value]

@@ -23,7 +23,7 @@ _SENTENCE_ENDS = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 _PAUSE = 3.0
 """Seconds without a word after which something else may be spoken of."""
 _AT_ONCE = 0.2
-"""Seconds between subtitles of which the later goes on with what the earlier one shows."""
+"""Most seconds between two subtitles where the later repeats lines still shown by the earlier."""
 
 
 @dataclass(frozen=True, slots=True)

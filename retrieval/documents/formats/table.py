@@ -150,7 +150,7 @@ def register(format: Format) -> None:
 def checked(format: object) -> Format:
     """The format, if its fields can be used; raises InputError."""
     if not isinstance(format, Format):
-        raise InputError(f"{format!r} is no format; give a retrieval.documents.formats.Format")
+        raise InputError(f"{format!r} is not a format; give a retrieval.documents.formats.Format")
     if not _NAME.fullmatch(format.name):
         raise InputError(
             f"the format name {format.name!r} cannot be used; give lower-case letters, digits and -"

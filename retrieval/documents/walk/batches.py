@@ -1,8 +1,8 @@
-"""The names of one folder at once: whether any rule of names may speak of any of them.
+"""Checks all names of a folder at once: whether any rule about names may match one of them.
 
-Most folders hold nothing that a rule speaks of. To see so for all names together costs a tenth of
-asking about each; where something may be meant, each is asked about. All is compared in lower case,
-so that nothing is missed where case does not count.
+Most folders hold nothing that a rule matches. Finding that out for all names together costs a tenth
+of checking each; only where something may match is each name checked. Names are compared in lower
+case, so that nothing is missed where case does not count.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class _Entry(NamedTuple):
 _WHY_GIVEN = {
     Reason.BINARY: "holds no text",
     Reason.EMPTY: "is empty",
-    Reason.SPECIAL: "is no regular file",
+    Reason.SPECIAL: "is not a regular file",
 }
 """What is said of a file that was asked for by name where a walk would skip it silently."""
 
@@ -87,8 +87,8 @@ class Discovery:
         roots: ids of the paths given; every file's id is one of them or lies beneath one
             (`.` is the base folder itself).
         problems: one line for everything skipped that its owner will want to know of.
-        unreadable: ids of what exists but could not be looked into, which is therefore not gone.
-        judged: files that were left out for their content, by id: what to remember of them, so that
+        unreadable: ids of what exists but could not be read, and so does not count as deleted.
+        judged: files that were left out for their content, by id, with what to remember so that
             they need not be opened again. Valid for this `machine.VERSION`.
     """
 

@@ -243,7 +243,7 @@ def _settings(text: str) -> Iterator[tuple[str, str | None, str, str | None]]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None or (found["key"] and section is None):
-            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no setting of git's")
+            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is not a git setting")
         at = found.end()
         if found["section"]:
             section, sub = found["section"].lower(), found["sub"]

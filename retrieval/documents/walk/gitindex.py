@@ -77,7 +77,7 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
     """The paths of all entries, those that are not to be in the work tree as empty, and the end."""
     signature, version, count = struct.unpack_from(">4sII", data)
     if signature != b"DIRC":
-        raise ValueError("is no index of git's")
+        raise ValueError("is not a git index")
     if version not in (2, 3, 4):
         raise ValueError(f"has version {version}; versions 2 to 4 are read")
     flags_at, fixed = 40 + hash_bytes, 42 + hash_bytes

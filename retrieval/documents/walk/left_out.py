@@ -63,9 +63,9 @@ WAY_IN: Mapping[Reason, tuple[str, ...]] = {
         ("include",),
     ),
 }
-"""Which options take in what was left out for a reason; to name its path does for most of them.
+"""The options that include files left out for a reason; for most reasons, naming the path does too.
 
-What is not here cannot be read, whatever is asked for.
+Files left out for a reason not listed here cannot be read, whatever the options.
 """
 
 

@@ -61,7 +61,7 @@ class Repository:
 
     @property
     def is_bare(self) -> bool:
-        """Whether this is no work tree after all: a folder whose `.git` names a bare repository."""
+        """Whether this is not a work tree after all: its `.git` names a bare repository."""
         return not self.is_linked and self.settings.bare
 
     @cached_property

@@ -281,18 +281,18 @@ _pool = _Pool()
 
 
 def parse(parse: Parse, data: bytes, source: Source) -> list[Parsed]:
-    """What a function makes of bytes, in a worker process.
+    """A function's result for bytes, computed in a worker process.
 
     Args:
-        parse: as `Format.parse`; it stands at a module's top level.
+        parse: as `Format.parse`; defined at a module's top level.
         data: the bytes.
-        source: what it is told of them.
+        source: what the function is told about them.
 
     Raises:
         DocumentError: the bytes give nothing; the text follows the file's name. As a
             ParserEndedError: parsing them took too much time or memory, or ended the worker.
-        InputError: what the function raised; or it stands where a worker cannot find it.
-        MissingDependency: what the function raised.
+        InputError: the function raised it, or is defined where a worker cannot find it.
+        MissingDependency: the function raised it.
     """
     return _pool.parse(parse, data, source)
 

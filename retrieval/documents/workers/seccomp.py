@@ -1,9 +1,9 @@
-"""A filter of system calls, under Linux on x86-64 and ARM64: the kernel refuses what is listed.
+"""A system call filter, for Linux on x86-64 and ARM64: the kernel refuses the calls listed here.
 
-The program is one of the classic Berkeley packet filter, see seccomp(2) and
-Documentation/userspace-api/seccomp_filter.rst. What is not listed is allowed: this is no cage for
-a program that was taken over in full, but it leaves one no socket, no program to start, no file to
-write and no other process to touch.
+The filter is a classic Berkeley packet filter program, see seccomp(2) and
+Documentation/userspace-api/seccomp_filter.rst. What is not listed is allowed: this does not
+contain a program that was taken over in full, but leaves it no socket, no program to start, no file
+to write and no other process to touch.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def export_model(source: Path, target: Path, *, format: ExportFormat = "own") ->
         format: one of `EXPORT_FORMATS`.
 
     Raises:
-        InputError: the target holds something already, or the format is unknown.
-        CheckpointError: the source is no model of this package, or lacks what the format needs, or
+        InputError: the target is not empty, or the format is unknown.
+        CheckpointError: the source is not a model of this package, lacks what the format needs, or
             has what the format cannot express.
         MissingDependency: onnx is needed and not installed.
     """
@@ -44,7 +44,7 @@ def export_model(source: Path, target: Path, *, format: ExportFormat = "own") ->
         raise InputError(f"format {format!r} is unknown; choose from {', '.join(EXPORT_FORMATS)}")
     model = Model.read(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} holds something already; name a new or an empty folder")
+        raise InputError(f"{target} is not empty; name a new or an empty folder")
     if format == "own":
         shutil.copytree(source, target, dirs_exist_ok=True)
     else:

@@ -61,7 +61,7 @@ def _rotate(qkv, cos, sin, tokens, row, dim, HALF: tl.constexpr, ROWS: tl.conste
     at = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     there = (at < tokens)[:, None]
     half = tl.arange(0, HALF)
-    # Queries and keys lie side by side: 2 * heads of them, then the values.
+    # Each row holds the queries' heads, then the keys' (2 * heads together), then the values.
     place = qkv + at[:, None].to(tl.int64) * row + tl.program_id(1) * dim + half[None, :]
     a = tl.load(place, mask=there, other=0.0).to(tl.float32)
     b = tl.load(place + HALF, mask=there, other=0.0).to(tl.float32)

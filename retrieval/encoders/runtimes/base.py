@@ -74,7 +74,7 @@ class Runtime(Comparing):
         """Embeddings of the document side, in the order given.
 
         Raises:
-            InputError: they are no list of texts.
+            InputError: `texts` is not a list of texts.
         """
         return self._encode(checked_texts(texts), "document")
 
@@ -82,7 +82,7 @@ class Runtime(Comparing):
         """Embeddings of the query side, in the order given.
 
         Raises:
-            InputError: they are no list of texts.
+            InputError: `texts` is not a list of texts.
         """
         return self._encode(checked_texts(texts), "query")
 

@@ -174,7 +174,7 @@ class _Run:
         return self._output.embeddings
 
     def cancel(self) -> None:
-        """Take back what has not begun; nothing to do after `result`."""
+        """Cancel the texts that have not begun; does nothing after `result`."""
         for task in self._tasks:
             task.cancel()
 
@@ -236,7 +236,7 @@ def usable_cores() -> int:
     """Physical cores that this process may use, within its share of a container's CPU time.
 
     Raises:
-        InputError: RETRIEVAL_THREADS, which goes before that, is no whole number of at least 1.
+        InputError: RETRIEVAL_THREADS, which takes precedence, is not a whole number of at least 1.
     """
     if given := asked_for():
         return given

@@ -90,7 +90,7 @@ class TorchEncoder(SequenceRuntime):
         """Embeddings of spans of one document that is read as a whole (`retrieval.types`).
 
         Raises:
-            EncoderError: the dense vectors are pooled from one token, which is no part of a span.
+            EncoderError: the dense vectors are pooled from one token, which is not part of a span.
             InputError: a span is not within the text, or they are not in order.
         """
         check_process(self.name)

@@ -1,4 +1,4 @@
-"""From queries to hits: rankings as deep as it takes for k of what was asked for."""
+"""From queries to hits: ranking as deep as needed for k hits that satisfy the request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from retrieval.store import BLANK
 from retrieval.types import Hit
 
 GROUPED = 100
-"""Of so many best passages those of one document are put together."""
+"""Number of best passages that are grouped by document."""
 
 _AT_ONCE = 256
 _DEEPER = 4
@@ -73,7 +73,7 @@ def _listed(
     request: Request,
     allowed: Allowed,
 ) -> list[Listed]:
-    """What is shown of each query's ranking, which is made deeper until there is enough."""
+    """What is shown of each query's ranking; it is deepened until there are enough hits."""
     lists: dict[int, Listed] = {}
     left = list(range(len(queries)))
     depth = max(
@@ -88,7 +88,8 @@ def _listed(
         ranked = _ranked(searched, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
             relevance = relevances(searched, queries[place], ranking.run, ranking.by)
-            enough = int(np.count_nonzero(relevance >= request.min_relevance))  # the first of them
+            # a prefix, as relevance does not increase
+            enough = int(np.count_nonzero(relevance >= request.min_relevance))
             run = ranking.run.first(enough)
             exhausted = len(ranking.run) < depth or depth >= searched.passages
             chosen = run if request.copies else _distinct(searched, run, _needed(request))
@@ -129,7 +130,7 @@ def _ranked(
 
 
 def _needed(request: Request) -> int | None:
-    """How many passages of different texts are looked at for what is shown; None is all."""
+    """How many passages with distinct texts are needed for what is shown; None is all."""
     chosen_from = request.group or request.diversity or request.per_group is not None
     return None if chosen_from else request.depth
 
@@ -138,7 +139,7 @@ def _distinct(searched: Searched[Any], run: Run, most: int | None) -> Run:
     """The run's passages without those whose text a better one has; no text is not one text.
 
     Args:
-        most: so many are enough; None is all.
+        most: stop after so many; None is all.
     """
     looked_at = len(run) if most is None else 2 * most
     while True:
@@ -180,6 +181,6 @@ def _page(run: Run, request: Request) -> Run:
 
 
 def _firsts(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of these whole numbers stands for the first time, ascending."""
+    """Positions of the first occurrence of each value, ascending."""
     order = np.argsort(values, kind="stable")
     return np.sort(order[first_of_equal(values[order])])

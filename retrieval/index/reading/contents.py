@@ -1,4 +1,4 @@
-"""What listings ask of what they list: one snapshot, or all shards of a collection."""
+"""The contents that can be listed: of one snapshot, or of all shards of a collection."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from retrieval.types import Document, Passage
 
 
 class Contents(Protocol):
-    """The documents of one generation; every method raises what `Index` does."""
+    """The documents of one generation; methods raise the same errors as `Index`."""
 
     def holds(self, id: str) -> bool:
         """Whether there is a document with this id."""
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Document]:
-        """The documents with these ids that there are, by id."""
+        """The existing documents with these ids, by id."""
 
     def passages(self, id: str) -> list[Passage]:
         """The passages of a document, in order; none if there is no such document."""
 
     def ids(self, where: Filter | None, after: str, most: int) -> list[str]:
-        """Ids of documents in their order: at most so many, -1 for all, that come after this."""
+        """Ids of documents after `after`, in order: at most `most`, -1 for all."""
 
     def listed(self, where: Filter | None) -> list[Listed]:
-        """Documents without their texts, those of no file first, then by file."""
+        """Documents without their texts: first those without a file, then by file."""
 
     def count(self, where: Filter | None) -> int:
         """How many documents there are."""
@@ -37,14 +37,14 @@ class Contents(Protocol):
         """The values of a key and how many documents have each, the most frequent first."""
 
     def metadata_keys(self, where: Filter | None) -> dict[str, dict[str, int]]:
-        """The keys of metadata, and how many documents have a value of each kind there."""
+        """The keys of metadata, and how many documents have a value of each kind."""
 
 
 class SnapshotContents:
-    """A snapshot behind the protocol `Contents`."""
+    """Implements `Contents` for a snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Take the snapshot, which stays open for as long as it is asked."""
+        """Args: the snapshot, which has to stay open during use."""
         self._snapshot = snapshot
         self._store = snapshot.store
 

@@ -1,8 +1,9 @@
-"""Maximal marginal relevance: passages that answer a query and are unlike those before them.
+"""Maximal marginal relevance: passages that answer a query but differ from those ranked before.
 
-Carbonell and Goldstein, 1998: the next is the one of the largest (1 - d) * relevance - d * the
-largest similarity to one that was chosen. Relevance is the score, moved to the range from 0 to 1;
-similarity is the cosine of dense vectors, 0 where it is negative. So chosen values never rise.
+Carbonell and Goldstein, 1998: the next passage is the one with the largest (1 - d) * relevance - d
+    * its largest similarity to one already chosen. Relevance is the score, scaled to the range from
+    0 to 1; similarity is the cosine of dense vectors, 0 where it is negative. So the values of the
+    chosen passages never increase.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from retrieval.index.reading.runs import Run
 from retrieval.index.reading.searched import Searched
 
 CHOSEN_FROM = 100
-"""Of so many best passages those that are unlike each other come first; the others follow them."""
+"""Number of best passages that are reordered; the others follow them."""
 
 
 def diverse(searched: Searched[Any], run: Run, diversity: float) -> Run:
     """The run with its best in the order of maximal marginal relevance, whose values score them.
 
     Args:
-        searched: whose dense vectors are compared; a passage without one is like no other.
+        searched: has the dense vectors; a passage without one has similarity 0 to all others.
         run: a ranking.
         diversity: d, from 0 to 1.
     """
@@ -38,7 +39,7 @@ def diverse(searched: Searched[Any], run: Run, diversity: float) -> Run:
     order, values = [], []
     for _ in range(len(best)):
         worth = np.where(left, (1 - diversity) * relevance - diversity * nearest, -np.inf)
-        chosen = int(np.argmax(worth))  # of equal ones the one that was before
+        chosen = int(np.argmax(worth))  # ties go to the better-ranked one
         order.append(chosen)
         values.append(worth[chosen])
         left[chosen] = False

@@ -1,4 +1,4 @@
-"""What the encoder read of stored passages: to encode them anew, or to say what a vector is of."""
+"""What the encoder read of stored passages, to encode them again or to locate their vectors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from retrieval.types import Encoder
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Passages that are read together; in most indexes one.
+    """Passages that are encoded together; without long context just one.
 
     Attributes:
-        ids: theirs, in order.
-        texts: what is read of each: its context, and its text.
-        leads: how many characters of each are context.
+        ids: the passages' ids, in order.
+        texts: what the encoder reads of each: context and text.
+        leads: how many characters of each text are context.
     """
 
     ids: list[int]
@@ -27,14 +27,14 @@ class Stretch:
 
 
 def passage_encoder(snapshot: Snapshot, encoder: Encoder) -> PassageEncoder:
-    """How the index's passages are encoded."""
+    """The way the index's passages are encoded."""
     return PassageEncoder(encoder, long_context=snapshot.store.settings.long_context)
 
 
 def stretches_of(
     snapshot: Snapshot, encoder: PassageEncoder, as_read: AsRead, ids: Sequence[int]
 ) -> list[Stretch]:
-    """The stretches that hold these passages, and in an index with long context others beside."""
+    """The stretches with these passages; with long context they contain others as well."""
     store = snapshot.store
     rows = store.passages(ids)
     runs = [[rows[id]] for id in ids]

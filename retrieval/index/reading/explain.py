@@ -1,4 +1,4 @@
-"""Why late interaction found a passage: for each token of the query, the passage's best one."""
+"""Why late interaction found a passage: for each query token, the passage's best token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(settings: Settings, query: str, hits: Sequence[Hit]) -> None:
     """Refuse what cannot be explained.
 
     Raises:
-        InputError: the query is empty, or `hits` holds something else than hits.
+        InputError: the query is empty, or `hits` contains something else than hits.
         EncoderError: the index has no token vectors.
     """
     problem = search.query_problem(query)
@@ -48,16 +48,16 @@ def check(settings: Settings, query: str, hits: Sequence[Hit]) -> None:
 def explain(
     snapshot: Snapshot, encoder: Encoder, asked: Query, hits: Sequence[Hit]
 ) -> list[tuple[TokenMatch, ...]]:
-    """For each hit, each token of the query with the passage's token that answers it best.
+    """For each hit, each query token with the passage's token that matches it best.
 
     Args:
-        snapshot: that holds the hits' passages.
-        encoder: of the index.
+        snapshot: contains the hits' passages.
+        encoder: the index's encoder.
         asked: the query, with its token vectors.
-        hits: they.
+        hits: the hits to explain.
 
     Raises:
-        InputError: a hit's passage is not in the index any more.
+        InputError: a hit's passage is no longer in the index.
     """
     if asked.tokens is None or not hits:
         return [() for _ in hits]
@@ -80,7 +80,7 @@ def explain(
 
 
 def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
-    """The number of the passage that a hit shows, as it stands in this generation."""
+    """The id, in this generation, of the passage that a hit shows."""
     passage = hit.passage
     document = snapshot.store.find(hit.document_id)
     if document is not None and document.title == hit.title:
@@ -98,7 +98,7 @@ def _passage_id(snapshot: Snapshot, hit: Hit) -> int:
 
 
 def _query_spans(encoder: Encoder, query: str, count: int) -> Spans | None:
-    """What the encoder says of a query's token vectors; None if nothing, or not of so many."""
+    """The spans of a query's token vectors; None if the encoder does not give `count` of them."""
     if not isinstance(encoder, VectorLocator):
         return None
     spans = np.asarray(encoder.vector_spans(query, "query"), np.int64)
@@ -114,7 +114,7 @@ def _matches(
         query: what the encoder read of the query.
         own: the spans of its tokens.
         read: what the encoder read of the passage.
-        lead: how many characters of that stand before the passage.
+        lead: how many characters of that come before the passage.
         spans: the spans of its tokens in `read`.
         found: for each query token the passage's best one.
     """
@@ -141,7 +141,7 @@ def _matches(
 
 
 def _trimmed(text: str, span: NDArray[np.int64]) -> tuple[int, int]:
-    """A token's characters without the white space that some tokenizers count to it."""
+    """A token's span without white space, which some tokenizers include."""
     start, end = int(span[0]), int(span[1])
     token = text[start:end]
     if not token.strip():
@@ -150,6 +150,6 @@ def _trimmed(text: str, span: NDArray[np.int64]) -> tuple[int, int]:
 
 
 def _within(span: tuple[int, int], lead: int) -> tuple[int, int]:
-    """A span of what was read as one of the passage; empty if none of it is there."""
+    """A span of the text that was read, as a span of the passage; empty if outside of it."""
     start, end = max(span[0] - lead, 0), max(span[1] - lead, 0)
     return (start, end) if start < end else (0, 0)

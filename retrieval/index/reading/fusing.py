@@ -1,8 +1,8 @@
-"""Hybrid search: all retrievers' candidates, each scored by every retriever, in one ranking.
+"""Hybrid search: all retrievers' candidates, scored by every retriever and fused to one ranking.
 
-How many candidates there are and the scale that their scores are brought to is decided by
-`Hybrid.candidates` alone. Who asks for more passages than were proposed gets those of deeper
-searches behind them, on the same scale: so the first n are the same however many are asked for.
+The number of candidates and the scale of their scores are determined by `Hybrid.candidates` alone.
+    If more passages are wanted than were proposed, those of deeper searches come after them, on the
+    same scale: so the first n are the same however many are wanted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DEEPER = 4
 def fused(
     searched: Searched[Allowed], queries: Sequence[Query], k: int, allowed: Allowed, hybrid: Hybrid
 ) -> list[Ranking]:
-    """For each query at least the k best passages, or all that are proposed."""
+    """For each query at least the k best passages, or all that are found."""
     names = retrievers(searched.settings, hybrid)
     passes: list[list[Proposal]] = [[] for _ in queries]
     rankings: dict[int, Ranking] = {}
@@ -53,12 +53,12 @@ def retrievers(settings: Settings, hybrid: Hybrid) -> list[Single]:
 def combine(
     passes: Sequence[Proposal], names: Sequence[Single], hybrid: Hybrid, ties: TieOrder
 ) -> Ranking:
-    """One ranking of all that was proposed for a query.
+    """Fuse everything that was proposed for a query to one ranking.
 
     Args:
-        passes: what ever deeper searches proposed. The first sets the scale; what is new in a later
-            one stands behind all that came before.
-        names: of the retrievers, in the order of the proposals' rows.
+        passes: proposals of ever deeper searches. The first sets the scale; new passages of a later
+            one come after all earlier ones.
+        names: the retrievers, in the order of the proposals' rows.
         hybrid: how their scores are fused.
         ties: the order of passages with equal scores.
     """
@@ -77,12 +77,12 @@ def combine(
             fusion = Fusion(scored, method=hybrid.fusion, weights=hybrid.weights)
         ids, scores = fusion.fuse(scored)
         if first and len(scores):
-            # Where all are equal the role alone decides, by whatever share.
+            # Where all scores are equal, the role alone decides, whatever its share.
             spread = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
         scores = scores + spread * new.standing[np.searchsorted(new.ids, ids)]
         run = run.then(Run(*top_k(ids, scores, count, ties)))
         for name, scores_of_one in zip(names, new.scores, strict=True):
-            # Of the passages that it would not find, which all tie, nobody asks for an order.
+            # Passages that it would not find all tie, and their order does not matter.
             own = SINGLE[name].matched(Run(new.ids, scores_of_one))
             ranked = Run(*top_k(own.ids, own.scores, count, ties))
             by[name] = _joined(by[name], ranked) if name in by else ranked
@@ -90,13 +90,13 @@ def combine(
 
 
 def best_of(proposed: Proposal, depth: int, ties: TieOrder) -> Proposal:
-    """Of what the parts of a collection propose, what one index of all would.
+    """Reduce the proposals of all shards of a collection to those of a single index.
 
-    That is, of each retriever the best of all parts.
+    These are, for each retriever, the best of all shards.
 
     Args:
-        proposed: by all parts together, in the order of the ids.
-        depth: of each retriever so many are kept.
+        proposed: the proposals of all shards, in the order of the ids.
+        depth: how many are kept of each retriever.
         ties: the order of passages with equal scores.
     """
     best = np.zeros_like(proposed.found)

@@ -1,4 +1,4 @@
-"""Hits: a ranking's passages with their texts, places and words."""
+"""Making hits: a ranking's passages with their texts, places and highlights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Listed:
 
     Attributes:
         run: the hits, best first.
-        by: what each retriever scored, for their scores and ranks.
-        others: by passage id of a hit, what stands below it, best first.
-        relevance: by passage id.
+        by: each retriever's run, for its scores and ranks.
+        others: by a hit's passage id, the passages grouped under it, best first.
+        relevance: the relevance by passage id.
     """
 
     run: Run
@@ -31,7 +31,7 @@ class Listed:
     relevance: dict[int, float] = field(default_factory=dict)
 
     def runs(self) -> Iterator[Run]:
-        """All that is shown."""
+        """All runs that are shown."""
         yield self.run
         yield from self.others.values()
 
@@ -45,17 +45,17 @@ def hits(
     marked: bool,
     folded: bool,
 ) -> list[list[Hit]]:
-    """The hits of each query.
+    """Make the hits of each query.
 
     Args:
-        queries: their texts.
+        queries: the queries' texts.
         lists: what is shown of each.
-        allowed: which passages may be named as copies.
+        allowed: which passages may be listed as copies.
         marked: whether hits have their highlights.
-        folded: whether copies were left out and are named.
+        folded: whether copies were left out and are listed in hits.
 
     Raises:
-        IndexCorrupted: a passage that was found is not in the store.
+        IndexCorrupted: a found passage is not in the store.
     """
     ids = sorted({id for one in lists for run in one.runs() for id in _ids(run)})
     marks = [
@@ -99,7 +99,7 @@ def hits(
 
 
 def _others(same: Copies | None, own: Passage) -> tuple[tuple[Passage, ...], int]:
-    """The first other passages of a passage's text, and how many there are."""
+    """The first other passages with the same text, and how many there are."""
     if same is None:
         return (), 0
     at = (own.document_id, own.ordinal)
@@ -108,7 +108,7 @@ def _others(same: Copies | None, own: Passage) -> tuple[tuple[Passage, ...], int
 
 
 _Places = Mapping[int, Mapping[str, tuple[float, int]]]
-"""Passage id to the score and rank that each retriever gave it."""
+"""By passage id, the score and rank from each retriever."""
 
 
 def _places(listed: Listed) -> _Places:

@@ -1,9 +1,9 @@
-"""What a search's approximations cost on an index's own passages.
+"""Measuring what a search's approximations cost on an index's own passages.
 
-For late interaction three rankings are compared for each query: the search as it is; the
-exhaustive one, which scores every passage from its stored vectors; and the exact one, whose best
-exhaustive passages are encoded anew and scored by their vectors in 32-bit floats, neither
-compressed nor pooled. Dense and hybrid search are compared with exhaustive ones.
+For late interaction three rankings are compared for each query: the search as it is; the exhaustive
+    one, which scores every passage from its stored vectors; and the exact one, which encodes the
+    exhaustive ranking's best passages again and scores them by vectors in 32-bit floats, neither
+    compressed nor pooled. Dense and hybrid search are compared with exhaustive ones.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from retrieval.numeric import is_whole, plain_number
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 QUERY_WORDS = 32
-"""Of a sentence that serves as a query only so many words are taken."""
+"""Maximum words of a sentence that serves as a query."""
 
 _SEED = 0
-_SAME = 1e-5  # by which equal scores may differ when they are computed in another order
+_SAME = 1e-5  # difference of equal scores through the order of summation
 _SENTENCE = re.compile(r"[^.!?\n]*\w[^.!?\n]*[.!?]?")
 
 Vectors = NDArray[np.float32]
@@ -48,29 +48,29 @@ Found = tuple[NDArray[np.int64], NDArray[np.floating]]
 
 @dataclass(frozen=True, slots=True)
 class MeasureReport:
-    """What a search by late interaction finds and costs, next to an exact one.
+    """What a search by late interaction finds and costs, compared with an exact one.
 
     Attributes:
-        queries: how many were asked.
+        queries: number of queries.
         drawn: whether they were drawn from the passages, because none were given.
-        k: how many passages are looked at for each query.
-        depth: how many of the exhaustive search's best are encoded anew.
-        passages: how many passages can be found.
-        regimes: how many of them are searched in each way, as in IndexStatus.
-        tokens: token vectors that are stored.
-        bytes_per_token: bytes on disk, all files of late interaction counted, for each of them.
+        k: how many passages are compared for each query.
+        depth: how many of the exhaustive search's best are encoded again.
+        passages: number of passages that can be found.
+        regimes: how many of them are in each regime, as in IndexStatus.
+        tokens: number of stored token vectors.
+        bytes_per_token: bytes on disk per token vector, all files of late interaction included.
         recall_at_k: share of the exhaustive search's k best that are among the search's k best.
-        recall_at_depth: the same of its `depth` best.
+        recall_at_depth: the same for its `depth` best.
         float_recall_at_k: share of the exact ranking's k best among the search's k best.
         p50_ms, p95_ms: time of a search for k passages, without encoding the query.
         exhaustive_p50_ms, exhaustive_p95_ms: time of an exhaustive search.
-        dense_recall_at_k: share of the k best by all dense vectors that dense search finds; None
-            without a dense head, and so the times of such a search.
-        hybrid_recall_at_k: share of the k best that hybrid search finds of those that it would if
-            all its retrievers compared everything.
+        dense_recall_at_k: share of the k best by exhaustive dense search that dense search finds;
+            None, like its times, without a dense head.
+        hybrid_recall_at_k: share of the k best of hybrid search, with all its retrievers
+            exhaustive, that hybrid search finds.
         hybrid_p50_ms, hybrid_p95_ms: time of a hybrid search, without encoding the query.
-        found: by ranking, `search`, `exhaustive` and `float`: for each query, score by document
-            id of its `depth` best passages; a document has its best passage's.
+        found: for each ranking, `search`, `exhaustive` and `float`, and each query: score by
+            document id of its `depth` best passages; a document has its best passage's score.
     """
 
     queries: int
@@ -99,9 +99,9 @@ class MeasureReport:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What one query found; `times` are the seconds of `search` and of `exhaustive`.
+    """The results of one query; `times` are the seconds of `search` and of `exhaustive`.
 
-    `search` has the k best, `deep` the same search's `depth` best, `exhaustive` as many.
+    `search` has the k best, `deep` the same search's `depth` best, `exhaustive` as many as that.
     """
 
     search: Found
@@ -120,7 +120,7 @@ def measure(
     depth: int,
     progress: ProgressCallback | None,
 ) -> MeasureReport:
-    """Ask every query in all three ways; see `Index.measure`."""
+    """Run every query in all three ways; see `Index.measure`."""
     for name, value in (("sample", sample), ("depth", depth)):
         if not is_whole(value) or value < 1:
             raise InputError(f"{name}={value!r} measures nothing; give a whole number from 1 on")
@@ -191,7 +191,7 @@ def measure(
 
 
 def regimes(snapshot: Snapshot) -> dict[str, int]:
-    """How many living passages late interaction searches in each way."""
+    """How many living passages late interaction searches in each regime."""
     alive = snapshot.allowed(None)
     found: dict[str, int] = {}
     for segment in snapshot.vectors:
@@ -202,9 +202,9 @@ def regimes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _drawn(snapshot: Snapshot, count: int) -> list[str]:
-    """Sentences of `count` passages, the same for the same index; passages without words give none.
+    """Sentences of `count` passages, deterministic for an index; passages without words give none.
 
-    One sentence a passage, cut to its first words.
+    One sentence per passage, cut to its first words.
     """
     rng = random.Random(_SEED)
     ids = snapshot.store.passage_ids().tolist()
@@ -214,7 +214,7 @@ def _drawn(snapshot: Snapshot, count: int) -> list[str]:
     for id in chosen:
         text = texts[id]
         sentences = [match[0].split() for match in _SENTENCE.finditer(text)]
-        # Headings and fragments say little; a passage of nothing else has to do with them.
+        # Headings and fragments say little; they are used only if a passage has nothing else.
         sentences = [words for words in sentences if len(words) >= 4] or sentences
         if sentences:
             queries.append(" ".join(rng.choice(sentences)[:QUERY_WORDS]))
@@ -253,7 +253,7 @@ def _ask(
 def _ask_dense(
     snapshot: Snapshot, queries: Sequence[Query], k: int
 ) -> tuple[float | None, float | None, float | None]:
-    """The recall of dense search by all vectors, and the 50th and 95th percentile of its ms."""
+    """The recall of dense search, and the 50th and 95th percentile of its milliseconds."""
     if any(query.dense is None for query in queries):
         return None, None, None
     retriever, allowed = Dense(), snapshot.allowed(None)
@@ -270,7 +270,7 @@ def _ask_dense(
 def _ask_hybrid(
     snapshot: Snapshot, queries: Sequence[Query], k: int, progress: ProgressCallback | None
 ) -> tuple[float, float, float]:
-    """The recall of hybrid search, and the 50th and 95th percentile of its ms."""
+    """The recall of hybrid search, and the 50th and 95th percentile of its milliseconds."""
     hybrid, allowed = search.HYBRID, snapshot.allowed(None)
     names = retrievers(snapshot.store.settings, hybrid)
     done = 0
@@ -317,7 +317,7 @@ def _compared(
 
 
 def _documents(snapshot: Snapshot, answers: Sequence[_Answers]) -> dict[int, str]:
-    """By passage id, the id of the document, of all that was found."""
+    """The document ids of all passages that were found, by passage id."""
     ids = np.unique(
         np.concatenate([part for a in answers for part in (a.deep[0], a.exhaustive[0])])
     )
@@ -341,7 +341,7 @@ def _sorted(ids: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
 
 
 def _recall(found: Found, best: Found, k: int) -> float:
-    """Share of the k best that are found among the first k; equally good ones count as well."""
+    """Share of the k best that are among the first k found; equal scores count as found."""
     ids, scores = best
     wanted = min(k, len(ids))
     if not wanted:

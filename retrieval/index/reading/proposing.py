@@ -1,7 +1,7 @@
-"""What one snapshot gives for queries: each retriever's best, and what hybrid search fuses.
+"""What one snapshot contributes to a search: each retriever's best, and hybrid candidates.
 
-This is the half of a search that looks at passages. The other half, `fusing`, sees arrays only, and
-so takes them from the shards of a collection as well as from one index.
+This is the half of a search that reads passages. The other half, `fusing`, works on arrays only, so
+it can take them from the shards of a collection as well as from one index.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 def find(
     snapshot: Snapshot, retriever: Single, queries: Sequence[Query], k: int, allowed: Mask
 ) -> list[Run]:
-    """The k best of one retriever for each query; the first n are the same whatever k is."""
+    """The k best of one retriever for each query; a smaller k gives a prefix."""
     runs: dict[int, Run] = {}
     for fitting, places in _by_what_fits(snapshot, queries, allowed, words=retriever != "lexical"):
         asked = [queries[place] for place in places]
@@ -47,14 +47,14 @@ def propose(
     first: int | None = None,
     exhaustive: bool = False,
 ) -> list[Proposal]:
-    """For each query the `depth` best of each retriever, all scored by all of them.
+    """For each query the `depth` best of each retriever, all scored by all retrievers.
 
     Args:
-        names: of the retrievers that take part.
-        hybrid: what roles and definitions count.
+        names: the retrievers that take part.
+        hybrid: the weights of roles and definitions.
         allowed: bool by passage id; None is all.
-        first: of those `depth` so many are proposed, and scored; None is all.
-        exhaustive: compare everything that is stored.
+        first: propose and score only so many of those `depth`; None is all.
+        exhaustive: compare with all stored vectors.
     """
     proposals: dict[int, Proposal] = {}
     for fitting, places in _by_what_fits(snapshot, queries, allowed):
@@ -90,7 +90,7 @@ def propose(
 def _scores(
     name: Single, snapshot: Snapshot, query: Query, ids: NDArray[np.int64], run: Run
 ) -> NDArray[np.float32]:
-    """A retriever's scores of passages, f32 [n]; those that it found itself it has scored."""
+    """A retriever's scores of passages, f32 [n]; `run` has those that it found itself."""
     scores = np.empty(len(ids), np.float32)
     places = places_in(ids, run.ids)
     known = places >= 0
@@ -104,7 +104,7 @@ def _scores(
 
 
 def _together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What the calls return, made at the same time as far as there are threads; the last first."""
+    """Run calls in parallel, as far as there are threads, starting with the last; their results."""
     found: dict[int, T] = {}
 
     def work(first: int, last: int) -> None:
@@ -118,12 +118,12 @@ def _together(calls: Sequence[Callable[[], T]]) -> list[T]:
 def _by_what_fits(
     snapshot: Snapshot, queries: Sequence[Query], allowed: Mask, *, words: bool = True
 ) -> Iterator[tuple[NDArray[np.bool_] | None, list[int]]]:
-    """The places of the queries by the passages that fit them.
+    """Group the queries' positions by the passages that satisfy their phrases and exclusions.
 
     Nearly all queries have neither phrases nor exclusions, and are answered together.
 
     Args:
-        words: whether to see to phrases and exclusions; lexical search does that itself.
+        words: whether to check phrases and exclusions; lexical search does that itself.
     """
     lexical = snapshot.lexical
     plain = []

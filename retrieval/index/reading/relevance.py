@@ -1,14 +1,14 @@
-"""How likely a passage answers a query, from 0 to 1, to be compared across queries.
+"""How likely a passage answers a query, from 0 to 1, comparable across queries.
 
-A retriever's scores depend on the query: how many words or tokens it has, how rare they are. What
-each is of the most that the query allows, and nothing that depends on other passages, goes into two
-logistic models: how likely the passage is on what is asked about at all, and, if it is, how likely
-it answers. Their product is the relevance. `relevance.json` holds the coefficients, which
-benchmarks/relevance.py fits on judged queries and on such that were asked in vain;
-docs/decisions/relevance.md says how often it is right.
+A retriever's scores depend on the query: how many words or tokens it has, how rare they are. Each
+score relative to the most that the query allows, independent of other passages, goes into two
+logistic models: how likely the passage is on the subject at all, and, if it is, how likely it
+answers. Their product is the relevance. `relevance.json` has the coefficients, which
+benchmarks/relevance.py fits on judged queries and on queries without an answer;
+docs/decisions/relevance.md has the accuracy.
 
-The encoder was calibrated on text in Latin letters. To one that was trained on those, words of
-another script, signs and emoji are all alike: such queries are judged by what BM25 gave.
+The encoder was calibrated on text in Latin letters. An encoder trained on those sees words of other
+    scripts, signs and emoji as all alike: such queries are judged by BM25 alone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from retrieval.index.reading.searched import Searched
 from retrieval.indexes import content_words, places_in, top_k
 
 COEFFICIENTS = Path(__file__).with_suffix(".json")
-"""By the retrievers that scored, the weight of each feature and a constant, of both models; and the
-fingerprint of the encoder whose vectors they were fitted on."""
+"""The weight of each feature and a constant, for both models, by the retrievers that scored; and
+the fingerprint of the encoder whose vectors they were fitted on."""
 
 MOST_WORDS, MOST_PASSAGES = 64, 30_000
-"""More of either count as so many: the models were fitted on none larger."""
+"""Larger numbers are clipped to these: the models were not fitted on more."""
 
 _LOOKED_AT = 1000  # characters of a query
 _LATIN = ("LATIN ", "DIGIT ")
@@ -44,18 +44,18 @@ Values = NDArray[np.float64]
 def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str, Run]) -> Values:
     """The relevance of each passage of a ranking, f64 [n], in its order.
 
-    It falls from rank to rank: a passage is no more relevant than one before it.
+    It never increases from rank to rank.
 
     Args:
-        searched: where the query was asked.
-        query: as the retrievers took it.
+        searched: the index that was searched.
+        query: the prepared query.
         run: the ranking.
-        by: what each retriever that took part scored.
+        by: the run of each retriever that took part.
     """
     if not len(run):
         return np.empty(0, np.float64)
     fitted = _fitted()
-    # Of a query that is vectors alone nothing is known that the models look at.
+    # For a query of only vectors the models' features are unknown.
     known = searched.settings.fingerprint == fitted["encoder"] and bool(query.text.strip())
     if known and not _is_latin(query.text):
         by = {"lexical": by["lexical"] if "lexical" in by else _by_words(searched, query, run)}
@@ -63,7 +63,7 @@ def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str,
     if known or set(by) == {"lexical"}:
         values = estimated(found, fitted["models"]["+".join(sorted(by))])
     else:
-        # Cosines mean other things with every encoder: uncalibrated, each counts as it is.
+        # Cosines differ from encoder to encoder; uncalibrated ones are taken as they are.
         parts = [np.clip(found[name], 0.0, 1.0) for name in by if name != "lexical"]
         if "lexical" in by:
             parts.append(estimated(found, fitted["models"]["lexical"]))
@@ -74,14 +74,14 @@ def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str,
 def features(
     searched: Searched[Any], query: Query, run: Run, by: Mapping[str, Run]
 ) -> Mapping[str, Values]:
-    """What the models look at, each f64 [n]: of the retrievers that took part, and of the query.
+    """The models' features, each f64 [n]: of the retrievers that took part, and of the query.
 
-    lexical: the root of what BM25 gave of what all the query's words are worth
+    lexical: the square root of the BM25 score relative to the query's ideal score
     dense: the cosine
-    late: the mean over the query's tokens, by what they count, of the best cosine
+    late: the weighted mean over the query's tokens of the best cosine
     words: the logarithm of how many words the encoder read, or the query has; a tenth of one if
         all are stop words
-    passages: the logarithm of how many there are: the more, the better the best by chance is
+    passages: the logarithm of their number: with more of them, the best by chance is better
     """
     values: dict[str, Values] = {}
     words = content_words(query.read or query.text)
@@ -102,7 +102,7 @@ def features(
 def estimated(
     found: Mapping[str, NDArray[np.floating]], model: Mapping[str, Mapping[str, float]]
 ) -> Values:
-    """On the subject, times right if it is on the subject; f64 [n]."""
+    """P(on the subject) times P(answers | on the subject), f64 [n]."""
     return _logistic(found, model["on_subject"]) * _logistic(found, model["right"])
 
 
@@ -113,7 +113,7 @@ def _by_words(searched: Searched[Any], query: Query, run: Run) -> Run:
 
 def _is_latin(text: str) -> bool:
     """Whether more than half of its letters, digits and emoji are Latin letters and digits."""
-    if text.isascii():  # which most are: names of signs take a while
+    if text.isascii():  # the usual case; looking up character names is slow
         return any(sign.isalnum() for sign in text[:_LOOKED_AT])
     kinds = ((sign, unicodedata.category(sign)) for sign in text[:_LOOKED_AT])
     signs = [sign for sign, kind in kinds if kind[0] in "LN" or kind == "So"]
@@ -122,7 +122,7 @@ def _is_latin(text: str) -> bool:
 
 
 def _aligned(run: Run, scored: Run) -> Values:
-    """A retriever's scores of the run's passages, 0 where it gave none."""
+    """A retriever's scores of the run's passages, 0 where it has none."""
     values = np.zeros(len(run))
     if len(scored):
         order = np.argsort(scored.ids)

@@ -1,4 +1,4 @@
-"""The best of a ranking in the order of a reranker, which reads query and passage."""
+"""Reordering the best of a ranking by a reranker, which reads query and passage."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def reranked(
 ) -> list[Ranking]:
     """Rankings with their `count` best in the order of a reranker.
 
-    It reads each passage with all of its context before it. The others stay behind them.
+    It reads each passage with its whole context in front. Other passages follow in their order.
 
     Raises:
-        InputError: what the reranker returns is no ranking of what it was given.
+        InputError: the reranker's result is not a ranking of the texts that it was given.
     """
     found = []
     for query, ranking in zip(queries, rankings, strict=True):
@@ -47,10 +47,10 @@ def reranked(
 
 
 def _asked(reranker: Reranker, query: str, texts: Sequence[str]) -> list[Ranked]:
-    """What the reranker returns, as Ranked.
+    """The reranker's result, checked.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not a list of Ranked.
     """
     made: object = reranker.rerank(query, texts)
     ranked: list[Ranked] = []

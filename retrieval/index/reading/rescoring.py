@@ -1,4 +1,4 @@
-"""MaxSim by vectors fresh from the encoder: 32-bit floats, neither compressed nor pooled."""
+"""MaxSim with newly encoded vectors: 32-bit floats, neither compressed nor pooled."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def rescored(
     rankings: Sequence[Ranking],
     count: int,
 ) -> list[Ranking]:
-    """Late interaction's rankings with their `count` best in the order of fresh vectors.
+    """Late interaction's rankings with their `count` best reordered by newly encoded vectors.
 
     Args:
         queries: with their token vectors.
         rankings: by the retriever `late`, at least `count` deep.
-        count: how many are encoded anew; the others stay behind them.
+        count: how many are encoded again; the others follow in their order.
     """
     tokens = [query.tokens for query in queries if query.tokens is not None]
     heads = [ranking.run.ids[:count] for ranking in rankings]
@@ -52,9 +52,9 @@ def scores(
     candidates: Sequence[NDArray[np.int64]],
     progress: ProgressCallback | None = None,
 ) -> list[NDArray[np.float32]]:
-    """MaxSim of each query, f32 [m, d], and its candidates, in their order: f32 [c].
+    """MaxSim of each query, f32 [m, d], with its candidates, in order: f32 [c].
 
-    A passage is encoded once, whichever queries it is a candidate of.
+    A passage is encoded once, however many queries it is a candidate of.
 
     Args:
         candidates: ids of passages, i64 [c], for each query.

@@ -1,6 +1,6 @@
-"""The retrievers: what each finds in a snapshot, and how it scores passages that others found.
+"""The retrievers: how each finds passages in a snapshot, and scores those that others found.
 
-A new one is a class here with its name in `SINGLE`, and a weight of its own in `types.Hybrid`.
+To add one, write a class here, name it in `SINGLE`, and give it a weight in `types.Hybrid`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SingleRetriever(Protocol):
     """One way to find passages.
 
     Attributes:
-        head: the vectors of a query that it compares, or None if it compares words.
+        head: which vectors of a query it compares, or None if it compares words.
     """
 
     head: Literal["dense", "token"] | None
@@ -45,20 +45,20 @@ class SingleRetriever(Protocol):
     def find_steadily(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
-        """As `find`, and the first n of it are the same whatever k is."""
+        """Like `find`, but a smaller k always gives a prefix of a larger one's result."""
 
     def find_exactly(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
     ) -> list[Run]:
-        """As `find`, with everything compared that is stored."""
+        """Like `find`, but exhaustively over all that is stored."""
 
     def scores(
         self, snapshot: Snapshot, query: Query, ids: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Its scores of these passages, f32 [n], -inf for one that it cannot score."""
+        """Its scores of these passages, f32 [n], -inf where it cannot score."""
 
     def matched(self, run: Run) -> Run:
-        """Those of the passages that it scored that it would find itself."""
+        """Those of the scored passages that it would find itself."""
 
 
 class Lexical:
@@ -90,13 +90,13 @@ class Lexical:
         return lexical.score(query.text, ids, counts=query.counts)
 
     def matched(self, run: Run) -> Run:
-        """A passage without a word of the query is none that it finds."""
+        """Passages with a word of the query: others it does not find."""
         found = run.scores > 0
         return Run(run.ids[found], run.scores[found])
 
 
 class _OfVectors(ABC):
-    """What compares vectors: a part of them, or all."""
+    """A retriever that compares vectors: some of them, or all."""
 
     def find(
         self, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
@@ -164,7 +164,7 @@ class Dense(_OfVectors):
         return scores
 
     def matched(self, run: Run) -> Run:
-        """All: whatever is compared has a cosine."""
+        """All of them: every passage with a vector has a cosine."""
         return run
 
 
@@ -203,7 +203,7 @@ class Late(_OfVectors):
         return snapshot.late.score(query.tokens, ids)
 
     def matched(self, run: Run) -> Run:
-        """All: whatever is compared has a score."""
+        """All of them: every passage with token vectors has a score."""
         return run
 
 
@@ -222,11 +222,11 @@ def has_head(settings: Settings, retriever: Single) -> bool:
 def _steadily(
     retriever: SingleRetriever, snapshot: Snapshot, queries: Sequence[Query], k: int, allowed: Mask
 ) -> list[Run]:
-    """The k best for each query where what is found depends on how many are asked for.
+    """The k best for each query, made independent of k where approximate search is not.
 
-    Large segments are narrowed by approximate scores, the less so the more are asked for. So that
-    the first ones do not depend on how many, those of a deeper search come behind those of the
-    ones before it.
+    Large segments are narrowed by approximate scores, the less so the larger k is. So that the
+    first results do not depend on k, new ones of each deeper search are appended to those of the
+    searches before.
     """
     runs = [Run(_NO_IDS, _NO_SCORES) for _ in queries]
     depth, *deeper = _DEPTHS

@@ -1,4 +1,4 @@
-"""What travels on the way from a query to its hits: the query as it is asked, runs, rankings."""
+"""Values between a query and its hits: prepared queries, runs, rankings, proposals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Run:
         return len(self.ids)
 
     def then(self, deeper: Run) -> Run:
-        """This run and behind it what else a deeper one has."""
+        """This run, followed by the passages that only a deeper one has."""
         if not len(self):
             return deeper
         new = ~np.isin(deeper.ids, self.ids)
@@ -36,17 +36,17 @@ class Run:
         return Run(self.ids[:k], self.scores[:k])
 
     def at(self, places: NDArray[np.int64]) -> Run:
-        """Those at these places of it, which ascend."""
+        """The passages at these places, which ascend."""
         return Run(self.ids[places], self.scores[places])
 
     def rest(self, k: int) -> float:
-        """The score that none behind its k best exceeds; -inf if there is none."""
+        """The highest score after its k best; -inf if there is none."""
         return float(self.scores[k - 1]) if len(self) > k else -np.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer to one query: the run that orders it and the runs it was made of."""
+    """The ranking for one query: the run that orders it, and the runs it was made of."""
 
     run: Run
     by: Mapping[str, Run]
@@ -57,9 +57,9 @@ class Query:
     """One query: its text and, if a retriever needs them, dense f32 [D] and tokens f32 [m, d].
 
     Attributes:
-        text: as it was asked.
-        read: what the encoder reads of it.
-        counts: of its terms in the whole collection, if what is asked is a part of one.
+        text: the query as given.
+        read: the part that the encoder reads.
+        counts: the whole collection's counts of its terms, if the index is a part of one.
     """
 
     text: str
@@ -77,10 +77,11 @@ class Proposal:
         ids: i64 [n], ascending: every passage that one of the r retrievers found.
         scores: f32 [r, n], each retriever's own score of each; -inf where it has none.
         found: bool [r, n], whether it was among the best that the retriever found itself.
-        standing: f64 [n], what is added for a passage's role and definitions, see `Standing`.
+        standing: f64 [n], the bonus or penalty for a passage's role and definitions, see
+            `Standing`.
         total: how many passages could have been found.
-        rest: f32 [r], no passage that a retriever found and that is not proposed has a higher
-            score of it than this; -inf where all are proposed.
+        rest: f32 [r], for each retriever an upper bound of its scores of passages that it found and
+            that are not proposed; -inf if all are proposed.
     """
 
     ids: NDArray[np.int64]
@@ -91,7 +92,7 @@ class Proposal:
     rest: NDArray[np.float32]
 
     def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Proposal:
-        """That of the passages at these places, or where this is true."""
+        """The proposal restricted to the passages at these places, or where the mask is true."""
         return Proposal(
             self.ids[places],
             self.scores[:, places],

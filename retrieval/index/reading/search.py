@@ -1,4 +1,4 @@
-"""Asking a snapshot: what can be asked, queries as retrievers take them, and their rankings."""
+"""Searching a snapshot: checking requests, preparing queries, and ranking passages."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from retrieval.store import Settings
 from retrieval.types import RETRIEVERS, Embeddings, Encoder, Hybrid, Reranker, Retriever, Single
 
 QUERY_CHARACTERS = 1 << 15
-"""Of a longer query only so much goes before the encoder, which cuts it at its own limit."""
+"""Maximum characters of a query that are given to the encoder, which has its own limit too."""
 
 HYBRID = Hybrid()
-"""What hybrid search does if it is not told."""
+"""The default of hybrid search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How queries are asked; `Index.search` says what each part does."""
+    """The options of a search; see `Index.search`."""
 
     k: int = 10
     retriever: Retriever = "hybrid"
@@ -62,7 +62,7 @@ _NUMBERS = ("k", "rescore", "min_relevance", "offset", "per_group", "diversity",
 
 
 def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
-    """Refuse what cannot be asked.
+    """Refuse invalid requests.
 
     Raises:
         InputError: a query or a part of the request cannot be used.
@@ -81,11 +81,11 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
         raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
     if rescore and retriever != "late":
         raise InputError(
-            f"rescore={rescore} is for late interaction, and {retriever!r} was asked; search with "
+            f"rescore={rescore} is for late interaction, not for {retriever!r}; search with "
             "the retriever late"
         )
     if hybrid is not None and not isinstance(hybrid, Hybrid):
-        raise InputError(f"hybrid={hybrid!r} is not what hybrid search takes; give a Hybrid")
+        raise InputError(f"hybrid={hybrid!r} is not a Hybrid; give a Hybrid or None")
     if request.group not in (None, "document"):
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     least = request.min_relevance
@@ -96,7 +96,7 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
         wanted = " and ".join(name for name, weight in hybrid.weights.items() if weight)
         raise EncoderError(
             f"encoder {settings.encoder_name!r} of this index lacks the head for {wanted}, and no "
-            "other retriever has a weight; give lexical one"
+            "other retriever has a weight; give lexical a weight"
         )
     if retriever != "hybrid" and not has_head(settings, retriever):
         others = [name for name in SINGLE if has_head(settings, name)]
@@ -108,14 +108,14 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
 
 
 def query_problem(query: object) -> str | None:
-    """Why a query cannot be asked by its text, or None."""
+    """What is wrong with a query's text, or None."""
     if not isinstance(query, str):
         return f"query {query!r:.60} is not a text; give a str"
     return None if query.strip() else "the query is empty; give at least one word"
 
 
 def _check_choice(settings: Settings, queries: Sequence[str], request: Request) -> None:
-    """Refuse what cannot be chosen of a ranking, see `check`."""
+    """Refuse invalid options for choosing hits of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
     if per_group is not None and (not is_whole(per_group) or per_group < 1):
         raise InputError(
@@ -125,19 +125,19 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
         raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
     if share and settings.dense_dim is None:
         raise EncoderError(
-            "diversity compares dense vectors, and the index has none; search without it"
+            "diversity compares dense vectors, which the index lacks; search without it"
         )
     if request.reranker is None:
         return
     if not isinstance(request.reranker, Reranker):
         raise InputError(
-            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give one "
-            "that `load_reranker` loads, or a Reranker of your own"
+            f"reranker={request.reranker!r:.60} has no method rerank(query, texts, k); give a "
+            "reranker from `load_reranker`, or one of your own"
         )
     if not is_whole(rerank) or rerank < 1:
         raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")
     if not all(query.strip() for query in queries):
-        raise InputError("a reranker reads the query's text, and there is none; give one")
+        raise InputError("a reranker reads the query's text, but none was given; give a query")
 
 
 def prepare(
@@ -176,7 +176,7 @@ def prepare(
 
 
 def _encoded(settings: Settings, encoder: Encoder, texts: Sequence[str]) -> Embeddings:
-    """The embeddings of so many queries.
+    """Encode the queries.
 
     Raises:
         EncoderError: the encoder returned something else.
@@ -207,12 +207,12 @@ def rank(
     allowed: Allowed,
     hybrid: Hybrid | None = None,
 ) -> list[Ranking]:
-    """For each query at least the k best passages of those allowed, or all that are found.
+    """For each query at least the k best of the allowed passages, or all that are found.
 
-    The first n are the same whatever k is.
+    A smaller k gives a prefix of a larger one's result.
 
     Args:
-        allowed: what `searched` gave for a filter.
+        allowed: the result of `Searched.allowed` for a filter.
     """
     k = min(k, searched.passages)
     if retriever == "hybrid":

@@ -1,4 +1,4 @@
-"""What a search asks of what it searches: one snapshot, or all shards of a collection."""
+"""What can be searched: one snapshot, or all shards of a collection."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Mark = tuple[int, str]
 """A passage's id and a query."""
 
 COPIES = 10
-"""Of so many copies of a passage a hit says where they are."""
+"""Maximum number of copies that a hit lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What a document is compared with others by.
+    """The vectors by which a document is compared with others.
 
     Attributes:
         dense: the sum of the dense vectors of its passages, f32 [D], or None.
-        tokens: the token vectors of its first passage that has such, f32 [t, d], or None.
+        tokens: the token vectors of its first passage that has any, f32 [t, d], or None.
     """
 
     dense: NDArray[np.float32] | None
@@ -45,10 +45,10 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Where one text stands.
+    """The passages with one text.
 
     Attributes:
-        count: in how many passages.
+        count: number of passages.
         first: the first `COPIES` + 1 of them, by document id and ordinal.
     """
 
@@ -58,12 +58,12 @@ class Copies:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is shown of passages.
+    """The query-independent and highlighted parts of hits.
 
     Attributes:
-        hits: by id, without what depends on a query.
-        spans: for each pair of a passage and a query where the passage holds the query's words.
-        copies: where the texts with certain hashes stand, by hash, if they do.
+        hits: hits by passage id, without their query-dependent parts.
+        spans: for each pair of passage and query, where the passage has the query's words.
+        copies: the passages with each text, by the text's hash, if there are any.
     """
 
     hits: dict[int, Hit]
@@ -74,12 +74,12 @@ class Shown:
 class Searched(Protocol[Allowed]):
     """One generation of what is searched.
 
-    Ids of passages and numbers of documents mean something here only.
+    Ids of passages and numbers of documents are valid only within it.
     """
 
     @property
     def settings(self) -> Settings:
-        """How it was built."""
+        """The settings that it was built with."""
 
     @property
     def passages(self) -> int:
@@ -90,19 +90,19 @@ class Searched(Protocol[Allowed]):
         """The number of the commit that made it."""
 
     def guarded(self) -> AbstractContextManager[None]:
-        """Give an unforeseen error the name of the damaged file that explains it, if one does."""
+        """Turn an unexpected error into one that names a damaged file, if there is one."""
 
     def allowed(self, where: Filter | None) -> Allowed:
         """Which passages may be found."""
 
     def gist(self, query: str) -> str:
-        """What an encoder should read of a query."""
+        """The part of a query that an encoder should read."""
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:
-        """The queries with what lexical search has to know of their words."""
+        """The queries with the counts that lexical search needs."""
 
     def ideal(self, query: Query) -> float:
-        """What all the words of a query are worth together in lexical search."""
+        """The lexical score of an ideal match of a query."""
 
     def find(
         self, retriever: Single, queries: Sequence[Query], k: int, allowed: Allowed
@@ -117,7 +117,7 @@ class Searched(Protocol[Allowed]):
         hybrid: Hybrid,
         allowed: Allowed,
     ) -> list[Proposal]:
-        """What hybrid search fuses for each query, see `proposing.propose`."""
+        """The candidates of hybrid search for each query, see `proposing.propose`."""
 
     def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]; -inf for one that it cannot score."""
@@ -125,10 +125,10 @@ class Searched(Protocol[Allowed]):
     def fresh_scores(
         self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]
     ) -> list[NDArray[np.float32]]:
-        """Scores by vectors fresh from the encoder, see `rescoring.scores`."""
+        """Scores by newly encoded vectors, see `rescoring.scores`."""
 
     def order(self, ids: Ids) -> Ids:
-        """A number for each of these passages, i64 [n]: they rise by document id, then ordinal."""
+        """A sort key for each of these passages, i64 [n]: by document id, then ordinal."""
 
     def text_hashes(self, ids: Ids) -> Ids:
         """The hash of each passage's text, i64 [n].
@@ -138,28 +138,28 @@ class Searched(Protocol[Allowed]):
         """
 
     def owners(self, ids: Ids) -> Ids:
-        """The number of each passage's document, i64 [n]; raises as `text_hashes` does."""
+        """The number of each passage's document, i64 [n]; raises like `text_hashes`."""
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """The mean of each passage's dense vectors, of unit length, f32 [n, D]; zeros for none."""
 
     def stored(self, ids: Sequence[int]) -> dict[int, Hit]:
-        """These passages as hits without what depends on a query; raises as `text_hashes` does."""
+        """These passages as hits without query-dependent parts; raises like `text_hashes`."""
 
     def shown(
         self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
     ) -> Shown:
-        """What is shown of these passages; raises as `text_hashes` does.
+        """What is shown of these passages; raises like `text_hashes`.
 
         Args:
-            ids: of the passages.
+            ids: the passages' ids.
             marks: some of them, each with a query whose words are looked for in it.
-            hashes: of texts, i64 [m]: where they stand among the passages allowed is told.
-            allowed: what `allowed` gave.
+            hashes: hashes of texts, i64 [m], whose copies among the allowed passages are wanted.
+            allowed: the result of `allowed`.
         """
 
     def likeness(self, id: str) -> Likeness | None:
-        """What a document is compared with others by; None if there is no such document."""
+        """The vectors to compare a document by; None if there is no such document."""
 
     def explain(
         self, encoder: Encoder, query: Query, hits: Sequence[Hit]
@@ -167,5 +167,5 @@ class Searched(Protocol[Allowed]):
         """For each hit what each token of the query matched best, see `explain.explain`.
 
         Raises:
-            InputError: a hit's passage is not there any more.
+            InputError: a hit's passage no longer exists.
         """

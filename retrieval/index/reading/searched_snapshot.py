@@ -1,4 +1,4 @@
-"""One snapshot as what a search asks: all of an index, or a shard of a collection."""
+"""One snapshot as something to search: all of an index, or a shard of a collection."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Known = TypeVar("Known")
 
 
 class SearchedSnapshot:
-    """A snapshot behind the protocol `Searched`."""
+    """Implements `Searched` for a snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Take the snapshot, which stays open for as long as it is asked."""
+        """Args: the snapshot, which has to stay open during use."""
         self._snapshot = snapshot
 
     @property
@@ -61,16 +61,16 @@ class SearchedSnapshot:
         return gist_of(query, lexical.best) if lexical else parse_query(query).text
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:
-        """As the protocol says: nothing more."""
+        """As the protocol says: the queries unchanged."""
         return list(queries)
 
     def counts(self, queries: Sequence[str]) -> list[Counts | None]:
-        """How many of its passages hold each term of each query; None if it has no passage."""
+        """How many of its passages contain each term of each query; None if it has no passage."""
         lexical = self._snapshot.lexical
         return [lexical.counts(query) if lexical else None for query in queries]
 
     def best(self, query: str, counts: Counts) -> float:
-        """The score by BM25 of the passage that answers a query best; 0 if none does."""
+        """The BM25 score of the best passage for a query; 0 if none matches."""
         lexical = self._snapshot.lexical
         return lexical.best(query, counts) if lexical else 0.0
 
@@ -112,8 +112,9 @@ class SearchedSnapshot:
         return self._snapshot.order(ids)
 
     def described(self, ids: Sequence[int]) -> list[tuple[str, int, int, int]]:
-        """What orders, folds and groups these passages: the id of the document and the ordinal, by
-        which those of equal scores stand, the hash of the text, and the document's number.
+        """What is needed to order, fold and group these passages: the document's id and the
+        ordinal,
+        by which ties are ordered, the hash of the text, and the document's number.
 
         Raises:
             IndexCorrupted: a passage is not stored.
@@ -170,7 +171,7 @@ class SearchedSnapshot:
     def _copies(
         self, hashes: Ids, allowed: Mask, known: Mapping[int, Passage]
     ) -> dict[int, Copies]:
-        """Where the texts with these hashes stand, by hash, among the passages allowed.
+        """The allowed passages with these texts' hashes, by hash.
 
         Args:
             known: passages that were read already, by id.
@@ -222,7 +223,7 @@ class SearchedSnapshot:
 
 
 def passage_of(row: PassageRow, document: StoredDocument) -> Passage:
-    """A stored passage as it is shown."""
+    """A stored passage as a `Passage`."""
     return Passage(document.id, row.ordinal, row.start, row.end, row.context, row.place)
 
 

@@ -1,4 +1,4 @@
-"""Where an index's bytes are, by its parts."""
+"""The sizes of an index's parts on disk."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from retrieval.store import Store, schema
 from retrieval.store.files import folder_bytes
 
 PARTS = ("dense", "late", "lexical", "store", "other")
-"""`store` is the database with its log; `other` what no part holds, and what waits to be swept."""
+"""`store` is the database with its log; `other` all other files, and garbage to be swept."""
 
 
 def bytes_by_part(store: Store) -> dict[str, int]:
-    """Bytes on disk of each of `PARTS`; together those of the folder."""
+    """Bytes on disk of each of `PARTS`, which add up to those of the folder."""
     found = dict.fromkeys(PARTS, 0)
-    # As recorded: a writer may have swept a segment of this generation meanwhile.
+    # As recorded, since a writer may have swept a segment of this generation meanwhile.
     for record in store.of_kind(vectors.KIND):
         for path, file in record.files.items():
             found[path.partition("/")[0]] += file.size

@@ -30,33 +30,33 @@ from retrieval.store.guard import disk_error
 
 _BESIDE_VECTORS = 16 << 20  # bytes of the lexical index, for which a thread is worth starting
 _FEW = 16
-"""Of so many passages one is looked up in no more time than its share of all takes."""
+"""Up to so many passages are looked up one by one; for more, the order of all is read."""
 
 
 class Snapshot:
-    """A store held at one generation and every segment that it names, opened and mapped.
+    """A store pinned at one generation with all its segments, opened and mapped.
 
-    Nothing that is committed, merged or swept afterwards changes what it returns. Any number of
-    threads may search it; it closes when it was retired and the last of them is done.
+    Later commits, merges and sweeps do not change what it returns. Any number of threads may search
+    it; it closes once it was retired and the last of them is done.
 
     Attributes:
         store: the database at that generation.
         vectors: the vector segments.
-        late: searches the vector segments' token halves, if they have such.
+        late: searches the vector segments' token halves, if they have any.
         lexical: the lexical index, or None while there is no passage.
-        passages: how many passages can be found.
+        passages: number of passages that can be found.
     """
 
     def __init__(self, store: Store, opened: OpenedSegments) -> None:
-        """Open what `store` names; use `open_newest`, which outlives a sweep.
+        """Open the segments in `store`; use `open_newest`, which handles a concurrent sweep.
 
         Args:
             store: the database; the snapshot closes it.
-            opened: takes over what is open already.
+            opened: segments that are open already.
 
         Raises:
-            FileNotFoundError: a file is not there.
-            IndexCorrupted: a file is not what it was.
+            FileNotFoundError: a file is missing.
+            IndexCorrupted: a file was altered.
         """
         self.store = store
         for record in store.of_kind(vectors.CODEC):
@@ -68,7 +68,7 @@ class Snapshot:
         self.passages = living(store)
         dead = store.dead()
         self._alive = self._mask(dead, value=False) if len(dead) else None
-        self._order: NDArray[np.int64] | None = None  # read when first needed
+        self._order: NDArray[np.int64] | None = None  # read on first use
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
@@ -104,9 +104,9 @@ class Snapshot:
         return self._mask(found, value=True)
 
     def order(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """A number for each of these passages, i64 [n]: they rise by document id, then ordinal.
+        """A sort key for each of these passages, i64 [n]: by document id, then ordinal.
 
-        It breaks ties. A few are looked up; of many the order of all is read, once.
+        It breaks ties. Few passages are looked up; for many, the order of all is read once.
         """
         if self._order is None and _FEW * len(ids) < self.passages:
             return self.store.ranks(ids)
@@ -115,7 +115,7 @@ class Snapshot:
         return self._order[ids]
 
     def corrupted(self, symptom: str) -> IndexCorrupted:
-        """The error for something that cannot be unless a file is damaged; names it if it can."""
+        """The error for a symptom of a damaged file; names the file if it is found."""
         return _explanation(self.store) or IndexCorrupted(
             f"{self.store.path} is damaged: {symptom}; {from_backup(self.store.folder)}"
         )
@@ -132,7 +132,7 @@ class Snapshot:
             self._close_if_unused()
 
     def retire(self) -> None:
-        """Close as soon as nobody keeps it open."""
+        """Close as soon as no search uses it."""
         with self._lock:
             self._retired = True
             self._close_if_unused()
@@ -143,17 +143,17 @@ class Snapshot:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Give an unforeseen error the name of the damaged file that explains it, if one does."""
+        """Turn an unexpected error into one that names a damaged file, if there is one."""
         try:
             yield
         except (RetrievalError, CancelledError):
             raise
         except Exception as error:
-            # Not every search sums up every file; what trips over a damaged one ends here.
+            # Not every file is verified on opening; errors from a damaged one are explained here.
             explanation = _explanation(self.store)
             if explanation is not None:
                 raise explanation from error
-            # The encoder is the user's own, and may read files, too.
+            # The encoder may be the user's own and read other files.
             if isinstance(error, OSError) and _names(error, self.store.folder):
                 raise disk_error(error, self.store.folder) from error
             raise
@@ -167,9 +167,9 @@ class Snapshot:
 def _halves(
     store: Store, opened: OpenedSegments
 ) -> tuple[list[Opened[VectorSegment]], list[Opened[LexicalIndex]]]:
-    """The vector segments and the lexical index, of which there is one at most.
+    """The vector segments and the lexical index, of which there is at most one.
 
-    Both halves of a large index take a while to check, and neither needs the other.
+    In a large index both halves take a while to check, so they are opened in parallel.
     """
     named, words = store.of_kind(vectors.KIND), store.of_kind(LEXICAL)
     if sum(file.size for s in words for file in s.files.values()) <= _BESIDE_VECTORS:
@@ -180,13 +180,13 @@ def _halves(
 
 
 def _names(error: OSError, folder: Path) -> bool:
-    """Whether an error of the operating system names a file of the folder."""
+    """Whether an error of the operating system is about a file of the folder."""
     name = error.filename
     return isinstance(name, str) and Path(name).is_relative_to(folder)
 
 
 def condition_of(where: Filter | None) -> Condition:
-    """Which documents fulfil a filter, all if there is none."""
+    """The SQL condition of a filter, or of all documents if there is none."""
     if where is None:
         return Condition()
     sql, parameters = where.to_sql()
@@ -194,10 +194,10 @@ def condition_of(where: Filter | None) -> Condition:
 
 
 def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
-    """Open the newest generation of the index at `folder`, less what is `opened` already.
+    """Open the newest generation of the index at `folder`, reusing what is `opened` already.
 
-    A writer may commit and sweep between our reading what a generation names and our opening
-    it. Then there is a newer one; only what fails twice at one generation is damaged.
+    A writer may commit and sweep after we read a generation's segments and before we open them.
+    Then there is a newer generation; only if opening fails twice at the same one is it damaged.
     """
     failed: int | None = None
     while True:
@@ -225,7 +225,7 @@ def open_newest(folder: Path, opened: OpenedSegments) -> Snapshot:
 
 
 def _explanation(store: Store) -> IndexCorrupted | None:
-    """The damage behind an error: a file that is not what was committed, if there is one."""
+    """The damage behind an error: the first altered file, if there is one."""
     for line in problems_of(store, missing=False):
         return IndexCorrupted(line)
     return None

@@ -1,8 +1,8 @@
-"""What counts in hybrid search beside the retrievers' scores: a file's role, and what is defined.
+"""Bonuses and penalties in hybrid search: for a file's role, and for what a passage defines.
 
-Who searches a folder of code wants the implementation before the test that calls it, and where a
-name is defined before its uses; neither can be told from the words of a passage alone. Both count
-as a share of the range of the candidates' scores. docs/decisions/code-search.md has the figures.
+Users who search code want the implementation before the test that calls it, and the definition of a
+name before its uses; neither can be seen from the words of a passage alone. Both count as a share
+of the range of the candidates' scores. docs/decisions/code-search.md has the figures.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from retrieval.types import Hybrid
 ROLE_COSTS: Mapping[str, float] = MappingProxyType(
     {"test": 0.3, "example": 0.1, "changelog": 0.15, "generated": 0.15}
 )
-"""What a role takes off a passage's score, unless the query asks for such files."""
+"""Penalty of each role, unless the query asks for such files."""
 
 DEFINITION = 0.3
-"""What a passage is given in which a name that the query holds is defined; twice as much where the
-query is that name and is written as no word is."""
+"""Bonus of a passage that defines a name in the query; twice as much if the query is only that
+name, spelled unlike an ordinary word."""
 
 _ASKS = {
     "test": r"tests?|tested|testing|specs?|fixtures?|mocks?|benchmarks?|assert\w*",
@@ -44,17 +44,17 @@ _LIKE_CODE = re.compile(r"[^\W_]_[^\W_]|^_\w|[a-z0-9][A-Z]|[A-Z]{2}[a-z]|::|#|->
 
 
 class Standing:
-    """What a query makes of roles and definitions."""
+    """The penalties and bonuses of passages for one query."""
 
     def __init__(self, snapshot: Snapshot, query: str, hybrid: Hybrid) -> None:
-        """Read what the query asks for."""
+        """Read from the query which roles and names it asks for."""
         self._snapshot = snapshot
         self._costs = {role: hybrid.roles * cost for role, cost in costs_of(query).items()}
         self._names = names_in(query) if hybrid.definitions else []
         self._definition = hybrid.definitions * DEFINITION * (2 if _is_name(query) else 1)
 
     def of(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What is added to each passage's score, f64 [n], as a share of the scores' range."""
+        """The amount added to each passage's score, f64 [n], as a share of the scores' range."""
         added = np.zeros(len(ids))
         if not len(ids):
             return added
@@ -70,12 +70,12 @@ class Standing:
         if self._names:
             for id, names in store.definitions(listed).items():
                 shares[id] += self._definition * self._defines(names)
-        if shares:  # of most collections few passages have any of these
+        if shares:  # in most collections few passages have any of these
             added[:] = [shares.get(id, 0.0) for id in listed]
         return added
 
     def _defines(self, names: Sequence[str]) -> bool:
-        """Whether one of the query's names is one of these, or the end of one at its parts."""
+        """Whether one of the query's names equals one of these, or its last components."""
         for name in names:
             parts = _PARTS.split(name)
             if any(parts[-len(asked) :] == asked for asked in self._names):
@@ -90,7 +90,7 @@ def in_tests(symbol: str) -> bool:
 
 
 def _is_name(query: str) -> bool:
-    """Whether a query is a name and no word: `_start`, `parseLine`, `MOST`, `sha1`, `Pipe.read`."""
+    """Whether a query is a name, not a word: `_start`, `parseLine`, `MOST`, `sha1`, `Pipe.read`."""
     name = query.strip().removesuffix("()").strip("`")
     if not _PATH.fullmatch(name):
         return False
@@ -98,7 +98,7 @@ def _is_name(query: str) -> bool:
 
 
 def costs_of(query: str) -> dict[str, float]:
-    """What each role costs a passage, less those that the query asks for."""
+    """The penalties of the roles that the query does not ask for."""
     return {
         role: cost
         for role, cost in ROLE_COSTS.items()
@@ -107,7 +107,7 @@ def costs_of(query: str) -> dict[str, float]:
 
 
 def names_in(query: str) -> list[list[str]]:
-    """Names of code in a query, in their parts: what is written as no word is, or all there is.
+    """Names of code in a query, as components: names spelled unlike words, or the whole query.
 
     `get_user`, `getUser`, `Client.send`, `fs::read`, `send()`, and `send` if that is the query.
     """

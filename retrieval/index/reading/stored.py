@@ -1,4 +1,4 @@
-"""The vectors of passages as an index keeps them."""
+"""Reading the stored vectors of passages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stored_vectors(
     """Passages, by document id and ordinal, each with its embeddings.
 
     Args:
-        snapshot: what is read.
+        snapshot: the snapshot to read.
         allowed: bool by passage id; None is all.
     """
     with snapshot.guarded():

@@ -1,4 +1,4 @@
-"""verify: everything that an index holds, held against what its commits recorded."""
+"""verify: comparing everything in an index with what its commits recorded."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _DOCUMENTS_AT_ONCE = 256
 
 
 def problems(folder: Path) -> list[str]:
-    """One line for each thing that is not as it was committed: the file, what is wrong, the cure.
+    """One line for each difference from what was committed: the file, what is wrong, the cure.
 
-    Every byte of every segment and of the database is read: files against their checksums,
-    documents and passages against theirs, segments against the passages that they should hold.
+    Every byte of every segment and of the database is read: files are compared with their
+        checksums, documents and passages with theirs, segments with the passages that they should
+        contain.
 
     Raises:
         IndexNotFound: there is no index.
-        IndexLocked: a writer commits faster than the index can be read.
+        IndexLocked: a writer commits faster than the index can be verified.
     """
     for _ in range(_ATTEMPTS):
         try:
@@ -39,17 +40,17 @@ def problems(folder: Path) -> list[str]:
                     return found
         except IndexCorrupted as error:
             return [str(error)]
-        # A commit came between: what we missed may only have been swept.
+        # There was a commit in between: missing files may only have been swept.
     raise IndexLocked(f"the index at {folder} is being written; verify it again after that")
 
 
 def problems_of(store: Store, *, missing: bool = True) -> Iterator[str]:
-    """The problems of the generation that `store` holds.
+    """The problems of the generation that `store` is pinned at.
 
     Args:
         store: the database.
-        missing: whether a file that is not there is a problem; it is none of a generation that
-            a reader holds on to and a writer may have swept.
+        missing: whether a missing file is a problem; it is not in a generation that a reader holds
+            and a writer may have swept.
     """
     damaged = list(_whole(store, store.integrity()))
     yield from damaged
@@ -65,7 +66,7 @@ def problems_of(store: Store, *, missing: bool = True) -> Iterator[str]:
 
 
 def _whole(store: Store, lines: Iterator[str]) -> Iterator[str]:
-    """The lines, and one more if damage is such that looking for it fails."""
+    """The lines, and one more if the damage makes the check itself fail."""
     try:
         yield from lines
     except RetrievalError as error:
@@ -75,12 +76,12 @@ def _whole(store: Store, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _altered(store: Store, segment: SegmentRecord, *, missing: bool) -> Iterator[str]:
-    """Files of a segment that are not what they were."""
+    """Files of a segment that were altered."""
     yield from damage(store.segment_folder(segment.name), segment, missing=missing)
 
 
 def _documents(store: Store) -> Iterator[str]:
-    """Documents whose text, metadata or passages are not what was written."""
+    """Documents whose text, metadata or passages were altered."""
     numbers = store.numbers()
     seen = 0
     for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
@@ -91,7 +92,7 @@ def _documents(store: Store) -> Iterator[str]:
             seen += len(passages)
             if not _is_intact(row, texts.get(number), passages):
                 yield (
-                    f"{store.path} is damaged: document {row.id!r} is not what was stored; "
+                    f"{store.path} is damaged: document {row.id!r} was altered; "
                     "delete that document and index it again"
                 )
     strays = store.counts().passages - seen
@@ -105,18 +106,18 @@ def _is_intact(row: StoredDocument, text: str | None, passages: Sequence[Passage
             row.whole(text) is not None
             and checksum(row.id, row.content_hash, row.source, passages) == row.checksum
         )
-    except (TypeError, ValueError):  # a value of another kind than was written
+    except (TypeError, ValueError):  # a value of another type than was written
         return False
 
 
 def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
-    """A segment that holds another number of passages than it should."""
+    """Segments that contain another number of passages than they should."""
     folder = store.segment_folder(segment.name)
-    if segment.kind == vectors.CODEC:  # held against its checksums, and read with its segments
+    if segment.kind == vectors.CODEC:  # verified by checksum, and read with its segments
         held = 0
     elif segment.kind == LEXICAL:
         held, counts = len(LexicalIndex.open(folder)), store.counts()
-        # Besides the living there are those who died since it was written, and they only.
+        # It contains the living passages, and those deleted since it was written, but no others.
         if not counts.passages <= segment.passages <= counts.passages + counts.dead:
             yield (
                 f"{store.path} is damaged: {segment.passages} passages in {folder} cannot be "
@@ -129,7 +130,7 @@ def _segment(store: Store, segment: SegmentRecord) -> Iterator[str]:
 
 
 def _coverage(store: Store) -> Iterator[str]:
-    """Passages that stand in no vector segment, and those that stand there and should not."""
+    """Passages that are missing from the vector segments, and those that should not be there."""
     ids = [open_vectors(store, segment.name).ids for segment in store.of_kind(vectors.KIND)]
     held = np.concatenate([np.empty(0, np.int64), *ids])
     expected = np.union1d(store.passage_ids(), store.dead())

@@ -18,11 +18,11 @@ class Block:
     """Passages that are encoded in one call.
 
     Attributes:
-        rows: as they are stored.
-        stretches: what is read of each, those that are read together.
-        names: their documents' ids.
-        characters: of all of them.
-        tokens: of all of them, each having its share of its document's.
+        rows: the passages' rows to store.
+        stretches: the texts to read, grouped by what is read together.
+        names: the passages' document ids.
+        characters: characters of all passages.
+        tokens: tokens of all passages, as shares of their documents' tokens.
     """
 
     rows: list[PassageRow] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A block under way, its encoding, and when it began (seconds)."""
+    """A block that is being encoded, its pending result, and when it began (seconds)."""
 
     block: Block
     encoding: PendingEmbeddings
@@ -51,13 +51,13 @@ class Started:
 
 
 def pooled(embeddings: Embeddings, options: LateOptions) -> Embeddings:
-    """The embeddings with vectors merged, if that is asked for.
+    """The embeddings with vectors merged, if the options say so.
 
-    What cannot be stored is left as it is.
+    Invalid vectors are left as they are, for a later check.
 
     Args:
         embeddings: of passages.
-        options: of the index; `pooling` and `pooling_distance` count.
+        options: the index's; only `pooling` and `pooling_distance` matter.
     """
     if options.pooling == 1:
         return embeddings

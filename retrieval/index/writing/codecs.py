@@ -1,4 +1,4 @@
-"""How the token vectors of a segment to be written are kept: copied, or compressed by a codec."""
+"""Choosing the codec for the token vectors of a segment that is to be written."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from retrieval.indexes import CompressedSegment, LateCodec, LateSegment, train_codec
 
 GROWTH = 4
-"""Times as many tokens as a codec was trained for: then it has half the centroids that it should,
-and twice as many passages have to be decoded for as good a result."""
+"""A new codec is trained at this many times the tokens that the old one was trained for: the old
+one then has half the centroids that it should have, and twice as many passages have to be decoded
+for an equally good result."""
 
 MANY = 1 << 23
-"""Token vectors, of some 60 to 90 thousand passages, whose codec has so many centroids that hybrid
-search loses nothing by residuals of 2 bits (measured)."""
+"""Number of token vectors (of some 60 to 90 thousand passages) from which on a codec has so many
+centroids that hybrid search loses nothing by residuals of 2 bits (measured)."""
 
 DRIFT = 0.2
-"""Share by which the error of stored vectors may exceed the codec's before it is trained anew."""
+"""Share by which the error of stored vectors may exceed the codec's before a new one is trained."""
 
-_MEASURED = 256  # passages of a segment whose error is measured
+_MEASURED = 256  # passages of a segment on which the error is measured
 
 
 def codec_for(
@@ -33,25 +34,25 @@ def codec_for(
     first: int,
     memory: int,
 ) -> LateCodec:
-    """The codec to write a group of segments by: one that is in use if it serves, else a new one.
+    """The codec to write a group of segments with: one in use if it is good enough, else a new one.
 
     Args:
-        group: the segments to be written as one: all exact ones have a living token among them.
+        group: the segments to be merged; if all are exact, they have a living token.
         others: the other segments of the index.
         alive: bool by passage id.
-        bits: of a residual, if a codec is trained; None leaves it to the number of token vectors.
-        first: living passages that the index's first codec is trained on, at most.
-        memory: bytes that training may take.
+        bits: bits per residual of a new codec; None chooses by the number of token vectors.
+        first: maximum number of living passages that the index's first codec is trained on.
+        memory: bytes that training may use.
     """
     codec = codec_in_use((*group, *others))
     if codec is None:
         alive = _first(group, alive, first)
-    tokens = living_tokens(group, alive)  # that a codec would be trained on
+    tokens = living_tokens(group, alive)  # that a new codec would be trained on
     wanted = bits or (2 if tokens >= MANY else 4)
     if codec is not None:
         if codec.bits == 2:
-            return codec  # too coarse to be stored a second time: see `coarse_quantiser_for`
-        # Where others stay as they are, a codec that they share is worth more than a better one.
+            return codec  # too coarse to be encoded again: see `coarse_quantiser_for`
+        # If other segments keep their codec, sharing it is worth more than a better one.
         drifted = not others and _drifted(group, codec, alive)
         outgrown = tokens >= GROWTH * codec.trained_tokens or wanted < codec.bits
         if tokens == 0 or not (outgrown or drifted):
@@ -60,7 +61,7 @@ def codec_for(
 
 
 def _first(group: Sequence[LateSegment], alive: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    """The first so many of the living passages of these segments: bool by passage id."""
+    """The first `count` living passages of these segments: bool by passage id."""
     ids = np.concatenate([segment.ids[segment.rows(alive)] for segment in group])
     chosen = np.zeros_like(alive)
     chosen[np.sort(ids)[:count]] = True
@@ -75,17 +76,18 @@ def coarse_quantiser_for(
     *,
     memory: int,
 ) -> LateCodec | None:
-    """The codec to narrow a group of segments by: one in use, a new one, or None for `codec`.
+    """The codec whose centroids narrow a group: one in use, a new one, or None for `codec`.
 
-    By a coarse quantiser nothing is stored but each token's nearest centroid, which what is stored
-    tells well enough. So one that is outgrown costs no more than the time to train another.
+    With a coarse quantiser only each token's nearest centroid is stored, which can be computed well
+    enough from the stored vectors. So replacing an outgrown one costs only the time to train
+    another.
 
     Args:
-        group: the segments to be written as one.
+        group: the segments to be merged.
         others: the other segments of the index.
         alive: bool by passage id.
-        codec: what the group is stored by.
-        memory: bytes that training may take.
+        codec: the codec that stores the group.
+        memory: bytes that training may use.
     """
     used = coarse_quantiser_in_use((*group, *others))
     narrowing = codec if used is None else used
@@ -95,7 +97,7 @@ def coarse_quantiser_for(
 
 
 def coarse_quantiser_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
-    """The coarse quantiser of most token vectors of these segments, or None."""
+    """The coarse quantiser that most token vectors of these segments use, or None."""
     probed = [
         s for s in segments if isinstance(s, CompressedSegment) and s.coarse_quantiser is not None
     ]
@@ -109,14 +111,14 @@ def living_tokens(segments: Iterable[LateSegment], alive: NDArray[np.bool_]) -> 
 
 
 def codec_in_use(segments: Iterable[LateSegment]) -> LateCodec | None:
-    """The codec that most token vectors of these segments are stored by, or None."""
+    """The codec that stores most token vectors of these segments, or None."""
     compressed = [segment for segment in segments if isinstance(segment, CompressedSegment)]
     largest = max(compressed, key=lambda segment: segment.tokens, default=None)
     return None if largest is None else largest.codec
 
 
 def errors(segments: Sequence[LateSegment]) -> tuple[float | None, float | None]:
-    """What compression loses, now and when the codecs were trained; None if nothing is compressed.
+    """The compression error now and when the codecs were trained; None if nothing is compressed.
 
     Both are means over the compressed segments' tokens.
     """
@@ -131,13 +133,13 @@ def errors(segments: Sequence[LateSegment]) -> tuple[float | None, float | None]
 
 
 def _drifted(segments: Sequence[LateSegment], codec: LateCodec, alive: NDArray[np.bool_]) -> bool:
-    """Whether what the codec stores, or is about to, is worse than what it was trained on."""
+    """Whether the error of vectors stored by the codec is worse than on its training sample."""
     error = sum(_error(segment, codec, alive) * segment.tokens for segment in segments)
     return error > codec.trained_error * (1 + DRIFT) * sum(segment.tokens for segment in segments)
 
 
 def _error(segment: LateSegment, codec: LateCodec, alive: NDArray[np.bool_]) -> float:
-    """The error of a segment's vectors by this codec: known if it stores them, else of a sample."""
+    """The error of a segment's vectors with this codec: stored, or measured on a sample."""
     if isinstance(segment, CompressedSegment) and segment.codec.key == codec.key:
         return segment.error
     rows = segment.rows(alive)

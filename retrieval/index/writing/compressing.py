@@ -24,27 +24,28 @@ from retrieval.store import Settings
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 EXACT = 6_000
-"""Passages that are let stand exactly where the options leave it open: to compare all of their
-vectors in 8 bits takes less time than to decode them, and nothing of them is lost."""
+"""Number of passages kept exact where the options leave it open: comparing all of their vectors in
+8 bits is faster than decoding them, and loses nothing."""
 
 EXACT_OF_BITS = 1_000
-"""The same where the options name the bits: a codec that is trained on fewer serves those that come
-later ill, and trains on few tokens for each centroid."""
+"""The same if the options set the bits: a codec trained on fewer passages serves later ones poorly,
+and has few training tokens per centroid."""
 
 TOGETHER = 10_000
-"""Passages that are let stand exactly until a writing call ends. So the codec of what comes in by
-one call is trained on all of it, or its first so many, whenever the call's commits fell."""
+"""Number of passages kept exact until a writing call ends. So the first codec is trained on
+everything that the call brings, or on its first so many passages, independent of when commits
+happened."""
 
 
 class Compressing:
-    """What a writing call compresses.
+    """Decides what a writing call compresses, and how.
 
     Args:
-        settings: the index's.
+        settings: the index's settings.
         folders: the segments that it reads and writes.
-        memory: bytes that may be taken.
+        memory: bytes that may be used.
         progress: called while vectors are compressed.
-        given: the codec that the index does not choose, if it is so.
+        given: the codec that the index was given, if it does not choose its own.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Compressing:
         self._progress = progress
 
     def of_new(self) -> Compression | None:
-        """How passages that were just encoded are written; None keeps them exactly for now."""
+        """How newly encoded passages are compressed; None keeps them exact for now."""
         if not self._has_tokens:
             return None
         late = self._late(self._folders.vectors().values())
@@ -83,7 +84,7 @@ class Compressing:
         )
 
     def most_exact(self, *, ended: bool) -> int:
-        """How many living passages are let stand exactly, once the writing call ends or before."""
+        """How many living passages may be kept exact, at the end of a writing call or before it."""
         if self._given is not None:
             return sys.maxsize if self._given.stored is None else 0
         if self._options.exact_passages is not None:
@@ -95,11 +96,12 @@ class Compressing:
     def outgrown(
         self, segments: Mapping[str, VectorSegment], alive: NDArray[np.bool_]
     ) -> list[str]:
-        """Names of the segments that a codec of all their tokens is to compress anew.
+        """Names of the segments to compress again, with a new codec trained on all of their tokens.
 
-        They are those of 4 bits, once they hold so many token vectors that 2 bits do, or several
-        times as many as their codec was trained for: it is of the passages that came first, and its
-        centroids tell others, of another kind, so ill that late interaction misses the best.
+        These are all segments of 4 bits once they have enough token vectors for 2 bits, or several
+            times as many as their codec was trained for: that codec was trained on the first
+            passages, and represents other kinds of text so poorly that late interaction misses the
+            best.
         """
         if self._given is not None:
             return []
@@ -124,13 +126,13 @@ class Compressing:
         *,
         ended: bool,
     ) -> Compression | None:
-        """How a group of segments is written as one; None keeps token vectors exact.
+        """How the token vectors of a merged group are compressed; None keeps them exact.
 
         Args:
             members: the group.
             others: the other segments of the index.
             alive: bool by passage id.
-            ended: whether the writing call ends with it.
+            ended: whether the writing call ends with this merge.
         """
         group, rest = self._late(members), self._late(others)
         living = sum(len(late.rows(alive)) for late in group)
@@ -138,7 +140,7 @@ class Compressing:
         most = self.most_exact(ended=ended)
         if all(segment.exact for segment in members) and (tokens == 0 or living <= most):
             return None
-        if self._progress is not None:  # training the codec comes first, and may take a minute
+        if self._progress is not None:  # training a codec comes first and may take a minute
             self._progress(ProgressUpdate(COMPRESSING, 0, tokens, "token vectors"))
         stored = None if self._given is None else self._given.stored
         if stored is None:

@@ -1,4 +1,4 @@
-"""Making an index: from one moment to the next there is one, or there is none."""
+"""Creating an index atomically."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _OWN_NAMES = {
 
 
 def make(folder: Path, settings: Settings, *, shared: bool = False, timeout: float = 0.0) -> None:
-    """Lay down an empty index.
+    """Create an empty index.
 
     Args:
-        folder: of the index; there is none, or it is empty.
-        settings: of the index.
-        shared: whether others may read it, as far as the process's umask lets them.
-        timeout: seconds for which another process is waited for that makes it, too.
+        folder: the index's folder, which does not exist or is empty.
+        settings: the index's settings.
+        shared: let other users read it, as far as the process's umask allows.
+        timeout: seconds to wait for another process that is creating it too.
 
     Raises:
-        StorageError: there is one already, or other files; or the folder cannot be written.
+        StorageError: there is an index or other files already, or the folder is not writable.
     """
     try:
         if folder.is_dir():
             link = next((entry for entry in folder.iterdir() if entry.is_symlink()), None)
-            if link is not None:  # what it names would be written over
+            if link is not None:  # the file it links to would be overwritten
                 raise StorageError(f"{link} is a link; delete it, or choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
         if not {entry.name for entry in folder.iterdir()} <= _OWN_NAMES:
-            raise StorageError(f"{folder} holds other files; choose a folder that is new or empty")
+            raise StorageError(f"{folder} contains other files; choose a new or empty folder")
         lock = WriterLock(folder / schema.LOCK, timeout)
         with lock, sqlite_errors(folder / schema.DATABASE):
             if schema.exists(folder):
                 raise StorageError(
-                    f"there is an index at {folder} already; open it, or delete it first"
+                    f"there already is an index at {folder}; open it, or delete it first"
                 )
-            if not shared:  # before anything is in it, where it was there
+            if not shared:  # before anything is in it, if it existed
                 give_rights(folder, PRIVATE)
             (folder / schema.SEGMENTS).mkdir(exist_ok=True)
-            # An index is made from other files and can be made again: no repository wants it.
+            # An index can be rebuilt from other files and does not belong in a repository.
             (folder / ".gitignore").write_text("*\n", encoding="utf-8")
             schema.create(folder, settings)
             if not shared:
@@ -59,17 +59,17 @@ def make(folder: Path, settings: Settings, *, shared: bool = False, timeout: flo
             sync_folder(folder.absolute().parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(
-            f"no index can be made at {folder}: a file is in the way; choose another folder"
+            f"no index can be created at {folder}: a file is in the way; choose another folder"
         ) from error
     except OSError as error:
         raise StorageError(
-            f"no index can be made at {folder} ({error.strerror or error}); "
-            "choose a folder that can be written, on a disk that is not full"
+            f"no index can be created at {folder} ({error.strerror or error}); "
+            "choose a writable folder on a disk that is not full"
         ) from error
 
 
 def unmake(folder: Path) -> bool:
-    """Take an index away that nothing was ever committed to; whether there was one.
+    """Delete an index that nothing was ever committed to; returns whether there was one.
 
     Raises:
         IndexLocked: another process is writing to it.
@@ -83,7 +83,7 @@ def unmake(folder: Path) -> bool:
             if store.generation:
                 return False
         sweep(folder / schema.SEGMENTS, set())
-        # The database first: without it, what is left is no index.
+        # The database first: without it, the rest is not an index.
         for name in sorted(_OWN_NAMES - {schema.SEGMENTS, schema.LOCK}, reverse=True):
             (folder / name).unlink(missing_ok=True)
         (folder / schema.SEGMENTS).rmdir()

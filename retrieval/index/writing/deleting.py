@@ -1,4 +1,4 @@
-"""Deleting documents, so that `sync` brings back those that came from files."""
+"""Deleting documents in such a way that `sync` brings back those from files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from retrieval.store import Condition, StoredDocument
 
 
 def delete(writer: Writer, ids: Iterable[str] | None, condition: Condition | None) -> int:
-    """Delete the documents with these ids, or all, as far as they fulfil the condition.
+    """Delete the documents with these ids, or all, that fulfil the condition.
 
     Returns:
-        How many there were.
+        How many were deleted.
     """
     numbers = None if condition is None else set(writer.store.numbers_of(condition))
     if ids is None:
@@ -34,7 +34,7 @@ def clear(writer: Writer) -> int:
 
 
 def _delete(writer: Writer, stored: StoredDocument) -> None:
-    # First: a deletion may be committed at once, and sync is to bring it back.
+    # First, since the deletion may be committed at once, and sync should bring it back.
     if stored.source is not None:
         writer.note_source(stored.source, None)
     writer.delete(stored.number)

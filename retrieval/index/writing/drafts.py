@@ -1,4 +1,4 @@
-"""A caller's document on its way into the index: checked, cut, and put before the encoder."""
+"""A document to be added: checked, cut into passages, and waiting for its embeddings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Document, Embeddings, Encoder, Passage
 
 _SPECIAL_TOKENS = 4  # markers an encoder may put around a text, and line breaks in the context
-_LEAST_TOKENS = 16  # of a passage, whatever its context's length
+_LEAST_TOKENS = 16  # minimum for a passage, however long its context
 
 
 def checked(document: Document) -> Document:
-    """The document with its metadata as JSON gives them back.
+    """The document with its metadata as read back from JSON.
 
     Raises:
-        InputError: an id, title, text or metadata that cannot be stored.
+        InputError: its id, title, text or metadata cannot be stored.
     """
     if not isinstance(document, Document):
         raise InputError(f"{type(document).__name__} is not a Document; give retrieval.Document")
@@ -71,17 +71,17 @@ def cut(
 
     Args:
         document: the document.
-        outline: its structure; None finds it by its metadata.
+        outline: its structure; None derives it from the text by its metadata.
         encoder: counts tokens.
-        budget: the most tokens of a context.
-        passage_tokens: the longest passage.
+        budget: maximum tokens of a context.
+        passage_tokens: maximum tokens of a passage.
         spans: the passages, if they are ready-made.
 
     Returns:
         The passages, and how many tokens the document's text has.
 
     Raises:
-        InputError: a ready-made passage is none, or longer than the encoder reads.
+        InputError: a ready-made passage is invalid, or longer than the encoder reads.
     """
     tokens = 0
 
@@ -110,15 +110,15 @@ def cut(
 def whole(
     document: Document, spans: Sequence[tuple[int, int]] | None = None, *, blank: bool = False
 ) -> list[Passage]:
-    """The ready-made passages; or all of the document as one, less the white space around it.
+    """The ready-made passages, or the whole document, without surrounding white space, as one.
 
     Args:
         document: the document.
         spans: the passages, if they are ready-made.
-        blank: whether a document without words is an empty passage, or none.
+        blank: whether a document without words gives an empty passage, or none.
 
     Raises:
-        InputError: a ready-made passage is none.
+        InputError: a ready-made passage is invalid.
     """
     text = document.text
     if spans is not None:
@@ -133,7 +133,7 @@ def whole(
 def rows(
     document: Document, passages: Sequence[Passage], *, number: int, first_id: int
 ) -> list[PassageRow]:
-    """The passages as they are stored: numbered from `first_id` on, with their lines."""
+    """The passages' rows to store: numbered from `first_id` on, with line numbers."""
     breaks = [match.start() for match in re.finditer("\n", document.text)]
     return [
         PassageRow(
@@ -159,12 +159,12 @@ class Draft:
         document: the document, checked.
         number: its number in the store.
         source: path of the file it came from, or None.
-        reader: what cut it.
+        reader: how it was read and cut, see `as_read.reading`.
         passages: its passages' rows.
-        replaces: number of the stored document that leaves for it, or None.
-        tokens: of its text.
-        taken: ids of passages that it takes over from that document: they are read as they were,
-            so their embeddings stay.
+        replaces: number of the stored document that it replaces, or None.
+        tokens: tokens of its text.
+        taken: ids of passages that it takes over from that document: the encoder's input is
+            unchanged, so their embeddings are kept.
         refielded: those of them whose words in the lexical index change.
         given: the embeddings of its passages, if they are not to be made.
         moved_from: the stored document of another id that it is now, or None.
@@ -194,14 +194,14 @@ class Draft:
 
     @property
     def characters(self) -> int:
-        """Of all passages that have to be encoded."""
+        """Characters of all passages that have to be encoded."""
         if self.given is not None:
             return 0
         return sum(row.end - row.start for row in self.new)
 
     @property
     def tokens_per_character(self) -> float:
-        """Of its passages."""
+        """Average tokens per character of its passages."""
         return self.tokens / max(1, sum(row.end - row.start for row in self.passages))
 
     def text_of(self, row: PassageRow) -> str:
@@ -209,24 +209,24 @@ class Draft:
         return self.document.text[row.start : row.end]
 
     def texts(self, as_read: AsRead) -> Iterator[str]:
-        """What the encoder reads of each passage that has to be encoded: its context, then it."""
+        """The encoder's input for each passage that has to be encoded: context, then text."""
         for row in self.new:
             text = self.text_of(row)
             yield as_read.before(self.document.title, self.path, row.context, text) + text
 
     def fields(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Id and words of each passage that the lexical index has not as it is."""
+        """Id and fields of each passage that is new or changed in the lexical index."""
         for row in self.passages:
             if row.id not in self.taken or row.id in self.refielded:
                 yield row.id, self.fields_of(row)
 
     def fields_of(self, row: PassageRow) -> Mapping[str, str]:
-        """The words of a passage."""
+        """The lexical fields of a passage."""
         return lexical_fields(self.document.title, self.path, row.context, self.text_of(row))
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON does not know as one that it does: dates and times as ISO 8601."""
+    """Convert a value for JSON: dates and times to ISO 8601, other types as possible."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, date | time):  # a datetime is a date
@@ -238,7 +238,7 @@ def _plain(value: Any) -> Any:
         return int(value) if whole else float(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is none of them")
+    raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
 def _encodable(id: str, name: str, value: str) -> None:
@@ -247,5 +247,5 @@ def _encodable(id: str, name: str, value: str) -> None:
     except UnicodeEncodeError as error:
         raise InputError(
             f"the {name} of document {id!r} has half a surrogate pair at character {error.start}, "
-            "which is no text; decode it with errors='replace'"
+            "which is not valid text; decode it with errors='replace'"
         ) from error

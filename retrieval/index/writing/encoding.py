@@ -1,4 +1,4 @@
-"""DraftEncoder: drafts in, the vectors of their passages in the buffer, a block at a time."""
+"""DraftEncoder: encodes drafts' passages into the buffer, block by block."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from retrieval.store import PassageRow
 from retrieval.types import Embeddings, ProgressCallback, ProgressUpdate
 
 BLOCK_CHARACTERS = 1 << 18
-"""Text that is encoded in one call, at most."""
+"""Maximum text per encoding call."""
 
 SPILL_FLOATS = 1 << 24
 """Numbers held in memory before they are written as a segment: 64 MiB of f32."""
 
 TRIM_FLOATS = SPILL_FLOATS >> 3
-"""Numbers from which on it is worth it to have the C library give back what lies free first."""
+"""Size from which on it pays to have the C library return free memory before writing."""
 
 
 class DraftEncoder:
-    """Encodes the passages of drafts in blocks, and has what they come to written.
+    """Encodes the passages of drafts in blocks, and has their vectors written.
 
-    While the encoder works at one block, what the one before came to is kept.
+    While the encoder works on one block, the vectors of the block before are buffered.
 
     Attributes:
-        passages: how many passages were encoded.
-        characters: of those.
-        tokens: of those, as the encoder counts them.
+        passages: passages encoded so far.
+        characters: characters of those.
+        tokens: tokens of those, as the encoder counts them.
         spilled: whether vectors had to be written since the last `flush`.
     """
 
@@ -63,24 +63,24 @@ class DraftEncoder:
 
     @property
     def block_characters(self) -> int:
-        """How much text the next block is to have."""
+        """How much text the next block should have."""
         return self._pace.characters
 
     def as_read(self) -> AsRead:
-        """How the encoder reads passages; raises as `EncoderSlot.get`."""
+        """How the encoder reads passages; raises like `EncoderSlot.get`."""
         if self._as_read is None:
             self._as_read = AsRead.of(self._encoder.get(), self._passage_tokens)
         return self._as_read
 
     def encode(self, drafts: Sequence[Draft]) -> None:
-        """Encode the passages of these drafts; of the last block it is only begun."""
+        """Encode the passages of these drafts; the last block is only started."""
         block, size = Block(), 0
         for draft in drafts:
             if draft.given is not None:
                 if block.rows:
                     self._begin(block)
                     block, size = Block(), 0
-                self._gather()  # passages stand in the order of their ids
+                self._gather()  # passages are buffered in the order of their ids
                 self._keep_given(draft, draft.given)
                 continue
             texts = list(draft.texts(self.as_read()))
@@ -94,19 +94,19 @@ class DraftEncoder:
             self._begin(block)
 
     def flush(self) -> None:
-        """Have all vectors so far written as segments that the next commit names."""
+        """Write all vectors so far as segments for the next commit."""
         self._gather()
         if len(self._buffer):
             self._write()
         self.spilled = False
 
     def cancel(self) -> None:
-        """Stop encoding what is under way; after `flush` there is none."""
+        """Cancel the block that is being encoded; after `flush` there is none."""
         if self._started is not None:
             self._started.encoding.cancel()
 
     def _begin(self, block: Block) -> None:
-        """Begin to encode a block; what the block before came to is kept meanwhile."""
+        """Begin to encode a block, and buffer the block before meanwhile."""
         since = time.monotonic()
         started = Started(block, self._encoding().start(block.stretches), since)
         try:
@@ -124,7 +124,7 @@ class DraftEncoder:
         return self._passage_encoder
 
     def _gather(self) -> None:
-        """Wait for the block that is being encoded, and keep its vectors."""
+        """Wait for the block that is being encoded, and buffer its vectors."""
         if self._started is not None:
             made, name = self._started.encoding.result(), self._encoder.get().name
             embeddings = of_encoder(made, name, "document")
@@ -141,7 +141,7 @@ class DraftEncoder:
         self._keep_vectors(block.rows, embeddings, block.names)
 
     def _keep_given(self, draft: Draft, embeddings: Embeddings) -> None:
-        if draft.passages:  # one that has neither words nor a vector has none
+        if draft.passages:  # a document with neither words nor a vector has none
             self._keep_vectors(
                 draft.passages, embeddings, [draft.document.id] * len(draft.passages)
             )
@@ -152,11 +152,11 @@ class DraftEncoder:
         ids = np.array([row.id for row in rows], np.int64)
         self._buffer.append(ids, pooled(embeddings, self._late), names)
         if self._buffer.floats >= SPILL_FLOATS:
-            # Memory stays bounded even within one huge document; its commit names all its segments.
+            # Bounds memory even within one huge document, whose commit names several segments.
             self._write()
             self.spilled = True
 
     def _write(self) -> None:
         if self._buffer.floats >= TRIM_FLOATS:
-            trim()  # what encoding left behind, before as much is needed again in one piece
+            trim()  # free memory that encoding left, before a large block is needed
         self._session.write_vectors(self._buffer)

@@ -1,4 +1,4 @@
-"""Turn: one writing call of an index at a time, whichever thread makes it."""
+"""Turn: one writing call of an index at a time, across threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from retrieval.errors import InputError
 
 
 class Turn:
-    """A lock that a thread which holds it cannot wait for, as it would for ever."""
+    """A lock that raises, instead of a deadlock, when its holder asks for it again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,15 +18,15 @@ class Turn:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Wait for the others to end, and hold it.
+        """Wait for others to release the lock, and hold it.
 
         Raises:
-            InputError: this thread holds it.
+            InputError: this thread holds it already.
         """
         if self._holder == threading.get_ident():
             raise InputError(
                 "the index was changed from within a call that is changing it; end that one first "
-                "(what gives `add` its documents, and functions that show progress, cannot)"
+                "(generators passed to `add` and progress callbacks must not change the index)"
             )
         with self._lock:
             self._holder = threading.get_ident()

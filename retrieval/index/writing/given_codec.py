@@ -1,7 +1,7 @@
-"""A codec that an index is given and does not choose: that of the collection it is a shard of.
+"""A codec that an index is given rather than chooses: the one of its collection, if it is a shard.
 
-Token vectors that are stored by the same codec have the same scores in whichever shard they are. So
-a shard keeps them exactly until its collection has a codec, and from then on by that one alone.
+Token vectors stored by the same codec have the same scores in whichever shard they are. So a shard
+keeps them exact until its collection has a codec, and then uses only that.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from retrieval.indexes import StoredCodec, open_codec
 from retrieval.store import JsonValue, Store
 
 GIVEN = "given_codec"
-"""What it is remembered as: the name of its folder, or null for exact vectors."""
+"""The key it is stored under; the value is its folder's name, or null for exact vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenCodec:
-    """What token vectors are stored by; None keeps them exactly."""
+    """The codec that stores token vectors; None keeps them exact."""
 
     stored: StoredCodec | None
 
     @property
     def key(self) -> str | None:
-        """The codec's."""
+        """The codec's key, or None."""
         return None if self.stored is None else self.stored.codec.key
 
     @property
     def folder(self) -> Path | None:
-        """Where the codec is written."""
+        """The codec's folder, or None."""
         return None if self.stored is None else self.stored.folder
 
     def remembered(self) -> JsonValue:

@@ -1,4 +1,4 @@
-"""The lexical index in a writing call: when it is written anew, and of what."""
+"""The lexical index in a writing call: when it is rewritten, and from what."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from retrieval.store import SegmentRecord, StoreWriter
 
 WAITING_SHARE = 16
 WAITING_MOST = 1000
-"""So many deleted passages, or one in so many, the lexical index keeps without being rewritten."""
+"""The lexical index is rewritten for deleted passages alone once they are more than `WAITING_MOST`,
+or more than one for every `WAITING_SHARE` others."""
 
 _NO_IDS = np.empty(0, np.int64)
 _DOCUMENTS_AT_ONCE = 256
 
 
 class LexicalWriting:
-    """Writes lexical indexes, which the next commit will name.
+    """Writes lexical indexes for the next commit.
 
     Args:
-        store: the index's.
-        folders: where they go.
+        store: the index's store.
+        folders: where they are written.
     """
 
     def __init__(self, store: StoreWriter, folders: SegmentFolders) -> None:
@@ -37,17 +38,17 @@ class LexicalWriting:
     def revised(
         self, add: Sequence[Draft], gone: NDArray[np.int64], buried: NDArray[np.int64]
     ) -> tuple[list[SegmentRecord], list[str]]:
-        """Write the next lexical index if need be: its record, and the name of the one that goes.
+        """Write the next lexical index if need be: its record, and the name of the old one.
 
-        Deleted passages may wait in the one there is, where searches pass over all that is
-        `dead`: a deletion need not write it anew. They leave with the next that is written, which
-        is when there is something to add, when they are many, or when they stand in no vector
-        segment any longer and so are `dead` no more.
+        Deleted passages may stay in the present one, where searches skip all that are `dead`: a
+            deletion alone need not rewrite it. They are removed when it is next written, which is
+            when there is something to add, when they are many, or when they are no longer in any
+            vector segment and so no longer `dead`.
 
         Args:
-            add: documents that come.
-            gone: ids of the passages that the commit at hand deletes.
-            buried: ids of the passages that it drops from the vector segments.
+            add: documents to add.
+            gone: ids of the passages that this commit deletes.
+            buried: ids of the passages that it removes from the vector segments.
         """
         previous = self._present()
         before = living(self._store)
@@ -70,7 +71,7 @@ class LexicalWriting:
         return [record], [previous.name] if previous else []
 
     def rewritten(self) -> tuple[list[SegmentRecord], list[str]]:
-        """Write it anew of what is stored, if there is one: as `revised` returns it."""
+        """Rewrite it from the store, if there is one; returns the same as `revised`."""
         previous = self._present()
         if previous is None:
             return [], []
@@ -83,7 +84,7 @@ class LexicalWriting:
         return next(iter(self._store.of_kind(LEXICAL)), None)
 
     def _stored_passages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Every passage of the store as the lexical index takes it: its id and its fields."""
+        """The id and lexical fields of every passage in the store."""
         numbers = self._store.numbers()
         for first in range(0, len(numbers), _DOCUMENTS_AT_ONCE):
             chosen = numbers[first : first + _DOCUMENTS_AT_ONCE].tolist()

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 FAN_IN = 8
-"""Segments of about one size that are let stand; one more and they become one."""
+"""Maximum number of segments of about the same size; with one more, they are merged."""
 
 MEANWHILE = 32
-"""The same while a call brings in more: at its end all that it brought becomes one anyway."""
+"""The same maximum during a writing call, which merges what it brought at its end anyway."""
 
 SMALLEST = 1024
-"""Passages; all segments below are of one size, but for tiny ones."""
+"""Smaller segments, in passages, all count as one size, except tiny ones."""
 
 _TINY = 16
-"""One in so many of those: what comes one by one is written again among its like first."""
+"""Tiny segments (up to SMALLEST / 16 passages) are merged with each other first, so that documents
+added one by one are not rewritten with larger segments each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Candidate:
 
     Attributes:
         name: its name.
-        passages: how many it has in all.
-        alive: how many of them are not dead.
-        exact: whether its token vectors are kept exactly, not compressed.
+        passages: number of its passages.
+        alive: number of its living passages.
+        exact: whether its token vectors are exact, not compressed.
     """
 
     name: str
@@ -39,15 +40,16 @@ class Candidate:
 def plan(segments: Sequence[Candidate], *, ended: bool = True) -> list[list[str]]:
     """Groups of names, each to be rewritten as one segment without its dead passages.
 
-    Segments are put in levels by their living passages, each level FAN_IN times the one below but
-    for the lowest, whose segments are tiny;
-    a level of more than FAN_IN becomes one segment. So n passages stand in O(log n) segments
-    and each is rewritten O(log n) times. A segment that is more than half dead is rewritten
-    alone; of one that is all dead nothing remains. Exact and compressed segments do not mix.
+    Segments are assigned to levels by their living passages, each level FAN_IN times the one below,
+    and one lowest level for tiny segments. A level with more than FAN_IN segments becomes one
+    segment. So n passages are in O(log n) segments, and each is rewritten O(log n) times. A segment
+    that is more than half dead is rewritten alone; one that is entirely dead disappears. Exact and
+    compressed segments are not mixed.
 
     Args:
-        segments: all that there are.
-        ended: whether the writing call ends; until then more that are not small may stand.
+        segments: all segments.
+        ended: whether the writing call ends; until then more segments that are not small are
+            allowed.
     """
     levels: dict[tuple[bool, int], list[str]] = {}
     for segment in segments:
@@ -66,11 +68,11 @@ def plan(segments: Sequence[Candidate], *, ended: bool = True) -> list[list[str]
 
 
 def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
-    """Groups as `plan` gives them, once a writing call has ended that brought so many passages.
+    """Groups, as from `plan`, to merge at the end of a writing call that brought so many passages.
 
-    They are the smallest segments, as many as hold twice what it brought: a search passes over each
-    segment, and to write a passage again takes a fiftieth of the time of encoding it. So one call
-    that fills an index leaves one segment. Of a small call nothing is asked.
+    These are the smallest segments, up to twice as many passages as the call brought: every search
+        has to visit each segment, and rewriting a passage takes a fiftieth of the time of encoding
+        it. So a call that fills an index leaves one segment. After a small call nothing is merged.
     """
     if brought < SMALLEST:
         return []
@@ -85,7 +87,7 @@ def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
 
 
 def to_promote(segments: Iterable[Candidate], most: int) -> list[str]:
-    """The exact segments, if they hold more than `most` living passages together."""
+    """The exact segments, if they have more than `most` living passages in all."""
     exact = [segment for segment in segments if segment.exact]
     if sum(segment.alive for segment in exact) <= most:
         return []

@@ -1,4 +1,4 @@
-"""Merging: which vector segments a writing call writes again as fewer, and what comes of it."""
+"""Merging: which vector segments a writing call rewrites as fewer, and doing so."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from retrieval.store.files import damage
 NO_IDS: NDArray[np.int64] = np.empty(0, np.int64)
 
 Groups: TypeAlias = Sequence[Sequence[str]]
-"""Names of segments; those of a group become one."""
+"""Names of segments; each group is merged into one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What a merge leaves behind.
+    """The result of a merge.
 
     Attributes:
         written: names of the new segments.
-        dropped: names of those that go.
-        buried: ids of passages that stand nowhere any more.
+        dropped: names of the merged segments.
+        buried: ids of dead passages that are no longer in any segment.
     """
 
     written: Sequence[str]
@@ -42,10 +42,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """The vector segments as a merge finds them.
+    """The vector segments before a merge.
 
     Attributes:
-        segments: by name, those of the next commit too.
+        segments: by name, including those of the next commit.
         alive: bool by passage id.
     """
 
@@ -61,11 +61,11 @@ class Living:
 
 
 class Merging:
-    """Merges of one writing call.
+    """The merges of one writing call.
 
     Attributes:
-        compressing: how token vectors are kept.
-        brought: passages that the call has brought so far.
+        compressing: decides how token vectors are stored.
+        brought: passages that the call has added so far.
     """
 
     def __init__(self, store: StoreWriter, folders: SegmentFolders, compressing: Compressing):
@@ -75,7 +75,7 @@ class Merging:
         self.brought = 0
 
     def living(self, gone: NDArray[np.int64] = NO_IDS) -> Living:
-        """What there is, without these passages."""
+        """The present segments, without these passages."""
         segments = self._folders.vectors()
         first_unused = 1 + max(
             (int(s.ids.max()) for s in segments.values() if len(s.ids)), default=-1
@@ -86,24 +86,26 @@ class Merging:
         return Living(segments, alive)
 
     def steps(self, *, ended: bool) -> Iterator[Callable[[Living], Groups]]:
-        """What is merged in commits of its own, in order.
+        """The merges that are separate commits, in order.
 
-        Exact segments that are too many are promoted; those whose codec is outgrown are compressed
-        anew; and where a writing call ends that brought many, the small ones become one.
+        Exact segments that are too large are compressed; those whose codec is outgrown are
+        compressed again; and at the end of a writing call that added many passages, the small ones
+        are merged.
         """
         yield partial(self._exact, ended=ended)
         yield self._outgrown
         yield partial(self._small, ended=ended)
 
     def merge(self, gone: NDArray[np.int64], *, ended: bool) -> Merge:
-        """Write segments as fewer, as the policy says.
+        """Merge segments according to the policy.
 
         Args:
-            gone: ids of the passages that the commit at hand deletes.
-            ended: whether the writing call ends with it.
+            gone: ids of the passages that this commit deletes.
+            ended: whether the writing call ends with this commit.
         """
         living = self.living(gone)
-        # A step of its own may fail, and take no change with it: what waits for one is let be.
+        # Segments that one of `steps` will merge are left alone: it may fail without losing
+        # changes.
         waiting = {
             name for step in self.steps(ended=ended) for group in step(living) for name in group
         }
@@ -113,7 +115,7 @@ class Merging:
         )
 
     def rewrite(self, groups: Groups, living: Living, *, ended: bool) -> Merge:
-        """Write each group of segments as one, without the dead."""
+        """Merge each group of segments into one, without dead passages."""
         segments, alive = living.segments, living.alive
         written: list[str] = []
         buried = [NO_IDS]
@@ -132,9 +134,9 @@ class Merging:
         return Merge(written, dropped, np.concatenate(buried))
 
     def changes(self, merge: Merge) -> tuple[list[SegmentRecord], list[str]]:
-        """Records of the segments of vectors and codecs that come, and names of those that go.
+        """Records of new vector and codec segments, and names of dropped ones.
 
-        What waited and was merged at once is not among them.
+        Segments that were merged before they were ever committed are not included.
         """
         waited = [name for name in self._folders.waiting if name not in merge.dropped]
         written = [*waited, *merge.written]
@@ -159,9 +161,9 @@ class Merging:
         return to_join(living.candidates(), self.brought) if ended else []
 
     def _check_sound(self, names: Sequence[str]) -> None:
-        """Raise IndexCorrupted if a committed segment is not what it was.
+        """Raise IndexCorrupted if a committed segment was altered.
 
-        What is written from it would have checksums of its own, and hide the damage.
+        A segment merged from it would have new checksums and hide the damage.
         """
         codecs = self._store.of_kind(vectors.CODEC)
         named = (*self._store.of_kind(vectors.KIND), *codecs)

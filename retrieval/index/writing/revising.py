@@ -1,4 +1,4 @@
-"""What of a stored document its new version can keep: passages that are read as they were."""
+"""Which passages of a stored document its new version keeps: those that are read the same."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def revised(
 ) -> Draft:
     """The draft, with the passages of the stored document that it takes over.
 
-    A passage whose text and context the encoder reads as before keeps its id, and so its
-    embeddings, wherever it stands now. Ids of the draft's other passages stay consecutive. Where
-    passages are read `together` with their neighbours, all keep theirs or none does.
+    A passage whose text and context are unchanged for the encoder keeps its id, and so its
+    embeddings, even if it moved. Ids of the draft's other passages stay consecutive. If passages
+    are read `together` with their neighbours, either all of a document's are kept or none.
     """
     if not same_reading(stored.reader, draft.reader):
-        return draft  # its embeddings are of something else
+        return draft  # its stored embeddings were made from something else
     known: dict[str, list[PassageRow]] = defaultdict(list)
     text = store.texts([stored.number]).get(stored.number, "")
     path = path_of(stored.metadata)
@@ -46,12 +46,12 @@ def revised(
             rows.append(replace(row, id=next_id))
             next_id += 1
     if together and [row.id for row in rows] != [row.id for row in before]:
-        return draft  # what stands around them has changed
+        return draft  # their surroundings have changed
     return replace(draft, passages=rows, taken=frozenset(taken), refielded=frozenset(refielded))
 
 
 def is_relabel(draft: Draft, stored: StoredDocument, store: Store) -> bool:
-    """Whether nothing of the stored document changes but its metadata, source or reader."""
+    """Whether only the stored document's metadata, source or reader change."""
     if draft.document.title != stored.title or draft.refielded:
         return False
     old = store.passages_of(stored.number)

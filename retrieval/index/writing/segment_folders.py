@@ -1,4 +1,4 @@
-"""SegmentFolders: the folders of segments that one writing call reads from and writes."""
+"""SegmentFolders: the segment folders that one writing call reads and writes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from retrieval.store.schema import SEGMENTS
 
 
 class SegmentFolders:
-    """Folders that the store names, and those that wait for the commit that names them.
+    """Folders that the store names, and new ones waiting for the commit that will name them.
 
     Args:
-        store: the index's.
-        shared: takes over what is open already.
+        store: the index's store.
+        shared: segments that are open already.
 
     Attributes:
         waiting: names of the vector segments that wait for their commit.
-        new_codecs: names of the codecs' folders that do, by key.
-        next_number: that of the next folder.
-        given: the folder of the codec that the index does not choose, if it has one; it stays,
-            whatever is stored by it.
+        new_codecs: names of the codec folders that wait, by key.
+        next_number: the number of the next folder.
+        given: the folder of the index's given codec, if it has one; it is kept even if nothing is
+            stored by it.
     """
 
     def __init__(self, store: StoreWriter, shared: OpenedSegments) -> None:
@@ -40,14 +40,14 @@ class SegmentFolders:
         self._store = store
         self._shared = shared
         self._opened: dict[str, VectorSegment] = {}
-        self._kept: dict[str, Opened[VectorSegment]] = {}  # of these, what can be shared
+        self._kept: dict[str, Opened[VectorSegment]] = {}  # those of them that are shared
 
     def new(self, kind: str) -> Path:
-        """Make an empty folder for a segment of this kind."""
+        """Create an empty folder for a segment of this kind."""
         while True:
             folder = self._store.segment_folder(f"{self.next_number:08d}-{kind}")
             self.next_number += 1
-            with contextlib.suppress(FileExistsError):  # garbage that resisted the sweep
+            with contextlib.suppress(FileExistsError):  # garbage that could not be swept
                 folder.mkdir()
                 return folder
 
@@ -63,7 +63,7 @@ class SegmentFolders:
         return {name: self._open(name) for name in [*(one.name for one in named), *self.waiting]}
 
     def codec(self, codec: LateCodec) -> Path:
-        """The folder that segments share this codec in, written if there is none yet."""
+        """The shared folder of this codec, written if there is none yet."""
         for segment in self.vectors().values():
             for key, folder in _codecs(segment):
                 if key == codec.key:
@@ -75,10 +75,10 @@ class SegmentFolders:
         return self._store.segment_folder(self.new_codecs[codec.key])
 
     def changed_codecs(self, names: Iterable[str]) -> tuple[list[SegmentRecord], list[str]]:
-        """What becomes of the codecs when these are the vector segments, all opened.
+        """The changes of codecs when these are the vector segments, all opened.
 
         Returns:
-            Records of those that come, and names of those that nothing is stored by any more.
+            Records of new codecs, and names of those that are no longer used.
         """
         used = {folder.name for name in names for _, folder in _codecs(self._open(name))}
         if self.given is not None:
@@ -92,19 +92,19 @@ class SegmentFolders:
         return come, [name for name in known if name not in used]
 
     def forget_waiting(self) -> None:
-        """Nothing waits for a commit: it was made, or will not be."""
+        """Clear the waiting segments, after a commit or when there will be none."""
         self.waiting, self.new_codecs = [], {}
 
     def sealed(
         self, folder: Path, kind: str, passages: int, previous: SegmentRecord | None
     ) -> SegmentRecord:
-        """The record of a folder that is written: its files are on the disk, with checksums.
+        """The record of a finished folder, with checksums of its files on disk.
 
         Args:
-            folder: of the segment.
-            kind: what it holds.
-            passages: how many of them.
-            previous: the segment that it shares files with.
+            folder: the segment's folder.
+            kind: the kind of segment.
+            passages: number of its passages.
+            previous: the segment with which it shares hard-linked files.
         """
         known: Mapping[str, FileRecord] = previous.files if previous else {}
         origin = self._store.segment_folder(previous.name) if previous else None
@@ -116,7 +116,7 @@ class SegmentFolders:
         )
 
     def sealed_vectors(self, name: str) -> SegmentRecord:
-        """The same of a vector segment, which is shared from now on."""
+        """`sealed` for a vector segment, which is shared from now on."""
         segment = self._open(name)
         folder = self._store.segment_folder(name)
         record = self.sealed(folder, vectors.KIND, len(segment.ids), None)
@@ -124,7 +124,7 @@ class SegmentFolders:
         return record
 
     def sweep(self) -> None:
-        """Delete the folders that no commit names and none will."""
+        """Delete the folders that no commit names, past or next."""
         named = {segment.name for segment in self._store.segments}
         named |= {*self.waiting, *self.new_codecs.values()}
         sweep(self._store.folder / SEGMENTS, named)
@@ -137,7 +137,7 @@ class SegmentFolders:
         return self._opened[name]
 
     def _take(self, record: SegmentRecord) -> None:
-        """Have a segment of the store opened."""
+        """Open a segment of the store."""
         if record.name in self._opened:
             return
         try:

@@ -1,4 +1,4 @@
-"""Session: the disk's side of one writing call: lock, segment folders, commits, sweeping."""
+"""Session: the storage side of one writing call: lock, segment folders, commits, sweeping."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _LOG_BYTES = 32 << 20
 
 
 class Session:
-    """Holds the index's lock and its store, writes segments, and names them by commits.
+    """Holds the index's lock and store, writes segments, and commits them.
 
-    A folder that no commit names is garbage: what a killed writer left goes at the next one's
-    start, what a commit no longer names right after it, what an error leaves at its exit.
+    A folder that no commit names is garbage: leftovers of a killed writer are removed at the start
+        of the next one, folders dropped by a commit right after it, leftovers of an error at exit.
 
     Attributes:
         store: the index as of the last commit.
@@ -64,14 +64,14 @@ class Session:
         timeout: float = 0.0,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Name the index.
+        """Set the index.
 
         Args:
-            folder: the index's.
+            folder: the index's folder.
             on_commit: called after every commit.
-            opened: takes over what is open already.
-            memory: bytes that compressing token vectors may take.
-            timeout: seconds for which another writer is waited for.
+            opened: segments that are open already.
+            memory: bytes that compressing token vectors may use.
+            timeout: seconds to wait for another writer.
             progress: called while token vectors are compressed.
         """
         self._folder = folder
@@ -108,7 +108,8 @@ class Session:
             self._unsynced.forget()
             if error is None:
                 return
-            # An interrupt can fall between a commit and our learning of it: ask what is named.
+            # An interrupt can come between a commit and our noticing it: ask the store what is
+            # named.
             with contextlib.suppress(RetrievalError, OSError):
                 self.store.reload()
                 self._folders.forget_waiting()
@@ -117,11 +118,11 @@ class Session:
                 raise StorageError(
                     f"no space left for the index at {self._folder}; generation "
                     f"{self.store.generation} with {self.store.counts().documents} documents is "
-                    "kept, what came after is not; free some space and run it again"
+                    "kept, later changes are lost; free some space and run it again"
                 ) from error
 
     def write_vectors(self, buffer: VectorBuffer) -> None:
-        """Write what waits in the buffer as a segment, which the next commit will name."""
+        """Write the buffer as a segment for the next commit."""
         with disk_errors(self._folder), self._unsynced.collecting():
             compression = self._merging.compressing.of_new()
             folder = self._folders.new(vectors.KIND)
@@ -138,11 +139,11 @@ class Session:
         remember: Mapping[str, JsonValue],
         ended: bool,
     ) -> None:
-        """Make the changes and the segments written since the last commit the next generation.
+        """Make the changes, and the segments written since the last commit, the next generation.
 
-        Then promote what has outgrown its regime, in a commit of its own: whatever befalls that,
-        the changes are kept and the old segments serve. What a writing call brings in is let
-        stand exactly for longer than it may stay, until the call has `ended`.
+        Then compress segments that have become too large, in a separate commit: if that fails, the
+            changes are kept and the old segments remain in use. Passages added in a writing call
+            may stay exact longer than the limit, until the call has `ended`.
         """
         self._merging.brought += sum(len(draft.new) for draft in add)
         taken = [id for draft in add for id in draft.taken]
@@ -177,11 +178,11 @@ class Session:
         self._promote(ended=ended)
 
     def end(self) -> None:
-        """Promote what a writing call left exact, where nothing more comes in by it."""
+        """Compress what the writing call left exact, as nothing more will be added."""
         self._promote(ended=True)
 
     def compact(self) -> int:
-        """Write all segments anew as one of each kind, without the dead; how many of them went."""
+        """Merge all segments into one of each kind; returns how many dead passages were dropped."""
         dead = self.store.counts().dead
         living = self._merging.living()
         with self._unsynced.collecting():
@@ -202,10 +203,10 @@ class Session:
         return dead
 
     def give_codec(self, codec: LateCodec | None) -> None:
-        """Store token vectors by this codec from now on, and by no other; None keeps them exactly.
+        """Store token vectors only by this codec from now on; None keeps them exact.
 
-        What stood exactly is compressed, in a commit of its own. Vectors that are compressed
-        already stay as they are until they are written anew. Given again, it changes nothing.
+        Exact vectors are compressed, in a separate commit. Vectors that are already compressed stay
+        as they are until they are rewritten. Giving the same codec again changes nothing.
         """
         before = given_codec(self.store)
         if before is not None and before.key == (None if codec is None else codec.key):
@@ -229,12 +230,12 @@ class Session:
         self._promote(ended=True)
 
     def choose_codec(self) -> None:
-        """Until `keep_codec`, compress as an index does that was given no codec."""
+        """Until `keep_codec`, compress like an index without a given codec."""
         self._follow(None)
         self._promote(ended=False)
 
     def keep_codec(self) -> LateCodec | None:
-        """Give the index the codec that it has come to have, and return it; None if it has none."""
+        """Make the index's present codec its given one, and return it; None if it has none."""
         self.end()
         codec = codec_in_use(
             segment.late for segment in self._folders.vectors().values() if segment.late is not None
@@ -243,7 +244,7 @@ class Session:
         return codec
 
     def _follow(self, given: GivenCodec | None) -> None:
-        """Compress by what the index was given, or by codecs of its own."""
+        """Compress by the given codec, or by codecs of the index's own."""
         self._folders.given = None if given is None else given.folder
         self._merging.compressing = self._compressing(given)
 
@@ -252,9 +253,9 @@ class Session:
         return Compressing(settings, self._folders, self._memory, self._progress, given)
 
     def _promote(self, *, ended: bool) -> None:
-        """Compress what has outgrown how it is kept, and join what a call leaves that has ended.
+        """Compress what is over its limit, and at the end of a call merge its small segments.
 
-        Each in a commit of its own.
+        Each is a separate commit.
         """
         living = self._merging.living()
         for step in self._merging.steps(ended=ended):
@@ -265,7 +266,7 @@ class Session:
             self._merging.brought = 0
 
     def _replace(self, groups: Groups, living: Living, *, ended: bool) -> None:
-        """Write each group of segments as one, and commit that."""
+        """Merge each group of segments, and commit."""
         with self._unsynced.collecting():
             merge = self._merging.rewrite(groups, living, ended=ended)
             written, left = self._lexical.revised((), NO_IDS, merge.buried)
@@ -281,7 +282,7 @@ class Session:
 
     def _publish(self, commit: Commit) -> None:
         if commit.add_segments:
-            # The folders' own names must be on the disk before the database speaks of them, too.
+            # The folders' names must be on disk too, before the database refers to them.
             self._unsynced.note(self._folder / SEGMENTS)
             self._unsynced.sync()
         with span("commit", documents=len(commit.add), deleted=len(commit.delete)):
@@ -301,9 +302,9 @@ class Session:
             self._empty_log()
 
     def _empty_log(self) -> None:
-        """Let the write-ahead log start over, which it cannot while our own reader reads from it.
+        """Let the write-ahead log start over, which our own reader may prevent.
 
-        A reader that begins after all of the log was copied reads from the database alone.
+        A reader that begins after the whole log was copied reads only from the database.
         """
         self._on_commit()
         self.store.checkpoint()

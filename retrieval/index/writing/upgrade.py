@@ -1,7 +1,7 @@
-"""An index of an older format, raised to this release's in place; what it holds stays.
+"""Upgrading an index of an older format to this release's, in place, keeping its contents.
 
-From one format to another is one transaction. Whatever stops it, the index is the old one or the
-new one, whole; what was written for it and not named is swept by the next writer.
+Each step to the next format is one transaction. If it is interrupted, the index is entirely the old
+one or the new one; files written for it but not named are swept by the next writer.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
 from retrieval.types import Context, Document, LateOptions
 
-_EXACT_PASSAGES = 10_000  # that an index of format 1 was made with, whatever is usual now
+_EXACT_PASSAGES = 10_000  # the limit of an index of format 1, whatever the default is now
 
 
 def upgrade(folder: Path) -> None:
-    """Raise the index at `folder` to this release's format, if it has an older one.
+    """Upgrade the index at `folder` to this release's format, if it has an older one.
 
     Nothing is encoded. Files of an index of format 1 or 2 count as read by an older release, so
-    that the next sync reads them again, and encodes what their structure changes.
+    that the next sync reads them again, and encodes what changes through their structure.
 
     Raises:
         IndexNotFound: there is no index.
-        IndexCorrupted: a file that has to be written anew is damaged.
+        IndexCorrupted: a file that has to be rewritten is damaged.
         IndexLocked: another process is writing.
         IndexFormatError: the format is old and the folder cannot be written.
         StorageError: the disk is full or fails.
     """
     if not os.access(folder, os.W_OK):
         raise IndexFormatError(
-            f"the index at {folder} has an older format and cannot be raised to format "
-            f"{FORMAT_VERSION}, since its folder cannot be written; open it once as someone who may"
+            f"the index at {folder} has an older format and cannot be upgraded to format "
+            f"{FORMAT_VERSION}: its folder is not writable; open it once as a user who may write"
         )
     with (
         disk_errors(folder),
@@ -69,7 +69,7 @@ def upgrade(folder: Path) -> None:
 
 @contextmanager
 def _next_format(database: sqlite3.Connection, version: int, next_segment: int) -> Iterator[None]:
-    """The transaction that makes an index one of this format, and counts as a generation."""
+    """The transaction that changes the format, and counts as a generation."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -101,7 +101,7 @@ def _value(text: str) -> Any:
 
 
 def _with_integers(folder: Path, database: sqlite3.Connection) -> None:
-    """To format 4: dense vectors of 8-bit integers; all else of their segments is linked."""
+    """To format 4: dense vectors become 8-bit integers; other files of segments are linked."""
     number = _next_segment(database)
     written: list[tuple[SegmentRecord, str]] = []
     for old in segment_records(database):
@@ -109,11 +109,11 @@ def _with_integers(folder: Path, database: sqlite3.Connection) -> None:
         if old.kind != vectors.KIND or not (source / vectors.DENSE / FLOATS).exists():
             continue
         dense = {p: f for p, f in old.files.items() if p.startswith(f"{vectors.DENSE}/")}
-        for line in damage(source, replace(old, files=dense)):  # which new checksums would hide
+        for line in damage(source, replace(old, files=dense)):  # new checksums would hide damage
             raise IndexCorrupted(line)
         target = folder / SEGMENTS / f"{number:08d}-{vectors.KIND}"
         number += 1
-        shutil.rmtree(target, ignore_errors=True)  # of an attempt that was stopped
+        shutil.rmtree(target, ignore_errors=True)  # left by an interrupted attempt
         write_from_floats(target / vectors.DENSE, source / vectors.DENSE)
         for path in old.files.keys() - dense.keys():
             link(source / path, target / path)
@@ -145,12 +145,12 @@ def _forget(database: sqlite3.Connection, name: str) -> None:
 
 
 def _with_structure(folder: Path, database: sqlite3.Connection, version: int) -> None:
-    """To format 3: columns for what is known of passages, and a lexical index with fields."""
+    """To format 3: more columns for passages, and a lexical index with fields."""
     number = _next_segment(database)
     target = folder / SEGMENTS / f"{number:08d}-{LEXICAL}"
     (passages,) = database.execute("SELECT count(*) FROM passages").fetchone()
     if passages:
-        if target.is_symlink():  # of nobody knows whom, and its files would be deleted
+        if target.is_symlink():  # of unknown origin, and files there would be deleted
             target.unlink()
         write_lexical(target, add=_passages(database))
         files = seal(target, previous=None, known={}, rights=rights_of(folder))
@@ -173,7 +173,7 @@ def _with_structure(folder: Path, database: sqlite3.Connection, version: int) ->
             'UPDATE passages SET text_hash = (SELECT text_hash(t.text, start, "end")'
             " FROM texts AS t WHERE t.document = passages.document)"
         )
-        # A text that is not what was stored keeps none, so that no hit shows it.
+        # An altered text gets no hash, so that no hit shows it.
         database.executemany(
             "UPDATE passages SET text_hash = NULL WHERE document = ?", _altered(database)
         )
@@ -186,7 +186,7 @@ def _with_structure(folder: Path, database: sqlite3.Connection, version: int) ->
 
 
 def _altered(database: sqlite3.Connection) -> Iterator[tuple[int]]:
-    """Numbers of the documents that are not what was stored."""
+    """Numbers of the documents that were altered."""
     for number, id, title, metadata, content_hash, text in database.execute(
         "SELECT d.number, d.id, d.title, d.metadata, d.content_hash, t.text FROM documents AS d"
         " JOIN texts AS t ON t.document = d.number"
@@ -196,7 +196,7 @@ def _altered(database: sqlite3.Connection) -> Iterator[tuple[int]]:
 
 
 def _passages(database: sqlite3.Connection) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Every stored passage as the lexical index takes it."""
+    """The id and lexical fields of every stored passage."""
     for id, start, end, title, metadata, text in database.execute(
         'SELECT p.id, p.start, p."end", d.title, d.metadata, t.text FROM passages AS p'
         " JOIN documents AS d ON d.number = p.document JOIN texts AS t ON t.document = d.number"

@@ -31,12 +31,13 @@ from retrieval.types import (
 COMMIT_CHARACTERS = 1 << 25
 COMMIT_CHANGES = 10_000
 COMMIT_SECONDS = 10.0
-"""A commit is due after a spill, so much text, so many changes or so long, whichever comes first:
-what an interruption costs is bounded, by time on a slow machine and by memory on a fast one."""
+"""A commit is due after a spill to disk, or after so much text, so many changes or so long,
+whichever comes first: this bounds the loss from an interruption, by time on a slow machine and by
+memory on a fast one."""
 
 Put = Literal["added", "updated", "moved", "unchanged", "again"]
-"""What became of a document; `moved`: it has another id now, or is of another file and otherwise as
-it was; `again`: its id had been put before in the same writing call."""
+"""The result for a document; `moved`: it has another id now, or belongs to another file and is
+otherwise unchanged; `again`: its id had been put before in the same writing call."""
 
 
 @contextmanager
@@ -50,22 +51,22 @@ def writing(
     memory: int = LATE_MEMORY,
     timeout: float = 0.0,
 ) -> Iterator[Writer]:
-    """One writing call on the index at `folder`: holds its lock, commits the rest at the end.
+    """One writing call on the index at `folder`: holds its lock, and commits at the end.
 
-    What is not committed when the block is left by an exception is dropped, files included.
+    If the block is left by an exception, uncommitted changes and files are dropped.
 
     Args:
-        folder: the index.
-        encoder: asked for only once there is something to encode.
-        opened: takes over what is open already.
+        folder: the index's folder.
+        encoder: used only once there is something to encode.
+        opened: segments that are open already.
         on_commit: called after every commit.
         progress: called after every batch of the encoder ("encoding", in passages), and while
             token vectors are compressed ("compressing").
-        memory: bytes that this may take.
-        timeout: seconds for which another writer is waited for.
+        memory: bytes that compressing token vectors may use.
+        timeout: seconds to wait for another writer.
 
     Raises:
-        IndexLocked: another writer is at work.
+        IndexLocked: another writer is active.
         StorageError: the disk is full or cannot be written; earlier commits are kept.
     """
     with Session(
@@ -80,15 +81,15 @@ def writing(
 
 
 class Writer:
-    """Gathers changes, encodes them in blocks and commits them when it is time.
+    """Collects changes, encodes them in blocks and commits them when due.
 
-    Nothing of a change is to be seen before its commit, and all of it after.
+    A change becomes visible as a whole, with its commit.
     """
 
     def __init__(
         self, session: Session, encoder: EncoderSlot, progress: ProgressCallback | None
     ) -> None:
-        self._given = 0  # characters that were given to be encoded, and not taken back
+        self._given = 0  # characters submitted for encoding, and not withdrawn
         self._session = session
         self._encoder = encoder
         self._encoding = DraftEncoder(session, encoder, progress)
@@ -135,22 +136,22 @@ class Writer:
         moved_from: str | None = None,
         ready: Ready = NOTHING,
     ) -> Put:
-        """Add a document, or replace the one with its id; as it was, it costs nothing.
+        """Add a document, or replace the one with its id; an unchanged one costs nothing.
 
-        Passages that are read as they were before keep their embeddings.
+        Passages that the encoder would read the same keep their embeddings.
 
         Args:
             document: the document.
             source: path of the file it came from.
-            outline: its structure; None finds it by `format` or `language` in its metadata.
-            reader: what read the file, `documents.reader_of`.
-            moved_from: id of a document that this one is now: that one goes, and what is read of
-                both alike is not encoded again.
-            ready: its passages and their embeddings, as far as they are ready-made.
+            outline: its structure; None derives it by `format` or `language` in its metadata.
+            reader: how the file was read, from `documents.reader_of`.
+            moved_from: id that this document had before: that document is deleted, and unchanged
+                passages are not encoded again.
+            ready: its ready-made passages and embeddings, if any.
 
         Raises:
             InputError: the document cannot be stored.
-            EncoderError: the encoder cannot be loaded or returns what cannot be stored.
+            EncoderError: the encoder cannot be loaded, or its output cannot be stored.
         """
         document = drafts.checked(document)
         if document.id in self._touched:
@@ -189,7 +190,7 @@ class Writer:
         return None if stored is None or stored.number in self._deleted else stored
 
     def owner(self, id: str) -> str | None:
-        """The file that the document with this id comes from, as the next commit will have it."""
+        """The file that the document with this id comes from, as of the next commit."""
         if id in self._waiting:
             return self._waiting[id].source
         if id in self._touched:
@@ -203,7 +204,7 @@ class Writer:
         self._commit_if_due()
 
     def note_source(self, path: str, source: SourceRecord | None) -> None:
-        """Remember, with the next commit, what a file was when it was read; None forgets it."""
+        """Store a file's record with the next commit; None removes it."""
         self._sources[path] = source
         self._commit_if_due()
 
@@ -212,15 +213,15 @@ class Writer:
         self._remembered[key] = value
 
     def cancel(self) -> None:
-        """Stop encoding what is under way; a commit has left nothing."""
+        """Stop the encoding in progress; right after a commit there is none."""
         self._encoding.cancel()
 
     def commit(self) -> None:
-        """Make everything up to here durable and visible in one step, if there is anything."""
+        """Make all changes so far durable and visible in one step, if there are any."""
         self._commit(ended=False)
 
     def end(self) -> None:
-        """Commit, and compress what was let stand exactly while the writing call lasted."""
+        """Commit, and compress what stayed exact during the writing call."""
         self._commit(ended=True)
 
     def _commit(self, *, ended: bool) -> None:
@@ -243,31 +244,31 @@ class Writer:
         self._forget()
 
     def compact(self) -> int:
-        """Commit, and rewrite the segments as one of each kind; how many dead passages went."""
+        """Commit, and merge all segments of each kind; returns how many dead passages went."""
         self.commit()
         with disk_errors(self.store.folder):
             return self._session.compact()
 
     def give_codec(self, codec: LateCodec | None) -> None:
-        """Commit, and store token vectors by this codec alone, see `Session.give_codec`."""
+        """Commit, and store token vectors only by this codec, see `Session.give_codec`."""
         self.commit()
         with disk_errors(self.store.folder):
             self._session.give_codec(codec)
 
     def choose_codec(self) -> None:
-        """Let the index train a codec of its own once it holds enough, until `keep_codec`."""
+        """Let the index train a codec of its own once it is large enough, until `keep_codec`."""
         self.commit()
         with disk_errors(self.store.folder):
             self._session.choose_codec()
 
     def keep_codec(self) -> LateCodec | None:
-        """Commit, and store by the codec that the index has now, which is returned."""
+        """Commit, and keep to the codec that the index has now, which is returned."""
         self.commit()
         with disk_errors(self.store.folder):
             return self._session.keep_codec()
 
     def _forget(self) -> None:
-        """Start over after a commit."""
+        """Reset after a commit."""
         self._waiting: dict[str, Draft] = {}  # not encoded yet
         self._encoded: list[Draft] = []
         self._relabel: list[Relabel] = []
@@ -308,7 +309,7 @@ class Writer:
         moved: StoredDocument | None,
         ready: Ready,
     ) -> bool:
-        """Take a document in; whether the stored one's row is all that changes."""
+        """Register a document; returns whether only the stored one's row changes."""
         given = ready.embeddings
         if given is not None:
             blank = given.has_vectors()
@@ -362,7 +363,7 @@ class Writer:
             self.commit()
 
     def _encode(self) -> None:
-        """Encode the documents that wait."""
+        """Encode the waiting documents."""
         drafts = list(self._waiting.values())
         self._encoding.encode(drafts)
         self._encoded += drafts

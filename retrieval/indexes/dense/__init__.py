@@ -1,8 +1,8 @@
-"""The dense index: one vector a passage or one a window of it, compared by inner product.
+"""The dense index: one vector per passage or one per window of it, compared by inner product.
 
-A segment keeps vectors as 8-bit integers with a scale each. `products` compares them with a query
-in 16 bits, `segment` finds the best passages, `search` those of several segments, `writing` writes
-and merges segments.
+A segment keeps vectors as 8-bit integers, each with a scale. `products` compares them with queries
+of 16 bits, `segment` finds the best passages of one segment, `search` those of several, `writing`
+writes and merges segments.
 """
 
 from retrieval.indexes.dense.search import search_dense

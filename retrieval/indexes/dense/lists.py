@@ -29,22 +29,22 @@ PLACES = "dense.places.npy"
 OWNERS = "dense.owners.npy"
 
 FEWEST = 1 << 17
-"""Vectors of a segment from which on it has lists; so many are compared in 2 to 4 ms."""
+"""Minimum number of vectors for a segment to have lists; so many are compared in 2 to 4 ms."""
 
 PROBED = 1 << 16
 SHARE = 16
-"""So many vectors are looked at for a query, at least, and one in so many of a large segment."""
+"""A query looks at `PROBED` vectors, or in a large segment at one in `SHARE`."""
 
 GROWTH = 16
-"""Times as many vectors as centroids were trained for: then they are trained anew."""
+"""Centroids are trained again once there are this many times the vectors they were trained for."""
 
-_SAMPLE = 64  # vectors a centroid
+_SAMPLE = 64  # vectors per centroid
 _BLOCK = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
 class Centroids:
-    """What vectors are put in lists by.
+    """The centroids of the lists.
 
     Attributes:
         codes: i8 [K, d].
@@ -97,12 +97,12 @@ class Lists:
     """The lists of a segment, mapped.
 
     Attributes:
-        folder: the segment's.
+        folder: the segment's folder.
         centroids: K of them.
         starts: i64 [K + 1].
         places: i32 [r].
         owners: i32 [r].
-        passages: of the segment.
+        passages: how many the segment has.
     """
 
     folder: Path
@@ -113,11 +113,11 @@ class Lists:
     passages: int
 
     def places_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the vectors of these rows stand, i64; IndexCorrupted if that is nowhere."""
+        """Where the vectors of these rows stand, i64; IndexCorrupted if out of range."""
         return self._checked(self.places[rows], len(self.places), PLACES)
 
     def owners_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The passages of the vectors at these places, i64; IndexCorrupted if they are none."""
+        """The passages of the vectors at these places, i64; IndexCorrupted if out of range."""
         return self._checked(self.owners[places], self.passages, OWNERS)
 
     def lists_of(self, places: NDArray[np.int64]) -> NDArray[np.uint16]:
@@ -125,7 +125,7 @@ class Lists:
         return (np.searchsorted(self.starts, places, "right") - 1).astype(np.uint16)
 
     def groups(self, query: Queries, vectors: int) -> NDArray[np.int64]:
-        """The groups of rows with the lists of the nearest centroids, of so many vectors: i64."""
+        """The groups of rows in the lists nearest to the query, for so many vectors in all: i64."""
         sizes = np.diff(self.starts)
         (near,) = products(self.centroids.codes, self.centroids.scales, query)
         lists = np.argsort(-near, kind="stable")
@@ -140,12 +140,12 @@ class Lists:
 
     def _checked(self, values: NDArray[np.int32], limit: int, name: str) -> NDArray[np.int64]:
         if len(values) and not (int(values.min()) >= 0 and int(values.max()) < limit):
-            raise IndexCorrupted(f"{self.folder / name} names what there is not; {CURE}")
+            raise IndexCorrupted(f"{self.folder / name} contains out-of-range entries; {CURE}")
         return values.astype(np.int64)
 
 
 def train(blocks: Iterable[NDArray[np.float32]], vectors: int, dim: int) -> Centroids:
-    """Centroids for so many vectors, f32 [b, dim] each block; a sample of them is kept."""
+    """Train centroids for so many vectors on a sample of them; each block is f32 [b, dim]."""
     count = centroids_for(vectors)
     sample = draw(blocks, vectors, count * _SAMPLE, dim)
     unit = np.float32(max(float(np.abs(sample).max(initial=0)), 1e-12) / 127)
@@ -172,7 +172,7 @@ def write_lists(
     """Write the files, and say which row stands at each place: i64 [r].
 
     Args:
-        folder: the segment's.
+        folder: the segment's folder.
         centroids: K of them.
         lists: u16 [r], the list of each row.
         counts: i64 [n], how many rows each passage has.
@@ -195,9 +195,9 @@ def open_lists(folder: Path, rows: int, passages: int, dim: int) -> Lists | None
     """The lists of a segment of so many vectors; None if it has none.
 
     Raises:
-        IndexCorrupted: they are damaged, or not those of such a segment.
+        IndexCorrupted: they are damaged, or belong to another segment.
     """
-    # Two files tell, so that one that is missing is missed, and not another.
+    # Two files are looked for, so that when one is missing, the error names that one.
     if not (folder / CENTROIDS).exists() and not (folder / PLACES).exists():
         return None
     codes = open_array(folder / CENTROIDS, "|i1", ndim=2)
@@ -216,5 +216,5 @@ def open_lists(folder: Path, rows: int, passages: int, dim: int) -> Lists | None
         and bool(((scales > 0) & (scales < np.inf)).all())
     )
     if not fitting:
-        raise IndexCorrupted(f"the lists in {folder} are not those of its vectors; {CURE}")
+        raise IndexCorrupted(f"the lists in {folder} do not match its vectors; {CURE}")
     return Lists(folder, Centroids(codes, scales), starts, places, owners, passages)

@@ -1,4 +1,4 @@
-"""The vectors of several segments on their way into one."""
+"""Reading the vectors of several segments that are merged into one."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from retrieval.indexes.dense.segment import DenseSegment
 from retrieval.ragged import offsets_of
 
 BLOCK = 1 << 13
-"""Vectors that are read at a time."""
+"""Vectors read at a time."""
 
 _MAPPED = 1 << 25
-"""Bytes of mapped segments that are read before their pages are given back."""
+"""Bytes of mapped segments that are read before their pages are released."""
 
 _AT_ONCE = 1 << 26
-"""Bytes of vectors that are put in their new order at once. They are read in the order in which
-they stand: the system maps up to megabytes around each that is read by itself."""
+"""Bytes of vectors that are reordered at once. They are read in file order: reading each by itself
+would make the system map up to megabytes around it."""
 
 Rows = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Codes i8 [b, D] and scales f32 [b] of some vectors."""
 
 
 class Merging:
-    """The passages of several segments that go into one, and their vectors, row after row.
+    """The passages of several segments that are merged into one, and their vectors, row by row.
 
     Attributes:
-        parts: each segment, and the places of those of its passages that go, i64.
+        parts: each segment, and the places of its passages that are kept, i64.
         counts: i64 [n], how many vectors each passage has.
     """
 
     def __init__(self, segments: Sequence[DenseSegment], allowed: NDArray[np.bool_] | None) -> None:
-        """Take the allowed passages, bool by passage id; None is all."""
+        """Args: segments to merge; allowed passages, bool by passage id, None for all."""
         self.parts = [(s, np.flatnonzero(chosen(s.ids, allowed))) for s in segments]
         self.counts = np.concatenate([np.diff(s.offsets)[at] for s, at in self.parts])
         self._places = [segment.places(at) for segment, at in self.parts]
@@ -47,14 +47,14 @@ class Merging:
         return int(self._bounds[-1])
 
     def blocks(self, order: NDArray[np.int64] | None = None) -> Iterator[Rows]:
-        """The vectors in blocks, in the order of their rows or in that of these rows, i64 [r]."""
+        """The vectors in blocks, in the order of their rows or in the given `order`, i64 [r]."""
         size = max(BLOCK, _AT_ONCE // self.parts[0][0].dim)
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
             yield self._rows(np.arange(start, stop) if order is None else order[start:stop])
 
     def centroids(self) -> Centroids:
-        """The centroids to put them in lists by: some in use if they serve, else new ones."""
+        """The centroids of the new lists: some in use if they are enough, else new ones."""
         used = [segment.lists.centroids for segment, _ in self.parts if segment.lists is not None]
         best = max(used, key=lambda centroids: len(centroids.codes), default=None)
         if best is not None and best.serve(len(self)):
@@ -67,7 +67,7 @@ class Merging:
         return lists.train(floats, len(self), self.parts[0][0].dim)
 
     def lists(self, centroids: Centroids) -> NDArray[np.uint16]:
-        """The list of each row, u16 [r]; of those that have one by the same centroids, that."""
+        """The list of each row, u16 [r]; copied where it was assigned by the same centroids."""
         found = np.empty(len(self), np.uint16)
         nearest = centroids.assigner()
         for number, (segment, _) in enumerate(self.parts):
@@ -95,9 +95,9 @@ class Merging:
 def _in_place(
     segment: DenseSegment, places: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], Rows]]:
-    """The vectors at these places in the order of the file, each block with which it has: i64 [b].
+    """The vectors at these places in file order, each block with its indices in `places`: i64 [b].
 
-    Pages that were read are given back on the way.
+    Pages that were read are released on the way.
     """
     rising = np.argsort(places, kind="stable")
     read = 0

@@ -1,8 +1,8 @@
-"""Inner products of queries with vectors of 8-bit integers, and the largest of many.
+"""Inner products of queries with vectors of 8-bit integers, and the largest of them.
 
-The kernel of late interaction does it, with a query for each of two tokens: its upper and its
-lower 8 bits. So a product differs from that of the query itself by less than equal passages
-would in another order of the sum, and no query is compared in 8 bits.
+The kernel of late interaction computes them: a query becomes two of its tokens, one for the upper
+    and one for the lower 8 bits. The error against the unrounded query is thus smaller than what
+    another order of summation would make, and no query is compared with only 8 bits.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 
 from retrieval.indexes import kernels
 
-_MOST_DIMENSIONS = 1024  # of the kernel
+_MOST_DIMENSIONS = 1024  # that the kernel takes
 _LOWER = np.float32(254)  # steps of the lower part in one of the upper, from -1/2 to 1/2
 _BLOCK = 1 << 12
 _STRETCH = 64
 
 GROUP = 16
-"""Rows that are compared together: with fewer the kernel waits, of more fewer are passed over."""
+"""Rows that are compared together: with fewer the kernel idles, with more fewer are skipped."""
 
 _every = np.arange(0)
 
 
 class Queries:
-    """Queries as two rows of 8-bit integers each.
+    """Queries, each as two rows of 8-bit integers.
 
     Attributes:
-        vectors: f32 [q, d], as they were given.
-        codes: i8 [2 q, d], upper and lower part in turn.
+        vectors: f32 [q, d], as given.
+        codes: i8 [2 q, d], upper and lower parts alternating.
         factors: f32 [2 q]; a query is close to the sum of its parts times their factors.
-        lost: f32 [q], length of the difference.
+        lost: f32 [q], length of the difference from the query.
     """
 
     __slots__ = ("codes", "factors", "lost", "vectors")
@@ -55,7 +55,7 @@ class Queries:
         return self if len(self) == 1 else self.part(slice(place, place + 1))
 
     def part(self, places: slice) -> Queries:
-        """The queries from one place to another."""
+        """The queries of a range of places."""
         some = Queries.__new__(Queries)
         rows = slice(2 * places.start, 2 * places.stop)
         some.vectors, some.lost = self.vectors[places], self.lost[places]
@@ -64,7 +64,7 @@ class Queries:
 
 
 def group_size(dimensions: int) -> int:
-    """How many rows of so many dimensions are compared together."""
+    """How many rows of this many dimensions are compared together."""
     return GROUP if _parts(dimensions) == 1 else 1
 
 
@@ -74,17 +74,17 @@ def upper_bounds(
     queries: Queries,
     groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """For each query and group, what no product with a row of it exceeds: f32 [q, groups].
+    """For each query and group, an upper bound of the products with its rows: f32 [q, groups].
 
-    It is the sum of the largest product with either part, which seldom are of different rows by
-    much. The kernel takes a group in the time of two rows.
+    It is the sum of the largest products with the two parts, which are seldom of very different
+    rows. The kernel takes as long for a group as for two rows.
 
     Args:
         codes: i8 [r, d], d such that `group_size` says `GROUP`; group g has the rows from
             g * GROUP on.
         scales: f32 [r].
         queries: of d dimensions.
-        groups: i64, all of them within; None is all.
+        groups: i64, all in range; None is all.
     """
     count = -(-len(codes) // GROUP)
     offsets = np.minimum(every(count + 1) * GROUP, len(codes))
@@ -106,7 +106,7 @@ def products(
         codes: i8 [r, d]; a row's vector is codes * scale.
         scales: f32 [r].
         queries: of d dimensions.
-        rows: i64, all of them within; None is all.
+        rows: i64, all in range; None is all.
     """
     parts = _parts(codes.shape[1])
     if parts == 0:
@@ -118,7 +118,7 @@ def products(
         return kernels.max_sim(
             codes, scales, offsets, chosen, queries.codes, queries.factors, bounds
         )
-    # Vectors that are longer than the kernel takes are cut; products of the pieces add up.
+    # Vectors longer than the kernel takes are cut; the products of the pieces are added up.
     width = codes.shape[1] // parts
     pieces, repeated = codes.reshape(-1, width), np.repeat(scales, parts)
     total = np.zeros((len(queries), len(chosen)), np.float32)
@@ -139,7 +139,8 @@ def largest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Positions of the `count` largest scores f32 [n], best first, or of all if there are fewer."""
     chosen = np.arange(len(scores))
     if len(scores) > 2 * _STRETCH * count:
-        # Where so many stretches have a score of at least t, only what has as much need be sorted.
+        # Where this many blocks contain a score of at least t, only scores from t on need be
+        # sorted.
         best = scores[: len(scores) // _STRETCH * _STRETCH].reshape(-1, _STRETCH).max(axis=1)
         bound = np.partition(best, len(best) - count)[len(best) - count]
         chosen = np.flatnonzero(scores >= bound)
@@ -151,7 +152,7 @@ def largest(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 
 
 def every(count: int) -> NDArray[np.int64]:
-    """0, 1, ... count - 1: i64, not to be written to; one array serves all who ask."""
+    """0, 1, ... count - 1: i64, not to be written to, since all callers share one array."""
     global _every
     kept = _every
     if len(kept) < count:
@@ -165,7 +166,7 @@ def _bounds(queries: Queries) -> NDArray[np.int64]:
 
 
 def _parts(dimensions: int) -> int:
-    """In how many equal parts the kernel can take vectors of so many; 0 if it cannot."""
+    """Into how many equal parts the kernel splits vectors of so many dimensions; 0 if it cannot."""
     for parts in range(1, dimensions // 8 + 1):
         width, rest = divmod(dimensions, parts)
         if not rest and width <= _MOST_DIMENSIONS and width % 8 == 0:
@@ -179,7 +180,7 @@ def _plain(
     queries: Queries,
     rows: NDArray[np.int64] | None,
 ) -> NDArray[np.float32]:
-    """The same by numpy, for numbers of dimensions that no kernel takes."""
+    """`products` in numpy, for numbers of dimensions that the kernel does not support."""
     wide = queries.codes.astype(np.float32) * queries.factors[:, None]
     wide = wide.reshape(len(queries), 2, -1).sum(axis=1)
     chosen = every(len(codes)) if rows is None else rows

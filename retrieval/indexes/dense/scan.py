@@ -1,8 +1,8 @@
-"""The rows nearest to a query: whole groups are passed over that cannot hold one of them.
+"""The rows nearest to a query, skipping whole groups that cannot contain one of them.
 
-First each group of rows gets a bound that none of its products exceeds, which costs little more
-than one product; then the groups of the largest bounds are compared row by row. What is not looked
-at is known not to exceed a number, so that whoever asks can tell whether it has to look further.
+First each group of rows gets an upper bound of its products, which costs little more than one
+product; then the groups with the largest bounds are compared row by row. For the rest a bound is
+returned as well, so that the caller can tell whether it has to look further.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from retrieval.indexes.dense.products import (
 )
 
 _SPARSE = 8
-"""Where fewer than one row in so many may be found, rows are compared one by one: a group costs as
-much as two rows do."""
+"""Where fewer than one row in so many is allowed, rows are compared one by one, since a group costs
+as much as two rows."""
 
-_ROUNDING = 1e-5  # of a product, by the order of its sum
+_ROUNDING = 1e-5  # error of a product, from the order of summation
 
 
 class Scan:
-    """What is to be compared: all rows of a segment, or some of them."""
+    """The rows to compare: all rows of a segment, or some."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Scan:
         """Take rows of codes i8 [r, d] and scales f32 [r].
 
         Args:
-            codes: their integers.
-            scales: their scales.
-            rows: i64, those that may be found; None is all.
+            codes: the vectors' integers.
+            scales: the vectors' scales.
+            rows: i64, the rows that may be returned; None is all.
         """
         self.codes, self.scales, self.rows = codes, scales, rows
         sparse = rows is not None and len(rows) * _SPARSE <= len(codes)
@@ -66,13 +66,13 @@ class Scan:
 
         Args:
             queries: of d dimensions.
-            longest: no vector is longer.
+            longest: upper bound of the vectors' lengths.
         """
         for place, bounds in enumerate(self._compare(queries, self.groups)):
             yield Nearest(self, queries.one(place), self.groups, bounds, longest)
 
     def among(self, query: Queries, longest: float, groups: NDArray[np.int64]) -> Nearest:
-        """The rows nearest to one query among these groups of GROUP rows, i64, rising."""
+        """The rows nearest to one query among these groups of GROUP rows, i64, ascending."""
         if self.size == 1:
             rows = (groups[:, None] * GROUP + np.arange(GROUP)).ravel()
             groups = rows[rows < len(self.codes)]
@@ -88,14 +88,14 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The rows of a scan by their products with one query.
+    """The rows of a scan, ordered by their products with one query.
 
     Attributes:
         scan: the scan.
-        query: the query alone.
+        query: the one query.
         groups: i64, those that were compared; None is all.
-        bounds: f32 [groups], what the products with each group's rows do not exceed.
-        longest: no vector is longer.
+        bounds: f32 [groups], upper bounds of the products with each group's rows.
+        longest: upper bound of the vectors' lengths.
     """
 
     scan: Scan
@@ -105,14 +105,15 @@ class Nearest:
     longest: float
 
     def first(self, count: int, least: float = -np.inf) -> tuple[NDArray[np.int64], float | None]:
-        """About the `count` nearest rows, and what no other row's product exceeds.
+        """About the `count` nearest rows, and an upper bound of every other row's product.
 
         Args:
             count: how many.
             least: rows of a lower product may be left out, even where fewer are found.
 
         Returns:
-            Rows i64, and a number, or None if there are no others, or none that reach `least`.
+            Rows i64, and the bound, or None if there are no other rows, or none that can reach
+            `least`.
         """
         scan = self.scan
         high = float(self.bounds.max(initial=1.0))
@@ -135,9 +136,9 @@ class Nearest:
 def _first(
     values: NDArray[np.float32], count: int, least: float
 ) -> tuple[NDArray[np.int64], float]:
-    """Where the `count` largest stand of those from `least` on, and what the others of them have.
+    """Positions of the `count` largest values of at least `least`, and the largest of the others.
 
-    That is -inf if there are no others.
+    The latter is -inf if there are no others.
     """
     best = largest(values, count)
     unseen = float(values[best[-1]]) if len(best) < len(values) else -np.inf

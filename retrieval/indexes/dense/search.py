@@ -24,7 +24,8 @@ def search_dense(
 ) -> list[Found]:
     """The k allowed passages of largest inner product for each query; see `DenseSegment.search`.
 
-    The largest segment comes first: of the others only what reaches its k-th score is scored.
+    The largest segment comes first; in the others only passages that can reach its k-th score
+    count.
 
     Args:
         segments: of one dimension, which share no passage.

@@ -2,13 +2,12 @@
 
 Files: `dense.ids.npy` i64 [n], `dense.codes.npy` i8 [r, D] with `dense.scales.npy` f32 [r], so
 that a vector is codes * scale, and, where passages have several vectors or none,
-`dense.offsets.npy` i64 [n + 1]: passage i owns rows offsets[i]:offsets[i + 1] and scores as the
-best of them; without the file there is one row each. In a large segment the vectors stand in
-inverted lists, see `lists`, and only those of the lists nearest to a query are compared.
-
-Plain arrays rather than a FAISS file: opening costs small headers at any size, what is opened is
-checked to the byte (FAISS's reader was not written for hostile files), and a merge copies rows
-without change.
+`dense.offsets.npy` i64 [n + 1]: passage i owns rows offsets[i]:offsets[i + 1] and its score is that
+of its best row; without the file each passage has one row. In a large segment the vectors are in
+inverted lists, see `lists`, and only those in the lists nearest to a query are compared.
+Plain arrays rather than a FAISS file: opening reads small headers at any size, every byte that is
+    opened is checked (FAISS's reader was not written for hostile files), and a merge copies rows
+    unchanged.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ CODES = "dense.codes.npy"
 SCALES = "dense.scales.npy"
 OFFSETS = "dense.offsets.npy"
 
-_MORE = 16  # rows that are looked at beyond those asked for
-_AT_ONCE = 1 << 26  # products of a batch of queries that stand in memory
+_MORE = 16  # rows looked at beyond those requested
+_AT_ONCE = 1 << 26  # products of a batch of queries that are kept in memory
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Passage ids i64 [h] and their scores f32 [h], best first."""
@@ -135,19 +134,19 @@ class DenseSegment:
     ) -> list[Found]:
         """The k allowed passages of largest inner product for each query.
 
-        With lists, of the passages that have a vector in one of those looked at; these have k at
-        least, if there are so many.
+        With lists, only passages that have a vector in one of the lists looked at are found; enough
+        lists are looked at to find k, if there are as many.
 
         Args:
-            queries: f32 [q, D], or what was made of them.
-            k: at least 1; may exceed what there is.
+            queries: f32 [q, D], or `Queries` made from them.
+            k: at least 1; may exceed the number of passages.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
             ties: the order of passages with equal scores; None is by ascending id.
             exhaustive: look at all lists.
-            least: f32 [q], passages of a lower score may be left out; None leaves none out.
+            least: f32 [q], passages with a lower score may be left out; None leaves none out.
 
         Returns:
-            For each query ids i64 [h] and scores f32 [h], h <= k, those that `score` gives; scores
+            For each query ids i64 [h] and scores f32 [h], h <= k, the same as from `score`; scores
             descend.
         """
         asked = queries if isinstance(queries, Queries) else self.queries(queries)
@@ -172,7 +171,7 @@ class DenseSegment:
         return found
 
     def queries(self, vectors: ArrayLike) -> Queries:
-        """Queries f32 [q, D] as a segment compares them; InputError if they are none."""
+        """Queries f32 [q, D] in the form a segment compares; InputError if they cannot be used."""
         return Queries(check_query(vectors, "dense query vectors", dim=self.dim))
 
     def _listed(
@@ -187,7 +186,7 @@ class DenseSegment:
         """The k best of the passages in the lists nearest to a query; `count` rows are allowed."""
         assert self.lists is not None
         rows = len(self._codes)
-        # So many that as many of them are allowed as without a filter.
+        # Scaled up so that as many allowed vectors are compared as without a filter.
         vectors = max(PROBED, rows // SHARE) * rows // count
         while True:
             near = scan.among(query, self._longest, self.lists.groups(query, vectors))
@@ -197,9 +196,9 @@ class DenseSegment:
             vectors *= 4
 
     def _best(self, near: Nearest, k: int, ties: TieOrder | None, least: float) -> Found:
-        """The k best passages of those that own a row that was compared, by their scores."""
+        """The k best, by score, of the passages that own a row that was compared."""
         query = near.query.vectors[0]
-        # A passage's rows are seldom far apart in rank: few more rows than passages will do.
+        # A passage's rows are seldom far apart in rank, so few more rows than passages are needed.
         wide = (1 if self._most == 1 else 2) * k + max(self._most, _MORE)
         while True:
             places, unseen = near.first(wide, least)
@@ -214,7 +213,7 @@ class DenseSegment:
     def score(self, query: ArrayLike, ids: ArrayLike) -> NDArray[np.float32]:
         """Inner product of one query f32 [D] with each passage, f32 [n].
 
-        It is -inf for unknown ids and passages without a vector.
+        The score is -inf for unknown ids and passages without a vector.
         """
         row = check_query(np.atleast_2d(np.asarray(query)), "dense query vectors", dim=self.dim)
         at = self._rows.find(ids)
@@ -228,8 +227,8 @@ class DenseSegment:
     def _scores(self, query: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float32]:
         """Inner product of one query with these passages, which have vectors: f32 [n].
 
-        Equal vectors have equal scores, which is not so in products of matrices: there a row's
-        sum may be taken in another order than that of its neighbour.
+        Equal vectors have equal scores. A matrix product does not guarantee that: it may sum
+            neighbouring rows in different orders.
         """
         where, starts = self._places(at)
         sums = np.einsum("rd,d->r", self._codes[where].astype(np.float32), query)
@@ -237,11 +236,11 @@ class DenseSegment:
         return scores
 
     def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The place of each passage id among `ids`, i64 [n]; -1 where it is not here."""
+        """The place of each passage id among `ids`, i64 [n]; -1 if it is not in the segment."""
         return self._rows.find(ids)
 
     def vectors(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """The passages' vectors as they are stored, f32 [r, D], passage after passage.
+        """The passages' vectors as stored, f32 [r, D], passage by passage.
 
         Raises:
             InputError: an id is not in the segment.
@@ -254,7 +253,7 @@ class DenseSegment:
         return codes * scales[:, None]
 
     def stored(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """Codes i8 [r, D] and scales f32 [r] of these passages, one after another's."""
+        """Codes i8 [r, D] and scales f32 [r] of these passages, passage by passage."""
         return self.stored_at(self.places(at))
 
     def stored_at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -262,17 +261,17 @@ class DenseSegment:
         return self._codes[places], self._scales[places]
 
     def release(self) -> None:
-        """Let go of the pages that were read; what is read again is mapped again."""
+        """Release the pages that were read; they are mapped again when needed."""
         mapped = mapping_of(self._codes)
         if mapped is not None:
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def places(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the vectors of these passages stand, one passage's after another's: i64 [r]."""
+        """The places of these passages' vectors, passage by passage: i64 [r]."""
         return self._places(at)[0]
 
     def _places(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where these passages' vectors stand, one passage's after another's; where each begins."""
+        """The places of these passages' vectors, passage by passage; where each passage begins."""
         if self._single:
             rows, begins = at, np.arange(len(at))
         else:
@@ -286,7 +285,7 @@ class DenseSegment:
         return counts
 
     def _owners(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The passages that the vectors at these places are of, each once, ascending: i64."""
+        """The passages that own the vectors at these places, distinct and ascending: i64."""
         if self.lists is not None:
             return distinct(self.lists.owners_of(places))
         if self._single:

@@ -1,4 +1,4 @@
-"""Writing dense segments: out of an encoder's vectors, or of other segments."""
+"""Writing dense segments: from an encoder's vectors or from other segments."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FLOATS = "dense.vectors.npy"
 def write_dense(
     folder: Path, ids: ArrayLike, vectors: ArrayLike, offsets: ArrayLike | None = None
 ) -> None:
-    """Write a segment into `folder` (made if need be) and fsync it.
+    """Write a segment into `folder` (created if need be) and fsync it.
 
     Args:
         folder: where the files go.
@@ -69,7 +69,7 @@ def write_dense(
 
 
 def write_from_floats(folder: Path, source: Path) -> None:
-    """Write a segment of the one in `source`, which has the format of before: 32-bit floats.
+    """Convert the segment in `source` from the old format of 32-bit floats.
 
     Raises:
         IndexCorrupted: a file there is missing or damaged.
@@ -94,13 +94,13 @@ def merge_dense(
     *,
     listed: int | None = None,
 ) -> None:
-    """Write one segment out of the allowed passages of several, in order, copying vectors as is.
+    """Write the allowed passages of several segments as one, in order, copying vectors unchanged.
 
     Args:
         folder: where the new segment goes; not one of the old ones'.
         segments: at least one, all of one dimension, with no passage in two of them.
         allowed: bool by passage id; None keeps all.
-        listed: from so many vectors on it gets inverted lists; None is `lists.FEWEST`.
+        listed: number of vectors from which on it gets inverted lists; None is `lists.FEWEST`.
     """
     dims = {segment.dim for segment in segments}
     if len(dims) != 1:
@@ -117,12 +117,12 @@ def merge_dense(
 
 
 def _quantised(vectors: NDArray[np.float32]) -> Iterator[Rows]:
-    """Codes, and scales that keep the length of each vector: no cosine is above 1 by rounding."""
+    """Codes, and scales that keep each vector's length, so that rounding puts no cosine above 1."""
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
         codes, scales = quantise(block)
         divisors = np.where(scales > 0, scales, 1)[:, None]
-        # Both lengths in steps of the codes: squares of the vectors' own could leave f32's range.
+        # Lengths are measured in code steps: squares of the raw values could leave f32's range.
         kept = np.linalg.norm(codes.astype(np.float32), axis=1)
         scales *= np.linalg.norm(block / divisors, axis=1) / np.maximum(kept, 1)
         yield codes, scales

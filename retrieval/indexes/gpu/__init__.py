@@ -1,6 +1,6 @@
-"""Late interaction on a GPU, in Triton, over arrays that lie there.
+"""Late interaction on a GPU, in Triton, over arrays in GPU memory.
 
-What each function computes is defined by the one of the same name in
-`retrieval.indexes.kernels.reference`, and held to it by tests/indexes/test_gpu_kernels. The
-modules import triton, so they are imported where `retrieval.gpu.triton_obstacle` finds nothing.
+Each function computes what the function of the same name in `retrieval.indexes.kernels.reference`
+defines; tests/indexes/test_gpu_kernels compares them. The modules import triton, so import them
+only where `retrieval.gpu.triton_obstacle` returns None.
 """

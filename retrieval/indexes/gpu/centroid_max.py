@@ -1,4 +1,5 @@
-"""Passages by the centroids of their tokens, by Triton: one program a passage."""
+"""Approximate scores of passages from their tokens' centroids, in Triton: one program per
+passage."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""MaxSim over int8 token vectors, by Triton: one program a passage, all queries one after another.
+"""MaxSim over int8 token vectors, in Triton: one program per passage, looping over all queries.
 
-A passage's vectors are read once where it has at most `MOST` tokens, whatever the number of
-queries; of a longer one, once a query.
+The vectors of a passage with at most `MOST` tokens are read once, whatever the number of queries;
+those of a longer one, once per query.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import triton.language as tl
 from torch import Tensor
 
 MOST = 256
-"""Tokens of a passage that one program holds."""
+"""Maximum tokens of a passage that one program holds at a time."""
 
 QUERY_TOKENS = 32
-"""Of a product; a longer query takes several."""
+"""Query tokens per matrix product; a longer query takes several."""
 
 
 def max_sim(
@@ -39,7 +39,7 @@ def max_sim(
         query: i8 [M, d], the tokens of all queries.
         factors: f32 [M].
         bounds: i64 [B + 1]; query b owns query[bounds[b]:bounds[b + 1]], at least one.
-        longest: tokens of the longest passage, if it is known; else it is waited for.
+        longest: tokens of the longest passage, if known; else the GPU is asked, which takes a wait.
     """
     out = torch.empty((len(bounds) - 1, len(rows)), dtype=torch.float32, device=codes.device)
     if not out.numel():
@@ -54,7 +54,7 @@ def max_sim(
 
 
 def block(offsets: Tensor, rows: Tensor, longest: int | None) -> tuple[int, bool]:
-    """Tokens that a program holds at a time, and whether every passage fits into as many."""
+    """Tokens that a program holds at a time, and whether every passage fits."""
     if longest is None:
         longest = int((offsets[rows + 1] - offsets[rows]).max())
     tokens: int = min(MOST, max(16, triton.next_power_of_2(longest)))
@@ -62,7 +62,7 @@ def block(offsets: Tensor, rows: Tensor, longest: int | None) -> tuple[int, bool
 
 
 def padded(dim: int) -> int:
-    """Dimensions as a product of int8 takes them: a power of two from 32 on."""
+    """Dimensions padded for an int8 product: a power of two, at least 32."""
     found: int = triton.next_power_of_2(dim)
     return max(32, found)
 
@@ -101,7 +101,7 @@ def _max_sim(
 
 @triton.jit
 def _read(codes, scales, at, stop, dim, DIM: tl.constexpr):
-    """The vectors of these tokens, and their scales; zeros beyond the passage."""
+    """Read the vectors of these tokens, and their scales; zeros beyond the passage."""
     dims = tl.arange(0, DIM)
     there = at < stop
     found = tl.load(
@@ -114,7 +114,7 @@ def _read(codes, scales, at, stop, dim, DIM: tl.constexpr):
 
 @triton.jit
 def asked_for(query, factors, begin, last, dim, DIM: tl.constexpr, ASKED: tl.constexpr):
-    """Tokens of a query i8 [DIM, ASKED], which of them there are, and what each counts."""
+    """Tokens of a query i8 [DIM, ASKED], a mask of those that exist, and their factors."""
     dims = tl.arange(0, DIM)
     tokens = begin + tl.arange(0, ASKED)
     inside = tokens < last
@@ -128,6 +128,6 @@ def asked_for(query, factors, begin, last, dim, DIM: tl.constexpr, ASKED: tl.con
 
 @triton.jit
 def better(best, vectors, asked, scale, there):
-    """The best score of each query token so far, with these tokens' vectors: f32 [ASKED]."""
+    """Update the best score of each query token with these passage tokens: f32 [ASKED]."""
     scores = tl.dot(vectors, asked, out_dtype=tl.int32).to(tl.float32) * scale[:, None]
     return tl.maximum(best, tl.max(tl.where(there[:, None], scores, -float("inf")), 0))

@@ -1,4 +1,4 @@
-"""MaxSim over centroids and packed residuals, by Triton: decoded in registers, never written."""
+"""MaxSim over centroids and packed residuals, in Triton: decoded in registers, never to memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def max_sim_compressed(
         query: i8 [M, d], the tokens of all queries.
         factors: f32 [M].
         bounds: i64 [B + 1]; query b owns query[bounds[b]:bounds[b + 1]], at least one.
-        longest: tokens of the longest passage, if it is known; else it is waited for.
+        longest: tokens of the longest passage, if known; else the GPU is asked, which takes a wait.
     """
     out = torch.empty((len(bounds) - 1, len(rows)), dtype=torch.float32, device=codes.device)
     if not out.numel():
@@ -98,12 +98,12 @@ def _decode(
     codes, residuals, centroids, classes, levels, at, stop, dim, width,
     DIM: tl.constexpr, BITS: tl.constexpr,
 ):  # fmt: skip
-    """Centroid and residual of each token, added and cut to a byte: i8 [TOKENS, DIM]."""
+    """Centroid and residual of each token, added and clipped to a byte: i8 [TOKENS, DIM]."""
     dims = tl.arange(0, DIM)
     there = (at < stop)[:, None] & (dims < dim)[None, :]
     centroid = tl.load(codes + at, mask=at < stop, other=0).to(tl.int32)
     group = tl.load(classes + centroid).to(tl.int32)
-    # Dimension j + i * width is in bits i * BITS and on of byte j.
+    # Dimension j + i * width is in byte j, from bit i * BITS on.
     byte = tl.load(
         residuals + at[:, None].to(tl.int64) * width + (dims % width)[None, :], mask=there, other=0
     ).to(tl.int32)

@@ -1,8 +1,8 @@
-"""The inner loops of late interaction: compiled where that can be, else in numpy.
+"""The inner loops of late interaction: compiled where possible, otherwise in numpy.
 
-Each function allocates its result, cuts the work into parts and hands them to threads. What each
-computes is written, and to the bit defined, in `reference`. RETRIEVAL_ISA and RETRIEVAL_THREADS
-choose an instruction set and the number of threads.
+Each function allocates its result, splits the work and distributes it over threads. What each
+computes is defined, to the bit, in `reference`. RETRIEVAL_ISA and RETRIEVAL_THREADS choose the
+instruction set and the number of threads.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def centroid_table(
     See `reference.centroid_table`; slopes and shifts are f32 [m] here, without padding.
 
     Args:
-        rows: at least K, which is taken if it is not given; what is beyond K is 0.
+        rows: rows of the result, at least K, which is the default; rows beyond K are 0.
     """
     padded = np.zeros((2, -(-len(query) // LANES) * LANES), np.float32)
     padded[:, : len(query)] = slopes, shifts
@@ -197,7 +197,7 @@ def list_sums(
     imputed: NDArray[np.uint8],
     passages: int,
 ) -> NDArray[np.uint16]:
-    """What each passage has beyond the imputed score, u16 [passages]; see the reference."""
+    """Each passage's sum beyond the imputed score, u16 [passages]; see the reference."""
     out = np.empty(passages, np.uint16)
     kernel = chosen().list_sums
 
@@ -224,9 +224,9 @@ def ward(
     groups: NDArray[np.int64],
     limits: NDArray[np.float32],
 ) -> NDArray[np.int32]:
-    """The place in its block of the first vector of each one's group, i32 [T]; see the reference.
+    """For each vector, the place in its block of its group's first vector, i32 [T].
 
-    The blocks are all of the vectors.
+    The blocks cover all vectors; see `reference.ward`.
     """
     out = np.empty(len(vectors), np.int32)
     kernel = chosen().ward
@@ -244,5 +244,5 @@ def _spread(work: Callable[[int, int], object], size: int, weight: int) -> None:
 
 
 def _tokens(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
-    """About how many tokens the passages have, without counting them."""
+    """Estimate how many tokens the passages have, without counting them."""
     return len(rows) * max(1, int(offsets[-1]) // max(1, len(offsets) - 1))

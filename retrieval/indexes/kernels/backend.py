@@ -1,4 +1,4 @@
-"""Which kernels run: the compiled ones for this processor, or numpy's where there are none."""
+"""Choosing the kernels: the compiled ones for this processor, or numpy's where there are none."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from retrieval.indexes.kernels import reference
 VARIABLE = "RETRIEVAL_ISA"
 
 KNOWN = ("avx512", "avx2", "neon", "portable", reference.ISA)
-"""Every instruction set that there are kernels for, on one processor or another."""
+"""All instruction sets that have kernels, on any processor."""
 
 _OF_ENCODER = {"avxvnni": "avx2", "i8mm": "neon"}
-"""What RETRIEVAL_ISA may name for the encoder's sake, and what the kernels then use."""
+"""Values of RETRIEVAL_ISA that only the encoder has, and what the kernels use for them."""
 
 _NO_NATIVE = (
     "late interaction runs on numpy, many times slower than it could, and the embedded model by "
@@ -29,14 +29,14 @@ _choosing = threading.Lock()
 
 
 def chosen() -> ModuleType:
-    """The module that has the kernels, chosen at the first call and said once if it is slow.
+    """The module that has the kernels, chosen at the first call; a slow choice is logged once.
 
     RETRIEVAL_ISA names another instruction set than the best one: see `available`.
 
     Raises:
-        InputError: the variable names none that this installation and processor have.
+        InputError: the variable names one that this installation or processor lacks.
     """
-    with _choosing:  # a cache alone lets several threads choose, and say it as often
+    with _choosing:  # a cache alone would let several threads choose, and log, at once
         return _chosen()
 
 

@@ -47,7 +47,7 @@ __all__ = [
 
 
 def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
-    """Positions of the k largest scores, descending, equal ones by position: i64 [min(k, n)]."""
+    """Positions of the k largest scores, descending, ties by position: i64 [min(k, n)]."""
     out = np.empty(min(k, len(scores)), np.int64)
     if scores.dtype == np.uint16:
         top_u16(cast(NDArray[np.uint16], scores), out)

@@ -1,4 +1,4 @@
-"""Passages of different lengths over one array of tokens: which tokens, in which blocks."""
+"""Passages of different lengths over one array of tokens: which tokens they own, in blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from retrieval.ragged import offsets_of, rows_of
 
 Tokens = slice | NDArray[np.int64]
-"""The token rows of some passages: a slice where they lie in one run, else their indices."""
+"""The token rows of some passages: a slice where they are contiguous, else their indices."""
 
 
 def token_rows(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Tokens:
@@ -22,7 +22,7 @@ def token_rows(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Tokens:
 
 
 def pieces(lengths: NDArray[np.int64], size: int) -> Iterator[slice]:
-    """Cut passages of these lengths into runs of at most `size` tokens, or one longer passage."""
+    """Group passages of these lengths into runs of at most `size` tokens, or one longer passage."""
     ends = np.cumsum(lengths)
     first = 0
     while first < len(lengths):
@@ -39,7 +39,7 @@ def runs(
 
     Yields:
         The part of `rows`; its tokens; where each passage that has tokens starts among them, i64;
-        and which of the part's passages these are, i64. (`reduceat` would give a passage without
+        and which of the part's passages those are, i64. (`reduceat` would give a passage without
         tokens the first token of the next one.)
     """
     for piece in pieces(offsets[rows[first:last] + 1] - offsets[rows[first:last]], size):

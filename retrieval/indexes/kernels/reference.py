@@ -1,6 +1,6 @@
-"""The kernels in numpy: what each computes, to the bit; the compiled ones are held to these.
+"""The kernels in numpy, which define to the bit what the compiled ones compute.
 
-They are also what runs where no compiled module is. Throughout, a *passage row* i owns the token
+They also run where there is no compiled module. Throughout, a *passage row* i owns the token
 rows offsets[i]:offsets[i + 1]; a *query* is i8 [m, d] with f32 factors [m] that turn an integer
 dot product into a score. Integer arithmetic is exact; a score is summed over the query's tokens
 in f64, in order, and rounded to f32 once.
@@ -19,7 +19,7 @@ from retrieval.indexes.kernels.ragged import runs
 
 ISA = "numpy"
 
-_BLOCK = 1 << 12  # tokens at a time: a block and its products stay in the cache
+_BLOCK = 1 << 12  # tokens at a time, so that a block and its products stay in the cache
 
 
 def max_sim(
@@ -116,16 +116,16 @@ def decode(
 ) -> None:
     """out[t] = centroids[c] + levels[classes[c], residual codes of t], for t in first:last.
 
-    c is codes[t]; the sum saturates.
+    c is codes[t]; the sum is clipped to i8.
 
     With p = 8 / bits parts, byte j of a token holds dimension j + i * d / p in its bits
-    i * bits to (i + 1) * bits, for i in 0..p: so the parts unpack to contiguous runs.
+    i * bits to (i + 1) * bits, for i in 0..p, so that the parts unpack to contiguous runs.
 
     Args:
         codes: u16 [T].
         residuals: u8 [T, d * bits / 8].
         centroids: i8 [K, d].
-        classes: u8 [K], below C: centroids whose tokens are as far from them share levels.
+        classes: u8 [K], below C: centroids whose tokens are similarly far away share levels.
         levels: i8 [C, 2 ** bits].
         out: i8 [T, d].
         first, last: the tokens to decode.
@@ -159,7 +159,7 @@ def encode(
         codes: u16 [T], the centroid of each.
         centroids: i8 [K, d].
         classes: u8 [K], below C.
-        tables: u8 [C, 511], each class's residual code of each difference from -255 to 255.
+        tables: u8 [C, 511], the residual code by class and difference, from -255 to 255.
         bits: 2 or 4.
         out: u8 [T, d * bits / 8].
         first, last: the tokens to encode.
@@ -181,7 +181,7 @@ def nearest(
     first: int,
     last: int,
 ) -> None:
-    """out[t] = the k of largest dot(vectors[t], centroids[k]) - penalties[k], the first of equals.
+    """out[t] = the k of largest dot(vectors[t], centroids[k]) - penalties[k], ties to the first.
 
     With penalties of half the squared length this is the nearest centroid.
 
@@ -209,7 +209,7 @@ def centroid_table(
     first: int,
     last: int,
 ) -> None:
-    """out[k, q] = rint(f32(dot(centroids[k], query[q])) * slopes[q] + shifts[q]) cut to 0..255.
+    """out[k, q] = rint(f32(dot(centroids[k], query[q])) * slopes[q] + shifts[q]) clipped to 0..255.
 
     For k in first:last; 0 in the padding.
 
@@ -258,7 +258,7 @@ def centroid_max(
 
 
 def probe(table: NDArray[np.uint8], out: NDArray[np.int32], first: int, last: int) -> None:
-    """out[q] = the centroids of largest table[:, q], equal ones by number, for q in first:last.
+    """out[q] = the centroids of largest table[:, q], ties by number, for q in first:last.
 
     Args:
         table: u8 [K, lanes].
@@ -271,7 +271,7 @@ def probe(table: NDArray[np.uint8], out: NDArray[np.int32], first: int, last: in
 
 
 LIST_BLOCK = 1 << 16
-"""Passages in a block of inverted lists: a posting is a u16, and a block's sums fit a cache."""
+"""Passages in a block of inverted lists, so that a posting is a u16 and the sums fit a cache."""
 
 
 def list_sums(
@@ -285,17 +285,17 @@ def list_sums(
 ) -> None:
     """Partial sums of one block's passages over the inverted lists of the probed centroids.
 
-    out[p] = sum over query tokens q of max(0, the largest of values[q, i] over the probed
-    centroids probes[q, i] in whose list p stands, minus imputed[q]): what a passage has beyond
-    the score that is imputed to one in no probed list. Sums stay below 2 ** 16.
+    out[p] = sum over query tokens q of max(0, the largest of values[q, i] over the probed centroids
+    probes[q, i] whose list contains p, minus imputed[q]): the passage's score beyond the score
+    imputed to a passage in no probed list. Sums stay below 2 ** 16.
 
     Args:
-        postings: u16 [P], passages within their block, rising within a list.
+        postings: u16 [P], passages within their block, ascending within a list.
         starts: i64 [blocks, K + 1]; centroid k's list in a block is
             postings[starts[block, k]:starts[block, k + 1]].
-        block: which.
+        block: number of the block.
         probes: i32 [m, p].
-        values: u8 [m, p], not rising along a row.
+        values: u8 [m, p], descending along a row.
         imputed: u8 [m].
         out: u16 [passages of the block], overwritten.
     """
@@ -313,7 +313,7 @@ def list_sums(
 
 
 def top(scores: NDArray[np.int32] | NDArray[np.uint16], k: int) -> NDArray[np.int64]:
-    """Positions of the k largest scores, descending, equal ones by position: i64 [min(k, n)]."""
+    """Positions of the k largest scores, descending, ties by position: i64 [min(k, n)]."""
     found = np.arange(len(scores))
     if k == 0:
         return found[:0]
@@ -338,16 +338,16 @@ def ward(
     """out[t] = the place in its block of the first vector of t's group, for blocks first:last.
 
     The vectors of a block are merged by Ward's method until so many groups are left, or none are as
-    near as the limit: at every step the two that are nearest, of equals the first, and of these the
-    first. How far the union of two is from another group follows from how far they are (Lance and
-    Williams, 1967).
+    near as the limit: each step merges the two nearest groups, ties by position. The distance of
+    the merged group from another follows from the distances of its parts (Lance and Williams,
+    1967).
 
     Args:
         vectors: i8 [T, d].
         bounds: i64 [n + 1]; block b has vectors[bounds[b]:bounds[b + 1]], from 1 to 4,096.
-        groups: i64 [n], how many are to be left of each block, from 1 to all, at least.
-        limits: f32 [n], of squared distances: two groups of one vector each have that of their
-            vectors, larger ones' grows as their union adds to that of all from their group's mean.
+        groups: i64 [n], minimum number of groups left in each block, from 1 to all.
+        limits: f32 [n], of squared distances: that of two single vectors is their squared Euclidean
+            distance; that of larger groups grows with what merging adds to the sum of squares.
         out: i32 [T].
         first, last: the blocks.
     """
@@ -373,13 +373,13 @@ def ward(
             later[a, a + 1 :], later[:a, a] = new[a + 1 :], new[:a]
             later[b] = later[:, b] = np.inf
             sizes[a], sizes[b], joined_to[b] = both, 0, a
-        for place in range(len(exact)):  # what one was joined to is before it
+        for place in range(len(exact)):  # a group is always merged into one before it
             joined_to[place] = joined_to[joined_to[place]]
         out[start:end] = joined_to
 
 
 def weighted_sum(best: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum over the last axis of best * factors in f64, one after another, rounded to f32."""
+    """Sum over the last axis of best * factors, sequentially in f64, rounded to f32."""
     products = best.astype(np.float64) * factors.astype(np.float64)
     total = np.cumsum(products, axis=-1)[..., -1] + 0.0  # never -0.0
     return total.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Threads over the parts of one call: what is compiled releases the interpreter's lock."""
+"""Threads over the parts of one call: compiled code releases the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _PARTS_A_THREAD = 4  # so that one slow core does not hold up all
 
 _lock = threading.Lock()
 _pools: dict[tuple[int, str, int], ThreadPoolExecutor] = {}
-"""By process, which a fork changes, purpose and size."""
+"""By process id (which a fork changes), purpose and size."""
 
 
 def count() -> int:
-    """How many threads a call may use: RETRIEVAL_THREADS, or the cores that are this process's.
+    """How many threads a call may use: RETRIEVAL_THREADS, or this process's share of the cores.
 
     Raises:
-        InputError: the variable is no whole number of at least 1.
+        InputError: the variable is not a whole number of at least 1.
     """
     return usable()
 
 
 def cut(size: int, weight: int, threads: int) -> list[int]:
-    """Bounds of the parts of `size` items that together cost `weight` multiplications or so."""
-    if threads == 1 or weight < 1 << 23 or size < 2:  # below 40 microseconds waking costs more
+    """Bounds of parts of `size` items, which cost about `weight` multiplications in all."""
+    if threads == 1 or weight < 1 << 23 or size < 2:  # 40 us: waking threads costs more
         return [0, size]
     parts = min(size, threads * _PARTS_A_THREAD)
     return [size * part // parts for part in range(parts + 1)]
@@ -43,10 +43,10 @@ def spread(
     """Call `work(first, last)` for each part, several at a time, in the caller's thread too.
 
     Args:
-        work: what is done to a part.
-        bounds: of the parts, one behind the other.
-        threads: how many work at a time.
-        purpose: of the threads; work that spreads work itself has others than that.
+        work: processes a part.
+        bounds: of consecutive parts.
+        threads: how many run at a time.
+        purpose: names the pool; nested calls need pools of different purposes.
     """
     parts = list(itertools.pairwise(bounds))
     helpers = min(threads, len(parts)) - 1
@@ -57,7 +57,7 @@ def spread(
     turn = itertools.count()
 
     def claim() -> None:
-        # next() on a count is one step under the interpreter's lock: no part is taken twice.
+        # next() on a count is atomic under the interpreter's lock, so no part is taken twice.
         while (place := next(turn)) < len(parts):
             work(*parts[place])
 
@@ -65,7 +65,7 @@ def spread(
     try:
         claim()
     finally:
-        # A helper that has not begun, since all are busy, has nothing left to do.
+        # A helper that has not begun, because all threads were busy, has nothing left to do.
         begun = [future for future in waiting if not future.cancel()]
         wait(begun)
     for future in begun:

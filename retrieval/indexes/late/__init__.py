@@ -1,9 +1,9 @@
 """The late-interaction index: one vector per token, searched by MaxSim.
 
 `exact` keeps int8 vectors and scores every passage; `compressed` keeps a centroid and a residual
-for each token (`codec`, trained by `training`, which an index's segments share), finds
+for each token (`codec`, trained by `training` and shared by an index's segments), finds
 `candidates` by their centroids and, in large segments, by inverted `lists`. `merging` writes
-segments out of others and `search` answers over all of them.
+segments from other segments, and `search` searches all of them.
 """
 
 from retrieval.indexes.late.codec import Codec, open_codec

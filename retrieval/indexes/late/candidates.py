@@ -1,10 +1,10 @@
 """Candidates of a compressed segment: the passages that are worth decoding.
 
 Each query token's scores with the centroids become a table of u8. A passage's approximate score
-takes each token for its centroid: the sum over query tokens of the best table entry among the
-passage's codes. A segment with inverted lists is first narrowed to the passages that stand in the
-lists of each query token's best centroids; to one that stands in none of them the score of the
-worst probed centroid is imputed, as WARP does (Scheerer et al., 2025, arXiv:2501.17788).
+replaces each token by its centroid: the sum over query tokens of the best table entry among the
+passage's codes. A segment with inverted lists is first narrowed to the passages in the lists of
+each query token's best centroids; a passage in none of them is imputed the score of the worst
+probed centroid, as WARP does (Scheerer et al., 2025, arXiv:2501.17788).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from retrieval.indexes.late.query import LateQuery
 PROBES = 32
 """Centroids whose lists are read, for each query token."""
 
-_CODES = 1 << 16  # that a u16 may be
-_SHARED_TOKENS = 1 << 20  # whose codes stay in a cache while every query of a batch reads them
+_CODES = 1 << 16  # values of a u16
+_SHARED_TOKENS = 1 << 20  # tokens whose codes stay cached while every query of a batch reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,12 @@ class Table:
     """A query's scores with the centroids of a codec, as u8.
 
     Attributes:
-        values: u8 [65536, lanes], a row for every code that a token may have, so that none has to
-            be looked at before it is used. The lanes beyond the query's tokens are 0, and the rows
-            beyond the K centroids.
+        values: u8 [65536, lanes], a row for every possible code, so that codes need no bounds
+            check. Lanes beyond the query's tokens are 0, and so are rows beyond the K centroids.
         centroids: K.
-        step: what one step of the values is worth in the score.
+        step: score difference of one step of the values.
         base: the score of a passage whose values sum to 0.
-        tokens: how many the query has.
+        tokens: number of query tokens.
     """
 
     values: NDArray[np.uint8]
@@ -51,10 +50,11 @@ class Table:
 def table(query: LateQuery, codec: Codec) -> Table:
     """The table of a query of at least one token.
 
-    The values of all tokens share one step, so that their sum orders passages; each token's start
-    at its mean over the centroids, below which no passage's best centroid lies, and reach what a
-    centroid of the greatest length could give it. The best one gives nearly as much (a step grows
-    by 8 to 16 %, measured), so that it need not be looked for before the table is made.
+    All tokens use one step size, so that the sum of values orders passages. Each token's values
+    start at its mean over the centroids, below which no passage's best centroid lies, and reach up
+    to the score of a centroid of the greatest length. The actual best scores nearly as much (using
+    the bound makes a step 8 to 16 % larger, measured), so it need not be found before the table is
+    made.
     """
     turned = query.turned(codec.rotation)
     size = len(query)
@@ -95,12 +95,12 @@ def scan(
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """For each token of a query the centroids whose lists are read.
+    """The centroids whose lists are read, for each token of a query.
 
     Attributes:
-        centroids: of each token the best, best first: i32 [m, p].
-        values: their entries of the table, u8 [m, p].
-        imputed: u8 [m], what a passage has that stands in none of a token's lists.
+        centroids: the best for each token, best first: i32 [m, p].
+        values: their table entries, u8 [m, p].
+        imputed: u8 [m], the value for a passage that is in none of a token's lists.
     """
 
     centroids: NDArray[np.int32]
@@ -109,7 +109,7 @@ class Probes:
 
 
 def probe(found: Table) -> Probes:
-    """What is read of the lists of every segment with the table's codec."""
+    """Choose the lists to read, in every segment that uses the table's codec."""
     centroids = kernels.probe(found.values[: found.centroids], found.tokens, PROBES)
     values = np.ascontiguousarray(found.values[centroids, np.arange(found.tokens)[:, None]])
     return Probes(centroids, values, np.ascontiguousarray(values[:, -1]))
@@ -125,9 +125,9 @@ def listed(
 
     Args:
         segment: with lists.
-        probes: what is read of them.
+        probes: which lists are read.
         allowed: bool by row; None is all.
-        count: how many at most.
+        count: maximum number of rows.
     """
     lists = segment.lists
     assert lists is not None

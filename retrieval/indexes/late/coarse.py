@@ -1,10 +1,10 @@
 """The nearest coarse centroid of vectors whose codes are known.
 
-A coarse quantiser has more centroids than the codec that stores the vectors, and those near a
-vector are near the codec's centroid of it as well. So each is compared with the 128 coarse
-centroids that are nearest to that: of 16,384 centroids and 32,768 coarse ones that finds the
-nearest in 98 % of cases, where groups of coarse centroids find it in 96 %, in no more time
-(measured).
+A coarse quantiser has more centroids than the codec that stores the vectors, and coarse centroids
+    near a vector are near its codec centroid as well. So each vector is compared with the 128
+    coarse centroids nearest to its codec centroid: with 16,384 centroids and 32,768 coarse ones
+    that finds the nearest in 98 % of cases (groups of coarse centroids: 96 %) in no more time
+    (measured).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from retrieval.indexes.matmul import times
 
 _NEAR = 128
 _A_VECTOR = 512
-"""Vectors pay for naming the near ones of all centroids once there is one for so many distances."""
+"""Finding each centroid's neighbours pays off from one vector per so many distances on."""
 
 
 class CoarseCodes:
@@ -27,7 +27,7 @@ class CoarseCodes:
     __slots__ = ("_assign", "_coarse", "_near", "_seen", "_stored")
 
     def __init__(self, coarse: Codec, stored: Codec) -> None:
-        """Say by which codec vectors are narrowed, and by which they are stored."""
+        """Args: the codec whose centroids narrow the search; the codec that stores the vectors."""
         self._coarse, self._stored = coarse, stored
         self._assign = Assigner(coarse.centroids)
         self._near: NDArray[np.uint16] | None = None
@@ -35,7 +35,7 @@ class CoarseCodes:
 
     @property
     def key(self) -> str:
-        """Of the coarse codec."""
+        """The coarse codec's key."""
         return self._coarse.key
 
     def __call__(
@@ -44,8 +44,8 @@ class CoarseCodes:
         """The coarse centroid of each of the vectors f32 [T, d]: u16 [T].
 
         Args:
-            vectors: what is stored, or what it was made of.
-            codes: of the stored centroids, u16 [T].
+            vectors: as stored, or before they were stored.
+            codes: their centroids in the storing codec, u16 [T].
         """
         self._seen += len(vectors)
         units = self._units(vectors)

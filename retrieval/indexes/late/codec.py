@@ -1,16 +1,16 @@
-"""Codec: token vectors as a centroid and a residual of 2 or 4 bits a dimension.
+"""Codec: token vectors as a centroid and a residual of 2 or 4 bits per dimension.
 
     vector = mean + rotation @ (unit * (centroid + residual))
 
-The mean is subtracted since a trained encoder's token vectors share a large common part, which
-says nothing and would take up the range. What is left is turned at random, so that no dimension
-is much longer than another and one unit serves all, and measured in units, so that centroids and
-residual levels are int8 and a stored vector is rebuilt by one integer addition. Some centroids have
-their tokens closer about them than others: each is of a class, whose levels are as far apart as
-its tokens ask for.
+The mean is subtracted because a trained encoder's token vectors share a large common part, which
+carries no information and would take up the range. The rest is rotated at random, so that all
+dimensions have a similar spread and one unit serves all, and measured in units, so that centroids
+and residual levels are int8 and a stored vector is rebuilt by one integer addition. The tokens of
+some centroids lie closer to them than those of others: each centroid belongs to a class, whose
+levels are spaced to suit its tokens.
 
-The segments of an index share its codec, which has a folder of its own beside theirs; one that an
-earlier release wrote holds its codec itself.
+The segments of an index share its codec, which has a folder of its own beside theirs; in segments
+written by an earlier release, the segment itself contains it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ CODEC = "late.codec.json"
 
 _NUMBERS = ("unit", "trained_error", "trained_tokens")
 _ROWS = 1 << 11
-"""Vectors of which copies in f32 are made at a time: .8 MB each at 96 dimensions, which stays in a
-core's own cache. With 6 MB each what is done to them took half as long again."""
+"""Vectors that are copied as f32 at a time: .8 MB per copy at 96 dimensions, which stays in a
+core's own cache. With 6 MB each, processing took half as long again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +55,14 @@ class Codec:
     Attributes:
         mean: f32 [d].
         rotation: f32 [d, d], orthogonal.
-        unit: what one step of the integers is worth.
+        unit: the size of one step of the integers.
         centroids: i8 [K, d], in units, K from 1 to 65,536.
         classes: u8 [K], the class of each centroid, below C.
-        levels: i8 [C, 2 ** bits], rows rising: what each residual code stands for, in units.
+        levels: i8 [C, 2 ** bits], rows ascending: the value of each residual code, in units.
         trained_error: relative squared error on the vectors it was trained on, see `error`.
-        trained_tokens: how many tokens there were in all when it was trained.
-        key: hex digest of what decides the stored bytes.
+        trained_tokens: how many tokens there were in all (not only in the sample) when it was
+            trained.
+        key: hex digest of everything that determines the stored bytes.
         total: i64 [d], the sum of the centroids.
         longest: the length of the longest centroid, in units.
     """
@@ -91,7 +92,7 @@ class Codec:
         trained_error: float = 0.0,
         trained_tokens: int = 0,
     ) -> Codec:
-        """A codec of these parts."""
+        """A codec with these parts."""
         digest = hashlib.blake2b(digest_size=16)
         for array in (mean, rotation, np.float64(unit), centroids, classes, levels):
             digest.update(array.tobytes())
@@ -109,7 +110,7 @@ class Codec:
 
     @property
     def bits(self) -> int:
-        """Bits a dimension of a residual: 2 or 4."""
+        """Bits per dimension of a residual: 2 or 4."""
         return int(self.levels.shape[1]).bit_length() - 1
 
     def decode(
@@ -126,13 +127,13 @@ class Codec:
         return vectors
 
     def constant(self, query: LateQuery) -> np.float32:
-        """What every passage's score has from the mean that was subtracted."""
+        """What the subtracted mean adds to every passage's score."""
         return np.float32(query.weights @ (query.vectors @ self.mean))
 
     def error(self, vectors: NDArray[np.float32]) -> float:
-        """Squared distance of vectors f32 [T, d] to what is stored of them, over their length's.
+        """Squared error of storing vectors f32 [T, d], relative to their squared lengths.
 
-        The lengths are those about the mean, so that the figure does not flatter an encoder whose
+        Lengths are measured from the mean, so that the figure does not flatter an encoder whose
         vectors are all alike; 0 for no vectors.
         """
         return self.lost(vectors, *Compressor(self).encode(vectors))
@@ -153,7 +154,7 @@ class Codec:
         return lost / total if total else 0.0
 
     def write(self, folder: Path) -> None:
-        """Write the codec's files into a folder, made if need be, and fsync it."""
+        """Write the codec's files into a folder (created if need be) and fsync it."""
         make_folder(folder)
         write_array(folder / CENTROIDS, "|i1", self.centroids.shape, [self.centroids])
         write_array(folder / CLASSES, "|u1", self.classes.shape, [self.classes])
@@ -165,7 +166,7 @@ class Codec:
 
 
 class Compressor:
-    """Stores vectors by a codec; made once for many blocks of them.
+    """Encodes vectors with a codec; made once for many blocks of them.
 
     Attributes:
         codec: the codec.
@@ -207,13 +208,13 @@ def open_codec(folder: Path) -> Codec:
     if len(classes) != len(centroids) or int(classes.max()) >= len(levels):
         raise IndexCorrupted(f"{folder / CLASSES} does not match centroids and levels; {CURE}")
     if mean.shape != centroids.shape[1:] or not np.isfinite(mean).all():
-        raise IndexCorrupted(f"{folder / MEAN} is no mean of the centroids' dimension; {CURE}")
+        raise IndexCorrupted(f"{folder / MEAN} is not a mean of the centroids' dimension; {CURE}")
     if rotation.shape != (len(mean), len(mean)) or not np.isfinite(rotation).all():
         raise IndexCorrupted(
-            f"{folder / ROTATION} is no rotation of the centroids' dimension; {CURE}"
+            f"{folder / ROTATION} is not a rotation of the centroids' dimension; {CURE}"
         )
     if numbers["unit"] <= 0:
-        raise IndexCorrupted(f"{folder / CODEC} holds numbers that no codec has; {CURE}")
+        raise IndexCorrupted(f"{folder / CODEC} holds numbers that are not valid; {CURE}")
     return Codec.of(
         mean,
         rotation,
@@ -232,7 +233,7 @@ def units_of(
     rotation: NDArray[np.float32],
     unit: float,
 ) -> NDArray[np.int8]:
-    """Vectors about the mean, turned, in units, rounded and cut to -127..127: i8 [T, d]."""
+    """Vectors minus mean, rotated, in units, rounded and clipped to -127..127: i8 [T, d]."""
     units = np.empty(vectors.shape, np.int8)
     for rows in row_blocks(vectors):
         turned = times(vectors[rows] - mean, rotation)
@@ -243,7 +244,7 @@ def units_of(
 
 
 def row_blocks(vectors: Sized) -> Iterator[slice]:
-    """The rows of an array in blocks, so that what is made of each stays small."""
+    """The rows of an array in blocks, so that copies of each stay small."""
     for start in range(0, len(vectors), _ROWS):
         yield slice(start, start + _ROWS)
 
@@ -266,11 +267,11 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     force(path)
 
 
-_MAX_NUMBERS = 1 << 20  # bytes; a handful of numbers has far less
+_MAX_NUMBERS = 1 << 20  # bytes; far more than a handful of numbers takes
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote; IndexCorrupted if it is missing or no JSON."""
+    """Read what `write_json` wrote; IndexCorrupted if it is missing or not JSON."""
     try:
         text = read_regular(path, max_bytes=_MAX_NUMBERS)
     except OSError as error:
@@ -282,11 +283,11 @@ def read_json(path: Path) -> Any:
 
 
 def numbers_of(values: Any, names: Sequence[str], path: Path) -> Mapping[str, float]:
-    """Finite numbers of the JSON object in `path`, by name; IndexCorrupted if one is none."""
+    """Finite numbers of the JSON object in `path`, by name; IndexCorrupted if one is missing."""
     try:
         found = {name: float(values[name]) for name in names}
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise IndexCorrupted(f"{path} does not hold a codec's numbers; {CURE}") from error
     if not np.isfinite(list(found.values())).all():
-        raise IndexCorrupted(f"{path} holds numbers that no codec has; {CURE}")
+        raise IndexCorrupted(f"{path} holds numbers that are not valid; {CURE}")
     return found

@@ -1,13 +1,13 @@
-"""Where the codec of a compressed segment is: in a folder beside the segment's, or in its own.
+"""Where the codec of a compressed segment is: in a shared folder beside the segment's, or in it.
 
-An index has one codec for all its segments, a few hundred KB that would else stand in each of them.
-A segment that shares it says so in `late.compressed.json`: the name of the codec's folder, which is
-a segment of the index like its own, and the codec's key. A segment that stands alone, as every one
-did before format 4, holds the codec's files itself.
+An index has one codec for all its segments, a few hundred KB that each would otherwise repeat. A
+segment that shares it has in `late.compressed.json` the name of the codec's folder, which is a
+segment of the index like its own, and the codec's key. A segment that stands alone, as all did
+before format 4, contains the codec's files itself.
 
-Vectors of 2 bits are too coarse to be stored a second time. So where their codec is outgrown, a
-segment is narrowed by a coarse quantiser: the centroids of a second codec, of which nothing else is
-used.
+Vectors of 2 bits are too coarse to be decoded and stored again. So when a 2-bit codec is outgrown,
+the segment is narrowed by a coarse quantiser instead: the centroids of a second codec, of which
+nothing else is used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STORED = "late.compressed.json"
 
 @dataclass(frozen=True, slots=True)
 class StoredCodec:
-    """A codec and the folder of the index where it is written."""
+    """A codec and the folder of the index that it is written in."""
 
     codec: Codec
     folder: Path
@@ -41,13 +41,14 @@ class StoredCodec:
 
 @dataclass(frozen=True, slots=True)
 class CodecPlace:
-    """How the vectors of a segment are kept.
+    """How the vectors of a segment are stored.
 
     Attributes:
-        codec: what they are stored by.
-        shared: the folder where that is written, beside the segment's own; None is the segment's.
+        codec: the codec that stores them.
+        shared: the folder that contains it, beside the segment's; None if it is in the segment's
+            own.
         error: of the segment's vectors, see `Codec.error`.
-        coarse_quantiser: what the segment is narrowed by, if that is another codec.
+        coarse_quantiser: the codec whose centroids narrow the segment, if that is another one.
     """
 
     codec: Codec
@@ -56,7 +57,7 @@ class CodecPlace:
     coarse_quantiser: StoredCodec | None = None
 
     def write(self, folder: Path) -> None:
-        """Write it for the segment in `folder`, with the codec if that is not shared."""
+        """Write it for the segment in `folder`, with the codec unless it is shared."""
         if self.shared is None:
             self.codec.write(folder)
         values = _reference(self.codec.key, self.shared) | {"error": self.error}
@@ -67,10 +68,11 @@ class CodecPlace:
 
     @classmethod
     def open(cls, folder: Path) -> CodecPlace:
-        """That of the segment in `folder`.
+        """Read that of the segment in `folder`.
 
         Raises:
-            IndexCorrupted: a file is missing or damaged, or a codec is another one.
+            IndexCorrupted: a file is missing or damaged, or a codec is not the one that the segment
+                names.
         """
         if _is_earlier(folder):
             stored = read_json(folder / CODEC)
@@ -93,7 +95,7 @@ _NAME = re.compile(r"[0-9]{1,20}-codec")
 
 
 def _is_earlier(folder: Path) -> bool:
-    """Whether the segment is of a format in which each held its codec, and there its error."""
+    """Whether the segment's format is one in which each segment contains codec and error."""
     if (folder / STORED).exists() or not (folder / CENTROIDS).exists():
         return False
     return not (folder / CODEC).exists() or "error" in read_json(folder / CODEC)
@@ -104,14 +106,14 @@ def _reference(key: str, shared: Path | None) -> dict[str, object]:
 
 
 def _referred(folder: Path, stored: dict[str, object]) -> tuple[Codec, Path | None]:
-    """The codec that a segment refers to, and where it is shared."""
+    """The codec that a segment refers to, and its folder if it is shared."""
     place = stored.get("place")
     if place is None:
         shared = None
     elif isinstance(place, str) and _NAME.fullmatch(place):
         shared = folder.parent.parent / place
     else:
-        raise IndexCorrupted(f"{folder / STORED} names {place!r}, which is no codec; {CURE}")
+        raise IndexCorrupted(f"{folder / STORED} names {place!r}, which is not a codec; {CURE}")
     codec = open_codec(folder if shared is None else shared)
     if codec.key != stored.get("codec"):
         found = folder / CENTROIDS if shared is None else shared

@@ -1,9 +1,10 @@
-"""A compressed segment: a centroid and a residual of 2 or 4 bits a dimension for each token.
+"""A compressed segment: a centroid and a residual of 2 or 4 bits per dimension for each token.
 
-Beside the ids and offsets of every late segment: `late.codes.npy` u16 [T], the centroid of each
-token; `late.residuals.npy` u8 [T, d * bits / 8]; where the codec is; and, in a large segment,
-`late.coarse_codes.npy` u16 [T], where another codec's centroids narrow better, and inverted lists:
-in all 2 + d * bits / 8 bytes a token, 2 more with coarse codes, and the codecs once in an index.
+In addition to the ids and offsets of every late segment: `late.codes.npy` u16 [T], the centroid of
+    each token; `late.residuals.npy` u8 [T, d * bits / 8]; where the codec is; and, in a large
+    segment, `late.coarse_codes.npy` u16 [T], if another codec's centroids narrow better, and
+    inverted lists: in all 2 + d * bits / 8 bytes per token, 2 more with coarse codes, and the
+    codecs once per index.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ class CompressedSegment(Passages):
     Attributes:
         codes: u16 [T], below the number of centroids.
         residuals: u8 [T, d * bits / 8].
-        codec: how they are read.
+        codec: the codec that decodes them.
         shared: the folder that the codec is in, beside the segment's; None if it is in its own.
         error: relative squared error of the stored vectors, see `Codec.error`.
-        coarse_quantiser: the codec that the segment is narrowed by, if that is another one.
-        coarse_codes: u16 [T], the centroid of each token by that; `codes` where there is none.
+        coarse_quantiser: the codec whose centroids narrow the segment, if that is another one.
+        coarse_codes: u16 [T], each token's centroid in that codec; `codes` if there is none.
         lists: inverted lists by `coarse_codes`, or None in a segment that is scanned.
     """
 
@@ -91,12 +92,12 @@ class CompressedSegment(Passages):
 
     @property
     def regime(self) -> Literal["compressed", "lists"]:
-        """How a search goes about it."""
+        """How the segment is searched."""
         return "compressed" if self.lists is None else "lists"
 
     @property
     def narrowing(self) -> Codec:
-        """The codec whose centroids `coarse_codes` names."""
+        """The codec whose centroids `coarse_codes` refers to."""
         return self.codec if self.coarse_quantiser is None else self.coarse_quantiser.codec
 
     def max_sim(self, query: LateQuery, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -118,10 +119,10 @@ class CompressedSegment(Passages):
         return scores + self.codec.constant(query)
 
     def centroid_max(self, table: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """What the best of each passage's centroids give, i32 [r]; see `kernels.centroid_max`.
+        """Approximate scores from each passage's centroids, i32 [r]; see `kernels.centroid_max`.
 
         Args:
-            table: of the centroids that the segment is narrowed by, see `candidates.Table`.
+            table: the query's scores with the narrowing centroids, see `candidates.Table`.
             rows: i64 [r].
         """
         return kernels.centroid_max(table, self.coarse_codes, self.offsets, rows)
@@ -132,11 +133,11 @@ class CompressedSegment(Passages):
             return self.codec.decode(self.codes[tokens], self.residuals[tokens])
 
     def codes_of(self, tokens: Tokens) -> NDArray[np.uint16]:
-        """`codes` of these token rows, each of which names a centroid."""
+        """`codes` of these token rows, checked to be below the number of centroids."""
         return self._naming_centroids(self.codes[tokens], self.codec, CODES)
 
     def coarse_codes_of(self, tokens: Tokens) -> NDArray[np.uint16]:
-        """As `codes_of`, of `coarse_codes`."""
+        """Like `codes_of`, for `coarse_codes`."""
         return self._naming_centroids(self.coarse_codes[tokens], self.narrowing, self._coarse_name)
 
     @property
@@ -152,11 +153,11 @@ class CompressedSegment(Passages):
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
-        """Say which file it is that gives a kernel a position outside of its arrays.
+        """Name the damaged file when a kernel is given a position outside of its arrays.
 
-        A code is one. Codes are not looked at when the segment is opened: there are hundreds of
-        megabytes of them, where a search reads a few. What only narrows takes a code that names no
-        centroid for one that is far from every token.
+        Such a position can be a code. Codes are not checked when the segment is opened: there are
+            hundreds of megabytes of them, of which a search reads little. Narrowing treats a code
+            without a centroid as one far from every token.
         """
         try:
             yield
@@ -164,12 +165,12 @@ class CompressedSegment(Passages):
             raise self._damaged(name) from error
 
     def _damaged(self, name: str) -> IndexCorrupted:
-        return IndexCorrupted(f"{self.folder / name} names centroids that there are not; {CURE}")
+        return IndexCorrupted(f"{self.folder / name} contains out-of-range centroids; {CURE}")
 
     def _count(self, rows: NDArray[np.int64]) -> None:
-        """Give mapped pages back from time to time: else all that was ever read stays resident.
+        """Release mapped pages from time to time; otherwise all that was ever read stays resident.
 
-        They stay in the system's cache, from where mapping them again is cheap.
+        They stay in the page cache, so mapping them again is cheap.
         """
         if self.residuals.nbytes <= _RESIDENT:
             return

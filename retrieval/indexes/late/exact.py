@@ -1,4 +1,4 @@
-"""An exact segment: int8 token vectors, nothing trained, every passage scored.
+"""An exact segment: int8 token vectors, no training, every passage scored.
 
     score(query, passage) = sum over query tokens of the best dot product with a passage token
 
@@ -47,7 +47,7 @@ _COPY_TOKENS = 1 << 16
 
 
 def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLike) -> None:
-    """Quantise and write an exact segment into `folder` (made if need be) and fsync it.
+    """Quantise and write an exact segment into `folder` (created if need be) and fsync it.
 
     Args:
         folder: where the four files go.
@@ -78,7 +78,7 @@ def write_late(folder: Path, ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLi
 def checked_tokens(
     ids: ArrayLike, tokens: ArrayLike, offsets: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """What a segment is written of, as arrays; raises as `write_late` does."""
+    """The arguments of `write_late` as checked arrays; raises the same errors."""
     names = check_ids(ids)
     rows = check_vectors(tokens, "token vectors")
     bounds = np.asarray(offsets, dtype=np.int64)
@@ -95,7 +95,7 @@ def checked_tokens(
 def copy_exact(
     folder: Path, segments: Sequence[ExactSegment], kept: Sequence[NDArray[np.int64]]
 ) -> None:
-    """Write the passages at the rows `kept` of each segment as one; their codes are copied."""
+    """Write the passages at the rows `kept` of each segment as one segment, copying their codes."""
     ids = check_ids(np.concatenate([s.ids[rows] for s, rows in zip(segments, kept, strict=True)]))
     lengths = [s.lengths[rows] for s, rows in zip(segments, kept, strict=True)]
     offsets = offsets_of(np.concatenate(lengths))
@@ -147,7 +147,7 @@ class ExactSegment(Passages):
     def max_sim(self, queries: Sequence[LateQuery], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """MaxSim of each query and each of the passages, f32 [queries, rows].
 
-        A passage without tokens has -inf. All queries share one pass over the codes.
+        A passage without tokens scores -inf. All queries share one pass over the codes.
         """
         bounds = offsets_of([len(query) for query in queries])
         return kernels.max_sim(

@@ -1,10 +1,10 @@
 """Inverted lists: which passages hold a token of each centroid, for segments too large to scan.
 
-Passages stand in blocks of 65,536 rows, so that a posting is a u16 and the sums of a block fit a
-core's cache. `late.postings.npy` u16 [P] holds the rows within their block, rising within a list;
-`late.starts.npy` i64 [blocks, K + 1] says where: centroid k's list in block b is
-postings[starts[b, k]:starts[b, k + 1]]. A passage stands once in a list, however many of its
-tokens do.
+Passages are divided into blocks of 65,536 rows, so that a posting is a u16 and the sums of a block
+fit a core's cache. `late.postings.npy` u16 [P] contains rows within their block, ascending within a
+list; `late.starts.npy` i64 [blocks, K + 1] delimits the lists: centroid k's list in block b is
+postings[starts[b, k]:starts[b, k + 1]]. A list contains a passage once, however many of its tokens
+have that centroid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from retrieval.indexes.arrays import CURE, ArrayWriter, mapping_of, open_array, 
 POSTINGS = "late.postings.npy"
 STARTS = "late.starts.npy"
 
-_A_TOKEN = 32  # bytes that stand in memory for each token whose posting is made, about
+_A_TOKEN = 32  # bytes of memory, about, per token while its posting is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,17 @@ def write_lists(
     centroids: int,
     memory: int,
 ) -> None:
-    """Write the lists of the passages whose tokens have these codes; a block at a time.
+    """Write the lists of the passages whose tokens have these codes; block by block.
 
-    Where memory is too little for all tokens of a block, the lists of some centroids are made
-    after those of others, for which its codes are read again.
+    Where memory is too small for all tokens of a block, lists are made for some centroids at a
+    time, and the block's codes are read once for each part.
 
     Args:
-        folder: the segment's.
+        folder: the segment's folder.
         codes: u16 [T].
         offsets: i64 [n + 1].
-        centroids: K.
-        memory: bytes that may be taken.
+        centroids: K, the number of centroids.
+        memory: bytes that may be used.
     """
     at_once = max(256, memory // _A_TOKEN)
     mapped = mapping_of(codes)
@@ -82,7 +82,7 @@ def open_lists(folder: Path, passages: int, centroids: int) -> Lists | None:
     """The lists of the segment in `folder`, or None if it has none.
 
     Raises:
-        IndexCorrupted: they are damaged, or not those of so many passages and centroids.
+        IndexCorrupted: they are damaged, or do not match the numbers of passages and centroids.
     """
     if not (folder / POSTINGS).exists() and not (folder / STARTS).exists():
         return None
@@ -94,17 +94,17 @@ def open_lists(folder: Path, passages: int, centroids: int) -> Lists | None:
         blocks and (flat[0] != 0 or flat[-1] != len(postings) or bool((flat[1:] < flat[:-1]).any()))
     ):
         raise IndexCorrupted(f"{folder / STARTS} does not match the segment's lists; {CURE}")
-    # Only the last block has fewer rows than a posting can name.
+    # Only in the last block can a posting be out of range: it has fewer rows.
     tail = postings[starts[-1, 0] :] if blocks else postings
     if len(tail) and int(tail.max()) >= passages - (blocks - 1) * kernels.LIST_BLOCK:
-        raise IndexCorrupted(f"{folder / POSTINGS} names passages that there are not; {CURE}")
+        raise IndexCorrupted(f"{folder / POSTINGS} contains out-of-range passages; {CURE}")
     return Lists(postings, starts)
 
 
 def _parts(
     codes: NDArray[np.uint16], ends: NDArray[np.int64], centroids: int, at_once: int
 ) -> list[slice]:
-    """All centroids, cut so that those of one part have about `at_once` of the block's tokens."""
+    """Split the centroids into parts that each have about `at_once` of the block's tokens."""
     if ends[-1] - ends[0] <= at_once:
         return [slice(0, centroids)]
     sizes = np.zeros(centroids, np.int64)
@@ -117,7 +117,7 @@ def _parts(
 def _pairs(
     codes: NDArray[np.uint16], ends: NDArray[np.int64], some: slice, at_once: int
 ) -> NDArray[np.uint32]:
-    """These centroids and the block's passages that have them, u32 centroid << 16 | row, rising."""
+    """These centroids with the block's passages that have them, ascending: centroid << 16 | row."""
     found: list[NDArray[np.uint32]] = []
     for piece in kernels.pieces(np.diff(ends), at_once):
         bounds = ends[piece.start : piece.stop + 1]

@@ -1,4 +1,4 @@
-"""Writing late segments out of others: copies, and promotion to the compressed regime.
+"""Writing late segments from other segments: copying, and compressing exact ones.
 
 Everything streams: a merge holds one block of tokens and, while it trains, one sample.
 """
@@ -36,18 +36,18 @@ from retrieval.ragged import offsets_of
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
 MEMORY = 3 << 29
-"""Bytes that training and encoding may take, by default, whatever the size of the corpus."""
+"""Bytes that training and encoding may use by default, whatever the size of the corpus."""
 
 _BLOCK = 1 << 17  # tokens at a time: enough that each group of centroids gets some hundreds
 _MEASURED = 1 << 12  # tokens of each block whose error is measured
-_COPIES = 6  # of a block or sample in f32 stand in memory at once, at most
+_COPIES = 6  # of a block or sample in f32, the most in memory at once
 _MAPPED = 1 << 25
-"""Bytes of mapped segments that are read before their pages are given back."""
+"""Bytes of mapped segments that are read before their pages are released."""
 
 
 def open_late(folder: Path) -> LateSegment:
     """Map the segment in `folder`; IndexCorrupted names a file that is missing or damaged."""
-    # Several files tell, so that one that is missing is missed, and not another.
+    # Several files are looked for, so that when one is missing, the error names that one.
     if any((folder / name).exists() for name in (RESIDUALS, STORED, CENTROIDS)):
         return CompressedSegment(folder)
     return ExactSegment(folder)
@@ -56,7 +56,7 @@ def open_late(folder: Path) -> LateSegment:
 def merge_exact(
     folder: Path, segments: Sequence[LateSegment], allowed: NDArray[np.bool_] | None = None
 ) -> None:
-    """Write one exact segment out of the allowed passages of exact ones, in order.
+    """Write the allowed passages of exact segments as one exact segment, in order.
 
     Args:
         folder: where the new segment goes; not one of the old ones'.
@@ -83,7 +83,7 @@ def train_codec(
         segments: at least one; all of one dimension.
         allowed: bool by passage id; None is all.
         bits: of a residual, 2 or 4.
-        memory: bytes that may be taken.
+        memory: bytes that may be used.
 
     Raises:
         InputError: there is no token to train on.
@@ -113,20 +113,20 @@ def merge_compressed(
     memory: int = MEMORY,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Write one compressed segment out of the allowed passages of several, in order.
+    """Write the allowed passages of several segments as one compressed segment, in order.
 
-    What is stored by the same codec is copied; the rest is encoded.
+    Tokens already stored by this codec are copied; others are encoded.
 
     Args:
         folder: where the new segment goes; not one of the old ones'.
         segments: at least one, all of the codec's dimension, with no passage in two of them.
-        codec: of the new segment.
+        codec: the new segment's codec.
         allowed: bool by passage id; None keeps all.
         lists: whether it gets inverted lists.
-        shared: the folder beside the segment's that the codec is written in; None writes it with
-            the segment.
-        coarse_quantiser: the codec that it is narrowed by, if that is another one.
-        memory: bytes that may be taken.
+        shared: the folder, beside the segment's, that contains the codec; None writes the codec
+            into the segment's own.
+        coarse_quantiser: the codec whose centroids narrow it, if that is another one.
+        memory: bytes that may be used.
         progress: called after every block.
     """
     dim = _check(segments)
@@ -163,13 +163,13 @@ def write_compressed(
     shared: Path | None = None,
     coarse_quantiser: StoredCodec | None = None,
 ) -> None:
-    """Write a compressed segment of vectors as they come from the encoder.
+    """Write a compressed segment from an encoder's vectors.
 
     Args:
         folder: where it goes.
-        ids: as of `write_late`, as are `tokens` f32 [T, d], d the codec's, and `offsets`.
-        codec: of the segment.
-        shared: as of `merge_compressed`, as is `coarse_quantiser`.
+        ids: as for `write_late`, like `tokens` f32 [T, d], d the codec's, and `offsets`.
+        codec: the segment's codec.
+        shared: as for `merge_compressed`, like `coarse_quantiser`.
 
     Raises:
         InputError: as `write_late` does.
@@ -189,7 +189,7 @@ def write_compressed(
 
 
 def _as_exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors as an exact segment would have them: a passage is stored alike whenever it comes."""
+    """Vectors rounded as in an exact segment, so that both ways to compress give the same bytes."""
     made = np.empty_like(vectors)
     for rows in row_blocks(vectors):
         codes, scales = quantise(vectors[rows])
@@ -201,7 +201,7 @@ def _as_exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _compressing(
     folder: Path, codec: Codec, shared: Path | None, coarse_quantiser: StoredCodec | None
 ) -> Iterator[_Compressing]:
-    """Write the files that say what the tokens of the segment in `folder` are."""
+    """Write the token files of the segment in `folder`."""
     with ExitStack() as stack:
         width = codec.dim * codec.bits // 8
         writing = _Compressing(
@@ -218,7 +218,7 @@ def _compressing(
 
 
 class _Compressing:
-    """Token vectors on their way into a compressed segment, block after block."""
+    """Writes token vectors into a compressed segment, block by block."""
 
     def __init__(
         self,
@@ -235,12 +235,12 @@ class _Compressing:
 
     @property
     def tokens(self) -> int:
-        """How many were written."""
+        """How many tokens were written."""
         return self._codes.rows
 
     @property
     def error(self) -> float:
-        """The mean of their errors, see `Codec.error`; 0 of none."""
+        """The mean error of the tokens, see `Codec.error`; 0 for none."""
         return self._lost / max(1, self.tokens)
 
     def encode(self, vectors: NDArray[np.float32]) -> None:
@@ -252,7 +252,7 @@ class _Compressing:
         self._append_coarse(vectors, codes)
 
     def copy(self, segment: LateSegment, part: Tokens) -> None:
-        """Write a segment's tokens: as they stand there, if that is by the same codecs."""
+        """Write a segment's tokens: copied unchanged if it uses the same codecs."""
         if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
             self.encode(segment.vectors_of(part))
             return
@@ -289,7 +289,7 @@ def _check(segments: Sequence[LateSegment]) -> int:
 
 
 def _parts(segment: LateSegment, rows: NDArray[np.int64], memory: int) -> Iterator[Tokens]:
-    """The tokens of these passages in blocks; pages that were read are given back on the way."""
+    """The tokens of these passages in blocks; pages that were read are released on the way."""
     size = max(256, min(_BLOCK, memory // (4 * segment.dim * _COPIES)))
     read = 0
     for part in segment.blocks(rows, size):

@@ -15,26 +15,26 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Passage ids i64 [h] and scores f32 [h]."""
 
 CANDIDATES = 512
-"""Passages that are scored exactly: these at most, unless more are asked for. Of no more than
-these, all; of a few times as many, as a filter may leave, an eighth."""
+"""Maximum number of passages scored exactly by default. If no more match, all are scored; if a few
+times as many match, as with a filter, one eighth."""
 
 FINE = 1 << 14
-"""Centroids by which so few suffice. By half as many twice as many passages are scored exactly, and
-so on: a codec that was trained on the first thousand passages has a quarter, and tells the best of
-some thousands so ill that all of these are decoded."""
+"""Number of centroids for which `CANDIDATES` is enough. With half as many centroids, twice as many
+passages are scored exactly, and so on. A codec trained on the first thousand passages has a
+quarter; it ranks some thousands of passages so poorly that all of them are decoded."""
 
 CANDIDATE_TOKENS = 1 << 14
-"""Short passages are closer to each other and cheaper to score: of them as many more as have so
-many tokens together."""
+"""Short passages are closer to each other and cheaper to score: of those, as many are scored
+exactly as have this many tokens together."""
 
 _LEAST = 128
 
 SCANNED = 50_000
-"""Of so many allowed passages every one's centroids are looked at, even where there are lists:
-at twice as many a search by lists takes two thirds of the time (measured)."""
+"""Up to this many allowed passages, the centroids of every one are looked at, even where there are
+lists. At twice as many, a search by lists takes two thirds of the time (measured)."""
 
 LISTED = 4096
-"""Passages that the lists of segments of one codec propose, at least."""
+"""Minimum number of passages that the lists of the segments of one codec propose."""
 
 _TOGETHER = 16  # queries that share a pass over the codes; each has a table of up to 2 MB
 
@@ -46,13 +46,13 @@ def narrow(
     depth: int | None,
     allowed: NDArray[np.bool_] | None,
 ) -> Iterator[tuple[int, Found]]:
-    """The best `depth` candidates of all segments together, scored exactly, by query's place.
+    """The best `depth` candidates of all segments together, scored exactly, with the query's index.
 
     Args:
         segments: of one dimension.
         queries: each of at least one token.
-        k: how many are asked for; where lists propose fewer, all are looked at.
-        depth: how many are scored exactly, at least k; None is what serves most.
+        k: how many passages are wanted; if lists propose fewer, all are looked at.
+        depth: how many are scored exactly, at least k; None chooses a good default.
         allowed: bool by passage id; None allows all.
     """
     chosen = [(segment, segment.rows(allowed)) for segment in segments]
@@ -64,9 +64,9 @@ def narrow(
         most = max(CANDIDATES, CANDIDATE_TOKENS * passages // max(tokens, 1))
         times = _coarseness(segments)
         depth = max(8 * k, _LEAST, int(times * min(most, total // 8)))
-        # To choose two thirds of them takes as long as to decode all; a sixth a third as long, but
-        # where so many are worth decoding, centroids tell them so ill that some of the best are
-        # missed (measured).
+        # Choosing two thirds of them takes as long as decoding all. Choosing a sixth takes a third
+        # as long, but where so many are worth decoding, centroids rank them so poorly that some of
+        # the best are missed (measured).
         depth = total if total <= CANDIDATES or 6 * depth >= total else depth
     depth = max(k, depth)
     if total <= depth:
@@ -83,7 +83,7 @@ def narrow(
 
 
 def _coarseness(segments: Sequence[CompressedSegment]) -> float:
-    """How many times as many candidates these need as by `FINE` centroids, at least 1."""
+    """Factor, at least 1, by which these need more candidates than with `FINE` centroids."""
     tokens = sum(segment.tokens for segment in segments)
     centroids = sum(segment.tokens * len(segment.narrowing.centroids) for segment in segments)
     return max(1.0, FINE * tokens / max(1, centroids))
@@ -130,7 +130,7 @@ def _listed(
     probes = probe(query)
     named = [listed(segment, probes, _mask(segment, rows), count) for segment, rows in segments]
     sums = np.concatenate([sums for _, sums in named])
-    if len(sums) < k:  # lists that name too few say nothing of the others
+    if len(sums) < k:  # lists with too few passages say nothing about the others
         return list(segments)
     bound = 0
     if len(sums) > count:
@@ -144,7 +144,7 @@ def _listed(
 def _best(
     proposals: Sequence[_Proposal], depth: int
 ) -> Iterator[tuple[CompressedSegment, NDArray[np.int64]]]:
-    """The rows of the best `depth` proposals of all segments, rising in each."""
+    """The rows of the best `depth` proposals of all segments, ascending in each."""
     scores = np.concatenate([scores for _, _, scores in proposals])
     bound = -np.inf
     if len(scores) > depth:

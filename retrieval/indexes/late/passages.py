@@ -1,4 +1,4 @@
-"""What every late segment has, whatever its regime: passages, and the tokens that each owns."""
+"""What late segments of all regimes share: passages, and the tokens that each owns."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Passages:
     """Ids and tokens of a segment's passages.
 
     Attributes:
-        folder: where it is.
+        folder: the segment's folder.
         ids: i64 [n], the passage of each row, read-only.
         offsets: i64 [n + 1]; row i owns tokens offsets[i]:offsets[i + 1].
-        lengths: i64 [n], each one's number of tokens.
+        lengths: i64 [n], the number of tokens of each row.
         dim: d.
     """
 
@@ -59,7 +59,7 @@ class Passages:
         dim: int,
         tokens: Sequence[NDArray[Any]],
     ) -> None:
-        """Take what was opened in `folder`; `tokens` are its large arrays, a row a token."""
+        """Args: what was opened in `folder`; `tokens` are its large arrays, a row per token."""
         self.folder = folder
         self.ids = ids
         self.offsets = offsets
@@ -83,7 +83,7 @@ class Passages:
         """The rows of the passages that are allowed, bool by passage id; None is all: i64."""
         if allowed is None:
             return self._every
-        if self._consecutive:  # four times as fast, and every query with a filter asks
+        if self._consecutive:  # four times as fast, and every query with a filter needs it
             return np.flatnonzero(allowed[self.ids[0] :][: len(self)])
         if len(allowed) == 0:
             return self._every[:0]
@@ -92,7 +92,7 @@ class Passages:
         return np.flatnonzero(picked)
 
     def find(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each passage id, i64 [n]; -1 where it is not here."""
+        """The row of each passage id, i64 [n]; -1 if it is not in the segment."""
         return self._rows.find(ids)
 
     def blocks(self, rows: NDArray[np.int64], size: int) -> Iterator[Tokens]:
@@ -101,9 +101,9 @@ class Passages:
             yield kernels.token_rows(self.offsets, rows[piece])
 
     def release(self) -> None:
-        """Let go of the pages that were read; what is read again is mapped again.
+        """Release the pages that were read; they are mapped again when needed.
 
-        They stay in the system's cache, from where that is cheap. A search under way goes on.
+        They stay in the page cache, so that is cheap. Searches in progress are not disturbed.
         """
         for mapped in self._mapped:
             mapped.madvise(mmap.MADV_DONTNEED)
@@ -128,7 +128,7 @@ def dim_problem(dim: int) -> str | None:
 
 
 def write_passages(folder: Path, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
-    """Write the two files."""
+    """Write the files of ids and offsets."""
     write_array(folder / IDS, "<i8", ids.shape, [ids])
     write_array(folder / OFFSETS, "<i8", offsets.shape, [offsets])
 

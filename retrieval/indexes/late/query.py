@@ -1,4 +1,4 @@
-"""A query as the late-interaction index takes it: quantised tokens and what each counts."""
+"""A query of the late-interaction index: quantised tokens and their weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.indexes.matmul import times
 from retrieval.indexes.quantising import quantise
 
 MOST_TOKENS = (1 << 16) - 1
-"""Of a query: a passage's approximate score, a sum over them, is a u16."""
+"""Maximum tokens of a query, so that a passage's approximate score, a sum over them, fits a u16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class LateQuery:
         vectors: f32 [m, d], as given.
         codes: i8 [m, d]; codes * scales are close to the vectors.
         scales: f32 [m].
-        weights: f32 [m], what each token's best match counts in the sum.
+        weights: f32 [m], the weight of each token's best match in the sum.
     """
 
     vectors: NDArray[np.float32]
@@ -36,13 +36,13 @@ class LateQuery:
         return len(self.codes)
 
     def turned(self, rotation: NDArray[np.float32]) -> LateQuery:
-        """The query among vectors that were multiplied by an orthogonal matrix f32 [d, d]."""
+        """The query for vectors that were multiplied by an orthogonal matrix f32 [d, d]."""
         vectors = times(self.vectors, rotation)
         return LateQuery(vectors, *quantise(vectors), self.weights)
 
     @property
     def factors(self) -> NDArray[np.float32]:
-        """What turns an integer dot product with each token into its part of the score, f32 [m]."""
+        """For each token, the factor from an integer dot product to a score, f32 [m]."""
         return self.scales * self.weights
 
 
@@ -51,7 +51,7 @@ def prepare(vectors: ArrayLike, dim: int, weights: ArrayLike | None = None) -> L
 
     Args:
         vectors: f32 [m, dim]; m may be 0.
-        dim: the index's.
+        dim: the index's dimension.
         weights: f32 [m], not negative; None is 1 for each.
 
     Raises:
@@ -67,7 +67,7 @@ def prepare(vectors: ArrayLike, dim: int, weights: ArrayLike | None = None) -> L
             raise InputError(
                 f"{counts.shape} weights for {len(rows)} query tokens; give one for each"
             )
-        # A token that counts against a passage has no best match to look for.
+        # A token with a negative weight has no best match to look for.
         if not (np.isfinite(counts) & (counts >= 0)).all():
             raise InputError("a query token's weight is negative, NaN or infinite; give 0 or more")
     codes, scales = quantise(rows)

@@ -1,6 +1,6 @@
-"""A sample of token vectors, by the places of their passages and not of their segments.
+"""A sample of token vectors that depends on the order of passage ids, not on segments.
 
-So it does not show when passages were written, and which of them together.
+So the sample is the same however the passages were distributed over writing calls.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from retrieval.indexes.late.search import LateSegment
 from retrieval.ragged import offsets_of
 
 _MAPPED = 1 << 25
-"""Bytes of a segment, with a byte a component, over which what is read before pages are given back
-may be scattered: the system maps up to megabytes around each token."""
+"""Size of a segment, at one byte per component, over which reads may be scattered before pages are
+released: the system maps up to megabytes around each token."""
 
 
 class TokensInOrder:
-    """The tokens of some passages, numbered through in the order of the passages' ids.
+    """The tokens of some passages, numbered in the order of the passages' ids.
 
     Args:
         kept: segments, and the rows of the passages, i64; at least one has a token.
-        block: tokens that are read at a time.
+        block: number of tokens read at a time.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class TokensInOrder:
     def sample(
         self, wanted: int, made: Callable[[NDArray[np.float32]], NDArray[Any]]
     ) -> NDArray[Any]:
-        """At most so many of them, in their order.
+        """A sample of at most `wanted` tokens, in their order.
 
         Args:
-            wanted: how many.
-            made: what is kept of vectors f32 [t, d]: an array [t, d].
+            wanted: maximum size of the sample.
+            made: converts vectors f32 [t, d] to what is kept of them, an array [t, d].
 
         Returns:
-            [s, d], of the type that `made` gives.
+            [s, d], of the dtype that `made` returns.
         """
         chosen = drawn(self._count, wanted)
         taken: NDArray[Any] | None = None
@@ -73,7 +73,7 @@ class TokensInOrder:
         return taken
 
     def _parts(self, tokens: NDArray[np.int64], dim: int) -> Iterator[slice]:
-        """Tokens, i64 rising, cut into parts that stand near each other: at most a block each."""
+        """Ascending tokens i64, cut into parts of nearby ones, at most a block each."""
         start, span = 0, max(1, _MAPPED // dim)
         while start < len(tokens):
             end = int(np.searchsorted(tokens, tokens[start] + span))

@@ -1,8 +1,8 @@
 """LateSearcher: MaxSim over all the late segments of an index.
 
-How a segment is searched follows from how many of its passages are allowed, filters included: a
-few are decoded at once; more are narrowed by the centroids of their tokens; of very many, the
-inverted lists say which to look at. Exact segments are scored whole.
+How a segment is searched depends on how many of its passages are allowed (by the filter): few are
+all decoded; more are narrowed by the centroids of their tokens; for very many, inverted lists
+propose which to look at. Exact segments are scored whole.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TokenMatches:
 
     Attributes:
         tokens: i32 [m], counted from 0 within the passage; -1 if it has none.
-        scores: f32 [m], the dot products; NaN if it has none. With the weights 1 they sum to
-            the passage's score, up to the rounding of the search.
+        scores: f32 [m], the dot products; NaN if it has none. With weights of 1 they add up to the
+            passage's score, up to rounding.
     """
 
     tokens: NDArray[np.int32]
@@ -44,11 +44,11 @@ class LateSearcher:
     """Searches the late segments of one index together; any number of threads may.
 
     Attributes:
-        segments: what it searches.
+        segments: the segments that it searches.
     """
 
     def __init__(self, segments: Sequence[LateSegment]) -> None:
-        """Take segments of one dimension that share no passage."""
+        """Args: segments of one dimension that share no passage."""
         dims = {segment.dim for segment in segments}
         if len(dims) > 1:
             raise InputError(f"late segments have dimensions {sorted(dims)}; expected one")
@@ -63,7 +63,7 @@ class LateSearcher:
 
     @property
     def narrows(self) -> bool:
-        """Whether a search may score but a part of the passages, more of them for a larger k."""
+        """Whether a search may score only some of the passages, and more of them for a larger k."""
         return bool(self._compressed)
 
     def search(
@@ -81,12 +81,12 @@ class LateSearcher:
 
         Args:
             queries: each f32 [m, d]; one without tokens finds nothing.
-            k: at least 1; may exceed what there is.
-            allowed: bool by passage id; what it forbids is not looked at. None allows all.
-            weights: for each query f32 [m], what its tokens count; None is 1 for all.
+            k: at least 1; may exceed the number of passages.
+            allowed: bool by passage id; others are not looked at. None allows all.
+            weights: for each query f32 [m], the weights of its tokens; None is 1 for all.
             candidates: compressed passages to score exactly, at least k; None is 512, fewer where
                 a filter leaves few, and at least 8 * k.
-            exhaustive: score every passage exactly, whatever it costs.
+            exhaustive: score every passage exactly, at any cost.
             ties: the order of passages with equal scores; None is by ascending id.
 
         Returns:
@@ -98,14 +98,14 @@ class LateSearcher:
         """
         check_k(k)
         if weights is not None and len(weights) != len(queries):
-            raise InputError(f"{len(weights)} weights for {len(queries)} queries; give one a query")
+            raise InputError(f"{len(weights)} weights for {len(queries)} queries; give one each")
         if self._dim is None:
             return [_NONE] * len(queries)
         asked = [
             prepare(query, self._dim, None if weights is None else weights[place])
             for place, query in enumerate(queries)
         ]
-        # A query without tokens has nothing to compare; the kernels take it that each has some.
+        # A query without tokens has nothing to compare; the kernels assume that each has some.
         filled = [place for place, query in enumerate(asked) if len(query)]
         found: list[list[Found]] = [[] for _ in queries]
         some = [asked[place] for place in filled]
@@ -135,7 +135,8 @@ class LateSearcher:
         for segment in self.segments:
             rows = segment.find(wanted)
             known = np.flatnonzero(rows >= 0)
-            known = known[np.argsort(rows[known], kind="stable")]  # neighbours are read together
+            # so that neighbours are read together
+            known = known[np.argsort(rows[known], kind="stable")]
             if len(known):
                 scores[known] = _max_sim(segment, asked, rows[known])
         return scores
@@ -166,7 +167,7 @@ class LateSearcher:
     def _exact(
         self, queries: Sequence[LateQuery], allowed: NDArray[np.bool_] | None
     ) -> Iterator[tuple[int, Found]]:
-        """Every exact segment's scores, by the query's place; a batch shares a pass."""
+        """Every exact segment's scores, with the query's index; a batch shares one pass."""
         for segment in self.segments:
             if not isinstance(segment, ExactSegment) or not queries:
                 continue

@@ -1,7 +1,7 @@
-"""Training a codec: k-means on a sample of the tokens, and levels for what is left.
+"""Training a codec: k-means on a sample of the tokens, then levels for the residuals.
 
-A last step over the whole sample, with the kernel that encodes, mends what the borders between the
-coarse clusters of the k-means did.
+A last k-means step over the whole sample, with the kernel that encodes, corrects assignments across
+the borders of the coarse clusters.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from retrieval.indexes.clustering import k_means
 from retrieval.indexes.late.codec import Codec, units_of
 
 SAMPLE_A_CENTROID = 40
-"""Tokens of the sample for each centroid: FAISS advises 39 at least."""
+"""Sampled tokens per centroid; FAISS recommends at least 39."""
 
 FRAME_TOKENS = 1 << 15
-"""Tokens of the sample that mean and unit are chosen by."""
+"""Sampled tokens that determine mean and unit."""
 _CHEAP = 1 << 13  # centroids
 _POLISH = 2
 _CLASSES = 16
 _PRIOR = 8
 _MEASURED = 1 << 19  # tokens of the sample that the levels are fitted to
-_MOVED = 1 << 22  # components of vectors that are put in the order of their centroids at a time
-_OUTLIERS = 1e-5  # of all components, that the range of the integers may cut off
+_MOVED = 1 << 22  # vector components that are sorted by centroid at a time
+_OUTLIERS = 1e-5  # share of components that the range of the integers may clip
 
 
 def centroids_for(tokens: int) -> int:
     """How many centroids so many tokens get: a power of two near 4 * sqrt(tokens), to 65,536.
 
-    Half as many cost recall, twice as many cost time, at 4 to 15 million tokens (measured). Of
-    fewer tokens up to 8,192 cost little time, and twice as many keep rankings closer to those of
-    vectors in 8 bits.
+    Half as many cost recall, twice as many cost time, at 4 to 15 million tokens (measured). As
+    up to 8,192 take little time, fewer tokens get up to twice as many, which keeps rankings closer
+    to those of 8-bit vectors.
     """
     root = max(1, tokens) ** 0.5
     wanted = max(4 * root, min(8 * root, _CHEAP))
@@ -45,13 +45,13 @@ def centroids_for(tokens: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a codec's vectors are measured in.
+    """The coordinates of a codec: mean, rotation and unit.
 
     Attributes:
-        sample: of all vectors, what it was chosen by, f32 [s, d].
+        sample: the vectors that it was determined by, f32 [s, d].
         mean: f32 [d].
         rotation: f32 [d, d].
-        unit: what one step of the integers is worth.
+        unit: the size of one step of the integers.
     """
 
     sample: NDArray[np.float32]
@@ -65,19 +65,19 @@ class Frame:
 
 
 def frame(sample: NDArray[np.float32]) -> Frame:
-    """The frame for vectors of which `sample`, f32 [s, d], finite, s >= 1, is a fair part."""
+    """The frame for vectors with the fair sample `sample`, f32 [s, d], finite, s >= 1."""
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     rotation = _rotation(sample.shape[1])
     return Frame(sample, mean, rotation, _unit((sample - mean) @ rotation))
 
 
 def train(frame: Frame, units: NDArray[np.int8], tokens: int, *, bits: int = 4) -> Codec:
-    """A codec for vectors of which a fair part is given.
+    """Train a codec on a fair sample of the vectors.
 
     Args:
-        frame: what they are measured in.
-        units: the part, i8 [s, d], s >= 1; at least `SAMPLE_A_CENTROID` for each centroid, unless
-            there are no more.
+        frame: the vectors' coordinates.
+        units: the sample, i8 [s, d], s >= 1; at least `SAMPLE_A_CENTROID` for each centroid, unless
+            there are not as many vectors.
         tokens: how many there are in all.
         bits: of a residual, 2 or 4.
     """
@@ -100,7 +100,7 @@ def _rotation(dim: int) -> NDArray[np.float32]:
 
 def _unit(vectors: NDArray[np.float32]) -> float:
     largest = float(np.quantile(np.abs(vectors), 1 - _OUTLIERS))
-    # All-equal vectors have no range: any unit stores them exactly.
+    # If all vectors are equal they have no range, and any unit stores them exactly.
     return largest / 120 if largest > 1e-12 else 1.0
 
 
@@ -112,7 +112,7 @@ def _as_centroids(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
 def _moved(
     centroids: NDArray[np.int8], vectors: NDArray[np.int8], codes: NDArray[np.uint16]
 ) -> NDArray[np.int8]:
-    """Each centroid at the mean of its vectors; one without any stays where it was."""
+    """Move each centroid to the mean of its vectors; one without any stays where it was."""
     order = np.argsort(codes, kind="stable")
     used, starts = np.unique(codes[order], return_index=True)
     counts = np.diff(np.append(starts, len(order)))
@@ -133,9 +133,8 @@ def _levels(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
     """Each centroid's class u8 [K] and each class's levels i8 [C, 2 ** bits].
 
-    The classes are steps of the root mean square of the residuals, which tokens of one centroid
-    have in common more than tokens at large; within a class the levels are those of least squared
-    error.
+    Classes are steps of the root mean square of the residuals, which varies more between centroids
+    than within one; the levels of a class minimise the squared error.
     """
     chosen = slice(None, None, max(1, len(units) // _MEASURED))
     part, owners = units[chosen], codes[chosen]
@@ -165,7 +164,7 @@ def _spread(
         squares[rows] = np.square(difference).mean(axis=1)
     counts = np.bincount(codes, minlength=len(centroids))
     sums = np.bincount(codes, squares, minlength=len(centroids))
-    # A few tokens say little: some of the common value is mixed in.
+    # Few tokens say little, so some of the overall mean is mixed in.
     typical = squares.mean() if len(squares) else 1.0
     return np.sqrt((sums + _PRIOR * typical) / (counts + _PRIOR))
 
@@ -175,7 +174,7 @@ def _lloyd(counts: NDArray[np.int64], bits: int) -> NDArray[np.int8]:
     values = np.arange(-255, 256)
     size = 1 << bits
     deviation = np.sqrt((counts * values**2).sum() / max(1, counts.sum()))
-    # From evenly spaced levels it converges fast; from quantiles the tails take very long.
+    # Starting from evenly spaced levels converges fast; from quantiles the tails take very long.
     levels = np.linspace(-3, 3, size) * deviation
     for _ in range(200):
         nearest = np.abs(values[:, None] - levels).argmin(axis=1)

@@ -1,4 +1,4 @@
-"""From a query to tantivy's: what is asked of one generation of the lexical index."""
+"""From a parsed query to tantivy's query, for one generation of the lexical index."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     import tantivy
 
 _KEPT = 64
-"""So many queries are kept as tantivy takes them: a search asks for more scores right after."""
+"""Compiled queries that are cached: a search asks for more scores right after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the terms of a query are looked up in.
+    """A generation, in which the terms of a query are looked up.
 
     Attributes:
-        folder: the generation's.
-        schema: tantivy's.
-        own: the statistics of these passages.
-        padding: what makes up for them, if the index is a part of a collection.
+        folder: the generation's folder.
+        schema: tantivy's schema.
+        own: the statistics of its passages.
+        padding: what adapts them to the collection, if the index is a part of one.
     """
 
     folder: Path
@@ -42,7 +42,7 @@ class Held:
 
 
 class Asking:
-    """Makes tantivy's queries, the latest ones once; any thread may ask."""
+    """Builds tantivy's queries and caches the latest; safe for any thread."""
 
     __slots__ = ("_held", "_kept")
 
@@ -56,9 +56,9 @@ class Asking:
         """What a passage is scored by and must fit, or None if none holds any of the terms.
 
         Args:
-            text: of the query.
-            weights: of the fields.
-            counts: of the terms in the collection that the index is a part of.
+            text: the query's text.
+            weights: the weights of the fields.
+            counts: of the terms in the collection, if the index is a part of one.
         """
         given = None if counts is None else (counts.shape, counts.tobytes())
         return self._kept(text, tuple(weights.items()), given)
@@ -114,8 +114,8 @@ def _disjunction(
     if held.padding is not None:
         if counts is None:
             raise InputError(
-                f"{held.folder} was opened as a part of a collection; give the counts of the "
-                "query in it"
+                f"{held.folder} was opened as a part of a collection; give the collection's "
+                "counts of the query"
             )
         statistics = held.padding.collection.statistics(parsed, counts)
     queries = []

@@ -1,8 +1,8 @@
-"""The fields of the lexical index, their weights, and the folder they stand in.
+"""The fields of the lexical index, their weights, and the folder that contains them.
 
 A passage is several fields, each scored by BM25 (k1 = 1.2, b = 0.75) with statistics of its own;
-the score of a passage is the weighted sum of its fields'. So a word of the title neither lengthens
-the text nor is drowned by it, and a field that a passage lacks costs it nothing.
+the score of a passage is the weighted sum of its fields'. So a word of the title does not lengthen
+the text and is not diluted by it, and lacking a field costs a passage nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     import tantivy
 
 FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol")
-"""What a passage is searched by.
+"""The fields that a passage is searched by.
 
-    text: its own words, and the header of the table or the columns of the file that it is of
-    title: its document's title
-    path: the words of the names of its folder and file
+    text: its own words, and the table header or columns that belong to it
+    title: the document's title
+    path: the words of the file's and its folder's names
     headings: the headings above it
     symbol: the qualified name and signature of the definition around it
 """
@@ -41,16 +41,16 @@ FIELDS: tuple[str, ...] = ("text", "title", "path", "headings", "symbol")
 FIELD_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {"text": 1.0, "title": 0.7, "path": 0.5, "headings": 0.5, "symbol": 0.35}
 )
-"""What a match in each field counts, as a factor of its BM25 score."""
+"""The weight of each field, a factor of its BM25 score."""
 
 PRESENT = "present"
 """The field that holds the names of the fields that a passage has."""
 
-_ANALYZER = "words_2"  # the number is that of the analysis: another one finds other words
+_ANALYZER = "words_2"  # the number is the version of the analysis; change it when terms change
 
 
 def checked_weights(weights: Mapping[str, float] | None) -> Mapping[str, float]:
-    """The weight of each field: `weights`, and for those that it does not name the default.
+    """The weight of each field: `weights`, and the default for fields that it lacks.
 
     Raises:
         InputError: an unknown field, or a weight that is negative or not finite.
@@ -73,7 +73,7 @@ def check_field(field: str) -> None:
 
 
 def grams_of(field: str) -> str:
-    """The name of the field that holds the n-grams of a field."""
+    """The name of the field for the n-grams of a field."""
     return f"{field}_grams"
 
 
@@ -101,7 +101,7 @@ def opened(folder: Path, *, origin: Path | None = None) -> tantivy.Index:
 
     Raises:
         IndexCorrupted: it cannot be read.
-        IndexFormatError: its fields or its words are not those of this release.
+        IndexFormatError: its fields or its tokenizer are not those of this release.
     """
     import tantivy
 
@@ -116,7 +116,7 @@ def opened(folder: Path, *, origin: Path | None = None) -> tantivy.Index:
 
 @contextmanager
 def _path_in_utf8(folder: Path) -> Iterator[str]:
-    """A path of the folder for tantivy, which takes UTF-8 only and resolves it when it opens."""
+    """A path of the folder that tantivy can open, which takes only paths in UTF-8."""
     try:
         str(folder).encode()
     except UnicodeEncodeError:
@@ -136,7 +136,7 @@ def check_schema(meta: str, origin: Path) -> None:
     lacking = [name for name in ("id", PRESENT, *names()) if name not in held]
     analysed = {held[name]["indexing"]["tokenizer"] for name in names() if name in held}
     if lacking or analysed != {_ANALYZER}:
-        found = f"it has no field {lacking[0]!r}" if lacking else "its words were told otherwise"
+        found = f"it has no field {lacking[0]!r}" if lacking else "text was tokenized differently"
         raise IndexFormatError(
             f"the lexical index {origin} was written by another release ({found}); "
             "build the index again"
@@ -171,7 +171,7 @@ def write_failure(folder: Path) -> Iterator[None]:
 
 
 def _is_tantivys(error: BaseException) -> bool:
-    """Whether tantivy raised it: a ValueError or OSError, or a panic, which is no Exception."""
+    """Whether tantivy raised it: a ValueError or OSError, or a panic, which is not an Exception."""
     if isinstance(error, RetrievalError):
         return False
     return isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException"

@@ -1,22 +1,23 @@
-"""Folding: spellings that readers take for the same word, made one.
+"""Folding: spellings that readers take for the same word become one.
 
-What is left of a text are its words with spaces between them. They keep their case, which shows
-where an identifier is to be parted, and their underscores. Removed or replaced are
+The result is the words of a text with spaces between them. They keep their underscores and their
+case, which shows where an identifier can be split. Removed or replaced are
 
-- what cannot be seen: soft hyphens, joiners, marks of direction, byte order marks, selectors;
+- invisible characters: soft hyphens, joiners, direction marks, byte order marks, selectors;
 - compatibility forms (NFKC): ligatures, full and half width, circled, super- and subscript;
-- accents that writers leave out: of Latin and Greek letters all; of Cyrillic ones the stress and
-  the dots of yo, but not what makes another letter (short i, yi, short u);
-- the vowel points of Hebrew and Arabic, and the line that stretches an Arabic word;
-- forms by position: the sigma and the Hebrew letters that end a word;
-- spellings of one letter: alef with and without hamza or madda, Arabic and Persian yeh and kaf,
+- accents that writers leave out: all of Latin and Greek letters; of Cyrillic ones the stress and
+  the dots of yo, but not marks that make another letter (short i, yi, short u);
+- the vowel points of Hebrew and Arabic, and the line that stretches an Arabic word (tatweel);
+- positional forms: the sigma and the Hebrew letters that end a word;
+- variant spellings of a letter: alef with and without hamza or madda, Arabic and Persian yeh and
+kaf,
   teh marbuta and heh; in Devanagari the dot of foreign sounds and the signs of a nasal; Malayalam's
   final consonants;
 - digits of other scripts.
 
-The vowel signs and tone marks of Indic and South-East Asian scripts are parts of their words and
-stay, as do the voicing marks of kana. A joiner that keeps the parts of a Persian word apart becomes
-an underscore, so that they are found by themselves too.
+Vowel signs and tone marks of Indic and South-East Asian scripts are parts of their words and are
+kept, as are the voicing marks of kana. A joiner between the parts of a Persian word becomes an
+underscore, so that the parts are also found by themselves.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _VIRAMA = "\u094d"
 
 
 class _Table(dict[int, str]):
-    """What each character becomes, found when it is first met."""
+    """What each character becomes, computed on first use."""
 
     def __missing__(self, code: int) -> str:
         self[code] = folded = _character(chr(code))
@@ -80,7 +81,7 @@ class _Table(dict[int, str]):
 
 
 def _character(char: str) -> str:
-    """What becomes of one character of a text in normal form KC."""
+    """The folded form of one character of a text in NFKC."""
     if char in _LETTERS:
         return _LETTERS[char]
     if char == "_":
@@ -105,7 +106,7 @@ def fold(text: str) -> str:
     """The words of a text, folded, with spaces between them."""
     if text.isascii():
         return text.translate(_ASCII)
-    # ASCII never fuses with what stands beside it into anything but itself: an accent is dropped.
+    # ASCII characters are not changed by their neighbours: accents that follow are dropped.
     parts = _NOT_ASCII.split(text)
     parts[::2] = [part.translate(_ASCII) for part in parts[::2]]
     parts[1::2] = [_fold_short(part) if len(part) < 32 else _fold(part) for part in parts[1::2]]
@@ -132,7 +133,7 @@ def fold_aligned(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _fold(text: str) -> str:
-    """What a run of characters beyond ASCII becomes."""
+    """Fold a run of characters beyond ASCII."""
     folded = unicodedata.normalize("NFKC", _BEFORE_NFKC.sub(_before_nfkc, text)).translate(_TABLE)
     return _NASAL.sub(_ANUSVARA, folded) if _VIRAMA in folded else folded
 
@@ -141,20 +142,20 @@ _fold_short = lru_cache(maxsize=1 << 16)(_fold)
 
 
 def _before_nfkc(match: re.Match[str]) -> str:
-    """Signs are no letters, a fraction is no digit of the number before it, a joiner parts."""
+    """Replace what NFKC would turn into letters or join to the number before, and joiners."""
     if match.lastgroup == "sign":
         return " "
     return f" {match[0]}" if match.lastgroup == "fraction" else "_"
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
-    """Spans of the pieces of a text that are normalised each by itself."""
+    """Spans of the pieces of a text that are normalised independently."""
     starts = [at for at, char in enumerate(text) if at == 0 or not _follows(char)]
     return list(zip(starts, [*starts[1:], len(text)], strict=True))
 
 
 def _follows(char: str) -> bool:
-    """Whether it may become one with the character before: marks, vowels and finals of Hangul."""
+    """Whether it may combine with the character before: marks, vowels and finals of Hangul."""
     if char < "\u0300":
         return False
     return (

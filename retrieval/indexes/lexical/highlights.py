@@ -1,4 +1,4 @@
-"""Where a text holds the words of a query."""
+"""Where in a text the words of a query are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from retrieval.indexes.lexical.words import CACHED_WORD, Span, parts, stems
 
 
 def highlight(query: str, text: str) -> tuple[Span, ...]:
-    """Where `text` holds words of the query, compared as the index does, parts of words included.
+    """Spans of `text` that match words of the query as in the index, parts of words included.
 
     Returns:
-        (start, end) character spans of the text as it is, ascending, none touching the next.
+        (start, end) character spans of the original text, ascending, none touching the next.
     """
     terms = frozenset(parse_query(query).terms)
     if not terms:
         return ()
-    # Of ASCII each character becomes one.
+    # Folding ASCII keeps character positions.
     folded, places = (fold(text), None) if text.isascii() else fold_aligned(text)
     spans = []
     for word in set(folded.split()):
@@ -43,11 +43,11 @@ def highlight(query: str, text: str) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a folded word is found by.
+    """The terms of a folded word.
 
     Attributes:
         terms: all of them.
-        pieces: start and end within the word, and the terms that stand there.
+        pieces: start and end within the word, and the terms there.
     """
 
     terms: frozenset[str]
@@ -63,12 +63,12 @@ def _found(word: str) -> _Found:
     return _Found(frozenset(term for _, _, own in pieces for term in own), pieces)
 
 
-# Half of what a search does in Python was this, and texts use the same words again and again.
+# This was half of a search's time in Python, and texts repeat the same words.
 _found_short = lru_cache(maxsize=1 << 14)(_found)
 
 
 def _places(text: str, word: str) -> Iterator[int]:
-    """Where a word stands in a text with white space around it."""
+    """Positions where a word occurs in a text, surrounded by white space."""
     start = text.find(word)
     while start >= 0:
         end = start + len(word)

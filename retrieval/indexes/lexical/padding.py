@@ -1,12 +1,12 @@
 """An index scored as a part of a collection: padded until its mean lengths are the collection's.
 
-BM25 takes a field's length in proportion to its mean over all passages, and tantivy takes that mean
-of the index at hand. So beside the segments of a shard stands one of documents that no query finds,
-with as many words in each field as make the mean the collection's. How rare a term is needs none of
-that: a boost makes up for it.
+BM25 divides a field's length by its mean over all passages, and tantivy takes that mean from the
+index at hand. So a segment of documents that no query finds is added to those of a shard, with as
+many words in each field as make the mean that of the collection. The rarity of terms needs no
+padding: a boost corrects it.
 
-The padding is never a part of the index: its files are named in a temporary folder of links, which
-goes when the index is open.
+The padding is never a part of the index: its files are listed in a temporary folder of links, which
+    is removed once the index is open.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from retrieval.indexes.lexical.fields import (
 from retrieval.indexes.lexical.segments import emptied_after
 from retrieval.indexes.lexical.statistics import LexicalTotals, rarity_of
 
-_WORD = "\u2042"  # no word: folding leaves nothing of it, so no query asks for it
+_WORD = "\u2042"  # not a word: folding removes it, so no query asks for it
 _META = "meta.json"
 _UNLINKED = frozenset({_META, ".managed.json"})
 _MOST = 1 << 14
-"""So many documents make the means exact where the collection has no more passages beside the
-index's own; in a larger one they are exact to half a word in all that the padded index holds."""
-_HEAP_BYTES = 15_000_000  # tantivy's least
+"""With so many documents the means are exact if the rest of the collection has no more passages; in
+a larger one they are exact to half a word in all that the padded index contains."""
+_HEAP_BYTES = 15_000_000  # tantivy's minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class LexicalPart:
     """An index and the collection that it is a part of.
 
     Attributes:
-        own: the totals of the index.
-        collection: the totals of the whole.
-        padding: a folder that the padding is kept in from one opening to the next; of this index
-            and these totals alone. It is made if it is not there.
+        own: the index's totals.
+        collection: the whole collection's totals.
+        padding: a folder that caches the padding between openings, for this index and these totals
+            only. It is created if it does not exist.
     """
 
     own: LexicalTotals
@@ -61,12 +61,12 @@ class LexicalPart:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """What was added to an index.
+    """The padding of an index.
 
     Attributes:
-        collection: the totals that it is scored by.
-        documents: how many were added.
-        counted: how many passages tantivy counts with them.
+        collection: the collection's totals.
+        documents: how many documents were added.
+        counted: how many passages tantivy counts, including them.
     """
 
     collection: LexicalTotals
@@ -74,19 +74,19 @@ class Padding:
     counted: int
 
     def correction(self, held: int, frequency: int) -> float:
-        """What tantivy's weight of a term is multiplied by to be the collection's.
+        """The factor from tantivy's weight of a term to the collection's.
 
         Args:
-            held: how many passages of the index hold it.
-            frequency: how many of the collection.
+            held: how many passages of the index contain it.
+            frequency: how many passages of the collection do.
         """
         return rarity_of(frequency, self.collection.counted) / rarity_of(held, self.counted)
 
 
 def lexical_totals(folder: Path) -> LexicalTotals:
-    """What the passages of the lexical index in `folder` amount to.
+    """The totals of the lexical index in `folder`.
 
-    The tokens of a field are those of its mean length, which tantivy keeps in single precision.
+    Token counts are computed from mean lengths, which tantivy has in single precision.
 
     Raises:
         IndexCorrupted: it cannot be read.
@@ -113,7 +113,7 @@ def lexical_totals(folder: Path) -> LexicalTotals:
 
 
 def pad(place: Path, part: LexicalPart) -> Padding:
-    """Add to a folder of links what makes the index's mean lengths those of its collection."""
+    """Add the padding to a folder of links, so that mean lengths become the collection's."""
     own, collection = part.own, part.collection
     means = {name: collection.tokens[name] / max(1, collection.counted) for name in names()}
     lacking = [own.tokens[name] / mean - own.counted for name, mean in means.items() if mean]
@@ -140,12 +140,12 @@ def linked(folder: Path) -> Iterator[Path]:
 
 
 def _add(place: Path, documents: int, words: Mapping[str, int], kept: Path | None = None) -> None:
-    """Put a segment of so many documents, with so many words in each field, beside the others.
+    """Add a segment of so many documents, with so many words in each field.
 
-    It is written elsewhere: a writer here would merge the others as it sees fit.
+    It is written elsewhere: a writer in `place` would merge the other segments.
 
     Args:
-        kept: where it is from an earlier time, or is to be for a later one.
+        kept: where it is cached.
     """
     if kept is not None and kept.is_dir():
         _link(place, kept)
@@ -183,7 +183,7 @@ def _write(folder: Path, documents: int, words: Mapping[str, int]) -> None:
 
 
 def _link(place: Path, source: Path) -> None:
-    """Name a segment's files in a folder of links."""
+    """Link a segment's files into a folder of links."""
     for file in _segment_files(source):
         if file.name != _META:
             link(file, place / file.name)
@@ -198,7 +198,7 @@ def _segment_files(folder: Path) -> list[Path]:
 
 
 def _counted(place: Path) -> int:
-    """How many passages BM25 counts: all that the segments hold, deleted ones too."""
+    """How many passages BM25 counts: all in the segments, deleted ones too."""
     return sum(int(segment["max_doc"]) for segment in _meta(place)["segments"])
 
 
@@ -208,11 +208,11 @@ def _meta(place: Path) -> dict[str, Any]:
 
 
 def _value(explanation: Mapping[str, Any], name: str) -> float:
-    """The value of what tantivy's explanation of a score calls by this name."""
+    """The value of this name in tantivy's explanation of a score."""
     left = [explanation]
     while left:
         one = left.pop()
         if str(one["description"]).startswith(name):
             return float(one["value"])
         left += one.get("details", ())
-    raise ValueError(f"tantivy does not say {name}")
+    raise ValueError(f"tantivy's explanation lacks {name}")

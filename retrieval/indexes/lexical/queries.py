@@ -1,24 +1,24 @@
-"""Queries: what one asks for, what it insists on, what it excludes.
+"""Query syntax: words to look for, phrases that are required, words that are excluded.
 
-    "a phrase"      passages that hold these words one after the other
-    -word           passages that do not hold the word
-    -"a phrase"     passages that do not hold the phrase
+    "a phrase"      passages that contain these words consecutively
+    -word           passages that do not contain the word
+    -"a phrase"     passages that do not contain the phrase
 
-Everything else is words, and any text is a query. Since texts are pasted that were written for
-something else, syntax is only what looks like it:
+Everything else is words, and any text is a query. Since users paste texts that were written for
+other purposes, only what is clearly meant as syntax counts:
 
-- a text of several lines or of more than twenty words has none;
-- a phrase opens where a word could begin and closes where one could end, so that the marks in
-  `print("x")` and in `a 5" pipe` open none;
-- a minus excludes after white space and right before a word, so that a dash, `->` and the bullet
-  of a list exclude nothing, and before a number it is a sign;
-- a query that begins with a minus, or that holds an option of a command (`--force`, `-x`, `-rf`),
+- a text of several lines or of more than twenty words has no syntax;
+- a phrase opens where a word could begin and closes where one could end, so that the quotation
+  marks in `print("x")` and in `a 5" pipe` open none;
+- a minus excludes only after white space and directly before a word, so that a dash, `->` and the
+  bullet of a list exclude nothing; before a number it is a sign;
+- a query that begins with a minus, or that contains a command-line option (`--force`, `-x`, `-rf`),
   excludes no words;
-- stop words and words that the query asks for as well are not excluded;
-- a query that would ask for nothing but what it excludes excludes nothing.
+- stop words and words that the query also asks for are not excluded;
+- a query that consists only of exclusions excludes nothing.
 
-A word that is repeated counts for more, but not for many (BM25's k3). Of a pasted trace or log the
-lines that say where count for little beside those that say what happened (`traces`).
+A repeated word counts for more, but with saturation (BM25's k3). In a pasted trace or log, the
+lines with locations count for little beside the lines with messages (`traces`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from retrieval.indexes.lexical.traces import messages, telling
 from retrieval.indexes.lexical.words import indexed, parts, stems
 
 QUERY_CHARACTERS = 1 << 16
-"""Where a query is cut off."""
+"""Queries are truncated to so many characters."""
 
 _SYNTAX = re.compile(
     r"""(?:(?<=\s)(?P<minus>-)|(?<!\S)|(?<=(?<!\S)[(\[]))
@@ -43,27 +43,27 @@ _SYNTAX = re.compile(
       | (?<=\s)-(?P<word>[^\W\d_]\S*)""",
     re.VERBOSE,
 )
-_MOST_WORDS = 20  # of a query with syntax; who writes more writes prose, which has quotation marks
+_MOST_WORDS = 20  # of a query with syntax; longer ones are prose, which has quotation marks
 _OPTION = re.compile(r"(?<!\S)(?:--[A-Za-z]|-[A-Za-z]{1,2}(?![^\s=]))|\A-")
 
 _K3 = 2.0
-_OF_A_PLACE = 0.2  # what a word counts that only stands in a trace's places
+_OF_A_PLACE = 0.2  # weight of a word that occurs only in a trace's locations
 
 Terms = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """A query as the lexical index takes it.
+    """A parsed query.
 
     Attributes:
-        text: the query without what it excludes and without the marks around its phrases: what an
-            encoder reads of it.
-        terms: the words it asks for and what each counts; stop words only if there is nothing else.
-        graphemes: those that its bigrams are made of, likewise.
-        phrases: the phrases that a passage must hold, each as its words.
-        excluded: the words and phrases that a passage must not hold, likewise.
-        lines: of a pasted trace or log, those that say what happened.
+        text: the query without exclusions and without the quotation marks of its phrases: the text
+            for an encoder.
+        terms: the words it asks for, with weights; stop words only if there is nothing else.
+        graphemes: the single graphemes of its bigrams, with weights.
+        phrases: the phrases that a passage must contain, each as its words.
+        excluded: the words and phrases that a passage must not contain, each as its words.
+        lines: the messages of a pasted trace or log.
     """
 
     text: str
@@ -76,7 +76,7 @@ class LexicalQuery:
 
 @lru_cache(maxsize=256)
 def parse_query(query: str) -> LexicalQuery:
-    """Read a query; any text is one."""
+    """Parse a query; any text is valid."""
     query = query[:QUERY_CHARACTERS].strip()
     lines = query.splitlines()
     if len(lines) > 1:
@@ -115,7 +115,7 @@ def parse_query(query: str) -> LexicalQuery:
 
 
 def content_words(query: str) -> float:
-    """How many words a query has, a repeated one as BM25 counts it; 0 if all are stop words."""
+    """The number of words of a query, repetitions saturated as in BM25; 0 for only stop words."""
     parsed = parse_query(query)
     if not stems(fold(parsed.text), stop_words=False):
         return 0.0
@@ -123,11 +123,11 @@ def content_words(query: str) -> float:
 
 
 def gist(query: str, best: Callable[[str], float]) -> str:
-    """What an encoder should read of a query.
+    """The part of a query that an encoder should read.
 
-    That is the query without what it excludes. A pasted trace is too long for an encoder, and the
-    lines that say what happened stand among others: of these it is the one that some passage
-    answers best.
+    That is the query without exclusions. A pasted trace is too long for an encoder, and its
+        messages stand between other lines: of these messages, the one that some passage answers
+        best is taken.
 
     Args:
         query: any text.
@@ -171,7 +171,7 @@ def _units(text: str) -> str:
 
 
 def _terms(text: str) -> tuple[dict[str, float], dict[str, float]]:
-    """The terms of a text and the graphemes of its bigrams, and what each counts."""
+    """The terms of a text and the graphemes of its bigrams, with weights."""
     words: list[str] = []
     graphemes: list[str] = []
     for word in fold(text).split():
@@ -185,5 +185,5 @@ def _terms(text: str) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _saturated(terms: list[str]) -> dict[str, float]:
-    """What each term counts for how often it is there: BM25's factor of a query's terms."""
+    """The weight of each term by its frequency in the query: BM25's k3 factor."""
     return {term: (_K3 + 1) * count / (_K3 + count) for term, count in Counter(terms).items()}

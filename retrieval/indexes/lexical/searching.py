@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import tantivy
 
 _FEW_ALLOWED = 1024
-_FREQUENCIES = 4096  # terms in a field whose number of passages is kept
+_FREQUENCIES = 4096  # cached numbers of passages, per term and field
 _SCORE_BITS = 13  # of a score's significand: see _stable
 
 
@@ -56,7 +56,7 @@ class LexicalIndex:
         self._searcher = searcher
         self._padding = padding
         holders = {name: searcher.doc_freq(PRESENT, name) for name in names()}
-        # A search asks for each several times: for its boosts, its scores and what it could reach.
+        # A search needs each several times: for boosts, scores and the ideal score.
         frequency = lru_cache(maxsize=_FREQUENCIES)(searcher.doc_freq)
         self._own = Statistics(searcher.num_docs, holders, frequency)
         self._asking = Asking(Held(folder, schema, self._own, padding))
@@ -66,18 +66,18 @@ class LexicalIndex:
         """Open a generation.
 
         Args:
-            folder: it.
-            part: the collection that it is a part of, whose statistics its scores go by. Every
+            folder: the generation's folder.
+            part: the collection that it is a part of, whose statistics are used for scores. Every
                 search then needs the collection's `counts` of its query.
 
         Raises:
             IndexCorrupted: a file is missing or cannot be read.
-            IndexFormatError: another release wrote it, with other fields or other words.
+            IndexFormatError: another release wrote it, with other fields or another tokenizer.
         """
         with ExitStack() as stack, read_failure(folder):
             place, padding = folder, None
             if part is not None or not os.access(folder, os.W_OK):
-                # Opening takes a lock, for which tantivy makes a file: elsewhere, then.
+                # Opening takes a lock, for which tantivy creates a file, so it is opened elsewhere.
                 place = stack.enter_context(linked(folder))
             if part is not None:
                 padding = pad(place, part)
@@ -88,7 +88,7 @@ class LexicalIndex:
         return int(self._searcher.num_docs) - (self._padding.documents if self._padding else 0)
 
     def counts(self, query: str) -> Counts:
-        """How many of its passages hold each term of a query, i64 [t, 5]: see `LexicalTotals`."""
+        """How many passages contain each term of a query, i64 [t, 5]; see `LexicalTotals`."""
         with read_failure(self._folder):
             return count(parse_query(query), self._own.frequency)
 
@@ -102,18 +102,18 @@ class LexicalIndex:
         weights: Mapping[str, float] | None = None,
         counts: Counts | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k best passages that are allowed and fit the query: that hold a word of it.
+        """The k best allowed passages that match the query.
 
-        Those that lack one of its phrases or hold what it excludes do not fit.
+        A match contains a word of the query, all its phrases and nothing that it excludes.
 
         Args:
-            query: any text; see `parse_query`. Of a very long one the first 65,536 characters
-                count, and of its terms the 64 that tell most.
-            k: at least 1; may exceed what there is.
+            query: any text; see `parse_query`. Of a very long one, the first 65,536 characters are
+                used, and the 64 most discriminating terms.
+            k: at least 1; may exceed the number of passages.
             allowed: bool by passage id, applied before the top k is taken; None allows all.
             ties: the order of passages with equal scores; None is by ascending id.
-            weights: of fields, instead of those of `FIELD_WEIGHTS`; 0 leaves a field out.
-            counts: of the query in the collection that the index was opened as a part of.
+            weights: field weights that replace those of `FIELD_WEIGHTS`; 0 leaves a field out.
+            counts: the collection's counts of the query, if the index was opened as a part of one.
 
         Returns:
             ids i64 [h] and scores f32 [h], h <= k; scores descend, and the first of them are the
@@ -132,8 +132,8 @@ class LexicalIndex:
             if allowed is not None and count <= _FEW_ALLOWED:
                 few = restricted(asked, self._schema, np.flatnonzero(allowed).tolist())
                 return top_k(*self._take(few, min(count, total)), k, ties)
-            # tantivy knows no filter of ours and breaks ties by its segments: read on in its
-            # ranking until k are allowed, and all that are as good as the last of them.
+            # tantivy does not know our filter and breaks ties by its segments: read on in its
+            # ranking until k are found that are allowed, and all that tie with the last of them.
             limit = min(total, 1 + math.ceil(1.5 * k * total / count) if count < total else k + 1)
             while True:
                 ids, scores = self._take(asked, limit)
@@ -152,7 +152,7 @@ class LexicalIndex:
         weights: Mapping[str, float] | None = None,
         counts: Counts | None = None,
     ) -> NDArray[np.float32]:
-        """BM25 of each passage, f32 [n]; 0 where it does not fit the query or is unknown."""
+        """BM25 of each passage, f32 [n]; 0 if it does not match the query or is unknown."""
         wanted = np.asarray(ids, dtype=np.int64)
         scores = np.zeros(len(wanted), dtype=np.float32)
         with read_failure(self._folder):
@@ -168,9 +168,9 @@ class LexicalIndex:
     def fitting(
         self, query: str, allowed: NDArray[np.bool_] | None, size: int
     ) -> NDArray[np.bool_] | None:
-        """Those of the allowed passages that hold the query's phrases and nothing it excludes.
+        """The allowed passages that contain the query's phrases and nothing it excludes.
 
-        For retrievers that do not look at words.
+        Used for retrievers that do not look at words.
 
         Args:
             query: any text.
@@ -193,12 +193,12 @@ class LexicalIndex:
         return mask if allowed is None else mask & allowed
 
     def best(self, query: str, counts: Counts | None = None) -> float:
-        """The score of the passage that answers a query best; 0 if none does."""
+        """The score of the best passage for a query; 0 if none matches."""
         _, scores = self.search(query, 1, counts=counts)
         return float(scores[0]) if len(scores) else 0.0
 
     def ideal(self, query: str) -> float:
-        """What all the words of a query are worth together, see `Statistics.ideal`."""
+        """The score of an ideal match of a query, see `Statistics.ideal`."""
         with read_failure(self._folder):
             return self._own.ideal(parse_query(query))
 
@@ -209,7 +209,7 @@ class LexicalIndex:
         hits = self._searcher.search(query, limit=limit, count=False).hits
         ids = self._searcher.fast_field_values("id", [address for _, address in hits])
         if None in ids:
-            raise ValueError("a passage has no number")
+            raise ValueError("a passage has no id")
         scores = np.array([score for score, _ in hits], dtype=np.float32)
         return np.array(ids, dtype=np.int64), _stable(scores)
 

@@ -1,9 +1,9 @@
-"""The segments of a lexical index: more are put beside them, and small ones become one.
+"""The segments of a lexical index: new ones are added, and small ones are merged.
 
-tantivy takes all segments below 10,000 passages for one size, and writes them anew as one as soon
-as there are eight: so one passage more could cost as much as 10,000. What is added is written in a
-folder of its own, in which tantivy sees nothing else, and named in the index's list of segments;
-which of them become one is ours to say.
+tantivy treats all segments below 10,000 passages as of one size, and merges them as soon as there
+    are eight: so adding one passage could cost as much as 10,000. Here new passages are written in
+    a separate folder, in which tantivy sees nothing else, and then added to the index's list of
+    segments; which segments are merged is decided here.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import tantivy
 
 META, MANAGED = "meta.json", ".managed.json"
-"""tantivy's list of segments, and that of the files which it may delete."""
+"""tantivy's list of segments, and its list of files that it may delete."""
 
 FAN_IN = 8
-"""Segments of one size that are let stand; tantivy merges no fewer."""
+"""Maximum number of segments of one size; tantivy does not merge fewer either."""
 
 IN_MEMORY = 1024
-"""So many passages are written into memory first, at most."""
+"""Maximum number of passages that are written into memory first."""
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 64 << 20  # bytes; a thousand passages take a few
@@ -48,7 +48,7 @@ _HEAP_BYTES = 64 << 20
 def writing(index: tantivy.Index, folder: Path) -> Iterator[tantivy.IndexWriter]:
     """tantivy's writer; it commits at the end, and what tantivy then saw fit to merge is merged.
 
-    None of its threads writes to the folder from there on, in any case.
+    After that, even after an error, none of its threads writes to the folder.
     """
     with write_failure(folder):
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
@@ -63,14 +63,15 @@ def writing(index: tantivy.Index, folder: Path) -> Iterator[tantivy.IndexWriter]
 
 @contextmanager
 def apart(folder: Path, passages: int) -> Iterator[Path]:
-    """An empty folder outside of this one, which goes in the end.
+    """An empty temporary folder outside of this one.
 
-    tantivy forces each file that it writes to the disk, and there are many. For few passages it
-    writes into memory, from where the files are copied, if there is a file system of that kind.
+    tantivy forces each of its many files to the disk. Few passages are therefore written into a
+    memory file system, if there is one, from where the files are copied.
 
     Args:
-        folder: its own folder has one writer at a time, whose remains are removed here.
-        passages: how many will be written there, at most.
+        folder: the generation's folder; its parent has one writer at a time, whose leftovers are
+            removed.
+        passages: maximum number of passages to be written.
     """
     place = _in_memory(folder) if passages <= IN_MEMORY else None
     if place is None:
@@ -84,29 +85,29 @@ def apart(folder: Path, passages: int) -> Iterator[Path]:
 
 
 def _in_memory(folder: Path) -> Path | None:
-    """An empty folder in memory for who writes here; None if there is none to be had."""
+    """An empty folder in a memory file system for this writer; None if there is none."""
     try:
         held, own = os.statvfs(_MEMORY), folder.parent.stat()
         if held.f_bavail * held.f_frsize < _ROOM:
             return None
         ours = f"retrieval-{os.getuid()}-"
         _remove_abandoned(ours)
-        # The same name each time, so that a writer that is killed leaves one such folder at most.
+        # The name is fixed, so that killed writers leave at most one such folder.
         place = _MEMORY / f"{ours}{own.st_dev:x}-{own.st_ino:x}"
         _make_empty(place)
-    except OSError:  # among these, that somebody else has that name
+    except OSError:  # for one, another user's folder may have that name
         return None
     return place
 
 
 def _remove_abandoned(ours: str) -> None:
-    """Remove what killed writers of indexes left that nobody has written to since."""
+    """Remove what killed writers left and nobody has written to since."""
     old = time.time() - _ABANDONED
     with os.scandir(_MEMORY) as entries:
         for entry in entries:
             if not entry.name.startswith(ours):
                 continue
-            with suppress(FileNotFoundError):  # another writer was done with it
+            with suppress(FileNotFoundError):  # removed by another writer
                 if entry.stat(follow_symlinks=False).st_mtime < old:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
@@ -118,10 +119,10 @@ def _make_empty(place: Path) -> None:
 
 @contextmanager
 def emptied_after(place: Path) -> Iterator[Path]:
-    """A folder in which an index may be opened; it goes in the end.
+    """A folder in which an index may be opened; removed at the end.
 
-    On a thread of its own tantivy then looks once for a newer version, and for that takes its lock:
-    a file may come and go while the folder is emptied.
+    tantivy checks once, on a thread of its own, for a newer version, and takes its lock for that: a
+        file may come and go while the folder is being emptied.
     """
     try:
         yield place
@@ -136,11 +137,11 @@ def emptied_after(place: Path) -> Iterator[Path]:
 
 
 def take_over(folder: Path, source: Path, origin: Path) -> None:
-    """Name the segments of `source`, which is another index's, in `folder`, with their files.
+    """Add the segments of another index, `source`, to `folder`, with their files.
 
     Raises:
         IndexCorrupted: the list of segments cannot be read; `origin` is named.
-        IndexFormatError: it is of another release.
+        IndexFormatError: it was written by another release.
         StorageError: the folder cannot be written.
     """
     meta, more = _read_meta(folder, origin), _read_meta(source, source)
@@ -149,14 +150,14 @@ def take_over(folder: Path, source: Path, origin: Path) -> None:
 
 
 def merge(folder: Path, origin: Path) -> None:
-    """Write segments of one size as one where there are more than FAN_IN of them; raises as above.
+    """Merge segments of one size where there are more than FAN_IN; raises as `take_over` does.
 
-    So n passages that come one by one are each written again once for each size, not n / 8 times.
+    So passages that are added one by one are rewritten once for each size, not n / 8 times.
 
     Args:
         folder: the generation that is being written.
-        origin: the one that it started from. Where no large segment has come since, tantivy was
-            asked about them already.
+        origin: the generation that it started from. If no large segment was added since, tantivy's
+            own policy has nothing new to merge.
     """
     meta = _read_meta(folder, origin)
     for group in _groups(meta["segments"]):
@@ -168,21 +169,21 @@ def merge(folder: Path, origin: Path) -> None:
 
 
 def _merge(folder: Path, meta: dict[str, Any], group: Sequence[Any], origin: Path) -> None:
-    """Let tantivy merge these segments of the folder, whose `meta` is changed."""
+    """Have tantivy merge these segments of the folder; changes its `meta`."""
     with apart(folder, sum(one["max_doc"] for one in group)) as place:
         names = [name for one in group for name in _files_of(folder, one)]
         _link(folder, place, names)
         _write_json(place / META, {**meta, "segments": list(group)})
         _write_json(place / MANAGED, [META, *names])
         with writing(opened(place, origin=origin), place):
-            pass  # a commit of nothing, after which tantivy looks for what to merge
+            pass  # an empty commit, after which tantivy looks for segments to merge
         rest = [one for one in meta["segments"] if one not in group]
         meta["segments"] = rest + _read_meta(place, place)["segments"]
         _replace(folder, meta, place)
 
 
 def _groups(segments: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """The segments to be written as one, as tantivy lists them."""
+    """Groups of segments to merge, as tantivy lists them."""
     levels: dict[int, list[Any]] = {}
     for segment in segments:
         level = _level(segment)
@@ -192,14 +193,14 @@ def _groups(segments: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _level(segment: Mapping[str, Any]) -> int | None:
-    """The place of its size among `_SIZES`; None of a large one."""
+    """The index of its size in `_SIZES`; None for a large one."""
     return next((n for n, size in enumerate(_SIZES) if segment["max_doc"] <= size), None)
 
 
 def _replace(folder: Path, meta: Mapping[str, Any], source: Path) -> None:
-    """Let the folder hold these segments, those of `source` among them, and no other's files."""
+    """Make `meta` the folder's segments, linking files from `source` and removing others."""
     own = {name for one in meta["segments"] for name in _files_of(source, one)}
-    # What is there stays: it may be a generation's before. A name is given once.
+    # Existing files stay: an earlier generation may share them, and names are never reused.
     _link(source, folder, [name for name in sorted(own) if not (folder / name).exists()])
     living = [name for one in meta["segments"] for name in _files_of(folder, one)]
     try:
@@ -214,14 +215,14 @@ def _replace(folder: Path, meta: Mapping[str, Any], source: Path) -> None:
 
 
 def _files_of(folder: Path, segment: Mapping[str, Any]) -> list[str]:
-    """The names of a segment's files, which are its id's and a suffix."""
+    """The names of a segment's files: its id and a suffix."""
     own = str(segment["segment_id"]).replace("-", "")
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.name.startswith(f"{own}."))
 
 
 def _link(source: Path, target: Path, names: Sequence[str]) -> None:
-    """Give files a second name in another folder; where there are no links, copy them."""
+    """Hard-link files into another folder; copy them where links are not possible."""
     try:
         for name in names:
             link(source / name, target / name, sync=False)
@@ -240,7 +241,7 @@ def _read_meta(folder: Path, origin: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    """Write a list of tantivy's anew: a second name of the old one keeps what it had."""
+    """Replace one of tantivy's lists; hard links to the old file keep the old contents."""
     try:
         path.unlink(missing_ok=True)
         path.write_text(json.dumps(value), encoding="utf-8")

@@ -1,8 +1,9 @@
-"""What BM25 counts over all passages, and what it makes each term of a query count.
+"""What BM25 counts over all passages, and how it weighs the terms of a query.
 
-An index that stands alone counts its own passages. One that holds a part of a collection, a shard,
-is given what the whole collection counts: its `LexicalTotals` once, and with each query how many
-passages hold each of its terms. So every shard gives a passage the score that one index would give.
+A standalone index counts its own passages. A shard, which has a part of a collection, is given the
+    counts of the whole collection: its `LexicalTotals` once, and with each query how many passages
+    contain each of its terms. So every shard gives a passage the score that a single index would
+    give.
 """
 
 from __future__ import annotations
@@ -24,25 +25,26 @@ K1, B = 1.2, 0.75
 
 _MOST_TERMS = 64
 _MOST_COMMON = 0.5
-"""What common terms may count beyond their Robertson-Spärck Jones weight, all together, of what the
-rarest term of the query counts: a claim or a pasted text has so many that they would drown it."""
-_LEAST_COUNT = 0.05  # of a term that half of the passages or more hold, in such a query
-_GRAMS = 0.5  # what an n-gram counts, of a word
-_GRAPHEME = 0.5  # what a grapheme counts in a query, of a bigram
+"""How much common terms may count in total beyond their Robertson-Spärck Jones weights, relative to
+the rarest term of the query: a claim or a pasted text has so many of them that they would drown
+it."""
+_LEAST_COUNT = 0.05  # weight of a term in half of the passages or more, in such a query
+_GRAMS = 0.5  # weight of an n-gram, relative to a word
+_GRAPHEME = 0.5  # weight of a grapheme in a query, relative to a bigram
 
 Counts = NDArray[np.int64]
-"""How many passages hold each term of a query in each of its fields, i64 [t, 5]; see `count`."""
+"""How many passages contain each term of a query in each of its fields, i64 [t, 5]; see `count`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalTotals:
-    """What all passages of a lexical index, or of a collection of several, amount to.
+    """Totals over all passages of a lexical index or of a collection of several.
 
     Attributes:
-        passages: how many there are.
-        counted: how many BM25 counts: those, and deleted ones that were not merged away yet.
-        tokens: by field, n-grams included, the words of all counted passages.
-        holders: by field how many counted passages have it.
+        passages: number of passages.
+        counted: number of passages that BM25 counts: deleted ones included until merged away.
+        tokens: total words of all counted passages by field, n-gram fields included.
+        holders: number of counted passages that have each field.
     """
 
     passages: int
@@ -52,7 +54,7 @@ class LexicalTotals:
 
     @classmethod
     def summed(cls, parts: Iterable[LexicalTotals]) -> LexicalTotals:
-        """Those of a collection whose parts have these."""
+        """The totals of a collection from those of its parts."""
         several = list(parts)
         return cls(
             sum(part.passages for part in several),
@@ -62,10 +64,10 @@ class LexicalTotals:
         )
 
     def statistics(self, parsed: LexicalQuery, counts: Counts) -> Statistics:
-        """What the terms of a query are weighed by.
+        """The statistics that weigh the terms of a query.
 
         Args:
-            counts: of the whole collection, i64 [t, 5].
+            counts: the whole collection's counts, i64 [t, 5].
 
         Raises:
             InputError: `counts` are not those of this query.
@@ -85,19 +87,19 @@ class LexicalTotals:
 
 
 class Statistics:
-    """How many passages there are, how many have each field, and how many hold a term in one."""
+    """Numbers of passages: in all, with each field, and with each term in a field."""
 
     __slots__ = ("_factors", "frequency", "passages")
 
     def __init__(
         self, passages: int, holders: Mapping[str, int], frequency: Callable[[str, str], int]
     ) -> None:
-        """Take the counts.
+        """Set the counts.
 
         Args:
-            passages: how many there are.
-            holders: by field how many have it.
-            frequency: of a field's name and a term, how many passages hold the term there.
+            passages: number of passages.
+            holders: number of passages that have each field.
+            frequency: maps a field's name and a term to the number of passages with it.
         """
         self.passages = passages
         self.frequency = frequency
@@ -108,9 +110,9 @@ class Statistics:
     def boosts(
         self, parsed: LexicalQuery, weights: Mapping[str, float]
     ) -> list[tuple[str, str, float]]:
-        """What BM25 of each term in each field is multiplied by: the term, the field, the factor.
+        """The factors of BM25 of each term in each field: (term, field, factor).
 
-        Of the terms that are held anywhere those that tell most.
+        Only the most discriminating terms that occur at all are kept.
         """
         clauses: dict[str, list[tuple[str, float]]] = {}
         worth: dict[str, tuple[float, int]] = {}
@@ -135,11 +137,11 @@ class Statistics:
         ]
 
     def ideal(self, parsed: LexicalQuery) -> float:
-        """What all the words of a query are worth together.
+        """The score of an ideal match of all the words of a query.
 
-        It is what BM25 tends to for a passage whose text holds each of them often; words that no
-        passage holds count as the rarest. A passage that holds them in several fields may exceed
-        it, or in a field that few have.
+        It is the limit of BM25 for a passage whose text contains each of them often; words that no
+        passage contains count as the rarest. A passage that contains them in several fields, or in
+        a field that few passages have, may exceed it.
         """
         total = self.passages
         worth: list[tuple[float, int]] = []
@@ -152,58 +154,58 @@ class Statistics:
 
 
 def asked(parsed: LexicalQuery) -> list[tuple[str, float]]:
-    """The terms that a query asks for, graphemes among them, and what each counts."""
+    """The terms that a query asks for, graphemes included, with weights."""
     graphemes = [(term, _GRAPHEME * counts) for term, counts in parsed.graphemes.items()]
     return [*parsed.terms.items(), *graphemes]
 
 
 def names_for(term: str) -> list[str]:
-    """The fields that may hold a term, in the order of `FIELDS`: words, or n-grams."""
+    """The fields that may contain a term, in the order of `FIELDS`: words, or n-grams."""
     return [grams_of(field) for field in FIELDS] if SPACELESS.match(term) else list(FIELDS)
 
 
 def count(parsed: LexicalQuery, frequency: Callable[[str, str], int]) -> Counts:
-    """How many passages hold each distinct term of a query, i64 [t, 5], by `names_for` of it."""
+    """How many passages contain each distinct term of a query, i64 [t, 5]; see `names_for`."""
     rows = [[frequency(name, term) for name in names_for(term)] for term in distinct_terms(parsed)]
     return np.array(rows, np.int64).reshape(len(rows), len(FIELDS))
 
 
 def rarity_of(frequency: int, total: int) -> float:
-    """BM25's weight of a term that so many of all passages hold; deleted ones may count, too."""
+    """BM25's weight of a term in `frequency` of `total` passages; deleted ones may count."""
     frequency = min(frequency, total)
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
 
 def distinct_terms(parsed: LexicalQuery) -> list[str]:
-    """The terms that a query asks for, each once: the rows of its `Counts`."""
+    """The distinct terms that a query asks for: the rows of its `Counts`."""
     return list(dict.fromkeys(term for term, _ in asked(parsed)))
 
 
 def _factor(ratio: float) -> float:
-    """What makes up for the passages that lack a field, `ratio` being all to those that have it.
+    """Corrects for passages that lack a field; `ratio` is all passages over those that have it.
 
-    BM25 takes a field's length in proportion to its mean over all passages, those that lack it too:
-    where only few have it, theirs looks long, and a match counts for little. This is how much less
-    one match counts in a passage whose field is as long as their mean.
+    BM25 divides a field's length by its mean over all passages, including those that lack it: if
+    only few have the field, theirs looks long, and a match counts for little. The factor makes up
+    for that in a passage whose field has the mean length of those that have it.
     """
     return (1 + K1 * (1 - B + B * max(1.0, ratio))) / (1 + K1)
 
 
 def _as_term(term: str, counts: float) -> float:
-    """What a term counts that a query asks for so often: an n-gram less than a word."""
+    """The weight of a term with this query weight: an n-gram's is less than a word's."""
     return counts * (_GRAMS if SPACELESS.match(term) else 1.0)
 
 
 def _shares(worth: Sequence[tuple[float, int]], total: int) -> list[float]:
-    """What each term of a query counts, beside the others, of what BM25 makes it worth.
+    """The share of its BM25 weight that each term of a query keeps.
 
-    That is all of it, as long as common terms are few. Where what they count beyond their
-    Robertson-Spärck Jones weights comes to more than `_MOST_COMMON` of the rarest term, it is
-    brought down to that. The rarest term always counts in full.
+    That is all of it as long as common terms are few. If what they count beyond their
+    Robertson-Spärck Jones weights exceeds `_MOST_COMMON` of the rarest term, it is reduced to that.
+    The rarest term always counts in full.
 
     Args:
-        worth: of each term what BM25 makes it worth, and how many passages hold it.
-        total: how many passages there are.
+        worth: for each term its BM25 weight and how many passages contain it.
+        total: number of passages.
     """
     least = [_robertson_sparck_jones(frequency, total) for _, frequency in worth]
     beyond = sum(told * (1 - share) for (told, _), share in zip(worth, least, strict=True))
@@ -217,9 +219,9 @@ def _shares(worth: Sequence[tuple[float, int]], total: int) -> list[float]:
 
 
 def _robertson_sparck_jones(frequency: int, total: int) -> float:
-    """The Robertson-Spärck Jones weight of a term over BM25's, which is tantivy's.
+    """The Robertson-Spärck Jones weight of a term divided by BM25's (tantivy's).
 
-    The first is ln((N - n + 0.5) / (n + 0.5)) and 0 for what half of the passages hold, the second
+    The first is ln((N - n + 0.5) / (n + 0.5)) and 0 for a term in half of the passages, the second
     ln(1 + (N - n + 0.5) / (n + 0.5)); for rare terms they are the same.
     """
     odds = (max(total, frequency) - frequency + 0.5) / (frequency + 0.5)

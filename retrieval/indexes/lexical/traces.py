@@ -1,10 +1,10 @@
-"""Pasted traces and logs: the lines that say what happened apart from those that say where.
+"""Pasted traces and logs: separating messages (what happened) from locations (where).
 
-A trace names the places that a program went through, one line each in the same shape, and somewhere
-above, below or between them what went wrong. The places are the larger part of its words by far,
-and they are words that are everywhere. They are told by their shape alone, whatever the language
-that printed them: lines that count lines or times, and that differ in names and numbers only or
-begin alike (`    at ...`, `#3 ...`, `  from ...`).
+A trace lists the places that a program went through, one line each in the same shape, and somewhere
+    above, below or between them what went wrong. The locations are by far the larger part of its
+    words, and these words occur everywhere. They are recognised by shape alone, whatever the
+    language that printed them: lines that count lines or times, and that differ only in names and
+    numbers or begin alike (`    at ...`, `#3 ...`, `  from ...`).
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ _PLACE = re.compile(
     rf":\d+|\bline \d+|0x[0-9a-fA-F]{{4,}}|^\s*at\s|^\s*#?\d+:?\s|^{_WITHIN.pattern}"
 )
 _BEGINS = re.compile(r"(?:\s+[a-z]+|\s*#0)(?=\s)")
-_FEWEST = 2  # lines of one shape, or that begin alike, that are places
-_REFERENCE = re.compile(  # `in /mill/wheel.php:7`, `wheel.rb:7:in `turn':`, and no address
+_FEWEST = 2  # so many lines of one shape, or with one beginning, are locations
+_REFERENCE = re.compile(  # `in /mill/wheel.php:7`, `wheel.rb:7:in `turn':`, but not a URL
     r"""(?x) (?:\b(?:in|at)\s+)? (?<!\S)(?!\S+://)
     (?:\S*[/\\]\S*|[^\s/\\]*\.[a-z]\w*):\d+\S* (?:\s`[^'\s]*'\S*)?"""
 )
-_BESIDE_A_PLACE = 0.75  # what a message counts that names one: it may say no more
+_BESIDE_A_PLACE = 0.75  # weight of a message that names a location: it may say nothing else
 
 
 def messages(lines: list[str]) -> list[int]:
-    """Which lines of a text say what happened, if it is a trace or a log.
+    """Which lines of a text are messages, if it is a trace or a log.
 
     Returns:
-        Places in `lines`, ascending; all that are not blank if the text is neither.
+        Indices of `lines`, ascending; all that are not blank if the text is neither.
     """
     every = [place for place, line in enumerate(lines) if line.strip()]
     shapes = {place: _shapes(lines[place]) for place in every if _PLACE.search(lines[place])}
     counts = Counter(shape for of_line in shapes.values() for shape in of_line)
     kept: list[int] = []
-    depth: int | None = None  # of the place that the lines before belong to
+    depth: int | None = None  # indentation of the location that the previous lines belong to
     for place in every:
         indent = len(lines[place]) - len(lines[place].lstrip())
         if any(counts[shape] >= _FEWEST for shape in shapes.get(place, ())):
@@ -51,9 +51,9 @@ def messages(lines: list[str]) -> list[int]:
 
 
 def telling(line: str) -> tuple[str, float]:
-    """A message without the places that it names, and what it counts beside others.
+    """A message without the locations that it names, and its weight.
 
-    A line that names a place may say no more than that (`thread 'main' panicked at ...`).
+    A line that names a location may say nothing else (`thread 'main' panicked at ...`).
     """
     without = " ".join(_REFERENCE.sub(" ", line).split())
     if without == " ".join(line.split()) or not any(map(str.isalpha, without)):
@@ -62,9 +62,9 @@ def telling(line: str) -> tuple[str, float]:
 
 
 def _shapes(line: str) -> list[str]:
-    """What other places of the same trace may share with this one.
+    """What other locations of the same trace may have in common with this line.
 
-    That is the line with `w` for names and 0 for numbers; and how it begins, if that tells.
+    The line with `w` for names and 0 for numbers; and its beginning, if that is characteristic.
     """
     if _WITHIN.match(line):
         return ["... in"]

@@ -1,18 +1,18 @@
-"""What the lexical index takes for a word.
+"""The words that the lexical index makes of a text.
 
 A text is folded (`folding`), and its words are reduced to their English stems in lower case. Three
-kinds of words are more than one:
+kinds of words become several terms:
 
-- Identifiers count as their parts and as a whole, however they are written and in any alphabet:
+- Identifiers count as their parts and as a whole, in any naming style and alphabet:
   `parse_json_line` and `parseJsonLine` both give parse, json, line and parsejsonline.
-- Letters and digits that are written together are found by either, so `sha` and `256` find
-  `sha256`; but who asks for `sha256` does not ask for `sha512`.
-- Scripts that put no space between words count as n-grams: their graphemes (a letter with its
+- Adjacent letters and digits are found by either, so `sha` and `256` find `sha256`; but a query
+  for `sha256` does not find `sha512`.
+- Scripts without spaces between words are indexed as n-grams: their graphemes (a letter with its
   marks) and their bigrams, pairs of graphemes.
 
-The parts stand in the order of the text, so that phrases are found among them; the wholes and the
-bigrams come behind. The n-grams are a field of their own: foreign names make a text no longer, and
-where both kinds of words are mixed each is weighed among its own.
+The parts are in the order of the text, so that phrases match among them; wholes and bigrams come
+after. N-grams have a field of their own, so that foreign names do not make a text longer, and in
+mixed text each kind is weighed among its own.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     import tantivy
 
 Span = tuple[int, int]
-"""Start and end of characters."""
+"""Start and end, in characters."""
 
 _MAX_WORD_BYTES = 192
-CACHED_WORD = 32  # characters; longer words do not come again
+CACHED_WORD = 32  # characters; longer words are not repeated
 SPACELESS = re.compile(
     "["
     "\u0e01-\u0e4e\u0e81-\u0edf"  # Thai, Lao
@@ -50,7 +50,7 @@ SPACELESS = re.compile(
     "\u3105-\u312f\u31a0-\u31bf\ua000-\ua48c"  # Bopomofo, Yi
     "]+"
 )
-"""A run of scripts that put no space between words."""
+"""A run of scripts without spaces between words."""
 
 _GRAPHEME = re.compile(  # a letter of these scripts with those stacked below it and its marks
     "."
@@ -65,25 +65,26 @@ _PLAIN = re.compile("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _COMPOSITE = re.compile(rf"(?<!\S)(?!(?:{_PLAIN.pattern})(?!\S))\S+")
 _SEGMENT = re.compile("[^_]+")
 
-# The next ones read the classes of a word's letters: A and a for Latin (s: plurals as in `APIs`),
-# B and b for other alphabets that have two cases, x for those that have not, 0 for digits.
+# The next ones match the classes of a word's letters: A and a for Latin (s: plurals as in `APIs`),
+# B and b for other alphabets with case, x for those without, 0 for digits.
 _ONE_WORD = re.compile("A+s?|A?[as]+|B+|B?b+|x+")
 _PART = re.compile("A+s?(?![as])0*|A?[as]+0*|B+(?!b)0*|B?b+0*|x+0*|0+")
 _LETTERS_OR_DIGITS = re.compile("[^0]+|0+")
-_MOST_RUNS = 3  # of letters and digits by turns; what has more is a number in another base
+# of alternating letters and digits; with more it is a hexadecimal number or the like
+_MOST_RUNS = 3
 
 _local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a word of a folded text counts as, as spans within it.
+    """The terms of a word of a folded text, as spans within it.
 
     Attributes:
-        units: what phrases are made of, ascending and apart.
-        graphemes: those among them that are one of several in a run of a spaceless script.
-        others: what it counts as besides; underscores within do not count.
-        fragments: what else finds it in a text, but is not asked for by a query that holds it.
+        units: the terms that phrases consist of, ascending and disjoint.
+        graphemes: those units that are one of several in a run of a spaceless script.
+        others: further terms of the word; underscores inside are ignored.
+        fragments: terms that also find it in a text, but are not searched for by a query with it.
     """
 
     units: tuple[Span, ...]
@@ -115,12 +116,12 @@ def stems(words: str, *, stop_words: bool = True) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What of a text is indexed: words with spaces between them, for `analyzer`.
+    """The indexed form of a text: words with spaces between them, for `analyzer`.
 
     Attributes:
-        words: the units of the text in its order, cut where n-grams stand between them.
-        others: what its words count as besides.
-        grams: if it has n-grams, its graphemes and the units between them in their order; else "".
+        words: the units of the text in order, without n-grams.
+        others: further terms of its words.
+        grams: if it has n-grams, its graphemes and the units between them in order; else "".
         bigrams: its pairs of graphemes.
     """
 
@@ -131,7 +132,7 @@ class Indexed:
 
 
 def indexed(text: str) -> Indexed:
-    """What of a text is indexed."""
+    """The indexed form of a text."""
     folded = fold(text)
     if not folded.isascii() and SPACELESS.search(folded):
         return _with_grams(folded)
@@ -168,8 +169,8 @@ def _with_grams(folded: str) -> Indexed:
 
 
 def parts(word: str) -> Parts:
-    """What a word of a folded text counts as."""
-    if _PLAIN.fullmatch(word):  # which most are
+    """The terms of a word of a folded text."""
+    if _PLAIN.fullmatch(word):  # most words
         return Parts(((0, len(word)),), frozenset(), (), ())
     units: list[Span] = []
     graphemes: list[Span] = []
@@ -193,7 +194,7 @@ def parts(word: str) -> Parts:
 
 
 def _by_script(word: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """The runs of spaceless scripts and of the others by turns; True for the former."""
+    """The runs of spaceless and other scripts, with True for spaceless."""
     for match in SPACELESS.finditer(word, start, end):
         if start < match.start():
             yield start, match.start(), False
@@ -211,7 +212,7 @@ def _divide(
     others: list[Span],
     fragments: list[Span],
 ) -> None:
-    """Add the units, the others and the fragments of a run of letters and digits."""
+    """Add the units, others and fragments of a run of letters and digits."""
     classes = word[start:end].translate(_CLASSES)
     found = [(start, end)]
     if not _ONE_WORD.fullmatch(classes.replace("0", "")):
@@ -235,7 +236,7 @@ def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:
 
 
 def _rendered(word: str) -> tuple[str, tuple[str, ...]]:
-    """The units of a word with spaces between them, and what it counts as besides."""
+    """The units of a word with spaces between them, and its further terms."""
     made = parts(word)
     units = " ".join([word[a:b] for a, b in made.units])
     more = (*made.others, *made.fragments)

@@ -1,9 +1,9 @@
-"""Writing the lexical index: one folder a generation.
+"""Writing the lexical index: one folder per generation.
 
-Each generation is a folder that is written once. The next one hard-links the files of the one
-before, which tantivy never changes in place, and adds and deletes in one tantivy commit, so a
-generation costs what changed; readers of older ones go on undisturbed. A folder that is copied
-elsewhere opens there.
+Each generation is a folder that is written once. The next one hard-links the files of the previous
+one, which tantivy never changes in place, and adds and deletes in one tantivy commit, so the cost
+of a generation is that of its changes; readers of older ones are not disturbed. A folder can be
+copied and opened elsewhere.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ def write_lexical(
     """Write the next generation into `target` and fsync it; `previous` is left as it is.
 
     Args:
-        target: a new folder. Files in it are taken for the remains of a writer that was killed
-            and are removed first.
+        target: a new folder. Files in it are taken for leftovers of a killed writer and are removed
+            first.
         previous: the generation to start from; None starts from nothing.
-        add: passages that `previous` does not hold: each one's id, and for each of `FIELDS` that it
-            has its words. A field that is absent or empty costs nothing.
-        delete: i64 [n], ids that leave; unknown ones are ignored.
-        keep_below: drop every passage of `previous` whose id is this or above.
+        add: passages that `previous` does not have: each one's id, and the words of those of
+            `FIELDS` that it has. A field that is absent or empty costs nothing.
+        delete: i64 [n], ids to remove; unknown ones are ignored.
+        keep_below: drop passages of `previous` with this id or a higher one.
 
     Raises:
-        InputError: a passage id is negative, or a field is none of ours.
+        InputError: a passage id is negative, or a field is unknown.
         IndexCorrupted: `previous` cannot be opened.
         IndexFormatError: `previous` was written by another release.
         StorageError: the folder cannot be written.
     """
     if previous is not None and target.absolute() == previous.absolute():
-        raise InputError(f"the new generation cannot be written over the old one, {previous}")
+        raise InputError(f"the new generation cannot overwrite the old one, {previous}")
     gone = check_ids(np.unique(np.asarray(delete, dtype=np.int64)))
     make_folder(target)
     _remove_files(target)
@@ -82,12 +82,13 @@ def write_lexical(
             if file.suffix == ".lock":
                 file.unlink()
             else:
-                if file.name in _REWRITTEN:  # tantivy makes these readable for their owner only
+                if file.name in _REWRITTEN:  # tantivy makes these readable by their owner only
                     file.chmod(target.stat().st_mode & 0o666)
-                if file.stat().st_nlink == 1:  # a linked one was synced by the generation before
+                # linked files were synced with the previous generation
+                if file.stat().st_nlink == 1:
                     force(file)
     except BaseException:
-        with suppress(StorageError):  # what stays is garbage, which the next writer removes
+        with suppress(StorageError):  # leftovers are removed by the next writer
             _remove_files(target)
         raise
     force_with_parent(target)
@@ -131,7 +132,7 @@ def _fill(
     import tantivy
 
     with segments.writing(index, folder) as writer:
-        for passage, fields in passages:  # an error of the caller's iterable stays its own
+        for passage, fields in passages:  # errors from the caller's iterable are not tantivy's
             if passage < 0:
                 raise InputError(f"passage id {passage} is negative; ids start at 0")
             document = tantivy.Document(id=int(passage))
@@ -158,7 +159,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _link_files(source: Path, target: Path) -> None:
-    """Hard-link a generation's files; copy those that tantivy rewrites, and where links fail."""
+    """Hard-link a generation's files; copy those that tantivy rewrites or that cannot be linked."""
     try:
         for file in _files(source):
             if file.suffix == ".lock":

@@ -1,8 +1,8 @@
-"""An index, and an encoder, behind the interfaces of Haystack.
+"""An index and an encoder as Haystack components.
 
 `IndexDocumentStore` is an index as a document store, `IndexTextRetriever` and
 `IndexEmbeddingRetriever` search it, `EncoderDocumentEmbedder` and `EncoderTextEmbedder` are an
-encoder's dense vectors, and `EncoderRanker` puts documents in order. All have Haystack's
+encoder's dense vectors, and `EncoderRanker` ranks documents. All have Haystack's
 asynchronous methods, and can be saved with a pipeline.
 """
 
@@ -23,8 +23,8 @@ from retrieval.integrations.haystack.embedders import EncoderDocumentEmbedder, E
 from retrieval.integrations.haystack.ranker import EncoderRanker
 from retrieval.integrations.haystack.retrievers import IndexEmbeddingRetriever, IndexTextRetriever
 
-# A saved pipeline that names these components can be loaded where they were imported: what they
-# load for it are weights and texts, never code.
+# A saved pipeline with these components can be loaded wherever this module was imported: what they
+# load is only weights and texts, never code.
 allow_deserialization_module(__name__)
 
 __all__ = [

@@ -12,12 +12,12 @@ from retrieval.integrations.haystack.storing import Filters, Storing
 
 
 class IndexDocumentStore(Storing):
-    """An index, written, filtered and searched as a document store.
+    """An index as a document store: writing, filtering and searching.
 
-    The index's own encoder makes vectors of the documents, unless the store is given an
-    `embedding_dim`: then their embeddings are kept, which a document embedder made before, and a
-    document without one is found by its words. Methods raise what those of `Index` raise, and
-    Haystack's errors where Haystack says so.
+    The index's own encoder computes vectors of the documents, unless the store is given an
+    `embedding_dim`: then it stores the embeddings that a document embedder computed before, and a
+    document without one is found by its words. Methods raise the errors of `Index`'s methods, and
+    Haystack's own errors where its interface requires them.
     """
 
     async def count_documents_async(self) -> int:

@@ -1,4 +1,4 @@
-"""Documents of Haystack and of an index, turned into each other."""
+"""Converting between documents of Haystack and of an index."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from retrieval.types import Hit
 
 
 def to_store(document: Document) -> types.Document:
-    """The document as an index keeps it.
+    """The document in the form that an index stores.
 
-    The `title` of its metadata, if it is a text, is the title by which it is found and read, and
+    If the `title` in its metadata is a text, it becomes the title for searching and reading, and
     stays in the metadata.
 
     Raises:
-        InputError: it has what an index does not keep.
+        InputError: it has something that an index does not store.
     """
     for name in ("blob", "sparse_embedding"):
         if getattr(document, name) is not None:
             raise InputError(
-                f"document {document.id!r} has a {name}, and an index keeps text, metadata and "
+                f"document {document.id!r} has a {name}, but an index has only text, metadata and "
                 "dense vectors; leave it out"
             )
     title = document.meta.get("title")
@@ -51,7 +51,7 @@ def as_written(
 
 
 def updated(document: types.Document, meta: Mapping[str, Any]) -> types.Document:
-    """The document with these values in its metadata; their `title` becomes its title, too."""
+    """The document with these values in its metadata; a `title` also becomes its title."""
     title = meta.get("title")
     return replace(
         document,
@@ -61,11 +61,11 @@ def updated(document: types.Document, meta: Mapping[str, Any]) -> types.Document
 
 
 def text_to_read(document: Document, fields: Sequence[str], separator: str = "\n") -> str:
-    """What a model reads of a document: the values of these fields of its metadata, and its text.
+    """A document's text for a model: the values of these metadata fields, then its text.
 
     Args:
         fields: keys of the metadata; those that are missing or None are left out.
-        separator: what stands between them.
+        separator: put between them.
     """
     told = (document.meta.get(key) for key in fields)
     parts = [str(value) for value in told if value is not None]
@@ -92,7 +92,7 @@ def as_passage(hit: Hit, score: float) -> Document:
 
 
 def field_type(kinds: Mapping[str, int], values: Sequence[object]) -> str:
-    """Haystack's word for what is kept under a key."""
+    """Haystack's name for the type of a key's values."""
     if set(kinds) == {"boolean"}:
         return "boolean"
     if set(kinds) == {"number"}:

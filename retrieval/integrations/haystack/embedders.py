@@ -14,10 +14,10 @@ from retrieval.types import Encoder
 
 
 class _Encoding:
-    """What both embedders are made of: a model that is loaded when it is first needed."""
+    """The base of both embedders: a model that is loaded on first use."""
 
     def __init__(self, model: str | None = None) -> None:
-        """Name the model.
+        """Set the model.
 
         Args:
             model: a checkpoint's folder or a Hub id; None is the embedded model.
@@ -61,7 +61,7 @@ class EncoderTextEmbedder(_Encoding):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> EncoderTextEmbedder:
-        """The component that `to_dict` told of."""
+        """The component from the result of `to_dict`."""
         made: EncoderTextEmbedder = default_from_dict(cls, data)
         return made
 
@@ -70,11 +70,11 @@ class EncoderTextEmbedder(_Encoding):
         """The text's vector, [D], of the query side, and the model's name.
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not a text.
         """
         if not isinstance(text, str):
             raise TypeError(
-                f"{type(text).__name__} was given; give a text, or take EncoderDocumentEmbedder"
+                f"{type(text).__name__} was given; give a text, or use EncoderDocumentEmbedder"
             )
         dense = self.encoder.encode_queries([text]).dense
         assert dense is not None
@@ -102,9 +102,10 @@ class EncoderDocumentEmbedder(_Encoding):
         Args:
             model: a checkpoint's folder or a Hub id; None is the embedded model.
             meta_fields_to_embed: keys of the metadata whose values are read before the text.
-            embedding_separator: what stands between them.
+            embedding_separator: put between them.
         """
-        _Encoding.__init__(self, model)  # `component` makes another class, which `super` is not of
+        # `component` replaces the class, so `super()` does not work
+        _Encoding.__init__(self, model)
         self.meta_fields_to_embed = list(meta_fields_to_embed or ())
         self.embedding_separator = embedding_separator
 
@@ -119,7 +120,7 @@ class EncoderDocumentEmbedder(_Encoding):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> EncoderDocumentEmbedder:
-        """The component that `to_dict` told of."""
+        """The component from the result of `to_dict`."""
         made: EncoderDocumentEmbedder = default_from_dict(cls, data)
         return made
 
@@ -128,11 +129,11 @@ class EncoderDocumentEmbedder(_Encoding):
         """Copies of the documents with their vectors, [D], and the model's name.
 
         Raises:
-            TypeError: they are no list of documents.
+            TypeError: it is not a list of documents.
         """
         if not isinstance(documents, list) or not all(isinstance(d, Document) for d in documents):
             raise TypeError(
-                "no list of Documents was given; give one, or take EncoderTextEmbedder for a text"
+                "no list of Documents was given; give one, or use EncoderTextEmbedder for a text"
             )
         if not documents:
             return {"documents": [], "meta": self._meta()}

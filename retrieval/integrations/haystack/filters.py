@@ -1,7 +1,8 @@
-"""Haystack's filters as filters of an index.
+"""Converting Haystack's filters to filters of an index.
 
-They differ in lists: there a comparison is of the whole value, here a list fulfils one when any of
-its elements does. So each comparison says that the value is no list.
+They differ for lists: in Haystack a comparison applies to the whole value, in an index a list
+    matches if any of its elements does. So each comparison also requires that the value is not a
+    list.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _ORDER = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 _KNOWN = ("==", "!=", *_ORDER, "in", "not in")
 _NOT_KEPT = ("embedding", "sparse_embedding", "score", "blob")
 _FIELDS = {"id": "id", "content": "text"}
-"""What a field of a document is to an index; all others are keys of its metadata."""
+"""A document's fields and their keys in an index; all others are metadata keys."""
 
 
 def as_filter(filters: Mapping[str, Any] | None) -> Filter | None:
-    """The filter that a search of an index takes; None for none, which an empty one is, too.
+    """The filter of an index; None if there is none or it is empty.
 
     Raises:
-        FilterError: Haystack's; it is none.
+        FilterError: Haystack's; it is not valid.
     """
     if not filters:
         return None
@@ -37,10 +38,10 @@ def as_filter(filters: Mapping[str, Any] | None) -> Filter | None:
 
 
 def metadata_key(field: str) -> str:
-    """A key of the metadata, with or without `meta.` before it, as a filter of an index has it.
+    """A metadata key, given with or without `meta.`, in the form of an index's filters.
 
     Raises:
-        FilterError: Haystack's; it holds a backquote.
+        FilterError: Haystack's; it contains a backquote.
     """
     if "`" in field:
         _fail(field, "a field without backquotes")
@@ -61,7 +62,7 @@ def _condition(found: Any) -> dict[str, Any]:
     operator = found["operator"]
     if operator not in ("AND", "OR", "NOT"):
         _fail(operator, "AND, OR or NOT")
-    if not parts:  # all of none holds, one of none does not
+    if not parts:  # an empty AND is true, an empty OR false
         return _NOTHING if operator in ("OR", "NOT") else _ALL
     if operator == "OR":
         return {"$or": parts}
@@ -96,7 +97,7 @@ def _comparison(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _equal(key: str, value: Any) -> dict[str, Any]:
-    """Equal as a whole; two that are dates or times are equal if they are the same moment."""
+    """Equal as a whole; dates and times are equal if they are the same point in time."""
     return _among(key, [value])
 
 
@@ -110,7 +111,7 @@ def _among(key: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _ordered(key: str, operator: str, value: Any) -> dict[str, Any]:
-    if value is None:  # no value is more or less than none
+    if value is None:  # nothing is more or less than None
         return _NOTHING
     if isinstance(value, str):
         moment = _moment(value)

@@ -1,4 +1,4 @@
-"""Documents put in order by an encoder or a cross-encoder, as Haystack's ranker."""
+"""Haystack's ranker: ranking documents by an encoder or a cross-encoder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from retrieval.types import Reranker
 
 @component
 class EncoderRanker:
-    """Orders documents by how well they answer a query; scores order them, higher is better.
+    """Ranks documents by how well they answer a query; higher scores are better.
 
-    By late interaction, or by cosine where the model has no token head; a cross-encoder reads
+    Scored by late interaction, or by cosine if the model has no token head; a cross-encoder reads
     query and document together.
     """
 
@@ -28,19 +28,19 @@ class EncoderRanker:
         top_k: int | None = None,
         meta_fields_to_embed: list[str] | None = None,
     ) -> None:
-        """Name the model, which is loaded when it is first needed.
+        """Set the model, which is loaded on first use.
 
         Args:
             model: a folder or a Hub id, of an encoder or a cross-encoder; None is the embedded
                 model.
-            top_k: how many documents are kept; None is all.
+            top_k: how many documents to return; None is all.
             meta_fields_to_embed: keys of the metadata whose values are read before the text.
 
         Raises:
             InputError: `top_k` is not at least 1.
         """
         if top_k is not None and top_k < 1:
-            raise InputError(f"top_k={top_k} asks for no document; give at least 1, or None")
+            raise InputError(f"top_k must be at least 1 or None, not {top_k}")
         self.model = model
         self.top_k = top_k
         self.meta_fields_to_embed = list(meta_fields_to_embed or ())
@@ -57,12 +57,12 @@ class EncoderRanker:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> EncoderRanker:
-        """The component that `to_dict` told of."""
+        """The component from the result of `to_dict`."""
         made: EncoderRanker = default_from_dict(cls, data)
         return made
 
     def warm_up(self) -> None:
-        """Load the model, if it is not yet.
+        """Load the model, unless it is loaded.
 
         Raises:
             EncoderError: it cannot be loaded.
@@ -80,7 +80,7 @@ class EncoderRanker:
 
         Args:
             query: a text of at least one word.
-            documents: of a retriever.
+            documents: a retriever's documents.
             top_k: how many; None is the component's.
         """
         if not documents:

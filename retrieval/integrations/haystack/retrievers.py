@@ -15,7 +15,7 @@ from retrieval.types import Retriever
 
 
 class _Searching:
-    """What both retrievers are made of."""
+    """The base of both retrievers."""
 
     def __init__(
         self,
@@ -29,21 +29,22 @@ class _Searching:
         filter_policy: FilterPolicy | str = FilterPolicy.REPLACE,
         search_options: dict[str, Any] | None = None,
     ) -> None:
-        """Stand over a document store.
+        """Set the document store and options.
 
         Args:
             document_store: where to search.
-            filters: Haystack's.
-            top_k: how many documents or passages, at most.
-            returns: `document` gives documents as they were written, each once; `passage` the
-                passages that were found.
-            scale_score: whether scores are the relevance, from 0 to 1, or what orders them.
-            return_embedding: whether documents come with their embeddings.
-            filter_policy: whether filters of a run replace these, or both hold.
-            search_options: what else `Index.search` takes, such as `min_relevance`.
+            filters: Haystack's filters.
+            top_k: maximum number of documents or passages.
+            returns: `document` returns documents as written, each once; `passage` the passages that
+                were found.
+            scale_score: whether scores are the relevance, from 0 to 1, or the scores of the
+                ranking.
+            return_embedding: whether to include the documents' embeddings.
+            filter_policy: whether filters of a run replace these, or are combined with them.
+            search_options: other options of `Index.search`, such as `min_relevance`.
 
         Raises:
-            TypeError: it is no IndexDocumentStore.
+            TypeError: it is not an IndexDocumentStore.
             InputError: `top_k` is not at least 1, or `returns` is unknown.
         """
         if not isinstance(document_store, IndexDocumentStore):
@@ -51,7 +52,7 @@ class _Searching:
                 f"document_store is a {type(document_store).__name__}; give an IndexDocumentStore"
             )
         if top_k < 1:
-            raise InputError(f"top_k={top_k} asks for no document; give at least 1")
+            raise InputError(f"top_k must be at least 1, not {top_k}")
         self.document_store = document_store
         self.filters = filters
         self.top_k = top_k
@@ -87,7 +88,7 @@ class _Searching:
     ) -> dict[str, list[Document]]:
         chosen = self.top_k if top_k is None else top_k
         if chosen < 0:
-            raise InputError(f"top_k={chosen} is no number of documents; give one from 0 on")
+            raise InputError(f"top_k must be at least 0, not {chosen}")
         documents = self.document_store.search(
             query,
             embedding,
@@ -106,8 +107,8 @@ class _Searching:
 class IndexTextRetriever(_Searching):
     """Finds documents by a text: words, dense vectors and late interaction together.
 
-    Where the store keeps embeddings, nothing here makes a vector of a text: it is found by words
-    alone, or by both if the run is given the text's embedding as well.
+    If the store keeps embeddings, no model here computes a text's vector: documents are found by
+    words alone, or by both if the run is given the text's embedding as well.
     """
 
     def __init__(
@@ -123,14 +124,14 @@ class IndexTextRetriever(_Searching):
         filter_policy: FilterPolicy | str = FilterPolicy.REPLACE,
         search_options: dict[str, Any] | None = None,
     ) -> None:
-        """Stand over a document store.
+        """Set the document store and options.
 
         Args:
-            retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best that there is.
+            retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best available.
 
-        All else, and what is raised, is as `IndexEmbeddingRetriever` has it.
+        Other arguments and errors are those of `IndexEmbeddingRetriever`.
         """
-        _Searching.__init__(  # `component` makes another class, which `super` is not of
+        _Searching.__init__(  # `component` replaces the class, so `super()` does not work
             self,
             document_store,
             filters,
@@ -149,7 +150,7 @@ class IndexTextRetriever(_Searching):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> IndexTextRetriever:
-        """The component that `to_dict` told of."""
+        """The component from the result of `to_dict`."""
         made: IndexTextRetriever = default_from_dict(cls, data)
         return made
 
@@ -193,7 +194,7 @@ class IndexEmbeddingRetriever(_Searching):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> IndexEmbeddingRetriever:
-        """The component that `to_dict` told of."""
+        """The component from the result of `to_dict`."""
         made: IndexEmbeddingRetriever = default_from_dict(cls, data)
         return made
 

@@ -1,4 +1,4 @@
-"""What a document store does, call by call, over an index."""
+"""The document store's methods, over an index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Filters: TypeAlias = dict[str, Any]
 
 
 class Storing:
-    """The plain methods of `IndexDocumentStore`, which says what they stand for."""
+    """The synchronous methods of `IndexDocumentStore`."""
 
     def __init__(
         self,
@@ -47,23 +47,24 @@ class Storing:
         create: bool = True,
         timeout: float = 10.0,
     ) -> None:
-        """Stand over an index.
+        """Set the index.
 
         Args:
-            index: a folder, whose index is opened when it is first needed, and closed by `close`;
-                or an open index, which stays its owner's.
-            encoder: of a new index: an Encoder, a folder or a Hub id; None is the embedded model.
-            embedding_dim: how many numbers the embeddings of the documents have; None if they have
+            index: a folder, whose index is opened on first use and closed by `close`; or an open
+                index, which its owner closes.
+            encoder: encoder of a new index: an Encoder, a folder or a Hub id; None is the embedded
+                model.
+            embedding_dim: number of dimensions of the documents' embeddings; None if they have
                 none.
-            embedding_model: a name for what makes the embeddings, by which the index tells them
-                from others.
-            create: make the index in the folder if there is none.
-            timeout: seconds for which another process that is writing is waited for.
+            embedding_model: a name for the model of the embeddings, by which the index
+                distinguishes them from others.
+            create: create the index in the folder if there is none.
+            timeout: seconds to wait for another writing process.
 
         Raises:
             InputError: both an encoder and a number of dimensions were given.
         """
-        new_encoder(encoder, embedding_dim, embedding_model)  # what is wrong is said here
+        new_encoder(encoder, embedding_dim, embedding_model)  # raises errors early
         self.encoder = encoder
         self.embedding_dim = embedding_dim
         self.embedding_model = embedding_model
@@ -76,11 +77,11 @@ class Storing:
 
     @property
     def index(self) -> Index:
-        """The index, opened if it is not yet.
+        """The index, opened on first use.
 
         Raises:
-            IndexNotFound: there is none, and it is not to be made.
-            EncoderMismatch: it was built by another encoder.
+            IndexNotFound: there is none, and `create` is false.
+            EncoderMismatch: it was built with another encoder.
         """
         with self._lock:
             if self._index is None:
@@ -93,7 +94,7 @@ class Storing:
         return f"{type(self).__name__}({str(self.path)!r})"
 
     def close(self) -> None:
-        """Close the index if the store opened it; it is opened again when it is needed."""
+        """Close the index if the store opened it; it is opened again when needed."""
         with self._lock:
             if self._owned and self._index is not None:
                 self._index.close()
@@ -103,7 +104,7 @@ class Storing:
         """The store as a dict; the documents stay in the folder.
 
         Raises:
-            InputError: the encoder is an object that nothing names.
+            InputError: the encoder is an object that cannot be loaded by name.
         """
         if not isinstance(self.encoder, str | None):
             raise InputError(
@@ -122,7 +123,7 @@ class Storing:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The store that `to_dict` told of."""
+        """The store from the result of `to_dict`."""
         made: Self = default_from_dict(cls, data)
         return made
 
@@ -131,9 +132,9 @@ class Storing:
         return self.index.count()
 
     def filter_documents(self, filters: Filters | None = None) -> list[Document]:
-        """The documents that fulfil the filters, all if there are none, in the order of their ids.
+        """The documents that match the filters, all if there are none, in the order of their ids.
 
-        Embeddings come in 8 bits and of unit length.
+        Embeddings are those stored: 8 bits, unit length.
         """
         where = as_filter(filters)
         vectors = self._embeddings(where)
@@ -146,13 +147,14 @@ class Storing:
 
         Args:
             documents: what to write.
-            policy: what becomes of one whose id is there: `FAIL`, which `NONE` is too, writes
-                nothing at all then.
+            policy: what to do if an id exists: with `FAIL`, and also with `NONE`, nothing at all is
+                written then.
 
         Raises:
-            DuplicateDocumentError: an id is there already, or twice among them, and the policy is
-                to fail.
-            InputError: a document cannot be stored, or has an embedding that is not to be kept.
+            DuplicateDocumentError: an id exists already, or occurs twice, and the policy is to
+                fail.
+            InputError: a document cannot be stored, or has an embedding that the store does not
+                keep.
         """
         given = _checked(documents)
         if policy != DuplicatePolicy.OVERWRITE:
@@ -164,7 +166,7 @@ class Storing:
                     fresh[document.id] = document
                 elif policy != DuplicatePolicy.SKIP:
                     raise DuplicateDocumentError(
-                        f"a document with the id {document.id!r} is there already; write with "
+                        f"a document with the id {document.id!r} already exists; write with "
                         "policy OVERWRITE or SKIP"
                     )
             given = list(fresh.values())
@@ -172,29 +174,29 @@ class Storing:
         return len(given)
 
     def delete_documents(self, document_ids: list[str]) -> None:
-        """Delete the documents with these ids; those that are not there do not matter."""
+        """Delete the documents with these ids; unknown ids are ignored."""
         self.index.delete(document_ids)
 
     def delete_all_documents(self, recreate_index: bool = False) -> None:
         """Delete all documents.
 
         Args:
-            recreate_index: give the space that they took back, too.
+            recreate_index: also free the space that they used.
         """
         self.index.clear()
         if recreate_index:
             self.index.compact()
 
     def delete_by_filter(self, filters: Filters) -> int:
-        """Delete the documents that fulfil the filters; returns how many."""
+        """Delete the documents that match the filters; returns how many."""
         where = as_filter(filters)
         return self.index.clear() if where is None else self.index.delete(where=where)
 
     def update_by_filter(self, filters: Filters, meta: dict[str, Any]) -> int:
-        """Put these values into the metadata of the documents that fulfil the filters.
+        """Set these values in the metadata of the documents that match the filters.
 
         Returns:
-            How many those are.
+            How many documents match.
         """
         where = as_filter(filters)
         vectors = self._embeddings(where)
@@ -203,13 +205,13 @@ class Storing:
         return len(found)
 
     def count_documents_by_filter(self, filters: Filters) -> int:
-        """How many documents fulfil the filters."""
+        """How many documents match the filters."""
         return self.index.count(as_filter(filters))
 
     def count_unique_metadata_by_filter(
         self, filters: Filters, metadata_fields: list[str]
     ) -> dict[str, int]:
-        """How many different values each field has in the documents that fulfil the filters.
+        """How many different values each field has in the documents that match the filters.
 
         Each element of a list is a value.
         """
@@ -222,7 +224,7 @@ class Storing:
         }
 
     def get_metadata_fields_info(self) -> dict[str, dict[str, str]]:
-        """Of each field of the metadata a dict with its `type`: keyword, int, float or boolean."""
+        """For each metadata field a dict with its `type`: keyword, int, float or boolean."""
         found = self.index.metadata_keys()
         kinds = {name: {k: n for k, n in own.items() if k != "null"} for name, own in found.items()}
         numbers = [name for name, own in kinds.items() if set(own) == {"number"}]
@@ -237,9 +239,9 @@ class Storing:
         }
 
     def get_metadata_field_min_max(self, metadata_field: str) -> dict[str, Any]:
-        """The least and the greatest value of a field as `min` and `max`; None if it has none.
+        """The minimum and maximum of a field as `min` and `max`; None if it has no values.
 
-        Numbers are compared with numbers; of a field without numbers, texts.
+        Only numbers are compared; texts are, if the field has no numbers.
         """
         found = [value for value, _ in self.index.values(metadata_key(metadata_field))]
         numbers = [value for value in found if not isinstance(value, str)]
@@ -256,14 +258,14 @@ class Storing:
         size: int = 10,
         filters: Filters | None = None,
     ) -> tuple[list[Any], int]:
-        """The different values of a field, in the order of their texts, and how many there are.
+        """The distinct values of a field, in the order of their texts, and their number.
 
         Args:
-            metadata_field: it, with or without `meta.` before it.
-            search_term: what a value's text has as a part, upper and lower case being the same.
-            from_: how many of the first are left out.
-            size: how many are returned, at most.
-            filters: of which documents.
+            metadata_field: the field, with or without `meta.` in front.
+            search_term: only values whose text contains it, ignoring case.
+            from_: how many to skip.
+            size: maximum number to return.
+            filters: only values of documents that match.
         """
         found = [
             value
@@ -290,20 +292,21 @@ class Storing:
         return_embedding: bool = False,
         **options: Any,
     ) -> list[Document]:
-        """The documents, or passages, that answer best, with their scores; for retrievers.
+        """The best documents or passages, with their scores; for retrievers.
 
         Args:
             query: any text, or None.
             embedding: [D], the query's dense vector, or None.
-            filters: Haystack's.
-            top_k: how many, at most.
-            retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best that there is:
-                `hybrid`, or `lexical` for a text alone where nothing makes a vector of it.
-            returns: `document` gives documents as they were written, each once; `passage` the
-                passages that were found.
-            scale_score: whether scores are the relevance, from 0 to 1, or what orders them.
-            return_embedding: whether documents come with their embeddings.
-            options: what else `Index.search` takes.
+            filters: Haystack's filters.
+            top_k: maximum number.
+            retriever: `hybrid`, `lexical`, `dense` or `late`; None is the best available: `hybrid`,
+                or `lexical` for a text without a vector.
+            returns: `document` returns documents as written, each once; `passage` the passages that
+                were found.
+            scale_score: whether scores are the relevance, from 0 to 1, or the scores of the
+                ranking.
+            return_embedding: whether to include the documents' embeddings.
+            options: other options of `Index.search`.
         """
         if top_k == 0:
             return []
@@ -333,7 +336,7 @@ class Storing:
         return new_encoder(self.encoder, self.embedding_dim, self.embedding_model)
 
     def _keeps_embeddings(self) -> bool:
-        """Whether vectors are those of the documents, and nothing here makes them."""
+        """Whether vectors come with the documents rather than from an encoder."""
         return is_precomputed(self.index.encoder)
 
     def _write(self, documents: list[Document]) -> None:
@@ -341,19 +344,19 @@ class Storing:
         for document in documents:
             if document.embedding is not None and not self._keeps_embeddings():
                 raise InputError(
-                    f"document {document.id!r} has an embedding, and the index's own encoder makes "
+                    f"document {document.id!r} has an embedding, but the index's own encoder makes "
                     "the vectors; leave it out, or make a store with embedding_dim="
                     f"{len(document.embedding)}"
                 )
         self._add(given, [document.embedding for document in documents])
 
     def _add(self, given: list[types.Document], vectors: list[list[float] | None]) -> None:
-        """Write documents, with their embeddings where those are kept."""
+        """Write documents, with their embeddings if the store keeps them."""
         if given:
             self.index.add(given, embeddings=vectors if self._keeps_embeddings() else None)
 
     def _embeddings(self, where: Where | None) -> dict[str, list[float]]:
-        """Embeddings that are kept, by the ids of their documents."""
+        """The stored embeddings, by document id."""
         if not self._keeps_embeddings():
             return {}
         return {

@@ -1,8 +1,8 @@
-"""An index, and an encoder, behind the interfaces of LangChain.
+"""An index and an encoder as LangChain components.
 
-`IndexVectorStore` and `IndexRetriever` stand over an open `retrieval.Index`; `IndexDocumentIndex`
-is a retriever that is written to as well, and `EncoderEmbeddings` are an encoder's dense vectors.
-All have LangChain's asynchronous methods, too.
+`IndexVectorStore` and `IndexRetriever` use an open `retrieval.Index`; `IndexDocumentIndex` is a
+retriever that can also be written to, and `EncoderEmbeddings` provides an encoder's dense vectors.
+All have LangChain's asynchronous methods too.
 """
 
 from retrieval.errors import MissingDependency

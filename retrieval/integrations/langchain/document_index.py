@@ -16,9 +16,9 @@ from retrieval.integrations.returning import Returns
 
 
 class IndexDocumentIndex(IndexRetriever, DocumentIndex):
-    """A retriever over an index that takes documents in, gives them out and deletes them.
+    """A retriever over an index that can also add, return and delete documents.
 
-    LangChain calls this interface new and subject to change. Raises what `Index` does.
+    LangChain calls this interface new and subject to change. Raises the same errors as `Index`.
     """
 
     returns: Returns = "document"
@@ -27,13 +27,13 @@ class IndexDocumentIndex(IndexRetriever, DocumentIndex):
         """Add documents, or replace those with the same ids; one without an id gets a random one.
 
         Args:
-            items: documents, with metadata that an index can hold, see `Document` of retrieval.
+            items: documents whose metadata an index can store, see `retrieval.Document`.
             kwargs: what the indexing API passes; not used.
         """
         return {"succeeded": put(self.index, items), "failed": []}
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:
-        """Delete the documents with these ids; those that are not there do not matter.
+        """Delete the documents with these ids; unknown ids are ignored.
 
         Raises:
             InputError: no ids were given.
@@ -46,5 +46,5 @@ class IndexDocumentIndex(IndexRetriever, DocumentIndex):
         return {"num_deleted": deleted, "num_failed": 0, "succeeded": succeeded, "failed": []}
 
     def get(self, ids: Sequence[str], /, **kwargs: Any) -> list[Document]:
-        """The documents with these ids, as they were added; those not there are left out."""
+        """The documents with these ids, as they were added; unknown ids are left out."""
         return got(self.index, ids)

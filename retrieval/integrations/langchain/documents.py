@@ -1,4 +1,4 @@
-"""Documents of LangChain and of an index, turned into each other."""
+"""Converting between documents of LangChain and of an index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from retrieval.integrations.returning import Returns
 from retrieval.types import Hit
 
 Found: TypeAlias = list[tuple[Document, Hit]]
-"""What a search gives, best first, with the hit that each stands for."""
+"""The results of a search, best first, each with its hit."""
 
 
 def put(
@@ -28,18 +28,18 @@ def put(
 ) -> list[str]:
     """Add the documents, or replace those with the same ids; returns their ids.
 
-    A document without an id gets a random one. The `title` of its metadata, if it is a text, is
-    the title by which it is found and read, and stays in the metadata.
+    A document without an id gets a random one. If the `title` in its metadata is a text, it becomes
+    the title for searching and reading, and stays in the metadata.
 
     Args:
-        index: where to.
+        index: the index to add to.
         documents: what to add.
-        ids: for the documents, in the place of their own; None where there is none.
-        embeddings: f32 [n, D], their dense vectors; None asks the index's encoder.
+        ids: ids for the documents, instead of their own; None for a random one.
+        embeddings: f32 [n, D], their dense vectors; None lets the index's encoder compute them.
 
     Raises:
-        InputError: there is another number of ids than of documents, or a document cannot be
-            stored: its metadata holds what an index cannot.
+        InputError: the number of ids differs from the number of documents, or a document cannot be
+            stored because of its metadata.
     """
     given = list(documents)
     if isinstance(ids, str):
@@ -54,23 +54,23 @@ def put(
 
 
 def got(index: Index, ids: Iterable[str]) -> list[Document]:
-    """The documents with these ids, as they were added; those that are not there are left out."""
+    """The documents with these ids, as they were added; unknown ids are left out."""
     wanted = list(dict.fromkeys(ids))
     return [_as_added(found) for found in index.get_many(wanted) if found is not None]
 
 
 def found_documents(index: Index, hits: Sequence[Hit], returns: Returns) -> Found:
-    """What each hit stands for, in their order.
+    """The document or passage of each hit, in order.
 
     Args:
-        index: where they were found.
-        hits: of a search; one for each document, if `returns` is `document`.
+        index: the index that was searched.
+        hits: the hits of a search; one per document if `returns` is `document`.
         returns: see `Returns`.
     """
     if returns == "passage":
         return [(_passage(hit), hit) for hit in hits]
     whole = index.get_many([hit.document_id for hit in hits])
-    # One that was deleted since the search is left out.
+    # Documents that were deleted since the search are left out.
     return [(_as_added(one), hit) for one, hit in zip(whole, hits, strict=True) if one is not None]
 
 
@@ -86,7 +86,7 @@ def _as_added(document: types.Document) -> Document:
 
 
 def _passage(hit: Hit) -> Document:
-    """The passage: the metadata is its document's, and where it stands as far as that is known."""
+    """The passage, with its document's metadata and its place as far as it is known."""
     where = {
         "source": hit.path,
         "title": hit.title,

@@ -1,4 +1,4 @@
-"""An encoder's dense vectors as LangChain's Embeddings, and those of others in an index."""
+"""An encoder's dense vectors as LangChain's Embeddings, and other embeddings for an index."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class EncoderEmbeddings(Embeddings):
     """The dense vectors of an encoder, of unit length: their inner product is their cosine.
 
     Attributes:
-        encoder: it; `encoder.fingerprint` names the vectors in a cache of embeddings.
+        encoder: the encoder; `encoder.fingerprint` can identify it in a cache of embeddings.
     """
 
     def __init__(self, model: Encoder | str | os.PathLike[str] | None = None) -> None:
-        """Load the encoder, or take it.
+        """Set or load the encoder.
 
         Args:
             model: an Encoder, a checkpoint's folder or a Hub id; None is the embedded model.
@@ -47,7 +47,7 @@ class EncoderEmbeddings(Embeddings):
         return f"{type(self).__name__}({self.encoder.name!r})"
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """The dense vector of each text, of the document side; none for no texts."""
+        """The dense vector of each text, of the document side; an empty list for no texts."""
         if not texts:
             return []
         return _rows(self.encoder.encode_documents(texts).dense)
@@ -58,7 +58,7 @@ class EncoderEmbeddings(Embeddings):
 
 
 def foreign(index: Index, embedding: Embeddings | None) -> Embeddings | None:
-    """The embedding, or None if it is the index's own encoder.
+    """The embedding if it is not the index's own encoder, else None.
 
     Raises:
         EncoderMismatch: it is an encoder, and not the index's.
@@ -70,20 +70,20 @@ def foreign(index: Index, embedding: Embeddings | None) -> Embeddings | None:
     if isinstance(embedding, EncoderEmbeddings):
         if embedding.encoder.fingerprint != encoder.fingerprint:
             raise EncoderMismatch(
-                f"the index at {index.path} was built by encoder {encoder.name!r}, not by "
+                f"the index at {index.path} was built with encoder {encoder.name!r}, not with "
                 f"{embedding.encoder.name!r}; leave the embedding out"
             )
         return None
     if not is_precomputed(encoder):
         raise InputError(
-            f"the index at {index.path} was built by encoder {encoder.name!r}; leave the embedding "
+            f"the index at {index.path} has its own encoder {encoder.name!r}; leave the embedding "
             "out, or make an index with encoder=Precomputed(dense_dim, name=...)"
         )
     return embedding
 
 
 def own_embeddings(index: Index) -> Embeddings | None:
-    """Those of the index's encoder; None if it has no dense head or no model."""
+    """The index's encoder as Embeddings; None if it has no dense head or no model."""
     encoder = index.encoder
     if encoder.dense_dim is None or is_precomputed(encoder):
         return None
@@ -91,12 +91,12 @@ def own_embeddings(index: Index) -> Embeddings | None:
 
 
 def stand_in(embedding: Embeddings, vectors: list[list[float]] | None, name: str | None) -> Encoder:
-    """What an index is made with whose vectors the embedding makes.
+    """The encoder to create an index with, if the embedding computes its vectors.
 
     Args:
-        embedding: it.
-        vectors: some of its vectors; None asks it for one.
-        name: of its model; None is the name of its class.
+        embedding: the embedding.
+        vectors: some of its vectors; None computes one.
+        name: name of its model; None is its class's name.
     """
     from retrieval.encoders import Precomputed
 

@@ -1,4 +1,4 @@
-"""Maximal marginal relevance over what a search found."""
+"""Maximal marginal relevance over search results."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from retrieval.integrations.langchain.documents import Found
 def unlike(
     index: Index, vector: ArrayLike, found: Found, k: int, lambda_mult: float
 ) -> list[Document]:
-    """k of what was found: like the query, and unlike those before.
+    """Choose k results that are similar to the query and different from each other.
 
     Args:
-        index: where they were found; the dense vectors that it keeps of the passages are compared.
+        index: the index that was searched, whose stored dense vectors are compared.
         vector: the query's dense vector [D].
-        found: what is chosen from.
-        k: how many, at most.
-        lambda_mult: what likeness to the query counts, 0 to 1; unlikeness counts the rest.
+        found: the results to choose from.
+        k: maximum number.
+        lambda_mult: weight of similarity to the query, 0 to 1; difference has the rest.
     """
     if not found:
         return []

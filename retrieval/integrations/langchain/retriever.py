@@ -20,20 +20,20 @@ from retrieval.types import Retriever
 
 
 class IndexRetriever(BaseRetriever):
-    """Searches an index by text. What is given to `invoke` beside the query goes first.
+    """Searches an index by text. Options given to `invoke` override the attributes.
 
-    Raises what `Index.search` does.
+    Raises the errors of `Index.search`.
 
     Attributes:
-        index: open; it stays its owner's, who closes it.
-        k: how many are returned.
+        index: an open index, which its owner closes.
+        k: how many results to return.
         filter: see `where` of `Index.search`: a dict, a text or a Filter.
         retriever: `hybrid`, `lexical`, `dense` or `late`.
-        returns: `passage` gives passages: the text is the passage's, `metadata` the document's with
-            `start_index`, `start_line`, `end_line`, `score`, `relevance` and, where there are such,
-            `source`, `title`, `heading`, `symbol`, `page` and so on, unless the document has its
-            own. `document` gives documents as they were added, each once.
-        search_kwargs: what else `Index.search` takes, such as `min_relevance`.
+        returns: `passage` returns passages: the text is the passage's, `metadata` the document's
+            with `start_index`, `start_line`, `end_line`, `score`, `relevance` and, if available,
+            `source`, `title`, `heading`, `symbol`, `page` and so on, unless the document has those
+            keys itself. `document` returns documents as they were added, each once.
+        search_kwargs: other options of `Index.search`, such as `min_relevance`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")

@@ -28,17 +28,17 @@ from retrieval.types import Encoder, Retriever
 
 
 class IndexVectorStore(VectorStore):
-    """An index, written and searched as a vector store; `delete`, `add` and `search` are its own.
+    """An index as a vector store, for writing and searching.
 
-    Every search takes, beside its named arguments, what `Index.search` takes, such as `retriever`
-    or `min_relevance`. Methods raise what those of `Index` raise.
+    Every search also accepts the options of `Index.search`, such as `retriever` or `min_relevance`.
+    Methods raise the errors of `Index`'s methods.
 
     Attributes:
-        index: open; it stays its owner's, who closes it.
-        embedding: what makes the vectors, or None if it is the index's own encoder.
-        retriever: `hybrid`, `lexical`, `dense` or `late`: what answers a query.
-        returns: `document` gives documents as they were added, each once; `passage` gives
-            passages, as `IndexRetriever` does, which may be several of one document.
+        index: an open index, which its owner closes.
+        embedding: computes the vectors; None is the index's own encoder.
+        retriever: `hybrid`, `lexical`, `dense` or `late`.
+        returns: `document` returns documents as they were added, each once; `passage` returns
+            passages, as `IndexRetriever` does, possibly several of one document.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class IndexVectorStore(VectorStore):
         retriever: Retriever = "hybrid",
         returns: Returns = "document",
     ) -> None:
-        """Stand over an open index.
+        """Set the open index and options.
 
         Args:
-            index: if there is an `embedding`, one that was made with
+            index: if there is an `embedding`, one that was created with
                 `encoder=Precomputed(dense_dim, name=...)`.
-            embedding: what makes the vectors of documents and queries; None is the encoder of the
-                index, with which there are token vectors, too.
+            embedding: computes the vectors of documents and queries; None is the index's encoder,
+                which gives token vectors too.
             retriever: see the class.
             returns: see the class.
 
         Raises:
             EncoderMismatch: the embedding is an encoder, and not the index's.
-            InputError: the embedding is none, and the index has an encoder of its own; or
+            InputError: it is not an embedding, or the index has its own encoder; or
                 `returns` is unknown.
         """
         self.index = index
@@ -90,16 +90,16 @@ class IndexVectorStore(VectorStore):
 
         Args:
             texts: what to add.
-            embedding: what makes the vectors; None is the embedded model.
-            metadatas: one for each text.
-            ids: one for each text; None makes random ones.
-            path: a folder for the index that holds none; None is a temporary one, which goes when
-                `index` is closed.
-            name: of the embedding's model, by which the index tells it from others; None is the
-                name of its class.
+            embedding: computes the vectors; None is the embedded model.
+            metadatas: metadata of each text.
+            ids: an id for each text; None makes random ones.
+            path: a folder for the index that contains none yet; None is a temporary one, deleted
+                when `index` is closed.
+            name: name of the embedding's model, by which the index distinguishes it from others;
+                None is its class's name.
             retriever: see the class.
             returns: see the class.
-            options: what else `Index.create` takes.
+            options: other options of `Index.create`.
         """
         encoder: Encoder | None = None
         vectors: list[list[float]] | None = None
@@ -118,7 +118,7 @@ class IndexVectorStore(VectorStore):
 
     @property
     def embeddings(self) -> Embeddings | None:
-        """What makes the vectors; None if the index has no model and nothing makes them."""
+        """Computes the vectors; None if neither the index nor the store has a model."""
         if self.embedding is not None:
             return self.embedding
         return own_embeddings(self.index)
@@ -136,14 +136,14 @@ class IndexVectorStore(VectorStore):
 
         Args:
             texts: what to add.
-            metadatas: one for each text, of what an index can hold; a `title` that is a text is the
-                document's title, too.
-            ids: one for each text; None, or None in it, makes a random one.
-            embeddings: [n, D], the texts' dense vectors, if they are there already.
+            metadatas: metadata of each text, which an index can store; a `title` that is a text
+                also becomes the document's title.
+            ids: an id for each text; None, or a None in it, makes random ones.
+            embeddings: [n, D], the texts' dense vectors, if already computed.
             kwargs: what the indexing API passes; not used.
 
         Raises:
-            InputError: there are more or fewer metadatas or ids than texts, or one cannot be
+            InputError: the numbers of metadatas or ids and texts differ, or a text cannot be
                 stored.
         """
         return self.add_documents(_documents(texts, metadatas), ids=ids, embeddings=embeddings)
@@ -156,7 +156,7 @@ class IndexVectorStore(VectorStore):
         embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """As `add_texts`; an id in `ids` goes before a document's own."""
+        """Like `add_texts`; `ids` override documents' own ids."""
         if embeddings is None and self.embedding is not None:
             embeddings = self.embedding.embed_documents([one.page_content for one in documents])
         return put(self.index, documents, ids, embeddings)
@@ -170,7 +170,7 @@ class IndexVectorStore(VectorStore):
         embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """As `add_texts`; vectors are made by the embedding's own asynchronous method."""
+        """Like `add_texts`, with vectors from the embedding's asynchronous method."""
         documents = _documents(texts, metadatas)
         return await self.aadd_documents(documents, ids=ids, embeddings=embeddings)
 
@@ -182,7 +182,7 @@ class IndexVectorStore(VectorStore):
         embeddings: Given | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """As `add_documents`; vectors are made by the embedding's own asynchronous method."""
+        """Like `add_documents`, with vectors from the embedding's asynchronous method."""
         if embeddings is None and self.embedding is not None:
             texts = [one.page_content for one in documents]
             embeddings = await self.embedding.aembed_documents(texts)
@@ -191,10 +191,10 @@ class IndexVectorStore(VectorStore):
     def delete(
         self, ids: Iterable[str] | None = None, *, filter: Where | None = None, **kwargs: Any
     ) -> bool:
-        """Delete the documents with these ids or that fulfil a filter; all, if there is neither.
+        """Delete the documents with these ids or that match a filter; all, if neither is given.
 
         Args:
-            ids: ids of documents; those that are not there do not matter.
+            ids: ids of documents; unknown ids are ignored.
             filter: see `where` of `Index.search`.
             kwargs: not used.
 
@@ -208,7 +208,7 @@ class IndexVectorStore(VectorStore):
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """The documents with these ids, as they were added; those not there are left out."""
+        """The documents with these ids, as they were added; unknown ids are left out."""
         return got(self.index, ids)
 
     def similarity_search(
@@ -221,7 +221,7 @@ class IndexVectorStore(VectorStore):
             k: at least 1.
             filter: see `where` of `Index.search`: a dict such as `{"year": {"$gte": 2020}}`, a
                 text or a Filter.
-            kwargs: what else `Index.search` takes.
+            kwargs: other options of `Index.search`.
         """
         return _alone(self._find(query, self._embed(query, kwargs), k, filter, kwargs))
 
@@ -234,7 +234,7 @@ class IndexVectorStore(VectorStore):
     def similarity_search_with_score(
         self, query: str, k: int = 4, *, filter: Where | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """As `similarity_search`, with the scores that they are ordered by: higher is better."""
+        """Like `similarity_search`, with the scores of the ranking: higher is better."""
         return _scored(self._find(query, self._embed(query, kwargs), k, filter, kwargs))
 
     async def asimilarity_search_with_score(
@@ -246,7 +246,7 @@ class IndexVectorStore(VectorStore):
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, *, filter: Where | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """What `score_threshold` is compared with: `Hit.relevance`, from 0 to 1."""
+        """The scores for `score_threshold`: `Hit.relevance`, from 0 to 1."""
         return _relevant(self._find(query, self._embed(query, kwargs), k, filter, kwargs))
 
     async def _asimilarity_search_with_relevance_scores(
@@ -286,19 +286,19 @@ class IndexVectorStore(VectorStore):
         filter: Where | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Of the `fetch_k` that answer the query best, k that are unlike each other as well.
+        """Choose k of the `fetch_k` best results such that they differ from each other.
 
         Args:
             query: any text.
             k: at least 1.
-            fetch_k: how many are chosen from.
-            lambda_mult: 1 asks for likeness to the query alone, 0 for unlikeness to each other;
-                both are cosines of dense vectors.
+            fetch_k: how many to choose from.
+            lambda_mult: 1 considers only similarity to the query, 0 only difference from each
+                other; both are cosines of dense vectors.
             filter: see `similarity_search`.
-            kwargs: what else `Index.search` takes.
+            kwargs: other options of `Index.search`.
 
         Raises:
-            InputError: nothing makes a dense vector of the query.
+            InputError: there is no model for the query's dense vector.
         """
         vector = self._needed().embed_query(query)
         given = None if self.embedding is None else vector
@@ -337,7 +337,7 @@ class IndexVectorStore(VectorStore):
         return unlike(self.index, embedding, found, k, lambda_mult)
 
     def _asked_embedding(self, options: dict[str, Any]) -> Embeddings | None:
-        """The embedding, where the retriever asks for a vector of it."""
+        """The embedding, if the retriever needs a vector from it."""
         words_alone = options.get("retriever", self.retriever) == "lexical"
         return None if words_alone else self.embedding
 
@@ -369,7 +369,7 @@ class IndexVectorStore(VectorStore):
         made = self.embeddings
         if made is None:
             raise InputError(
-                "nothing makes a dense vector of the query; give the store an embedding, or "
+                "there is no model for the query's dense vector; give the store an embedding, or "
                 "search by vector"
             )
         return made

@@ -1,7 +1,7 @@
-"""An index, and an encoder, behind the interfaces of LlamaIndex.
+"""An index and an encoder as LlamaIndex components.
 
-`IndexVectorStore` and `IndexRetriever` stand over an index, `EncoderEmbedding` is an encoder's
-dense vectors, and `EncoderRerank` puts nodes in order. All have LlamaIndex's asynchronous methods.
+`IndexVectorStore` and `IndexRetriever` use an index, `EncoderEmbedding` provides an encoder's dense
+vectors, and `EncoderRerank` ranks nodes. All have LlamaIndex's asynchronous methods.
 """
 
 from retrieval.errors import MissingDependency

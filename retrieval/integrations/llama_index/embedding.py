@@ -17,8 +17,8 @@ from retrieval.types import Encoder
 class EncoderEmbedding(BaseEmbedding, extra="forbid"):
     """The dense vectors of an encoder, of unit length: their inner product is their cosine.
 
-    It can be pickled, as for the workers of an `IngestionPipeline`: the model is loaded there from
-    the same source.
+    It can be pickled, as for the workers of an `IngestionPipeline`, which load the model from the
+    same source.
     """
 
     model: str | None = Field(
@@ -27,11 +27,11 @@ class EncoderEmbedding(BaseEmbedding, extra="forbid"):
     _encoder: Encoder | None = PrivateAttr(default=None)
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
-        """Name the model, which is loaded when it is first needed.
+        """Set the model, which is loaded on first use.
 
         Args:
             model: a checkpoint's folder or a Hub id; None is the embedded model.
-            options: what LlamaIndex's `BaseEmbedding` takes, such as `embed_batch_size`.
+            options: options of LlamaIndex's `BaseEmbedding`, such as `embed_batch_size`.
         """
         fields: dict[str, Any] = {"model": model, "model_name": model or "embedded"}
         super().__init__(**fields | options)
@@ -43,7 +43,7 @@ class EncoderEmbedding(BaseEmbedding, extra="forbid"):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, loaded if it is not yet.
+        """The encoder, loaded on first use.
 
         Raises:
             EncoderError: it cannot be loaded, or has no dense head.

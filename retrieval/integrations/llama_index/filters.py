@@ -1,7 +1,7 @@
-"""LlamaIndex's filters as filters of an index.
+"""Converting LlamaIndex's filters to filters of an index.
 
-They mean what LlamaIndex's own `build_metadata_filter_fn` makes of them: a comparison is of the
-whole value, and a key that is missing or None fulfils `!=` and `nin` alone. Filters may be nested.
+They mean the same as in LlamaIndex's own `build_metadata_filter_fn`: a comparison applies to the
+whole value, and a key that is missing or None satisfies only `!=` and `nin`. Filters may be nested.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ORDER = {
 _NOTHING = {"id": {"$exists": False}}
 
 SOURCE = "`ref_doc_id`"
-"""The key under which LlamaIndex keeps the id of the document that a node is of."""
+"""The key under which LlamaIndex stores the id of a node's document."""
 
 
 def as_filter(
@@ -36,15 +36,15 @@ def as_filter(
     node_ids: Sequence[str] | None = None,
     doc_ids: Sequence[str] | None = None,
 ) -> Filter | None:
-    """The filter that a search of an index takes; None for none.
+    """The filter of an index; None for none.
 
     Args:
-        filters: LlamaIndex's.
+        filters: LlamaIndex's filters.
         node_ids: only these nodes; None is all.
         doc_ids: only nodes of these documents; None is all.
 
     Raises:
-        FilterError: they cannot be asked.
+        FilterError: they cannot be converted.
     """
     parts = []
     if filters is not None and filters.filters:
@@ -106,7 +106,7 @@ def _condition(found: MetadataFilter) -> dict[str, Any]:
 
 
 def _equal(key: str, value: Any) -> dict[str, Any]:
-    if value is None:  # what is missing or None equals nothing
+    if value is None:  # a missing value or None equals nothing
         return _NOTHING
     if isinstance(value, list):
         return {key: value}

@@ -1,4 +1,4 @@
-"""Nodes of LlamaIndex and documents of an index, turned into each other."""
+"""Converting between LlamaIndex's nodes and documents of an index."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from retrieval.types import Hit
 
 
 def to_store(node: BaseNode) -> types.Document:
-    """The node as an index keeps it.
+    """The node in the form that an index stores.
 
-    Its metadata are the document's, with what LlamaIndex keeps of a node beside them:
-    `_node_content` and the like. The `title` of its metadata, if it is a text, is the title by
-    which it is found and read.
+    Its metadata becomes the document's, together with what LlamaIndex stores of a node:
+    `_node_content` and so on. If the `title` in its metadata is a text, it becomes the title for
+    searching and reading.
     """
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     title = node.metadata.get("title")
@@ -36,19 +36,19 @@ def to_store(node: BaseNode) -> types.Document:
 
 
 def has_direction(embedding: Sequence[float] | None) -> bool:
-    """Whether an embedding can be compared by cosine: one that is all zeros is as good as none."""
+    """Whether an embedding can be compared by cosine, that is, exists and is not all zeros."""
     return embedding is not None and any(embedding)
 
 
 def as_added(document: types.Document) -> BaseNode:
-    """The node as it was added; of a document that LlamaIndex did not write, one of its text."""
+    """The node as it was added; for documents not written by LlamaIndex, a node of the text."""
     if "_node_content" in document.metadata:
         return metadata_dict_to_node(dict(document.metadata), text=document.text)
     return TextNode(id_=document.id, text=document.text, metadata=dict(document.metadata))
 
 
 def as_passage(hit: Hit) -> TextNode:
-    """A passage that was found: where it stands is told as LlamaIndex's splitters tell it."""
+    """A passage that was found, with its position in the form of LlamaIndex's splitters."""
     where: dict[str, Any] = {
         "file_path": hit.path,
         "title": hit.title,

@@ -1,4 +1,4 @@
-"""LlamaIndex's queries, mode by mode, asked of an index."""
+"""LlamaIndex's query modes on an index."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _LEARNERS = {
 _WORDS = {VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH}
 _BOTH = {VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID}
 _ALONE = {VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR}
-_THRESHOLD = 0.5  # of MMR, as LlamaIndex has it
+_THRESHOLD = 0.5  # of MMR, LlamaIndex's default
 
 
 def answered(
     index: Index, query: VectorStoreQuery, kwargs: Mapping[str, Any]
 ) -> VectorStoreQueryResult:
     """See `IndexVectorStore.query`."""
-    # LlamaIndex's own index asks for no nodes where it means all, of a store that has the texts.
+    # LlamaIndex passes an empty list of nodes to mean all, for a store that has the texts.
     where = as_filter(query.filters, query.node_ids or None, query.doc_ids)
     options = dict(kwargs)
     own = of_index(options.pop("where", None), options.pop("params", None))
@@ -63,7 +63,7 @@ def answered(
 
 
 def _asked(index: Index, query: VectorStoreQuery, threshold: float | None) -> dict[str, Any]:
-    """What `Index.search` is asked."""
+    """The arguments for `Index.search`."""
     mode, k = query.mode, query.similarity_top_k
     if mode not in _LEARNERS | _WORDS | _BOTH | _ALONE:
         raise InputError(f"query mode {mode!r} is unknown; choose one of VectorStoreQueryMode")
@@ -91,9 +91,9 @@ def _asked(index: Index, query: VectorStoreQuery, threshold: float | None) -> di
 
 
 def _prefetched(query: VectorStoreQuery, options: dict[str, Any]) -> int | None:
-    """Among how many of the best marginal relevance chooses; None is all that `search` reads.
+    """How many of the best marginal relevance chooses from; None is the default of `search`.
 
-    `mmr_prefetch_k` and `mmr_prefetch_factor` are what LlamaIndex's own stores call it.
+    LlamaIndex's own stores call this `mmr_prefetch_k` and `mmr_prefetch_factor`.
     """
     count, factor = options.pop("mmr_prefetch_k", None), options.pop("mmr_prefetch_factor", None)
     if query.mode != VectorStoreQueryMode.MMR or (count is None and factor is None):
@@ -108,7 +108,7 @@ def _prefetched(query: VectorStoreQuery, options: dict[str, Any]) -> int | None:
 def _pooled(
     index: Index, query: VectorStoreQuery, where: Filter | None, asked: Mapping[str, Any]
 ) -> list[str]:
-    """The `similarity_top_k` best by vectors and the `sparse_top_k` best by words, each once."""
+    """The distinct `similarity_top_k` best by vectors and `sparse_top_k` best by words."""
     parts: list[dict[str, Any]] = [
         {"k": query.sparse_top_k, "retriever": "lexical", "vector": None}
     ]
@@ -120,41 +120,39 @@ def _pooled(
 
 
 def _listed(index: Index, query: VectorStoreQuery, where: Filter | None) -> VectorStoreQueryResult:
-    """Nodes that fulfil the filters, where there is nothing to order them by."""
+    """Nodes that match the filters, if there is nothing to rank them by."""
     if where is None:
         raise InputError(
-            f"mode {query.mode.value!r} asks by text, by an embedding that is not all zeros or by "
-            "filters, and there are none; give query_str, query_embedding or filters"
+            f"mode {query.mode.value!r} needs a text, an embedding that is not all zeros or "
+            "filters, but none was given; give query_str, query_embedding or filters"
         )
     nodes = [as_added(one) for one in index.documents(where, limit=query.similarity_top_k)]
     return VectorStoreQueryResult(nodes=nodes, ids=[node.node_id for node in nodes])
 
 
 def _weighted(alpha: float | None) -> Hybrid | None:
-    """How words and vectors are fused: `alpha` 0 is words alone, 1 vectors alone."""
+    """How words and vectors are fused: `alpha` 0 is only words, 1 only vectors."""
     if alpha is None:
         return None
     if not 0 <= alpha <= 1:
-        raise InputError(f"alpha={alpha} is no share of the vectors; give a number from 0 to 1")
+        raise InputError(f"alpha must be a number from 0 to 1, not {alpha}")
     return Hybrid(lexical=1 - alpha, dense=alpha, late=alpha)
 
 
 def _text(query: VectorStoreQuery) -> str:
     if not query.query_str:
-        raise InputError(
-            f"mode {query.mode.value!r} asks by text, and there is none; give query_str"
-        )
+        raise InputError(f"mode {query.mode.value!r} needs a text; give query_str")
     return query.query_str
 
 
 def _learned(index: Index, query: VectorStoreQuery, where: Filter | None) -> VectorStoreQueryResult:
-    """What a classifier that LlamaIndex fits at the time of the query says of all vectors."""
+    """Rank by a classifier that LlamaIndex fits to all vectors at query time."""
     if query.query_embedding is None:
-        raise InputError(f"mode {query.mode.value!r} asks by an embedding; give query_embedding")
+        raise InputError(f"mode {query.mode.value!r} needs an embedding; give query_embedding")
     if not is_precomputed(index.encoder):
         raise InputError(
-            f"mode {query.mode.value!r} compares the nodes' own embeddings, and the index's "
-            "encoder makes the vectors; make the store with embedding_dim"
+            f"mode {query.mode.value!r} compares the nodes' own embeddings, but the index's "
+            "encoder makes the vectors; create the store with embedding_dim"
         )
     kept = [
         (passage.document_id, made.dense[0].tolist())

@@ -1,4 +1,4 @@
-"""Nodes put in order by an encoder or a cross-encoder, as LlamaIndex's postprocessor."""
+"""LlamaIndex's postprocessor: ranking nodes by an encoder or a cross-encoder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from retrieval.types import Reranker
 
 
 class EncoderRerank(BaseNodePostprocessor, extra="forbid"):
-    """Orders nodes by how well they answer the query; scores order them, higher is better.
+    """Ranks nodes by how well they answer the query; higher scores are better.
 
-    By late interaction, or by cosine where the model has no token head; a cross-encoder reads
-    query and node together. It reads of a node what LlamaIndex would embed.
+    Scored by late interaction, or by cosine if the model has no token head; a cross-encoder reads
+    query and node together. The text of a node is what LlamaIndex would embed.
     """
 
     model: str | None = Field(
         default=None,
         description="Folder or Hub id of an encoder or cross-encoder; None is the embedded model.",
     )
-    top_n: int = Field(default=10, description="How many nodes are kept.", ge=1)
+    top_n: int = Field(default=10, description="How many nodes to return.", ge=1)
     _reranker: Reranker | None = PrivateAttr(default=None)
 
     @classmethod

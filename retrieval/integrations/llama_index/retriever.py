@@ -33,17 +33,17 @@ class IndexRetriever(BaseRetriever):
         callback_manager: CallbackManager | None = None,
         **options: Any,
     ) -> None:
-        """Stand over an open index, which stays its owner's.
+        """Set the open index, which its owner closes.
 
         Args:
-            index: such as one that `retrieval index` made of a folder.
-            k: how many nodes, at most.
+            index: an index, such as one that `retrieval index` created.
+            k: maximum number of nodes.
             where: see `Index.search`: a text, a dict or a Filter.
             retriever: `hybrid`, `lexical`, `dense` or `late`.
-            returns: `passage` gives the passages that were found; `document` whole documents, each
-                once.
+            returns: `passage` returns the passages that were found; `document` whole documents,
+                each once.
             callback_manager: LlamaIndex's.
-            options: what else `Index.search` takes, such as `min_relevance`.
+            options: other options of `Index.search`, such as `min_relevance`.
 
         Raises:
             InputError: `returns` is unknown.

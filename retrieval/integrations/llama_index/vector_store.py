@@ -30,11 +30,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class IndexVectorStore(BasePydanticVectorStore):
-    """An index, written and searched as a vector store; texts and metadata are in it, too.
+    """An index as a vector store, for writing and searching; it stores texts and metadata too.
 
-    With `embedding_dim` the nodes' embeddings are kept, which LlamaIndex's `embed_model` makes.
-    Without, the index's own encoder makes the vectors, several a node, and queries are texts: what
-    an `embed_model` makes is not used then. Methods raise what those of `Index` raise.
+    With `embedding_dim` it stores the nodes' embeddings from LlamaIndex's `embed_model`. Without,
+    the index's own encoder computes the vectors, several per node, and queries are texts: vectors
+    of an `embed_model` are not used then. Methods raise the errors of `Index`'s methods.
     """
 
     stores_text: bool = True
@@ -60,18 +60,19 @@ class IndexVectorStore(BasePydanticVectorStore):
         timeout: float = 10.0,
         **told: Any,
     ) -> None:
-        """Stand over an index.
+        """Set the index.
 
         Args:
-            index: an open index, which stays its owner's; or a folder, whose index is opened.
-            encoder: of a new index: an Encoder, a folder or a Hub id; None is the embedded model.
-            embedding_dim: of a new index: how many numbers the nodes' embeddings have; None has
-                the encoder make the vectors.
-            embedding_model: a name for what makes the embeddings, by which the index tells them
-                from others.
-            create: make the index in the folder if there is none.
-            timeout: seconds for which another process that is writing is waited for.
-            told: what LlamaIndex stored of it; its `path` stands for the index.
+            index: an open index, which its owner closes; or a folder, whose index is opened.
+            encoder: encoder of a new index: an Encoder, a folder or a Hub id; None is the embedded
+                model.
+            embedding_dim: for a new index: number of dimensions of the nodes' embeddings; None lets
+                the encoder compute the vectors.
+            embedding_model: a name for the model of the embeddings, by which the index
+                distinguishes them from others.
+            create: create the index in the folder if there is none.
+            timeout: seconds to wait for another writing process.
+            told: what LlamaIndex stored of it; its `path` is the index's.
 
         Raises:
             InputError: both an encoder and a number of dimensions were given, or no index.
@@ -79,7 +80,7 @@ class IndexVectorStore(BasePydanticVectorStore):
         """
         strange = sorted(set(told).difference(type(self).model_fields))
         if strange:
-            raise TypeError(f"IndexVectorStore takes no {', '.join(strange)}")
+            raise TypeError(f"IndexVectorStore has no argument {', '.join(strange)}")
         made = new_encoder(encoder, embedding_dim, embedding_model)
         index = told.get("path") if index is None else index
         if index is None:
@@ -137,9 +138,9 @@ class IndexVectorStore(BasePydanticVectorStore):
         filters: MetadataFilters | None = None,
         **delete_kwargs: Any,
     ) -> None:
-        """Delete nodes by their ids, by filters, or those of the ids that fulfil the filters.
+        """Delete nodes by their ids, by filters, or by both, which then both have to match.
 
-        Where neither is given nothing is deleted, and the log says so: `clear` deletes all.
+        If neither is given nothing is deleted, which is logged: `clear` deletes all.
         """
         where = as_filter(filters, node_ids)
         if where is None:
@@ -154,10 +155,10 @@ class IndexVectorStore(BasePydanticVectorStore):
     def get_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
     ) -> list[BaseNode]:
-        """The nodes with these ids, in their order, or that fulfil the filters; all for neither.
+        """The nodes with these ids, in their order, or that match the filters; all by default.
 
-        Those that are not there are left out. An embedding that was added comes out as it is kept:
-        of unit length, in 8 bits.
+        Unknown ids are left out. An embedding that was added is returned as stored: unit length, 8
+            bits.
         """
         where = as_filter(filters, node_ids)
         found = {one.id: as_added(one) for one in self._index.documents(where)}
@@ -170,22 +171,22 @@ class IndexVectorStore(BasePydanticVectorStore):
         return [found[id] for id in dict.fromkeys(node_ids) if id in found]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """The nodes that answer best; every mode of LlamaIndex is known.
+        """The nodes that answer best; all of LlamaIndex's modes are supported.
 
         Args:
-            query: LlamaIndex's. An embedding alone is answered by cosine, a text by words, by the
-                encoder's vectors where the index has such, and by an embedding beside it. Filters
-                or ids alone list what fulfils them, without similarities.
-            kwargs: `mmr_threshold`, `mmr_prefetch_k` or `mmr_prefetch_factor`; and what else
-                `Index.search` takes.
+            query: LlamaIndex's query. An embedding alone is answered by cosine; a text by words, by
+                the encoder's vectors if the index has an encoder, and by an accompanying embedding.
+                Filters or ids alone list the nodes that match, without similarities.
+            kwargs: `mmr_threshold`, `mmr_prefetch_k` or `mmr_prefetch_factor`; and other options of
+                `Index.search`.
 
         Raises:
-            InputError: the mode asks for what the query or the index does not have.
+            InputError: the mode needs something that the query or the index lacks.
         """
         return answered(self._index, query, kwargs)
 
     def persist(self, persist_path: str, fs: Any = None) -> None:
-        """Do nothing: what was added is on the disk, in the index's folder."""
+        """Do nothing: added nodes are already on disk, in the index's folder."""
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """As `add`."""

@@ -1,8 +1,8 @@
-"""Our encoders and retrievers as models of MTEB, and our figures in MTEB's format.
+"""Our encoders and retrievers as MTEB models, and our figures in MTEB's format.
 
-`RetrieverModel` searches a task's corpus with one of the four retrievers, `EncoderModel` gives
-dense vectors to any task, `model_meta` describes either, and `write_results` has MTEB score what
-`retrieval eval mteb:TASK` found.
+`RetrieverModel` searches a task's corpus with one of the four retrievers, `EncoderModel` provides
+dense vectors for any task, `model_meta` describes either, and `write_results` has MTEB score the
+runs of `retrieval eval mteb:TASK`.
 """
 
 from retrieval.errors import MissingDependency

@@ -1,4 +1,4 @@
-"""An encoder's dense vectors as a model for all of MTEB's tasks of texts."""
+"""An encoder's dense vectors as a model for all of MTEB's text tasks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class EncoderModel(AbsEncoder):
-    """Dense vectors of whole texts, cut off where the encoder stops reading.
+    """Dense vectors of whole texts, truncated to what the encoder reads.
 
     Retrieval with passages, words and late interaction is `RetrieverModel`.
     """
 
     def __init__(self, encoder: Encoder | str | Path | None = None) -> None:
-        """Take an encoder, or load one as `load_encoder` does; None is the embedded model.
+        """Args: an encoder, or a source for `load_encoder`; None is the embedded model.
 
         Raises:
             InputError: it has no dense head.
@@ -33,7 +33,7 @@ class EncoderModel(AbsEncoder):
         self.model = as_encoder(encoder)
         if self.model.dense_dim is None:
             raise InputError(
-                f"encoder {self.model.name!r} has no dense vectors; give one that has, or use "
+                f"encoder {self.model.name!r} has no dense vectors; give another, or use "
                 "RetrieverModel with late"
             )
         self.mteb_model_meta = model_meta(self.model, "encoder")

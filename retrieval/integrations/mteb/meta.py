@@ -26,7 +26,7 @@ _TYPES: Mapping[str, MODEL_TYPES] = {
 }
 _SCORES = {"encoder": "cosine", "dense": "cosine", "late": "MaxSim"}
 _TEACHER = "sentence-transformers/all-MiniLM-L6-v2"
-# By the names of MTEB's tasks: what the embedded model's README says it was trained on.
+# MTEB's names of the data sets that the embedded model was trained on, see its README.
 _TRAINED_ON = {"MedicalQARetrieval", "LEMBQMSumRetrieval"}
 
 
@@ -36,12 +36,12 @@ def model_meta(
     *,
     settings: Mapping[str, Any] | None = None,
 ) -> ModelMeta:
-    """The metadata of a retriever or of an encoder; `load_model` makes the model.
+    """The metadata of a retriever or of an encoder; `load_model` creates the model.
 
     Args:
-        encoder: an encoder, or what `load_encoder` takes; None is the embedded model.
-        settings: in what it differs from the retriever's defaults; MTEB keeps the results of such
-            an experiment apart.
+        encoder: an encoder, or a source for `load_encoder`; None is the embedded model.
+        settings: differences from the retriever's defaults; MTEB stores results of such an
+            experiment separately.
 
     Raises:
         CheckpointError: the encoder cannot be loaded.
@@ -63,7 +63,7 @@ def model_meta(
     return ModelMeta(
         loader=load,
         name=name if kind == "encoder" else f"{name}-{kind}",
-        # What a search finds is decided by the package as well as by the encoder.
+        # Search results depend on the package as well as on the encoder.
         revision=f"{__version__}-{known.fingerprint[:12]}",
         release_date=None,
         languages=["eng-Latn"] if embedded else None,
@@ -87,7 +87,7 @@ def model_meta(
 
 
 def as_encoder(source: Encoder | str | Path | None) -> Encoder:
-    """The encoder itself, or what `load_encoder` makes of it."""
+    """The encoder itself, or one loaded by `load_encoder`."""
     if source is None or isinstance(source, str | Path):
         return load_encoder(source)
     return source
@@ -100,7 +100,7 @@ def _trained_on() -> set[str]:
 
 
 def _parameters(encoder: Encoder) -> tuple[int | None, int | None]:
-    """Weights in all, and those of the table of token embeddings; None where they are not known."""
+    """Number of weights, in all and in the token embedding table; None if unknown."""
     from safetensors import safe_open
 
     from retrieval.encoders.embedded import embedded_folder

@@ -1,4 +1,4 @@
-"""Figures in MTEB's own format: MTEB scores the runs that `retrieval eval` wrote."""
+"""Figures in MTEB's format: MTEB scores the runs that `retrieval eval` wrote."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from retrieval.integrations.mteb.meta import model_meta
 from retrieval.integrations.mteb.retriever import Scores, in_single_precision
 
 FOLDER = "mteb"
-"""In the folder of results: what `mteb.ResultCache` reads."""
+"""Folder within the results, for `mteb.ResultCache`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """A model of MTEB's search protocol that has answered already.
+    """A model for MTEB's search protocol that returns stored runs.
 
     Attributes:
         runs: scores by subset and split.
@@ -33,10 +33,10 @@ class _Answered:
     runs: Mapping[tuple[str, str], Scores]
 
     def index(self, corpus: Any, **kwargs: Any) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def search(self, queries: Any, *, hf_split: str, hf_subset: str, **kwargs: Any) -> Scores:
-        """What was found."""
+        """The stored run."""
         run = self.runs[hf_subset, hf_split]
         return {id: run.get(id, {}) for id in map(str, queries["id"])}
 
@@ -44,16 +44,16 @@ class _Answered:
 def write_results(
     folder: Path, sources: Sequence[str], systems: Sequence[System], results: Results
 ) -> list[Path]:
-    """Write what was measured on tasks of MTEB as MTEB's results, beside ours.
+    """Write measurements on MTEB tasks as MTEB's results, in addition to ours.
 
-    `mteb.ResultCache(folder / "mteb")` reads them. A retriever that failed on a part of a task, or
-    that only some of a task's splits or queries were asked of, has none for it.
+    `mteb.ResultCache(folder / "mteb")` reads them. A retriever gets no result for a task if it
+    failed on a part of it, or if only some of the task's splits or queries were run.
 
     Args:
-        folder: of the results.
-        sources: as `evaluate` was given them; those that are none of MTEB's are passed over.
-        systems: those that are retrievers of an index are written.
-        results: what `evaluate` returned.
+        folder: the folder of the results.
+        sources: the sources given to `evaluate`; those that are not MTEB's are skipped.
+        systems: the systems; only retrievers of an index are written.
+        results: the result of `evaluate`.
 
     Returns:
         The files, one for each retriever and task.
@@ -78,7 +78,7 @@ def write_results(
 
 
 def _all_asked(task: Any, part: Part, asked: int) -> bool:
-    """Whether every query that MTEB measures was asked."""
+    """Whether every query that MTEB measures was run."""
     data = task.dataset[part.subset][part.split]
     return sum(id in data["relevant_docs"] for id in data["queries"]["id"]) == asked
 
@@ -99,6 +99,6 @@ def _write(
         subset = task.evaluate(model, part.split, [part.subset], encode_kwargs={})
         scores.setdefault(part.split, {}).update(subset)
     result = mteb.TaskResult.from_task_results(task, scores, evaluation_time=0.0)
-    # How long it took, results.json says part by part; parts may be of several runs.
+    # results.json has the time of each part, which may be of several runs.
     cache.save_to_cache(result.model_copy(update={"evaluation_time": None}), meta)
     return Path(cache.get_task_result_path(task.metadata.name, meta))

@@ -1,4 +1,4 @@
-"""An index and one of its retrievers behind MTEB's search protocol."""
+"""An index and one of its retrievers for MTEB's search protocol."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class _Corpus:
 class RetrieverModel:
     """A retriever of an index of passages; a document scores as its best passage.
 
-    It is what `retrieval eval` measures, with the same documents, passages and order, and gives the
-    same figures. Where a task has documents to be put in order, they alone are searched.
+    It uses the same documents, passages and order as `retrieval eval`, and gives the same figures.
+    If a task has documents to be reranked, only they are searched.
 
     Attributes:
         mteb_model_meta: what MTEB records of it.
@@ -57,14 +57,14 @@ class RetrieverModel:
         hybrid: Hybrid | None = None,
         passage_tokens: int = PASSAGE_TOKENS,
     ) -> None:
-        """Take an encoder, or load one as `load_encoder` does; None is the embedded model.
+        """Set the encoder, or a source for `load_encoder`; None is the embedded model.
 
         Args:
-            retriever: who answers.
-            folder: for the indexes of the tasks, which are kept there and used again, by all
-                retrievers of one encoder; None is a temporary one.
+            retriever: the retriever.
+            folder: for the tasks' indexes, which are kept there and reused by all retrievers of one
+                encoder; None is a temporary one.
             hybrid: how `hybrid` fuses.
-            passage_tokens: the longest passage.
+            passage_tokens: maximum length of passages.
 
         Raises:
             InputError: the encoder lacks the head that the retriever needs.
@@ -91,7 +91,7 @@ class RetrieverModel:
     def index(
         self, corpus: Any, *, task_metadata: Any, hf_split: str, hf_subset: str, **kwargs: Any
     ) -> None:
-        """Index the corpus of a task, a `datasets.Dataset`, or open the index that is there."""
+        """Index the corpus of a task, a `datasets.Dataset`, or open an existing index."""
         digest = hashlib.sha256()
         seen: set[str] = set()
         repeated: set[str] = set()
@@ -111,15 +111,15 @@ class RetrieverModel:
         top_ranked: Mapping[str, Sequence[str]] | None = None,
         **kwargs: Any,
     ) -> Scores:
-        """The best documents of each query, and those that tie with the last.
+        """The best documents for each query, and those that tie with the last.
 
         Args:
             queries: a `datasets.Dataset`: id, text or conversation, perhaps instruction.
             top_k: documents wanted.
-            top_ranked: the documents to put in order, by query id; all of them are scored.
+            top_ranked: the documents to rerank, by query id; all of them are scored.
 
         Returns:
-            Every query; one without words has no documents.
+            The scores of every query; one without words has none.
         """
         asked = dict(zip(map(str, queries["id"]), query_texts(queries), strict=True))
         found: Scores = {id: {} for id in asked}
@@ -133,7 +133,7 @@ class RetrieverModel:
         return {id: in_single_precision(scores) for id, scores in found.items()}
 
     def close(self) -> None:
-        """Let go of the index, and of a temporary folder."""
+        """Close the index, and delete a temporary folder."""
         self._shared.close()
         if self._forget is not None:
             self._forget()
@@ -167,7 +167,7 @@ class RetrieverModel:
         )
 
     def _place(self) -> Path:
-        """The folder that was given, or a temporary one, which goes with the model."""
+        """The given folder, or a temporary one, which is deleted with the model."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="retrieval-mteb-"))
             self._forget = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -175,5 +175,5 @@ class RetrieverModel:
 
 
 def in_single_precision(scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores as trec_eval compares them; MTEB's reciprocal rank would see finer differences."""
+    """The scores in trec_eval's precision; MTEB's reciprocal rank would see finer differences."""
     return {document: float(np.float32(score)) for document, score in scores.items()}

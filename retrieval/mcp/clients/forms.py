@@ -1,4 +1,4 @@
-"""The programs that use the server: where each keeps its configuration, and the form of an entry.
+"""Client programs: where each keeps its configuration, and the form of an entry.
 
 claude-code  https://code.claude.com/docs/en/mcp
 codex        https://developers.openai.com/codex/mcp
@@ -23,16 +23,16 @@ Command = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A program that uses servers.
+    """A program that uses MCP servers.
 
     Attributes:
         title: its own name.
-        user: its configuration for all projects; of several, the first that is there.
-        project: that of a project, relative to its folder; the same.
-        table: the names that lead to the servers; of several ways, the first that is there.
-        entry: what a server's entry holds.
-        workspace: what stands for the project's folder in the arguments of a project's own entry,
-            where a server may be started elsewhere.
+        user: its configuration for all projects; if there are several, the first that exists.
+        project: a project's configuration, relative to its folder; likewise.
+        table: path of names to the servers; if there are several, the first that exists.
+        entry: makes the contents of a server's entry.
+        workspace: a placeholder for the project's folder in the arguments of a project's own entry,
+            if the client may start servers elsewhere.
     """
 
     title: str
@@ -58,7 +58,7 @@ def _from(variable: str, default: Path) -> Path:
 
 
 def _configuration() -> Path:
-    """The folder of configurations: of the desktop's conventions, and of the system elsewhere."""
+    """The user's configuration folder, by XDG or the system's own convention."""
     if sys.platform == "win32":
         return _from("APPDATA", _home("AppData", "Roaming"))
     return _from("XDG_CONFIG_HOME", _home(".config"))
@@ -133,4 +133,4 @@ CLIENTS: Mapping[str, Client] = {
         _local,
     ),
 }
-"""By name."""
+"""The known programs, by name."""

@@ -1,4 +1,4 @@
-"""What would change in a program's configuration, and the change."""
+"""Computing and making a change in a program's configuration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from retrieval.mcp.clients.forms import CLIENTS, Client
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file as it is, and as it is to be.
+    """A file's present and new contents.
 
     Attributes:
         file: the configuration; a link is followed.
-        before: its text; None where there is none.
-        after: the text that it is to have.
+        before: its present text; None if it does not exist.
+        after: its new text.
     """
 
     file: Path
@@ -34,12 +34,12 @@ class Change:
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be written."""
+        """Whether anything has to be written."""
         return self.after != (self.before or "")
 
     @property
     def diff(self) -> str:
-        """The lines that change, as `diff -u` shows them."""
+        """The lines that change, in the form of `diff -u`."""
         lines = difflib.unified_diff(
             (self.before or "").splitlines(keepends=True),
             self.after.splitlines(keepends=True),
@@ -50,10 +50,10 @@ class Change:
         return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
     def write(self) -> None:
-        """Write the file, whole; who may read it stays.
+        """Write the file as a whole, keeping its permissions.
 
         Raises:
-            InputError: it is not any more as it was, or cannot be written.
+            InputError: it has changed since it was read, or cannot be written.
         """
         try:
             if _read(self.file) != self.before:
@@ -68,12 +68,12 @@ class Change:
 
 
 def installation(name: str, entry: str, arguments: Sequence[str], project: Path | None) -> Change:
-    """What puts the server into a program's configuration.
+    """The change that adds the server to a program's configuration.
 
     Args:
-        name: of the program.
-        entry: the name that the server has there.
-        arguments: of `retrieval mcp`.
+        name: the program's name.
+        entry: the server's name in the configuration.
+        arguments: the arguments of `retrieval mcp`.
         project: the folder of a project; None is the user's own configuration.
 
     Raises:
@@ -88,7 +88,7 @@ def installation(name: str, entry: str, arguments: Sequence[str], project: Path 
 
 
 def removal(name: str, entry: str, project: Path | None) -> Change:
-    """What takes the server out of it again; raises as `installation`."""
+    """The change that removes the server again; raises like `installation`."""
     return _change(_client(name), project, entry, lambda form, *given: form.remove(*given))
 
 
@@ -103,7 +103,7 @@ def _change(client: Client, project: Path | None, entry: str, edit: Callable[...
         )
         return Change(file, before, edit(form, text, [*path, entry]))
     except InputError as error:
-        raise InputError(f"{file} cannot be edited: {error}; mend it first") from None
+        raise InputError(f"{file} cannot be edited: {error}; fix it first") from None
 
 
 def _is_there(form: ModuleType, text: str, path: Sequence[str]) -> bool:
@@ -112,12 +112,12 @@ def _is_there(form: ModuleType, text: str, path: Sequence[str]) -> bool:
 
 def _client(name: str) -> Client:
     if name not in CLIENTS:
-        raise InputError(f"{name!r} is no program that is known; choose from {', '.join(CLIENTS)}")
+        raise InputError(f"{name!r} is not a known program; choose from {', '.join(CLIENTS)}")
     return CLIENTS[name]
 
 
 def _program(*, shared: bool) -> list[str]:
-    """What starts this program: by its name for all who share a project, here by its place."""
+    """The command for this program: by name if the project is shared, else by its path."""
     if shared:
         return ["retrieval"]
     beside = Path(sys.executable).parent / "retrieval"
@@ -131,6 +131,6 @@ def _read(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise InputError(f"{file} is no UTF-8; save it as such first") from None
+        raise InputError(f"{file} is not UTF-8; save it as UTF-8 first") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from None

@@ -1,7 +1,7 @@
-"""JSON with comments (JSONC), edited in place: what is not the entry stays as it is, to the byte.
+"""JSON with comments (JSONC), edited in place: everything but the entry stays the same to the byte.
 
-Comments and commas after a last member are read; where a file has none, none is written, so that
-plain JSON stays plain JSON.
+Comments and trailing commas are accepted; none are added to a file without them, so plain JSON
+stays plain JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Member:
 
     start: int
     value: _Value
-    comma: int | None = None  # where the comma after it stands
+    comma: int | None = None  # position of the comma after it
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ def get(text: str, path: Sequence[str]) -> Any:
     """The value at a path of names; None if there is none.
 
     Raises:
-        InputError: the text is no JSON with comments.
+        InputError: the text is not JSON with comments.
     """
     value = _parse(_or_empty(text)).plain
     for name in path:
@@ -55,17 +55,17 @@ def get(text: str, path: Sequence[str]) -> Any:
 
 
 def set_value(text: str, path: Sequence[str], value: Any) -> str:
-    """The text with a value at a path of names; objects on the way are made.
+    """The text with a value at a path of names; missing objects on the path are created.
 
     Raises:
-        InputError: the text is no JSON with comments, or something on the way is no object.
+        InputError: the text is not JSON with comments, or something on the path is not an object.
     """
     text = _or_empty(text)
     at = _parse(text)
     for depth, name in enumerate(path):
         if at.members is None:
             where = ".".join(path[:depth]) or "the file"
-            raise InputError(f"{where} is no object")
+            raise InputError(f"{where} is not an object")
         member = at.members.get(name)
         if member is None:
             for below in reversed(path[depth + 1 :]):
@@ -81,7 +81,7 @@ def remove(text: str, path: Sequence[str]) -> str:
     """The text without what is at a path of names, if it is there.
 
     Raises:
-        InputError: the text is no JSON with comments.
+        InputError: the text is not JSON with comments.
     """
     at: _Value | None = _parse(_or_empty(text))
     for name in path[:-1]:
@@ -95,14 +95,14 @@ def remove(text: str, path: Sequence[str]) -> str:
     start, end = gone.start, gone.value.end
     if gone.comma is not None:
         end = gone.comma + 1
-    elif len(names) > 1:  # the one before becomes the last, which has no comma in this file
+    elif len(names) > 1:  # the member before becomes the last, which has no comma in this file
         comma = members[names[names.index(path[-1]) - 1]].comma
         assert comma is not None
         text = text[:comma] + text[comma + 1 :]
         start, end = start - 1, end - 1
     line = text.rfind("\n", 0, start) + 1
     rest = _REST.match(text, end)
-    if not text[line:start].strip(" \t") and rest:  # it has its lines for itself
+    if not text[line:start].strip(" \t") and rest:  # nothing else is on its lines
         start, end = line, rest.end()
     else:
         start = len(text[:start].rstrip(" \t"))
@@ -143,7 +143,7 @@ def _inserted(text: str, parent: _Value, name: str, value: Any) -> str:
 
 
 def _written(text: str, value: Any, indent: str) -> str:
-    """A value as it stands in lines that are indented so."""
+    """A value as JSON text for lines with this indentation."""
     unit = _unit(text)
     plain = json.dumps(value, ensure_ascii=False, indent=unit)
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -165,7 +165,7 @@ def _indent_at(text: str, place: int) -> str:
 
 
 def _or_empty(text: str) -> str:
-    """The text, or an object without members where it has nothing, as a file that is not there."""
+    """The text, or an empty object if it is blank or the file does not exist."""
     return text if text.strip("\ufeff \t\r\n") else "{}\n"
 
 
@@ -185,7 +185,7 @@ class _Parser:
     def fail(self, at: int) -> NoReturn:
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
-        raise InputError(f"it is no JSON at line {line}, column {column}")
+        raise InputError(f"it is not JSON at line {line}, column {column}")
 
     def space(self, at: int) -> int:
         """Where the next token starts."""
@@ -219,7 +219,7 @@ class _Parser:
                 self.fail(colon)
             value = self.value(self.space(colon + 1), depth + 1)
             key = json.loads(name[0])
-            made.members.pop(key, None)  # of a name that stands twice the last counts
+            made.members.pop(key, None)  # if a name occurs twice the last counts
             made.members[key] = member = _Member(at, value)
             made.plain[key] = value.plain
             at = self.space(value.end)

@@ -1,4 +1,4 @@
-"""TOML, edited in place: what is not the entry stays as it is, comments included."""
+"""TOML, edited in place: everything but the entry stays as it is, comments included."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def get(text: str, path: Sequence[str]) -> Any:
     """The value at a path of names; None if there is none.
 
     Raises:
-        InputError: the text is no TOML.
+        InputError: the text is not TOML.
     """
     value: Any = _parse(text).unwrap()
     for name in path:
@@ -26,10 +26,10 @@ def get(text: str, path: Sequence[str]) -> Any:
 
 
 def set_value(text: str, path: Sequence[str], value: Mapping[str, Any]) -> str:
-    """The text with a table at a path of names; tables on the way are made.
+    """The text with a table at a path of names; missing tables on the path are created.
 
     Raises:
-        InputError: the text is no TOML, or something on the way is no table.
+        InputError: the text is not TOML, or something on the path is not a table.
     """
     import tomlkit
     import tomlkit.items
@@ -41,7 +41,7 @@ def set_value(text: str, path: Sequence[str], value: Mapping[str, Any]) -> str:
             at.add(name, tomlkit.table(is_super_table=True))
         at = at[name]
         if not isinstance(at, dict):
-            raise InputError(f"{'.'.join(path[: depth + 1])} is no table")
+            raise InputError(f"{'.'.join(path[: depth + 1])} is not a table")
     inline = isinstance(at, tomlkit.items.InlineTable)
     table: Any = tomlkit.inline_table() if inline else tomlkit.table()
     for name, one in value.items():
@@ -54,7 +54,7 @@ def remove(text: str, path: Sequence[str]) -> str:
     """The text without what is at a path of names, if it is there.
 
     Raises:
-        InputError: the text is no TOML.
+        InputError: the text is not TOML.
     """
     if get(text, path) is None:
         return text
@@ -73,7 +73,7 @@ def _parse(text: str) -> TOMLDocument:
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
-        raise InputError(f"it is no TOML: {' '.join(str(error).split())}") from None
+        raise InputError(f"it is not TOML: {' '.join(str(error).split())}") from None
 
 
 def _rendered(document: TOMLDocument) -> str:

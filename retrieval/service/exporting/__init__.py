@@ -1,7 +1,7 @@
-"""What an index holds, written for another system: texts, metadata, dense and token vectors.
+"""Writing the contents of an index for another system: texts, metadata, dense and token vectors.
 
-rows         every passage as one row, whatever system it goes to
-systems      the systems by name, and what each needs
+rows         every passage as one row, for any system
+systems      the systems by name, and the libraries they need
 parquet, vespa, lancedb, qdrant   one system each: its schema and how rows are written to it
 """
 

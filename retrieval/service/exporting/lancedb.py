@@ -12,9 +12,9 @@ from retrieval.service.exporting.systems import Shape, unwritten
 
 
 def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
-    """Make the table `shape.name` in the database; one that is there is not written over.
+    """Create the table `shape.name` in the database; an existing one is not overwritten.
 
-    LanceDB compares multivectors by cosine: weights of a query's tokens do not count there.
+    LanceDB compares multivectors by cosine: so weights of query tokens have no effect.
     """
     import lancedb
 
@@ -33,7 +33,7 @@ def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
 
 
 def _made(database: Any, target: str, shape: Shape) -> Any:
-    """The table, new and empty: only what was made here is dropped if it cannot be filled."""
+    """Create the empty table; only a table created here is dropped if filling it fails."""
     try:
         return database.create_table(shape.name, schema=schema(shape), mode="create")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Parquet: one file, which pandas, Polars, DuckDB and Spark read."""
+"""Parquet: one file, for pandas, Polars, DuckDB and Spark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _AT_ONCE = 512
-"""Rows of a group: some 20 MB of token vectors."""
+"""Rows per row group: some 20 MB of token vectors."""
 
 
 def schema(shape: Shape) -> pyarrow.Schema:
@@ -28,7 +28,7 @@ def schema(shape: Shape) -> pyarrow.Schema:
         pa.field("document_id", pa.string()),
         pa.field("ordinal", pa.int32()),
         *(pa.field(name, pa.string()) for name in ("text", "title", "heading", "symbol")),
-        pa.field("metadata", pa.string()),  # JSON: documents differ in what they have
+        pa.field("metadata", pa.string()),  # JSON, because documents have different keys
     ]
     if shape.dense_dim is not None:
         fields.append(pa.field("dense", pa.list_(pa.float32(), shape.dense_dim)))
@@ -60,12 +60,12 @@ def _plain(value: object) -> object:
 
 
 def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
-    """Write the file whole or not at all; one that is there is not written over."""
+    """Write the file whole or not at all; an existing one is not overwritten."""
     import pyarrow.parquet as pq
 
     path = Path(target)
     if path.exists():
-        raise InputError(f"{target} is there already; choose another file, or delete it")
+        raise InputError(f"{target} already exists; choose another file, or delete it")
     with (
         replacing(path) as file,
         pq.ParquetWriter(file, schema(shape), compression="zstd") as writer,

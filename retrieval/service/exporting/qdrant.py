@@ -11,15 +11,15 @@ from retrieval.service.exporting.rows import Row, in_batches
 from retrieval.service.exporting.systems import Shape, unwritten
 
 _AT_ONCE = 64
-"""Points of a request: with token vectors some 5 MB."""
+"""Points per request: some 5 MB with token vectors."""
 
 
 def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
-    """Make the collection `shape.name`; one that is there is not written over.
+    """Create the collection `shape.name`; an existing one is not overwritten.
 
-    A target with `://` is a server, whose key is taken from QDRANT_API_KEY; any other is a folder.
-    Dense vectors are of unit length, so their dot product is the cosine; the dot product of token
-    vectors keeps the weights of a query's tokens.
+    A target with `://` is a server, whose key is taken from QDRANT_API_KEY; otherwise it is a
+    folder. Dense vectors have unit length, so their dot product is the cosine; the dot product of
+    token vectors keeps the weights of query tokens.
     """
     from qdrant_client.http.exceptions import ApiException
 
@@ -50,8 +50,8 @@ def _client(target: str) -> Any:
     from qdrant_client import QdrantClient
 
     if "://" in target:
-        # Its check of versions warns from a thread of its own of a server that does not answer,
-        # which the first call says as well.
+        # The client's version check warns, on a thread of its own, if the server does not answer;
+        # the first call reports that as well.
         key = os.environ.get("QDRANT_API_KEY")
         return QdrantClient(url=target, api_key=key, check_compatibility=False)
     return QdrantClient(path=target)
@@ -70,7 +70,7 @@ def _vectors(shape: Shape) -> dict[str, Any]:
             multivector_config=models.MultiVectorConfig(
                 comparator=models.MultiVectorComparator.MAX_SIM
             ),
-            hnsw_config=models.HnswConfigDiff(m=0),  # a graph of token vectors does not pay
+            hnsw_config=models.HnswConfigDiff(m=0),  # a graph over token vectors is not worthwhile
         )
     return made
 

@@ -15,23 +15,23 @@ from retrieval.indexes import Where
 from retrieval.service.opened import Opened
 
 _NAMESPACE = uuid.UUID("7f0e8a1c-3f4e-5b0a-9d5c-2b6c1f7a4e11")
-"""Of the ids of passages, so that the same passage has the same in every export."""
+"""Namespace of passage ids, so that a passage has the same id in every export."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A passage with what belongs to it.
+    """A passage with its metadata and vectors.
 
     Attributes:
-        document_id: of its document.
+        document_id: id of its document.
         ordinal: 0 for the document's first passage.
-        text: its words.
-        title: its document's.
-        heading: the headings above it, outermost first, between ` > `.
+        text: its text.
+        title: its document's title.
+        heading: the headings above it, outermost first, joined by ` > `.
         symbol: qualified name of the definition that it is a part of, or "".
-        metadata: its document's.
-        dense: f32 [D] of unit length; None if the encoder has none.
-        tokens: f32 [t, d], one a token; None if the encoder has none.
+        metadata: its document's metadata.
+        dense: f32 [D] of unit length; None without a dense head.
+        tokens: f32 [t, d], one per token; None without a token head.
     """
 
     document_id: str
@@ -51,16 +51,16 @@ class Row:
 
     @property
     def uuid(self) -> str:
-        """The same id for systems that take UUIDs only."""
+        """The same id for systems that take only UUIDs."""
         return str(uuid.uuid5(_NAMESPACE, self.id))
 
 
 def rows(index: Opened, where: Where | None = None) -> Iterator[Row]:
-    """All passages, by document id and ordinal, each as it is kept.
+    """All passages as stored, ordered by document id and ordinal.
 
     Args:
-        index: what is read.
-        where: of the documents and passages that fulfil it.
+        index: the index to read.
+        where: only documents and passages that match.
 
     Raises:
         FilterError: `where` cannot be parsed.
@@ -86,7 +86,7 @@ def rows(index: Opened, where: Where | None = None) -> Iterator[Row]:
 
 
 def in_batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    """The rows in lists of so many, the last perhaps shorter."""
+    """The rows in lists of `size`; the last may be shorter."""
     left = iter(rows)
     while some := list(islice(left, size)):
         yield some

@@ -1,4 +1,4 @@
-"""The systems that an index can be written for."""
+"""The systems for which an index can be exported."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from retrieval.service.opened import Opened
 from retrieval.types import ProgressCallback, ProgressUpdate
 
 Writer: TypeAlias = "Callable[[Iterable[Row], str, Shape], None]"
-"""Writes rows to a target, in the form of one system."""
+"""Writes rows to a target in one system's form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What all rows of an export share.
+    """The properties that all rows of an export share.
 
     Attributes:
-        name: of the table, collection or schema that is made.
+        name: name of the table, collection or schema to create.
         dense_dim: components of a dense vector; None if there are none.
         token_dim: components of a token vector; None if there are none.
-        encoder: name and fingerprint of the encoder that made the vectors; queries need the same.
+        encoder: name and fingerprint of the encoder that made the vectors; queries need the same
+            encoder.
     """
 
     name: str
@@ -37,13 +38,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written.
+    """The result of an export.
 
     Attributes:
-        system: for which.
-        target: where.
-        name: of the table, collection or schema there.
-        passages: how many.
+        system: the system.
+        target: where it was written.
+        name: name of the table, collection or schema.
+        passages: number of passages.
         encoder: the name of the encoder that queries need.
     """
 
@@ -57,7 +58,7 @@ class ExportReport:
 SYSTEMS: Mapping[str, str | None] = MappingProxyType(
     {"parquet": "pyarrow", "vespa": None, "lancedb": "lancedb", "qdrant": "qdrant-client"}
 )
-"""The library that each system's module needs, as it is installed."""
+"""The package to install for each system."""
 
 
 def _writer(system: str) -> Writer:
@@ -83,19 +84,19 @@ def export(
     where: Where | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
-    """Write every passage of an index for another system, with its vectors.
+    """Write all passages of an index, with their vectors, for another system.
 
     Args:
-        index: what is read.
+        index: the index to read.
         system: one of `SYSTEMS`.
-        target: where it goes: a file, a folder, or the address of a database; nothing that is
-            there is written over.
-        name: of the table, collection or schema that is made.
-        where: only passages that fulfil it.
-        progress: told how many passages are written.
+        target: where to write: a file, a folder, or the address of a database; nothing existing is
+            overwritten.
+        name: name of the table, collection or schema to create.
+        where: only passages that match.
+        progress: called with the number of passages written.
 
     Raises:
-        InputError: an unknown system, the target is taken, or there is nothing to write.
+        InputError: an unknown system, the target exists already, or there is nothing to write.
         MissingDependency: the system's library is not installed.
         FilterError: `where` cannot be parsed.
         StorageError: the target cannot be written.
@@ -103,13 +104,13 @@ def export(
     if system not in SYSTEMS:
         raise InputError(f"system {system!r} is unknown; choose from {', '.join(SYSTEMS)}")
     if not (name.isascii() and name.isidentifier()):
-        raise InputError(f"name {name!r} cannot be used; take letters, digits and `_`")
+        raise InputError(f"name {name!r} cannot be used; use letters, digits and `_`")
     write = _writer(system)
     status = index.status()
     made = rows(index, where)
     first = next(made, None)
     if first is None:
-        raise InputError("no passage fulfils the filter" if where else "the index holds nothing")
+        raise InputError("no passage matches the filter" if where else "the index is empty")
     shape = Shape(
         name,
         None if first.dense is None else len(first.dense),
@@ -125,13 +126,13 @@ def export(
 
 
 def unwritten(target: str, error: Exception) -> StorageError:
-    """The StorageError for what a system, its library or the disk said."""
+    """The StorageError for an error of a system, its library or the disk."""
     said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-    return StorageError(f"{target} did not take the passages ({said}); nothing was left there")
+    return StorageError(f"writing to {target} failed ({said}); nothing was left there")
 
 
 class _Counted:
-    """Rows on their way, counted."""
+    """Iterates rows, counts them and reports progress."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Vespa: a schema with rank profiles, and the documents as `vespa feed` takes them.
+"""Vespa: a schema with rank profiles, and the documents as `vespa feed` expects them.
 
-The form of tensors in JSON and of schemas is that of Vespa's reference documentation.
+Tensors in JSON and schemas follow Vespa's reference documentation.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _STRINGS = ("id", "document_id", "title", "heading", "symbol", "metadata")
 
 
 def write(rows: Iterable[Row], target: str, shape: Shape) -> None:
-    """Make the folder with `schemas/NAME.sd` and `documents.jsonl`, whole or not at all."""
+    """Write the folder with `schemas/NAME.sd` and `documents.jsonl`, whole or not at all."""
     folder = Path(target)
     if folder.exists():
-        raise InputError(f"{target} is there already; choose another folder, or delete it")
+        raise InputError(f"{target} already exists; choose another folder, or delete it")
     part = folder.with_name(folder.name + PART)
     shutil.rmtree(part, ignore_errors=True)
     try:

@@ -1,11 +1,11 @@
-"""How a document is shown: its structure, its colours, its pages; never HTML of its own.
+"""Showing a document: its structure, its colours, its pages; never its own HTML.
 
-documents  which of them, for a document of an index
-markdown   Markdown as elements of a few kinds
-colours    what each piece of code is
+documents  choosing the view of a document of an index
+markdown   Markdown as a tree of a few kinds of elements
+colours    the kinds of the pieces of code
            (pages are pictures made by the format: `retrieval.documents.formats.pdf.picture`)
 
-All of it is made in worker processes: what a document holds may hang or end what looks at it.
+Views are made in worker processes, since a document may make its parser hang or crash.
 """
 
 from retrieval.service.viewing.documents import View, page_picture, view

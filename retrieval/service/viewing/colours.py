@@ -1,4 +1,4 @@
-"""Code as pieces of a few kinds, by the lexers of Pygments."""
+"""Code as pieces of a few kinds, by Pygments' lexers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = {
     "name": "Name.Function",
     "type": "Name.Class",
 }
-"""By what they are called here: what Pygments calls them; more below."""
+"""Kinds of pieces and the token types of Pygments; `_MORE` has further types."""
 
 _MORE = {
     "Operator.Word": "keyword",
@@ -29,12 +29,12 @@ _MORE = {
 
 
 def colours(data: bytes, language: str, path: str) -> list[Piece]:
-    """The pieces of a text that have a kind, in order; none if nothing knows the language.
+    """The pieces of a text that have a kind, in order; none if there is no lexer for the language.
 
     Args:
         data: the text, in UTF-8.
-        language: as documents call it, or "".
-        path: of the file, which tells where the language does not.
+        language: name of the language, as in documents' metadata, or "".
+        path: the file's path, which is used if the language is unknown.
     """
     text = data.decode("utf-8", "surrogatepass")
     lexer = _lexer(language, path)
@@ -57,7 +57,7 @@ def pieces(text: str, lexer: Any) -> list[Piece]:
 
 
 def are_pieces(value: Any) -> bool:
-    """Whether this is a list of pieces, in JSON: a worker may send anything."""
+    """Whether this is a list of pieces, as JSON: a worker may send anything."""
     return isinstance(value, list) and all(
         isinstance(one, list)
         and [type(part) for part in one] == [int, int, str]
@@ -68,7 +68,7 @@ def are_pieces(value: Any) -> bool:
 
 
 def lexer_named(language: str) -> Any:
-    """The lexer of a language, by one of the names that it goes by; None if there is none."""
+    """The lexer of a language, by one of its names; None if there is none."""
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
@@ -91,7 +91,7 @@ def _lexer(language: str, path: str) -> Any:
 
 
 def _kind(token: Any) -> str | None:
-    """What a type of token, or the nearest that it is one of, is called here."""
+    """Our kind of a token type or of its nearest supertype."""
     while token:
         name = str(token).removeprefix("Token.")
         if name in _BY_TOKEN:

@@ -1,4 +1,4 @@
-"""What a document of an index is shown as."""
+"""Choosing how a document of an index is shown."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from retrieval.types import Document
 _Made = TypeVar("_Made")
 
 MOST_CHARACTERS = 400_000
-"""Of a text that is more than plain; a longer one is shown as it is."""
+"""Maximum length of a text to format; a longer one is shown plain."""
 
 MOST_FILE = 100 << 20
-"""Bytes of a file of which pages are shown."""
+"""Maximum bytes of a file whose pages are shown."""
 
 SECONDS = 5
-"""Of a processor's time, for a view or a page."""
+"""Processor time for a view or a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a document is shown, beside its text.
+    """How a document is shown, in addition to its text.
 
     Attributes:
-        kind: by its `nodes`, by the `colours` of its text, by `pages`, or as its text alone.
-        nodes: of Markdown, see `viewing.markdown`.
-        colours: of code: start, end and kind, see `viewing.colours`.
-        pages: how many there are, of which `page_picture` gives pictures.
-        note: why it is shown as its text alone, where it could be more.
+        kind: by `nodes`, by `colours` of its text, by `pages`, or as plain text.
+        nodes: the tree of Markdown, see `viewing.markdown`.
+        colours: pieces of code: start, end and kind, see `viewing.colours`.
+        pages: number of pages, for `page_picture`.
+        note: why it is shown as plain text, if another view was possible.
     """
 
     kind: Literal["markdown", "code", "pages", "text"] = "text"
@@ -53,7 +53,7 @@ class View:
 
 
 def view(index: Opened, document: Document) -> View:
-    """How a document of an index is shown; pages of a file only where the file is known."""
+    """How a document of an index is shown; pages only if its file is known."""
     format = _format(document)
     if format == "pdf" and isinstance(index, Index) and file_of(index, document) is not None:
         pages = document.metadata.get("pages")
@@ -61,7 +61,7 @@ def view(index: Opened, document: Document) -> View:
     if format not in ("markdown", "code", "text"):
         return View()
     if len(document.text) > MOST_CHARACTERS:
-        return View(note="it is too long to be shown as more than its text")
+        return View(note="it is too long to be formatted")
     text = document.text.encode("utf-8", "surrogatepass")
     path = str(document.metadata.get("path") or document.id)
     language = str(document.metadata.get("language") or language_of(document.id))
@@ -78,23 +78,23 @@ def view(index: Opened, document: Document) -> View:
 def page_picture(index: Index, document: Document, page: int, width: int) -> bytes:
     """A page of the PDF file that a document came from, as a PNG.
 
-    The file is the one that the index names, and is looked at only if it is as it was indexed.
+    The file is the one in the index, and is read only if it is unchanged since it was indexed.
 
     Raises:
-        DocumentError: the document is of no PDF file, that is gone or changed, or there is no such
-            page.
+        DocumentError: the document did not come from a PDF file, the file is gone or changed, or
+            there is no such page.
     """
     from retrieval.documents.formats.pdf.picture import PNG, picture
 
     path = file_of(index, document) if _format(document) == "pdf" else None
     if path is None:
-        raise DocumentError("it came from no PDF file, so it has no pages to show")
+        raise DocumentError("it did not come from a PDF file, so it has no pages to show")
     try:
         data = read_regular(file_named(index.path.parent, path), max_bytes=MOST_FILE)
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != index.file_hash(path):
-        raise DocumentError("its file is gone, or is not as it was indexed; index it again")
+        raise DocumentError("its file is gone, or has changed since it was indexed; index it again")
     made = workers.value(picture, data, page, width, seconds=SECONDS)
     try:
         png = base64.b64decode(made["png"])
@@ -104,9 +104,9 @@ def page_picture(index: Index, document: Document, page: int, width: int) -> byt
 
 
 def _checked(made: _Made, is_right: Callable[[_Made], bool]) -> _Made:
-    """What a worker sent, if it is what was asked for: it has read foreign bytes."""
+    """Check what a worker sent, since it has parsed untrusted bytes."""
     if not is_right(made):
-        raise DocumentError("what was made of it cannot be used")
+        raise DocumentError("the result of parsing it is not valid")
     return made
 
 

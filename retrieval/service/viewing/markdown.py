@@ -1,8 +1,8 @@
 """Markdown as a tree of a few elements, from which a page can be built without any HTML.
 
-A node is a text, or `[tag, attributes, children]`. `TAGS` are all there are; of attributes there
-are `lines`, the first and last line of the text that a block comes from, from 1; `href` of a link
-to elsewhere, and `kind` of a piece of code. HTML in the text is text, and pictures are their words.
+A node is a text, or `[tag, attributes, children]`. `TAGS` has all tags; the attributes are `lines`,
+the first and last line of a block's source, from 1; `href` of an external link, and `kind` of a
+piece of code. HTML in the text is shown as text, and pictures as their alternative text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TAGS = frozenset(
     | {"table", "thead", "tbody", "tr", "th", "td"}
 )
 SCHEMES = frozenset({"http", "https", "mailto"})
-"""Of links that can be followed."""
+"""Schemes of links that can be followed."""
 
 
 def nodes(data: bytes) -> list[Node]:
@@ -46,7 +46,7 @@ def nodes(data: bytes) -> list[Node]:
 
 
 def are_nodes(value: Any) -> bool:
-    """Whether this is a list of nodes, as `nodes` gives them: a worker may send anything."""
+    """Whether this is a list of nodes, as from `nodes`: a worker may send anything."""
     return isinstance(value, list) and all(_is_node(one) for one in value)
 
 

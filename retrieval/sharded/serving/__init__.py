@@ -1,12 +1,12 @@
-"""Shards served from processes of their own: replicas of each, and a router that asks them.
+"""Serving shards from separate processes: replicas of each, and a router that asks them.
 
-served_collection  ServedCollection: searched and listed as one index; its generations
-router             the shards of one generation asked over their replicas: hedged, failed over
-replica_set        one shard's replicas as the router sees them: who is alive, links to each
-keeping            replicas started, watched, started again, and brought to a generation
-wire               authenticated connections, and what goes over them
-replica            the process that holds a shard
-hosts              where replicas run: processes of this machine; ray_hosts: actors of a Ray cluster
+served_collection  ServedCollection: searching and listing as one index; its generations
+router             asking the shards of one generation over their replicas: hedging, failover
+replica_set        one group's replicas as the router sees them: liveness, connections
+keeping            starting, watching and restarting replicas, and updating their generation
+wire               authenticated connections, and the messages on them
+replica            the process that serves a shard
+hosts              where replicas run: processes on this machine; ray_hosts: actors of a Ray cluster
 ray_process        the process that joins that cluster, which may lose its head
-messages, encoding  what a router says to a replica; messages as bytes
+messages, encoding  messages from router to replica; messages as bytes
 """

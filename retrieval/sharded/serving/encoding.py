@@ -1,9 +1,9 @@
 """Messages as bytes: msgpack, with arrays and a closed list of our own records.
 
-What msgpack has no type for is an array of it whose first element is an extension type that says
-what the rest is: a record's fields, a NumPy array's dtype, shape and bytes, the elements of a tuple
-or a set, an integer beyond 64 bits, an error's text. Nothing else can be made of what was received:
-no class and no function is looked up by a name that is not listed here.
+A value that msgpack has no type for is an array whose first element is an extension type that says
+    what the rest is: a record's fields, a NumPy array's dtype, shape and bytes, the elements of a
+    tuple or a set, an integer beyond 64 bits, an error's text. Nothing else can be created from
+    received data: classes and functions are looked up only in the list here.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ _DTYPES = frozenset(["<f4", "<f8", "<i8", "<i4", "<u4", "<u8", "|b1", "|u1", "|i
 
 
 class EncodingError(ValueError):
-    """A value cannot be sent, or what came is no message; its text is one line."""
+    """A value cannot be sent, or received bytes are not a message; its text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The first element of an array that stands for something else."""
+    """The first element of an array that represents another type."""
 
     code: int
     name: str
@@ -111,7 +111,7 @@ def encoded(value: Any) -> bytes:
     """A message as bytes.
 
     Raises:
-        EncodingError: it holds something that is not sent.
+        EncodingError: it contains something that cannot be sent.
     """
     try:
         content: bytes = msgpack.packb(
@@ -123,10 +123,10 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(content: bytes | bytearray | memoryview) -> Any:
-    """The message that these bytes are.
+    """Decode a message.
 
     Raises:
-        EncodingError: they are none.
+        EncodingError: the bytes are not a message.
     """
     try:
         return msgpack.unpackb(
@@ -138,14 +138,14 @@ def decoded(content: bytes | bytearray | memoryview) -> Any:
         )
     except EncodingError:
         raise
-    except Exception as error:  # msgpack has five kinds, and records check what they are given
+    except Exception as error:  # msgpack raises five kinds, and records check their values
         raise EncodingError(
-            f"what came is no message ({type(error).__name__}: {_line(error)})"
+            f"received bytes are not a message ({type(error).__name__}: {_line(error)})"
         ) from error
 
 
 def schema() -> bytes:
-    """Eight bytes that change whenever a record has other fields: both ends must have the same."""
+    """Eight bytes that change whenever a record's fields change; both ends must have the same."""
     told = repr(sorted((name, _names(one)) for name, one in RECORDS.items()))
     return hashlib.blake2b(told.encode(), digest_size=8).digest()
 
@@ -183,7 +183,7 @@ _OF_INTEGER = msgpack.ExtType(_Code.INTEGER, b"")
 
 
 def _unpacked(value: Any) -> Any:
-    """What msgpack has a type for in the place of what it has none for."""
+    """Replace a value that msgpack has no type for by one that it can pack."""
     kind = type(value)
     if kind is tuple:
         return [_OF_TUPLE, *value]
@@ -192,7 +192,7 @@ def _unpacked(value: Any) -> Any:
         return [mark, *fields_of(value)]
     if kind is np.ndarray:
         if value.dtype.str not in _DTYPES:
-            raise EncodingError(f"an array of {value.dtype} is not sent")
+            raise EncodingError(f"an array of {value.dtype} cannot be sent")
         return [_OF_ARRAY, value.dtype.str, list(value.shape), value.tobytes()]
     if kind is int:
         return [_OF_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)]
@@ -205,18 +205,18 @@ def _unpacked(value: Any) -> Any:
         return [mark, str(value), getattr(value, "shard", -1)]
     if isinstance(value, Mapping) and kind is not dict:
         return dict(value)
-    raise EncodingError(f"a {kind.__module__}.{kind.__qualname__} is not sent")
+    raise EncodingError(f"a {kind.__module__}.{kind.__qualname__} cannot be sent")
 
 
 def _mark(code: int, data: bytes) -> _Mark:
     known = _KNOWN.get((code, data))
     if known is None:
-        raise EncodingError(f"it holds a type that is not known: {code}, {data[:40]!r}")
+        raise EncodingError(f"it contains an unknown type: {code}, {data[:40]!r}")
     return known
 
 
 def _made(parts: list[Any]) -> Any:
-    """The value that an array stands for: itself, unless its first element is a mark."""
+    """The value that an array represents: itself, unless its first element is a mark."""
     if not parts or type(parts[0]) is not _Mark:
         return parts
     mark, *rest = parts
@@ -240,8 +240,8 @@ def _made(parts: list[Any]) -> Any:
 
 def _array(dtype: str, shape: list[int], content: bytes) -> np.ndarray[Any, Any]:
     if dtype not in _DTYPES:
-        raise EncodingError(f"it holds an array of {dtype!r:.40}")
-    return np.frombuffer(content, dtype).reshape(shape).copy()  # so that it can be written to
+        raise EncodingError(f"it contains an array of {dtype!r:.40}")
+    return np.frombuffer(content, dtype).reshape(shape).copy()  # so that it is writable
 
 
 def _line(error: BaseException) -> str:

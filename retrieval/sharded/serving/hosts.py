@@ -1,4 +1,4 @@
-"""Where replicas run: processes of this machine."""
+"""Where replicas run: processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from retrieval.sharded.serving.wire import Address
 from retrieval.threads import logical_cores
 
 START_S = 300.0
-"""A replica that does not listen within this time is not started; many start at a time."""
+"""Time limit for a replica to start listening; many start at the same time."""
 
 
 class Hosts(Protocol):
     """Where replicas run. Methods may be called by several threads."""
 
     def groups(self, shards: int) -> int:
-        """Into how many groups so many shards are put: a replica holds those of one.
+        """How many groups so many shards are divided into; a replica serves one group.
 
-        Shard n is of group n modulo that. It is always the same for a collection.
+        Shard n is in group n modulo that number, which never changes for a collection.
         """
 
     def start(self, group: int, copy: int) -> Address:
-        """Where this replica of a group of shards listens, started if it is not running.
+        """The address of this replica of a group of shards, started if it is not running.
 
         Raises:
             StorageError: it cannot be started.
         """
 
     def close(self) -> None:
-        """The router ends."""
+        """Called when the router ends."""
 
 
 class ProcessHosts:
-    """Replicas in processes of this machine, which end with the router's.
+    """Replicas in processes on this machine, which end with the router's process.
 
-    There are no more groups than cores: a search then asks a process for what all its shards say,
-    where each question to a process of its own would wake one that waits for the others' core.
+    There are no more groups than cores: a search then asks each process about all of its shards at
+        once; with more processes, each request would wake one that waits for a core.
     """
 
     def __init__(self, place: Place, *, encoder: str | None = None) -> None:
-        """Say what they hold.
+        """Set what they serve.
 
         Args:
-            place: of the collection.
-            encoder: what it was built with, if it is to be loaded from another place.
+            place: the collection's place.
+            encoder: the encoder that it was built with, if it is loaded from another place.
         """
         self._place = place
         self._encoder = encoder

@@ -1,4 +1,5 @@
-"""Replicas kept running: started, watched, started again, and brought to each generation."""
+"""Keeping replicas running: starting, watching and restarting them, and updating their
+generation."""
 
 from __future__ import annotations
 
@@ -17,44 +18,44 @@ from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
 from retrieval.sharded.serving.wire import Link
 
 LOOK_S = 0.5
-"""So often it is looked for replicas that are lost."""
+"""Interval for checking for lost replicas."""
 
 GREET_S = 5.0
-"""So often those are spoken to that nobody lost, so that they do not end by themselves."""
+"""Interval for greeting live replicas, so that their lease does not expire."""
 
 SILENT_S = 10.0
-"""A replica that has a process and answers nothing for so long is started again."""
+"""A replica whose process runs but does not answer for so long is restarted."""
 
 _PING_S = 2.0
 _LOAD_S = 600.0
-"""Bringing a shard to a replica's disk may take so long."""
+"""Time limit for downloading a shard to a replica."""
 _STARTED_AT_ONCE = 16
 _GREETED_AT_ONCE = 4
 
 
 class Keeper:
-    """Sees to it that every shard has its replicas, and that they hold what they should.
+    """Keeps every shard's replicas running, with the right generations loaded.
 
     Attributes:
-        sets: the replicas of each shard that holds something, by its number; shards of one group
-            have the same.
+        sets: the replicas of each non-empty shard, by its number; shards of one group have the
+            same.
     """
 
     def __init__(self, hosts: Hosts, copies: int, url: str) -> None:
-        """Nothing runs before `bring`.
+        """Configure it; nothing runs before `bring`.
 
         Args:
             hosts: where replicas run.
-            copies: how many a shard has.
-            url: of the collection, for errors.
+            copies: number of replicas per shard.
+            url: the collection's URL, for errors.
         """
         self._hosts = hosts
         self._copies = copies
         self._url = url
         self._name = uuid.uuid4().hex
         self._wanted: dict[int, Manifest] = {}
-        self._silent: dict[ReplicaState, float] = {}  # since when it has not answered
-        self._changing = threading.Lock()  # held while replicas are brought to a generation
+        self._silent: dict[ReplicaState, float] = {}  # time of the first missing answer
+        self._changing = threading.Lock()  # held while replicas load a generation
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = ThreadPoolExecutor(_STARTED_AT_ONCE, thread_name_prefix="starting")
@@ -63,11 +64,11 @@ class Keeper:
         self._groups: dict[int, ReplicaSet] = {}
 
     def bring(self, manifest: Manifest) -> None:
-        """Have replicas hold a generation beside what they hold: all at once the first, and later
-        ones group by group, so that few are busy at a time.
+        """Have replicas load a generation in addition to what they have: the first on all at once,
+        later ones group by group, so that few are busy at a time.
 
         Raises:
-            ShardUnavailable: no replica of a shard can hold it; the others' is let go of.
+            ShardUnavailable: no replica of a shard can load it; the others unload it.
         """
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="keeper", daemon=True)
@@ -98,7 +99,7 @@ class Keeper:
                         )
 
     def drop(self, generation: int) -> None:
-        """Have replicas let go of a generation that nobody asks for any more."""
+        """Have replicas unload a generation that is no longer used."""
         with self._changing:
             self._wanted = {n: one for n, one in self._wanted.items() if n != generation}
         for one in self._all():
@@ -107,11 +108,11 @@ class Keeper:
                     self._tell(one, Keep(self._name, frozenset(self._wanted)), _PING_S)
 
     def close(self) -> None:
-        """Watch no more, and say so to the hosts."""
+        """Stop watching, and close the hosts."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        for threads in (self._starting, self._greeting):  # what starts may take minutes
+        for threads in (self._starting, self._greeting):  # starting may take minutes
             threads.shutdown(wait=False, cancel_futures=True)
         for one in self._all():
             one.lost()
@@ -130,15 +131,15 @@ class Keeper:
                 if waits or one.tended.locked() or (one in busy and not busy[one].done()):
                     continue
                 greeted[one] = now
-                # What is started may take minutes: who is there is not kept waiting for that.
+                # Starting may take minutes; live replicas must not wait for that.
                 threads = self._greeting if one.alive else self._starting
                 busy[one] = threads.submit(self._tended, one)
 
     def _tended(self, one: ReplicaState) -> dict[int, str]:
-        """See to a replica: it runs, and holds what is wanted. Returns what was wrong, by shard.
+        """Make sure that a replica runs and has loaded what it should; returns errors by shard.
 
-        One that is silent is started again after a while only: it may be busy, and whoever asks it
-        goes to another meanwhile.
+        A silent one is restarted only after a while: it may be busy, and requests go to another
+            meanwhile.
         """
         with one.tended:
             return self._looked_after(one)
@@ -177,14 +178,14 @@ class Keeper:
                 if number in manifest.filled and [generation, number] not in holds:
                     try:
                         holds = self._tell(one, _load(manifest, number), _LOAD_S)
-                    except RetrievalError as error:  # it runs, and cannot hold what it should
+                    except RetrievalError as error:  # it runs, but cannot load what it should
                         wrong[number] = str(error)
         one.ready(holds)
         self._silent.pop(one, None)
         return wrong
 
     def _tell(self, one: ReplicaState, content: Load | Keep, timeout: float) -> list[list[int]]:
-        """Tell a replica; returns the generations and shards that it holds then."""
+        """Send a message to a replica; returns the generations and shards that it has then."""
         link: Link = one.link()
         try:
             holds: list[list[int]] = link.ask(content, timeout)

@@ -1,4 +1,4 @@
-"""What a router says to a replica."""
+"""Messages from a router to a replica."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from retrieval.store import Settings
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A shard at a generation that a replica is to hold.
+    """A shard at a generation, for a replica to load.
 
     Attributes:
-        generation: its number.
+        generation: the number of the generation.
         shard: the number of the shard.
-        record: of the shard.
+        record: the shard's record.
         collection: the totals of the collection.
-        settings: of the collection.
-        files: of all its shards, whose copies on the disk stay.
+        settings: the collection's settings.
+        files: digests of all its shards' file lists, whose copies on disk are kept.
     """
 
     generation: int
@@ -34,10 +34,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The generations that a router asks for; what no router does, a replica lets go of.
+    """The generations that a router uses; a replica unloads those that no router uses.
 
     Attributes:
-        router: who speaks.
+        router: the router's identifier.
         generations: their numbers.
     """
 
@@ -47,14 +47,14 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to the shards that a replica holds of a generation.
+    """A request to the shards of a generation that a replica has loaded.
 
-    It is answered by what each of them says, by its number: a value, or the error that it raised.
+    The answer has, by number of the shard, a value or the error that it raised.
 
     Attributes:
-        generation: its number.
+        generation: the number of the generation.
         method: one of `METHODS`.
-        arguments: what it takes, of every shard that is held; or of some shards, by their numbers.
+        arguments: the same arguments for all loaded shards, or arguments by shard number.
     """
 
     generation: int
@@ -87,4 +87,4 @@ METHODS = frozenset(
         "vectors",
     }
 )
-"""The methods of `OpenShard` that can be asked for."""
+"""The methods of `OpenShard` that can be called."""

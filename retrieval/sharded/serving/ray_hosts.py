@@ -1,12 +1,11 @@
 """Where replicas run: actors of a Ray cluster.
 
-Copies of a shard stand on different machines, if there are several; what they are asked goes over
-their own wire. An
-actor has a name, so that a router that is started again finds those that run, and ends by itself
-when no router speaks to it any more.
+Replicas of a shard are on different machines, if there are several; requests to them use their own
+wire protocol. An actor has a name, so that a restarted router finds those that run, and it ends by
+itself when no router contacts it any more.
 
-Ray ends a process that has joined a cluster and lost its head. So it is a process of its own that
-joins (`ray_process`), and the server goes on: over its wire with replicas that still run, and on
+Ray ends a process that has joined a cluster when the cluster's head is lost. So a separate process
+joins (`ray_process`), and the server continues: over the wire with replicas that still run, and on
 the cluster once there is a head again.
 """
 
@@ -27,21 +26,21 @@ from retrieval.sharded.serving.ray_process import JOINED, joined
 from retrieval.sharded.serving.wire import Address
 
 AGAIN_S = 5.0
-"""A cluster that could not be joined is not tried again before."""
+"""Time before trying again to join a cluster after a failure."""
 
 _END_S = 10.0
 
 
 class RayHosts:
-    """Replicas as actors of a Ray cluster, one in each, spread over its machines."""
+    """Replicas as actors of a Ray cluster, one per actor, spread over its machines."""
 
     def __init__(self, place: Place, address: str = LOCAL, *, encoder: str | None = None) -> None:
         """Join a cluster.
 
         Args:
-            place: of the collection; machines have the same keys to its storage.
+            place: the collection's place; all machines need the same storage keys.
             address: see `ray_cluster`.
-            encoder: what the collection was built with, if it is to be loaded from another place.
+            encoder: the encoder that it was built with, if it is loaded from another place.
 
         Raises:
             MissingDependency: Ray is not installed.
@@ -54,22 +53,22 @@ class RayHosts:
         self._member: _Member | None = _Member(*self._told)
 
     def groups(self, shards: int) -> int:
-        """As `Hosts` says: each is one, so that Ray spreads them over machines that come and go."""
+        """As `Hosts` says: one per shard, so that Ray can spread them as machines come and go."""
         return shards
 
     def start(self, group: int, copy: int) -> Address:
-        """As `Hosts` says: an actor that runs already is taken, one that does not answer ended."""
+        """As `Hosts` says: a running actor is reused, one that does not answer is killed."""
         return self._joined().start(group, copy)
 
     def close(self) -> None:
-        """As `Hosts` says: actors of a shared cluster stay for a while, for the next router."""
+        """As `Hosts` says: actors on a shared cluster stay for a while, for the next router."""
         with self._lock:
             self._closed = True
             if self._member is not None:
                 self._member.end()
 
     def _joined(self) -> _Member:
-        """What has joined the cluster, or joins it again."""
+        """The process that has joined the cluster; a lost one is replaced."""
         with self._lock:
             if self._closed:
                 raise StorageError("the cluster is not joined any more: the router ends")
@@ -86,10 +85,10 @@ class RayHosts:
 
 
 class _Member:
-    """The process that has joined the cluster, as this one asks it."""
+    """This process's handle of the process that has joined the cluster."""
 
     def __init__(self, place: Place, address: str, encoder: str | None) -> None:
-        """Start it, and wait until it has joined; raises what that raises."""
+        """Start it, and wait until it has joined; raises its errors."""
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
         self._process: BaseProcess = context.Process(
@@ -154,4 +153,4 @@ class _Member:
 
 
 def _lost() -> StorageError:
-    return StorageError("the Ray cluster is lost; it is joined again once its head is there")
+    return StorageError("the Ray cluster is lost; it is joined again once its head is back")

@@ -19,10 +19,10 @@ from retrieval.sharded.serving.replica import Replica
 from retrieval.sharded.serving.wire import Address
 
 JOINED = "joined"
-"""What is said first, once the cluster is joined; an error otherwise."""
+"""The first message once the cluster is joined; otherwise an error is sent."""
 
 START_S = 120.0
-"""An actor that does not listen within this time is not started."""
+"""Time limit for an actor to start listening."""
 
 _NAMESPACE = "retrieval"
 _AT_ONCE = 16
@@ -30,7 +30,7 @@ _ASK_S = 5.0
 
 
 def joined(there: Connection, place: Place, address: str, encoder: str | None) -> None:
-    """Start what is asked for over the pipe, until its other end is closed."""
+    """Start replicas as requested over the pipe, until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which closes the pipe
     try:
         with ray_cluster(address), ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -57,7 +57,7 @@ class Actors:
     """Replicas as actors of the cluster that this process has joined."""
 
     def __init__(self, place: Place, encoder: str | None) -> None:
-        """Say what they hold."""
+        """Set what they serve."""
         import ray
 
         self._ray = ray
@@ -70,7 +70,7 @@ class Actors:
         self._machines: dict[tuple[int, int], str] = {}
 
     def start(self, shard: int, copy: int) -> Address:
-        """As `Hosts.start`."""
+        """Like `Hosts.start`."""
         ray = self._ray
         for last in (False, True):
             actor = None
@@ -90,7 +90,7 @@ class Actors:
             else:
                 known = self._known.get((shard, copy))
                 if known == address and not last:
-                    # It listened there before and is not to be had: it hangs, or is cut off.
+                    # It was listening there but does not answer: it hangs, or is cut off.
                     ray.kill(actor)
                     continue
                 self._known[shard, copy] = address
@@ -98,7 +98,7 @@ class Actors:
         raise AssertionError
 
     def _actor(self, shard: int, copy: int) -> Any:
-        """The actor of a replica: the one that runs, or a new one."""
+        """The actor of a replica: the running one, or a new one."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         name = self._name_of(shard, copy)
@@ -109,9 +109,9 @@ class Actors:
             namespace=_NAMESPACE,
             lifetime="detached",
             get_if_exists=True,
-            num_cpus=0,  # as many as it takes, on however few cores
-            max_restarts=0,  # the router starts it again, and tells it what to hold
-            # What needs no core is put anywhere if its affinity is soft (Ray 2.60).
+            num_cpus=0,  # any number of them, on however few cores
+            max_restarts=0,  # the router restarts it, and tells it what to load
+            # With soft affinity, actors that need no core are placed anywhere (Ray 2.60).
             scheduling_strategy=NodeAffinitySchedulingStrategy(
                 self._machine_for(shard, copy), soft=False
             ),
@@ -121,11 +121,11 @@ class Actors:
     def _machine_for(self, shard: int, copy: int) -> str:
         """The machine for a new replica: one without another copy of its shard, if there is one.
 
-        Ray's own "SPREAD" may put both copies on one machine, and both are gone with it.
+        Ray's own "SPREAD" may put both copies on one machine, and they would be lost together.
         """
         listed: Any = self._ray.nodes
         nodes: list[dict[str, Any]] = [node for node in listed() if node["Alive"]]
-        # A head is often given no cores, so that nothing runs on it.
+        # A head is often given no cores, to keep work off it.
         working = [node for node in nodes if node["Resources"].get("CPU")] or nodes
         with self._placing:
             self._ask_copies(shard)
@@ -138,7 +138,7 @@ class Actors:
         return chosen
 
     def _ask_copies(self, shard: int) -> None:
-        """Learn where copies of a shard run that another router started."""
+        """Find out where replicas of a shard run that another router started."""
         begin = self._name_of(shard, "")
         for named in self._ray.util.list_named_actors(all_namespaces=True):
             name, copy = named["name"], named["name"].removeprefix(begin)
@@ -158,7 +158,7 @@ class ReplicaActor:
     """The actor: a replica that listens at its machine's address."""
 
     def __init__(self, place: Place, encoder: str | None) -> None:
-        """Start to listen."""
+        """Start listening."""
         import ray
 
         own_address: Any = ray.util.get_node_ip_address
@@ -167,11 +167,11 @@ class ReplicaActor:
         self._replica.end_with_lease()
 
     def address(self) -> Address:
-        """Where it listens, and what one has to know."""
+        """Its address, with the key."""
         return self._replica.address
 
     def machine(self) -> str:
-        """The node of the cluster that it runs on."""
+        """The cluster node that it runs on."""
         import ray
 
         node: str = ray.get_runtime_context().get_node_id()

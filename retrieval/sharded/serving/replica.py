@@ -1,4 +1,4 @@
-"""A replica: the process that holds shards, at one generation or at two while it moves on."""
+"""A replica: the process that serves shards, at one generation, or at two during an update."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from retrieval.sharded.serving.wire import Address, Content, Peer, WireError
 from retrieval.store import Settings
 
 LEASE_S = 60.0
-"""A replica that no router has spoken to for so long ends."""
+"""A replica ends when no router has contacted it for so long."""
 
 GREETED_AT_ONCE = 64
-"""So many that have not proved yet that they know the key are listened to."""
+"""Maximum concurrent connections that are not authenticated yet."""
 
 _BACKLOG = 128
 _AGAIN_S = 0.1
@@ -36,30 +36,30 @@ _LOG = logging.getLogger(__name__)
 
 
 class Replica:
-    """Holds a shard or several and answers whoever knows its key.
+    """Serves one or several shards to routers that know its key.
 
     Attributes:
-        address: where.
+        address: its address.
     """
 
     def __init__(
         self, place: Place, *, encoder: str | None = None, host: str = "127.0.0.1"
     ) -> None:
-        """Listen; it holds nothing until it is told to.
+        """Listen; nothing is loaded until a router asks.
 
         Args:
-            place: of the collection.
-            encoder: what it was built with, if it is to be loaded from another place.
-            host: an address of this machine that the router reaches.
+            place: the collection's place.
+            encoder: the encoder that it was built with, if it is loaded from another place.
+            host: an address of this machine that the router can reach.
         """
         self._place = place
         self._encoder = encoder
         self._held: Mapping[tuple[int, int], OpenShard] = {}  # by generation and shard
         self._slots: dict[Settings, EncoderSlot] = {}  # one encoder for all shards
         self._loading = threading.Lock()
-        self._changing = threading.Lock()  # guards `_held`; held for moments only
+        self._changing = threading.Lock()  # guards `_held`; held only briefly
         self._heard = time.monotonic()
-        self._asked_for: dict[str, tuple[float, frozenset[int]]] = {}  # by router, and since when
+        self._asked_for: dict[str, tuple[float, frozenset[int]]] = {}  # by router, with the time
         self._greeting = threading.BoundedSemaphore(GREETED_AT_ONCE)
         self._peers: set[Peer] = set()
         self._closed = threading.Event()
@@ -69,7 +69,7 @@ class Replica:
         threading.Thread(target=self._accept, name="replica", daemon=True).start()
 
     def end_with_lease(self) -> None:
-        """End this process once no router has spoken to it for `LEASE_S`."""
+        """End this process once no router has contacted it for `LEASE_S`."""
 
         def watch() -> None:
             while time.monotonic() - self._heard < LEASE_S:
@@ -118,7 +118,7 @@ class Replica:
             raise
 
     def _serve(self, accepted: socket.socket) -> None:
-        """Answer one router until it goes away; who is no router costs a line and no more."""
+        """Answer one router until it disconnects; other clients only cause a line in the log."""
         try:
             try:
                 peer = Peer(accepted, self.address.key)
@@ -134,7 +134,7 @@ class Replica:
         except WireError as error:
             _LOG.warning("%s", error)
         except (OSError, EOFError):
-            pass  # it went away
+            pass  # it disconnected
 
     def _answer(self, peer: Peer, question: Any) -> None:
         self._heard = time.monotonic()
@@ -148,10 +148,10 @@ class Replica:
         match question:
             case Ask(generation, method, arguments):
                 if method not in METHODS:
-                    raise InputError(f"a shard is not asked for {method!r}")
+                    raise InputError(f"{method!r} is not a method that a shard answers")
                 held = {number: one for (of, number), one in self._held.items() if of == generation}
                 if not held:
-                    raise StorageError(f"this replica does not hold generation {generation}")
+                    raise StorageError(f"this replica has not loaded generation {generation}")
                 if not isinstance(arguments, Mapping):
                     arguments = dict.fromkeys(held, arguments)
                 return {
@@ -164,11 +164,11 @@ class Replica:
                 self._asked_for[router] = time.monotonic(), generations
                 self._let_go()
             case _:
-                raise InputError(f"a {type(question).__name__} is no question")
+                raise InputError(f"a {type(question).__name__} is not a request")
         return [list(key) for key in sorted(self._held)]
 
     def _load(self, load: Load) -> None:
-        with self._loading:  # which may take minutes, while questions are answered
+        with self._loading:  # may take minutes; requests are answered meanwhile
             if (load.generation, load.shard) in self._held:
                 return
             cache = ShardCache(self._place.storage(), self._place.cache)
@@ -182,7 +182,7 @@ class Replica:
             cache.forget_but(load.files)
 
     def _let_go(self) -> None:
-        """Close what no router that was heard of lately asks for."""
+        """Close generations that no recently active router uses."""
         since = time.monotonic() - LEASE_S
         heard = [one for at, one in list(self._asked_for.values()) if at > since]
         generations = frozenset[int]().union(*heard)
@@ -197,9 +197,9 @@ class Replica:
 
 
 def _told(shard: OpenShard | None, method: str, arguments: Arguments) -> Any:
-    """What a shard answers, or the error that it raises."""
+    """A shard's answer, or the error that it raised."""
     if shard is None:
-        return StorageError("this replica does not hold the shard at this generation")
+        return StorageError("this replica has not loaded the shard at this generation")
     shard.snapshot.acquire()
     try:
         return getattr(shard, method)(*arguments)
@@ -210,11 +210,11 @@ def _told(shard: OpenShard | None, method: str, arguments: Arguments) -> Any:
 
 
 def _sendable(error: Exception) -> RetrievalError:
-    """The error as it is sent: one that is not ours by what it says, and where."""
+    """The error to send: an unexpected one as text, with its place in the code."""
     if isinstance(error, RetrievalError):
         return error
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, OSError | MemoryError):
         return StorageError(f"{socket.gethostname()}: {said}")
     _LOG.error("a question failed", exc_info=error)
-    return RetrievalError(f"a replica failed ({said}); its own output says where")
+    return RetrievalError(f"a replica failed ({said}); its own output has the traceback")

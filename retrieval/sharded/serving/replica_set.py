@@ -1,4 +1,4 @@
-"""Replicas of some shards as the router sees them: who is alive, and connections to each."""
+"""The replicas of a group of shards as the router sees them: liveness and connections."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from retrieval.sharded.serving.wire import Address, Link
 
 _FREE_LINKS = 32
-"""More are not kept open to a replica while nobody asks."""
+"""Maximum idle connections kept to a replica."""
 
 
 @dataclass(eq=False)
 class ReplicaState:
-    """A replica.
+    """The router's state of a replica.
 
     Attributes:
         group: the number of the group of shards that it holds, see `Hosts.groups`.
         copy: which of the group's replicas it is.
         address: where it listens; None if it is not started.
-        alive: whether it is to be asked.
-        holds: the shards that it holds, by generation.
-        under_way: how many questions it has not answered yet.
-        tended: held while it is seen to.
+        alive: whether it can be asked.
+        holds: the shards that it has loaded, by generation.
+        under_way: number of unanswered requests.
+        tended: lock, held while it is checked or restarted.
     """
 
     group: int
@@ -35,7 +35,7 @@ class ReplicaState:
     tended: threading.Lock = field(default_factory=threading.Lock)
     _links: list[Link] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _given_up: bool = False  # whether there may be a connection whose answer was
+    _given_up: bool = False  # whether some connection may have an abandoned request
 
     def asked(self) -> None:
         """A question is under way to it."""
@@ -48,10 +48,10 @@ class ReplicaState:
             self.under_way -= 1
 
     def link(self) -> Link:
-        """A connection that nobody else uses; give it back by `put`, or close it.
+        """A connection for exclusive use; return it with `put`, or close it.
 
         Raises:
-            OSError: there is nobody.
+            OSError: nothing answers.
         """
         with self._lock:
             busy = []
@@ -62,7 +62,7 @@ class ReplicaState:
                     if one.is_free():
                         free = one
                     else:
-                        busy.append(one)  # an answer that another gave earlier is on its way
+                        busy.append(one)  # an abandoned answer is still on its way
                 except OSError:
                     one.close()
             self._links += busy
@@ -74,12 +74,12 @@ class ReplicaState:
         return Link(address)
 
     def give_up(self, link: Link) -> None:
-        """Give a connection back whose answer is not waited for any more."""
+        """Return a connection whose answer is no longer wanted."""
         self._given_up = True
         self.put(link)
 
     def is_silent(self) -> bool:
-        """Whether an answer that was given up has not come yet: its machine may be cut off."""
+        """Whether an abandoned answer has not arrived yet: its machine may be cut off."""
         if not self._given_up:
             return False
         with self._lock:
@@ -94,7 +94,7 @@ class ReplicaState:
         return silent
 
     def put(self, link: Link) -> None:
-        """Give a connection back."""
+        """Return a connection."""
         with self._lock:
             if len(self._links) < _FREE_LINKS:
                 self._links.append(link)
@@ -102,15 +102,15 @@ class ReplicaState:
         link.close()
 
     def started(self, address: Address) -> None:
-        """It listens here now, and holds nothing yet."""
+        """Note that it listens at this address, with nothing loaded yet."""
         self.lost()
         self.address = address
 
     def lost(self, address: Address | None = None) -> None:
-        """It is not to be asked any more, until it is ready again.
+        """Note that it cannot be asked until it is ready again.
 
         Args:
-            address: where it was asked; it may have been started anew elsewhere since.
+            address: where it was asked; it may have been restarted elsewhere since.
         """
         if address is not None and address != self.address:
             return
@@ -122,7 +122,7 @@ class ReplicaState:
             link.close()
 
     def ready(self, held: Iterable[Sequence[int]]) -> None:
-        """It is to be asked about these, each a generation and a shard."""
+        """Note that it can be asked about these, each a generation and a shard."""
         holds: dict[int, set[int]] = {}
         for generation, shard in held:
             holds.setdefault(generation, set()).add(shard)
@@ -130,7 +130,7 @@ class ReplicaState:
         self.alive = bool(holds)
 
     def held(self, generation: int) -> frozenset[int]:
-        """The shards that it is to be asked about."""
+        """The shards that it can be asked about."""
         return self.holds.get(generation, frozenset()) if self.alive else frozenset()
 
 
@@ -153,16 +153,16 @@ class ReplicaSet:
         *,
         needed: bool = True,
     ) -> tuple[ReplicaState, list[int]] | None:
-        """The replica to ask next, and which of these shards; None if there is none for any.
+        """The replica to ask next, and about which of these shards; None if there is none.
 
-        It is one that is not silent, if there is one; of those one that holds most of them, and of
-        those the one with least to do, in turns.
+        Preferred are replicas that are not silent; of those, ones with most of the shards loaded;
+        of those, ones with the fewest unanswered requests, in turn.
 
         Args:
             generation: the number of the generation.
-            shards: of the group.
-            tried: by shard the replicas that are not asked about it again.
-            needed: whether one that is silent is better than none.
+            shards: shards of the group.
+            tried: by shard, the replicas that were asked already.
+            needed: whether to fall back to a silent replica.
         """
         self._turn += 1
         able = []

@@ -1,8 +1,8 @@
 """Asking the shards of one generation over their replicas.
 
-A question goes to one replica of each shard, in one message to each replica. Where that is gone it
-goes to another; where it takes longer than nearly all questions of its kind did, another is asked
-as well, and whoever is first has answered.
+A request goes to one replica of each shard, in one message per replica. If that replica is gone, it
+goes to another; if it takes longer than nearly all requests of its kind did, another is asked as
+well, and the first answer is used.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from retrieval.sharded.serving.replica_set import ReplicaSet, ReplicaState
 from retrieval.sharded.serving.wire import Content, Link, WireError
 
 DEADLINE_S = 30.0
-"""A shard of which nobody answers for so long is away."""
+"""A shard is unavailable if no replica answers for so long."""
 
 FIRST_HEDGE_S = 1.0
-"""While little is known of how long questions take, another replica is asked after that."""
+"""Delay before another replica is asked, while there are few measurements."""
 
 _QUANTILE = 0.95
 _REMEMBERED = 512
@@ -34,24 +34,24 @@ _LEAST_REMEMBERED = 40
 _LOOKED_AT_EVERY = 8
 _LEAST_HEDGE_S = 0.002
 _AGAIN_S = 0.1
-_LOOK_S = 0.25  # so often it is asked whether the answer is still wanted
+_LOOK_S = 0.25  # interval of checks for cancellation
 
 
 class Delays:
-    """How long questions of each kind take: after how long another replica is asked as well."""
+    """How long requests of each kind take, which determines when another replica is asked."""
 
     def __init__(self) -> None:
         self._taken: dict[str, deque[float]] = {}
         self._after: dict[str, float] = {}
-        self._new: Counter[str] = Counter()  # since it was looked at them
+        self._new: Counter[str] = Counter()  # since the delay was last computed
         self._lock = threading.Lock()
 
     def after(self, method: str) -> float:
-        """Seconds."""
+        """Seconds after which another replica is asked."""
         return self._after.get(method, FIRST_HEDGE_S)
 
     def tell(self, method: str, seconds: Sequence[float]) -> None:
-        """Questions took so long."""
+        """Record how long requests took."""
         with self._lock:
             taken = self._taken.setdefault(method, deque(maxlen=_REMEMBERED))
             taken.extend(seconds)
@@ -63,14 +63,14 @@ class Delays:
 
 
 class RoutedShards:
-    """Shards that replicas hold; behind the protocol `Shards`.
+    """Implements `Shards` for shards on replicas.
 
     Attributes:
         numbers: see `Shards`.
         total: see `Shards`.
-        waited: seconds from when the slowest replica was asked until it had sent its answer, of all
-            calls of `ask` so far; it tells something where replicas run on this machine.
-        rounds: how many such calls there were.
+        waited: seconds from asking the slowest replica until it had sent its answer, summed over
+            all calls of `ask`; meaningful if replicas run on this machine.
+        rounds: number of those calls.
     """
 
     def __init__(
@@ -84,16 +84,16 @@ class RoutedShards:
         *,
         hedged: bool = True,
     ) -> None:
-        """Say what is asked.
+        """Set what can be asked.
 
         Args:
-            url: of the collection, for errors.
-            generation: its number.
+            url: the collection's URL, for errors.
+            generation: the number of the generation.
             sets: the replicas of each shard.
-            numbers: of the shards that are asked.
-            total: how many shards there are.
-            delays: what is known of earlier questions.
-            hedged: whether a second replica is asked where one takes long.
+            numbers: numbers of the shards that can be asked.
+            total: total number of shards.
+            delays: statistics of earlier requests.
+            hedged: whether to ask a second replica when one takes long.
         """
         self._url = url
         self._generation = generation
@@ -125,13 +125,14 @@ class RoutedShards:
     def away(self, number: int, why: str) -> ShardUnavailable:
         """The error that names a shard."""
         return ShardUnavailable(
-            f"shard {number} of {self._url} is away ({why}); ask again in some seconds", number
+            f"shard {number} of {self._url} is unavailable ({why}); ask again in some seconds",
+            number,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A question that was sent: over which connection, to whom, when, and to which shards."""
+    """A request that was sent: connection, replica, time, and shards."""
 
     link: Link
     replica: ReplicaState
@@ -140,29 +141,30 @@ class _Sent:
 
 
 class _Question:
-    """One call of `ask`: what was sent to whom, and what has come."""
+    """One call of `ask`: the requests sent, and the answers received."""
 
     def __init__(self, routed: RoutedShards, method: str, given: Mapping[int, Arguments]) -> None:
         self._routed = routed
         self._method = method
         self._given = given
-        # For some dozens of connections that are waited for once this is quicker than epoll.
+        # For waiting once on some dozens of connections, poll is quicker than epoll.
         self._poll = select.poll()
         self._found: dict[int, Any] = {}
         self._sent: dict[int, _Sent] = {}  # by file descriptor
         self._tried: dict[int, list[ReplicaState]] = {}  # by shard
         self._why: dict[int, str] = {}
-        self._contents: dict[int, Content] = {}  # by the arguments' identity: made once
+        # by the arguments' identity, so that each is encoded once
+        self._contents: dict[int, Content] = {}
         self._taken: list[float] = []
         self._began = time.monotonic()
-        self.slowest = 0.0  # seconds from when a replica was asked until it sent its answer
+        self.slowest = 0.0  # seconds from asking a replica until it sent its answer
 
     def begin(self) -> None:
         """Ask a replica of each group of shards."""
         self._send(sorted(self._given))
 
     def answers(self) -> dict[int, Any]:
-        """What every shard answers, by ascending numbers."""
+        """Every shard's answer, by ascending numbers."""
         wait = self._routed._delays.after(self._method) if self._routed._hedged else DEADLINE_S
         hedge = wait
         while len(self._found) < len(self._given):
@@ -175,7 +177,8 @@ class _Question:
                 raise self._routed.away(number, f"no answer within {DEADLINE_S:g} s")
             if now >= hedge:
                 self._send(self._missing(), needed=False)
-                hedge = now + max(wait, _AGAIN_S)  # who is silent now may be heard then
+                # a replica that is silent now may have answered by then
+                hedge = now + max(wait, _AGAIN_S)
             check_cancelled()
             until = min(hedge, DEADLINE_S) - now
             for descriptor, _ in self._poll.poll(1000 * max(0.0, min(until, _LOOK_S))):
@@ -183,7 +186,7 @@ class _Question:
         return {number: self._found[number] for number in sorted(self._found)}
 
     def end(self) -> None:
-        """Give back the connections that are waited for no more."""
+        """Return the connections whose answers are no longer awaited."""
         self._routed._delays.tell(self._method, self._taken)
         for one in self._sent.values():
             one.replica.let_be()
@@ -193,7 +196,7 @@ class _Question:
         return [number for number in sorted(self._given) if number not in self._found]
 
     def _send(self, shards: Sequence[int], *, needed: bool = True) -> None:
-        """Ask other replicas about these shards; raises if it is needed and one has none."""
+        """Ask other replicas about these shards; raises if `needed` and a shard has no replica."""
         of_sets: dict[ReplicaSet, list[int]] = {}
         for number in shards:
             of_sets.setdefault(self._routed._sets[number], []).append(number)
@@ -210,11 +213,11 @@ class _Question:
             under_way = {number for one in self._sent.values() for number in one.shards}
             for number in left:
                 if needed and number not in under_way:
-                    why = self._why.get(number, "no replica of it is there")
+                    why = self._why.get(number, "it has no running replica")
                     raise self._routed.away(number, why)
 
     def _sent_to(self, replica: ReplicaState, shards: list[int]) -> bool:
-        """Ask a replica about these shards; whether it was there."""
+        """Ask a replica about these shards; returns whether it could be reached."""
         address = replica.address
         content = self._content(replica, shards)
         since = time.monotonic()
@@ -235,7 +238,7 @@ class _Question:
         return True
 
     def _content(self, replica: ReplicaState, shards: list[int]) -> Content:
-        """The question as it is sent: one for all if it is the same of all that is held."""
+        """The encoded request: one for all loaded shards, if their arguments are the same."""
         first = self._given[shards[0]]
         generation = self._routed._generation
         same = all(self._given[number] is first for number in shards)
@@ -254,7 +257,7 @@ class _Question:
         try:
             received = one.link.receive()
             if received is not None and received.right and not isinstance(received.value, dict):
-                raise WireError(f"{one.link.address}: what came is no answer of shards")
+                raise WireError(f"{one.link.address}: the answer is not one of shards")
         except OSError as error:
             self._drop(descriptor)
             one.link.close()
@@ -262,7 +265,7 @@ class _Question:
             self._failed(one.shards, error)
             self._send([number for number in one.shards if number not in self._found])
             return
-        if received is None:  # not whole yet, or an answer to what was asked before
+        if received is None:  # incomplete, or an answer to an earlier request
             return
         self._drop(descriptor)
         replica.put(one.link)
@@ -278,7 +281,7 @@ class _Question:
             if not isinstance(answer, RetrievalError):
                 self._found[number] = answer
                 self.slowest = max(self.slowest, received.sent - one.since)
-            elif type(answer) in (StorageError, IndexCorrupted):  # another copy may be whole
+            elif type(answer) in (StorageError, IndexCorrupted):  # another replica may be intact
                 self._why[number] = str(answer)
                 again.append(number)
             else:
@@ -294,4 +297,4 @@ class _Question:
         self._sent.pop(descriptor).replica.let_be()
 
 
-_NOT_HELD = StorageError("its replica does not hold it any more")
+_NOT_HELD = StorageError("its replica no longer has it loaded")

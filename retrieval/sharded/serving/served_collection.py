@@ -1,4 +1,4 @@
-"""ServedCollection: a collection whose shards are held by replicas, asked through a router."""
+"""ServedCollection: a collection whose shards are on replicas, asked through a router."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_REPLICAS = 16
 
 
 class _Served:
-    """A generation that is served; it is over when it was replaced and nobody asks it any more."""
+    """A served generation; it ends when it was replaced and no search uses it."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -37,12 +37,11 @@ class _Served:
 
 
 class ServedCollection(Collection):
-    """A collection in shards that replicas hold: searched and listed as one index.
+    """A collection in shards on replicas, searched and listed as one index.
 
-    A query sees one generation; `refresh` brings the replicas to the newest, shard by shard.
-
-    Every method raises ShardUnavailable if no replica of a shard answers. Where partial answers
-    are allowed a search leaves it out instead, and says so: `Hits.coverage`.
+    A query sees one generation; `refresh` updates the replicas to the newest, shard by shard. Every
+    method raises ShardUnavailable if no replica of a shard answers. If partial answers are allowed,
+    a search leaves the shard out instead, and reports it in `Hits.coverage`.
     """
 
     def __init__(
@@ -57,21 +56,21 @@ class ServedCollection(Collection):
         cache: Path | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """Start replicas of every shard, and wait until they hold the newest generation.
+        """Start replicas of every shard, and wait until they have loaded the newest generation.
 
         Args:
-            url: of the collection, see `ShardedIndex.open`.
-            hosts: makes where replicas run; None is processes of this machine.
-            replicas: how many each shard has.
-            partial: whether a search goes without a shard that is away.
-            hedged: whether a second replica is asked where one takes long.
-            encoder: of the queries; None is the one that the collection was built with.
+            url: the collection's URL, see `ShardedIndex.open`.
+            hosts: creates the hosts of replicas; None is processes on this machine.
+            replicas: number of replicas of each shard.
+            partial: whether a search goes on without unavailable shards.
+            hedged: whether to ask a second replica when one takes long.
+            encoder: the encoder for queries; None is the one that the collection was built with.
             cache: see `ShardedIndex.open`; on every machine that replicas run on.
             options: see `ShardedIndex.open`.
 
         Raises:
             IndexNotFound: there is no collection.
-            InputError: `replicas` is no number of replicas.
+            InputError: `replicas` is not a valid number of replicas.
         """
         if not is_whole(replicas) or not 1 <= replicas <= MOST_REPLICAS:
             raise InputError(
@@ -97,7 +96,7 @@ class ServedCollection(Collection):
             raise
 
     def close(self) -> None:
-        """Ask no more; closing twice is fine."""
+        """Stop serving; closing twice is fine."""
         with self._state:
             current, self._current = self._current, None
         if current is not None:
@@ -105,7 +104,7 @@ class ServedCollection(Collection):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, loaded if it is not yet; raises as `Index.encoder` does."""
+        """The encoder, loaded on first use; raises like `Index.encoder`."""
         return self._encoder.get()
 
     @property
@@ -114,14 +113,14 @@ class ServedCollection(Collection):
         return self._manifest().generation
 
     def status(self) -> ShardedStatus:
-        """What it holds."""
+        """What it contains."""
         return status_of(self.url, self._manifest())
 
     def refresh(self) -> bool:
-        """Move to the newest generation; whether there was a newer one.
+        """Move to the newest generation; returns whether there was a newer one.
 
         Raises:
-            ShardUnavailable: a shard cannot be brought to it; the one that is shown stays.
+            ShardUnavailable: a shard cannot be updated; the present generation stays.
         """
         with self._refreshing:
             newest = found_newest(self._place.storage())
@@ -140,10 +139,11 @@ class ServedCollection(Collection):
             return True
 
     def search_batch(self, *arguments: Any, **options: Any) -> list[Hits]:
-        """As `Searching.search_batch`; it is asked again without a shard that was lost meanwhile.
+        """Like `Searching.search_batch`; repeated without a shard that was lost meanwhile.
 
         Raises:
-            ShardUnavailable: a shard is away, and partial answers are not allowed; or all are.
+            ShardUnavailable: a shard is unavailable, and partial answers are not allowed; or all
+                are.
         """
         if not self._partial:
             return super().search_batch(*arguments, **options)
@@ -156,7 +156,7 @@ class ServedCollection(Collection):
         while True:
             if manifest.filled and not left:
                 raise ShardUnavailable(
-                    f"all shards of {self.url} are away; ask again in some seconds"
+                    f"all shards of {self.url} are unavailable; ask again in some seconds"
                 )
             token = _asked.set((self, frozenset(left)))
             try:
@@ -212,11 +212,11 @@ class ServedCollection(Collection):
 _asked: ContextVar[tuple[ServedCollection, frozenset[int]] | None] = ContextVar(
     "asked", default=None
 )
-"""The shards that a search goes to, where it may go without some."""
+"""The shards that a search uses, if it may go on without some."""
 
 
 def _coverage(manifest: Manifest, left: set[int]) -> Coverage | None:
-    """What a search saw; None if that is everything."""
+    """How much a search covered; None if that is everything."""
     filled = manifest.filled
     if left >= filled.keys():
         return None

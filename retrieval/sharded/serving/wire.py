@@ -1,9 +1,9 @@
-"""The wire between router and replicas: connections that carry numbered, signed messages.
+"""The protocol between router and replicas: connections with numbered, signed messages.
 
 Both ends prove that they know the replica's key before anything else is read, and sign every
-message by a key of this connection and direction (keyed BLAKE2b, RFC 7693), its number included. So
-whoever does not know the key can neither ask nor answer, change what passes, nor repeat it; nothing
-is encrypted. A message is msgpack (`encoding`): nothing that is received is run.
+message, including its number, with a key for this connection and direction (keyed BLAKE2b, RFC
+7693). So without the key nobody can ask or answer, change messages or replay them; nothing is
+encrypted. A message is msgpack (`encoding`): nothing that is received is executed.
 
     greeting   replica: "RTRV", `encoding.schema()` u8 [8], a nonce u8 [32]
                router:  a nonce u8 [32], its proof u8 [32]
@@ -11,8 +11,8 @@ is encrypted. A message is msgpack (`encoding`): nothing that is received is run
     message    length of the content u64, number u64, whether it is an answer or else an error u8,
                the sender's clock f64, signature u8 [32], content
 
-A question has the next number, from 1; an answer has that of its question. So an answer that nobody
-waits for any more is told from the one that is waited for.
+A request has the next number, from 1; an answer has the number of its request. So an answer that is
+no longer wanted can be told from the one that is.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from retrieval.errors import InputError, RetrievalError
 from retrieval.sharded.serving.encoding import EncodingError, decoded, encoded, schema
 
 CONNECT_S = 2.0
-"""A replica that does not answer for so long when it is connected to is away."""
+"""Time limit for connecting to a replica."""
 
 GREET_S = 10.0
-"""Whoever connects has so long to prove that it knows the key."""
+"""Time limit for a client to prove that it knows the key."""
 
 SEND_S = 30.0
-"""A message of which the other end takes nothing for so long is given up."""
+"""A message is given up if the other end accepts no part of it for so long."""
 
 MOST_BYTES = 1 << 30
-"""The longest content of a message."""
+"""Maximum bytes of a message's content."""
 
 _MAGIC = b"RTRV"
 _NONCE = 32
 _SIGNATURE = 32
 _HEAD = struct.Struct("<QQ?d")
-_TIME = struct.Struct("@ll")  # of the system's calls
+_TIME = struct.Struct("@ll")  # struct timeval
 _BEFORE = _HEAD.size + _SIGNATURE
 _PIECE = 1 << 16
 
 
 class WireError(ConnectionError):
-    """What came over a connection is not what comes from a peer: it is closed."""
+    """Received data does not come from a valid peer; the connection is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a replica listens, and what proves that one may ask it."""
+    """Where a replica listens, and the key for it."""
 
     host: str
     port: int
@@ -69,35 +69,35 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says, as bytes; one that goes to many is made once."""
+    """The encoded content of a message; made once even if sent to many."""
 
     data: bytes
     digest: bytes
 
     @classmethod
     def of(cls, value: Any) -> Content:
-        """A value as it is sent.
+        """Encode a value.
 
         Raises:
-            EncodingError: it holds something that is not sent.
+            EncodingError: it contains something that cannot be sent.
             InputError: it is too long.
         """
         made = encoded(value)
         if len(made) > MOST_BYTES:
             raise InputError(
-                f"a message of {len(made):,} bytes is longer than what a shard is sent or answers; "
-                f"ask for less at a time ({MOST_BYTES:,} is the most)"
+                f"a message of {len(made):,} bytes is longer than a request or an answer may be; "
+                f"ask for less at a time (the maximum is {MOST_BYTES:,})"
             )
         return cls(made, _digest(made))
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a replica sent.
+    """A message from a replica.
 
     Attributes:
-        right: whether it is an answer, or else an error.
-        sent: when it was, by the monotonic clock of its machine.
+        right: whether it is an answer rather than an error.
+        sent: when it was sent, by its machine's monotonic clock.
         value: the answer, or the error.
     """
 
@@ -107,26 +107,26 @@ class Received:
 
 
 class Link:
-    """A connection to a replica, for one question at a time.
+    """A connection to a replica, for one request at a time.
 
-    Every method raises OSError if the replica is gone, or is not what it should be.
+    Every method raises OSError if the replica is gone or not valid.
 
     Attributes:
-        address: the replica's.
+        address: the replica's address.
     """
 
     def __init__(self, address: Address) -> None:
         """Connect.
 
         Raises:
-            OSError: nobody answers there, or not with the key.
+            OSError: nothing answers there, or it does not know the key.
         """
         self.address = address
         self._socket = _tuned(socket.create_connection((address.host, address.port), CONNECT_S))
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        self._number = 0  # of the last question
-        self._answered = 0  # of the last answer that came
+        self._number = 0  # number of the last request
+        self._answered = 0  # number of the last answer received
         self._come = bytearray()
         try:
             self._signs, self._checks = self._greeted()
@@ -136,11 +136,11 @@ class Link:
             raise
 
     def _greeted(self) -> tuple[bytes, bytes]:
-        """The keys of this connection: of what is sent, and of what is received."""
+        """The keys of this connection, for sending and for receiving."""
         key, until = self.address.key, time.monotonic() + CONNECT_S
         greeting = _read(self._socket, len(_MAGIC) + 8 + _NONCE, until)
         if not greeting.startswith(_MAGIC):
-            raise WireError(f"{self.address}: what listens there is no replica")
+            raise WireError(f"{self.address}: what listens there is not a replica")
         if greeting[4:12] != schema():
             raise WireError(
                 f"{self.address}: the replica is of another release; run one on all machines"
@@ -153,20 +153,20 @@ class Link:
         return _keys(key, nonces)
 
     def fileno(self) -> int:
-        """For polling: when it can be read from, `receive`."""
+        """For polling: call `receive` when it is readable."""
         return self._socket.fileno()
 
     def send(self, content: Content) -> None:
-        """Send a question; answers to earlier ones are not wanted any more."""
+        """Send a request; answers to earlier ones are no longer wanted."""
         self._number += 1
         head = _HEAD.pack(len(content.data), self._number, True, time.monotonic())
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def receive(self) -> Received | None:
-        """What has come: an answer to the last question; None while it is not there, whole.
+        """The answer to the last request; None until it has completely arrived.
 
         Raises:
-            OSError: nothing more will come, or what came is not the replica's.
+            OSError: the connection is closed, or the data is not the replica's.
         """
         piece: bytes | bytearray = self._socket.recv(_PIECE)
         if not piece:
@@ -179,7 +179,7 @@ class Link:
             while len(come) - done >= _BEFORE:
                 length, number, right, sent = _HEAD.unpack_from(come, done)
                 if length > MOST_BYTES or number != self._answered + 1:
-                    raise WireError(f"{self.address}: what came is no answer of a replica")
+                    raise WireError(f"{self.address}: the data is not an answer of a replica")
                 begin = done + _BEFORE
                 if len(come) < begin + length:
                     break
@@ -190,7 +190,7 @@ class Link:
                 if number == self._number:
                     value = self._decoded(content)
                     if not right and not isinstance(value, RetrievalError):
-                        raise WireError(f"{self.address}: what came is no error")
+                        raise WireError(f"{self.address}: the data is not an error")
                     found = Received(right, sent, value)
                 content.release()
         if piece is self._come:
@@ -206,7 +206,7 @@ class Link:
             raise WireError(f"{self.address}: {error}") from error
 
     def ask(self, value: Any, timeout: float) -> Any:
-        """Ask, and wait; raises what the replica raises, and TimeoutError."""
+        """Send a request and wait; raises the replica's errors, and TimeoutError."""
         self.send(Content.of(value))
         until = time.monotonic() + timeout
         while (left := until - time.monotonic()) > 0 and self._poll.poll(1000 * left):
@@ -218,13 +218,13 @@ class Link:
         raise TimeoutError(f"no answer within {timeout:g} s")
 
     def is_free(self) -> bool:
-        """Whether nothing is outstanding: old answers that have come are read for that."""
+        """Whether no answer is outstanding, after reading old ones that have arrived."""
         while self._answered < self._number and self._poll.poll(0):
             self.receive()
         return self._answered == self._number
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self._socket.close()
 
 
@@ -232,11 +232,11 @@ class Peer:
     """The replica's end of a link."""
 
     def __init__(self, accepted: socket.socket, key: bytes) -> None:
-        """Let who connected prove that it knows the key.
+        """Authenticate the client that connected.
 
         Raises:
-            EOFError: it went away.
-            WireError: it does not.
+            EOFError: it disconnected.
+            WireError: it does not know the key.
             OSError: the connection broke.
         """
         self._socket = _tuned(accepted)
@@ -252,7 +252,7 @@ class Peer:
                 raise EOFError
             nonces = nonce + greeting[:_NONCE]
             if not hmac.compare_digest(greeting[_NONCE:], _proof(key, b"router", nonces)):
-                raise WireError(f"{self._name} was sent away: it does not know the replica's key")
+                raise WireError(f"{self._name} was rejected: it does not know the replica's key")
             accepted.sendall(_proof(key, b"replica", nonces))
             accepted.settimeout(None)
         except BaseException:
@@ -262,41 +262,41 @@ class Peer:
         self._number = 0
 
     def receive(self) -> Any:
-        """The next question.
+        """The next request.
 
         Raises:
-            EOFError: there is none any more.
-            WireError: what came is no question of a router's.
+            EOFError: the connection was closed.
+            WireError: the data is not a router's request.
             OSError: the connection broke.
         """
         head = _read(self._socket, _BEFORE)
         if not head:
             raise EOFError
         if len(head) < _BEFORE:
-            raise WireError(f"{self._name} went away in the middle of a message")
+            raise WireError(f"{self._name} disconnected in the middle of a message")
         length, number, *_ = _HEAD.unpack_from(head)
         if length > MOST_BYTES or number != self._number + 1:
             raise WireError(
-                f"{self._name} was sent away: it announced message {number} of {length:,} bytes, "
+                f"{self._name} was rejected: it announced message {number} of {length:,} bytes, "
                 f"where {self._number + 1} of at most {MOST_BYTES:,} was expected"
             )
         content = _read(self._socket, length)
         if len(content) < length:
-            raise WireError(f"{self._name} went away in the middle of a message")
+            raise WireError(f"{self._name} disconnected in the middle of a message")
         _check(self._checks, head, content, self._name)
         self._number = number
         try:
             return decoded(content)
         except EncodingError as error:
-            raise WireError(f"{self._name} was sent away: {error}") from error
+            raise WireError(f"{self._name} was rejected: {error}") from error
 
     def answer(self, content: Content, *, right: bool) -> None:
-        """Answer the last question."""
+        """Answer the last request."""
         head = _HEAD.pack(len(content.data), self._number, right, time.monotonic())
         _send(self._socket, head, _signature(self._signs, head, content.digest), content.data)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self._socket.close()
 
 
@@ -315,7 +315,7 @@ def _send(one: socket.socket, *parts: bytes) -> None:
 
 
 def _read(one: socket.socket, count: int, until: float | None = None) -> bytes:
-    """So many bytes, or fewer if the connection was closed; raises TimeoutError."""
+    """Read `count` bytes, or fewer if the connection was closed; raises TimeoutError."""
     come = bytearray()
     while len(come) < count:
         if until is not None:
@@ -325,7 +325,7 @@ def _read(one: socket.socket, count: int, until: float | None = None) -> bytes:
             break
         come += piece
         if until is not None and time.monotonic() > until:
-            raise TimeoutError("the greeting did not come in time")
+            raise TimeoutError("the greeting did not arrive in time")
     return bytes(come)
 
 
@@ -344,7 +344,7 @@ def _check(
 ) -> None:
     head, signature = signed[: _HEAD.size], signed[_HEAD.size :]
     if not hmac.compare_digest(signature, _signature(key, head, _digest(content))):
-        raise WireError(f"{who}: a message was changed on its way")
+        raise WireError(f"{who}: a message was altered in transit")
 
 
 def _proof(key: bytes, who: bytes, nonces: bytes) -> bytes:
@@ -352,5 +352,5 @@ def _proof(key: bytes, who: bytes, nonces: bytes) -> bytes:
 
 
 def _keys(key: bytes, nonces: bytes) -> tuple[bytes, bytes]:
-    """Of what goes to the replica, and of what goes to the router."""
+    """The keys for messages to the replica, and to the router."""
     return _proof(key, b"to the replica", nonces), _proof(key, b"to the router", nonces)

@@ -1,8 +1,8 @@
-"""Where documents of a collection come from.
+"""Sources of a collection's documents.
 
-files     files and folders of this machine, read here
-remote    objects of a storage, by URL, read by whoever builds
-parts     those that one task reads: of a huge file a range of lines, or some row groups
-records   files of any size that hold a document a row: Parquet, JSON lines; lines: of any range
-estimate  how many passages sources hold, about
+files     files and folders on this machine, read here
+remote    objects in storage, by URL, read by build tasks
+parts     what one task reads: whole files, or lines or row groups of a huge file
+records   files of any size with one document per row: Parquet, JSON lines; lines: reading ranges
+estimate  estimating how many passages sources have
 """

@@ -1,4 +1,4 @@
-"""About how many passages files hold: a sample is read and cut, and all bytes are counted."""
+"""Estimating how many passages files have: a sample is read and cut, and all bytes are counted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from retrieval.sharded.spool import Incoming
 from retrieval.types import TokenSpans
 
 FILES = 8
-"""Files that are read whole, spread over all."""
+"""Number of sampled files, spread over all, that are read whole."""
 DOCUMENTS = 200
-"""Documents of each that are cut, drawn by chance."""
+"""Number of randomly chosen documents of each that are cut."""
 
 File = TypeVar("File")
 
@@ -25,14 +25,14 @@ def passages_in(
     token_spans: TokenSpans,
     passage_tokens: int,
 ) -> int:
-    """How many passages files hold, if all are as those of a sample.
+    """Estimate how many passages files have, if all are like those of a sample.
 
     Args:
         files: all of them.
-        size_of: bytes of one.
-        documents_of: reads one.
-        token_spans: of the encoder.
-        passage_tokens: the longest passage.
+        size_of: the size of a file in bytes.
+        documents_of: reads a file.
+        token_spans: the encoder's method.
+        passage_tokens: maximum tokens of a passage.
     """
     sampled_bytes = 0
     passages = 0.0
@@ -48,7 +48,7 @@ def passages_in(
 
 
 def _sampled(documents: Iterable[Incoming]) -> tuple[int, list[Incoming]]:
-    """The characters of all documents, and some of them, each as likely as any other."""
+    """The total characters of all documents, and a uniform random sample of them."""
     drawn = random.Random(0)
     sample: list[Incoming] = []
     characters = 0

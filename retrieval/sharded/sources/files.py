@@ -1,4 +1,4 @@
-"""Files and folders of this machine as the documents of a collection."""
+"""Files and folders on this machine as documents of a collection."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from retrieval.sync.settings import Settings
 
 
 class FileDocuments:
-    """Every document of the files under some paths, read as it is asked for.
+    """The documents of the files under some paths, read on iteration.
 
     Attributes:
-        problems: a line for everything that has gone wrong so far.
+        problems: one line for each problem so far.
     """
 
     def __init__(
@@ -28,16 +28,16 @@ class FileDocuments:
         *,
         on_left_out: Callable[[LeftOut], object] | None = None,
     ) -> None:
-        """Name the files.
+        """Set the files.
 
         Args:
             paths: files, Parquet among them, and folders.
             base: ids of files are relative to this folder.
-            settings: which files are taken, and how they are read.
-            on_left_out: told of everything that is not read.
+            settings: which files are indexed, and how they are read.
+            on_left_out: called for everything that is not read.
 
         Raises:
-            InputError: as `check_paths`.
+            InputError: like `check_paths`.
         """
         check_paths(paths)
         self.problems: list[str] = []
@@ -62,7 +62,7 @@ class FileDocuments:
             self.problems += self._found.problems
 
     def files(self) -> Iterator[SourceFile]:
-        """The files, looked for anew."""
+        """The files, found by a new walk."""
         for path in self._tables:
             told = path.stat()
             yield SourceFile(path, source_id(path, self._base), told.st_size, told.st_mtime_ns)
@@ -87,8 +87,9 @@ class FileDocuments:
         self.problems.append(problem)
 
     def unreadable(self) -> Sequence[str]:
-        """Ids of files and folders that are there and could not be looked into, once all is read:
-        what came from there before is not gone."""
+        """After reading, ids of existing files and folders that could not be read: what came from
+        them
+        before is not gone."""
         return () if self._found is None else self._found.unreadable
 
     @property

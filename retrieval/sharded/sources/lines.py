@@ -1,4 +1,4 @@
-"""Lines of a file of any size, read from any place in it, in bounded memory."""
+"""Lines of a file of any size, read from any position, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 BLOCK = 1 << 23
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 LONGEST = 1 << 26
-"""Bytes of a line that is read; a longer one is no record of text."""
+"""Maximum bytes of a line; a longer one is not a record of text."""
 
 
 def lines(file: BinaryIO, start: int, stop: int) -> Iterator[bytes | None]:
     r"""The lines that begin at or after `start` and before `stop`, without their `\n`.
 
-    Ranges that follow each other have each line once. None stands for one that is too long.
+    Consecutive ranges yield each line exactly once. None stands for a line that is too long.
 
     Args:
-        file: can be sought in.
-        start: a place in the file, of whatever character.
-        stop: another, or the end.
+        file: a seekable file.
+        start: any position in the file, even inside a character.
+        stop: another position, or the end.
     """
     if start >= stop:
         return
     at = max(0, start - 1)
     file.seek(at)
-    line: bytearray | None = bytearray() if start == 0 else None  # None: of one that began before
+    # None: in a line that began before
+    line: bytearray | None = bytearray() if start == 0 else None
     long = False
     while block := file.read(BLOCK):
         first = 0
@@ -43,7 +44,7 @@ def lines(file: BinaryIO, start: int, stop: int) -> Iterator[bytes | None]:
             line, long = bytearray(), False
         at += len(block)
         if line is None:
-            if at >= stop:  # no line begins before
+            if at >= stop:  # no line begins before `stop`
                 return
         elif long or len(line) + len(block) - first > LONGEST:
             line, long = bytearray(), True
@@ -54,7 +55,7 @@ def lines(file: BinaryIO, start: int, stop: int) -> Iterator[bytes | None]:
 
 
 def breaks(file: BinaryIO, start: int, stop: int) -> tuple[int, bool]:
-    r"""How many `\n` stand in a range of a file, and whether its last byte is one."""
+    r"""How many `\n` are in a range of a file, and whether its last byte is one."""
     file.seek(start)
     count, last = 0, b""
     while start < stop and (block := file.read(min(BLOCK, stop - start))):

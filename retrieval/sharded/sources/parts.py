@@ -1,4 +1,5 @@
-"""Objects of a storage in parts that are read apart: files, or a part of a huge one's records."""
+"""Objects in storage divided into parts that are read separately: files, or records of huge
+ones."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ from retrieval.sharded.sources.stored_file import open_stored
 from retrieval.sharded.storage import ObjectStorage
 
 PART_BYTES = 1 << 26
-"""Of a file that is larger a task reads about so much, if it can be read in parts."""
+"""About how much of a larger file one task reads, if the file can be read in parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """An object that is read.
+    """An object to read.
 
     Attributes:
-        url: of the storage.
-        name: in the storage.
-        size: bytes.
-        written: when, as the storage tells.
+        url: the storage's URL.
+        name: its name in the storage.
+        size: its size in bytes.
+        written: when it was written, by the storage's clock.
     """
 
     url: str
@@ -36,7 +37,7 @@ class RemoteFile:
 
     @property
     def id(self) -> str:
-        """Its whole URL: what its document is called."""
+        """Its full URL, which is its document's id."""
         return f"{self.url}/{self.name}"
 
     def open(self) -> BinaryIO:
@@ -46,14 +47,14 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """Records of a file that one task reads, or all that it holds.
+    """The part of a file that one task reads: some records, or all of it.
 
     Attributes:
-        file: it.
+        file: the file.
         start: the first byte of JSON lines, or the first row group of Parquet.
-        stop: the first one after that; None for the whole file, whatever it is.
-        before: how many lines begin, or rows stand, before them.
-        size: bytes of it, about.
+        stop: the first byte or row group after the part; None for a whole file of any kind.
+        before: number of lines or rows before the part.
+        size: its approximate size in bytes.
     """
 
     file: RemoteFile
@@ -68,8 +69,7 @@ def parts_of(
 ) -> list[FilePart]:
     """The parts of all files, in their order.
 
-    Records are named by the lines or rows before them, so lines are counted first, by whoever runs
-    the tasks.
+    Records are named by line or row number, so lines are counted first, by the executor.
 
     Raises:
         MissingDependency: one is Parquet, and pyarrow is not installed.
@@ -86,14 +86,15 @@ def parts_of(
             continue
         told = [next(numbered) for _ in several]
         totals = accumulate((count for count, _ in told), initial=0)
-        ended = (True, *(last for _, last in told))  # whether a line begins where the part does
+        # whether a line begins at the start of the part
+        ended = (True, *(last for _, last in told))
         for part, total, whole in zip(several, totals, ended, strict=False):
             parts.append(replace(part, before=total + (not whole)))
     return parts
 
 
 def unnumbered(file: RemoteFile, options: ReadOptions) -> Iterator[FilePart]:
-    """The parts of a file, whose lines are not counted yet."""
+    """The parts of a file, with lines not yet counted."""
     if file.size > PART_BYTES and is_table(file.name):
         yield from _groups(file)
     elif file.size > PART_BYTES and is_lines(file.name) and _can_be_split(file, options):
@@ -114,13 +115,13 @@ def _is_range(part: FilePart) -> bool:
 
 
 def breaks_in(part: FilePart) -> tuple[int, bool]:
-    r"""How many `\n` stand in a range of a file, and whether its last byte is one."""
+    r"""How many `\n` are in a range of a file, and whether its last byte is one."""
     with part.file.open() as opened:
         return breaks(opened, part.start, part.stop or part.file.size)
 
 
 def _groups(file: RemoteFile) -> Iterator[FilePart]:
-    """Row groups of a Parquet file, as many at a time as are about large enough."""
+    """Row groups of a Parquet file, combined to parts of about the right size."""
     with file.open() as opened:
         groups = row_groups(opened)
     first = rows = before = size = 0

@@ -1,4 +1,4 @@
-"""Files of any size that hold a document a row, read in any part: Parquet and JSON lines."""
+"""Files of any size with one document per row, read in any part: Parquet and JSON lines."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ PARQUET = ".parquet"
 LINES = (".jsonl", ".ndjson")
 
 _PARQUET_VERSION = 2
-"""Raised whenever the same rows give other documents."""
+"""Raised whenever the same rows give different documents."""
 _ROWS = 512
 _BUFFER = 1 << 20
-"""Bytes of a column that are read at a time."""
+"""Bytes of a column read at a time."""
 
 _LOOKED_AT = 100
-"""Lines at the beginning of a file, which say whether each is a record."""
+"""Lines at the beginning of a file that are checked for being records."""
 
 Tell = Callable[[str], object]
-"""Told of each row that is no document, in a line."""
+"""Called with one line for each row that is not a document."""
 
 
 def is_table(name: str) -> bool:
-    """Whether a file of this name is Parquet, which no format of a folder's files reads."""
+    """Whether a file of this name is Parquet, which is not among the formats of local files."""
     return name.lower().endswith(PARQUET)
 
 
 def is_lines(name: str) -> bool:
-    """Whether a file of this name is JSON lines, not packed."""
+    """Whether a file of this name is uncompressed JSON lines."""
     return name.lower().endswith(LINES)
 
 
@@ -65,16 +65,16 @@ def rows(
 ) -> Iterator[Incoming]:
     """The documents of a Parquet file, one after another.
 
-    A row's fields become a document as those of JSON lines do: see docs/documents.md. Columns of
+    Rows become documents in the same way as JSON lines: see docs/documents.md. Columns of
     bytes and of vectors are left out.
 
     Args:
-        file: where it lies, or it.
-        id: it by name, for ids of rows without one.
+        file: its path, or the open file.
+        id: the file's id, for ids of rows without one.
         options: how it is read.
-        tell: told of what is no document.
-        groups: the numbers of its row groups that are read; None is all.
-        before: how many rows stand before those.
+        tell: called for rows that are not documents.
+        groups: numbers of the row groups to read; None is all.
+        before: number of rows before those.
 
     Raises:
         MissingDependency: pyarrow is not installed.
@@ -88,7 +88,7 @@ def rows(
     try:
         with parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as opened:
             names = [field.name for field in opened.schema_arrow if _is_kept(field.type)]
-            # One group after another, so that no more than a part of one is held.
+            # One group after another, so that only a part of one is in memory.
             for group in range(opened.num_row_groups) if groups is None else groups:
                 for batch in opened.iter_batches(_ROWS, row_groups=[group], columns=names):
                     for fields in batch.to_pylist():
@@ -106,11 +106,11 @@ def rows(
                             yield _incoming(made, id, "parquet", role, reader)
     except (pyarrow.ArrowException, OSError) as error:
         line = " ".join(str(error).split())
-        tell(f"{id}: not Parquet that can be read ({line:.200})")
+        tell(f"{id}: not readable as Parquet ({line:.200})")
 
 
 def row_groups(file: BinaryIO) -> list[tuple[int, int]]:
-    """Rows and stored bytes of each row group of a Parquet file; none if it is no such file.
+    """Rows and stored bytes of each row group of a Parquet file; empty if it is not Parquet.
 
     Raises:
         MissingDependency: pyarrow is not installed.
@@ -153,7 +153,7 @@ def _is_kept(kind: pyarrow.DataType) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value of Arrow as JSON has it."""
+    """Convert an Arrow value for JSON."""
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -173,7 +173,7 @@ def _plain(value: Any) -> Any:
 
 def has_a_record_a_line(file: BinaryIO, options: ReadOptions) -> bool:
     r"""Whether a file of JSON lines can be read from any line on: whether most of its first lines
-    are a record each, and `\n` ends them whatever its encoding is."""
+    are single records, and the encoding is one in which `\n` ends lines."""
     seen = good = 0
     for line in islice(lines(file, 0, BLOCK), _LOOKED_AT):
         text = line is not None and line.strip()
@@ -194,13 +194,13 @@ def records(
     """The documents of the lines that begin in a range of a file of JSON lines.
 
     Args:
-        file: that has a record a line.
-        id: it by name, for ids of records without one.
+        file: a file with one record per line.
+        id: the file's id, for ids of records without one.
         options: how it is read.
-        tell: told of what is no document.
+        tell: called for lines that are not documents.
         start: where the range begins.
         stop: where it ends.
-        before: how many lines begin before that.
+        before: number of lines that begin before that.
     """
     reader = reader_of(formats()["jsonl"], options)
     file.seek(0)
@@ -211,7 +211,7 @@ def records(
             tell(f"{id}:{number}: longer than {LONGEST:,} bytes; left out")
             continue
         text, note = _decoded(line, number, options)
-        if note and not noted:  # of each part once, as there may be one for every line
+        if note and not noted:  # once per part, as every line may have one
             tell(f"{id}:{number}: {note}")
             noted = True
         if not text.strip():

@@ -1,4 +1,4 @@
-"""Objects of a storage as the documents of a collection, read by whoever builds it."""
+"""Objects in storage as documents of a collection, read by build tasks."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from retrieval.sharded.storage import ObjectStorage, Stored
 from retrieval.sharded.working_folder import working_folder
 
 PART_FILES = 1000
-"""What a task reads, at most, beside `PART_BYTES`; at least one part of a file."""
+"""Maximum parts that a task reads, in addition to the limit of `PART_BYTES`."""
 
 MOST_PROBLEMS = 1000
-"""Lines of a task that say what was left out; of more their number is said."""
+"""Maximum problem lines of a task; further ones are only counted."""
 
 _VERSION = 2
-"""Raised whenever a part is read or stored otherwise."""
+"""Raised whenever a part is read or stored differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadTask:
-    """Files, or parts of files, that one task reads and shares out.
+    """Files, or parts of files, that one task reads and distributes to shards.
 
     Attributes:
-        parts: they, in their order.
+        parts: the parts, in order.
         options: how they are read.
-        max_bytes: larger files are left out, but for those of records in parts.
-        shards: how many there are.
-        spool: the storage that documents are stored in.
-        prefix: of the names of what is stored.
-        record: the object that says that it is done, and with what result; None for none.
+        max_bytes: larger files are left out, except those read in parts.
+        shards: number of shards.
+        spool: the storage for the documents.
+        prefix: prefix of the names of stored objects.
+        record: the object that records that it is done, and the result; None for none.
         cache: the folder of all caches, see `ShardCache`.
     """
 
@@ -65,7 +65,7 @@ class ReadTask:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFiles:
-    """Objects to be read, and how."""
+    """Objects to read, and how."""
 
     files: tuple[RemoteFile, ...]
     options: ReadOptions
@@ -80,13 +80,13 @@ class RemoteFiles:
         cache: Path | None,
         executor: Executor,
     ) -> Iterator[ReadTask]:
-        """The files in parts.
+        """The tasks for reading the files in parts.
 
         Args:
-            shards: how many there are.
-            spool: the storage that documents are stored in.
-            prefix: of the names of what is stored.
-            records: of the names of what says that a part was read; None keeps none.
+            shards: number of shards.
+            spool: the storage for the documents.
+            prefix: prefix of the names of stored objects.
+            records: prefix of the names of objects that record finished tasks; None makes none.
             cache: the folder of all caches.
             executor: counts lines.
         """
@@ -97,11 +97,11 @@ class RemoteFiles:
             )
 
     def parts(self) -> list[FilePart]:
-        """The parts of all files; those of JSON lines do not tell what stands before them."""
+        """The parts of all files; for JSON lines the number of lines before is not known yet."""
         return [part for file in self.files for part in unnumbered(file, self.options)]
 
     def documents_of(self, part: FilePart) -> Iterator[Incoming]:
-        """The documents of one of the parts, brought to this machine; what goes wrong is not said.
+        """The documents of one of the parts, read on this machine; problems are not reported.
 
         Raises:
             StorageError: the storage fails, or the disk is full.
@@ -117,20 +117,20 @@ NO_FILES = RemoteFiles((), ReadOptions(), 0)
 
 
 def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
-    """The objects at a URL, in the order of their names, less those that hold no text by theirs.
+    """The objects at a URL, in the order of names, without those whose names say they have no text.
 
     Args:
-        url: of one object, of a folder of them, or with `*`, `?`, `[...]` in its path; `**` is any
-            number of folders.
-        hidden: whether names that begin with a dot are taken.
+        url: an object, a folder of objects, or a pattern with `*`, `?`, `[...]` in its path; `**`
+            is any number of folders.
+        hidden: whether to include names that begin with a dot.
 
     Raises:
-        InputError: there is none.
+        InputError: there are no such objects.
         StorageError: the storage fails.
     """
     base, path, pattern = _split(url)
     if base.startswith("file://") and not Path(base.removeprefix("file://")).is_dir():
-        raise InputError(f"{url}: {base} is no folder; name one that is there")
+        raise InputError(f"{url}: {base} is not a folder; name an existing one")
     matches = re.compile(regex_of(as_bytes(pattern)) or r"(?!)", re.DOTALL) if pattern else None
     storage = ObjectStorage(base)
     found = []
@@ -148,7 +148,7 @@ def files_at(url: str, *, hidden: bool = False) -> Iterator[RemoteFile]:
 
 
 def _listed(storage: ObjectStorage, path: str) -> list[Stored]:
-    """The objects below a path, or the one that it is."""
+    """The objects below a path, or the one at the path."""
     found = list(storage.objects(path))
     if found or not path:
         return found
@@ -184,10 +184,10 @@ def read_part(task: ReadTask) -> Spooled:
         _documents(task.parts, task.options, task.max_bytes, task.cache, tell),
     )
     if unsaid:
-        problems.append(f"{task.parts[-1].file.id}: {unsaid:,} more such lines, or before it")
+        problems.append(f"{task.parts[-1].file.id}: {unsaid:,} more problems in it or before it")
     result = Spooled(result.sections, result.documents, result.digest, tuple(problems))
     if task.record is not None and not storage.create(task.record, result.to_json()):
-        return read_part(task)  # another run of it was faster
+        return read_part(task)  # another run of the task was faster
     return result
 
 
@@ -221,10 +221,10 @@ def _whole(
     work: Path,
     tell: Callable[[str], object],
 ) -> Iterator[Incoming]:
-    """The documents of a file that is brought here and read as one of a folder is."""
+    """The documents of a file that is downloaded and read like a local file."""
     most = max(max_bytes, PART_BYTES) if is_lines(file.name) else max_bytes
     if file.size > most and not is_table(file.name):
-        why = ", and not a record a line in UTF-8, so no part of it can be read alone"
+        why = ", and without one record per line in UTF-8, so it cannot be read in parts"
         tell(
             f"{file.id}: larger than {max_bytes:,} bytes{why if is_lines(file.name) else ''}; "
             "left out (--max-bytes)"
@@ -232,7 +232,7 @@ def _whole(
         return
     copy = work / f"file{Path(file.name).suffix.lower()}"
     if not ObjectStorage(file.url).download(file.name, copy):
-        tell(f"{file.id}: is gone since it was found")
+        tell(f"{file.id}: has disappeared since it was found")
         return
     if is_table(file.name):
         yield from rows(copy, file.id, options, tell)
@@ -249,7 +249,7 @@ def _whole(
 
 
 def _together(parts: Sequence[FilePart]) -> Iterator[tuple[FilePart, ...]]:
-    """The parts, as many small ones for one task as it is to read."""
+    """Group the parts, combining small ones for one task."""
     several: list[FilePart] = []
     size = 0
     for part in parts:
@@ -267,7 +267,7 @@ def _split(url: str) -> tuple[str, str, str]:
     scheme, _, rest = url.rstrip("/").partition("://")
     parts = rest.split("/")
     first = next((at for at, part in enumerate(parts) if SPECIAL & set(part)), len(parts))
-    # Of a folder's files the storage is the folder above; of all others the bucket.
+    # For local files the storage is the parent folder; otherwise it is the bucket.
     top = min(first, len(parts) - 1) if scheme == "file" else 1
     base, path, pattern = parts[:top], parts[top:first], parts[first:]
     return f"{scheme}://{'/'.join(base)}", "/".join(path), "/".join(pattern)

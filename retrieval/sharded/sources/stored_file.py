@@ -1,4 +1,4 @@
-"""An object of a storage as a file that can be sought in."""
+"""An object in storage as a seekable file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _READ_AT_ONCE = 1 << 20
-"""Bytes that are asked for at a time, at least."""
+"""Minimum bytes per request."""
 
 
 def open_stored(storage: ObjectStorage, name: str, size: int) -> BinaryIO:
-    """An object, read where it is sought, in requests of a megabyte or more.
+    """An object as a seekable file, read in requests of a megabyte or more.
 
-    What is read raises StorageError if the storage fails, or the object is gone.
+    Reading raises StorageError if the storage fails, or the object is gone.
 
     Args:
-        storage: of the object.
-        name: of it.
-        size: its bytes.
+        storage: the object's storage.
+        name: its name.
+        size: its size in bytes.
     """
     return cast(BinaryIO, io.BufferedReader(_StoredFile(storage, name, size), _READ_AT_ONCE))
 
@@ -56,7 +56,7 @@ class _StoredFile(io.RawIOBase):
         found = self._storage.read_range(self._name, self._at, wanted)
         if found is None:
             raise StorageError(
-                f"{self._storage.url}/{self._name} is gone since it was found; run it again"
+                f"{self._storage.url}/{self._name} has disappeared since it was found; run it again"
             )
         into[: len(found)] = found
         self._at += len(found)

@@ -306,7 +306,7 @@ def test_a_spreadsheet_that_is_one_xml_file() -> None:
 def test_a_flat_spreadsheet_with_entities_is_refused() -> None:
     for said, file in (
         ("declares entities", '<!DOCTYPE x [<!ENTITY a "b">]><office:document/>'),
-        ("no well-formed XML", "<<office:document"),
+        ("not well-formed XML", "<<office:document"),
     ):
         with pytest.raises(DocumentError, match=said):
             parsed("a.fods", file)

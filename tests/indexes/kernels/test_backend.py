@@ -118,7 +118,7 @@ def test_a_number_of_threads_that_is_none_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, count: str
 ) -> None:
     monkeypatch.setenv("RETRIEVAL_THREADS", count)
-    with pytest.raises(InputError, match="set a whole number from 1"):
+    with pytest.raises(InputError, match="is not a whole number of at least 1"):
         kernels.nearest(*np.zeros((2, 3, 16), np.int8), np.zeros(3, np.int32))
 
 

@@ -206,13 +206,17 @@ def test_a_code_without_a_centroid(
         lambda segment, rows: segment.vectors(rows)[0],
     ]
     for read in reading:
-        with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+        with pytest.raises(
+            IndexCorrupted, match=r"late\.codes\.npy contains out-of-range centroids"
+        ):
             read(segment, np.append(others, owner))
         assert np.array_equal(read(segment, others), read(intact, others))
     for read_codes in (segment.codes_of, segment.coarse_codes_of):
-        with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+        with pytest.raises(
+            IndexCorrupted, match=r"late\.codes\.npy contains out-of-range centroids"
+        ):
             read_codes(token)
-    with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy names centroids"):
+    with pytest.raises(IndexCorrupted, match=r"late\.codes\.npy contains out-of-range centroids"):
         merge_compressed(tmp_path / "merged", [segment], segment.codec, lists=False)
 
 

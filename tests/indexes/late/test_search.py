@@ -240,7 +240,7 @@ def test_weights_that_cannot_be_used(mixed: list[LateSegment], weights: Any, sai
         searcher.search([np.ones((2, DIM))], 1, weights=[weights])
     with pytest.raises(InputError, match=said):
         searcher.score(np.ones((2, DIM)), [1], weights=weights)
-    with pytest.raises(InputError, match="2 weights for 1 queries; give one a query"):
+    with pytest.raises(InputError, match="2 weights for 1 queries; give one each"):
         searcher.search([np.ones((2, DIM))], 1, weights=[[1, 1], [1, 1]])
 
 

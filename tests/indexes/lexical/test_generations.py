@@ -157,7 +157,7 @@ def test_an_error_in_the_passages_leaves_no_generation(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="-4 is negative"):
         write_lexical(tmp_path / "1", add=[(-4, {"text": "kax"})])
     write_lexical(tmp_path / "1", add=[(0, {"text": "kax"})])
-    with pytest.raises(InputError, match="over the old one"):
+    with pytest.raises(InputError, match="overwrite the old one"):
         write_lexical(tmp_path / "1", previous=tmp_path / "1", delete=[0])
     assert matches(LexicalIndex.open(tmp_path / "1"), "kax") == [0]
 
@@ -252,7 +252,7 @@ def test_the_fields_or_words_of_another_release_are_refused(tmp_path: Path) -> N
     write(tmp_path / "old", "words", ["title", "text"])
     grams = [f"{field}_grams" for field in FIELDS]
     write(tmp_path / "words", "default", [*FIELDS, *grams])
-    for name, found in (("old", "no field 'path'"), ("words", "words were told otherwise")):
+    for name, found in (("old", "no field 'path'"), ("words", "text was tokenized differently")):
         with pytest.raises(IndexFormatError, match=f"{name} was written by another .*{found}"):
             LexicalIndex.open(tmp_path / name)
         with pytest.raises(IndexFormatError, match="build the index again"):

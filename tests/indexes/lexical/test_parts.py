@@ -181,7 +181,7 @@ def test_a_large_collection_is_met_with_little_padding(
 
 def test_a_part_needs_the_counts_of_its_collection(tmp_path: Path) -> None:
     (part,) = opened(tmp_path, [passages(5)])
-    with pytest.raises(InputError, match="give the counts of the query"):
+    with pytest.raises(InputError, match="give the collection's counts"):
         part.search("w0", 3)
     with pytest.raises(InputError, match=r"shape \(1, 5\) were given for a query of 2 terms"):
         part.search("w0 w1", 3, counts=part.counts("w0"))

@@ -100,11 +100,11 @@ def test_embeddings_are_searched_with_words_and_without(kept: IndexDocumentStore
 def test_retrievers_check_what_they_are_made_of(store: IndexDocumentStore) -> None:
     with pytest.raises(TypeError, match="document_store is a str; give an IndexDocumentStore"):
         IndexTextRetriever("store")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="top_k=0 asks for no document"):
+    with pytest.raises(InputError, match="top_k must be at least 1"):
         IndexEmbeddingRetriever(store, top_k=0)
     with pytest.raises(InputError, match="returns='all' is unknown"):
         IndexTextRetriever(store, returns="all")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="top_k=-1 is no number of documents"):
+    with pytest.raises(InputError, match="top_k must be at least 0, not -1"):
         IndexTextRetriever(store).run("x", top_k=-1)
 
 
@@ -150,7 +150,7 @@ def test_a_ranker_puts_documents_in_order() -> None:
     assert scores == sorted(scores, reverse=True)  # type: ignore[type-var]
     assert found(ranker.run("rotary positions", NOTES, top_k=1)) == ["c"]
     assert found(ranker.run("rotary", [])) == []
-    with pytest.raises(InputError, match="top_k=0 asks for no document"):
+    with pytest.raises(InputError, match="top_k must be at least 1"):
         EncoderRanker(top_k=0)
 
 

@@ -35,7 +35,7 @@ def test_documents_come_out_as_they_were_written(store: IndexDocumentStore) -> N
 
 def test_what_an_index_does_not_keep_is_refused(store: IndexDocumentStore) -> None:
     for wrong, message in (
-        (Document(id="x", blob=ByteStream(b"1")), "document 'x' has a blob, and an index keeps"),
+        (Document(id="x", blob=ByteStream(b"1")), "document 'x' has a blob, but an index has"),
         (Document(id="x", content="y", embedding=[1.0, 2]), "store with embedding_dim=2"),
         (Document(id="x", content="y", meta={"z": {1, 2}}), "cannot be stored as JSON"),
     ):
@@ -47,7 +47,7 @@ def test_what_an_index_does_not_keep_is_refused(store: IndexDocumentStore) -> No
 def test_policies_write_all_or_nothing(store: IndexDocumentStore) -> None:
     new, old = Document(id="new", content="n"), Document(id="a", content="changed")
     for documents in ([new, old], [new, new]):
-        with pytest.raises(DuplicateDocumentError, match="is there already; write with policy"):
+        with pytest.raises(DuplicateDocumentError, match="already exists; write with policy"):
             store.write_documents(documents, DuplicatePolicy.FAIL)
         assert store.count_documents() == 3
     assert store.write_documents([new, old, new], DuplicatePolicy.SKIP) == 1

@@ -194,16 +194,16 @@ def test_an_embedding_of_zeros_is_as_good_as_none(store: IndexVectorStore) -> No
 
 def test_what_cannot_be_asked(store: IndexVectorStore, own: IndexVectorStore) -> None:
     for mode in (MODES.TEXT_SEARCH, MODES.HYBRID):
-        with pytest.raises(InputError, match="asks by text, and there is none; give query_str"):
+        with pytest.raises(InputError, match="needs a text; give query_str"):
             store.query(VectorStoreQuery(mode=mode))
     for mode in (MODES.DEFAULT, MODES.MMR):
-        with pytest.raises(InputError, match="there are none; give query_str, query_embedding or"):
+        with pytest.raises(InputError, match="none was given; give query_str, query_embedding or"):
             store.query(VectorStoreQuery(mode=mode, query_embedding=[0.0, 0, 0]))
-    with pytest.raises(InputError, match="asks by an embedding; give query_embedding"):
+    with pytest.raises(InputError, match="needs an embedding; give query_embedding"):
         store.query(VectorStoreQuery(mode=MODES.SVM))
     with pytest.raises(InputError, match="compares the nodes' own embeddings"):
         own.query(VectorStoreQuery(mode=MODES.SVM, query_embedding=[1.0]))
-    with pytest.raises(InputError, match="alpha=2 is no share"):
+    with pytest.raises(InputError, match="alpha must be a number from 0 to 1, not 2"):
         store.query(VectorStoreQuery(query_str="x", mode=MODES.HYBRID, alpha=2))
     with pytest.raises(InputError, match="is unknown; choose one of VectorStoreQueryMode"):
         store.query(VectorStoreQuery(query_embedding=[1.0, 0, 0], mode="other"))  # type: ignore[arg-type]

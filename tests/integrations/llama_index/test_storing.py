@@ -143,7 +143,7 @@ def test_a_store_is_opened_again_and_told_from_others(tmp_path: Path) -> None:
         IndexVectorStore(tmp_path / "i", encoder="x", embedding_dim=3)
     with pytest.raises(InputError, match="no index was given"):
         IndexVectorStore()
-    with pytest.raises(TypeError, match="IndexVectorStore takes no embeding_dim"):
+    with pytest.raises(TypeError, match="IndexVectorStore has no argument embeding_dim"):
         IndexVectorStore(tmp_path / "new", embeding_dim=3)
     assert not (tmp_path / "new").exists()
     store.index.close()

@@ -15,7 +15,7 @@ from retrieval.cli.options import AsJson
 @evaluations.command("compare", short_help="Is A really better than B.")
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A folder of results.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another, or the same.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another folder, or the same.")],
     measure: Annotated[
         str, typer.Option("--measure", metavar="NAME", help="Which measure.")
     ] = "nDCG@10",
@@ -24,12 +24,12 @@ def compare(
         typer.Option(
             "--systems",
             metavar="X,Y",
-            help="The system of A and that of B; those of the same name if not given.",
+            help="The systems of A and B to compare; those of the same name if not given.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two evaluations query by query, with significance, or say why they cannot be."""
+    """Compare two evaluations query by query, with significance, or say why that is impossible."""
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
     from retrieval.eval.compare import compare_folders

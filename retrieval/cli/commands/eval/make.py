@@ -1,4 +1,4 @@
-"""`retrieval eval make`: a test set of one's own, from an index."""
+"""`retrieval eval make`: a test set of your own, from an index."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def make(
     ],
     query: Annotated[
         list[str] | None,
-        typer.Option("--query", metavar="TEXT", help="A query; give it more than once."),
+        typer.Option("--query", metavar="TEXT", help="A query; may be repeated."),
     ] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
-            "--queries", metavar="FILE", help="Queries, one a line; - reads standard input."
+            "--queries", metavar="FILE", help="Queries, one per line; - reads standard input."
         ),
     ] = None,
     log: Annotated[
@@ -49,26 +49,24 @@ def make(
     ] = None,
     judge: Annotated[
         bool,
-        typer.Option("--judge", help="Judge what the retrievers find, here in the terminal."),
+        typer.Option("--judge", help="Judge what the retrievers find, in the terminal."),
     ] = False,
     depth: Annotated[
         int,
-        typer.Option(
-            "--depth", metavar="N", min=1, help="Documents of each retriever that are judged."
-        ),
+        typer.Option("--depth", metavar="N", min=1, help="Documents to judge from each retriever."),
     ] = 10,
     retriever: Annotated[
         list[str] | None,
         typer.Option(
             "--retriever",
             metavar="NAME",
-            help="Whose documents are judged; give it more than once. All that the index has if "
+            help="Retriever whose documents are judged; may be repeated. All of the index's, if "
             "not given.",
         ),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option("--seed", metavar="N", help="Decides what is proposed, and orders pools."),
+        typer.Option("--seed", metavar="N", help="Seed of proposals and of the order of judging."),
     ] = 0,
     index: IndexFolder = None,
     encoder: EncoderSource = None,
@@ -76,7 +74,7 @@ def make(
 ) -> None:
     """Make a test set of your own: queries, what is relevant to them, and the index's documents.
 
-    Run it again to add queries or to go on judging. Without any option it asks for queries.
+    Run it again to add queries or to continue judging. Without options it asks for queries.
     """
     from retrieval.cli.testset.make import Sources, make_test_set
     from retrieval.service.location import index_to_read

@@ -38,8 +38,7 @@ def run(
         typer.Option(
             "--retriever",
             metavar="NAME",
-            help="lexical, dense, late, hybrid, or none; give it more than once. All four if not "
-            "given.",
+            help="lexical, dense, late, hybrid, or none; may be repeated. All four if not given.",
         ),
     ] = None,
     system: Annotated[
@@ -48,19 +47,19 @@ def run(
             "--system",
             metavar="SPEC",
             help="Also bm25s, st:NAME, encoder:NAME, index:PLACE, run:FILE, or a variant such as "
-            "late:bits=2; give it more than once.",
+            "late:bits=2; may be repeated.",
         ),
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option("--split", metavar="NAME", help="Judgements; test if not given."),
+        typer.Option("--split", metavar="NAME", help="Split of the judgements; test if not given."),
     ] = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(
             "--measure",
             metavar="NAME",
-            help="As ir-measures writes it, such as nDCG@10 or R@100; give it more than once. The "
+            help="Measure in ir-measures' notation, such as nDCG@10 or R@100; may be repeated. The "
             "seven usual ones if not given.",
         ),
     ] = None,
@@ -77,21 +76,21 @@ def run(
         bool | None,
         typer.Option(
             "--ignore-identical-ids/--keep-identical-ids",
-            help="Drop a document that has the query's own id from its ranking, as BEIR does. If "
-            "not given: where queries are documents, by id and words.",
+            help="Drop a document that has the query's own id from its ranking, as BEIR does. By "
+            "default where queries are documents, judging by id and words.",
         ),
     ] = None,
     no_texts: Annotated[
         bool,
-        typer.Option("--no-texts", help="Keep no text of the collections in the results."),
+        typer.Option("--no-texts", help="Store no texts of the collections in the results."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run systems on test collections and write results, runs and a report into a folder.
 
-    Of MTEB's tasks, results are written in MTEB's format, too.
+    Results of MTEB's tasks are also written in MTEB's format.
 
-    Run it again after Ctrl-C: it goes on from what is done.
+    Run it again after Ctrl-C: it continues where it stopped.
     """
     from retrieval.cli.output.evaluation import results_table, warnings_and_failures
     from retrieval.cli.output.json_output import print_json
@@ -151,7 +150,7 @@ def _document(results: Results, out: Path) -> object:
     from retrieval.service.json_shape import plain_value
 
     facts = plain_value(results)
-    del facts["per_query"]  # large; it is in the folder
+    del facts["per_query"]  # large, and in the folder anyway
     return facts | {"out": str(out)}
 
 

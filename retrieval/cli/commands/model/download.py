@@ -1,4 +1,4 @@
-"""`retrieval model download`: a model fetched from the Hugging Face Hub."""
+"""`retrieval model download`: fetching a model from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def download(
     if Path(repository).expanduser().exists():
         raise InputError(f"{repository} is on this machine already; use it with --encoder")
     if not sys.stderr.isatty():
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # it shows them to pipes, too
+        # they would be shown even in pipes
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     folder = open_folder(repository)
     if as_json:
         print_json({"name": repository, "format": detect(folder), "path": folder.path})

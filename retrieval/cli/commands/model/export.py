@@ -1,4 +1,4 @@
-"""`retrieval model export`: a model written into a folder."""
+"""`retrieval model export`: writing a model into a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrieval.cli.options import AsJson
 
 
 class ExportName(StrEnum):
-    """What an exported folder is made for."""
+    """The library to export for."""
 
     OWN = "own"
     SENTENCE_TRANSFORMERS = "sentence-transformers"
@@ -25,7 +25,7 @@ class ExportName(StrEnum):
 @models.command(short_help="Write a model into a folder.")
 def export(
     target: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder to write; new, or empty.")
+        Path, typer.Argument(metavar="DIR", help="The folder to write; new or empty.")
     ],
     source: Annotated[
         str | None,
@@ -39,13 +39,13 @@ def export(
         ExportName,
         typer.Option(
             "--to",
-            help="own for this package, sentence-transformers for that and for transformers, "
+            help="own for this package, sentence-transformers for it and for transformers, "
             "pylate, or onnx for ONNX Runtime alone.",
         ),
     ] = ExportName.OWN,
     as_json: AsJson = False,
 ) -> None:
-    """Write a model into a folder, to use it elsewhere or to train it further."""
+    """Write a model into a folder, to use it elsewhere or train it further."""
     from retrieval.cli.output.amounts import size
     from retrieval.cli.output.json_output import print_json
     from retrieval.encoders.checkpoints import open_folder

@@ -19,7 +19,7 @@ def info(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a model can do: its vectors, its longest text, where it lies."""
+    """Show what a model can do: its vectors, its maximum text length, its folder."""
     from retrieval.cli.output.amounts import size
     from retrieval.cli.output.json_output import print_json
     from retrieval.encoders import load_encoder

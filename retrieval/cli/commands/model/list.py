@@ -16,9 +16,9 @@ class LocalModel:
     """A model on this machine.
 
     Attributes:
-        name: what to call it in `--encoder`; an embedded model's own name.
+        name: its name for `--encoder`; for an embedded model its own name.
         place: "embedded" or "Hub cache".
-        bytes: of its files.
+        bytes: size of its files.
         path: its folder.
     """
 
@@ -56,7 +56,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 
 def _cached() -> Iterator[LocalModel]:
-    """Checkpoints in the Hub's cache that have weights which can be read."""
+    """Checkpoints in the Hub's cache with weights that can be read."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 

@@ -88,7 +88,7 @@ def members_of(data: bytes, name: str, budget: Budget) -> Iterator[Member]:
         budget: what it may hold.
 
     Raises:
-        DocumentError: it is no archive, is damaged, or holds more than the budget allows; what
+        DocumentError: it is not an archive, is damaged, or holds more than the budget allows; what
             came before is good.
     """
     try:
@@ -99,7 +99,7 @@ def members_of(data: bytes, name: str, budget: Budget) -> Iterator[Member]:
         elif data[_TAR] == b"ustar":
             yield from _of_tar(io.BytesIO(data), budget)
         else:
-            raise DocumentError("is no archive that can be read (zip, tar, gzip, bzip2 or xz)")
+            raise DocumentError("is not a readable archive (zip, tar, gzip, bzip2 or xz)")
     except DocumentError:
         raise
     except _BROKEN as error:

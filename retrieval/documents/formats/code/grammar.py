@@ -1,8 +1,8 @@
-"""A language's grammar: what its module says of it, and what a text holds by it.
+"""A language's grammar: its description in the language's module, and what it finds in a text.
 
-Texts are parsed by tree-sitter, which goes on after errors, within limits that are counted in steps
-(a step is a call back) and so are the same on every machine. The tree is only asked by queries:
-nothing here recurses.
+Texts are parsed by tree-sitter, which continues after errors, within limits that are counted in
+steps (calls of its progress callback) and so are the same on every machine. The tree is read only
+by tree-sitter queries: nothing here recurses.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ class Grammar:
             cannot follow: its groups are parsed as blanks, and count as attributes.
         transparent: nodes that hold statements and count as none: namespaces, `#ifdef`.
         imports: a query whose capture `@import` is the name of a module, quotes included, or a call
-            such as `require("x")`; other calls are passed over.
-        about: a query whose capture `@about` is what a file says of itself, if that is no comment.
+            such as `require("x")`; other calls are ignored.
+        about: a query whose capture `@about` is what a file says about itself, if that is not a
+            comment.
         entry: the function of the package that gives the grammar.
         otherwise: languages to try if a text has errors.
         mark: what every whole file has; a text without it is one of `otherwise`.
@@ -113,7 +114,7 @@ class Found:
         comments: every one.
         attributes: decorators, annotations.
         imports: names of modules, quotes included, and calls.
-        about: what the file says of itself, if that is no comment.
+        about: what the file says about itself where that is not a comment.
         errors: what could not be understood, and what was understood in it.
     """
 

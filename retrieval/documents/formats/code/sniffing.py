@@ -16,7 +16,7 @@ from retrieval.documents.formats.code.risk import risk_of
 
 _HEAD_CHARACTERS = 4_000
 _LEAST_DEFINED, _MOST_ERRORS = 0.6, 0.1
-"""Shares of a text in definitions, and in errors outside of them."""
+"""The share of a text in definitions, and in errors outside definitions."""
 
 _COMMENTS = re.compile(
     r"\s*(?:(?:#(?!!|\s*(?:include|define|if))|//|--)[^\n]*\n\s*|/\*[\s\S]*?\*/\s*)*"
@@ -49,7 +49,7 @@ def _beginnings() -> tuple[tuple[re.Pattern[str], Grammar], ...]:
 
 
 def _errors(text: str, found: Found) -> int | None:
-    """How many characters are in errors; None if it is no source code in this language."""
+    """How many characters are in errors; None if it is not source code in this language."""
     definitions = [one.span for one in found.definitions if one.body] + found.attributes
     defined = covered(definitions)
     missed = covered([*found.errors, *definitions]) - defined

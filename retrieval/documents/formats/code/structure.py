@@ -34,7 +34,7 @@ _AFTER_TYPE = re.compile(r"(?:(?<=\w)\s+|(?<=[>*&])\s*)(?=[^\W\d])")
 _TEST = re.compile(r"[A-Z\d_]*TEST[A-Z\d_]*\s*\(\s*(?!void\b)(\w+(?:\s*,\s*\w+)*)\s*\)")
 """A macro that declares a test by its suite and name, such as `TEST_F(Boats, Sail)`."""
 _NOISE = re.compile(r"^(?:module\.)?exports\.|^(?:this|self)\.|\.prototype(?=\.)|^#")
-"""What stands before a name and is no part of it."""
+"""What may stand before a name without being part of it."""
 _OPENED = re.compile(r"(?<=[(\[<])\s*\n\s*|,?\s*\n\s*(?=[)\]>])")
 """Line breaks right inside brackets, with the comma that only they explain."""
 _BODY_MARK = re.compile(r"(?:\s*(?:=>|[{:=,;]))+\s*$|(?<=[;)])\s*end$")
@@ -104,7 +104,7 @@ class _Above:
         return at
 
     def comment(self, at: int) -> Span | None:
-        """The comments above the statement at a character, from the first to the last of them."""
+        """The comments above the statement at a character, from the first to the last."""
         start = end = -1
         while at in self._before:
             piece = self._before[at]
@@ -188,7 +188,7 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
 
 def _apart(text: str, made: list[_Nested]) -> list[_Nested]:
     """Definitions that end where the comment above the next one begins, which some hold."""
-    begun: list[int] = []  # by depth: where the next one begins that is no deeper
+    begun: list[int] = []  # by depth: where the next definition that is no deeper begins
     for at in range(len(made) - 1, -1, -1):
         block, depth = made[at].block, made[at].depth
         following = begun[min(depth, len(begun) - 1)] if begun else len(text)
@@ -310,7 +310,7 @@ class _Statement:
 def _statements(
     spans: Sequence[Span], above: _Above, definitions: Sequence[_Nested]
 ) -> list[_Statement]:
-    """All statements that are no definitions, in order."""
+    """All statements that are not definitions, in order."""
     own = {one.block.start for one in definitions}
     heads = [(start, end, above.start(start)) for start, end in spans]
     both = [(start, -end, head) for start, end, head in heads if head not in own]

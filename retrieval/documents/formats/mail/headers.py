@@ -74,7 +74,7 @@ def addresses(message: Message, *names: str) -> list[str]:
             value = " ".join(_bytes_as_text(raw[:_MAX_HEADER]).split())
             parted = safely(partial(getaddresses, [value]), None) or []
             pairs = [pair for pair in parted if any(pair)]
-            if not pairs and (said := words(value)):  # what is no address is shown as it is
+            if not pairs and (said := words(value)):  # what is not an address is shown as it is
                 pairs = [(said, "")]
             for called, address in pairs:
                 called = words(called)

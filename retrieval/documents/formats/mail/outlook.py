@@ -117,7 +117,7 @@ def message_of(data: bytes) -> Message:
     """The message that a file of Outlook's holds.
 
     Raises:
-        DocumentError: it is no such file, or damaged.
+        DocumentError: it is not an Outlook message, or is damaged.
     """
     import olefile
 
@@ -129,7 +129,7 @@ def message_of(data: bytes) -> Message:
             return _message(top, 0)
     except (OSError, ValueError, LookupError, TypeError, struct.error, OverflowError) as error:
         why = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise DocumentError(f"is no message of Outlook's that can be read ({why})") from None
+        raise DocumentError(f"is not a readable Outlook message ({why})") from None
 
 
 def _message(storage: _Storage, depth: int) -> Message:

@@ -34,7 +34,8 @@ _SUFFIXES = {
 _SEPARATORS = re.compile(r"[/\\]")
 _LONGEST_NAME = 150
 _FEW, _MANY = 50, 10
-"""A plain text stands in for an HTML one of some words, if that has not so many times as many."""
+"""The plain text is read in place of the HTML unless the HTML has at least _FEW words and more than
+_MANY times as many as the plain text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class _Reader:
         self._carried = None
         self._inline(element, made)
         if child(properties, "w:rPr", "w:del") is not None:
-            self._carried = made  # its end was deleted: it goes on in the next
+            self._carried = made  # its end was deleted: it continues in the next
             return
         self._put(made, look)
         for box in made.boxes:
@@ -182,7 +182,7 @@ class _Reader:
                 self._put_notes(paragraph)
 
     def _cell(self, cell: Element, made: _Paragraph) -> str:
-        """What stands in a cell, on one line; nothing if the cell above goes on in it."""
+        """A cell's text, on one line; empty if merged with the cell above."""
         merged = child(cell, "w:tcPr", "w:vMerge")
         if merged is not None and merged.get("w:val", "continue") == "continue":
             return ""

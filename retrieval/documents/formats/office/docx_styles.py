@@ -23,7 +23,7 @@ _CODE = re.compile(
 )
 _MOST_ANCESTORS = 20
 _BODY_LEVEL = 9
-"""The outline level of what is no heading."""
+"""The outline level of text that is not a heading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from retrieval.errors import DocumentError
 _KIND = "an EPUB book"
 _PAGES = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""How fonts are made unreadable for other programs: that is no protection of the text."""
+"""Algorithms that obfuscate embedded fonts: they do not mean that the text is encrypted."""
 _MOST_LABELS = 20_000
 _LONGEST_LABEL = 300
 

@@ -36,7 +36,7 @@ def packed(data: bytes) -> bytes:
     try:
         refuse_entities(data, "the file")
     except expat.ExpatError as error:
-        raise DocumentError(f"is damaged: the file is no well-formed XML ({error})") from None
+        raise DocumentError(f"is damaged: the file is not well-formed XML ({error})") from None
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         file.writestr("mimetype", _KIND, zipfile.ZIP_STORED)

@@ -226,6 +226,6 @@ class Flow:
 
 
 def row_line(cells: Sequence[str]) -> str:
-    """A row of a table on a line, bars between its cells, without empty ones at the end."""
+    """A table row on one line, bars between its cells, without empty cells at the end."""
     last = max((at for at, cell in enumerate(cells) if cell), default=-1)
     return CELL_SEPARATOR.join(cells[: last + 1]).strip()

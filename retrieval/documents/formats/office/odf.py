@@ -53,7 +53,7 @@ _SHAPES = frozenset(
 )  # fmt: skip
 _ABOUT_SLIDES = frozenset({"footer", "header", "date-time", "page-number", "page"})
 _ENCRYPTED = b"encryption-data"
-"""Looked for as bytes: old manifests are no well-formed XML."""
+"""Looked for as bytes: old manifests are not well-formed XML."""
 _WHITE = re.compile(r"\s+")
 _MOST_REPEATED = 50
 _MOST_SPACES = 200
@@ -301,7 +301,7 @@ def _paragraphs(parent: Element) -> Iterator[Element]:
 
 
 def _shapes(page: Element) -> Iterator[Element]:
-    """The shapes of a slide that are no mere placeholders, those in groups one by one."""
+    """The shapes of a slide that are not mere placeholders, those in groups one by one."""
     for element in page:
         if element.get("presentation:placeholder") == "true" or _is_undrawn(element):
             continue

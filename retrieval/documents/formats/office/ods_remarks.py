@@ -158,7 +158,7 @@ def in_spreadsheet(package: Package) -> dict[str, list[Remark]]:
     except _EntityError:
         raise DocumentError(f"is refused: {_CONTENT} declares entities of its own") from None
     except expat.ExpatError as error:
-        raise DocumentError(f"is damaged: {_CONTENT} is no well-formed XML ({error})") from None
+        raise DocumentError(f"is damaged: {_CONTENT} is not well-formed XML ({error})") from None
     objects = Objects(package)
     for sheet, row, target in reader.objects[:MOST_REMARKS]:
         if said := _said_by(objects, target):

@@ -57,7 +57,7 @@ class Package:
         max_total: most bytes of all parts that are read.
 
     Raises:
-        DocumentError: it is no zip file that can be read, or has too many members.
+        DocumentError: it is not a readable zip file, or has too many members.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Package:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = self._zip.infolist()
-        except Exception as error:  # zipfile raises a dozen kinds for bytes that are no zip
+        except Exception as error:  # zipfile raises a dozen kinds for bytes that are not a zip
             raise DocumentError(f"cannot be read as {kind}: {_why(error)}") from None
         if len(infos) > MAX_MEMBERS:
             raise DocumentError(

@@ -16,7 +16,7 @@ from retrieval.documents.formats.office.package import Package, Relation
 from retrieval.documents.formats.office.xml_parts import Element, child, children, text_of
 
 MOST_REMARKS = 100_000
-"""Remarks of a sheet: more are no work of people."""
+"""Most remarks read of a sheet: people do not write more."""
 
 _PLACE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
 _THREAD_AUTHOR = re.compile(r"tc=\{")
@@ -58,13 +58,13 @@ def comment(cell: str, author: str, said: str, *, threaded: bool = False) -> Rem
 
 
 def row_of(cell: str) -> int:
-    """The number of a cell's row; 0 if it is no cell."""
+    """The number of a cell's row; 0 if it is not a cell."""
     found = _PLACE.match(cell)
     return int(found[2]) if found else 0
 
 
 def cell_name(row: int, column: int) -> str:
-    """What a cell is called, its row and column numbered from 0."""
+    """A cell's name (`B3`), its row and column numbered from 0."""
     letters, left = "", column + 1
     while left:
         left, letter = divmod(left - 1, 26)
@@ -86,7 +86,7 @@ def in_workbook(package: Package) -> dict[str, list[Remark]]:
 
 
 def sorted_by_row(remarks: Iterable[Remark]) -> list[Remark]:
-    """The first of them: those that name a row by it, the others behind."""
+    """The first MOST_REMARKS remarks, by row; those without a row come last."""
     return sorted(islice(remarks, MOST_REMARKS), key=lambda remark: remark.row or 1 << 30)
 
 

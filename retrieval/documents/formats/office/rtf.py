@@ -246,7 +246,7 @@ class _Reader:
         """Put the paragraph that has been read.
 
         Args:
-            keep: whether a table that stands before an empty one goes on.
+            keep: whether a table before an empty paragraph continues after it.
         """
         words = _joined(self._out)
         self._out.clear()

@@ -18,7 +18,7 @@ from retrieval.errors import DocumentError
 Element: TypeAlias = ElementTree.Element
 
 MAX_DEPTH = 200
-"""Elements within each other. What walks through a tree calls itself for each of them."""
+"""Deepest nesting of elements: walking the tree recurses once per level."""
 _PROLOG_CHUNK = 4096
 _UNBOUND = 27
 """Expat's error for a prefix without a namespace."""
@@ -95,7 +95,7 @@ def parse_xml(data: bytes, name: str) -> Element:
         refuse_entities(data, name)
         root = _tree(data)
     except (expat.ExpatError, ElementTree.ParseError) as error:
-        raise DocumentError(f"is damaged: {shown} is no well-formed XML ({error})") from None
+        raise DocumentError(f"is damaged: {shown} is not well-formed XML ({error})") from None
     except (ValueError, LookupError) as error:  # an encoding that is not known
         raise DocumentError(f"is damaged: {shown} cannot be decoded ({error})") from None
     if not _shorten(root):

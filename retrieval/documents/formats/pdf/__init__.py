@@ -4,7 +4,7 @@ What people have noted on a page stands below its text.
 
 lines       a page's lines as PDFium finds them
 comments    what people have noted on it
-scripts     exponents, indices and marks of notes, where a line goes on
+scripts     superscripts, subscripts and note marks, at which a line continues
 margins     running headers, footers and page numbers, which are left out
 headings    of the table of contents, or by size and weight
 paragraphs  lines to a text and its structure

@@ -91,7 +91,7 @@ class Line:
         mono: whether all of it is in a font whose characters are equally wide.
         gaps: between words that stand far apart, as cells of a table's row do.
         scripted: whether it begins or ends with an index, an exponent or the mark of a note.
-        apart: whether it is no line of the page but a paragraph of its own: a comment.
+        apart: whether it is not a line of the page but a paragraph of its own: a comment.
     """
 
     text: str

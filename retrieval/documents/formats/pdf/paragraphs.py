@@ -137,7 +137,7 @@ def _joined(
 
 
 def _joint(line: Line, after: Line, right: float, spacing: float, usual: float) -> str:
-    """What stands between two lines: a space if the paragraph goes on, or newlines."""
+    """What separates two lines: a space if the paragraph continues, or newlines."""
     if line.apart or after.apart:
         return "\n\n"
     ends = bool(_ENDS.fullmatch(line.text))

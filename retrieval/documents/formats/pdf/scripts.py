@@ -1,4 +1,4 @@
-"""Exponents, indices and marks of notes: where PDFium ends a line at them, it goes on."""
+"""Superscripts, subscripts and note marks: where PDFium breaks a line at one, it is joined."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ from itertools import pairwise
 from retrieval.documents.formats.pdf.lines import Gap, Line
 
 _ALIGNED = 0.6
-"""In sizes of the font: cells that begin or end so close to each other are of one column."""
+"""In font sizes: cells that begin or end this close to each other are in one column."""
 _MOST_CELLS = 8
-"""Beside the first of a row."""
+"""Most cells of a row, beside the first."""
 _FARTHEST = 3.0
-"""In sizes of the font: rows of one table are no farther from each other."""
+"""In font sizes: the largest distance between rows of one table."""
 _SAME_LINE = 0.5
 _SENTENCE = 1.5
-"""In sizes of the font: a gap after a sentence is no wider."""
+"""In font sizes: the widest gap after a sentence."""
 _NO_CELL = re.compile(r"\W*|\(?(?:\d+(?:\.\d+)*|[a-zA-Z]|[ivxIVX]{1,5})[.):]?")
 """The mark of a list's item or the number of a heading, which stand apart from their words."""
 _SEPARATOR = " | "
@@ -31,7 +31,7 @@ def tables_of(lines: Sequence[Line], is_text: Callable[[int], bool]) -> Iterator
 
     Args:
         lines: of all pages.
-        is_text: whether a line, by its number, may be a row: it is no heading.
+        is_text: whether the line with this number may be a row: it is not a heading.
     """
     first = at = 0
     for at, (line, after) in enumerate(pairwise(lines), start=1):

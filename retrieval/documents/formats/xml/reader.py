@@ -253,7 +253,7 @@ class XmlText(PageText):
             self._say(data)
 
     def _reference(self, data: str) -> None:
-        """An entity that the parser does not know, or what is no text."""
+        """An entity that the parser does not know, or markup that is not text."""
         found = _ENTITY.fullmatch(data)
         if found is not None and self._stack:
             self._characters(entity(found[1], self._entities))
