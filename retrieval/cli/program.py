@@ -10,12 +10,33 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from retrieval import __version__
+from retrieval.errors import InputError
 
 _SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact")
 """First commands in `--help`; all others follow by name."""
+
+_NAMES_OF_PLACES = frozenset(
+    [
+        "PATH",
+        "DIR",
+        "DIR|URL",
+        "FILE",
+        "FOLDER",
+        "MODEL",
+        "SRC",
+        "URL",
+        "HIT",
+        "TARGET",
+        "DATA",
+        "DATASET",
+        "A",
+        "B",
+    ]
+)
+"""What stands in usage lines for a file, a folder or what a name leads to."""
 
 
 class HeldError(Exception):
@@ -44,6 +65,36 @@ class _Commands(TyperGroup):
         return first + [name for name in names if name not in first]
 
 
+class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command's own part of the line, and refuse a place without a name.
+
+        To the system an empty path is the current folder, so that a variable that was never set
+        would index it, or delete all that came from it.
+        """
+        rest = super().parse_args(ctx, list(args))
+        if ctx.resilient_parsing:
+            return rest
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in self.params:
+            name = (parameter.metavar or "").strip("[].")
+            value = given.get(parameter.name)
+            values = value if isinstance(value, list | tuple) else [value]
+            if name in _NAMES_OF_PLACES and "" in values:
+                option = next((one for one in parameter.opts if one.startswith("--")), name)
+                raise InputError(f"{option} is empty; give a path (was a variable not set?)")
+        return rest
+
+
+class Commands(typer.Typer):
+    """A program, or a group of it, whose commands refuse a place without a name."""
+
+    def command(self, name: str | None = None, **options: Any) -> Any:
+        """As typer's."""
+        options.setdefault("cls", _Command)
+        return super().command(name, **options)
+
+
 @contextmanager
 def _holding() -> Iterator[None]:
     try:
@@ -54,7 +105,7 @@ def _holding() -> Iterator[None]:
         raise HeldError(KeyboardInterrupt()) from error
 
 
-app = typer.Typer(
+app = Commands(
     cls=_Commands,
     help="Index a folder, search it: lexical, dense and late-interaction retrieval, fused.",
     rich_markup_mode=None,

@@ -20,7 +20,7 @@ def paths_of(given: Paths) -> list[Path]:
     """The given paths as a list.
 
     Raises:
-        InputError: one is neither a string nor a path.
+        InputError: one is neither a string nor a path, or is an empty string.
     """
     return [Path(one) for one in names_of(given)]
 
@@ -29,7 +29,7 @@ def names_of(given: Paths) -> list[str]:
     """Like `paths_of`, but as strings, which may also be names or URLs.
 
     Raises:
-        InputError: one is neither a string nor a path.
+        InputError: one is neither a string nor a path, or is an empty string.
     """
     several: Iterable[object] = (given,)
     if isinstance(given, Iterable) and not isinstance(given, str | os.PathLike):
@@ -38,5 +38,7 @@ def names_of(given: Paths) -> list[str]:
     for one in several:
         if not isinstance(one, str | os.PathLike):
             raise InputError(f"{one!r:.60} is not a path; give a str or a Path")
+        if not os.fspath(one):  # which the system takes for the current folder
+            raise InputError("'' is not a path; name a file or a folder, '.' for the current one")
         names.append(os.fspath(one))
     return names

@@ -45,6 +45,7 @@ def choose(index: Index, names: Sequence[str] = (), *, where: str | None = None)
         where: a filter, see `Index.search`.
 
     Raises:
+        InputError: a name is empty.
         FilterError: `where` cannot be parsed.
     """
     return _chosen(index.listed(where), names, index.path.parent)
@@ -61,6 +62,8 @@ def choose_of_collection(
 def _chosen(documents: list[Listed], names: Sequence[str], base: Path) -> Choice:
     if not names:
         return Choice(documents, [])
+    if "" in names:  # which the system takes for the current folder, and all that is in it
+        raise InputError("'' is no name; give a file, a folder, a glob or an id, '.' for this one")
     chosen: set[str] = set()
     unknown = []
     for name in dict.fromkeys(names):
@@ -82,7 +85,7 @@ def delete(
         How many documents were deleted, and the names that matched none.
 
     Raises:
-        InputError: neither a name nor a filter was given.
+        InputError: neither a name nor a filter was given, or a name is empty.
         FilterError: `where` cannot be parsed.
     """
     where = _checked(names, where)

@@ -14,6 +14,9 @@ import pytest
 import retrieval.index.vectors
 import retrieval.sync
 from retrieval.documents import ReadOptions, ReadResult, SourceFile
+from retrieval.errors import InputError
+from retrieval.index import Index
+from retrieval.service import contents
 from retrieval.store import WriterLock
 from retrieval.store.schema import DATABASE, LOCK, SEGMENTS
 from tests.cli.conftest import Outcome, Retrieval
@@ -81,6 +84,49 @@ def test_an_empty_folder(retrieval_command: Retrieval, folder: Path) -> None:
     assert done.err == "no file to index in empty; name a folder that contains text\n"
     found = retrieval_command("search", "anything")
     assert (found.code, found.err) == (0, "nothing found\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("index", ""), "PATH"),
+        (("index", "--again", "docs", ""), "PATH"),
+        (("delete", ""), "PATH"),
+        (("delete", "docs/locks.md", "", "--where", 'title == "Locks"'), "PATH"),
+        (("list", ""), "PATH"),
+        (("open", ""), "HIT"),
+        (("search", "lock", "--index", ""), "--index"),
+        (("status", "--index="), "--index"),
+        (("measure", "--queries", ""), "--queries"),
+        (("serve", ""), "URL"),
+        (("serve", "--index", ".retrieval", "--index", ""), "--index"),
+        (("export", "", "--to", "vespa"), "TARGET"),
+        (("model", "info", ""), "SRC"),
+        (("model", "export", ""), "DIR"),
+        (("eval", "docs", "--out", ""), "--out"),
+        (("eval", "compare", "docs", ""), "B"),
+        (("train", "docs", "--out", ""), "--out"),
+    ],
+)
+def test_an_empty_path(indexed: Retrieval, arguments: tuple[str, ...], named: str) -> None:
+    """As where a script's variable was not set; the system takes it for the current folder."""
+    assert_error(indexed(*arguments), 2, f"{named} is empty; give a path")
+    assert indexed("list").out.count("\n") == 2
+    assert indexed("index").out == ".retrieval: 2 unchanged\n", "nothing was forgotten or given"
+
+
+def test_an_empty_path_given_to_python(indexed: Retrieval, folder: Path) -> None:
+    with Index.open(folder / ".retrieval") as index:
+        with pytest.raises(InputError, match="'' is no path"):
+            retrieval.sync.sync(index, ["docs", ""])
+        for act in (contents.delete, contents.choose):
+            with pytest.raises(InputError, match="'' is no name"):
+                act(index, [""])
+        assert index.status().documents == 2
+
+
+def test_an_empty_option_that_takes_back_what_was_given(indexed: Retrieval) -> None:
+    assert indexed("index", "--exclude", "", "--label", "").code == 0
 
 
 def test_a_path_that_does_not_exist(retrieval_command: Retrieval, folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
 from typer.core import TyperGroup
+
+from retrieval.cli.program import Commands
 
 RUN = "run"
 
@@ -17,7 +18,7 @@ class _Evaluations(TyperGroup):
         return super().parse_args(ctx, args if args and args[0] in known else [RUN, *args])
 
 
-evaluations = typer.Typer(
+evaluations = Commands(
     cls=_Evaluations,
     help="Measure retrieval on test collections, and compare.",
     rich_markup_mode=None,

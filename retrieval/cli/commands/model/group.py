@@ -6,7 +6,9 @@ import sys
 
 import typer
 
-models = typer.Typer(
+from retrieval.cli.program import Commands
+
+models = Commands(
     help="The embedded model and others.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
