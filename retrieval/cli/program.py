@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,6 +17,8 @@ from retrieval.errors import InputError
 
 _SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact")
 """First commands in `--help`; all others follow by name."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _NAMES_OF_PLACES = frozenset(
     [
@@ -78,7 +80,7 @@ class _Command(TyperCommand):
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         for parameter in self.params:
             name = (parameter.metavar or "").strip("[].")
-            value = given.get(parameter.name)
+            value = given.get(parameter.name or "")
             values = value if isinstance(value, list | tuple) else [value]
             if name in _NAMES_OF_PLACES and "" in values:
                 option = next((one for one in parameter.opts if one.startswith("--")), name)
@@ -89,7 +91,7 @@ class _Command(TyperCommand):
 class Commands(typer.Typer):
     """A program, or a group of it, whose commands refuse a place without a name."""
 
-    def command(self, name: str | None = None, **options: Any) -> Any:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[_Function], _Function]:
         """As typer's."""
         options.setdefault("cls", _Command)
         return super().command(name, **options)

@@ -15,6 +15,7 @@ arguments   arguments of server requests: JSON Schema, and checks
 scoring     encoding texts, and scoring how well texts answer a query
 searching   searching, with token matches on request
 snippet     the lines of a passage that answer the query
+wrapped_lines lines of a paragraph that belong together
 printable   text that is safe to print
 json_shape  hits, reports and facts as plain values
 machine     what this machine would run each part on, and why

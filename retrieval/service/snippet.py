@@ -8,24 +8,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from retrieval.service.printable import columns, safe
-
-Span = tuple[int, int]
-"""Start and end, in characters of the passage."""
+from retrieval.service.wrapped_lines import Span, lines_of
 
 LINES = 3
 """Maximum lines of a snippet."""
 
 _TAB = 4
-_FULL_LINE = 45
-"""A line of prose at least this wide is taken to be wrapped, not ended on purpose."""
-
-_SAYS_NOTHING = re.compile(r"\s*|\s*(```+|~~~+)\s*[\w+-]*\s*")
-"""A blank line, or one that begins or ends a block of code."""
 
 _OPENING = (":", "{", "(", "[", " do", " then", "=>", "=")
 """Line ends after which the next line is indented further."""
 
-_CONTINUES = re.compile(r" {0,6}(?!\d+[.)] |```|[*_] )[\w\"'(`*_“‘]")
 _WRAPPED = re.compile(r"[ \t\r]*\n[ \t]*")
 
 
@@ -39,9 +31,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Rows to print, and the position in the text where the matching rows begin."""
+    """Rows to print.
+
+    Attributes:
+        start: the character of the text that those begin at which match.
+        match: the character of the line in them, as the text has it, that matches best.
+    """
 
     start: int
+    match: int
     rows: list[list[Piece]]
 
 
@@ -92,9 +90,13 @@ def snippet(
     before = sum(row.end <= begin for row in rows)
     inside = [row for row in rows[before:] if row.start < end]
     best = _best(text, inside, highlights, lines)
+    matching = inside[best : best + lines]
     first = before + best
-    last = first + len(inside[best : best + lines])
-    start = rows[first].start if inside else 0
+    last = first + len(matching)
+    start = match = 0
+    if matching:
+        start = matching[0].start
+        match = _best_line(text, (start, matching[-1].end), highlights)
     first = max(0, first - context)
     chosen = _dedented(text, rows[first : last + context])
     shown = [_pieces(text, row, highlights) for row in chosen]
@@ -102,31 +104,17 @@ def snippet(
         shown[0].insert(0, Piece("…", False))
     if chosen and not chosen[-1].closed:
         shown[-1].append(Piece("…", False))
-    return Snippet(start, shown)
+    return Snippet(start, match, shown)
 
 
 def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
     """The passage's non-empty lines, each broken into rows that fit."""
     rows: list[_Row] = []
     indent = _first_indent(text)
-    for start, end in _lines(text, prose=prose):
+    for start, end in lines_of(text, prose=prose):
         end = start + len(text[start:end].rstrip())
         rows += _broken(text, start, end, width, indent if start else 0)
     return rows
-
-
-def _lines(text: str, *, prose: bool) -> Iterator[Span]:
-    """Spans of the lines, without their line breaks; in prose, of joined lines."""
-    start = line = 0
-    while line < len(text):
-        end = text.find("\n", line)
-        end = len(text) if end < 0 else end
-        wrapped = prose and end - line >= _FULL_LINE and _CONTINUES.match(text, end + 1)
-        line = end + 1
-        if not wrapped:
-            if end > start and not _SAYS_NOTHING.fullmatch(text, start, end):
-                yield start, end
-            start = line
 
 
 def _first_indent(text: str) -> int:
@@ -215,6 +203,16 @@ def _best(text: str, rows: Sequence[_Row], highlights: Sequence[Span], lines: in
         if key > best_key:
             best, best_key = first, key
     return best
+
+
+def _best_line(text: str, within: Span, highlights: Sequence[Span]) -> int:
+    """Where the line of the text begins, within the span, that has most different words."""
+    found: dict[int, set[str]] = {within[0]: set()}
+    for start, end in highlights:
+        if within[0] <= start < within[1]:
+            line = max(within[0], text.rfind("\n", 0, start) + 1)
+            found.setdefault(line, set()).add(text[start:end].casefold())
+    return max(found, key=lambda line: len(found[line]))
 
 
 def _pieces(text: str, row: _Row, highlights: Sequence[Span]) -> list[Piece]:

@@ -45,7 +45,7 @@ def test_what_a_search_prints_can_be_opened(indexed: Retrieval) -> None:
     assert (opened.code, opened.err) == (0, "")
     head, *lines = opened.out.splitlines()
     assert head == f"{place}  Locks > Waiting"
-    assert lines[:3] == [">  7  ## Waiting", "   8", "   9  Who comes second is refused."]
+    assert lines[:3] == ["   7  ## Waiting", "   8", ">  9  Who comes second is refused."]
 
 
 def test_as_json_it_has_the_place_and_the_lines(indexed: Retrieval) -> None:

@@ -111,12 +111,12 @@ def test_titles_and_paths_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x07" not in shown
 
 
-def test_the_line_is_that_of_what_is_shown(tmp_path: Path) -> None:
+def test_the_line_is_that_of_what_matches(tmp_path: Path) -> None:
     text = "".join(f"line {number}\n" for number in range(30))
     at = text.index("line 20")
     shown = rendered([hit(text=text, highlights=((at, at + 7),))], tmp_path, PLAIN)
     assert shown.splitlines()[:2] == [
-        f"1  docs/locks.md:{12 + 19}  0.87  Locks  (dense 3, lexical 1)",
+        f"1  docs/locks.md:{12 + 20}  0.87  Locks  (dense 3, lexical 1)",
         "    line 19",
     ]
 

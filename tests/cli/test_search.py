@@ -15,7 +15,7 @@ def test_search_shows_place_relevance_headings_finders_and_lines(indexed: Retrie
     found = indexed("search", "who", "comes", "second", "--retriever", "lexical")
     assert found.code == 0
     place, relevance, about, finders = found.out.splitlines()[0].split("  ")[1:]
-    assert (place, about, finders) == ("docs/locks.md:7", "Locks > Waiting", "(lexical 1)")
+    assert (place, about, finders) == ("docs/locks.md:9", "Locks > Waiting", "(lexical 1)")
     assert 0 < float(relevance) < 1
     assert "    Who comes second is refused." in found.out.splitlines()
 
@@ -26,7 +26,7 @@ def test_search_works_from_a_folder_below(
     (folder / "src" / "deep").mkdir(parents=True)
     monkeypatch.chdir(folder / "src" / "deep")
     found = indexed("search", "refused", "-k", 1)
-    assert found.out.startswith("1  ../../docs/locks.md:7  ")
+    assert found.out.startswith("1  ../../docs/locks.md:9  ")
     assert found.err == "index: ../../.retrieval\n"
     named = indexed("search", "refused", "-k", 1, "--index", "../../.retrieval")
     assert (named.out, named.err) == (found.out, "")
@@ -91,7 +91,7 @@ def test_search_reads_a_query_from_standard_input(
     indexed: Retrieval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("who is\nrefused?\n"))
-    assert indexed("search", "-", "-k", 1).out.startswith("1  docs/locks.md:7  ")
+    assert indexed("search", "-", "-k", 1).out.startswith("1  docs/locks.md:9  ")
 
 
 def test_finding_nothing_is_no_failure(indexed: Retrieval) -> None:

@@ -117,7 +117,7 @@ def test_an_empty_path(indexed: Retrieval, arguments: tuple[str, ...], named: st
 
 def test_an_empty_path_given_to_python(indexed: Retrieval, folder: Path) -> None:
     with Index.open(folder / ".retrieval") as index:
-        with pytest.raises(InputError, match="'' is no path"):
+        with pytest.raises(InputError, match="'' is not a path"):
             retrieval.sync.sync(index, ["docs", ""])
         for act in (contents.delete, contents.choose):
             with pytest.raises(InputError, match="'' is no name"):

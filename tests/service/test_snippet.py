@@ -148,3 +148,59 @@ def test_a_snippet_knows_where_it_begins() -> None:
     text = "\n\n".join(f"line {number}" for number in range(9))
     assert snippet(text, words_in(text, "line 5"), 80).start == text.index("line 4")
     assert snippet("", [], 80).start == 0
+
+
+LOG = """\
+2026-11-30 12:00:01 INFO worker 7 took the task from the queue
+2026-11-30 12:00:02 INFO worker 7 wrote the result to the disk
+2026-11-30 12:00:09 ERROR the volume was refused by its controller
+2026-11-30 12:00:10 INFO worker 7 gave the task back to the queue"""
+
+
+def test_lines_of_a_log_are_not_joined() -> None:
+    found = snippet(LOG, words_in(LOG, "refused"), 90)
+    assert ["".join(p.text for p in row) for row in found.rows] == LOG.split("\n")[1:]
+    assert LOG[found.match :].startswith("2026-11-30 12:00:09 ERROR")
+
+
+def test_records_of_several_kinds_are_not_joined() -> None:
+    for lines in (
+        ("Connection of the seventh worker was closed by its peer", "Disk usage passed its limit"),
+        ("user alice came in from the office with a new certificate", "user bob came in by night"),
+        ("The first sentence stands on the first line of the text.", "So does the second one."),
+        ("level=info msg=started at=noon host=one region=somewhere", "level=warn msg=slow at=one"),
+        ("A heading or so that is rather short for all of it", "and " + "a line of text " * 9),
+        ("A line after which Markdown breaks, as its end says so  ", "and another one."),
+    ):
+        assert shown("\n".join(lines), [], width=200) == [line.rstrip() for line in lines]
+
+
+def test_lines_in_fences_and_indented_code_are_not_joined() -> None:
+    code = (
+        "the first command of a listing that has no language",
+        "and the second one, which is a command of its own",
+    )
+    for before, after, indent in (
+        ("Run it:\n\n```\n", "\n```", ""),
+        ("~~~ sh\n", "\n~~~", ""),
+        ("", "\n```\n\nWhat stands below a fence that was begun above.", ""),
+        ("Run it:\n\n", "", "    "),
+    ):
+        text = before + "\n".join(indent + line for line in code) + after
+        rows = shown(text, words_in(text, code[0]), width=90)
+        assert [row.strip("[] ") for row in rows if "command" in row] == list(code)
+
+
+def test_prose_around_a_fence_is_joined() -> None:
+    text = "```\nls\n```\n\n" + "\n".join(WRAPPED.split("\n")[:2])
+    assert shown(text, [], width=90) == ["ls", " ".join(WRAPPED.split("\n")[:2])]
+
+
+def test_the_line_that_matches_best_is_known_of_joined_lines_too() -> None:
+    text = "A paragraph that was wrapped for its length by an\neditor that its author uses, twice."
+    found = snippet(text, words_in(text, "author", "uses", "wrapped"), 90)
+    assert len(found.rows) == 1
+    assert (found.start, found.match) == (0, text.index("editor"))
+    lines = "\n\n".join(f"line {number}" for number in range(9))
+    assert snippet(lines, words_in(lines, "line 5"), 80).match == lines.index("line 5")
+    assert snippet(lines, [], 80).match == 0

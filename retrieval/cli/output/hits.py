@@ -81,13 +81,13 @@ def _excerpt(
         context=context,
         within=(ahead, ahead + len(hit.text)),
     )
-    return replace(found, start=max(0, found.start - ahead))
+    return replace(found, match=max(0, found.match - ahead))
 
 
 def _hit(rank: str, hit: Hit, excerpt: Snippet, index: Path, style: Style) -> str:
     parts = [
         rank,
-        style.dress("path", safe(name_of(hit, index, excerpt.start))),
+        style.dress("path", safe(name_of(hit, index, excerpt.match))),
         f"{hit.relevance:.2f}",
         safe(str(hit.place)),
         style.dress("title", safe(_about(hit, style.width // 2))),
@@ -106,7 +106,7 @@ def _others(hit: Hit, index: Path, style: Style) -> Iterator[str]:
     for other in near:
         prose = _is_prose(other)
         excerpt = snippet(other.text, other.highlights, style.width, prose=prose, lines=1)
-        where = safe(name_of(other, index, excerpt.start))
+        where = safe(name_of(other, index, excerpt.match))
         symbol = f"{safe(_shortened(other.symbol, style.width // 3))}  " if other.symbol else ""
         head = f"{where}  {other.relevance:.2f}  {symbol}"
         line = "".join(piece.text for piece in excerpt.rows[0]) if excerpt.rows else ""
@@ -127,7 +127,11 @@ def _copies(hit: Hit) -> Iterator[str]:
 
 
 def _is_prose(hit: Hit) -> bool:
-    return not hit.passage.context.languages and hit.metadata.get("format") not in _LINES_COUNT
+    return (
+        not hit.passage.context.languages
+        and hit.metadata.get("format") not in _LINES_COUNT
+        and hit.metadata.get("extension") != ".log"
+    )
 
 
 def _about(hit: Hit, width: int) -> str:
