@@ -110,18 +110,26 @@ def show_preview(place: Path, paths: Sequence[Path], given: Given, *, as_json: b
         sys.stderr.write(listing("problems:", found.problems))
 
 
-def show_report(report: SyncReport, paths: Sequence[Path], folder: Path) -> None:
-    """Show what was read, what was left out, and what went wrong."""
+def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documents: int) -> None:
+    """Show what was read, what was left out, and what went wrong.
+
+    Args:
+        report: of all that.
+        paths: what was named.
+        folder: of the index.
+        documents: how many it holds now.
+    """
     from retrieval.cli.output.amounts import count, listing
     from retrieval.cli.output.files import left_out
     from retrieval.cli.output.reports import synced
     from retrieval.service.printable import safe
 
-    sys.stdout.write(synced(report, folder))
+    sys.stdout.write(synced(report, folder, documents))
     sys.stdout.flush()
     if not (report.added or report.updated or report.unchanged or report.moved):
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
-        sys.stderr.write(f"no file to index in {names}; name a folder that contains text\n")
+        kept = f"the index keeps its {count(documents, 'document')}; " if documents else ""
+        sys.stderr.write(f"no file to index in {names}; {kept}name a folder that holds text\n")
     sys.stderr.write(left_out(report.left_out, folder))
     if report.by_layout:
         sys.stderr.write(
@@ -129,3 +137,28 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path) -> None
         )
     if report.problems:
         sys.stderr.write(listing("problems:", report.problems))
+
+
+def check_read(report: SyncReport, paths: Sequence[Path], folder: Path, documents: int) -> None:
+    """Refuse files that were named, and no folder, where nothing of them could be read.
+
+    Args:
+        report: of what was done.
+        paths: what was named.
+        folder: of the index.
+        documents: how many it holds now.
+
+    Raises:
+        DocumentError: naming the files and what is wrong with each.
+    """
+    from retrieval.cli.output.amounts import count
+    from retrieval.errors import DocumentError
+
+    if report.changed or report.unchanged or not paths or not all(map(Path.is_file, paths)):
+        return
+    why = "; ".join(line.removesuffix("; skipped") for line in report.problems)
+    names = ", ".join(str(path) for path in paths)
+    raise DocumentError(
+        f"{why or f'{names}: left out'}; nothing was read, "
+        f"and the index at {folder} holds {count(documents, 'document')} as before"
+    )

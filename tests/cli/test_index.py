@@ -85,7 +85,7 @@ def test_index_in_a_folder_below_brings_the_projects_index_up_to_date(
         assert done.out.startswith("../.retrieval: ")
         assert done.err == "index: ../.retrieval (--index .retrieval for one in this folder)\n"
     assert not (folder / "docs" / ".retrieval").exists()
-    assert indexed("search", "later", "-k", 1).out.startswith("1  new.md:1  ")
+    assert indexed("search", "later", "-k", 1).out.startswith("1  new.md:3  ")
     report = json.loads(indexed("index", "--json").out)
     assert (report["index"], report["unchanged"]) == ("../.retrieval", 3)
     own = indexed("index", ".", "--index", ".retrieval")

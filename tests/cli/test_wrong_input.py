@@ -164,6 +164,36 @@ def test_a_binary_file_that_was_named(retrieval_command: Retrieval, folder: Path
     assert "data: holds no text; skipped" in done.err
 
 
+def test_a_file_alone_that_cannot_be_read(indexed: Retrieval, folder: Path) -> None:
+    (folder / "empty.md").touch()
+    (folder / "data").write_bytes(b"text\0\1\2\3" * 100)
+    (folder / "broken.docx").write_bytes(b"PK no document")
+    kept = "nothing was read, and the index at .retrieval holds 2 documents as before"
+    for name, why in (
+        ("empty.md", "empty.md: is empty; "),
+        ("data", "data: holds no text; "),
+        ("broken.docx", "broken.docx: "),
+    ):
+        assert_error(indexed("index", name), 1, f"error: {why}", kept)
+    both = indexed("index", "empty.md", "data")
+    assert_error(both, 1, "data: holds no text; empty.md: is empty; ", kept)
+    failed = json.loads(indexed("index", "data", "--json").out)["error"]
+    assert (failed["type"], kept in failed["message"]) == ("DocumentError", True)
+    assert indexed("index", "docs/locks.md", "data").code == 0
+    (folder / "docs" / "locks.md").write_text("")
+    assert indexed("index", "docs/locks.md").out == ".retrieval: 1 deleted\n"
+
+
+def test_an_empty_folder_beside_documents(indexed: Retrieval, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    done = indexed("index", "empty")
+    assert (done.code, done.out) == (0, ".retrieval: nothing read, 2 documents as before\n")
+    assert done.err == (
+        "no file to index in empty; the index keeps its 2 documents; "
+        "name a folder that holds text\n"
+    )
+
+
 def test_a_huge_file(retrieval_command: Retrieval, folder: Path) -> None:
     huge = folder / "docs" / "huge.txt"
     huge.touch()

@@ -340,9 +340,10 @@ def index(
                 progress=progress,
                 on_left_out=left_out.append if as_json else None,
             )
+        indexing.check_read(report, named, place, len(opened))
         if as_json:
             print_json(report_as_dict(report, place, left_out), whole=not watch)
         else:
-            indexing.show_report(report, named, place)
+            indexing.show_report(report, named, place, len(opened))
         if watch:
             indexing.follow(opened, place, as_json=as_json)

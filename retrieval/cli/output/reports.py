@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from retrieval.types import LateOptions
 
 
-def synced(report: SyncReport, index: Path) -> str:
-    """What `retrieval index` did, in one line."""
+def synced(report: SyncReport, index: Path, documents: int = 0) -> str:
+    """What `retrieval index` did, in one line.
+
+    Args:
+        report: of that.
+        index: the folder.
+        documents: how many the index holds now, of which nothing may have been looked at.
+    """
     work = ""
+    if documents and not (report.changed or report.unchanged):
+        return f"{safe(str(index))}: nothing read, {count(documents, 'document')} as before\n"
     if report.passages:
         rate = f" ({report.tokens / report.seconds:,.0f} tokens/s)" if report.seconds > 0 else ""
         work = (
