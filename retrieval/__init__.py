@@ -1,13 +1,14 @@
 """Retrieval around ModernBERT: index a folder, search it, measure it."""
 
-from typing import TYPE_CHECKING, Any
-
-from retrieval.errors import RetrievalError
-from retrieval.types import Document, Embeddings, Hit, Hybrid, LateOptions, Passage, TokenMatch
-
+TYPE_CHECKING = False
+"""As that of `typing`: the command line's first import is this, and is over before Ctrl-C comes."""
 if TYPE_CHECKING:
+    from typing import Any
+
+    from retrieval.errors import RetrievalError
     from retrieval.index import Index
     from retrieval.indexes import Filter
+    from retrieval.types import Document, Embeddings, Hit, Hybrid, LateOptions, Passage, TokenMatch
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,19 +24,21 @@ __all__ = [
     "TokenMatch",
     "__version__",
 ]
+_MODULES = {"Filter": "indexes", "Index": "index", "RetrievalError": "errors"}
+"""Where a name is defined; all others are in `types`."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import names that need numpy and sqlite3 on first use."""
-    if name == "Index":
-        from retrieval.index import Index
+def __getattr__(name: str) -> "Any":
+    """Load what is first asked for; the index brings numpy and sqlite3 with it."""
+    from importlib import import_module
 
-        return Index
-    if name == "Filter":
-        from retrieval.indexes import Filter
-
-        return Filter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("errors", "types"):
+        return import_module(f"{__name__}.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'types')}"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -12,41 +12,42 @@
 Nothing is imported before it is needed: `retrieval --help` imports no index code.
 """
 
-from __future__ import annotations
-
-import atexit
-import contextlib
-import gc
-import os
 import sys
 
-_SHORT = frozenset({"list", "open", "search", "status"})
-"""Commands that run only briefly."""
+_SHORT = ("list", "open", "search", "status")
+"""Commands that end soon."""
 
 
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
-    code = 0
-    if set(sys.argv[1:2]) & _SHORT:
-        # Imports make few cycles, and looking for them takes a twentieth of the time.
-        gc.set_threshold(100_000, 20, 20)
-
-    def leave() -> None:
-        """End at once: unloading all that was imported costs a search a tenth of its time.
-
-        Also, if a thread is left that nobody waits for, such as one that loads a model while a
-        server shuts down, a normal exit would end it within a C++ library, which aborts.
-        """
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
-
-    atexit.register(leave)  # registered first, so called last
+    code = 130  # of Ctrl-C before there was anything to stop
     try:
+        # Here, where Ctrl-C is no traceback: a good part of a short command's time is imports.
+        import atexit
+        import contextlib
+        import gc
+        import os
+
+        if sys.argv[1:2] and sys.argv[1] in _SHORT:
+            # What is imported makes few cycles, and looking for them takes a twentieth of the time.
+            gc.set_threshold(100_000, 20, 20)
+
+        def leave() -> None:
+            """End at once: to take down all that was imported costs a search a tenth of its time.
+
+            And where a thread is left that nobody waits for, as one that loads a model while a
+            server is told to end, the interpreter's end would end it in a library in C++, which
+            aborts.
+            """
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+
+        atexit.register(leave)  # the first that is registered is the last that is called
         from retrieval.cli.entry import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # before anything was running
-        code = 130
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
     sys.exit(code)

@@ -182,6 +182,23 @@ def test_help_imports_nothing_that_is_slow() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("module", ["retrieval.types", "retrieval.cli.entry", "typer"])
+def test_ctrl_c_while_modules_are_imported(module: str) -> None:
+    program = (
+        "import sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "from retrieval.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "search", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
 def test_python_dash_m_is_the_command() -> None:
     command = [sys.executable, "-m", "retrieval", "--version"]
     done = subprocess.run(command, capture_output=True, text=True)
