@@ -26,17 +26,20 @@ def run(arguments: Sequence[str]) -> int:
             from retrieval.cli.commands import program_for
             from retrieval.cli.program import HeldError
 
+            error = None
             try:
                 code = program_for(arguments)(
                     args=list(arguments), prog_name="retrieval", standalone_mode=False
                 )
             except HeldError as held:
-                raise held.error from None
+                error = held.error
+            if error is not None:  # raised out here, it keeps its context
+                raise error
             sys.stdout.flush()
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
-    except BaseException as error:
-        return _show(error, arguments)
+    except BaseException as failed:
+        return _show(failed, arguments)
     return code if isinstance(code, int) else 0
 
 
@@ -58,17 +61,19 @@ def _show(error: BaseException, arguments: Sequence[str]) -> int:
         traceback.print_exception(error)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
-        _report(failure, as_json="--json" in options)
+        _report(failure, as_json="--json" in options, in_lines="--watch" in options)
     except OSError:
         _forget_output()
     return failure.code
 
 
-def _report(failure: Failure, *, as_json: bool) -> None:
-    if as_json:
+def _report(failure: Failure, *, as_json: bool, in_lines: bool) -> None:
+    # A watch prints an object on each line, and Ctrl-C is how it ends.
+    if as_json and not (in_lines and failure.code == INTERRUPTED):
         from retrieval.cli.output.json_output import print_json
 
-        print_json({"error": {"type": failure.type, "message": failure.message}})
+        error = {"type": failure.type, "message": failure.message}
+        print_json({"error": error}, whole=not in_lines)
     else:
         label = Style.of(sys.stderr).dress("wrong", "error: ")
         if failure.code == INTERRUPTED:

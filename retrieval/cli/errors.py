@@ -57,7 +57,8 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
     name = type(error).__name__
     match error:
         case KeyboardInterrupt():
-            rest = "; what was committed is kept; run the same command to continue"
+            kept = _kept(error) or "what was committed is kept"
+            rest = f"; {kept}, run the same command to go on"
             return Failure("Interrupted", f"stopped{rest if resumable else ''}", INTERRUPTED)
         case FilterError():
             return Failure(name, f"--where: {_line(error)}", WRONG_USAGE)
@@ -79,6 +80,15 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
         return Failure("UsageError", usage, WRONG_USAGE)
     message = f"unexpected {name}: {_line(error) or 'no message'}; "
     return Failure(name, f"{message}run it again with {DEBUG}=1 for the traceback", FAILED)
+
+
+def _kept(error: BaseException | None) -> str:
+    """What an interrupt says of what is kept, or one during which this one came; or ""."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) and error.args:
+            return _line(error)
+        error = error.__context__
+    return ""
 
 
 def usage_error(error: BaseException) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from retrieval.documents import LeftOut
@@ -57,6 +60,28 @@ def index_collection(
     sys.stderr.write(left_out(found.left_out, Path(FOLDER)))
     if found.problems:
         sys.stderr.write(listing("problems:", found.problems))
+
+
+@contextmanager
+def telling_what_is_kept(index: Index) -> Iterator[None]:
+    """Let Ctrl-C within the block say how many documents the index holds."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        with suppress(RetrievalError, OSError):  # the interrupt is what is to be told
+            try:
+                error.args = (_held(index),)
+            except KeyboardInterrupt:  # the same once more, where a library swallowed it at first
+                error.args = (_held(index),)
+        raise
+
+
+def _held(index: Index) -> str:
+    from retrieval.cli.output.amounts import count
+
+    index.refresh()
+    documents = len(index)
+    return f"the index holds {count(documents, 'document') if documents else 'no document yet'}"
 
 
 def follow(index: Index, place: Path, *, as_json: bool) -> None:

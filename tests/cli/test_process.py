@@ -46,12 +46,26 @@ def test_after_ctrl_c_the_next_run_goes_on(process: Process, folder: Path) -> No
     running.send_signal(signal.SIGINT)
     code, out, err = finish(running)
     assert (code, out) == (130, "")
-    assert err == "stopped; what was committed is kept; run the same command to continue\n"
     kept = documents(folder)
+    assert err == f"stopped; the index holds {kept} documents, run the same command to go on\n"
     assert 3 <= kept < 42
     code, out, err = finish(process("index", "docs", **PIPES))
     assert (code, err) == (0, "")
     assert out.startswith(f".retrieval: {42 - kept} added, {kept} unchanged; ")
+
+
+def test_ctrl_c_before_anything_is_committed(process: Process, folder: Path) -> None:
+    for number in range(40):
+        (folder / "docs" / f"{number}.txt").write_text(f"text number {number}")
+    running = process("index", "docs", env={"FAKE_DELAY": "30"}, **PIPES)
+    deadline = time.monotonic() + 30
+    while not (folder / ".retrieval" / "segments").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.5)  # the index is open, and the first batch is being encoded
+    running.send_signal(signal.SIGINT)
+    code, _, err = finish(running)
+    said = "stopped; the index holds no document yet, run the same command to go on\n"
+    assert (code, err) == (130, said)
 
 
 def test_a_reader_that_goes_away_is_no_error(process: Process, folder: Path) -> None:
@@ -154,8 +168,8 @@ def test_a_watch_follows_the_files_until_ctrl_c(process: Process, folder: Path) 
     watching.send_signal(signal.SIGINT)
     code, out, err = finish(watching)
     assert (code, out) == (130, "")
-    assert err.startswith("watching for changes; Ctrl-C stops it\n")
-    assert err.endswith("stopped; what was committed is kept; run the same command to continue\n")
+    assert err.startswith("watching; Ctrl-C ends it\n")
+    assert err.endswith("stopped; the index holds 2 documents, run the same command to go on\n")
 
 
 def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: Path) -> None:
@@ -165,7 +179,11 @@ def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: P
     (folder / "docs" / "new.md").write_text("# New\n")
     assert json.loads(watching.stdout.readline())["added"] == 1
     watching.send_signal(signal.SIGINT)
-    assert finish(watching)[0] == 130
+    code, out, err = finish(watching)
+    assert (code, out) == (130, "")
+    assert err.endswith("stopped; the index holds 3 documents, run the same command to go on\n")
+    code, out, _ = finish(process("index", "nowhere", "--watch", "--json", **PIPES))
+    assert (code, out.count("\n"), json.loads(out)["error"]["type"]) == (2, 1, "InputError")
 
 
 def test_help_imports_nothing_that_is_slow() -> None:

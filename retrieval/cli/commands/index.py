@@ -330,6 +330,7 @@ def index(
             memory=memory << 20,
             shared=shared,
         ) as opened,
+        indexing.telling_what_is_kept(opened),
     ):
         with progress_bar("looking for changes") as progress:
             report = updating.update(
