@@ -9,6 +9,9 @@ from typing import TypeAlias
 
 from retrieval.errors import InputError
 
+USUAL_FOLDER = ".retrieval"
+"""Name of an index folder that no one named."""
+
 StrPath: TypeAlias = str | os.PathLike[str]
 """A file or a folder."""
 

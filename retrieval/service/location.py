@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from retrieval.errors import IndexNotFound, InputError
-from retrieval.files.places import is_url
+from retrieval.files.given import USUAL_FOLDER
 
-FOLDER = ".retrieval"
-"""Default name of an index folder."""
+FOLDER = USUAL_FOLDER
+"""Name of an index folder that no one named."""
 
 _REPOSITORY = ".git"
 

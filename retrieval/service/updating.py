@@ -7,8 +7,9 @@ from pathlib import Path
 
 from retrieval.documents import LeftOut, source_id
 from retrieval.errors import IndexNotFound, InputError, RetrievalError
+from retrieval.files.given import USUAL_FOLDER
 from retrieval.index import Index
-from retrieval.store.schema import not_found
+from retrieval.store.schema import DATABASE, not_found
 from retrieval.sync import SyncProgress, SyncReport, sync
 from retrieval.sync.changes import Changes, changes
 from retrieval.sync.roots import is_under
@@ -65,10 +66,10 @@ def check_paths(folder: Path, paths: Sequence[Path]) -> None:
     """Refuse paths that do not exist, before an empty index is created at `folder`.
 
     Raises:
-        InputError: one does not exist; the first is named.
-        IndexNotFound: no path was given, and there is no index.
+        InputError: naming the first of them.
+        IndexNotFound: none was given, or the folder holds the folder of an index.
     """
-    if not paths:
+    if not paths or (folder / USUAL_FOLDER / DATABASE).exists():
         raise not_found(folder)
     for path in paths:
         if not path.exists():

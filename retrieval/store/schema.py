@@ -31,7 +31,7 @@ from retrieval.errors import (
     StorageError,
     from_backup,
 )
-from retrieval.files.stored_json import whole
+from retrieval.files.given import USUAL_FOLDER
 from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
 from retrieval.store.tables import strange_object
@@ -337,6 +337,14 @@ def not_found(folder: Path) -> IndexNotFound:
         return IndexNotFound(
             f"there is no folder {folder}; a collection in shards is named by its URL, {url}, in "
             "commands, and opened by ShardedIndex in Python"
+        )
+    within = folder / USUAL_FOLDER
+    if (within / DATABASE).exists():
+        return IndexNotFound(f"no index at {folder}; did you mean {within}, where one is?")
+    if (folder / "CURRENT").is_file() and (folder / "manifests").is_dir():
+        return IndexNotFound(
+            f"no index at {folder}, which holds a collection in shards; name it by its URL, "
+            f"{folder.absolute().as_uri()}"
         )
     return IndexNotFound(f"no index at {folder}; make one with `retrieval index PATH`")
 

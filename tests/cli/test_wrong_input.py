@@ -52,6 +52,20 @@ def test_errors_as_json_stand_on_standard_output(
     assert error["message"].startswith("no index at nowhere")
 
 
+@pytest.mark.parametrize("arguments", [*COMMANDS, ("serve",), ("index", "docs")])
+def test_the_folder_that_holds_the_index(indexed: Retrieval, arguments: tuple[str, ...]) -> None:
+    failed = indexed(*arguments, "--index", ".")
+    assert_error(failed, 1, "no index at .; did you mean .retrieval, where one is?")
+
+
+def test_the_folder_of_a_collection_in_shards(retrieval_command: Retrieval, folder: Path) -> None:
+    (folder / "shards" / "manifests").mkdir(parents=True)
+    (folder / "shards" / "CURRENT").write_text("1")
+    for arguments in COMMANDS:
+        failed = retrieval_command(*arguments, "--index", "shards")
+        assert_error(failed, 1, "a collection in shards", (folder / "shards").as_uri())
+
+
 def test_json_is_no_option_after_two_dashes(retrieval_command: Retrieval) -> None:
     assert_error(retrieval_command("search", "--index", "nowhere", "--", "--json"), 1)
 
