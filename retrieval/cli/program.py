@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
@@ -13,12 +14,15 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from retrieval import __version__
-from retrieval.errors import InputError
+from retrieval.errors import InputError, RetrievalError
 
 _SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact")
 """First commands in `--help`; all others follow by name."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_ARGUMENT = re.compile(r"(?<!\S)(with )?([a-z_]+)=([^\s,;]+)")
+"""An argument and its value, as errors name it."""
 
 _NAMES_OF_PLACES = frozenset(
     [
@@ -86,6 +90,29 @@ class _Command(TyperCommand):
                 option = next((one for one in parameter.opts if one.startswith("--")), name)
                 raise InputError(f"{option} is empty; give a path (was a variable not set?)")
         return rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error that names an argument as Python does names the option."""
+        try:
+            return super().invoke(ctx)
+        except RetrievalError as error:
+            options = {one.name: one.opts[-1] for one in self.params if one.opts[-1][:1] == "-"}
+            error.args = (_with_options(str(error), options), *error.args[1:])
+            raise
+
+
+def _with_options(message: str, options: Mapping[str | None, str]) -> str:
+    """The message with `--bits 3` where it has `bits=3`."""
+
+    def option(found: re.Match[str]) -> str:
+        before, name, value = found.groups()
+        if name not in options:
+            return found[0]
+        if before and value in ("False", "None"):
+            return f"without {options[name]}"
+        return f"{before or ''}{options[name]}" + ("" if value == "True" else f" {value}")
+
+    return _ARGUMENT.sub(option, message)
 
 
 class Commands(typer.Typer):

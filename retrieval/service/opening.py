@@ -126,7 +126,7 @@ def _check_fixed(folder: Path, status: IndexStatus, given: Mapping[str, int | bo
     for name, value in given.items():
         own = made_with[name]
         if value != own:
-            made = f"without {name}, not with" if own is None else f"with {name}={own}, not"
             raise InputError(
-                f"the index at {folder} was made {made} {value}; leave it out, or make a new index"
+                f"the index at {folder} was made with {name}={own}, not with {name}={value}; "
+                "leave it out, or make a new index"
             )

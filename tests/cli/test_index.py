@@ -129,7 +129,8 @@ def test_the_length_of_passages_is_set_once(retrieval_command: Retrieval) -> Non
     assert json.loads(retrieval_command("status", "--json").out)["passage_tokens"] == 64
     refused = retrieval_command("index", "docs", "--passage-tokens", 65)
     assert refused.code == 2
-    assert "was made with passage_tokens=64, not 65; leave it out" in refused.err
+    said = "was made with --passage-tokens 64, not with --passage-tokens 65; leave it out"
+    assert said in refused.err
 
 
 LATE = {
@@ -162,14 +163,35 @@ def test_the_options_of_late_interaction_are_set_once(retrieval_command: Retriev
         option = f"--{name.replace('_', '-')}"
         refused = retrieval_command("index", "docs", option, other)
         assert refused.code == 2
-        said = f"was made with {name}={LATE[name]}, not {other}; leave it out"
+        said = f"was made with {option} {LATE[name]}, not with {option} {other}; leave it out"
         assert said in refused.err
 
 
 def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval) -> None:
     assert retrieval_command("index", "docs").code == 0
     refused = retrieval_command("index", "docs", "--bits", 4)
-    assert "was made without bits, not with 4; leave it out" in refused.err
+    assert "was made without --bits, not with --bits 4; leave it out" in refused.err
+    refused = retrieval_command("index", "docs", "--long-context")
+    said = "was made without --long-context, not with --long-context; leave it out"
+    assert (refused.code, said in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("index", "docs", "--bits", "3"), "--bits 3 cannot be used"),
+        (("index", "docs", "--pooling-distance", "9"), "--pooling-distance 9.0 cannot be used"),
+        (("search", "lock", "--min-relevance", "nan"), "--min-relevance nan is no relevance"),
+        (("search", "lock", "--rescore", "3"), "--rescore 3 is for late interaction"),
+    ],
+)
+def test_an_error_names_the_option_where_python_names_the_argument(
+    indexed: Retrieval, arguments: tuple[str, ...], said: str
+) -> None:
+    failed = indexed(*arguments)
+    assert (failed.code, failed.err.startswith(f"error: {said}")) == (2, True), failed.err
+    message = json.loads(indexed(*arguments, "--json").out)["error"]["message"]
+    assert message.startswith(said)
 
 
 def test_a_small_index(retrieval_command: Retrieval) -> None:
@@ -179,7 +201,7 @@ def test_a_small_index(retrieval_command: Retrieval) -> None:
     )
     assert retrieval_command("index", "docs", "--small").code == 0
     refused = retrieval_command("index", "docs", "--pooling", 1)
-    assert "was made with pooling=4, not 1; leave it out" in refused.err
+    assert "was made with --pooling 4, not with --pooling 1; leave it out" in refused.err
 
 
 def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) -> None:
@@ -189,7 +211,7 @@ def test_options_are_compared_with_the_index_only(retrieval_command: Retrieval) 
     assert retrieval_command("index", "docs", *made[:2]).code == 0
     wrong = retrieval_command("index", "docs", "--pooling", 9)
     assert wrong.code == 2
-    assert "pooling=9 cannot be used; choose from 1, 2, 3, 4" in wrong.err
+    assert "--pooling 9 cannot be used; choose from 1, 2, 3, 4" in wrong.err
 
 
 def test_options_of_reading_are_remembered(indexed: Retrieval, folder: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, 
     retrieval_command("index", "docs", "--index", url, "--shards", "2")
     for options, said in (
         (["--shards", "3"], "has 2 shards, not 3"),
-        (["--bits", "2"], "bits is fixed when a collection is created"),
+        (["--bits", "2"], "--bits 2 is for a new collection"),
         (["--encoder", "another"], "not by 'another'"),
     ):
         outcome = retrieval_command("index", "docs", "--index", url, *options)
@@ -147,7 +147,7 @@ def test_the_number_of_shards_follows_from_their_size(
     status = json.loads(retrieval_command("status", "--index", url, "--json").out)
     assert status["passages"] / 12 < status["shards"] < status["passages"] / 8
     again = retrieval_command("index", "docs", "--index", url, "--shard-passages", "10")
-    assert "shard_passages is set when a collection is made" in again.err
+    assert "--shard-passages 10 is for a new collection" in again.err
 
 
 def test_files_behind_a_url_are_indexed(
