@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -74,11 +74,12 @@ IndexPlace = Annotated[
     ),
 ]
 Where = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--where",
         metavar="EXPR",
-        help="Only documents that match this filter, as in 'path glob \"src/**\"'.",
+        help="Only documents that fulfil this, as in 'path glob \"src/**\"'; given more than once, "
+        "all of them.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -113,6 +114,16 @@ EncoderSource = Annotated[
         help="Folder or Hub id of the encoder; the one the index was built with if not given.",
     ),
 ]
+
+
+def filter_given(where: Sequence[str] | None) -> str | None:
+    """One filter of all that were given; raises FilterError if one of several cannot be read."""
+    if where is None or len(where) < 2:
+        return where[0] if where else None
+    from retrieval.indexes import as_filter
+
+    # Each is read by itself first: an error is to count columns in what was typed.
+    return " and ".join(f"({one})" for one in where if as_filter(one) is not None)
 
 
 def check_for_shards(given: Mapping[str, object]) -> None:

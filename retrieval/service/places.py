@@ -98,11 +98,13 @@ def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
     found, line = documents_at(index, name, folders), 1
     match = _LINE.fullmatch(name)
     if not found and match:
-        found, line = documents_at(index, match["name"], folders), max(1, int(match["line"]))
+        found, line = documents_at(index, match["name"], folders), int(match["line"])
     if not found:
         found = documents_shown_as(index, match["name"] if match else name, folders)
     if not found:
         raise unknown_document(name)
+    if line < 1:
+        raise InputError(f"{name!r} names line {line}, and lines are counted from 1; give one")
     if len(found) == 1 and _begins(found[0]) is None:
         return found[0], line
     return _record(found, line), 1

@@ -284,6 +284,32 @@ def test_a_filter_that_cannot_be_read(indexed: Retrieval) -> None:
     assert_error(failed, 2, "--where: found '='", "column 6", "expected")
 
 
+def test_several_filters_hold_together(indexed: Retrieval) -> None:
+    first, other = 'title == "Locks" or title == "Readers"', 'path glob "**/l*"'
+    assert len(indexed("list", "--where", first, "--where", other).out.splitlines()) == 1
+    assert len(indexed("list", "--where", first, "--where", "").out.splitlines()) == 2
+    found = json.loads(indexed("search", "lock", "--where", other, "--where", first, "--json").out)
+    assert {hit["title"] for hit in found} == {"Locks"}
+    failed = indexed("search", "lock", "--where", first, "--where", "year = 3")
+    assert_error(failed, 2, "--where: found '='", "column 6", "expected")
+    assert_error(indexed("delete", "--where", "", "--where", " "), 2, "nothing was named")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "--uds", "s", "--port", "1"), "--uds is in the place of --host and --port"),
+        (("serve", "--uds", "s", "--host", "::1"), "--uds is in the place of --host and --port"),
+        (("measure", "--sample", "3", "--queries", "q"), "--sample draws queries and --queries"),
+        (("open", "docs/locks.md:0"), "names line 0, and lines are counted from 1"),
+    ],
+)
+def test_options_that_contradict_each_other(
+    indexed: Retrieval, arguments: tuple[str, ...], said: str
+) -> None:
+    assert_error(indexed(*arguments), 2, said)
+
+
 def segment_files(folder: Path) -> list[Path]:
     below = sorted((folder / ".retrieval" / SEGMENTS).rglob("*"))
     files = [path for path in below if path.is_file() and path.stat().st_size]

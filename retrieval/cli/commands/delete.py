@@ -14,6 +14,7 @@ from retrieval.cli.options import (
     Where,
     Workers,
     check_for_shards,
+    filter_given,
 )
 from retrieval.cli.program import app
 
@@ -43,12 +44,12 @@ def delete(
 
         with ShardedIndex.open(folder) as collection:
             deleted, unknown = contents.delete_of_collection(
-                collection, names or (), where=where, workers=workers, ray=ray
+                collection, names or (), where=filter_given(where), workers=workers, ray=ray
             )
     else:
         check_for_shards({"--ray": ray, "--workers": None if workers == 1 else workers})
         with Index.open(index_to_read(folder_of(folder))) as opened:
-            deleted, unknown = contents.delete(opened, names or (), where=where)
+            deleted, unknown = contents.delete(opened, names or (), where=filter_given(where))
     if as_json:
         print_json({"deleted": deleted, "unknown": unknown})
     else:

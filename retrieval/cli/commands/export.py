@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexPlace, Where
+from retrieval.cli.options import AsJson, IndexPlace, Where, filter_given
 from retrieval.cli.program import app
 
 
@@ -53,7 +53,9 @@ def export(
         open_to_read(place_to_read(folder)) as opened,
         progress_bar("writing passages") as bar,
     ):
-        report = write(opened, system.value, target, name=name, where=where, progress=bar)
+        report = write(
+            opened, system.value, target, name=name, where=filter_given(where), progress=bar
+        )
     if as_json:
         print_json(report)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli.options import AsJson, IndexPlace, Where
+from retrieval.cli.options import AsJson, IndexPlace, Where, filter_given
 from retrieval.cli.program import app
 
 
@@ -40,11 +40,11 @@ def list_documents(
 
         place = Path(FOLDER)  # ids of a collection's files are relative to where it was built
         with ShardedIndex.open(folder) as collection:
-            choice = choose_of_collection(collection, names or (), where=where)
+            choice = choose_of_collection(collection, names or (), where=filter_given(where))
     else:
         place = index_to_read(folder_of(folder))
         with Index.open(place) as opened:
-            choice = choose(opened, names or (), where=where)
+            choice = choose(opened, names or (), where=filter_given(where))
     if as_json:
         print_json([listed_as_dict(one) for one in choice.documents])
     else:

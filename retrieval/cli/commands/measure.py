@@ -20,6 +20,7 @@ Qrels = Mapping[str, Mapping[str, int]]
 """Grade by document id, by query id."""
 
 MEASURE = "nDCG@10"
+SAMPLE = 100
 
 
 @app.command(short_help="Measure what approximation misses and costs.")
@@ -40,9 +41,11 @@ def measure(
         int, typer.Option("-k", metavar="N", min=1, help="How many hits to compare.")
     ] = 10,
     sample: Annotated[
-        int,
-        typer.Option("--sample", metavar="N", min=1, help="How many queries are drawn."),
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--sample", metavar="N", min=1, help="How many queries are drawn; 100 if not given."
+        ),
+    ] = None,
     folder: IndexFolder = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
@@ -55,6 +58,8 @@ def measure(
     from retrieval.service.json_shape import measured_as_dict
     from retrieval.service.location import index_to_read
 
+    if queries is not None and sample is not None:
+        raise InputError("--sample draws queries and --queries names them; give one of them")
     if qrels is not None and (queries is None or queries.suffix != ".jsonl"):
         raise InputError(
             f"{qrels} judges queries by their ids; give those with --queries FILE.jsonl"
@@ -72,7 +77,9 @@ def measure(
         if texts is not None and qrels is not None:
             _check_documents(index, {id: judged[id] for id in texts}, qrels)
         asked = None if texts is None else list(texts.values())
-        report = index.measure(asked, k=k, sample=sample, progress=bar)
+        report = index.measure(
+            asked, k=k, sample=SAMPLE if sample is None else sample, progress=bar
+        )
     values: dict[str, float] | None = None
     if texts is not None and qrels is not None:
         from retrieval.eval import judge

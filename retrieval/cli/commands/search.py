@@ -15,6 +15,7 @@ from retrieval.cli.options import (
     IndexPlace,
     RetrieverName,
     Where,
+    filter_given,
 )
 from retrieval.cli.program import app
 from retrieval.service.printable import safe
@@ -108,7 +109,7 @@ def search(
     options = searching.SearchOptions(
         k=k,
         retriever=retriever.value,
-        where=where,
+        where=filter_given(where),
         rescore=rescore,
         explain=explain,
         copies=copies,

@@ -14,6 +14,7 @@ from retrieval.cli.options import EncoderSource, PartialAnswers
 from retrieval.cli.program import app
 
 _NEEDED = ("starlette", "uvicorn", "prometheus_client")
+_HOST, _PORT = "127.0.0.1", 7700
 
 
 @app.command(short_help="Serve people, programs and agents (HTTP).")
@@ -33,12 +34,21 @@ def serve(
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 if not given."
+        ),
+    ] = None,
     port: Annotated[
-        int,
-        typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 chooses a free one."),
-    ] = 7700,
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Port, 7700 if not given; 0 is any that is free.",
+        ),
+    ] = None,
     uds: Annotated[
         Path | None,
         typer.Option(
@@ -124,6 +134,8 @@ def serve(
     if allow_write and read_only:
         raise InputError("--allow-write and --read-only contradict each other; give one of them")
 
+    if uds is not None and not (host is None and port is None):
+        raise InputError("--uds is in the place of --host and --port; give that, or these")
     for url in urls or ():
         if not is_url(url):
             raise InputError(f"{url!r} is not a collection's URL; name a folder with --index {url}")
@@ -148,8 +160,8 @@ def serve(
     names = ", ".join(str(place) for place in places)
     running.serve(
         places,
-        host=host,
-        port=port,
+        host=_HOST if host is None else host,
+        port=_PORT if port is None else port,
         uds=uds,
         read_only=read_only,
         allow_write=allow_write,
