@@ -91,6 +91,10 @@ class _Command(TyperCommand):
                 raise InputError(f"{option} is empty; give a path (was a variable not set?)")
         return rest
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands in the usage line; releases of typer put braces around what is required."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error that names an argument as Python does names the option."""
         try:

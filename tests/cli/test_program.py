@@ -101,3 +101,32 @@ def test_version_and_help(retrieval_command: Retrieval) -> None:
         shown = retrieval_command(*arguments)
         assert shown.code == 0
         assert "Usage: retrieval" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        (("search",), "search [OPTIONS] QUERY..."),
+        (("open",), "open [OPTIONS] HIT"),
+        (("eval", "run"), "eval run [OPTIONS] DATASET..."),
+        (("index",), "index [OPTIONS] [PATH]..."),
+        (("eval", "compare"), "eval compare [OPTIONS] A B"),
+    ],
+)
+def test_usage_lines_are_those_of_the_documentation(
+    retrieval_command: Retrieval, command: tuple[str, ...], usage: str
+) -> None:
+    shown = retrieval_command(*command, "--help").out
+    assert f"Usage: retrieval {usage}\n" in shown
+
+
+def test_help_names_what_an_option_takes_in_words() -> None:
+    program = get_command(program_for())
+    for command in program.commands.values():  # type: ignore[attr-defined]
+        for option in getattr(command, "params", ()):
+            assert option.metavar or option.is_flag or option.type.name == "choice", option.name
+
+
+def test_help_of_search_says_that_words_need_no_quotes(retrieval_command: Retrieval) -> None:
+    shown = " ".join(retrieval_command("search", "--help").out.split())
+    assert "several words need no quotes" in shown

@@ -33,7 +33,10 @@ def export(
     ],
     system: Annotated[SystemName, typer.Option("--to", help="The system.", show_default=False)],
     name: Annotated[
-        str, typer.Option("--name", help="Name of the table, collection or schema to create.")
+        str,
+        typer.Option(
+            "--name", metavar="NAME", help="Of the table, collection or schema that is made."
+        ),
     ] = "passages",
     where: Where = None,
     folder: IndexPlace = None,

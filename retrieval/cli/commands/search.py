@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 def search(
     query: Annotated[
         list[str],
-        typer.Argument(metavar="QUERY", help="What to look for; - reads it from standard input."),
+        typer.Argument(
+            metavar="QUERY...",
+            help="What to look for; several words need no quotes, and - reads it from standard "
+            "input.",
+        ),
     ],
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits.")] = 10,
     retriever: Annotated[

@@ -26,7 +26,7 @@ def run(
     datasets: Annotated[
         list[str],
         typer.Argument(
-            metavar="DATASET",
+            metavar="DATASET...",
             help="Folders of collections, or names such as beir/scifact or mteb:NanoBEIR.",
         ),
     ],
