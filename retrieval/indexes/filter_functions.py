@@ -107,12 +107,16 @@ def path_glob(pattern: str, value: str | bytes | None) -> bool:
 
     `*`, `?` and `[a-z]` (`[!a-z]`) stay within one component; a component `**` stands for any
     number of them, at the end for at least one: `**/*.py` finds `a.py` and `src/b/a.py`, `src/**`
-        everything in `src`, `*.py` only files at the top. The worst-case time is the product of the
-        two lengths.
+    all that is in `src`, `*.py` only what is at the top. A `./` that the path does not begin with
+    is passed over. Takes time in proportion to the product
+    of the two lengths at worst.
     """
     if value is None:
         return False
-    pieces, names = _glob_pieces(pattern), _text(value).split("/")
+    path = _text(value)
+    if not path.startswith("./"):
+        pattern = pattern.removeprefix("./")
+    pieces, names = _glob_pieces(pattern), path.split("/")
     at = retry = 0
     piece, stars = 0, -1
     while at < len(names):

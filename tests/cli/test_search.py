@@ -205,3 +205,27 @@ def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
     lines = [*hit["before"], *hit["text"].splitlines(), *hit["after"]]
     numbers = [int(line.split()[1]) for line in lines]
     assert numbers == list(range(hit["start_line"] - 2, hit["end_line"] + 3))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ('langauge == "python"', "no document has the key 'langauge'; there is language"),
+        ('format == "markdwon"', "no document has 'markdwon' as 'format'; there is markdown"),
+        ('zzz > 3 and path glob "x"', "no document has the key 'zzz'; there is extension, format"),
+        ('format == "pdf"', ""),
+        ('heading == "Nobody"', ""),
+    ],
+)
+def test_a_filter_that_fits_nothing_names_what_no_document_has(
+    indexed: Retrieval, where: str, said: str
+) -> None:
+    found = indexed("search", "lock", "--where", where)
+    assert (found.code, found.out) == (0, "")
+    assert found.err.startswith(f"nothing found\n--where: {said}" if said else "nothing found\n")
+    assert found.err.count("\n") == (2 if said else 1)
+    for command in (("search", "lock", "--json"), ("list",), ("delete",)):
+        done = indexed(*command, "--where", where)
+        assert done.code == 0
+        assert done.err.startswith(f"--where: {said}" if said else "")
+        assert bool(done.err) is bool(said)

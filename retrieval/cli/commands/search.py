@@ -95,7 +95,7 @@ def search(
 ) -> None:
     """Search an index; best hits first, each with its place, relevance and the lines that match."""
     from retrieval.cli.output import hits
-    from retrieval.cli.output.files import changed_files
+    from retrieval.cli.output.files import changed_files, unfitting
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.style import Style
     from retrieval.index import Index
@@ -127,11 +127,14 @@ def search(
             from retrieval.service.lookup import lines_around
 
             around = lines_around(opened, answer.hits, context)
+        if not answer.hits:
+            hint = unfitting(opened, options.where)
+            if not as_json:
+                hint = f"{_nothing(opened, text, options)}\n{hint}"
+            sys.stderr.write(hint)
         if as_json:
             print_json(hits_as_dicts(answer.hits, answer.matches, around))
         else:
-            if not answer.hits:
-                sys.stderr.write(_nothing(opened, text, options) + "\n")
             style = Style.of(sys.stdout)
             sys.stdout.write(hits.hits(answer.hits, place, style, answer.matches, around, context))
         sys.stdout.flush()

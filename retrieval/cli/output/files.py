@@ -14,6 +14,7 @@ from retrieval.service.printable import safe
 if TYPE_CHECKING:
     from retrieval.documents.walk import LeftOutType, Reason
     from retrieval.index import Listed
+    from retrieval.index.listing import Listing
     from retrieval.service.preview import Preview
     from retrieval.sync.changes import Changes
 
@@ -45,6 +46,16 @@ def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
         ]
         lines.append("  ".join(part for part in parts if part) + "\n")
     return "".join(lines)
+
+
+def unfitting(index: Listing, where: object) -> str:
+    """On a line what of a filter no document has, where nothing fits it; or ""."""
+    if not isinstance(where, str):
+        return ""
+    from retrieval.service.filter_hints import filter_hint
+
+    hint = filter_hint(index, where)
+    return f"--where: {safe(hint)}\n" if hint else ""
 
 
 def changed_files(changes: Changes, index: Path, *, named: bool) -> str:
