@@ -30,6 +30,7 @@ from retrieval.indexes.filters import path_glob
         ("[", ["["], ["a"]),
         ("", [""], ["a"]),
         ("a\nb*", ["a\nb\n"], ["a"]),
+        ("./src/*.py", ["src/a.py", "./src/a.py"], ["a.py", "../src/a.py"]),
     ],
 )
 def test_glob_examples(pattern: str, yes: list[str], no: list[str]) -> None:
