@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -247,6 +247,60 @@ def conditions_of(node: Node) -> Iterator[Condition]:
             pass
         case _:
             yield node
+
+
+def joined(kind: type[And] | type[Or], parts: Iterable[Node]) -> Node:
+    """All of these parts, or any of them; those that are joined so already are taken apart."""
+    flat: list[Node] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, kind) else (part,)
+    return flat[0] if len(flat) == 1 else kind(tuple(flat))
+
+
+def opposite(node: Node) -> Node:
+    """What does not fulfil it."""
+    return node.part if isinstance(node, Not) else Not(node)
+
+
+def check_size(root: Node) -> None:
+    """Raise FilterError if there are too many conditions or levels, or too long patterns."""
+    conditions = patterns = 0
+    left = [(root, 0)]
+    while left:  # not by recursion: a filter that programs join may have any depth
+        node, levels = left.pop()
+        if levels > MAX_LEVELS:
+            raise too_deep()
+        match node:
+            case Not(part):
+                left.append((part, levels))
+            case And(parts) | Or(parts):
+                left += [(part, levels + 1) for part in parts]
+            case _:
+                conditions += 1
+                if isinstance(node, Text) and node.test in ("glob", "matches"):
+                    patterns += len(node.pattern)
+                    if len(node.pattern) > MAX_PATTERN:
+                        raise FilterError(
+                            f"the pattern {node.pattern[:40]!a}... has {len(node.pattern)} "
+                            f"characters; expected at most {MAX_PATTERN}"
+                        )
+    if patterns > MAX_PATTERNS:
+        raise FilterError(
+            f"the filter's patterns have {patterns} characters together; expected at most "
+            f"{MAX_PATTERNS}"
+        )
+    if conditions > MAX_CONDITIONS:
+        raise FilterError(
+            f"the filter has more than {MAX_CONDITIONS} conditions; `in` takes many values"
+        )
+
+
+def too_deep() -> FilterError:
+    """The error for too many levels."""
+    return FilterError(
+        f"the filter nests `and` and `or` too deeply; expected at most {MAX_LEVELS} levels, and "
+        "fewer where there are many conditions on each"
+    )
 
 
 def is_comparable(text: str) -> bool:

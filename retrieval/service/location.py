@@ -8,9 +8,10 @@ from pathlib import Path
 
 from retrieval.errors import IndexNotFound, InputError
 from retrieval.files.given import USUAL_FOLDER
+from retrieval.files.places import is_url
 
 FOLDER = USUAL_FOLDER
-"""Name of an index folder that no one named."""
+"""Default name of an index folder."""
 
 _REPOSITORY = ".git"
 

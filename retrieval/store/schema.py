@@ -32,6 +32,7 @@ from retrieval.errors import (
     from_backup,
 )
 from retrieval.files.given import USUAL_FOLDER
+from retrieval.files.stored_json import whole
 from retrieval.store.guard import is_full
 from retrieval.store.structure import to_json
 from retrieval.store.tables import strange_object

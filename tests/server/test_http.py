@@ -256,7 +256,7 @@ def test_a_server_that_only_reads(serve: Serve) -> None:
         ),
         ("POST", f"{AT}/documents", {"documents": ["x"]}, 400, "give a list of objects"),
         ("DELETE", f"{AT}/documents", None, 400, "give one of `id` and `where`"),
-        ("DELETE", f"{AT}/documents?where=%20", None, 400, "fits every document"),
+        ("DELETE", f"{AT}/documents?where=%20", None, 400, "every document"),
         ("POST", "/v1/embeddings", {"input": [[1, 2]]}, 400, "token ids"),
         ("POST", "/v1/embeddings", {"input": [1, 2]}, 400, "token ids"),
         ("POST", "/v1/embeddings", {"input": [""]}, 400, "empty text"),
