@@ -154,7 +154,7 @@ class Manifest:
                 made=_time(found["made"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise IndexCorrupted(f"{origin} is no manifest ({error!r:.120}); {CURE}") from error
+            raise IndexCorrupted(f"{origin} is not a manifest ({error!r:.120}); {CURE}") from error
 
 
 def _time(value: float) -> float:

@@ -97,7 +97,7 @@ def test_there_is_nothing_to_take_out_of_an_empty_configuration(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(there)
     assert run(["install", client, "--remove", "--yes"]) == 0
-    assert "as it should be" in capsys.readouterr().out
+    assert "already up to date" in capsys.readouterr().out
     assert (file.read_text() if file.exists() else None) == there
 
 
@@ -112,7 +112,7 @@ def test_the_entry_is_written_in_the_programs_own_form_and_taken_out(
     assert f"+++ {file}" in out and out.endswith(f"written: {file}\n")
     assert parsed(file) == form({"command": program(), "args": ["mcp", "--allow-write"]})
     assert run(["install", client, "--yes", "--allow-write"]) == 0
-    assert "as it should be" in capsys.readouterr().out
+    assert "already up to date" in capsys.readouterr().out
     assert run(["install", client, "--remove", "--yes"]) == 0
     assert "retrieval" not in file.read_text().replace(str(file), "")
     assert run(["install", client, "--remove", "--yes"]) == 0

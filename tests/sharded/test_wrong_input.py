@@ -44,7 +44,7 @@ def test_an_id_is_a_text(folder: Storage, tmp_path: Path, id: Any) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_no_workers_are_refused(folder: Storage, tmp_path: Path, workers: int) -> None:
-    with create(folder, tmp_path) as made, pytest.raises(InputError, match="give a number from 1"):
+    with create(folder, tmp_path) as made, pytest.raises(InputError, match="must be at least 1"):
         made.add(documents(3), workers=workers)
 
 
@@ -106,11 +106,11 @@ def _manifest(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], b
             IndexCorrupted,
             "is not a manifest",
         ),
-        (lambda content: content[:40], IndexCorrupted, "is no manifest"),
-        (lambda content: b"[]", IndexCorrupted, "is no manifest"),
-        (lambda content: b"[" * 200_000, IndexCorrupted, "is no manifest"),
+        (lambda content: content[:40], IndexCorrupted, "is not a manifest"),
+        (lambda content: b"[]", IndexCorrupted, "is not a manifest"),
+        (lambda content: b"[" * 200_000, IndexCorrupted, "is not a manifest"),
         *(
-            (_manifest(change), IndexCorrupted, "is no manifest")
+            (_manifest(change), IndexCorrupted, "is not a manifest")
             for change in (
                 lambda m: m.update(generation=float("inf")),
                 lambda m: m.update(made=float("nan")),
@@ -149,7 +149,7 @@ def test_a_list_of_files_that_is_none_is_refused(
 ) -> None:
     storage, name = object_storage(folder), hashlib.sha256(listed).hexdigest()
     storage.put(f"blobs/{name[:2]}/{name}", listed)
-    with pytest.raises(IndexCorrupted, match="is no list of files"):
+    with pytest.raises(IndexCorrupted, match="is not a list of files"):
         entries_of(storage, name)
 
 
