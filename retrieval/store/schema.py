@@ -347,7 +347,7 @@ def not_found(folder: Path) -> IndexNotFound:
             f"no index at {folder}, which holds a collection in shards; name it by its URL, "
             f"{folder.absolute().as_uri()}"
         )
-    return IndexNotFound(f"no index at {folder}; make one with `retrieval index PATH`")
+    return IndexNotFound(f"no index at {folder}; create one with `retrieval index PATH`")
 
 
 def create(folder: Path, settings: Settings) -> None:

@@ -36,7 +36,7 @@ COMMANDS = [("search", "lock"), ("status",), ("delete", "x"), ("compact",)]
 
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_no_index_here(retrieval_command: Retrieval, arguments: tuple[str, ...]) -> None:
-    cure = "make one with `retrieval index PATH`"
+    cure = "create one with `retrieval index PATH`"
     assert_error(retrieval_command(*arguments), 1, "no index in ", cure)
     given = retrieval_command(*arguments, "--index", "nowhere")
     assert_error(given, 1, "no index at nowhere", cure)

@@ -99,6 +99,6 @@ def test_the_pages_have_what_is_run_here() -> None:
     (command, *_) = commands(blocks(ROOT / "docs" / "errors.md", "console")[0])
     assert command == Command(
         ["search", "--index", "nowhere", "locks"],
-        "error: no index at nowhere; make one with `retrieval index PATH`\n",
+        "error: no index at nowhere; create one with `retrieval index PATH`\n",
     )
     assert not matches("a ... c", "a b d")

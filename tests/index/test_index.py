@@ -21,7 +21,7 @@ from .samples import CAT, DOG, FOX, ids
 def test_no_index_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "nothing", tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(IndexNotFound, match="make one with `retrieval index PATH`"):
+        with pytest.raises(IndexNotFound, match="create one with `retrieval index PATH`"):
             Index.open(path)
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]  # left as it was
 

@@ -90,7 +90,7 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
         raise InputError(f"group={request.group!r} is unknown; give 'document' or None")
     least = request.min_relevance
     if not is_number(least) or not 0 <= least <= 1:
-        raise InputError(f"min_relevance={least!r} is no relevance; give a number from 0 to 1")
+        raise InputError(f"min_relevance={least!r} is not a relevance; give a number from 0 to 1")
     _check_choice(settings, queries, request)
     if retriever == "hybrid" and hybrid is not None and not retrievers(settings, hybrid):
         wanted = " and ".join(name for name, weight in hybrid.weights.items() if weight)

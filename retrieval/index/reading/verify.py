@@ -72,7 +72,7 @@ def _whole(store: Store, lines: Iterator[str]) -> Iterator[str]:
     except RetrievalError as error:
         yield str(error)
     except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-        yield f"{store.path} is damaged: a value is not of its kind ({error}); {from_backup()}"
+        yield f"{store.path} is damaged: a value has the wrong type ({error}); {from_backup()}"
 
 
 def _altered(store: Store, segment: SegmentRecord, *, missing: bool) -> Iterator[str]:
