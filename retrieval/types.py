@@ -315,7 +315,7 @@ class Hybrid:
         factors = {"roles": self.roles, "definitions": self.definitions}
         for name, weight in {**self.weights, **factors}.items():
             if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
-                raise InputError(f"{name}={weight!r} is no weight; give a number from 0 on")
+                raise InputError(f"{name}={weight!r} is not a weight; give a number from 0 on")
         if not any(self.weights.values()):
             raise InputError("every retriever's weight is 0; give one of them more")
         for name in ("candidates", *self.weights, *factors):

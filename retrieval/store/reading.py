@@ -103,7 +103,7 @@ class Store(PassageReading, SourceReading, Listing):
             self.next_segment = whole(meta["next_segment"])
             self.settings = Settings.from_values(meta)
         except (KeyError, ValueError, TypeError) as error:
-            said = f"its table `meta` is not as it was written ({error!r:.200})"
+            said = f"its table `meta` is not valid ({error!r:.200})"
             raise self._damaged(said) from error
         self.segments = segment_records(database)
 

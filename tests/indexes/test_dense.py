@@ -189,7 +189,7 @@ def test_several_vectors_a_passage_are_merged_bit_for_bit(tmp_path: Path) -> Non
         ([0, 2], "2 passages"),
         ([0, 1, 2], "0 to 3"),
         ([1, 2, 3], "0 to 3"),
-        ([0, 4, 3], "offsets descend, expected ascending ones"),
+        ([0, 4, 3], "offsets fall, expected ascending ones"),
     ],
 )
 def test_wrong_offsets(tmp_path: Path, offsets: list[int], message: str) -> None:
