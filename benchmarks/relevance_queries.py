@@ -114,7 +114,7 @@ def ask(index: Index, queries: Sequence[Query], *, small: bool) -> list[Asked]:
                 searched, index._encoder, [text for _, text, _ in part], "hybrid"
             )
             for query, (kind, _, answers) in zip(asked, part, strict=True):
-                allowed = np.ones(snapshot.store.next_passage, np.bool_)
+                allowed = np.ones(snapshot.store.end, np.bool_)
                 if kind == "removed":
                     allowed[[id for answer in answers for id in passages[answer]]] = False
                     answers = set()
@@ -131,7 +131,7 @@ def ask(index: Index, queries: Sequence[Query], *, small: bool) -> list[Asked]:
 def passages_of(snapshot: Snapshot) -> Mapping[str, list[int]]:
     """The ids of the passages of each document."""
     table: dict[str, list[int]] = defaultdict(list)
-    for first in range(0, snapshot.store.next_passage, 5000):
+    for first in range(0, snapshot.store.end, 5000):
         rows = snapshot.store.passages(list(range(first, first + 5000)))
         documents = snapshot.store.documents(sorted({row.document for row in rows.values()}))
         for id, row in rows.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retrieval.files.packed import unpacked
 from retrieval.files.stored_json import parsed
 from retrieval.store.copies import text_hash
+from retrieval.store.places import Places
 from retrieval.store.schema import PassageRow
 from retrieval.store.statements import Statements, chosen_keys
 from retrieval.store.structure import from_json
@@ -23,10 +24,13 @@ class PassageReading(Statements):
     """The part of `Store` that reads passages; raises the same errors as `Store`.
 
     Attributes:
-        next_passage: the next unused passage id.
+        next_passage: an id that no passage has had yet, as all above it.
+        end: one more than the greatest id of a passage that is not dead. What is as large as ids go
+            is made by this: `next_passage` alone may say anything.
     """
 
     next_passage: int
+    end: int
 
     def passage_ids(self) -> NDArray[np.int64]:
         """Ids of all passages, ascending."""
@@ -133,15 +137,13 @@ class PassageReading(Statements):
             raise self._damaged(f"passage {missing[0]} is not in it")
         return [found[id] for id in ids]
 
-    def order(self) -> NDArray[np.int64]:
-        """The rank of every passage by document id, then ordinal: i64, indexed by passage id."""
+    def order(self) -> Places:
+        """The place of every passage among all by document id, then ordinal."""
         ids = self._column(
             "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
             " ORDER BY d.id, p.ordinal"
         )
-        places = np.full(self.next_passage, len(ids), np.int64)
-        places[ids] = np.arange(len(ids))
-        return places
+        return Places(ids, self.end)
 
     def passages_of(self, number: int) -> list[PassageRow]:
         """The passages of the document with this number, in order."""

@@ -105,6 +105,15 @@ class Store(PassageReading, SourceReading, Listing):
         except (KeyError, ValueError, TypeError) as error:
             said = f"its table `meta` is not valid ({error!r:.200})"
             raise self._damaged(said) from error
+        least, most = database.execute(
+            "SELECT (SELECT min(id) FROM passages), (SELECT max(id) FROM passages)"
+        ).fetchone()
+        self.end = 0 if most is None else most + 1
+        if least is not None and not 0 <= least < self.end <= self.next_passage:
+            raise self._damaged(
+                f"its passages are numbered {least} to {most}, and the next would be "
+                f"{self.next_passage}"
+            )
         self.segments = segment_records(database)
 
     def reload(self) -> None:

@@ -6,11 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrieval.errors import IndexCorrupted
 from retrieval.index import Index
-from retrieval.store import schema
+from retrieval.indexes import Filter, masks
+from retrieval.indexes.masks import is_sparse
+from retrieval.store import places, schema
+from retrieval.store.places import Places
 from retrieval.store.tables import strange_object
 from retrieval.types import Document
 
@@ -196,3 +200,82 @@ def test_a_structure_that_is_none_is_told_in_a_line(folder: Path, structure: str
         pytest.raises(IndexCorrupted),
     ):
         index.search("common", retriever="lexical")
+
+
+def test_the_next_passage_s_number_alone_makes_nothing_large(folder: Path) -> None:
+    alter(folder, "UPDATE meta SET value = '3000000000000000' WHERE key = 'next_passage'")
+    with Index.open(folder, encoder=FakeEncoder()) as index:
+        with index._using() as snapshot:
+            for mask in (snapshot.allowed(None), snapshot.allowed(Filter.parse('id == "d1"'))):
+                assert mask is not None
+                assert len(mask) <= 6
+            assert snapshot.store.order().entries <= 7
+        for query in ("common", "common -word1", '"word3 common"'):
+            assert index.search(query, where='not id == "d5"', diversity=0.5)
+        with pytest.raises(
+            IndexCorrupted, match="numbers its passages up to 3,000,000,000,000,000"
+        ):
+            index.add([Document("new", "word99 common")])
+
+
+def test_passages_that_are_numbered_beyond_the_next_are_told(folder: Path) -> None:
+    alter(folder, "UPDATE meta SET value = '2' WHERE key = 'next_passage'")
+    with pytest.raises(IndexCorrupted, match="numbered 0 to 5, and the next would be 2"):
+        Index.open(folder, encoder=FakeEncoder())
+
+
+def test_a_passage_with_a_huge_number_is_told_or_passed_over(folder: Path) -> None:
+    for number in (1 << 30, 1 << 50):
+        alter(
+            folder,
+            f"UPDATE meta SET value = '{number + 1}' WHERE key = 'next_passage'",
+            f"UPDATE passages SET id = {number} WHERE id = (SELECT max(id) FROM passages)",
+        )
+        try:
+            with Index.open(folder, encoder=FakeEncoder()) as index:
+                with index._using() as snapshot:
+                    assert snapshot.store.order().entries <= 13
+                index.search("common -word1")
+        except IndexCorrupted as error:
+            assert "\n" not in str(error)
+
+
+def test_numbers_far_apart_are_those_of_an_index_that_changed_for_years(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Index.open(folder, encoder=FakeEncoder()) as index:
+        for _ in range(12):
+            index.add([Document("d0", f"word0 common {index.generation}")])
+        index.delete(["d5"])
+        index.compact()
+    found = []
+    for small in (masks.SMALL, 1):
+        monkeypatch.setattr(masks, "SMALL", small)
+        monkeypatch.setattr(masks, "_FEW", 1)
+        monkeypatch.setattr(places, "_SMALL", small)
+        monkeypatch.setattr(places, "_FEW", 1)
+        with Index.open(folder, encoder=FakeEncoder()) as index:
+            with index._using() as snapshot:
+                assert is_sparse(snapshot.store.end, snapshot.passages) == (small == 1)
+            found.append(
+                [
+                    index.search(query, where=where, copies=True)
+                    for query in ("common", "common -word1", '"word3 common"', "word0")
+                    for where in (None, 'not id == "d1"')
+                ]
+            )
+            assert index.verify() == []
+            index.add([Document("d6", "word6 common")])
+            index.delete(["d6"])
+            index.compact()
+    assert found[0] == found[1]
+
+
+def test_places_in_a_table_and_by_searching_are_the_same() -> None:
+    order = np.array([9, 0, 4, 7])
+    asked = np.array([0, 4, 7, 9, 5, 10, 99])
+    table, searched = Places(order, 10), Places(order, 1 << 40)
+    assert table[asked].tolist() == searched[asked].tolist() == [1, 2, 3, 0, 4, 4, 4]
+    assert (table.entries, searched.entries) == (11, 9)
+    for none in (Places(order[:0], 0), Places(order[:0], 1 << 40)):
+        assert none[asked].tolist() == [0] * 7

@@ -196,7 +196,7 @@ def regimes(snapshot: Snapshot) -> dict[str, int]:
     found: dict[str, int] = {}
     for segment in snapshot.vectors:
         if segment.late is not None:
-            living = len(segment.ids) if alive is None else int(alive[segment.ids].sum())
+            living = len(segment.late.rows(alive))
             found[segment.late.regime] = found.get(segment.late.regime, 0) + living
     return found
 

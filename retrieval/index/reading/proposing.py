@@ -130,7 +130,7 @@ def _by_what_fits(
     for place, query in enumerate(queries):
         fitting = allowed
         if lexical is not None and words:
-            fitting = lexical.fitting(query.text, allowed, snapshot.store.next_passage)
+            fitting = lexical.fitting(query.text, allowed, snapshot.store.end)
         if fitting is allowed:
             plain.append(place)
         else:

@@ -24,9 +24,11 @@ from retrieval.indexes import (
     parse_key,
     register_functions,
 )
+from retrieval.indexes.masks import is_sparse, mask_of, mask_without
 from retrieval.store import Condition, Store, ValueCount
 from retrieval.store.files import check_sizes
 from retrieval.store.guard import disk_error
+from retrieval.store.places import Places
 
 _BESIDE_VECTORS = 16 << 20  # bytes of the lexical index, for which a thread is worth starting
 _FEW = 16
@@ -66,9 +68,11 @@ class Snapshot:
         self.late = LateSearcher([s.late for s in self.vectors if s.late is not None])
         self.lexical = self._lexical[0].segment if self._lexical else None
         self.passages = living(store)
-        dead = store.dead()
-        self._alive = self._mask(dead, value=False) if len(dead) else None
-        self._order: NDArray[np.int64] | None = None  # read on first use
+        dead, held = store.dead(), [segment.ids for segment in self.vectors]
+        self._alive: NDArray[np.bool_] | None = None
+        if len(dead) or is_sparse(store.end, sum(map(len, held))):
+            self._alive = mask_without(store.end, dead, held, store.path)
+        self._order: Places | None = None  # read when first needed
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
@@ -101,7 +105,7 @@ class Snapshot:
             return self._alive
         condition, parameters = where.to_sql()
         found = self.store.matching(condition, parameters, of_passages=where.of_passages)
-        return self._mask(found, value=True)
+        return mask_of(self.store.end, found)
 
     def order(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """A sort key for each of these passages, i64 [n]: by document id, then ordinal.
@@ -157,11 +161,6 @@ class Snapshot:
             if isinstance(error, OSError) and _names(error, self.store.folder):
                 raise disk_error(error, self.store.folder) from error
             raise
-
-    def _mask(self, ids: NDArray[np.int64], *, value: bool) -> NDArray[np.bool_]:
-        mask = np.full(self.store.next_passage, not value)
-        mask[ids[(ids >= 0) & (ids < len(mask))]] = value
-        return mask
 
 
 def _halves(

@@ -16,6 +16,7 @@ from retrieval.index.vectors import VectorSegment
 from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.merge_policy import Candidate, plan, to_join, to_promote
 from retrieval.index.writing.segment_folders import SegmentFolders
+from retrieval.indexes.masks import mask_without
 from retrieval.store import SegmentRecord, StoreWriter
 from retrieval.store.files import damage
 
@@ -80,9 +81,9 @@ class Merging:
         first_unused = 1 + max(
             (int(s.ids.max()) for s in segments.values() if len(s.ids)), default=-1
         )
-        alive = np.ones(first_unused, np.bool_)
-        alive[self._store.dead()] = False
-        alive[gone] = False
+        held = [segment.ids for segment in segments.values()]
+        without = np.concatenate([self._store.dead(), gone])
+        alive = mask_without(first_unused, without, held, self._store.path)
         return Living(segments, alive)
 
     def steps(self, *, ended: bool) -> Iterator[Callable[[Living], Groups]]:

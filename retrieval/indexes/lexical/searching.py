@@ -29,6 +29,7 @@ from retrieval.indexes.lexical.fields import (
 from retrieval.indexes.lexical.padding import LexicalPart, Padding, linked, pad
 from retrieval.indexes.lexical.queries import parse_query
 from retrieval.indexes.lexical.statistics import Counts, Statistics, count
+from retrieval.indexes.masks import copy_of, mask_of
 from retrieval.indexes.ranking import TieOrder, top_k
 
 if TYPE_CHECKING:
@@ -185,12 +186,13 @@ class LexicalIndex:
             return allowed
         with read_failure(self._folder):
             if parsed.phrases:
-                mask = np.zeros(size, np.bool_)
-                mask[self._matching(self._asking.phrases(parsed))] = True
-            else:
-                mask = np.ones(size, np.bool_)
-                mask[self._matching(self._asking.excluded(parsed))] = False
-        return mask if allowed is None else mask & allowed
+                ids = self._matching(self._asking.phrases(parsed))
+                kept = ids[chosen(ids, allowed)]
+                return mask_of(size if allowed is None else len(allowed), kept)
+            mask = np.ones(size, np.bool_) if allowed is None else copy_of(allowed)
+            ids = self._matching(self._asking.excluded(parsed))
+            mask[ids[ids < len(mask)]] = False
+        return mask
 
     def best(self, query: str, counts: Counts | None = None) -> float:
         """The score of the best passage for a query; 0 if none matches."""
