@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from retrieval.errors import InputError
+from retrieval.errors import RetrievalError
 
 _LINE_ARGUMENTS: Mapping[tuple[str, ...], Sequence[str]] = {
     ("code", "code-insiders", "codium", "cursor", "windsurf"): ("--goto", "{file}:{line}"),
@@ -39,16 +39,18 @@ def edit(file: Path, line: int) -> None:
     """Open a file in the editor of $VISUAL or $EDITOR, and wait for it.
 
     Raises:
-        InputError: there is no editor, or it cannot be started, or it failed.
+        RetrievalError: there is no editor, or it cannot be started, or it failed.
     """
     named = next((name for name in ("VISUAL", "EDITOR") if os.environ.get(name, "").strip()), None)
     given = _installed(_EDITORS) if named is None else os.environ[named]
     if given is None:
-        raise InputError("there is no editor; name one in $EDITOR, such as EDITOR='code --wait'")
+        raise RetrievalError(
+            "there is no editor; name one in $EDITOR, such as EDITOR='code --wait'"
+        )
     try:
         command = shlex.split(given)
     except ValueError as error:
-        raise InputError(f"${named} cannot be read ({error}): {given!r}") from None
+        raise RetrievalError(f"${named} cannot be read ({error}): {given!r}") from None
     name = Path(command[0]).stem.lower()
     told = next((told for names, told in _LINE_ARGUMENTS.items() if name in names), None)
     _run([*command, *_filled(told or ("+{line}", "{file}"), file, line=line)])
@@ -58,7 +60,7 @@ def view(file: Path, page: int | None) -> None:
     """Open a file in the desktop's program for it; a PDF on its page, if a viewer supports that.
 
     Raises:
-        InputError: there is no such program, it cannot be started, or it failed.
+        RetrievalError: there is no such program, or it cannot be started, or it failed.
     """
     viewer = _installed(list(_PAGE_ARGUMENTS)) if page and file.suffix.lower() == ".pdf" else None
     if viewer:
@@ -66,7 +68,7 @@ def view(file: Path, page: int | None) -> None:
         return
     opener = _installed(_OPENERS)
     if opener is None:
-        raise InputError(f"no program was found to open {file}; open it yourself")
+        raise RetrievalError(f"there is no program here to open {file} in; copy its path to one")
     _run([opener, str(file)])
 
 
@@ -83,6 +85,7 @@ def _run(command: Sequence[str]) -> None:
     try:
         code = subprocess.run(command, check=False).returncode
     except OSError as error:
-        raise InputError(f"{command[0]} cannot be started ({error.strerror or error})") from None
+        why = error.strerror or error
+        raise RetrievalError(f"{command[0]} cannot be started ({why})") from None
     if code:
-        raise InputError(f"{command[0]} ended with exit code {code}")
+        raise RetrievalError(f"{command[0]} ended with exit code {code}")

@@ -52,6 +52,9 @@ def _reopen_closed() -> None:
 
 
 def _show(error: BaseException, arguments: Sequence[str]) -> int:
+    unwritten = isinstance(error, OSError) and error.filename is None and _is_of_output(error)
+    if unwritten:
+        error.filename = "standard output"  # type: ignore[attr-defined]
     resumable = arguments[0] in ("index", "eval", "train") if arguments else False
     failure = describe(error, resumable=resumable)
     if failure.code == PIPE_CLOSED:
@@ -61,10 +64,24 @@ def _show(error: BaseException, arguments: Sequence[str]) -> int:
         traceback.print_exception(error)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
-        _report(failure, as_json="--json" in options, in_lines="--watch" in options)
+        as_json = "--json" in options and not unwritten
+        _report(failure, as_json=as_json, in_lines="--watch" in options)
     except OSError:
+        unwritten = True
+    if unwritten:
         _forget_output()
     return failure.code
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether standard output cannot be written: what it could not take is still in its buffer."""
+    try:
+        sys.stdout.flush()
+    except OSError as again:
+        return again.errno == error.errno
+    except ValueError:  # closed
+        return False
+    return False
 
 
 def _report(failure: Failure, *, as_json: bool, in_lines: bool) -> None:
@@ -74,11 +91,12 @@ def _report(failure: Failure, *, as_json: bool, in_lines: bool) -> None:
 
         error = {"type": failure.type, "message": failure.message}
         print_json({"error": error}, whole=not in_lines)
-    else:
-        label = Style.of(sys.stderr).dress("wrong", "error: ")
-        if failure.code == INTERRUPTED:
-            label = ""  # not an error
-        sys.stderr.write(f"{label}{safe(failure.message)}\n")
+        sys.stdout.flush()
+        return
+    label = Style.of(sys.stderr).dress("wrong", "error: ")
+    if failure.code == INTERRUPTED:
+        label = ""  # nothing went wrong
+    sys.stderr.write(f"{label}{safe(failure.message)}\n")
     sys.stdout.flush()
 
 

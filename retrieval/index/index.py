@@ -332,7 +332,7 @@ class Index(Examining, Changing):
             parts = bytes_by_part(snapshot.store)
             late_error, late_trained_error = codecs.errors(snapshot.late.segments)
             return IndexStatus(
-                path=self.path,
+                path=self.path.resolve(),
                 format_version=snapshot.store.format_version,
                 generation=snapshot.generation,
                 documents=counts.documents,

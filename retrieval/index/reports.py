@@ -14,7 +14,7 @@ class IndexStatus:
     """What an index contains, at one generation.
 
     Attributes:
-        path: absolute path of its folder.
+        path: absolute path of its folder, links resolved.
         format_version: version of its format.
         generation: number of its commits.
         documents: number of documents.

@@ -117,8 +117,8 @@ class ObjectStorage:
             kind = obstore.parse_scheme(self.url)
         except obstore.exceptions.BaseError:
             kind = None
-        if kind in (None, "http"):  # some buckets have https addresses, which obstore recognises
-            raise StorageError(f"{url} is not a writable object storage; give {_KINDS}")
+        if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
+            raise StorageError(f"{url} is no address of object storage; give {_KINDS}")
         with self._told(""):
             self._store: ObjectStore = from_url(self.url, **given)
 

@@ -69,3 +69,10 @@ def test_advice_is_given_for_types_that_nothing_reads() -> None:
         assert advice(type).endswith(command) and "apt install" in advice(type)
     pictures = {".png", ".jpg", ".gif"}
     assert all(advice(type) for type in BINARY_EXTENSIONS & pictures)
+
+
+def test_how_to_take_in_what_is_excluded_is_said(
+    retrieval_command: Retrieval, folder: Path
+) -> None:
+    dry = retrieval_command("index", "docs", "--exclude", "l*.md", "--dry-run")
+    assert "  excluded: --exclude with other globs, or '' for none\n" in dry.err

@@ -97,6 +97,10 @@ def test_files_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (
+            ("--qrels", "x.tsv", "--queries", "x.jsonl"),
+            "x.tsv:1: 'q1\\td1\\tx', expected query id, document id and a whole number",
+        ),
         (("--qrels", "test.tsv"), "give those with --queries FILE.jsonl"),
         (("--qrels", "test.tsv", "--queries", "x.txt"), "give those with --queries FILE.jsonl"),
         (("--queries", "x.txt"), "x.txt cannot be read (No such file or directory); expected a"),
@@ -105,8 +109,10 @@ def test_files_that_cannot_be_used(
     ],
 )
 def test_options_that_cannot_be_used(
-    indexed: Retrieval, arguments: tuple[object, ...], said: str
+    indexed: Retrieval, folder: Path, arguments: tuple[object, ...], said: str
 ) -> None:
+    (folder / "x.tsv").write_text("q1\td1\tx\n")
+    (folder / "x.jsonl").write_text('{"_id": "q1", "text": "lock"}\n')
     failed = indexed("measure", *arguments)
     assert (failed.code, failed.out, failed.err.count("\n")) == (2, "", 1)
     assert said in failed.err

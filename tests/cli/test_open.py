@@ -97,10 +97,11 @@ def test_an_editor_that_fails_or_is_not_there_is_one_line(
     indexed: Retrieval, program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     none = indexed("open", "docs/locks.md:9", "--editor")
-    assert none.code == 2
+    assert none.code == 1
     assert "there is no editor; name one in $EDITOR" in none.err
     program("vi", code=3)
-    assert "vi ended with exit code 3" in indexed("open", "docs/locks.md:9", "--editor").err
+    failed = indexed("open", "docs/locks.md:9", "--editor")
+    assert (failed.code, "vi ended with exit code 3" in failed.err) == (1, True)
     monkeypatch.setenv("EDITOR", "no-such-editor")
     assert "cannot be started" in indexed("open", "docs/locks.md:9", "--editor").err
     monkeypatch.setenv("VISUAL", "'unbalanced")

@@ -78,6 +78,17 @@ def test_a_reader_that_goes_away_is_no_error(process: Process, folder: Path) -> 
         assert finish(running) == (141, None, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_cannot_be_written_is_named(process: Process) -> None:
+    assert finish(process("index", "docs", **PIPES))[0] == 0
+    for arguments in (("search", "lock"), ("list", "--json"), ("--help",)):
+        with Path("/dev/full").open("w") as full:
+            usual = {"PYTHONUNBUFFERED": ""}
+            running = process(*arguments, env=usual, stdout=full, stderr=subprocess.PIPE)
+        said = "error: standard output: no space left; free some and run it again\n"
+        assert finish(running) == (1, None, said)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_any_encoding_of_the_output_will_do(process: Process, folder: Path, encoding: str) -> None:
     (folder / "docs" / "é.md").write_text("# Ünï – 検索\n\nzebra 検索\n")

@@ -1,5 +1,8 @@
 import json
 from dataclasses import fields
+from pathlib import Path
+
+import pytest
 
 from retrieval.index import IndexStatus
 from tests.cli.conftest import Retrieval
@@ -16,6 +19,13 @@ def test_status_says_what_there_is(indexed: Retrieval) -> None:
     assert {"dense", "late", "lexical", "store"} <= {part.split()[0] for part in parts.split(", ")}
     report = json.loads(indexed("status", "--json").out)
     assert set(report) == {field.name for field in fields(IndexStatus)}
+
+
+def test_status_names_the_folder_without_detours(
+    indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "docs")
+    assert json.loads(indexed("status", "--json").out)["path"] == str(folder / ".retrieval")
 
 
 def test_status_verifies(indexed: Retrieval) -> None:

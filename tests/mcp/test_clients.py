@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import stat
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from retrieval.cli.entry import run
-from retrieval.errors import InputError
+from retrieval.errors import InputError, RetrievalError
 from retrieval.mcp.clients import toml
 from retrieval.mcp.clients.forms import CLIENTS
 from retrieval.mcp.clients.installing import installation
@@ -282,3 +283,16 @@ def test_every_way_to_write_a_table_of_toml(before: str, kept: Mapping[str, Any]
     assert tomllib.loads(put)["mcp_servers"] == {**kept, "retrieval": entry}
     removed = tomllib.loads(toml.remove(put, path)).get("mcp_servers", {})
     assert removed == kept
+
+
+def test_a_configuration_that_the_system_refuses_is_no_wrong_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    change = installation("cursor", "retrieval", [], None)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RetrievalError, match="cannot be written: Permission denied") as failed:
+        change.write()
+    assert not isinstance(failed.value, InputError)

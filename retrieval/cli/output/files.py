@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = {
     "archives": "--archives",
-    "exclude": "another --exclude",
+    "exclude": "--exclude with other globs, or '' for none",
     "hidden": "--hidden",
     "include": "--include GLOB",
     "max_bytes": "--max-bytes N",

@@ -112,9 +112,10 @@ def _judgements(path: Path, expected: str) -> Iterator[Judgement]:
             query, document, grade = row
             yield Judgement(query, document, whole(grade))
         except ValueError:
+            line = "\t".join(row)
             raise InputError(
-                f"{path}:{number}: {row!r}, expected query id, document id and a whole number "
-                "between tabs"
+                f"{path}:{number}: {line!r}, expected query id, document id and a whole "
+                "number between tabs"
             ) from None
 
 

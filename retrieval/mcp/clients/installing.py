@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from retrieval.errors import InputError
+from retrieval.errors import InputError, RetrievalError
 from retrieval.files.whole import replacing
 from retrieval.mcp.clients import jsonc, toml
 from retrieval.mcp.clients.forms import CLIENTS, Client
@@ -53,7 +53,8 @@ class Change:
         """Write the file as a whole, keeping its permissions.
 
         Raises:
-            InputError: it has changed since it was read, or cannot be written.
+            InputError: it is not any more as it was.
+            RetrievalError: it cannot be written.
         """
         try:
             if _read(self.file) != self.before:
@@ -64,7 +65,8 @@ class Change:
                     os.fchmod(file.fileno(), stat.S_IMODE(self.file.stat().st_mode))
                 file.write(self.after.encode("utf-8"))
         except OSError as error:
-            raise InputError(f"{self.file} cannot be written: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise RetrievalError(f"{self.file} cannot be written: {why}") from None
 
 
 def installation(name: str, entry: str, arguments: Sequence[str], project: Path | None) -> Change:
@@ -77,7 +79,8 @@ def installation(name: str, entry: str, arguments: Sequence[str], project: Path 
         project: the folder of a project; None is the user's own configuration.
 
     Raises:
-        InputError: there is no such program, or its configuration cannot be read.
+        InputError: there is no such program, or its configuration is no text.
+        RetrievalError: its configuration cannot be read.
     """
     client = _client(name)
     command = [*_program(shared=project is not None), "mcp", *arguments]
@@ -133,4 +136,4 @@ def _read(file: Path) -> str | None:
     except UnicodeDecodeError:
         raise InputError(f"{file} is not UTF-8; save it as UTF-8 first") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from None
+        raise RetrievalError(f"{file} cannot be read: {error.strerror or error}") from None
