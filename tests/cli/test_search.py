@@ -229,3 +229,18 @@ def test_a_filter_that_fits_nothing_names_what_no_document_has(
         assert done.code == 0
         assert done.err.startswith(f"--where: {said}" if said else "")
         assert bool(done.err) is bool(said)
+
+
+def test_later_hits_and_files_alone(indexed: Retrieval) -> None:
+    first = indexed("search", "lock", "-k", 1)
+    other = indexed("search", "lock", "-k", 1, "--offset", 1)
+    assert (first.out.split()[0], other.out.split()[0]) == ("1", "2")
+    places = [found.out.split()[1].partition(":")[0] for found in (first, other)]
+    assert sorted(places) == ["docs/locks.md", "docs/readers.md"]
+    for options in (("-l",), ("--files", "--group", "passage")):
+        named = indexed("search", "lock", *options)
+        assert sorted(named.out.splitlines()) == sorted(places)
+    none = indexed("search", "lock", "--offset", 20)
+    assert (none.code, none.out, none.err) == (0, "", "no hit beyond the first 20\n")
+    refused = indexed("search", "lock", "-l", "--json")
+    assert (refused.code, json.loads(refused.out)["error"]["type"]) == (2, "InputError")

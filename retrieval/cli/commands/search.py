@@ -18,6 +18,7 @@ from retrieval.cli.options import (
     filter_given,
 )
 from retrieval.cli.program import app
+from retrieval.errors import InputError
 from retrieval.service.printable import safe
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def search(
         ),
     ],
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many hits.")] = 10,
+    offset: Annotated[
+        int,
+        typer.Option("--offset", metavar="N", min=0, help="Leave out so many of the best hits."),
+    ] = 0,
     retriever: Annotated[
         RetrieverName,
         typer.Option("--retriever", help="Which retriever answers; hybrid fuses the others."),
@@ -89,6 +94,10 @@ def search(
             help="Lines to show before and after those that match.",
         ),
     ] = 0,
+    files: Annotated[
+        bool,
+        typer.Option("--files", "-l", help="Print the files of the hits alone, one a line."),
+    ] = False,
     folder: IndexPlace = None,
     encoder: EncoderSource = None,
     as_json: AsJson = False,
@@ -108,6 +117,8 @@ def search(
     place = location.shown_from(read)
     if folder is None and location.is_elsewhere(place):
         sys.stderr.write(f"index: {place}\n")
+    if files and (as_json or explain or context):
+        raise InputError("--files prints names alone; leave out --json, --explain and --context")
     if group is None:
         group = GroupName.PASSAGE if as_json else GroupName.DOCUMENT
     options = searching.SearchOptions(
@@ -119,6 +130,7 @@ def search(
         copies=copies,
         group="document" if group == GroupName.DOCUMENT else None,
         min_relevance=min_relevance,
+        offset=offset,
     )
     with open_to_read(read, encoder=encoder) as opened:
         answer = searching.search(opened, text, options)
@@ -134,9 +146,13 @@ def search(
             sys.stderr.write(hint)
         if as_json:
             print_json(hits_as_dicts(answer.hits, answer.matches, around))
+        elif files:
+            sys.stdout.write(hits.files(answer.hits, place))
         else:
             style = Style.of(sys.stdout)
-            sys.stdout.write(hits.hits(answer.hits, place, style, answer.matches, around, context))
+            sys.stdout.write(
+                hits.hits(answer.hits, place, style, answer.matches, around, context, after=offset)
+            )
         sys.stdout.flush()
         if isinstance(opened, Index) and opened.known_files(most=1):
             from retrieval.service.updating import changes
@@ -148,12 +164,14 @@ def _nothing(index: Searching, query: str, options: SearchOptions) -> str:
     """Why there is no hit: nothing was found, or nothing relevant enough."""
     from retrieval.service import searching
 
-    if not options.min_relevance:
+    if not options.min_relevance and not options.offset:
         return "nothing found"
-    found = searching.search(index, query, replace(options, k=1, min_relevance=0.0)).hits
+    found = searching.search(index, query, replace(options, k=1, offset=0, min_relevance=0.0)).hits
     if not found:
         return "nothing found"
     best = found[0]
+    if best.relevance >= options.min_relevance:
+        return f"no hit beyond the first {options.offset:,}"
     return (
         f"nothing has a relevance of {options.min_relevance:g} or more; the best has "
         f"{best.relevance:.2f}: {safe(best.path or best.document_id)}"

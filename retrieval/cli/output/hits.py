@@ -35,6 +35,7 @@ def hits(
     matches: Sequence[Sequence[TokenMatch]] | None = None,
     around: Sequence[Around] | None = None,
     context: int = 0,
+    after: int = 0,
 ) -> str:
     """Search results: for each its place, what it is, relevance, retrievers, and a snippet.
 
@@ -51,20 +52,27 @@ def hits(
             snippet instead of the query's words.
         around: for each hit the lines before and after its passage.
         context: how many lines to show before and after those that match.
+        after: number of better hits left out before these.
     """
-    wide = len(str(len(found)))
+    wide = len(str(after + len(found)))
     parts = []
     for place, hit in enumerate(found):
         pairs = None if matches is None else matches[place]
         marks = hit.highlights if pairs is None else matched(pairs) or hit.highlights
         near = around[place] if around else ([], [])
         excerpt = _excerpt(hit, marks, near, context, style.width - _INDENT)
-        part = _hit(f"{place + 1:{wide}}", hit, excerpt, index, style)
+        part = _hit(f"{after + place + 1:{wide}}", hit, excerpt, index, style)
         if pairs is not None:
             part += table(pairs, style)
         below = [*_others(hit, index, style), *_copies(hit)]
         parts.append(part + "".join(f"{' ' * _INDENT}{line}\n" for line in below))
     return "\n".join(parts)
+
+
+def files(found: Sequence[Hit], index: Path) -> str:
+    """The files of hits, or the ids of what came from none, each once, as `hits` names them."""
+    named = dict.fromkeys(name_of(hit, index).rpartition(":")[0] for hit in found)
+    return "".join(f"{safe(name)}\n" for name in named)
 
 
 def _excerpt(
