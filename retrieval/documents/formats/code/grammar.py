@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from retrieval.documents.formats.code.blanks import Prepared, prepare
+
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
 
@@ -52,7 +54,12 @@ class Grammar:
         comments: comments; those right above a definition or a statement belong to it.
         attributes: decorators, annotations: they belong to what follows them, and to no signature.
         macros: a pattern, of several lines, of what a preprocessor would take away and the grammar
-            cannot follow: its groups are parsed as blanks, and count as attributes.
+            cannot follow: its groups are parsed as blanks, and count as attributes, or as the
+            comments that they are.
+        brackets: a pattern of names in brackets that the grammar cannot follow: its group is parsed
+            as a name in double quotes.
+        directives: a pattern, of several lines, of statements that the grammar cannot follow: its
+            first group is parsed as blanks, and one with a name is a module that is imported.
         transparent: nodes that hold statements and count as none: namespaces, `#ifdef`.
         imports: a query whose capture `@import` is the name of a module, quotes included, or a call
             such as `require("x")`; other calls are ignored.
@@ -73,6 +80,8 @@ class Grammar:
     comments: tuple[str, ...] = ("comment",)
     attributes: tuple[str, ...] = ()
     macros: str = ""
+    brackets: str = ""
+    directives: str = ""
     transparent: tuple[str, ...] = ()
     imports: str = ""
     about: str = ""
@@ -137,12 +146,12 @@ def find(text: str, grammars: Sequence[Grammar]) -> Found | None:
     source = text.encode("utf-8", "surrogatepass")
     best: tuple[tuple[int, int], Found] | None = None
     for tools in filter(None, map(_tools, (one for one in grammars if one.mark in text))):
-        macros = _macros(tools.grammar, source)
-        parsed = _blanked(source, macros)
-        tree = tools.parse(parsed)
+        own = tools.grammar
+        prepared = prepare(source, own.macros, own.brackets, own.directives)
+        tree = tools.parse(prepared.source)
         if tree is None:
             continue
-        found = tools.found(tree, parsed, macros, _to_characters(text, source))
+        found = tools.found(tree, prepared, _to_characters(text, source))
         definitions = [one.span for one in found.definitions]
         errors = covered(found.errors)
         missed = covered([*found.errors, *definitions]) - covered(definitions)
@@ -175,11 +184,11 @@ class _Tools:
         except ValueError:  # it was stopped
             return None
 
-    def found(
-        self, tree: Tree, source: bytes, macros: Sequence[Span], characters: Callable[[int], int]
-    ) -> Found:
-        """What a tree holds, in characters; spans of macros are in bytes."""
+    def found(self, tree: Tree, prepared: Prepared, characters: Callable[[int], int]) -> Found:
+        """What a tree holds, in characters."""
         from tree_sitter import QueryCursor
+
+        source = prepared.source
 
         def span(node: Node) -> Span:
             start, end = node.byte_range
@@ -187,14 +196,17 @@ class _Tools:
             start += len(source[start:end]) - len(source[start:end].lstrip())
             return characters(start), characters(start + len(source[start:end].rstrip()))
 
-        def spans(nodes: Iterable[Node]) -> list[Span]:
+        def spans(nodes: Iterable[Node], others: Iterable[Span] = ()) -> list[Span]:
             made = {span(node) for node in nodes}
+            made |= {(characters(start), characters(end)) for start, end in others}
             return sorted((one for one in made if one[0] < one[1]), key=outer_first)
 
         root = tree.root_node
         captured = QueryCursor(self.others, match_limit=_MOST_UNDECIDED).captures(root)
         matches = QueryCursor(self.definitions, match_limit=_MOST_UNDECIDED).matches(root)
-        first = {match.end() for match in _FIRST_ON_LINE.finditer(source)}
+        first = _first_on_line(
+            source, [*captured.get("comment", ()), *captured.get("attribute", ())]
+        )
         leading = [node for node in captured.get("transparent", ()) if node.start_byte in first]
         transparent = {node.id for node in leading}
         statements = [
@@ -203,22 +215,24 @@ class _Tools:
             if node.start_byte in first and node.id not in transparent
         ]
         about = captured.get("about")
+        own = [one for one in prepared.statements if not _is_in_words(root, one)]
+        imports = [prepared.imports[one] for one in own if one in prepared.imports]
         return Found(
             _definitions((found for _, found in matches), span, self.grammar),
-            spans(statements),
+            spans(statements, own),
             spans(leading),
-            spans(captured.get("comment", ())),
-            sorted(
-                [
-                    *spans(captured.get("attribute", ())),
-                    *((characters(start), characters(end)) for start, end in macros),
-                ],
-                key=outer_first,
-            ),
-            spans(captured.get("import", ())),
+            spans(captured.get("comment", ()), prepared.comments),
+            spans(captured.get("attribute", ()), prepared.attributes),
+            spans(captured.get("import", ()), imports),
             span(about[0]) if about else None,
             spans(captured.get("error", ())),
         )
+
+
+def _is_in_words(root: Node, span: Span) -> bool:
+    """Whether blanks stand in a comment or in a string."""
+    around = root.descendant_for_byte_range(*span)
+    return around is not None and around.parent is not None and not around.child_count
 
 
 def outer_first(span: Span) -> Span:
@@ -227,6 +241,16 @@ def outer_first(span: Span) -> Span:
 
 
 _FIRST_ON_LINE = re.compile(rb"^[ \t\f]*(?=\S)", re.MULTILINE)
+_BLANKS = re.compile(rb"[ \t\f]*")
+
+
+def _first_on_line(source: bytes, leading: Iterable[Node]) -> set[int]:
+    """Where lines begin, in bytes, and what follows a comment or an attribute that begins one."""
+    first = {match.end() for match in _FIRST_ON_LINE.finditer(source)}
+    for start, end in sorted(node.byte_range for node in leading):
+        if start in first and (blanks := _BLANKS.match(source, end)):
+            first.add(blanks.end())
+    return first
 
 
 def _definitions(
@@ -285,22 +309,6 @@ def _tools(grammar: Grammar) -> _Tools | None:
         return _Tools(grammar, language, definitions, Query(language, "\n".join(kinds)))
     except ValueError:
         return None
-
-
-def _macros(grammar: Grammar, source: bytes) -> list[Span]:
-    """What the grammar cannot follow, in bytes."""
-    if not grammar.macros:
-        return []
-    pattern = re.compile(grammar.macros.encode(), re.MULTILINE)
-    return [match.span(match.lastindex) for match in pattern.finditer(source) if match.lastindex]
-
-
-def _blanked(source: bytes, spans: Iterable[Span]) -> bytes:
-    """The source with blanks in these places; line ends stay."""
-    blanked = bytearray(source)
-    for start, end in spans:
-        blanked[start:end] = re.sub(rb"[^\r\n]", b" ", source[start:end])
-    return bytes(blanked)
 
 
 def _stop_after(size: int) -> Callable[[], bool]:

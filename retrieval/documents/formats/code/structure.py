@@ -39,10 +39,15 @@ _OPENED = re.compile(r"(?<=[(\[<])\s*\n\s*|,?\s*\n\s*(?=[)\]>])")
 """Line breaks right inside brackets, with the comma that only they explain."""
 _BODY_MARK = re.compile(r"(?:\s*(?:=>|[{:=,;]))+\s*$|(?<=[;)])\s*end$")
 _QUOTED = re.compile(r"([\"'`])(.*)\1", re.DOTALL)
-_QUOTED_PART = re.compile(r"(?<![^.])([\"`])(\w+)\1(?![^.])")
-_CALL = re.compile(r"\w+[\s(]")
+_PART = re.compile(
+    r"\s*(?:(?P<plain>[^\s.\"`'\[\]]+)|\"(?P<double>[^\"]*)\"|`(?P<back>[^`]*)`"
+    r"|\[(?P<bracketed>[^\[\]]*)\])\s*(?:\.(?!$)|$)"
+)
+"""Of a name with dots, which may be quoted."""
+_BETWEEN_WORDS = re.compile(r"(?<=\w)\s+(?=\w)")
+_CALL = re.compile(r"[\w$]+[\s(\"'`]")
 _LOADED = re.compile(
-    r"(?:require|require_relative|import|load|include)[\s(]+[\"'](.+?)[\"']|import\s+([\w.]+)"
+    r"(?:require|require_relative|import|load|include)[\s(]*[\"'](.+?)[\"']|import\s+([\w.]+)"
 )
 _EVERY = re.compile(r"(?<=\w)\.[*_]?$")
 """The end of `import a.*`."""
@@ -88,11 +93,14 @@ class _Above:
     """
 
     def __init__(self, text: str, found: Found) -> None:
+        self._text = text
         self._before: dict[int, Span] = {}
+        self._pieces: dict[int, int] = {}  # where what follows one begins: where it begins
         self._comments = set(found.comments)
         for pieces, apart in ((found.comments, False), (found.attributes, True)):
             for start, end in pieces:
                 space = _space_after(text, end)
+                self._pieces.setdefault(space, start)
                 most = 2 if apart or text.startswith("/**", start) else 1
                 if text.count("\n", end, space) <= most and self._leads(text, start):
                     self._before.setdefault(space, (start, end))
@@ -113,10 +121,20 @@ class _Above:
                 start, end = piece[0], piece[1] if end < 0 else end
         return (start, end) if end >= 0 else None
 
+    def begins_line(self, at: int) -> bool:
+        """Whether nothing but comments, decorators and annotations stands before it on its line."""
+        line = self._text.rfind("\n", 0, at) + 1
+        while at > line and at in self._pieces:
+            at = self._pieces[at]
+        return at <= line or not self._text[line:at].strip()
+
     def _leads(self, text: str, start: int) -> bool:
         """Whether nothing but others of its kind stand before it on its line."""
-        line = text.rfind("\n", 0, start) + 1
-        return not text[line:start].strip() or start in self._before
+        return _is_first(text, start) or start in self._before
+
+
+def _is_first(text: str, at: int) -> bool:
+    return not text[text.rfind("\n", 0, at) + 1 : at].strip()
 
 
 def _space_after(text: str, at: int) -> int:
@@ -147,8 +165,7 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
         if definition.body in imports:  # const fs = require("fs")
             continue
         span = leading.around(definition.span)
-        first = not text[text.rfind("\n", 0, span[0]) + 1 : span[0]].strip()
-        if not first and text.find("\n", *span) < 0:
+        if text.find("\n", *span) < 0 and not above.begins_line(span[0]):
             continue
         start = above.start(span[0])
         while around and around[-1].block.end <= span[0]:
@@ -168,7 +185,7 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
         head = span[0]
         while head in before_head:
             head = _space_after(text, before_head[head])
-        name = _name(text, definition)
+        name = _name(text, definition, language)
         if around and around[-1].block.name:
             name = f"{around[-1].block.name}.{name}"
         block = Block(
@@ -181,6 +198,7 @@ def _nested(text: str, found: Found, above: _Above, language: str) -> list[_Nest
             doc=definition.doc or above.comment(span[0]),
             head=head,
         )
+        first = _is_first(text, start)
         made.append(_Nested(block, len(around), first))
         around.append(made[-1])
     return _apart(text, made)
@@ -242,19 +260,35 @@ def _column(text: str, at: int) -> int:
     return at - text.rfind("\n", 0, at)
 
 
-def _name(text: str, definition: Definition) -> str:
+def _name(text: str, definition: Definition, language: str) -> str:
     said = text[slice(*definition.name)]
     if definition.kind == "key":
         return " ".join(_unquoted(said).split())
     if definition.kind == "declarator":
         name = _declared(said)
+    elif quoted := _quoted_parts(said, brackets=language == "sql"):
+        name = quoted
     elif _QUOTED.fullmatch(said):
         name = " ".join(_unquoted(said).split())
     else:
-        name = _QUOTED_PART.sub(r"\2", "".join(said.split()))
+        name = "".join(_BETWEEN_WORDS.sub("\0", said).split()).replace("\0", " ")
     if definition.receiver:
         name = f"{text[slice(*definition.receiver)]}.{name}"
     return _SEPARATOR.sub(".", _NOISE.sub("", _without_types(name))).strip(".")
+
+
+def _quoted_parts(said: str, *, brackets: bool) -> str:
+    """A name of which parts are quoted, without the quotes; "" of any other."""
+    parts: list[str] = []
+    kinds: set[str | None] = set()
+    at = 0
+    while at < len(said) and (part := _PART.match(said, at)):
+        kinds.add(part.lastgroup)
+        parts.append(" ".join((part[part.lastgroup or 0]).split()))
+        at = part.end()
+    if at < len(said) or kinds == {"plain"} or ("bracketed" in kinds and not brackets):
+        return ""
+    return ".".join(parts)
 
 
 def _declared(declarator: str) -> str:

@@ -27,6 +27,10 @@ GRAMMAR = Grammar(
     ),
     comments=("line_comment", "block_comment"),
     attributes=("annotation",),
+    macros=r"""(?x)
+    ^[ \t]* (/\*(?:[^*\r\n]|\*(?!/)){0,1000}\*/) [ \t]* (?=[^\s/])
+    | ^[ \t]* (@[\w.:]+\([^()\r\n]{0,200}\)) (?=[ \t]+const\b)
+    """,
     transparent=("companion_object",),
     imports="(import (qualified_identifier) @import)",
     begins=r"""(?x)
