@@ -177,3 +177,17 @@ export default class extends Controller {
     assert named(parsed(function, "a.js").outline) == {"default": "export default async (request)"}
     with_name = "export default function answer() {\n  return 1;\n}\n"
     assert [*named(parsed(with_name, "a.js").outline)] == ["answer"]
+
+
+def test_only_modules_are_imports() -> None:
+    text = """\
+const menu = $("#menu");
+const http = require("http"), said = _("words"), all = $$(".a");
+load("users");
+define("a");
+require(
+  'b');
+"""
+    assert parsed(text, "a.js").metadata["imports"] == ["http", "b"]
+    assert parsed(text, "a.ts").metadata["imports"] == ["http", "b"]
+    assert "imports" not in parsed('jQuery("#y").show();\n$("a");\n', "a.js").metadata

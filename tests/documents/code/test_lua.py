@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 --- Engines for games.
@@ -58,3 +58,8 @@ def test_lua_is_read_by_its_grammar() -> None:
         title="Engines for games.",
         imports=["shop.motor"],
     )
+
+
+def test_a_string_without_a_blank_is_an_import_too() -> None:
+    text = 'local a = require"shop.a"\nlocal b = require \'shop.b\'\nprint"words"\n'
+    assert parsed(text, "a.lua").metadata["imports"] == ["shop.a", "shop.b"]

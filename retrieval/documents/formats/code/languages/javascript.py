@@ -88,7 +88,8 @@ BLOCKS = (
 IMPORTS = """
 (import_statement source: (string) @import)
 (export_statement source: (string) @import)
-(call_expression function: (identifier) arguments: (arguments . (string) .)) @import
+((call_expression function: (identifier) @_loads arguments: (arguments . (string) .)) @import
+    (#eq? @_loads "require"))
 """
 
 GRAMMAR = Grammar(
