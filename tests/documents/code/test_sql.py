@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
@@ -70,3 +72,30 @@ def test_sql_is_read_by_its_grammar() -> None:
 def test_names_are_told_without_their_quotes() -> None:
     text = 'CREATE TABLE public."Boats" (\n  id INT\n);\n'
     assert [block.name for block in parsed(text, "boats.sql").outline.blocks] == ["public.Boats"]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("TABLE `shop`.`orders` (a INT)", "shop.orders"),
+        ('TABLE "public"."users" (a INT)', "public.users"),
+        ("TABLE [dbo].[Items] (a INT)", "dbo.Items"),
+        ("TABLE [Items] (a INT)", "Items"),
+        ("TABLE db.dbo.[Items] ([a b] INT)", "db.dbo.Items"),
+        ('TABLE shop."Order Items" (a INT)', "shop.Order Items"),
+        ("TABLE `plain` (a INT)", "plain"),
+        ('VIEW "dbo"."v" AS SELECT 1', "dbo.v"),
+        ('INDEX "my index" ON "dbo"."t" ("a")', "my index"),
+        ("PROCEDURE dbo.[My Proc] @x int AS\nBEGIN\n  SELECT 1;\nEND", "dbo.My Proc"),
+    ],
+)
+def test_parts_of_names_may_be_quoted_or_in_brackets(said: str, name: str) -> None:
+    text = f"CREATE {said};\n"
+    assert [block.name for block in parsed(text, "shop.sql").outline.blocks] == [name]
+
+
+def test_brackets_of_arrays_and_in_strings_are_no_quotes() -> None:
+    text = 'CREATE VIEW a AS SELECT ARRAY[b], c[d], "see [e] f", \'[g] "\' FROM h;\n'
+    (block,) = parsed(text, "shop.sql").outline.blocks
+    assert block.signature == "CREATE VIEW a AS"
+    assert block.end == len(text) - 2

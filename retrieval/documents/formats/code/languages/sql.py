@@ -19,9 +19,13 @@ GRAMMAR = Grammar(
     definitions="\n".join(
         [
             *(f"({kind} (object_reference) @name {body}) @definition" for kind, body in _NAMED),
-            "(create_index column: (identifier) @name) @definition",
+            "(create_index column: (_) @name) @definition",
         ]
     ),
     blocks=("program", "column_definitions", "function_body", "block"),
     comments=("comment", "marginalia"),
+    brackets=r"""(?xi)
+    "[^"\r\n]*" | '[^'\r\n]*' | --[^\r\n]*
+    | (?<![\w\])]) (?<!array[ ]) (\[ [a-z_\#] [\w\#$@. -]{0,127} \])
+    """,
 )
