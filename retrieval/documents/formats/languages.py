@@ -14,7 +14,7 @@ _EXTENSIONS = {
     "c": "c h",
     "clojure": "clj cljs cljc edn",
     "cmake": "cmake",
-    "cpp": "cc cpp cxx c++ hh hpp hxx h++ inl ipp",
+    "cpp": "cc cpp cxx c++ hh hpp hxx h++ inl ipp cppm cxxm ccm c++m ixx mxx mpp",
     "csharp": "cs csx",
     "css": "css scss sass less",
     "cuda": "cu cuh",

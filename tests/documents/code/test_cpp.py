@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.documents.code.reading import doc, holds, named, parsed
 
 TEXT = """\
@@ -199,3 +201,76 @@ TEST_CASE("boats float", "[boat]") {
         ("boats float", 4),
         ("boats float.in salt water", 2),
     ]
+
+
+MODULE = """\
+// Sells the boats of the harbour.
+module;
+#include <cstdio>
+/*
+import no;
+*/
+export module shop.core:part;
+
+import std;
+export import shop.util;
+import :other;
+import <vector>;
+import "own.h";
+
+export namespace shop {
+
+export int total(int a) {
+  return a;
+}
+
+export template <typename T>
+class Box {
+public:
+  /** Puts. */ void put(T item) { }
+};
+
+}
+
+export {
+  int inside(int x) {
+    return x;
+  }
+}
+
+/// A cart.
+export class Cart {
+public:
+  void add(int item) {
+  }
+};
+
+export constexpr int LIMIT = 5;
+module :private;
+"""
+
+
+@pytest.mark.parametrize("suffix", ["cpp", "cppm", "ixx", "ccm", "cxxm", "c++m", "mxx", "mpp"])
+def test_modules_are_read(suffix: str) -> None:
+    made = parsed(MODULE, f"core.{suffix}")
+    assert made.metadata["language"] == "cpp"
+    assert [block.name for block in made.outline.blocks] == [
+        "total",
+        "Box",
+        "Box.put",
+        "inside",
+        "Cart",
+        "Cart.add",
+        "LIMIT",
+    ]
+    assert made.metadata["imports"] == ["cstdio", "std", "shop.util", ":other", "vector", "own.h"]
+    assert made.title == "Sells the boats of the harbour."
+    assert doc(made.outline, MODULE, "Cart") == "/// A cart."
+
+
+def test_a_definition_begins_with_its_export_and_not_with_the_module() -> None:
+    text = "export module shop;\nimport std;\nexport int total(int a) {\n  return a;\n}\n"
+    (block,) = parsed(text, "shop.ixx").outline.blocks
+    assert text[block.start :].startswith("export int total")
+    text = 'const char* python = R"(\nimport os;\n)";\nint export_all(int import);\n'
+    assert "imports" not in parsed(text, "a.cpp").metadata

@@ -33,12 +33,22 @@ GRAMMAR = Grammar(
     macros=rf"""{c.MACROS}
       | ^[ \t]* ((?:Q_SIGNALS|signals)[ \t]*:) [ \t]*\r?$
       | ^[ \t]* (?:public|protected|private) ([ \t]+(?:Q_SLOTS|slots)) [ \t]*:
+      | ^[ \t]* (export) (?=\s*\{{ | \s+[^\W\d] | \s*\[\[) (?!\s+(?:import|module)\b)
+    """,
+    directives=r"""(?x)
+    ^[ \t]* ((?:export[ \t]+)?
+      (?: import (?:[ \t]+(?P<named>:?[ \t]*\w[\w.:]*)
+                  | [ \t]*(?P<quoted>\"[^\"\r\n]+\")
+                  | [ \t]*(?P<header><[^<>\r\n]+>))
+        | module (?:[ \t]+\w[\w.]*)? (?:[ \t]*:[ \t]*\w[\w.]*)? )
+      [ \t]* (?:\[\[[^\]\r\n]*\]\][ \t]*)? ;)
     """,
     transparent=(*c.TRANSPARENT, "namespace_definition"),
     imports="(preproc_include path: (_) @import)",
     begins=r"""(?x)
     \#\s*(?:include\s*[<"]|define\s+\w|if(?:n?def)?\s)
-    | template\s*< | namespace\s+[\w:]+\s*\{ | (?:class|struct)\s+\w+(?:\s*:.*)?\s*\{?$
+    | export\s+module\s+\w | template\s*< | namespace\s+[\w:]+\s*\{
+    | (?:class|struct)\s+\w+(?:\s*:.*)?\s*\{?$
     | (?=[^;]*\{)(?!(?:function|def|fun|func|public|private)\b)
       (?:(?:static|extern|inline|const|constexpr|virtual|explicit|unsigned)\s+)*
       [\w:]+(?:<.*>)?[ *&]+[\w:~<>]+\s*\([^;.\n]*[{(,)]$
