@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.documents.code.reading import holds
+import pytest
+
+from tests.documents.code.reading import holds, parsed
 
 TEXT = """\
 //! Engines that are safe to drive.
@@ -99,3 +101,24 @@ def test_rust_is_read_by_its_grammar() -> None:
         title="Engines that are safe to drive.",
         imports=["std", "crate::motor::Motor", "super"],
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [
+        ("&dyn Foo", "Foo"),
+        ("dyn Foo + Send", "Foo"),
+        ("&'a mut (dyn Foo<T> + Send)", "Foo"),
+        ("&&a::Foo", "Foo"),
+        ("*const Foo", "Foo"),
+        ("a::Foo<T>", "Foo"),
+        ("Box<dyn Foo>", "Box"),
+        ("dyn Fn(u8) -> u8", "Fn"),
+        ("&str", "str"),
+        ("[T; 3]", "[T;3]"),
+        ("(A, &B)", "(A,&B)"),
+    ],
+)
+def test_an_implementation_has_the_name_of_its_type(of: str, name: str) -> None:
+    outline = parsed(f"impl Load for {of} {{\n    fn load(&self) {{}}\n}}\n", "a.rs").outline
+    assert [block.name for block in outline.blocks] == [name, f"{name}.load"]

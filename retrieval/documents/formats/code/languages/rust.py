@@ -2,6 +2,31 @@
 
 from retrieval.documents.formats.code.grammar import Grammar, named
 
+_PLAIN = """
+    (type_identifier) @name
+    (generic_type type: [(type_identifier) @name (scoped_type_identifier name: (_) @name)])
+    (scoped_type_identifier name: (_) @name)
+    (primitive_type) @name
+    (array_type) @name
+"""
+
+
+def _types(depth: int) -> str:
+    """What an implementation is of, for its name: a type without so many `&`, `*` and `dyn`."""
+    if not depth:
+        return _PLAIN
+    inner = f"[{_types(depth - 1)}]"
+    traits = f"[{_PLAIN} (function_type trait: (_) @name)]"
+    return f"""{_PLAIN}
+    (reference_type type: {inner})
+    (pointer_type type: {inner})
+    (dynamic_type trait: {traits})
+    (bounded_type . (dynamic_type trait: {traits}))
+    (tuple_type . (bounded_type . (dynamic_type trait: {traits})) .)
+    (tuple_type . (_) . (_)) @name
+    """
+
+
 GRAMMAR = Grammar(
     "rust",
     "tree_sitter_rust",
@@ -17,14 +42,8 @@ GRAMMAR = Grammar(
         )
     }
     (function_signature_item name: (_) @name) @definition
-    (impl_item type: [
-        (type_identifier) @name
-        (generic_type type: (_) @name)
-        (scoped_type_identifier name: (_) @name)
-        (reference_type type: (_) @name)
-        (tuple_type) @name
-        (primitive_type) @name
-    ] body: (_)? @body) @definition
+    (impl_item type: [{_types(3)} (unit_type) @name] body: (_)? @body) @definition
+    (impl_item type: (tuple_type . (_) .) @name body: (_)? @body) @definition
     (macro_definition name: (_) @name . (_) @body) @definition
     (type_item name: (_) @name type: (_) @body) @definition
     (source_file (const_item name: (_) @name value: (_)? @body) @definition)
