@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from retrieval.documents.formats.formulas import mathml_source
 from retrieval.errors import DocumentError
 
 from .office.packages_for_tests import docx, made, pptx, shape
@@ -111,3 +112,9 @@ def test_a_slide_with_a_prefix_that_nothing_binds_is_read() -> None:
 def test_a_presentation_of_broken_slides_says_what_is_broken() -> None:
     with pytest.raises(DocumentError, match=r"can be read: read without ppt/slides/s0\.xml, which"):
         parsed("a.pptx", pptx("<p:sp>"))
+
+
+def test_a_long_name_in_a_formula_takes_linear_time() -> None:
+    name = "a" * 90_000 + "1"
+    said = mathml_source(f"<math><mi>{name}</mi><mi>b</mi><mi>sin</mi><mi>x</mi></math>")
+    assert said == f"{name}b sin x"

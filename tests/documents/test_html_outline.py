@@ -185,3 +185,8 @@ def test_a_caption_that_stands_within_its_table_is_read_with_the_rows_below() ->
     made = parsed("a.html", page)
     assert made.outline.blocks[0].lead.startswith("Pumps")
     assert passages_of(made)[-1][1].context.lead.startswith("Pumps")
+
+
+def test_code_in_code_is_one_block() -> None:
+    made = parsed("a.html", "<pre>a\n" * 300 + "b" + "</pre>" * 300)
+    assert [block.kind for block in made.outline.blocks] == ["code"]

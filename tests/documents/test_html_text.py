@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.documents.formats import html_text
+from retrieval.documents.formats.formulas import mathml_source
 from retrieval.documents.formats.html import extract
 
 PAGE = """\
@@ -78,6 +80,17 @@ def test_the_first_heading_stands_in_for_a_title() -> None:
         ("a <3 b", "a <3 b"),
         ("a<!-- b", "a"),
         ("a<!-->b", "ab"),
+        ("a<!--->b", "ab"),
+        ("a<!---->b", "ab"),
+        ("a<!-- b --!>c", "ac"),
+        ("a<!----!>b", "ab"),
+        ("a<!--!>b-->c", "ac"),
+        ("a<!---!>b-->c", "ac"),
+        ("a<!-- b -- > c --!d -->e", "ae"),
+        ("a<!-- <!-- b -->c", "ac"),
+        ("a<!-- <!-->c", "ac"),
+        ("a<!-- b --", "a"),
+        ("a<!--", "a"),
         ("a<!-- b -- > c -->d", "ad"),
         ("a<script>b", "a"),
         ("a<script src=x />b", "ab"),
@@ -163,8 +176,28 @@ def test_a_word_is_on_the_line_of_its_source(parts: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
-    ["<", "<a", '<a b="', "<a b='", "<a/", "</", "<!--", "<!", "<?", "<svg>", "<title>", "&", "&a"],
+    [
+        *("<", "<a", '<a b="', "<a b='", "<a/", "</", "<!--", "<!", "<?", "<svg>", "<title>"),
+        *("&", "&a", "<pre>x", "<math><mi>x"),
+    ],
 )
 def test_a_hundred_thousand_unclosed_things_are_no_trouble(unit: str) -> None:
     text, _, _ = extract(unit * 100_000)
     assert "\n" not in text
+
+
+def test_formulas_without_an_end_take_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def counted(source: str) -> str:
+        tried.append(len(source))
+        return mathml_source(source)
+
+    monkeypatch.setattr(html_text, "mathml_source", counted)
+    for inner in ("<math><mi>x", "<math>x", "<MATH ><mi>x</mi>", "<svg></svg><math><mrow>"):
+        tried.clear()
+        source = inner * 30_000 + "</math>"
+        assert extract(source)[0].count("x") == (30_000 if "x" in inner else 0)
+        assert sum(tried) < 100
+    text = extract("<math><mi>a<math><mi>y</mi><mo>=</mo><mn>1</mn></math><p>b</p>")[0]
+    assert " ".join(text.split()) == "ay=1 b"

@@ -13,8 +13,8 @@ from html import escape, unescape
 
 Element = ElementTree.Element
 
-_LETTERS = re.compile(r"[^\W\d_]+")
-_LETTERS_AT_END = re.compile(r"[^\W\d_]+$")
+_LETTERS = re.compile(r"[^\W\d_]{1,2}")
+_LETTER_AT_END = re.compile(r"[^\W\d_]{1,2}\Z")
 _LONGEST = 100_000
 """Characters of a formula."""
 _ENTITY = re.compile(r"&(\w{1,40});")
@@ -136,7 +136,7 @@ def _joined(parts: Iterable[str]) -> str:
     said = last = ""
     for part in filter(None, parts):
         if last[-1:].isalnum() and part[0].isalnum():
-            before, after = _LETTERS_AT_END.search(last), _LETTERS.match(part)
+            before, after = _LETTER_AT_END.search(last, len(last) - 2), _LETTERS.match(part)
             if max(len(run[0]) if run else 0 for run in (before, after)) > 1:
                 said += " "
         said += part

@@ -64,7 +64,7 @@ def _parse_packed(data: bytes, source: Source) -> Parsed:
     return replace(made, problems=(*problems, *made.problems), format="html")
 
 
-_VERSION = 6
+_VERSION = 7
 
 FORMATS = (
     Format(

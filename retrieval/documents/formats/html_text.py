@@ -66,6 +66,10 @@ _SCOPES = frozenset({"body", "caption", "table", "td", "th"})
 _TABLE_PARTS = frozenset({"caption", "table", "tbody", "td", "tfoot", "th", "thead", "tr"})
 
 _NAME = re.compile(r"/?([A-Za-z][^\s/>]*)")
+_COMMENT_END = re.compile(r"--!?>")
+_COMMENT_ENDED = ("<!-->", "<!--->")
+"""Comments that end as they begin."""
+_MATH = re.compile(r"<math(?=[\s/>])", re.IGNORECASE)
 _TAG_STOP = re.compile(r">|=\s*([\"'])")
 _ENTITY = re.compile(r"&[#\w][^\s<&;]{0,31};?")
 _ATTRIBUTE = re.compile(
@@ -108,7 +112,7 @@ class Page(PageText):
         self._listener = listener
         self._left_out = left_out
         self._titled: str | None = None
-        self._never_ending: set[str] = set()
+        self._closings: dict[str, int] = {}  # where the last end tag begins that was looked for
         self._stack: list[Element] = []
         self._positions: dict[str, list[int]] = {}
         self._scopes: list[int] = []
@@ -136,8 +140,7 @@ class Page(PageText):
         """Deal with what the `<` at `at` begins; the place after it."""
         source = self._source
         if source.startswith("<!--", at):
-            end = source.find("-->", at + 2)
-            return self._skip(at, end + 3 if end >= 0 else len(source))
+            return self._skip(at, self._comment_end(at))
         name = _NAME.match(source, at + 1)
         if name is None:
             if source[at + 1 : at + 2] not in ("!", "?", "/"):
@@ -153,6 +156,14 @@ class Page(PageText):
         else:
             at, end = self._start_tag(tag, name.end(), at, end)
         return self._skip(at, end)
+
+    def _comment_end(self, at: int) -> int:
+        """The place after a comment: where it has no end, that of the source, as in browsers."""
+        for whole in _COMMENT_ENDED:
+            if self._source.startswith(whole, at):
+                return at + len(whole)
+        end = _COMMENT_END.search(self._source, at + 4)
+        return end.end() if end else len(self._source)
 
     def _tag_end(self, at: int) -> int:
         """The place after the tag's `>`, which may not stand in a quoted value; -1 without one."""
@@ -206,7 +217,9 @@ class Page(PageText):
         """Take a formula in as a line; where its end tag begins, `at` if it is not understood."""
         if self._hidden is not None or _is_unseen("math", attributes):
             return at
-        if (closing := self._closing("math", end)) < 0:
+        closing = self._closing("math", end)
+        # Of formulas without an end tag of their own, only the innermost may be one.
+        if closing < 0 or _MATH.search(self._source, end, closing):
             return at
         said = mathml_source(f"{self._source[at:closing]}</math>")
         self._take(said)
@@ -304,13 +317,12 @@ class Page(PageText):
 
     def _closing(self, tag: str, at: int) -> int:
         """Where the next end tag of this name begins, or -1."""
-        if tag in self._never_ending:
-            return -1  # a page of a thousand unclosed ones is not searched a thousand times
+        known = self._closings.get(tag, 0)
+        if known < 0 or known >= at:
+            return known  # a page of a thousand unclosed ones is not searched a thousand times
         found = re.compile(rf"</{tag}(?=[\s/>])", re.IGNORECASE).search(self._source, at)
-        if found is None:
-            self._never_ending.add(tag)
-            return -1
-        return found.start()
+        self._closings[tag] = found.start() if found else -1
+        return self._closings[tag]
 
     def _skip(self, start: int, end: int) -> int:
         """Leave a stretch of the source out, but for its newlines."""

@@ -64,4 +64,4 @@ def _url(part: Message, name: str) -> str:
     return found if found.startswith(("http:", "https:")) else ""
 
 
-FORMATS = (Format("mhtml", 3, _parse, (".mhtml", ".mht"), binary=True),)
+FORMATS = (Format("mhtml", 4, _parse, (".mhtml", ".mht"), binary=True),)

@@ -163,7 +163,9 @@ class PageStructure:
         elif name == "pre":
             if self._tables:
                 self._tables[-1].is_layout = True
-            self._blocks.append(_Made("code", span, language=self._code.pop()))
+            language = self._code.pop()
+            if not self._code:  # what stands in other code is part of that
+                self._blocks.append(_Made("code", span, language=language))
         elif name in _CODE_BOXES:
             self._languages.pop()
         elif name in _SECTIONS:
@@ -246,6 +248,7 @@ class _Settled:
         self._text = text
         self._forward = forward
         self._backward = backward
+        self._said: dict[Span, str] = {}
 
     def headings(self, headings: list[_Heading]) -> str:
         """Note headings; the words of the first `h1`, or ""."""
@@ -265,7 +268,9 @@ class _Settled:
             return
         lead, lead_start = "", None
         if made.lead:
-            lead = self._words(made.lead)
+            # Many may have the same, as lists in each other have.
+            lead = self._said.setdefault(made.lead, "") or self._words(made.lead)
+            self._said[made.lead] = lead
             lead = lead[:LEAD_CHARACTERS] if made.is_caption else lead_in(lead)
             lead_start = self._forward[made.lead[0]] if lead else None
             if lead_start is not None and lead_start > start:

@@ -19,7 +19,7 @@ from tests.documents.code.reading import doc, parsed
         ("a.go", "package x\n\n/* F. */ func F() int { return 1 }\n", ["F"]),
         (
             "A.java",
-            "class A {\n  /** P. */ public static final int PORT = 80;\n  /* r */ void r() { }\n}\n",
+            "class A {\n  /** P. */ public static final int PORT = 80;\n  /* r */ void r() {}\n}\n",
             ["A", "A.PORT", "A.r"],
         ),
         ("a.kt", "/** F. */ fun f() = 1\n\n@Test fun t() = 2\n", ["f", "t"]),

@@ -21,7 +21,7 @@ from retrieval.documents.formats.mail.message import (
 FORMATS = (
     Format(
         "mail",
-        3,
+        4,
         parse,
         (".eml", ".mbox", ".mbx", ".emlx"),
         sniff=is_mail,
@@ -31,7 +31,7 @@ FORMATS = (
     ),
     Format(
         "outlook",
-        3,
+        4,
         parse_outlook,
         (".msg",),
         binary=True,

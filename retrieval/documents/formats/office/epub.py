@@ -355,7 +355,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "epub",
-        3,
+        4,
         _parse,
         (".epub",),
         sniff=lambda head: head.startswith(b"PK\3\4") and b"application/epub+zip" in head[:200],
