@@ -167,7 +167,8 @@ def _parsed(format: Format, data: bytes, source: Source) -> list[Parsed]:
 
 def _document(source: SourceFile, format: Format, parsed: Parsed, head: bytes) -> Document:
     language = str(parsed.metadata.get("language") or "")
-    role = role_of(source.id, format.name, language, head)
+    # Of a file in an archive the archive's format tells, which has it before it.
+    role = "" if format.archive else role_of(source.id, format.name, language, head)
     metadata = {
         **({"role": role} if role else {}),  # before what the document says of itself
         **parsed.metadata,

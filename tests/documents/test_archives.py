@@ -272,3 +272,33 @@ def test_an_archive_that_is_attached_to_a_message_is_named_and_not_read() -> Non
     assert message.metadata["attachments"] == ["a.zip"]
     assert "unasked" not in message.text
     assert "a.zip" in message.problems[0]
+
+
+def test_a_file_has_the_role_that_it_would_have_unpacked(tmp_path: Path) -> None:
+    inner = zipped({"more.csv": b"a,b\n1,2\n", "notes.md": b"Words of notes.\n"})
+    files = {
+        "table.csv": b"name,size\nA,1\n",
+        "records.jsonl": b'{"text": "One.", "role": "user"}\n{"text": "Two."}\n',
+        "data.json": b'{"a": [1, 2]}\n',
+        "read me.md": b"# The mill\n",
+        "src/pump.py": b"def flow():\n    return 7\n",
+        "tests/test_pump.py": b"def test_flow():\n    pass\n",
+        "inner.zip": inner,
+    }
+    (tmp_path / "docs").mkdir()
+    for name, data in (("test.zip", zipped(files)), ("docs/all.tar.gz", tarred(files, "gz"))):
+        path = tmp_path / name
+        path.write_bytes(data)
+        found = read(SourceFile(path, name, path.stat().st_size, 0)).documents
+        roles = {one.id.split("!/", 1)[1]: one.metadata.get("role") for one in found}
+        assert roles == {
+            "table.csv": None,
+            "records.jsonl#L1": "user",
+            "records.jsonl#L2": None,
+            "data.json": None,
+            "read me.md": "docs",
+            "src/pump.py": "docs" if name.startswith("docs") else "source",
+            "tests/test_pump.py": "test",
+            "inner.zip!/more.csv": None,
+            "inner.zip!/notes.md": "docs",
+        }

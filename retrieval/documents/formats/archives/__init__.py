@@ -14,6 +14,7 @@ from retrieval.documents.formats.format import Format, Parsed, Source
 from retrieval.documents.formats.languages import BINARY_EXTENSIONS, extension_of
 from retrieval.documents.formats.table import format_of
 from retrieval.documents.outline import Mark
+from retrieval.documents.roles import role_of
 from retrieval.errors import DocumentError, MissingDependency
 
 MAX_DEPTH = 3
@@ -124,15 +125,23 @@ def _member(
         found.problems.append(f"{place}: its parser failed ({type(error).__name__}: {error})")
         return
     for one in parsed:
+        language = str(one.metadata.get("language") or "")
+        role = role_of(_unpacked(id), format.name, language, content[:HEAD_BYTES])
         marks = [Mark(0, "part", place), *one.outline.marks]
         yield replace(
             one,
-            metadata={**one.metadata, "member": place},
+            metadata={**({"role": role} if role else {}), **one.metadata, "member": place},
             outline=replace(one.outline, marks=marks),
             id=one.id or id,
             format=one.format or format.name,
             problems=tuple(f"{place}: {problem.lstrip(': ')}" for problem in one.problems),
         )
+
+
+def _unpacked(id: str) -> str:
+    """Where a file would stand if its archives were unpacked where they lie."""
+    *archives, path = id.split("!/")
+    return "".join(one[: one.rfind("/") + 1] for one in archives) + path
 
 
 def _is_shown(path: str) -> bool:
@@ -148,7 +157,7 @@ def _few(problems: list[str]) -> list[str]:
 FORMATS = (
     Format(
         "archive",
-        1,
+        2,
         _parse,
         (
             *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"),
