@@ -10,6 +10,7 @@ from typing import Any
 from retrieval.documents.formats import code, markdown
 from retrieval.documents.formats.format import Format, Parsed, Source, decoded
 from retrieval.documents.formats.languages import language_named
+from retrieval.documents.formats.terminal import shown
 from retrieval.documents.outline import (
     MAX_LEVEL,
     Block,
@@ -27,7 +28,6 @@ _OUTPUT_CHARACTERS = 1000
 """More of a cell's output is left out."""
 _EMBEDDED = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/=\s]{16,}")
 _ATTACHED = re.compile(r"!\[([^\]]*)\]\(attachment:[^)]*\)")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)")
 _OBJECT = re.compile(r"\s*<[^<>\n]*>\s*")
 """What stands for an object without words of its own, such as `<Figure size 640x480>`."""
 _MAGIC = re.compile(r"(?m:^([ \t]*)[%!?][^\n]*)")
@@ -168,7 +168,7 @@ def _outputs(cell: dict[str, Any]) -> Iterator[str]:
         else:
             data = _fields(output.get("data"))
             said = _text(output.get("text") or data.get("text/plain") or data.get("text/markdown"))
-        said = _EMBEDDED.sub("", _CONTROL.sub("", said[: 4 * _OUTPUT_CHARACTERS])).strip("\n")
+        said = _EMBEDDED.sub("", shown(said, 4 * _OUTPUT_CHARACTERS)).strip("\n")
         if said.strip() and not _OBJECT.fullmatch(said):
             yield said
 
@@ -226,4 +226,4 @@ def _parse(data: bytes, source: Source) -> Parsed:
     return Parsed(made.text, " ".join(title.split()), metadata, outline, problems=problems)
 
 
-FORMATS = (Format("notebook", 1, _parse, (".ipynb",)),)
+FORMATS = (Format("notebook", 2, _parse, (".ipynb",)),)
