@@ -398,3 +398,51 @@ def test_a_document_without_a_telling_name_is_known_by_its_beginning() -> None:
     from .make_files import FILES
 
     assert parsed("letter", (FILES / "letter-python-docx.docx").read_bytes()).text == letter
+
+
+def mark(kind: str) -> str:
+    return f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>'
+
+
+def asks(words: str) -> str:
+    return f"<w:r><w:instrText>{words}</w:instrText></w:r>"
+
+
+def says(words: str) -> str:
+    return f"<w:r><w:t>{words}</w:t></w:r>"
+
+
+def fields(instruction: str, result: str) -> str:
+    return f"{mark('begin')}{instruction}{mark('separate')}{result}{mark('end')}"
+
+
+INNER = fields(asks("MERGEFIELD sex"), says("m"))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (fields(asks("IF ") + INNER + asks(' = "m" "Sir"'), says("Sir")), "Sir"),
+        (fields(asks("IF ") + fields(asks("= ") + INNER, says("2")), says("Sir")), "Sir"),
+        (fields(asks("IF ") + INNER + asks("x"), says("Sir ") + INNER), "Sir m"),
+        (mark("begin") + asks("SET a ") + INNER + mark("end") + says("on"), "on"),
+        (fields(asks("IF ") + f"<w:hyperlink>{INNER}</w:hyperlink>", says("Sir")), "Sir"),
+        (fields(asks("HYPERLINK x"), says("a ") + INNER), "a m"),
+        # Without an end it is no field: nothing is lost.
+        (mark("begin") + asks("IF ") + INNER + says(" on"), "m on"),
+        (mark("end") + mark("separate") + says("on"), "on"),
+    ],
+)
+def test_of_fields_only_results_are_read(body: str, text: str) -> None:
+    assert parsed("a.docx", docx(f"<w:p>{says('Dear ')}{body}</w:p>")).text == f"Dear {text}"
+
+
+def test_a_field_of_several_paragraphs_and_one_in_a_single_run() -> None:
+    start = mark("begin") + asks("IF ") + INNER
+    body = f"<w:p>{start}</w:p><w:p>{says('asked')}</w:p><w:p>{mark('separate')}{says('Sir')}"
+    assert parsed("a.docx", docx(f"{body}{mark('end')}</w:p>{p('End')}")).text == "Sir\n\nEnd"
+    run = (
+        '<w:r><w:t>Page </w:t><w:fldChar w:fldCharType="begin"/><w:instrText>PAGE</w:instrText>'
+        '<w:fldChar w:fldCharType="separate"/><w:t>7</w:t><w:fldChar w:fldCharType="end"/></w:r>'
+    )
+    assert parsed("a.docx", docx(f"<w:p>{run}</w:p>")).text == "Page 7"

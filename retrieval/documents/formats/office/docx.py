@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from retrieval.documents.formats.format import Format, Parsed, Source, top_heading
 from retrieval.documents.formats.formulas import omml
+from retrieval.documents.formats.office.docx_fields import hide_instructions
 from retrieval.documents.formats.office.docx_styles import Lists, Look, Styles
 from retrieval.documents.formats.office.drawings import drawing
 from retrieval.documents.formats.office.flow import Flow
@@ -69,6 +70,8 @@ class _Reader:
             for kind in ("footnotes", "endnotes", "comments")
             if (tree := package.optional(parts.get(kind, ""))) is not None
         }
+        for tree in (noted for each in self._noted.values() for noted in each.values()):
+            hide_instructions(tree)
         self._numbers: dict[tuple[str, str], str] = {}
         self._counts: Counter[str] = Counter()
         self._page = 1
@@ -76,6 +79,7 @@ class _Reader:
         self._body = child(package.xml(main), "w:body")
         if self._body is None:
             raise DocumentError(f"holds no body in {main}; {_KIND} was expected")
+        hide_instructions(self._body)
 
     def read(self) -> None:
         """Put the body into the flow."""
@@ -337,7 +341,7 @@ def _parse(data: bytes, source: Source) -> Parsed:
 FORMATS = (
     Format(
         "docx",
-        5,
+        6,
         _parse,
         (".docx", ".docm", ".dotx", ".dotm"),
         sniff=lambda head: sniffed(head, b"word/"),
