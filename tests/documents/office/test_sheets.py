@@ -222,6 +222,17 @@ def test_cells_with_lines_and_columns_without_a_name() -> None:
         (float("inf"), "inf"),
         (True, "TRUE"),
         (7, "7"),
+        (1234567890123456.0, "1234567890123456"),
+        (1e15, "1000000000000000"),
+        (-4901200000000017.0, "-4901200000000017"),
+        (float(2**53), "9007199254740992"),
+        (float(2**60), "1152921504606846976"),
+        (12345678901234500000.0, "12345678901234500000"),
+        (1e20, "100000000000000000000"),
+        (1e300, "1e+300"),
+        (1234567890123456.5, "1234567890123456.5"),
+        (0.1 + 0.2, "0.3"),
+        (-0.0, "0"),
         (datetime.date(2026, 1, 2), "2026-01-02"),
         (datetime.datetime(2026, 1, 2, 3, 4), "2026-01-02 03:04"),
         (datetime.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02 03:04:05"),
@@ -244,6 +255,17 @@ def test_a_sheet_that_reaches_into_the_last_corner_is_refused() -> None:
         parsed("a.xlsx", xlsx(page))
     empty = page.replace('t="inlineStr"><is><t>b</t></is></c>', 's="1"/>')
     assert parsed("a.xlsx", xlsx(empty)).text == "S1\n\na"
+
+
+def test_a_sheet_that_reaches_too_far_costs_only_itself() -> None:
+    far = sheet([["lost"]]).replace(
+        "</sheetData>",
+        '<row r="1048576"><c r="L1048576" t="inlineStr"><is><t>b</t></is></c></row></sheetData>',
+    )
+    made = parsed("a.xlsx", xlsx(sheet([["a"]]), far, sheet([["c"]])))
+    assert made.text == "S1\n\na\n\nS3\n\nc"
+    (problem,) = made.problems
+    assert problem.startswith("the sheet S2 is not read: spans 1,048,576 rows and 12 columns")
 
 
 def test_cells_that_are_repeated_without_end_are_refused() -> None:

@@ -12,8 +12,9 @@ import io
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from retrieval.documents.formats.format import Format, Parsed, Source
@@ -30,7 +31,7 @@ from retrieval.documents.formats.office.properties import (
 from retrieval.documents.formats.office.regions import NO_TABLE, Region, may_go_on, table_of
 from retrieval.documents.formats.office.remarks import Remark, in_workbook
 from retrieval.documents.formats.office.short_cells import with_columns
-from retrieval.documents.formats.office.xml_parts import child
+from retrieval.documents.formats.office.xml_parts import child, children
 from retrieval.documents.formats.rows import Record, caption_of, row_documents
 from retrieval.documents.naming import one_line
 from retrieval.documents.outline import Mark
@@ -44,6 +45,10 @@ MAX_CELLS = 10_000_000
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes of a workbook's parts: they are read as a stream."""
 
+_EXACT = 1e15
+"""From here on 15 digits are not all of a number."""
+_MOST_WHOLE = 1e22
+"""Larger numbers are none of things that are counted or named."""
 _LOCKED = "is encrypted with a password; save it without one to have it read"
 _OVERLAP = 200
 _CELL = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"[^>]{0,150}(?<!/)>')
@@ -194,7 +199,7 @@ def _shown(cell: Any) -> str:
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.15g}"
+        return _number(cell)
     if isinstance(cell, datetime.datetime):
         said = cell.isoformat(" ", "seconds")
         return said[:-3] if said.endswith(":00") else said
@@ -204,19 +209,29 @@ def _shown(cell: Any) -> str:
     return str(cell)
 
 
-def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None]:
+def _number(value: float) -> str:
+    """A number to 15 digits, as spreadsheets show it; all of them of one that is whole."""
+    short = f"{value or 0.0:.15g}"  # no sign before zero
+    if not value.is_integer() or abs(value) >= _MOST_WHOLE:
+        return short if abs(value) < _EXACT or abs(value) >= _MOST_WHOLE else repr(value)
+    return f"{Decimal(short):f}" if float(short) == value else str(int(value))
+
+
+def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None, Mapping[str, str]]:
+    """The workbook, its parts, and why sheets of some names are not to be read."""
     import python_calamine
 
     package: Package | None = None
+    unread: Mapping[str, str] = {}
     if data.startswith(OLE):
         if encrypted_compound(data):
             raise DocumentError(_LOCKED)
     else:
         package = Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
-        _check(package)
+        unread = _check(package)
         data = with_columns(data, package)
     try:
-        return python_calamine.load_workbook(io.BytesIO(data)), package
+        return python_calamine.load_workbook(io.BytesIO(data)), package, unread
     except python_calamine.PasswordError:
         raise DocumentError(_LOCKED) from None
     except BaseException as error:
@@ -233,20 +248,41 @@ def _refusal(error: BaseException, kind: str) -> BaseException:
     return DocumentError(f"cannot be read as {kind}: {said}")
 
 
-def _check(package: Package) -> None:
-    """Unpack what the library will, and refuse sheets that reach further than it can bear."""
+def _check(package: Package) -> dict[str, str]:
+    """Unpack what the library will; by name the sheets that reach further than it can bear."""
+    refused: dict[str, str] = {}
     for name in package:
         folded = name.lower()
         if folded.startswith("xl/worksheets/") and folded.endswith(".xml"):
-            _check_extent(name, package.chunks(name))
+            if why := _too_far(*_extent(package.chunks(name))):
+                refused[folded] = why
         elif folded == "content.xml":
             _check_repeated(package.chunks(name))
         elif folded.startswith(_UNPACKED):
             for _ in package.chunks(name):
                 pass
+    return _of_sheets(package, refused) if refused else {}
 
 
-def _check_extent(name: str, chunks: Iterable[bytes]) -> None:
+def _of_sheets(package: Package, refused: Mapping[str, str]) -> dict[str, str]:
+    """By the names of their sheets what is said of parts; raises if one is of no sheet."""
+    main = package.main_part
+    relations = package.relations(main)
+    named: dict[str, str] = {}
+    left = dict(refused)
+    for sheet in children(child(package.optional(main), "x:sheets"), "x:sheet"):
+        relation = relations.get(sheet.get("r:id", ""))
+        part = relation.target.lower() if relation else ""
+        if part in refused:
+            named[sheet.get("name", "")] = refused[part]
+            left.pop(part, None)
+    for part, why in left.items():
+        raise DocumentError(f"is refused: {one_line(part)} {why}")
+    return named
+
+
+def _extent(chunks: Iterable[bytes]) -> tuple[int, int]:
+    """How many rows and columns a sheet reaches over."""
     columns: set[bytes] = set()
     rows = 0
     rest = b""
@@ -257,7 +293,7 @@ def _check_extent(name: str, chunks: Iterable[bytes]) -> None:
         rows = max(rows, max((int(row) for _, row in found), default=0))
         rest = block[-_OVERLAP:]
     width = max((_column(letters) for letters in columns), default=0)
-    _check_cells(one_line(name), rows, width)
+    return rows, width
 
 
 def _column(letters: bytes) -> int:
@@ -278,16 +314,19 @@ def _check_repeated(chunks: Iterable[bytes]) -> None:
         for row in _REPEATED.finditer(block):
             if _VALUE.search(row[2]):
                 width = sum(int(times) for times in _COLUMNS_REPEATED.findall(row[2]))
-                _check_cells("content.xml", int(row[1]), max(width, 1))
+                if why := _too_far(int(row[1]), max(width, 1)):
+                    raise DocumentError(f"is refused: content.xml {why}")
         rest = block[-_OVERLAP:]
 
 
-def _check_cells(name: str, rows: int, columns: int) -> None:
-    if rows * columns > MAX_CELLS:
-        raise DocumentError(
-            f"is refused: {name} spans {rows:,} rows and {columns:,} columns, nearly all of them "
-            f"empty or alike; at most {MAX_CELLS:,} cells are read"
-        )
+def _too_far(rows: int, columns: int) -> str:
+    """What is said of a sheet that reaches over more cells than are read, or ""."""
+    if rows * columns <= MAX_CELLS:
+        return ""
+    return (
+        f"spans {rows:,} rows and {columns:,} columns, nearly all of them empty or alike; at most "
+        f"{MAX_CELLS:,} cells are read"
+    )
 
 
 def _remarks(data: bytes, kind: str) -> tuple[dict[str, list[Remark]], list[str]]:
@@ -326,11 +365,14 @@ _BEFORE_EXCEL_5 = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00"
 def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
-    workbook, package = _opened(data, kind)
+    workbook, package, unread = _opened(data, kind)
     writer = _Writer(source)
     remarks, problems = _remarks(data, kind)
     for number, about in enumerate(workbook.sheets_metadata):
         if about.typ != SheetTypeEnum.WorkSheet or about.visible == SheetVisibleEnum.VeryHidden:
+            continue
+        if about.name in unread:
+            problems.append(f"the sheet {one_line(about.name)} is not read: {unread[about.name]}")
             continue
         try:
             sheet = workbook.get_sheet_by_index(number)
@@ -369,9 +411,9 @@ def _opendocument(data: bytes, source: Source) -> Parsed | list[Parsed]:
 FORMATS = tuple(
     Format(name, version, parse, suffixes, binary=True, isolated=True)
     for name, version, parse, suffixes in (
-        ("xlsx", 5, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
-        ("xlsb", 6, _excel, (".xlsb",)),
-        ("xls", 4, _excel, (".xls", ".xlt")),
-        ("ods", 4, _opendocument, (".ods", ".ots", ".fods")),
+        ("xlsx", 6, _excel, (".xlsx", ".xlsm", ".xltx", ".xltm", ".xlam")),
+        ("xlsb", 7, _excel, (".xlsb",)),
+        ("xls", 5, _excel, (".xls", ".xlt")),
+        ("ods", 5, _opendocument, (".ods", ".ots", ".fods")),
     )
 )
