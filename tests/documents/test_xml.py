@@ -279,3 +279,108 @@ def test_damaged_xml_is_read_or_refused() -> None:
         *(b"<table-wrap><table>", b"<title>", b"<sec>", b"\xff\xfe", b"xmlns=''", b"--"),
     ]
     assert survives("a.xml", samples, words) > 200
+
+
+ATOM = '<feed xmlns="http://www.w3.org/2005/Atom"><title{}>{}</title><entry><summary{}>{}</summary></entry></feed>'
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "shown"),
+    [
+        (' type="html"', "Tom &amp;amp; Jerry &lt;em&gt;again&lt;/em&gt;", "Tom & Jerry again"),
+        (' type="html"', "<![CDATA[What&#8217;s <b>new</b>?]]>", "What’s new?"),
+        (' type="text/html"', "a &amp;lt;b&amp;gt;", "a <b>"),
+        (' type="text"', "Use &lt;b&gt; &amp;amp; co", "Use <b> &amp; co"),
+        ("", "Use &lt;b&gt; &amp;amp; co", "Use <b> &amp; co"),
+        (' type="xhtml"', "<div>One <em>t</em>wo &lt;b&gt;</div>", "One two <b>"),
+    ],
+)
+def test_text_of_atom_is_what_its_type_says(said: str, words: str, shown: str) -> None:
+    made = parsed("a.atom", ATOM.format(said, words, said, words))
+    assert made.title == shown
+    assert " ".join(made.text.split()) == f"{shown} {shown}"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("<![CDATA[Tom &amp; Jerry&#8217;s]]>", "Tom & Jerry’s"),
+        ("Tom &amp;amp; Jerry", "Tom & Jerry"),
+        ("Tom &amp; Jerry", "Tom & Jerry"),
+        ("<![CDATA[<b>Bold</b> news]]>", "Bold news"),
+        ("Use of &lt;video&gt; in List&lt;String&gt;", "Use of <video> in List<String>"),
+        ("1 &lt; 2 &amp;&amp; 3 > 2", "1 < 2 && 3 > 2"),
+        ("a&amp;#10;b", "a b"),
+    ],
+)
+def test_titles_of_rss_are_shown_as_readers_do(words: str, shown: str) -> None:
+    item = f"<item><title>{words}</title><description>x\ny</description></item>"
+    source = f"<rss><channel><title>{words}</title>{item}</channel></rss>"
+    made = parsed("a.rss", source)
+    assert made.title == shown
+    assert " ".join(made.text.split()) == f"{shown} {shown} x y"
+    assert made.text.count("\n") == source.count("\n")
+
+
+TEI = "<TEI><teiHeader><titleStmt><title>A</title></titleStmt></teiHeader><text><body><div>{}</div></body></text></TEI>"
+JATS = "<article><front><article-meta>{}</article-meta></front><body><sec>{}</sec></body></article>"
+BOOK = "<book><info><title>B</title>{}</info><chapter>{}</chapter></book>"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (TEI.format("<head>On<lb/>the sea</head><p>from<pb n='2'/>here</p>"), "On the sea from here"),
+        (TEI.format("<p>a<cb/>b<gb/>c<milestone unit='x'/>d<lb break='no'/>e</p>"), "a b c de"),
+        (TEI.format("<p>He <choice><sic>recieved</sic><corr>received</corr></choice>, </p>"),
+         "He recieved received,"),
+        (TEI.format("<p><choice><abbr>Dr</abbr><expan>Doctor</expan></choice>s</p>"), "Dr Doctors"),
+        (TEI.format("<p>the <choice><orig>olde</orig><reg>old</reg></choice>.</p>"), "the olde old."),
+        (TEI.format("<p>a <app><lem>cat</lem><rdg>dog</rdg></app>, <subst><del>x</del><add>y</add>"
+                    "</subst></p>"), "a cat dog, x y"),
+        (TEI.format("<p>w<hi>or</hi>d</p>"), "word"),
+        (JATS.format("", "<title>One<break/>two</title><p>a<break/>b</p>"), "One two a b"),
+        (BOOK.format("", "<title>C</title><para>a<?linebreak?>b <keycombo><keycap>Ctrl</keycap>"
+                     "<keycap>C</keycap></keycombo> <menuchoice><guimenu>File</guimenu>"
+                     "<guimenuitem>Open</guimenuitem></menuchoice></para>"),
+         "B C a b Ctrl C File Open"),
+        ("<doc><p>one two three four five six<br/>seven</p></doc>",
+         "one two three four five six seven"),
+    ],
+)  # fmt: skip
+def test_lines_pages_and_alternatives_are_apart(source: str, said: str) -> None:
+    assert " ".join(parsed("a.xml", source).text.split()) == said
+
+
+def test_a_title_over_two_lines_is_apart_and_a_word_is_whole() -> None:
+    titles = "<docTitle>On<lb/>the se<lb break='no'/>a</docTitle>"
+    made = parsed(
+        "a.xml", f"<TEI><text><front><titlePage>{titles}</titlePage></front></text></TEI>"
+    )
+    assert made.title == "On the sea"
+
+
+def contributor(name: str, kind: str = "") -> str:
+    said = f' contrib-type="{kind}"' if kind else ""
+    return f"<contrib{said}><name><surname>{name}</surname></name></contrib>"
+
+
+def test_only_authors_are_authors() -> None:
+    people = "".join(
+        f"<contrib-group>{contributor(f'N{at}', kind)}</contrib-group>"
+        for at, kind in enumerate(
+            ["", "author", "Corresponding-Author", "editor", "reviewer", "translator",
+             "author non-byline", "authors"]
+        )
+    )  # fmt: skip
+    people += f'<contrib-group content-type="editors">{contributor("E")}</contrib-group>'
+    made = parsed("a.xml", JATS.format(people, "<p>a</p>"))
+    assert made.metadata["authors"] == ["N0", "N1", "N2", "N7"]
+    letter = f"<sub-article><front-stub>{contributor('R', 'author')}</front-stub></sub-article>"
+    source = JATS.format(contributor("A"), "<p>a</p>").replace("</article>", f"{letter}</article>")
+    assert parsed("a.xml", source).metadata["authors"] == ["A"]
+    people = (
+        "<author><personname>A</personname></author><editor><personname>E</personname></editor>"
+    )
+    made = parsed("a.xml", BOOK.format(people, "<title>C</title><para>a</para>"))
+    assert made.metadata["authors"] == ["A"]

@@ -2,6 +2,8 @@
 
 prolog        what stands before the root, made harmless
 vocabularies  what elements mean
+facts         what a document says of itself
+escaped       text in feeds that is escaped markup
 reader        a document's text on the lines of the source, and its structure
 """
 
@@ -98,7 +100,7 @@ def _as_it_stands(text: str, problems: tuple[str, ...]) -> Parsed:
 FORMATS = (
     Format(
         "xml",
-        2,
+        3,
         _parse,
         tuple(_SUFFIXES.split()),
         sniff=lambda head: _START.match(head) is not None,

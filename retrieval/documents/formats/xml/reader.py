@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from xml.parsers import expat
 
 from retrieval.documents.formats.formulas import mathml
-from retrieval.documents.formats.html import extract
 from retrieval.documents.formats.page_structure import PageStructure
 from retrieval.documents.formats.page_text import Element, PageText
+from retrieval.documents.formats.xml.escaped import Escaped, how_escaped, shown
+from retrieval.documents.formats.xml.facts import Facts, is_author
 from retrieval.documents.formats.xml.prolog import Prolog, entity
 from retrieval.documents.formats.xml.vocabularies import Vocabulary
 from retrieval.documents.outline import Outline
@@ -29,9 +29,15 @@ _WITHIN_WORDS = frozenset(
     {"b", "bold", "emphasis", "hi", "i", "italic", "ph", "sub", "sup", "xref"}
 )
 """Elements that stand in the middle of words, unlike the parts of a name."""
+_PARTS = frozenset({"response", "sub-article"})
+"""Works of their own within another, by others: letters of its editors and reviewers."""
 _MOST_CARRIERS = 8
 _ENTITY = re.compile(r"&([\w.:-]{1,200});")
-_YEAR = re.compile(r"\d{4}")
+_BREAKS = frozenset(
+    {"asciidoc-br", "asciidoc-pagebreak", "hard-pagebreak", "lb", "line-break", "linebreak"}
+    | {"newline", "pagebreak", "pb"}
+)
+"""Processing instructions that end a line or a page."""
 
 
 @dataclass(slots=True)
@@ -43,41 +49,20 @@ class _Open:
         known: what was opened for it, if that is a block.
         is_section: whether it is one.
         fact: what its words say of the document, or "".
-        page: whether it holds an HTML page.
+        page: how an HTML page may stand in it.
         has_text: whether text stands in it directly.
+        has_parts: whether elements do.
+        is_author: whether whom it names is one.
     """
 
     name: str
     known: Element | None = None
     is_section: bool = False
     fact: str = ""
-    page: bool = False
+    page: Escaped = ""
     has_text: bool = False
-
-
-@dataclass(slots=True)
-class Facts:
-    """What a document says of itself, by key; each value on one line."""
-
-    values: dict[str, list[str]] = field(default_factory=dict)
-
-    def title(self) -> str:
-        """Its title, or ""."""
-        return (self.values.get("title") or [""])[0]
-
-    def metadata(self) -> dict[str, Any]:
-        """What else is known."""
-        found: dict[str, Any] = {}
-        for key, values in self.values.items():
-            if key == "year":
-                year = _YEAR.search(values[0])
-                if year:
-                    found[key] = int(year[0])
-            elif key in ("authors", "keywords"):
-                found[key] = list(dict.fromkeys(values))
-            elif key != "title":
-                found[key] = values[0]
-        return found
+    has_parts: bool = False
+    is_author: bool = True
 
 
 class XmlText(PageText):
@@ -119,6 +104,7 @@ class XmlText(PageText):
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.DefaultHandler = self._reference
+        parser.ProcessingInstructionHandler = self._instruction
         parser.SkippedEntityHandler = lambda name, _: self._reference(f"&{name};")
 
     def read(self) -> Outline:
@@ -141,12 +127,19 @@ class XmlText(PageText):
         if self._page is not None:  # markup in what should have been escaped
             self._page.append(" ")
         parent = self._stack[-1] if self._stack else _Open("")
-        opened = _Open(name)
+        opened = _Open(name, is_author=is_author(name, attributes, parent.is_author))
+        joins = name in known.breaks and attributes.get("break") == "no"
+        apart = parent.name in known.apart and parent.has_parts and not parent.has_text
+        parent.has_parts = True
+        if (name in known.breaks and not joins) or apart:
+            self._blank()
         self._stack.append(opened)
         fact = known.facts.get((parent.name, name), "")
+        if fact == "authors" and not self._is_author():
+            fact = ""
         if fact and self._fact is None and not (fact == "title" and self.facts.title()):
             opened.fact, self._fact = fact, []
-        elif self._fact is not None and name not in _WITHIN_WORDS:
+        elif self._fact is not None and name not in _WITHIN_WORDS and not joins:
             self._fact.append(" ")  # a name has parts
         if self._hidden or name in known.skipped:
             self._hidden += 1
@@ -156,7 +149,9 @@ class XmlText(PageText):
             opened.is_section = True
             self._sections += 1
         if name in known.pages and self._page is None:
-            opened.page, self._page = True, []
+            atom = self._stack[0].name == "feed"
+            opened.page = how_escaped(name, attributes, atom=atom)
+            self._page = [] if opened.page else None
         element = self._element(name, parent, attributes)
         if element is None:
             self._structure.inline("code" if name == "code" else name, _code(attributes))
@@ -169,6 +164,22 @@ class XmlText(PageText):
             self._structure.opened(element, self._length)
         if said := attributes.get(known.shown.get(name, ""), ""):
             self._say(f" {' '.join(said.split())} ")
+
+    def _blank(self) -> None:
+        """End a word."""
+        if self._fact is not None:
+            self._fact.append(" ")
+        if not self._hidden and self._page is None:
+            self._to_line()
+            self._separate()
+
+    def _is_author(self) -> bool:
+        """Whether an element that is opened now names an author of the document."""
+        return self._stack[-1].is_author and not any(one.name in _PARTS for one in self._stack)
+
+    def _instruction(self, target: str, _: str) -> None:
+        if target in _BREAKS and self._stack and self._math is None:
+            self._blank()
 
     def _begins_formula(self, name: str) -> bool:
         return name == "math" and not self._hidden and self._page is None and bool(self._stack)
@@ -224,8 +235,10 @@ class XmlText(PageText):
             return
         if self._page is not None and not opened.page:
             self._page.append(" ")
+        page = shown(opened.page, "".join(self._page or ())) if opened.page else ""
         if opened.fact and self._fact is not None:
-            words = " ".join("".join(self._fact).split())[:_LONGEST_FACT]
+            said = page if opened.page else "".join(self._fact)
+            words = " ".join(said.split())[:_LONGEST_FACT]
             values = self.facts.values.setdefault(opened.fact, []) if words else []
             if len(values) < _MOST_FACTS:
                 values += [words]
@@ -233,9 +246,9 @@ class XmlText(PageText):
         if self._hidden:
             self._hidden -= 1
             return
-        if opened.page and self._page is not None:
-            page, self._page = "".join(self._page), None
-            self._take_lines(extract(page)[0] if "<" in page or "&" in page else page)
+        if opened.page:
+            self._page = None
+            self._take_lines(page)
         if opened.is_section:
             self._sections -= 1
         if opened.known is not None:

@@ -32,7 +32,9 @@ class Vocabulary:
         skipped: elements that are not shown, with all that is in them.
         facts: (parent, element) whose words are kept as title or metadata.
         shown: attributes that are text, by element.
-        pages: elements that hold a page of HTML, escaped.
+        pages: elements that may hold a page of HTML, escaped.
+        breaks: elements that end a line or a page, and so a word, unless they say `break="no"`.
+        apart: elements whose parts are words of their own where nothing stands between them.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Vocabulary:
     facts: Mapping[tuple[str, str], str] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
     pages: frozenset[str] = frozenset()
+    breaks: frozenset[str] = _set("br")
+    apart: frozenset[str] = frozenset()
 
 
 _HTML = {
@@ -85,6 +89,9 @@ JATS = Vocabulary(
            ("contrib", "name"): "authors", ("contrib", "string-name"): "authors",
            ("contrib", "collab"): "authors", ("pub-date", "year"): "year",
            ("journal-title-group", "journal-title"): "journal", ("kwd-group", "kwd"): "keywords"},
+    breaks=_set("br break"),
+    apart=_set("alternatives citation-alternatives collab-alternatives element-citation name "
+               "name-alternatives person-group string-name"),
 )  # fmt: skip
 
 DOCBOOK = Vocabulary(
@@ -125,6 +132,8 @@ DOCBOOK = Vocabulary(
            ("authorgroup", "author"): "authors", ("articleinfo", "author"): "authors",
            ("bookinfo", "author"): "authors", ("refnamediv", "refname"): "title",
            ("keywordset", "keyword"): "keywords"},
+    breaks=_set("br beginpage sbr"),
+    apart=_set("citerefentry cmdsynopsis group keycombo menuchoice personname"),
 )  # fmt: skip
 
 TEI = Vocabulary(
@@ -140,13 +149,16 @@ TEI = Vocabulary(
     titles=frozenset({"head"}),
     carriers=frozenset({"front", "back", "text"}),
     inline=_INLINE
-    | _set("add att author choice corr cb c date del desc distinct editor ex expan fw "
-                "foreign forename g gap gi gloss graphic hi ident idno measure mentioned "
+    | _set("add app att author choice corr cb c date del desc distinct editor ex expan fw "
+                "foreign forename g gap gi gloss graphic hi ident idno lem measure mentioned "
                 "milestone name num orig orgName pb lb persName placeName publisher ptr pubPlace "
-                "reg rs said seg sic soCalled supplied surname title unclear value w pc"),
+                "rdg reg rs said seg sic soCalled space subst supplied surname title unclear "
+                "value w pc"),
     skipped=_set("teiHeader fw"),
     facts={("titleStmt", "title"): "title", ("titleStmt", "author"): "authors",
            ("titlePage", "docTitle"): "title"},
+    breaks=_set("br cb gb lb milestone pb space"),
+    apart=_set("app choice persName subst"),
 )  # fmt: skip
 
 DITA = Vocabulary(
@@ -174,6 +186,7 @@ DITA = Vocabulary(
            ("reference", "title"): "title", ("map", "title"): "title",
            ("booktitle", "mainbooktitle"): "title", ("glossentry", "glossterm"): "title",
            ("troubleshooting", "title"): "title", ("prolog", "author"): "authors"},
+    apart=_set("menucascade"),
 )  # fmt: skip
 
 FICTION_BOOK = Vocabulary(
@@ -194,10 +207,10 @@ FEED = Vocabulary(
     inline=_INLINE - {"link"},
     skipped=_set("cloud docs enclosure generator guid icon id image language lastBuildDate "
                       "logo skipDays skipHours thumbnail ttl updatePeriod updateFrequency uri "
-                      "comments commentRss category"),
+                      "comments commentRss category script style"),
     facts={("channel", "title"): "title", ("feed", "title"): "title"},
     shown={"link": "href"},
-    pages=frozenset({"description", "encoded", "content", "summary", "subtitle"}),
+    pages=_set("content copyright description encoded rights subtitle summary tagline title"),
 )  # fmt: skip
 
 DRAWING = Vocabulary(
@@ -215,4 +228,5 @@ OTHER = Vocabulary(
     titles=_set("head heading title"),
     inline=_INLINE,
     skipped=frozenset({"binary", "script", "style"}),
+    breaks=_set("br break cb lb linebreak newline pagebreak pb"),
 )
