@@ -18,7 +18,7 @@ from retrieval.eval.datasets import (
     read_run,
     write_run,
 )
-from retrieval.eval.datasets.rows import grade
+from retrieval.eval.datasets.rows import grade, rows
 from retrieval.types import Document
 
 CORPUS = (Document("d1", "one"), Document("d2", "two"))
@@ -206,3 +206,10 @@ def test_load_beir_keeps_the_first_judged_queries(tmp_path: Path) -> None:
     (tmp_path / "qrels" / "test.tsv").write_text("q2\t1\t1\nq3\t1\t1\n")
     dataset = load_beir(tmp_path, max_queries=1)
     assert (list(dataset.queries), dataset.qrels) == (["q2"], {"q2": {"1": 1}})
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_a_row_that_is_nested_without_end_is_told_in_a_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"a": ' + "[" * 200_000 + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=name):
+        list(rows(tmp_path / name))
