@@ -322,7 +322,7 @@ def test_titles_of_rss_are_shown_as_readers_do(words: str, shown: str) -> None:
     assert made.text.count("\n") == source.count("\n")
 
 
-TEI = "<TEI><teiHeader><titleStmt><title>A</title></titleStmt></teiHeader><text><body><div>{}</div></body></text></TEI>"
+TEI = "<TEI><text><body><div>{}</div></body></text></TEI>"
 JATS = "<article><front><article-meta>{}</article-meta></front><body><sec>{}</sec></body></article>"
 BOOK = "<book><info><title>B</title>{}</info><chapter>{}</chapter></book>"
 
@@ -330,12 +330,12 @@ BOOK = "<book><info><title>B</title>{}</info><chapter>{}</chapter></book>"
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (TEI.format("<head>On<lb/>the sea</head><p>from<pb n='2'/>here</p>"), "On the sea from here"),
+        (TEI.format("<head>On<lb/>the sea</head><p>from<pb n='2'/>it</p>"), "On the sea from it"),
         (TEI.format("<p>a<cb/>b<gb/>c<milestone unit='x'/>d<lb break='no'/>e</p>"), "a b c de"),
         (TEI.format("<p>He <choice><sic>recieved</sic><corr>received</corr></choice>, </p>"),
          "He recieved received,"),
         (TEI.format("<p><choice><abbr>Dr</abbr><expan>Doctor</expan></choice>s</p>"), "Dr Doctors"),
-        (TEI.format("<p>the <choice><orig>olde</orig><reg>old</reg></choice>.</p>"), "the olde old."),
+        (TEI.format("<p><choice><orig>olde</orig><reg>old</reg></choice>.</p>"), "olde old."),
         (TEI.format("<p>a <app><lem>cat</lem><rdg>dog</rdg></app>, <subst><del>x</del><add>y</add>"
                     "</subst></p>"), "a cat dog, x y"),
         (TEI.format("<p>w<hi>or</hi>d</p>"), "word"),
