@@ -198,7 +198,7 @@ def test_an_encoder_is_remembered_by_its_source(tmp_path: Path, sources: Sources
                 assert sources.asked == [source]
                 assert index.encoder is sources.encoders[source]
             sources.asked.clear()
-    with pytest.raises(EncoderMismatch, match=r"'local' .* not by 'hub/model'"):
+    with pytest.raises(EncoderMismatch, match=r"'local' .* not with 'hub/model'"):
         Index.open(path, encoder="hub/model")
     sources.encoders[str(model)] = FakeEncoder(name="trained further")
     with Index.open(path) as index:  # what lies at the source has changed since

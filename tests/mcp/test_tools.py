@@ -174,7 +174,11 @@ def test_related_passages_are_not_those_at_the_line(open_tools: Open) -> None:
         ("search", {"query": "x", "k": True}, "k is True; give a whole number"),
         ("search", {"query": "x", "limit": 5}, "unknown argument 'limit'; there are: query, k"),
         ("search", {"query": "x", "where": "=="}, "'=='"),
-        ("read", {"path": "locks.md", "start_line": 5, "end_line": 4}, "end line 4 is before start line 5"),
+        (
+            "read",
+            {"path": "locks.md", "start_line": 5, "end_line": 4},
+            "end line 4 is before start line 5",
+        ),
         ("read", {"path": "locks.md", "start_line": 99}, "has 7 lines, so no line 99"),
         ("find_related", {"path": "locks.md", "line": 99}, "has 7 lines"),
         ("status", {"verbose": 1}, "unknown argument 'verbose'; there are: none"),
