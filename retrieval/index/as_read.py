@@ -54,7 +54,7 @@ class AsRead:
         """The context to read in front of a passage of this text, with its line break, or "".
 
         Pieces that the passage itself contains are left out. Those that do not fit the budget are
-            dropped, the least informative first: see `_pieces`.
+        dropped, the least informative first: see `_pieces`.
         """
         left = self.budget
         kept = []
@@ -91,8 +91,8 @@ def _pieces(title: str, path: str | None, context: Context, text: str) -> list[_
     """The parts of a passage's context that it does not contain, most informative first.
 
     The order is by how much is lost without each: the definition's name, the file's, the table's
-        header, the nearest heading, the signature, the title, the outer headings from the inside
-        out.
+    header, the nearest heading, the signature, the title, the outer headings from the inside
+    out.
     """
     headings = [_Piece(0, 2 + at, words) for at, words in enumerate(context.headings)]
     pieces = [

@@ -84,8 +84,8 @@ class Changing(ABC):
         """Add documents, or replace those with the same ids; if an id is given twice the last wins.
 
         Documents stream through: commits happen every few seconds, and what is committed stays,
-            whatever happens later. An unchanged document costs nothing; one without words is stored
-            and can be got by id, but not found.
+        whatever happens later. An unchanged document costs nothing; one without words is stored
+        and can be got by id, but not found.
 
         Args:
             documents: any iterable; each document needs its own id.

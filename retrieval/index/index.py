@@ -55,9 +55,9 @@ class Index(Examining, Changing):
     """An index on disk, open for searching and for writing.
 
     It shows one generation: the newest when it was opened, last refreshed or last written to. Any
-        number of threads and processes may search while one writes; writing calls through the same
-        Index wait for each other, and raise IndexLocked while another writer is at work. In a
-        forked process, open it again.
+    number of threads and processes may search while one writes; writing calls through the same
+    Index wait for each other, and raise IndexLocked while another writer is at work. In a
+    forked process, open it again.
 
     Use `Index.create` or `Index.open`, and `close` it or use it as a context manager.
 

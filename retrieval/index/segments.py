@@ -38,9 +38,9 @@ class OpenedSegments:
     """The opened segments of one index, shared by its snapshots and its writer.
 
     Segments never change, so one with the same record, checksums included, as an open one need not
-        be mapped and checked again: the cost of a commit is that of its changes. Users hold
-        references; a segment that nobody uses is closed, so no file outlives the generations that
-        name it. Any thread may call it.
+    be mapped and checked again: the cost of a commit is that of its changes. Users hold
+    references; a segment that nobody uses is closed, so no file outlives the generations that
+    name it. Any thread may call it.
     """
 
     def __init__(self, part: LexicalPart | None = None) -> None:

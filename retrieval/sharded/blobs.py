@@ -52,7 +52,7 @@ def upload(
     """Send files and their list.
 
     A piece that is not known to be needed by a generation is sent even if it exists already: so it
-        is new again, and no clearing of old objects deletes it meanwhile.
+    is new again, and no clearing of old objects deletes it meanwhile.
 
     Args:
         folder: the shard's folder.

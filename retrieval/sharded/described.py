@@ -66,7 +66,7 @@ def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], de
     """Passages that have to be described because they tie, and those likely to rank first.
 
     The likely ones are a guess that saves a round of requests: missing ones are requested later. Of
-        thousands that many shards propose, few are needed.
+    thousands that many shards propose, few are needed.
 
     Args:
         weights: the weight of each row of scores.

@@ -45,7 +45,7 @@ class Proposed:
         """The shards that may have more of a retriever's `depth` best passages.
 
         The others have sent all of theirs: what they held back scores below so many known passages.
-            Equal scores count as more, since ids decide between them.
+        Equal scores count as more, since ids decide between them.
         """
         asked = np.zeros(len(self.shards), np.bool_)
         for row, found in enumerate(self.all.found):
@@ -147,8 +147,8 @@ def fair_share(depth: int, shards: int) -> int:
     """How many of a retriever's `depth` best to request from each of so many shards at first.
 
     Documents are distributed at random: by the binomial distribution, some shard (of 4 or of 3,000)
-        has more of the hundred best of any of three retrievers, and is asked again, in less than 3
-        % of searches.
+    has more of the hundred best of any of three retrievers, and is asked again, in less than 3
+    % of searches.
     """
     mean = depth / shards
     return min(depth, int(np.ceil(mean + 3 * np.sqrt(mean) + 2.5)))

@@ -61,9 +61,9 @@ class ShardedIndex(Collection):
     """A collection whose documents are distributed over shards, each an ordinary index.
 
     It shows one generation: the newest when it was opened, last refreshed or last written to. The
-        shards are copied to this machine and searched in this process; a search finds what a single
-        index of all documents would find. Any number of processes may read it; of two that write at
-        the same time, one gets an error that the other committed first.
+    shards are copied to this machine and searched in this process; a search finds what a single
+    index of all documents would find. Any number of processes may read it; of two that write at
+    the same time, one gets an error that the other committed first.
 
     Use `ShardedIndex.create` or `ShardedIndex.open`, and `close` it or use it as a context manager.
 

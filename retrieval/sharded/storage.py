@@ -145,7 +145,7 @@ class ObjectStorage:
         """Create an object; False, without any change, if it exists already.
 
         It may exist because the request was retried after a lost response: a caller that has to
-            know reads it.
+        know reads it.
         """
         with self._told(name):
             try:
@@ -170,7 +170,7 @@ class ObjectStorage:
         """Replace a pointer by compare-and-swap.
 
         A folder does not support that: there the pointer is simply replaced, and may for a moment
-            have the value that another process wrote before.
+        have the value that another process wrote before.
 
         Args:
             name: the object's name.

@@ -171,9 +171,9 @@ def sweep(folder: Path, named: set[str]) -> None:
     """Remove every entry of the segments folder that is not `named`, where possible.
 
     Readers of older generations are safe: they already opened every file that they need, and POSIX
-        keeps an unlinked file for processes that have it open or mapped. A reader that is just
-        opening a folder may put a lock file there and so keep it: leftovers are removed by the next
-        sweep.
+    keeps an unlinked file for processes that have it open or mapped. A reader that is just
+    opening a folder may put a lock file there and so keep it: leftovers are removed by the next
+    sweep.
     """
     for entry in folder.iterdir():
         if entry.name not in named:

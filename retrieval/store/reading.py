@@ -44,9 +44,9 @@ class Store(PassageReading, SourceReading, Listing):
     """The database of one index, pinned at the generation that was newest when it was opened.
 
     An open read transaction keeps that generation for as long as the store is open, whatever is
-        committed meanwhile. There is one connection, guarded by a lock: any thread may use it.
-        Every method raises IndexCorrupted if the database is damaged and StorageError if it cannot
-        be read.
+    committed meanwhile. There is one connection, guarded by a lock: any thread may use it.
+    Every method raises IndexCorrupted if the database is damaged and StorageError if it cannot
+    be read.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ def _outdated(rows: Sequence[FileRow], options: ReadOptions) -> set[str]:
     """Ids of the files that would now be read differently.
 
     The reader of a file depends on the extension of its name, with few exceptions: so it is
-        determined once per extension, not for each of many files.
+    determined once per extension, not for each of many files.
     """
     kinds = {(reader, path.rpartition(".")[2]) for _, _, path, reader in rows}
     current = {kind: _is_current(*kind, options) for kind in kinds}

@@ -46,9 +46,9 @@ def sync(
     """Index the files under `paths`, and remove from the index what is gone from there.
 
     A file whose size and modification times are unchanged is not opened, unless a newer version of
-        its format, or other options, would read it differently. Of the files that are read, only
-        passages whose text or context changed are encoded. Commits happen every few seconds: after
-        an interruption the next run continues from there.
+    its format, or other options, would read it differently. Of the files that are read, only
+    passages whose text or context changed are encoded. Commits happen every few seconds: after
+    an interruption the next run continues from there.
 
     - The index remembers the paths and the options: without any, all that it was ever given is
       brought up to date. A path that is gone is reported as a problem, its documents are deleted,

@@ -40,7 +40,7 @@ def hits(
     """Search results: for each its place, what it is, relevance, retrievers, and a snippet.
 
     What it is: for code the definition and its lines, otherwise title and headings; and the page,
-        cell or row where it begins.
+    cell or row where it begins.
 
     Below are the document's other passages, and other places of the same text.
 

@@ -24,8 +24,8 @@ def problems(folder: Path) -> list[str]:
     """One line for each difference from what was committed: the file, what is wrong, the cure.
 
     Every byte of every segment and of the database is read: files are compared with their
-        checksums, documents and passages with theirs, segments with the passages that they should
-        contain.
+    checksums, documents and passages with theirs, segments with the passages that they should
+    contain.
 
     Raises:
         IndexNotFound: there is no index.

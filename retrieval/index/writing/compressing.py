@@ -99,9 +99,9 @@ class Compressing:
         """Names of the segments to compress again, with a new codec trained on all of their tokens.
 
         These are all segments of 4 bits once they have enough token vectors for 2 bits, or several
-            times as many as their codec was trained for: that codec was trained on the first
-            passages, and represents other kinds of text so poorly that late interaction misses the
-            best.
+        times as many as their codec was trained for: that codec was trained on the first
+        passages, and represents other kinds of text so poorly that late interaction misses the
+        best.
         """
         if self._given is not None:
             return []

@@ -41,9 +41,9 @@ class LexicalWriting:
         """Write the next lexical index if need be: its record, and the name of the old one.
 
         Deleted passages may stay in the present one, where searches skip all that are `dead`: a
-            deletion alone need not rewrite it. They are removed when it is next written, which is
-            when there is something to add, when they are many, or when they are no longer in any
-            vector segment and so no longer `dead`.
+        deletion alone need not rewrite it. They are removed when it is next written, which is
+        when there is something to add, when they are many, or when they are no longer in any
+        vector segment and so no longer `dead`.
 
         Args:
             add: documents to add.

@@ -71,8 +71,8 @@ def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
     """Groups, as from `plan`, to merge at the end of a writing call that brought so many passages.
 
     These are the smallest segments, up to twice as many passages as the call brought: every search
-        has to visit each segment, and rewriting a passage takes a fiftieth of the time of encoding
-        it. So a call that fills an index leaves one segment. After a small call nothing is merged.
+    has to visit each segment, and rewriting a passage takes a fiftieth of the time of encoding
+    it. So a call that fills an index leaves one segment. After a small call nothing is merged.
     """
     if brought < SMALLEST:
         return []

@@ -46,7 +46,7 @@ class Session:
     """Holds the index's lock and store, writes segments, and commits them.
 
     A folder that no commit names is garbage: leftovers of a killed writer are removed at the start
-        of the next one, folders dropped by a commit right after it, leftovers of an error at exit.
+    of the next one, folders dropped by a commit right after it, leftovers of an error at exit.
 
     Attributes:
         store: the index as of the last commit.
@@ -142,8 +142,8 @@ class Session:
         """Make the changes, and the segments written since the last commit, the next generation.
 
         Then compress segments that have become too large, in a separate commit: if that fails, the
-            changes are kept and the old segments remain in use. Passages added in a writing call
-            may stay exact longer than the limit, until the call has `ended`.
+        changes are kept and the old segments remain in use. Passages added in a writing call
+        may stay exact longer than the limit, until the call has `ended`.
         """
         self._merging.brought += sum(len(draft.new) for draft in add)
         taken = [id for draft in add for id in draft.taken]

@@ -228,7 +228,7 @@ class DenseSegment:
         """Inner product of one query with these passages, which have vectors: f32 [n].
 
         Equal vectors have equal scores. A matrix product does not guarantee that: it may sum
-            neighbouring rows in different orders.
+        neighbouring rows in different orders.
         """
         where, starts = self._places(at)
         sums = np.einsum("rd,d->r", self._codes[where].astype(np.float32), query)

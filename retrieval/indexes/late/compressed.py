@@ -156,8 +156,8 @@ class CompressedSegment(Passages):
         """Name the damaged file when a kernel is given a position outside of its arrays.
 
         Such a position can be a code. Codes are not checked when the segment is opened: there are
-            hundreds of megabytes of them, of which a search reads little. Narrowing treats a code
-            without a centroid as one far from every token.
+        hundreds of megabytes of them, of which a search reads little. Narrowing treats a code
+        without a centroid as one far from every token.
         """
         try:
             yield

@@ -126,8 +126,8 @@ def gist(query: str, best: Callable[[str], float]) -> str:
     """The part of a query that an encoder should read.
 
     That is the query without exclusions. A pasted trace is too long for an encoder, and its
-        messages stand between other lines: of these messages, the one that some passage answers
-        best is taken.
+    messages stand between other lines: of these messages, the one that some passage answers
+    best is taken.
 
     Args:
         query: any text.

@@ -122,7 +122,7 @@ def emptied_after(place: Path) -> Iterator[Path]:
     """A folder in which an index may be opened; removed at the end.
 
     tantivy checks once, on a thread of its own, for a newer version, and takes its lock for that: a
-        file may come and go while the folder is being emptied.
+    file may come and go while the folder is being emptied.
     """
     try:
         yield place

@@ -158,7 +158,7 @@ class IndexVectorStore(BasePydanticVectorStore):
         """The nodes with these ids, in their order, or that match the filters; all by default.
 
         Unknown ids are left out. An embedding that was added is returned as stored: unit length, 8
-            bits.
+        bits.
         """
         where = as_filter(filters, node_ids)
         found = {one.id: as_added(one) for one in self._index.documents(where)}

@@ -43,7 +43,7 @@ class ProcessHosts:
     """Replicas in processes on this machine, which end with the router's process.
 
     There are no more groups than cores: a search then asks each process about all of its shards at
-        once; with more processes, each request would wake one that waits for a core.
+    once; with more processes, each request would wake one that waits for a core.
     """
 
     def __init__(self, place: Place, *, encoder: str | None = None) -> None:

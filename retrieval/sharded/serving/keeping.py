@@ -139,7 +139,7 @@ class Keeper:
         """Make sure that a replica runs and has loaded what it should; returns errors by shard.
 
         A silent one is restarted only after a while: it may be busy, and requests go to another
-            meanwhile.
+        meanwhile.
         """
         with one.tended:
             return self._looked_after(one)
