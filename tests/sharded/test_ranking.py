@@ -34,7 +34,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=[1, 4, 16])
+@pytest.fixture(scope="module", params=[1, 4, 9])
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ShardedIndex, Index]]:
