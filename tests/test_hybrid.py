@@ -18,9 +18,9 @@ from tests.index.fake_encoder import FakeEncoder
         ({"candidates": 0}, "candidates=0 cannot be used"),
         ({"candidates": True}, "candidates=True cannot be used"),
         ({"fusion": "sum"}, "choose from minmax, rrf, zscore"),
-        ({"late": -1}, "late=-1 is no weight"),
-        ({"dense": float("nan")}, "dense=nan is no weight"),
-        ({"dense": "1"}, "dense='1' is no weight"),
+        ({"late": -1}, "late=-1 is not a weight"),
+        ({"dense": float("nan")}, "dense=nan is not a weight"),
+        ({"dense": "1"}, "dense='1' is not a weight"),
         ({"lexical": 0, "dense": 0, "late": 0}, "every retriever's weight is 0"),
     ],
 )

@@ -221,8 +221,8 @@ def _check_unchanged(url: str, base: Manifest, made_with: MadeWith) -> None:
     changed = [name for name, value in fixed.items() if value is not None]
     if changed:
         raise InputError(
-            f"{changed[0]} is fixed when a collection is created, and {url} has one; leave it "
-            "out, or create a new collection"
+            f"{changed[0]} is fixed when a collection is created, and {url} already is one; leave "
+            "it out, or create a new collection"
         )
 
 

@@ -66,7 +66,10 @@ def test_what_is_left_out_is_said(retrieval_command: Retrieval, url: str, folder
         (["index", "--shards", "2"], "no path was given"),
         (["index", "nowhere", "--shards", "2"], "nowhere does not exist"),
         (["index", "docs", "--shards", "2", "--watch"], "--watch cannot be used for a collection"),
-        (["index", "docs", "--shards", "2", "--label", "m:f"], "--label is not for a collection"),
+        (
+            ["index", "docs", "--shards", "2", "--label", "m:f"],
+            "--label cannot be used for a collection",
+        ),
         (["index", "docs", "--shards", "2", "--shard-passages", "9"], "give one of them"),
         (["index", "docs", "--shards", "2", "--ray", "nonsense"], "is not an address of Ray"),
         (["index", "docs", "--shards", "2", "--ray", "127.0.0.1:9"], "no Ray cluster answers at"),
@@ -147,7 +150,7 @@ def test_the_number_of_shards_follows_from_their_size(
     status = json.loads(retrieval_command("status", "--index", url, "--json").out)
     assert status["passages"] / 12 < status["shards"] < status["passages"] / 8
     again = retrieval_command("index", "docs", "--index", url, "--shard-passages", "10")
-    assert "shard_passages is set when a collection is made" in again.err
+    assert "shard_passages is fixed when a collection is created" in again.err
 
 
 def test_files_behind_a_url_are_indexed(

@@ -140,7 +140,7 @@ def test_a_bad_file_costs_itself() -> None:
     files = {"bad.pdf": b"no PDF", "bad.ipynb": b"{", "good.txt": b"good"}
     (one,) = documents("a.zip", zipped(files))
     assert one.text == "good"
-    assert one.problems[0] == "bad.pdf: is no PDF file (it does not begin with %PDF-)"
+    assert one.problems[0] == "bad.pdf: is not a PDF file (it does not begin with %PDF-)"
     assert one.problems[1].startswith("bad.ipynb: is not a readable notebook")
     damaged = bytearray(zipped({"a.txt": b"words " * 99, "b.txt": b"good"}))
     damaged[45] ^= 255

@@ -114,7 +114,7 @@ def test_places_may_be_paths_or_texts_and_one_or_several(tmp_path: Path) -> None
         for where in (out, str(out))
     ]
     assert len({result.rows for result in made}) == 1
-    with pytest.raises(InputError, match="3 is no path"):
+    with pytest.raises(InputError, match="3 is not a path"):
         evaluate(3, [Words()], out)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="are no systems; give what `make_systems` makes"):
         evaluate(source, ["lexical"], out)  # type: ignore[list-item]

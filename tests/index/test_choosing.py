@@ -227,9 +227,9 @@ def test_a_vector_alone_is_no_question_for_the_others(foreign: Index, index: Ind
     index.add([DOG])
     made = FakeEncoder()._encode(["dog"])
     assert made.dense is not None and made.tokens is not None
-    with pytest.raises(InputError, match="'late' goes by token vectors"):
+    with pytest.raises(InputError, match="'late' needs token vectors"):
         index.search(vector=made.dense[0], retriever="late")
-    with pytest.raises(InputError, match="'dense' goes by a dense vector"):
+    with pytest.raises(InputError, match="'dense' needs a dense vector"):
         index.search(tokens=made.tokens, retriever="dense")
     assert ids(index.search(tokens=made.tokens, retriever="late")) == ["dog.txt"]
 

@@ -30,10 +30,10 @@ def test_where_no_index_can_be_made(tmp_path: Path, encoder: FakeEncoder) -> Non
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="no index can be created"):
         Index.create(tmp_path / "file", encoder=encoder)
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="contains other files"):
         Index.create(tmp_path, encoder=encoder)
     Index.create(tmp_path / "i", encoder=encoder).close()
-    with pytest.raises(StorageError, match=r"there is an index .* already"):
+    with pytest.raises(StorageError, match=r"there already is an index at"):
         Index.create(tmp_path / "i", encoder=encoder)
 
 

@@ -32,7 +32,7 @@ def test_an_index_is_made_if_there_is_none(tmp_path: Path) -> None:
         Index.open(folder, encoder=FakeEncoder(dense_dim=8), create=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
-    with pytest.raises(StorageError, match="holds other files"):
+    with pytest.raises(StorageError, match="contains other files"):
         Index.open(tmp_path / "other", encoder=FakeEncoder(), create=True)
 
 

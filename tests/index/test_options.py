@@ -102,11 +102,11 @@ def test_the_index_is_compressed_as_its_options_say(tmp_path: Path, encoder: Fak
 
 @pytest.mark.parametrize("memory", [0, True, 1.5, (64 << 20) - 1])
 def test_memory_that_cannot_be_used(tmp_path: Path, encoder: FakeEncoder, memory: Any) -> None:
-    with pytest.raises(InputError, match=r"memory=.* is too little .* give 67108864 bytes"):
+    with pytest.raises(InputError, match=r"memory=.* is too small .* give 67108864 bytes"):
         Index.create(tmp_path / "i", encoder=encoder, memory=memory)
     assert not (tmp_path / "i").exists()
     Index.create(tmp_path / "i", encoder=encoder, memory=64 << 20).close()
-    with pytest.raises(InputError, match=r"memory=.* is too little"):
+    with pytest.raises(InputError, match=r"memory=.* is too small"):
         Index.open(tmp_path / "i", encoder=encoder, memory=memory)
 
 

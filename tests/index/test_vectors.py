@@ -214,7 +214,7 @@ def test_queries_that_do_not_fit_are_refused(tmp_path: Path, index: Index) -> No
     for options, message in (
         ({"vector": [1.0, 2.0]}, "expected rows of 32 numbers"),
         ({"vector": ONES}, "vector has 2 rows; give one dense vector"),
-        ({"vector": "text"}, "no array of numbers"),
+        ({"vector": "text"}, "not an array of numbers"),
         ({"tokens": ONES}, "expected rows of 16 numbers"),
         ({"tokens": TOKENS[:0]}, "tokens has no row"),
         ({"vector": ONES[0] * 0}, "all zeros"),

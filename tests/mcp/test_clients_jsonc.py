@@ -74,7 +74,7 @@ def test_what_is_no_json_is_said_with_its_place(text: str, line: int) -> None:
 def test_what_is_no_object_is_said() -> None:
     with pytest.raises(InputError, match="mcpServers is not an object"):
         jsonc.set_value('{"mcpServers": []}', ["mcpServers", "retrieval"], ENTRY)
-    with pytest.raises(InputError, match="the file is no object"):
+    with pytest.raises(InputError, match="the file is not an object"):
         jsonc.set_value("[]", ["mcpServers", "retrieval"], ENTRY)
     with pytest.raises(InputError, match="levels"):
         jsonc.get("[" * 10_000, ["a"])
@@ -128,7 +128,7 @@ def test_whatever_the_text_is_only_the_value_changes(
     assert jsonc.get(text, []) == whole
     expected = json.loads(json.dumps(whole))
     if not isinstance(expected.setdefault("mcpServers", {}), dict):
-        with pytest.raises(InputError, match="no object"):
+        with pytest.raises(InputError, match="is not an object"):
             jsonc.set_value(text, ["mcpServers", "retrieval"], ENTRY)
         return
     had = "retrieval" in expected["mcpServers"]

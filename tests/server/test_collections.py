@@ -148,7 +148,7 @@ def test_a_shard_that_is_away(places: str, tmp_path: Path, partial: bool) -> Non
             assert answer.status == 503 and "shard 0 of file://" in answer.detail
         new = {"documents": [{"id": "a", "text": "b"}]}
         refused = client.post("/v1/indexes/many/documents", new)
-        assert refused.status == 400 and "served by replicas" in refused.detail
+        assert refused.status == 400 and "served by read-only replicas" in refused.detail
         made[0].forbidden.clear()
         until(lambda: client.get("/v1/search?q=waits").json == whole)
 

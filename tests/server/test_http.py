@@ -108,7 +108,7 @@ def test_a_search_by_the_options_of_python(client: Client) -> None:
         same({"hybrid": weights}, hybrid=Hybrid(lexical=2.0, dense=0, fusion="rrf"))
     for hybrid, said in (
         ({"weights": 1}, "`hybrid` has no 'weights'; it has candidates, fusion, lexical"),
-        ({"dense": -1}, "dense=-1 is no weight"),
+        ({"dense": -1}, "dense=-1 is not a weight"),
         ({"candidates": 10**9}, "`candidates` is 1,000,000,000; the maximum is 10,000"),
         ({"fusion": ["rrf"]}, "fusion=['rrf'] is unknown"),
     ):
@@ -250,7 +250,7 @@ def test_a_server_that_only_reads(serve: Serve) -> None:
         ("POST", f"{AT}/documents", {"documents": [{"text": "x"}]}, 400, "id is missing"),
         ("POST", f"{AT}/documents", {"documents": ["x"]}, 400, "give a list of objects"),
         ("DELETE", f"{AT}/documents", None, 400, "give one of `id` and `where`"),
-        ("DELETE", f"{AT}/documents?where=%20", None, 400, "fits every document"),
+        ("DELETE", f"{AT}/documents?where=%20", None, 400, "matches every document"),
         ("POST", "/v1/embeddings", {"input": [[1, 2]]}, 400, "token ids"),
         ("POST", "/v1/embeddings", {"input": [1, 2]}, 400, "token ids"),
         ("POST", "/v1/embeddings", {"input": [""]}, 400, "empty text"),

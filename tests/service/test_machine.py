@@ -56,7 +56,7 @@ def test_the_embedded_models_instruction_set_is_chosen(
     network = found()["embedded model"]
     assert network.used == f"compiled, {isa}"
     for other in set(compiled.available()) - {isa}:
-        assert network.why_not[other] == f"not chosen; RETRIEVAL_ISA={other} does"
+        assert network.why_not[other] == f"not chosen; RETRIEVAL_ISA={other} chooses it"
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

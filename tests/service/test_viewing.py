@@ -132,7 +132,7 @@ def test_a_page_is_a_picture() -> None:
     for page in (0, 2):
         with pytest.raises(DocumentError, match=f"no page {page}"):
             picture(PDF.read_bytes(), page, 300)
-    with pytest.raises(DocumentError, match="is no PDF file"):
+    with pytest.raises(DocumentError, match="is not a PDF file"):
         picture(b"%PNG", 1, 300)
 
 
@@ -216,11 +216,11 @@ def test_what_a_worker_sends_is_checked(
     for id in ("files/a.md", "files/a.py"):
         found = view(index, document(index, id))
         assert (found.kind, found.nodes, found.colours) == ("text", [], [])
-        assert "cannot be used" in found.note
+        assert "is not valid" in found.note
     pdf = document(index, "files/a.pdf")
     for made in (sent, {"png": "PHN2Zz4="}, {"png": "="}, {"png": 1}, {}):
         monkeypatch.setattr(workers, "value", lambda *given, made=made, **named: made)
-        with pytest.raises(DocumentError, match="cannot be used"):
+        with pytest.raises(DocumentError, match="is not valid"):
             page_picture(index, pdf, 1, 100)
 
 
@@ -229,13 +229,13 @@ def test_only_what_was_indexed_is_a_picture(index: Index, tmp_path: Path) -> Non
     assert page_picture(index, pdf, 1, 100).startswith(b"\x89PNG")
     with pytest.raises(DocumentError, match="no page 7"):
         page_picture(index, pdf, 7, 100)
-    with pytest.raises(DocumentError, match="no PDF file"):
+    with pytest.raises(DocumentError, match="did not come from a PDF file"):
         page_picture(index, document(index, "files/a.md"), 1, 100)
     # A document that only says that it is of a file leads to none.
     secret = tmp_path / "secret.pdf"
     shutil.copy(PDF, secret)
     index.add([Document("s", "x", metadata={"format": "pdf", "path": "secret.pdf", "pages": 1})])
-    with pytest.raises(DocumentError, match="no PDF file"):
+    with pytest.raises(DocumentError, match="did not come from a PDF file"):
         page_picture(index, document(index, "s"), 1, 100)
     file = tmp_path / "files" / "a.pdf"
     file.write_bytes(file.read_bytes() + b"\n")

@@ -59,7 +59,7 @@ def test_processes_stay_from_one_call_to_the_next_unless_one_is_ended() -> None:
 @pytest.mark.parametrize(
     ("workers", "address", "said"),
     [
-        (0, None, "give a number from 1 on"),
+        (0, None, "must be at least 1"),
         (2, "127.0.0.1:9", "leave one of them out"),
         (1, "nonsense", "is not an address of Ray; give host:port"),
         (1, "127.0.0.1:", "is not an address of Ray; give host:port"),

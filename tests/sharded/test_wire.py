@@ -200,7 +200,7 @@ def test_a_router_believes_no_impostor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_replica_cannot_do_is_an_error_of_one_line(replica: Replica) -> None:
     link = Link(replica.address)
-    with pytest.raises(InputError, match="no question"):
+    with pytest.raises(InputError, match="is not a request"):
         link.ask("what time is it", 10)
     with pytest.raises(StorageError, match="has not loaded generation 7"):
         link.ask(Ask(7, "counts", (["w"],)), 10)

@@ -31,7 +31,7 @@ def refused(data: bytes) -> str:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"no PDF at all", "is no PDF file (it does not begin with %PDF-)"),
+        (b"no PDF at all", "is not a PDF file (it does not begin with %PDF-)"),
         (b"%PDF-1.7\n", "is a PDF file that is damaged: it cannot be opened"),
         (TEX[:1000], "is a PDF file that is damaged: it cannot be opened"),
         (pages(b""), "holds no text"),

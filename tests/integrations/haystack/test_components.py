@@ -135,9 +135,9 @@ def test_embedders_give_the_encoders_vectors(tmp_path: Path) -> None:
     store.write_documents(made["documents"])
     assert found(IndexEmbeddingRetriever(store, top_k=1).run(query)) == ["a"]
     store.close()
-    with pytest.raises(TypeError, match="take EncoderDocumentEmbedder"):
+    with pytest.raises(TypeError, match="use EncoderDocumentEmbedder"):
         text.run(NOTES)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="take EncoderTextEmbedder"):
+    with pytest.raises(TypeError, match="use EncoderTextEmbedder"):
         documents.run("a text")  # type: ignore[arg-type]
 
 

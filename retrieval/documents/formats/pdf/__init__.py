@@ -43,7 +43,7 @@ MAX_ENTRIES = 20_000
 """Of a table of contents; more are not read."""
 
 _HEAD_BYTES = 1024
-"""A PDF file's mark stands in so many of its first bytes."""
+"""How many first bytes are searched for a PDF file's mark."""
 _MARK = b"%PDF-"
 _TITLE_LINES = 4
 _TITLE_SIZE = 1.15
@@ -111,7 +111,7 @@ def opened(data: bytes) -> Any:
     import pypdfium2
 
     if _MARK not in data[:_HEAD_BYTES]:
-        raise DocumentError("is no PDF file (it does not begin with %PDF-)")
+        raise DocumentError("is not a PDF file (it does not begin with %PDF-)")
     try:
         document = pypdfium2.PdfDocument(data)
         if len(document):
