@@ -154,7 +154,7 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documen
     if not (report.added or report.updated or report.unchanged or report.moved):
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
         kept = f"the index keeps its {count(documents, 'document')}; " if documents else ""
-        sys.stderr.write(f"no file to index in {names}; {kept}name a folder that holds text\n")
+        sys.stderr.write(f"no file to index in {names}; {kept}name a folder that contains text\n")
     sys.stderr.write(left_out(report.left_out, folder))
     if report.by_layout:
         sys.stderr.write(

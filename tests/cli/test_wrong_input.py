@@ -204,7 +204,7 @@ def test_an_empty_folder_beside_documents(indexed: Retrieval, folder: Path) -> N
     assert (done.code, done.out) == (0, ".retrieval: nothing read, 2 documents as before\n")
     assert done.err == (
         "no file to index in empty; the index keeps its 2 documents; "
-        "name a folder that holds text\n"
+        "name a folder that contains text\n"
     )
 
 
