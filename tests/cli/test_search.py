@@ -210,9 +210,12 @@ def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ('langauge == "python"', "no document has the key 'langauge'; there is language"),
-        ('format == "markdwon"', "no document has 'markdwon' as 'format'; there is markdown"),
-        ('zzz > 3 and path glob "x"', "no document has the key 'zzz'; there is extension, format"),
+        ('langauge == "python"', "no document has the key 'langauge'; did you mean language?"),
+        ('format == "markdwon"', "no document has 'markdwon' as 'format'; did you mean markdown?"),
+        (
+            'zzz > 3 and path glob "x"',
+            "no document has the key 'zzz'; documents have extension, format",
+        ),
         ('format == "pdf"', ""),
         ('heading == "Nobody"', ""),
     ],
