@@ -214,7 +214,7 @@ def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
         ('format == "markdwon"', "no document has 'markdwon' as 'format'; did you mean markdown?"),
         (
             'zzz > 3 and path glob "x"',
-            "no document has the key 'zzz'; documents have extension, format",
+            "no document has the key 'zzz'; documents have extension,",
         ),
         ('format == "pdf"', ""),
         ('heading == "Nobody"', ""),
