@@ -58,7 +58,7 @@ def describe(error: BaseException, *, resumable: bool = False) -> Failure:
     match error:
         case KeyboardInterrupt():
             kept = _kept(error) or "what was committed is kept"
-            rest = f"; {kept}, run the same command to go on"
+            rest = f"; {kept}, run the same command to continue"
             return Failure("Interrupted", f"stopped{rest if resumable else ''}", INTERRUPTED)
         case FilterError():
             return Failure(name, f"--where: {_line(error)}", WRONG_USAGE)

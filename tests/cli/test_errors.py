@@ -40,12 +40,12 @@ def test_system_errors_name_the_file_and_the_reason() -> None:
 def test_an_interrupt_says_how_to_go_on_where_that_is_possible() -> None:
     assert describe(KeyboardInterrupt()) == Failure("Interrupted", "stopped", INTERRUPTED)
     message = describe(KeyboardInterrupt(), resumable=True).message
-    assert message == "stopped; what was committed is kept, run the same command to go on"
+    assert message == "stopped; what was committed is kept, run the same command to continue"
     told, again = KeyboardInterrupt("the index holds 2 documents"), KeyboardInterrupt()
     again.__context__ = told
     for error in (told, again):
         message = describe(error, resumable=True).message
-        assert message == "stopped; the index holds 2 documents, run the same command to go on"
+        assert message == "stopped; the index holds 2 documents, run the same command to continue"
 
 
 @pytest.mark.parametrize(

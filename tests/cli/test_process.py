@@ -47,7 +47,7 @@ def test_after_ctrl_c_the_next_run_goes_on(process: Process, folder: Path) -> No
     code, out, err = finish(running)
     assert (code, out) == (130, "")
     kept = documents(folder)
-    assert err == f"stopped; the index holds {kept} documents, run the same command to go on\n"
+    assert err == f"stopped; the index holds {kept} documents, run the same command to continue\n"
     assert 3 <= kept < 42
     code, out, err = finish(process("index", "docs", **PIPES))
     assert (code, err) == (0, "")
@@ -64,7 +64,7 @@ def test_ctrl_c_before_anything_is_committed(process: Process, folder: Path) -> 
     time.sleep(0.5)  # the index is open, and the first batch is being encoded
     running.send_signal(signal.SIGINT)
     code, _, err = finish(running)
-    said = "stopped; the index holds no document yet, run the same command to go on\n"
+    said = "stopped; the index holds no document yet, run the same command to continue\n"
     assert (code, err) == (130, said)
 
 
@@ -180,7 +180,7 @@ def test_a_watch_follows_the_files_until_ctrl_c(process: Process, folder: Path) 
     code, out, err = finish(watching)
     assert (code, out) == (130, "")
     assert err.startswith("watching; Ctrl-C ends it\n")
-    assert err.endswith("stopped; the index holds 2 documents, run the same command to go on\n")
+    assert err.endswith("stopped; the index holds 2 documents, run the same command to continue\n")
 
 
 def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_watch_tells_each_update_in_a_line_of_json(process: Process, folder: P
     watching.send_signal(signal.SIGINT)
     code, out, err = finish(watching)
     assert (code, out) == (130, "")
-    assert err.endswith("stopped; the index holds 3 documents, run the same command to go on\n")
+    assert err.endswith("stopped; the index holds 3 documents, run the same command to continue\n")
     code, out, _ = finish(process("index", "nowhere", "--watch", "--json", **PIPES))
     assert (code, out.count("\n"), json.loads(out)["error"]["type"]) == (2, 1, "InputError")
 

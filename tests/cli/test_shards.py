@@ -131,7 +131,7 @@ def test_a_collection_keeps_what_it_was_made_with(retrieval_command: Retrieval, 
     for options, said in (
         (["--shards", "3"], "has 2 shards, not 3"),
         (["--bits", "2"], "--bits 2 is fixed when a collection is created"),
-        (["--encoder", "another"], "not by 'another'"),
+        (["--encoder", "another"], "not with 'another'"),
     ):
         outcome = retrieval_command("index", "docs", "--index", url, *options)
         assert outcome.code != 0 and said in outcome.err

@@ -189,6 +189,14 @@ CELLS = st.builds(
 )
 
 
+def test_a_cell_with_outputs_alone_is_no_code() -> None:
+    cell = {"cell_type": "code", "source": None, "outputs": [{"text": "0"}]}
+    made = format_of("a.ipynb").parse(json.dumps({"cells": [cell]}).encode(), Source("a.ipynb"))
+    assert isinstance(made, Parsed)
+    assert made.text == "0" and not made.outline.blocks
+    check(made.text, made.outline)
+
+
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(CELLS | VALUES, max_size=6), st.dictionaries(KEYS, VALUES, max_size=2))

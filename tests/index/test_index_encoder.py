@@ -131,7 +131,7 @@ def test_token_vectors_that_cannot_be_stored_are_refused_at_once(tmp_path: Path,
 
 def test_another_encoder_is_refused(tmp_path: Path, encoder: FakeEncoder) -> None:
     Index.create(tmp_path / "i", encoder=encoder).close()
-    with pytest.raises(EncoderMismatch, match=r"'fake-words' .* not by 'other' "):
+    with pytest.raises(EncoderMismatch, match=r"'fake-words' .* not with 'other' "):
         Index.open(tmp_path / "i", encoder=FakeEncoder(name="other"))
     with pytest.raises(InputError, match="not an encoder"):
         Index.open(tmp_path / "i", encoder=7)  # type: ignore[arg-type]
@@ -202,7 +202,7 @@ def test_an_encoder_is_remembered_by_its_source(tmp_path: Path, sources: Sources
         Index.open(path, encoder="hub/model")
     sources.encoders[str(model)] = FakeEncoder(name="trained further")
     with Index.open(path) as index:  # what lies at the source has changed since
-        with pytest.raises(EncoderMismatch, match=r"'local' .* not by 'trained further'"):
+        with pytest.raises(EncoderMismatch, match=r"'local' .* not with 'trained further'"):
             index.search("dog")
         assert ids(index.search("dog", retriever="lexical")) == ["dog.txt"]
 

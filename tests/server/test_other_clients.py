@@ -109,7 +109,7 @@ def test_filters_of_vector_stores(
         ({"type": "eq", "key": "n"}, "has no value"),
         ({"type": "eq", "key": "n", "value": 1, "x": 1}, "unknown part 'x'"),
         ({"type": "and", "filters": []}, "no list"),
-        ({"type": "and", "filters": [5]}, "holds 5"),
+        ({"type": "and", "filters": [5]}, "filters has 5"),
         ({"type": "gt", "key": "n", "value": [1]}, "'n'"),
         ({"type": "eq", "key": "n", "value": {"a": 1}}, "'n'"),
     ],

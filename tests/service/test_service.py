@@ -34,8 +34,8 @@ def test_an_index_is_made_once_and_then_opened(folder: Path) -> None:
     with open_or_create(place, passage_tokens=64) as index:
         assert index.status().late.bits == 2
     for wrong, said in (
-        ({"passage_tokens": 65}, "passage_tokens=64, not 65"),
-        ({"late": {"bits": 4}}, "bits=2, not 4"),
+        ({"passage_tokens": 65}, "passage_tokens=64, not with passage_tokens=65"),
+        ({"late": {"bits": 4}}, "bits=2, not with bits=4"),
         ({"late": {"bits": 3}}, "bits=3 cannot be used"),
     ):
         with pytest.raises(InputError, match=said):

@@ -135,7 +135,7 @@ HOSTILE = {
         lambda link: link.message(msgpack.packb([msgpack.ExtType(1, b"Popen"), "true"])),
         "an unknown type: 1, b'Popen'",
     ),
-    "no msgpack": (lambda link: link.message(b"\xc1"), "no message"),
+    "no msgpack": (lambda link: link.message(b"\xc1"), "not a message"),
     "unsigned": (unsigned, "altered in transit"),
     "changed": (changed, "altered in transit"),
     "twice the same": (
@@ -241,7 +241,7 @@ def impostor(answer: Any) -> Address:
 
 def test_a_router_believes_no_impostor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "CONNECT_S", 0.3)
-    with pytest.raises(WireError, match="no replica"):
+    with pytest.raises(WireError, match="not a replica"):
         Link(impostor(lambda one: one.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + b" " * 40)))
     with pytest.raises(WireError, match="another release"):
         Link(impostor(lambda one: one.sendall(b"RTRV" + b"\0" * 40)))

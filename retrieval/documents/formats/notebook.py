@@ -116,6 +116,8 @@ class _Notebook:
 
     def _code(self, start: int, source: str, language: str) -> None:
         self._parts.append(Part(start, _CODE_LEVEL))
+        if not source:  # a cell with outputs alone
+            return
         self._blocks.append(Block("code", start, self._length, language=language))
         # A notebook command (`%magic`) is not code; a name of the same length is put in its place.
         plain = _MAGIC.sub(lambda magic: f"{magic[1]}_".ljust(len(magic[0])), source)
