@@ -17,11 +17,11 @@ from lab.distillation.teacher import Targets, Teacher
 from lab.text.corpus import TokenCorpus
 from retrieval.encoders.model.attention import Layout
 from retrieval.encoders.model.heads import mean_pool
-from retrieval.files.vector_cache import Rows, VectorCache, digest
+from retrieval.files.vector_cache import VectorCache, digest
 from retrieval.ragged import offsets_of
 from retrieval.types import Encoder
 
-Bits: TypeAlias = Rows[np.uint16]
+Bits: TypeAlias = NDArray[np.uint16]
 """Vectors in bfloat16, as numpy holds them."""
 
 

@@ -45,7 +45,7 @@ def load_encoder(source: str | Path | None = None, *, device: str | None = None)
         InputError: there is no such device.
     """
     if source is not None and not isinstance(source, str | Path):
-        raise InputError(f"source={source!r} is no encoder's; give a folder, a Hub id or None")
+        raise InputError(f"source={source!r} is not an encoder; give a folder, a Hub id or None")
     origin = Origin(None if source is None else absolute_source(source), device)
     if source is None:
         from retrieval.encoders.embedded import embedded_folder

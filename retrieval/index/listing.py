@@ -252,5 +252,5 @@ def _page(after: str | None, limit: int | None) -> tuple[str, int]:
     if after is not None and not (isinstance(after, str) and is_storable(after)):
         raise InputError(f"after={after!r} is not a text; give the id of a document, or None")
     if limit is not None and (not is_whole(limit) or limit < 0):
-        raise InputError(f"limit={limit!r} is not a number of documents; give one from 0 on, or None")
+        raise InputError(f"limit={limit!r} is not a number of documents; give 0 or more, or None")
     return after or "", -1 if limit is None else int(limit)

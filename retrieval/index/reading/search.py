@@ -73,12 +73,12 @@ def check(settings: Settings, queries: Sequence[str], request: Request) -> None:
     if retriever not in RETRIEVERS:
         raise InputError(f"retriever {retriever!r} is unknown; choose from {', '.join(RETRIEVERS)}")
     if not is_whole(k) or k < 1:
-        raise InputError(f"k={k!r} asks for no passage; give a whole number of at least 1")
+        raise InputError(f"k must be a whole number of at least 1, not {k!r}")
     offset = request.offset
     if not is_whole(offset) or offset < 0:
-        raise InputError(f"offset={offset!r} is no number of hits; give one, or 0 for none")
+        raise InputError(f"offset must be a whole number of at least 0, not {offset!r}")
     if not is_whole(rescore) or rescore < 0:
-        raise InputError(f"rescore={rescore!r} is no number of passages; give one, or 0 for none")
+        raise InputError(f"rescore must be a whole number of at least 0, not {rescore!r}")
     if rescore and retriever != "late":
         raise InputError(
             f"rescore={rescore} is for late interaction, not for {retriever!r}; search with "
@@ -118,11 +118,9 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
     """Refuse invalid options for choosing hits of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
     if per_group is not None and (not is_whole(per_group) or per_group < 1):
-        raise InputError(
-            f"per_group={per_group!r} is no number of passages; give one from 1 on, or None"
-        )
+        raise InputError(f"per_group={per_group!r} must be a whole number of at least 1, or None")
     if not is_number(share) or not 0 <= share <= 1:
-        raise InputError(f"diversity={share!r} is no share; give a number from 0 to 1")
+        raise InputError(f"diversity must be a number from 0 to 1, not {share!r}")
     if share and settings.dense_dim is None:
         raise EncoderError(
             "diversity compares dense vectors, which the index lacks; search without it"
@@ -135,7 +133,7 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
             "reranker from `load_reranker`, or one of your own"
         )
     if not is_whole(rerank) or rerank < 1:
-        raise InputError(f"rerank={rerank!r} is no number of passages; give one from 1 on")
+        raise InputError(f"rerank must be a whole number of at least 1, not {rerank!r}")
     if not all(query.strip() for query in queries):
         raise InputError("a reranker reads the query's text, but none was given; give a query")
 
