@@ -181,7 +181,7 @@ def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval)
     [
         (("index", "docs", "--bits", "3"), "--bits 3 cannot be used"),
         (("index", "docs", "--pooling-distance", "9"), "--pooling-distance 9.0 cannot be used"),
-        (("search", "lock", "--min-relevance", "nan"), "--min-relevance nan is no relevance"),
+        (("search", "lock", "--min-relevance", "nan"), "--min-relevance nan is not a relevance"),
         (("search", "lock", "--rescore", "3"), "--rescore 3 is for late interaction"),
     ],
 )

@@ -179,7 +179,7 @@ def test_a_watch_follows_the_files_until_ctrl_c(process: Process, folder: Path) 
     watching.send_signal(signal.SIGINT)
     code, out, err = finish(watching)
     assert (code, out) == (130, "")
-    assert err.startswith("watching; Ctrl-C ends it\n")
+    assert err.startswith("watching for changes; Ctrl-C stops it\n")
     assert err.endswith("stopped; the index holds 2 documents, run the same command to continue\n")
 
 
