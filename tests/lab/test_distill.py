@@ -257,7 +257,7 @@ def test_several_processes_are_refused(
     teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="2 processes were started, distillation without"):
+    with pytest.raises(InputError, match="2 processes were started, but distillation without"):
         distill(_student(), teacher, _corpus(), _config(400), tmp_path)
 
 
