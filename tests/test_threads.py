@@ -57,7 +57,7 @@ def test_a_pool_has_the_threads_that_are_asked_for_when_it_is_first_used(
 ) -> None:
     monkeypatch.setattr(kept, "_pools", {})
     monkeypatch.setenv(VARIABLE, "no number")
-    with pytest.raises(InputError, match="is no number of threads"):
+    with pytest.raises(InputError, match="is not a whole number of at least 1"):
         kept.here()
     monkeypatch.setenv(VARIABLE, "3")
     assert kept.here()._max_workers == 3
