@@ -113,7 +113,7 @@ class Ranked:
 
 
 EncoderSource: TypeAlias = Encoder | str | os.PathLike[str]
-"""An encoder, or what it is loaded from: a folder, as text or as a path, or a Hub id."""
+"""An encoder, or the name it is loaded by: a folder, as text or as a path, or a Hub id."""
 
 
 @runtime_checkable

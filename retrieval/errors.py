@@ -11,8 +11,8 @@
     │   ├── IndexLocked         another process is writing
     │   ├── IndexCorrupted      a file is missing, truncated or altered
     │   ├── IndexFormatError    the index was written by another release
-    │   │   └── IndexFormatOutdated     by an older one; opening it raises its format
-    │   ├── EncoderMismatch     the index was built by another encoder
+    │   │   └── IndexFormatOutdated     by an older one; opening it upgrades its format
+    │   ├── EncoderMismatch     the index was built with another encoder
     │   └── ShardUnavailable    no replica of a shard answers
     └── MissingDependency       an optional package is needed; the message names the extra
 

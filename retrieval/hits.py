@@ -48,7 +48,7 @@ _FLOATS: dict[str, Callable[[Hit], float | None]] = {
     "score_late": lambda hit: hit.scores.get("late"),
 }
 _COLUMNS: dict[str, Callable[[Hit], Any]] = {**_TEXTS, **_WHOLE, **_FLOATS}
-"""Columns of a table, and what stands in them."""
+"""The columns of a table and how each is read from a hit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -323,7 +323,7 @@ class Hybrid:
 
     @property
     def weights(self) -> dict[str, float]:
-        """What each retriever's part counts, by the retriever's name."""
+        """The weight of each retriever, by name."""
         return {name: getattr(self, name) for name in FUSED}
 
 

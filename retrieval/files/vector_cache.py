@@ -44,7 +44,7 @@ class VectorCache(Generic[Scalar]):
     """Any number of rows [r, columns] by key; all keys are of `digest`."""
 
     def __init__(self, folder: Path, columns: int, dtype: type[Scalar]) -> None:
-        """Open or begin a folder; all that is in it is of these columns and this type.
+        """Open or create a folder; all rows in it have these columns and this type.
 
         Raises:
             InputError: the folder cannot be created.
@@ -75,7 +75,7 @@ class VectorCache(Generic[Scalar]):
         return [self._pending[key] if key in self._pending else self._load(key) for key in keys]
 
     def add(self, key: bytes, rows: NDArray[np.number]) -> None:
-        """Keep the rows [r, columns] of a key, in the cache's type."""
+        """Store the rows [r, columns] of a key, converted to the cache's type."""
         own = np.ascontiguousarray(rows, self._dtype)
         if own.ndim != 2 or own.shape[1] != self._columns:
             raise InputError(f"vectors {own.shape} cannot be kept; expected [r, {self._columns}]")

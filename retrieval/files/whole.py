@@ -80,12 +80,12 @@ def _sync_file(path: Path) -> None:
 
 
 def link(source: Path, target: Path, *, sync: bool = True) -> None:
-    """Give a file that never changes a second name; where there are no links, copy it.
+    """Hard-link a file that never changes; copy it where the file system has no links.
 
     The target's folder is created if need be; syncing it is up to the caller.
 
     Args:
-        sync: force a copy to the disk; else that is the caller's, too.
+        sync: whether a copy is synced to the disk; if not, that is up to the caller, too.
 
     Raises:
         OSError: there is no such file, or the target cannot be written.

@@ -45,9 +45,9 @@ class Examining(Searching, Listing):
     ) -> Iterator[tuple[Passage, Embeddings]]:
         """Every passage with its stored embeddings, one after another.
 
-        They come by document id and ordinal. Vectors are those of the index: rounded to 8 bits,
-        token vectors compressed or merged, too. `dense` f32 [1, D] is the mean of `windows`
-        f32 [w, D] where there are several; `tokens` are f32 [t, d].
+        They are ordered by document id and ordinal. The vectors are as stored: rounded to 8 bits,
+        token vectors also compressed or merged. `dense` f32 [1, D] is the mean of `windows`
+        f32 [w, D] if there are several; `tokens` are f32 [t, d].
 
         Args:
             where: only passages that match, see `search`.

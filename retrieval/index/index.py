@@ -74,7 +74,7 @@ class Index(Examining, Changing):
     ) -> None:
         _check_memory(memory)
         _check_timeout(timeout)
-        self.path = path.absolute()  # the same folder after a chdir, too
+        self.path = path.absolute()  # the same folder even after a chdir
         self.memory = int(memory)
         self.timeout = timeout
         self._process = os.getpid()
@@ -321,7 +321,7 @@ class Index(Examining, Changing):
             return snapshot.store.file_rows(start, most)
 
     def remembered(self, key: str) -> JsonValue:
-        """The value that was kept under a key by `Writer.remember`, or None."""
+        """The value that `Writer.remember` stored under a key, or None."""
         with self._using() as snapshot:
             return snapshot.store.remembered(key)
 

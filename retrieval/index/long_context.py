@@ -202,4 +202,4 @@ def _selected(embeddings: Embeddings, texts: NDArray[np.int64]) -> Embeddings:
 
 
 _THREADS = ThreadPool("retrieval-stretch")
-"""One for each core: a pass over a stretch takes one."""
+"""One thread per core: a pass over a stretch uses one core."""

@@ -28,7 +28,7 @@ class _AsArray(Protocol):
 
 
 Given: TypeAlias = Embeddings | _AsArray | Sequence[ArrayLike | None]
-"""Vectors of texts: Embeddings, dense vectors [n, D], or a list of such with None where none is."""
+"""Vectors of texts: Embeddings, dense vectors [n, D], or a list with None for missing ones."""
 
 _READER = "passages:"
 

@@ -43,8 +43,8 @@ def write_array(
     Args:
         path: the file; its folder exists.
         dtype: numpy's name with byte order, such as "<f4".
-        shape: shape of the whole, to hold the blocks against.
-        blocks: [r, *shape[1:]] each, whose r add up to `shape[0]`; see `ArrayWriter.append`.
+        shape: shape of the whole array; the blocks are checked against it.
+        blocks: arrays [r, *shape[1:]], whose r add up to `shape[0]`; see `ArrayWriter.append`.
 
     Raises:
         StorageError: the file cannot be written (disk full, no permission).

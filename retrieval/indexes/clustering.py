@@ -51,7 +51,7 @@ def draw(
 
 
 def k_means(vectors: NDArray[np.float32] | NDArray[np.int8], count: int) -> NDArray[np.float32]:
-    """Centroids f32 [count, d] of the vectors; those in i8 are made floats piece by piece."""
+    """Centroids f32 [count, d] of the vectors; i8 is converted to floats piece by piece."""
     if count <= _FLAT or len(vectors) <= count:
         return nearest_means(_floats(vectors), count)[0]
     groups = 1 << round(np.log2(count) / 2)

@@ -116,8 +116,8 @@ class Filter:
         """A condition for an SQLite WHERE over `documents AS d`, and its positional parameters.
 
         The connection needs `register_functions`; `d` has `number`, `id`, `title` and JSON
-        `metadata`, and the table `texts` the `text` of each number, its `document`. One
-        `of_passages` is also over `passages AS p`, which has JSON `structure`.
+        `metadata`, and the table `texts` has the `text` of each number, its `document`. If
+        `of_passages`, it is also over `passages AS p`, which has JSON `structure`.
 
         Raises:
             FilterError: it has too many levels for its number of conditions.
@@ -126,18 +126,18 @@ class Filter:
         return sql.text, list(sql.params)
 
     def __and__(self, other: Filter) -> Filter:
-        """What fulfils both."""
+        """What matches both."""
         return self._with(And, other) if isinstance(other, Filter) else NotImplemented
 
     def __or__(self, other: Filter) -> Filter:
-        """What fulfils one of them."""
+        """What matches at least one of them."""
         return self._with(Or, other) if isinstance(other, Filter) else NotImplemented
 
     def _with(self, kind: type[And] | type[Or], other: Filter) -> Filter:
         return Filter(joined(kind, (self.root, other.root)))
 
     def __invert__(self) -> Filter:
-        """What does not fulfil it."""
+        """What does not match."""
         return Filter(opposite(self.root))
 
 

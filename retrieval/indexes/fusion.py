@@ -121,7 +121,7 @@ class _Scale:
 
 
 def _scale(scores: NDArray[np.float64], method: FusionMethod) -> _Scale | None:
-    """The scale that the candidates' scores set, which descend; None if there are none."""
+    """The scale set by the candidates' scores, which descend; None if there are none."""
     if not len(scores):
         return None
     high, low = float(scores[0]), float(scores[-1])

@@ -26,5 +26,5 @@ class Json(JSONResponse):
 
 
 def json_answer(body: bytes) -> Response:
-    """An answer of what `as_json` made."""
+    """A response from bytes of `as_json`."""
     return Response(body, media_type=Json.media_type)

@@ -113,7 +113,7 @@ class Documents:
     async def _lines(
         self, request: Request, values: Mapping[str, Any]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Documents of one generation, some at a time, as fast as the client takes them."""
+        """Documents of one generation, in batches, as fast as the client reads them."""
 
         def found() -> Generator[dict[str, Any]]:
             with self._indexes.using(request.path_params["name"]) as index:

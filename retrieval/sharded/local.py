@@ -60,7 +60,7 @@ class ShardCache:
         return self.folder / f"{files}.{_digest(repr(collection))}.padding"
 
     def forget_but(self, kept: Collection[str]) -> None:
-        """Delete copies that are a day old and their padding, less those of these files."""
+        """Delete copies older than a day and their padding, except those of these files."""
         try:
             places = list(self.folder.iterdir())
         except OSError:

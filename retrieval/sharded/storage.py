@@ -256,7 +256,7 @@ class ObjectStorage:
                             self._obstore.delete(self._store, name)
 
     def _as_it_stands(self, name: str) -> tuple[bytes | None, PutMode]:
-        """What an object holds, or None, and the mode of what may replace just that."""
+        """The content of an object, or None, and the mode for replacing exactly that version."""
         try:
             found = self._obstore.get(self._store, name)
             return bytes(found.bytes()), {"e_tag": found.meta["e_tag"]}

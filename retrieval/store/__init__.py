@@ -6,8 +6,8 @@ reading  Store: one generation, pinned as long as it is open
 listing  ids, counts and values
 sources  files that documents came from
 writing  StoreWriter: the one transaction of a commit
-files    segment folders: durable, checked, swept
-guard    errors of SQLite and of a full disk in a user's words
+files    segment folders: checksums, verification, removal
+guard    errors of SQLite and the disk, as messages for users
 """
 
 from retrieval.files.lock import WriterLock

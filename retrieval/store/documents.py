@@ -28,6 +28,6 @@ class StoredDocument:
                 document = Document(self.id, text, self.title, self.metadata)
                 if document.content_hash == self.content_hash:
                     return document
-        except (TypeError, ValueError, RecursionError):  # of another kind than was written
+        except (TypeError, ValueError, RecursionError):  # a value of another type than was written
             pass
         return None

@@ -137,7 +137,7 @@ def check_contents(
     def damaged(name: str) -> list[str]:
         return list(damage(folder, replace(segment, files={name: unknown[name]}), missing=False))
 
-    if size > _BY_ONE_THREAD:  # what sums up needs no lock of the interpreter's
+    if size > _BY_ONE_THREAD:  # hashing releases the interpreter's lock
         with ThreadPoolExecutor(usable()) as pool:
             found = list(pool.map(damaged, unknown))
     else:

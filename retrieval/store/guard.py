@@ -22,10 +22,10 @@ _FULL_WORDS = ("no space left", "disk is full", "quota exceeded")
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise the errors of the database at `path` as StorageErrors that name it.
+    """Translate errors of the database at `path` into StorageErrors that name it.
 
     Raises:
-        CancelledError: what was read is not wanted any more.
+        CancelledError: this thread's work was cancelled.
     """
     try:
         yield

@@ -201,7 +201,7 @@ class Store(PassageReading, SourceReading, Listing):
         return self._column("SELECT number FROM documents ORDER BY number")
 
     def remembered(self, key: str) -> JsonValue:
-        """The JSON value that a commit kept under this key, or None."""
+        """The JSON value that a commit stored under this key, or None."""
         with self._reading() as database:
             row = database.execute(
                 "SELECT value FROM meta WHERE key = ?", (f"{schema.REMEMBERED}{key}",)

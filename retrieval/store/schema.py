@@ -235,16 +235,16 @@ def connect(
     The second value is given if locks are not possible: then read within its blocks.
 
     Args:
-        folder: the index's.
-        oldest: the oldest format that the caller can deal with.
-        reading: whether nothing is to be written; then the disk may be full, and a statement ends
-            where its thread's work is cancelled.
+        folder: the index's folder.
+        oldest: the oldest format that the caller can handle.
+        reading: whether nothing will be written; then a full disk does no harm, and a statement
+            stops when its thread's work is cancelled.
 
     Raises:
         IndexNotFound: there is none, or its creation was interrupted.
         IndexFormatError: a newer release wrote it.
-        IndexFormatOutdated: it has an older format than `oldest`.
-        IndexCorrupted: the file is not what it was, or holds what no index does, such as views.
+        IndexFormatOutdated: its format is older than `oldest`.
+        IndexCorrupted: the file is damaged, or contains something that no index has, such as views.
     """
     path = folder / DATABASE
     if (folder / SEGMENTS).is_symlink():  # a writer deletes unknown files there

@@ -24,9 +24,9 @@ class Changes:
     """What a check found.
 
     Attributes:
-        changed: ids of files that are not as they were indexed.
-        gone: ids of files that would leave: they are there no more, or are left out now.
-        new: ids of files that came since the last sync that read any began.
+        changed: ids of files that have changed.
+        gone: ids of files that would leave: they are gone, or are left out now.
+        new: ids of files that were added since the start of the last sync that read any.
         complete: whether there was time to look at everything.
     """
 
@@ -90,7 +90,7 @@ def changes(index: Index, seconds: float = LOOK_S) -> Changes:
             and (stamp[0] != file.size or stamp[1] not in (-1, file.times))
         ),
         gone=tuple(gone),
-        # What is older than the last sync and not in the index could not go in.
+        # A file that is older than the last sync and not in the index could not be indexed.
         new=tuple(file.id for file in found if not stamps[file.id] and file.ctime_ns > synced),
         complete=complete,
     )

@@ -21,7 +21,7 @@ MAX = "max_bytes"
 LABELS = "labels"
 JUDGED = "judged"
 SYNCED = "synced_ns"
-"""Keys of what is remembered, see `Store.remembered`."""
+"""Keys under which it is stored, see `Store.remembered`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ def sync(
         on_left_out: called for each file and folder that is not read.
 
     Raises:
-        InputError: a path does not exist or is no path, or none was ever given; `max_bytes` is no
-            number from 1 on.
+        InputError: a path does not exist or is not a path, or none was ever given; `max_bytes` is
+            not a number from 1 on.
         IndexLocked: another process is writing to the index.
         StorageError: the disk is full; the message says what was saved.
     """

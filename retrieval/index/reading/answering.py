@@ -136,7 +136,7 @@ def _needed(request: Request) -> int | None:
 
 
 def _distinct(searched: Searched[Any], run: Run, most: int | None) -> Run:
-    """The run's passages without those whose text a better one has; no text is not one text.
+    """The run's passages without copies of better ones; blank passages are not copies.
 
     Args:
         most: stop after so many; None is all.
@@ -153,7 +153,7 @@ def _distinct(searched: Searched[Any], run: Run, most: int | None) -> Run:
 
 
 def _limited(searched: Searched[Any], run: Run, most: int) -> Run:
-    """The run with the first so many passages of each document."""
+    """The run with at most so many passages of each document."""
     kept: list[int] = []
     counts: Counter[int] = Counter()
     for place, owner in enumerate(searched.owners(run.ids).tolist()):
@@ -164,7 +164,7 @@ def _limited(searched: Searched[Any], run: Run, most: int) -> Run:
 
 
 def _shown(searched: Searched[Any], ranking: Ranking, run: Run, request: Request) -> Listed:
-    """The k passages of the run that are hits, and those that stand below them."""
+    """The k passages of the run that become hits, and those that are grouped under them."""
     if request.group is None:
         return Listed(_page(run, request), ranking.by)
     owners = searched.owners(run.ids)

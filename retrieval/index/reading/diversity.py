@@ -20,7 +20,7 @@ CHOSEN_FROM = 100
 
 
 def diverse(searched: Searched[Any], run: Run, diversity: float) -> Run:
-    """The run with its best in the order of maximal marginal relevance, whose values score them.
+    """The run with its best reordered, and scored, by maximal marginal relevance.
 
     Args:
         searched: has the dense vectors; a passage without one has similarity 0 to all others.

@@ -45,7 +45,7 @@ def fused(
 
 
 def retrievers(settings: Settings, hybrid: Hybrid) -> list[Single]:
-    """Those that count in the sum and that the index's encoder has the head for."""
+    """The retrievers that have a weight and whose head the index's encoder has."""
     weights = hybrid.weights
     return [name for name in SINGLE if weights[name] and has_head(settings, name)]
 

@@ -214,7 +214,7 @@ SINGLE: Mapping[Single, SingleRetriever] = MappingProxyType(
 
 
 def has_head(settings: Settings, retriever: Single) -> bool:
-    """Whether an index's encoder gives the vectors that a retriever compares."""
+    """Whether an index's encoder makes the vectors that a retriever compares."""
     dims = {None: 0, "dense": settings.dense_dim, "token": settings.token_dim}
     return dims[SINGLE[retriever].head] is not None
 

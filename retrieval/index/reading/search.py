@@ -54,7 +54,7 @@ class Request:
 
     @property
     def depth(self) -> int:
-        """How many hits there are to be up to the last one that is shown."""
+        """How many hits are needed, up to the last one that is shown."""
         return self.k + self.offset
 
 
@@ -146,7 +146,7 @@ def prepare(
     hybrid: Hybrid | None = None,
     given: Embeddings | None = None,
 ) -> list[Query]:
-    """The queries as the retriever needs them; no encoder is loaded for words and given vectors."""
+    """The queries as the retriever needs them; loads the encoder only if vectors are missing."""
     names: Sequence[Single] = ()
     if retriever == "hybrid":
         names = retrievers(searched.settings, hybrid or HYBRID)

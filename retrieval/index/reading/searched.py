@@ -16,9 +16,10 @@ from retrieval.store import Settings
 from retrieval.types import Encoder, Hit, Hybrid, Passage, Single, TokenMatch
 
 Allowed = TypeVar("Allowed")
-"""What `Searched.allowed` gives: a mask of one snapshot, a filter that shards are told.
+"""Which passages may be found: an opaque value from `Searched.allowed`.
 
-It says which passages may be found, and is handed back to the `Searched` that gave it.
+It is a mask of one snapshot, or a filter that is sent to shards, and is passed back to the
+`Searched` that it came from.
 """
 
 Ids = NDArray[np.int64]
@@ -72,7 +73,7 @@ class Shown:
 
 
 class Searched(Protocol[Allowed]):
-    """One generation of what is searched.
+    """One generation of an index or collection that is searched.
 
     Ids of passages and numbers of documents are valid only within it.
     """
@@ -120,7 +121,7 @@ class Searched(Protocol[Allowed]):
         """The candidates of hybrid search for each query, see `proposing.propose`."""
 
     def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
-        """One retriever's own scores of passages, f32 [n]; -inf for one that it cannot score."""
+        """One retriever's own scores of passages, f32 [n]; -inf where it cannot score."""
 
     def fresh_scores(
         self, encoder: Encoder, queries: Sequence[NDArray[np.float32]], candidates: Sequence[Ids]

@@ -166,8 +166,8 @@ class Draft:
         taken: ids of passages that it takes over from that document: the encoder's input is
             unchanged, so their embeddings are kept.
         refielded: those of them whose words in the lexical index change.
-        given: the embeddings of its passages, if they are not to be made.
-        moved_from: the stored document of another id that it is now, or None.
+        given: the embeddings of its passages, if they were supplied.
+        moved_from: the stored document with another id that this one continues, or None.
     """
 
     document: Document

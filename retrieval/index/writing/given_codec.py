@@ -34,7 +34,7 @@ class GivenCodec:
         return None if self.stored is None else self.stored.folder
 
     def remembered(self) -> JsonValue:
-        """As a commit keeps it."""
+        """The value that a commit stores."""
         return {"folder": None if self.folder is None else self.folder.name}
 
 

@@ -1,4 +1,4 @@
-"""Writer: documents in, one commit after another out."""
+"""Writer: takes changes to documents and writes them in a series of commits."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from retrieval.types import (
 COMMIT_CHARACTERS = 1 << 25
 COMMIT_CHANGES = 10_000
 COMMIT_SECONDS = 10.0
-"""A commit is due after a spill to disk, or after so much text, so many changes or so long,
-whichever comes first: this bounds the loss from an interruption, by time on a slow machine and by
+"""A commit is due after a spill to disk, or after this much text, this many changes or this long,
+whichever comes first. This limits what an interruption loses, by time on a slow machine and by
 memory on a fast one."""
 
 Put = Literal["added", "updated", "moved", "unchanged", "again"]
@@ -172,7 +172,7 @@ class Writer:
             return "again" if again else "unchanged"
         before = stored or moved
         if stored is not None and stored.source not in (None, source):
-            # The file is read again by the next sync, which gives it back what it says.
+            # The next sync reads that file again, and restores its document.
             self._sources[stored.source] = None
         relabelled = self._change(document, made[1], outline, made[2], before, moved, ready)
         self._delete_moved(moved)
@@ -183,7 +183,7 @@ class Writer:
         return "moved" if other_file or before.id != document.id else "updated"
 
     def _leaving(self, id: str) -> StoredDocument | None:
-        """The stored document of this id, to be replaced by one of another id, unless it goes."""
+        """The stored document that one with another id will replace; None if it is deleted."""
         if id in self._touched or id in self._waiting:
             self.commit()
         stored = self.store.find(id)
@@ -209,7 +209,7 @@ class Writer:
         self._commit_if_due()
 
     def remember(self, key: str, value: JsonValue) -> None:
-        """Keep a JSON value under a key with the next commit, for `Store.remembered`."""
+        """Store a JSON value under a key with the next commit, for `Store.remembered`."""
         self._remembered[key] = value
 
     def cancel(self) -> None:
@@ -221,7 +221,7 @@ class Writer:
         self._commit(ended=False)
 
     def end(self) -> None:
-        """Commit, and compress what stayed exact during the writing call."""
+        """Commit, and compress the token vectors that the writing call left exact."""
         self._commit(ended=True)
 
     def _commit(self, *, ended: bool) -> None:
@@ -244,13 +244,13 @@ class Writer:
         self._forget()
 
     def compact(self) -> int:
-        """Commit, and merge all segments of each kind; returns how many dead passages went."""
+        """Commit, and merge all segments of each kind; returns the number of passages removed."""
         self.commit()
         with disk_errors(self.store.folder):
             return self._session.compact()
 
     def give_codec(self, codec: LateCodec | None) -> None:
-        """Commit, and store token vectors only by this codec, see `Session.give_codec`."""
+        """Commit, and store token vectors only with this codec, see `Session.give_codec`."""
         self.commit()
         with disk_errors(self.store.folder):
             self._session.give_codec(codec)
@@ -262,7 +262,7 @@ class Writer:
             self._session.choose_codec()
 
     def keep_codec(self) -> LateCodec | None:
-        """Commit, and keep to the codec that the index has now, which is returned."""
+        """Commit, and keep the codec that the index has now, which is returned."""
         self.commit()
         with disk_errors(self.store.folder):
             return self._session.keep_codec()
@@ -281,9 +281,10 @@ class Writer:
         self._since = time.monotonic()
 
     def _take_back(self, id: str) -> None:
-        """Forget a document of this id that waits to be encoded, if there is one.
+        """Withdraw a waiting document with this id, if there is one.
 
-        What it replaced stays, unless that had another id: it has moved, whatever is put then.
+        The document that it was to replace is kept, unless that has another id: then it has moved,
+        whatever is put next.
         """
         draft = self._waiting.pop(id, None)
         if draft is None:
@@ -295,7 +296,7 @@ class Writer:
             self._deleted.discard(draft.replaces)
 
     def _delete_moved(self, moved: StoredDocument | None) -> None:
-        """Delete what a document had been under another id."""
+        """Delete the document that was stored under another id."""
         if moved is not None:
             self._deleted.add(moved.number)
 
@@ -330,13 +331,13 @@ class Writer:
         draft = Draft(document, self._next_number, source, reader, rows, replaces, tokens)
         draft = replace(draft, moved_from=moved, given=given)
         relabel = False
-        # Vectors that were given tell nothing of others.
+        # Vectors that were supplied say nothing about other ones.
         if stored is not None and given is None and not is_given(reader_read(stored.reader)):
             together = self._session.store.settings.long_context
             as_read = self._encoding.as_read()
             draft = revised(draft, stored, self.store, as_read, together=together)
             relabel = stored.id == document.id and is_relabel(draft, stored, self.store)
-        self._take_back(document.id)  # not before all is made that can raise
+        self._take_back(document.id)  # only after everything that can raise
         if stored is not None and relabel:
             self._relabel.append(Relabel(stored.number, document, source, reader))
             self._touched[document.id] = source

@@ -53,7 +53,7 @@ class Asking:
     def query(
         self, text: str, weights: Mapping[str, float], counts: Counts | None
     ) -> tantivy.Query | None:
-        """What a passage is scored by and must fit, or None if none holds any of the terms.
+        """The query that scores and selects passages; None if no passage contains any term.
 
         Args:
             text: the query's text.
@@ -64,23 +64,23 @@ class Asking:
         return self._kept(text, tuple(weights.items()), given)
 
     def phrases(self, parsed: LexicalQuery) -> tantivy.Query:
-        """What holds every phrase of the query and nothing that it excludes."""
+        """Matches passages with every phrase of the query and nothing that it excludes."""
         return _conditions(self._held.schema, parsed)
 
     def excluded(self, parsed: LexicalQuery) -> tantivy.Query:
-        """What holds something that the query excludes."""
+        """Matches passages that contain something that the query excludes."""
         return any_of(_holds(self._held.schema, words) for words in parsed.excluded)
 
 
 def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
-    """What fulfils one of the queries at least."""
+    """Matches what at least one of the queries matches."""
     import tantivy
 
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
 
 def restricted(query: tantivy.Query, schema: tantivy.Schema, ids: list[int]) -> tantivy.Query:
-    """The same query and scores, over these passages only."""
+    """The same query and scores, restricted to these passages."""
     import tantivy
 
     members = tantivy.Query.term_set_query(schema, "id", ids)
@@ -95,7 +95,7 @@ def _query(
     weights: tuple[tuple[str, float], ...],
     given: tuple[tuple[int, ...], bytes] | None,
 ) -> tantivy.Query | None:
-    """See `Asking.query`; the counts are given as what can be compared: their shape and bytes."""
+    """See `Asking.query`; counts are given as shape and bytes, which can be hashed."""
     parsed = parse_query(text)
     counts = None if given is None else np.frombuffer(given[1], np.int64).reshape(given[0])
     disjunction = _disjunction(held, parsed, dict(weights), counts)
@@ -107,7 +107,7 @@ def _query(
 def _disjunction(
     held: Held, parsed: LexicalQuery, weights: Mapping[str, float], counts: Counts | None
 ) -> tantivy.Query | None:
-    """Any of the terms in any field, or None if the index holds none of them."""
+    """Any of the terms in any field, or None if the index contains none of them."""
     import tantivy
 
     statistics = held.own
@@ -133,7 +133,7 @@ def _disjunction(
 def _conditions(
     schema: tantivy.Schema, parsed: LexicalQuery, *scored: tantivy.Query
 ) -> tantivy.Query:
-    """What matches `scored`, holds every phrase and nothing that is excluded."""
+    """Matches what matches `scored`, with every phrase and nothing that is excluded."""
     import tantivy
 
     must, must_not = tantivy.Occur.Must, tantivy.Occur.MustNot
@@ -145,7 +145,7 @@ def _conditions(
 
 
 def _holds(schema: tantivy.Schema, words: Terms) -> tantivy.Query:
-    """These words one after the other in any field."""
+    """Matches these consecutive words in any field."""
     import tantivy
 
     spaceless = any(map(SPACELESS.match, words))

@@ -97,7 +97,7 @@ def create(folder: Path) -> tantivy.Index:
 
 
 def opened(folder: Path, *, origin: Path | None = None) -> tantivy.Index:
-    """The tantivy index in `folder`; an error names `origin`, which it was linked from.
+    """The tantivy index in `folder`; errors name `origin`, which it was linked from.
 
     Raises:
         IndexCorrupted: it cannot be read.
@@ -130,7 +130,7 @@ def _path_in_utf8(folder: Path) -> Iterator[str]:
 
 
 def check_schema(meta: str, origin: Path) -> None:
-    """IndexFormatError if the fields are not ours, told from tantivy's own description of them."""
+    """IndexFormatError if tantivy's schema does not have our fields and tokenizer."""
     entries = parsed(meta)["schema"]
     held = {entry["name"]: entry["options"] for entry in entries}
     lacking = [name for name in ("id", PRESENT, *names()) if name not in held]

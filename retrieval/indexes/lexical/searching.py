@@ -117,8 +117,8 @@ class LexicalIndex:
             counts: the collection's counts of the query, if the index was opened as a part of one.
 
         Returns:
-            ids i64 [h] and scores f32 [h], h <= k; scores descend, and the first of them are the
-            same whatever k is, as far as `_stable` makes them so.
+            ids i64 [h] and scores f32 [h], h <= k; scores descend, and a smaller k gives a prefix
+            of a larger one's result, except for the rare differences that `_stable` leaves.
 
         Raises:
             InputError: k is below 1, or the weights cannot be used.
@@ -222,14 +222,15 @@ class LexicalIndex:
 
 
 def _stable(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores rounded to so many bits that those of equal passages are equal, but for a rare few.
+    """Scores rounded so that equal passages have equal scores, with rare exceptions.
 
-    tantivy adds the terms of a passage in whatever order its lists happen to be in, which may
-    differ from passage to passage and with the number that is asked for, in single precision: so
-    the last bits of a sum say nothing. Two sums that differ in them and lie on either side of a
-    border stay apart, by one step, as any rounding has it that goes by the sum alone: of 10,000
-    pairs of sums in another order two do. What goes by the other passages, too, would give one
-    passage different scores in `search` and `score`, and for different k.
+    tantivy adds the terms of a passage in single precision and in an order that depends on its
+    posting lists, which may differ from passage to passage and with the number of results wanted;
+    so the last bits of a sum are noise. Two sums that differ only in these bits but lie on either
+    side of a rounding boundary stay one step apart. Any rounding that looks at one sum alone has
+    such cases; here they are two of 10,000 pairs of sums added in different orders. A rounding that
+    also looked at other passages would give one passage different scores in `search` and `score`,
+    and for different k.
     """
     bits = scores.astype(np.float32).view(np.uint32)
     dropped = 24 - _SCORE_BITS

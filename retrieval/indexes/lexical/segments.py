@@ -46,7 +46,7 @@ _HEAP_BYTES = 64 << 20
 
 @contextmanager
 def writing(index: tantivy.Index, folder: Path) -> Iterator[tantivy.IndexWriter]:
-    """tantivy's writer; it commits at the end, and what tantivy then saw fit to merge is merged.
+    """tantivy's writer; at the end it commits and waits for tantivy's merges.
 
     After that, even after an error, none of its threads writes to the folder.
     """

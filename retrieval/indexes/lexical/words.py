@@ -94,7 +94,7 @@ class Parts:
 
 
 def analyzer(*, stop_words: bool = True) -> tantivy.TextAnalyzer:
-    """The tantivy TextAnalyzer of folded words; without `stop_words`, the one of queries."""
+    """The tantivy TextAnalyzer for folded words; without `stop_words`, the one for queries."""
     import tantivy
 
     steps = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
@@ -107,7 +107,7 @@ def analyzer(*, stop_words: bool = True) -> tantivy.TextAnalyzer:
 
 
 def stems(words: str, *, stop_words: bool = True) -> list[str]:
-    """The terms of folded words with spaces between them, in their order."""
+    """The terms of folded words with spaces between them, in order."""
     analyzers: dict[bool, tantivy.TextAnalyzer] | None = getattr(_local, "analyzers", None)
     if analyzers is None:
         analyzers = _local.analyzers = {keep: analyzer(stop_words=keep) for keep in (True, False)}

@@ -146,7 +146,7 @@ def _fill(
 
 
 def _add(document: tantivy.Document, field: str, *values: str) -> None:
-    """Add the values that are not empty; no phrase goes from one to the next."""
+    """Add the non-empty values; no phrase matches across two of them."""
     present = [value for value in values if value and not value.isspace()]
     for value in present:
         document.add_text(field, value)

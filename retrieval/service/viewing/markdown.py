@@ -35,7 +35,7 @@ def nodes(data: bytes) -> list[Node]:
 
     text = data.decode("utf-8", "surrogatepass")
     front = text[: front_matter.end_of(text)]
-    # As many lines as the text has, so that they keep their numbers.
+    # Blank lines in place of the front matter keep line numbers.
     body = "\n" * front.count("\n") + text[len(front) :]
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     found = _tree(parser.parse(body))

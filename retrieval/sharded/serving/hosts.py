@@ -65,12 +65,12 @@ class ProcessHosts:
         return min(shards, self._most)
 
     def start(self, group: int, copy: int) -> Address:
-        """As the protocol says; what was running is ended."""
+        """As the protocol says; a running process is stopped first."""
         with self._lock:
             before = self._running.pop((group, copy), None)
         if before is not None:
             _end(before)
-        # Of a fork of a process with threads nothing is sure.
+        # Forking a process with threads is not safe.
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         with here:
@@ -98,7 +98,7 @@ class ProcessHosts:
             return self._running[group, copy]
 
     def close(self) -> None:
-        """As the protocol says: they end, and none is started any more."""
+        """As the protocol says: the processes are stopped, and no more are started."""
         with self._lock:
             self._closed = True
             running, self._running = self._running, {}

@@ -79,7 +79,7 @@ class Replica:
         threading.Thread(target=watch, name="lease", daemon=True).start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering."""
         self._closed.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
