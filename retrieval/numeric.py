@@ -1,4 +1,4 @@
-"""Numbers as callers give them: Python's own, NumPy's and others', all taken alike."""
+"""Checks of numbers from callers, which accept Python's, NumPy's and other number types alike."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, TypeGuard
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number; True and False are none."""
+    """Whether it is a whole number; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, NaN and infinity included; True and False are none."""
+    """Whether it is a real number, including NaN and infinity; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def plain_number(value: Any) -> Any:
-    """A number as Python's own, which JSON knows and which does not overflow; else the value."""
+    """A number as Python's int, which cannot overflow, or float, for JSON; else the value as is."""
     if is_whole(value):
         return int(value)
     return float(value) if is_number(value) else value

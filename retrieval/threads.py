@@ -13,13 +13,13 @@ _share: int | None = None
 
 
 def share_cores(processes: int) -> None:
-    """From now on, use only one process's share of the cores, split among so many processes."""
+    """From now on, use only one process's share of the cores, split among this many processes."""
     global _share
     _share = max(1, logical_cores() // max(1, processes))
 
 
 def asked_for() -> int | None:
-    """RETRIEVAL_THREADS, or else this process's share; None if it may use all cores.
+    """RETRIEVAL_THREADS, otherwise this process's share; None if it may use all cores.
 
     Raises:
         InputError: the variable is not a whole number of at least 1.
@@ -40,7 +40,7 @@ def logical_cores() -> int:
 
 
 def usable() -> int:
-    """How many threads to work with: as many as were asked for, or else one for each core.
+    """The number of threads to use: what `asked_for` returns, or one per core.
 
     Raises:
         InputError: see `asked_for`.
@@ -52,17 +52,17 @@ class ThreadPool:
     """A thread pool per process, as threads do not survive a fork."""
 
     def __init__(self, name: str, threads: int | None = None) -> None:
-        """Nothing is made yet.
+        """Set the name and size; no threads are started yet.
 
         Args:
-            name: of its threads.
-            threads: how many there are at most; None is `usable`, when the pool is first asked for.
+            name: prefix of the threads' names.
+            threads: maximum number of threads; None is `usable` at the time of first use.
         """
         self._name, self._threads = name, threads
         self._pools: dict[int, ThreadPoolExecutor] = {}  # by process
 
     def here(self) -> ThreadPoolExecutor:
-        """The pool of this process, made when it is first asked for.
+        """The pool of this process, made on first use.
 
         Raises:
             InputError: see `asked_for`.
@@ -71,6 +71,6 @@ class ThreadPool:
         pool = self._pools.get(process)
         if pool is None:
             made = ThreadPoolExecutor(self._threads or usable(), thread_name_prefix=self._name)
-            # Of several made at once the first is everybody's. A lock might be held in a fork.
+            # If several threads make one, all use the first. No lock: a fork might inherit it held.
             pool = self._pools.setdefault(process, made)
         return pool

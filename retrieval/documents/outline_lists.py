@@ -1,6 +1,7 @@
-"""An outline as lists of plain values and back: as JSON it goes to other processes and storages.
+"""Converting an outline to and from lists of plain values, to pass it on or store it as JSON.
 
-What is read back is checked: it may have been made of foreign bytes, or stand where others write.
+Lists are checked when they are read back: they may come from untrusted data, or from a place where
+others can write.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _Value = TypeVar("_Value")
 
 
 def outline_as_lists(outline: Outline) -> list[Any]:
-    """Its values in the order of the classes' fields, as `outline_of` takes them."""
+    """The outline's values in the order of the classes' fields, as `outline_of` takes them."""
     return [
         [[s.heading, s.level, s.start, s.body, s.end] for s in outline.sections],
         [_block_as_list(block) for block in outline.blocks],
@@ -53,10 +54,10 @@ def _block_as_list(block: Block) -> list[Any]:
 
 
 def outline_of(text: str, lists: Any) -> Outline:
-    """The outline of a text, from its lists.
+    """The outline of a text, from the lists of `outline_as_lists`.
 
     Raises:
-        ValueError: they are not of that form, or name places that the text does not have.
+        ValueError: they do not have that form, or contain offsets beyond the text.
     """
     try:
         return _outline(text, *lists)
@@ -65,7 +66,7 @@ def outline_of(text: str, lists: Any) -> Outline:
 
 
 def of_type(kind: type[_Value], value: Any) -> _Value:
-    """The value, if it is of this very type; raises ValueError."""
+    """The value, if it is of exactly this type; otherwise raises ValueError."""
     if type(value) is not kind:
         raise ValueError(f"a {type(value).__name__} stands in the place of a {kind.__name__}")
     return value

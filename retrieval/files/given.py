@@ -1,4 +1,4 @@
-"""Paths as callers give them: strings or path objects, one or several."""
+"""Paths from callers: strings or path objects, one or several."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 from retrieval.errors import InputError
 
 USUAL_FOLDER = ".retrieval"
-"""Name of an index folder that no one named."""
+"""Default name of an index folder."""
 
 StrPath: TypeAlias = str | os.PathLike[str]
 """A file or a folder."""
@@ -41,7 +41,7 @@ def names_of(given: Paths) -> list[str]:
     for one in several:
         if not isinstance(one, str | os.PathLike):
             raise InputError(f"{one!r:.60} is not a path; give a str or a Path")
-        if not os.fspath(one):  # which the system takes for the current folder
+        if not os.fspath(one):  # pathlib takes it for the current folder
             raise InputError("'' is not a path; name a file or a folder, '.' for the current one")
         names.append(os.fspath(one))
     return names

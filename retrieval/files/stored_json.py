@@ -1,4 +1,4 @@
-"""JSON of files that somebody else may have made: all that is wrong with it is a ValueError."""
+"""Reading JSON from untrusted files: anything wrong with it raises ValueError."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 _MOST = 1 << 53
-"""Whole numbers of ours are far below: greater ones overflow somewhere."""
+"""Our own whole numbers are far smaller; larger ones would overflow somewhere."""
 
 
 def parsed(text: object) -> Any:
-    """The value that JSON stands for.
+    """The value of a JSON text.
 
     Raises:
-        ValueError: it is no text or bytes, no JSON, or nested deeper than can be read.
+        ValueError: it is not text or bytes, not JSON, or nested too deeply to be read.
     """
     if not isinstance(text, str | bytes):
         raise ValueError(f"{type(text).__name__} in the place of JSON")
@@ -24,10 +24,10 @@ def parsed(text: object) -> Any:
 
 
 def whole(value: object, least: int = 0) -> int:
-    """The value, if it is a whole number from `least` on.
+    """The value, if it is a whole number from `least` to 2**53.
 
     Raises:
-        ValueError: it is another number or none, such as 1e999, which JSON can hold.
+        ValueError: it is anything else, such as 1e999, which JSON allows.
     """
     if type(value) is not int or not least <= value <= _MOST:
         raise ValueError(f"{value!r:.40} in the place of a whole number from {least} on")

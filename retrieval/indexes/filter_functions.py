@@ -1,6 +1,6 @@
-"""The Python functions that a filter's SQL calls: globs, regular expressions, times, odd keys.
+"""The Python functions that a filter's SQL calls: globs, regular expressions, times, unusual keys.
 
-They take texts as bytes: Python refuses text from SQLite that holds half of a surrogate pair.
+They take texts as bytes, because Python refuses text from SQLite with half a surrogate pair.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TIME = re.compile(
     re.ASCII,
 )
 _MISSING = object()
-_LOOKED_EVERY = 1024  # components, at whether the search is still wanted
+_LOOKED_EVERY = 1024  # components between checks for cancellation
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -105,11 +105,11 @@ def _text(value: str | bytes) -> str:
 def path_glob(pattern: str, value: str | bytes | None) -> bool:
     """Whether the whole path matches a glob, as in git's `:(glob)`, case-sensitively.
 
-    `*`, `?` and `[a-z]` (`[!a-z]`) stay within one component; a component `**` stands for any
-    number of them, at the end for at least one: `**/*.py` finds `a.py` and `src/b/a.py`, `src/**`
-    all that is in `src`, `*.py` only what is at the top. A `./` that the path does not begin with
-    is passed over. Takes time in proportion to the product
-    of the two lengths at worst.
+    `*`, `?` and `[a-z]` (`[!a-z]`) match within one component. A component `**` matches any number
+    of components, or at least one at the end of the pattern: `**/*.py` matches `a.py` and
+    `src/b/a.py`, `src/**` everything in `src`, `*.py` only files at the top. A leading `./` of the
+    pattern is ignored if the path has none. The time is at worst proportional to the product of the
+    two lengths.
     """
     if value is None:
         return False
@@ -125,7 +125,7 @@ def path_glob(pattern: str, value: str | bytes | None) -> bool:
             piece += 1
         elif piece < len(pieces) and test is not None and test.match(names[at]):
             piece, at = piece + 1, at + 1
-        elif stars >= 0:  # the last ** takes one component more
+        elif stars >= 0:  # let the last ** match one more component
             retry += 1
             piece, at = stars + 1, retry
             if retry % _LOOKED_EVERY == 0:
@@ -137,7 +137,7 @@ def path_glob(pattern: str, value: str | bytes | None) -> bool:
 
 @lru_cache(maxsize=256)
 def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
-    """A regular expression for each component, None for `**`."""
+    """A regular expression for each component, or None for `**`."""
     names = pattern.split("/")
     if names[-1] == "**":
         names.append("*")
@@ -145,9 +145,9 @@ def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
 
 
 def _closed(name: str) -> str:
-    """A component in which every `[` that is none of a set is in one of its own.
+    """The component with each `[` after the last `]` escaped as `[[]`.
 
-    For each that nothing closes, fnmatch looks as far as the end.
+    Otherwise fnmatch would search to the end of the component for each of them.
     """
     last = name.rfind("]") + 1
     return name[:last] + name[last:].replace("[", "[[]")
@@ -156,14 +156,14 @@ def _closed(name: str) -> str:
 def json_member(document: str, path: str) -> str | None:
     """The member of a JSON document at a path (a JSON list of keys), as JSON; None if missing.
 
-    Where a path leads through a list, the result is the list of the members of its objects, as far
-    as they have one. SQLite's own paths do not lead through lists, cannot spell every key, and are
-    spelled differently from release to release.
+    Where the path leads through a list, the result is a list of that member of each object in it
+    that has one. SQLite's own paths do not lead through lists, cannot express every key, and their
+    syntax differs between releases.
     """
     try:
         found = _member(json.loads(document), json.loads(path))
         return None if found is _MISSING else json.dumps(found)
-    except (ValueError, RecursionError):  # whoever reads the document is told that it is damaged
+    except (ValueError, RecursionError):  # reading the document reports the damage
         return None
 
 

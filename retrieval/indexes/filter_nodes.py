@@ -10,16 +10,16 @@ from retrieval.errors import FilterError
 
 MAX_CONDITIONS = 1000
 MAX_DEPTH = 50
-"""Of parentheses in parentheses, and of dicts in dicts."""
+"""Maximum depth of nested parentheses, and of nested dicts."""
 
 MAX_LEVELS = 40
-"""Of `and` and `or` in each other."""
+"""Maximum depth of nested `and` and `or`."""
 
 MAX_NAMES, MAX_KEY = 64, 4096
-"""Names that a key leads through, as deep as records are stored, and characters of all of them."""
+"""Maximum names in a key, which is as deep as records are stored, and their total characters."""
 
 MAX_PATTERN, MAX_PATTERNS = 4096, 20_000
-"""Characters of one glob or regular expression, and of all of a filter."""
+"""Maximum characters of one glob or regular expression, and of all in a filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Key:
 
     Attributes:
         path: member names, the outermost first.
-        column: whether it is a column of the document, named by the path.
+        column: the document's column, or None if it is not one.
         of: the JSON object that the path leads into: the document's metadata, the passage's
-            structure, or the latter and, where it lacks the key, the former.
+            structure, or ("either") the structure or, where that lacks the key, the metadata.
     """
 
     path: tuple[str, ...]
@@ -59,10 +59,10 @@ class Key:
     of: Literal["document", "passage", "either"] = "document"
 
     def __post_init__(self) -> None:
-        """Refuse one that is too long, since its SQL grows with the square of its length.
+        """Refuse a key that is too long, since its SQL grows with the square of its length.
 
         Raises:
-            FilterError: it is.
+            FilterError: the key is too long.
         """
         characters = sum(map(len, self.path))
         if len(self.path) > MAX_NAMES or characters > MAX_KEY:
@@ -73,7 +73,7 @@ class Key:
 
 
 class _Exact:
-    """A node whose literals count with their types: to Python 1 and True are equal."""
+    """A node that also compares the types of its literals, as Python's 1 and True are equal."""
 
     __slots__ = ()
 
@@ -103,7 +103,7 @@ class SameList(_Exact):
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """`length(key) op number`: characters of a text, elements of a list, keys of an object."""
+    """`length(key) op number`: a text's characters, a list's elements or an object's keys."""
 
     key: Key
     operator: Operator
@@ -215,7 +215,7 @@ _NAMED = {
 
 
 def named_key(text: str) -> Key | None:
-    """The key of this name, if it does not lead into the document's metadata."""
+    """The predefined key with this name; None for a key of the document's metadata."""
     return _NAMED.get(text)
 
 
@@ -250,7 +250,7 @@ def conditions_of(node: Node) -> Iterator[Condition]:
 
 
 def joined(kind: type[And] | type[Or], parts: Iterable[Node]) -> Node:
-    """All of these parts, or any of them; those that are joined so already are taken apart."""
+    """The `And` or `Or` of these parts; parts of the same kind are flattened into it."""
     flat: list[Node] = []
     for part in parts:
         flat += part.parts if isinstance(part, kind) else (part,)
@@ -258,7 +258,7 @@ def joined(kind: type[And] | type[Or], parts: Iterable[Node]) -> Node:
 
 
 def opposite(node: Node) -> Node:
-    """What does not fulfil it."""
+    """The node that matches what this one does not."""
     return node.part if isinstance(node, Not) else Not(node)
 
 
@@ -266,7 +266,7 @@ def check_size(root: Node) -> None:
     """Raise FilterError if there are too many conditions or levels, or too long patterns."""
     conditions = patterns = 0
     left = [(root, 0)]
-    while left:  # not by recursion: a filter that programs join may have any depth
+    while left:  # without recursion: a filter that a program builds may have any depth
         node, levels = left.pop()
         if levels > MAX_LEVELS:
             raise too_deep()

@@ -1,12 +1,12 @@
 """Compiling a filter to SQL.
 
 The SQL is a condition over one row of table `documents` aliased `d`, with columns `number`, `id`,
-`title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is put together
-from constants; whatever the user wrote, keys included, travels as bound parameters. Every condition
-is 0 or 1, never NULL, so NOT is exact.
+`title` and `metadata` (a JSON object); `texts` has the text of each number. The SQL is built from
+constants; whatever the user wrote, keys included, is passed as bound parameters. Every condition is
+0 or 1, never NULL, so NOT is exact.
 
-SQLite's parser has a stack of 100 entries. So a NOT is moved down to the conditions, and what is
-nested deepest is written first: `((a AND b) OR c)` takes an entry for each level, and
+SQLite's parser has a stack of 100 entries. So NOT is pushed down to the conditions, and the most
+deeply nested part is written first: `((a AND b) OR c)` takes one entry per level,
 `(c OR (b AND a))` three.
 """
 
@@ -44,12 +44,12 @@ from retrieval.indexes.filter_nodes import (
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A fragment and the values of its question marks, in order.
+    """An SQL fragment and the values of its question marks, in order.
 
     Attributes:
-        text: SQL.
+        text: the SQL.
         params: the values.
-        stacked: entries of the parser's stack that it takes, beyond those of one condition.
+        stacked: entries that it takes on the parser's stack, beyond those of one condition.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Sql:
 
 
 def condition(root: Node) -> Sql:
-    """The SQL condition that a filter is.
+    """The SQL condition of a filter.
 
     Raises:
         FilterError: it has too many levels for its number of conditions.
@@ -131,8 +131,8 @@ _KINDS: dict[Kind, str] = {
     "object": "'object'",
 }
 _MOST_STACKED = 44
-"""Of the 100 entries of the parser's stack: one condition takes up to 40, and the statement around
-the filter some."""
+"""Maximum `Sql.stacked`, of the 100 entries of the parser's stack: one condition takes up to 40,
+and the statement around the filter takes some."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_ .-]+")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -164,16 +164,16 @@ def _bound(value: str | int) -> Sql:
 
 
 def _join(word: str, parts: Sequence[Sql]) -> Sql:
-    """The parts joined by twos, those first that take least of the parser's stack.
+    """The parts joined in pairs, always the two that take the least of the parser's stack.
 
-    So the tree of many parts is balanced: SQLite bounds the depth of an expression, too.
+    This also balances the tree, because SQLite limits the depth of an expression.
     """
     waiting = [(part.stacked, place, part) for place, part in enumerate(parts)]
     heapq.heapify(waiting)
     for place in range(len(parts), 2 * len(parts) - 1):
         (_, _, right), (_, _, left) = heapq.heappop(waiting), heapq.heappop(waiting)
         if left.stacked == right.stacked:
-            left, right = right, left  # in their own order
+            left, right = right, left  # keep their order
         joined = _fill(f"({{left}} {word} {{right}})", left=left, right=right)
         stacked = max(left.stacked + 1, right.stacked + 3)
         heapq.heappush(waiting, (stacked, place, Sql(joined.text, joined.params, stacked)))
@@ -184,7 +184,7 @@ def _place(key: Key) -> Sql:
     """The two arguments, JSON and path, by which SQLite's JSON functions find the key."""
     if key.of == "passage":
         return Sql("p.structure, ?", ("$" + "".join(f".{name}" for name in key.path),))
-    if key.of == "either":  # a passage's languages, else the document's language
+    if key.of == "either":  # the passage's languages or, if it has none, the document's language
         told = "json_type(p.structure, '$.languages') IS NULL"
         return Sql(
             f"CASE WHEN {told} THEN d.metadata ELSE p.structure END,"
@@ -198,7 +198,7 @@ def _place(key: Key) -> Sql:
         paths.append(f'{paths[-1]}."{name}"')
     if len(key.path) == 1:
         return Sql("d.metadata, ?", (paths[-1],))
-    # Only where a list stands on the way has Python to look into its objects.
+    # Only where the path leads through a list does Python have to look into its objects.
     kinds = ", ".join(["json_type(d.metadata, ?)"] * (len(paths) - 2))
     listed = Sql(f"'array' IN ({kinds})", tuple(paths[1:-1]))
     return _fill(
@@ -324,7 +324,7 @@ def _test(node: Compare | In | Text, kind: Sql, value: Sql) -> Sql:
         ("'text'", times, moment),
     ):
         if literals:
-            # Literals are passed as JSON, so that SQLite parses numbers as it does the metadata's.
+            # Literals are passed as JSON so that SQLite parses numbers as it does in metadata.
             tests.append(
                 _fill(
                     f"({{kind}} IN ({kinds}) AND {test})",

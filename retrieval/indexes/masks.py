@@ -1,8 +1,8 @@
-"""Masks by passage id that take the memory of the passages that there are, not of the ids.
+"""Masks by passage id, whose memory grows with the number of passages, not with the highest id.
 
-Ids are given out once, so those of an index that changed for years, or that a stranger made, may
-be far apart. Memory that is only made to be zero is taken when it is first written to: where few
-ids of many are passages, a mask is made by writing to those alone.
+Ids are never reused, so they may be far apart in an index that has changed for years, or that
+comes from an untrusted source. Zeroed memory takes up RAM only once it is written to: where few
+ids are passages, a mask is zeroed and only the entries of those ids are written.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexCorrupted
 
 SMALL = 1 << 24
-"""Bytes that any mask may take."""
+"""Bytes that a mask may always take."""
 
 _FEW = 16
-"""Where no more than one id in so many is a passage, a mask is made of those."""
+"""A mask is sparse if fewer than one in this many ids is a passage."""
 
 
 def is_sparse(size: int, passages: int) -> bool:
-    """Whether so few of the ids below `size` are passages that each is worth a write."""
+    """Whether so few ids below `size` are passages that only those should be written."""
     return size > max(SMALL, _FEW * passages)
 
 
 def mask_of(size: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Bool [size] by passage id: whether it is one of these; ids beyond the end are passed over."""
+    """Bool [size] by passage id: whether it is one of these; ids out of range are ignored."""
     mask = np.zeros(size, np.bool_)
     mask[_inside(ids, size)] = True
     return mask
@@ -37,16 +37,16 @@ def mask_of(size: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
 def mask_without(
     size: int, gone: NDArray[np.int64], held: Sequence[NDArray[np.int64]], origin: Path
 ) -> NDArray[np.bool_]:
-    """Bool [size] by passage id: whether it is none of those that are `gone`.
+    """Bool [size] by passage id: False for those that are `gone`.
 
     Args:
-        size: of the mask.
-        gone: passages.
-        held: ids of all passages that there are, in parts; others may be False.
-        origin: of the numbers, for errors.
+        size: length of the mask.
+        gone: ids of passages.
+        held: ids of all existing passages, in parts; the mask may be False for any other id.
+        origin: the file that the ids are from, for errors.
 
     Raises:
-        IndexCorrupted: no memory is as large as the ids, though there are few.
+        IndexCorrupted: the ids are few, but too large for a mask to fit in memory.
     """
     passages = sum(map(len, held))
     if is_sparse(size, passages):
@@ -66,7 +66,7 @@ def mask_without(
 
 
 def copy_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The same mask, to be written to."""
+    """A copy of the mask, for writing."""
     if is_sparse(len(mask), int(np.count_nonzero(mask))):
         return mask_of(len(mask), np.flatnonzero(mask))
     return mask.copy()

@@ -34,8 +34,9 @@ class Snippet:
     """Rows to print.
 
     Attributes:
-        start: the character of the text that those begin at which match.
-        match: the character of the line in them, as the text has it, that matches best.
+        start: where the matching rows begin, as a character offset in the text.
+        match: where the text's line that matches best begins, within those rows.
+        rows: the rows, each in pieces.
     """
 
     start: int
@@ -45,12 +46,12 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the passage, or as much of it as fits.
+    """A line of the passage, or as much of one as fits.
 
     Attributes:
         start, end: its span in the passage.
-        opened: whether it continues a line from the row before.
-        closed: whether its line ends with this row.
+        opened: whether it continues a line of the previous row.
+        closed: whether its line ends in this row.
     """
 
     start: int
@@ -75,15 +76,15 @@ def snippet(
         text: the passage.
         highlights: (start, end) of the matching words in it, ascending.
         width: columns per row, including an ellipsis at either end.
-        prose: whether wrapped lines are joined again.
+        prose: whether wrapped lines are joined.
         lines: maximum number of rows.
-        context: how many rows before and after those to show as well.
+        context: how many more rows to show before and after them.
         within: the part of the text to take rows from; None is all of it.
 
     Returns:
-        The rows, without common indentation, blank lines and marks around code; long lines are
-        broken at spaces. The first begins with an ellipsis if it starts within a line, the last
-        ends with one if its line continues. Without highlights, the first rows.
+        The rows, without common indentation, blank lines and code fences; long lines are broken at
+        spaces. The first begins with an ellipsis if it starts within a line, the last ends with
+        one if its line continues. Without highlights, they are the first rows.
     """
     rows = _rows(text, width - 2, prose=prose)
     begin, end = within or (0, len(text))
@@ -120,8 +121,9 @@ def _rows(text: str, width: int, *, prose: bool) -> list[_Row]:
 def _first_indent(text: str) -> int:
     """The indentation of the first line, inferred from the lines after it.
 
-    A passage begins with its first word, so its indentation is unknown. A block that the line opens
-    is indented one step further, and the rest of the passage at least as much as the line itself.
+    A passage begins with its first word, so the indentation of its first line is unknown. If that
+    line opens a block, the block is indented one step further; the other lines are indented at
+    least as far as the first.
     """
     first, *lines = [line for line in text.splitlines() if line.strip()] or [""]
     indents = [len(line) - len(line.lstrip(" \t")) for line in lines]
@@ -133,11 +135,11 @@ def _first_indent(text: str) -> int:
 
 
 def _dedented(text: str, rows: Sequence[_Row]) -> list[_Row]:
-    """The rows without the common indentation of those that begin a line."""
+    """The rows without the common indentation of those that start a line."""
     indents = []
     for row in rows:
         line = text[row.start : row.end]
-        # A passage may begin within a line; its indentation then means nothing.
+        # A passage may begin within a line; its first row's indentation then means nothing.
         if not row.opened and (row.start or len(rows) == 1):
             indents.append(len(line) - len(line.lstrip(" \t")))
     common = min(indents, default=0)
@@ -171,7 +173,7 @@ def _broken(text: str, start: int, end: int, width: int, indent: int) -> Iterato
 
 
 def _fitting(text: str, start: int, end: int, width: int) -> int:
-    """The end of the longest run from `start` that fits; at least one character."""
+    """The end of the longest run from `start` that fits, of at least one character."""
     used = 0
     for at in range(start, end):
         used += _TAB if text[at] == "\t" else columns(text[at])
@@ -181,7 +183,7 @@ def _fitting(text: str, start: int, end: int, width: int) -> int:
 
 
 def _best(text: str, rows: Sequence[_Row], highlights: Sequence[Span], lines: int) -> int:
-    """The first row of the window with most distinct words, then most words, then best centred."""
+    """The first row of the best window: most distinct words, then most words, then best centred."""
     found: list[set[str]] = [set() for _ in rows]
     counts = [0] * len(rows)
     at = 0
@@ -206,7 +208,7 @@ def _best(text: str, rows: Sequence[_Row], highlights: Sequence[Span], lines: in
 
 
 def _best_line(text: str, within: Span, highlights: Sequence[Span]) -> int:
-    """Where the line of the text begins, within the span, that has most different words."""
+    """The start of the text's line, within the span, with the most distinct words."""
     found: dict[int, set[str]] = {within[0]: set()}
     for start, end in highlights:
         if within[0] <= start < within[1]:

@@ -1,4 +1,4 @@
-"""Lines of a passage; those of a paragraph that were wrapped for their length belong together."""
+"""The lines of a passage, with the wrapped lines of a paragraph joined."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 Span = tuple[int, int]
-"""Start and end, in characters of the passage."""
+"""Start and end, as character offsets in the passage."""
 
 _FULL_LINE = 45
-"""Characters from which on a line of prose was wrapped for its length, not ended on purpose."""
+"""Minimum characters of a line of prose that counts as wrapped, not ended on purpose."""
 _FULL_SHARE = 0.75
-"""What a wrapped line and the word after it have at least of the paragraph's longest line."""
+"""Minimum length of a wrapped line with the word after it, relative to the paragraph's longest
+line."""
 _CODE_INDENT = 4
 
 _SAYS_NOTHING = re.compile(r"\s*|\s*(```+|~~~+)\s*[\w+-]*\s*")
-"""A blank line, or one that begins or ends a block of code."""
+"""A blank line, or one that starts or ends a fenced code block."""
 
 _FENCE = re.compile(r"\s*(```|~~~)")
 _ENDED = re.compile(r".*[.!?。！？][\"')\]”’»*_`]*\s*|.*(  |\\)", re.DOTALL)
-"""A line whose sentence ends with it, or that Markdown breaks after."""
+"""A line that ends a sentence, or after which Markdown has a line break."""
 _BEGINS_ANEW = re.compile(r"\W*(\d|[=:/|<>{}]|\w[^\s]*[=|<>{}]|\w+:)")
-"""How a line begins that is rather a record than the middle of a sentence."""
+"""The beginning of a line that looks like a record rather than the middle of a sentence."""
 _CONTINUES = re.compile(r" {0,6}(?!\d+[.)] |```|[*_] )[\w\"'(`*_“‘]")
 
 
 def lines_of(text: str, *, prose: bool) -> Iterator[Span]:
-    """Spans of the lines, without their line breaks; of prose, of lines that belong together."""
+    """Spans of the non-blank lines, without their line breaks; in prose, wrapped lines are joined.
+
+    Lines that start or end a fenced code block are left out.
+    """
     lines = []
     at = 0
     while at < len(text):
@@ -45,10 +49,10 @@ def lines_of(text: str, *, prose: bool) -> Iterator[Span]:
 
 
 def _wrapped(text: str, lines: Sequence[Span]) -> set[int]:
-    """Numbers of the lines that go on with the next one: of paragraphs, outside of code."""
+    """Numbers of the lines that continue on the next one, in paragraphs outside code."""
     found: set[int] = set()
     marks = [number for number, line in enumerate(lines) if _FENCE.match(text, *line)]
-    if len(marks) % 2:  # the passage begins or ends in code, and nobody knows which
+    if len(marks) % 2:  # the passage begins or ends in code, and it is unknown which
         return found
     fenced = {n for a, b in zip(marks[::2], marks[1::2], strict=True) for n in range(a, b + 1)}
     first = 0
@@ -66,10 +70,10 @@ def _wrapped(text: str, lines: Sequence[Span]) -> set[int]:
 
 
 def _wrapped_of(rows: Sequence[str]) -> list[int]:
-    """Numbers of the lines that go on with the next one, of lines without a blank one between.
+    """Numbers of the lines that continue on the next one, given lines without blank ones between.
 
-    A paragraph's lines are full, and few of them begin or end a sentence; those of a log, a table
-    or a listing each say something of their own.
+    The lines of a paragraph are full, and few of them start or end a sentence; each line of a log,
+    a table or a listing stands by itself.
     """
     widest = max(map(len, rows))
     pairs = list(pairwise(rows))
@@ -88,7 +92,7 @@ def _wrapped_of(rows: Sequence[str]) -> list[int]:
 
 
 def _is_new(line: str, following: str) -> bool:
-    """Whether a line begins as a record does, or as the line before it."""
+    """Whether the following line begins like a record, or with the same word as this line."""
     word, *_ = following.split(None, 1)
     letter = next((letter for letter in word if letter.isalnum()), "")
     return letter.isupper() or bool(_BEGINS_ANEW.match(word)) or line.split(None, 1)[:1] == [word]
@@ -99,5 +103,5 @@ def _is_indented(line: str) -> bool:
 
 
 def _is_bare(line: str) -> bool:
-    """Whether a line that others are indented below is no item of a list."""
+    """Whether a line with indented lines below it is not a list item."""
     return _CONTINUES.match(line) is not None

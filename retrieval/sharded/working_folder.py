@@ -1,4 +1,4 @@
-"""A temporary folder of a build on this machine's disk; those of killed builds are deleted."""
+"""Temporary folders for builds on this machine's disk; those of killed builds are deleted."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TRIES = 100
 def working_folder(parent: Path) -> Iterator[Path]:
     """A new empty folder below `parent`, deleted at the end of the block.
 
-    A process that is killed leaves its folder. The next one that creates a folder in the same
-    parent deletes it, since its lock ended with the process.
+    A killed process leaves its folder behind. The next process that creates a folder in the same
+    parent deletes it, since the lock ended with the killed process.
 
     Raises:
-        StorageError: it cannot be written to.
+        StorageError: the folder cannot be created.
     """
     with ExitStack() as stack:
         try:
@@ -44,8 +44,8 @@ def working_folder(parent: Path) -> Iterator[Path]:
 def _new_name(parent: Path) -> Iterator[Path]:
     """A name that no folder has, locked for the block.
 
-    Until a new lock is held another process may take it for that of a killed build. So it belongs
-    to whoever holds it first, and another name is tried.
+    Until a new lock is held, another process may mistake it for that of a killed build and take or
+    delete it. In that case another name is tried.
     """
     for _ in range(_TRIES):
         folder = parent / uuid.uuid4().hex
@@ -63,7 +63,7 @@ def _new_name(parent: Path) -> Iterator[Path]:
 
 
 def _clear(parent: Path) -> None:
-    """Delete folders whose process is gone."""
+    """Delete folders whose process has ended."""
     for lock in parent.glob(f"*{_LOCK}"):
         with suppress(StorageError, OSError), WriterLock(lock):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

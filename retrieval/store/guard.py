@@ -13,7 +13,7 @@ from retrieval.cancellation import check_cancelled
 from retrieval.errors import IndexCorrupted, IndexLocked, RetrievalError, StorageError, from_backup
 
 _BESIDE = 1 << 16
-"""Bytes: the `-shm` file takes at least 32 KiB, and the log a page or two."""
+"""Bytes for the files beside the database: `-shm` takes at least 32 KiB, the log a page or two."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGE_WORDS = ("no such table", "no such column", "malformed JSON")
@@ -29,11 +29,11 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    # SQLite quotes in its message the bytes that it does not understand
+    # SQLite's message quotes the bytes that it does not understand
     except UnicodeDecodeError as error:
         raise _damaged(path, "its tables' definition is not UTF-8") from error
     except sqlite3.Error as error:
-        check_cancelled()  # a statement that was interrupted, or a function that it calls
+        check_cancelled()  # cancelling interrupts a statement, or a function that it calls
         translated = translate(error, path)
         if translated is None:
             raise

@@ -1,4 +1,4 @@
-"""Places: where each passage comes among all."""
+"""Places: the position of each passage in an order of all passages."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ _FEW = 16
 
 
 class Places:
-    """The place of every passage in an order, by its id; of ids that are none, the one behind all.
+    """The position of each passage in an order, by id; unknown ids come after all passages.
 
-    A table by id, unless that is far larger than the passages are many: then it is searched in.
+    It is a table by id, or a binary search where such a table would be far larger than the number
+    of passages.
     """
 
     def __init__(self, ids: NDArray[np.int64], end: int) -> None:
-        """Take the order.
+        """Set the order.
 
         Args:
-            ids: of all passages, in it.
-            end: an id that is above all of them.
+            ids: ids of all passages, in that order.
+            end: an id greater than all of them.
         """
         self._count = len(ids)
         self._sorted: NDArray[np.int64] | None = None
@@ -33,7 +34,7 @@ class Places:
 
     @property
     def entries(self) -> int:
-        """How many numbers it keeps."""
+        """The number of integers that it stores."""
         return len(self._table) + (0 if self._sorted is None else len(self._sorted))
 
     def __getitem__(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

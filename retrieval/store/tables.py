@@ -1,8 +1,8 @@
-"""Whether a database holds the tables of an index and nothing that runs: no view, no trigger.
+"""Check that a database has only the tables of an index and nothing that runs: no view, no trigger.
 
-A view in the place of a table may have rows without end, and a generated column, a check or an
-index on an expression may take any time and memory for each row. Our tables have none of these, so
-a definition is held against ours as a text: comments and spaces aside it has to be the same.
+A view in place of a table may have endless rows, and a generated column, a check or an index on an
+expression may take any time and memory for each row. Our tables have none of these, so each
+definition is compared with ours as text: apart from comments and spaces, it must be the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _ADDED = (",structure TEXT,text_hash INTEGER", ",reader TEXT")
 
 
 def strange_object(database: sqlite3.Connection, schema: str) -> str | None:
-    """What first is not as in our schema, for an error; None if all is.
+    """A description of the first object that differs from our schema, for an error; None if none.
 
-    Whether anything is missing is not told: who asks for it will see.
+    Missing tables are not reported: the first query of such a table fails.
     """
     known = _definitions(schema)
-    # One at a time: a stranger's may have any number of them.
+    # One at a time: an untrusted database may have any number of them.
     for type, name, definition in database.execute("SELECT type, name, sql FROM sqlite_master"):
-        if definition is None and type == "index":  # what SQLite makes of PRIMARY KEY and UNIQUE
+        if definition is None and type == "index":  # made by SQLite for PRIMARY KEY and UNIQUE
             continue
         if not isinstance(definition, str) or _plain(definition) not in known.get(name, ()):
             what = "table" if name in known and type == "table" else f"{type!s:.20}"
@@ -38,7 +38,7 @@ def strange_object(database: sqlite3.Connection, schema: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _definitions(schema: str) -> dict[str, tuple[str, ...]]:
-    """How each table and index may be defined, by its name."""
+    """The allowed definitions of each table and index, by name."""
     found: dict[str, tuple[str, ...]] = {}
     for statement in schema.split(";\n"):
         definition = _plain(statement)
@@ -52,6 +52,6 @@ def _definitions(schema: str) -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=64)
 def _plain(definition: str) -> str:
-    """A statement without comments, and with spaces only where it needs them."""
+    """The statement without comments and unnecessary spaces."""
     spaced = _SPACES.sub(" ", _COMMENT.sub("", definition)).strip(" ")
     return _AROUND.sub(r"\1", spaced)

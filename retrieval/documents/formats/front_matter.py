@@ -1,7 +1,7 @@
-"""The fields that a Markdown file may begin with: YAML between dashes, TOML between pluses.
+"""The fields at the start of a Markdown file: YAML between dashes, or TOML between pluses.
 
-Of YAML the plain fields are read: texts, numbers, truth values, and flat lists of them. Anything
-deeper is not, so that nothing in a file can be more than that; dates stay as they are written.
+Of YAML, only simple fields are read: texts, numbers, truth values, and flat lists of these. Deeper
+values are not, so that a file cannot contain anything else. Dates stay as they are written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from retrieval.documents.formats.yaml_values import (
 )
 
 _HEAD_CHARS = 64 * 1024
-"""Front matter ends within this much of the text, or there is none."""
+"""Front matter must end within this many characters; otherwise there is none."""
 _BLOCK = re.compile(
     r"(---|\+\+\+)[ \t]*\r?\n(?P<fields>.*?)^(?:\1|\.\.\.)[ \t]*(?:\r?\n|\r?\Z)",
     re.DOTALL | re.MULTILINE,
@@ -31,7 +31,7 @@ _FIRST = {
     "---": re.compile(r"[\w\"'][^\n]*[:=]"),
     "+++": re.compile(r"\[|[\w\"'][^\n]*="),
 }
-"""What a block begins with behind its comments."""
+"""What a block begins with, after any comments."""
 _OF_MAPPING = re.compile(
     r"[ \t]*(?:\r?$|#)|[ \t]|[\]}]|-(?:[ \t]|\r?$)"
     r"|(?:[\w.-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*[:=](?:[ \t]|\r?$)"
@@ -42,9 +42,9 @@ _FIELD = re.compile(r"(?:([\w-]+)|\"([^\"\n]*)\"|'([^'\n]*)')[ \t]*[:=](.*)$")
 _ITEM = re.compile(r"([ \t]*)-(?:[ \t]+(.*))?$")
 _MAPPING = re.compile(r"(?:[\w-]+|\"[^\"]*\"|'[^']*'):(?:[ \t]|$)")
 _FOLDED = re.compile(r"[>|][-+\d]*(?:[ \t]+#.*)?$")
-"""What stands for a text on the lines below, which is left out: it is no field to go by."""
+"""The mark of a block of text on the lines below; such a field is left out as not useful."""
 _LONG_KEY = re.compile(r"(?:(?:(?<![\w-])[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){9}")
-"""A key of more parts than front matter has: a parser of TOML takes time by their square."""
+"""A key of more parts than front matter has; the TOML parser's time grows with their square."""
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d{0,17})")
 _REAL = re.compile(r"[-+]?\d{1,17}\.\d{1,17}")
 _NOTHING = frozenset({"~", "NULL", "Null", "null"})
@@ -52,7 +52,7 @@ _MOST = 10**18
 
 
 def end_of(text: str) -> int:
-    """Where the text goes on behind its front matter; 0 if it has none."""
+    """The offset at which the text continues after its front matter; 0 if it has none."""
     front = _found(text)
     return front.end() if front else 0
 
@@ -65,7 +65,7 @@ def title(text: str) -> str:
 
 
 def fields(text: str) -> dict[str, Any]:
-    """The fields of the front matter, their names in lower case, `title` left out."""
+    """The fields of the front matter except `title`, with names in lower case."""
     typed: dict[str, Any] = {}
     for name, said in _fields(text).items():
         several = said if isinstance(said, list) else [said]
@@ -88,10 +88,11 @@ def _found(text: str) -> re.Match[str] | None:
 
 
 def _is_mapping(said: str) -> bool:
-    """Whether what begins with a comment or a blank line is no text between two rules.
+    """Whether a block that begins with a comment or a blank line is not text between two rules.
 
-    Of a text at least the last paragraph stands apart from the rule below it, since it would be a
-    heading otherwise. Comments may be followed by fields that front matter is known by.
+    In such text, a blank line separates at least the last paragraph from the rule below it, since
+    it would be a heading otherwise. A block that begins with a comment may also end in a blank line
+    if it has a field that is typical of front matter.
     """
     lines = said.split("\n")[:-1]
     if not all(map(_OF_MAPPING.match, lines)):
@@ -102,7 +103,7 @@ def _is_mapping(said: str) -> bool:
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """Each field's value, or list of values: of YAML as they are written."""
+    """Each field's value or list of values; those of YAML are kept as written."""
     front = _found(text)
     if front is None:
         return {}
@@ -113,7 +114,7 @@ def _fields(text: str) -> dict[str, Any]:
 
 
 def _toml(said: str) -> dict[str, Any] | None:
-    """The fields above all tables; None where it is no TOML."""
+    """The fields before any table; None if it is not TOML."""
     if _LONG_KEY.search(said):
         return None
     try:
@@ -124,7 +125,7 @@ def _toml(said: str) -> dict[str, Any] | None:
 
 
 def _yaml(said: str) -> Iterator[tuple[str, Written | list[Written]]]:
-    """Each field and its value; lines of TOML are fields, too, up to the first table."""
+    """Each field and its value; lines of TOML are also read as fields, up to the first table."""
     name, rest = "", ""
     below: list[str] = []
     for line in said.split("\n"):
@@ -143,7 +144,7 @@ def _yaml(said: str) -> Iterator[tuple[str, Written | list[Written]]]:
 
 
 def _value(rest: str, below: list[str]) -> Written | list[Written] | None:
-    """A value that begins behind its name and goes on below; None where it is none to keep."""
+    """A value that begins after its name and continues below; None if it is not to be kept."""
     if _FOLDED.match(rest):
         return None
     first = next((line for line in below if line.strip() and line.lstrip()[0] != "#"), "")
@@ -159,13 +160,13 @@ def _value(rest: str, below: list[str]) -> Written | list[Written] | None:
         rest = without_comment(rest)
         goes_on = [without_comment(line) for line in goes_on]
         if any(_MAPPING.match(line) or _ITEM.match(line) for line in goes_on):
-            goes_on = []  # of a value that has none below it
+            goes_on = []  # the lines below do not belong to the value
     found = scalar(" ".join([rest, *goes_on]))
     return found if found.quoted or found.text not in _NOTHING else None
 
 
 def _items(below: Iterable[str], indent: str) -> Iterator[Written]:
-    """The items of a list that are neither lists nor fields."""
+    """The items of a list, except nested lists and fields."""
     for line in below:
         item = _ITEM.match(line)
         if item and item[1] == indent and item[2]:
@@ -182,7 +183,7 @@ def _text(value: Any) -> str:
 
 
 def _typed(value: Any) -> str | int | float | bool:
-    """A value as metadata can hold it."""
+    """A value in a form that metadata can hold, or "" if there is none."""
     if isinstance(value, Written):
         return value.text if value.quoted else _told(value.text)
     if isinstance(value, str):
@@ -193,12 +194,12 @@ def _typed(value: Any) -> str | int | float | bool:
         return value if abs(value) < _MOST else ""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    said: Callable[[], str] | None = getattr(value, "isoformat", None)  # of a date or a time
+    said: Callable[[], str] | None = getattr(value, "isoformat", None)  # if it is a date or a time
     return said().replace("+00:00", "Z") if said else ""
 
 
 def _told(plain: str) -> str | int | float | bool:
-    """A value that stands in no quotes."""
+    """The value of an unquoted scalar."""
     if plain.lower() in ("false", "true"):
         return plain.lower() == "true"
     if _WHOLE.fullmatch(plain):

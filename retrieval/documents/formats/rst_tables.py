@@ -1,7 +1,7 @@
-"""Headers of tables drawn in reStructuredText, whose cells may reach over columns and rows.
+"""Headers of reStructuredText tables, whose cells may span columns and rows.
 
-A column is read with all that stands above it: `Flow Min` and `Flow Max` where `Flow` reaches over
-both. What reaches over all columns is said once.
+A column's header has the words of every cell above it: `Flow Min` and `Flow Max` where `Flow` spans
+both. The words of a cell that spans all columns are given only once, in the first.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from itertools import pairwise
 from retrieval.documents.formats.builder import HEADING_CHARACTERS, MAX_LEAD_CELLS
 
 DASHES = re.compile(r"[ \t]*-+(?:[ \t]+-+)*[ \t]*$")
-"""A line below cells of a simple table, of which each stretch is one cell's."""
+"""A line below cells of a simple table; each run of dashes belongs to one cell."""
 _CORNER = re.compile(r"(?<=[-=])\+|\+(?=[-=])")
 _WALL = re.compile(rf"\||{_CORNER.pattern}")
 _BORDER = re.compile(r"[-=]+$")
 
 
 def grid_header(lines: Iterable[str]) -> list[str]:
-    """The words of each column of a grid's header.
+    """The words of each column in the header of a grid table.
 
     Args:
-        lines: from its upper border to the double one below it.
+        lines: the header's lines, from its upper border to the double border below it.
     """
     drawn = [_by_width(line) for line in lines]
     corners = sorted({found.start() for line in drawn for found in _CORNER.finditer(line)})
@@ -41,10 +41,10 @@ def grid_header(lines: Iterable[str]) -> list[str]:
 
 
 def simple_header(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> list[str]:
-    """The words of each column of a simple table's header.
+    """The words of each column in the header of a simple table.
 
     Args:
-        lines: between its borders.
+        lines: the lines between the header's borders.
         columns: where each column starts and ends in a line.
     """
     columns = columns[:MAX_LEAD_CELLS]
@@ -65,7 +65,7 @@ def simple_header(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> l
 def _groups(
     text: str, cells: Sequence[tuple[int, int]], columns: Sequence[tuple[int, int]]
 ) -> list[range]:
-    """The columns that each cell of a line has: those of a cell, and those that its words join."""
+    """The columns of each cell of a line; words that run across columns join them, too."""
     starts = {start for start, _ in cells}
     groups: list[range] = []
     for n, (start, _) in enumerate(columns):
@@ -78,7 +78,7 @@ def _groups(
 
 
 def _add(words: list[list[str]], columns: range, cell: str) -> None:
-    """Let columns be called so, too."""
+    """Add a cell's text to the words of its columns."""
     cell = cell.replace("\0", "")
     if len(columns) == len(words):
         columns = columns[:1]
@@ -92,7 +92,7 @@ def _joined(words: list[list[str]]) -> list[str]:
 
 
 def _by_width(line: str) -> str:
-    """A line with a NUL behind each character that is two columns wide."""
+    """The line with a NUL after each character that is two columns wide."""
     if line.isascii():
         return line
     return "".join(

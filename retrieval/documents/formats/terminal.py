@@ -1,19 +1,19 @@
-"""What a program wrote to a terminal, as the terminal shows it."""
+"""A program's terminal output, as the terminal shows it."""
 
 from __future__ import annotations
 
 import re
 
 _MOVES = re.compile(r"(\r|\x08+|\x1b\[[0-2]?K)")
-"""What goes back on a line, or erases a part of it."""
+"""Moves back within a line, and sequences that erase a part of it."""
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def shown(written: str, most: int) -> str:
-    """The first lines of what was written, of so many characters at most.
+    """The first lines of the output, up to `most` characters.
 
-    Colours are left out, and what follows a carriage return overwrites its line: of a bar of
-    progress its last state stays.
+    Colours are left out. Text after a carriage return overwrites the line, so only the last state
+    of a progress bar is kept.
     """
     lines: list[str] = []
     left = most
@@ -30,9 +30,10 @@ def shown(written: str, most: int) -> str:
 
 
 def _overwritten(line: str) -> str:
-    """A line after all that went back on it; its time does not grow with how often.
+    """A line after all overwriting, in time that does not grow with the number of moves.
 
-    What is longer than what overwrites it goes too: its end would be words that nobody wrote.
+    Overwritten text is removed completely, even if it is longer than the new text: what was left
+    over would be words that nobody wrote.
     """
     signs: list[str] = []
     goes_back = False
@@ -42,7 +43,7 @@ def _overwritten(line: str) -> str:
         elif piece[:1] == "\x08":
             del signs[max(0, len(signs) - len(piece)) :]
         elif piece[:1] == "\x1b":
-            if goes_back or piece[2:] in ("1K", "2K"):  # else from the cursor on: nothing
+            if goes_back or piece[2:] in ("1K", "2K"):  # else nothing is after the cursor
                 signs = []
         elif piece := _CONTROL.sub("", piece):
             if goes_back:

@@ -1,4 +1,4 @@
-"""Values of YAML as they are written: scalars in quotes or without, and flat lists in brackets."""
+"""YAML values as they are written: quoted or unquoted scalars, and flat lists in brackets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PAIR = re.compile(r"(?:\"[^\"]*\"|'[^']*'|[^\s:]+):(?:\s|$)")
 
 
 class Written(NamedTuple):
-    """A scalar: its text, and whether it stood in quotes, so that it is no number."""
+    """A scalar: its text, and whether it was quoted, in which case it is not a number."""
 
     text: str
     quoted: bool
 
 
 def scalar(said: str) -> Written:
-    """A scalar with what stands around it: blanks, an anchor, a comment."""
+    """The scalar in a text that may also have blanks, an anchor or tag, and a comment around it."""
     said = said.strip()
     if said[:1] in ("&", "!"):
         said = _PROPERTIES.sub("", said, count=1)
@@ -37,12 +37,12 @@ def scalar(said: str) -> Written:
 
 
 def without_comment(line: str) -> str:
-    """A line that stands in no quotes, without the comment at its end."""
+    """An unquoted line without the comment at its end."""
     return _COMMENT.sub("", line).strip()
 
 
 def flow_list(said: str) -> list[Written] | None:
-    """The scalars of a list in brackets, what is deeper left out; None if it is no such list."""
+    """The scalars of a list in brackets, without nested values; None if it is not such a list."""
     if not said.startswith("["):
         return None
     found: list[Written] = []
@@ -79,7 +79,7 @@ def flow_list(said: str) -> list[Written] | None:
 
 
 def seen(text: str) -> str:
-    """A text without characters that none of it shows, or that no text can hold."""
+    """The text without control characters and halves of surrogate pairs, stripped."""
     return _UNSEEN.sub(" ", text).strip()
 
 

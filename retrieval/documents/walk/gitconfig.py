@@ -1,8 +1,8 @@
-"""The settings of git that decide what it ignores, read from its files without running it.
+"""The git settings that decide what git ignores, read from its files without running git.
 
-Git need not be installed, and a repository that somebody else wrote cannot make it run anything.
-Its grammar and the order of its files are those of git-config(1). Not read: `hasconfig` conditions,
-and what is given on a command line of git's.
+Git need not be installed, and an untrusted repository cannot make it run anything. The grammar and
+the order of the files are those of git-config(1). `hasconfig` conditions and settings from git's
+command line are not read.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from retrieval.documents.walk.settings_files import read_small
 from retrieval.documents.walk.wildmatch import as_bytes, folded, regex_of
 
 Problem = Callable[[str, str], object]
-"""Told of a file, by its path, and of what is wrong with it."""
+"""Called with a file's path and what is wrong with the file."""
 
-_MAX_DEPTH = 10  # of files that include each other, as git has it
+_MAX_DEPTH = 10  # of nested includes, as in git
 _MAX_BYTES, _PAGE = (
     2 << 20,
     4096,
-)  # of one repository's settings; a file that is included has a page
+)  # limit for one repository's settings; each include counts as a page, too
 _MAX_BRANCH = 4096
 
 _TOKEN = re.compile(
@@ -49,13 +49,13 @@ _FLAGS = frozenset({"core.bare", "core.ignorecase", "extensions.worktreeconfig"}
 
 @dataclass(frozen=True, slots=True)
 class GitSettings:
-    """What counts for one repository.
+    """The settings that apply to one repository.
 
     Attributes:
-        excludes_file: the path of `core.excludesFile`, or of the file that git takes without it;
-            None where it is set to nothing.
+        excludes_file: the path of `core.excludesFile`, or of git's default if that is not set; None
+            if it is set to an empty value.
         ignore_case: `core.ignoreCase`.
-        sha256: whether objects have names of 32 bytes, not 20.
+        sha256: whether the names of objects have 32 bytes instead of 20.
         bare: `core.bare`.
     """
 
@@ -69,10 +69,10 @@ def git_settings(top: str, git_dir: str, common_dir: str, problem: Problem) -> G
     """The settings of a repository.
 
     Args:
-        top: its work tree, absolute.
-        git_dir: its `.git`, or what that file names.
-        common_dir: the same, or that of the repository that a linked work tree belongs to.
-        problem: told of files that cannot be read or understood.
+        top: the absolute path of its work tree.
+        git_dir: its `.git` folder, or the one that its `.git` file names.
+        common_dir: the same, or for a linked work tree that of the repository it belongs to.
+        problem: called for files that cannot be read or parsed.
     """
     reader = _Reader(git_dir, problem)
     for path in _files_of_user():
@@ -99,7 +99,7 @@ def _xdg() -> str:
 
 
 def _files_of_user() -> Iterator[str]:
-    """The files of the system and the user, those that count more last."""
+    """The configuration files of the system and the user; later ones take precedence."""
     if not _is_true(os.environ.get("GIT_CONFIG_NOSYSTEM", "false")):
         yield os.environ.get("GIT_CONFIG_SYSTEM") or _of_system()
     if "GIT_CONFIG_GLOBAL" in os.environ:
@@ -110,7 +110,7 @@ def _files_of_user() -> Iterator[str]:
 
 
 def _of_system() -> str:
-    """Where git was built to look: `etc` of where it is installed, but for `/usr`."""
+    """The system's file: in `etc` below git's prefix, or `/etc/gitconfig` if that is `/usr`."""
     git = shutil.which("git")
     prefix = Path(os.path.realpath(git)).parent.parent if git else Path("/usr")
     return "/etc/gitconfig" if prefix == Path("/usr") else str(prefix / "etc/gitconfig")
@@ -127,21 +127,21 @@ def _of_environment() -> dict[str, str]:
 
 
 _Identity = tuple[int, int]
-"""What tells a file apart, by whatever path it is reached."""
+"""Device and inode, which identify a file whatever path it is reached by."""
 
 
 class _Reader:
-    """Settings of files in their order; the last value of a key stays."""
+    """Collects settings from files in order; the last value of a key is kept."""
 
     def __init__(self, git_dir: str, problem: Problem) -> None:
         self.values: dict[str, str] = {}
         self._git_dir = git_dir
         self._problem = problem
-        self._reading: list[_Identity | None] = []  # each but the first included by the last
+        self._reading: list[_Identity | None] = []  # each includes the next
         self._left = _MAX_BYTES
 
     def read(self, path: str) -> None:
-        """Take the settings of a file and of those that it includes; none where there is none."""
+        """Take the settings of a file and of those that it includes; a missing file is skipped."""
         try:
             data = read_small(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +159,7 @@ class _Reader:
         self._reading.pop()
 
     def _take(self, path: str, text: str) -> None:
-        holds: dict[tuple[str, str | None], bool] = {}  # conditions, each tried once
+        holds: dict[tuple[str, str | None], bool] = {}  # conditions, each evaluated once
         for section, sub, key, value in _settings(text):
             if section in ("include", "includeif"):
                 if key != "path" or value is None:
@@ -178,7 +178,7 @@ class _Reader:
                     self.values[name] = value
 
     def _include(self, path: str, value: str) -> None:
-        """Read what a file includes, each time that it does, but never without end."""
+        """Read an included file, each time it is included, within limits on size and depth."""
         named = os.path.join(os.path.dirname(path), _expanded(value))
         self._left -= _PAGE
         if self._left < 0:
@@ -236,7 +236,11 @@ def _fits(pattern: str, name: str, *, fold: bool) -> bool:
 
 
 def _settings(text: str) -> Iterator[tuple[str, str | None, str, str | None]]:
-    """Section, subsection, key and value, names in lower case; ValueError where git would stop."""
+    """Sections, subsections, keys and values, with section and key names in lower case.
+
+    Raises:
+        ValueError: git would stop there.
+    """
     section: str | None = None
     sub: str | None = None
     at = 0
@@ -257,8 +261,8 @@ def _settings(text: str) -> Iterator[tuple[str, str | None, str, str | None]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins at `at`, and the place after it: quotes and escapes undone."""
-    pieces: list[str] = []  # put together at the end: there may be as many as the file has bytes
+    """The value that begins at `at`, without quotes and escapes, and the position after it."""
+    pieces: list[str] = []  # joined at the end, as there may be one per byte of the file
     length, kept, quoted = 0, 0, False
     while at < len(text) and (quoted or text[at] != "\n"):
         found = (_QUOTED if quoted else _VALUE).match(text, at)
@@ -294,7 +298,7 @@ def _is_true(value: str) -> bool:
 
 
 def _truth(value: str) -> bool | None:
-    """What a value says, in words or as a number; None if git would not take it for either."""
+    """The truth value, given in words or as a number; None if git would not accept it."""
     value = value.strip().lower()
     if value in _TRUE or value in _FALSE:
         return value in _TRUE

@@ -1,7 +1,8 @@
 """The paths that git tracks, from its index file (gitformat-index(5)), versions 2 to 4.
 
-Read here and not by `git ls-files`: that runs what a repository's own configuration names
-(`core.fsmonitor`), refuses repositories of other owners, and needs git.
+The index is read here instead of with `git ls-files`, because that runs programs named in a
+repository's own configuration (`core.fsmonitor`), refuses repositories of other owners, and needs
+git to be installed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from bisect import bisect_left
 from retrieval.documents.walk.settings_files import read_small
 
 MAX_BYTES = 1 << 30
-_MAX_PATH = 4096  # no file's is longer
-_SHARE, _FREE = 4, 4 << 20  # bytes of paths for a byte of a file that says them shortly, and always
-_EXTENDED, _SKIP_WORKTREE = 0x40, 0x40  # of the higher byte of the flags
-_UNUSUAL = _EXTENDED | 0x0F  # or a path of 256 bytes and more
+_MAX_PATH = 4096  # bytes; no file's path is longer
+_SHARE, _FREE = 4, 4 << 20  # limit of paths in a compressed file: bytes per byte of it, plus these
+_EXTENDED, _SKIP_WORKTREE = 0x40, 0x40  # in the high byte of the flags
+_UNUSUAL = _EXTENDED | 0x0F  # extended, or with a path of 256 bytes or more
 _LENGTH, _LONG = 0x0F, 0x0FFF
 
 
@@ -24,7 +25,7 @@ class GitIndex:
     """The files of a work tree that git tracks, and its submodules.
 
     Args:
-        paths: relative to the top of the work tree, as bytes; empty ones count for nothing.
+        paths: relative to the top of the work tree, as bytes; empty ones are ignored.
     """
 
     __slots__ = ("_paths",)
@@ -33,7 +34,7 @@ class GitIndex:
         self._paths = sorted(paths)
 
     def __contains__(self, path: bytes) -> bool:
-        """Whether a file or submodule of this path is tracked."""
+        """Whether a file or submodule with this path is tracked."""
         at = bisect_left(self._paths, path)
         return at < len(self._paths) and self._paths[at] == path
 
@@ -52,8 +53,8 @@ class GitIndex:
         """The index of a work tree.
 
         Args:
-            git_dir: the folder that holds it.
-            hash_bytes: of an object's name: 20 or 32.
+            git_dir: the folder that contains it.
+            hash_bytes: length of an object's name: 20 or 32.
 
         Raises:
             OSError: it cannot be read.
@@ -74,7 +75,10 @@ class GitIndex:
 
 
 def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
-    """The paths of all entries, those that are not to be in the work tree as empty, and the end."""
+    """The paths of all entries, and where the entries end.
+
+    The path is empty for an entry that is not to be in the work tree.
+    """
     signature, version, count = struct.unpack_from(">4sII", data)
     if signature != b"DIRC":
         raise ValueError("is not a git index")
@@ -102,7 +106,7 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
             end = _end(data, name_at)
             name = previous = previous[: len(previous) - dropped] + data[name_at:end]
             left -= len(name)
-            if len(name) > _MAX_PATH or left < 0:  # each may repeat all of the one before
+            if len(name) > _MAX_PATH or left < 0:  # each path may repeat the whole previous one
                 raise ValueError("stands for paths that are too long")
             at = end + 1
         else:
@@ -110,7 +114,7 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[bytes], int]:
             end = name_at + length if length < _LONG else _end(data, name_at + length)
             name = data[name_at:end]
             at += (end - at + 8) & ~7
-        # In a sparse index a folder that is not checked out is one entry, which ends in a slash.
+        # In a sparse index, a folder that is not checked out is one entry that ends in a slash.
         paths.append(b"" if absent or name.endswith(b"/") else name)
     if at > len(data):
         raise ValueError("is cut short")
@@ -146,7 +150,7 @@ def _extension(data: bytes, at: int, name: bytes, hash_bytes: int) -> bytes | No
 
 
 def _shared(git_dir: str, link: bytes, hash_bytes: int) -> list[bytes]:
-    """The paths of the shared file of a split index that the split one does not delete."""
+    """The paths in the shared file of a split index, except those that the index deletes."""
     name, bitmap = link[:hash_bytes], link[hash_bytes:]
     if not any(name):
         return []
@@ -157,7 +161,7 @@ def _shared(git_dir: str, link: bytes, hash_bytes: int) -> list[bytes]:
 
 
 def _ewah(data: bytes, limit: int) -> set[int]:
-    """The positions of the set bits below `limit` of a compressed bitmap (gitformat-bitmap(5))."""
+    """The positions below `limit` of the set bits in a compressed bitmap (gitformat-bitmap(5))."""
     _, count = struct.unpack_from(">II", data)
     found: set[int] = set()
     position = at = 0

@@ -42,12 +42,12 @@ class Hosts(Protocol):
 class ProcessHosts:
     """Replicas in processes on this machine, which end with the router's process.
 
-    There are no more groups than cores: a search then asks each process about all of its shards at
-    once; with more processes, each request would wake one that waits for a core.
+    There are no more groups than cores. A search then asks each process about all of its shards in
+    one request; with more processes, each request would wake one that has to wait for a core.
     """
 
     def __init__(self, place: Place, *, encoder: str | None = None) -> None:
-        """Set what they serve.
+        """Set what the replicas serve.
 
         Args:
             place: the collection's place.
@@ -56,8 +56,8 @@ class ProcessHosts:
         self._place = place
         self._encoder = encoder
         self._most = logical_cores()
-        self._lock = threading.Lock()  # guards what follows
-        self._running: dict[tuple[int, int], BaseProcess] = {}  # those that only begin, too
+        self._lock = threading.Lock()  # guards the attributes below
+        self._running: dict[tuple[int, int], BaseProcess] = {}  # also while starting
         self._closed = False
 
     def groups(self, shards: int) -> int:
@@ -81,7 +81,7 @@ class ProcessHosts:
                 if self._closed:
                     raise StorageError("no replica is started any more: the router ends")
                 process.start()
-                self._running[group, copy] = process  # before it is heard: `close` ends it, too
+                self._running[group, copy] = process  # early, so that `close` stops it, too
             with suppress(EOFError):
                 if here.poll(START_S):
                     address: Address = here.recv()

@@ -1,4 +1,4 @@
-"""A replica: the process that serves shards, at one generation, or at two during an update."""
+"""A replica: a process that serves shards at one generation, or at two during an update."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from retrieval.sharded.serving.wire import Address, Content, Peer, WireError
 from retrieval.store import Settings
 
 LEASE_S = 60.0
-"""A replica ends when no router has contacted it for so long."""
+"""A replica ends when no router has contacted it for this long."""
 
 GREETED_AT_ONCE = 64
 """Maximum concurrent connections that are not authenticated yet."""
 
 _BACKLOG = 128
 _AGAIN_S = 0.1
-"""After a connection that could not be taken: file descriptors or threads may be free again."""
+"""Wait after a connection could not be accepted, until file descriptors or threads may be free."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Replica:
         self._let_go()
 
     def _accept(self) -> None:
-        """Take connections until it is closed, whatever becomes of a single one."""
+        """Accept connections until the replica is closed, even if one of them fails."""
         told = ""
         while True:
             self._greeting.acquire()
@@ -101,13 +101,13 @@ class Replica:
                 self._greeting.release()
                 if self._closed.is_set():
                     return
-                if str(error) != told:  # once, however long there are too many files or threads
+                if str(error) != told:  # log once, however long files or threads run short
                     told = str(error)
                     _LOG.warning("a connection could not be taken (%s); it goes on", told)
                 self._closed.wait(_AGAIN_S)
 
     def _take(self) -> None:
-        """Take a connection, and serve it in a thread of its own."""
+        """Accept a connection, and serve it in its own thread."""
         accepted, _ = self._socket.accept()
         try:
             threading.Thread(
@@ -118,7 +118,7 @@ class Replica:
             raise
 
     def _serve(self, accepted: socket.socket) -> None:
-        """Answer one router until it disconnects; other clients only cause a line in the log."""
+        """Answer one router until it disconnects; any other client only causes a log line."""
         try:
             try:
                 peer = Peer(accepted, self.address.key)
@@ -210,7 +210,7 @@ def _told(shard: OpenShard | None, method: str, arguments: Arguments) -> Any:
 
 
 def _sendable(error: Exception) -> RetrievalError:
-    """The error to send: an unexpected one as text, with its place in the code."""
+    """The error to send; an unexpected one is logged and sent as text."""
     if isinstance(error, RetrievalError):
         return error
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"

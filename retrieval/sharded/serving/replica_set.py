@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from retrieval.sharded.serving.wire import Address, Link
 
 _FREE_LINKS = 32
-"""Maximum idle connections kept to a replica."""
+"""Maximum number of idle connections kept to a replica."""
 
 
 @dataclass(eq=False)
 class ReplicaState:
-    """The router's state of a replica.
+    """What the router knows about a replica.
 
     Attributes:
-        group: the number of the group of shards that it holds, see `Hosts.groups`.
+        group: the number of the group of shards that it serves, see `Hosts.groups`.
         copy: which of the group's replicas it is.
         address: where it listens; None if it is not started.
         alive: whether it can be asked.
@@ -38,12 +38,12 @@ class ReplicaState:
     _given_up: bool = False  # whether some connection may have an abandoned request
 
     def asked(self) -> None:
-        """A question is under way to it."""
+        """Count a request that is sent to it."""
         with self._lock:
             self.under_way += 1
 
     def let_be(self) -> None:
-        """A question is under way no more: it was answered, given up, or lost."""
+        """Count a request no longer: it was answered, given up, or lost."""
         with self._lock:
             self.under_way -= 1
 
@@ -51,7 +51,7 @@ class ReplicaState:
         """A connection for exclusive use; return it with `put`, or close it.
 
         Raises:
-            OSError: nothing answers.
+            OSError: the replica does not answer.
         """
         with self._lock:
             busy = []
@@ -79,7 +79,7 @@ class ReplicaState:
         self.put(link)
 
     def is_silent(self) -> bool:
-        """Whether an abandoned answer has not arrived yet: its machine may be cut off."""
+        """Whether an abandoned answer has not arrived yet: the replica's machine may be cut off."""
         if not self._given_up:
             return False
         with self._lock:
@@ -102,12 +102,12 @@ class ReplicaState:
         link.close()
 
     def started(self, address: Address) -> None:
-        """Note that it listens at this address, with nothing loaded yet."""
+        """Note that the replica listens at this address, with nothing loaded yet."""
         self.lost()
         self.address = address
 
     def lost(self, address: Address | None = None) -> None:
-        """Note that it cannot be asked until it is ready again.
+        """Note that the replica cannot be asked until it is ready again.
 
         Args:
             address: where it was asked; it may have been restarted elsewhere since.
@@ -122,7 +122,7 @@ class ReplicaState:
             link.close()
 
     def ready(self, held: Iterable[Sequence[int]]) -> None:
-        """Note that it can be asked about these, each a generation and a shard."""
+        """Note that the replica can be asked about these pairs of generation and shard."""
         holds: dict[int, set[int]] = {}
         for generation, shard in held:
             holds.setdefault(generation, set()).add(shard)
@@ -130,7 +130,7 @@ class ReplicaState:
         self.alive = bool(holds)
 
     def held(self, generation: int) -> frozenset[int]:
-        """The shards that it can be asked about."""
+        """The shards of a generation that the replica can be asked about."""
         return self.holds.get(generation, frozenset()) if self.alive else frozenset()
 
 
@@ -142,7 +142,7 @@ class ReplicaSet:
         self._turn = 0
 
     def holds(self, generation: int, shard: int) -> bool:
-        """Whether there is a replica to ask."""
+        """Whether there is a replica that can be asked about the shard."""
         return any(shard in one.held(generation) for one in self.replicas)
 
     def choose(
@@ -155,13 +155,13 @@ class ReplicaSet:
     ) -> tuple[ReplicaState, list[int]] | None:
         """The replica to ask next, and about which of these shards; None if there is none.
 
-        Preferred are replicas that are not silent; of those, ones with most of the shards loaded;
-        of those, ones with the fewest unanswered requests, in turn.
+        Replicas that are not silent are preferred; of those, the ones with the most of these shards
+        loaded; of those, the ones with the fewest unanswered requests, in turn.
 
         Args:
             generation: the number of the generation.
             shards: shards of the group.
-            tried: by shard, the replicas that were asked already.
+            tried: the replicas that were already asked, by shard.
             needed: whether to fall back to a silent replica.
         """
         self._turn += 1

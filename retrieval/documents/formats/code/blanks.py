@@ -1,4 +1,4 @@
-"""What a grammar cannot follow, made into what it can: all else stays at its place."""
+"""Replacing source that a grammar cannot parse by source of the same length that it can."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 Span = tuple[int, int]
-"""First byte, and one past the last."""
+"""Start and end in bytes; the end is one past the last byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A source as it is parsed, of the same length, and what was taken away from it.
+    """The source to parse, of the same length as the original, and what was removed from it.
 
     Attributes:
-        source: in bytes, as all spans are.
-        attributes: what a preprocessor would take away.
-        comments: those among that.
-        statements: those that the grammar does not know.
-        imports: by statement the name of a module.
+        source: the source, in bytes.
+        attributes: what a preprocessor would remove, except comments.
+        comments: comments that a preprocessor would remove.
+        statements: statements that the grammar does not know.
+        imports: the name of the imported module, by statement.
     """
 
     source: bytes
@@ -30,7 +30,7 @@ class Prepared:
 
 
 def prepare(source: bytes, macros: str, brackets: str, directives: str) -> Prepared:
-    """A source as it is parsed; the patterns are those of a `Grammar`."""
+    """The source to parse; the patterns are those of a `Grammar`."""
     attributes: list[Span] = []
     comments: list[Span] = []
     statements: list[Span] = []

@@ -1,8 +1,8 @@
-"""Fields of Word: what stands in their instructions is not shown, only their results are.
+"""Fields of Word: their instructions are not displayed, only their results.
 
-A field is `begin`, its instruction, `separate`, its result, `end`, over runs and paragraphs. An
-instruction may hold other fields with results of their own, as that of
-`IF { MERGEFIELD sex } = "m" ...` does; those are part of what is asked.
+A field consists of `begin`, its instruction, `separate`, its result and `end`, which may spread
+over runs and paragraphs. An instruction may contain other fields with results of their own, such as
+`IF { MERGEFIELD sex } = "m" ...`; these are part of the instruction.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _MARK = "w:fldChar"
 _UNSEEN = "w:instrText"
 _KEPT = frozenset({"w:lastRenderedPageBreak", _MARK})
 _APART = frozenset({"w:txbxContent", "w:footnote", "w:endnote", "w:comment"})
-"""Elements that no field leads into or out of."""
+"""Elements whose boundaries no field crosses."""
 
 
 @dataclass(slots=True)
 class _Field:
-    """One that is open, with what stands in its instruction."""
+    """An open field, with the elements of its instruction."""
 
     asked: list[Element] = field(default_factory=list)
     has_result: bool = False
 
 
 def hide_instructions(root: Element) -> None:
-    """Make what stands in the instructions of a part's fields plain instruction.
+    """Turn all elements in the instructions of a part's fields into instruction text.
 
-    A field without an end is none: what follows it stays.
+    A field without an end does not count as a field: what follows it is kept.
     """
     if next(root.iter(_MARK), None) is None:
         return
@@ -40,7 +40,7 @@ def hide_instructions(root: Element) -> None:
 
 
 def _asked(story: Element) -> list[Element]:
-    """What stands in the instructions of fields."""
+    """The elements in the instructions of fields."""
     found: list[Element] = []
     fields: list[_Field] = []
     for element in _pieces(story):
@@ -52,7 +52,7 @@ def _asked(story: Element) -> list[Element]:
             fields[-1].has_result = True
         elif kind == "end" and fields:
             ended = fields.pop()
-            # What an outer instruction holds goes with that one, whether it ends or not.
+            # What is in an outer instruction is treated like it, whether that field ends or not.
             outer = asking if asking is not ended else None
             (outer.asked if outer else found).extend(ended.asked)
         elif asking is not None and element.tag not in _KEPT:
@@ -61,7 +61,7 @@ def _asked(story: Element) -> list[Element]:
 
 
 def _pieces(story: Element) -> Iterator[Element]:
-    """What runs hold, and formulas, in order, without what stands in text boxes."""
+    """The content of runs, and formulas, in order, except for what is in text boxes or notes."""
     waiting = [*reversed(story)]
     while waiting:
         element = waiting.pop()

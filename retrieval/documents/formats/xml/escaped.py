@@ -1,7 +1,7 @@
-"""Text in feeds that is escaped markup, or not, as RFC 4287 says and as readers of feeds take it.
+"""Whether text in a feed is escaped markup, by RFC 4287 and the practice of feed readers.
 
-In Atom the attribute `type` tells (3.1.1): without one it is text. RSS has none: descriptions are
-HTML, and a title is taken for HTML where it can be nothing else.
+In Atom the attribute `type` decides (3.1.1); without it, the text is plain. RSS has no such
+attribute: descriptions are HTML, and a title is treated as HTML only if it can be nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from retrieval.documents.formats.html import extract
 
 Escaped = Literal["html", "title", "tags", ""]
-"""HTML; HTML if it has entities or tags of HTML; HTML if it has such tags; none."""
+"""HTML; HTML if it has HTML entities or tags; HTML if it has HTML tags; plain text."""
 
 _HTML = frozenset({"html", "text/html"})
 _TEXT = frozenset({"plain", "text", "text/plain", "xhtml"})
@@ -31,26 +31,26 @@ _KNOWN = frozenset(_NAMES.split())
 
 
 def how_escaped(name: str, attributes: Mapping[str, str], *, atom: bool) -> Escaped:
-    """How HTML may stand in an element of a feed.
+    """How an element of a feed may contain HTML.
 
     Args:
-        name: of the element.
-        attributes: its own.
-        atom: whether the feed is one of Atom.
+        name: the element's name.
+        attributes: the element's attributes.
+        atom: whether it is an Atom feed.
     """
     said = attributes.get("type", "").strip().lower()
-    mode = attributes.get("mode", "").strip().lower()  # of Atom 0.3
+    mode = attributes.get("mode", "").strip().lower()  # from Atom 0.3
     if said in _HTML:
         return "" if mode == "xml" else "html"
     if said in _TEXT or said.endswith(("/xml", "+xml")):
         return ""
     if atom:
-        return "" if name in _TITLES else "tags"  # many feeds have it without saying so
+        return "" if name in _TITLES else "tags"  # many feeds have HTML without declaring it
     return "title" if name in _TITLES else "html"
 
 
 def shown(escaped: Escaped, words: str) -> str:
-    """What is shown of the words of an element; each line of them stays one."""
+    """An element's words as they are displayed; each line stays one line."""
     if "<" not in words and "&" not in words:
         return words
     if escaped == "html" or _is_marked_up(words):
@@ -59,7 +59,7 @@ def shown(escaped: Escaped, words: str) -> str:
 
 
 def _is_marked_up(words: str) -> bool:
-    """Whether all tags are HTML's, and one ends an element."""
+    """Whether all tags are HTML tags, and at least one is a closing or void tag."""
     ends = False
     for closing, name in _TAG.findall(words):
         if name.lower() not in _KNOWN:

@@ -1,4 +1,4 @@
-"""What a document says of itself."""
+"""What a document says about itself."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _OTHERS = frozenset({"compiler", "editor", "illustrator", "reviewer", "translato
 
 @dataclass(slots=True)
 class Facts:
-    """What a document says of itself, by key; each value on one line."""
+    """What a document says about itself, by key; each value is a single line."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
 
     def title(self) -> str:
-        """Its title, or ""."""
+        """The document's title, or ""."""
         return (self.values.get("title") or [""])[0]
 
     def metadata(self) -> dict[str, Any]:
-        """What else is known."""
+        """Everything else, as metadata."""
         found: dict[str, Any] = {}
         for key, values in self.values.items():
             if key == "year":
@@ -38,12 +38,12 @@ class Facts:
 
 
 def is_author(name: str, attributes: Mapping[str, str], above: bool) -> bool:
-    """Whether whom an element names is an author, by the kinds of contributors that JATS has.
+    """Whether a person named in an element is an author, by JATS's types of contributors.
 
     Args:
-        name: of the element.
-        attributes: its own.
-        above: whether it is one by what the element stands in.
+        name: the element's name.
+        attributes: the element's attributes.
+        above: the answer for the element's parent.
     """
     if name == "contrib" and (kind := attributes.get("contrib-type")):
         words = {word.removesuffix("s") for word in _WORD.findall(kind.lower())}
