@@ -70,5 +70,5 @@ def test_an_index_takes_them(tmp_path: Path) -> None:
         (hit,) = index.search("word", np.uint8(200), retriever="lexical", rerank=np.uint8(1))
         assert hit.document_id == "a"
         assert not index.search("word", np.uint8(200), retriever="lexical", offset=np.uint8(100))
-        with pytest.raises(InputError, match="k=True"):
+        with pytest.raises(InputError, match="k must be a whole number"):
             index.search("word", True, retriever="lexical")

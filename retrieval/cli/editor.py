@@ -68,7 +68,7 @@ def view(file: Path, page: int | None) -> None:
         return
     opener = _installed(_OPENERS)
     if opener is None:
-        raise RetrievalError(f"there is no program here to open {file} in; copy its path to one")
+        raise RetrievalError(f"no program was found to open {file}; open it yourself")
     _run([opener, str(file)])
 
 

@@ -69,9 +69,9 @@ def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
             not a number from 1.
     """
     if not isinstance(query, str) or not query.strip():
-        raise InputError(f"query {query!r} is no query; give a text of at least one word")
+        raise InputError(f"query {query!r} is not a query; give a text with at least one word")
     if k is not None and (not is_whole(k) or k < 1):
-        raise InputError(f"k={k!r} asks for no text; give a number of at least 1, or None")
+        raise InputError(f"k must be at least 1, or None for all; it is {k!r}")
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise InputError(f"{texts!r:.60} was given to be ranked; give a list of texts")
     listed = list(texts)

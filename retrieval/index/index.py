@@ -389,7 +389,7 @@ def _open_again(path: Path, encoder: Encoder | None, memory: int, timeout: float
 
 def _check_timeout(timeout: float) -> None:
     if not is_number(timeout) or not 0 <= timeout < float("inf"):
-        raise InputError(f"timeout={timeout!r} is no number of seconds; give one from 0 on")
+        raise InputError(f"timeout={timeout!r} is not a number of seconds; give 0 or more")
 
 
 def _check_memory(memory: int) -> None:

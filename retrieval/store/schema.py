@@ -56,7 +56,7 @@ _LOOKED_EVERY = 100_000
 """Steps of SQLite's machine, some ten milliseconds, between looks at whether work is cancelled."""
 
 JsonValue: TypeAlias = (
-    "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+    str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
 """A JSON value."""
 

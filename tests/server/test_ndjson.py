@@ -120,7 +120,7 @@ def test_a_line_that_is_no_document_is_named_and_left_out(client: Client) -> Non
 
 def test_what_is_wrong_from_the_start_is_an_error(serve: Serve) -> None:
     client = serve(limits=Limits(body=1000))
-    assert "line 1: the line is not a JSON" in send(client, b"<html>\n<p>").detail
+    assert "line 1: the line is not JSON" in send(client, b"<html>\n<p>").detail
     assert send(client, b"<html>").status == 400
     long = send(client, lines_of([{"id": "x", "text": "x" * 2000}]))
     assert long.status == 413
