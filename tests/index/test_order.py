@@ -92,8 +92,8 @@ def test_equal_passages_stand_by_document_and_ordinal(tmp_path: Path, retriever:
     for number, order in enumerate(orders):
         path = tmp_path / str(number)
         with Index.create(path, encoder=FakeEncoder(), passage_tokens=8) as index:
-            for first in range(0, len(order), (1, 7, 41)[number]):
-                index.add(order[first : first + (1, 7, 41)[number]])
+            for first in range(0, len(order), (3, 7, 41)[number]):
+                index.add(order[first : first + (3, 7, 41)[number]])
             hits = index.search("same words", 60, retriever=retriever, copies=True)
             found.append([(hit.document_id, hit.passage.ordinal, hit.score) for hit in hits])
             for k in (1, 2, 10, 39):
