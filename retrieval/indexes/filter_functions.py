@@ -145,12 +145,19 @@ def _glob_pieces(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
 
 
 def _closed(name: str) -> str:
-    """The component with each `[` after the last `]` escaped as `[[]`.
+    """The component with each `[` that nothing closes escaped as `[[]`.
 
-    Otherwise fnmatch would search to the end of the component for each of them.
+    Otherwise fnmatch would search to the end of the component for each of them. After one that
+    nothing closes there is no other that something does.
     """
-    last = name.rfind("]") + 1
-    return name[:last] + name[last:].replace("[", "[[]")
+    at = name.find("[")
+    while at >= 0:
+        first = at + 1 + name.startswith("!", at + 1)
+        end = name.find("]", first + name.startswith("]", first))
+        if end < 0:
+            return name[:at] + name[at:].replace("[", "[[]")
+        at = name.find("[", end + 1)
+    return name
 
 
 def json_member(document: str, path: str) -> str | None:

@@ -7,7 +7,7 @@ import re
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from retrieval.cancellation import CancelledError, cancelled_by
@@ -64,6 +64,9 @@ def test_glob_is_its_definition(pattern: list[str], path: str) -> None:
     assert path_glob("/".join(pattern), path) == naive_glob(pattern, path.split("/"))
 
 
+@settings(max_examples=1000)
+@example("[][", "[")
+@example("[!][", "[!][")
 @given(st.text("[]!a-^*", max_size=12), st.text("[]!a-^b", max_size=4))
 def test_a_bracket_that_nothing_closes_is_itself(pattern: str, name: str) -> None:
     expected = pattern != "**" and re.match(fnmatch.translate(pattern), name) is not None
