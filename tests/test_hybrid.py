@@ -9,8 +9,7 @@ import pytest
 from retrieval import Document, Hybrid, Index
 from retrieval.errors import InputError
 from retrieval.index.reading.retrievers import SINGLE
-from retrieval.indexes import FUSIONS
-from retrieval.types import FUSED
+from retrieval.types import FUSED, FUSIONS
 from tests.index.fake_encoder import FakeEncoder
 
 

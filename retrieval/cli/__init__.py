@@ -20,7 +20,7 @@ _SHORT = ("list", "open", "search", "status")
 
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
-    code = 130  # of Ctrl-C before there was anything to stop
+    code = 1
     try:
         # Here, where Ctrl-C is no traceback: a good part of a short command's time is imports.
         import atexit
@@ -49,5 +49,6 @@ def main() -> None:
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
+        code = 130
         sys.stderr.write("stopped\n")
     sys.exit(code)

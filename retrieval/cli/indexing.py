@@ -151,10 +151,9 @@ def show_report(report: SyncReport, paths: Sequence[Path], folder: Path, documen
 
     sys.stdout.write(synced(report, folder, documents))
     sys.stdout.flush()
-    if not (report.added or report.updated or report.unchanged or report.moved):
+    if not (report.changed or report.unchanged):
         names = ", ".join(safe(str(path)) for path in paths) or "what the index was given"
-        kept = f"the index keeps its {count(documents, 'document')}; " if documents else ""
-        sys.stderr.write(f"no file to index in {names}; {kept}name a folder that contains text\n")
+        sys.stderr.write(f"no file to index in {names}; name a folder that contains text\n")
     sys.stderr.write(left_out(report.left_out, folder))
     if report.by_layout:
         sys.stderr.write(
@@ -183,7 +182,7 @@ def check_read(report: SyncReport, paths: Sequence[Path], folder: Path, document
         return
     why = "; ".join(line.removesuffix("; skipped") for line in report.problems)
     names = ", ".join(str(path) for path in paths)
+    kept = f", and the index at {folder} keeps its {count(documents, 'document')}"
     raise DocumentError(
-        f"{why or f'{names}: left out'}; nothing was read, "
-        f"and the index at {folder} holds {count(documents, 'document')} as before"
+        f"{why or f'{names}: left out'}; nothing was read{kept if documents else ''}"
     )

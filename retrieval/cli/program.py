@@ -21,8 +21,8 @@ _SHOWN_FIRST = ("index", "search", "open", "list", "status", "delete", "compact"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_ARGUMENT = re.compile(r"(?<!\S)(with )?([a-z_]+)=([^\s,;]+)")
-"""An argument and its value, as errors name it."""
+_ARGUMENT = re.compile(r"'[^']*'|(?<!\S)(with )?([a-z_]+)=('[^']*'|[^\s,;]+)")
+"""An argument and its value, as errors name it; or quoted text of the user's, which stays."""
 
 _NAMES_OF_PLACES = frozenset(
     [
@@ -79,7 +79,7 @@ class _Command(TyperCommand):
         would index it, or delete all that came from it.
         """
         rest = super().parse_args(ctx, list(args))
-        if ctx.resilient_parsing:
+        if ctx.resilient_parsing or not any(one == "" or one.endswith("=") for one in args):
             return rest
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         for parameter in self.params:

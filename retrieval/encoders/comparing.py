@@ -71,7 +71,7 @@ def checked_query(query: str, texts: Sequence[str], k: int | None) -> list[str]:
     if not isinstance(query, str) or not query.strip():
         raise InputError(f"query {query!r} is not a query; give a text with at least one word")
     if k is not None and (not is_whole(k) or k < 1):
-        raise InputError(f"k must be at least 1, or None for all; it is {k!r}")
+        raise InputError(f"k must be a whole number of at least 1, or None for all, not {k!r}")
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise InputError(f"{texts!r:.60} was given to be ranked; give a list of texts")
     listed = list(texts)

@@ -52,7 +52,7 @@ class Precomputed:
         if dense_dim is None and token_dim is None:
             raise InputError("neither dense_dim nor token_dim is given; give one or both")
         if not isinstance(name, str) or not name:
-            raise InputError(f"name={name!r} is no name; give a text that tells the model")
+            raise InputError(f"name={name!r} is not a name; give a text that identifies the model")
         self.dense_dim = plain_number(dense_dim)
         self.token_dim = plain_number(token_dim)
         self.name = name

@@ -135,9 +135,9 @@ def _check(
     if not measures:
         raise InputError("no measure was given; give one such as nDCG@10")
     if not is_whole(k) or k < 1:
-        raise InputError(f"k={k!r} retrieves no document; give a whole number of at least 1")
+        raise InputError(f"k must be a whole number of at least 1, not {k!r}")
     if queries is not None and (not is_whole(queries) or queries < 1):
-        raise InputError(f"queries={queries!r} asks none; give a whole number of at least 1")
+        raise InputError(f"queries must be a whole number of at least 1, not {queries!r}")
     check_measures(measures)
 
 

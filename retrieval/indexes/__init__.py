@@ -55,13 +55,11 @@ from retrieval.indexes.lexical import (
     write_lexical,
 )
 from retrieval.indexes.ranking import TieOrder, below, top_k
-from retrieval.types import FUSIONS
 
 __all__ = [
     "FIELDS",
     "FIELD_WEIGHTS",
     "FLOATS",
-    "FUSIONS",
     "LATE_MEMORY",
     "CompressedSegment",
     "Counts",

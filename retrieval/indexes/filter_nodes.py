@@ -214,6 +214,10 @@ _NAMED = {
 } | {f"place.{name}": Key((name,), of="passage") for name in PLACES}
 
 
+PREDEFINED = frozenset(name.partition(".")[0] for name in _NAMED)
+"""First names of the keys that do not lead into the document's metadata, or not only."""
+
+
 def named_key(text: str) -> Key | None:
     """The predefined key with this name; None for a key of the document's metadata."""
     return _NAMED.get(text)

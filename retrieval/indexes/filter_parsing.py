@@ -34,6 +34,7 @@ from retrieval.indexes.filter_nodes import (
     Truthy,
     Value,
     is_comparable,
+    joined,
     named_key,
 )
 from retrieval.indexes.filter_values import as_list, as_value, as_values, is_list
@@ -97,13 +98,13 @@ class Parser:
         parts = [self._all()]
         while self._take("or"):
             parts.append(self._all())
-        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+        return joined(Or, parts)
 
     def _all(self) -> Node:
         parts = [self._term()]
         while self._take("and"):
             parts.append(self._term())
-        return parts[0] if len(parts) == 1 else And(tuple(parts))
+        return joined(And, parts)
 
     def _term(self) -> Node:
         negated = False

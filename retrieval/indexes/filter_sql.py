@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from retrieval.indexes.filter_nodes import (
     And,
     Compare,
+    Condition,
     Constant,
     Empty,
     Exists,
@@ -83,9 +84,7 @@ def _compiled(node: Node, *, negated: bool) -> Sql:
     return _fill("(NOT {one})", one=one) if negated else one
 
 
-def _single(
-    node: Compare | SameList | Length | IsKind | In | Text | Empty | Exists | Truthy,
-) -> Sql:
+def _single(node: Condition) -> Sql:
     match node:
         case Truthy(key):
             return _truthy(key)

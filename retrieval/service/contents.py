@@ -63,7 +63,9 @@ def _chosen(documents: list[Listed], names: Sequence[str], base: Path) -> Choice
     if not names:
         return Choice(documents, [])
     if "" in names:  # which the system takes for the current folder, and all that is in it
-        raise InputError("'' is no name; give a file, a folder, a glob or an id, '.' for this one")
+        raise InputError(
+            "a name is empty; give a file, a folder ('.' is this one), a glob or an id"
+        )
     chosen: set[str] = set()
     unknown = []
     for name in dict.fromkeys(names):

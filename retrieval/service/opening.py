@@ -66,8 +66,16 @@ def open_or_create(
         status = index.status()
         if small:
             usual = LateOptions.small()
-            names = ("bits", "pooling", "pooling_distance")
-            given = {name: getattr(usual, name) for name in names} | given
+            implied = {
+                name: getattr(usual, name)
+                for name in ("bits", "pooling", "pooling_distance")
+                if name not in given
+            }
+            if any(getattr(status.late, name) != value for name, value in implied.items()):
+                raise InputError(
+                    f"the index at {folder} was not made with small=True; leave it out, or make a "
+                    "new index"
+                )
         replace(status.late, **given)  # refuses invalid values
         own = {"passage_tokens": passage_tokens, "long_context": long_context}
         given |= {name: value for name, value in own.items() if value is not None}

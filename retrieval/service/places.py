@@ -104,7 +104,7 @@ def _document(index: Opened, name: str, here: Path) -> tuple[Document, int]:
     if not found:
         raise unknown_document(name)
     if line < 1:
-        raise InputError(f"{name!r} names line {line}, and lines are counted from 1; give one")
+        raise InputError(f"{name!r} names line {line}, but lines are counted from 1")
     if len(found) == 1 and _begins(found[0]) is None:
         return found[0], line
     return _record(found, line), 1

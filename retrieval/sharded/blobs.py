@@ -134,7 +134,7 @@ def entries_of(storage: ObjectStorage, listing: str) -> list[FileEntry]:
 
 def _entry(path: str, size: int, pieces: list[str]) -> FileEntry:
     if not isinstance(path, str):
-        raise TypeError(f"{path!r:.80} is no path")
+        raise TypeError(f"{path!r:.80} is not a path")
     parts = PurePosixPath(path).parts
     if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\0" in path:
         raise ValueError(f"{path!r} is not a path of a file of a shard")

@@ -118,7 +118,7 @@ class ObjectStorage:
         except obstore.exceptions.BaseError:
             kind = None
         if kind in (None, "http"):  # some buckets have addresses of `https`, which it knows
-            raise StorageError(f"{url} is no address of object storage; give {_KINDS}")
+            raise StorageError(f"{url} is not an address of object storage; give {_KINDS}")
         with self._told(""):
             self._store: ObjectStore = from_url(self.url, **given)
 

@@ -98,7 +98,7 @@ def check_sizes(folder: Path, segment: SegmentRecord) -> None:
             ) from error
         if not stat.S_ISREG(status.st_mode):
             raise IndexCorrupted(
-                f"{folder / name} is damaged: it is no regular file; {from_backup()}"
+                f"{folder / name} is damaged: it is not a regular file; {from_backup()}"
             )
         size = status.st_size
         if size != record.size:

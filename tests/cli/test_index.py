@@ -183,6 +183,8 @@ def test_an_option_that_the_index_was_made_without(retrieval_command: Retrieval)
         (("index", "docs", "--pooling-distance", "9"), "--pooling-distance 9.0 cannot be used"),
         (("search", "lock", "--min-relevance", "nan"), "--min-relevance nan is not a relevance"),
         (("search", "lock", "--rescore", "3"), "--rescore 3 is for late interaction"),
+        (("index", "docs", "--small"), "the index at .retrieval was not made with --small"),
+        (("export", "--to", "parquet", "x", "--name", "a name=b"), "name 'a name=b'"),
     ],
 )
 def test_an_error_names_the_option_where_python_names_the_argument(

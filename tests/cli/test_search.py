@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -211,7 +212,7 @@ def test_search_tells_what_is_around_a_passage(numbered: Retrieval) -> None:
     ("where", "said"),
     [
         ('langauge == "python"', "no document has the key 'langauge'; did you mean language?"),
-        ('format == "markdwon"', "no document has 'markdwon' as 'format'; did you mean markdown?"),
+        ('format == "markdwon"', "no document has \"markdwon\" as 'format'; did you mean"),
         (
             'zzz > 3 and path glob "x"',
             "no document has the key 'zzz'; documents have extension,",
@@ -234,7 +235,25 @@ def test_a_filter_that_fits_nothing_names_what_no_document_has(
         assert bool(done.err) is bool(said)
 
 
-def test_later_hits_and_files_alone(indexed: Retrieval) -> None:
+def test_a_hint_takes_keys_that_are_no_plain_words(
+    retrieval_command: Retrieval, folder: Path
+) -> None:
+    (folder / "rows.jsonl").write_text(
+        '{"id": "1", "text": "lock", "my key": "red 1", "a.b": "red 1", "n": 5}\n'
+    )
+    assert retrieval_command("index", "rows.jsonl").code == 0
+    for where, hint in (
+        ('`my key` == "red 2"', 'no document has "red 2" as \'my key\'; did you mean "red 1"?'),
+        ('`a.b` == "red 2"', 'no document has "red 2" as \'a.b\'; did you mean "red 1"?'),
+        ('n == "5"', "no document has \"5\" as 'n'; did you mean 5?"),
+        ('n == "7"', ""),
+    ):
+        found = retrieval_command("search", "lock", "--where", where)
+        assert (found.code, found.out) == (0, "")
+        assert found.err == "nothing found\n" + (f"--where: {hint}\n" if hint else "")
+
+
+def test_later_hits_and_files_alone(indexed: Retrieval, folder: Path) -> None:
     first = indexed("search", "lock", "-k", 1)
     other = indexed("search", "lock", "-k", 1, "--offset", 1)
     assert (first.out.split()[0], other.out.split()[0]) == ("1", "2")
@@ -243,6 +262,10 @@ def test_later_hits_and_files_alone(indexed: Retrieval) -> None:
     for options in (("-l",), ("--files", "--group", "passage")):
         named = indexed("search", "lock", *options)
         assert sorted(named.out.splitlines()) == sorted(places)
+    shutil.copy(folder / "docs" / "locks.md", folder / "docs" / "again.md")
+    assert indexed("index").code == 0
+    copied = indexed("search", "lock", "-l").out.splitlines()
+    assert sorted(copied) == sorted([*places, "docs/again.md"])  # no file is left out as a copy
     none = indexed("search", "lock", "--offset", 20)
     assert (none.code, none.out, none.err) == (0, "", "no hit beyond the first 20\n")
     refused = indexed("search", "lock", "-l", "--json")

@@ -86,7 +86,7 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
         ("", ["a"], None, "give a text with at least one word"),
         ("q", "a text", None, "'a text' was given to be ranked; give a list of texts"),
         ("q", ["a", 3], None, "3 was given to be ranked but is not a text"),
-        ("q", ["a"], 0, "k must be at least 1, or None for all; it is 0"),
+        ("q", ["a"], 0, "k must be a whole number of at least 1, or None for all, not 0"),
     ],
 )
 def test_what_cannot_be_ranked(

@@ -360,7 +360,7 @@ def test_progress_reaches_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"k": 0}, "k=0 retrieves no document"),
+        ({"k": 0}, "k must be a whole number of at least 1, not 0"),
         ({"measures": []}, "no measure was given"),
         ({"measures": ["nonsense@@"]}, "expected one of nDCG@k"),
         ({"systems": []}, "no system was given"),
@@ -392,7 +392,7 @@ def test_fewer_queries_are_always_the_same(tmp_path: Path) -> None:
     assert "shuffle" not in whole.protocols[0].text
     assert whole.protocols[0].dataset_sha256 == one.protocols[0].dataset_sha256
     assert comparable(whole.protocols[0], one.protocols[0])
-    with pytest.raises(InputError, match="queries=0 asks none"):
+    with pytest.raises(InputError, match="queries must be a whole number of at least 1, not 0"):
         evaluate([str(source)], [words], tmp_path / "out", queries=0)
 
 

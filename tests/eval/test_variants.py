@@ -18,8 +18,7 @@ from retrieval.eval.systems import IndexSystem, SharedIndex, make_systems
 from retrieval.eval.systems.variants import Build, Variant, parse_variant, shortened
 from retrieval.index.reading.search import HYBRID
 from retrieval.index.writing import writer
-from retrieval.indexes import FUSIONS
-from retrieval.types import Document
+from retrieval.types import FUSIONS, Document
 from tests.index.fake_encoder import FakeEncoder
 
 WORDS = ("cats", "dogs", "fish", "purr", "bark", "swim", "sun", "sea", "night", "day")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import InputError
-from retrieval.indexes import FUSIONS, Fusion, fuse
+from retrieval.indexes import Fusion, fuse
+from retrieval.types import FUSIONS
 
 Run = dict[int, float]
 runs_strategy = st.dictionaries(

@@ -197,7 +197,7 @@ def test_what_is_no_object_storage_is_said(url: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised:
         ShardedIndex.open(url, cache=tmp_path)
     assert str(raised.value) == (
-        f"{url} is no address of object storage; "
+        f"{url} is not an address of object storage; "
         "give file:///folder, s3://bucket/name, gs:// or az://"
     )
 

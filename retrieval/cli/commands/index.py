@@ -341,7 +341,8 @@ def index(
                 progress=progress,
                 on_left_out=left_out.append if as_json else None,
             )
-        indexing.check_read(report, named, place, len(opened))
+        if not watch:
+            indexing.check_read(report, named, place, len(opened))
         if as_json:
             print_json(report_as_dict(report, place, left_out), whole=not watch)
         else:

@@ -58,7 +58,7 @@ def install(
     from retrieval.mcp.clients.installing import installation, removal
 
     if not name.strip() or not name.isprintable():
-        raise InputError(f"--name is {name!r}; give a single word")
+        raise InputError(f"--name is {name!r}; give a name that can be printed")
     where = Path.cwd() if project else None
     if remove:
         change = removal(client, name, where)

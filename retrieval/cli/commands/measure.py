@@ -69,7 +69,9 @@ def measure(
     if texts is not None and qrels is not None:
         texts = {id: text for id, text in texts.items() if id in judged}
         if not texts:
-            raise InputError(f"{qrels} judges none of the queries of {queries}; give theirs")
+            raise InputError(
+                f"{qrels} judges none of the queries of {queries}; give the judgements of these"
+            )
     with (
         Index.open(index_to_read(folder), encoder=encoder) as index,
         progress_bar("reading") as bar,

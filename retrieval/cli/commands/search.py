@@ -96,7 +96,7 @@ def search(
     ] = 0,
     files: Annotated[
         bool,
-        typer.Option("--files", "-l", help="Print the files of the hits alone, one a line."),
+        typer.Option("--files", "-l", help="Print only the hits' file names, one per line."),
     ] = False,
     folder: IndexPlace = None,
     encoder: EncoderSource = None,
@@ -121,13 +121,14 @@ def search(
         raise InputError("--files prints names alone; leave out --json, --explain and --context")
     if group is None:
         group = GroupName.PASSAGE if as_json else GroupName.DOCUMENT
+    asked = filter_given(where)
     options = searching.SearchOptions(
         k=k,
         retriever=retriever.value,
-        where=filter_given(where),
+        where=asked,
         rescore=rescore,
         explain=explain,
-        copies=copies,
+        copies=copies or files,
         group="document" if group == GroupName.DOCUMENT else None,
         min_relevance=min_relevance,
         offset=offset,
@@ -140,7 +141,7 @@ def search(
 
             around = lines_around(opened, answer.hits, context)
         if not answer.hits:
-            hint = unfitting(opened, options.where)
+            hint = unfitting(opened, asked)
             if not as_json:
                 hint = f"{_nothing(opened, text, options)}\n{hint}"
             sys.stderr.write(hint)

@@ -135,7 +135,7 @@ def serve(
         raise InputError("--allow-write and --read-only contradict each other; give one of them")
 
     if uds is not None and not (host is None and port is None):
-        raise InputError("--uds is in the place of --host and --port; give that, or these")
+        raise InputError("--uds cannot be used with --host or --port; leave these out")
     for url in urls or ():
         if not is_url(url):
             raise InputError(f"{url!r} is not a collection's URL; name a folder with --index {url}")

@@ -48,9 +48,9 @@ def listed(documents: Sequence[Listed], index: Path, style: Style) -> str:
     return "".join(lines)
 
 
-def unfitting(index: Listing, where: object) -> str:
-    """On a line what of a filter no document has, where nothing fits it; or ""."""
-    if not isinstance(where, str):
+def unfitting(index: Listing, where: str | None) -> str:
+    """One line on the keys and values in a filter that no document has; or ""."""
+    if where is None:
         return ""
     from retrieval.service.filter_hints import filter_hint
 

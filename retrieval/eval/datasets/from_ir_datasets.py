@@ -93,7 +93,7 @@ def _find(name: str, split: str | None) -> tuple[Any, str]:
         import ir_datasets
     except ImportError:
         raise MissingDependency(
-            f"{name} is no folder, and fetching it by name needs ir-datasets: "
+            f"{name} is not a folder, and fetching it by name needs ir-datasets: "
             "pip install 'modernbert-retrieval[eval]'"
         ) from None
     wanted = split or "test"

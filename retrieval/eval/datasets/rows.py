@@ -146,7 +146,7 @@ def whole(value: object) -> int:
             return int(number)
     except OverflowError:
         pass
-    raise ValueError(f"{value!r} is no whole number")
+    raise ValueError(f"{value!r} is not a whole number")
 
 
 def grade(value: object, path: Path) -> int:
@@ -166,7 +166,7 @@ def _guess(line: str, path: Path, expected: str) -> str:
     data = line.encode("utf-8", "surrogateescape")
     if b"\0" in data:
         raise InputError(
-            f"{path} is no text, or UTF-16; expected {expected}: convert it, as by iconv"
+            f"{path} is not text, or is UTF-16; expected {expected}: convert it, as by iconv"
         )
     return decode(data)[0]
 

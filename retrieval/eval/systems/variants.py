@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import InputError
-from retrieval.indexes import FUSIONS, token_dim_problem
+from retrieval.indexes import token_dim_problem
 from retrieval.types import (
+    FUSIONS,
     RETRIEVERS,
     Embeddings,
     Encoder,

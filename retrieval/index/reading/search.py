@@ -118,7 +118,9 @@ def _check_choice(settings: Settings, queries: Sequence[str], request: Request) 
     """Refuse invalid options for choosing hits of a ranking, see `check`."""
     per_group, rerank, share = request.per_group, request.rerank, request.diversity
     if per_group is not None and (not is_whole(per_group) or per_group < 1):
-        raise InputError(f"per_group={per_group!r} must be a whole number of at least 1, or None")
+        raise InputError(
+            f"per_group must be a whole number of at least 1, or None, not {per_group!r}"
+        )
     if not is_number(share) or not 0 <= share <= 1:
         raise InputError(f"diversity must be a number from 0 to 1, not {share!r}")
     if share and settings.dense_dim is None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.errors import IndexCorrupted, IndexFormatError
+from retrieval.errors import IndexCorrupted, IndexFormatError, from_backup
 from retrieval.files.lock import WriterLock
 from retrieval.files.stored_json import parsed, whole
 from retrieval.files.whole import link, sync_folder
@@ -95,8 +95,7 @@ def _value(text: str) -> Any:
         return parsed(text)
     except ValueError as error:
         raise IndexCorrupted(
-            f"the index holds a value that cannot be read ({error}); copy it back from a backup, "
-            "or delete it and index again"
+            f"the index has a value that cannot be read ({error}); {from_backup()}"
         ) from error
 
 
