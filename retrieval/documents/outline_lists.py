@@ -18,10 +18,11 @@ from retrieval.documents.outline import (
     Outline,
     Part,
     Section,
+    Unit,
 )
 
 _KINDS = get_args(BlockKind)
-_UNITS = ("page", "cell", "row", "time", "part")
+_UNITS = get_args(Unit)
 
 _Value = TypeVar("_Value")
 
@@ -62,7 +63,7 @@ def outline_of(text: str, lists: Any) -> Outline:
     try:
         return _outline(text, *lists)
     except (TypeError, LookupError) as error:
-        raise ValueError(f"it is no outline: {error}") from None
+        raise ValueError(f"it is not an outline: {error}") from None
 
 
 def of_type(kind: type[_Value], value: Any) -> _Value:

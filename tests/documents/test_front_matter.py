@@ -100,6 +100,9 @@ def test_titles_of_yaml(line: str, title: str) -> None:
         ("\n  # remark\n  - a\n\n  - b\n    - c\n", ["a", "b"]),
         ("\n  - name: Ada\n    url: x\n", None),
         ("\n  deep: [no]\n", None),
+        ("&a[b] x & y", "&a[b] x & y"),
+        ("&a x & y", "x & y"),
+        ("a\n\n  b", "a b"),
         ("2024-01-02", "2024-01-02"),
         ("2024-01-02 10:00:00 +01:00 # x", "2024-01-02 10:00:00 +01:00"),
         ("'2024'", "2024"),
@@ -168,6 +171,13 @@ def test_values_are_plain_whatever_is_written(mark: str, said: str) -> None:
         several = value if isinstance(value, list) else [value]
         assert {type(one) for one in several} <= {str, int, float, bool}
         assert "\ud800" not in several
+
+
+def test_long_front_matter_is_no_text_either() -> None:
+    text = "---\ntitle: x\n" + "".join(f"k{n}: value\n" for n in range(8000)) + "---\n# A\n"
+    made = parsed("a.md", text)
+    assert len(text) > 1 << 16
+    assert headings(made) == [(1, "A")] and made.title == "A"
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.documents.formats import rst
+from retrieval.documents.formats import rst, rst_tables
+from retrieval.documents.formats.builder import HEADING_CHARACTERS, MAX_LEAD_CELLS
 
 from .outlines_for_tests import (
     FILL,
@@ -148,6 +149,14 @@ SPANNED = [
      "日本 | b", ["| 1    | 2  |"]),
     ("====  ==\n日本  b\n====  ==\n1     2\n====  ==\n", "日本 | b", ["1     2"]),
 ]  # fmt: skip
+
+
+def test_what_a_header_takes_is_bounded_by_what_is_shown() -> None:
+    border = "+" + "-+" * 2000
+    line = "|" + "a" * (len(border) - 5) + "|x|"
+    words = rst_tables.grid_header([border, *[line] * 200])
+    assert len(words) == MAX_LEAD_CELLS
+    assert sum(map(len, words)) <= MAX_LEAD_CELLS * HEADING_CHARACTERS
 
 
 @pytest.mark.parametrize(("table", "header", "rows"), SPANNED)

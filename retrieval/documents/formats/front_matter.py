@@ -21,7 +21,7 @@ from retrieval.documents.formats.yaml_values import (
 )
 
 _HEAD_CHARS = 64 * 1024
-"""Front matter must end within this many characters; otherwise there is none."""
+"""The fields of front matter that does not end within this many characters are not read."""
 _BLOCK = re.compile(
     r"(---|\+\+\+)[ \t]*\r?\n(?P<fields>.*?)^(?:\1|\.\.\.)[ \t]*(?:\r?\n|\r?\Z)",
     re.DOTALL | re.MULTILINE,
@@ -76,7 +76,7 @@ def fields(text: str) -> dict[str, Any]:
 
 
 def _found(text: str) -> re.Match[str] | None:
-    front = _BLOCK.match(text[:_HEAD_CHARS])
+    front = _BLOCK.match(text)
     if front is None:
         return None
     said = front["fields"]
@@ -104,7 +104,7 @@ def _is_mapping(said: str) -> bool:
 
 def _fields(text: str) -> dict[str, Any]:
     """Each field's value or list of values; those of YAML are kept as written."""
-    front = _found(text)
+    front = _found(text[:_HEAD_CHARS])
     if front is None:
         return {}
     said = front["fields"]
@@ -153,7 +153,7 @@ def _value(rest: str, below: list[str]) -> Written | list[Written] | None:
             return list(_items(below, item[1]))
         if _MAPPING.match(first.strip()):
             return None
-    goes_on = [line.strip() for line in below if line[:1].isspace() or line[:1] in "]}"]
+    goes_on = [line.strip() for line in below if line[:1].isspace() or line[:1] in ("]", "}")]
     if (listed := flow_list("\n".join([rest, *goes_on]))) is not None:
         return listed
     if rest[:1] not in ("'", '"'):

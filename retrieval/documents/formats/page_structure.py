@@ -269,8 +269,9 @@ class _Settled:
         lead, lead_start = "", None
         if made.lead:
             # Many may have the same, as lists in each other have.
-            lead = self._said.setdefault(made.lead, "") or self._words(made.lead)
-            self._said[made.lead] = lead
+            if made.lead not in self._said:
+                self._said[made.lead] = self._words(made.lead)
+            lead = self._said[made.lead]
             lead = lead[:LEAD_CHARACTERS] if made.is_caption else lead_in(lead)
             lead_start = self._forward[made.lead[0]] if lead else None
             if lead_start is not None and lead_start > start:

@@ -47,7 +47,6 @@ def simple_header(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> l
         lines: the lines between the header's borders.
         columns: where each column starts and ends in a line.
     """
-    columns = columns[:MAX_LEAD_CELLS]
     words: list[list[str]] = [[] for _ in columns]
     above: list[str] = []
     for line in [*lines, ""]:
@@ -78,17 +77,17 @@ def _groups(
 
 
 def _add(words: list[list[str]], columns: range, cell: str) -> None:
-    """Add a cell's text to the words of its columns."""
-    cell = cell.replace("\0", "")
+    """Add a cell's text to the words of its columns, as far as columns and words are shown."""
+    cell = cell.replace("\0", "")[:HEADING_CHARACTERS]
     if len(columns) == len(words):
         columns = columns[:1]
-    for column in columns if cell else ():
-        if len(words[column]) < HEADING_CHARACTERS:
-            words[column].append(cell[:HEADING_CHARACTERS])
+    for column in columns[: max(0, MAX_LEAD_CELLS - columns.start)] if cell else ():
+        if sum(map(len, words[column])) < HEADING_CHARACTERS:
+            words[column].append(cell)
 
 
 def _joined(words: list[list[str]]) -> list[str]:
-    return [" ".join(column)[:HEADING_CHARACTERS] for column in words]
+    return [" ".join(column)[:HEADING_CHARACTERS] for column in words[:MAX_LEAD_CELLS]]
 
 
 def _by_width(line: str) -> str:

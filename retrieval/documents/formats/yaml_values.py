@@ -28,8 +28,8 @@ class Written(NamedTuple):
 def scalar(said: str) -> Written:
     """The scalar in a text that may also have blanks, an anchor or tag, and a comment around it."""
     said = said.strip()
-    if said[:1] in ("&", "!"):
-        said = _PROPERTIES.sub("", said, count=1)
+    if properties := _PROPERTIES.match(said):
+        said = said[properties.end() :]
     quoted = _SCALAR.match(said)
     if quoted and not without_comment(said[quoted.end() :]):
         return Written(_unquoted(quoted), True)
@@ -73,8 +73,9 @@ def flow_list(said: str) -> list[Written] | None:
                 return None if without_comment(said[at:]) else found
         else:
             between = _BETWEEN.match(said, at)
-            at = between.end() if between else at + 1
-            item += between[0] if between else ""
+            assert between is not None  # it takes whatever no branch above does
+            item += between[0]
+            at = between.end()
     return None
 
 

@@ -285,7 +285,7 @@ def _value(text: str, at: int) -> tuple[str, int]:
     else:
         if not quoted:
             return "".join(pieces)[:kept].split("\0", 1)[0], at  # git ends a value at a NUL
-    raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is no setting of git's")
+    raise ValueError(f"line {text.count(chr(10), 0, at) + 1} is not a git setting")
 
 
 def _expanded(path: str) -> str:

@@ -437,6 +437,11 @@ def test_of_fields_only_results_are_read(body: str, text: str) -> None:
     assert parsed("a.docx", docx(f"<w:p>{says('Dear ')}{body}</w:p>")).text == f"Dear {text}"
 
 
+def test_many_fields_in_each_other_take_linear_time() -> None:
+    body = f"<w:p>{(mark('begin') + mark('separate')) * 20_000}{says('on')}</w:p>"
+    assert parsed("a.docx", docx(body)).text == "on"
+
+
 def test_a_field_of_several_paragraphs_and_one_in_a_single_run() -> None:
     start = mark("begin") + asks("IF ") + INNER
     body = f"<w:p>{start}</w:p><w:p>{says('asked')}</w:p><w:p>{mark('separate')}{says('Sir')}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import io
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -266,6 +268,31 @@ def test_a_sheet_that_reaches_too_far_costs_only_itself() -> None:
     assert made.text == "S1\n\na\n\nS3\n\nc"
     (problem,) = made.problems
     assert problem.startswith("the sheet S2 is not read: spans 1,048,576 rows and 12 columns")
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a&#10;b", "a&amp;b"])
+def test_a_sheet_that_reaches_too_far_is_not_read_whatever_its_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheets, "MAX_CELLS", 100)
+    page = sheet([["lost"]]).replace(
+        "</sheetData>",
+        '<row r="101"><c r="A101" t="inlineStr"><is><t>b</t></is></c></row></sheetData>',
+    )
+    made = parsed("a.xlsx", renamed(xlsx(sheet([["a"]]), page), "S2", name))
+    assert made.text == "S1\n\na"
+    assert len(made.problems) == 1 and "is not read: spans 101 rows" in made.problems[0]
+
+
+def renamed(book: bytes, old: str, new: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as before, zipfile.ZipFile(made, "w") as after:
+        for part in before.namelist():
+            content = before.read(part)
+            if part == "xl/workbook.xml":
+                content = content.replace(f'name="{old}"'.encode(), f'name="{new}"'.encode())
+            after.writestr(part, content)
+    return made.getvalue()
 
 
 def test_cells_that_are_repeated_without_end_are_refused() -> None:

@@ -8,7 +8,6 @@ over runs and paragraphs. An instruction may contain other fields with results o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from retrieval.documents.formats.office.xml_parts import Element
 
@@ -17,14 +16,6 @@ _UNSEEN = "w:instrText"
 _KEPT = frozenset({"w:lastRenderedPageBreak", _MARK})
 _APART = frozenset({"w:txbxContent", "w:footnote", "w:endnote", "w:comment"})
 """Elements whose boundaries no field crosses."""
-
-
-@dataclass(slots=True)
-class _Field:
-    """An open field, with the elements of its instruction."""
-
-    asked: list[Element] = field(default_factory=list)
-    has_result: bool = False
 
 
 def hide_instructions(root: Element) -> None:
@@ -42,21 +33,24 @@ def hide_instructions(root: Element) -> None:
 def _asked(story: Element) -> list[Element]:
     """The elements in the instructions of fields."""
     found: list[Element] = []
-    fields: list[_Field] = []
+    fields: list[list[Element]] = []  # the open ones, each as the elements of its instruction
+    asking: list[list[Element]] = []  # those of them whose result has not begun
     for element in _pieces(story):
         kind = element.get("w:fldCharType", "") if element.tag == _MARK else ""
-        asking = next((one for one in fields if not one.has_result), None)
+        outermost = asking[0] if asking else None
         if kind == "begin":
-            fields.append(_Field())
-        elif kind == "separate" and fields:
-            fields[-1].has_result = True
-        elif kind == "end" and fields:
-            ended = fields.pop()
-            # What is in an outer instruction is treated like it, whether that field ends or not.
-            outer = asking if asking is not ended else None
-            (outer.asked if outer else found).extend(ended.asked)
-        elif asking is not None and element.tag not in _KEPT:
-            asking.asked.append(element)
+            fields.append([])
+            asking.append(fields[-1])
+        elif kind in ("separate", "end") and fields:
+            if asking and asking[-1] is fields[-1]:
+                asking.pop()
+            if kind == "end":
+                ended = fields.pop()
+                # What is in an outer instruction is treated like it, whether that field ends or
+                # not.
+                (found if outermost is None or outermost is ended else outermost).extend(ended)
+        elif outermost is not None and element.tag not in _KEPT:
+            outermost.append(element)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import posixpath
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -189,6 +189,26 @@ def resolved(folder: str, target: str) -> str:
 def sniffed(head: bytes, folder: bytes) -> bool:
     """Whether a file begins as OOXML with parts in a folder does."""
     return head.startswith(b"PK\3\4") and b"[Content_Types].xml" in head and folder in head
+
+
+def repacked(package: Package, changed: Mapping[str, bytes], suffixes: tuple[str, ...]) -> bytes:
+    """A zip file of the package's parts with these endings, some of them with other content.
+
+    Args:
+        package: the parts, read within its limits.
+        changed: the other content, by name.
+        suffixes: endings of the names to keep, in lower case.
+    """
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as new:
+        for name in package:
+            if name in changed:
+                new.writestr(name, changed[name])
+            elif name.lower().endswith(suffixes):
+                with new.open(name, "w", force_zip64=True) as part:
+                    for chunk in package.chunks(name):
+                        part.write(chunk)
+    return made.getvalue()
 
 
 def encrypted_compound(data: bytes) -> bool:

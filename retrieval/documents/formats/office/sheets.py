@@ -22,7 +22,12 @@ from retrieval.documents.formats.office.binary_remarks import in_xls, in_xlsb, i
 from retrieval.documents.formats.office.flat_sheets import is_flat, packed
 from retrieval.documents.formats.office.flow import Flow
 from retrieval.documents.formats.office.ods_remarks import in_spreadsheet
-from retrieval.documents.formats.office.package import OLE, Package, encrypted_compound
+from retrieval.documents.formats.office.package import (
+    OLE,
+    Package,
+    encrypted_compound,
+    repacked,
+)
 from retrieval.documents.formats.office.properties import (
     core_properties,
     fields_of,
@@ -44,6 +49,9 @@ MAX_CELLS = 10_000_000
 """Cells between the first and the last of a sheet, empty ones too: 32 bytes each."""
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes of a workbook's parts: they are read as a stream."""
+
+_EMPTY = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>'
+_PARTS = (".xml", ".rels")
 
 _EXACT = 1e15
 """From here on 15 digits are not all of a number."""
@@ -217,27 +225,34 @@ def _number(value: float) -> str:
     return f"{Decimal(short):f}" if float(short) == value else str(int(value))
 
 
-def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None, Mapping[str, str]]:
-    """The workbook, its parts, and why sheets of some names are not to be read."""
+def _opened(data: bytes, kind: str) -> tuple[CalamineWorkbook, Package | None, list[str]]:
+    """The workbook, its parts, and what is not read of it."""
     import python_calamine
 
     package: Package | None = None
-    unread: Mapping[str, str] = {}
+    problems: list[str] = []
     if data.startswith(OLE):
         if encrypted_compound(data):
             raise DocumentError(_LOCKED)
     else:
-        package = Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
-        unread = _check(package)
+        package = _package(data, kind)
+        if too_far := _check(package):
+            problems = _of_sheets(package, too_far)
+            # Emptied, as the library and we may read the names of sheets differently.
+            data = repacked(_package(data, kind), dict.fromkeys(too_far, _EMPTY), _PARTS)
         data = with_columns(data, package)
     try:
-        return python_calamine.load_workbook(io.BytesIO(data)), package, unread
+        return python_calamine.load_workbook(io.BytesIO(data)), package, problems
     except python_calamine.PasswordError:
         raise DocumentError(_LOCKED) from None
     except BaseException as error:
         if package is None and is_encrypted_xls(data):
             raise DocumentError(_LOCKED) from None
         raise _refusal(error, kind) from None
+
+
+def _package(data: bytes, kind: str) -> Package:
+    return Package(data, kind, max_part=MAX_UNPACKED, max_total=MAX_UNPACKED)
 
 
 def _refusal(error: BaseException, kind: str) -> BaseException:
@@ -249,36 +264,33 @@ def _refusal(error: BaseException, kind: str) -> BaseException:
 
 
 def _check(package: Package) -> dict[str, str]:
-    """Unpack what the library will; by name the sheets that reach further than it can bear."""
-    refused: dict[str, str] = {}
+    """Unpack what the library will; by name the parts that reach further than it can bear."""
+    too_far: dict[str, str] = {}
     for name in package:
         folded = name.lower()
         if folded.startswith("xl/worksheets/") and folded.endswith(".xml"):
             if why := _too_far(*_extent(package.chunks(name))):
-                refused[folded] = why
+                too_far[name] = why
         elif folded == "content.xml":
             _check_repeated(package.chunks(name))
         elif folded.startswith(_UNPACKED):
             for _ in package.chunks(name):
                 pass
-    return _of_sheets(package, refused) if refused else {}
+    return too_far
 
 
-def _of_sheets(package: Package, refused: Mapping[str, str]) -> dict[str, str]:
-    """By the names of their sheets what is said of parts; raises if one is of no sheet."""
+def _of_sheets(package: Package, too_far: Mapping[str, str]) -> list[str]:
+    """What to say of these parts, by the names of their sheets where those are found."""
     main = package.main_part
     relations = package.relations(main)
-    named: dict[str, str] = {}
-    left = dict(refused)
+    names: dict[str, str] = {}
     for sheet in children(child(package.optional(main), "x:sheets"), "x:sheet"):
-        relation = relations.get(sheet.get("r:id", ""))
-        part = relation.target.lower() if relation else ""
-        if part in refused:
-            named[sheet.get("name", "")] = refused[part]
-            left.pop(part, None)
-    for part, why in left.items():
-        raise DocumentError(f"is refused: {one_line(part)} {why}")
-    return named
+        if relation := relations.get(sheet.get("r:id", "")):
+            names[relation.target.lower()] = sheet.get("name", "")
+    return [
+        f"the sheet {one_line(names.get(part.lower()) or part)} is not read: {why}"
+        for part, why in too_far.items()
+    ]
 
 
 def _extent(chunks: Iterable[bytes]) -> tuple[int, int]:
@@ -365,14 +377,12 @@ _BEFORE_EXCEL_5 = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00"
 def _read(data: bytes, source: Source, kind: str) -> Parsed | list[Parsed]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
-    workbook, package, unread = _opened(data, kind)
+    workbook, package, problems = _opened(data, kind)
     writer = _Writer(source)
-    remarks, problems = _remarks(data, kind)
+    remarks, others_said = _remarks(data, kind)
+    problems += others_said
     for number, about in enumerate(workbook.sheets_metadata):
         if about.typ != SheetTypeEnum.WorkSheet or about.visible == SheetVisibleEnum.VeryHidden:
-            continue
-        if about.name in unread:
-            problems.append(f"the sheet {one_line(about.name)} is not read: {unread[about.name]}")
             continue
         try:
             sheet = workbook.get_sheet_by_index(number)

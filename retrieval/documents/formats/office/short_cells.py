@@ -7,12 +7,10 @@ it is the one right of the cell before. Excel does not write them, SheetJS does.
 
 from __future__ import annotations
 
-import io
 import struct
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from retrieval.documents.formats.office.package import Package
+from retrieval.documents.formats.office.package import Package, repacked
 
 _ROW = 0
 _CELLS = range(1, 12)
@@ -34,7 +32,7 @@ def with_columns(data: bytes, package: Package) -> bytes:
     for name in sheets:
         if has_short_cells(next(package.chunks(name), b"")):
             changed[name] = lengthened(package.read(name))
-    return _repacked(package, changed) if changed else data
+    return repacked(package, changed, _READ) if changed else data
 
 
 def has_short_cells(part: bytes) -> bool:
@@ -103,13 +101,3 @@ def _size(number: int) -> bytes:
         number >>= 7
     made.append(number)
     return bytes(made)
-
-
-def _repacked(package: Package, changed: Mapping[str, bytes]) -> bytes:
-    """A workbook of the parts that cells are read from, within the limits of the package."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as new:
-        for name in package:
-            if name in changed or name.lower().endswith(_READ):
-                new.writestr(name, changed[name] if name in changed else package.read(name))
-    return made.getvalue()
