@@ -59,7 +59,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is not a query"):
             rerank(query, ["a"])
     for k in (0, True, 1.5):
-        with pytest.raises(InputError, match="k must be at least 1"):
+        with pytest.raises(InputError, match="k must be a whole number of at least 1"):
             rerank("a", ["a"], k=k)
     for texts in ("bare", None, ["a", 3]):
         with pytest.raises(InputError, match="give a list of texts"):
