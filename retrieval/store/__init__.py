@@ -2,6 +2,7 @@
 
 schema   the tables, the format version
 unlocked reading where locks are not possible
+steps    a limit on the steps of a statement
 reading  Store: one generation, pinned as long as it is open
 listing  ids, counts and values
 sources  files that documents came from

@@ -79,6 +79,8 @@ def translate(error: sqlite3.Error, path: Path) -> RetrievalError | None:
     match code & 0xFF:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
             return _damaged(path, error)
+        case sqlite3.SQLITE_INTERRUPT:  # see `retrieval.store.steps`
+            return _damaged(path, "its tables have more rows than there is room for")
         case sqlite3.SQLITE_FULL:
             return StorageError(f"no space left to write {path}; free some and run it again")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

@@ -8,6 +8,7 @@ from typing import Any
 
 from retrieval.files.stored_json import parsed
 from retrieval.store.statements import Statements
+from retrieval.store.steps import size
 
 ValueCount = tuple[str | int | float | bool, int]
 """A value and how many documents have it."""
@@ -47,6 +48,11 @@ class Condition:
     of_passages: bool = False
 
     @property
+    def size(self) -> int:
+        """Its length and that of its values, in characters."""
+        return size(self.sql, self.parameters)
+
+    @property
     def of_documents(self) -> str:
         """The condition over a row of `documents AS d` alone, with the same parameters."""
         if not self.of_passages:
@@ -75,7 +81,7 @@ class Listing(Statements):
 
     def listed(self, condition: Condition = ALL) -> list[Listed]:
         """Documents that fulfil the condition: first those without a file, then by file."""
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             rows = database.execute(
                 "SELECT d.id, d.title, d.source, d.metadata,"
                 " (SELECT count(*) FROM passages AS c WHERE c.document = d.number)"
@@ -98,7 +104,7 @@ class Listing(Statements):
             after: only ids after this one, which need not exist.
             most: maximum number; -1 is all.
         """
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             rows = database.execute(
                 f"SELECT d.id FROM documents AS d WHERE d.id > ? AND {condition.of_documents}"
                 " ORDER BY d.id LIMIT ?",
@@ -108,7 +114,7 @@ class Listing(Statements):
 
     def count(self, condition: Condition = ALL) -> int:
         """How many documents fulfil the condition."""
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             (count,) = database.execute(
                 f"SELECT count(*) FROM documents AS d WHERE {condition.of_documents}",
                 condition.parameters,
@@ -117,7 +123,7 @@ class Listing(Statements):
 
     def numbers_of(self, condition: Condition) -> list[int]:
         """Numbers of the documents that fulfil the condition, ascending."""
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             rows = database.execute(
                 f"SELECT d.number FROM documents AS d WHERE {condition.of_documents}"
                 " ORDER BY d.number",
@@ -138,7 +144,7 @@ class Listing(Statements):
         joined = (
             " LEFT JOIN passages AS p ON p.document = d.number" if condition.of_passages else ""
         )
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             rows = database.execute(
                 "SELECT type, atom, count(*) FROM ("
                 f"SELECT DISTINCT d.number, {type} AS type, e.atom"
@@ -154,7 +160,7 @@ class Listing(Statements):
 
     def metadata_keys(self, condition: Condition = ALL) -> dict[str, dict[str, int]]:
         """The keys of the metadata; for each, the number of documents by kind of value."""
-        with self._reading() as database:
+        with self._reading(condition.size) as database:
             rows = database.execute(
                 "SELECT e.key, e.type, count(*) FROM documents AS d CROSS JOIN"
                 f" json_each(d.metadata) AS e WHERE {condition.of_documents}"

@@ -14,6 +14,7 @@ from retrieval.store.copies import text_hash
 from retrieval.store.places import Places
 from retrieval.store.schema import PassageRow
 from retrieval.store.statements import Statements, chosen_keys
+from retrieval.store.steps import size
 from retrieval.store.structure import from_json
 
 _PASSAGE = 'id, document, ordinal, start, "end", first_line, last_line, structure'
@@ -51,11 +52,13 @@ class PassageReading(Statements):
                 "SELECT p.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
                 f" WHERE {condition}",
                 parameters,
+                size(condition, parameters),
             )
         return self._column(
             "SELECT id FROM passages WHERE document IN"
             f" (SELECT d.number FROM documents AS d WHERE {condition})",
             parameters,
+            size(condition, parameters),
         )
 
     def passages(self, ids: Sequence[int]) -> dict[int, PassageRow]:
@@ -164,8 +167,8 @@ class PassageReading(Statements):
             of.setdefault(row.document, []).append(row)
         hashes = self.text_hashes([row.id for several in of.values() for row in several])
         found: dict[int, str] = {}
-        with self._reading() as database:
-            for keys, marks in chosen_keys(list(of)):
+        for keys, marks in chosen_keys(list(of)):
+            with self._reading() as database:
                 # One text at a time: a document may have megabytes, while passages are short.
                 for document, stored in database.execute(
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys

@@ -24,6 +24,7 @@ from retrieval.store.listing import Listing, is_storable
 from retrieval.store.passages import PassageReading
 from retrieval.store.schema import JsonValue, Settings
 from retrieval.store.sources import SourceReading
+from retrieval.store.steps import StepLimit
 from retrieval.types import Document
 
 _DOCUMENT = "number, id, title, metadata, content_hash, source, checksum, reader"
@@ -70,6 +71,7 @@ class Store(PassageReading, SourceReading, Listing):
         self._closed = False
         with sqlite_errors(self.path):
             self._connection, self._unlocked = schema.connect(folder, reading=pinned)
+            self._limit = StepLimit(self._connection, self.path, cancellable=pinned)
             prepare(self._connection)
         try:
             with self._reading() as database:
@@ -134,8 +136,10 @@ class Store(PassageReading, SourceReading, Listing):
         with self._reading() as database:
             return Counts(
                 *database.execute(
-                    "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages),"
-                    " (SELECT count(*) FROM dead), (SELECT count(*) FROM sources)"
+                    # Without the conditions SQLite counts in a single step, which has no limit.
+                    "SELECT (SELECT count(*) FROM documents WHERE 1),"
+                    " (SELECT count(*) FROM passages WHERE 1),"
+                    " (SELECT count(*) FROM dead WHERE 1), (SELECT count(*) FROM sources WHERE 1)"
                 ).fetchone()
             )
 
@@ -223,9 +227,9 @@ class Store(PassageReading, SourceReading, Listing):
                     yield str(self._damaged(first + more))
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self, size: int = 0) -> Iterator[sqlite3.Connection]:
         checked = self._unlocked.reading() if self._unlocked else nullcontext()
-        with self._lock, checked, sqlite_errors(self.path):
+        with self._lock, checked, sqlite_errors(self.path), self._limit.reading(size):
             if self._closed:
                 raise StorageError(f"the index at {self.folder} was closed; open it again")
             yield self._connection

@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from retrieval.cancellation import is_cancelled
 from retrieval.errors import (
     IndexCorrupted,
     IndexFormatError,
@@ -51,9 +50,6 @@ _APPLICATION_ID = 0x6D_62_72_74  # "mbrt", to recognise databases of other progr
 BUSY_MS = 30_000
 _MOST_DIMENSIONS = 1 << 20  # of a vector; those of encoders have thousands at most
 _FROZEN = "mode=ro&immutable=1"
-
-_LOOKED_EVERY = 100_000
-"""Steps of SQLite's machine, some ten milliseconds, between looks at whether work is cancelled."""
 
 JsonValue: TypeAlias = (
     str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
@@ -237,8 +233,7 @@ def connect(
     Args:
         folder: the index's folder.
         oldest: the oldest format that the caller can handle.
-        reading: whether nothing will be written; then a full disk does no harm, and a statement
-            stops when its thread's work is cancelled.
+        reading: whether nothing will be written; then a full disk does no harm.
 
     Raises:
         IndexNotFound: there is none, or its creation was interrupted.
@@ -308,8 +303,6 @@ def connect(
     except BaseException:
         connection.close()
         raise
-    if reading:
-        connection.set_progress_handler(is_cancelled, _LOOKED_EVERY)
     return connection, unlocked
 
 

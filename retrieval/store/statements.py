@@ -32,11 +32,17 @@ class Statements(ABC):
     path: Path
 
     @abstractmethod
-    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The database, for one thread at a time."""
+    def _reading(self, size: int = 0) -> AbstractContextManager[sqlite3.Connection]:
+        """The database, for one thread at a time.
 
-    def _column(self, statement: str, parameters: Sequence[Any] = ()) -> NDArray[np.int64]:
-        with self._reading() as database:
+        Args:
+            size: of the condition in the block's statements that a user gave, see `StepLimit`.
+        """
+
+    def _column(
+        self, statement: str, parameters: Sequence[Any] = (), size: int = 0
+    ) -> NDArray[np.int64]:
+        with self._reading(size) as database:
             cursor = database.execute(statement, parameters)
             try:
                 return np.fromiter((row[0] for row in cursor), dtype=np.int64)
@@ -45,8 +51,8 @@ class Statements(ABC):
 
     def _by_keys(self, statement: str, keys: Sequence[int] | Sequence[str]) -> Iterable[Row]:
         rows: list[Row] = []
-        with self._reading() as database:
-            for chosen, marks in chosen_keys(keys):
+        for chosen, marks in chosen_keys(keys):
+            with self._reading() as database:
                 rows += database.execute(f"{statement} ({marks})", chosen).fetchall()
         return rows
 

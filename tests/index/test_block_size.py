@@ -8,6 +8,7 @@ import pytest
 
 from retrieval.index import Index
 from retrieval.index.writing.block_size import SECONDS, Pace
+from retrieval.index.writing.drafts import Draft
 from retrieval.types import Document
 
 from .fake_encoder import FakeEncoder
@@ -53,3 +54,30 @@ def test_a_slow_encoder_is_asked_for_little(
         assert index.status().documents == 60
     assert max(calls) < 2500
     assert len(set(seen)) > 5
+
+
+def test_each_passage_of_a_long_document_is_looked_at_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not once for every other one: a file of 32 MB has 30 thousand passages."""
+    looked = 0
+    new, rate = Draft.new, Draft.tokens_per_character
+
+    def counted(which: property) -> property:
+        def get(draft: Draft) -> object:
+            nonlocal looked
+            looked += len(draft.passages)
+            assert which.fget is not None
+            return which.fget(draft)
+
+        return property(get)
+
+    assert isinstance(new, property)
+    assert isinstance(rate, property)
+    monkeypatch.setattr(Draft, "new", counted(new))
+    monkeypatch.setattr(Draft, "tokens_per_character", counted(rate))
+    with Index.create(tmp_path / "i", encoder=FakeEncoder(), passage_tokens=8) as index:
+        index.add([Document("long", "a few words. " * 2000)])
+        passages = index.status().passages
+    assert passages > 500
+    assert looked < 10 * passages

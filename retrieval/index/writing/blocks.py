@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from retrieval.index.writing.drafts import Draft
 from retrieval.indexes.pooling import pool, pool_windows
 from retrieval.store import PassageRow
 from retrieval.types import Embeddings, LateOptions, PendingEmbeddings
@@ -31,14 +30,20 @@ class Block:
     characters: int = 0
     tokens: float = 0.0
 
-    def append(self, draft: Draft, rows: Sequence[PassageRow], texts: list[str]) -> None:
-        """Add passages of a document that are read together."""
+    def append(
+        self,
+        id: str,
+        rows: Sequence[PassageRow],
+        texts: list[str],
+        tokens_per_character: float,
+    ) -> None:
+        """Add passages of the document with that id that are read together."""
         own = sum(row.end - row.start for row in rows)
         self.rows += rows
         self.stretches.append(texts)
-        self.names += [draft.document.id] * len(rows)
+        self.names += [id] * len(rows)
         self.characters += own
-        self.tokens += draft.tokens_per_character * own
+        self.tokens += tokens_per_character * own
 
 
 @dataclass(frozen=True, slots=True)

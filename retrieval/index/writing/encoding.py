@@ -83,9 +83,11 @@ class DraftEncoder:
                 self._gather()  # passages are buffered in the order of their ids
                 self._keep_given(draft, draft.given)
                 continue
-            texts = list(draft.texts(self.as_read()))
+            # A document may have tens of thousands of passages: each is looked at once.
+            new, texts = draft.new, list(draft.texts(self.as_read()))
+            tokens_per_character = draft.tokens_per_character
             for stretch in self._encoding().stretches(texts):
-                block.append(draft, draft.new[stretch], texts[stretch])
+                block.append(draft.document.id, new[stretch], texts[stretch], tokens_per_character)
                 size += sum(map(len, texts[stretch]))
                 if size >= self._pace.characters:
                     self._begin(block)

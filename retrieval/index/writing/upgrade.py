@@ -29,8 +29,10 @@ from retrieval.store.files import SegmentRecord, damage, seal, segment_records, 
 from retrieval.store.guard import disk_errors, sqlite_errors
 from retrieval.store.rights import rights_of
 from retrieval.store.schema import DATABASE, FORMAT_VERSION, LOCK, SEGMENTS, connect
+from retrieval.store.steps import StepLimit
 from retrieval.types import Context, Document, LateOptions
 
+_READ_WHOLE = ("documents", "texts", "passages", "sources", "segments", "files")
 _EXACT_PASSAGES = 10_000  # the limit of an index of format 1, whatever the default is now
 
 
@@ -60,6 +62,9 @@ def upgrade(folder: Path) -> None:
     ):
         (version,) = database.execute("PRAGMA user_version").fetchone()
         database.execute("PRAGMA synchronous = FULL")
+        with StepLimit(database, folder / DATABASE, cancellable=False).reading():
+            for table in _READ_WHOLE:
+                database.execute(f"SELECT count(*) FROM {table} WHERE 1").fetchone()
         if version < 3:
             _with_structure(folder, database, version)
         if version < 4:
