@@ -37,6 +37,7 @@ from benchmarks.environment import environment
 from retrieval.encoder import Embeddings
 from retrieval.encoders import load_encoder
 from retrieval.index import Index
+from retrieval.malloc import map_large_blocks
 from retrieval.service.opening import open_or_create
 from retrieval.service.updating import update
 from retrieval.sync import SyncProgress, remaining
@@ -234,6 +235,7 @@ def main() -> None:
             note()
             write()
 
+    map_large_blocks()  # as the command does
     watching = threading.Thread(target=watch, daemon=True)
     report = None
     with (

@@ -9,7 +9,10 @@ from functools import cache
 
 ARENAS = 2
 
-_M_ARENA_MAX = -8  # of malloc.h
+MAPPED = 1 << 20
+"""Bytes of a block from which on it is a mapping of its own, if a program asks for that."""
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
 
 
 def bound_arenas() -> bool:
@@ -21,11 +24,26 @@ def bound_arenas() -> bool:
     (docs/decisions/serving.md). To be called before threads are started. Arenas that are set by an
     environment variable are left as they are, and so are other C libraries.
     """
-    tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if "MALLOC_ARENA_MAX" in os.environ or "glibc.malloc.arena_max" in tunables:
+    return _set(_M_ARENA_MAX, ARENAS, "MALLOC_ARENA_MAX", "arena_max")
+
+
+def map_large_blocks() -> bool:
+    """Have glibc return each block of `MAPPED` bytes or more as soon as it is freed.
+
+    Returns whether it does. Otherwise only blocks larger than the largest ever freed, up to 32 MiB,
+    are mapped, and the others leave holes in the heap: some 300 MB of them while a large folder is
+    indexed (docs/decisions/many-files.md). Mapped blocks have to be zeroed each time, so this is
+    for programs that write, not for those that search. A threshold that is set by an environment
+    variable is left as it is, and so are other C libraries.
+    """
+    return _set(_M_MMAP_THRESHOLD, MAPPED, "MALLOC_MMAP_THRESHOLD_", "mmap_threshold")
+
+
+def _set(option: int, value: int, variable: str, tunable: str) -> bool:
+    if variable in os.environ or f"glibc.malloc.{tunable}" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
     library = _glibc()
-    return library is not None and bool(library.mallopt(_M_ARENA_MAX, ARENAS))
+    return library is not None and bool(library.mallopt(option, value))
 
 
 def trim() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -73,3 +74,36 @@ def test_what_lies_free_between_what_is_used_is_given_back() -> None:
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert int(done.stdout) > 90 * 1024
+
+
+MAPPED = """
+import ctypes
+import numpy as np
+from retrieval.malloc import map_large_blocks
+print(map_large_blocks())
+freed = np.ones(1 << 21)  # 16 MiB, which would have less than that come from the heap
+del freed
+held = [np.ones(1 << 17) for _ in range(20)]  # 1 MiB each
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+@pytest.mark.parametrize(
+    ("environment", "mapped"), [({}, True), ({"MALLOC_MMAP_THRESHOLD_": "33554432"}, False)]
+)
+def test_large_blocks_are_mapped_whatever_was_freed(
+    environment: dict[str, str], mapped: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MAPPED],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path), **environment},
+    )
+    assert done.stdout.split() == [str(mapped)]
+    (most,) = re.findall(r"max mmap bytes\s*=\s*(\d+)", done.stderr)
+    in_use = re.findall(r"in use bytes\s*=\s*(\d+)", done.stderr)[-1]  # of all
+    assert (int(most) > 20 << 20) == mapped
+    assert int(in_use) > 20 << 20

@@ -11,12 +11,20 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from retrieval.errors import InputError, StorageError
+from retrieval.malloc import map_large_blocks
 from retrieval.store import Settings
 from retrieval.threads import share_cores
 from retrieval.types import Encoder
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+def _begin(workers: int) -> None:
+    """Begin one of this many processes that build."""
+    share_cores(workers)
+    map_large_blocks()
+
 
 ENDED = "a process that worked on the build was ended; what others have sent is kept; run it again"
 
@@ -94,7 +102,7 @@ class Processes(AbstractContextManager["Processes"]):
             # Forking a process with threads is not safe.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                self._workers, context, initializer=share_cores, initargs=(self._workers,)
+                self._workers, context, initializer=_begin, initargs=(self._workers,)
             )
         waiting: dict[Future[Result], int] = {}
         try:

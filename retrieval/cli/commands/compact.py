@@ -36,8 +36,10 @@ def compact(
     from retrieval.cli.output.reports import compacted
     from retrieval.files.places import is_url
     from retrieval.index import Index
+    from retrieval.malloc import map_large_blocks
     from retrieval.service.location import folder_of, index_to_read
 
+    map_large_blocks()
     if folder is not None and is_url(folder):
         run_by = {"workers": workers, "ray": ray, "memory": memory << 20}
         _compact_collection(folder, run_by, as_json=as_json)

@@ -240,17 +240,18 @@ def index(
     """Index files and folders: read what is new or changed, drop what is gone.
 
     Creates the index if there is none. Run it again at any time, even after Ctrl-C: it continues
-    from
-    what is committed. It remembers the files and folders that it was given.
+    from what is committed. It remembers the files and folders that it was given.
     """
     from retrieval.cli.output.json_output import print_json
     from retrieval.cli.output.progress import progress_bar
     from retrieval.errors import InputError
     from retrieval.files.places import is_url
+    from retrieval.malloc import map_large_blocks
     from retrieval.service import location, updating
     from retrieval.service.json_shape import report_as_dict
     from retrieval.service.opening import is_index, not_left_empty, open_or_create
 
+    map_large_blocks()
     url = folder if is_url(folder) else None
     given = updating.Given(
         exclude=exclude,

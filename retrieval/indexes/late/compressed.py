@@ -9,6 +9,7 @@ In addition to the ids and offsets of every late segment: `late.codes.npy` u16 [
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupted
 from retrieval.indexes import kernels
-from retrieval.indexes.arrays import CURE, open_array
+from retrieval.indexes.arrays import CURE, mapping_of, open_array
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late.codec import CENTROIDS, Codec
 from retrieval.indexes.late.codec_place import CodecPlace
@@ -31,7 +32,7 @@ CODES = "late.codes.npy"
 RESIDUALS = "late.residuals.npy"
 COARSE_CODES = "late.coarse_codes.npy"
 
-_RESIDENT = 1 << 30  # bytes of residuals that searches may leave mapped
+_RESIDENT = 1 << 29  # bytes of residuals that searches may leave mapped
 _FAULT = 64 << 10  # bytes that the system maps around what is read
 
 
@@ -168,13 +169,15 @@ class CompressedSegment(Passages):
         return IndexCorrupted(f"{self.folder / name} contains out-of-range centroids; {CURE}")
 
     def _count(self, rows: NDArray[np.int64]) -> None:
-        """Release mapped pages from time to time; otherwise all that was ever read stays resident.
+        """Release the residuals' pages from time to time; otherwise all that was read stays.
 
-        They stay in the page cache, so mapping them again is cheap.
+        They stay in the page cache, so mapping them again is cheap. Other arrays are small beside
+        them, and every search reads much of those.
         """
         if self.residuals.nbytes <= _RESIDENT:
             return
         self._read += len(rows) * _FAULT
         if self._read > _RESIDENT:
             self._read = 0
-            self.release()
+            if mapped := mapping_of(self.residuals):
+                mapped.madvise(mmap.MADV_DONTNEED)
