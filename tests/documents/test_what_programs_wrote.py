@@ -283,6 +283,32 @@ MADE = [
     ),
     ("logo.js", 'export default "' + encoded(3, 9000, 10**6).strip() + '";\n', "minified"),
     ("logo.go", "package a\n\nconst logo = `\n" + encoded(4, 9000) + "`\n", "encoded"),
+    (
+        "tokenizer.json",
+        json.dumps({"version": "1.0", "truncation": None, "padding": None, "model": {}}, indent=1),
+        "vocabulary",
+    ),
+    ("vocab.json", json.dumps({f'"{n}\\': n for n in range(300)}), "vocabulary"),
+    (
+        "merges.txt",
+        "#version: 0.2\n" + "".join(f"\u0120{n} t{n}\n" for n in range(300)),
+        "vocabulary",
+    ),
+    (
+        "vocab.txt",
+        "\n".join(["[PAD]", "[UNK]", *(f"word{n}" for n in range(300)), "##s", ""]),
+        "vocabulary",
+    ),
+    (
+        "fb374d41",
+        "".join(f"{base64.b64encode(str(n).encode()).decode()} {n}\n" for n in range(300)),
+        "vocabulary",
+    ),
+    (
+        "spiece.vocab",
+        "<unk>\t0\n<s>\t0\n</s>\t0\n" + "".join(f"\u2581w{n}\t-{n}.5\n" for n in range(300)),
+        "vocabulary",
+    ),
 ]
 
 
@@ -307,6 +333,11 @@ KEPT = [
     ("a.csv", TABLE),
     ("a.tsv", TABLE.replace(",", "\t")),
     ("a.jsonl", "\n".join(json.dumps({"text": prose(n, 900)}) for n in range(9))),
+    ("ids.json", json.dumps({f"name{n}": n * 3 for n in range(300)})),
+    ("vocab.txt", "\n".join(["[PAD]", *(f"word{n}" for n in range(300)), ""])),
+    ("list.txt", "".join(f"word {n * 2}\n" for n in range(300))),
+    ("versions.txt", "#version: 0.2\n" + prose(4, 3000)),
+    ("a.vocab", "".join(f"word{n}\tWort{n}\n" for n in range(300))),
     ("a.json", json.dumps([{"id": n, "v": [n] * 9} for n in range(900)], separators=(",", ":"))),
     ("a.xml", "<a>" + "".join(f"<b c='{n}'>{n}</b>" for n in range(2000)) + "</a>"),
     ("a.sql", "INSERT INTO a VALUES " + ",".join(f"({n},'x{n}')" for n in range(3000)) + ";\n"),

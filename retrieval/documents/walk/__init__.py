@@ -7,6 +7,7 @@ options     what the user wants left out and taken in
 left_out    the reasons, and the counts by reason and by type
 folders     environments, dependencies and build folders, told by their marks
 machine     lock files, minified and generated files, base64
+vocabularies  those of tokenizers
 rules       what is ignored: git's rules and `.ignore`
 patterns    lists of patterns; `wildmatch` a single glob
 repository  a work tree of git: `gitconfig` its settings, `gitindex` what it tracks

@@ -68,8 +68,8 @@ class Discovery:
     - `version control`, `environment`, `dependencies`, `build`: a folder that holds what such
       programs put there, told by its marks (see `retrieval.documents.walk.folders`);
     - `worktree`: a further work tree of a repository that the walk meets;
-    - `lock file`, `source map`, `minified`, `generated`, `encoded`: written by a program for
-      programs (see `retrieval.documents.walk.machine`);
+    - `lock file`, `source map`, `minified`, `generated`, `encoded`, `vocabulary`: written by a
+      program for programs (see `retrieval.documents.walk.machine`);
     - `archive`: holds other files, and nobody asked for those;
     - `binary`: no text (see `retrieval.documents.decoding.is_binary`), or an extension of such
       files, and no format that reads it;

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     MINIFIED = "minified"
     GENERATED = "generated"
     ENCODED = "encoded"
+    VOCABULARY = "vocabulary"
     ARCHIVE = "archive"
     BINARY = "binary"
     EMPTY = "empty"
@@ -59,6 +60,7 @@ WAY_IN: Mapping[Reason, tuple[str, ...]] = {
             Reason.MINIFIED,
             Reason.GENERATED,
             Reason.ENCODED,
+            Reason.VOCABULARY,
         ),
         ("include",),
     ),

@@ -1,4 +1,5 @@
-"""Files that a program wrote for programs: lock files, minified and generated code, base64, hex.
+"""Files that a program wrote for programs: lock files, minified and generated code, base64, hex,
+tokenizers' vocabularies.
 
 Names decide where they mean nothing else (`package-lock.json`, `x.min.js`, `x.js.map`). Otherwise a
 file's first 64 KiB do: what it says of itself in its first comment, how long its lines are and
@@ -13,10 +14,11 @@ import re
 from retrieval.documents.formats.languages import CODE, extension_of, language_of
 from retrieval.documents.walk.generated import first_comment, says_generated
 from retrieval.documents.walk.left_out import Reason
+from retrieval.documents.walk.vocabularies import is_vocabulary
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 1024
-VERSION = 3
+VERSION = 4
 """Raised when a file may be judged otherwise than before."""
 
 _LOCK_FILES = (
@@ -139,6 +141,8 @@ def reason_by_content(name: str, head: bytes, tail: bytes = b"") -> Reason | Non
             return Reason.GENERATED
     elif language in _PROGRAMS and _is_packed(head):
         return Reason.MINIFIED
+    if is_vocabulary(extension, head):
+        return Reason.VOCABULARY
     return Reason.ENCODED if _is_encoded(language, extension, head) else None
 
 
