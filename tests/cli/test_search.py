@@ -270,3 +270,22 @@ def test_later_hits_and_files_alone(indexed: Retrieval, folder: Path) -> None:
     assert (none.code, none.out, none.err) == (0, "", "no hit beyond the first 20\n")
     refused = indexed("search", "lock", "-l", "--json")
     assert (refused.code, json.loads(refused.out)["error"]["type"]) == (2, "InputError")
+
+
+def test_few_of_each_document_and_hits_that_differ(
+    retrieval_command: Retrieval, tmp_path: Path
+) -> None:
+    alike = "\n\n".join(f"# Part {n}\n\nThe lock keeps writers apart." for n in range(4))
+    (tmp_path / "long.md").write_text(alike)
+    (tmp_path / "other.md").write_text("A lock of hair, and nothing about files.\n")
+    made = ("index", "long.md", "other.md", "--index", "own", "--passage-tokens", 12)
+    assert retrieval_command(*made).code == 0
+    asked = ("search", "lock that keeps writers apart", "--index", "own", "--copies", "--json")
+
+    def sources(*options: str) -> list[str]:
+        return [hit["document_id"] for hit in json.loads(retrieval_command(*asked, *options).out)]
+
+    assert sources().count("long.md") > 1
+    assert sources("--per-group", "1") == ["long.md", "other.md"]
+    assert "other.md" in sources("--diversity", "1")[:2]
+    assert retrieval_command(*asked, "--diversity", "2").code == 2

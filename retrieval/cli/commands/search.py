@@ -54,6 +54,22 @@ def search(
             "documents, with --json passages.",
         ),
     ] = None,
+    per_group: Annotated[
+        int | None,
+        typer.Option(
+            "--per-group", metavar="N", min=1, help="Show at most so many passages of a document."
+        ),
+    ] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(
+            "--diversity",
+            metavar="X",
+            min=0.0,
+            max=1.0,
+            help="How much hits are to differ from each other, from 0 to 1.",
+        ),
+    ] = 0.0,
     copies: Annotated[
         bool,
         typer.Option(
@@ -130,6 +146,8 @@ def search(
         explain=explain,
         copies=copies or files,
         group="document" if group == GroupName.DOCUMENT else None,
+        per_group=per_group,
+        diversity=diversity,
         min_relevance=min_relevance,
         offset=offset,
     )
