@@ -27,8 +27,8 @@ from long_context import EXACT, Sections, read, searched
 from retrieval import Index
 from retrieval.encoders import load_encoder
 from retrieval.eval import means
-from retrieval.index import as_read
-from retrieval.index.as_read import CONTEXT_SHARE, AsRead
+from retrieval.index import context_builder
+from retrieval.index.context_builder import CONTEXT_SHARE, ContextBuilder
 from retrieval.ragged import offsets_of
 from retrieval.types import RETRIEVERS, Context, Embeddings, Encoder
 
@@ -94,17 +94,19 @@ def measured(
     """One row: how a collection was indexed, and what it finds."""
     dataset = collection.dataset
     counting = Counting(encoder, keep=keep)
-    before = AsRead.before
+    before = ContextBuilder.before
 
-    def noted(self: AsRead, title: str, path: str | None, context: Context, text: str) -> str:
+    def noted(
+        self: ContextBuilder, title: str, path: str | None, context: Context, text: str
+    ) -> str:
         lead = before(self, title, path, context, text)
         counting.contexts.add(lead)
         return lead
 
     with (
         TemporaryDirectory(dir=work) as folder,
-        patch.object(as_read, "CONTEXT_SHARE", share),
-        patch.object(AsRead, "before", noted),
+        patch.object(context_builder, "CONTEXT_SHARE", share),
+        patch.object(ContextBuilder, "before", noted),
         Index.create(Path(folder) / "index", encoder=counting, late=EXACT) as index,
     ):
         index.add(dataset.documents)

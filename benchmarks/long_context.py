@@ -39,7 +39,7 @@ from retrieval.eval import load_beir, means
 from retrieval.eval.datasets import Dataset
 from retrieval.eval.runs import run_documents
 from retrieval.index import long_context
-from retrieval.index.as_read import AsRead
+from retrieval.index.context_builder import ContextBuilder
 from retrieval.types import RETRIEVERS, Encoder, Hit, LateOptions, Retriever
 
 DEPTH = 10
@@ -166,9 +166,9 @@ def measured(
         TemporaryDirectory(dir=work) as folder,
         patch.object(long_context, "STRETCH_TOKENS", most or long_context.STRETCH_TOKENS),
     ):
-        before = AsRead.before if way in ("context", "both") else lambda *_: ""
+        before = ContextBuilder.before if way in ("context", "both") else lambda *_: ""
         with (
-            patch.object(AsRead, "before", before),
+            patch.object(ContextBuilder, "before", before),
             Index.create(
                 Path(folder) / "index", encoder=encoder, late=EXACT, long_context=together
             ) as index,

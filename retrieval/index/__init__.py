@@ -5,7 +5,7 @@ changing      add, delete, compact
 searching     search, explain
 listing       documents by id, pages of them, counts, values of a key
 encoder       loading and checking the encoder that an index was built with
-as_read       the context that the encoder reads in front of a passage, and the lexical fields
+context_builder  what the encoder reads in front of a passage, and the lexical fields
 long_context  encoding passages of a document together
 given         checking vectors that callers supply
 ready         ready-made passages and vectors that come with documents

@@ -20,7 +20,7 @@ from retrieval.index.reading.snapshot import Snapshot, condition_of
 from retrieval.index.ready import NOTHING, Given, Ready, Spans, of_each
 from retrieval.index.reports import AddReport, CompactReport, IndexStatus, Refused
 from retrieval.index.segments import OpenedSegments
-from retrieval.index.writing.exclusive import Turn
+from retrieval.index.writing.exclusive import ExclusiveLock
 from retrieval.indexes import Where, as_filter
 from retrieval.store.identity import Identity, check_identity
 from retrieval.types import Document, ProgressCallback
@@ -36,7 +36,7 @@ class Changing(ABC):
     memory: int
     timeout: float
     _encoder: EncoderSlot
-    _writers: Turn
+    _writers: ExclusiveLock
     _opened: OpenedSegments
     _identity: Identity | None
 

@@ -164,7 +164,7 @@ def without_vectors(each: Sequence[Embeddings | None], settings: Settings) -> Em
     )
 
 
-def among(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | None:
+def selected(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings | None:
     """The embeddings of the texts at these places, without windows."""
     if embeddings is None:
         return None

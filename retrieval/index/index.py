@@ -32,7 +32,7 @@ from retrieval.index.reports import IndexStatus
 from retrieval.index.segments import OpenedSegments
 from retrieval.index.writing import codecs
 from retrieval.index.writing.create import make
-from retrieval.index.writing.exclusive import Turn
+from retrieval.index.writing.exclusive import ExclusiveLock
 from retrieval.index.writing.upgrade import upgrade
 from retrieval.indexes import LATE_MEMORY
 from retrieval.numeric import is_number, is_whole
@@ -79,7 +79,7 @@ class Index(Examining, Changing):
         self.timeout = timeout
         self._process = os.getpid()
         self._state = threading.Lock()  # guards `_snapshot`; held only briefly
-        self._writers = Turn()
+        self._writers = ExclusiveLock()
         self._temporary: weakref.finalize[..., Index] | None = None  # deletes the folder
         self._opened = OpenedSegments()
         try:

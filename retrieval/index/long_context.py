@@ -7,7 +7,7 @@ surrounding text. docs/decisions/long-context.md has the gains and costs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -57,23 +57,29 @@ class PassageEncoder:
             self._spans = encoder
         self.works_ahead = long_context or isinstance(encoder, EncodesAhead)
 
-    def stretches(self, texts: Sequence[str]) -> list[slice]:
+    def stretches(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """Divide a document's passages into runs to read together, of about equal token counts.
 
         Args:
-            texts: the passages' texts with their contexts.
+            texts: the passages' texts with their contexts. Passages that are encoded separately are
+                taken one by one, so that not all the texts of a huge document are in memory.
         """
-        if self._spans is None or len(texts) < 2:
-            return [slice(at, at + 1) for at in range(len(texts))]
+        if self._spans is None:
+            yield from ([text] for text in texts)
+            return
+        texts = list(texts)
+        if len(texts) < 2:
+            yield from ([text] for text in texts)
+            return
         most = min(STRETCH_TOKENS, self._encoder.max_tokens) - _SPECIAL_TOKENS
         ends = [0, *accumulate(len(self._encoder.token_spans(text)) + 1 for text in texts)]
         share = -(-ends[-1] // -(-ends[-1] // most))
-        found, first = [], 0
+        first = 0
         for at in range(1, len(texts)):
             if ends[at] - ends[first] >= share or ends[at + 1] - ends[first] > most:
-                found.append(slice(first, at))
+                yield texts[first:at]
                 first = at
-        return [*found, slice(first, len(texts))]
+        yield texts[first:]
 
     def start(self, stretches: Sequence[Sequence[str]]) -> PendingEmbeddings:
         """Begin to encode passages' texts; the result is in the order given."""

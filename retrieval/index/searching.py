@@ -17,7 +17,7 @@ from retrieval.errors import InputError
 from retrieval.hits import Hits
 from retrieval.index.awaiting import in_thread
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import among, of_queries, of_query
+from retrieval.index.given import of_queries, of_query, selected
 from retrieval.index.listing import Params, checked_id
 from retrieval.index.options import ChoiceOptions, SearchOptions
 from retrieval.index.reading import answering, explain
@@ -229,7 +229,7 @@ class Searching(ABC):
         with tracing as tell, self._searched() as searched:
             for chosen in dict.fromkeys(filters) or [None]:
                 places = [at for at in good if filters[at] == chosen]
-                some = replace(request, where=chosen, given=among(embeddings, places))
+                some = replace(request, where=chosen, given=selected(embeddings, places))
                 texts = [asked[at] for at in places]
                 answers = answering.answer(searched, self._encoder, texts, some)
                 found |= zip(places, answers, strict=True)

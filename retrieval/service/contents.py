@@ -9,7 +9,7 @@ from pathlib import Path
 from retrieval.documents import source_id
 from retrieval.errors import InputError
 from retrieval.index import Index, Listed
-from retrieval.index.as_read import path_of
+from retrieval.index.context_builder import path_of
 from retrieval.index.listing import Listing
 from retrieval.indexes import path_glob
 from retrieval.sharded import ShardedIndex

@@ -14,7 +14,7 @@ from retrieval.documents.context import Contexts
 from retrieval.documents.outline import Outline
 from retrieval.errors import DocumentError, InputError
 from retrieval.index import Index
-from retrieval.index.as_read import path_of
+from retrieval.index.context_builder import path_of
 from retrieval.index.listing import Listing
 from retrieval.index.searching import Searching
 from retrieval.service.opened import Opened

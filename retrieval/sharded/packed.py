@@ -57,7 +57,7 @@ class Proposed:
         found_deeper: list[int] = self.shards[asked].tolist()
         return found_deeper
 
-    def but(self, proposals: Mapping[int, Proposal]) -> Proposal:
+    def with_replaced(self, proposals: Mapping[int, Proposal]) -> Proposal:
         """All proposals, with those of these shards replaced."""
         old = self.all.at(~np.isin(self.all.ids >> SHARD_BITS, list(proposals)))
         parts = [old, *proposals.values()]

@@ -19,8 +19,15 @@ from numpy.typing import NDArray
 from retrieval.index.reading.fusing import best_of
 from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark, Shown
-from retrieval.indexes import FIELDS, Counts, Filter, LexicalTotals, parse_query, top_k
-from retrieval.indexes import gist as gist_of
+from retrieval.indexes import (
+    FIELDS,
+    Counts,
+    Filter,
+    LexicalTotals,
+    encoder_query,
+    parse_query,
+    top_k,
+)
 from retrieval.sharded.asking import Arguments, Shards
 from retrieval.sharded.described import Known, worth_describing
 from retrieval.sharded.known_counts import KnownCounts
@@ -77,14 +84,14 @@ class SearchedShards:
         """As the protocol says; the filter itself is sent to shards."""
         return where
 
-    def gist(self, query: str) -> str:
+    def encoder_query(self, query: str) -> str:
         """As the protocol says."""
 
         def best(line: str) -> float:
             found = self._every("best", line, self._counts([line])[0])
             return max(found.values(), default=0.0)
 
-        return gist_of(query, best)
+        return encoder_query(query, best)
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:
         """As the protocol says: with the counts summed over all shards."""
@@ -175,7 +182,8 @@ class SearchedShards:
             for place, own in zip(asked[number], deeper, strict=True):
                 more.setdefault(place, {})[number] = own.all
         return [
-            one.but(more[place]) if place in more else one.all for place, one in enumerate(proposed)
+            one.with_replaced(more[place]) if place in more else one.all
+            for place, one in enumerate(proposed)
         ]
 
     def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from retrieval.errors import IndexCorrupted
 from retrieval.files.stored_json import parsed, whole
 from retrieval.index import Index, vectors
-from retrieval.index.as_read import path_of
+from retrieval.index.context_builder import path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.index.writing import deleting
 from retrieval.index.writing.create import make

@@ -73,7 +73,7 @@ CREATE TABLE documents (
     content_hash TEXT NOT NULL,  -- Document.content_hash
     source TEXT,                 -- sources.path of the file it came from
     checksum TEXT NOT NULL,      -- over this row and its passages, see `checksum`
-    reader TEXT                  -- what cut it into passages, see `index.as_read.reading`
+    reader TEXT                  -- what cut it into passages, see `index.context_builder.reading`
 );
 CREATE INDEX documents_source ON documents (source) WHERE source IS NOT NULL;
 -- Apart from `documents`, so that a filter on metadata does not read the texts' pages. A text that

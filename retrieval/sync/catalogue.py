@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.documents import ReadOptions, Stamp, ending_is_current, is_current
-from retrieval.index.as_read import reader_read
+from retrieval.index.context_builder import reader_read
 from retrieval.store import FileRow, Store
 
 _MANY = 1000

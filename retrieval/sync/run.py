@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retrieval.documents import ReadOptions, ReadResult, SourceFile, read
 from retrieval.errors import DocumentError, InputError
-from retrieval.index.as_read import reading
+from retrieval.index.context_builder import reading
 from retrieval.index.writing.writer import Writer
 from retrieval.store import SourceRecord
 from retrieval.sync.labels import Labeller

@@ -129,7 +129,7 @@ def test_shards_are_asked_again_where_they_may_hold_more() -> None:
     assert told.deeper(depth) == [7]
     whole = proposal(2 + drawn.uniform(0, 1, depth), -np.inf)
     (own,) = unpack({7: pack([whole])}, 1, 1)
-    put = told.but({7: own.all})
+    put = told.with_replaced({7: own.all})
     assert put.total == 16 * 500
     assert np.count_nonzero(put.ids >> SHARD_BITS == 7) == depth
     assert np.all(np.diff(put.ids) > 0)

@@ -7,6 +7,7 @@ its contents say so: `vocab.txt` may as well be a list of words to learn.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _MANY = 100
 """Entries in a row that have to be a vocabulary's."""
@@ -60,7 +61,7 @@ def _is_numbered(head: bytes) -> bool:
 
 def _rise(numbers: list[bytes]) -> bool:
     """Whether each number is one more than the one before."""
-    return all(int(one) + 1 == int(next) for one, next in zip(numbers, numbers[1:], strict=False))
+    return all(int(one) + 1 == int(next) for one, next in pairwise(numbers))
 
 
 def _is_word_piece(head: bytes) -> bool:

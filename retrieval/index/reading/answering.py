@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retrieval.cancellation import check_cancelled
 from retrieval.index.encoder import EncoderSlot
-from retrieval.index.given import among
+from retrieval.index.given import selected
 from retrieval.index.reading import rescoring, search
 from retrieval.index.reading.diversity import CHOSEN_FROM, diverse
 from retrieval.index.reading.hits import Listed, hits
@@ -50,7 +50,7 @@ def answer(
             texts,
             request.retriever,
             request.hybrid,
-            among(request.given, range(first, first + len(texts))),
+            selected(request.given, range(first, first + len(texts))),
         )
         check_cancelled()
         with searched.guarded():

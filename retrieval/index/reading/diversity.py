@@ -44,4 +44,4 @@ def diverse(searched: Searched[Any], run: Run, diversity: float) -> Run:
         values.append(worth[chosen])
         left[chosen] = False
         nearest = np.maximum(nearest, alike[chosen])
-    return Run(best.ids[order], np.array(values)).then(run)
+    return Run(best.ids[order], np.array(values)).followed_by(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.index.as_read import AsRead, path_of
+from retrieval.index.context_builder import ContextBuilder, path_of
 from retrieval.index.long_context import PassageEncoder
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.types import Encoder
@@ -32,7 +32,7 @@ def passage_encoder(snapshot: Snapshot, encoder: Encoder) -> PassageEncoder:
 
 
 def stretches_of(
-    snapshot: Snapshot, encoder: PassageEncoder, as_read: AsRead, ids: Sequence[int]
+    snapshot: Snapshot, encoder: PassageEncoder, contexts: ContextBuilder, ids: Sequence[int]
 ) -> list[Stretch]:
     """The stretches with these passages; with long context they contain others as well."""
     store = snapshot.store
@@ -46,10 +46,13 @@ def stretches_of(
     for run in runs:
         document = documents[run[0].document]
         path = path_of(document.metadata)
-        leads = [as_read.before(document.title, path, row.context, stored[row.id]) for row in run]
+        leads = [contexts.before(document.title, path, row.context, stored[row.id]) for row in run]
         texts = [lead + stored[row.id] for lead, row in zip(leads, run, strict=True)]
-        for part in encoder.stretches(texts):
+        first = 0
+        for read_together in encoder.stretches(texts):
+            part = slice(first, first + len(read_together))
+            first = part.stop
             own = [row.id for row in run[part]]
             if not wanted.isdisjoint(own):
-                found.append(Stretch(own, texts[part], [len(lead) for lead in leads[part]]))
+                found.append(Stretch(own, read_together, [len(lead) for lead in leads[part]]))
     return found

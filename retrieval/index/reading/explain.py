@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EncoderError, InputError
-from retrieval.index.as_read import AsRead
+from retrieval.index.context_builder import ContextBuilder
 from retrieval.index.reading import search
 from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.runs import Query
@@ -65,8 +65,8 @@ def explain(
         ids = [_passage_id(snapshot, hit) for hit in hits]
         found = snapshot.late.explain(asked.tokens, np.array(ids, np.int64))
         passages = passage_encoder(snapshot, encoder)
-        as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
-        stretches = stretches_of(snapshot, passages, as_read, ids)
+        context_builder = ContextBuilder.of(encoder, snapshot.store.settings.passage_tokens)
+        stretches = stretches_of(snapshot, passages, context_builder, ids)
     own = _query_spans(encoder, asked.read, len(asked.tokens))
     pooled = snapshot.store.settings.late.pooling > 1
     at = {id: (one, place) for one in stretches for place, id in enumerate(one.ids)}

@@ -80,7 +80,7 @@ def combine(
             # Where all scores are equal, the role alone decides, whatever its share.
             spread = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
         scores = scores + spread * new.standing[np.searchsorted(new.ids, ids)]
-        run = run.then(Run(*top_k(ids, scores, count, ties)))
+        run = run.followed_by(Run(*top_k(ids, scores, count, ties)))
         for name, scores_of_one in zip(names, new.scores, strict=True):
             # Passages that it would not find all tie, and their order does not matter.
             own = SINGLE[name].matched(Run(new.ids, scores_of_one))

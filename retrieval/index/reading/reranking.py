@@ -42,7 +42,7 @@ def reranked(
             scores[one.index] = one.score
         ranked = np.isfinite(scores)
         head = Run(*top_k(ids[ranked], scores[ranked], max(1, len(ids)), searched.order))
-        found.append(Ranking(head.then(ranking.run), ranking.by))
+        found.append(Ranking(head.followed_by(ranking.run), ranking.by))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.as_read import AsRead
+from retrieval.index.context_builder import ContextBuilder
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.reading.encoded import passage_encoder, stretches_of
 from retrieval.index.reading.runs import Query, Ranking, Run
@@ -40,7 +40,7 @@ def rescored(
     made = searched.fresh_scores(slot.get(), tokens, heads)
     for ranking, ids, fresh in zip(rankings, heads, made, strict=True):
         head = Run(*top_k(ids, fresh, max(1, len(ids)), searched.order))
-        run = head.then(ranking.run)
+        run = head.followed_by(ranking.run)
         found.append(Ranking(run, {"late": run}))
     return found
 
@@ -69,11 +69,11 @@ def scores(
     places = [np.searchsorted(wanted, ids) for ids in candidates]
     found = [np.full(len(ids), -np.inf, np.float32) for ids in candidates]
     passages = passage_encoder(snapshot, encoder)
-    as_read = AsRead.of(encoder, snapshot.store.settings.passage_tokens)
+    context_builder = ContextBuilder.of(encoder, snapshot.store.settings.passage_tokens)
     for first in range(0, len(wanted), _ENCODED_AT_ONCE):
         tell(first)
         ids = wanted[first : first + _ENCODED_AT_ONCE].tolist()
-        stretches = stretches_of(snapshot, passages, as_read, ids)
+        stretches = stretches_of(snapshot, passages, context_builder, ids)
         made = passages.encode([stretch.texts for stretch in stretches])
         if made.tokens is None or made.offsets is None:
             break

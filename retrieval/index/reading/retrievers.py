@@ -232,7 +232,7 @@ def _steadily(
     depth, *deeper = _DEPTHS
     while True:
         found = retriever.find(snapshot, queries, depth, allowed)
-        runs = [run.then(more).first(depth) for run, more in zip(runs, found, strict=True)]
+        runs = [run.followed_by(more).first(depth) for run, more in zip(runs, found, strict=True)]
         if depth >= k:
             return [run.first(k) for run in runs]
         depth, *deeper = deeper or [4 * depth]

@@ -21,7 +21,7 @@ class Run:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def then(self, deeper: Run) -> Run:
+    def followed_by(self, deeper: Run) -> Run:
         """This run, followed by the passages that only a deeper one has."""
         if not len(self):
             return deeper

@@ -157,7 +157,7 @@ def prepare(
     heads = {SINGLE[name].head for name in names} - {None}
     if not heads or not texts:
         return searched.counted([Query(text) for text in texts])
-    read = [searched.gist(text)[:QUERY_CHARACTERS] for text in texts]
+    read = [searched.encoder_query(text)[:QUERY_CHARACTERS] for text in texts]
     made = given or Embeddings(None, None, None)
     there = {"dense": made.dense is not None, "token": made.tokens is not None}
     if any(not there[head] for head in heads if head):

@@ -96,7 +96,7 @@ class Searched(Protocol[Allowed]):
     def allowed(self, where: Filter | None) -> Allowed:
         """Which passages may be found."""
 
-    def gist(self, query: str) -> str:
+    def encoder_query(self, query: str) -> str:
         """The part of a query that an encoder should read."""
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:

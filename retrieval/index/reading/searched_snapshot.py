@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.as_read import path_of, whole_context
+from retrieval.index.context_builder import path_of, whole_context
 from retrieval.index.reading import proposing, rescoring
 from retrieval.index.reading.explain import explain
 from retrieval.index.reading.retrievers import SINGLE, Mask
@@ -17,8 +17,7 @@ from retrieval.index.reading.runs import Proposal, Query, Run
 from retrieval.index.reading.searched import COPIES, Copies, Ids, Likeness, Mark, Shown
 from retrieval.index.reading.snapshot import Snapshot
 from retrieval.index.reading.stored import stored_vectors
-from retrieval.indexes import Counts, Filter, highlight, parse_query
-from retrieval.indexes import gist as gist_of
+from retrieval.indexes import Counts, Filter, encoder_query, highlight, parse_query
 from retrieval.store import PassageRow, Settings, StoredDocument
 from retrieval.types import Encoder, Hit, Hybrid, Passage, Single, TokenMatch
 
@@ -55,10 +54,10 @@ class SearchedSnapshot:
         """As the protocol says: bool by passage id, or None for all."""
         return self._snapshot.allowed(where)
 
-    def gist(self, query: str) -> str:
+    def encoder_query(self, query: str) -> str:
         """As the protocol says."""
         lexical = self._snapshot.lexical
-        return gist_of(query, lexical.best) if lexical else parse_query(query).text
+        return encoder_query(query, lexical.best) if lexical else parse_query(query).text
 
     def counted(self, queries: Sequence[Query]) -> list[Query]:
         """As the protocol says: the queries unchanged."""

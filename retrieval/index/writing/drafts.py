@@ -20,7 +20,7 @@ from retrieval.documents import chunk
 from retrieval.documents.outline import Outline
 from retrieval.errors import InputError
 from retrieval.index import ready
-from retrieval.index.as_read import AsRead, lexical_fields, path_of
+from retrieval.index.context_builder import ContextBuilder, lexical_fields, path_of
 from retrieval.store import PassageRow, StoredDocument
 from retrieval.types import Document, Embeddings, Encoder, Passage
 
@@ -159,7 +159,7 @@ class Draft:
         document: the document, checked.
         number: its number in the store.
         source: path of the file it came from, or None.
-        reader: how it was read and cut, see `as_read.reading`.
+        reader: how it was read and cut, see `context_builder.reading`.
         passages: its passages' rows.
         replaces: number of the stored document that it replaces, or None.
         tokens: tokens of its text.
@@ -208,11 +208,11 @@ class Draft:
         """A passage's text."""
         return self.document.text[row.start : row.end]
 
-    def texts(self, as_read: AsRead) -> Iterator[str]:
+    def texts(self, contexts: ContextBuilder) -> Iterator[str]:
         """The encoder's input for each passage that has to be encoded: context, then text."""
         for row in self.new:
             text = self.text_of(row)
-            yield as_read.before(self.document.title, self.path, row.context, text) + text
+            yield contexts.before(self.document.title, self.path, row.context, text) + text
 
     def fields(self) -> Iterator[tuple[int, Mapping[str, str]]]:
         """Id and fields of each passage that is new or changed in the lexical index."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
-from retrieval.index.as_read import AsRead
+from retrieval.index.context_builder import ContextBuilder
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import of_encoder
 from retrieval.index.long_context import PassageEncoder
@@ -58,7 +59,7 @@ class DraftEncoder:
         self._buffer = VectorBuffer(dense_dim=settings.dense_dim, token_dim=settings.token_dim)
         self._pace = Pace(BLOCK_CHARACTERS)
         self._started: Started | None = None
-        self._as_read: AsRead | None = None
+        self._context_builder: ContextBuilder | None = None
         self._passage_encoder: PassageEncoder | None = None
 
     @property
@@ -66,11 +67,11 @@ class DraftEncoder:
         """How much text the next block should have."""
         return self._pace.characters
 
-    def as_read(self) -> AsRead:
+    def context_builder(self) -> ContextBuilder:
         """How the encoder reads passages; raises like `EncoderSlot.get`."""
-        if self._as_read is None:
-            self._as_read = AsRead.of(self._encoder.get(), self._passage_tokens)
-        return self._as_read
+        if self._context_builder is None:
+            self._context_builder = ContextBuilder.of(self._encoder.get(), self._passage_tokens)
+        return self._context_builder
 
     def encode(self, drafts: Sequence[Draft]) -> None:
         """Encode the passages of these drafts; the last block is only started."""
@@ -84,11 +85,11 @@ class DraftEncoder:
                 self._keep_given(draft, draft.given)
                 continue
             # A document may have tens of thousands of passages: each is looked at once.
-            new, texts = draft.new, list(draft.texts(self.as_read()))
-            tokens_per_character = draft.tokens_per_character
-            for stretch in self._encoding().stretches(texts):
-                block.append(draft.document.id, new[stretch], texts[stretch], tokens_per_character)
-                size += sum(map(len, texts[stretch]))
+            rows, tokens_per_character = iter(draft.new), draft.tokens_per_character
+            for texts in self._encoding().stretches(draft.texts(self.context_builder())):
+                own = list(islice(rows, len(texts)))
+                block.append(draft.document.id, own, texts, tokens_per_character)
+                size += sum(map(len, texts))
                 if size >= self._pace.characters:
                     self._begin(block)
                     block, size = Block(), 0

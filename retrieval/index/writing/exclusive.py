@@ -1,4 +1,4 @@
-"""Turn: one writing call of an index at a time, across threads."""
+"""ExclusiveLock: one writing call of an index at a time, across threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from retrieval.errors import InputError
 
 
-class Turn:
+class ExclusiveLock:
     """A lock that raises, instead of a deadlock, when its holder asks for it again."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.as_read import lexical_fields, path_of
+from retrieval.index.context_builder import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL, living
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.segment_folders import SegmentFolders

@@ -6,13 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from retrieval.index.as_read import AsRead, lexical_fields, path_of, same_reading
+from retrieval.index.context_builder import ContextBuilder, lexical_fields, path_of, same_reading
 from retrieval.index.writing.drafts import Draft
 from retrieval.store import PassageRow, Store, StoredDocument
 
 
 def revised(
-    draft: Draft, stored: StoredDocument, store: Store, as_read: AsRead, *, together: bool
+    draft: Draft,
+    stored: StoredDocument,
+    store: Store,
+    contexts: ContextBuilder,
+    *,
+    together: bool,
 ) -> Draft:
     """The draft, with the passages of the stored document that it takes over.
 
@@ -28,14 +33,14 @@ def revised(
     before = store.passages_of(stored.number)
     for row in reversed(before):
         own = text[row.start : row.end]
-        known[as_read.before(stored.title, path, row.context, own) + own].append(row)
+        known[contexts.before(stored.title, path, row.context, own) + own].append(row)
     next_id = draft.passages[0].id if draft.passages else 0
     rows: list[PassageRow] = []
     taken: set[int] = set()
     refielded: set[int] = set()
     for row in draft.passages:
         own = draft.text_of(row)
-        same = known.get(as_read.before(draft.document.title, draft.path, row.context, own) + own)
+        same = known.get(contexts.before(draft.document.title, draft.path, row.context, own) + own)
         if same:
             old = same.pop()
             taken.add(old.id)

@@ -21,7 +21,7 @@ from retrieval.files.lock import WriterLock
 from retrieval.files.stored_json import parsed, whole
 from retrieval.files.whole import link, sync_folder
 from retrieval.index import vectors
-from retrieval.index.as_read import lexical_fields, path_of
+from retrieval.index.context_builder import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL
 from retrieval.indexes import FLOATS, write_from_floats, write_lexical
 from retrieval.store.copies import text_hash

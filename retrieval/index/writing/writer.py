@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from retrieval.documents.outline import Outline
-from retrieval.index.as_read import reader_read, reading
+from retrieval.index.context_builder import reader_read, reading
 from retrieval.index.encoder import EncoderSlot
 from retrieval.index.given import is_given
 from retrieval.index.ready import NOTHING, Ready
@@ -320,7 +320,7 @@ class Writer:
                 document,
                 outline,
                 self._encoder.get(),
-                self._encoding.as_read().budget,
+                self._encoding.context_builder().budget,
                 self._passage_tokens,
                 ready.spans,
             )
@@ -334,8 +334,8 @@ class Writer:
         # Vectors that were supplied say nothing about other ones.
         if stored is not None and given is None and not is_given(reader_read(stored.reader)):
             together = self._session.store.settings.long_context
-            as_read = self._encoding.as_read()
-            draft = revised(draft, stored, self.store, as_read, together=together)
+            context_builder = self._encoding.context_builder()
+            draft = revised(draft, stored, self.store, context_builder, together=together)
             relabel = stored.id == document.id and is_relabel(draft, stored, self.store)
         self._take_back(document.id)  # only after everything that can raise
         if stored is not None and relabel:

@@ -3,7 +3,12 @@
 from retrieval.indexes.lexical.fields import FIELD_WEIGHTS, FIELDS
 from retrieval.indexes.lexical.highlights import highlight
 from retrieval.indexes.lexical.padding import LexicalPart, lexical_totals
-from retrieval.indexes.lexical.queries import LexicalQuery, content_words, gist, parse_query
+from retrieval.indexes.lexical.queries import (
+    LexicalQuery,
+    content_words,
+    encoder_query,
+    parse_query,
+)
 from retrieval.indexes.lexical.searching import LexicalIndex
 from retrieval.indexes.lexical.statistics import Counts, LexicalTotals, distinct_terms
 from retrieval.indexes.lexical.writing import write_lexical
@@ -18,7 +23,7 @@ __all__ = [
     "LexicalTotals",
     "content_words",
     "distinct_terms",
-    "gist",
+    "encoder_query",
     "highlight",
     "lexical_totals",
     "parse_query",

@@ -122,7 +122,7 @@ def content_words(query: str) -> float:
     return sum(parsed.terms.values())
 
 
-def gist(query: str, best: Callable[[str], float]) -> str:
+def encoder_query(query: str, best: Callable[[str], float]) -> str:
     """The part of a query that an encoder should read.
 
     That is the query without exclusions. A pasted trace is too long for an encoder, and its

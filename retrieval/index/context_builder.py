@@ -31,7 +31,7 @@ _RUN = re.compile(r"[^\W_]+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 
 
-class AsRead:
+class ContextBuilder:
     """Makes the contexts that an encoder reads before passages; caches counts of tokens."""
 
     def __init__(self, tokens: Callable[[str], int], passage_tokens: int) -> None:
@@ -46,7 +46,7 @@ class AsRead:
         self._counts: dict[str, int] = {}
 
     @classmethod
-    def of(cls, encoder: Encoder, passage_tokens: int) -> AsRead:
+    def of(cls, encoder: Encoder, passage_tokens: int) -> ContextBuilder:
         """For this encoder."""
         return cls(lambda text: len(encoder.token_spans(text)), passage_tokens)
 
