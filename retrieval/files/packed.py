@@ -1,22 +1,42 @@
 """Texts as an index stores them: compressed by zlib where that saves something.
 
 SQLite tells the two apart by type: a text stored as it is is TEXT, a compressed one a BLOB. Each is
-    compressed by itself, so that reading a hit decompresses no other text.
+compressed by itself, so that reading a hit decompresses no other text.
+
+A long text is compressed in blocks, so that reading a hit decompresses little of its own text:
+after each block zlib forgets what came before (`Z_FULL_FLUSH`). Where the blocks begin stands after
+the end of the stream, where those who read the text whole do not look:
+
+    starts   u64 for each block, little-endian
+    number   u32, of blocks
+    mark     8 bytes, `retrblks`
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
+from itertools import pairwise
+
+import numpy as np
+
+BLOCK = 1 << 18
+"""Characters of a block, which take less than a millisecond; smaller ones compress less."""
 
 _MOST = 64
 """Highest compression ratio: a text that would compress further is stored as it is, so that reading
 somebody else's database takes at most this many times its size in memory."""
 
+_MARK = b"retrblks"
+_END = struct.Struct("<I8s")
+_HEADER = 2  # bytes of zlib before the first block
+_CHARACTER = 4  # bytes of UTF-8 at most
+
 
 def packed(text: str) -> str | bytes:
     """The text in stored form."""
     plain = text.encode("utf-8")
-    compressed = zlib.compress(plain)
+    compressed = zlib.compress(plain) if len(text) <= BLOCK else _in_blocks(text)
     return compressed if len(compressed) < len(plain) <= _MOST * len(compressed) else text
 
 
@@ -32,3 +52,69 @@ def unpacked(stored: object) -> str | None:
         return plain.decode("utf-8") if reading.eof else None
     except (zlib.error, UnicodeDecodeError):
         return None
+
+
+class StoredText:
+    """Reads parts of a stored text; keeps the blocks that it has decompressed."""
+
+    def __init__(self, stored: object) -> None:
+        """Args: stored: a value that `packed` made."""
+        self._stored = stored
+        self._starts = _starts(stored) if isinstance(stored, bytes) else None
+        self._whole: str | None = None
+        self._blocks: dict[int, str | None] = {}
+
+    def part(self, start: int, end: int) -> str | None:
+        """The characters from `start` to `end`; None if `packed` cannot have made this."""
+        if self._starts is None:
+            if self._whole is None:
+                self._whole = unpacked(self._stored)
+            return None if self._whole is None else self._whole[start:end]
+        first = start // BLOCK
+        several = [self._block(at) for at in range(first, max(first, (end - 1) // BLOCK) + 1)]
+        if None in several:
+            return None
+        return "".join(filter(None, several))[start - first * BLOCK : end - first * BLOCK]
+
+    def _block(self, at: int) -> str | None:
+        if at not in self._blocks:
+            self._blocks[at] = self._decompressed(at)
+        return self._blocks[at]
+
+    def _decompressed(self, at: int) -> str | None:
+        assert isinstance(self._stored, bytes)
+        assert self._starts is not None
+        if at >= len(self._starts) - 1:
+            return ""
+        compressed = memoryview(self._stored)[self._starts[at] : self._starts[at + 1]]
+        try:
+            # Without the end of the stream; `packed` flushed all that is in the block.
+            plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(compressed, _CHARACTER * BLOCK)
+            return plain.decode("utf-8")
+        except (zlib.error, UnicodeDecodeError):
+            return None
+
+
+def _in_blocks(text: str) -> bytes:
+    machine, parts, starts, size = zlib.compressobj(), [], [], 0
+    for at in range(0, len(text), BLOCK):
+        block = machine.compress(text[at : at + BLOCK].encode("utf-8"))
+        parts.append(block + machine.flush(zlib.Z_FULL_FLUSH))
+        starts.append(size)
+        size += len(parts[-1])
+    starts[0] = _HEADER
+    table = np.array(starts, "<u8").tobytes()
+    return b"".join([*parts, machine.flush(), table, _END.pack(len(starts), _MARK)])
+
+
+def _starts(stored: bytes) -> list[int] | None:
+    """Where the blocks begin, and where the last ends at most; None if it has no blocks."""
+    if len(stored) < _END.size:
+        return None
+    count, mark = _END.unpack_from(stored, len(stored) - _END.size)
+    table = len(stored) - _END.size - 8 * count
+    if mark != _MARK or count < 2 or table < _HEADER:
+        return None
+    starts = [*np.frombuffer(stored, "<u8", count, table).tolist(), table]
+    rising = all(one < next for one, next in pairwise(starts))
+    return starts if rising and starts[0] == _HEADER else None

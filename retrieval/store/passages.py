@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.files.packed import unpacked
+from retrieval.files.packed import StoredText
 from retrieval.files.stored_json import parsed
 from retrieval.store.copies import text_hash
 from retrieval.store.places import Places
@@ -173,8 +173,8 @@ class PassageReading(Statements):
                 for document, stored in database.execute(
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
                 ):
-                    text = unpacked(stored) or ""
-                    found |= {row.id: text[row.start : row.end] for row in of[document]}
+                    text = StoredText(stored)
+                    found |= {row.id: text.part(row.start, row.end) or "" for row in of[document]}
         for id, text in found.items():
             if text_hash(text) != hashes.get(id):
                 raise self._damaged(f"the text of passage {id} was altered")
