@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sized
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
+
+_ROWS = 1 << 11
 
 
 def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -16,3 +22,42 @@ def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
     divisor = np.where(scales > 0, scales, 1)  # a zero vector has scale 0 and codes 0
     codes = np.clip(np.rint(vectors / divisor[:, None]), -127, 127)
     return codes.astype(np.int8), scales.astype(np.float32)
+
+
+def row_blocks(vectors: Sized) -> Iterator[slice]:
+    """The rows of an array in blocks, so that copies of each stay small."""
+    for start in range(0, len(vectors), _ROWS):
+        yield slice(start, start + _ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedVectors:
+    """Vectors as they are stored, a quarter as large as the f32 [n, d] that `[rows]` gives of some.
+
+    Attributes:
+        codes: i8 [T, d].
+        scales: f32 [T].
+    """
+
+    codes: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32]) -> QuantisedVectors:
+        """Quantise vectors f32 [T, d]."""
+        codes = np.empty(vectors.shape, np.int8)
+        scales = np.empty(len(vectors), np.float32)
+        for rows in row_blocks(vectors):
+            codes[rows], scales[rows] = quantise(vectors[rows])
+        return cls(codes, scales)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = self.codes[rows] * self.scales[rows][:, None]
+        return vectors
+
+
+Vectors: TypeAlias = NDArray[np.float32] | QuantisedVectors
+"""Vectors of which rows are taken as f32."""

@@ -173,8 +173,8 @@ class PassageReading(Statements):
                 for document, stored in database.execute(
                     f"SELECT document, text FROM texts WHERE document IN ({marks})", keys
                 ):
-                    text = StoredText(stored)
-                    found |= {row.id: text.part(row.start, row.end) or "" for row in of[document]}
+                    kept = StoredText(stored)
+                    found |= {row.id: kept.part(row.start, row.end) or "" for row in of[document]}
         for id, text in found.items():
             if text_hash(text) != hashes.get(id):
                 raise self._damaged(f"the text of passage {id} was altered")

@@ -24,6 +24,9 @@ from retrieval.types import Embeddings, ProgressCallback, ProgressUpdate
 BLOCK_CHARACTERS = 1 << 18
 """Maximum text per encoding call."""
 
+BLOCK_TOKENS = BLOCK_CHARACTERS >> 2
+"""Maximum tokens per encoding call: numbers and base64 have few characters a token."""
+
 SPILL_FLOATS = 1 << 24
 """Numbers held in memory before they are written as a segment: 64 MiB of f32."""
 
@@ -90,7 +93,7 @@ class DraftEncoder:
                 own = list(islice(rows, len(texts)))
                 block.append(draft.document.id, own, texts, tokens_per_character)
                 size += sum(map(len, texts))
-                if size >= self._pace.characters:
+                if size >= self._pace.characters or block.tokens >= BLOCK_TOKENS:
                     self._begin(block)
                     block, size = Block(), 0
         if block.rows:

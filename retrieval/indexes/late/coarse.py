@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from retrieval.indexes.assignment import Assigner, nearest_to
 from retrieval.indexes.late.codec import Codec, units_of
 from retrieval.indexes.matmul import times
+from retrieval.indexes.quantising import Vectors
 
 _NEAR = 128
 _A_VECTOR = 512
@@ -38,9 +39,7 @@ class CoarseCodes:
         """The coarse codec's key."""
         return self._coarse.key
 
-    def __call__(
-        self, vectors: NDArray[np.float32], codes: NDArray[np.uint16]
-    ) -> NDArray[np.uint16]:
+    def __call__(self, vectors: Vectors, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """The coarse centroid of each of the vectors f32 [T, d]: u16 [T].
 
         Args:
@@ -58,6 +57,6 @@ class CoarseCodes:
             return self._assign(units)
         return self._assign.among(units, codes, self._near)
 
-    def _units(self, vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+    def _units(self, vectors: Vectors) -> NDArray[np.int8]:
         coarse = self._coarse
         return units_of(vectors, coarse.mean, coarse.rotation, coarse.unit)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from retrieval.indexes.arrays import CURE, force_with_parent, make_folder, open_
 from retrieval.indexes.assignment import Assigner
 from retrieval.indexes.late.query import LateQuery
 from retrieval.indexes.matmul import times
+from retrieval.indexes.quantising import Vectors, row_blocks
 
 CENTROIDS = "late.centroids.npy"
 CLASSES = "late.classes.npy"
@@ -43,7 +44,6 @@ ROTATION = "late.rotation.npy"
 CODEC = "late.codec.json"
 
 _NUMBERS = ("unit", "trained_error", "trained_tokens")
-_ROWS = 1 << 11
 """Vectors that are copied as f32 at a time: .8 MB per copy at 96 dimensions, which stays in a
 core's own cache. With 6 MB each, processing took half as long again."""
 
@@ -179,7 +179,7 @@ class Compressor:
         self._assign = Assigner(codec.centroids)
         self._tables = nearest_level(codec.levels)
 
-    def encode(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    def encode(self, vectors: Vectors) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Codes u16 [T] and packed residuals u8 [T, d * bits / 8] of vectors f32 [T, d]."""
         codec = self.codec
         units = units_of(vectors, codec.mean, codec.rotation, codec.unit)
@@ -228,25 +228,19 @@ def open_codec(folder: Path) -> Codec:
 
 
 def units_of(
-    vectors: NDArray[np.float32],
+    vectors: Vectors,
     mean: NDArray[np.float32],
     rotation: NDArray[np.float32],
     unit: float,
 ) -> NDArray[np.int8]:
     """Vectors minus mean, rotated, in units, rounded and clipped to -127..127: i8 [T, d]."""
-    units = np.empty(vectors.shape, np.int8)
+    units = np.empty((len(vectors), len(mean)), np.int8)
     for rows in row_blocks(vectors):
         turned = times(vectors[rows] - mean, rotation)
         turned *= np.float32(1 / unit)
         np.rint(turned, out=turned)
         units[rows] = np.clip(turned, -127, 127, out=turned)
     return units
-
-
-def row_blocks(vectors: Sized) -> Iterator[slice]:
-    """The rows of an array in blocks, so that copies of each stay small."""
-    for start in range(0, len(vectors), _ROWS):
-        yield slice(start, start + _ROWS)
 
 
 def nearest_level(levels: NDArray[np.int8]) -> NDArray[np.uint8]:

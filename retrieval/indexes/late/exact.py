@@ -37,7 +37,7 @@ from retrieval.indexes.late.passages import (
     write_passages,
 )
 from retrieval.indexes.late.query import LateQuery
-from retrieval.indexes.quantising import quantise
+from retrieval.indexes.quantising import QuantisedVectors, quantise
 from retrieval.ragged import offsets_of
 
 CODES = "late.codes.npy"
@@ -162,4 +162,9 @@ class ExactSegment(Passages):
 
     def vectors_of(self, tokens: Tokens) -> NDArray[np.float32]:
         """The stored vectors of these token rows, f32 [t, d]."""
-        return self.codes[tokens] * self.scales[tokens][:, None]
+        stored = self.stored_of(tokens)
+        return stored.codes * stored.scales[:, None]
+
+    def stored_of(self, tokens: Tokens) -> QuantisedVectors:
+        """The vectors of these token rows as they are stored, [t, d]."""
+        return QuantisedVectors(self.codes[tokens], self.scales[tokens])

@@ -23,7 +23,7 @@ from retrieval.indexes.arrays import (
 from retrieval.indexes.kernels.ragged import Tokens
 from retrieval.indexes.late import training
 from retrieval.indexes.late.coarse import CoarseCodes
-from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor, row_blocks
+from retrieval.indexes.late.codec import CENTROIDS, Codec, Compressor
 from retrieval.indexes.late.codec_place import STORED, CodecPlace, StoredCodec
 from retrieval.indexes.late.compressed import COARSE_CODES, CODES, RESIDUALS, CompressedSegment
 from retrieval.indexes.late.exact import ExactSegment, checked_tokens, copy_exact
@@ -31,7 +31,7 @@ from retrieval.indexes.late.lists import write_lists
 from retrieval.indexes.late.passages import write_passages
 from retrieval.indexes.late.sampling import TokensInOrder
 from retrieval.indexes.late.search import LateSegment
-from retrieval.indexes.quantising import quantise
+from retrieval.indexes.quantising import QuantisedVectors, Vectors
 from retrieval.ragged import offsets_of
 from retrieval.types import COMPRESSING, ProgressCallback, ProgressUpdate
 
@@ -184,17 +184,9 @@ def write_compressed(
     write_passages(folder, numbers, bounds)
     with _compressing(folder, codec, shared, coarse_quantiser) as writing:
         for first in range(0, len(rows), _BLOCK):
-            writing.encode(_as_exact(rows[first : first + _BLOCK]))
+            # Rounded as in an exact segment, so that both ways to compress give the same bytes.
+            writing.encode(QuantisedVectors.of(rows[first : first + _BLOCK]))
     force_with_parent(folder)
-
-
-def _as_exact(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors rounded as in an exact segment, so that both ways to compress give the same bytes."""
-    made = np.empty_like(vectors)
-    for rows in row_blocks(vectors):
-        codes, scales = quantise(vectors[rows])
-        np.multiply(codes, scales[:, None], out=made[rows])
-    return made
 
 
 @contextmanager
@@ -243,7 +235,7 @@ class _Compressing:
         """The mean error of the tokens, see `Codec.error`; 0 for none."""
         return self._lost / max(1, self.tokens)
 
-    def encode(self, vectors: NDArray[np.float32]) -> None:
+    def encode(self, vectors: Vectors) -> None:
         """Write vectors f32 [t, d]."""
         codes, residuals = self._compressor.encode(vectors)
         some = np.arange(0, len(vectors), max(1, len(vectors) // _MEASURED))
@@ -254,7 +246,10 @@ class _Compressing:
     def copy(self, segment: LateSegment, part: Tokens) -> None:
         """Write a segment's tokens: copied unchanged if it uses the same codecs."""
         if not isinstance(segment, CompressedSegment) or segment.codec.key != self._key:
-            self.encode(segment.vectors_of(part))
+            if isinstance(segment, ExactSegment):
+                self.encode(segment.stored_of(part))
+            else:
+                self.encode(segment.vectors_of(part))
             return
         codes = segment.codes_of(part)
         self._append(codes, segment.residuals[part], segment.error)
@@ -276,7 +271,7 @@ class _Compressing:
         self._residuals.append(residuals)
         self._lost += error * len(codes)
 
-    def _append_coarse(self, vectors: NDArray[np.float32], codes: NDArray[np.uint16]) -> None:
+    def _append_coarse(self, vectors: Vectors, codes: NDArray[np.uint16]) -> None:
         if self._coarse_codes is not None and self._coarse is not None:
             self._coarse_codes.append(self._coarse(vectors, codes))
 
