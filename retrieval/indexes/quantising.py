@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROWS = 1 << 11
+"""Vectors that are copied as f32 at a time: .8 MB per copy at 96 dimensions, which stays in a
+core's own cache. With 6 MB each, processing took half as long again."""
 
 
 def quantise(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

@@ -30,3 +30,14 @@ def watched(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[flo
 
     monkeypatch.setattr(owner, name, called)
     return found
+
+
+def resident(path: Path) -> int:
+    """Bytes of one file that this process has mapped and read."""
+    found, counted = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ")[0]:
+            counted = line.endswith(f" {path}")
+        elif counted and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found

@@ -24,6 +24,7 @@ from retrieval.indexes.late.codec import (
     Codec,
     numbers_of,
     open_codec,
+    open_shared_codec,
     read_json,
     write_json,
 )
@@ -114,7 +115,7 @@ def _referred(folder: Path, stored: dict[str, object]) -> tuple[Codec, Path | No
         shared = folder.parent.parent / place
     else:
         raise IndexCorrupted(f"{folder / STORED} names {place!r}, which is not a codec; {CURE}")
-    codec = open_codec(folder if shared is None else shared)
+    codec = open_codec(folder) if shared is None else open_shared_codec(shared)
     if codec.key != stored.get("codec"):
         found = folder / CENTROIDS if shared is None else shared
         raise IndexCorrupted(f"{found} is not the codec that {folder / STORED} names; {CURE}")

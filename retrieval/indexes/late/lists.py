@@ -98,6 +98,8 @@ def open_lists(folder: Path, passages: int, centroids: int) -> Lists | None:
     tail = postings[starts[-1, 0] :] if blocks else postings
     if len(tail) and int(tail.max()) >= passages - (blocks - 1) * kernels.LIST_BLOCK:
         raise IndexCorrupted(f"{folder / POSTINGS} contains out-of-range passages; {CURE}")
+    if mapped := mapping_of(postings):
+        mapped.madvise(mmap.MADV_DONTNEED)  # a small segment's were just read whole
     return Lists(postings, starts)
 
 

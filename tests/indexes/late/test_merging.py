@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.errors import InputError
+from retrieval.errors import IndexCorrupted, InputError
 from retrieval.indexes import (
     LateCodec,
     LateSearcher,
@@ -25,6 +25,7 @@ from retrieval.indexes import (
 )
 from retrieval.indexes.late.lists import open_lists, write_lists
 
+from ..mapped import on_linux, resident
 from .made import (
     Generator,
     Passages,
@@ -381,3 +382,38 @@ def test_what_cannot_be_merged(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="twice"):
         merge_exact(tmp_path / "c", [narrow, narrow])
     assert not (tmp_path / "c").exists()
+
+
+def test_segments_that_share_a_codec_open_it_once(tmp_path: Path, any_codec: LateCodec) -> None:
+    source = exact(tmp_path / "x", uniform(np.random.default_rng(1), [5] * 8, DIM))
+    shared = tmp_path / "1-codec"
+    any_codec.write(shared)
+    folders = [tmp_path / name / "late" for name in ("2-vectors", "3-vectors")]
+    for folder in folders:
+        merge_compressed(folder, [source], any_codec, lists=False, shared=shared)
+    one, other = (open_late(folder) for folder in folders)
+    assert one.codec is other.codec  # type: ignore[union-attr]
+    assert one.codec is not any_codec  # type: ignore[union-attr]
+
+    # Files that took the place of these are another codec, which the segments do not name.
+    rotation = shared / "late.rotation.npy"
+    np.save(rotation, -np.load(rotation))
+    with pytest.raises(IndexCorrupted, match="not the codec that"):
+        open_late(folders[0])
+    rotation.unlink()
+    with pytest.raises(IndexCorrupted, match=r"late\.rotation\.npy"):
+        open_late(folders[0])
+
+
+@on_linux
+def test_postings_that_are_checked_do_not_stay_in_memory(
+    tmp_path: Path, any_codec: LateCodec
+) -> None:
+    passages = uniform(np.random.default_rng(2), [40] * 4000, DIM)
+    segment = compressed(tmp_path / "s", passages, codec=any_codec, lists=True)
+    assert segment.lists is not None  # type: ignore[union-attr]
+    postings = segment.lists.postings  # type: ignore[union-attr]
+    assert postings.nbytes > 1 << 17
+    assert resident(tmp_path / "s" / "late.postings.npy") < postings.nbytes // 2
+    assert int(postings.max()) < 4000
+    assert resident(tmp_path / "s" / "late.postings.npy") >= postings.nbytes // 2
