@@ -37,11 +37,11 @@ def drawn(total: int, wanted: int, seed: int = 0) -> NDArray[np.int64]:
 
 
 def draw(
-    blocks: Iterable[NDArray[np.float32]], vectors: int, wanted: int, dim: int
-) -> NDArray[np.float32]:
-    """A sample (see `drawn`) of vectors that come in blocks, `vectors` in all: f32 [s, dim]."""
+    blocks: Iterable[NDArray[np.int8]], vectors: int, wanted: int, dim: int
+) -> NDArray[np.int8]:
+    """A sample (see `drawn`) of vectors that come in blocks, `vectors` in all: i8 [s, dim]."""
     chosen = drawn(vectors, wanted)
-    taken = np.empty((len(chosen), dim), np.float32)
+    taken = np.empty((len(chosen), dim), np.int8)
     filled = seen = 0
     for block in blocks:
         until = int(np.searchsorted(chosen, seen + len(block)))

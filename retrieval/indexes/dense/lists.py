@@ -76,8 +76,7 @@ class Centroids:
             def by_kernel(
                 codes: NDArray[np.int8], scales: NDArray[np.float32]
             ) -> NDArray[np.uint16]:
-                vectors = codes * (scales / unit)[:, None]
-                return assign(np.clip(np.rint(vectors), -127, 127).astype(np.int8))
+                return assign(in_units(codes, scales, unit))
 
             return by_kernel
         centroids = self.codes.astype(np.float32)
@@ -144,14 +143,36 @@ class Lists:
         return values.astype(np.int64)
 
 
-def train(blocks: Iterable[NDArray[np.float32]], vectors: int, dim: int) -> Centroids:
-    """Train centroids for so many vectors on a sample of them; each block is f32 [b, dim]."""
+def train(
+    blocks: Iterable[tuple[NDArray[np.int8], NDArray[np.float32]]],
+    vectors: int,
+    dim: int,
+    largest: float,
+) -> Centroids:
+    """Train centroids for so many vectors on a sample of them.
+
+    Args:
+        blocks: the vectors, as codes i8 [b, dim] and scales f32 [b].
+        vectors: how many there are.
+        dim: of a vector.
+        largest: the largest absolute component of them, or more.
+    """
     count = centroids_for(vectors)
-    sample = draw(blocks, vectors, count * _SAMPLE, dim)
-    unit = np.float32(max(float(np.abs(sample).max(initial=0)), 1e-12) / 127)
-    found = k_means(sample, count)
-    codes = np.clip(np.rint(found / unit), -127, 127).astype(np.int8)
-    return Centroids(codes, np.full(count, unit, np.float32))
+    unit = np.float32(max(largest, 1e-12) / 127)
+    # In 32 bits the sample of two million vectors would take 400 MB.
+    units = (in_units(codes, scales, unit) for codes, scales in blocks)
+    found = k_means(draw(units, vectors, count * _SAMPLE, dim), count)
+    return Centroids(
+        np.clip(np.rint(found), -127, 127).astype(np.int8), np.full(count, unit, np.float32)
+    )
+
+
+def in_units(
+    codes: NDArray[np.int8], scales: NDArray[np.float32], unit: np.float32
+) -> NDArray[np.int8]:
+    """Vectors of codes i8 [b, d] and scales f32 [b], all in the same unit: i8 [b, d]."""
+    vectors = codes * (scales / unit)[:, None]
+    return np.clip(np.rint(vectors, out=vectors), -127, 127, out=vectors).astype(np.int8)
 
 
 def centroids_for(vectors: int) -> int:

@@ -59,12 +59,13 @@ class Merging:
         best = max(used, key=lambda centroids: len(centroids.codes), default=None)
         if best is not None and best.serve(len(self)):
             return best
-        floats = (
-            codes[at : at + BLOCK] * scales[at : at + BLOCK, None]
+        rows = (
+            (codes[at : at + BLOCK], scales[at : at + BLOCK])
             for codes, scales in self.blocks()
             for at in range(0, len(codes), BLOCK)
         )
-        return lists.train(floats, len(self), self.parts[0][0].dim)
+        largest = max(segment.largest for segment, _ in self.parts)
+        return lists.train(rows, len(self), self.parts[0][0].dim, largest)
 
     def lists(self, centroids: Centroids) -> NDArray[np.uint16]:
         """The list of each row, u16 [r]; copied where it was assigned by the same centroids."""

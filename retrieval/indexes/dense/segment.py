@@ -119,6 +119,11 @@ class DenseSegment:
         lists = open_lists(folder, len(codes), len(ids), codes.shape[1])
         return cls(ids, codes, scales, offsets, RowsById(ids, folder / IDS), lists)
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute component of a vector."""
+        return self._longest / self.dim**0.5
+
     def __len__(self) -> int:
         return len(self.ids)
 
