@@ -26,7 +26,7 @@ _GROUPS = 8  # times the root of the number of centroids
 _SHARE = 32  # one in so many centroids is compared with the vectors of a group
 _FEW = 1 << 16  # so many vectors are compared with all centroids before groups are made
 _KEPT = 2  # sets of groups, some MB each: of an index's codec, and of its coarse quantiser
-_BLOCK = 1 << 23  # distances of centres to centroids at a time: 32 MB
+_BLOCK = 1 << 22  # distances of centres to centroids at a time: 16 MB, and twice that to choose
 
 
 @dataclass(frozen=True, slots=True)

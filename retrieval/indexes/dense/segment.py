@@ -122,7 +122,7 @@ class DenseSegment:
     @property
     def largest(self) -> float:
         """The largest absolute component of a vector."""
-        return self._longest / self.dim**0.5
+        return float(self._longest / self.dim**0.5)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -3,6 +3,7 @@
 languages  one small module for each language that has a grammar
 grammar    what such a module says, and parsing by it within limits
 blanks     what a grammar cannot follow, made into what it can
+reader     how a parser gets the source
 risk       whether a text may be parsed in this process, in a worker process, or not at all
 structure  what was found in the syntax tree, as an outline
 heading    a file's title: the first sentence of what its author says of it
