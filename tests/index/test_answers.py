@@ -15,7 +15,7 @@ from retrieval.errors import (
 )
 from retrieval.index import Index
 from retrieval.index.reading import snapshot
-from retrieval.store import schema
+from retrieval.store import steps
 from retrieval.types import RETRIEVERS, Document, Hit, Passage
 
 from .fake_encoder import FakeEncoder
@@ -142,7 +142,7 @@ def test_wrong_questions(index: Index) -> None:
 def test_a_filter_that_takes_long_ends_where_nobody_wants_it(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_LOOKED_EVERY", 1)
+    monkeypatch.setattr(steps, "_LOOKED_EVERY", 1)
     monkeypatch.setattr(snapshot, "problems_of", lambda *_: pytest.fail("it was read for damage"))
     index.add([FOX, DOG])
     gone = threading.Event()
