@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -237,9 +238,8 @@ class _Page:
                 builder.code(start, end, "", in_list=entry is not None)
         for what, raw_start, raw_end, _ in marks:
             if what == "table":
-                _note_table(
-                    builder, [row for row in rows if raw_start <= row < raw_end], ends[raw_end]
-                )
+                own = rows[bisect_left(rows, raw_start) : bisect_left(rows, raw_end)]
+                _note_table(builder, own, ends[raw_end])
         return builder.outline()
 
     def _title(self, found: Outline, text: str) -> str:
@@ -255,13 +255,15 @@ class _Page:
 def _note_entry(builder: OutlineBuilder, start: int, end: int) -> None:
     """Let a long item be read with its term, the first line of it."""
     if end - start > _LONG_ENTRY:
-        term = " ".join(builder.text[start:end].split("\n", 1)[0].split())[:LEAD_CHARACTERS]
+        to = builder.text.find("\n", start, end)
+        term = " ".join(builder.text[start : end if to < 0 else to].split())[:LEAD_CHARACTERS]
         builder.blocks.append(Block("list", start, end, lead=term))
 
 
 def _note_table(builder: OutlineBuilder, rows: list[int], end: int) -> None:
     """Note a table of tbl, whose first lines describe its layout and are not rows."""
-    lines = [builder.text[at:end].split("\n", 1)[0] for at in rows]
+    breaks = (builder.text.find("\n", at, end) for at in rows)
+    lines = [builder.text[at : end if to < 0 else to] for at, to in zip(rows, breaks, strict=True)]
     first = next((n + 1 for n, line in enumerate(lines) if line.rstrip().endswith(".")), 0)
     apart = next((found[1] for line in lines[:first] if (found := _TAB.search(line))), "\t")
     rows = rows[first:]
