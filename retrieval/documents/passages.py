@@ -85,7 +85,7 @@ def chunk(
 class _Tokens:
     """Where a text's tokens start and end: i32 [t] each, neither ever falling.
 
-    A text of 32 MB has ten million tokens, so no more than these two arrays is kept of them.
+    A text of 32 MB has millions of tokens, so no more than these two arrays is kept of them.
     """
 
     text: str

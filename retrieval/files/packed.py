@@ -5,7 +5,7 @@ compressed by itself, so that reading a hit decompresses no other text.
 
 A long text is compressed in blocks, so that reading a hit decompresses little of its own text:
 after each block zlib forgets what came before (`Z_FULL_FLUSH`). Where the blocks begin stands after
-the end of the stream, where those who read the text whole do not look:
+the end of the stream, where earlier releases do not look:
 
     starts   u64 for each block, little-endian
     number   u32, of blocks
@@ -46,6 +46,10 @@ def unpacked(stored: object) -> str | None:
         return stored
     if not isinstance(stored, bytes):
         return None
+    # Through the table of blocks, where there is one, so that who checks the text checks it too.
+    starts = _starts(stored)
+    if starts is not None:
+        return _all_blocks(stored, starts)
     try:
         reading = zlib.decompressobj()
         plain = reading.decompress(stored, _MOST * len(stored))
@@ -70,29 +74,41 @@ class StoredText:
             if self._whole is None:
                 self._whole = unpacked(self._stored)
             return None if self._whole is None else self._whole[start:end]
-        first = start // BLOCK
-        several = [self._block(at) for at in range(first, max(first, (end - 1) // BLOCK) + 1)]
-        if None in several:
-            return None
-        return "".join(filter(None, several))[start - first * BLOCK : end - first * BLOCK]
+        first, last = start // BLOCK, max(start, end - 1) // BLOCK
+        several = []
+        for at in range(first, min(last, len(self._starts) - 2) + 1):
+            if at not in self._blocks:
+                assert isinstance(self._stored, bytes)
+                self._blocks[at] = _block(self._stored, self._starts, at)
+            block = self._blocks[at]
+            if block is None:
+                return None
+            several.append(block)
+        return "".join(several)[start - first * BLOCK : end - first * BLOCK]
 
-    def _block(self, at: int) -> str | None:
-        if at not in self._blocks:
-            self._blocks[at] = self._decompressed(at)
-        return self._blocks[at]
 
-    def _decompressed(self, at: int) -> str | None:
-        assert isinstance(self._stored, bytes)
-        assert self._starts is not None
-        if at >= len(self._starts) - 1:
-            return ""
-        compressed = memoryview(self._stored)[self._starts[at] : self._starts[at + 1]]
-        try:
-            # Without the end of the stream; `packed` flushed all that is in the block.
-            plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(compressed, _CHARACTER * BLOCK)
-            return plain.decode("utf-8")
-        except (zlib.error, UnicodeDecodeError):
+def _all_blocks(stored: bytes, starts: list[int]) -> str | None:
+    blocks, size = [], 0
+    for at in range(len(starts) - 1):
+        block = _block(stored, starts, at)
+        size += 0 if block is None else len(block)
+        if block is None or size > _MOST * len(stored):
             return None
+        blocks.append(block)
+    return "".join(blocks)
+
+
+def _block(stored: bytes, starts: list[int], at: int) -> str | None:
+    """The text of a block; None if it is none."""
+    compressed = memoryview(stored)[starts[at] : starts[at + 1]]
+    try:
+        # Without the end of the stream; `packed` flushed all that is in the block.
+        plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(compressed, _CHARACTER * BLOCK)
+        text = plain.decode("utf-8")
+    except (zlib.error, UnicodeDecodeError):
+        return None
+    is_last = at == len(starts) - 2
+    return text if is_last or len(text) == BLOCK else None
 
 
 def _in_blocks(text: str) -> bytes:

@@ -68,8 +68,7 @@ class PassageEncoder:
             yield from ([text] for text in texts)
             return
         texts = list(texts)
-        if len(texts) < 2:
-            yield from ([text] for text in texts)
+        if not texts:
             return
         most = min(STRETCH_TOKENS, self._encoder.max_tokens) - _SPECIAL_TOKENS
         ends = [0, *accumulate(len(self._encoder.token_spans(text)) + 1 for text in texts)]

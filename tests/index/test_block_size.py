@@ -59,7 +59,7 @@ def test_a_slow_encoder_is_asked_for_little(
 def test_each_passage_of_a_long_document_is_looked_at_a_few_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not once for every other one: a file of 32 MB has 30 thousand passages."""
+    """And not once for every other one: a file of 32 MB has tens of thousands."""
     looked = 0
     new, rate = Draft.new, Draft.tokens_per_character
 

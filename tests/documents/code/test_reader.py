@@ -26,6 +26,16 @@ def test_the_tree_is_that_of_the_source(parts: list[str]) -> None:
     assert str(read.root_node) == str(whole.root_node)
 
 
+def test_the_text_of_a_long_node_is_whole() -> None:
+    """Queries compare it, after the parser has read; where it goes beyond the end, too."""
+    source = b"x = '" + bytes(range(97, 123)) * 50 + b"'\n"
+    reader = Reader(source)
+    tree = Parser(LANGUAGE).parse(reader)
+    reader.parsing = False
+    assert tree.root_node.text == source + b"\n"  # the line break after the end is in it
+    assert tree.root_node.children[0].text == source.strip()
+
+
 @pytest.mark.parametrize("length", [7, 8, 9, 65_535, 65_536, 65_537, 200_001])
 def test_a_source_of_any_length_is_read_to_its_end(length: int) -> None:
     source = ("# é\n" * length).encode()[:length].rstrip(b"\xc3")

@@ -42,7 +42,7 @@ class Reader:
         """Some of the source from that byte on; after its end a line break, then nothing."""
         left = len(self._source) - at
         if not self.parsing:
-            return self._source[at : at + _TEXT]
+            return self._source[at : at + _TEXT] or _ENDING[-left:]
         if left < 1 << _SMALLEST:
             return self._source[at:] or _ENDING[-left:]
         buffer = self._buffers[min(left.bit_length() - 1, _LARGEST) - _SMALLEST]
