@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from retrieval.index.reading.runs import Proposal
 from retrieval.indexes import LexicalTotals
 from retrieval.sharded import Collection, ShardedStatus
 from retrieval.sharded.asking import Arguments, Shards
+from retrieval.sharded.described import packed_descriptions
 from retrieval.sharded.manifest import Manifest, ShardRecord
 from retrieval.sharded.packed import fair_share, pack
 from retrieval.sharded.serving.encoding import decoded, encoded
@@ -58,8 +59,15 @@ class StubShards:
         ]
         self._shares = [self._proposed(number, first) for number in range(count)]
 
-    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def ask(
+        self,
+        method: str,
+        given: Mapping[int, Arguments],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> dict[int, Any]:
         """As `Shards` says."""
+        if meanwhile is not None:
+            meanwhile()
         contents: dict[int, Content] = {}
         for arguments in given.values():  # what is one and the same for all is made once
             if id(arguments) not in contents:
@@ -80,9 +88,9 @@ class StubShards:
                 return self._shares[number] if first < DEPTH else self._proposed(number, first)
             case "described":
                 place = f"folder/{number}/document-"
-                ids = list(given[-1])
-                names, ordinals = [f"{place}{id}.md" for id in ids], [0] * len(ids)
-                return encoded((names, ordinals, [997 * id for id in ids], ids))
+                ids = sorted(given[-1])
+                rows = [(f"{place}{id}.md", 0, 997 * id, id) for id in ids]
+                return encoded(packed_descriptions(ids, rows))
             case "shown":
                 hits = {id: _hit(number, id) for id in given[0]}
                 return encoded((hits, [], {})) if hits else _NOTHING

@@ -168,6 +168,8 @@ def selected(embeddings: Embeddings | None, places: Sequence[int]) -> Embeddings
     """The embeddings of the texts at these places, without windows."""
     if embeddings is None:
         return None
+    if embeddings.windows is None and list(places) == list(range(len(embeddings))):
+        return embeddings
     at = np.asarray(places, np.int64)
     dense, tokens, offsets = embeddings.dense, embeddings.tokens, embeddings.offsets
     if tokens is not None and offsets is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack
 
 from numpy.typing import ArrayLike
 
@@ -24,6 +24,7 @@ from retrieval.index.reading import answering, explain
 from retrieval.index.reading.search import Request, prepare, query_problem
 from retrieval.index.reading.searched import Searched
 from retrieval.indexes import Filter, Where, as_filter
+from retrieval.store import Settings
 from retrieval.tracing import span
 from retrieval.types import Embeddings, Hit, Hybrid, Reranker, Retriever, TokenMatch
 
@@ -126,17 +127,14 @@ class Searching(ABC):
         """
         given = None
         if vector is not None or tokens is not None:
+            given = partial(of_query, vector, tokens)
             if isinstance(query, str) and not query.strip():
                 query = None
-            with self._searched() as searched:
-                given = of_query(vector, tokens, searched.settings)
         elif (problem := query_problem(query)) is not None:
             raise InputError(problem)
-        return self.search_batch(
-            None if query is None and given is not None else [cast(str, query)],
+        request = Request(
             k,
-            retriever=retriever,
-            where=as_filter(where, params),
+            retriever,
             highlights=highlights,
             hybrid=hybrid,
             rescore=rescore,
@@ -148,8 +146,9 @@ class Searching(ABC):
             reranker=reranker,
             rerank=rerank,
             offset=offset,
-            embeddings=given,
-        )[0]
+        )
+        queries = None if query is None else [query]
+        return self._answers(queries, request, as_filter(where, params), None, given)[0]
 
     async def asearch(
         self, query: str | None = None, k: int = 10, **options: Unpack[SearchOptions]
@@ -197,14 +196,6 @@ class Searching(ABC):
             raise InputError(f"{queries!r} was given; give a list of queries")
         if queries is None and embeddings is None:
             raise InputError("no queries were given; give a list of texts, or their embeddings")
-        if embeddings is not None:
-            with self._searched() as searched:
-                embeddings = of_queries(embeddings, searched.settings)
-        asked = [""] * len(cast(Embeddings, embeddings)) if queries is None else list(queries)
-        if embeddings is not None and len(embeddings) != len(asked):
-            raise InputError(f"{len(embeddings)} embeddings were given for {len(asked)} queries")
-        if queries is None and embeddings is not None:
-            retriever, hybrid = _by_vectors(embeddings, retriever, hybrid)
         request = Request(
             k,
             retriever,
@@ -219,14 +210,46 @@ class Searching(ABC):
             diversity=diversity,
             reranker=reranker,
             rerank=rerank,
-            given=embeddings,
         )
-        filters = _each(where, params, len(asked))
-        good = range(len(asked)) if embeddings is not None else _askable(asked)
-        found: dict[int, list[Hit]] = {}
+        given = None if embeddings is None else partial(of_queries, embeddings)
+        return self._answers(
+            None if queries is None else list(queries), request, where, params, given
+        )
+
+    def _answers(
+        self,
+        queries: list[str] | None,
+        request: Request,
+        where: Where | Sequence[Where | None] | None,
+        params: Params | None,
+        given: Callable[[Settings], Embeddings] | None,
+    ) -> list[Hits]:
+        """See `search_batch`.
+
+        Args:
+            queries: the queries' texts; None if only their embeddings were given.
+            request: the other options, the same for all.
+            where: see `search_batch`.
+            params: see `search_batch`.
+            given: checks and returns the queries' embeddings; None if the encoder makes them.
+        """
         since = time.monotonic()
-        tracing = span("search", retriever=str(retriever), queries=len(asked), k=k)
-        with tracing as tell, self._searched() as searched:
+        found: dict[int, list[Hit]] = {}
+        with span("search", k=request.k) as tell, self._searched() as searched:
+            embeddings = None if given is None else given(searched.settings)
+            if embeddings is None:
+                asked = queries or []
+            else:
+                asked = [""] * len(embeddings) if queries is None else queries
+                if len(embeddings) != len(asked):
+                    raise InputError(
+                        f"{len(embeddings)} embeddings were given for {len(asked)} queries"
+                    )
+                if queries is None:
+                    request = _by_vectors(embeddings, request)
+            tell(retriever=str(request.retriever), queries=len(asked))
+            filters = _each(where, params, len(asked))
+            good = range(len(asked)) if embeddings is not None else _askable(asked)
             for chosen in dict.fromkeys(filters) or [None]:
                 places = [at for at in good if filters[at] == chosen]
                 some = replace(request, where=chosen, given=selected(embeddings, places))
@@ -235,7 +258,7 @@ class Searching(ABC):
                 found |= zip(places, answers, strict=True)
             tell(hits=sum(map(len, found.values())), generation=searched.generation)
         spent = 1000 * (time.monotonic() - since)
-        _LOG.debug("%d queries by %s in %.1f ms", len(asked), retriever, spent)
+        _LOG.debug("%d queries by %s in %.1f ms", len(asked), request.retriever, spent)
         return [Hits(found.get(at, ())) for at in range(len(asked))]
 
     def similar(
@@ -310,25 +333,24 @@ def _askable(queries: Sequence[str]) -> list[int]:
     return good
 
 
-def _by_vectors(
-    given: Embeddings, retriever: Retriever, hybrid: Hybrid | None
-) -> tuple[Retriever, Hybrid | None]:
-    """The retriever for queries of only vectors, and how it fuses.
+def _by_vectors(given: Embeddings, request: Request) -> Request:
+    """The request for queries of only vectors: which retriever answers, and how it fuses.
 
     Raises:
         InputError: the vectors that the retriever needs were not given.
     """
+    retriever = request.retriever
     there = {"lexical": False, "dense": given.dense is not None, "late": given.tokens is not None}
     if not there.get(str(retriever), True):
         needed = {"lexical": "words", "dense": "a dense vector", "late": "token vectors"}[retriever]
         raise InputError(f"retriever {retriever!r} needs {needed}, but none was given")
     if retriever != "hybrid":
-        return retriever, hybrid
+        return request
     if given.tokens is None:
-        return "dense", None
+        return replace(request, retriever="dense", hybrid=None)
     if given.dense is None:
-        return "late", None
-    return "hybrid", replace(hybrid or Hybrid(), lexical=0)
+        return replace(request, retriever="late", hybrid=None)
+    return replace(request, hybrid=replace(request.hybrid or Hybrid(), lexical=0))
 
 
 def _each(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any, Protocol
 
@@ -28,13 +28,19 @@ class Shards(Protocol):
     def total(self) -> int:
         """See above."""
 
-    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def ask(
+        self,
+        method: str,
+        given: Mapping[int, Arguments],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> dict[int, Any]:
         """Ask shards, all at once; returns their answers by ascending numbers.
 
         Args:
             method: a method of `OpenShard`.
             given: the method's arguments for each shard that is asked. Arguments that are the same
                 object are sent once, and must not be changed.
+            meanwhile: called once, after shards were asked and before their answers are waited for.
 
         Raises:
             RetrievalError: raised by a shard.
@@ -55,9 +61,16 @@ class LocalShards:
         self.numbers: Sequence[int] = tuple(shards)
         self.total = total
 
-    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def ask(
+        self,
+        method: str,
+        given: Mapping[int, Arguments],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> dict[int, Any]:
         """As the protocol says."""
         if len(given) < 2:
+            if meanwhile is not None:
+                meanwhile()
             return {n: getattr(self._shards[n], method)(*own) for n, own in given.items()}
         waiting = {
             number: _THREADS.here().submit(
@@ -66,6 +79,8 @@ class LocalShards:
             for number in sorted(given)
         }
         try:
+            if meanwhile is not None:
+                meanwhile()
             return {number: one.result() for number, one in waiting.items()}
         except BaseException:
             for one in waiting.values():

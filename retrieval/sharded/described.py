@@ -6,6 +6,7 @@ described by their shards only as needed.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -16,9 +17,10 @@ from retrieval.index.reading.searched import Ids
 from retrieval.indexes import distinct
 from retrieval.sharded.packed import LOCAL, SHARD_BITS
 
-Descriptions = tuple[list[str], list[int], list[int], list[int]]
-"""For passages of a shard: their documents' ids and their ordinals, by which ties are ordered, the
-hashes of their texts, and the numbers of their documents in the shard."""
+Descriptions = tuple[list[str], bytes]
+"""For passages of a shard, by ascending ids: their documents' ids; and as i64 [4, n] their own ids,
+their ordinals, the hashes of their texts, and the numbers of their documents, ids and numbers being
+the shard's. Ties are ordered by the documents' ids and the ordinals."""
 
 Described = tuple[tuple[str, int], int, int]
 """For a passage: its document's id and its ordinal, the hash of its text, and its document's number
@@ -33,13 +35,14 @@ class Known:
 
     def __init__(self) -> None:
         self._of: dict[int, Described] = {}
-        self._told: dict[int, list[tuple[dict[int, int], Descriptions]]] = {}  # by shard
+        self._told: dict[int, list[tuple[list[str], memoryview]]] = {}  # by shard
 
-    def told(self, number: int, ids: Sequence[int], several: Descriptions) -> None:
+    def told(self, number: int, several: Descriptions) -> None:
         """Store a shard's descriptions of some of its passages."""
-        if ids:
-            places = dict(zip(ids, range(len(ids)), strict=True))
-            self._told.setdefault(number, []).append((places, several))
+        documents, numbers = several
+        if documents:
+            # Few are looked up; a memoryview makes objects of those alone.
+            self._told.setdefault(number, []).append((documents, memoryview(numbers).cast("q")))
 
     def missing(self, ids: Iterable[int]) -> list[int]:
         """Those of these passages that are not described yet."""
@@ -53,13 +56,28 @@ class Known:
 
     def _found(self, id: int) -> bool:
         number, local = id >> SHARD_BITS, id & LOCAL
-        for places, (documents, ordinals, hashes, owners) in self._told.get(number, ()):
-            at = places.get(local)
-            if at is not None:
-                owner = (number << SHARD_BITS) + owners[at]
-                self._of[id] = (documents[at], ordinals[at]), hashes[at], owner
+        for documents, numbers in self._told.get(number, ()):
+            count = len(documents)
+            at = bisect_left(numbers, local, 0, count)
+            if at < count and numbers[at] == local:
+                ordinal, hash, owner = numbers[at + count :: count]
+                self._of[id] = (documents[at], ordinal), hash, (number << SHARD_BITS) + owner
                 return True
         return False
+
+
+def packed_descriptions(
+    ids: Sequence[int], rows: Sequence[tuple[str, int, int, int]]
+) -> Descriptions:
+    """Descriptions of passages, to be sent.
+
+    Args:
+        ids: ids in the shard, ascending.
+        rows: of each, as `SearchedSnapshot.described` returns them.
+    """
+    documents = [document for document, *_ in rows]
+    numbers = [(id, *others) for id, (_, *others) in zip(ids, rows, strict=True)]
+    return documents, np.array(numbers, "<i8").reshape(len(rows), 4).T.tobytes()
 
 
 def worth_describing(proposals: Sequence[Proposal], weights: Sequence[float], depth: int) -> Ids:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from retrieval.index.reading.snapshot import Snapshot, open_newest
 from retrieval.index.reading.stored import stored_vectors
 from retrieval.index.segments import OpenedSegments
 from retrieval.indexes import Counts, Filter, LexicalPart, LexicalTotals
-from retrieval.sharded.described import Descriptions
+from retrieval.sharded.described import Descriptions, packed_descriptions
 from retrieval.sharded.local import ShardCache
 from retrieval.sharded.manifest import ShardRecord
 from retrieval.sharded.packed import Packed, pack, proposals_of
@@ -33,11 +33,12 @@ from retrieval.types import Embeddings, Hit, Hybrid, Passage, Single, TokenMatch
 _MASKS = 8
 """Number of filters whose masks are cached."""
 
-ProposedHere = tuple[Packed, tuple[list[int], Descriptions] | None]
-"""The proposals and, if requested, the passages' ids with their descriptions."""
+ProposedHere = tuple[Packed, Descriptions | None]
+"""The proposals and, if requested, the descriptions of their passages."""
 
 ShownHere = tuple[dict[int, Hit], list[list[int]], dict[int, Copies]]
-"""See `Shown`: hits; for each mark the alternating starts and ends of its spans; copies, if any."""
+"""See `Shown`: hits; for each mark the alternating starts and ends of its spans; copies, but for
+texts that only a shown hit has."""
 
 
 class OpenShard(SnapshotContents):
@@ -112,8 +113,8 @@ class OpenShard(SnapshotContents):
     def _proposed(self, proposals: Sequence[Proposal], described: bool) -> ProposedHere:
         if not described:
             return pack(proposals), None
-        ids = sorted({id for one in proposals for id in one.ids.tolist()})
-        return pack(proposals), (ids, self.described(ids))
+        ids = {id for one in proposals for id in one.ids.tolist()}
+        return pack(proposals), self.described(ids)
 
     def scores(self, retriever: Single, query: Query, ids: Ids) -> NDArray[np.float32]:
         """One retriever's own scores of passages, f32 [n]."""
@@ -127,12 +128,12 @@ class OpenShard(SnapshotContents):
         with self._snapshot.guarded():
             return self._searched.fresh_scores(self._slot.get(), queries, candidates)
 
-    def described(self, ids: Sequence[int]) -> Descriptions:
+    def described(self, ids: Collection[int]) -> Descriptions:
         """What is needed to order, fold and group these passages."""
+        listed = sorted(ids)
         with self._snapshot.guarded():
-            rows = self._searched.described(ids) if ids else []
-        documents, ordinals, hashes, owners = zip(*rows, strict=True) if rows else ((),) * 4
-        return list(documents), list(ordinals), list(hashes), list(owners)
+            rows = self._searched.described(listed) if listed else []
+        return packed_descriptions(listed, rows)
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
         """The mean of each passage's dense vectors, of unit length, f32 [n, D]."""
@@ -151,7 +152,12 @@ class OpenShard(SnapshotContents):
         with self._snapshot.guarded():
             found = self._searched.shown(ids, marks, hashes, self._allowed(where))
         spans = [[end for span in one for end in span] for one in found.spans]
-        copies = {hash: one for hash, one in found.copies.items() if one.count}
+        shown = {id(hit.passage) for hit in found.hits.values()}
+        copies = {
+            hash: one
+            for hash, one in found.copies.items()
+            if one.count > 1 or (one.count == 1 and id(one.first[0]) not in shown)
+        }
         return (found.hits, spans, copies) if ids or copies else None
 
     def vectors(self, ids: Sequence[str], where: Filter | None) -> list[tuple[Passage, Embeddings]]:

@@ -8,7 +8,7 @@ whole collection contain it: all shards are asked for that first, once per word 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -243,13 +243,13 @@ class SearchedShards:
         """Request missing descriptions of these passages: order, hash of the text, document."""
         of_shards = _by_shard(self._known.missing(ids.tolist()))
         for number, several in self._listed("described", of_shards).items():
-            self._known.told(number, [id & LOCAL for id in of_shards[number]], several)
+            self._known.told(number, several)
 
     def _learned(self, answers: Mapping[int, ProposedHere]) -> dict[int, Packed]:
         """The shards' proposals, after storing the descriptions that came with them."""
         for number, (_, told) in answers.items():
             if told is not None:
-                self._known.told(number, *told)
+                self._known.told(number, told)
         return {number: packed for number, (packed, _) in answers.items()}
 
     def mean_vectors(self, ids: Ids) -> NDArray[np.float32]:
@@ -267,7 +267,12 @@ class SearchedShards:
         return found
 
     def shown(
-        self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
+        self,
+        ids: Sequence[int],
+        marks: Sequence[Mark],
+        hashes: Ids,
+        allowed: Allowed,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Shown:
         """As the protocol says, with one request to each shard."""
         own = _by_shard(ids)
@@ -282,7 +287,7 @@ class SearchedShards:
         hits: dict[int, Hit] = {}
         spans: list[tuple[tuple[int, int], ...]] = [()] * len(marks)
         copies = {hash: Copies(0, ()) for hash in hashes.tolist()}
-        answers: Mapping[int, ShownHere | None] = self._shards.ask("shown", given) if given else {}
+        answers: Mapping[int, ShownHere | None] = self._shards.ask("shown", given, meanwhile)
         for number, answer in answers.items():
             if answer is None:
                 continue
@@ -290,6 +295,10 @@ class SearchedShards:
             hits |= {(number << SHARD_BITS) + id: hit for id, hit in own_hits.items()}
             for place, found in zip(own_marks.get(number, ()), own_spans, strict=True):
                 spans[place] = tuple(zip(found[::2], found[1::2], strict=True))
+            if copies:  # a text that a shard says nothing of is that of its hit alone
+                alone = {self._known.of((number << SHARD_BITS) + id)[1]: id for id in own_hits}
+                for hash in alone.keys() & copies.keys() - own_copies.keys():
+                    own_copies[hash] = Copies(1, (own_hits[alone[hash]].passage,))
             for hash, more in own_copies.items():
                 copies[hash] = _together(copies[hash], more)
         return Shown(hits, spans, copies)

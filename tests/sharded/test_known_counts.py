@@ -22,10 +22,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     noted: list[list[str]] = []
     ask = LocalShards.ask
 
-    def noting(self: LocalShards, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def noting(
+        self: LocalShards, method: str, given: Mapping[int, Arguments], *others: Any
+    ) -> dict[int, Any]:
         if method == "counts":
             noted.append(list(next(iter(given.values()))[0]))
-        return ask(self, method, given)
+        return ask(self, method, given, *others)
 
     monkeypatch.setattr(asking.LocalShards, "ask", noting)
     return noted

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retrieval.sharded import asking, searched_shards
-from retrieval.sharded.asking import Arguments, LocalShards
+from retrieval.sharded.asking import LocalShards
 from retrieval.types import RETRIEVERS
 
 from .made import beside_one_index
@@ -22,9 +21,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     noted: list[str] = []
     ask = LocalShards.ask
 
-    def noting(self: LocalShards, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def noting(self: LocalShards, method: str, *arguments: Any) -> dict[int, Any]:
         noted.append(method)
-        return ask(self, method, given)
+        return ask(self, method, *arguments)
 
     monkeypatch.setattr(asking.LocalShards, "ask", noting)
     return noted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -87,19 +88,21 @@ def _listed(
         asked = [queries[place] for place in left]
         ranked = _ranked(searched, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
-            relevance = relevances(searched, queries[place], ranking.run, ranking.by)
-            # a prefix, as relevance does not increase
-            enough = int(np.count_nonzero(relevance >= request.min_relevance))
-            run = ranking.run.first(enough)
+            relevance = cache(
+                partial(relevances, searched, queries[place], ranking.run, ranking.by)
+            )
+            run = ranking.run
+            if request.min_relevance:
+                # a prefix, as relevance does not increase
+                run = run.first(int(np.count_nonzero(relevance() >= request.min_relevance)))
             exhausted = len(ranking.run) < depth or depth >= searched.passages
             chosen = run if request.copies else _distinct(searched, run, _needed(request))
             if request.diversity:
                 chosen = diverse(searched, chosen, request.diversity)
             if request.per_group is not None:
                 chosen = _limited(searched, chosen, request.per_group)
-            listed = _shown(searched, ranking, chosen, request)
-            listed.relevance.update(zip(run.ids.tolist(), relevance.tolist(), strict=False))
-            if exhausted or enough < len(ranking.run) or len(listed.run) >= request.k:
+            listed = _shown(searched, ranking, chosen, request, relevance)
+            if exhausted or len(run) < len(ranking.run) or len(listed.run) >= request.k:
                 lists[place] = listed
         left = [place for place in left if place not in lists]
         depth *= _DEEPER
@@ -163,16 +166,22 @@ def _limited(searched: Searched[Any], run: Run, most: int) -> Run:
     return run.at(np.array(kept, np.int64))
 
 
-def _shown(searched: Searched[Any], ranking: Ranking, run: Run, request: Request) -> Listed:
+def _shown(
+    searched: Searched[Any],
+    ranking: Ranking,
+    run: Run,
+    request: Request,
+    relevance: Callable[[], NDArray[np.float64]],
+) -> Listed:
     """The k passages of the run that become hits, and those that are grouped under them."""
     if request.group is None:
-        return Listed(_page(run, request), ranking.by)
+        return Listed(_page(run, request), ranking, relevance)
     owners = searched.owners(run.ids)
     best = _page(run.at(_firsts(owners)), request)
     near = np.isin(run.ids, ranking.run.ids[:GROUPED]) & ~np.isin(run.ids, best.ids)
     own = dict(zip(run.ids.tolist(), owners.tolist(), strict=True))
     others = {id: run.at(np.flatnonzero(near & (owners == own[id]))) for id in best.ids.tolist()}
-    return Listed(best, ranking.by, others)
+    return Listed(best, ranking, relevance, others)
 
 
 def _page(run: Run, request: Request) -> Run:

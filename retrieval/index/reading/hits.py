@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from retrieval.index.reading.runs import Run
+from retrieval.index.reading.runs import Ranking, Run
 from retrieval.index.reading.searched import COPIES, Allowed, Copies, Searched
 from retrieval.indexes import distinct, places_in
 from retrieval.store import BLANK
@@ -20,15 +21,15 @@ class Listed:
 
     Attributes:
         run: the hits, best first.
-        by: each retriever's run, for its scores and ranks.
+        ranking: the ranking they come from.
+        relevance: computes the relevance of the ranking's passages, f64 [n], or of its first ones.
         others: by a hit's passage id, the passages grouped under it, best first.
-        relevance: the relevance by passage id.
     """
 
     run: Run
-    by: Mapping[str, Run]
+    ranking: Ranking
+    relevance: Callable[[], NDArray[np.float64]]
     others: Mapping[int, Run] = field(default_factory=dict)
-    relevance: dict[int, float] = field(default_factory=dict)
 
     def runs(self) -> Iterator[Run]:
         """All runs that are shown."""
@@ -65,25 +66,27 @@ def hits(
         for id in _ids(run)
     ]
     hashes = searched.text_hashes(np.array(ids, np.int64)) if folded else np.empty(0, np.int64)
-    shown = searched.shown(ids, marks, distinct(hashes[hashes != BLANK]), allowed)
+    judged: list[_Judged] = []
+
+    def judge() -> None:
+        judged.extend(map(_judged, lists))
+
+    shown = searched.shown(ids, marks, distinct(hashes[hashes != BLANK]), allowed, judge)
     spans = dict(zip(marks, shown.spans, strict=True))
     same = dict(zip(ids, hashes.tolist(), strict=False))
     answers = []
-    for query, listed in zip(queries, lists, strict=True):
-        places = _places(listed)
+    for query, listed, own in zip(queries, lists, judged, strict=True):
 
-        def made(
-            run: Run, query: str = query, listed: Listed = listed, places: _Places = places
-        ) -> Iterator[Hit]:
+        def made(run: Run, query: str = query, own: _Judged = own) -> Iterator[Hit]:
             for id, score in zip(_ids(run), run.scores.tolist(), strict=True):
                 hit = shown.hits[id]
                 copies, count = _others(shown.copies.get(same.get(id, BLANK)), hit.passage)
                 yield replace(
                     hit,
                     score=score,
-                    scores={name: value for name, (value, _) in places[id].items()},
-                    ranks={name: rank for name, (_, rank) in places[id].items()},
-                    relevance=listed.relevance[id],
+                    scores=own.scores[id],
+                    ranks=own.ranks[id],
+                    relevance=own.relevance[id],
                     highlights=spans.get((id, query), ()),
                     copies=copies,
                     copy_count=count,
@@ -107,21 +110,33 @@ def _others(same: Copies | None, own: Passage) -> tuple[tuple[Passage, ...], int
     return tuple(others[:COPIES]), same.count - 1
 
 
-_Places = Mapping[int, Mapping[str, tuple[float, int]]]
-"""By passage id, the score and rank from each retriever."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a ranking says of the passages that are shown, each by passage id.
+
+    Attributes:
+        scores: the score from each retriever that found it.
+        ranks: its rank, from 1, in the run of each of them.
+        relevance: its relevance.
+    """
+
+    scores: Mapping[int, dict[str, float]]
+    ranks: Mapping[int, dict[str, int]]
+    relevance: Mapping[int, float]
 
 
-def _places(listed: Listed) -> _Places:
-    places: dict[int, dict[str, tuple[float, int]]] = {
-        id: {} for run in listed.runs() for id in _ids(run)
-    }
-    shown = np.array(sorted(places), np.int64)
-    for name, run in listed.by.items():
+def _judged(listed: Listed) -> _Judged:
+    ids = [id for run in listed.runs() for id in _ids(run)]
+    scores: dict[int, dict[str, float]] = {id: {} for id in ids}
+    ranks: dict[int, dict[str, int]] = {id: {} for id in ids}
+    shown = np.array(sorted(scores), np.int64)
+    for name, run in listed.ranking.by.items():
         at = np.flatnonzero(places_in(shown, run.ids) >= 0)
-        ids, scores = run.ids[at].tolist(), run.scores[at].tolist()
-        for id, score, place in zip(ids, scores, at.tolist(), strict=True):
-            places[id][name] = (score, place + 1)
-    return places
+        own = zip(run.ids[at].tolist(), run.scores[at].tolist(), at.tolist(), strict=True)
+        for id, score, place in own:
+            scores[id][name], ranks[id][name] = score, place + 1
+    relevance = zip(_ids(listed.ranking.run), listed.relevance().tolist(), strict=True)
+    return _Judged(scores, ranks, dict(relevance))
 
 
 def _ids(run: Run) -> list[int]:

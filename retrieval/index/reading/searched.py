@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -148,7 +148,12 @@ class Searched(Protocol[Allowed]):
         """These passages as hits without query-dependent parts; raises like `text_hashes`."""
 
     def shown(
-        self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Allowed
+        self,
+        ids: Sequence[int],
+        marks: Sequence[Mark],
+        hashes: Ids,
+        allowed: Allowed,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Shown:
         """What is shown of these passages; raises like `text_hashes`.
 
@@ -157,6 +162,7 @@ class Searched(Protocol[Allowed]):
             marks: some of them, each with a query whose words are looked for in it.
             hashes: hashes of texts, i64 [m], whose copies among the allowed passages are wanted.
             allowed: the result of `allowed`.
+            meanwhile: called once before the answer is there: work to do while waiting for it.
         """
 
     def likeness(self, id: str) -> Likeness | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -112,8 +112,7 @@ class SearchedSnapshot:
 
     def described(self, ids: Sequence[int]) -> list[tuple[str, int, int, int]]:
         """What is needed to order, fold and group these passages: the document's id and the
-        ordinal,
-        by which ties are ordered, the hash of the text, and the document's number.
+        ordinal, by which ties are ordered, the hash of the text, and the document's number.
 
         Raises:
             IndexCorrupted: a passage is not stored.
@@ -160,8 +159,17 @@ class SearchedSnapshot:
             for id in ids
         }
 
-    def shown(self, ids: Sequence[int], marks: Sequence[Mark], hashes: Ids, allowed: Mask) -> Shown:
+    def shown(
+        self,
+        ids: Sequence[int],
+        marks: Sequence[Mark],
+        hashes: Ids,
+        allowed: Mask,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Shown:
         """As the protocol says."""
+        if meanwhile is not None:
+            meanwhile()
         hits = self.stored(ids)
         spans = [highlight(query, hits[id].text) for id, query in marks]
         known = {id: hit.passage for id, hit in hits.items()}

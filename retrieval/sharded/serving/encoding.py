@@ -76,6 +76,9 @@ _ANSWERED: tuple[type[Any], ...] = (
     ShardRecord,
     TokenMatch,
 )
+ANSWERS = 2
+"""To be raised when an answer of `OpenShard` that is not a record changes."""
+
 RECORDS = {one.__name__: one for one in (*_FILTERS, *_ASKED, *_ANSWERED)}
 """Every record that can be sent, by its name."""
 
@@ -145,8 +148,8 @@ def decoded(content: bytes | bytearray | memoryview) -> Any:
 
 
 def schema() -> bytes:
-    """Eight bytes that change whenever a record's fields change; both ends must have the same."""
-    told = repr(sorted((name, _names(one)) for name, one in RECORDS.items()))
+    """Eight bytes that change with the records' fields and `ANSWERS`; equal at both ends."""
+    told = repr((ANSWERS, sorted((name, _names(one)) for name, one in RECORDS.items())))
     return hashlib.blake2b(told.encode(), digest_size=8).digest()
 
 

@@ -11,7 +11,7 @@ import select
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,22 +105,27 @@ class RoutedShards:
         self.waited = 0.0
         self.rounds = 0
 
-    def ask(self, method: str, given: Mapping[int, Arguments]) -> dict[int, Any]:
+    def ask(
+        self,
+        method: str,
+        given: Mapping[int, Arguments],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> dict[int, Any]:
         """As the protocol says.
 
         Raises:
             ShardUnavailable: no replica of a shard answers.
         """
-        if not given:
-            return {}
         question = _Question(self, method, given)
         try:
             question.begin()
+            if meanwhile is not None:
+                meanwhile()
             return question.answers()
         finally:
             question.end()
             self.waited += question.slowest
-            self.rounds += 1
+            self.rounds += bool(given)
 
     def away(self, number: int, why: str) -> ShardUnavailable:
         """The error that names a shard."""

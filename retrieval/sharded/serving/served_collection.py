@@ -138,15 +138,15 @@ class ServedCollection(Collection):
                 self._keeper.drop(before.manifest.generation)
             return True
 
-    def search_batch(self, *arguments: Any, **options: Any) -> list[Hits]:
-        """Like `Searching.search_batch`; repeated without a shard that was lost meanwhile.
+    def _answers(self, *arguments: Any) -> list[Hits]:
+        """See `Searching`; repeated without a shard that was lost meanwhile.
 
         Raises:
             ShardUnavailable: a shard is unavailable, and partial answers are not allowed; or all
                 are.
         """
         if not self._partial:
-            return super().search_batch(*arguments, **options)
+            return super()._answers(*arguments)
         manifest = self._manifest()
         left = {
             number
@@ -160,7 +160,7 @@ class ServedCollection(Collection):
                 )
             token = _asked.set((self, frozenset(left)))
             try:
-                found = super().search_batch(*arguments, **options)
+                found = super()._answers(*arguments)
             except ShardUnavailable as error:
                 if error.shard not in left:
                     raise
