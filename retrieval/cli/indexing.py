@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from retrieval.errors import RetrievalError
 
@@ -16,6 +16,79 @@ if TYPE_CHECKING:
     from retrieval.service.collections import MadeWith
     from retrieval.service.updating import Given
     from retrieval.sync import SyncReport
+
+
+def index_folder(
+    chosen: str | None,
+    sources: Sequence[str],
+    given: Given,
+    made_with: Mapping[str, Any],
+    *,
+    mode: Literal["once", "follow", "preview"],
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Create an index in a folder, or bring it up to date, and show what was read.
+
+    Args:
+        chosen: the folder that `--index` names.
+        sources: what is to be indexed; all that the index was ever given, if empty.
+        given: how files are chosen and read.
+        made_with: arguments of `open_or_create`.
+        mode: whether to go on when files change, or only to show what would be done.
+        again: whether to read unchanged files too.
+        as_json: whether to print JSON.
+    """
+    from retrieval.cli.output.json_output import print_json
+    from retrieval.cli.output.progress import progress_bar
+    from retrieval.errors import InputError
+    from retrieval.files.places import is_url
+    from retrieval.service import location, updating
+    from retrieval.service.json_shape import report_as_dict
+    from retrieval.service.opening import is_index, not_left_empty, open_or_create
+
+    for source in sources:
+        if is_url(source):
+            raise InputError(
+                f"{source} is a URL, which only a collection in shards can read; name one with "
+                "--index, or copy the files here"
+            )
+    named = [Path(source) for source in sources]
+    folder = location.folder_of(chosen)
+    if named:
+        place = location.index_to_write(folder, updating.holds)
+    else:
+        place = location.index_to_read(folder)
+    if not is_index(place):
+        updating.check_paths(place, named)
+    if chosen is None and location.is_elsewhere(place):
+        sys.stderr.write(f"index: {place} (--index {location.FOLDER} for one in this folder)\n")
+    if mode == "preview":
+        show_preview(place, named, given, as_json=as_json)
+        return
+    left_out: list[LeftOut] = []
+    with (
+        not_left_empty(place),
+        open_or_create(place, **made_with) as opened,
+        telling_what_is_kept(opened),
+    ):
+        with progress_bar("looking for changes") as progress:
+            report = updating.update(
+                opened,
+                named,
+                given,
+                again=again,
+                progress=progress,
+                on_left_out=left_out.append if as_json else None,
+            )
+        if mode == "once":
+            check_read(report, named, place, len(opened))
+        if as_json:
+            print_json(report_as_dict(report, place, left_out), whole=mode == "once")
+        else:
+            show_report(report, named, place, len(opened))
+        if mode == "follow":
+            follow(opened, place, as_json=as_json)
 
 
 def index_collection(
