@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 
-from retrieval.documents import LeftOut, source_id
+from retrieval.documents import LeftOut, SourceFile, source_id
 from retrieval.index import Index
 from retrieval.service.opening import is_index
-from retrieval.store import FileRow
+from retrieval.store import UNRELIABLE_TIMES, FileRow
 from retrieval.sync import roots
-from retrieval.sync.catalogue import catalogue
+from retrieval.sync.catalogue import Catalogue, catalogue
 from retrieval.sync.looking import gone_of, look
 from retrieval.sync.settings import Given, Settings, judged_of, settings_of
 
@@ -49,13 +50,19 @@ def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None
     Raises:
         InputError: a path does not exist, none was ever given, or an option cannot be used.
     """
+    if not is_index(folder):
+        return _previewed(None, folder, paths, given or Given())
+    with Index.open(folder) as index:
+        return _previewed(index, folder, paths, given or Given())
+
+
+def _previewed(index: Index | None, folder: Path, paths: Sequence[Path], given: Given) -> Preview:
     settings, judged = Settings(), {}
     rows: list[FileRow] = []
-    if is_index(folder):
-        with Index.open(folder) as index:
-            settings, judged = settings_of(index.remembered), judged_of(index.remembered)
-            rows = index.known_files()
-    settings = (given or Given()).over(settings)
+    if index is not None:
+        settings, judged = settings_of(index.remembered), judged_of(index.remembered)
+        rows = index.known_files()
+    settings = given.over(settings)
     known = catalogue(rows, settings.read)
     plan = roots.plan(settings, folder, list(paths) or None, known.stamps)
     left_out: list[LeftOut] = []
@@ -69,11 +76,28 @@ def preview(folder: Path, paths: Sequence[Path] = (), given: Given | None = None
         judged,
         on_left_out=left_out.append,
     )
+    met = [file for file in found.files if file.id in known.stamps]
+    same = {file.id for file in met if index and _is_the_same(file, index, known)}
     return Preview(
         new=[file.id for file in found.files if file.id not in known.stamps],
-        changed=[file.id for file in found.files if file.id in known.stamps],
-        unchanged=list(found.unchanged),
+        changed=[file.id for file in met if file.id not in same],
+        unchanged=sorted({*found.unchanged, *same}),
         gone=gone_of(sorted(set(known.stamps).difference(found.met())), plan, found),
         left_out=[one for one in left_out if one.id != own],
         problems=[*plan.problems, *found.problems],
     )
+
+
+def _is_the_same(file: SourceFile, index: Index, known: Catalogue) -> bool:
+    """Whether a file that was indexed right after it was written still has the same bytes.
+
+    The times of such a file say nothing: it could have changed within the same moment.
+    """
+    size, times, *_ = known.unopened.get(file.id, (-1, 0))
+    if (size, times) != (file.size, UNRELIABLE_TIMES):
+        return False
+    try:
+        with file.path.open("rb") as opened:
+            return file_digest(opened, "sha256").hexdigest() == index.file_hash(file.id)
+    except OSError:
+        return False

@@ -17,13 +17,21 @@ from retrieval.store.documents import StoredDocument
 from retrieval.store.files import FileRecord, SegmentRecord
 from retrieval.store.listing import Condition, Listed, ValueCount
 from retrieval.store.reading import Counts, Store
-from retrieval.store.schema import FORMAT_VERSION, JsonValue, PassageRow, Settings, SourceRecord
+from retrieval.store.schema import (
+    FORMAT_VERSION,
+    UNRELIABLE_TIMES,
+    JsonValue,
+    PassageRow,
+    Settings,
+    SourceRecord,
+)
 from retrieval.store.sources import FileRow
 from retrieval.store.writing import Commit, NewDocument, Relabel, StoreWriter
 
 __all__ = [
     "BLANK",
     "FORMAT_VERSION",
+    "UNRELIABLE_TIMES",
     "Commit",
     "Condition",
     "Counts",

@@ -188,6 +188,11 @@ class PassageRow:
         return to_json(self.context, self.place)
 
 
+UNRELIABLE_TIMES = -1
+"""`SourceRecord.times` of a file that was written so shortly before it was read that a later change
+may leave its times as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
     """A file as it was when its documents were read.
@@ -195,7 +200,7 @@ class SourceRecord:
     Attributes:
         path: its path, as in its documents.
         size: in bytes.
-        times: a number computed from its modification times; -1 if they are unreliable.
+        times: a number computed from its modification times, or `UNRELIABLE_TIMES`.
         hash: hash of its content.
         reader: what read it: a format, its version and the relevant options; None if an older
             release did.

@@ -10,7 +10,7 @@ from retrieval.documents import ReadOptions, ReadResult, SourceFile, read
 from retrieval.errors import DocumentError, InputError
 from retrieval.index.context_builder import reading
 from retrieval.index.writing.writer import Writer
-from retrieval.store import SourceRecord
+from retrieval.store import UNRELIABLE_TIMES, SourceRecord
 from retrieval.sync.labels import Labeller
 from retrieval.sync.remaining import Remaining
 from retrieval.sync.report import SyncProgress
@@ -255,5 +255,5 @@ def _renamed(id: str, file: str, other: str) -> str:
 def _record(file: SourceFile, result: ReadResult, read_ns: int) -> SourceRecord:
     """A file's record; without its times if a later change might not alter them."""
     racy = read_ns - file.mtime_ns < _RACY_NS
-    times = -1 if racy else file.times
+    times = UNRELIABLE_TIMES if racy else file.times
     return SourceRecord(file.id, file.size, times, result.content_hash, reading(result.reader))

@@ -238,6 +238,17 @@ def test_options_of_reading_are_remembered(indexed: Retrieval, folder: Path) -> 
     assert "big.txt: has 500 bytes" in indexed("index").err
 
 
+def test_a_dry_run_right_after_writing_compares_contents(indexed: Retrieval, folder: Path) -> None:
+    """The times of files that were indexed as soon as they were written say nothing."""
+    locks = folder / "docs" / "locks.md"
+    same = locks.read_bytes()
+    locks.write_bytes(same)
+    indexed("index")
+    assert indexed("index", "--dry-run").out.startswith("0 new, 0 changed, 0 gone, ")
+    locks.write_bytes(same[::-1])
+    assert "changed   docs/locks.md\n" in indexed("index", "--dry-run").out
+
+
 def test_a_dry_run_says_what_would_go_in_and_why_not(
     indexed: Retrieval, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
