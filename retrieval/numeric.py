@@ -18,6 +18,8 @@ def is_number(value: object) -> TypeGuard[float]:
 
 def plain_number(value: Any) -> Any:
     """A number as Python's int, which cannot overflow, or float, for JSON; else the value as is."""
+    if type(value) in (int, float):  # the usual case; the rest is slow
+        return value
     if is_whole(value):
         return int(value)
     return float(value) if is_number(value) else value

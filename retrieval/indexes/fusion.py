@@ -121,25 +121,26 @@ class _Scale:
 
 
 def _scale(scores: NDArray[np.float64], method: FusionMethod) -> _Scale | None:
-    """The scale set by the candidates' scores, which descend; None if there are none."""
+    """The scale set by the candidates' scores; None if there are none."""
     if not len(scores):
         return None
-    high, low = float(scores[0]), float(scores[-1])
+    high, low = float(scores.max()), float(scores.min())
     if method == "rrf":
-        rising = -scores
+        rising = np.sort(-scores)
         return _Scale(lambda s: 1.0 / (_RRF_K + 1 + np.searchsorted(rising, -s)), 0.0)
     if method == "minmax":
         if high > low:
             return _Scale(lambda s: (s - low) / (high - low), 0.0)
         return _Scale(lambda s: np.where(s >= high, 1.0, 0.0), 0.0)
-    mean, spread = float(scores.mean()), float(scores.std())
+    ordered = np.sort(scores)  # sums depend on the order
+    mean, spread = float(ordered.mean()), float(ordered.std())
     if high > low and spread > 0:
         return _Scale(lambda s: (s - mean) / spread, (low - mean) / spread)
     return _Scale(lambda s: np.zeros_like(s), 0.0)
 
 
 def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
-    """A run, checked and without padding; best first, equal scores by id."""
+    """A run, checked and without padding."""
     names = np.asarray(ids, dtype=np.int64)
     values = np.asarray(scores, dtype=np.float64)
     if names.ndim != 1 or names.shape != values.shape:
@@ -152,8 +153,7 @@ def _clean(name: str, ids: ArrayLike, scores: ArrayLike) -> _Clean:
         raise InputError(f"run {name!r} holds a score that is NaN or infinite")
     if not first_of_equal(np.sort(names)).all():
         raise InputError(f"run {name!r} names a passage twice")
-    order = np.lexsort((names, -values))
-    return names[order], values[order]
+    return names, values
 
 
 def _shares(

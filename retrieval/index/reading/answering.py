@@ -88,9 +88,7 @@ def _listed(
         asked = [queries[place] for place in left]
         ranked = _ranked(searched, slot, asked, depth, request, allowed)
         for place, ranking in zip(left, ranked, strict=True):
-            relevance = cache(
-                partial(relevances, searched, queries[place], ranking.run, ranking.by)
-            )
+            relevance = cache(partial(relevances, searched, queries[place], ranking))
             run = ranking.run
             if request.min_relevance:
                 # a prefix, as relevance does not increase

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def combine(
         ties: the order of passages with equal scores.
     """
     run = Run(np.empty(0, np.int64), np.empty(0, np.float64))
-    by: dict[str, Run] = {}
+    parts: list[Proposal] = []
     fusion: Fusion | None = None
     spread = 0.0
     for proposal in passes:
@@ -81,12 +82,20 @@ def combine(
             spread = float(scores[0] - scores[-1]) or abs(float(scores[0])) or 1.0
         scores = scores + spread * new.standing[np.searchsorted(new.ids, ids)]
         run = run.followed_by(Run(*top_k(ids, scores, count, ties)))
-        for name, scores_of_one in zip(names, new.scores, strict=True):
+        parts.append(new)
+    return Ranking(run, cache(partial(_runs, parts, names, ties)))
+
+
+def _runs(parts: Sequence[Proposal], names: Sequence[Single], ties: TieOrder) -> dict[str, Run]:
+    """Each retriever's run over proposals that share no passage, one after the other."""
+    by: dict[str, Run] = {}
+    for part in parts:
+        for name, scores in zip(names, part.scores, strict=True):
             # Passages that it would not find all tie, and their order does not matter.
-            own = SINGLE[name].matched(Run(new.ids, scores_of_one))
-            ranked = Run(*top_k(own.ids, own.scores, count, ties))
+            own = SINGLE[name].matched(Run(part.ids, scores))
+            ranked = Run(*top_k(own.ids, own.scores, max(1, len(part.ids)), ties))
             by[name] = _joined(by[name], ranked) if name in by else ranked
-    return Ranking(run, by)
+    return by
 
 
 def best_of(proposed: Proposal, depth: int, ties: TieOrder) -> Proposal:
@@ -102,8 +111,14 @@ def best_of(proposed: Proposal, depth: int, ties: TieOrder) -> Proposal:
     best = np.zeros_like(proposed.found)
     for row, (scores, found) in enumerate(zip(proposed.scores, proposed.found, strict=True)):
         places = np.flatnonzero(found)
-        kept, _ = top_k(proposed.ids[places], scores[places], depth, ties)
-        best[row, np.searchsorted(proposed.ids, kept)] = True
+        values = scores[places]
+        if len(places) > depth:
+            bound = np.partition(values, len(values) - depth)[len(values) - depth]
+            places = places[values >= bound]
+        if len(places) > depth:  # several tie for the last place
+            kept, _ = top_k(proposed.ids[places], scores[places], depth, ties)
+            places = np.searchsorted(proposed.ids, kept)
+        best[row, places] = True
     chosen = np.flatnonzero(best.any(axis=0))
     return replace(proposed.at(chosen), found=best[:, chosen])
 

@@ -130,7 +130,7 @@ def _judged(listed: Listed) -> _Judged:
     scores: dict[int, dict[str, float]] = {id: {} for id in ids}
     ranks: dict[int, dict[str, int]] = {id: {} for id in ids}
     shown = np.array(sorted(scores), np.int64)
-    for name, run in listed.ranking.by.items():
+    for name, run in listed.ranking.by().items():
         at = np.flatnonzero(places_in(shown, run.ids) >= 0)
         own = zip(run.ids[at].tolist(), run.scores[at].tolist(), at.tolist(), strict=True)
         for id, score, place in own:

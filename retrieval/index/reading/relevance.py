@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.index.reading.runs import Query, Run
+from retrieval.index.reading.runs import Query, Ranking, Run
 from retrieval.index.reading.searched import Searched
 from retrieval.indexes import content_words, places_in, top_k
 
@@ -41,7 +41,7 @@ _LATIN = ("LATIN ", "DIGIT ")
 Values = NDArray[np.float64]
 
 
-def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str, Run]) -> Values:
+def relevances(searched: Searched[Any], query: Query, ranking: Ranking) -> Values:
     """The relevance of each passage of a ranking, f64 [n], in its order.
 
     It never increases from rank to rank.
@@ -49,9 +49,9 @@ def relevances(searched: Searched[Any], query: Query, run: Run, by: Mapping[str,
     Args:
         searched: the index that was searched.
         query: the prepared query.
-        run: the ranking.
-        by: the run of each retriever that took part.
+        ranking: its ranking.
     """
+    run, by = ranking.run, ranking.by()
     if not len(run):
         return np.empty(0, np.float64)
     fitted = _fitted()

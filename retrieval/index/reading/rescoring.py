@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def rescored(
     for ranking, ids, fresh in zip(rankings, heads, made, strict=True):
         head = Run(*top_k(ids, fresh, max(1, len(ids)), searched.order))
         run = head.followed_by(ranking.run)
-        found.append(Ranking(run, {"late": run}))
+        found.append(Ranking(run, partial(dict, late=run)))
     return found
 
 

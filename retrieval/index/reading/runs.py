@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,10 +46,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The ranking for one query: the run that orders it, and the runs it was made of."""
+    """The ranking for one query: the run that orders it, and the runs it was made of.
+
+    Attributes:
+        run: the passages, best first.
+        by: orders the run of each retriever, by its name; called only for passages that are shown.
+    """
 
     run: Run
-    by: Mapping[str, Run]
+    by: Callable[[], Mapping[str, Run]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -218,7 +219,7 @@ def rank(
     if retriever == "hybrid":
         return fused(searched, queries, k, allowed, hybrid or HYBRID)
     runs = searched.find(retriever, queries, k, allowed)
-    return [Ranking(run, {retriever: run}) for run in runs]
+    return [Ranking(run, partial(dict, {retriever: run})) for run in runs]
 
 
 def _tokens(embeddings: Embeddings, place: int) -> NDArray[np.float32] | None:
