@@ -90,7 +90,7 @@ def open_or_create(
 
 @contextmanager
 def not_left_empty(folder: Path) -> Iterator[None]:
-    """Delete an index that the block created if it raises before anything was committed."""
+    """Delete an index that the block created if it raises before a document was committed."""
     new = not is_index(folder)
     try:
         yield

@@ -178,6 +178,14 @@ def test_a_binary_file_that_was_named(retrieval_command: Retrieval, folder: Path
     assert "data: holds no text; skipped" in done.err
 
 
+def test_a_first_file_that_cannot_be_read_leaves_no_index(
+    retrieval_command: Retrieval, folder: Path
+) -> None:
+    (folder / "empty.md").touch()
+    assert_error(retrieval_command("index", "empty.md"), 1, "empty.md: is empty; nothing was read")
+    assert not (folder / ".retrieval").exists()
+
+
 def test_a_file_alone_that_cannot_be_read(indexed: Retrieval, folder: Path) -> None:
     (folder / "empty.md").touch()
     (folder / "data").write_bytes(b"text\0\1\2\3" * 100)

@@ -69,7 +69,7 @@ def make(folder: Path, settings: Settings, *, shared: bool = False, timeout: flo
 
 
 def unmake(folder: Path) -> bool:
-    """Delete an index that nothing was ever committed to; returns whether there was one.
+    """Delete an index without documents; returns whether it is gone.
 
     Raises:
         IndexLocked: another process is writing to it.
@@ -80,7 +80,7 @@ def unmake(folder: Path) -> bool:
         return False
     with WriterLock(folder / schema.LOCK):
         with closing(Store(folder)) as store:
-            if store.generation:
+            if store.counts().documents:
                 return False
         sweep(folder / schema.SEGMENTS, set())
         # The database first: without it, the rest is not an index.
