@@ -22,7 +22,7 @@ class Listed:
     Attributes:
         run: the hits, best first.
         ranking: the ranking they come from.
-        relevance: computes the relevance of the ranking's passages, f64 [n], or of its first ones.
+        relevance: computes the relevance of the ranking's passages, f64 [n].
         others: by a hit's passage id, the passages grouped under it, best first.
     """
 
