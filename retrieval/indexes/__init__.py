@@ -54,7 +54,7 @@ from retrieval.indexes.lexical import (
     parse_query,
     write_lexical,
 )
-from retrieval.indexes.ranking import TieOrder, below, top_k
+from retrieval.indexes.ranking import TieOrder, below, tied, top_k
 
 __all__ = [
     "FIELDS",
@@ -99,6 +99,7 @@ __all__ = [
     "places_in",
     "register_functions",
     "search_dense",
+    "tied",
     "token_dim_problem",
     "top_k",
     "train_codec",

@@ -40,18 +40,30 @@ def top_k(
         order = np.lexsort((found, -values))[:k]
         return found[order], values[order]
     order = np.argsort(-values)
-    ranked = values[order]
-    equal = ranked[1:] == ranked[:-1]
-    if equal.any():
-        tied = np.zeros(len(order), np.bool_)
-        tied[1:] |= equal
-        tied[:-1] |= equal
-        places = np.sort(order[tied])
+    places = np.sort(_tied(values, order))
+    if len(places):
         keys = np.zeros(len(found), np.int64)
         keys[places] = ties(found[places])
         order = np.lexsort((keys, -values))
     order = order[:k]
     return found[order], values[order]
+
+
+def tied(scores: NDArray[Score]) -> NDArray[np.int64]:
+    """Positions of the scores that equal another one."""
+    return _tied(scores, np.argsort(scores))
+
+
+def _tied(scores: NDArray[Score], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """See `tied`; `order` sorts the scores."""
+    ranked = scores[order]
+    equal = ranked[1:] == ranked[:-1]
+    if not equal.any():
+        return order[:0]
+    found = np.zeros(len(order), np.bool_)
+    found[1:] |= equal
+    found[:-1] |= equal
+    return order[found]
 
 
 def below(scores: NDArray[Score], last: float) -> NDArray[Score]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.runs import Proposal
 from retrieval.index.reading.searched import Ids
-from retrieval.indexes import distinct
+from retrieval.indexes import distinct, tied
 from retrieval.sharded.packed import LOCAL, SHARD_BITS
 
 Descriptions = tuple[list[str], bytes]
@@ -112,5 +112,4 @@ def _tied(scores: NDArray[np.float32], places: Ids, depth: int) -> Ids:
     if len(values) > depth:
         best = values >= np.partition(values, len(values) - depth)[len(values) - depth]
         places, values = places[best], values[best]
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return places[counts[which] > 1]
+    return places[tied(values)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from retrieval.indexes.ranking import below, top_k
+from retrieval.indexes.ranking import below, tied, top_k
 
 
 @given(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0]), max_size=30), st.integers(1, 40))
@@ -17,6 +17,12 @@ def test_top_k_breaks_ties_by_id(scores: list[float], k: int) -> None:
     pairs = sorted((-s, i) for s, i in zip(scores, ids.tolist(), strict=True) if s > -np.inf)[:k]
     assert best.tolist() == [i for _, i in pairs]
     assert values.tolist() == [-s for s, _ in pairs]
+
+
+@given(st.lists(st.integers(0, 9), max_size=30))
+def test_scores_that_tie_are_those_that_occur_again(scores: list[int]) -> None:
+    found = tied(np.array(scores, np.float32))
+    assert sorted(found.tolist()) == [at for at, s in enumerate(scores) if scores.count(s) > 1]
 
 
 @given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 40))
