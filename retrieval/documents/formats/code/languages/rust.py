@@ -8,6 +8,7 @@ _PLAIN = """
     (scoped_type_identifier name: (_) @name)
     (primitive_type) @name
     (array_type) @name
+    (function_type !trait) @name
 """
 
 
