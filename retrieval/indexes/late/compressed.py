@@ -32,7 +32,7 @@ CODES = "late.codes.npy"
 RESIDUALS = "late.residuals.npy"
 COARSE_CODES = "late.coarse_codes.npy"
 
-_RESIDENT = 1 << 28  # bytes of residuals that searches may leave mapped
+_RESIDENT = 1 << 27  # bytes of residuals that searches may leave mapped
 _FAULT = 64 << 10  # bytes that the system maps around what is read
 
 
