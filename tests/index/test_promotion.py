@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -100,9 +101,11 @@ def test_a_call_that_brings_many_writes_each_passage_a_second_time_once(
     with create(folder, LateOptions()) as index:
         index.add(documents(0, 30))
         again.clear()
-        index.add(documents(30, 280))
+        index.add(documents(30, 340))
         assert len(list(index.path.glob("segments/*/late"))) == 1
-        assert sum(again) == 280
+        assert sum(again) == 340
+        (words,) = index.path.glob("segments/*/meta.json")
+        assert len(json.loads(words.read_text())["segments"]) == 1
         assert index.verify() == []
 
 

@@ -11,7 +11,7 @@ from retrieval.index.context_builder import lexical_fields, path_of
 from retrieval.index.segments import LEXICAL, living
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.segment_folders import SegmentFolders
-from retrieval.indexes import write_lexical
+from retrieval.indexes import is_scattered, write_lexical
 from retrieval.store import SegmentRecord, StoreWriter
 
 WAITING_SHARE = 16
@@ -69,6 +69,18 @@ class LexicalWriting:
         )
         record = self._folders.sealed(target, LEXICAL, after, previous)
         return [record], [previous.name] if previous else []
+
+    def gathered(self) -> tuple[list[SegmentRecord], list[str]]:
+        """Merge its small segments, if there are many; returns the same as `revised`."""
+        previous = self._present()
+        if previous is None or not is_scattered(self._store.segment_folder(previous.name)):
+            return [], []
+        target = self._folders.new(LEXICAL)
+        write_lexical(
+            target, previous=self._store.segment_folder(previous.name), add=(), sizes=False
+        )
+        record = self._folders.sealed(target, LEXICAL, previous.passages, previous)
+        return [record], [previous.name]
 
     def rewritten(self) -> tuple[list[SegmentRecord], list[str]]:
         """Rewrite it from the store, if there is one; returns the same as `revised`."""

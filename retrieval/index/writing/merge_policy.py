@@ -67,6 +67,11 @@ def plan(segments: Sequence[Candidate], *, ended: bool = True) -> list[list[str]
     ]
 
 
+def is_large(brought: int) -> bool:
+    """Whether a writing call that brought so many passages ends by merging small segments."""
+    return brought >= SMALLEST
+
+
 def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
     """Groups, as from `plan`, to merge at the end of a writing call that brought so many passages.
 
@@ -74,7 +79,7 @@ def to_join(segments: Sequence[Candidate], brought: int) -> list[list[str]]:
     has to visit each segment, and rewriting a passage takes a fiftieth of the time of encoding
     it. So a call that fills an index leaves one segment. After a small call nothing is merged.
     """
-    if brought < SMALLEST:
+    if not is_large(brought):
         return []
     groups = []
     for exact in (True, False):

@@ -21,6 +21,7 @@ from retrieval.index.writing.compressing import Compressing
 from retrieval.index.writing.drafts import Draft
 from retrieval.index.writing.given_codec import GIVEN, GivenCodec, given_codec
 from retrieval.index.writing.lexical import LexicalWriting
+from retrieval.index.writing.merge_policy import is_large
 from retrieval.index.writing.merging import NO_IDS, Groups, Living, Merging
 from retrieval.index.writing.segment_folders import SegmentFolders
 from retrieval.indexes import LATE_MEMORY, LateCodec, StoredCodec, register_functions
@@ -263,7 +264,22 @@ class Session:
                 self._replace(groups, living, ended=ended)
                 living = self._merging.living()
         if ended:
+            if is_large(self._merging.brought):
+                self._gather_words()
             self._merging.brought = 0
+
+    def _gather_words(self) -> None:
+        """Merge the small segments of the lexical index, and commit."""
+        with self._unsynced.collecting():
+            written, left = self._lexical.gathered()
+        if written:
+            self._publish(
+                Commit(
+                    add_segments=written,
+                    drop_segments=left,
+                    next_segment=self._folders.next_number,
+                )
+            )
 
     def _replace(self, groups: Groups, living: Living, *, ended: bool) -> None:
         """Merge each group of segments, and commit."""

@@ -10,6 +10,7 @@ from retrieval.indexes.lexical.queries import (
     parse_query,
 )
 from retrieval.indexes.lexical.searching import LexicalIndex
+from retrieval.indexes.lexical.segments import is_scattered
 from retrieval.indexes.lexical.statistics import Counts, LexicalTotals, distinct_terms
 from retrieval.indexes.lexical.writing import write_lexical
 
@@ -25,6 +26,7 @@ __all__ = [
     "distinct_terms",
     "encoder_query",
     "highlight",
+    "is_scattered",
     "lexical_totals",
     "parse_query",
     "write_lexical",

@@ -149,7 +149,12 @@ def take_over(folder: Path, source: Path, origin: Path) -> None:
     _replace(folder, meta, source)
 
 
-def merge(folder: Path, origin: Path) -> None:
+def is_scattered(folder: Path) -> bool:
+    """Whether an index has so many segments below the largest size that tantivy can merge them."""
+    return len(_small(_read_meta(folder, folder)["segments"])) >= FAN_IN
+
+
+def merge(folder: Path, origin: Path, *, sizes: bool = True) -> None:
     """Merge segments of one size where there are more than FAN_IN; raises as `take_over` does.
 
     So passages that are added one by one are rewritten once for each size, not n / 8 times.
@@ -158,9 +163,10 @@ def merge(folder: Path, origin: Path) -> None:
         folder: the generation that is being written.
         origin: the generation that it started from. If no large segment was added since, tantivy's
             own policy has nothing new to merge.
+        sizes: whether sizes are kept apart; if not, all segments that have one become one.
     """
     meta = _read_meta(folder, origin)
-    for group in _groups(meta["segments"]):
+    for group in _groups(meta["segments"]) if sizes else [_small(meta["segments"])]:
         _merge(folder, meta, group, origin)
     large = [one for one in meta["segments"] if _level(one) is None]
     known = [one["segment_id"] for one in _read_meta(origin, origin)["segments"]]
@@ -190,6 +196,11 @@ def _groups(segments: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
         if level is not None:
             levels.setdefault(level, []).append(segment)
     return [group for group in levels.values() if len(group) > FAN_IN]
+
+
+def _small(segments: Sequence[Any]) -> list[Any]:
+    """The segments that are not large, as tantivy lists them."""
+    return [segment for segment in segments if _level(segment) is not None]
 
 
 def _level(segment: Mapping[str, Any]) -> int | None:

@@ -46,6 +46,7 @@ def write_lexical(
     add: Iterable[tuple[int, Mapping[str, str]]] = (),
     delete: ArrayLike = (),
     keep_below: int | None = None,
+    sizes: bool = True,
 ) -> None:
     """Write the next generation into `target` and fsync it; `previous` is left as it is.
 
@@ -57,6 +58,7 @@ def write_lexical(
             `FIELDS` that it has. A field that is absent or empty costs nothing.
         delete: i64 [n], ids to remove; unknown ones are ignored.
         keep_below: drop passages of `previous` with this id or a higher one.
+        sizes: see `segments.merge`.
 
     Raises:
         InputError: a passage id is negative, or a field is unknown.
@@ -78,6 +80,7 @@ def write_lexical(
             if len(gone) or keep_below is not None:
                 _change(opened(target, origin=previous), target, gone, keep_below)
             _put_beside(target, passages, origin=previous)
+            segments.merge(target, previous, sizes=sizes)
         for file in _files(target):
             if file.suffix == ".lock":
                 file.unlink()
@@ -103,7 +106,6 @@ def _put_beside(
         with segments.apart(folder, len(first)) as place:
             _fill(create(place), place, chain(first, passages))
             segments.take_over(folder, place, origin)
-    segments.merge(folder, origin)
 
 
 def _change(

@@ -74,6 +74,28 @@ def test_scores_do_not_depend_on_how_passages_came(
     assert {path.name for path in tmp_path.iterdir()} == {"whole", *map(str, range(60))}
 
 
+def test_small_segments_of_all_sizes_become_one_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_SIZES", (2, 8))
+    counts = (20, 1, 1, 1, 5, 4, 6, 3, 7)  # of passages, one generation each
+    first, previous = 0, None
+    for n, count in enumerate(counts):
+        write_lexical(
+            tmp_path / str(n), previous=previous, add=map(text, range(first, first + count))
+        )
+        first, previous = first + count, tmp_path / str(n)
+    assert previous is not None
+    assert sorted(sizes(previous).values()) == sorted(counts)
+    assert segments.is_scattered(previous)
+    write_lexical(tmp_path / "one", previous=previous, sizes=False)
+    assert sorted(sizes(tmp_path / "one").values()) == [20, 28]
+    assert not segments.is_scattered(tmp_path / "one")
+    index = LexicalIndex.open(tmp_path / "one")
+    assert matches(index, "kax") == list(range(first))
+    assert sorted(sizes(previous).values()) == sorted(counts)  # of the old generation, as it was
+
+
 def test_large_segments_become_one_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
