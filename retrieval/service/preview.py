@@ -77,7 +77,9 @@ def _previewed(index: Index | None, folder: Path, paths: Sequence[Path], given: 
         on_left_out=left_out.append,
     )
     met = [file for file in found.files if file.id in known.stamps]
-    same = {file.id for file in met if index and _is_the_same(file, index, known)}
+    same: set[str] = set()
+    if index is not None:
+        same = {file.id for file in met if _is_the_same(file, index, known)}
     return Preview(
         new=[file.id for file in found.files if file.id not in known.stamps],
         changed=[file.id for file in met if file.id not in same],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from retrieval.index.reading.fusing import best_of
 from retrieval.index.reading.runs import Proposal
+from retrieval.indexes import top_k
 from retrieval.sharded.described import worth_describing
 
 
@@ -43,6 +44,21 @@ def test_all_whose_order_decides_are_described(
     described = worth_describing([one], [1.0, 0.5, 1.0], depth)
     assert asked <= set(described.tolist())
     assert np.array_equal(described, np.unique(described))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 90), st.integers(1, 60), st.integers(1, 40))
+def test_the_best_of_each_retriever_are_kept(
+    seed: int, passages: int, levels: int, depth: int
+) -> None:
+    one = proposed(seed, passages, levels)
+
+    def ties(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return -ids
+
+    best = best_of(one, depth, ties)
+    for row, found in enumerate(one.found):
+        kept, _ = top_k(one.ids[found], one.scores[row, found], depth, ties)
+        assert best.ids[best.found[row]].tolist() == sorted(kept.tolist())
 
 
 def test_the_best_of_the_sum_are_described() -> None:
